@@ -1,0 +1,76 @@
+# The lab's chores. Each makes .venv and installs what it lacks.
+# PYTHON: the interpreter to make .venv with. Nothing but Python ≥ 3.11 and Linux is needed for `make run`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo 2>/dev/null)
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test check fix bench screenshots compose compose-check chromium clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+install: $(VENV)/.installed ## what the lab needs to run
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(VENV)/.installed ## the lab on http://127.0.0.1:8000/
+	$(BIN)/threadlab serve
+
+demo: $(VENV)/.installed ## every model in turn, a table with verdicts
+	$(BIN)/threadlab demo
+
+test: $(VENV)/.dev chromium ## everything that is checked: lint, types, tests with real processes and a real browser
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet app engines tests
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## lint and types only
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: $(VENV)/.dev ## mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format app engines tests
+
+bench: $(VENV)/.dev ## what a request costs, beside nginx and uvicorn; wants wrk, nginx and a quiet machine
+	$(BIN)/python -m tests.bench.engines_vs_peers
+	$(BIN)/python -m tests.bench.load_vs_wrk
+	$(BIN)/python -m tests.bench.idle_crowd
+	$(BIN)/python -m tests.bench.start_stop
+
+screenshots: $(VENV)/.dev chromium ## docs/screenshots/*.png, made in a real browser
+	$(BIN)/python docs/screenshots.py
+
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+compose: ## the lab in a container, with a token of its own (PROFILE=observability: Prometheus and Grafana beside it)
+	@grep -qs '^THREADLAB_TOKEN=.' .env || (umask 077; printf 'THREADLAB_TOKEN=%s\n' "$$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >>.env)
+	$(COMPOSE) $(if $(PROFILE),--profile $(PROFILE)) up --build --detach
+	@for _ in $$(seq 60); do $(COMPOSE) logs --no-color lab 2>/dev/null | grep -o 'http://localhost[^ ]*token=[^ ]*' | tail -n 1 | grep . && break; sleep 0.5; done
+	@echo "That link is good once, for ten minutes; afterwards paste the token of .env at http://localhost:8000/login"
+
+compose-check: ## docker-compose.yml for real, offline, as root on Debian (some minutes)
+	deploy/compose-check
+
+chromium: # Debian's Chromium, where there is none and it may be installed
+ifeq ($(CHROMIUM),)
+	@if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || [ -n "$(SUDO)" ]; }; then \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq chromium >/dev/null; \
+	else echo "No Chromium, and it may not be installed here: the browser tests will be skipped."; fi
+endif
+
+clean: ## forget .venv and caches (not the runs in data/)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,102 @@
+"""`python -m engines MODEL`: one engine with nothing else around it.
+
+The control plane starts engines by the same door, with the descriptors they inherit as further arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from engines.catalogue import describe, lessons
+from engines.common.contract import BadKnob, all_knobs, parse_knobs
+from engines.common.process import Order, run
+from engines.common.work import Calibration, calibrate
+
+PORT_MAX = 65535
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = _parser()
+    asked = parser.parse_args(argv)
+    if asked.describe:
+        print(json.dumps([describe(lesson) for lesson in lessons().values()]))
+        return 0
+    if asked.calibrate:
+        print(json.dumps(asdict(calibrate())))
+        return 0
+    if asked.model is None:
+        parser.error(f"name a model: {', '.join(lessons())}")
+    return _serve(parser, asked)
+
+
+def _serve(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> int:
+    lesson = lessons()[asked.model]
+    if reason := lesson.MODEL.why_unavailable():
+        print(f"{asked.model}: {reason}", file=sys.stderr)
+        return 1
+    try:
+        order = _order(asked)
+        parse_knobs(lesson.MODEL, order.knobs)
+    except BadKnob as problem:
+        parser.error(f"--set {problem}")
+    try:
+        run(lesson, order)
+    except OSError as error:
+        if asked.listen_fd is not None:
+            raise
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        print(f"cannot listen on {asked.host}:{asked.port}: {reason}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _order(asked: argparse.Namespace) -> Order:
+    knobs: dict[str, Any] = {}
+    for text in asked.set:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise BadKnob(name, "write it as knob=value")
+        knobs[name] = value
+    calibration = Calibration(**json.loads(asked.calibration)) if asked.calibration else None
+    return Order(
+        knobs, asked.host, asked.port, asked.listen_fd, asked.board_fd, asked.ready_fd, asked.lifeline_fd,
+        asked.parent_pid, calibration,
+    )  # fmt: skip
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= PORT_MAX):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {PORT_MAX}, not {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    knobs = "\n".join(
+        f"  {name}: {', '.join(f'{k.name}={k.default}' for k in all_knobs(lesson.MODEL))}"
+        for name, lesson in lessons().items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m engines",
+        description="Serve HTTP/1.1 with one I/O-thread model.",
+        epilog=f"knobs, with their defaults:\n{knobs}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", nargs="?", choices=list(lessons()))
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument("--port", type=_port, default=0, help="port to listen on; 0 takes a free one (default)")
+    parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE", help="set a knob; repeatable")
+    parser.add_argument("--describe", action="store_true", help="print every model as JSON and exit")
+    parser.add_argument("--calibrate", action="store_true", help="time the cpu and hash work, print JSON and exit")
+    for name in ("listen-fd", "board-fd", "ready-fd", "lifeline-fd", "parent-pid"):
+        parser.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--calibration", help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Finds the lessons: every module of this package that has a MODEL. A new model is one new file."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import engines
+from engines.common.contract import COMMON_KNOBS, Lesson, all_knobs
+
+
+@cache
+def lessons() -> dict[str, Lesson]:
+    """All lessons by the name of their model, in the order in which they are taught."""
+    names = (m.name for m in pkgutil.iter_modules(engines.__path__) if not m.ispkg and m.name != "__main__")
+    modules = (importlib.import_module(f"engines.{name}") for name in names)
+    found = [cast(Lesson, module) for module in modules if hasattr(module, "MODEL")]
+    return {lesson.MODEL.name: lesson for lesson in sorted(found, key=lambda lesson: lesson.MODEL.order)}
+
+
+def describe(lesson: Lesson) -> dict[str, Any]:
+    """Everything the control plane shows of a model, as JSON: it never imports a lesson itself."""
+    model, common = lesson.MODEL, {knob.name for knob in COMMON_KNOBS}
+    path = Path(inspect.getfile(cast(Any, lesson)))
+    reason = model.why_unavailable()
+    return {
+        "name": model.name, "title": model.title, "order": model.order, "summary": model.summary,
+        "aliases": model.aliases, "pros": model.pros, "cons": model.cons, "used_by": model.used_by,
+        "roles": [{"name": r.name, "title": r.title, "does": r.does, "restaurant": r.restaurant} for r in model.roles],
+        "knobs": [
+            {
+                "name": k.name, "default": k.default, "minimum": k.minimum, "maximum": k.maximum, "unit": k.unit,
+                "choices": k.choices, "help": k.help, "common": k.name in common,
+            }
+            for k in all_knobs(model)
+        ],
+        "available": reason is None, "unavailable_reason": reason,
+        "doc": inspect.getdoc(lesson), "file": f"engines/{path.name}", "source": path.read_text(encoding="utf-8"),
+    }  # fmt: skip

@@ -1,0 +1,126 @@
+"""Taking connections by one multishot accept, and pausing (never spinning) when no more can be held."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from engines.common.acceptor import EXHAUSTED
+from engines.common.board import (
+    ACCEPT_CALLS,
+    ACCEPTED,
+    ACCEPTING,
+    FLAG_OUT_OF_DESCRIPTORS,
+    FLAG_SATURATED,
+    STATE,
+    Board,
+    Row,
+)
+from engines.common.last_call import refuse_newcomers
+from engines.common.ring import MORE, Ring
+
+if TYPE_CHECKING:
+    from uring_api import Completion
+
+PAUSE_S = 0.1  # how often a paused acceptor looks for room
+
+
+class CompletionAcceptor:
+    """Accepts for one ring, on its thread. Each connection goes to `adopt`; `held` tells how many there are.
+
+    The kernel may complete a few accepts more before a cancel reaches it: they wait here, unserved, for room.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        ring: Ring,
+        board: Board,
+        row: Row,
+        most: int,
+        adopt: Callable[[socket.socket], object],
+        held: Callable[[], int],
+    ) -> None:
+        self._listener, self._ring, self._board, self._row = listener, ring, board, row
+        self._most, self._adopt, self._held = most, adopt, held
+        self._waiting: deque[socket.socket] = deque()
+        self._operation: Completion | None = None
+        self._then: Callable[[], None] | None = None
+        self._look_again_s = 0.0
+        self.paused = False
+        self._submit()
+
+    def _submit(self) -> None:
+        self._operation = self._ring.accept(self._listener.fileno(), self._completed)
+
+    def _completed(self, completion: Completion) -> None:
+        self._row.cells[STATE] = ACCEPTING
+        if completion.res >= 0:
+            self._row.tally[ACCEPTED] += 1
+            # Family and type are said, or Python would ask the kernel for them: three system calls.
+            self._waiting.append(socket.socket(self._listener.family, socket.SOCK_STREAM, 0, completion.res))
+            self._admit()
+        elif -completion.res in EXHAUSTED:
+            self._look_again_s = time.monotonic() + PAUSE_S
+            self._pause(FLAG_OUT_OF_DESCRIPTORS)
+        if not completion.flags & MORE:
+            self._operation = None
+            if self._then:
+                self._finish(self._then)
+            elif not self.paused:
+                self._submit()
+
+    def _admit(self) -> None:
+        while self._waiting and self._held() < self._most:
+            self._adopt(self._waiting.popleft())
+        if self._waiting or self._held() >= self._most:
+            self._pause(FLAG_SATURATED)
+
+    def _pause(self, why: int) -> None:
+        if self._operation and not self.paused:
+            self._ring.cancel(self._operation)
+        self.paused = True
+        self._board.flag(why, True)
+
+    def resume(self) -> None:
+        """If paused, look again whether there is room."""
+        if self._held() >= self._most or time.monotonic() < self._look_again_s or self._operation:
+            return
+        self.paused = False
+        self._admit()
+        if not self.paused:
+            self._board.flag(FLAG_SATURATED | FLAG_OUT_OF_DESCRIPTORS, False)
+            self._submit()
+
+    def stop(self, then: Callable[[], None]) -> None:
+        """Take what the kernel has already accepted, close the listener, and then call `then`."""
+        self._then = then
+        refuse_newcomers(self._listener)
+        if self._operation is None:
+            self._finish(then)
+        elif not self.paused:
+            self._ring.cancel(self._operation)
+
+    def _finish(self, then: Callable[[], None]) -> None:
+        """No accept is in flight any more: empty the queue by plain calls. The limit does not count, they are in."""
+        while self._waiting:
+            self._adopt(self._waiting.popleft())
+        while True:
+            self._row.tally[ACCEPT_CALLS] += 1
+            try:
+                sock, _ = self._listener.accept()
+            except ConnectionAbortedError:
+                continue
+            except OSError:  # the queue is empty, or the descriptors are
+                break
+            self._row.tally[ACCEPTED] += 1
+            self._adopt(sock)
+        self.paused = False
+        with suppress(OSError):  # the ring may hold the listener until its next wait: stop the kernel accepting now
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        then()

@@ -1,0 +1,91 @@
+"""The worker pool: a bounded queue of peers whose next request waits for a worker.
+
+A peer has one *turn*. Whoever holds it answers the peer, so at most one of its requests is with the workers
+and pipelined answers keep their order, although any worker may take any peer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+from engines.common.board import OTHER_CALLS, QUEUE_HIGH_WATER, Row
+from engines.common.contract import Setup
+from engines.common.mailbox import Mailbox
+from engines.common.peer import Peer
+from engines.common.threads import start_thread
+
+PUBLISH_EVERY = 64  # requests, for a worker that never finds the queue empty
+
+
+class Pool:
+    """Workers and their queue, behind one loop. `held` waits where the queue is full: nothing is dropped."""
+
+    def __init__(self, setup: Setup, row: Row, mailbox: Mailbox) -> None:
+        self._setup = setup
+        self._row = row
+        self._mailbox = mailbox
+        self._queue: SimpleQueue[Peer | None] = SimpleQueue()
+        self._limit = int(setup.knobs.queue)
+        self._held: deque[Peer] = deque()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, work: Callable[[Row], None], first: int) -> None:
+        """Start the workers, numbered from `first`."""
+        for index in range(first, first + self._setup.knobs.workers):
+            row = self._setup.board.claim("worker", index)
+            self._threads.append(start_thread(self._setup.board, row, work, row))
+
+    def stop(self) -> None:
+        """Loop thread only, once every peer is gone: let the workers end."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join(timeout=0.1)  # one that is still in a handler after the grace is left behind
+
+    def turn(self, peer: Peer) -> bool:
+        """Try to take the peer's turn; False if somebody else has it."""
+        if peer.turn is None:
+            peer.turn = threading.Lock()
+        return peer.turn.acquire(blocking=False)
+
+    def give_back(self, peer: Peer) -> None:
+        """Let the next one have the turn."""
+        assert peer.turn is not None
+        peer.turn.release()
+
+    def put(self, peer: Peer, row: Row) -> None:
+        """Whoever has the turn: queue the peer, or hold it while the queue is full."""
+        depth = self._queue.qsize()
+        if depth >= self._limit:
+            self._held.append(peer)
+            return
+        row.queue_pushes += 1
+        if depth >= row.tally[QUEUE_HIGH_WATER]:
+            row.tally[QUEUE_HIGH_WATER] = depth + 1
+        peer.queued_ns = time.monotonic_ns()
+        self._queue.put(peer)
+
+    def take(self, row: Row) -> Peer | None:
+        """Worker threads: wait for a peer; None when it is time to end."""
+        if self._queue.empty() or not row.queue_pops % PUBLISH_EVERY:
+            row.publish()  # once per wake-up, as a loop does
+        peer = self._queue.get()
+        if peer is None:
+            return None
+        row.queued(time.monotonic_ns() - peer.queued_ns)
+        if self._held:
+            self.post(row, self._refill)
+        return peer
+
+    def post(self, row: Row, call: Callable[..., None], *args: Any) -> None:
+        """Worker threads: leave a call for the loop, and count the system call if its bell had to be rung."""
+        row.tally[OTHER_CALLS] += self._mailbox.post(call, *args)
+
+    def _refill(self) -> None:
+        while self._held and self._queue.qsize() < self._limit:
+            self.put(self._held.popleft(), self._row)

@@ -1,0 +1,191 @@
+"""The work: what a handler does for a request, the same on every model.
+
+    GET /            13 bytes of plaintext          GET /sleep?ms=   a blocking wait (a database call)
+    any /echo        the body back                  GET /bytes?n=    that many bytes
+    GET /cpu?us=     burn CPU, holding the GIL      GET /healthz     alive
+    GET /hash?us=    burn CPU in C, GIL released
+
+`cpu` and `hash` run a *fixed number of iterations*, calibrated once: a loop that runs until a clock says stop
+fakes scaling, because it also counts the time in which it was descheduled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from urllib.parse import parse_qsl
+
+from engines.common.board import BLOCKED, HANDLING, REQUESTS_4XX, REQUESTS_5XX, STATE, Row
+from engines.common.http import Request
+
+clock = time.time
+CPU_US_MAX = 1_000_000
+SLEEP_MS_MAX = 10_000
+BYTES_MAX = 1024 * 1024
+GREETING = b"Hello, World!"
+REASONS = {
+    200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
+    413: "Content Too Large", 414: "URI Too Long", 431: "Request Header Fields Too Large",
+    500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Iterations that take one microsecond on this machine, when a core is free."""
+
+    cpu_per_us: float
+    hash_per_us: float
+
+
+def _spin(iterations: int) -> None:
+    for _ in range(iterations):
+        pass
+
+
+def _hash(iterations: int) -> None:
+    hashlib.pbkdf2_hmac("sha256", b"threadlab", b"salt", max(1, iterations))
+
+
+def calibrate() -> Calibration:
+    """Time both loops (about 0.1 s); the best of several, because interruptions only ever add."""
+
+    def per_us(burn: Callable[[int], None], iterations: int) -> float:
+        best = min(_timed(burn, iterations) for _ in range(7))
+        return iterations / (best / 1000)
+
+    return Calibration(per_us(_spin, 200_000), per_us(_hash, 5_000))
+
+
+def _timed(burn: Callable[[int], None], iterations: int) -> int:
+    start = time.perf_counter_ns()
+    burn(iterations)
+    return time.perf_counter_ns() - start
+
+
+class Refused(Exception):
+    """The request is well-formed HTTP, but not something that is served here."""
+
+    def __init__(self, status: int, reason: str, allow: str = "") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.allow = allow
+
+
+class Handler:
+    """Turns a request into the bytes of its whole answer. Safe from any thread."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._calibration = calibration
+        self._next_second = 0
+        self._date = self._greeting = b""
+        self.draining = False  # set by a lesson that is asked to stop: every answer then says `Connection: close`
+
+    def __call__(self, request: Request, row: Row) -> bytes:
+        """Answer `request` on the thread that owns `row`: counts it there, and marks `blocked` while the work waits."""
+        if clock() >= self._next_second:
+            self._tick()
+        if request.target == b"/" and request.keep_alive and request.method == b"GET" and type(request) is Request:
+            row.requests_2xx += 1
+            return self._answer(request, 200, GREETING) if self.draining else self._greeting
+        try:
+            body = self._work(request, row)
+            row.requests_2xx += 1
+            return self._answer(request, 200, body)
+        except Refused as refused:
+            self._count(refused.status, row)
+            said = f"{refused}\n".encode() if str(refused) else b""
+            return self._answer(request, refused.status, said, refused.allow)
+        except Exception:
+            sys.stderr.write(traceback.format_exc())
+            request.keep_alive = False
+            self._count(500, row)
+            return self._answer(request, 500, b"the handler failed; the engine's log has the reason\n")
+
+    def _count(self, status: int, row: Row) -> None:
+        """Count an answer that is not plain; published at once, for some threads publish only what plain ones count."""
+        if status < 400:
+            row.requests_2xx += 1
+        else:
+            row.tally[REQUESTS_4XX if status < 500 else REQUESTS_5XX] += 1
+        row.publish()
+
+    def _tick(self) -> None:
+        second = int(time.time())
+        self._date = formatdate(second, usegmt=True).encode()
+        head = b"HTTP/1.1 200 OK\r\nDate: %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
+        self._greeting = head % (self._date, len(GREETING)) + GREETING
+        self._next_second = second + 1
+
+    def _answer(self, request: Request, status: int, body: bytes, allow: str = "") -> bytes:
+        if self.draining:  # asked after the work: a drain may have begun while it waited
+            request.keep_alive = False
+        extra = b"" if request.keep_alive else b"Connection: close\r\n"
+        if request.keep_alive and request.says_keep_alive:
+            extra = b"Connection: keep-alive\r\n"
+        if allow:
+            extra += b"Allow: %b\r\n" % allow.encode()
+        head = b"HTTP/1.1 %d %b\r\nDate: %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%b\r\n" % (
+            status, REASONS[status].encode(), self._date, len(body), extra,
+        )  # fmt: skip
+        return head if request.method == b"HEAD" else head + body
+
+    def _work(self, request: Request, row: Row) -> bytes:
+        if request.refusal:
+            raise Refused(request.refusal.status, request.refusal.reason)
+        path, _, query = _origin_form(request.target).partition(b"?")
+        if path == b"/echo":
+            return request.body
+        if request.method == b"OPTIONS" and path in (b"*", *_PATHS):
+            raise Refused(200, "", "GET, HEAD, OPTIONS")
+        if path not in _PATHS:
+            raise Refused(404, "try / /echo /cpu?us= /hash?us= /sleep?ms= /bytes?n= /healthz")
+        if request.method not in (b"GET", b"HEAD"):
+            raise Refused(405, "only GET and HEAD here; /echo takes any method", "GET, HEAD, OPTIONS")
+        return self._get(path, query, row)
+
+    def _get(self, path: bytes, query: bytes, row: Row) -> bytes:
+        if path == b"/":
+            return GREETING
+        if path == b"/healthz":
+            return b"ok\n"
+        if path == b"/sleep":
+            ms = _parameter(query, "ms", SLEEP_MS_MAX)
+            row.cells[STATE] = BLOCKED
+            time.sleep(ms / 1000)
+            row.cells[STATE] = HANDLING
+            return b"slept %d ms\n" % ms
+        if path == b"/bytes":
+            return b"x" * _parameter(query, "n", BYTES_MAX)
+        us = _parameter(query, "us", CPU_US_MAX)
+        if path == b"/cpu":
+            _spin(round(us * self._calibration.cpu_per_us))
+            return b"burnt %d us, holding the GIL\n" % us
+        _hash(round(us * self._calibration.hash_per_us))
+        return b"hashed for %d us, without the GIL\n" % us
+
+
+_PATHS = frozenset((b"/", b"/cpu", b"/hash", b"/sleep", b"/bytes", b"/healthz"))
+
+
+def _origin_form(target: bytes) -> bytes:
+    """`http://host/path` as a proxy would say it, as `/path`."""
+    if target[:7].lower() == b"http://":
+        slash = target.find(b"/", 7)
+        return target[slash:] if slash > 0 else b"/"
+    return target
+
+
+def _parameter(query: bytes, name: str, maximum: int) -> int:
+    """The one whole number that this work takes, from 0 to `maximum`."""
+    given = dict(parse_qsl(query.decode("latin-1")))
+    text = given.get(name, "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= maximum):
+        raise Refused(400, f"{name} must be a whole number from 0 to {maximum}")
+    return int(text)

@@ -1,0 +1,123 @@
+"""Main-sub Reactors: one accepts, several serve.
+
+    main reactor      wait ──> accept ──> deal to a sub-reactor (mailbox)
+    sub-reactors      wait ──> recv ──> hand off ... ──┐      each with its own epoll,
+                       ^───────────────────────────────┘      its own peers and its own pool
+    worker threads    take a peer ──> handle ──> send
+
+Accepting is separated from serving, and serving is spread over several loops: no reactor is everybody's limit.
+A sub-reactor *is* one of the two reactors before it: with a pool (`workers` > 0), or inline (`workers` = 0).
+Watch the connections spread over the sub-reactors, and the main reactor's lane stay empty under keep-alive load.
+Under CPython the loops share the GIL, so they overlap in system calls and in handlers that release it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from itertools import cycle
+
+from engines.common.board import CLOSED, STATE, WAITING, Row
+from engines.common.contract import Knob, Model, Role, Setup
+from engines.common.demultiplexer import Demultiplexer
+from engines.common.threads import start_thread
+from engines.reactor import Reactor
+from engines.reactor_pool import REPLIES, PoolReactor
+
+
+def serve(listener: socket.socket, setup: Setup) -> None:
+    """Run the main reactor on this thread and each sub-reactor on its own until told to stop."""
+    subs = [sub_reactor(setup, index) for index in range(setup.knobs.reactors)]
+    threads = [start_thread(setup.board, sub.row, sub.run) for sub in subs]
+    row = setup.board.claim("main")
+    setup.board.enter(row)
+    MainReactor(setup, row, listener, subs).run()
+    for thread in threads:
+        thread.join()
+
+
+def sub_reactor(setup: Setup, index: int) -> Reactor:
+    """A sub-reactor is a reactor that gets its connections by mailbox."""
+    row = setup.board.claim("sub", index)
+    if setup.knobs.workers:
+        return PoolReactor(setup, row, first_worker=index * setup.knobs.workers)
+    return Reactor(setup, row)
+
+
+class MainReactor:
+    """Accepts and deals, nothing else."""
+
+    def __init__(self, setup: Setup, row: Row, listener: socket.socket, subs: list[Reactor]) -> None:
+        self.setup, self.row, self.subs = setup, row, subs
+        self.in_turn = cycle(subs)
+        self.dealt = Counter[Reactor]()
+        self.sockets = Demultiplexer(setup, row)
+        self.sockets.listen(listener, adopt=self.deal, held=self.held)
+        self.sockets.watch(setup.stopping, self.drain)
+
+    def run(self) -> None:
+        self.setup.ready()
+        while self.sockets.alive:
+            self.row.cells[STATE] = WAITING
+            for fd, _ in self.sockets.wait():
+                self.sockets.call(fd)
+            self.sockets.sweep()
+
+    def deal(self, sock: socket.socket) -> None:
+        """Give the connection to a sub-reactor: from here on only that thread touches it."""
+        if self.setup.knobs.deal == "least-connections":
+            sub = min(self.subs, key=self.holds)
+        else:
+            sub = next(self.in_turn)
+        self.dealt[sub] += 1
+        sub.mailbox.post(sub.sockets.open, sock)
+
+    def holds(self, sub: Reactor) -> int:
+        """What a sub-reactor has, and what still lies in its mailbox."""
+        return self.dealt[sub] - sub.row.tally[CLOSED]
+
+    def held(self) -> int:
+        return sum(map(self.holds, self.subs))
+
+    def drain(self) -> None:
+        """Deal what the kernel has already accepted; then each sub-reactor drains, in the order of its mailbox."""
+        self.sockets.drain()
+        for sub in self.subs:
+            sub.mailbox.post(sub.drain)
+
+
+MODEL = Model(
+    name="main-sub",
+    title="Main-sub reactors",
+    order=4,
+    aliases=("master-slave reactors", "boss/worker", "multi-reactor, multi-thread"),
+    summary="A main reactor only accepts; it deals connections to sub-reactors with loops and workers of their own.",
+    roles=(
+        Role("main", "main reactor", "accepts and deals connections", "the greeter, who only leads guests to tables"),
+        Role("sub", "sub-reactor", "waits, reads, hands off for its peers", "waiters, each with their own tables"),
+        Role(
+            "worker",
+            "worker",
+            "takes a request of its sub-reactor, handles it, answers",
+            "the cooks behind each waiter",
+        ),
+    ),
+    knobs=(
+        Knob("reactors", 2, "Sub-reactors, each with its own epoll.", 1, 64, "threads"),
+        Knob("workers", 2, "Workers of each sub-reactor; 0: it runs the handlers itself.", 0, 256, "threads"),
+        Knob("deal", "round-robin", "Who gets the next connection.", choices=("round-robin", "least-connections")),
+        Knob("queue", 1024, "Requests waiting for a worker; beyond them the sub-reactor stops reading.", 1, 65536),
+        Knob("reply", "worker", "Who writes the answer: the worker, or the sub-reactor by mailbox.", choices=REPLIES),
+    ),
+    pros=(
+        "A burst of new connections does not delay those that are served.",
+        "Reading and writing scale over several loops.",
+        "A slow handler delays at most its own sub-reactor, or only its own peer with workers.",
+    ),
+    cons=(
+        "More threads, more hand-offs: the dearest request at low load.",
+        "Connections stay where they were dealt: loops can be unevenly loaded.",
+        "Under the GIL the loops overlap only in system calls.",
+    ),
+    used_by=("Netty (boss and worker groups)", "nginx and Envoy, by process or thread", "Memcached", "muduo"),
+)

@@ -1,0 +1,98 @@
+"""Single Reactor, single thread.
+
+    reactor thread   wait ──> accept
+                      ^ ────> recv ──> handle ──> send ──┐
+                      └──────────────────────────────────┘
+
+One thread asks the kernel which sockets are ready (epoll: the synchronous event demultiplexer) and then does
+everything in sequence. No locks, no hand-offs, and an idle connection costs a descriptor, not a thread.
+But it is one thread: it cannot use a second core, and while one handler sleeps or computes, nobody else is
+read, answered or accepted. Watch the one lane turn solid, and everybody's p99 become the slowest handler.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from engines.common.answer import answer_some
+from engines.common.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, Row
+from engines.common.contract import Model, Role, Setup
+from engines.common.demultiplexer import READABLE, Demultiplexer
+from engines.common.mailbox import Mailbox
+from engines.common.peer import Peer
+
+
+def serve(listener: socket.socket, setup: Setup) -> None:
+    """Run one reactor on this thread until told to stop."""
+    row = setup.board.claim("reactor")
+    setup.board.enter(row)
+    reactor = Reactor(setup, row)
+    reactor.sockets.listen(listener)
+    reactor.sockets.watch(setup.stopping, reactor.drain)
+    setup.ready()
+    reactor.run()
+
+
+class Reactor:
+    """One loop: wait, then read, handle and write in sequence. All methods: the loop's thread only."""
+
+    def __init__(self, setup: Setup, row: Row) -> None:
+        self.setup, self.row = setup, row
+        self.sockets = Demultiplexer(setup, row)
+        self.mailbox = Mailbox()  # for other threads that have something for this loop
+        self.sockets.watch(self.mailbox.fd, self.mailbox.run_all)
+
+    def run(self) -> None:
+        mark, row, sockets = self.row.cells, self.row, self.sockets
+        while sockets.alive:
+            mark[STATE] = WAITING
+            for fd, events in sockets.wait():
+                if peer := sockets.by_fd.get(fd):
+                    mark[STATE] = READING
+                    if events == READABLE:
+                        peer.recv(row)
+                    else:
+                        sockets.resume(peer, events)
+                    self.dispatch(peer)
+                else:
+                    sockets.call(fd)
+            sockets.sweep()
+
+    def dispatch(self, peer: Peer) -> None:
+        """Handle in sequence, on this thread, what the peer has asked for."""
+        mark, words = self.row.cells, self.setup.board.words
+        while peer.todo and not peer.outbox:
+            mark[STATE] = HANDLING
+            words[peer.fd] = peer.tag | C_HANDLING
+            answer, request = answer_some(peer.todo, self.setup.handle, self.row)
+            mark[STATE] = WRITING
+            peer.send(answer, self.row)
+            if not request.keep_alive:
+                peer.last(request)
+        self.sockets.rest(peer)
+
+    def drain(self) -> None:
+        self.setup.handle.draining = True
+        self.sockets.drain()
+
+
+MODEL = Model(
+    name="reactor",
+    title="Reactor",
+    order=2,
+    aliases=("single reactor, single thread", "event loop"),
+    summary="One thread waits for all sockets at once and does everything in sequence.",
+    roles=(Role("reactor", "reactor", "waits, accepts, reads, handles, writes", "one person greets and serves"),),
+    knobs=(),
+    pros=(
+        "An idle connection costs a descriptor, not a thread.",
+        "No locks and no hand-offs: the cheapest request of all readiness models.",
+        "Simple to reason about: one thing happens at a time.",
+    ),
+    cons=(
+        "One slow handler stalls everybody.",
+        "It cannot use a second core.",
+        "Accepting, reading and handling compete for the same thread.",
+    ),
+    used_by=("Redis", "Node.js", "a single nginx worker", "Python's asyncio"),
+)

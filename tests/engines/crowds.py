@@ -1,0 +1,127 @@
+"""Many clients in one loop: each asks, reads its whole answer, and asks again."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+from .driver import GET, PATIENCE_S, Answer, Engine, take_answer
+
+
+def allow_descriptors() -> None:
+    """As many as this process may have: a crowd needs one for each."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Asker:
+    """One connection of a closed loop. `waiting`: the request has been sent, the answer is not whole."""
+
+    def __init__(self, port: int) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        self.sock.setblocking(False)
+        self.data = bytearray()
+        self.answers: list[Answer] = []
+        self.asked = 0
+        self.error: OSError | None = None  # how the connection ended, if not by an orderly end
+        self.open = True
+
+    @property
+    def waiting(self) -> bool:
+        return len(self.answers) < self.asked
+
+    def ask(self, request: bytes = GET) -> None:
+        try:
+            assert self.sock.send(request) == len(request)
+        except OSError as error:
+            self.end(error)
+        self.asked += 1
+
+    def read(self) -> bool:
+        """Take what has come; answers whether an answer is whole now."""
+        try:
+            data = self.sock.recv(65536)
+        except OSError as error:
+            self.end(error)
+            return False
+        self.data += data
+        if not data:
+            self.end(None)
+        if answer := take_answer(self.data):
+            self.answers.append(answer)
+            return True
+        return False
+
+    def end(self, error: OSError | None) -> None:
+        self.open, self.error = False, error
+
+
+class Askers:
+    """A crowd of them, in the hands of one loop."""
+
+    def __init__(self, port: int, size: int) -> None:
+        self.all: list[Asker] = []
+        self._poll = select.epoll()
+        self._by_fd: dict[int, Asker] = {}
+        for _ in range(size):
+            self.add(Asker(port))
+
+    def add(self, asker: Asker) -> Asker:
+        self.all.append(asker)
+        self._by_fd[asker.sock.fileno()] = asker
+        self._poll.register(asker.sock, select.EPOLLIN)
+        return asker
+
+    @property
+    def answers(self) -> int:
+        return sum(len(asker.answers) for asker in self.all)
+
+    @property
+    def open(self) -> int:
+        return sum(asker.open for asker in self.all)
+
+    def turn(self, then: Callable[[Asker], None], wait_s: float = 0.1) -> None:
+        """One round: read where there is something, and call `then` for whoever has a whole answer."""
+        for fd, _ in self._poll.poll(wait_s):
+            asker = self._by_fd[fd]
+            answered = asker.read()
+            if not asker.open:
+                self._poll.unregister(fd)
+                del self._by_fd[fd]
+            elif answered:
+                then(asker)
+
+    def ask_until(self, done: Callable[[], bool], what: str, deadline_s: float = 2 * PATIENCE_S) -> None:
+        """All ask in a closed loop until `done()`."""
+        for asker in self.all:
+            if asker.open and not asker.waiting:
+                asker.ask()
+        ends = time.monotonic() + deadline_s
+        while not done():
+            assert time.monotonic() < ends, f"never happened: {what}"
+            self.turn(lambda asker: asker.ask())
+
+    def settle(self, deadline_s: float = PATIENCE_S) -> None:
+        """Read the answers that are still owed, and ask no more."""
+        ends = time.monotonic() + deadline_s
+        while any(asker.open and asker.waiting for asker in self.all):
+            assert time.monotonic() < ends, "an answer is owed and does not come"
+            self.turn(lambda asker: None)
+
+    def close(self) -> None:
+        for asker in self.all:
+            asker.sock.close()
+        self._poll.close()
+
+
+@contextlib.contextmanager
+def asking(engine: Engine, size: int) -> Iterator[Askers]:
+    askers = Askers(engine.port, size)
+    try:
+        yield askers
+    finally:
+        askers.close()

@@ -1,0 +1,333 @@
+"""Engines as processes, and clients that speak raw bytes to them. Nothing sleeps: all wait for a condition."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from engines.catalogue import lessons
+from engines.common.board import BoardReader, Reading, make_board
+from engines.common.contract import SPARE_DESCRIPTORS, parse_knobs
+from engines.common.work import calibrate
+
+ROOT = Path(__file__).parents[2]
+HOST = b"Host: engine\r\n"
+GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
+GREETING = b"Hello, World!"
+PATIENCE_S = 15.0  # only bounds a failure
+
+
+def until(condition: Callable[[], object], what: str, deadline_s: float = PATIENCE_S) -> None:
+    """Wait for a condition; the deadline only bounds a failure."""
+    ends = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < ends, f"never happened: {what}"
+        time.sleep(0.002)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model with the knobs that make it another engine."""
+
+    model: str
+    knobs: tuple[tuple[str, int | str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return " ".join([self.model, *(f"{name}={value}" for name, value in self.knobs)])
+
+    @property
+    def pooled(self) -> bool:
+        """Handlers run on workers."""
+        own = {knob.name: knob.default for knob in lessons()[self.model].MODEL.knobs} | dict(self.knobs)
+        return bool(own.get("workers", 0))
+
+    def with_knobs(self, **knobs: int | str) -> Variant:
+        """This engine with other knobs; those that its model does not have are left out."""
+        known = {knob for knob in parse_knobs(lessons()[self.model].MODEL, {})}
+        return Variant(self.model, self.knobs + tuple((k, v) for k, v in knobs.items() if k in known))
+
+
+VARIANTS = (
+    Variant("blocking"),
+    Variant("reactor"),
+    Variant("reactor-pool"),
+    Variant("reactor-pool", (("reply", "reactor"),)),
+    Variant("main-sub"),
+    Variant("main-sub", (("workers", 0),)),
+    Variant("proactor"),
+    Variant("proactor", (("workers", 2),)),
+)
+
+
+@functools.cache
+def calibration() -> str:
+    """Measured once for all engines, as the control plane does."""
+    return json.dumps(asdict(calibrate()))
+
+
+class Ended(NamedTuple):
+    code: int
+    seconds: float
+    said: str  # on stderr
+
+
+class Answer(NamedTuple):
+    """One response, parsed strictly: whatever is not HTTP/1.1 with a Content-Length is an assertion error."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def closes(self) -> bool:
+        return self.headers.get("connection") == "close"
+
+
+def take_answer(data: bytearray, head: bool = False) -> Answer | None:
+    """Take the first whole answer off `data`; None while it is not whole."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    first, *lines = bytes(data[:end]).decode("ascii").split("\r\n")
+    version, code, _ = first.split(" ", 2)
+    assert version == "HTTP/1.1", first
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(": ")
+        assert colon, f"malformed field {line!r}"
+        assert name.lower() not in headers, f"{name} is there twice"
+        headers[name.lower()] = value
+    status = int(code)
+    size = 0 if head or status < 200 else int(headers["content-length"])
+    if len(data) < end + 4 + size:
+        return None
+    body = bytes(data[end + 4 : end + 4 + size])
+    del data[: end + 4 + size]
+    return Answer(status, headers, body)
+
+
+class Client:
+    """One connection to an engine."""
+
+    def __init__(self, port: int, timeout_s: float = PATIENCE_S, receive_buffer: int = 0) -> None:
+        self.sock = socket.socket()
+        self.sock.settimeout(timeout_s)
+        if receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self.sock.connect(("127.0.0.1", port))
+        except OSError:
+            self.sock.close()
+            raise
+        self.data = bytearray()
+        self.sent = self.received = 0
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+        self.sent += len(data)
+
+    def answer(self, head: bool = False) -> Answer:
+        """The next answer; `head` when it is one to HEAD."""
+        while (answer := take_answer(self.data, head)) is None:
+            assert self._more(), f"the connection ended after {bytes(self.data[:200])!r}"
+        return answer
+
+    def ask(self, target: str = "/", method: str = "GET", body: bytes = b"", more: bytes = b"") -> Answer:
+        length = b"Content-Length: %d\r\n" % len(body) if body else b""
+        self.send(f"{method} {target} HTTP/1.1\r\n".encode() + HOST + length + more + b"\r\n" + body)
+        return self.answer(head=method == "HEAD")
+
+    def rest(self) -> bytes:
+        """All that still comes until the engine closes. A reset is an error: it could have eaten an answer."""
+        while self._more():
+            pass
+        rest, self.data = bytes(self.data), bytearray()
+        return rest
+
+    def half_close(self) -> None:
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def readable(self, timeout_s: float = 0.0) -> bool:
+        return bool(self.data) or bool(select.select([self.sock], [], [], timeout_s)[0])
+
+    def _more(self) -> bool:
+        data = self.sock.recv(1 << 20)
+        self.data += data
+        self.received += len(data)
+        return bool(data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.sock.close()
+
+
+class Engine:
+    """An engine's process, with its board as the control plane would read it."""
+
+    def __init__(
+        self,
+        variant: Variant,
+        shell: str = "",
+        arguments: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+        rows: int | None = None,
+    ) -> None:
+        self.variant = variant
+        self._told = False  # to stop
+        model = lessons()[variant.model].MODEL
+        knobs = parse_knobs(model, dict(variant.knobs))
+        board = make_board(rows or model.thread_rows(knobs), int(knobs["max_connections"]) + SPARE_DESCRIPTORS)
+        self._board = BoardReader(board)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
+        command = [
+            sys.executable, "-m", "engines", variant.model, "--port", "0", "--board-fd", str(board),
+            "--calibration", calibration(), *arguments,
+            *(part for name, value in variant.knobs for part in ("--set", f"{name}={value}")),
+        ]  # fmt: skip
+        if shell:
+            command = ["sh", "-c", f'{shell} && exec "$@"', "sh", *command]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=self._errors, pass_fds=(board, *pass_fds)
+        )
+        os.close(board)
+        self.pid = self.process.pid
+        try:
+            self.ready = self._ready_line()
+        except BaseException:
+            self.close()
+            raise
+        self.port: int = self.ready["port"]
+
+    def _ready_line(self) -> dict[str, Any]:
+        stdout = self.process.stdout
+        assert stdout
+        assert select.select([stdout], [], [], PATIENCE_S)[0], f"{self.variant.name} does not become ready"
+        line = stdout.readline()
+        assert line, f"{self.variant.name} ended: {self.said()}"
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+    def connect(self, timeout_s: float = PATIENCE_S, receive_buffer: int = 0) -> Client:
+        return Client(self.port, timeout_s, receive_buffer)
+
+    @contextlib.contextmanager
+    def crowd(self, size: int) -> Iterator[list[Client]]:
+        """So many connections, all of them taken by the engine; and left by it afterwards, if it goes on."""
+        with contextlib.ExitStack() as stack:
+            held = self.held()
+            clients = [stack.enter_context(self.connect()) for _ in range(size)]
+            until(lambda: self.held() == held + size, f"{size} connections are held")
+            yield clients
+        if self.process.poll() is None and not self._told:
+            until(lambda: self.held() == held, "they are closed")
+
+    def board(self) -> Reading:
+        return self._board.read()
+
+    def held(self) -> int:
+        """Connections that the engine's threads hold."""
+        return sum(thread.connections for thread in self.board().threads)
+
+    def threads(self) -> int:
+        """As the kernel counts them."""
+        return sum(1 for _ in Path(f"/proc/{self.pid}/task").iterdir())
+
+    def cpu_s(self) -> float:
+        """User and system time of all its threads, ended ones included, to the nanosecond."""
+        return time.clock_gettime((~self.pid << 3) | 2)
+
+    def run_queue_s(self) -> float:
+        """For how long its threads were ready to run and did not: another process had the CPU."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
+
+    def rss_mib(self) -> float:
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def tell(self, number: int) -> None:
+        self._told = self._told or number in (signal.SIGTERM, signal.SIGINT)
+        self.process.send_signal(number)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """While it cannot run, so that what happens meanwhile is found all at once."""
+        self.tell(signal.SIGSTOP)
+        until(lambda: set(self._task_states()) == {"T"}, "all its threads are stopped")
+        try:
+            yield
+        finally:
+            self.tell(signal.SIGCONT)
+
+    def _task_states(self) -> list[str]:
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return [(task / "stat").read_text().rsplit(")", 1)[1].split()[0] for task in tasks]
+
+    def said(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace")
+
+    def wait(self, deadline_s: float = PATIENCE_S) -> Ended:
+        """Until it has ended by itself."""
+        began = time.monotonic()
+        code = self.process.wait(deadline_s)
+        return Ended(code, time.monotonic() - began, self.said())
+
+    def stop(self, number: int = signal.SIGTERM, deadline_s: float = PATIENCE_S) -> Ended:
+        self.tell(number)
+        return self.wait(deadline_s)
+
+    def finish(self) -> None:
+        """Ask a living engine to stop, and insist that it does so in time, with code 0 and without a complaint."""
+        if self.process.poll() is None:
+            ended = self.wait() if self._told else self.stop()
+            assert ended.code == 0, ended
+            assert "Traceback" not in ended.said, ended.said
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever has happened."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE_S)
+        assert self.process.stdout
+        self.process.stdout.close()
+        self._errors.close()
+        self._board.close()
+
+
+@contextlib.contextmanager
+def running(variant: Variant, **how: Any) -> Iterator[Engine]:
+    """An engine that is asked to stop at the end, and must then end well."""
+    engine = Engine(variant, **how)
+    try:
+        yield engine
+        engine.finish()
+    finally:
+        engine.close()
+
+
+def cores_used(engine: Engine, act: Callable[[], None], wanted: bool = False) -> float:
+    """CPU seconds that the engine used for each second of `act`; with `wanted`, also those that it waited for."""
+    began_s, cpu_s, wait_s = time.monotonic(), engine.cpu_s(), engine.run_queue_s() if wanted else 0.0
+    act()
+    wall_s = time.monotonic() - began_s
+    waited_s = engine.run_queue_s() - wait_s if wanted else 0.0
+    return (engine.cpu_s() - cpu_s + waited_s) / wall_s

@@ -1,0 +1,177 @@
+"""What the engines say of themselves, and what they say when they are asked wrongly."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from engines.catalogue import describe, lessons
+from engines.common.contract import BadKnob, Knob, Lesson, all_knobs, parse_knobs
+
+from .driver import PATIENCE_S, ROOT
+
+LESSONS = list(lessons().values())
+KNOBS = [
+    pytest.param(lesson, knob, id=f"{lesson.MODEL.name} {knob.name}")
+    for lesson in LESSONS
+    for knob in all_knobs(lesson.MODEL)
+]
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.MODEL.name)
+each_knob = pytest.mark.parametrize(("lesson", "knob"), KNOBS)
+
+
+def engines(*arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
+    """`python -m engines …`, for what ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "engines", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, pass_fds=pass_fds,
+    )  # fmt: skip
+
+
+# Every model is documented
+
+
+def test_the_five_are_there_in_their_order() -> None:
+    assert list(lessons())[:5] == ["blocking", "reactor", "reactor-pool", "main-sub", "proactor"]
+    orders = [lesson.MODEL.order for lesson in LESSONS]
+    assert orders == sorted(set(orders))
+
+
+@each_lesson
+def test_a_lesson_opens_with_title_picture_and_what_to_watch(lesson: Lesson) -> None:
+    doc = inspect.getdoc(lesson)
+    assert doc
+    title, empty, *rest = doc.splitlines()
+    assert re.fullmatch(r"[A-Z].*\.", title)
+    assert empty == ""
+    picture = [line for line in rest if line.startswith("    ")]
+    assert any("──" in line for line in picture), "a picture of who does what"
+    assert "Watch" in doc, "what to watch in the lab"
+
+
+@each_lesson
+def test_a_model_says_what_it_is(lesson: Lesson) -> None:
+    model = lesson.MODEL
+    for text in (model.title, model.summary, *model.pros, *model.cons, *model.used_by, *model.aliases):
+        assert text.strip() == text
+        assert text
+    assert model.summary.endswith(".")
+    assert min(len(model.pros), len(model.cons), len(model.used_by), len(model.roles)) >= 1
+    for role in model.roles:
+        assert role.title
+        assert role.does
+        assert role.restaurant
+    assert len({role.name for role in model.roles}) == len(model.roles)
+
+
+@each_knob
+def test_a_knob_has_help_and_bounds(lesson: Lesson, knob: Knob) -> None:
+    assert knob.help.endswith(".")
+    assert knob.parse(knob.default) == knob.default
+    if knob.choices:
+        assert knob.default in knob.choices
+    else:
+        assert knob.minimum is not None
+        assert knob.maximum is not None
+        assert isinstance(knob.default, int)
+        assert knob.minimum <= knob.default <= knob.maximum
+        assert knob.parse(str(knob.minimum)) == knob.minimum
+        assert knob.parse(knob.maximum) == knob.maximum
+
+
+@each_knob
+def test_a_value_that_a_knob_does_not_take_is_refused_by_its_name(lesson: Lesson, knob: Knob) -> None:
+    bad: list[Any] = ["", "x", "1.5", None, True, 1.0, [], {}]
+    bad += (
+        ["Worker", 0]
+        if knob.choices
+        else [(knob.minimum or 0) - 1, (knob.maximum or 0) + 1, str((knob.maximum or 0) + 1)]
+    )
+    for value in bad:
+        with pytest.raises(BadKnob, match=f"^{knob.name}: must be"):
+            parse_knobs(lesson.MODEL, {knob.name: value})
+
+
+@each_lesson
+def test_knobs_are_complete_and_rows_enough(lesson: Lesson) -> None:
+    model = lesson.MODEL
+    knobs = parse_knobs(model, {})
+    assert set(knobs) == {knob.name for knob in all_knobs(model)}
+    assert model.thread_rows(knobs) >= 1
+    with pytest.raises(BadKnob, match=r"^wheels: is not a knob of"):
+        parse_knobs(model, {"wheels": 4})
+
+
+# By hand
+
+
+def test_describe_is_json_with_everything_the_lab_shows() -> None:
+    done = engines("--describe")
+    assert (done.returncode, done.stderr) == (0, "")
+    said = json.loads(done.stdout)
+    assert [model["name"] for model in said] == list(lessons())
+    for model, lesson in zip(said, LESSONS, strict=True):
+        assert model == json.loads(json.dumps(describe(lesson)))
+        assert model["source"] == (ROOT / model["file"]).read_text(encoding="utf-8")
+        assert model["doc"] == inspect.getdoc(lesson)
+        assert model["available"] == (model["unavailable_reason"] is None)
+        assert {knob["name"] for knob in model["knobs"] if knob["common"]} >= {"idle_s", "grace_s", "max_connections"}
+
+
+def test_calibrate_is_json() -> None:
+    said = json.loads(engines("--calibrate").stdout)
+    assert set(said) == {"cpu_per_us", "hash_per_us"}
+    assert all(value > 0 for value in said.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ["model", "blocking", "proactor"]),
+        (("leader-followers",), ["leader-followers", "reactor"]),
+        (("reactor", "--set", "wheels=4"), ["wheels", "is not a knob of reactor"]),
+        (("reactor", "--set", "idle_s"), ["idle_s", "knob=value"]),
+        (("reactor", "--set", "idle_s=0"), ["idle_s", "from 1 to 86,400"]),
+        (("reactor-pool", "--set", "workers=many"), ["workers", "whole number", "many"]),
+        (("reactor-pool", "--set", "reply=mail"), ["reply", "worker", "reactor", "mail"]),
+        (("reactor", "--set", "workers=4"), ["workers", "is not a knob of reactor"]),
+        (("reactor", "--port", "http"), ["--port", "http"]),
+        (("reactor", "--port", "70000"), ["port", "70000"]),
+        (("reactor", "--port", "-1"), ["port", "-1"]),
+        (("reactor", "--nonsense"), ["--nonsense"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_wrong_order_is_refused_in_a_sentence(arguments: tuple[str, ...], words: list[str]) -> None:
+    done = engines(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert [word for word in words if word not in last] == []
+
+
+@each_lesson
+def test_a_taken_port_is_a_sentence(lesson: Lesson) -> None:
+    if reason := lesson.MODEL.why_unavailable():
+        pytest.skip(reason)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = engines(lesson.MODEL.name, "--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith(f"cannot listen on 127.0.0.1:{port}: Address already in use")
+
+
+def test_a_host_that_is_not_here_is_a_sentence() -> None:
+    done = engines("reactor", "--host", "192.0.2.1")
+    assert (done.returncode, done.stdout) == (1, "")
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("cannot listen on 192.0.2.1:0: Cannot assign requested address")

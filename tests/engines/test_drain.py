@@ -1,0 +1,281 @@
+"""Asked to stop, an engine finishes what it has accepted, says so, and goes.
+
+What may not be lost, by what a client can know:
+
+- a request on a kept connection, sent while the engine still took requests from it (a client of a closed loop sends
+  its next one as soon as it has an answer without `Connection: close`): it gets a whole answer;
+- a connection that `connect()` had returned *before* the signal was sent: its request gets a whole answer, however
+  long the accept queue is.
+
+A connection that is made after the signal may be refused, or reset before any byte of an answer. No answer is ever
+cut short.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engines.common.board import BLOCKED
+
+from .conftest import Starter, variants
+from .crowds import Asker, Askers, asking
+from .driver import GET, GREETING, HOST, PATIENCE_S, ROOT, Client, Engine, Variant, take_answer, until
+
+IDLE_STOP_S = 1.0  # 0.15 s on a quiet machine; the bench measures it
+
+
+def sleeping(ms: int) -> bytes:
+    return b"GET /sleep?ms=%d HTTP/1.1\r\n" % ms + HOST + b"\r\n"
+
+
+def no_answer_is_cut(askers: Askers) -> None:
+    assert [bytes(asker.data) for asker in askers.all if asker.data] == []
+    assert {answer.status for asker in askers.all for answer in asker.answers} <= {200}
+
+
+@pytest.mark.parametrize("round_", range(2))
+def test_under_load_no_accepted_request_is_lost(start: Starter, variant: Variant, round_: int) -> None:
+    engine = start(variant)
+    with asking(engine, 32) as askers:
+        enough = 1000 + 137 * round_
+        askers.ask_until(lambda: askers.answers >= enough, "they are served")
+        engine.tell(signal.SIGTERM)
+        ends = time.monotonic() + PATIENCE_S
+        while askers.open:
+            assert time.monotonic() < ends, "it keeps connections open"
+            askers.turn(lambda asker: None if asker.answers[-1].closes else asker.ask())
+        no_answer_is_cut(askers)
+        for asker in askers.all:
+            assert not asker.waiting, f"a request was not answered ({asker.error!r})"
+            assert asker.error is None
+            assert asker.answers[-1].closes
+    ended = engine.wait()
+    assert (ended.code, ended.said) == (0, "")
+
+
+def test_under_churn_no_accepted_connection_is_lost(start: Starter, variant: Variant) -> None:
+    """Each request on a connection of its own; those that were connected before the signal must be served."""
+    engine = start(variant)
+    with asking(engine, 0) as askers:
+        for _ in range(20):
+            askers.add(Asker(engine.port)).ask()
+        ends = time.monotonic() + PATIENCE_S
+
+        def another(asker: Asker) -> None:
+            asker.sock.shutdown(2)
+            with contextlib.suppress(OSError):
+                askers.add(Asker(engine.port)).ask()
+
+        while askers.answers < 500:
+            assert time.monotonic() < ends, "they are not served"
+            askers.turn(another)
+        before = list(askers.all)
+        engine.tell(signal.SIGTERM)
+        while askers.open:
+            assert time.monotonic() < ends, "it keeps connections open"
+            askers.turn(another)
+        no_answer_is_cut(askers)
+        assert [asker.error for asker in before if asker.waiting] == []
+    assert engine.wait().code == 0
+
+
+def test_what_is_in_the_accept_queue_is_served(start: Starter, variant: Variant) -> None:
+    """More than one batch of them: the kernel has told these clients that they are connected."""
+    engine = start(variant)
+    with contextlib.ExitStack() as stack:
+        with engine.frozen():
+            clients = [stack.enter_context(engine.connect()) for _ in range(200)]
+            for client in clients:
+                client.send(GET)
+            engine.tell(signal.SIGTERM)
+        lost = sum(not served(client) for client in clients)
+        assert lost == 0
+    assert engine.wait().code == 0
+
+
+def served(client: Client) -> bool:
+    try:
+        return client.answer().body == GREETING and client.rest() == b""
+    except (OSError, AssertionError):
+        return False
+
+
+def test_a_slow_request_is_finished(start: Starter, variant: Variant) -> None:
+    engine = start(variant)
+    with engine.connect() as client:
+        client.send(sleeping(250))
+        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
+        engine.tell(signal.SIGTERM)
+        answer = client.answer()
+        assert answer.body == b"slept 250 ms\n"
+        assert client.rest() == b""
+    assert engine.wait().code == 0
+
+
+def test_a_large_answer_is_finished(start: Starter, variant: Variant) -> None:
+    engine = start(variant)
+    with engine.connect(receive_buffer=4096) as client:
+        client.send((b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 6)
+        until(client.readable, "the first answer begins")
+        engine.tell(signal.SIGTERM)
+        bodies = []
+        while True:
+            answer = client.answer()
+            bodies.append(len(answer.body))
+            if answer.closes or len(bodies) == 6:
+                break
+        assert set(bodies) == {1_048_576}
+        assert client.rest() == b""
+    assert engine.wait().code == 0
+
+
+def test_pipelined_requests_are_answered_until_close_is_said(start: Starter, variant: Variant) -> None:
+    engine = start(variant)
+    with engine.connect() as client:
+        client.send(sleeping(200) + GET * 20)
+        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
+        engine.tell(signal.SIGTERM)
+        data, answers = bytearray(client.rest()), []
+        while answer := take_answer(data):
+            answers.append(answer)
+        assert answers[0].body == b"slept 200 ms\n"
+        assert not data
+        assert not any(answer.closes for answer in answers[:-1]), "nothing is answered after `Connection: close`"
+        assert answers[-1].closes or len(answers) == 21
+    assert engine.wait().code == 0
+
+
+@pytest.mark.parametrize(("number", "idle"), [(signal.SIGTERM, 0), (signal.SIGTERM, 50), (signal.SIGINT, 50)])
+def test_an_idle_engine_goes_at_once(start: Starter, variant: Variant, number: int, idle: int) -> None:
+    engine = start(variant)
+    with engine.crowd(idle) as clients:
+        for client in clients:
+            assert client.ask().body == GREETING
+        ended = engine.stop(number)
+        assert (ended.code, ended.said) == (0, "")
+        assert ended.seconds < IDLE_STOP_S
+        for client in clients:
+            assert client.rest() == b""
+
+
+def test_asked_twice_it_still_drains(start: Starter, variant: Variant) -> None:
+    engine = start(variant)
+    with engine.connect() as client:
+        client.send(sleeping(300))
+        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
+        engine.tell(signal.SIGTERM)
+        engine.tell(signal.SIGINT)
+        assert client.answer().body == b"slept 300 ms\n"
+    assert engine.wait().code == 0
+
+
+def test_no_new_connection_is_taken(start: Starter, variant: Variant) -> None:
+    engine = start(variant)
+    with engine.connect() as client:
+        client.send(sleeping(450))
+        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
+        engine.tell(signal.SIGTERM)
+        if not inline(variant):  # else the one thread hears of it after the handler
+            until(lambda: refuses(engine), "connections are refused", 0.4)
+        assert client.answer().body == b"slept 450 ms\n"
+    assert engine.wait().code == 0
+
+
+def inline(variant: Variant) -> bool:
+    return variant.name in ("reactor", "proactor")
+
+
+def refuses(engine: Engine) -> bool:
+    try:
+        engine.connect(timeout_s=0.2).sock.close()
+    except OSError:
+        return True
+    return False
+
+
+def test_half_a_request_does_not_hold_it_beyond_the_grace(start: Starter, variant: Variant) -> None:
+    engine = start(variant.with_knobs(grace_s=1))
+    with engine.connect() as client, engine.connect() as reader:
+        client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nhalf")
+        reader.send((b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 16)
+        until(lambda: engine.board().connections.get("reading") == 1, "half of it is read")
+        until(reader.readable, "the other reads nothing more")
+        ended = engine.stop()
+        assert (ended.code, ended.said) == (0, "")
+        assert 0.8 < ended.seconds < 3
+
+
+@pytest.mark.parametrize("kind", variants(lambda v: v.pooled or v.model == "blocking"))
+def test_a_handler_that_does_not_end_is_left_behind(start: Starter, kind: Variant) -> None:
+    engine = start(kind.with_knobs(grace_s=1))
+    with engine.connect() as client:
+        client.send(sleeping(10_000))
+        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
+        ended = engine.stop()
+        assert ended.code == 0
+        assert ended.seconds < 4
+
+
+def test_the_end_of_the_life_line_ends_it(start: Starter, variant: Variant) -> None:
+    theirs, ours = os.pipe()
+    try:
+        engine = start(variant, arguments=["--lifeline-fd", str(theirs)], pass_fds=[theirs])
+        with engine.connect() as client:
+            assert client.ask().body == GREETING
+            os.close(ours)
+            ours = -1
+            ended = engine.wait()
+            assert (ended.code, ended.said) == (0, "")
+            assert client.rest() == b""
+    finally:
+        os.close(theirs)
+        if ours >= 0:
+            os.close(ours)
+
+
+PARENT = """
+import os, subprocess, sys
+child = subprocess.Popen([sys.executable, "-m", "engines", *sys.argv[1:], "--parent-pid", str(os.getpid())],
+                         stdout=subprocess.PIPE)
+line = child.stdout.readline()
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_no_engine_outlives_a_killed_parent(variant: Variant) -> None:
+    """The kernel's own signal: also where there is no life-line, and whatever the engine is doing."""
+    knobs = [part for name, value in variant.knobs for part in ("--set", f"{name}={value}")]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, variant.model, *knobs],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with parent:
+        assert parent.stdout
+        engine = os.pidfd_open(int(parent.stdout.readline()))
+        try:
+            assert not select.select([engine], [], [], 0)[0], "it runs"
+            parent.kill()
+            assert select.select([engine], [], [], PATIENCE_S)[0], "it still runs"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(engine, signal.SIGKILL)
+            os.close(engine)
+
+
+def test_an_engine_whose_parent_is_gone_does_not_begin() -> None:
+    command = [sys.executable, "-m", "engines", "reactor", "--parent-pid", "1"]
+    if os.getppid() == 1 or Path("/proc/self").resolve().name == "1":
+        pytest.skip("here the parent is process 1")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ended before" in done.stderr

@@ -1,0 +1,443 @@
+"""HTTP/1.1 as a client sees it, on every engine, over real sockets."""
+
+from __future__ import annotations
+
+import re
+import time
+from email.utils import parsedate_to_datetime
+from itertools import pairwise
+
+import pytest
+
+from .conftest import Starter
+from .driver import GET, GREETING, HOST, Engine, Variant, until
+from .malformed import MALFORMED, Malformed
+
+MIB = 1024 * 1024
+BODY_LIMIT = MIB
+CLOSE = b"Connection: close\r\n"
+
+
+def echo(body: bytes, more: bytes = b"") -> bytes:
+    return b"POST /echo HTTP/1.1\r\n" + HOST + more + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def chunked(*chunks: bytes, trailer: bytes = b"") -> bytes:
+    lines = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return (
+        b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + lines + b"0\r\n" + trailer + b"\r\n"
+    )
+
+
+def answers_in(data: bytes) -> int:
+    return len(re.findall(rb"HTTP/1\.1 \d{3} ", data))
+
+
+# Plain exchanges
+
+
+def test_plaintext(engine: Engine) -> None:
+    with engine.connect() as client:
+        answer = client.ask()
+        assert (answer.status, answer.body) == (200, GREETING)
+        assert answer.headers["content-type"] == "text/plain"
+        assert answer.headers["content-length"] == "13"
+        assert abs(parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time()) < 3
+        assert "connection" not in answer.headers
+
+
+def test_a_connection_is_kept(engine: Engine) -> None:
+    before = engine.board().counters["accepted"]
+    with engine.connect() as client:
+        for _ in range(200):
+            assert client.ask().body == GREETING
+    assert engine.board().counters["accepted"] == before + 1
+
+
+def test_connection_close_is_answered_and_done(engine: Engine) -> None:
+    with engine.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n" + GET)
+        answer = client.answer()
+        assert (answer.body, answer.closes) == (GREETING, True)
+        assert client.rest() == b"", "what comes after `Connection: close` is not answered"
+
+
+@pytest.mark.parametrize("option", [b"Close", b"keep-alive, close", b"close, x"])
+def test_connection_is_a_list_in_any_case(engine: Engine, option: bytes) -> None:
+    with engine.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: " + option + b"\r\n\r\n")
+        assert client.answer().closes
+        assert client.rest() == b""
+
+
+def test_pipelined_requests_are_answered_in_order(engine: Engine) -> None:
+    bodies = [b"number %d" % i for i in range(100)]
+    with engine.connect() as client:
+        client.send(b"".join(map(echo, bodies)))
+        assert [client.answer().body for _ in bodies] == bodies
+
+
+def test_pipelined_requests_wait_for_a_slow_one_in_front(engine: Engine) -> None:
+    with engine.connect() as client:
+        client.send(b"GET /sleep?ms=60 HTTP/1.1\r\n" + HOST + b"\r\n" + echo(b"second") + GET)
+        assert [client.answer().body for _ in range(3)] == [b"slept 60 ms\n", b"second", GREETING]
+
+
+def test_two_thousand_pipelined_requests(engine: Engine) -> None:
+    with engine.connect() as client:
+        client.send(GET * 2000)
+        for _ in range(2000):
+            assert client.answer().body == GREETING
+
+
+def test_what_is_pipelined_behind_large_answers_comes(engine: Engine) -> None:
+    request = b"GET /bytes?n=%d HTTP/1.1\r\n" % MIB + HOST + b"\r\n"
+    with engine.connect(receive_buffer=4096) as client:
+        client.send((request + echo(b"between")) * 6)
+        for _ in range(6):
+            assert client.answer().body == b"x" * MIB
+            assert client.answer().body == b"between"
+
+
+def test_an_empty_line_before_a_request_is_ignored(engine: Engine) -> None:
+    with engine.connect() as client:
+        client.send(b"\r\n" + GET)
+        assert client.answer().body == GREETING
+
+
+def test_a_request_that_comes_in_pieces(engine: Engine) -> None:
+    """Cut where it hurts; `Inbox` alone is tested with every cut."""
+    request = echo(b"slow")
+    cuts = sorted(
+        {0, 1, 5, request.index(b"\r"), request.index(b"Host") + 2, len(request) - 7, len(request) - 5, len(request)}
+    )
+    read = engine.board().counters["bytes_in"]
+    with engine.connect() as client:
+        for begin, end in pairwise(cuts):
+            assert not client.readable()
+            client.send(request[begin:end])
+            until(lambda n=read + end: engine.board().counters["bytes_in"] == n, "the piece is read")  # type: ignore[misc]
+        assert client.answer().body == b"slow"
+        assert client.ask().body == GREETING
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 65_536, 300_000, BODY_LIMIT])
+def test_a_body_comes_back(engine: Engine, size: int) -> None:
+    body = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    with engine.connect() as client:
+        client.send(echo(body))
+        assert client.answer().body == body
+        assert client.ask().body == GREETING
+
+
+def test_a_chunked_body_comes_back(engine: Engine) -> None:
+    with engine.connect() as client:
+        client.send(chunked(b"hello", b", ", b"w" * 5000))
+        assert client.answer().body == b"hello, " + b"w" * 5000
+        client.send(chunked(trailer=b"X: y\r\nHost: trailers-do-not-count\r\n") + GET)
+        assert client.answer().body == b""
+        assert client.answer().body == GREETING
+
+
+def test_chunk_extensions_are_ignored(engine: Engine) -> None:
+    head = b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: Chunked\r\n\r\n"
+    with engine.connect() as client:
+        client.send(head + b'5;a=1;b="2"\r\nhello\r\n0;last\r\n\r\n' + GET)
+        assert client.answer().body == b"hello"
+        assert client.answer().body == GREETING
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET", "OPTIONS"])
+def test_echo_takes_any_method(engine: Engine, method: str) -> None:
+    with engine.connect() as client:
+        assert client.ask("/echo", method, b"body").body == b"body"
+
+
+# Other forms
+
+
+@pytest.mark.parametrize("target", ["/", "/bytes?n=100", "/echo", "/nowhere", "/sleep?ms=x"])
+def test_head_is_get_without_the_body(engine: Engine, target: str) -> None:
+    with engine.connect() as client:
+        get, head = client.ask(target), client.ask(target, "HEAD")
+        assert (head.status, head.headers["content-length"], head.body) == (get.status, str(len(get.body)), b"")
+        assert client.ask().body == GREETING
+
+
+@pytest.mark.parametrize("target", ["*", "/", "/sleep?ms=5000"])
+def test_options_names_the_methods_and_does_no_work(engine: Engine, target: str) -> None:
+    with engine.connect(timeout_s=3) as client:
+        answer = client.ask(target, "OPTIONS")
+        assert (answer.status, answer.headers["allow"], answer.body) == (200, "GET, HEAD, OPTIONS", b"")
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [("http://other", GREETING), ("http://other/healthz", b"ok\n"), ("HTTP://a:80/bytes?n=2", b"xx")],
+)
+def test_absolute_form(engine: Engine, target: str, body: bytes) -> None:
+    with engine.connect() as client:
+        assert client.ask(target).body == body
+
+
+def test_http_1_0_closes(engine: Engine) -> None:
+    with engine.connect() as client:
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        answer = client.answer()
+        assert (answer.status, answer.body, answer.closes) == (200, GREETING, True)
+        assert client.rest() == b""
+
+
+def test_http_1_0_keep_alive_is_said_in_the_answer(engine: Engine) -> None:
+    with engine.connect() as client:
+        for _ in range(3):
+            client.send(b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
+            answer = client.answer()
+            assert (answer.status, answer.body, answer.headers["connection"]) == (200, GREETING, "keep-alive")
+
+
+def test_expect_100_continue(engine: Engine) -> None:
+    head = b"POST /echo HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    with engine.connect() as client:
+        for _ in range(2):
+            client.send(head)
+            assert client.answer().status == 100
+            client.send(b"hello")
+            assert client.answer().body == b"hello"
+
+
+def test_expect_100_continue_whose_body_does_not_wait(engine: Engine) -> None:
+    with engine.connect() as client:
+        client.send(echo(b"hello", b"Expect: 100-continue\r\n") + GET)
+        answers = [client.answer() for _ in range(2)]
+        if answers[0].status == 100:  # allowed, and not needed
+            answers = [answers[1], client.answer()]
+        assert [answer.body for answer in answers] == [b"hello", GREETING]
+
+
+def test_100_continue_does_not_overtake_an_answer(engine: Engine) -> None:
+    head = b"POST /echo HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    with engine.connect(timeout_s=3) as client:
+        client.send(b"GET /sleep?ms=60 HTTP/1.1\r\n" + HOST + b"\r\n" + head)
+        assert client.answer().body == b"slept 60 ms\n"
+        assert client.answer().status == 100
+        client.send(b"hello")
+        assert client.answer().body == b"hello"
+
+
+def test_a_body_that_is_too_long_is_not_asked_for(engine: Engine) -> None:
+    with engine.connect() as client:
+        expect = b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (BODY_LIMIT + 1)
+        client.send(b"POST /echo HTTP/1.1\r\n" + HOST + expect)
+        assert client.answer().status == 413
+        assert client.rest() == b""
+
+
+def test_http_1_0_gets_no_100(engine: Engine) -> None:
+    with engine.connect() as client:
+        client.send(b"POST /echo HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello")
+        assert client.answer().body == b"hello"
+        assert client.rest() == b""
+
+
+@pytest.mark.parametrize("target", ["/", "/sleep?ms=60", "/bytes?n=1000000"])
+def test_a_half_closed_connection_is_answered(engine: Engine, target: str) -> None:
+    with engine.connect() as client:
+        client.send(f"GET {target} HTTP/1.1\r\n".encode() + HOST + b"\r\n" + GET)
+        client.half_close()
+        assert client.answer().status == 200
+        assert client.answer().body == GREETING
+        assert client.rest() == b""
+
+
+def test_half_a_request_is_not_answered_as_a_whole_one(engine: Engine) -> None:
+    with engine.connect() as client:
+        client.send(GET + echo(b"hello")[:-2])
+        client.half_close()
+        assert client.answer().body == GREETING
+        assert not client.rest().startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("option", [b"websocket", b"h2c", b"TLS/1.0"])
+def test_an_upgrade_is_ignored(engine: Engine, option: bytes) -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: " + option + b"\r\n"
+    with engine.connect() as client:
+        client.send(b"GET /healthz HTTP/1.1\r\n" + HOST + upgrade + b"\r\n" + GET)
+        assert client.answer().body == b"ok\n"
+        assert client.answer().body == GREETING
+
+
+def test_an_upgrade_with_a_body_is_ignored(engine: Engine) -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    with engine.connect() as client:
+        client.send(echo(b"one", upgrade) + chunked(b"two").replace(HOST, HOST + upgrade) + GET)
+        assert [client.answer().body for _ in range(3)] == [b"one", b"two", GREETING]
+
+
+@pytest.mark.parametrize("host", [b"Host: a b", b"Host: a\r\nHost: a"])
+def test_what_is_malformed_behind_an_upgrade_is_refused(start: Starter, variant: Variant, host: bytes) -> None:
+    engine = start(variant)  # one of its own: this has ended engines
+    upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    with engine.connect() as client, engine.connect() as other:
+        client.send(b"GET / HTTP/1.1\r\n" + HOST + upgrade + b"\r\nGET / HTTP/1.1\r\n" + host + b"\r\n\r\n" + GET)
+        assert client.answer().body == GREETING
+        assert client.answer().status == 400
+        assert answers_in(client.rest()) == 0
+        assert other.ask().body == GREETING
+
+
+# Work
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/", GREETING),
+        ("/?any=query", GREETING),
+        ("/healthz", b"ok\n"),
+        ("/cpu?us=100", b"burnt 100 us, holding the GIL\n"),
+        ("/hash?us=100", b"hashed for 100 us, without the GIL\n"),
+        ("/sleep?ms=1", b"slept 1 ms\n"),
+        ("/cpu?us=0", b"burnt 0 us, holding the GIL\n"),
+        ("/hash?us=0", b"hashed for 0 us, without the GIL\n"),
+        ("/sleep?ms=0", b"slept 0 ms\n"),
+        ("/bytes?n=0", b""),
+        ("/bytes?n=1048576", b"x" * MIB),
+    ],
+)
+def test_work(engine: Engine, target: str, body: bytes) -> None:
+    with engine.connect() as client:
+        answer = client.ask(target)
+        assert (answer.status, answer.body) == (200, body)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/cpu",
+        "/cpu?us=",
+        "/cpu?us=-1",
+        "/cpu?us=1000001",
+        "/cpu?us=1e3",
+        "/hash?ms=1",
+        "/hash?us=0x1",
+        "/hash?us=1_0",
+        "/sleep?ms=10001",
+        "/sleep?ms=1.5",
+        "/sleep?ms=%EF%BC%91",
+        "/bytes?n=1048577",
+        "/bytes?n=9999999999999999999999",
+        "/bytes?",
+    ],
+)
+def test_work_out_of_bounds_is_refused_in_one_line(engine: Engine, target: str) -> None:
+    with engine.connect() as client:
+        answer = client.ask(target)
+        assert answer.status == 400
+        assert re.fullmatch(rb"(us|ms|n) must be a whole number from 0 to \d+\n", answer.body)
+        assert client.ask().body == GREETING, "the request was well-formed: the connection goes on"
+
+
+def test_nothing_there(engine: Engine) -> None:
+    with engine.connect() as client:
+        assert client.ask("/nowhere").status == 404
+        assert client.ask("/echo/").status == 404
+        assert client.ask().body == GREETING
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_method_not_allowed(engine: Engine, method: str) -> None:
+    with engine.connect() as client:
+        answer = client.ask("/", method, b"body")
+        assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+        assert client.ask().body == GREETING
+
+
+# Refusals
+
+LONG = b"x" * 9000
+LIMITS = (
+    Malformed("body by its length", b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n", (413,)),
+    Malformed("body of 10^9", b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n", (413,)),
+    Malformed("10^30", b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1" + b"0" * 30 + b"\r\n\r\n", (400, 413)),
+    Malformed("body in chunks", chunked(b"x" * BODY_LIMIT, b"x"), (413,)),
+    Malformed("target", b"GET /" + LONG + b" HTTP/1.1\r\nHost: a\r\n\r\n", (414,)),
+    Malformed("field", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + LONG * 4 + b"\r\n\r\n", (431,)),
+    Malformed("fields", b"GET / HTTP/1.1\r\nHost: a\r\n" + (b"X: " + LONG + b"\r\n") * 4 + b"\r\n", (431,)),
+    Malformed("number of fields", b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 101 + b"\r\n", (431,)),
+    Malformed("head without an end", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + LONG * 5, (431,)),
+)
+
+
+@pytest.mark.parametrize("bad", (*MALFORMED, *LIMITS), ids=lambda bad: bad.name)
+def test_what_is_malformed_is_refused_and_nothing_after_it_is_answered(engine: Engine, bad: Malformed) -> None:
+    with engine.connect() as client:
+        client.send(GET + bad.data + GET)
+        assert client.answer().body == GREETING, "what was good before it is answered"
+        refusal = client.answer()
+        assert refusal.status in bad.statuses
+        assert refusal.closes
+        assert refusal.body.endswith(b"\n")
+        assert answers_in(client.rest()) == 0
+
+
+def test_within_the_limits(engine: Engine) -> None:
+    fields = b"".join(b"X-%d: " % i + b"y" * 280 + b"\r\n" for i in range(99))
+    with engine.connect() as client:
+        assert client.ask("/?" + "x" * 8000).body == GREETING
+        assert client.ask(more=fields).body == GREETING
+
+
+def test_connect_is_refused(engine: Engine) -> None:
+    with engine.connect() as client:
+        client.send(b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n" + GET)
+        assert client.answer().status == 405
+        assert answers_in(client.rest()) == 0
+
+
+def test_a_refusal_can_be_read_although_the_client_still_sends(engine: Engine) -> None:
+    """The bytes that nobody reads would make the kernel answer the client with a reset, and that eats the refusal."""
+    with engine.connect() as client:
+        client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 2000000\r\n\r\n")
+        until(client.readable, "the refusal is sent")
+        client.send(b"x" * 50_000)
+        assert client.answer().status == 413
+        assert client.rest() == b""
+
+
+def test_a_client_that_sends_on_after_a_refusal_is_let_go(engine: Engine) -> None:
+    closed = engine.board().counters["closed"]
+    with engine.connect() as client:
+        client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 2000000\r\n\r\n")
+        with pytest.raises(OSError):  # a reset or a broken pipe, as the kernel likes
+            while True:
+                client.send(b"x" * 50_000)
+        until(lambda: engine.board().counters["closed"] > closed, "the connection is closed")
+
+
+# Others
+
+
+def test_a_slow_reader_of_large_answers_does_not_stop_the_others(engine: Engine) -> None:
+    request = b"GET /bytes?n=%d HTTP/1.1\r\n" % MIB + HOST + b"\r\n"
+    with engine.connect(receive_buffer=4096) as slow, engine.connect() as other:
+        slow.send(request * 8)
+        until(slow.readable, "the first answer begins")
+        for _ in range(100):
+            assert other.ask().body == GREETING
+        assert [len(slow.answer().body) for _ in range(8)] == [MIB] * 8
+        assert slow.ask().body == GREETING
+
+
+def test_clients_that_reset_harm_nobody(start: Starter, variant: Variant) -> None:
+    engine = start(variant)
+    with engine.connect() as other:
+        for sent in (b"", b"GET / HT", GET, GET * 50, echo(b"x" * 100_000)[:50_000], b"\0") * 30:
+            with engine.connect() as client:
+                client.send(sent)
+                client.sock.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER of 0 s: close() resets
+        assert other.ask().body == GREETING
+    until(lambda: engine.held() == 0, "all are closed")

@@ -1,0 +1,267 @@
+"""`Inbox`: the same bytes are the same requests, however they are cut; and no bytes are more than it bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engines.common.http import BODY_LIMIT, HEADER_COUNT_LIMIT, REQUEST_LINE_LIMIT, Inbox, Request
+
+from .malformed import LENIENT, MALFORMED, Malformed
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+UPGRADE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A valid request as bytes, and what must come out."""
+
+    data: bytes
+    method: bytes
+    target: bytes
+    body: bytes
+    keep_alive: bool = True
+
+
+def facts(request: Request) -> tuple[bytes, bytes, bytes, bool, int | None]:
+    refused = request.refusal.status if request.refusal else None
+    return request.method, request.target, request.body, request.keep_alive, refused
+
+
+def expected(sent: Sent) -> tuple[bytes, bytes, bytes, bool, int | None]:
+    return sent.method, sent.target, sent.body, sent.keep_alive, None
+
+
+METHODS = st.sampled_from([b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"])
+TARGETS = st.one_of(
+    st.sampled_from([b"/", b"/echo", b"/cpu?us=1", b"*", b"http://a/b?c"]),
+    st.text("abcXYZ019-._~%!$&'()+,;=:@/?", max_size=60).map(lambda text: b"/" + text.encode()),
+)
+VALUES = st.text("".join(map(chr, range(0x21, 0x7F))) + " \t", max_size=400).map(lambda text: text.strip().encode())
+FIELDS = st.lists(
+    st.builds(
+        lambda name, space, value: b"X-" + name.encode() + b":" + space + value + b"\r\n",
+        st.text("abcdef-_!#$%&'*+.^`|~0", max_size=20),
+        st.sampled_from([b"", b" ", b"\t", b"  "]),
+        VALUES,
+    ),
+    max_size=8,
+).map(b"".join)
+HOSTS = st.sampled_from([b"Host: a\r\n", b"host:b:80\r\n", b"HOST:  [::1]:8080 \r\n"])
+EXPECTS = st.sampled_from([b"", b"", b"Expect: 100-continue\r\n"])
+UPGRADES = st.sampled_from([b"", b"", b"", b"Connection: upgrade\r\nUpgrade: h2c\r\n"])
+
+
+@st.composite
+def sent_requests(draw: st.DrawFn) -> Sent:
+    method, target = draw(METHODS), draw(TARGETS)
+    upgrade = draw(UPGRADES)
+    head = method + b" " + target + b" HTTP/1.1\r\n" + draw(FIELDS) + draw(HOSTS) + upgrade + draw(FIELDS)
+    body = draw(st.binary(max_size=300))
+    kind = draw(st.sampled_from(["none", "length", "chunked"]))
+    if kind == "none":
+        return Sent(head + b"\r\n", method, target, b"")
+    head += draw(EXPECTS)
+    if kind == "length":
+        return Sent(head + b"Content-Length: %d\r\n\r\n" % len(body) + body, method, target, body)
+    return Sent(head + b"Transfer-Encoding: chunked\r\n\r\n" + draw(chunks(body)), method, target, body)
+
+
+@st.composite
+def chunks(draw: st.DrawFn, body: bytes) -> bytes:
+    cuts = sorted(draw(st.lists(st.integers(0, len(body)), max_size=4)))
+    parts = [body[i:j] for i, j in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+    extension = draw(st.sampled_from([b"", b";a", b";a=b", b';a="b c"']))
+    trailer = draw(st.sampled_from([b"", b"X-Sum: 1\r\n"]))
+    said = b"".join(b"%x%b\r\n%b\r\n" % (len(part), extension, part) for part in parts if part)
+    return said + b"0" + extension + b"\r\n" + trailer + b"\r\n"
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[list[Sent], list[bytes]]:
+    """Some requests, and their bytes in any pieces."""
+    requests = draw(st.lists(sent_requests(), min_size=1, max_size=5))
+    data = b"".join(request.data for request in requests)
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=12)))
+    return requests, [data[i:j] for i, j in zip([0, *cuts], [*cuts, len(data)], strict=True) if i < j]
+
+
+@settings(max_examples=150, deadline=None)
+@given(streams())
+def test_any_cut_gives_the_same_requests(stream: tuple[list[Sent], list[bytes]]) -> None:
+    requests, pieces = stream
+    inbox = Inbox()
+    got = [request for piece in pieces for request in inbox.feed(piece)]
+    assert [facts(request) for request in got] == [expected(sent) for sent in requests]
+    assert not inbox.partial
+    assert [facts(r) for r in inbox.feed(GET)] == [(b"GET", b"/", b"", True, None)], "it is as good as new"
+
+
+@settings(max_examples=40, deadline=None)
+@given(sent_requests())
+def test_byte_by_byte(sent: Sent) -> None:
+    inbox = Inbox()
+    got: list[Request] = []
+    for number, byte in enumerate(sent.data):
+        assert not got
+        assert inbox.partial == (number > 0)
+        got = inbox.feed(bytes([byte]))
+    assert [facts(request) for request in got] == [expected(sent)]
+
+
+@pytest.mark.parametrize("bad", MALFORMED, ids=lambda bad: bad.name)
+@pytest.mark.parametrize("before", [b"", GET, UPGRADE], ids=["first", "second", "behind an upgrade"])
+def test_what_is_malformed_is_refused_however_it_is_cut(bad: Malformed, before: bytes) -> None:
+    data = before + bad.data + GET
+    for size in (len(data), 1, 2, 7):
+        inbox = Inbox()
+        got = [request for i in range(0, len(data), size) for request in inbox.feed(data[i : i + size])]
+        *good, refused = got
+        assert len(good) == bool(before)
+        assert refused.refusal is not None
+        assert refused.refusal.status in bad.statuses
+        assert refused.refusal.reason.strip()
+        assert "\n" not in refused.refusal.reason
+        assert not refused.keep_alive
+        assert inbox.feed(GET) == [], "nothing after it is parsed"
+        assert not inbox.partial
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=200), st.sampled_from([bad.data for bad in MALFORMED])), max_size=4))
+def test_no_bytes_break_it(pieces: list[bytes]) -> None:
+    inbox = Inbox()
+    got = [request for piece in pieces for request in inbox.feed(piece)]
+    assert sum(request.refusal is not None for request in got) <= 1
+    assert all(request.refusal is None for request in got[:-1])
+
+
+@pytest.mark.parametrize("odd", LENIENT, ids=lambda odd: odd.name)
+def test_what_is_let_pass_is_one_request_and_no_more(odd: Malformed) -> None:
+    data = odd.data + GET
+    for size in (len(data), 1, 7):
+        inbox = Inbox()
+        got = [request for i in range(0, len(data), size) for request in inbox.feed(data[i : i + size])]
+        assert [facts(request) for request in got] == [(b"GET", b"/", b"", True, None)] * 2
+
+
+# Bounds
+
+
+@pytest.mark.parametrize("step", [1, 1000, 1 << 20])
+def test_bodies_up_to_the_limit(step: int) -> None:
+    size = BODY_LIMIT if step > 1 else 5000
+    inbox, body = Inbox(), b"x" * size
+    data = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + body
+    got = [request for i in range(0, len(data), step) for request in inbox.feed(data[i : i + step])]
+    assert [request.body for request in got] == [body]
+
+
+@pytest.mark.parametrize("piece", [1000, 65536])
+def test_a_chunked_body_over_the_limit_is_refused_as_soon_as_it_is_over(piece: int) -> None:
+    inbox = Inbox()
+    assert inbox.feed(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n") == []
+    chunk = b"%x\r\n%b\r\n" % (piece, b"x" * piece)
+    got: list[Request] = []
+    fed = 0
+    while not got:
+        assert fed <= BODY_LIMIT
+        got = inbox.feed(chunk)
+        fed += piece
+    assert fed > BODY_LIMIT
+    assert refusal_of(got) == 413
+
+
+@pytest.mark.parametrize("size", [1, 100, 5000])
+@pytest.mark.parametrize(
+    ("begin", "more", "status"),
+    [
+        (b"GET /", b"x", 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"y", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n", b"y", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n", b"X: y\r\n", 431),
+        (b"G", b"G", 400),
+        (b"", b"\r\n", 431),
+        (b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n", 431),
+        (b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX:", b"y", 431),
+        (b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;", b"x", 431),
+    ],
+    ids=["target", "value", "name", "fields", "method", "empty lines", "trailers", "trailer", "chunk extension"],
+)
+def test_what_never_ends_is_refused_in_time(begin: bytes, more: bytes, status: int, size: int) -> None:
+    """Within 64 KiB of it."""
+    inbox = Inbox()
+    got = inbox.feed(begin) if begin else []
+    fed = 0
+    while not got and fed <= 64 * 1024:
+        got = inbox.feed(more * size)
+        fed += len(more) * size
+    assert got, "it takes it for ever"
+    assert refusal_of(got) in (status, 400, 413)
+
+
+def refusal_of(got: list[Request]) -> int:
+    (refused,) = got
+    assert refused.refusal is not None
+    return refused.refusal.status
+
+
+def test_exactly_at_the_limits() -> None:
+    target = b"/" + b"x" * (REQUEST_LINE_LIMIT - 1)
+    (request,) = Inbox().feed(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert request.refusal is None
+    (request,) = Inbox().feed(b"GET " + target + b"x HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert request.refusal is not None
+    assert request.refusal.status == 414
+    fields = b"X: y\r\n" * (HEADER_COUNT_LIMIT - 1)
+    (request,) = Inbox().feed(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
+    assert request.refusal is None
+    (request,) = Inbox().feed(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n" + fields + b"\r\n")
+    assert request.refusal is not None
+    assert request.refusal.status == 431
+
+
+# Small print
+
+
+@pytest.mark.parametrize(
+    ("head", "keep_alive", "says"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", True, False),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", True, False),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", False, False),
+        (b"GET / HTTP/1.0\r\n\r\n", False, False),
+        (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", True, True),
+        (b"GET / HTTP/1.0\r\nConnection: close\r\n\r\n", False, False),
+    ],
+)
+def test_whether_the_connection_goes_on(head: bytes, keep_alive: bool, says: bool) -> None:
+    (request,) = Inbox().feed(head)
+    assert (request.refusal, request.keep_alive, request.says_keep_alive) == (None, keep_alive, says)
+
+
+def test_100_continue_is_wanted_until_the_body_comes() -> None:
+    inbox = Inbox()
+    head = b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n"
+    assert inbox.feed(head) == []
+    assert inbox.wants_continue
+    assert inbox.in_body
+    assert [request.body for request in inbox.feed(b"hello")] == [b"hello"]
+    assert not inbox.wants_continue
+
+
+def test_nothing_after_connection_close_is_answered() -> None:
+    inbox = Inbox()
+    got = inbox.feed(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET)
+    assert [request.keep_alive for request in got] == [False]
+    assert inbox.feed(GET) == []
+
+
+def test_a_parser_that_was_let_go_answers_nothing() -> None:
+    inbox = Inbox()
+    inbox.close()
+    assert inbox.feed(GET) == []

@@ -1,0 +1,211 @@
+"""What each model teaches, as tests, each with its honest twin: what one model does, another does not."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from engines.common.board import BLOCKED
+
+from .conftest import Starter, variants
+from .driver import GREETING, HOST, Client, Engine, Variant, cores_used, until
+
+SLEEP = b"GET /sleep?ms=200 HTTP/1.1\r\n" + HOST + b"\r\n"
+TRIES = 6
+
+pools_or_threads = pytest.mark.parametrize("kind", variants(lambda v: v.pooled or v.model == "blocking"))
+one_thread = pytest.mark.parametrize("kind", variants(lambda v: v.name in ("reactor", "proactor")))
+pooled = pytest.mark.parametrize("kind", variants(lambda v: v.pooled))
+two_cpus = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs: overlap cannot be seen on one")
+
+
+def begin_to_sleep(engine: Engine, client: Client) -> None:
+    client.send(SLEEP)
+    until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "a handler sleeps")
+
+
+# One slow handler
+
+
+@pools_or_threads
+def test_a_slow_request_does_not_delay_others(start: Starter, kind: Variant) -> None:
+    engine = start(kind)
+    with engine.crowd(9) as (slow, *others):
+        begin_to_sleep(engine, slow)
+        for other in others:
+            assert other.ask().body == GREETING
+        assert not slow.readable(), "the others were answered while it slept"
+        assert slow.answer().body == b"slept 200 ms\n"
+
+
+@one_thread
+def test_a_slow_request_delays_others(start: Starter, kind: Variant) -> None:
+    engine = start(kind)
+    with engine.crowd(9) as (slow, *others):
+        begin_to_sleep(engine, slow)
+        for other in others:
+            assert other.ask().body == GREETING
+            assert slow.readable(), "it had to end before anybody else was answered"
+
+
+def test_a_slow_request_delays_its_own_sub_reactor_only(start: Starter) -> None:
+    engine = start(Variant("main-sub", (("workers", 0), ("reactors", 2))))
+    with engine.crowd(4) as (slow, elsewhere, beside, elsewhere_too):  # dealt in turn
+        begin_to_sleep(engine, slow)
+        assert elsewhere.ask().body == elsewhere_too.ask().body == GREETING
+        assert not slow.readable()
+        assert beside.ask().body == GREETING
+        assert slow.readable()
+
+
+@pytest.mark.parametrize("kind", variants(lambda v: v.name == "proactor"))
+def test_a_slow_request_delays_its_own_ring_only(start: Starter, kind: Variant) -> None:
+    engine = start(kind.with_knobs(rings=2))
+    with engine.crowd(4) as (slow, elsewhere, beside, elsewhere_too):
+        begin_to_sleep(engine, slow)
+        assert elsewhere.ask().body == elsewhere_too.ask().body == GREETING
+        assert not slow.readable()
+        assert beside.ask().body == GREETING
+        assert slow.readable()
+
+
+@pooled
+def test_as_many_slow_requests_as_workers_delay_the_others(start: Starter, kind: Variant) -> None:
+    """The pool's own limit: then the next one waits in the queue, although the reactor is free."""
+    engine = start(kind.with_knobs(workers=2, reactors=1))
+    with engine.crowd(3) as (one, two, other):
+        one.send(SLEEP)
+        two.send(SLEEP)
+        until(lambda: sum(t.state == BLOCKED for t in engine.board().threads) == 2, "both workers sleep")
+        assert other.ask().body == GREETING
+        assert one.readable(1) or two.readable(1)
+        until(
+            lambda: sum(engine.board().queue_wait[14:]) >= 1, "it is counted as a wait of more than 8 ms in the queue"
+        )
+
+
+# The GIL
+
+
+def at_once(engine: Engine, target: str, wanted: bool = False) -> float:
+    """Cores that the engine used while four clients each had one request; with `wanted`, those it had to wait for
+    as well, since another process had them."""
+    request = f"GET {target} HTTP/1.1\r\n".encode() + HOST + b"\r\n"
+
+    def ask(clients: list[Client]) -> None:
+        for client in clients:
+            client.send(request)
+        for client in clients:
+            assert client.answer().status == 200
+
+    with engine.crowd(4) as clients:
+        return cores_used(engine, lambda: ask(clients), wanted)
+
+
+@two_cpus
+@pools_or_threads
+def test_work_that_releases_the_gil_overlaps(start: Starter, kind: Variant) -> None:
+    engine = start(kind)
+    assert any(at_once(engine, "/hash?us=60000", wanted=True) > 1.25 for _ in range(TRIES))
+
+
+@two_cpus
+@one_thread
+def test_work_that_releases_the_gil_does_not_overlap_on_one_thread(start: Starter, kind: Variant) -> None:
+    engine = start(kind)
+    assert max(at_once(engine, "/hash?us=60000") for _ in range(2)) < 1.1
+
+
+@two_cpus
+@pools_or_threads
+def test_work_that_holds_the_gil_does_not_overlap(start: Starter, kind: Variant) -> None:
+    engine = start(kind)
+    if not engine.ready["gil"]:
+        pytest.skip("this Python has no GIL: the work does overlap")
+    assert max(at_once(engine, "/cpu?us=60000") for _ in range(2)) < 1.1
+
+
+# Threads and connections
+
+
+def test_blocking_has_a_thread_for_each_connection(start: Starter) -> None:
+    engine = start(Variant("blocking"))
+    assert engine.threads() == 1
+    with engine.crowd(50):
+        assert engine.threads() == 51
+        roles = [thread.role for thread in engine.board().threads]
+        assert (roles.count("acceptor"), roles.count("connection")) == (1, 50)
+    until(lambda: engine.threads() == 1, "their threads end with them")
+
+
+@pytest.mark.parametrize("kind", variants(lambda v: v.model != "blocking"))
+def test_the_others_have_as_many_threads_as_before(start: Starter, kind: Variant) -> None:
+    engine = start(kind)
+    before = len(engine.board().threads)
+    expected = {
+        "reactor": 1, "reactor-pool": 5, "reactor-pool reply=reactor": 5, "main-sub": 7, "main-sub workers=0": 3,
+        "proactor": 1, "proactor workers=2": 3,
+    }  # fmt: skip
+    assert before == expected[kind.name]
+    with engine.crowd(50) as clients:
+        for client in clients:
+            assert client.ask().body == GREETING
+        assert len(engine.board().threads) == before
+        if kind.model != "proactor":  # the kernel may lend a ring threads of its own
+            assert engine.threads() == before
+
+
+@pytest.mark.parametrize("kind", variants(lambda v: v.model == "main-sub"))
+def test_main_deals_connections_in_turn(start: Starter, kind: Variant) -> None:
+    engine = start(kind)
+    with engine.crowd(20):
+        assert held_by(engine, "sub") == [10, 10]
+        assert held_by(engine, "main") == [0]
+
+
+def test_main_deals_to_whoever_has_least(start: Starter) -> None:
+    engine = start(Variant("main-sub", (("deal", "least-connections"),)))
+    with engine.crowd(10) as clients:
+        assert held_by(engine, "sub") == [5, 5]
+        for client in clients[0:8:2]:  # most likely all of the same sub-reactor
+            client.sock.close()
+        until(lambda: engine.held() == 6, "four are closed")
+        with engine.crowd(1), engine.crowd(1), engine.crowd(1), engine.crowd(1):
+            assert held_by(engine, "sub") == [5, 5]
+
+
+@pytest.mark.parametrize("deal", ["round-robin", "least-connections"])
+def test_main_deals_a_burst_evenly(start: Starter, deal: str) -> None:
+    engine = start(Variant("main-sub", (("deal", deal),)))
+    clients: list[Client] = []
+    try:
+        with engine.frozen():
+            clients += [engine.connect() for _ in range(60)]
+        until(lambda: engine.held() == 60, "the burst is held")
+        assert held_by(engine, "sub") == [30, 30]
+    finally:
+        for client in clients:
+            client.sock.close()
+
+
+def held_by(engine: Engine, role: str) -> list[int]:
+    return [thread.connections for thread in engine.board().threads if thread.role == role]
+
+
+# Backpressure
+
+
+@pooled
+def test_a_full_queue_delays_and_drops_nothing(start: Starter, kind: Variant) -> None:
+    engine = start(kind.with_knobs(queue=1, workers=1))
+    requests = b"".join(b"GET /sleep?ms=%d HTTP/1.1\r\n" % ms + HOST + b"\r\n" for ms in (2, 1, 0))
+    with engine.crowd(32) as clients:
+        for client in clients:
+            client.send(requests)
+        for client in clients:
+            assert [client.answer().body for _ in range(3)] == [b"slept %d ms\n" % ms for ms in (2, 1, 0)]
+        until(lambda: engine.board().counters["requests_2xx"] == 96, "the counters are published")
+        counters = engine.board().counters
+        assert counters["queue_pushes"] == counters["queue_pops"] == counters["requests_2xx"] == 96
+        assert counters["queue_high_water"] == 1

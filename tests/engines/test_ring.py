@@ -1,0 +1,281 @@
+"""What only the proactor has: a pool of buffers that peers share, operations in flight, ends that must be reaped."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import pytest
+
+from engines.common import ring
+from engines.common.board import SEND_CALLS, WAIT_CALLS, WOULD_BLOCKS, Board, Note, make_board
+from engines.common.completion_peer import AHEAD_BYTES, CompletionPeer
+from engines.common.completion_queue import CompletionQueue
+from engines.common.contract import Setup, parse_knobs
+from engines.common.last_call import refuse_newcomers
+from engines.common.ring import RECEIVED, Ring
+from engines.common.work import Calibration, Handler
+from engines.proactor import MODEL, Proactor
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+ROUNDS_MAX = 2000  # of at most a second each, when something that must come does not
+
+Connect = Callable[[], socket.socket]
+needs_ring = pytest.mark.skipif(ring.why_unavailable() is not None, reason=str(ring.why_unavailable()))
+
+
+def make_proactor(**knobs: int) -> Proactor:
+    """A proactor of one ring, born in the test's thread, that the test turns round by round."""
+    board = Board(make_board(8, 512), Note("proactor", "3", True, ("ring", "worker")))
+    values = SimpleNamespace(**parse_knobs(MODEL, knobs))
+    setup = Setup(Handler(Calibration(1, 1)), board, values, stopping=-1, ready=lambda: None)
+    proactor = Proactor(setup, board.claim("ring"), 0)
+    proactor.sockets = CompletionQueue(setup, proactor.row)
+    return proactor
+
+
+@pytest.fixture
+def proactor(request: pytest.FixtureRequest) -> Iterator[Proactor]:
+    made = make_proactor(**getattr(request, "param", {}))
+    yield made
+    for peer in tuple(made.sockets.by_fd.values()):
+        assert isinstance(peer, CompletionPeer)
+        made.sockets.close(peer)
+    turn_until(made, lambda: not made.sockets.by_fd)
+    made.sockets.end()
+    made.mailbox.close()
+
+
+def turn(proactor: Proactor) -> None:
+    """One round of the lesson's loop."""
+    proactor.handle(proactor.sockets.wait())
+    proactor.sockets.sweep()
+
+
+def turn_until(proactor: Proactor, done: Callable[[], bool]) -> None:
+    for _ in range(ROUNDS_MAX):
+        if done():
+            return
+        turn(proactor)
+    raise AssertionError("it did not come")
+
+
+@pytest.fixture
+def connect(proactor: Proactor) -> Iterator[Connect]:
+    """Make a connection whose other end is a peer of `proactor`; all are closed after the test."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as clients:
+
+        def one() -> socket.socket:
+            client = clients.enter_context(socket.create_connection(listener.getsockname(), timeout=10))
+            proactor.sockets.open(listener.accept()[0])
+            return client
+
+        yield one
+
+
+def only_peer(proactor: Proactor) -> CompletionPeer:
+    (peer,) = proactor.sockets.by_fd.values()
+    assert isinstance(peer, CompletionPeer)
+    return peer
+
+
+def answered(proactor: Proactor, ours: socket.socket, answers: int) -> bytes:
+    """Turn until `answers` answers have come."""
+    got = bytearray()
+    ours.setblocking(False)
+
+    def enough() -> bool:
+        if select.select([ours], [], [], 0)[0]:
+            got.extend(ours.recv(1 << 20))
+        return got.count(b"HTTP/1.1 ") >= answers
+
+    turn_until(proactor, enough)
+    return bytes(got)
+
+
+@needs_ring
+@pytest.mark.parametrize("proactor", [{"buffers": 4, "buffer_size": 64}], indirect=True)
+def test_a_pool_that_is_much_too_small_delays_but_loses_nothing(proactor: Proactor, connect: Connect) -> None:
+    clients = [connect() for _ in range(40)]
+    for client in clients:
+        client.sendall(GET * 10)
+    for client in clients:
+        assert answered(proactor, client, 10).count(b"Hello, World!") == 10
+        client.close()
+    assert proactor.row.tally[WOULD_BLOCKS] > 0
+
+
+@needs_ring
+def test_every_buffer_is_back_after_a_burst(proactor: Proactor, connect: Connect) -> None:
+    clients = [connect() for _ in range(30)]
+    for client in clients:
+        client.sendall(GET * 100)
+    for client in clients:
+        answered(proactor, client, 100)
+    assert proactor.sockets.ring.buffers.leased_count == 0
+    for client in clients:
+        client.close()
+    turn_until(proactor, lambda: not proactor.sockets.by_fd)
+    assert proactor.sockets.ring.buffers.inflight_count == 0
+
+
+@needs_ring
+def test_a_descriptor_used_again_never_gets_its_predecessors_bytes(proactor: Proactor, connect: Connect) -> None:
+    first = connect()
+    peer = only_peer(proactor)
+    server, second = socket.create_server(("127.0.0.1", 0)), socket.socket()
+    second.connect(server.getsockname())  # waits to be accepted: it will get the lowest free descriptor
+    first.sendall(GET[:5])
+    turn_until(proactor, lambda: peer.inbox.partial)
+    first.sendall(b"POISON")  # in the socket, perhaps in a completion, when the end is decided
+    proactor.sockets.close(peer)
+    assert peer.fd in proactor.sockets.by_fd  # a receive is in flight: the descriptor must not be free yet
+    turn_until(proactor, lambda: not proactor.sockets.by_fd)
+    with server, second:
+        proactor.sockets.open(server.accept()[0])
+        assert only_peer(proactor).fd == peer.fd
+        second.sendall(GET)
+        assert answered(proactor, second, 1).endswith(b"Hello, World!")
+    assert peer.receiving is None and not peer.todo
+
+
+@needs_ring
+def test_completions_are_about_the_connection_not_its_number() -> None:
+    ours, theirs = socket.socketpair()
+    one = Ring(8, 64)
+    about = object()
+    with ours, theirs:
+        one.recv(theirs.fileno(), about)
+        ours.sendall(b"x" * 100)  # two buffers of 64
+        complete = one.wait(10)
+        assert [c.kind for c in complete] == [RECEIVED, RECEIVED]
+        assert all(c.user_data is about for c in complete)
+        assert one.buffers.leased_count == 2
+        del complete
+        assert one.buffers.leased_count == 0
+    one.close()
+
+
+@needs_ring
+def test_what_a_peer_sends_ahead_of_its_turn_is_bounded(proactor: Proactor, connect: Connect) -> None:
+    client = connect()
+    client.setblocking(False)
+    peer = only_peer(proactor)
+    asked = memoryview(b"GET /bytes?n=1000000 HTTP/1.1\r\nHost: a\r\n\r\n" * 200_000)
+
+    def stuffed() -> bool:
+        nonlocal asked
+        try:
+            asked = asked[client.send(asked) :]
+        except BlockingIOError:
+            return peer.receiving is None and bool(peer.outbox)
+        return False
+
+    turn_until(proactor, stuffed)
+    assert AHEAD_BYTES < peer.ahead < AHEAD_BYTES + (1 << 20)
+    assert len(peer.outbox) < 3_000_000
+    client.close()
+
+
+@needs_ring
+def test_many_answers_leave_by_one_call(proactor: Proactor, connect: Connect) -> None:
+    clients = [connect() for _ in range(50)]
+    before = proactor.row.tally[WAIT_CALLS]
+    for client in clients:
+        client.sendall(GET)
+    for client in clients:
+        answered(proactor, client, 1)
+        client.close()
+    assert proactor.row.tally[WAIT_CALLS] - before < 25
+    assert proactor.row.tally[SEND_CALLS] == 0
+
+
+@needs_ring
+def test_resets_leave_nothing_behind(proactor: Proactor, connect: Connect) -> None:
+    for asked in (b"", GET[:10], GET, GET * 50, b"GET /bytes?n=1000000 HTTP/1.1\r\nHost: a\r\n\r\n" * 3):
+        client = connect()
+        client.sendall(asked)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        client.close()
+    turn_until(proactor, lambda: not proactor.sockets.by_fd)
+    assert proactor.sockets.ring.buffers.leased_count == 0
+
+
+@needs_ring
+@pytest.mark.parametrize("proactor", [{"workers": 2}], indirect=True)
+def test_workers_answer_a_peer_one_at_a_time_and_in_order(proactor: Proactor, connect: Connect) -> None:
+    proactor.sockets.watch(proactor.mailbox.fd, proactor.mailbox.run_all)
+    proactor.pool.start(proactor.work, 0)
+    client = connect()
+    bodies = [b"%04d" % i for i in range(60)]
+    post = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
+    client.sendall(b"".join(post + body for body in bodies))
+    got = answered(proactor, client, 60)
+    turn_until(proactor, lambda: not only_peer(proactor).outbox)
+    assert [part[-4:] for part in got.split(b"HTTP/1.1 ")[1:]] == bodies
+    proactor.pool.stop()
+    client.close()
+
+
+def test_last_call_lets_in_who_has_begun_and_nobody_else() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as begun, socket.socket() as late:
+        begun.connect(listener.getsockname())
+        refuse_newcomers(listener)
+        late.setblocking(False)
+        assert late.connect_ex(listener.getsockname()) == errno.EINPROGRESS
+        accepted, _ = listener.accept()
+        accepted.close()
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        assert select.select([], [late], [], 0.05)[1] == []
+
+
+@needs_ring
+def test_buffers_are_rounded_up_to_a_power_of_two() -> None:
+    one = Ring(1000, 64)
+    assert one.buffers.buffer_count == 1024
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EPERM, "EPERM"),
+        (errno.ENOSYS, "io_uring is not there (ENOSYS"),
+        (errno.ENOMEM, "RLIMIT_MEMLOCK"),
+        (errno.EINVAL, "EINVAL"),
+    ],
+)
+def test_a_refused_ring_is_a_sentence_not_an_exception(
+    number: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refused:
+        __liburing_version__ = "2"
+
+        def Ring(self, entries: int) -> object:
+            raise OSError(number, "no")
+
+    monkeypatch.setattr(ring, "uring_api", Refused())
+    assert words in str(ring.why_unavailable())
+
+
+def test_without_the_binding_the_lesson_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring, "uring_api", None)
+    assert "not installed" in str(ring.why_unavailable())
+
+
+@needs_ring
+def test_a_ring_lets_other_threads_run_while_it_waits() -> None:
+    one = Ring(8, 64)
+    ran = threading.Event()
+    threading.Timer(0.01, ran.set).start()
+    assert one.wait(0.5) == [] and ran.is_set()
+    one.close()

@@ -1,0 +1,110 @@
+"""Who may import whom. Read from the source, so nothing has to be imported to find out."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.catalogue import lessons
+
+ROOT = Path(__file__).parents[1]
+LESSONS = [Path(f"engines/{name.replace('-', '_')}.py") for name in lessons()]  # in the order in which they are taught
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports anywhere; `from a import b` is a.b where that is a module, else a."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= from_imports(path, node)
+    return found
+
+
+def from_imports(path: Path, node: ast.ImportFrom) -> set[str]:
+    base = node.module or ""
+    if node.level:
+        package = path.parent.parts[: len(path.parent.parts) - node.level + 1]
+        base = ".".join([*package, *([base] if base else [])])
+    return {f"{base}.{alias.name}" if is_module(f"{base}.{alias.name}") else base for alias in node.names}
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted(path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.py"))
+
+
+def under(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def foreign(names: set[str], *allowed: str) -> set[str]:
+    """Those that are neither of the standard library nor allowed."""
+    return {name for name in names if not under(name, *allowed) and name.split(".")[0] not in sys.stdlib_module_names}
+
+
+def test_the_reader_of_imports_sees_them() -> None:
+    assert "engines.common.board" in imports(Path("engines/reactor.py"))
+    assert "httptools" in imports(Path("engines/common/http.py"))
+    assert len(LESSONS) >= 5
+    assert all((ROOT / path).is_file() for path in LESSONS)
+
+
+@pytest.mark.parametrize("path", sources("engines"), ids=str)
+def test_engines_import_next_to_nothing(path: Path) -> None:
+    assert foreign(imports(path), "engines", "httptools", "uring_api") == set()
+
+
+@pytest.mark.parametrize("path", sources("engines/common"), ids=str)
+def test_what_lessons_share_knows_no_lesson(path: Path) -> None:
+    assert {n for n in imports(path) if under(n, "engines") and not under(n, "engines.common")} <= {"engines"}
+
+
+@pytest.mark.parametrize("path", sources("engines"), ids=str)
+def test_only_the_adapter_knows_the_binding(path: Path) -> None:
+    if path.name not in ("ring.py", "completion_last_call.py"):
+        runtime = imports(path) - type_checking_imports(path)
+        assert not any(under(name, "uring_api", "_uring_api") for name in runtime)
+
+
+def type_checking_imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.ImportFrom):
+                    found |= from_imports(path, inner)
+    return found
+
+
+@pytest.mark.parametrize("place", range(len(LESSONS)), ids=[path.stem for path in LESSONS])
+def test_a_lesson_builds_on_earlier_ones_only(place: int) -> None:
+    earlier = [f"engines.{path.stem}" for path in LESSONS[:place]]
+    ours = {name for name in imports(LESSONS[place]) if under(name, "engines")}
+    assert {name for name in ours if not under(name, "engines.common", *earlier)} == set()
+
+
+@pytest.mark.parametrize("path", sources("app"), ids=str)
+def test_the_control_plane_knows_contract_and_board_of_the_engines(path: Path) -> None:
+    if path.parts[:2] == ("app", "load"):
+        return
+    ours = {name for name in imports(path) if under(name, "engines")}
+    assert ours <= {"engines.common.contract", "engines.common.board"}
+
+
+@pytest.mark.parametrize("path", sources("app/load"), ids=str)
+def test_the_generator_stands_alone(path: Path) -> None:
+    assert foreign(imports(path), "hdrh", "engines.common", "app.load") == set()
+
+
+@pytest.mark.parametrize("path", sources("app/api") + sources("app/pages"), ids=str)
+def test_routes_know_no_engine_process(path: Path) -> None:
+    assert not any(under(name, "engines", "subprocess") for name in imports(path))
