@@ -1,0 +1,44 @@
+"""What a shard asks of the kernel for itself: its CPUs, and to die with its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+
+from app.load.crew import Crew
+from app.load.order import BadOrder, Order
+
+PR_SET_PDEATHSIG = 1
+
+
+def confine(order: Order) -> None:
+    """Before anything is opened. Raises BadOrder."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if order.parent_pid is not None and os.getppid() != order.parent_pid:
+        raise BadOrder("the parent ended before this process could ask to end with it")
+    if order.cpus:
+        try:
+            os.sched_setaffinity(0, order.cpus)
+        except OSError as error:
+            raise BadOrder(f"cannot run on CPUs {list(order.cpus)}: {error.strerror}") from error
+    order.claim_descriptors()
+
+
+class Lifeline:
+    """A pipe whose other end the control plane holds. When it ends, the shard ends at once, without an outcome."""
+
+    sent_at = 0  # to the hot loops it looks like a peer with nothing in flight
+
+    def __init__(self, fd: int, crew: Crew) -> None:
+        self.fd = fd
+        crew.epoll.register(fd, select.EPOLLIN)
+        crew.watch(fd, self)
+
+    def ready(self, _now: int) -> None:
+        if not os.read(self.fd, 64):
+            sys.stderr.write("the control plane is gone: ending without an outcome\n")
+            sys.stderr.flush()
+            os._exit(1)

@@ -1,0 +1,87 @@
+"""The work mix: prebuilt requests, what their answers must look like, and in which order they are sent.
+
+Warm-up and measurement have kinds of their own, so that a request started in the one and answered in the other
+is counted where it began without any look at the clock in the hot loop.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from itertools import cycle
+from math import gcd
+
+from app.load.plan import Plan, Work
+
+PLAINTEXT_BYTES = 13
+LEAST_ROOM, MOST_ROOM = 4096, 256 * 1024  # a recv allocates its room first: 64 KiB costs 1 µs more than 4 KiB
+
+
+class Kind:
+    """One kind of request in one phase. The hot loops compare with `length` and `prefix`, and call `note`."""
+
+    __slots__ = (
+        "body_bytes", "bytes_in", "done", "errors", "label", "length", "name", "note", "prefix", "request",
+        "request_bytes", "response", "room", "second_response", "second_service", "service", "total_response",
+        "total_service",
+    )  # fmt: skip
+
+    def __init__(self, label: str, name: str, request: bytes, body_bytes: int | None, is_open: bool) -> None:
+        self.label, self.name = label, name
+        self.request, self.request_bytes = request, len(request)
+        self.body_bytes = body_bytes  # None: whatever it is
+        self.length, self.prefix = -1, b""  # learned from the first answer
+        self.room = min(max(LEAST_ROOM, (body_bytes or 0) + 1024), MOST_ROOM)
+        # µs since the last tick; in the closed model response is service: it never waits to send.
+        self.service: list[int] = []
+        self.response: list[int] = [] if is_open else self.service
+        self.note = self.service.append
+        self.second_service: dict[int, int] = {}
+        self.second_response: dict[int, int] = {}
+        self.total_service: dict[int, int] = {}
+        self.total_response: dict[int, int] = {} if is_open else self.total_service
+        self.errors: Counter[str] = Counter()
+        self.done = self.bytes_in = 0
+
+    @property
+    def sent(self) -> int:
+        """How many were sent and are over, well or badly."""
+        return self.done + self.errors.total()
+
+    def learn(self, length: int, prefix: bytes) -> None:
+        self.length, self.prefix = length, prefix
+
+
+class Mix:
+    """The kinds of one phase; `pick()` answers the next one to send.
+
+    A fixed shuffled round, not a throw of dice: the shares are exact after every whole round.
+    """
+
+    def __init__(self, plan: Plan, host: str, seed: int = 1) -> None:
+        self.kinds = [_kind(work, host, plan.is_open) for work in plan.work]
+        share = gcd(*(work.weight for work in plan.work)) or 1
+        order = [kind for kind, work in zip(self.kinds, plan.work, strict=True) for _ in range(work.weight // share)]
+        random.Random(seed).shuffle(order)
+        self.pick: Callable[[], Kind] = cycle(order).__next__
+
+
+def _kind(work: Work, host: str, is_open: bool) -> Kind:
+    return Kind(work.label, work.kind, request_bytes(work, host), _body_bytes(work), is_open)
+
+
+def request_bytes(work: Work, host: str) -> bytes:
+    """The whole request; `host` is the value of its Host field."""
+    n = work.params.get("n", 0)
+    if work.kind == "echo":
+        return f"POST /echo HTTP/1.1\r\nHost: {host}\r\nContent-Length: {n}\r\n\r\n".encode() + b"x" * n
+    query = "&".join(f"{name}={value}" for name, value in work.params.items())
+    path = "/" if work.kind == "plaintext" else f"/{work.kind}?{query}"
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+def _body_bytes(work: Work) -> int | None:
+    if work.kind == "plaintext":
+        return PLAINTEXT_BYTES
+    return work.params.get("n", 0) if work.kind in ("echo", "bytes") else None

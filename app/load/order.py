@@ -1,0 +1,86 @@
+"""The order: what the control plane hands a shard on stdin. Checked before anything is opened."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import resource
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from app.load.plan import EXECUTORS, KINDS, Plan
+
+SPARE_DESCRIPTORS = 64  # stdio, epoll, timer, meter, life-line, and what the interpreter opens by itself
+
+
+class BadOrder(ValueError):
+    """The order cannot be carried out; the message is one sentence that a person can act on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One shard's orders. Descriptors are inherited; `parent_pid` is who must still be there."""
+
+    host: str
+    port: int
+    plan: Plan
+    cpus: tuple[int, ...] | None = None
+    meter_fd: int | None = None
+    lifeline_fd: int | None = None
+    parent_pid: int | None = None
+    allow_any: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Order:
+        try:
+            data = json.loads(text)
+            order = cls._from(data)
+        except BadOrder:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadOrder(f"the order on stdin cannot be read: {error}") from error
+        order._check_target()
+        order._check_plan()
+        return order
+
+    @classmethod
+    def _from(cls, data: Mapping[str, Any]) -> Order:
+        if unknown := set(data) - {f.name for f in fields(cls)}:
+            raise BadOrder(f"the order has unknown fields: {', '.join(sorted(unknown))}")
+        cpus = data.get("cpus")
+        return cls(**{**data, "plan": Plan.from_json(data["plan"]), "cpus": tuple(cpus) if cpus else None})
+
+    def _check_target(self) -> None:
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            raise BadOrder(f"host {self.host!r} is not an IP address; names are resolved before the order") from None
+        if not (address.is_loopback or self.allow_any):
+            raise BadOrder(f"host {self.host} is not a loopback address, and the order does not allow others")
+
+    def _check_plan(self) -> None:
+        """Only what the shard itself would stumble over; the bounds are the control plane's."""
+        plan = self.plan
+        if plan.executor not in EXECUTORS:
+            raise BadOrder(f"executor {plan.executor!r} is not one of {', '.join(EXECUTORS)}")
+        if plan.is_open and not (plan.rate_per_s and plan.rate_per_s > 0):
+            raise BadOrder("rate_per_s must be above 0 for constant-arrival-rate")
+        if plan.vus < 1 or plan.duration_s <= 0 or plan.timeout_s <= 0:
+            raise BadOrder("vus, duration_s and timeout_s must be above 0")
+        if any(work.kind not in KINDS or work.weight < 0 for work in plan.work) or not sum(w.weight for w in plan.work):
+            raise BadOrder(f"work must be of {', '.join(KINDS)}, with weights that add up to more than 0")
+
+    @property
+    def descriptors(self) -> int:
+        return self.plan.vus + self.plan.idle_connections + SPARE_DESCRIPTORS
+
+    def claim_descriptors(self) -> None:
+        """Raise the soft limit to the hard one, and refuse a plan that does not fit under it."""
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        if hard != resource.RLIM_INFINITY and self.descriptors > hard:
+            raise BadOrder(
+                f"{self.plan.vus} connections and {self.plan.idle_connections} idle ones need {self.descriptors} "
+                f"descriptors, and the limit is {hard}: ask for fewer, or raise the limit (ulimit -Hn)"
+            )

@@ -1,0 +1,94 @@
+"""The outcome: what one shard measured, exactly. Frozen data; JSON in and out are the field names as they stand.
+
+Histograms are HdrHistogram V2 in base64, in µs. `requests`, `errors`, `sent` and the kinds count what was *meant*
+for the measured window (by its intended time in the open model, by its send time in the closed one) and so include
+answers that came while draining. `seconds` count what *finished* in each second, whatever it was meant for:
+their sum over `measure` is the true throughput, and it is less than `requests` where a backlog drained late.
+Errors that belong to no request (`connect_*`, `idle_*`, `unasked_bytes`) count from connecting on. `duration_s` is the
+window of the load; `wall_s` is that of the generator's CPU time and of `in_flight_ns` (the same within a millisecond).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class KindOutcome:
+    """One kind of the work mix."""
+
+    label: str
+    kind: str
+    requests: int
+    errors: Mapping[str, int]
+    service: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """One second of the load; `t` is seconds from the start of the warm-up, the last of a phase may be shorter.
+
+    `phase` is `warmup`, `measure` or `drain` (answers after the end; only there if there were any).
+    """
+
+    t: float
+    length_s: float
+    phase: str
+    intended: int | None
+    sent: int
+    requests: int
+    errors: int
+    in_flight: int
+    service: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that one shard has to say at its end."""
+
+    started_at: str
+    measured_from_ns: int
+    measured_to_ns: int
+    duration_s: float
+    stopped: bool
+    requests: int
+    errors: Mapping[str, int]
+    intended: int | None
+    sent: int
+    dropped: int
+    late: int
+    waited: int
+    reconnects: int
+    bytes_in: int
+    bytes_out: int
+    connections_peak: int
+    idle_connections_held: int
+    cpu_user_s: float
+    cpu_system_s: float
+    wall_s: float
+    send_jitter_p99_us: float | None
+    in_flight_ns: int
+    kinds: tuple[KindOutcome, ...] = ()
+    seconds: tuple[Second, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def utilisation(self) -> float:
+        """The generator's share of one CPU in the measured window; it never spins, so this is work."""
+        return (self.cpu_user_s + self.cpu_system_s) / self.wall_s if self.wall_s else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Outcome:
+        nested = {
+            "kinds": tuple(KindOutcome(**each) for each in data["kinds"]),
+            "seconds": tuple(Second(**each) for each in data["seconds"]),
+            "notes": tuple(data["notes"]),
+        }
+        return cls(**{**data, **nested})

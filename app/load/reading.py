@@ -1,0 +1,98 @@
+"""Reading the careful way: answers that differ from the first of their kind, come in pieces, or come unasked.
+
+The hot loops call `digest` for all that is not exactly what they learned: one answer in thousands, or each piece of a
+large one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.load.answer import BadAnswer, Head, parse_head
+
+if TYPE_CHECKING:
+    from app.load.crew import Crew
+    from app.load.peer import IdlePeer, Peer
+
+
+def digest(crew: Crew, peer: Peer, data: bytes, now: int) -> bool:
+    """True when the request is over, well or badly, and the connection can take the next one."""
+    if not data:
+        crew.fail(peer, "closed", now)
+        return False
+    try:
+        whole = _take(peer, data)
+    except BadAnswer:
+        crew.fail(peer, "bad_answer", now)
+        return False
+    return whole and _judge(crew, peer, now)
+
+
+def _take(peer: Peer, data: bytes) -> bool:
+    """Add bytes to a peer's answer; True when it is whole. Raises BadAnswer."""
+    peer.got += len(data)
+    if peer.head is None:
+        peer.buffer += data
+        peer.head = parse_head(peer.buffer)
+    return peer.head is not None and peer.got >= peer.head.whole
+
+
+def _judge(crew: Crew, peer: Peer, now: int) -> bool:
+    head, kind = peer.head, peer.kind
+    assert head is not None
+    if peer.got > head.whole or (head.status == 200 and kind.body_bytes not in (None, head.body_bytes)):
+        crew.fail(peer, "bad_length", now)
+        return False
+    if head.status == 200:
+        _record(peer, head, now)
+    else:
+        crew.count_error(peer, f"status_{head.status}", now)
+    # Answered before the request was out (413): what is left of it would be read as the next request.
+    closes = head.closes or peer.unsent is not None
+    peer.forget_answer()
+    if closes:
+        crew.reconnects += 1
+        crew.reopen(peer, now)
+    return not closes
+
+
+def _record(peer: Peer, head: Head, now: int) -> None:
+    """A right answer; the first of its kind teaches the hot loop what to expect."""
+    kind = peer.kind
+    if kind.length < 0 and not head.closes:
+        kind.learn(head.whole, head.status_line)
+    kind.bytes_in += head.whole - max(kind.length, 0)  # the tick adds `length` for each
+    kind.note((now - peer.sent_at) // 1000)
+    if kind.response is not kind.service:
+        kind.response.append((now - peer.intended) // 1000)
+
+
+def heard_unasked(crew: Crew, peer: Peer, now: int) -> None:
+    """The server closed a connection that was at rest (its right), or said something that nobody asked."""
+    try:
+        data = peer.recv(4096)
+    except BlockingIOError:
+        return
+    except OSError:
+        data = b""
+    if data:
+        crew.errors["unasked_bytes"] += 1
+    else:
+        crew.reconnects += 1
+    crew.reopen(peer, now)
+
+
+def heard_idle(crew: Crew, peer: IdlePeer, now: int) -> None:
+    """The one answer that an idle connection gets, or its end."""
+    try:
+        data = peer.recv(peer.kind.room)
+        whole = bool(data) and _take(peer, data)
+    except BlockingIOError:
+        return
+    except (OSError, BadAnswer):
+        data, whole = b"", False
+    if peer.held or not data:
+        crew.lose_idle(peer, now)
+    elif whole and peer.head:
+        served = peer.head.status == 200 and not peer.head.closes
+        (crew.hold if served else crew.lose_idle)(peer, now)

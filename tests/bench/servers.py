@@ -1,0 +1,154 @@
+"""The servers that a bench loads: our engines and their peers, each on one CPU; and wrk on another."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.engines.driver import ROOT, Variant, running
+
+SERVER_CPU, LOAD_CPU = 0, 1
+NGINX = """
+worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/log; worker_rlimit_nofile 12000;
+events {{ worker_connections 10000; }}
+http {{
+  access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; default_type text/plain;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "Hello, World!"; }} }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server that answers: its port, and the processes whose CPU it costs."""
+
+    port: int
+    pids: tuple[int, ...]
+
+    def cpu_s(self) -> float:
+        """User and system time of all its threads, ended ones included."""
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.pids)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server by its name. `missing`: why it cannot be started here."""
+
+    name: str
+    serve: Callable[[], AbstractContextManager[Serving]]
+    missing: str | None = None
+
+
+def engine(variant: Variant, cpu: int | None = SERVER_CPU) -> Server:
+    from engines.catalogue import lessons
+
+    @contextlib.contextmanager
+    def serve() -> Iterator[Serving]:
+        pin = f"taskset -cp {cpu} $$ > /dev/null" if cpu is not None else ""
+        with running(variant, shell=pin) as started:
+            yield Serving(started.port, (started.pid,))
+
+    return Server(variant.name, serve, lessons()[variant.model].MODEL.why_unavailable())
+
+
+def nginx() -> Server:
+    return Server(
+        "nginx", _nginx, None if shutil.which("nginx") else "nginx is not installed (apt install nginx-light)"
+    )
+
+
+@contextlib.contextmanager
+def _nginx() -> Iterator[Serving]:
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "nginx.conf")
+        config.write_text(NGINX.format(folder=folder, port=port))
+        command = ["nginx", "-p", folder, "-c", str(config), "-e", f"{folder}/log"]
+        with _process(command, port) as master:
+            children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+            yield Serving(port, tuple(map(int, children)))
+
+
+def uvicorn() -> Server:
+    lacks = [name for name in ("uvicorn", "uvloop", "httptools") if not importlib.util.find_spec(name)]
+    return Server("uvicorn+uvloop", _uvicorn, f"{', '.join(lacks)} not installed (pip install)" if lacks else None)
+
+
+@contextlib.contextmanager
+def _uvicorn() -> Iterator[Serving]:
+    port = free_port()
+    command = [
+        sys.executable, "-m", "uvicorn", "tests.bench.bare_asgi:app", "--port", str(port), "--loop", "uvloop",
+        "--http", "httptools", "--no-access-log", "--log-level", "error", "--lifespan", "off",
+    ]  # fmt: skip
+    with _process(command, port) as pid:
+        yield Serving(port, (pid,))
+
+
+@contextlib.contextmanager
+def _process(command: Sequence[str], port: int) -> Iterator[int]:
+    with subprocess.Popen(["taskset", "-c", str(SERVER_CPU), *command], cwd=ROOT) as server:
+        try:
+            _until_open(port)
+            yield server.pid
+        finally:
+            server.terminate()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _until_open(port: int) -> None:
+    ends = time.monotonic() + 10
+    while time.monotonic() < ends:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.02)
+    raise SystemExit("a server does not answer")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What wrk says of one trial. `errors` is what it counts as socket errors or answers that are not 2xx."""
+
+    requests: int
+    rate: float
+    errors: int
+
+
+def wrk(port: int, connections: int, seconds: float, path: str = "/", cpu: int | None = LOAD_CPU) -> Loaded:
+    pin = ["taskset", "-c", str(cpu)] if cpu is not None else []
+    command = [*pin, "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", f"http://127.0.0.1:{port}{path}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30)
+    found = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)", done.stdout)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    assert found, done.stdout
+    assert rate, done.stdout
+    errors = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", done.stdout)))
+    errors += sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", done.stdout)))
+    return Loaded(int(found[1]), float(rate[1]), errors)
+
+
+def require(*tools: str, cpus: int = 1) -> None:
+    """End with a sentence where the bench cannot be run."""
+    if missing := [tool for tool in tools if not shutil.which(tool)]:
+        raise SystemExit(f"not installed: {', '.join(missing)}")
+    if len(os.sched_getaffinity(0)) < cpus:
+        raise SystemExit(f"{cpus} CPUs are needed: one for the server, one for the generator")
