@@ -1,0 +1,50 @@
+"""Engines: start, watch, stop."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from app.api.deps import LabDep
+from app.api.specs import EngineSpec
+from app.lab.views import EngineView, SampleView
+
+router = APIRouter(tags=["engines"])
+
+
+@router.post("/engines", status_code=201)
+async def start(spec: EngineSpec, lab: LabDep, response: Response, wait: bool = True) -> EngineView:
+    """Start an engine; answers when it is ready, or at once with `wait=false` (202)."""
+    view = await lab.fleet.start(spec.model, spec.knobs, spec.port, spec.cpus, wait)
+    response.status_code = 201 if wait else 202
+    response.headers["Location"] = f"/api/v1/engines/{view.id}"
+    return view
+
+
+@router.get("/engines")
+async def engines(lab: LabDep) -> list[EngineView]:
+    """Every engine that is alive, and the last ones that ended."""
+    return [engine.view() for engine in lab.fleet.engines.values()]
+
+
+@router.get("/engines/{id}")
+async def engine(id: str, lab: LabDep) -> EngineView:
+    """One engine."""
+    return lab.fleet.engine(id).view()
+
+
+@router.delete("/engines/{id}")
+async def stop(id: str, lab: LabDep, force: bool = False) -> EngineView:
+    """Drain and stop within its grace, or kill with `force=true`; answers the last view when it is gone."""
+    return await lab.fleet.stop(id, force)
+
+
+@router.get("/engines/{id}/sample")
+async def sample(id: str, lab: LabDep) -> SampleView:
+    """The newest sample: process, connections by state, queue, threads."""
+    return lab.fleet.sample(id)
+
+
+@router.get("/engines/{id}/log")
+async def log(id: str, lab: LabDep) -> list[str]:
+    """The last lines of its standard error."""
+    return list(lab.fleet.engine(id).log)

@@ -1,0 +1,78 @@
+"""Scenarios and runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import PlainTextResponse
+
+from app.api.deps import LabDep
+from app.api.specs import RunSpec
+from app.lab.scenarios import SCENARIOS
+from app.lab.views import RunView, ScenarioView
+
+router = APIRouter(tags=["runs"])
+
+
+@router.get("/scenarios")
+async def scenarios() -> list[ScenarioView]:
+    """Named plans, each with one sentence on what to watch."""
+    return list(SCENARIOS.values())
+
+
+@router.post("/runs", status_code=201)
+async def submit(spec: RunSpec, lab: LabDep, response: Response) -> RunView:
+    """Queue a run; one goes at a time. Follow it at its Location or on the WebSocket."""
+    view = await lab.runs.submit(
+        engine=spec.engine or None, model=spec.model or None, knobs=spec.knobs, scenario=spec.scenario,
+        plan=spec.plan.model_dump(exclude_unset=True) if spec.plan else None,
+        thresholds=spec.thresholds, label=spec.label,
+    )  # fmt: skip
+    response.headers["Location"] = f"/api/v1/runs/{view.id}"
+    return view
+
+
+@router.get("/runs")
+async def runs(
+    lab: LabDep, limit: Annotated[int, Query(ge=1, le=500)] = 100, offset: Annotated[int, Query(ge=0, le=10**9)] = 0
+) -> list[RunView]:
+    """The history, newest first, with what is queued and going."""
+    return await lab.runs.history(limit, offset)
+
+
+@router.get("/runs/{id}")
+async def run(id: int, lab: LabDep) -> RunView:
+    """One run: plan, placement, environment, summary, ledger, verdict."""
+    return lab.runs.get(id)
+
+
+@router.post("/runs/{id}/stop")
+async def stop(id: int, lab: LabDep) -> RunView:
+    """End it early; what was measured is kept and marked."""
+    return lab.runs.stop(id)
+
+
+@router.delete("/runs/{id}", status_code=204)
+async def delete(id: int, lab: LabDep) -> None:
+    """Remove it from the history."""
+    lab.runs.delete(id)
+
+
+@router.get("/runs/{id}/series")
+async def series(id: int, lab: LabDep) -> dict[str, Any]:
+    """One row a second; null is unknown."""
+    return lab.runs.series(id)
+
+
+@router.get("/runs/{id}/percentiles")
+async def percentiles(id: int, lab: LabDep) -> dict[str, Any]:
+    """Latency by percentile on both clocks, as far as ten samples lie above."""
+    return await asyncio.to_thread(lab.runs.percentiles, id)
+
+
+@router.get("/runs/{id}/histogram", response_class=PlainTextResponse)
+async def histogram(id: int, lab: LabDep) -> str:
+    """HdrHistogram interval log of response time in µs, a line a second."""
+    return await asyncio.to_thread(lab.runs.histogram, id)

@@ -1,0 +1,66 @@
+"""What clients may ask for. Unknown fields are refused; bounds are the lab's, so that page and shell have them too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+Text = Annotated[str, Field(max_length=200)]
+# Held against its knob by the lab, which says it better than a union of types could.
+KnobValue = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]})]
+
+
+class Spec(BaseModel):
+    """Refuses fields that it does not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class EngineSpec(Spec):
+    """An engine to start. `port` 0 takes a free one; `cpus` pins it."""
+
+    model: Text
+    knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
+    port: int = Field(0, ge=0, le=65535)
+    cpus: list[Annotated[int, Field(ge=0, le=4096)]] | None = Field(None, max_length=1024)
+
+
+class WorkSpec(Spec):
+    """A kind of request in the mix. `params`: cpu and hash `us`, sleep `ms`, bytes and echo `n`."""
+
+    kind: Text
+    weight: int = 1
+    params: dict[Text, int] = Field(default_factory=dict, max_length=8)
+
+
+class PlanSpec(Spec):
+    """The load to offer. What is left out is the scenario's, or the default."""
+
+    placement: Literal["split", "shared"] = "split"
+    executor: Literal["constant-vus", "constant-arrival-rate"] = "constant-vus"
+    vus: int = 64
+    rate_per_s: float | None = None
+    spacing: Literal["constant", "poisson"] = "constant"
+    duration_s: float = 10.0
+    warmup_s: float = 2.0
+    work: list[WorkSpec] = Field(default_factory=list, max_length=8)
+    idle_connections: int = 0
+    think_time_ms: float = 0.0
+    timeout_s: float = 5.0
+
+
+class RunSpec(Spec):
+    """A run to queue: against `engine` (an id), or against a fresh engine of `model` with `knobs`."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"oneOf": [{"required": ["engine"]}, {"required": ["model"]}]}
+    )
+
+    engine: Annotated[Text, Field(min_length=1)] = ""
+    model: Annotated[Text, Field(min_length=1)] = ""
+    knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
+    scenario: Text | None = None
+    plan: PlanSpec | None = None
+    thresholds: list[Text] = Field(default_factory=list, max_length=20)
+    label: Text | None = None

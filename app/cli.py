@@ -1,0 +1,240 @@
+"""The command line: `threadlab serve | models | doctor | run | demo | engine`.
+
+Progress goes to stderr, results to stdout. Exit codes: 0 ok · 1 could not run · 2 bad arguments ·
+3 a threshold was breached · 130/143 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import uvicorn
+from pydantic import ValidationError
+
+from app import demo, remote, shell
+from app.errors import LabError
+from app.lab import system
+from app.lab.lab import Lab
+from app.lab.models import Models
+from app.lab.scenarios import SCENARIOS
+from app.load.plan import EXECUTORS, PLACEMENTS, SPACINGS
+from app.main import create_app
+from app.pages.forms import parse_work
+from app.settings import Settings
+from app.tokens import Tokens, new_token
+
+OK, FAILED, BAD_ARGUMENTS, BREACHED = 0, 1, 2, 3
+GRACE_S = 10
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    asked = parser.parse_args(argv)
+    if asked.command is None:
+        parser.print_help()
+        return BAD_ARGUMENTS
+    try:
+        return int(asked.call(asked))
+    except ValidationError as error:
+        for found in error.errors():
+            said = found["msg"].removeprefix("Value error, ")
+            print("threadlab:", ": ".join((*map(str, found["loc"]), said)), file=sys.stderr)
+        return BAD_ARGUMENTS
+    except LabError as error:
+        print(f"threadlab: {error.detail}", file=sys.stderr)
+        return BAD_ARGUMENTS if error.status in (404, 422) else FAILED
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def serve(asked: argparse.Namespace) -> int:
+    """The lab, until it is told to stop."""
+    given = {name: getattr(asked, name) for name in Settings.model_fields if getattr(asked, name) is not None}
+    settings = Settings(**given)
+    try:
+        door = socket.create_server((settings.host, settings.port))
+    except OSError as error:
+        print(
+            f"threadlab: cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}",
+            file=sys.stderr,
+        )
+        return FAILED
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    tokens = Tokens(settings.token)
+    config = uvicorn.Config(
+        create_app(Lab.open(settings), tokens), log_level="warning", loop="asyncio", timeout_graceful_shutdown=GRACE_S,
+        ws_per_message_deflate=False, server_header=False,
+    )  # fmt: skip
+    server = _Server(config, tokens)
+    server.run(sockets=[door])
+    return OK if server.started else FAILED
+
+
+class _Server(uvicorn.Server):
+    """Says where it is, once it is there."""
+
+    def __init__(self, config: uvicorn.Config, tokens: Tokens) -> None:
+        super().__init__(config)
+        self._tokens = tokens
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """TERM and INT are how the lab is told to stop: it drains and ends with 0, instead of by the signal again."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            assert sockets
+            host, port = sockets[0].getsockname()[:2]
+            print(f"Thread Model Lab: http://{host}:{port}/", flush=True)
+            if self._tokens.required:
+                print(f"Once, within 10 minutes: http://localhost:{port}/?token={self._tokens.new_code()}", flush=True)
+
+
+def token(_asked: argparse.Namespace) -> int:
+    """A new token, for THREADLAB_TOKEN."""
+    print(new_token())
+    return OK
+
+
+def models(_asked: argparse.Namespace) -> int:
+    """What models there are."""
+    for view in Models.ask(Settings().engine_python).views.values():
+        state = "" if view.available else f"  (not available: {view.unavailable_reason})"
+        print(f"{view.name:14}{view.summary}{state}")
+        print("".ljust(14) + "  ".join(f"{knob.name}={knob.default}" for knob in view.knobs if not knob.common))
+    return OK
+
+
+def doctor(asked: argparse.Namespace) -> int:
+    """The environment, and what to know before trusting a number from it."""
+    view = system.look(Models.ask(Settings().engine_python))
+    facts = asdict(view)
+    if asked.json:
+        print(json.dumps(facts, indent=2))
+        return OK
+    warnings = facts.pop("warnings")
+    for name, value in facts.items():
+        print(f"{name:18}{value if value is not None else '–'}")
+    for warning in warnings:
+        print(f"! {warning}")
+    return OK
+
+
+def engine(asked: argparse.Namespace) -> int:
+    """One engine in the foreground: this process becomes it."""
+    python = Settings().engine_python
+    os.execv(python, [python, "-m", "engines", asked.model, *asked.rest])
+
+
+def run(asked: argparse.Namespace) -> int:
+    """One run, in process; its verdict on stdout."""
+    plan = {
+        name: value
+        for name in ("executor", "vus", "spacing", "placement")
+        if (value := getattr(asked, name)) is not None
+    }
+    plan |= {
+        name: value
+        for name, value in {
+            "rate_per_s": asked.rate, "duration_s": asked.duration, "warmup_s": asked.warmup,
+            "idle_connections": asked.idle, "work": parse_work(asked.work) if asked.work else None,
+        }.items()
+        if value is not None
+    }  # fmt: skip
+    knobs = dict(text.partition("=")[::2] for text in asked.set)
+    spec: dict[str, Any] = {
+        "model": asked.model, "knobs": knobs, "scenario": asked.scenario, "plan": plan,
+        "thresholds": asked.threshold, "label": asked.label,
+    }  # fmt: skip
+    if asked.server:
+        view, stopped_by = remote.one_run(asked.server, spec), None
+    else:
+        view, stopped_by = asyncio.run(shell.one_run(spec))
+    if asked.json:
+        shell.write_json(asked.json, shell.to_json(view))
+    if asked.json != "-":
+        print(shell.report(view))
+    return shell.exit_code(view, stopped_by)
+
+
+def run_demo(asked: argparse.Namespace) -> int:
+    """The five models in turn, each at its ceiling and then all at one rate."""
+    if asked.server:
+        return asyncio.run(demo.run_on(asked.server, asked.seconds, asked.json))
+    return asyncio.run(demo.run(asked.seconds, asked.json))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="threadlab", description="Real servers, one for each I/O-thread model.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_serve(commands)
+    commands.add_parser("models", help="what models there are").set_defaults(call=models)
+    commands.add_parser("token", help="a new token, for THREADLAB_TOKEN").set_defaults(call=token)
+    checkup = commands.add_parser("doctor", help="this machine, and what to know before trusting a number from it")
+    checkup.add_argument("--json", action="store_true", help="as JSON")
+    checkup.set_defaults(call=doctor)
+    _add_run(commands)
+    tour = commands.add_parser("demo", help="the five models in turn, a table with verdicts")
+    tour.add_argument("--seconds", type=float, default=demo.SECONDS, help="of each run (default %(default)s)")
+    tour.add_argument("--json", metavar="FILE", help="write the runs as JSON; - for stdout instead of the table")
+    tour.add_argument("--server", metavar="URL", help="let a lab that is running do it, such as http://127.0.0.1:8000")
+    tour.set_defaults(call=run_demo)
+    one = commands.add_parser("engine", help="one engine in the foreground", add_help=False)
+    one.add_argument("model")
+    one.add_argument("rest", nargs=argparse.REMAINDER)
+    one.set_defaults(call=engine)
+    return parser
+
+
+def _add_serve(commands: Any) -> None:
+    parser = commands.add_parser("serve", help="the lab: dashboard, REST API, WebSocket")
+    for name, field in Settings.model_fields.items():
+        flag = "--" + name.replace("_", "-")
+        default = field.default or "none"
+        parser.add_argument(flag, dest=name, help=f"{field.description} (default {default}; THREADLAB_{name.upper()})")
+    parser.set_defaults(call=serve)
+
+
+def _add_run(commands: Any) -> None:
+    parser = commands.add_parser("run", help="one run against a fresh engine, with its verdict")
+    parser.add_argument("model")
+    parser.add_argument("--scenario", choices=list(SCENARIOS))
+    parser.add_argument("--executor", choices=EXECUTORS)
+    parser.add_argument("--vus", type=int, help="connections")
+    parser.add_argument("--rate", type=float, help="requests a second, for constant-arrival-rate")
+    parser.add_argument("--spacing", choices=SPACINGS)
+    parser.add_argument("--duration", type=float, help="measured seconds")
+    parser.add_argument("--warmup", type=float, help="seconds before them")
+    parser.add_argument("--idle", type=int, help="idle connections beside the active ones")
+    parser.add_argument("--work", help="such as '95%% plaintext, 5%% sleep 50ms'")
+    parser.add_argument("--placement", choices=PLACEMENTS)
+    parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE", help="a knob; repeatable")
+    parser.add_argument("--threshold", action="append", default=[], help="such as 'p(99)<20ms'; repeatable")
+    parser.add_argument("--label", help="a note that is kept with the run")
+    parser.add_argument("--json", metavar="FILE", help="write the run as JSON; - for stdout")
+    parser.add_argument(
+        "--server", metavar="URL", help="let a lab that is running do it, such as http://127.0.0.1:8000"
+    )
+    parser.set_defaults(call=run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

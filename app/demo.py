@@ -1,0 +1,137 @@
+"""`threadlab demo`: every model in turn under the same plan, at its ceiling, and then all at one equal rate.
+
+On few cores the plaintext ceiling is honestly the generator's, so the ranking is by CPU per request at the rate
+that all of them keep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from app import remote, shell
+from app.lab.lab import Lab
+from app.lab.views import RunView
+from app.settings import Settings
+
+SECONDS = 4.0
+WARMUP_S = 1.0
+CONNECTIONS = 64
+SHARE_OF_SLOWEST = 0.5  # of the slowest ceiling: a rate that everybody keeps with room to spare
+RATE_MAX = 10_000  # beyond it the generator's timers cost more than the requests
+
+
+RunOne = Callable[[dict[str, Any]], Awaitable[RunView]]
+
+
+async def run(seconds: float, json_file: str | None) -> int:
+    """The demo by a lab of our own, in process; answers the exit code."""
+    async with Lab.open(Settings()) as lab:
+        caught = shell.stop_on_signals(lab)
+
+        async def one(spec: dict[str, Any]) -> RunView:
+            return await shell.follow(lab, await lab.runs.submit(**spec))
+
+        models = {view.name: view.unavailable_reason for view in lab.models.views.values()}
+        code = await _tour(one, models, seconds, json_file)
+    return 128 + caught[0] if caught else code
+
+
+async def run_on(server: str, seconds: float, json_file: str | None) -> int:
+    """The demo by a lab that is running, over its REST API."""
+
+    async def one(spec: dict[str, Any]) -> RunView:
+        return await asyncio.to_thread(remote.one_run, server, spec)
+
+    return await _tour(one, await asyncio.to_thread(remote.models, server), seconds, json_file)
+
+
+async def _tour(one: RunOne, models: dict[str, str | None], seconds: float, json_file: str | None) -> int:
+    """Every available model at its ceiling, then all at one rate."""
+    names = [name for name, reason in models.items() if reason is None]
+    for name, reason in models.items():
+        if reason is not None:
+            sys.stderr.write(f"{name} is left out: {reason}\n")
+    ceilings = await _each(one, names, {"executor": "constant-vus"}, seconds, "ceiling")
+    rates = [view.summary.achieved_per_s for view in ceilings if view.summary]
+    if not rates or any(view.state == "stopped" for view in ceilings):
+        sys.stderr.write("The demo was stopped or nothing was measured.\n")
+        return 1
+    rate = float(min(RATE_MAX, int(SHARE_OF_SLOWEST * min(rates) / 100) * 100 or 100))
+    equal = await _each(one, names, {"executor": "constant-arrival-rate", "rate_per_s": rate}, seconds, "equal rate")
+    if json_file:
+        runs = [shell.to_json(view) for view in ceilings + equal]
+        shell.write_json(json_file, {"ceiling": runs[: len(ceilings)], "equal_rate": runs[len(ceilings) :]})
+    if json_file != "-":
+        sys.stdout.write(_tables(ceilings, equal, rate))
+    return 0 if all(_good(view) for view in ceilings + equal) else 1
+
+
+async def _each(one: RunOne, names: list[str], load: dict[str, Any], seconds: float, label: str) -> list[RunView]:
+    views = []
+    for name in names:
+        plan = {**load, "vus": CONNECTIONS, "duration_s": seconds, "warmup_s": WARMUP_S}
+        view = await one({"model": name, "plan": plan, "label": f"demo, {label}"})
+        said = view.verdict.title if view.verdict else view.failure
+        sys.stderr.write(f"{name:14}{label}: {said}\n")
+        views.append(view)
+    return views
+
+
+def _good(view: RunView) -> bool:
+    return bool(view.summary and view.summary.requests and not view.summary.errors and view.verdict)
+
+
+COLUMNS = (
+    ("req/s", 10),
+    ("p50 ms", 9),
+    ("p99 ms", 9),
+    ("CPU µs/req", 12),
+    ("errors", 8),
+    ("threads", 9),
+    ("RSS MiB", 9),
+)
+HEAD = " " * 16 + "".join(f"{name:>{width}}" for name, width in COLUMNS) + "  verdict\n"
+
+
+def _tables(ceilings: list[RunView], equal: list[RunView], rate: float) -> str:
+    ranked = sorted(equal, key=lambda view: (not _rankable(view), _cpu(view)))
+    placement = ceilings[0].placement.get("mode", "?")
+    text = f"\nCeiling: {CONNECTIONS} connections, as fast as answers come (placement: {placement})\n" + HEAD
+    text += "".join(_row(view) for view in ceilings)
+    text += f"\nThe same {rate:,.0f} requests/s for everyone, ranked by CPU per request (n = 1 run each)\n" + HEAD
+    text += "".join(_row(view, i if _rankable(view) else None) for i, view in enumerate(ranked, 1))
+    return text + "\nOne run each on a shared machine: differences of a few percent are too close to call.\n"
+
+
+def _rankable(view: RunView) -> bool:
+    return bool(view.verdict and view.verdict.rankable)
+
+
+def _cpu(view: RunView) -> float:
+    return view.ledger.cpu_us if view.ledger and view.ledger.cpu_us is not None else float("inf")
+
+
+def _row(view: RunView, place: int | None = None) -> str:
+    name = f"{place}. {view.model}" if place else f"   {view.model}"
+    verdict = view.verdict.title.lower() if view.verdict else view.failure or view.state
+    if view.summary is None:
+        return f"{name:16}{'–':>10}  {verdict}\n"
+    s, ledger = view.summary, view.ledger
+    latency = s.latency.response
+    return (
+        f"{name:16}{s.achieved_per_s:>10,.0f}{_ms(latency.p50_us):>9}{_ms(latency.p99_us):>9}"
+        f"{_or_dash(ledger.cpu_us if ledger else None, 1):>12}{sum(s.errors.values()):>8,}"
+        f"{_or_dash(ledger.threads_peak if ledger else None, 0):>9}"
+        f"{_or_dash(ledger.rss_bytes_peak / 2**20 if ledger and ledger.rss_bytes_peak else None, 0):>9}  {verdict}\n"
+    )
+
+
+def _ms(us: float | None) -> str:
+    return _or_dash(us / 1000 if us is not None else None, 2)
+
+
+def _or_dash(value: float | None, places: int) -> str:
+    return "–" if value is None else f"{value:,.{places}f}"

@@ -1,0 +1,50 @@
+"""What the lab refuses, in words a person can act on. The API and the pages turn these into answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One field that is wrong; `pointer` is its JSON pointer (`/knobs/workers`)."""
+
+    pointer: str
+    detail: str
+
+
+class LabError(Exception):
+    """Something that was asked cannot be done. Nothing has changed."""
+
+    status = 500
+    title = "Something went wrong"
+    slug = "error"
+
+    def __init__(self, detail: str, problems: tuple[FieldProblem, ...] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.problems = problems
+
+
+class Unknown(LabError):
+    status, title, slug = 404, "Not found", "unknown"
+
+
+class NotNow(LabError):
+    status, title, slug = 409, "Not possible in this state", "not-now"
+
+
+class Invalid(LabError):
+    status, title, slug = 422, "A field is wrong", "invalid"
+
+    @classmethod
+    def field(cls, pointer: str, detail: str) -> Invalid:
+        return cls(detail, (FieldProblem(pointer, detail),))
+
+
+class StartFailed(LabError):
+    status, title, slug = 502, "The engine did not start", "start-failed"
+
+
+class Busy(LabError):
+    status, title, slug = 503, "Too much at once", "busy"

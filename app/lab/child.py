@@ -1,0 +1,131 @@
+"""A child process that cannot be lost: its own session, a life-line, its output drained, its end noticed.
+
+Spawn from the main thread only: a child's parent-death signal is tied to the *thread* that forked it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+LOG_LINES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended: by its own code, or by a signal."""
+
+    code: int | None
+    signal: str | None
+
+    @classmethod
+    def of(cls, returncode: int) -> Exit:
+        if returncode < 0:
+            return cls(None, signal.Signals(-returncode).name)
+        return cls(returncode, None)
+
+    def __str__(self) -> str:
+        return f"by signal {self.signal}" if self.signal else f"with exit code {self.code}"
+
+
+class Child:
+    """A running process. `exited` resolves once, when it is gone and its output has been read."""
+
+    def __init__(self, process: subprocess.Popen[bytes], lifeline: int) -> None:
+        self._process = process
+        self._lifeline = lifeline
+        self._pidfd = os.pidfd_open(process.pid)
+        self._loop = asyncio.get_running_loop()
+        self._partial = b""
+        self.pid = process.pid
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.output = bytearray()
+        self.exited: asyncio.Future[Exit] = self._loop.create_future()
+        assert process.stdout and process.stderr
+        self._follow(process.stdout.fileno(), self.output.extend)
+        self._follow(process.stderr.fileno(), self._logged)
+        self._loop.add_reader(self._pidfd, self._gone)
+
+    @classmethod
+    def spawn(cls, argv: Sequence[str], lend: Sequence[int] = (), stdin: bytes = b"") -> Child:
+        """Start `argv` with the descriptors `lend` and, as `{lifeline}` in an argument, the end of its life-line."""
+        theirs, ours = os.pipe()
+        try:
+            process = subprocess.Popen(
+                [part.replace("{lifeline}", str(theirs)) for part in argv],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(*lend, theirs),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        assert process.stdin
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(stdin.replace(b'"{lifeline}"', str(theirs).encode()))
+            process.stdin.close()
+        return cls(process, ours)
+
+    @property
+    def alive(self) -> bool:
+        return not self.exited.done()
+
+    def signal(self, number: signal.Signals) -> None:
+        """By pidfd, so that it can never hit another process that was given the same pid."""
+        with contextlib.suppress(ProcessLookupError):
+            if self.alive:
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    async def stop(self, grace_s: float) -> Exit:
+        """TERM, then KILL when the grace is over."""
+        self.signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(self.exited), grace_s)
+        self.signal(signal.SIGKILL)
+        return await asyncio.shield(self.exited)
+
+    def _follow(self, fd: int, take: Callable[[bytes], object]) -> None:
+        """Always drain a stream: a child must never block on a full pipe."""
+        os.set_blocking(fd, False)
+        self._loop.add_reader(fd, self._read, fd, take)
+
+    def _read(self, fd: int, take: Callable[[bytes], object]) -> bool:
+        try:
+            data = os.read(fd, 65536)
+        except BlockingIOError:
+            return False
+        if data:
+            take(data)
+        else:
+            self._loop.remove_reader(fd)
+        return bool(data)
+
+    def _logged(self, data: bytes) -> None:
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        self.log.extend(line.decode("utf-8", "replace") for line in lines)
+
+    def _gone(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        os.close(self._lifeline)
+        returncode = self._process.wait()
+        assert self._process.stdout and self._process.stderr
+        for stream, take in ((self._process.stdout, self.output.extend), (self._process.stderr, self._logged)):
+            while self._read(stream.fileno(), take):
+                pass
+            self._loop.remove_reader(stream.fileno())
+            stream.close()
+        if self._partial:
+            self._logged(b"\n")
+        if not self.exited.done():
+            self.exited.set_result(Exit.of(returncode))

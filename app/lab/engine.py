@@ -1,0 +1,212 @@
+"""An engine: a running server process of a model, from its listening socket to its end.
+
+The lab binds and listens, and passes the socket: no race for a port. Ready means that the engine said so after
+its threads were up, *and* that it has answered a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app.errors import NotNow, StartFailed
+from app.lab.child import Child, Exit
+from app.lab.placement import pin
+from app.lab.views import EngineView, ExitView
+from engines.common.board import BoardReader, make_board
+from engines.common.contract import SPARE_DESCRIPTORS, Model
+
+READY_WITHIN_S = 15.0
+ANSWER_WITHIN_S = 3.0
+LAST_LINES = 12
+ALIVE = frozenset(("starting", "ready", "degraded", "draining"))
+
+Changed = Callable[["Engine", str], None]
+
+
+def listen(host: str, port: int, backlog: int) -> socket.socket:
+    """A listening socket; raises NotNow when the port is taken."""
+    try:
+        return socket.create_server((host, port), backlog=backlog)
+    except OSError as error:
+        raise NotNow(f"Cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}.") from error
+
+
+class Engine:
+    """One engine and what the lab knows of it. `changed` is told of every change of state, with a sentence."""
+
+    def __init__(self, id: str, model: Model, knobs: dict[str, int | str], changed: Changed) -> None:
+        self.id = id
+        self.model = model
+        self.knobs = knobs
+        self.state = "starting"
+        self.cpus: tuple[int, ...] | None = None
+        self.host = ""
+        self.port: int | None = None
+        self.board: BoardReader | None = None
+        self.child: Child | None = None
+        self.exit: ExitView | None = None
+        self._said: dict[str, Any] = {}
+        self._changed = changed
+        self._since = datetime.now(UTC)
+        self._born_s = time.monotonic()
+        self._died_s: float | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.state in ALIVE
+
+    @property
+    def pid(self) -> int | None:
+        return self.child.pid if self.child else None
+
+    @property
+    def reach(self) -> str:
+        """The address under which this machine itself reaches it."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        return tuple(self.child.log) if self.child else ()
+
+    def spawn(self, python: str, listener: socket.socket, calibration: str, cpus: Sequence[int] | None) -> None:
+        """Start the process; closes `listener` here, or clients would connect to a socket that nobody serves."""
+        rows = self.model.thread_rows(self.knobs)
+        board = make_board(rows, int(self.knobs["max_connections"]) + SPARE_DESCRIPTORS)
+        ready, theirs = os.pipe()
+        with listener:
+            self.host, self.port = listener.getsockname()[:2]
+            argv = [
+                python, "-m", "engines", self.model.name, "--listen-fd", str(listener.fileno()),
+                "--board-fd", str(board), "--ready-fd", str(theirs), "--lifeline-fd", "{lifeline}",
+                "--parent-pid", str(os.getpid()), "--calibration", calibration,
+                *(part for name, value in self.knobs.items() for part in ("--set", f"{name}={value}")),
+            ]  # fmt: skip
+            try:
+                self.child = Child.spawn(argv, lend=(listener.fileno(), board, theirs))
+            finally:
+                os.close(theirs)
+        self.board = BoardReader(board)
+        os.close(board)
+        self.cpus = tuple(cpus) if cpus else None
+        if cpus:
+            pin(self.child.pid, self.cpus)
+        self._ready_fd = ready
+        self.child.exited.add_done_callback(lambda done: self._ended(done.result()))
+        self._changed(self, f"{self.id} is starting on port {self.port}")
+
+    async def wait_ready(self) -> None:
+        """Until it has said ready and answered a request; raises StartFailed with its last words."""
+        assert self.child
+        try:
+            async with asyncio.timeout(READY_WITHIN_S):
+                self._said = json.loads(await self._first_line() or b"{}")
+                if self._said:
+                    if self.cpus:
+                        pin(self.child.pid, self.cpus)  # also the threads that began before the first pin
+                    await self._answers()
+        except (TimeoutError, OSError, ValueError) as error:
+            if self.child.alive:
+                await self.child.stop(0.2)
+            self._fail(f"It did not become ready: {error or 'no answer in time'}.")
+        if self.child.alive and self._said:
+            self.state = "ready"
+            self._changed(self, f"{self.id} is ready on port {self.port}")
+            return
+        await self.child.exited
+        raise StartFailed(f"{self.id} {self.exit.reason if self.exit else 'ended'} {' '.join(self.log[-3:])}".strip())
+
+    async def stop(self, force: bool = False) -> None:
+        """Drain and stop within the grace; `force` kills. Returns when it is gone."""
+        if not self.alive or not self.child:
+            return
+        if self.state != "draining":
+            self.state = "draining"
+            self._changed(self, f"{self.id} drains: it takes no new connections and finishes what is in flight")
+        await self.child.stop(0.0 if force else float(self.knobs["grace_s"]) + 1.0)
+
+    def look(self) -> None:
+        """Tell ready from degraded by the board's flags."""
+        if self.state in ("ready", "degraded"):
+            state = "degraded" if self.detail else "ready"
+            if state != self.state:
+                self.state = state
+                self._changed(self, f"{self.id} is {state}{f': {self.detail}' if self.detail else ' again'}")
+
+    @property
+    def detail(self) -> str | None:
+        """Why it is degraded."""
+        if self.board is None or not self.alive:
+            return None
+        out, full = self.board.flags()
+        if out:
+            return "Out of descriptors: it accepts again when connections close."
+        if full:
+            return "At its limit of connections or threads: it accepts again when connections close."
+        return None
+
+    def view(self) -> EngineView:
+        end_s = self._died_s if self._died_s is not None else time.monotonic()
+        return EngineView(
+            id=self.id, model=self.model.name, state=self.state, host=self.host, port=self.port,
+            url=f"http://{self.reach}:{self.port}/" if self.port else None,
+            pid=self.pid if self.alive else None, knobs=self.knobs, cpus=self.cpus,
+            python=self._said.get("python"), gil=self._said.get("gil"),
+            started_at=self._since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            uptime_s=round(end_s - self._born_s, 3), exit=self.exit, detail=self.detail,
+        )  # fmt: skip
+
+    async def _first_line(self) -> bytes:
+        """The ready line; empty when the engine ended without one."""
+        loop, ready = asyncio.get_running_loop(), self._ready_fd
+        told: asyncio.Future[bytes] = loop.create_future()
+        said = bytearray()
+
+        def read() -> None:
+            data = os.read(ready, 4096)
+            said.extend(data)
+            if not told.done() and (not data or said.endswith(b"\n")):
+                told.set_result(bytes(said))
+
+        loop.add_reader(ready, read)
+        try:
+            return await told
+        finally:
+            loop.remove_reader(ready)
+            os.close(ready)
+
+    async def _answers(self) -> None:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            reader, writer = await asyncio.open_connection(self.reach, self.port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
+            status = await reader.readline()
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        if not status.startswith(b"HTTP/1.1 200"):
+            raise ValueError(f"it answered {status!r}")
+
+    def _fail(self, reason: str) -> None:
+        self.state = "failed"
+        self.exit = ExitView(None, None, reason, self.log[-LAST_LINES:])
+        self._changed(self, f"{self.id} failed: {reason}")
+
+    def _ended(self, exit: Exit) -> None:
+        self._died_s = time.monotonic()
+        if self.state == "failed":
+            return
+        if self.state == "starting":
+            self.state, reason = "failed", f"ended {exit} while starting."
+        elif self.state == "draining":
+            self.state, reason = "stopped", f"was stopped and ended {exit}."
+        else:
+            self.state, reason = "exited", f"ended unexpectedly {exit}."
+        self.exit = ExitView(exit.code, exit.signal, reason, self.log[-LAST_LINES:])
+        self._changed(self, f"{self.id} {reason}")

@@ -1,0 +1,67 @@
+"""The Lab: the one object that routes, pages and the shell talk to. It owns the fleet, the runs and their history."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from app.errors import Busy
+from app.lab import system
+from app.lab.events import Events
+from app.lab.fleet import Fleet
+from app.lab.models import Models
+from app.lab.runs import Runs
+from app.lab.views import SystemView
+from app.settings import Settings
+from app.store.runs import RunStore
+
+STOPPED = "The control plane stopped while this run was going."
+
+
+class Lab:
+    """All of it. Made, used and left on the event loop of the main thread: `async with Lab.open(settings) as lab`."""
+
+    def __init__(self, settings: Settings, models: Models, store: RunStore) -> None:
+        self.settings = settings
+        self.models = models
+        self.store = store
+        self.system: SystemView = system.look(models)
+        self.events = Events()
+        self.fleet = Fleet(settings, models, self.events)
+        self.runs = Runs(settings, models, self.fleet, store, self.system, self.events)
+        self._background: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    def open(cls, settings: Settings) -> Lab:
+        """Ask for the models and open the history."""
+        return cls(settings, Models.ask(settings.engine_python), RunStore(settings.database))
+
+    async def __aenter__(self) -> Lab:
+        await asyncio.to_thread(self.store.fail_unfinished, STOPPED, False)  # what a dead control plane left behind
+        for job in (self.runs.work_off(), self.fleet.sample_all()):
+            task = asyncio.create_task(job)
+            self._background.add(task)
+            task.add_done_callback(_must_not_end)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.runs.stop_all()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.fleet.stop_all()
+        await asyncio.to_thread(self.store.fail_unfinished, STOPPED, True)
+        self.store.close()
+
+    def require_ready(self) -> None:
+        """Raise Busy unless an engine could be started and runs are being worked off."""
+        if any(task.done() for task in self._background):
+            raise Busy("A background job of the lab has ended; restart it.")
+        if not any(view.available for view in self.models.views.values()):
+            raise Busy("No model is available here.")
+
+
+def _must_not_end(task: asyncio.Task[Any]) -> None:
+    """Background work that ends by itself says so loudly."""
+    if not task.cancelled() and (error := task.exception()):
+        asyncio.get_running_loop().call_exception_handler({"message": "a job of the lab ended", "exception": error})

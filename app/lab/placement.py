@@ -1,0 +1,46 @@
+"""Placement: which CPUs the engine and the generator run on. Part of every run, because it decides the ceiling."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """CPU sets; None: unpinned."""
+
+    mode: str  # split, shared
+    engine_cpus: tuple[int, ...] | None
+    load_cpus: tuple[int, ...] | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"mode": self.mode, "engine_cpus": self.engine_cpus, "load_cpus": self.load_cpus}
+
+
+def usable_cpus() -> tuple[int, ...]:
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def place(mode: str, cpus: tuple[int, ...]) -> Placement:
+    """`split` gives the generator the last CPU (a shard is one thread) and the engine the others."""
+    if mode == "shared" or len(cpus) < 2:
+        return Placement("shared", None, None)
+    return Placement("split", cpus[:-1], cpus[-1:])
+
+
+def pin(pid: int, cpus: tuple[int, ...] | None) -> None:
+    """Move every thread of a process; threads that it starts later inherit it. None: to all usable CPUs."""
+    wanted = cpus or usable_cpus()
+    for tid in _threads(pid):
+        with suppress(OSError):  # the thread ended meanwhile
+            os.sched_setaffinity(tid, wanted)
+
+
+def _threads(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+    return []

@@ -1,0 +1,263 @@
+"""Runs: the queue, the one that goes, and the history."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from app.errors import Busy, Invalid, LabError, NotNow, StartFailed, Unknown
+from app.lab import planning, system
+from app.lab.engine import Engine
+from app.lab.events import Event, Events
+from app.lab.fleet import Fleet
+from app.lab.models import Models
+from app.lab.placement import place, usable_cpus
+from app.lab.run import NoOutcome, Progress, Run, no_verdict
+from app.lab.scenarios import SCENARIOS
+from app.lab.summary import curve, interval_log
+from app.lab.thresholds import Threshold
+from app.lab.turn import run_turn
+from app.lab.views import RunView, ScenarioView, SystemView
+from app.load.outcome import Outcome
+from app.load.plan import Plan
+from app.settings import Settings
+from app.store.runs import RunStore
+
+QUEUE_MAX = 50
+ID_MAX = 2**63 - 1  # what SQLite can hold
+IDLE_SPARE_S = 30  # an engine that carries an idle crowd outlives the plan by this
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a run will be against: an engine that runs, or (None) a fresh one of the model."""
+
+    engine: str | None
+    model: str
+    knobs: dict[str, int | str]
+
+
+class Runs:
+    """One run at a time; the others wait. Event loop of the main thread only."""
+
+    def __init__(
+        self, settings: Settings, models: Models, fleet: Fleet, store: RunStore, system: SystemView, events: Events
+    ) -> None:
+        self.active: dict[int, Run] = {}  # queued and going; the others are in the store
+        self._settings = settings
+        self._models = models
+        self._fleet = fleet
+        self._store = store
+        self._system = system
+        self._events = events
+        self._queue: asyncio.Queue[tuple[Run, Target]] = asyncio.Queue()
+
+    def scenario(self, name: str) -> ScenarioView:
+        if name not in SCENARIOS:
+            raise Invalid.field("/scenario", f"There is no scenario {name!r}; there are {', '.join(SCENARIOS)}.")
+        return SCENARIOS[name]
+
+    async def submit(
+        self,
+        *,
+        engine: str | None = None,
+        model: str | None = None,
+        knobs: Mapping[str, object] | None = None,
+        scenario: str | None = None,
+        plan: Mapping[str, Any] | None = None,
+        thresholds: Sequence[str] = (),
+        label: str | None = None,
+    ) -> RunView:
+        """Queue a run. A given plan's fields go over those of the scenario. Raises LabError; nothing is queued then."""
+        if (engine is None) == (model is None):
+            raise Invalid.field("/engine", "Name either an engine that runs, or a model to start one of.")
+        if engine is not None:
+            self._fleet.engine(engine)
+        elif model is not None:
+            self._models.get(model)
+        named = self.scenario(scenario) if scenario else None
+        checked = planning.checked(
+            {**(named.plan if named else {}), **(plan or {})}, self._settings, self._system.descriptor_limit
+        )
+        conditions = tuple(Threshold.parse(text, f"/thresholds/{i}") for i, text in enumerate(thresholds))
+        target = self._target(engine, model, dict(knobs or {}), checked)
+        if len(self.active) >= QUEUE_MAX:
+            raise Busy(f"{QUEUE_MAX} runs are waiting already.")
+        view = self._new_view(target, checked, named, label)
+        view = await asyncio.to_thread(self._store.add, view)
+        run = self.active[view.id] = Run(view, checked, conditions)
+        self._queue.put_nowait((run, target))
+        self._changed(run, f"Run {view.id} is queued")
+        return view
+
+    def get(self, id: int) -> RunView:
+        """Any run, going or kept."""
+        if id in self.active:
+            run = self.active[id]
+            return replace(run.view, progress=run.progress().progress)
+        view = self._store.get(id) if 0 < id <= ID_MAX else None
+        if view is None:
+            raise Unknown(f"There is no run {id}.")
+        return view
+
+    async def history(self, limit: int, offset: int = 0) -> list[RunView]:
+        """Newest first; those that are queued or going as they are now."""
+        kept = await asyncio.to_thread(self._store.newest, limit, offset)
+        return [self.get(view.id) if view.id in self.active else view for view in kept]
+
+    def stop(self, id: int) -> RunView:
+        view = self.get(id)
+        if id not in self.active:
+            raise NotNow(f"Run {id} is {view.state} already.")
+        self.active[id].stop()
+        return view
+
+    def stop_all(self) -> None:
+        """End what goes and take out what waits."""
+        for run in self.active.values():
+            run.stop()
+
+    def delete(self, id: int) -> None:
+        self.get(id)
+        if id in self.active:
+            raise NotNow(f"Run {id} is still {self.active[id].view.state}; stop it first.")
+        self._store.delete(id)
+
+    def current(self) -> Run | None:
+        """The run that is going now."""
+        return next((run for run in self.active.values() if run.view.state in ("warming", "running")), None)
+
+    def progress(self) -> Progress | None:
+        run = self.current()
+        return run.progress() if run else None
+
+    async def finished(self, id: int) -> RunView:
+        """Wait for a run's end."""
+        if id in self.active:
+            await self.active[id].done.wait()
+        return self.get(id)
+
+    def series(self, id: int) -> dict[str, Any]:
+        self.get(id)
+        return self._store.series(id) or {"columns": [], "rows": []}
+
+    def histogram(self, id: int) -> str:
+        return interval_log(self._outcome(id))
+
+    def percentiles(self, id: int) -> dict[str, Any]:
+        return curve(self._outcome(id))
+
+    def _outcome(self, id: int) -> Outcome:
+        view = self.get(id)
+        kept = self._store.outcome(id)
+        if kept is None:
+            raise NotNow(f"Run {id} is {view.state} and has no histogram.")
+        return Outcome.from_json(kept)
+
+    def _target(self, engine: str | None, model: str | None, knobs: dict[str, object], plan: Plan) -> Target:
+        """What the run will be against, checked now and not when its turn comes."""
+        outlives = plan.total_s + IDLE_SPARE_S
+        if engine is not None:
+            found = self._fleet.engine(engine)
+            if found.state not in ("ready", "degraded"):
+                raise NotNow(f"{engine} is {found.state}; a run needs one that is ready.")
+            if knobs:
+                raise Invalid.field("/knobs", "Knobs are for a model; an engine that runs has its own already.")
+            if plan.idle_connections and int(found.knobs["idle_s"]) < outlives:
+                raise NotNow(
+                    f"{engine} closes idle connections after {found.knobs['idle_s']} s, and this plan holds an idle "
+                    f"crowd for {plan.total_s:g} s; start one with idle_s of {outlives:g} or more."
+                )
+            self._check_room(plan, found.knobs)
+            return Target(engine, found.model.name, found.knobs)
+        assert model is not None
+        if plan.idle_connections and "idle_s" not in knobs:
+            knobs["idle_s"] = int(outlives) + 1
+        parsed = self._models.knobs(model, knobs)
+        self._models.require_available(model)
+        self._check_room(plan, parsed)
+        return Target(None, model, parsed)
+
+    def _check_room(self, plan: Plan, knobs: Mapping[str, int | str]) -> None:
+        room = min(int(knobs["max_connections"]), int(knobs.get("max_threads", 1_000_000)))
+        wanted = plan.vus + plan.idle_connections
+        if wanted > room:
+            raise Invalid.field(
+                "/plan/vus", f"The plan holds {wanted:,} connections, and the engine's knobs allow {room:,}."
+            )
+
+    def _new_view(self, target: Target, plan: Plan, scenario: ScenarioView | None, label: str | None) -> RunView:
+        text = planning.words(plan)
+        return RunView(
+            id=0, state="queued", progress=0.0, label=label, scenario=scenario.name if scenario else None,
+            title=scenario.title if scenario else "By hand", model=target.model,
+            model_title=self._models.get(target.model).title, engine=target.engine, knobs=target.knobs,
+            plan=plan.to_json(), plan_text=text, placement={"mode": plan.placement},
+            environment=system.environment(self._system), summary=None, ledger=None, verdict=None, thresholds=(),
+            failure=None, created_at=_now(), finished_at=None,
+        )  # fmt: skip
+
+    async def work_off(self) -> None:
+        while True:
+            run, target = await self._queue.get()
+            try:
+                if not run.stop_asked:
+                    async with run_turn(self._settings.data_dir):
+                        await self._carry_out(run, target)
+                await self._close_run(run, "stopped" if run.stop_asked else "finished")
+            except (LabError, NoOutcome, OSError) as error:
+                reason = error.detail if isinstance(error, LabError) else str(error)
+                if not run.stop_asked:
+                    run.view = replace(run.view, failure=reason, verdict=no_verdict(reason))
+                await self._close_run(run, "stopped" if run.stop_asked else "failed")
+
+    async def _carry_out(self, run: Run, target: Target) -> None:
+        placement = place(run.plan.placement, usable_cpus())
+        run.view = replace(run.view, state="warming", placement=placement.to_json())
+        self._changed(run, f"Run {run.view.id} starts")
+        own = target.engine is None
+        started = await self._fleet.start(target.model, target.knobs, cpus=placement.engine_cpus) if own else None
+        id = started.id if started else target.engine or ""
+        try:
+            engine = self._fleet.engine(id)
+            if not engine.alive:
+                raise StartFailed(f"{id} is gone.")
+            run.view = replace(run.view, engine=id, environment=self._environment(engine))
+            self._changed(run, f"Run {run.view.id} warms {id} up")
+            others = len(self._fleet.alive) - 1
+            await run.measure(engine, placement, others, lambda: self._measuring(run))
+        finally:
+            if own:
+                with contextlib.suppress(Unknown):
+                    await self._fleet.engine(id).stop()
+
+    def _measuring(self, run: Run) -> None:
+        run.view = replace(run.view, state="running")
+        self._changed(run, f"Run {run.view.id} measures {run.view.engine}")
+
+    def _environment(self, engine: Engine) -> dict[str, Any]:
+        view = engine.view()
+        return {**system.environment(self._system), "engine_python": view.python, "engine_gil": view.gil}
+
+    async def _close_run(self, run: Run, state: str) -> None:
+        ended = replace(run.view, state=state, progress=1.0, finished_at=_now())
+        outcome = run.outcome.to_json() if run.outcome else None
+        await asyncio.to_thread(self._store.save_result, ended.id, outcome, run.series)
+        await asyncio.to_thread(self._store.save, ended)
+        run.view = ended  # in one step with the next line: nobody sees an ended run that is still active
+        del self.active[ended.id]
+        run.done.set()
+        said = run.view.verdict.title if run.view.verdict else run.view.failure or state
+        self._changed(run, f"Run {run.view.id} {state}: {said}")
+
+    def _changed(self, run: Run, text: str) -> None:
+        view = run.view
+        self._events.tell(Event(f"run.{view.state}", view.engine, view.model, view.id, text))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,33 @@
+"""One run at a time on this machine: a lock file in the data directory orders runs across labs and shells."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+LOOK_S = 0.1
+
+
+@asynccontextmanager
+async def run_turn(data_dir: Path) -> AsyncIterator[None]:
+    """Wait for the machine's turn; the kernel gives it up for us if we die."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    fd = os.open(data_dir / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not _locked(fd):
+            await asyncio.sleep(LOOK_S)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,200 @@
+"""The verdict: who was the limit, and the sentences that decide it. A pure function of the evidence.
+
+Order, first match (DESIGN 7): degraded; errors; kernel drops; the generator; an open rate that was missed;
+a closed load that filled a role; Little's law; else unsaturated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from app.lab.views import Check, Verdict
+
+ERRORS_MAX = 0.01
+GENERATOR_BUSY_MAX = 0.85
+LATE_MAX = 0.01
+RATE_RATIO_MIN = 0.99
+OPEN_OCCUPIED_MIN = 0.90
+CLOSED_OCCUPIED_MIN = 0.85
+LITTLE_MAX = 0.05
+LITTLE_ENOUGH = 1000  # requests below which the law's residual is mostly chance
+
+TITLES = {
+    "server_bound": "Server bound",
+    "client_bound": "Client bound",
+    "unsaturated": "Unsaturated",
+    "rate_missed": "Rate missed",
+    "errors_dominate": "Errors dominate",
+    "kernel_drops": "Kernel drops",
+    "noisy": "Noisy",
+    "degraded": "Degraded",
+}
+RANKABLE = frozenset(("server_bound", "unsaturated"))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The numbers that a verdict rests on. None: not known."""
+
+    is_open: bool
+    placement: str
+    think_time: bool
+    requests: int
+    errors: int
+    generator_utilisation: float | None
+    late_share: float | None
+    rate_ratio: float | None
+    occupancy: Mapping[str, float]  # per role: share of looks at which its threads had something to do
+    engine_cpu_share: float | None  # of the CPUs that it may use
+    backlog_grew: bool
+    little_residual: float | None
+    listen_drops: int | None
+    other_engines: int  # alive beside the loaded one: the kernel's counters do not tell them apart
+    died: str | None  # a sentence, if engine or generator ended
+    stopped: bool
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The first rule that matches decides."""
+    name, because = next((name, said) for name, rule in _RULES if (said := rule(evidence)))
+    rankable = name in RANKABLE and not evidence.stopped
+    if evidence.placement == "shared" and not evidence.is_open:
+        rankable = False
+        because = [*because, "Engine and generator shared their CPUs, so this ceiling is not ranked."]
+    if evidence.stopped:
+        because = [*because, "It was stopped early, so it is shown and not ranked."]
+    return Verdict(name, TITLES[name], rankable, tuple(because), _checks(evidence), _plain(evidence))
+
+
+def busiest(evidence: Evidence) -> tuple[str, float]:
+    """The role, or the CPU set, that was occupied most; and how much."""
+    candidates = dict(evidence.occupancy)
+    if evidence.engine_cpu_share is not None:
+        candidates["CPU"] = evidence.engine_cpu_share
+    return max(candidates.items(), key=lambda item: item[1], default=("nothing", 0.0))
+
+
+def _degraded(e: Evidence) -> list[str]:
+    return [e.died, "What was measured up to then is kept."] if e.died else []
+
+
+def _errors(e: Evidence) -> list[str]:
+    total = e.requests + e.errors
+    if not total:
+        return ["Nothing was answered in the measured time."]
+    if e.errors / total <= ERRORS_MAX:
+        return []
+    return [f"{_percent(e.errors / total)} of the requests failed; the latency of the rest says little."]
+
+
+def _drops(e: Evidence) -> list[str]:
+    if not e.listen_drops or e.other_engines:
+        return []
+    return [f"The kernel dropped {e.listen_drops:,} connections because the accept queue was full."]
+
+
+def _generator(e: Evidence) -> list[str]:
+    if e.generator_utilisation is not None and e.generator_utilisation > GENERATOR_BUSY_MAX:
+        return [
+            f"The load generator used {_percent(e.generator_utilisation)} of its CPU.",
+            "A higher figure might be possible; what was measured is as much the generator's limit as the engine's.",
+        ]
+    if e.late_share is not None and e.late_share > LATE_MAX:
+        return [f"The load generator sent {_percent(e.late_share)} of the requests late, by its own fault."]
+    return []
+
+
+def _rate(e: Evidence) -> list[str]:
+    if not e.is_open or e.rate_ratio is None or e.rate_ratio >= RATE_RATIO_MIN:
+        return []
+    who, share = busiest(e)
+    if e.backlog_grew or share > OPEN_OCCUPIED_MIN:
+        return []  # the server's doing: the next rule says so
+    return [
+        f"Only {_percent(e.rate_ratio)} of the offered rate was answered, yet the engine's {who} was occupied for "
+        f"{_percent(share)} of the time: something else was the limit, such as too few connections."
+    ]
+
+
+def _server(e: Evidence) -> list[str]:
+    who, share = busiest(e)
+    if e.is_open:
+        if e.rate_ratio is None or e.rate_ratio >= RATE_RATIO_MIN:
+            return []
+        return [
+            f"The engine answered {_percent(e.rate_ratio)} of the offered rate, and its {who} was occupied for "
+            f"{_percent(share)} of the time.",
+            "Response time here is that of a growing queue.",
+        ]
+    if e.think_time or share <= CLOSED_OCCUPIED_MIN:
+        return []
+    return [
+        "The engine was the limit, not the load generator.",
+        f"Its {who} was occupied for {_percent(share)} of the measured time.",
+    ]
+
+
+def _little(e: Evidence) -> list[str]:
+    if e.little_residual is None or e.requests < LITTLE_ENOUGH or abs(e.little_residual) <= LITTLE_MAX:
+        return []
+    return [f"Requests in flight differ from rate x latency (Little's law) by {_percent(abs(e.little_residual))}."]
+
+
+def _unsaturated(e: Evidence) -> list[str]:
+    who, share = busiest(e)
+    said = f"Neither side was at its limit: the engine's {who} was occupied for {_percent(share)} of the time"
+    generator = e.generator_utilisation
+    return [said + (f", the generator for {_percent(generator)}." if generator is not None else ".")]
+
+
+_RULES: tuple[tuple[str, Callable[[Evidence], list[str]]], ...] = (
+    ("degraded", _degraded),
+    ("errors_dominate", _errors),
+    ("kernel_drops", _drops),
+    ("client_bound", _generator),
+    ("rate_missed", _rate),
+    ("server_bound", _server),
+    ("noisy", _little),
+    ("unsaturated", _unsaturated),
+)
+
+
+def _checks(e: Evidence) -> tuple[Check, ...]:
+    """What was looked at, in the order of the rules; `ok` None where it could not be known."""
+    total = e.requests + e.errors
+    who, share = busiest(e)
+    few = total > 0 and e.errors / total <= ERRORS_MAX
+    checks = [
+        Check("Errors", f"{e.errors:,} of {total:,}", "must stay under 1 %", few),
+        Check(
+            "Connections dropped by the kernel",
+            "–" if e.listen_drops is None else f"{e.listen_drops:,}",
+            "must be 0" if not e.other_engines else "shared with other engines",
+            None if e.listen_drops is None or e.other_engines else e.listen_drops == 0,
+        ),
+        _check("Generator used of its CPU", e.generator_utilisation, "must stay under 85 %", GENERATOR_BUSY_MAX),
+    ]
+    if e.is_open:
+        checks.append(_check("Sent late by the generator", e.late_share, "must stay under 1 %", LATE_MAX))
+        ok = None if e.rate_ratio is None else e.rate_ratio >= RATE_RATIO_MIN
+        checks.append(Check("Achieved of offered", _percent(e.rate_ratio), "must reach 99 %", ok))
+    residual = None if e.little_residual is None or e.requests < LITTLE_ENOUGH else abs(e.little_residual)
+    checks.append(_check("Little's law off by", residual, "must stay under 5 %", LITTLE_MAX))
+    least = OPEN_OCCUPIED_MIN if e.is_open else CLOSED_OCCUPIED_MIN
+    checks.append(Check(f"Occupied: {who}", _percent(share), f"bound above {least:.0%}".replace("%", " %"), True))
+    return tuple(checks)
+
+
+def _check(what: str, seen: float | None, limit: str, most: float) -> Check:
+    return Check(what, _percent(seen), limit, None if seen is None else seen <= most)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def _plain(evidence: Evidence) -> dict[str, float | int | str | None]:
+    plain = asdict(evidence)
+    occupancy = plain.pop("occupancy")
+    return {**plain, **{f"occupied_{role}": share for role, share in occupancy.items()}}

@@ -1,0 +1,266 @@
+"""What the lab shows of itself: frozen values that routes, pages and the shell print. No behaviour.
+
+Field names are those of docs/api (units in the name); None is "not known", never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class KnobView:
+    name: str
+    default: int | str
+    minimum: int | None
+    maximum: int | None
+    unit: str
+    choices: tuple[str, ...]
+    help: str
+    common: bool  # every model has it: folded away on the card
+
+
+@dataclass(frozen=True, slots=True)
+class RoleView:
+    name: str
+    title: str
+    does: str
+    restaurant: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    name: str
+    title: str
+    order: int
+    aliases: tuple[str, ...]
+    summary: str
+    pros: tuple[str, ...]
+    cons: tuple[str, ...]
+    used_by: tuple[str, ...]
+    roles: tuple[RoleView, ...]
+    knobs: tuple[KnobView, ...]
+    available: bool
+    unavailable_reason: str | None
+    doc: str  # the lesson's docstring
+    file: str  # engines/reactor.py
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExitView:
+    code: int | None  # None when a signal ended it
+    signal: str | None  # "SIGKILL"
+    reason: str  # one sentence
+    stderr: tuple[str, ...]  # the last lines
+
+
+@dataclass(frozen=True, slots=True)
+class EngineView:
+    id: str
+    model: str
+    state: str  # starting ready degraded draining stopped exited failed
+    host: str
+    port: int | None
+    url: str | None
+    pid: int | None
+    knobs: dict[str, int | str]
+    cpus: tuple[int, ...] | None
+    python: str | None
+    gil: bool | None
+    started_at: str
+    uptime_s: float | None
+    exit: ExitView | None
+    detail: str | None = None  # why it is degraded, or what is being waited for
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadView:
+    slot: int
+    generation: int
+    tid: int
+    role: str
+    index: int
+    state: str
+    connections: int
+    cpu_percent: float | None
+    run_queue_wait_us: float | None
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleView:
+    """The newest sample of an engine. Rates are of the last interval; None until there are two samples."""
+
+    engine: str
+    t_s: float
+    requests: int
+    requests_per_s: float | None
+    errors: int
+    connections: dict[str, int]
+    connections_total: int
+    threads: tuple[ThreadView, ...]
+    thread_count: int
+    cpu_percent: float | None
+    rss_bytes: int | None
+    io_calls: int
+    queue_depth: int
+    queue_high_water: int
+    accept_pauses: int
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioView:
+    name: str
+    title: str
+    watch: str
+    plan: dict[str, Any]
+    knobs: dict[str, int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    count: int
+    p50_us: float | None
+    p90_us: float | None
+    p99_us: float | None
+    p999_us: float | None
+    max_us: float | None
+    mean_us: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Both clocks: from the actual send (service), and from the intended one (response)."""
+
+    service: Percentiles
+    response: Percentiles
+
+
+@dataclass(frozen=True, slots=True)
+class KindSummary:
+    label: str
+    requests: int
+    errors: int
+    service: Percentiles
+    response: Percentiles
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    requests: int
+    errors: dict[str, int]
+    duration_s: float
+    offered_per_s: float | None
+    achieved_per_s: float
+    rate_ratio: float | None
+    bytes_in: int
+    bytes_out: int
+    dropped: int
+    late: int
+    connections_peak: int
+    idle_connections_held: int
+    latency: Latency
+    by_kind: tuple[KindSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorCost:
+    """What the load generator itself used: CPU µs a request, and its share of one CPU."""
+
+    cpu_us: float | None
+    utilisation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What a request cost the engine in the measured window; None where it could not be known."""
+
+    cpu_us: float | None
+    cpu_user_us: float | None
+    cpu_system_us: float | None
+    io_calls: float | None
+    syscalls: float | None
+    voluntary_switches: float | None
+    involuntary_switches: float | None
+    run_queue_us: float | None
+    wakeups: float | None
+    queue_wait_us: float | None
+    threads_peak: int | None
+    rss_bytes_peak: int | None
+    anon_bytes_per_connection: float | None
+    kernel_stack_bytes: int | None
+    generator: GeneratorCost
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of a verdict's evidence: what was looked at, what was seen, what it had to be."""
+
+    what: str
+    seen: str
+    limit: str
+    ok: bool | None  # None: could not be checked
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    name: str  # server_bound client_bound unsaturated rate_missed errors_dominate kernel_drops noisy degraded
+    title: str  # "Server bound"
+    rankable: bool
+    because: tuple[str, ...]
+    checks: tuple[Check, ...]
+    evidence: dict[str, float | int | str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdResult:
+    text: str
+    seen: str
+    breached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    id: int
+    state: str  # queued warming running finished stopped failed
+    progress: float  # 0..1
+    label: str | None
+    scenario: str | None
+    title: str  # the scenario's title, or the plan in words
+    model: str
+    model_title: str
+    engine: str | None
+    knobs: dict[str, int | str]
+    plan: dict[str, Any]
+    plan_text: str  # "closed, 64 connections, 10 s after 2 s of warm-up"
+    placement: dict[str, Any]  # {"mode", "engine_cpus", "load_cpus"}
+    environment: dict[str, Any]
+    summary: Summary | None
+    ledger: Ledger | None
+    verdict: Verdict | None
+    thresholds: tuple[ThresholdResult, ...]
+    failure: str | None  # one sentence, when state is failed
+    created_at: str
+    finished_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemView:
+    cores: int
+    cpu_model: str
+    kernel: str
+    python: str
+    gil: bool
+    io_uring: bool
+    io_uring_reason: str | None
+    descriptor_limit: int
+    somaxconn: int | None
+    port_range: tuple[int, ...] | None
+    memory_bytes: int | None
+    engine_cpus: tuple[int, ...]  # where `split` puts engines
+    load_cpus: tuple[int, ...]  # where `split` puts the generator
+    warnings: tuple[str, ...]
+    version: str

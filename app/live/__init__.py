@@ -1,0 +1,1 @@
+"""The live view: sampler → frame → hub → WebSocket."""

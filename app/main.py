@@ -1,0 +1,106 @@
+"""The control plane's application: routes, pages, the live socket, and the Lab that they all talk to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from app import paths
+from app.api import engines, models, problems, runs, system
+from app.errors import Invalid, LabError
+from app.lab.lab import Lab
+from app.live import socket
+from app.live.hub import Hub
+from app.metrics import Metrics
+from app.pages import routes
+from app.pages.looks import make_environment
+from app.security import Door
+from app.tokens import Tokens
+
+API = "/api/v1"
+
+
+def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
+    """The application of a lab that was opened; it is entered and left with it."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with lab:
+            app.state.lab, app.state.metrics, app.state.tokens = lab, Metrics(lab), tokens
+            app.state.hub = Hub(lab, app.state.metrics)
+            frames = asyncio.create_task(app.state.hub.run())
+            try:
+                yield
+            finally:
+                frames.cancel()
+
+    app = FastAPI(
+        title="Thread Model Lab", version="1", lifespan=lifespan,
+        openapi_url=f"{API}/openapi.json", responses=problems.documented(), docs_url=None, redoc_url=None,
+    )  # fmt: skip
+    app.state.looks = make_environment(paths.TEMPLATES)
+    for router in (models.router, engines.router, runs.router, system.router):
+        app.include_router(router, prefix=API)
+    for router in (system.health, socket.router, routes.router):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=paths.STATIC))
+    app.add_exception_handler(LabError, _lab_error)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Door, hosts=lab.settings.hosts, tokens=tokens)
+    return app
+
+
+async def _lab_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, LabError)
+    if _for_programs(request):
+        return problems.of_lab(error, request.url.path)
+    return _error_page(request, error.status, error.title, error.detail)
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return await _lab_error(request, problems.of_validation(error))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's word for a body that is no text at all
+        return await _lab_error(request, Invalid.field("", "The body is not JSON."))
+    title = HTTPStatus(error.status_code).phrase
+    detail = f"{request.method} {request.url.path}: {title.lower()}."
+    if _for_programs(request):
+        answer: Response = problems.problem(error.status_code, title, detail, request.url.path, "http")
+    else:
+        answer = _error_page(request, error.status_code, title, detail)
+    answer.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _methods(request)):
+        answer.headers["Allow"] = ", ".join(allowed)
+    return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that a path of the API has; a router knows only those of the route that it found first."""
+    for template, calls in request.app.openapi()["paths"].items():
+        pattern = "[^/]+".join(map(re.escape, re.split(r"\{\w+\}", template)))
+        if re.fullmatch(pattern, request.url.path):
+            return sorted(method.upper() for method in calls)
+    return []
+
+
+def _for_programs(request: Request) -> bool:
+    path = request.url.path
+    return path.startswith(("/api/v1", "/healthz", "/readyz", "/metrics", "/static"))
+
+
+def _error_page(request: Request, status: int, title: str, detail: str) -> Response:
+    return routes.page(request, "pages/error.html", status, status=status, title=title, detail=detail)

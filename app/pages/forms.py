@@ -1,0 +1,158 @@
+"""From what a person typed into a form to what the lab takes, with each problem beside its field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.errors import Invalid
+from app.lab.lab import Lab
+from app.lab.scenarios import SCENARIOS
+from app.lab.views import EngineView, ModelView
+from app.pages.looks import plan_fields
+
+WHOLE = ("vus", "idle_connections")
+NUMBERS = ("rate_per_s", "duration_s", "warmup_s", "think_time_ms")
+_PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
+_WORK = re.compile(r"(?P<weight>\d+)\s*%?\s*(?P<kind>[a-z]+)(?:\s+(?P<value>\d+)\s*(?P<unit>us|ms|s|b)?)?", re.ASCII)
+_US = {"us": 1, "ms": 1000, "s": 1_000_000}
+_TAKES = {"cpu": "us, ms or s", "hash": "us, ms or s", "sleep": "whole ms, or s", "bytes": "bytes", "echo": "bytes"}
+FRESH = "model:"  # a target that is a model: an engine is started for the run
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model's card shows."""
+
+    model: ModelView
+    engine: EngineView | None
+    others: tuple[EngineView, ...]
+    state: str
+    knobs: Mapping[str, Any]
+    problems: Mapping[str, str] = field(default_factory=dict)
+    watched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanForm:
+    """The load form: what stands in its fields, and what is wrong with them."""
+
+    values: Mapping[str, str]
+    targets: list[tuple[str, str]]
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+def card(
+    lab: Lab, model: str, watched: str | None, typed: Mapping[str, str] | None = None, error: Invalid | None = None
+) -> Card:
+    """The card of a model as it is now; `typed` knobs and their problems if a start was refused."""
+    view = lab.models.get(model)
+    engines = [engine.view() for engine in lab.fleet.engines.values() if engine.model.name == model]
+    alive = [engine for engine in engines if engine.exit is None]
+    newest = alive[-1] if alive else next((e for e in reversed(engines) if e.state in ("failed", "exited")), None)
+    if engines and not alive and engines[-1].state == "stopped":
+        newest = None
+    state = newest.state if newest else "stopped" if view.available else "unavailable"
+    knobs: Mapping[str, Any] = typed or (newest.knobs if newest else {knob.name: knob.default for knob in view.knobs})
+    problems = {p.pointer.rpartition("/")[2]: p.detail for p in error.problems} if error else {}
+    if error and not problems:
+        problems = {"": error.detail}
+    return Card(
+        view, newest, tuple(alive[:-1]), state, knobs, problems, bool(newest and alive and newest.id == watched)
+    )  # fmt: skip
+
+
+def typed_knobs(form: Mapping[str, str]) -> dict[str, str]:
+    return {name.removeprefix("knob_"): value.strip() for name, value in form.items() if name.startswith("knob_")}
+
+
+def targets(lab: Lab) -> list[tuple[str, str]]:
+    """Engines that are ready, newest first, then a fresh one of each model."""
+    ready = [e.view() for e in reversed(lab.fleet.engines.values()) if e.state in ("ready", "degraded")]
+    fresh = [(FRESH + m.name, f"a fresh {m.title}") for m in lab.models.views.values() if m.available]
+    return [(e.id, f"{e.id}, running on :{e.port}") for e in ready] + fresh
+
+
+def empty_form(lab: Lab) -> PlanForm:
+    """The form as a new visitor finds it: the first scenario, on the newest engine."""
+    first = next(iter(SCENARIOS.values()))
+    choices = targets(lab)
+    values = {**plan_fields(first.plan), "scenario": first.name, "engine": choices[0][0] if choices else ""}
+    return PlanForm(values, choices)
+
+
+def order(form: Mapping[str, str]) -> dict[str, Any]:
+    """The form as arguments of `Lab.submit`; raises Invalid for what cannot even be read."""
+    target = form.get("engine", "")
+    fresh = target.startswith(FRESH)
+    scenario = form.get("scenario") or None
+    return {
+        "engine": None if fresh else target,
+        "model": target.removeprefix(FRESH) if fresh else None,
+        "scenario": scenario,
+        "plan": {} if scenario else _plan(form),
+        "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
+        "label": form.get("label", "").strip()[:200] or None,
+    }
+
+
+def problems(error: Invalid | None, detail: str = "") -> dict[str, str]:
+    """Problems by the name of the field in the form."""
+    found: dict[str, str] = {}
+    for each in error.problems if error else ():
+        parts = each.pointer.strip("/").split("/")
+        name = parts[1] if parts[0] == "plan" and len(parts) > 1 else parts[0]
+        found.setdefault(name if name in _FIELDS else "", each.detail)
+    return found or {"": detail}
+
+
+_FIELDS = frozenset((*WHOLE, *NUMBERS, "engine", "executor", "spacing", "placement", "work", "thresholds", "label"))
+
+
+def _plan(form: Mapping[str, str]) -> dict[str, Any]:
+    plan: dict[str, Any] = {name: form[name] for name in ("executor", "spacing", "placement") if form.get(name)}
+    for name in WHOLE + NUMBERS:
+        if text := form.get(name, "").replace(",", "").replace(" ", ""):
+            plan[name] = _number(name, text)
+    if form.get("work", "").strip():
+        plan["work"] = parse_work(form["work"])
+    return plan
+
+
+def _number(name: str, text: str) -> float | int:
+    try:
+        return int(text) if name in WHOLE else float(text)
+    except ValueError:
+        kind = "a whole number" if name in WHOLE else "a number"
+        raise Invalid.field(f"/plan/{name}", f"Must be {kind}, not {text!r}.") from None
+
+
+def parse_work(text: str) -> list[dict[str, Any]]:
+    """`92% plaintext, 4% sleep 40ms` as the plan has it; the numbers before the kinds are weights."""
+    mix = []
+    for part in text.split(","):
+        found = _WORK.fullmatch(part.strip())
+        if not found or (found["kind"] in _PARAMETER) != bool(found["value"]):
+            detail = f"{part.strip()!r} is not work; write it like 92% plaintext, 4% sleep 40ms, 4% hash 800us."
+            raise Invalid.field("/plan/work", detail)
+        params = {}
+        if found["value"]:
+            value = _scaled(found["kind"], int(found["value"]), found["unit"])
+            if value is None:
+                raise Invalid.field("/plan/work", f"{part.strip()!r}: {found['kind']} takes {_TAKES[found['kind']]}.")
+            params = {_PARAMETER[found["kind"]]: value}
+        mix.append({"kind": found["kind"], "weight": int(found["weight"]), "params": params})
+    return mix
+
+
+def _scaled(kind: str, value: int, unit: str | None) -> int | None:
+    """In the unit that the kind takes (us, ms, or bytes); None where that is no whole number, or another quantity."""
+    wanted = _PARAMETER[kind]
+    if unit is None or unit == wanted:
+        return value
+    if wanted == "n":
+        return value if unit == "b" else None
+    whole, rest = divmod(value * _US.get(unit, 0), _US[wanted])
+    return whole if whole and not rest else None

@@ -1,0 +1,258 @@
+"""How values look on a page: the Jinja environment, its filters, and the painter of a lesson's source.
+
+Missing is an en dash, never 0. The same texts are made in the browser by static/js/format.js.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import keyword
+import re
+import textwrap
+import tokenize
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+DASH = "–"
+WORK_UNITS = {"us": "us", "ms": "ms"}  # the other parameters of work have none
+
+
+def count(value: float | None) -> str:
+    """1,234"""
+    return DASH if value is None else f"{round(value):,}"
+
+
+def rate(value: float | None) -> str:
+    """Requests a second: 3,194, and 7.5 where tenths matter."""
+    if value is None:
+        return DASH
+    return f"{value:.1f}" if 0 < value < 10 else count(value)
+
+
+def us(value: float | None) -> str:
+    """Microseconds as one reads them: 85 µs, 4.9 ms, 103 ms, 2.9 s."""
+    if value is None:
+        return DASH
+    scale, unit = (1.0, "µs") if value < 1e3 else (1e3, "ms") if value < 1e6 else (1e6, "s")
+    number = value / scale
+    return f"{number:.0f} {unit}" if number >= 100 or (unit == "µs" and number >= 10) else f"{number:.1f} {unit}"
+
+
+def size(value: float | None) -> str:
+    """Bytes: 34 MiB, 0.7 KiB."""
+    if value is None:
+        return DASH
+    number, units = float(value), ["B", "KiB", "MiB", "GiB"]
+    while number >= 1000 and len(units) > 1:
+        number /= 1024
+        units.pop(0)
+    return f"{number:.1f} {units[0]}" if units[0] != "B" and number < 10 else f"{number:,.0f} {units[0]}"
+
+
+def decimal(value: float | None, places: int = 1) -> str:
+    """A cost in its own unit: 41.6"""
+    return DASH if value is None else f"{value:,.{places}f}"
+
+
+def percent(value: float | None) -> str:
+    """A number that is already in percent: 106 %, 4.5 %."""
+    if value is None:
+        return DASH
+    return f"{value:.1f} %" if 0 < value < 10 else f"{value:.0f} %"
+
+
+def share(value: float | None) -> str:
+    """A fraction of one: 0.998 is 99.8 %."""
+    return DASH if value is None else f"{value * 100:.1f} %".replace(".0 %", " %")
+
+
+def duration(seconds: float | None) -> str:
+    """12 s, 6 min, 2 h 5 min."""
+    if seconds is None:
+        return DASH
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def when(text: str | None) -> str | Markup:
+    """An RFC 3339 time as a <time>; the browser writes it in the viewer's zone."""
+    if not text:
+        return DASH
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(text, f"{moment.day} {moment:%b %Y, %H:%M} UTC")
+
+
+def knob(value: float | str | None) -> str:
+    """A knob's value: 1,024, or the word as it is."""
+    return value if isinstance(value, str) else count(value)
+
+
+def knobs(values: Mapping[str, int | str], most: int = 99) -> str:
+    """workers 4, reply worker"""
+    return ", ".join(f"{name} {knob(value)}" for name, value in list(values.items())[:most])
+
+
+def cpus(numbers: Sequence[int] | None) -> str:
+    """CPU sets: 0–1, or 0, 2, 5."""
+    if not numbers:
+        return DASH
+    ordered = sorted(numbers)
+    if len(ordered) > 1 and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return f"{ordered[0]}–{ordered[-1]}"
+    return ", ".join(map(str, ordered))
+
+
+def fact(value: Any) -> str:
+    """Any value of an environment or a placement, in words."""
+    if value is None or value == "":
+        return DASH
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, int):
+        return count(value)
+    if isinstance(value, float):
+        return decimal(value, 2)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {fact(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value)
+    return str(value)
+
+
+def words(name: str) -> str:
+    """cpu_model becomes CPU model; known abbreviations keep their capitals, and a unit is said with the value."""
+    known = {"cpu": "CPU", "gil": "GIL", "io": "I/O", "python": "Python"}
+    text = " ".join(known.get(part, part) for part in name.removesuffix("_bytes").split("_"))
+    return text[:1].upper() + text[1:]
+
+
+def work_text(work: Sequence[Mapping[str, Any]]) -> str:
+    """A work mix as it is typed: 92% plaintext, 4% sleep 40ms, 4% hash 800us."""
+    weights = [each.get("weight", 1) for each in work]
+    scale = 100 / (sum(weights) or 1)
+    if any(weight * scale % 1 for weight in weights):
+        scale = 1  # not whole percents: the weights as they are say the same
+    return ", ".join(_one_work(each, scale) for each in work)
+
+
+def _one_work(each: Mapping[str, Any], scale: float) -> str:
+    params = (f" {value}{WORK_UNITS.get(name, '')}" for name, value in (each.get("params") or {}).items())
+    return f"{each.get('weight', 1) * scale:g}% {each['kind']}{''.join(params)}"
+
+
+def plan_fields(plan: Mapping[str, Any]) -> dict[str, str]:
+    """A plan as the values of the load form's fields; what the plan leaves open is left out."""
+    names = ("executor", "vus", "rate_per_s", "spacing", "duration_s", "warmup_s", "idle_connections", "think_time_ms")
+    values = {name: _typed(plan[name]) for name in (*names, "placement") if plan.get(name) is not None}
+    return values | ({"work": work_text(plan["work"])} if plan.get("work") else {})
+
+
+def _typed(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def doc_parts(doc: str) -> Iterator[tuple[str, str | Markup]]:
+    """A docstring as ("picture", its lines as they stand) and ("prose", a paragraph to be set anew)."""
+    for block in re.split(r"\n\s*\n", doc.strip("\n")):
+        lines = block.splitlines()
+        if all(line.startswith(" ") for line in lines):
+            yield "picture", textwrap.dedent(block)
+        else:
+            yield "prose", _with_code(" ".join(line.strip() for line in lines))
+
+
+def _with_code(text: str) -> Markup:
+    """`name` in prose as code."""
+    parts = (Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(text.split("`")))
+    return Markup("").join(parts)
+
+
+def source_lines(source: str) -> Iterator[tuple[int, Markup]]:
+    """The lines of a lesson below its docstring, numbered as in the file and painted."""
+    first = _after_docstring(source)
+    for number, line in enumerate(paint(source), start=1):
+        if number >= first:
+            yield number, line
+
+
+def _after_docstring(source: str) -> int:
+    tree = ast.parse(source)
+    end = tree.body[0].end_lineno if ast.get_docstring(tree) and tree.body else 0
+    lines = source.splitlines()
+    number = (end or 0) + 1
+    while number <= len(lines) and not lines[number - 1].strip():
+        number += 1
+    return number
+
+
+def paint(source: str) -> list[Markup]:
+    """Keywords, strings and comments in spans, line by line, by Python's own tokenizer."""
+    lines = source.splitlines()
+    done = [Markup("")] * len(lines)
+    reached = [0] * len(lines)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if kind := _kind(token):
+            for row, start, end in _pieces(token, lines):
+                before, inside = lines[row][reached[row] : start], lines[row][start:end]
+                done[row] += escape(before) + Markup('<span class="{}">{}</span>').format(kind, inside)
+                reached[row] = end
+    return [painted + escape(line[at:]) for painted, line, at in zip(done, lines, reached, strict=True)]
+
+
+def _kind(token: tokenize.TokenInfo) -> str | None:
+    if token.type == tokenize.COMMENT:
+        return "c"
+    if token.type == tokenize.STRING or tokenize.tok_name[token.type].startswith("FSTRING"):
+        return "s"
+    return "k" if token.type == tokenize.NAME and keyword.iskeyword(token.string) else None
+
+
+def _pieces(token: tokenize.TokenInfo, lines: list[str]) -> Iterator[tuple[int, int, int]]:
+    (first, start), (last, end) = token.start, token.end
+    for number in range(first, last + 1):
+        yield number - 1, start if number == first else 0, end if number == last else len(lines[number - 1])
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "count": count, "rate": rate, "us": us, "bytes": size, "decimal": decimal, "percent": percent, "share": share,
+    "duration": duration, "when": when, "knob": knob, "knobs": knobs, "cpus": cpus, "fact": fact, "words": words,
+    "plan_fields": plan_fields, "source_lines": source_lines, "doc_parts": doc_parts,
+}  # fmt: skip
+
+
+def asset(path: str) -> str:
+    """The address of a file in static/. No version in it: modules import each other by plain relative paths."""
+    return f"/static/{path}"
+
+
+def make_environment(templates: Path) -> Environment:
+    """Autoescape on everything, an unknown name is an error, macros in place once as `ui`."""
+    env = Environment(
+        loader=FileSystemLoader(templates),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(FILTERS)
+    env.globals["asset"] = asset
+    env.globals["DASH"] = DASH
+    env.globals["art"] = env.get_template("macros/diagrams.html").module
+    env.globals["ui"] = env.get_template("macros/ui.html").module
+    return env
+
+
+def render_block(env: Environment, template: str, block: str, context: Mapping[str, Any]) -> str:
+    """One block of a page: what HTMX swaps. The page around it does not run."""
+    page = env.get_template(template)
+    return "".join(page.blocks[block](page.new_context(dict(context))))

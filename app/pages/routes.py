@@ -1,0 +1,235 @@
+"""The pages. Each works as a plain form (POST → 303); asked by HTMX, the answer is the block that has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from app.api.deps import LabDep
+from app.errors import Invalid, LabError, StartFailed
+from app.lab.lab import Lab
+from app.lab.scenarios import SCENARIOS
+from app.lab.views import RunView
+from app.pages import forms
+from app.pages.looks import render_block
+from app.tokens import Tokens, cookie_header
+
+router = APIRouter(include_in_schema=False)
+LAB_PAGE = "pages/lab.html"
+RUNS_SHOWN = 5
+LISTED = 200
+
+
+async def _typed(request: Request) -> dict[str, str]:
+    """The form's fields; files are not taken."""
+    async with request.form(max_files=0, max_fields=100) as form:
+        return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+FormDep = Annotated[dict[str, str], Depends(_typed)]
+
+
+def page(request: Request, template: str, code: int = 200, **context: Any) -> HTMLResponse:
+    return HTMLResponse(request.app.state.looks.get_template(template).render(context), code)
+
+
+def block(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
+    return HTMLResponse(render_block(request.app.state.looks, LAB_PAGE, name, context), status)
+
+
+def by_htmx(request: Request) -> bool:
+    return request.headers.get("hx-request") == "true"
+
+
+@router.get("/")
+async def lab_page(request: Request, lab: LabDep, watch: str | None = None) -> HTMLResponse:
+    return await _lab_page(request, lab, watch)
+
+
+async def _lab_page(
+    request: Request, lab: Lab, watch: str | None = None, status: int = 200, **given: Any
+) -> HTMLResponse:
+    current = lab.runs.current()
+    context = {
+        "cards": [forms.card(lab, name, watch) for name in lab.models.views],
+        "system": lab.system,
+        "scenarios": list(SCENARIOS.values()),
+        "runs": await lab.runs.history(RUNS_SHOWN),
+        "current": lab.runs.get(current.view.id) if current else None,
+        "queued": max(0, len(lab.runs.active) - 1),
+        "form": forms.empty_form(lab),
+        "watched": watch if watch in lab.fleet.engines else None,
+        **given,
+    }
+    return page(request, LAB_PAGE, status, **context)
+
+
+@router.get("/cards/{model}")
+async def card(model: str, request: Request, lab: LabDep) -> HTMLResponse:
+    return block(request, "card", card=forms.card(lab, model, None))
+
+
+@router.post("/engines")
+async def start(request: Request, lab: LabDep, form: FormDep) -> Response:
+    model, typed = form.get("model", ""), forms.typed_knobs(form)
+    lab.models.get(model)
+    try:
+        await lab.fleet.start(model, typed)
+    except StartFailed:
+        pass  # the card says it, with the engine's last words
+    except LabError as error:
+        return await _refused_start(request, lab, model, typed, error)
+    if by_htmx(request):
+        return block(request, "card", card=forms.card(lab, model, None))
+    return RedirectResponse("/", 303)
+
+
+async def _refused_start(request: Request, lab: Lab, model: str, typed: dict[str, str], error: LabError) -> Response:
+    as_invalid = error if isinstance(error, Invalid) else Invalid(error.detail)
+    refused = forms.card(lab, model, None, typed, as_invalid)
+    if by_htmx(request):
+        return block(request, "card", 422, card=refused)
+    cards = [refused if name == model else forms.card(lab, name, None) for name in lab.models.views]
+    return await _lab_page(request, lab, status=422, cards=cards)
+
+
+@router.post("/engines/stop-all")
+async def stop_all(request: Request, lab: LabDep) -> Response:
+    alive = [engine.id for engine in lab.fleet.engines.values() if engine.alive]
+    await asyncio.gather(*(lab.fleet.stop(id) for id in alive))
+    if by_htmx(request):
+        return block(request, "cards", cards=[forms.card(lab, name, None) for name in lab.models.views])
+    return RedirectResponse("/", 303)
+
+
+@router.post("/engines/{id}/stop")
+async def stop(id: str, request: Request, lab: LabDep, form: FormDep) -> Response:
+    engine = lab.fleet.engine(id)
+    if form.get("force") == "1":
+        await lab.fleet.stop(id, force=True)
+    else:  # draining may take its grace: the card says so meanwhile
+        stopping = asyncio.create_task(lab.fleet.stop(id))
+        await asyncio.wait([stopping], timeout=0.3)
+        lab.fleet.keep_until_done(stopping)
+    if by_htmx(request):
+        return block(request, "card", card=forms.card(lab, engine.model.name, None))
+    return RedirectResponse("/", 303)
+
+
+@router.post("/runs")
+async def submit(request: Request, lab: LabDep, form: FormDep) -> Response:
+    try:
+        view = await lab.runs.submit(**forms.order(form))
+    except LabError as error:
+        return await _refused_run(request, lab, form, error)
+    if by_htmx(request):
+        return _strip(request, lab, view, 201)
+    return RedirectResponse(f"/runs/{view.id}", 303)
+
+
+async def _refused_run(request: Request, lab: Lab, form: dict[str, str], error: LabError) -> Response:
+    found = forms.problems(error if isinstance(error, Invalid) else None, error.detail)
+    filled = forms.PlanForm(form, forms.targets(lab), found)
+    if by_htmx(request):
+        current = lab.runs.current()
+        return block(
+            request, "load_form", 422, form=filled, scenarios=list(SCENARIOS.values()),
+            current=current.view if current else None,
+        )  # fmt: skip
+    return await _lab_page(request, lab, status=422, form=filled)
+
+
+@router.get("/runs/current")
+async def current_run(request: Request, lab: LabDep) -> HTMLResponse:
+    newest = next(iter(await lab.runs.history(1)), None)
+    return _strip(request, lab, newest)
+
+
+def _strip(request: Request, lab: Lab, otherwise: RunView | None, status: int = 200) -> HTMLResponse:
+    """The run that goes, or else the one given."""
+    going = lab.runs.current()
+    shown = lab.runs.get(going.view.id) if going else otherwise
+    waiting = sum(
+        run.view.state == "queued" for run in lab.runs.active.values() if not shown or run.view.id != shown.id
+    )
+    return block(request, "run_strip", status, current=shown, queued=waiting)
+
+
+@router.post("/runs/{id}/stop")
+async def stop_run(id: int, request: Request, lab: LabDep) -> Response:
+    view = lab.runs.stop(id)
+    if by_htmx(request):
+        return _strip(request, lab, view)
+    return RedirectResponse(f"/runs/{id}", 303)
+
+
+@router.get("/runs")
+async def runs(request: Request, lab: LabDep) -> HTMLResponse:
+    listed = await lab.runs.history(LISTED)
+    return page(request, "pages/runs.html", runs=listed, total=lab.store.count())
+
+
+@router.get("/runs/{id}")
+async def run(id: int, request: Request, lab: LabDep) -> HTMLResponse:
+    return page(request, "pages/run.html", run=lab.runs.get(id))
+
+
+@router.get("/runs/{id}/delete")
+async def confirm_delete(id: int, request: Request, lab: LabDep) -> HTMLResponse:
+    return page(request, "pages/run_delete.html", run=lab.runs.get(id))
+
+
+@router.post("/runs/{id}/delete")
+async def delete(id: int, lab: LabDep) -> RedirectResponse:
+    lab.runs.delete(id)
+    return RedirectResponse("/runs", 303)
+
+
+@router.get("/models")
+async def models(request: Request, lab: LabDep) -> HTMLResponse:
+    return page(request, "pages/models.html", models=list(lab.models.views.values()))
+
+
+@router.get("/models/{name}")
+async def model(name: str, request: Request, lab: LabDep) -> HTMLResponse:
+    lab.models.get(name)
+    views = list(lab.models.views.values())
+    at = next(i for i, view in enumerate(views) if view.name == name)
+    before = views[at - 1] if at else None
+    after = views[at + 1] if at + 1 < len(views) else None
+    return page(request, "pages/model.html", model=views[at], previous=before, next=after)
+
+
+@router.get("/about")
+async def about(request: Request, lab: LabDep) -> HTMLResponse:
+    return page(request, "pages/system.html", system=lab.system)
+
+
+@router.get("/login")
+async def login_page(request: Request, used: bool = False) -> HTMLResponse:
+    problem = "That link was used already, or is too old." if used else ""
+    return page(request, "pages/login.html", problem=problem)
+
+
+@router.post("/login")
+async def login(request: Request, form: FormDep) -> Response:
+    """The token pasted into the form is changed for a session."""
+    tokens: Tokens = request.app.state.tokens
+    address = request.client.host if request.client else "nowhere"
+    if tokens.required and not tokens.is_token(form.get("token", "").strip()):
+        if wait_s := tokens.must_wait_s(address):
+            problem = f"Too many wrong tokens from here; try again in {wait_s} s."
+            return page(request, "pages/login.html", 429, problem=problem)
+        tokens.failed(address)
+        return page(request, "pages/login.html", 401, problem="That is not this lab's token.")
+    answer = RedirectResponse("/", 303)
+    answer.headers["Set-Cookie"] = cookie_header(tokens.new_session())
+    return answer
+
+
+@router.get("/api/docs")
+async def api_docs(request: Request) -> HTMLResponse:
+    return page(request, "pages/api.html", spec=request.app.openapi())

@@ -1,0 +1,58 @@
+"""Runs by a lab that is running, over its REST API (stdlib only); THREADLAB_TOKEN is sent along where it is set."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.errors import Busy, Invalid, LabError, NotNow, Unknown
+from app.lab.views import RunView
+from app.settings import Settings
+
+LOOK_S = 0.5
+ANSWER_WITHIN_S = 30
+_VIEW = TypeAdapter(RunView)
+_ERRORS: dict[int, type[LabError]] = {kind.status: kind for kind in (Unknown, NotNow, Invalid, Busy)}
+
+
+def one_run(server: str, spec: Mapping[str, Any]) -> RunView:
+    """Submit a run and wait for its end. Raises LabError in the server's words, NotNow if there is none."""
+    base = _url(server, "runs")
+    view = _ask("POST", base, spec)
+    while view["state"] in ("queued", "warming", "running"):
+        time.sleep(LOOK_S)
+        view = _ask("GET", f"{base}/{view['id']}")
+    return _VIEW.validate_python(view)
+
+
+def models(server: str) -> dict[str, str | None]:
+    """The models of a lab: why each is unavailable, or None."""
+    return {view["name"]: view["unavailable_reason"] for view in _ask("GET", _url(server, "models"))}
+
+
+def _url(server: str, path: str) -> str:
+    return f"{server.rstrip('/')}/api/v1/{path}"
+
+
+def _ask(method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
+    data = json.dumps(body).encode() if body is not None else None
+    headers = {"Content-Type": "application/json"}
+    if token := Settings().token:
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(url, data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_WITHIN_S) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            said = error.read().decode("utf-8", "replace")
+        detail = json.loads(said)["detail"] if said.startswith("{") else f"{url} answered {error.code}."
+        raise _ERRORS.get(error.code, LabError)(detail) from None
+    except (OSError, ValueError) as error:
+        raise NotNow(f"No lab answers at {url}: {getattr(error, 'reason', error)}.") from None

@@ -1,0 +1,217 @@
+"""The door: one ASGI middleware for HTTP and WebSocket.
+
+In this order: Host allow-list (DNS rebinding), Origin / Sec-Fetch-Site on whatever changes something and on every
+WebSocket, the token where there is one, and a bound on bodies. Security headers on every answer, a line in the audit
+log for each call that changes something. No CORS header, ever. docs/security.md says what is promised.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import problem
+from app.tokens import Tokens, cookie_header
+
+BODY_MAX = 64 * 1024
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+REFUSED_WS = 1008
+TITLE = "Refused at the door"
+# What whoever has no token may see: whether the lab lives, how it looks, and where to say the token.
+OPEN_PATHS = frozenset(("/healthz", "/readyz", "/login"))
+
+audit = logging.getLogger("threadlab.audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a call is not let in."""
+
+    status: int
+    detail: str
+    retry_after_s: int = 0
+
+
+TOO_LONG = Refusal(413, "A body is at most 64 KiB here.")
+NO_TOKEN = Refusal(401, "This lab wants its token: Authorization: Bearer …, or log in at /login.")
+
+
+class Door:
+    """Lets in whom it should. `hosts` are the names, without port, that this lab answers to."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], tokens: Tokens) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        refusal = self._stranger(scope, headers)
+        if scope["type"] == "websocket":
+            return await self._websocket(scope, receive, send, refusal or self._token(scope, headers))
+        send = _with_headers(_audited(scope, send))
+        if refusal is None and (code := self._code(scope)) is not None:
+            return await self._redeem(code, scope, receive, send)
+        refusal = refusal or self._token(scope, headers)
+        if refusal is None:
+            return await self._bounded(scope, receive, send)
+        await _refused(refusal, scope, headers)(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, refusal: Refusal | None) -> None:
+        if refusal is None:
+            return await self._app(scope, receive, send)
+        await receive()
+        await send({"type": "websocket.close", "code": REFUSED_WS, "reason": refusal.detail[:120]})
+
+    def _stranger(self, scope: Scope, headers: Headers) -> Refusal | None:
+        """Whether the call is meant for another host, comes from another site, or is too long."""
+        host = headers.get("host", "")
+        if _name(host) not in self._hosts:
+            return Refusal(421, f"This lab does not answer to the host {host!r}; see THREADLAB_ALLOWED_HOSTS.")
+        if changes_something(scope) and not _same_origin(headers, host):
+            return Refusal(403, "Only this lab's own pages, and programs that send no Origin, may do that.")
+        length = headers.get("content-length", "0")
+        if scope["type"] == "http" and not (length.isascii() and length.isdigit() and int(length) <= BODY_MAX):
+            return TOO_LONG
+        return None
+
+    def _token(self, scope: Scope, headers: Headers) -> Refusal | None:
+        path = scope["path"]
+        if not self._tokens.required or path in OPEN_PATHS or path.startswith("/static/"):
+            return None
+        authorization, cookie = headers.get("authorization", ""), headers.get("cookie", "")
+        if self._tokens.knows(authorization, cookie):
+            return None
+        if authorization:  # an attempt; who sends none guesses nothing, and need not wait to be told so
+            address = _address(scope)
+            if wait_s := self._tokens.must_wait_s(address):
+                return Refusal(429, f"Too many wrong tokens from {address}; try again in {wait_s} s.", wait_s)
+            self._tokens.failed(address)
+        return NO_TOKEN
+
+    def _code(self, scope: Scope) -> str | None:
+        """The code of a one-time link, if the call is one."""
+        if not self._tokens.required or scope["method"] != "GET":
+            return None
+        return next(iter(parse_qs(scope["query_string"].decode("latin-1")).get("token", ())), None)
+
+    async def _redeem(self, code: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Change the code for a session at once, and get it out of the URL."""
+        address = _address(scope)
+        if wait_s := self._tokens.must_wait_s(address):
+            refusal = Refusal(429, f"Too many wrong tokens from {address}; try again in {wait_s} s.", wait_s)
+            return await _refused(refusal, scope, Headers(scope=scope))(scope, receive, send)
+        if not self._tokens.take_code(code):
+            self._tokens.failed(address)
+            return await RedirectResponse("/login?used=1", 303)(scope, receive, send)
+        answer = RedirectResponse("/", 303)
+        answer.headers["Set-Cookie"] = cookie_header(self._tokens.new_session())
+        await answer(scope, receive, send)
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A body without a length is counted; whatever the app then says of it, the answer is 413."""
+        taken = 0
+
+        async def receiving() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > BODY_MAX:
+                raise BodyTooLong
+            return message
+
+        async def sending(message: Message) -> None:
+            if taken <= BODY_MAX:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                await _refused(TOO_LONG, scope, Headers(scope=scope))(scope, receive, send)
+
+        await self._app(scope, receiving, sending)
+
+
+class BodyTooLong(Exception):
+    """A body without a length went on for too long."""
+
+
+def changes_something(scope: Scope) -> bool:
+    """A WebSocket counts: a foreign page could read the lab through it."""
+    return scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+
+
+def _refused(refusal: Refusal, scope: Scope, headers: Headers) -> Response:
+    for_people = "text/html" in headers.get("accept", "") and not scope["path"].startswith("/api/v1")
+    if refusal.status == 401 and for_people and scope["method"] == "GET":
+        return RedirectResponse("/login", 303)
+    answer = problem(refusal.status, TITLE, refusal.detail, scope["path"], "refused")
+    if refusal.status == 401:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="threadlab"'
+    if refusal.retry_after_s:
+        answer.headers["Retry-After"] = str(refusal.retry_after_s)
+    return answer
+
+
+def _same_origin(headers: Headers, host: str) -> bool:
+    """Browsers send Origin with whatever changes something; a program that sends none is not a browser."""
+    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    if origin is None:
+        return True
+    parts = urlsplit(origin)
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
+
+
+def _name(host: str) -> str:
+    """The host without its port, lower case; IPv6 keeps its brackets."""
+    if host.startswith("["):
+        return host[: host.find("]") + 1].lower()
+    return host.partition(":")[0].lower()
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else "nowhere"
+
+
+def _audited(scope: Scope, send: Send) -> Send:
+    """One line for each call that changes something; the path as a literal, so that it cannot forge a line."""
+    if not changes_something(scope):
+        return send
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            audit.info("%s %s %r %d", _address(scope), scope["method"], scope["path"][:200], message["status"])
+        await send(message)
+
+    return sending
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return sending

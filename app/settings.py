@@ -1,0 +1,83 @@
+"""Settings: environment THREADLAB_* and the flags of `threadlab serve` of the same names. One place."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+TOKEN_CHARACTERS = 32  # of hex: 128 bits
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` names this machine to itself only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Settings(BaseSettings):
+    """Every setting of the control plane, with its default."""
+
+    model_config = SettingsConfigDict(env_prefix="THREADLAB_", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address the lab listens on; other than loopback only with a token")
+    port: int = Field(8000, ge=0, le=65535, description="port the lab listens on; 0 takes a free one")
+    token: str = Field("", description="what callers must know; `threadlab token` makes one")
+    allowed_hosts: str = Field("localhost,127.0.0.1,[::1]", description="Host names the lab answers to, by commas")
+    data_dir: Path = Field(Path("data"), description="where runs are kept")
+    database_url: str = Field("", description="SQLAlchemy URL of the runs; default: SQLite in data_dir")
+    engine_host: str = Field("127.0.0.1", description="address the engines listen on; other than loopback with a token")
+    engine_ports: str = Field("", description="ports that engines take, such as 8101-8110; default: any free one")
+    engine_python: str = Field(sys.executable, description="interpreter that runs the engines")
+    max_engines: int = Field(16, ge=1, le=64, description="engines alive at once")
+    max_connections: int = Field(15000, ge=1, le=100_000, description="connections a plan may ask for")
+    max_rate: float = Field(100_000, gt=0, description="requests a second that a plan may ask for")
+    max_duration_s: float = Field(600, gt=0, description="seconds, warm-up included, that a plan may last")
+    sample_interval_ms: int = Field(100, ge=50, le=5000, description="how often the lab reads its engines")
+
+    @field_validator("token")
+    @classmethod
+    def _hard_to_guess(cls, token: str) -> str:
+        if token and (len(token) < TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token):
+            raise ValueError("has fewer than 128 bits; `threadlab token` makes a good one")
+        return token
+
+    @field_validator("engine_ports")
+    @classmethod
+    def _a_range(cls, text: str) -> str:
+        if text:
+            low, dash, high = text.partition("-")
+            if not (dash and low.isdigit() and high.isdigit() and 0 < int(low) <= int(high) < 65536):
+                raise ValueError(f"{text!r} is not a range such as 8101-8110")
+        return text
+
+    @model_validator(mode="after")
+    def _exposed_only_with_token(self) -> Settings:
+        for name, host in (("host", self.host), ("engine_host", self.engine_host)):
+            if not is_loopback(host) and not self.token:
+                raise ValueError(
+                    f"{name}: {host} is not a loopback address, and whoever reaches it could start processes here; "
+                    "set THREADLAB_TOKEN (`threadlab token` makes one)"
+                )
+        return self
+
+    @property
+    def engine_port_range(self) -> range:
+        """The ports to choose from; empty: any."""
+        low, _, high = self.engine_ports.partition("-")
+        return range(int(low), int(high) + 1) if low else range(0)
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'threadlab.sqlite3'}"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        return frozenset(host.strip().lower() for host in self.allowed_hosts.split(",") if host.strip())

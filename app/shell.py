@@ -1,0 +1,107 @@
+"""Runs from the shell: the same lab in process, its progress on stderr, its results kept like any other's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.lab.lab import Lab
+from app.lab.views import RunView
+from app.settings import Settings
+
+BAR = 30
+LOOK_S = 0.25
+_VIEW = TypeAdapter(RunView)
+
+
+def to_json(view: RunView) -> dict[str, Any]:
+    """A run as the API gives it."""
+    found: dict[str, Any] = _VIEW.dump_python(view, mode="json")
+    return found
+
+
+def write_json(file: str, content: Any) -> None:
+    text = json.dumps(content, indent=2) + "\n"
+    if file == "-":
+        sys.stdout.write(text)
+    else:
+        Path(file).write_text(text)
+
+
+async def one_run(spec: Mapping[str, Any]) -> tuple[RunView, int | None]:
+    """Submit a run (the arguments of `Runs.submit`) to a lab of our own and follow it.
+
+    Answers its result, and the signal that ended it early if one did.
+    """
+    async with Lab.open(Settings()) as lab:
+        view = await lab.runs.submit(**spec)
+        caught = stop_on_signals(lab)
+        return await follow(lab, view), next(iter(caught), None)
+
+
+def stop_on_signals(lab: Lab) -> list[int]:
+    """INT and TERM end the run early: what was measured is reported, and marked. Answers the signals caught so far."""
+    loop = asyncio.get_running_loop()
+    caught: list[int] = []
+
+    def stop(number: int) -> None:
+        caught.append(number)
+        lab.runs.stop_all()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    return caught
+
+
+async def follow(lab: Lab, view: RunView) -> RunView:
+    """Show a bar on a terminal until the run has ended."""
+    ended = asyncio.create_task(lab.runs.finished(view.id))
+    while not ended.done():
+        await asyncio.wait([ended], timeout=LOOK_S)
+        if sys.stderr.isatty() and (now := lab.runs.progress()):
+            done = round(BAR * now.progress)
+            rate = f"{now.achieved_per_s:,.0f}/s" if now.achieved_per_s is not None else ""
+            bar = "█" * done + "░" * (BAR - done)
+            sys.stderr.write(f"\r{view.model:14}{bar} {now.elapsed_s:4.0f} of {now.total_s:.0f} s {rate:>12} ")
+            sys.stderr.flush()
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+    return ended.result()
+
+
+def report(view: RunView) -> str:
+    """A run in words."""
+    lines = [f"Run {view.id}: {view.model}, {view.plan_text}"]
+    if view.verdict:
+        lines += [f"Verdict: {view.verdict.title}. {' '.join(view.verdict.because)}"]
+    if view.failure:
+        lines.append(f"Failed: {view.failure}")
+    if view.summary:
+        summary, response = view.summary, view.summary.latency.response
+        failed = sum(summary.errors.values())
+        lines.append(f"  {summary.achieved_per_s:,.0f} requests/s, {summary.requests:,} answered, {failed:,} failed")
+        lines.append(f"  response p50 {_ms(response.p50_us)}  p99 {_ms(response.p99_us)}  max {_ms(response.max_us)}")
+    if view.ledger and view.ledger.cpu_us is not None:
+        lines.append(f"  {view.ledger.cpu_us:.1f} µs of CPU a request")
+    lines += [f"  {'✗' if t.breached else '✓'} {t.text}: {t.seen}" for t in view.thresholds]
+    return "\n".join(lines)
+
+
+def exit_code(view: RunView, stopped_by: int | None) -> int:
+    """0 ok, 1 no result, 3 a threshold was breached, 130 or 143 ended by INT or TERM."""
+    if stopped_by is not None:
+        return 128 + stopped_by
+    if view.summary is None:
+        return 1
+    return 3 if any(threshold.breached for threshold in view.thresholds) else 0
+
+
+def _ms(us: float | None) -> str:
+    return "–" if us is None else f"{us / 1000:.2f} ms"

@@ -1,0 +1,1 @@
+"""Runs in SQLite by SQLAlchemy 2: still there after a restart."""

@@ -1,0 +1,149 @@
+"""The history of runs. Synchronous and short; the lab calls it from a thread where it writes.
+
+A run is kept as the JSON of its view, so that what the API gave on the day is what it gives a year later; the
+columns beside it are those that lists are sorted and found by.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import String, Text, create_engine, event, func, select, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, deferred, mapped_column
+
+from app.lab.views import RunView
+
+UNFINISHED = ("queued", "warming", "running")
+_VIEW = TypeAdapter(RunView)
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+
+class RunRow(Base):
+    """One run."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    model: Mapped[str] = mapped_column(String(64), index=True)
+    created_at: Mapped[str] = mapped_column(String(32), index=True)
+    owner: Mapped[str] = mapped_column(String(64))  # the control plane that has it: `Owner`
+    view: Mapped[str] = mapped_column(Text)
+    outcome: Mapped[str | None] = deferred(mapped_column(Text))  # the generator's own words, with all histograms
+    series: Mapped[str | None] = deferred(mapped_column(Text))
+
+    __table_args__ = ({"sqlite_autoincrement": True},)  # a deleted run's number is not given again
+
+
+class RunStore:
+    """Safe from any thread: each call is a session of its own."""
+
+    def __init__(self, url: str) -> None:
+        database = make_url(url).database
+        if url.startswith("sqlite") and database:
+            Path(database).parent.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(url)
+        if url.startswith("sqlite"):
+            event.listen(self._engine, "connect", _careful)
+        Base.metadata.create_all(self._engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def add(self, view: RunView) -> RunView:
+        """Keep a new run; answers it with its number."""
+        with Session(self._engine) as session, session.begin():
+            row = RunRow(state=view.state, model=view.model, created_at=view.created_at, view="{}", owner=OURS)
+            session.add(row)
+            session.flush()
+            numbered = replace(view, id=row.id)
+            row.view = _VIEW.dump_json(numbered).decode()
+        return numbered
+
+    def save(self, view: RunView) -> None:
+        with Session(self._engine) as session, session.begin():
+            values = {"state": view.state, "view": _VIEW.dump_json(view).decode()}
+            session.execute(update(RunRow).where(RunRow.id == view.id).values(**values))
+
+    def save_result(self, id: int, outcome: dict[str, Any] | None, series: dict[str, Any]) -> None:
+        with Session(self._engine) as session, session.begin():
+            values = {"outcome": json.dumps(outcome) if outcome else None, "series": json.dumps(series)}
+            session.execute(update(RunRow).where(RunRow.id == id).values(**values))
+
+    def get(self, id: int) -> RunView | None:
+        with Session(self._engine) as session:
+            text = session.scalar(select(RunRow.view).where(RunRow.id == id))
+        return None if text is None else _VIEW.validate_json(text)
+
+    def newest(self, limit: int = 100, offset: int = 0) -> list[RunView]:
+        with Session(self._engine) as session:
+            texts = session.scalars(select(RunRow.view).order_by(RunRow.id.desc()).limit(limit).offset(offset)).all()
+        return [_VIEW.validate_json(text) for text in texts]
+
+    def count(self) -> int:
+        with Session(self._engine) as session:
+            return session.scalar(select(func.count()).select_from(RunRow)) or 0
+
+    def outcome(self, id: int) -> dict[str, Any] | None:
+        return self._json(id, RunRow.outcome)
+
+    def series(self, id: int) -> dict[str, Any] | None:
+        return self._json(id, RunRow.series)
+
+    def delete(self, id: int) -> bool:
+        with Session(self._engine) as session, session.begin():
+            row = session.get(RunRow, id)
+            if row is not None:
+                session.delete(row)
+            return row is not None
+
+    def fail_unfinished(self, reason: str, ours: bool) -> None:
+        """Mark what control planes that ended have left behind; `ours`: we are about to end ourselves."""
+        with Session(self._engine) as session:
+            unfinished = select(RunRow.view, RunRow.owner).where(RunRow.state.in_(UNFINISHED))
+            left = [
+                row.view for row in session.execute(unfinished) if (ours and row.owner == OURS) or is_gone(row.owner)
+            ]
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        for text in left:
+            self.save(replace(_VIEW.validate_json(text), state="failed", failure=reason, finished_at=now))
+
+    def _json(self, id: int, column: Any) -> dict[str, Any] | None:
+        with Session(self._engine) as session:
+            text = session.scalar(select(column).where(RunRow.id == id))
+        found: dict[str, Any] | None = json.loads(text) if text else None
+        return found
+
+
+def _identity(pid: int) -> str:
+    """A process as nobody else can be: its number, and when it began (ticks since boot) on this boot."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    return f"{boot}-{pid}-{Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[19]}"
+
+
+OURS = _identity(os.getpid())
+
+
+def is_gone(owner: str) -> bool:
+    """Whether the control plane that wrote `owner` has ended."""
+    try:
+        return _identity(int(owner.split("-")[1])) != owner
+    except (OSError, ValueError, IndexError):
+        return True
+
+
+def _careful(connection: Any, _record: Any) -> None:
+    """Readers do not block the writer, and a writer waits for another instead of failing."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA busy_timeout=5000")

@@ -1,0 +1,270 @@
+"""Engines by REST: started, watched, stopped; and everything that is refused leaves all as it was."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .driver import LabMaker, LabProcess, command_line, gone, is_problem, unavailable, until
+
+MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor")
+ROLES = {
+    "blocking": {"acceptor"},
+    "reactor": {"reactor"},
+    "reactor-pool": {"reactor", "worker"},
+    "main-sub": {"main", "sub", "worker"},
+    "proactor": {"ring"},
+}
+ID = re.compile(r"(?P<model>[a-z-]+)-\d+")
+
+
+def require(lab: LabProcess, model: str) -> None:
+    if reason := unavailable(lab.get("/models"), model):
+        pytest.skip(reason)
+
+
+@contextmanager
+def nothing_changes(lab: LabProcess) -> Iterator[None]:
+    """Whatever happens inside, engines, runs and processes are the same afterwards."""
+
+    def now() -> Any:
+        engines = [{**engine, "uptime_s": 0} for engine in lab.get("/engines")]
+        return engines, lab.get("/runs"), lab.others()
+
+    before = now()
+    yield
+    assert now() == before
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_engine_of_each_model_serves_is_listed_and_stops(lab: LabProcess, model: str) -> None:
+    require(lab, model)
+    answer = lab.post("/engines", {"model": model})
+    assert answer.status_code == 201, answer.text
+    started = answer.json()
+    id = started["id"]
+    assert answer.headers["location"] == f"/api/v1/engines/{id}"
+    assert (started["model"], started["state"], started["exit"]) == (model, "ready", None)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", started["started_at"])
+    got = httpx.get(started["url"])
+    assert (got.status_code, got.text) == (200, "Hello, World!")
+    assert f"engines {model}" in command_line(started["pid"])
+    listed = next(engine for engine in lab.get("/engines") if engine["id"] == id)
+    assert {**listed, "uptime_s": 0} == {**started, "uptime_s": 0} == {**lab.get(f"/engines/{id}"), "uptime_s": 0}
+    stopped = lab.http.delete(f"/api/v1/engines/{id}").json()
+    assert (stopped["state"], stopped["pid"]) == ("stopped", None)
+    assert (stopped["exit"]["code"], stopped["exit"]["signal"]) == (0, None)
+    assert gone(started["pid"])
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(started["url"])
+
+
+def test_two_engines_of_one_model_have_their_own_knobs(lab: LabProcess) -> None:
+    one, two = lab.start("reactor-pool", workers=1), lab.start("reactor-pool", workers=3)
+    assert one["id"] != two["id"] and one["port"] != two["port"] and one["pid"] != two["pid"]
+    assert (one["knobs"]["workers"], two["knobs"]["workers"]) == (1, 3)
+    for engine, workers in ((one, 1), (two, 3)):
+        assert httpx.get(engine["url"]).status_code == 200
+        threads = lab.get(f"/engines/{engine['id']}/sample")["threads"]
+        assert [thread["role"] for thread in threads].count("worker") == workers
+    lab.http.delete(f"/api/v1/engines/{one['id']}")
+    assert httpx.get(two["url"]).status_code == 200
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_a_fixed_port_is_taken_and_given_back(lab: LabProcess) -> None:
+    port = free_port()
+    engine = lab.start("reactor", port=port)
+    assert (engine["port"], engine["url"]) == (port, f"http://127.0.0.1:{port}/")
+    with nothing_changes(lab):
+        said = is_problem(lab.post("/engines", {"model": "blocking", "port": port}), 409)
+        assert str(port) in said and "in use" in said
+    lab.http.delete(f"/api/v1/engines/{engine['id']}")
+    assert lab.start("blocking", port=port)["port"] == port
+
+
+REFUSED: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
+    "unknown model": ({"model": "reactors"}, 404, (), "reactor-pool"),
+    "knob out of bounds": ({"model": "reactor-pool", "knobs": {"workers": 99999}}, 422, ("/knobs/workers",), "workers"),
+    "knob not a number": ({"model": "reactor-pool", "knobs": {"workers": "x"}}, 422, ("/knobs/workers",), "workers"),
+    "knob of no type": ({"model": "reactor-pool", "knobs": {"workers": 2.5}}, 422, ("/knobs/workers",), "workers"),
+    "knob is a list": ({"model": "reactor-pool", "knobs": {"workers": [1]}}, 422, ("/knobs/workers",), "workers"),
+    "wrong choice": ({"model": "reactor-pool", "knobs": {"reply": "x"}}, 422, ("/knobs/reply",), "worker"),
+    "unknown knob": ({"model": "reactor", "knobs": {"workers": 2}}, 422, ("/knobs/workers",), "workers"),
+    "two bad knobs": (
+        {"model": "reactor-pool", "knobs": {"workers": -1, "idle_s": 0}}, 422, ("/knobs/workers", "/knobs/idle_s"),
+        "idle_s",
+    ),
+    "unknown field": ({"model": "reactor", "host": "0.0.0.0"}, 422, ("/host",), "host"),
+    "no model": ({}, 422, ("/model",), "model"),
+    "port too high": ({"model": "reactor", "port": 70000}, 422, ("/port",), "port"),
+    "cpus not here": ({"model": "reactor", "cpus": [4000]}, 422, ("/cpus",), "cpus"),
+    "no cpus": ({"model": "reactor", "cpus": []}, 422, ("/cpus",), "cpus"),
+    "a list": ([], 422, ("",), "body"),
+    "null": (None, 422, ("",), "body"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_request_is_refused_by_field_and_changes_nothing(lab: LabProcess, case: str) -> None:
+    body, status, pointers, word = REFUSED[case]
+    lab.start("reactor")
+    with nothing_changes(lab):
+        assert word in is_problem(lab.post("/engines", body), status, *pointers)
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 60_000, b'{"model": "reactor", "port": 1e999}', b""])
+def test_garbage_is_refused_in_words(lab: LabProcess, body: bytes) -> None:
+    with nothing_changes(lab):
+        answer = lab.http.post("/api/v1/engines", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code in (400, 422), answer.text
+        is_problem(answer, answer.status_code, *(each["pointer"] for each in answer.json().get("errors", ())))
+        assert all(each["pointer"] in ("", "/port") for each in answer.json().get("errors", ()))
+
+
+def test_a_body_of_more_than_64_kib_is_refused(lab: LabProcess) -> None:
+    long = b'{"model": "' + b"r" * 70_000 + b'"}'
+    with nothing_changes(lab):
+        declared = lab.http.post("/api/v1/engines", content=long)
+        assert "64 KiB" in is_problem(declared, 413)
+        chunked = lab.http.post("/api/v1/engines", content=iter([long[:40_000], long[40_000:]]))
+        assert "64 KiB" in is_problem(chunked, 413)
+
+
+def test_an_unknown_engine_is_not_found_anywhere(lab: LabProcess) -> None:
+    for method, path in (("GET", ""), ("GET", "/sample"), ("GET", "/log"), ("DELETE", "")):
+        said = is_problem(lab.http.request(method, f"/api/v1/engines/reactor-99{path}"), 404)
+        assert "reactor-99" in said
+
+
+def test_a_wrong_method_is_said(lab: LabProcess) -> None:
+    answer = lab.http.put("/api/v1/engines", json={})
+    assert "PUT" in is_problem(answer, 405)
+    assert answer.headers["allow"]
+
+
+def test_without_waiting_it_answers_at_once_and_becomes_ready(lab: LabProcess) -> None:
+    answer = lab.post("/engines?wait=false", {"model": "reactor"})
+    assert answer.status_code == 202
+    engine = answer.json()
+    assert engine["state"] == "starting"
+    assert answer.headers["location"] == f"/api/v1/engines/{engine['id']}"
+    until(lambda: lab.get(f"/engines/{engine['id']}")["state"] == "ready", "it becomes ready")
+    assert httpx.get(engine["url"]).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_sample_shows_threads_with_roles_and_connections(lab: LabProcess, model: str) -> None:
+    require(lab, model)
+    engine = lab.start(model)
+    with httpx.Client(base_url=engine["url"]) as one, httpx.Client(base_url=engine["url"]) as two:
+        assert one.get("/").status_code == two.get("/").status_code == 200
+        seen = until(
+            lambda: found if (found := sample(lab, engine))["connections_total"] == 2 else None, "two connections"
+        )
+        until(lambda: sample(lab, engine)["requests"] >= 3, "ours, and the lab's own look")
+    assert {thread["role"] for thread in seen["threads"]} >= ROLES[model], seen["threads"]
+    assert sum(seen["connections"].values()) == 2
+    assert seen["thread_count"] >= len(ROLES[model])
+    assert seen["rss_bytes"] > 1_000_000
+    tids = {int(task.name) for task in Path(f"/proc/{engine['pid']}/task").iterdir()}
+    assert {thread["tid"] for thread in sample(lab, engine)["threads"]} & tids
+    assert seen["engine"] == engine["id"] and seen["errors"] == 0
+    assert all(thread["state"] != "ended" for thread in seen["threads"])
+
+
+def sample(lab: LabProcess, engine: Any) -> Any:
+    return lab.get(f"/engines/{engine['id']}/sample")
+
+
+def test_the_log_is_there_and_is_lines(lab: LabProcess) -> None:
+    log = lab.get(f"/engines/{lab.start('reactor')['id']}/log")
+    assert isinstance(log, list) and all(isinstance(line, str) for line in log)
+
+
+def test_force_kills(lab: LabProcess) -> None:
+    engine = lab.start("reactor")
+    os.kill(engine["pid"], signal.SIGSTOP)  # it could not drain even if it wanted
+    view = lab.http.delete(f"/api/v1/engines/{engine['id']}", params={"force": True}).json()
+    assert (view["state"], view["exit"]["signal"]) == ("stopped", "SIGKILL")
+    assert gone(engine["pid"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_killed_engine_tells_its_signal_within_a_second(lab: LabProcess, number: signal.Signals) -> None:
+    engine = lab.start("main-sub")
+    os.kill(engine["pid"], number)
+    view = until(
+        lambda: found if (found := lab.get(f"/engines/{engine['id']}"))["state"] == "exited" else None, "exited", 1.0
+    )
+    assert (view["exit"]["signal"], view["exit"]["code"], view["pid"]) == (number.name, None, None)
+    assert number.name in view["exit"]["reason"]
+    assert lab.get(f"/engines/{engine['id']}/sample")["thread_count"]  # its last truth
+    assert lab.start("main-sub")["state"] == "ready"
+
+
+def test_a_stopped_process_still_shows_a_sample(lab: LabProcess) -> None:
+    engine = lab.start("blocking")
+    with socket.create_connection(("127.0.0.1", engine["port"])):
+        until(lambda: sample(lab, engine)["connections_total"] == 1, "the connection")
+        os.kill(engine["pid"], signal.SIGSTOP)
+        before = sample(lab, engine)
+        after = until(lambda: found if (found := sample(lab, engine))["t_s"] > before["t_s"] else None, "a new sample")
+        assert after["connections_total"] == 1 and after["threads"]
+        assert lab.http.get("/healthz").status_code == 200
+
+
+def test_stopping_twice_changes_nothing(lab: LabProcess) -> None:
+    id = lab.start("reactor")["id"]
+    first = lab.http.delete(f"/api/v1/engines/{id}").json()
+    second = lab.http.delete(f"/api/v1/engines/{id}").json()
+    assert first == second
+
+
+def test_at_most_max_engines_run(make_lab: LabMaker) -> None:
+    lab = make_lab("--max-engines", "2")
+    first = lab.start("reactor")
+    lab.start("reactor")
+    with nothing_changes(lab):
+        answer = lab.post("/engines", {"model": "reactor"})
+        assert "2 engines" in is_problem(answer, 503)
+        assert int(answer.headers["retry-after"]) >= 1
+    lab.http.delete(f"/api/v1/engines/{first['id']}")
+    assert lab.start("reactor")["state"] == "ready"
+
+
+def test_stopping_drains_what_is_in_flight(lab: LabProcess) -> None:
+    engine = lab.start("reactor-pool")
+    with socket.create_connection(("127.0.0.1", engine["port"]), timeout=10) as peer:
+        peer.sendall(b"GET /sleep?ms=600 HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: sample(lab, engine)["connections_total"] == 1, "the request is in")
+        until(lambda: any(t["state"] == "blocked" for t in sample(lab, engine)["threads"]), "a worker sleeps")
+        view = lab.http.delete(f"/api/v1/engines/{engine['id']}").json()
+        assert view["exit"]["code"] == 0, view
+        assert peer.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_models_are_described_with_knobs_and_roles(lab: LabProcess) -> None:
+    models = lab.get("/models")
+    assert [model["name"] for model in models] == list(MODELS)
+    for model in models:
+        assert {"title", "order", "aliases", "summary", "pros", "cons", "used_by", "roles"} <= set(model)
+        assert model["pros"] and model["cons"] and model["roles"] and model["source"]
+        assert model["available"] == (model["unavailable_reason"] is None)
+        for knob in model["knobs"]:
+            assert knob["help"] and (knob["choices"] or knob["minimum"] <= knob["default"] <= knob["maximum"])
+        assert lab.get(f"/models/{model['name']}") == model
+    is_problem(lab.http.get("/api/v1/models/nope"), 404)

@@ -1,0 +1,49 @@
+"""What a client, an engine or a label has said is shown as text; and no header makes a GET change things."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from app import paths
+from app.lab.models import Models
+from app.lab.views import EngineView, ExitView
+from app.pages.forms import Card
+from app.pages.looks import make_environment, render_block
+
+from .driver import LabProcess, plan
+
+EVIL = "<script>alert(1)</script>\" onload='x' {{7*7}} =cmd|' /C calc'!A0 \x1b[31m\x00\r\nSet-Cookie: a=b"
+
+
+def test_an_engines_last_lines_are_text_on_its_card() -> None:
+    model = Models.ask(sys.executable).views["reactor"]
+    ended = ExitView(1, None, f"ended {EVIL}", (EVIL, EVIL, EVIL, EVIL))
+    engine = EngineView(
+        "reactor-1", "reactor", "exited", "127.0.0.1", 1, None, None, {}, None, None, None,
+        "2026-01-01T00:00:00Z", 1.0, ended,
+    )  # fmt: skip
+    card = Card(model, engine, (), "exited", {}, {"": EVIL})
+    html = render_block(make_environment(paths.TEMPLATES), "pages/lab.html", "card", {"card": card})
+    assert html.count("&lt;script&gt;alert(1)") >= 6
+    assert "<script" not in html and "onload='" not in html and "49" not in html.split("Knobs")[0]
+
+
+@pytest.mark.parametrize("text", ["x\r\nSet-Cookie: a=b", "=1+1", "<b>bold</b>", "\u202egnp.exe"])
+def test_a_label_is_kept_as_it_is_and_shown_as_text(lab: LabProcess, text: str) -> None:
+    run = lab.run(model="reactor", plan=plan(0.5, 0), label=text)
+    assert run["label"] == text
+    page = lab.http.get(f"/runs/{run['id']}")
+    assert page.status_code == 200 and "<b>bold" not in page.text
+    assert "set-cookie" not in page.headers
+
+
+@pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+def test_no_header_turns_a_get_into_a_change(lab: LabProcess, header: str) -> None:
+    engine = lab.start("reactor")
+    path = f"/api/v1/engines/{engine['id']}"
+    for query in ("", "?_method=DELETE"):
+        assert lab.http.get(path + query, headers={header: "DELETE"}).json()["state"] == "ready"
+        assert lab.http.post(path + query, headers={header: "DELETE"}).status_code == 405
+    assert lab.get(f"/engines/{engine['id']}")["state"] == "ready"

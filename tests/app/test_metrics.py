@@ -1,0 +1,92 @@
+"""/metrics: what docs/metrics.md says, no more and no less; the numbers are those of the lab."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from .driver import LabProcess, plan, until
+
+DOC = Path(__file__).parents[2] / "docs" / "metrics.md"
+FORBIDDEN_LABELS = {"id", "engine", "tid", "thread", "pid", "port"}
+
+
+def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(text: str, name: str, **labels: str) -> float:
+    return samples(text)[name, frozenset(labels.items())]
+
+
+def scraped(lab: LabProcess) -> str:
+    answer = lab.http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return answer.text
+
+
+@pytest.fixture(scope="module")
+def after_a_run(shared_lab: LabProcess) -> LabProcess:
+    shared_lab.run(model="reactor", plan=plan(0.6, 0))
+    return shared_lab
+
+
+def test_every_documented_metric_is_there_and_every_metric_is_documented(after_a_run: LabProcess) -> None:
+    documented = set(re.findall(r"^\| `(threadlab_\w+)`", DOC.read_text(), re.MULTILINE))
+    found = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in text_string_to_metric_families(scraped(after_a_run))
+        if family.name.startswith("threadlab_") and not family.name.endswith("_created")
+    }
+    assert documented == found
+
+
+def test_no_label_names_a_single_engine_or_thread(after_a_run: LabProcess) -> None:
+    for _, labels in samples(scraped(after_a_run)):
+        assert not {name for name, _ in labels} & FORBIDDEN_LABELS
+
+
+def test_a_run_is_in_the_histograms_with_all_its_requests(shared_lab: LabProcess) -> None:
+    before = scraped(shared_lab)
+    name = "threadlab_run_service_seconds_count"
+    earlier = samples(before).get((name, frozenset({("model", "main-sub")})), 0.0)
+    run = shared_lab.run(model="main-sub", plan=plan(0.6, 0))
+    text = scraped(shared_lab)
+    assert value(text, name, model="main-sub") - earlier == run["summary"]["requests"]
+    assert value(text, "threadlab_run_cpu_seconds_per_request", model="main-sub") == pytest.approx(
+        run["ledger"]["cpu_us"] / 1e6
+    )
+
+
+def test_engines_are_counted_as_the_sample_says_and_counters_never_fall(lab: LabProcess) -> None:
+    engine = lab.start("reactor")
+    for _ in range(5):
+        assert lab.http.get(engine["url"]).status_code == 200
+
+    def seen() -> float:
+        return value(scraped(lab), "threadlab_engine_requests_total", model="reactor", **{"class": "2xx"})
+
+    before = until(
+        lambda: seen() if lab.get(f"/engines/{engine['id']}/sample")["requests"] >= 6 else 0, "it is sampled"
+    )
+    assert value(scraped(lab), "threadlab_engines", model="reactor", state="ready") == 1
+    assert value(scraped(lab), "threadlab_engine_threads", model="reactor", role="reactor") == 1
+    lab.http.delete(f"/api/v1/engines/{engine['id']}")
+    assert seen() >= before
+    assert value(scraped(lab), "threadlab_engines", model="reactor", state="ready") == 0
+
+
+def test_promtool_finds_nothing_to_say(after_a_run: LabProcess) -> None:
+    if not (promtool := shutil.which("promtool")):
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    done = subprocess.run([promtool, "check", "metrics"], input=scraped(after_a_run), capture_output=True, text=True)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")

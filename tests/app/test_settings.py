@@ -1,0 +1,75 @@
+"""Settings: one place, by flag and by environment, and never beyond loopback."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.cli import main
+from app.settings import Settings, is_loopback
+
+from .driver import LabMaker, LabProcess, threadlab
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_is_loopback(host: str) -> None:
+    assert is_loopback(host)
+    assert Settings(host=host).host == host
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "", "127.0.0.1.example.org", "2130706433"]
+)
+def test_anything_else_is_not(host: str) -> None:
+    assert not is_loopback(host)
+    for name in ("host", "engine_host"):
+        with pytest.raises(ValidationError, match="not a loopback address"):
+            Settings(**{name: host})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("flag", ["--host", "--engine-host"])
+def test_serve_refuses_another_host_with_a_sentence(flag: str) -> None:
+    done = threadlab("serve", flag, "0.0.0.0", "--port", "0")
+    assert done.returncode == 2
+    assert "0.0.0.0 is not a loopback address" in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--port", "70000"), ("--port", "x"), ("--max-engines", "0"), ("--sample-interval-ms", "1")]
+)
+def test_serve_refuses_a_bad_value_by_its_name(flag: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", flag, value]) == 2
+    assert flag.removeprefix("--").replace("-", "_") in capsys.readouterr().err
+
+
+def test_a_taken_port_is_said_and_nothing_starts(make_lab: LabMaker) -> None:
+    lab = make_lab()
+    done = threadlab("serve", "--port", str(lab.port), "--data-dir", str(lab.data_dir))
+    assert done.returncode == 1
+    assert str(lab.port) in done.stderr and "in use" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_engine_python_that_is_none_is_said() -> None:
+    done = threadlab("serve", "--port", "0", "--engine-python", "/nowhere/python")
+    assert done.returncode == 1
+    assert "/nowhere/python" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_environment_is_read_and_a_flag_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("THREADLAB_MAX_ENGINES", "1")
+    monkeypatch.setenv("THREADLAB_DATA_DIR", str(tmp_path / "not here"))
+    with closing(LabProcess(tmp_path / "here")) as lab:
+        lab.start("reactor")
+        assert lab.post("/engines", {"model": "reactor"}).status_code == 503
+    assert (tmp_path / "here").is_dir() and not (tmp_path / "not here").exists()
+
+
+def test_help_lists_every_setting_with_its_default() -> None:
+    said = " ".join(threadlab("serve", "--help").stdout.split())
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}" in said and f"THREADLAB_{name.upper()}" in said
+    assert "8000" in said and "15000" in said

@@ -1,0 +1,169 @@
+"""An exposed lab: who has no token sees nothing, on every route there is, by HTTP and by WebSocket.
+
+Each test names the promise of docs/security.md that it holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from app import tokens
+from app.tokens import Tokens, new_token
+
+from .driver import LabProcess, is_problem
+from .test_security import ROUTES, ids
+
+TOKEN = new_token()
+OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login"), ("GET", "/static/css/app.css")}
+GUARDED = [route for route in ROUTES if route not in OPEN]
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    """A lab that wants its token, as if it were reachable from elsewhere."""
+    lab = LabProcess(tmp_path_factory.mktemp("exposed"), "--token", TOKEN)
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def http(exposed: LabProcess) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=exposed.url, timeout=20) as client:
+        yield client
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def link(lab: LabProcess) -> str:
+    """The one-time link that the lab has printed."""
+    assert lab.process.stdout
+    found = re.search(r"/\?token=\S+", lab.process.stdout.readline())
+    assert found
+    return found[0]
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED, ids=ids(GUARDED))
+def test_without_the_token_no_route_answers(http: httpx.Client, method: str, path: str) -> None:
+    is_problem(http.request(method, path), 401)
+    stale = {"Cookie": f"{tokens.COOKIE}={'a' * 43}"}  # as after a restart: a session that is not known any more
+    is_problem(http.request(method, path, headers=stale), 401)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/login", "/static/css/app.css"])
+def test_what_tells_nothing_is_open(http: httpx.Client, path: str) -> None:
+    assert http.get(path).status_code == 200
+
+
+def test_a_page_leads_to_the_login(http: httpx.Client) -> None:
+    answer = http.get("/", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+
+
+def test_the_token_opens_it(http: httpx.Client) -> None:
+    assert http.get("/api/v1/engines", headers=bearer(TOKEN)).json() == []
+    assert b"threadlab_engines" in http.get("/metrics", headers=bearer(TOKEN)).content
+
+
+@pytest.mark.parametrize(
+    "header",
+    [f"Basic {TOKEN}", TOKEN, "Bearer", "Bearer x", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}0", "Bearer ü"],
+)
+def test_nothing_but_the_token_opens_it(http: httpx.Client, header: str) -> None:
+    is_problem(http.get("/api/v1/engines", headers=[(b"Authorization", header.encode())]), 401)
+
+
+def test_a_token_in_the_query_of_a_change_opens_nothing(http: httpx.Client) -> None:
+    is_problem(http.post(f"/api/v1/engines?token={TOKEN}", json={"model": "reactor"}), 401)
+
+
+def test_a_cookie_of_our_own_making_opens_nothing(http: httpx.Client) -> None:
+    for value in ("", "x", TOKEN, "a" * 43):
+        is_problem(http.get("/api/v1/engines", headers={"Cookie": f"{tokens.COOKIE}={value}"}), 401)
+
+
+def test_the_link_works_once_and_leaves_the_url(exposed: LabProcess, http: httpx.Client) -> None:
+    once = link(exposed)
+    first = http.get(once)
+    assert (first.status_code, first.headers["location"]) == (303, "/")
+    cookie = first.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and TOKEN not in cookie
+    assert http.get("/api/v1/engines").status_code == 200  # the client has kept the cookie
+    with httpx.Client(base_url=exposed.url) as somebody_else:
+        again = somebody_else.get(once)
+        assert again.headers["location"] == "/login?used=1" and "set-cookie" not in again.headers
+        is_problem(somebody_else.get("/api/v1/engines"), 401)
+
+
+def test_the_pasted_token_gives_a_session(exposed: LabProcess, http: httpx.Client) -> None:
+    wrong = http.post("/login", data={"token": "wrong"})
+    assert wrong.status_code == 401 and "not this lab" in wrong.text and "set-cookie" not in wrong.headers
+    assert http.post("/login", data={"token": TOKEN}).status_code == 303
+    assert http.get("/", headers={"Accept": "text/html"}).status_code == 200
+
+
+def test_a_session_does_not_excuse_another_origin(http: httpx.Client) -> None:
+    http.post("/login", data={"token": TOKEN})
+    is_problem(http.post("/api/v1/engines", json={"model": "reactor"}, headers={"Origin": "http://evil.example"}), 403)
+    is_problem(http.get("/api/v1/engines", headers={"Host": "evil.example"}), 421)
+
+
+def test_a_websocket_wants_the_token_too(exposed: LabProcess, http: httpx.Client) -> None:
+    url = exposed.url.replace("http", "ws") + "/ws/v1/live"
+    for headers in ({}, bearer("wrong" * 10), {"Cookie": f"{tokens.COOKIE}=x"}):
+        with pytest.raises((InvalidStatus, ConnectionClosed)), connect(url, additional_headers=headers) as socket:
+            socket.recv(5)
+    with connect(url, additional_headers=bearer(TOKEN)) as socket:
+        assert '"hello"' in str(socket.recv(5))
+    session = http.post("/login", data={"token": TOKEN}).headers["set-cookie"].partition(";")[0]
+    with connect(url, additional_headers={"Cookie": session}) as socket:
+        assert '"hello"' in str(socket.recv(5))
+
+
+def test_each_change_leaves_one_line_that_cannot_be_forged(exposed: LabProcess, http: httpx.Client) -> None:
+    http.post("/api/v1/runs/1%0a2026-01-01%20threadlab.audit%20nobody/stop", headers=bearer(TOKEN))
+    lines = [line for line in exposed.errors().splitlines() if "nobody" in line]
+    assert len(lines) == 1 and "threadlab.audit 127.0.0.1 POST '/api/v1/runs/1\\n2026" in lines[0]
+    assert TOKEN not in exposed.errors()
+
+
+def test_guessing_is_slowed_down_but_not_who_knows(tmp_path: Path) -> None:
+    lab = LabProcess(tmp_path, "--token", TOKEN)
+    try:
+        with httpx.Client(base_url=lab.url) as http:
+            seen = [http.get("/api/v1/engines", headers=bearer(f"guess{i:030}")).status_code for i in range(12)]
+            assert seen == [401] * tokens.FAILURES_MAX + [429] * 2
+            waiting = http.get("/api/v1/engines", headers=bearer("x" * 40))
+            assert 0 < int(waiting.headers["retry-after"]) <= tokens.WINDOW_S + 1
+            assert http.post("/login", data={"token": "x"}).status_code == 429
+            for method, path in GUARDED:
+                assert http.request(method, path, headers=bearer("f" * 64)).status_code == 429
+            is_problem(http.get("/api/v1/engines"), 401)
+            assert http.get("/api/v1/engines", headers=bearer(TOKEN)).status_code == 200
+    finally:
+        lab.close()
+
+
+def test_sessions_and_codes_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    door, now_s = Tokens(TOKEN), [1000.0]
+    monkeypatch.setattr("app.tokens.time.monotonic", lambda: now_s[0])
+    session, code = door.new_session(), door.new_code()
+    cookie = f"other=1; {tokens.COOKIE}={session}"
+    assert door.knows("", cookie)
+    now_s[0] += tokens.LINK_S + 1
+    assert not door.take_code(code), "the link is too old"
+    now_s[0] += tokens.SESSION_S
+    assert not door.knows("", cookie), "the session is over"
+
+
+def test_a_new_token_is_hard_to_guess() -> None:
+    some = {new_token() for _ in range(100)}
+    assert len(some) == 100 and all(re.fullmatch(r"[0-9a-f]{64}", each) for each in some)

@@ -1,0 +1,133 @@
+"""Who was the limit: each verdict provoked by evidence, and the order in which rules win."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.lab.verdict import TITLES, Evidence, busiest, judge
+
+CALM = Evidence(
+    is_open=False, placement="split", think_time=False, requests=100_000, errors=0, generator_utilisation=0.5,
+    late_share=None, rate_ratio=None, occupancy={"reactor": 0.4}, engine_cpu_share=0.4, backlog_grew=False,
+    little_residual=0.01, listen_drops=0, other_engines=0, died=None, stopped=False,
+)  # fmt: skip
+OPEN = replace(CALM, is_open=True, late_share=0.0, rate_ratio=1.0)
+MISSED = replace(OPEN, rate_ratio=0.9)
+
+CASES: dict[str, tuple[Evidence, dict[str, Any], str]] = {
+    "nothing at its limit": (CALM, {}, "unsaturated"),
+    "open and kept up": (OPEN, {}, "unsaturated"),
+    "open, kept up, though busy": (OPEN, {"occupancy": {"reactor": 0.99}}, "unsaturated"),
+    "the engine died": (CALM, {"died": "reactor-1 ended by SIGKILL."}, "degraded"),
+    "over one percent failed": (CALM, {"errors": 1100}, "errors_dominate"),
+    "one percent failed": (CALM, {"errors": 1000}, "unsaturated"),
+    "nothing was answered": (CALM, {"requests": 0, "errors": 0}, "errors_dominate"),
+    "only errors": (CALM, {"requests": 0, "errors": 5}, "errors_dominate"),
+    "the accept queue overflowed": (CALM, {"listen_drops": 3}, "kernel_drops"),
+    "overflows that may be another's": (CALM, {"listen_drops": 3, "other_engines": 1}, "unsaturated"),
+    "overflows not known": (CALM, {"listen_drops": None}, "unsaturated"),
+    "the generator was busy": (CALM, {"generator_utilisation": 0.86}, "client_bound"),
+    "the generator was nearly busy": (CALM, {"generator_utilisation": 0.85}, "unsaturated"),
+    "the generator was late": (OPEN, {"late_share": 0.011}, "client_bound"),
+    "the rate was missed, and why is open": (MISSED, {}, "rate_missed"),
+    "the rate was missed by a queue": (MISSED, {"backlog_grew": True}, "server_bound"),
+    "the rate was missed by a busy role": (MISSED, {"occupancy": {"worker": 0.91, "reactor": 0.1}}, "server_bound"),
+    "the rate was missed by a busy CPU": (MISSED, {"engine_cpu_share": 0.95}, "server_bound"),
+    "a rate just kept": (OPEN, {"rate_ratio": 0.99, "occupancy": {"reactor": 1.0}}, "unsaturated"),
+    "a closed load filled a role": (CALM, {"occupancy": {"main": 0.0, "sub": 0.86}}, "server_bound"),
+    "a closed load filled the CPU": (CALM, {"engine_cpu_share": 0.9}, "server_bound"),
+    "a closed load nearly filled a role": (CALM, {"occupancy": {"reactor": 0.85}}, "unsaturated"),
+    "users that think": (CALM, {"think_time": True, "occupancy": {"reactor": 0.99}}, "unsaturated"),
+    "Little disagrees": (OPEN, {"little_residual": 0.06}, "noisy"),
+    "Little disagrees the other way": (OPEN, {"little_residual": -0.06}, "noisy"),
+    "too few for Little": (OPEN, {"little_residual": 0.5, "requests": 999}, "unsaturated"),
+    "nothing was seen": (CALM, {"occupancy": {}, "engine_cpu_share": None, "generator_utilisation": None,
+                                "little_residual": None}, "unsaturated"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_evidence_decides(case: str) -> None:
+    evidence, changes, expected = CASES[case]
+    verdict = judge(replace(evidence, **changes))
+    assert verdict.name == expected
+    assert verdict.title == TITLES[expected]
+    assert verdict.because and all(verdict.because)
+
+
+def test_every_verdict_can_be_provoked() -> None:
+    assert {expected for _, _, expected in CASES.values()} == set(TITLES)
+
+
+ORDER: list[tuple[str, dict[str, Any]]] = [
+    ("degraded", {"died": "It ended."}),
+    ("errors_dominate", {"errors": 50_000}),
+    ("kernel_drops", {"listen_drops": 1}),
+    ("client_bound", {"generator_utilisation": 0.99}),
+    ("rate_missed", {"rate_ratio": 0.5}),
+    ("noisy", {"little_residual": 0.9}),
+]
+
+
+@pytest.mark.parametrize("at", range(len(ORDER)))
+def test_the_first_rule_that_matches_wins(at: int) -> None:
+    all_at_once = {name: value for _, changes in ORDER[at:] for name, value in changes.items()}
+    assert judge(replace(OPEN, **all_at_once)).name == ORDER[at][0]
+
+
+def test_a_full_server_wins_over_little() -> None:
+    assert judge(replace(CALM, occupancy={"reactor": 0.99}, little_residual=0.9)).name == "server_bound"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_only_a_clean_answer_is_ranked(case: str) -> None:
+    evidence, changes, expected = CASES[case]
+    verdict = judge(replace(evidence, **changes))
+    assert verdict.rankable == (expected in ("server_bound", "unsaturated"))
+    stopped = judge(replace(evidence, **changes, stopped=True))
+    assert not stopped.rankable and "stopped early" in stopped.because[-1]
+
+
+def test_a_shared_ceiling_is_never_ranked() -> None:
+    assert not judge(replace(CALM, placement="shared", occupancy={"reactor": 0.99})).rankable
+
+
+@pytest.mark.parametrize("evidence", [CALM, OPEN, MISSED, replace(CALM, listen_drops=None, generator_utilisation=None)])
+def test_what_could_not_be_checked_is_neither_good_nor_bad(evidence: Evidence) -> None:
+    checks = {check.what: check for check in judge(evidence).checks}
+    assert checks["Errors"].ok is True
+    for what, value in (
+        ("Connections dropped by the kernel", evidence.listen_drops),
+        ("Generator used of its CPU", evidence.generator_utilisation),
+    ):
+        assert (checks[what].ok is None) == (value is None) == (checks[what].seen == "–")
+    assert ("Achieved of offered" in checks) == evidence.is_open
+
+
+def test_the_verdict_keeps_its_numbers() -> None:
+    kept = judge(replace(CALM, occupancy={"main": 0.1, "sub": 0.9})).evidence
+    assert (kept["occupied_main"], kept["occupied_sub"], kept["requests"]) == (0.1, 0.9, 100_000)
+
+
+SHARES = st.none() | st.floats(0, 2)
+ANY = st.builds(
+    Evidence, is_open=st.booleans(), placement=st.sampled_from(["split", "shared"]), think_time=st.booleans(),
+    requests=st.integers(0, 10**7), errors=st.integers(0, 10**6), generator_utilisation=SHARES, late_share=SHARES,
+    rate_ratio=SHARES, occupancy=st.dictionaries(st.sampled_from(["reactor", "worker"]), st.floats(0, 1)),
+    engine_cpu_share=SHARES, backlog_grew=st.booleans(), little_residual=st.none() | st.floats(-1, 10),
+    listen_drops=st.none() | st.integers(0, 100), other_engines=st.integers(0, 3),
+    died=st.none() | st.just("It ended."), stopped=st.booleans(),
+)  # fmt: skip
+
+
+@given(ANY)
+def test_there_is_always_exactly_one_verdict_with_a_reason(evidence: Evidence) -> None:
+    verdict = judge(evidence)
+    assert verdict.name in TITLES and verdict.because
+    assert 0 <= busiest(evidence)[1] <= 2
+    assert verdict.rankable <= (not evidence.stopped and evidence.died is None)
