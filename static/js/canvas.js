@@ -1,0 +1,68 @@
+// What every canvas here needs: sharp pixels, colours from the tokens, a redraw when size or theme changes.
+import { onTheme } from "./theme.js";
+
+const probe = document.createElement("i");
+probe.hidden = true;
+let colours = new Map();                // model and role, in this theme; asking the browser costs a layout
+onTheme(() => { colours = new Map(); });
+
+/** A role such as "--state-handling" as the colour it has at this element, in this theme. */
+export function ink(element, role) {
+  const key = `${element.closest("[data-model]")?.dataset.model} ${role}`;
+  if (!colours.has(key)) {
+    element.parentElement.append(probe);
+    probe.style.color = `var(${role})`;
+    colours.set(key, getComputedStyle(probe).color);
+    probe.remove();
+  }
+  return colours.get(key);
+}
+
+export function inks(element, roles) {
+  return Object.fromEntries(roles.map((role) => [role.replace(/^--(state-)?/, ""), ink(element, role)]));
+}
+
+/** Size the bitmap to the element, clear it, and answer a context in CSS pixels. */
+export function fit(canvas) {
+  const ratio = window.devicePixelRatio || 1;
+  const width = canvas.clientWidth, height = canvas.clientHeight;
+  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+  const ctx = canvas.getContext("2d");
+  if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+  ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+  ctx.clearRect(0, 0, width, height);
+  return { ctx, width, height };
+}
+
+export function font(canvas, size, weight = 400) {
+  return `${weight} ${size}px ${getComputedStyle(canvas).fontFamily}`;
+}
+
+/** Draw now, and again on each change of size or theme, for as long as the canvas is on the page. */
+export function keepDrawn(canvas, draw) {
+  const again = () => {
+    if (canvas.isConnected) return draw();
+    stop();
+    sizes.disconnect();
+  };
+  const sizes = new ResizeObserver(again);
+  const stop = onTheme(again);
+  sizes.observe(canvas.parentElement);
+  draw();
+}
+
+/** A diagonal hatch that reads as "occupied, but not on a CPU". */
+export function hatch(ctx, line, ground) {
+  const tile = new OffscreenCanvas(10, 10);
+  const pen = tile.getContext("2d");
+  pen.fillStyle = ground;
+  pen.fillRect(0, 0, 10, 10);
+  pen.strokeStyle = line;
+  pen.lineWidth = 1;
+  for (let x = -10; x <= 20; x += 5) {
+    pen.moveTo(x - 1, 11);
+    pen.lineTo(x + 11, -1);
+  }
+  pen.stroke();
+  return ctx.createPattern(tile, "repeat");
+}

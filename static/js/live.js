@@ -1,0 +1,117 @@
+// The one WebSocket of a page: frames go to who asked for them, events become DOM events on <body> that hx-trigger names.
+const STALE_MS = 2000, RETRY_FIRST_MS = 500, RETRY_MAX_MS = 5000;
+const TOLD = { live: "Live", stale: "Numbers are old", offline: "Lost the lab", paused: "Paused" };
+
+class Live {
+  #socket = null; #readers = new Set(); #eventReaders = new Set(); #wanted = { engines: [], threads: false, interval_ms: 1000 };
+  #seenAt = performance.now(); #retryMs = RETRY_FIRST_MS; #retryAt = 0; #wasOpen = false; #said = ""; #watch = null; #leaving = false;
+  hello = null; frame = null;
+
+  start() {
+    this.#connect();
+    this.#watch = setInterval(() => this.#badge(), 500);
+    document.addEventListener("visibilitychange", () => this.#visibility());
+    addEventListener("pagehide", () => { this.#leaving = true; this.#socket?.close(); });
+    addEventListener("pageshow", (e) => { if (e.persisted) { this.#leaving = false; this.#connect(); } });
+  }
+
+  onFrame(reader) { this.#readers.add(reader); if (this.frame) reader(this.frame); }
+  onEvent(reader) { this.#eventReaders.add(reader); }
+
+  /** What this page wants: each engine's numbers always come, threads only of the engines named here. */
+  subscribe(wanted) {
+    this.#wanted = { ...this.#wanted, ...wanted };
+    this.#send({ type: "subscribe", ...this.#wanted });
+  }
+
+  #send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  #connect() {
+    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/v1/live`);
+    this.#socket = socket;
+    socket.addEventListener("open", () => {
+      this.#retryMs = RETRY_FIRST_MS;
+      this.#seenAt = performance.now();
+      this.#send({ type: "subscribe", ...this.#wanted });
+      this.#catchUp();  // also the first time: the page may have been rendered just before something changed
+      this.#wasOpen = true;
+    });
+    socket.addEventListener("message", ({ data }) => this.#take(JSON.parse(data)));
+    socket.addEventListener("close", () => this.#retry());
+  }
+
+  #retry() {
+    if (this.#leaving) return;
+    this.#retryAt = performance.now() + this.#retryMs;
+    setTimeout(() => { if (!this.#leaving) this.#connect(); }, this.#retryMs);
+    this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
+    this.#badge();
+  }
+
+  #take(message) {
+    if (message.type === "hello") this.hello = message;
+    else if (message.type === "event") this.#event(message);
+    else if (message.type === "frame") {
+      this.#seenAt = performance.now();
+      this.frame = message;
+      if (!document.hidden) for (const reader of this.#readers) reader(message);
+    }
+  }
+
+  #event(message) {
+    for (const reader of this.#eventReaders) reader(message);
+    if (message.event.startsWith("engine.")) {
+      this.#tell(`engine-${message.model}`, message);
+      this.#tell("engines-changed", message);
+    } else if (message.event.startsWith("run.")) {
+      this.#tell("run-changed", message);
+      this.#tell(`run-${message.run}`, message);
+    }
+  }
+
+  /** After a lost connection anything may have changed: ask for every card and the run again. */
+  #catchUp() {
+    for (const card of document.querySelectorAll("[data-card]")) this.#tell(`engine-${card.dataset.card}`);
+    this.#tell("engines-changed");
+    this.#tell("run-changed");
+    for (const run of document.querySelectorAll("[data-run]")) this.#tell(`run-${run.dataset.run}`);
+  }
+
+  #tell(name, detail = {}) {
+    document.body.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  #visibility() {
+    this.#send({ type: document.hidden ? "pause" : "resume" });
+    this.#seenAt = performance.now();
+  }
+
+  #badge() {
+    const now = performance.now(), silent = now - this.#seenAt;
+    const open = this.#socket?.readyState === WebSocket.OPEN;
+    const state = document.hidden ? "paused" : !open && (silent > STALE_MS || this.#wasOpen) ? "offline" : silent > STALE_MS ? "stale" : open && this.frame ? "live" : "waiting";
+        const wait = Math.max(1, Math.ceil((this.#retryAt - now) / 1000));
+    const text = {
+      live: "Live", paused: "Paused", waiting: "Connecting",
+      stale: `No frame for ${Math.floor(silent / 1000)} s, numbers are old`,
+      offline: this.#retryAt > now ? `Lost the lab, trying again in ${wait} s` : "Lost the lab, trying again",
+    }[state];
+    document.body.classList.toggle("is-stale", state === "stale" || state === "offline");
+    for (const badge of document.querySelectorAll("[data-live-badge]")) {
+      badge.dataset.state = state === "live" ? "live" : state === "offline" ? "offline" : "stale";
+      write(badge.querySelector("[data-live-text]"), text);
+      write(badge.querySelector("[data-live-more]"), state === "live" ? `, ${1000 / this.#wanted.interval_ms} Hz` : "");
+    }
+    if (state === this.#said || !(state in TOLD)) return;
+    if (this.#said || state !== "live") for (const said of document.querySelectorAll("[data-live-said]")) said.textContent = TOLD[state];
+    this.#said = state;
+  }
+}
+
+function write(place, text) {
+  if (place && place.textContent !== text) place.textContent = text;
+}
+
+export const live = new Live();

@@ -1,0 +1,31 @@
+// Numbers of a frame into the cells that name them: [data-numbers="engine id"] [data-live="field"].
+import * as format from "./format.js";
+import { live } from "./live.js";
+
+const TEXT = {
+  requests_per_s: format.rate, requests: format.count, errors: format.count, thread_count: format.count, connections_total: format.count,
+  p99_us: format.latency, cpu_percent: format.percent, rss_bytes: format.bytes, queue_depth: format.count, uptime_s: format.duration,
+};
+
+export function write(cell, text) {
+  if (cell && cell.textContent !== text) cell.textContent = text;
+}
+
+export function fill(frame, root = document) {
+  for (const place of root.querySelectorAll("[data-numbers]")) {
+    const engine = frame.engines[place.dataset.numbers];
+    if (!engine) continue;
+    for (const cell of place.querySelectorAll("[data-live]")) write(cell, (TEXT[cell.dataset.live] ?? format.count)(engine[cell.dataset.live]));
+  }
+}
+
+/** Ten frames a second are for pictures; text is legible at four. */
+export function keepNumbers(everyMs = 250) {
+  let next = 0;
+  live.onFrame((frame) => {
+    if (performance.now() < next) return;
+    next = performance.now() + everyMs;
+    fill(frame);
+  });
+  document.addEventListener("htmx:after:swap", () => { if (live.frame) fill(live.frame); });
+}

@@ -1,0 +1,97 @@
+// A run's page: live while it goes, then its result with its charts. HTMX swaps one for the other.
+import { Chart } from "./charts.js";
+import * as format from "./format.js";
+import { live } from "./live.js";
+import { LiveCharts } from "./live-charts.js";
+import { keepRun } from "./run-numbers.js";
+
+const CONNECTIONS = ["closed", "idle", "reading", "queued", "handling", "writing"];
+const NAMED = [[0.5, "p50"], [0.9, "p90"], [0.99, "p99"], [0.999, "p99.9"], [0.9999, "p99.99"], [0.99999, "p99.999"]];
+const nines = (quantile) => -Math.log10(Math.max(1e-9, 1 - quantile));
+const ms = (us) => (us === null || us === undefined ? null : us / 1000);
+const msText = (v) => format.latency(v * 1000);
+
+/** 1, 3, 10, 30 … between two bounds: the lines of a logarithmic axis. */
+function ladder(low, top) {
+  const steps = [];
+  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(top)); e++) for (const n of [1, 3]) steps.push(n * 10 ** e);
+  return steps.filter((v) => v >= low && v <= top);
+}
+
+async function json(url) {
+  const answer = await fetch(url, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
+  return answer.json();
+}
+
+const panel = (root, name) => root.querySelector(`[data-chart="${name}"]`);
+
+function percentiles(root, { service, response, cut }) {
+  const last = cut ?? Math.max(...service.map(([q]) => q).filter((q) => q < 1));
+  const end = Math.max(2.2, Math.ceil(nines(last) * 2 + 0.2) / 2);
+  const at = (curve) => new Map(curve.filter(([q]) => q <= last && q < 1).map(([q, us]) => [nines(q), ms(us)]));
+  const [s, r] = [at(service), at(response)];
+  const xs = [...new Set([...s.keys(), ...r.keys()])].sort((a, b) => a - b);
+  const shown = NAMED.filter(([q]) => nines(q) <= end + 0.01);
+  const positive = (map) => xs.map((x) => (map.get(x) > 0 ? map.get(x) : null));
+  const log = {
+    log: true, splits: (_, __, low, top) => ladder(low, top), values: (_, ticks) => ticks.map((v) => msText(v).replace(".0 ", " ")),
+    range: (_, low, top) => [low > 0 ? low * 0.8 : 0.01, top > 0 ? top * 1.4 : 1],
+  };
+  const chart = new Chart(panel(root, "percentiles"), {
+    x: { range: () => [0, end], splits: () => shown.map(([q]) => nines(q)), values: () => shown.map(([, name]) => name), heading: "percentile", text: (x) => `p${+(100 * (1 - 10 ** -x)).toFixed(4)}` },
+    y: log, wash: [1, 2], format: msText, series: [{ label: "response" }, { label: "service", kind: "dashed" }],
+  });
+  chart.set([xs, positive(r), positive(s)], { bands: [{ from: nines(last), to: end, label: "" }] });
+}
+
+function overTime(root, { columns, rows }) {
+  const column = (name) => { const i = columns.indexOf(name); return rows.map((row) => row[i] ?? null); };
+  const xs = column("t_s"), warm = rows.filter((row) => row[columns.indexOf("phase")] === "warmup").length;
+  const bands = warm ? [{ from: xs[0], to: xs[warm] ?? xs.at(-1), label: "warm-up" }] : [];
+  const ends = [Math.min(xs[0] ?? 0, 0), xs.at(-1) ?? 1];
+  const x = { range: () => ends };
+  const service = column("service_p99_us").map(ms), response = column("response_p99_us").map(ms);
+  new Chart(panel(root, "rate"), { x, format: format.rate, series: [{ label: "achieved" }, { label: "offered", kind: "ink" }] })
+    .set([xs, column("achieved_per_s"), column("offered_per_s")], { bands });
+  if (response.every((v) => v === null)) say(root, "p99", "Fewer than 1,000 answers in each second: no p99 of a single second.");
+  else new Chart(panel(root, "p99"), { x, format: msText, wash: [1, 2], y: { values: (_, ticks) => ticks.map((v) => msText(v).replace(".0 ", " ")) }, series: [{ label: "response" }, { label: "service", kind: "dashed" }] })
+    .set([xs, response, service], { bands });
+  new Chart(panel(root, "load"), { x, format: (v, i) => (i === 2 ? format.percent(v) : format.count(v)), series: [{ label: "connections" }, { label: "threads", kind: "dashed" }, { label: "CPU", kind: "ink", scale: "right" }] })
+    .set([xs, column("connections"), column("threads"), column("cpu_percent")], { bands });
+}
+
+/** Words where a chart would stand. */
+function say(root, name, textContent) {
+  const empty = panel(root, name)?.querySelector("[data-plot-empty]");
+  if (empty) Object.assign(empty, { hidden: false, textContent });
+}
+
+function missing(root, names) {
+  for (const name of names) say(root, name, "These numbers could not be fetched. Load the page again to retry.");
+}
+
+let charts = null;
+
+async function result(root) {
+  if (root.dataset.percentiles && panel(root, "percentiles")) json(root.dataset.percentiles).then((data) => percentiles(root, data)).catch(() => missing(root, ["percentiles"]));
+  if (root.dataset.series && panel(root, "load")) json(root.dataset.series).then((data) => overTime(root, data)).catch(() => missing(root, ["rate", "p99", "load"]));
+}
+
+function arrange() {
+  const root = document.querySelector("#run-main");
+  charts?.remove();
+  charts = null;
+  if (!root || root.dataset.runState === undefined) return;
+  if (root.querySelector("[data-live-charts]")) charts = new LiveCharts(root);
+  else result(root);
+}
+
+live.subscribe({ interval_ms: 250 });
+live.onFrame((frame) => {
+  const root = document.querySelector("#run-main");
+  if (charts && frame.run && String(frame.run.id) === root.dataset.run && frame.engines[frame.run.engine]) charts.take(frame, frame.run.engine, CONNECTIONS);
+});
+document.addEventListener("htmx:after:swap", arrange);
+keepRun();
+arrange();

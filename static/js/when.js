@@ -1,0 +1,13 @@
+// Times are written in UTC by the server; here they take the viewer's zone.
+const text = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+export function keepTimes() {
+  const write = () => {
+    for (const time of document.querySelectorAll("time[datetime]:not([title])")) {
+      time.title = time.textContent;
+      time.textContent = text.format(new Date(time.dateTime));
+    }
+  };
+  document.addEventListener("htmx:after:swap", write);
+  write();
+}
