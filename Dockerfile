@@ -1,0 +1,49 @@
+# The Thread Model Lab as an image: a virtual environment, a user without rights, nothing that builds.
+#
+#   docker compose up --build                     the usual way: docs/deploy.md
+#   docker build --build-arg BASE=… .             on another base: any with Python ≥ 3.11, venv, and useradd
+#
+# Offline: put the wheels of everything in pyproject.toml, and hatchling, into deploy/wheelhouse (or WHEELHOUSE=…).
+# No BuildKit feature is used, so that old engines build it too.
+
+ARG BASE=python:3.13-slim
+
+FROM ${BASE} AS build
+ARG WHEELHOUSE=deploy/wheelhouse
+COPY ${WHEELHOUSE}/ /wheelhouse/
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY app app
+COPY engines engines
+COPY templates templates
+COPY static static
+# The wheel carries templates and static, so nothing of /src is needed afterwards; pip goes with the stage's other tools.
+RUN python3 -m venv /opt/threadlab \
+ && if ls /wheelhouse/*.whl >/dev/null 2>&1; then set -- --no-index --find-links /wheelhouse; fi \
+ && /opt/threadlab/bin/pip install --no-cache-dir --disable-pip-version-check "$@" . \
+ && /opt/threadlab/bin/pip uninstall --yes pip
+
+FROM ${BASE}
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin threadlab \
+ && install --directory --owner=threadlab --group=threadlab --mode=0700 /data
+COPY --from=build /opt/threadlab /opt/threadlab
+
+# THREADLAB_TOKEN is wanted too: without it the lab refuses to listen on anything but loopback.
+ENV PATH=/opt/threadlab/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    THREADLAB_HOST=0.0.0.0 \
+    THREADLAB_PORT=8000 \
+    THREADLAB_ENGINE_HOST=0.0.0.0 \
+    THREADLAB_ENGINE_PORTS=8101-8110 \
+    THREADLAB_DATA_DIR=/data
+WORKDIR /data
+VOLUME /data
+EXPOSE 8000 8101-8110
+USER 10001:10001
+
+# By hand and with -I -S, because it runs beside what is measured: 15 ms of CPU, where urllib takes 41.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+  CMD ["python3", "-I", "-S", "-c", "import os, socket; s = socket.create_connection(('127.0.0.1', int(os.environ['THREADLAB_PORT'])), 4); s.sendall(b'GET /readyz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n'); raise SystemExit(b' 200 ' not in s.recv(64))"]
+
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["threadlab", "serve"]

@@ -1,0 +1,40 @@
+"""The files of the deployment, read the way that the programs read them which they are for."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+Json = dict[str, Any]
+
+
+def read_yaml(path: Path) -> Json:
+    found: Json = yaml.safe_load(path.read_text())
+    return found
+
+
+def read_json(path: Path) -> Json:
+    found: Json = json.loads(path.read_text())
+    return found
+
+
+def compose() -> Json:
+    return read_yaml(ROOT / "docker-compose.yml")
+
+
+def defaults(text: str) -> str:
+    """Compose's variables, replaced by their defaults; `${NAME:?…}` has none and becomes empty."""
+    return re.sub(r"\$\{\w+(?::-([^}]*)|:\?[^}]*)\}", lambda found: found[1] or "", text)
+
+
+def dockerfile() -> list[tuple[str, str]]:
+    """Instruction and arguments, comments gone and continued lines joined."""
+    lines = "\n".join(line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#"))
+    joined = lines.replace("\\\n", " ").splitlines()
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in joined if line.strip())]

@@ -1,0 +1,196 @@
+"""What is written down is so: vendored files, templates, and every command, setting, route and knob the docs name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from jinja2 import meta
+
+from app import cli, paths
+from app.pages.looks import make_environment
+from app.settings import Settings
+from engines.catalogue import lessons
+from engines.common.contract import all_knobs
+
+from .app.driver import bare_app
+
+ROOT = Path(__file__).parents[1]
+VENDOR = paths.STATIC / "vendor"
+OWN_BYTES_MAX = 250 * 1024
+DOCS = sorted({ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")})
+NAMED = pytest.mark.parametrize("doc", DOCS, ids=[str(doc.relative_to(ROOT)) for doc in DOCS])
+
+
+# Vendored files and weight
+
+
+def vendored() -> dict[str, str]:
+    """File and SHA-256, from the table."""
+    text = (VENDOR / "VENDORED.md").read_text()
+    return dict(re.findall(r"^\| `([^`]+)` \|.*`([0-9a-f]{64})` \|$", text, re.MULTILINE))
+
+
+def test_vendored_files_are_those_of_the_table() -> None:
+    found = {
+        str(file.relative_to(VENDOR)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in VENDOR.rglob("*")
+        if file.is_file() and file.name != "VENDORED.md"
+    }
+    assert found == vendored() != {}
+
+
+def test_what_a_page_loads_is_light() -> None:
+    files = [file for file in paths.STATIC.rglob("*") if file.suffix in (".js", ".css")]
+    assert 50_000 < sum(file.stat().st_size for file in files) <= OWN_BYTES_MAX
+
+
+def test_modules_and_style_sheets_import_what_is_there() -> None:
+    for file in paths.STATIC.rglob("*"):
+        if file.suffix in (".js", ".css") and VENDOR not in file.parents:
+            text = file.read_text()
+            names = re.findall(r'(?:from|import|@import)\s*\(?"(\.[^"]+|[\w-]+\.css)"', text)
+            for name in names:
+                assert (file.parent / name).resolve().is_file(), f"{file.name} imports {name}"
+
+
+# Templates
+
+
+@pytest.mark.parametrize("name", [str(f.relative_to(paths.TEMPLATES)) for f in sorted(paths.TEMPLATES.rglob("*.html"))])
+def test_a_template_compiles_and_refers_to_what_is_there(name: str) -> None:
+    env = make_environment(paths.TEMPLATES)
+    env.get_template(name)
+    source = (paths.TEMPLATES / name).read_text()
+    for other in meta.find_referenced_templates(env.parse(source)):
+        assert other and (paths.TEMPLATES / other).is_file()
+    for asset in re.findall(r"asset\(['\"]([^'\"]+)['\"]\)", source):
+        assert (paths.STATIC / asset).is_file(), asset
+    assert not re.search(r"\shx-on|\son[a-z]+=|\sstyle=|\|\s*safe\b(?! if| }})(?<!safe)", source)
+    assert "js:" not in source
+
+
+# What the docs name
+
+
+def spans(text: str) -> Iterator[str]:
+    """Code: the lines of fenced blocks, and what stands between backticks outside of them."""
+    fenced = re.compile(r"^```.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    for block in fenced.findall(text):
+        yield from (line.strip() for line in block.replace("\\\n", " ").splitlines())
+    yield from re.findall(r"`([^`\n]+)`", fenced.sub("", text))
+
+
+@cache
+def flags() -> dict[str, set[str]]:
+    """Every subcommand and its flags."""
+    parser = cli._parser()
+    (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
+    return {
+        name: {option for action in each._actions for option in action.option_strings}
+        for name, each in commands.items()
+    }
+
+
+@cache
+def routes() -> tuple[str, ...]:
+    """Every path of the application, its parameters as {}."""
+    app = bare_app()
+    found = {route.path for route in app.routes if hasattr(route, "path")} | set(app.openapi()["paths"])
+    found |= {"/", "/runs", "/runs/{id}", "/models", "/models/{name}", "/about", "/api/docs", "/ws/v1/live"}
+    return tuple(re.sub(r"\{\w+\}", "{}", path) for path in found)
+
+
+def exists(path: str) -> bool:
+    """Whether a path names a route; `ID`, `{id}`, `N`, numbers and engine ids stand for parameters."""
+    parts = path.split("?")[0].rstrip("/").split("/")
+    for route in routes():
+        known = route.rstrip("/").split("/")
+        if len(known) == len(parts) and all(a == b or a == "{}" for a, b in zip(known, parts, strict=True)):
+            return True
+    return path.startswith("/static/")
+
+
+def commands(text: str, name: str) -> Iterator[list[str]]:
+    """Every call of a program in the code of a document, its words after the program."""
+    for span in spans(text):
+        for call in re.split(r"\s*(?:&&|\|\||;|\|(?=\s[a-z]))\s*", span.partition(" #")[0]):
+            try:
+                parts = shlex.split(call)
+            except ValueError:
+                continue  # not a shell line
+            if name in parts[:3]:
+                yield parts[parts.index(name) + 1 :]
+
+
+@NAMED
+def test_every_command_that_is_named_exists(doc: Path) -> None:
+    for words in commands(doc.read_text(), "threadlab"):
+        for each in words[:1]:
+            for command in each.split("|"):
+                if re.fullmatch(r"[a-z]+", command):
+                    assert command in flags(), f"threadlab {command}"
+        if words and words[0] in flags() and words[0] != "engine":
+            given = {word.split("=")[0] for word in words[1:] if re.match(r"--[a-z]", word)}
+            assert given <= flags()[words[0]], f"threadlab {' '.join(words)}"
+
+
+@NAMED
+def test_every_setting_that_is_named_exists(doc: Path) -> None:
+    named = set(re.findall(r"\bTHREADLAB_([A-Z_]*[A-Z])\b", doc.read_text()))
+    compose = ROOT / "docker-compose.yml"  # it has a variable or two of its own
+    own = set(re.findall(r"\$\{THREADLAB_([A-Z_]+)", compose.read_text())) if compose.exists() else set()
+    assert {name.lower() for name in named - own} <= set(Settings.model_fields)
+
+
+@NAMED
+def test_every_route_that_is_named_exists(doc: Path) -> None:
+    text = " ".join(spans(doc.read_text()))
+    named = set(re.findall(r"(?<![\w.])(/(?:api/v1|ws|healthz|readyz|metrics|runs|models|about)[\w/{}.-]*)", text))
+    named |= set(re.findall(r"(?:localhost|127\.0\.0\.1):8000(/[\w/{}.-]*)", text))
+    missing = {path for path in named if not exists(re.sub(r"\{\w+\}|\bID\b|\bN\b", "1", path)) and path != "/api/v1"}
+    assert missing == set()
+
+
+@NAMED
+def test_every_make_target_that_is_named_exists(doc: Path) -> None:
+    named = {
+        word for words in commands(doc.read_text(), "make") for word in words[:1] if re.fullmatch(r"[a-z-]+", word)
+    }
+    if named:
+        makefile = (ROOT / "Makefile").read_text()
+        assert {
+            name for name in named if not re.search(rf"^[\w -]*\b{name}\b[\w -]*:", makefile, re.MULTILINE)
+        } == set()
+
+
+@NAMED
+def test_every_model_and_knob_that_is_set_exists(doc: Path) -> None:
+    knobs = {knob.name for lesson in lessons().values() for knob in all_knobs(lesson.MODEL)}
+    text = doc.read_text()
+    for span in spans(text):
+        for knob in re.findall(r"--set (\w+)=", span):
+            assert knob in knobs
+        for model in re.findall(r"(?:threadlab (?:run|engine)|-m engines) ([a-z-]+)", span):
+            assert model in lessons() or model.startswith("-"), span
+
+
+@NAMED
+def test_every_file_that_is_linked_or_named_is_there(doc: Path) -> None:
+    text = doc.read_text()
+    linked = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text) + re.findall(r'src="(?!https?:)([^"]+)"', text)
+    for name in linked:
+        assert (doc.parent / name).exists(), name
+    for span in re.findall(r"`([^`\n]+)`", text):
+        if re.fullmatch(r"(?:app|engines|templates|static|tests|deploy|docs)/[\w./-]+\.\w+", span):
+            assert (ROOT / span).exists(), span
+
+
+def test_readme_says_how_to_run_and_test_first() -> None:
+    first_screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:45])
+    assert "make run" in first_screen and "make test" in first_screen and "![" in first_screen
