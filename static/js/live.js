@@ -5,12 +5,14 @@ const TOLD = { live: "Live", stale: "Numbers are old", offline: "Lost the lab", 
 class Live {
   #socket = null; #readers = new Set(); #eventReaders = new Set(); #wanted = { engines: [], threads: false, interval_ms: 1000 };
   #seenAt = performance.now(); #retryMs = RETRY_FIRST_MS; #retryAt = 0; #wasOpen = false; #said = ""; #watch = null; #leaving = false;
+  #toldAt = new Map();
   hello = null; frame = null;
 
   start() {
     this.#connect();
     this.#watch = setInterval(() => this.#badge(), 500);
     document.addEventListener("visibilitychange", () => this.#visibility());
+    this.#losingNothing();
     addEventListener("pagehide", () => { this.#leaving = true; this.#socket?.close(); });
     addEventListener("pageshow", (e) => { if (e.persisted) { this.#leaving = false; this.#connect(); } });
   }
@@ -80,7 +82,16 @@ class Live {
   }
 
   #tell(name, detail = {}) {
+    this.#toldAt.set(name, performance.now());
     document.body.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  /** What is told while an answer is on its way is lost with the element that this answer replaces: tell it again to the new one. */
+  #losingNothing() {
+    document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => { ctx.askedAt = performance.now(); });
+    document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+      for (const [name, at] of this.#toldAt) if (at > ctx.askedAt) document.body.dispatchEvent(new CustomEvent(name, { detail: {} }));
+    });
   }
 
   #visibility() {
@@ -92,7 +103,7 @@ class Live {
     const now = performance.now(), silent = now - this.#seenAt;
     const open = this.#socket?.readyState === WebSocket.OPEN;
     const state = document.hidden ? "paused" : !open && (silent > STALE_MS || this.#wasOpen) ? "offline" : silent > STALE_MS ? "stale" : open && this.frame ? "live" : "waiting";
-        const wait = Math.max(1, Math.ceil((this.#retryAt - now) / 1000));
+    const wait = Math.max(1, Math.ceil((this.#retryAt - now) / 1000));
     const text = {
       live: "Live", paused: "Paused", waiting: "Connecting",
       stale: `No frame for ${Math.floor(silent / 1000)} s, numbers are old`,

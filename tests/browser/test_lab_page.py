@@ -6,7 +6,8 @@ import os
 import re
 import signal
 
-from playwright.sync_api import Browser, Page, expect
+import httpx
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.app.driver import ENDED, LabMaker, LabProcess, plan, until
 
@@ -192,6 +193,32 @@ def test_stop_all_stops_all(visit: Opener, lab: LabProcess) -> None:
     page.locator("#stop-all").click()
     for model in ("reactor", "blocking"):
         expect(page.locator(f"#card-{model}")).to_have_attribute("data-state", "stopped")
+    expect(page.locator("#stop-all")).to_have_count(0)
+
+
+def test_what_happens_during_a_refresh_is_not_lost_with_it(visit: Opener, lab: LabProcess) -> None:
+    started = [lab.start("reactor")["id"]]
+    page = visit().page
+    expect(page.locator("#stop-all")).to_have_count(1)
+    expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
+    page.wait_for_load_state("networkidle")
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        """Answered with what was true when it was asked for; sent on when the test says so."""
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(f"{lab.url}/", hold_the_first)
+    with page.expect_request(f"{lab.url}/"):
+        started.append(lab.start("blocking")["id"])
+    stale = httpx.get(f"{lab.url}/", headers={"hx-request": "true"}).text
+    for each in started:
+        lab.http.delete(f"/api/v1/engines/{each}")
+    expect(page.locator("#card-blocking")).to_have_attribute("data-state", "stopped")
+    held[0].fulfill(body=stale, content_type="text/html")
     expect(page.locator("#stop-all")).to_have_count(0)
 
 
