@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
 from tests.app.conftest import lab, make_lab, shared_lab
 from tests.app.driver import LabProcess
@@ -21,6 +21,7 @@ FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+expect.set_options(timeout=20_000)  # only bounds a failure; a busy machine is slow
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SAY_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`));
@@ -76,7 +77,7 @@ class Opener:
             base_url=self._lab.url, viewport=ViewportSize(width=width, height=900), java_script_enabled=js,
             color_scheme="dark" if dark else "light", reduced_motion="no-preference",
         )  # fmt: skip
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         self._contexts.append(context)
         page = context.new_page()
         tab = Tab(page)

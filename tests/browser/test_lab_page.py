@@ -155,7 +155,7 @@ def test_a_killed_engine_says_which_signal(visit: Opener, lab: LabProcess) -> No
     pid = next(engine["pid"] for engine in lab.get("/engines") if engine["pid"])
     os.kill(pid, signal.SIGKILL)
     card = page.locator("#card-main-sub")
-    expect(card).to_have_attribute("data-state", "exited", timeout=2000)
+    expect(card).to_have_attribute("data-state", "exited")
     expect(card).to_contain_text("SIGKILL")
     expect(page.locator("#act-main-sub")).to_contain_text("Start again")
     start(page, "main-sub")

@@ -30,7 +30,7 @@ from .conftest import Starter, variants
 from .crowds import Asker, Askers, asking
 from .driver import GET, GREETING, HOST, PATIENCE_S, ROOT, Client, Engine, Variant, take_answer, until
 
-IDLE_STOP_S = 1.0  # 0.15 s on a quiet machine; the bench measures it
+IDLE_STOP_S = 4.0  # 0.15 s on a quiet machine, as the bench measures; waiting for the grace would take 5 s
 
 
 def sleeping(ms: int) -> bytes:
@@ -211,7 +211,7 @@ def test_half_a_request_does_not_hold_it_beyond_the_grace(start: Starter, varian
         until(reader.readable, "the other reads nothing more")
         ended = engine.stop()
         assert (ended.code, ended.said) == (0, "")
-        assert 0.8 < ended.seconds < 3
+        assert 0.8 < ended.seconds < 8, "not the 30 s of a body, nor the 10 s of a write"
 
 
 @pytest.mark.parametrize("kind", variants(lambda v: v.pooled or v.model == "blocking"))
@@ -222,7 +222,7 @@ def test_a_handler_that_does_not_end_is_left_behind(start: Starter, kind: Varian
         until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
         ended = engine.stop()
         assert ended.code == 0
-        assert ended.seconds < 4
+        assert ended.seconds < 8, "not the 10 s of the handler"
 
 
 def test_the_end_of_the_life_line_ends_it(start: Starter, variant: Variant) -> None:

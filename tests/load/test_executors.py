@@ -27,7 +27,7 @@ def test_closed_load_counts_what_the_server_counts(serve: ServerMaker) -> None:
     server = serve(delay_s=0.005)
     outcome = run_load(server.port, warmup_s=0.2)
     assert sum(second.requests for second in outcome.seconds) == server.requests
-    assert outcome.requests == outcome.sent > 200
+    assert outcome.requests == outcome.sent > 20
     assert outcome.errors == {}
     assert service(outcome).count == outcome.requests
     assert outcome.connections_peak == server.accepted == 4
@@ -37,7 +37,7 @@ def test_warm_up_is_not_in_the_result(serve: ServerMaker) -> None:
     server = serve(delay_s=0.005)
     outcome = run_load(server.port, warmup_s=0.5)
     warm = sum(second.requests for second in outcome.seconds if second.phase == "warmup")
-    assert warm > 100
+    assert warm > 10
     assert outcome.requests <= server.requests - warm + 4
 
 
