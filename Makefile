@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo 2>/dev/null)
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check fix bench screenshots compose compose-check chromium clean
+.PHONY: help install run demo test check fix bench fuzz soak docs screenshots compose compose-check chromium slowhttptest clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -47,9 +47,22 @@ fix: $(VENV)/.dev ## mend what can be mended by itself
 
 bench: $(VENV)/.dev ## what a request costs, beside nginx and uvicorn; wants wrk, nginx and a quiet machine
 	$(BIN)/python -m tests.bench.engines_vs_peers
+	$(BIN)/python -m tests.bench.engines_vs_peers --connections 512
+	$(BIN)/python -m tests.bench.pipelining
 	$(BIN)/python -m tests.bench.load_vs_wrk
 	$(BIN)/python -m tests.bench.idle_crowd
+	$(BIN)/python -m tests.bench.churn
 	$(BIN)/python -m tests.bench.start_stop
+
+soak: $(VENV)/.dev slowhttptest ## attacks by slow clients and drains under load, on every engine; three quarters of an hour
+	$(BIN)/python -m tests.soak.attacks
+	$(BIN)/python -m tests.bench.drains
+
+docs: $(VENV)/.installed ## docs/models.md, from what the lessons say of themselves
+	$(BIN)/python -m engines --describe | $(BIN)/python docs/make_models.py >docs/models.md.new && mv docs/models.md.new docs/models.md
+
+fuzz: $(VENV)/.dev ## 20,000 streams of mutated requests to every engine and to h11 (some minutes); FUZZ=n: so many
+	$(BIN)/python -m tests.engines.differential $(or $(FUZZ),20000)
 
 screenshots: $(VENV)/.dev chromium ## docs/screenshots/*.png, made in a real browser
 	$(BIN)/python docs/screenshots.py
@@ -71,6 +84,11 @@ ifeq ($(CHROMIUM),)
 	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq chromium >/dev/null; \
 	else echo "No Chromium, and it may not be installed here: the browser tests will be skipped."; fi
 endif
+
+slowhttptest: # Debian's slowhttptest, where there is none and it may be installed
+	@command -v slowhttptest >/dev/null || { command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || [ -n "$(SUDO)" ]; } && \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq slowhttptest >/dev/null; } || \
+	{ echo "No slowhttptest, and it may not be installed here."; exit 1; }
 
 clean: ## forget .venv and caches (not the runs in data/)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict
 from typing import Any
 
 from engines.catalogue import describe, lessons
 from engines.common.contract import BadKnob, all_knobs, parse_knobs
-from engines.common.process import Order, run
+from engines.common.process import CannotListen, Order, run
 from engines.common.work import Calibration, calibrate
 
 PORT_MAX = 65535
@@ -46,11 +45,8 @@ def _serve(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> int:
         parser.error(f"--set {problem}")
     try:
         run(lesson, order)
-    except OSError as error:
-        if asked.listen_fd is not None:
-            raise
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        print(f"cannot listen on {asked.host}:{asked.port}: {reason}", file=sys.stderr)
+    except CannotListen as problem:
+        print(problem, file=sys.stderr)
         return 1
     return 0
 

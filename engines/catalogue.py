@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -22,14 +23,22 @@ def lessons() -> dict[str, Lesson]:
     return {lesson.MODEL.name: lesson for lesson in sorted(found, key=lambda lesson: lesson.MODEL.order)}
 
 
+@cache
+def literature() -> dict[str, Any]:
+    """What is told of the models beside their lessons, by model."""
+    return tomllib.loads((Path(engines.__path__[0]) / "literature.toml").read_text(encoding="utf-8"))
+
+
 def describe(lesson: Lesson) -> dict[str, Any]:
     """Everything the control plane shows of a model, as JSON: it never imports a lesson itself."""
     model, common = lesson.MODEL, {knob.name for knob in COMMON_KNOBS}
+    told = literature().get(model.name, {})
     path = Path(inspect.getfile(cast(Any, lesson)))
     reason = model.why_unavailable()
     return {
         "name": model.name, "title": model.title, "order": model.order, "summary": model.summary,
-        "aliases": model.aliases, "pros": model.pros, "cons": model.cons, "used_by": model.used_by,
+        **{name: getattr(model, name) or told.get(name, ()) for name in ("aliases", "pros", "cons", "used_by")},
+        "literature": told.get("literature", ()),
         "roles": [{"name": r.name, "title": r.title, "does": r.does, "restaurant": r.restaurant} for r in model.roles],
         "knobs": [
             {

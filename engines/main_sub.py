@@ -20,28 +20,22 @@ from itertools import cycle
 from engines.common.board import CLOSED, STATE, WAITING, Row
 from engines.common.contract import Knob, Model, Role, Setup
 from engines.common.demultiplexer import Demultiplexer
+from engines.common.pool import REPLIES
 from engines.common.threads import start_thread
 from engines.reactor import Reactor
-from engines.reactor_pool import REPLIES, PoolReactor
+from engines.reactor_pool import PoolReactor
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:
     """Run the main reactor on this thread and each sub-reactor on its own until told to stop."""
-    subs = [sub_reactor(setup, index) for index in range(setup.knobs.reactors)]
+    kind = PoolReactor if setup.knobs.workers else Reactor
+    subs = [kind(setup, setup.board.claim("sub", index)) for index in range(setup.knobs.reactors)]
     threads = [start_thread(setup.board, sub.row, sub.run) for sub in subs]
     row = setup.board.claim("main")
     setup.board.enter(row)
     MainReactor(setup, row, listener, subs).run()
     for thread in threads:
         thread.join()
-
-
-def sub_reactor(setup: Setup, index: int) -> Reactor:
-    """A sub-reactor is a reactor that gets its connections by mailbox."""
-    row = setup.board.claim("sub", index)
-    if setup.knobs.workers:
-        return PoolReactor(setup, row, first_worker=index * setup.knobs.workers)
-    return Reactor(setup, row)
 
 
 class MainReactor:
@@ -65,10 +59,8 @@ class MainReactor:
 
     def deal(self, sock: socket.socket) -> None:
         """Give the connection to a sub-reactor: from here on only that thread touches it."""
-        if self.setup.knobs.deal == "least-connections":
-            sub = min(self.subs, key=self.holds)
-        else:
-            sub = next(self.in_turn)
+        in_turn = self.setup.knobs.deal == "round-robin"
+        sub = next(self.in_turn) if in_turn else min(self.subs, key=self.holds)
         self.dealt[sub] += 1
         sub.mailbox.post(sub.sockets.open, sock)
 
@@ -95,12 +87,7 @@ MODEL = Model(
     roles=(
         Role("main", "main reactor", "accepts and deals connections", "the greeter, who only leads guests to tables"),
         Role("sub", "sub-reactor", "waits, reads, hands off for its peers", "waiters, each with their own tables"),
-        Role(
-            "worker",
-            "worker",
-            "takes a request of its sub-reactor, handles it, answers",
-            "the cooks behind each waiter",
-        ),
+        Role("worker", "worker", "takes a request of its sub-reactor, answers it", "the cooks behind each waiter"),
     ),
     knobs=(
         Knob("reactors", 2, "Sub-reactors, each with its own epoll.", 1, 64, "threads"),
@@ -109,15 +96,4 @@ MODEL = Model(
         Knob("queue", 1024, "Requests waiting for a worker; beyond them the sub-reactor stops reading.", 1, 65536),
         Knob("reply", "worker", "Who writes the answer: the worker, or the sub-reactor by mailbox.", choices=REPLIES),
     ),
-    pros=(
-        "A burst of new connections does not delay those that are served.",
-        "Reading and writing scale over several loops.",
-        "A slow handler delays at most its own sub-reactor, or only its own peer with workers.",
-    ),
-    cons=(
-        "More threads, more hand-offs: the dearest request at low load.",
-        "Connections stay where they were dealt: loops can be unevenly loaded.",
-        "Under the GIL the loops overlap only in system calls.",
-    ),
-    used_by=("Netty (boss and worker groups)", "nginx and Envoy, by process or thread", "Memcached", "muduo"),
 )

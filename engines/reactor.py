@@ -26,11 +26,7 @@ def serve(listener: socket.socket, setup: Setup) -> None:
     """Run one reactor on this thread until told to stop."""
     row = setup.board.claim("reactor")
     setup.board.enter(row)
-    reactor = Reactor(setup, row)
-    reactor.sockets.listen(listener)
-    reactor.sockets.watch(setup.stopping, reactor.drain)
-    setup.ready()
-    reactor.run()
+    Reactor(setup, row).serve(listener)
 
 
 class Reactor:
@@ -38,16 +34,24 @@ class Reactor:
 
     def __init__(self, setup: Setup, row: Row) -> None:
         self.setup, self.row = setup, row
+        self.mark, self.words = row.cells, setup.board.words
         self.sockets = Demultiplexer(setup, row)
         self.mailbox = Mailbox()  # for other threads that have something for this loop
         self.sockets.watch(self.mailbox.fd, self.mailbox.run_all)
 
+    def serve(self, listener: socket.socket) -> None:
+        """Accept here as well, until told to stop."""
+        self.sockets.listen(listener)
+        self.sockets.watch(self.setup.stopping, self.drain)
+        self.setup.ready()
+        self.run()
+
     def run(self) -> None:
-        mark, row, sockets = self.row.cells, self.row, self.sockets
+        mark, row, sockets, by_fd = self.mark, self.row, self.sockets, self.sockets.by_fd
         while sockets.alive:
             mark[STATE] = WAITING
             for fd, events in sockets.wait():
-                if peer := sockets.by_fd.get(fd):
+                if peer := by_fd.get(fd):
                     mark[STATE] = READING
                     if events == READABLE:
                         peer.recv(row)
@@ -60,19 +64,17 @@ class Reactor:
 
     def dispatch(self, peer: Peer) -> None:
         """Handle in sequence, on this thread, what the peer has asked for."""
-        mark, words = self.row.cells, self.setup.board.words
+        mark, row, words = self.mark, self.row, self.words
         while peer.todo and not peer.outbox:
             mark[STATE] = HANDLING
             words[peer.fd] = peer.tag | C_HANDLING
-            answer, request = answer_some(peer.todo, self.setup.handle, self.row)
+            answer, request = answer_some(peer.todo, self.setup.handler, row)
             mark[STATE] = WRITING
-            peer.send(answer, self.row)
-            if not request.keep_alive:
-                peer.last(request)
+            peer.send(answer, row, request)
         self.sockets.rest(peer)
 
     def drain(self) -> None:
-        self.setup.handle.draining = True
+        self.setup.handler.draining = True
         self.sockets.drain()
 
 
@@ -84,15 +86,4 @@ MODEL = Model(
     summary="One thread waits for all sockets at once and does everything in sequence.",
     roles=(Role("reactor", "reactor", "waits, accepts, reads, handles, writes", "one person greets and serves"),),
     knobs=(),
-    pros=(
-        "An idle connection costs a descriptor, not a thread.",
-        "No locks and no hand-offs: the cheapest request of all readiness models.",
-        "Simple to reason about: one thing happens at a time.",
-    ),
-    cons=(
-        "One slow handler stalls everybody.",
-        "It cannot use a second core.",
-        "Accepting, reading and handling compete for the same thread.",
-    ),
-    used_by=("Redis", "Node.js", "a single nginx worker", "Python's asyncio"),
 )

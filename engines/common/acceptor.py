@@ -25,9 +25,10 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 class Acceptor:
     """Accepts for one thread. While `paused`, the loop must not wait for the listener: it stays readable."""
 
-    def __init__(self, listener: socket.socket, board: Board, row: Row, most: int) -> None:
+    def __init__(self, listener: socket.socket, board: Board, row: Row, most: int, batch: int = BATCH) -> None:
         self.listener = listener
         self.paused = False
+        self._batch = batch
         self._not_before_s = 0.0
         self._board = board
         self._row = row
@@ -36,7 +37,7 @@ class Acceptor:
     def accept(self, held: int) -> Iterator[socket.socket]:
         """New connections, non-blocking, until the queue is empty, a batch is full, or no more can be held."""
         tally = self._row.tally
-        for _ in range(BATCH):
+        for _ in range(self._batch):
             if held >= self._most:
                 return self._pause(FLAG_SATURATED)
             tally[ACCEPT_CALLS] += 1

@@ -9,20 +9,20 @@ from engines.common.work import Handler
 ANSWER_LIMIT = 256 * 1024
 
 
-def answer_some(todo: list[Request], handle: Handler, row: Row) -> tuple[bytes, Request]:
+def answer_some(todo: list[Request], handler: Handler, row: Row) -> tuple[bytes, Request]:
     """Handle the requests in `todo` in order; answers their bytes and the last request that was handled.
 
     Stops once the bytes are many: a peer that pipelines requests and reads nothing must not make us hold
-    their answers. What was handled is taken off `todo`.
+    their answers. What was handled is taken off `todo`, to whose end a reactor may add meanwhile.
     """
     if len(todo) == 1:
-        request = todo.pop()
-        return handle(request, row), request
+        request = todo.pop(0)
+        return handler.handle(request, row), request
     answers: list[bytes] = []
     size = taken = 0
     while taken < len(todo) and size < ANSWER_LIMIT:
         request = todo[taken]
-        answers.append(handle(request, row))
+        answers.append(handler.handle(request, row))
         size += len(answers[-1])
         taken += 1
         if not request.keep_alive:

@@ -7,6 +7,9 @@
 One writer per row, no locks, and nothing runs in the engine only to be observed: an engine that hangs,
 spins or dies still shows its last truth. A state mark is one store of 8 bytes (33 ns); counters are kept in
 an array of the thread's own and copied once per wake-up. They are never reset when a slot is used again.
+
+An engine of several processes divides its board: each has a `part` with flags and descriptor words of its own,
+because a descriptor's number means something in its own process only. Its master claims every row.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import os
 import threading
 from array import array
 from collections import deque
+from copy import copy
 from dataclasses import dataclass
 
 VERSION = 1
@@ -27,11 +31,14 @@ ROW_WORDS = 64
 ROW_BYTES = ROW_WORDS * 8
 
 # Header words.
-H_MAGIC, H_VERSION, H_ROWS, H_WORDS, H_PID, H_FLAGS, H_PAUSES, H_ROWS_USED, H_NOTE_BYTES = range(9)
+H_MAGIC, H_VERSION, H_ROWS, H_WORDS, H_PID, H_FLAGS, H_PAUSES, H_ROWS_USED, H_NOTE_BYTES, H_PARTS = range(10)
+H_PART_FLAGS = 16  # two words (flags, pauses) for each part, up to the note
+HEADER_WORDS = NOTE_AT // 8
+PARTS_MAX = (HEADER_WORDS - H_PART_FLAGS) // 2
 FLAG_OUT_OF_DESCRIPTORS, FLAG_SATURATED = 1, 2
 
 # Row words. Everything from COUNTERS on only ever grows.
-GENERATION, TID, ROLE, INDEX, STATE, CONNECTIONS = range(6)
+GENERATION, TID, ROLE, INDEX, STATE, CONNECTIONS, PID = range(7)
 COUNTERS = 8
 COUNTER_NAMES = (
     "accepted", "closed", "requests_2xx", "requests_4xx", "requests_5xx", "bytes_in", "bytes_out",
@@ -47,6 +54,9 @@ COUNTER_NAMES = (
 QUEUE_WAIT_BUCKETS = 24  # bucket i counts waits of [2^(i-1), 2^i) µs
 QUEUE_WAIT = len(COUNTER_NAMES)
 COUNTER_WORDS = QUEUE_WAIT + QUEUE_WAIT_BUCKETS
+# Where the counters of a plain request are in a row: an addition saved for each, at each publishing.
+_AT_REQUESTS_2XX, _AT_BYTES_IN, _AT_BYTES_OUT = COUNTERS + REQUESTS_2XX, COUNTERS + BYTES_IN, COUNTERS + BYTES_OUT
+_AT_RECV_CALLS, _AT_SEND_CALLS, _AT_WAKEUPS = COUNTERS + RECV_CALLS, COUNTERS + SEND_CALLS, COUNTERS + WAKEUPS
 IO_CALLS = ("accept_calls", "recv_calls", "send_calls", "wait_calls", "other_calls")
 
 THREAD_STATES = ("ended", "waiting", "accepting", "reading", "handling", "writing", "queue", "blocked")
@@ -129,11 +139,11 @@ class Row:
     def publish_plain(self) -> None:
         """Copy only what a plain request counts (0.2 µs): for a thread that wakes up for each request."""
         cells = self.cells
-        cells[COUNTERS + REQUESTS_2XX] = self.requests_2xx
-        cells[COUNTERS + BYTES_IN] = self.bytes_in
-        cells[COUNTERS + BYTES_OUT] = self.bytes_out
-        cells[COUNTERS + RECV_CALLS] = cells[COUNTERS + WAKEUPS] = self.recv_calls
-        cells[COUNTERS + SEND_CALLS] = self.send_calls
+        cells[_AT_REQUESTS_2XX] = self.requests_2xx
+        cells[_AT_BYTES_IN] = self.bytes_in
+        cells[_AT_BYTES_OUT] = self.bytes_out
+        cells[_AT_RECV_CALLS] = cells[_AT_WAKEUPS] = self.recv_calls
+        cells[_AT_SEND_CALLS] = self.send_calls
 
     def queued(self, wait_ns: int) -> None:
         """Count a request taken from a queue after `wait_ns`."""
@@ -161,7 +171,8 @@ class Board:
         view = memoryview(self._memory)
         cells = view[HEADER_BYTES : HEADER_BYTES + rows * ROW_BYTES].cast("Q")
         self._rows = [cells[i * ROW_WORDS : (i + 1) * ROW_WORDS] for i in range(rows)]
-        self._head = view[: 8 * 10].cast("Q")
+        self._head = view[: 8 * HEADER_WORDS].cast("Q")
+        self._flags = self._head[H_FLAGS : H_FLAGS + 2]
         self.words = view[HEADER_BYTES + rows * ROW_BYTES : board_bytes(rows, words)].cast("I")
         self._free: deque[int] = deque()
         self._claiming = threading.Lock()
@@ -181,13 +192,23 @@ class Board:
             cells = self._rows[number]
             self._head[H_ROWS_USED] = max(self._head[H_ROWS_USED], number + 1)
         cells[GENERATION] += 1
-        cells[TID], cells[CONNECTIONS] = 0, 0
+        cells[PID], cells[TID], cells[CONNECTIONS] = 0, 0, 0
         cells[ROLE], cells[INDEX], cells[STATE] = self._roles.index(role), index, WAITING
         return Row(number, cells)
 
+    def part(self, index: int, of: int) -> Board:
+        """The share of one of `of` processes: the same rows, and flags and descriptor words that only it writes."""
+        if of > PARTS_MAX:
+            raise ValueError(f"a board has at most {PARTS_MAX} parts")
+        part, size, at = copy(self), len(self.words) // of, H_PART_FLAGS + 2 * index
+        part._flags = self._head[at : at + 2]
+        part.words = self.words[index * size : (index + 1) * size]
+        self._head[H_PARTS] = of
+        return part
+
     def enter(self, row: Row) -> None:
-        """Called by the thread itself, first: leaves its id, so that /proc can be asked about it."""
-        row.cells[TID] = threading.get_native_id()
+        """Called by the thread itself, first: leaves its ids, so that /proc can be asked about it."""
+        row.cells[PID], row.cells[TID] = os.getpid(), threading.get_native_id()
 
     def leave(self, row: Row, voluntary: int, involuntary: int) -> None:
         """Called by the thread itself, last: leaves its context switches, and frees the row."""
@@ -198,11 +219,22 @@ class Board:
         row.cells[STATE], row.cells[TID] = ENDED, 0
         self._free.append(row.number)
 
+    def bury(self, row: Row, voluntary: int, involuntary: int) -> None:
+        """For the process of `row`, whose part this is, when it ended without leaving: nobody else writes it now.
+
+        What it had published stays counted, and what it held the kernel has closed.
+        """
+        left = Row(row.number, row.cells)
+        left.tally[CLOSED] = left.tally[ACCEPTED]
+        self.leave(left, voluntary, involuntary)
+        self.words[:] = array("I", bytes(4 * len(self.words)))
+        self.flag(FLAG_OUT_OF_DESCRIPTORS | FLAG_SATURATED, False)
+
     def flag(self, flag: int, on: bool) -> None:
         """Raise or lower a flag in the header. Acceptor's thread only."""
-        if on and not self._head[H_FLAGS] & flag:
-            self._head[H_PAUSES] += 1
-        self._head[H_FLAGS] = self._head[H_FLAGS] | flag if on else self._head[H_FLAGS] & ~flag
+        if on and not self._flags[0] & flag:
+            self._flags[1] += 1
+        self._flags[0] = self._flags[0] | flag if on else self._flags[0] & ~flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +243,7 @@ class ThreadReading:
 
     slot: int
     generation: int
+    pid: int
     tid: int
     role: str
     index: int
@@ -256,8 +289,8 @@ class BoardReader:
 
     def read(self) -> Reading:
         """A whole reading: 35 µs for 10 threads, 2 ms for 1,000 threads and 10,000 connections."""
-        with memoryview(self._memory) as view, view[: 8 * 10].cast("Q") as head:
-            used, flags, pauses = head[H_ROWS_USED], head[H_FLAGS], head[H_PAUSES]
+        with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
+            used, (out, full, pauses) = head[H_ROWS_USED], _flags(head)
             note = self._note(view, head[H_NOTE_BYTES])
             with view[HEADER_BYTES : HEADER_BYTES + used * ROW_BYTES].cast("Q") as cells:
                 flat = cells.tolist()
@@ -270,8 +303,8 @@ class BoardReader:
         totals[QUEUE_HIGH_WATER] = max((row[COUNTERS + QUEUE_HIGH_WATER] for row in rows), default=0)
         return Reading(
             note=note,
-            out_of_descriptors=bool(flags & FLAG_OUT_OF_DESCRIPTORS),
-            saturated=bool(flags & FLAG_SATURATED),
+            out_of_descriptors=out,
+            saturated=full,
             accept_pauses=pauses,
             threads=tuple(_thread(slot, row, roles) for slot, row in enumerate(rows) if row[STATE] != ENDED),
             counters=dict(zip(COUNTER_NAMES, totals, strict=False)),
@@ -287,8 +320,18 @@ class BoardReader:
 
     def flags(self) -> tuple[bool, bool]:
         """(out of descriptors, saturated)."""
-        flags = int.from_bytes(self._memory[H_FLAGS * 8 : H_FLAGS * 8 + 8], "little")
-        return bool(flags & FLAG_OUT_OF_DESCRIPTORS), bool(flags & FLAG_SATURATED)
+        with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
+            out, full, _ = _flags(head)
+        return out, full
+
+    def processes(self) -> tuple[int, ...]:
+        """The processes of a divided board's rows; of a whole one, which has a single process, none: no look at all."""
+        with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
+            if not head[H_PARTS]:
+                return ()
+            with view[HEADER_BYTES : HEADER_BYTES + head[H_ROWS_USED] * ROW_BYTES].cast("Q") as cells:
+                rows = zip(cells[STATE::ROW_WORDS].tolist(), cells[PID::ROW_WORDS].tolist(), strict=True)
+                return tuple(dict.fromkeys(pid for state, pid in rows if state != ENDED and pid))
 
     def states(self) -> list[int]:
         """Only the threads' states, slot by slot (0: no thread): cheap enough for 100 readings a second."""
@@ -309,7 +352,17 @@ class BoardReader:
         return {name: states.count(state) for state, name in enumerate(CONNECTION_STATES) if state != C_CLOSED}
 
 
+def _flags(head: memoryview) -> tuple[bool, bool, int]:
+    """(out of descriptors, saturated, accept pauses): full is a divided engine when each of its processes is."""
+    at = (H_FLAGS, *range(H_PART_FLAGS, H_PART_FLAGS + 2 * min(head[H_PARTS], PARTS_MAX), 2))
+    flags = [head[i] for i in at]
+    full = all(each & FLAG_SATURATED for each in flags[1:] or flags)
+    return any(each & FLAG_OUT_OF_DESCRIPTORS for each in flags), full, sum(head[i + 1] for i in at)
+
+
 def _thread(slot: int, row: list[int], roles: tuple[str, ...]) -> ThreadReading:
     role = roles[row[ROLE]] if row[ROLE] < len(roles) else "thread"
     counters = tuple(row[COUNTERS : COUNTERS + len(COUNTER_NAMES)])
-    return ThreadReading(slot, row[GENERATION], row[TID], role, row[INDEX], row[STATE], row[CONNECTIONS], counters)
+    return ThreadReading(
+        slot, row[GENERATION], row[PID], row[TID], role, row[INDEX], row[STATE], row[CONNECTIONS], counters
+    )

@@ -14,7 +14,8 @@ from engines.common.board import C_IDLE, CONNECTIONS, Row
 from engines.common.completion_acceptor import PAUSE_S, CompletionAcceptor
 from engines.common.completion_peer import AHEAD_BYTES, CompletionPeer
 from engines.common.contract import Setup
-from engines.common.http import CONTINUE
+from engines.common.http import CONTINUE, NO_REQUEST, Request
+from engines.common.mailbox import Mailbox
 from engines.common.peers import TICK_S, Peers
 from engines.common.ring import SEND_FLAGS, Ring
 
@@ -41,7 +42,7 @@ class CompletionPeers(Peers):
 class CompletionQueue:
     """Submits for many sockets at once and waits for what is complete. `about` a peer, or a call to be made."""
 
-    def __init__(self, setup: Setup, row: Row) -> None:
+    def __init__(self, setup: Setup, row: Row, mailbox: Mailbox) -> None:
         self.ring = Ring(setup.knobs.buffers, setup.knobs.buffer_size)
         self._send = self.ring.send
         self.peers = CompletionPeers(setup, row)
@@ -52,6 +53,7 @@ class CompletionQueue:
         self._acceptor: CompletionAcceptor | None = None
         self._writing: set[CompletionPeer] = set()  # who had something sent to them since the last tick
         self._tick_s = 0.0
+        self.watch(mailbox.fd, mailbox.run_all)
 
     @property
     def alive(self) -> bool:
@@ -97,8 +99,11 @@ class CompletionQueue:
         """The completion is not about a peer: the listener, the end, or a mailbox."""
         cast(Any, completion.user_data)(completion)
 
-    def send(self, peer: CompletionPeer, answer: bytes) -> None:
-        """Submit `answer`. One send of a peer is in flight at a time, so answers keep their order and are bounded."""
+    def send(self, peer: CompletionPeer, answer: bytes, request: Request = NO_REQUEST) -> None:
+        """Submit `answer` to `request`, which may be the last. One send of a peer is in flight at a time, so answers
+        keep their order and are bounded."""
+        if not request.keep_alive:
+            peer.last(request)
         peer.outbox = answer
         peer.since_s = self.peers.now_s
         self._writing.add(peer)
@@ -123,7 +128,7 @@ class CompletionQueue:
             peer.inbox.wants_continue = False
             self.send(peer, CONTINUE)
         elif peer.closing and not (ours or peer.lingering):
-            if not (peer.answer_must_be_read or self._setup.handle.draining):
+            if not (peer.answer_must_be_read or self._setup.handler.draining):
                 return self.close(peer)
             self.peers.linger(peer)
         self._want(peer)

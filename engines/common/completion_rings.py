@@ -7,20 +7,43 @@ got 63, 27 and 0.
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle
+from threading import Barrier
 from typing import Protocol
 
+from engines.common.board import Row
 from engines.common.completion_queue import CompletionQueue
 from engines.common.contract import Setup
 from engines.common.mailbox import Mailbox
+from engines.common.threads import start_thread
 
 
 class HasRing(Protocol):
-    """A thread with a ring, and a mailbox for other threads."""
+    """A thread with a ring, and a mailbox for other threads. `run` makes the ring, calls `born`, and loops."""
 
+    row: Row
     sockets: CompletionQueue
     mailbox: Mailbox
+
+    def run(self, born: Callable[[], object]) -> None: ...
+
+
+def run_rings(kind: Callable[[Setup, Row], HasRing], listener: socket.socket, setup: Setup) -> None:
+    """Run the first ring on this thread, each other on its own, until told to stop."""
+    first, *others = rings = [kind(setup, setup.board.claim("ring", index)) for index in range(setup.knobs.rings)]
+    up = Barrier(len(rings))
+    setup.board.enter(first.row)
+    threads = [start_thread(setup.board, ring.row, ring.run, up.wait) for ring in others]
+
+    def all_born() -> None:
+        up.wait()
+        accept_for_all(rings, listener, setup)
+        setup.ready()
+
+    first.run(all_born)
+    for thread in threads:
+        thread.join()
 
 
 def accept_for_all(rings: Sequence[HasRing], listener: socket.socket, setup: Setup) -> None:
@@ -37,7 +60,7 @@ def accept_for_all(rings: Sequence[HasRing], listener: socket.socket, setup: Set
 
     def drain() -> None:
         """Each other ring drains after what it was dealt: its mailbox keeps the order."""
-        setup.handle.draining = True
+        setup.handler.draining = True
         first.sockets.drain(lambda: [ring.mailbox.post(ring.sockets.drain) for ring in others])
 
     first.sockets.listen(listener, deal, held=lambda: sum(len(ring.sockets.by_fd) for ring in rings))

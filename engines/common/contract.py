@@ -95,7 +95,11 @@ class Model:
     def thread_rows(self, knobs: Mapping[str, Any]) -> int:
         """How many board rows these knobs can need, at most."""
         threads = knobs.get("max_threads", 0) + knobs.get("workers", 0) * knobs.get("reactors", knobs.get("rings", 1))
-        return int(threads + knobs.get("reactors", 0) + knobs.get("rings", 0) + 2)
+        return int(threads + knobs.get("reactors", 0) + knobs.get("rings", 0) + knobs.get("processes", 0) + 2)
+
+    def descriptor_words(self, knobs: Mapping[str, Any]) -> int:
+        """How many board words for descriptors: each process counts its own from 0, so each has a range of them."""
+        return int(knobs["max_connections"] + SPARE_DESCRIPTORS * knobs.get("processes", 1))
 
 
 # Every model has these: they bound what one engine may take, and say when a silent peer is let go.
@@ -133,7 +137,7 @@ class Setup:
     every thread is up.
     """
 
-    handle: Handler
+    handler: Handler
     board: Board
     knobs: SimpleNamespace
     stopping: int

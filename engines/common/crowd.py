@@ -6,6 +6,7 @@ too long ends with EAGAIN. This is the one place where an OSError of such a conn
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -22,7 +23,7 @@ from engines.common.board import (
     Row,
 )
 from engines.common.contract import Setup
-from engines.common.http import CONTINUE, Inbox, Request
+from engines.common.http import CONTINUE, NO_REQUEST, Inbox, Request
 from engines.common.peer import CHUNK, LINGER_BYTES, LINGER_S
 from engines.common.peers import DRAIN_IDLE_S
 
@@ -67,18 +68,23 @@ class Conversation:
             self.over = True
         return data
 
-    def send(self, answer: bytes) -> None:
-        """Write all of `answer`; a peer that does not take it in time ends the conversation."""
+    def send(self, answer: bytes, request: Request = NO_REQUEST) -> None:
+        """Write all of `answer` to `request`; a peer that does not take it in time ends the conversation."""
         self.row.send_calls += 1
         try:
             self.sock.sendall(answer)
             self.row.bytes_out += len(answer)
+        except BlockingIOError:  # SO_SNDTIMEO
+            self.row.tally[TIMEOUTS] += 1
+            self.over = True
         except OSError:
             self.over = True
+        if not request.keep_alive:
+            self.last(request)
 
     def last(self, request: Request) -> None:
         """`request` was answered and ends the conversation; the peer may need a moment to read a refusal."""
-        if not self.over and (request.refusal or self._setup.handle.draining):
+        if not self.over and (request.refusal or self._setup.handler.draining):
             self._linger()
         self.over = True
 
@@ -169,14 +175,15 @@ class Crowd:
 
     def drain(self) -> None:
         """Idle peers may send one last request; the rest has the grace to finish."""
-        self._setup.handle.draining = True
+        self._setup.handler.draining = True
         grace_ends_s = time.monotonic() + float(self._setup.knobs.grace_s)
         with self._changed:
             if self._changed.wait_for(lambda: not self._peers, DRAIN_IDLE_S):
                 return
             for peer in self._peers:
                 if self._setup.board.words[peer.fd] & 0xFF == C_IDLE:
-                    peer.sock.shutdown(socket.SHUT_RD)  # wakes its recv; what had arrived is still read
+                    with contextlib.suppress(OSError):  # it has left (ENOTCONN), and its thread has not heard of it yet
+                        peer.sock.shutdown(socket.SHUT_RD)  # wakes its recv; what had arrived is still read
             self._changed.wait_for(lambda: not self._peers, max(0.0, grace_ends_s - time.monotonic()))
 
 

@@ -10,7 +10,7 @@ import select
 import socket
 from collections.abc import Callable
 
-from engines.common.acceptor import PAUSE_S, Acceptor
+from engines.common.acceptor import BATCH, PAUSE_S, Acceptor
 from engines.common.board import ACCEPTING, C_IDLE, OTHER_CALLS, STATE, Row
 from engines.common.contract import Setup
 from engines.common.http import CONTINUE
@@ -47,11 +47,13 @@ class Demultiplexer:
         listener: socket.socket,
         adopt: Callable[[socket.socket], object] | None = None,
         held: Callable[[], int] | None = None,
+        batch: int = BATCH,
     ) -> None:
         """Accept from `listener` here. Each connection goes to `adopt` (default: becomes a peer of this loop);
-        `held` tells how many there are already."""
+        `held` tells how many there are already. `batch`: how many at once, of a burst."""
         self._held = held or self.by_fd.__len__
-        self._acceptor = Acceptor(listener, self._setup.board, self._row, self._setup.knobs.max_connections)
+        most = self._setup.knobs.max_connections
+        self._acceptor = Acceptor(listener, self._setup.board, self._row, most, batch)
         self._adopt = adopt or self.open
         self.watch(listener.fileno(), self._accept)
 
@@ -108,7 +110,7 @@ class Demultiplexer:
         if peer.outbox:
             self.want(peer, WRITABLE)
         elif peer.closing and not peer.lingering and not peer.busy:
-            if not (peer.answer_must_be_read or self._setup.handle.draining):
+            if not (peer.answer_must_be_read or self._setup.handler.draining):
                 return self.peers.close(peer)
             self.peers.linger(peer)
             self.want(peer, READABLE)
@@ -152,6 +154,7 @@ class Demultiplexer:
             while self._accept():
                 pass
             self._calls.pop(self._acceptor.listener.fileno(), None)
+            self._poll.unregister(self._acceptor.listener)  # closing ends that only if no other process has it open
             self._acceptor.listener.close()
             self._acceptor = None
         self.peers.drain()

@@ -9,7 +9,7 @@ import socket
 import threading
 
 from engines.common.board import WOULD_BLOCKS, Row
-from engines.common.http import Inbox, Request
+from engines.common.http import NO_REQUEST, Inbox, Request
 
 CHUNK = 64 * 1024
 LINGER_S = 1.0
@@ -69,8 +69,12 @@ class Peer:
             else:
                 self.todo = requests
 
-    def send(self, answer: bytes | memoryview, row: Row) -> None:
-        """Write `answer`, or as much as the kernel takes; the rest stays in `outbox`. Never blocks."""
+    def send(self, answer: bytes | memoryview, row: Row, request: Request = NO_REQUEST) -> None:
+        """Write `answer`, or as much as the kernel takes; the rest stays in `outbox`. Never blocks.
+
+        `request` is the one that was answered: it may be the last."""
+        if not request.keep_alive:
+            self.last(request)
         if self.outbox:
             answer = bytes(self.outbox) + answer
         row.send_calls += 1

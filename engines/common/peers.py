@@ -37,6 +37,7 @@ class Peers:
         self._drain_idle_until_s = 0.0
         self._setup = setup
         self._row = row
+        self._handler = setup.handler
         self._words = setup.board.words
         self._deadlines = Deadlines(setup.knobs, self.now_s)
 
@@ -103,7 +104,8 @@ class Peers:
         """Call after each wait: counts it and reads the clock, once for all that is ready."""
         self._row.tally[WAIT_CALLS] += 1
         self._row.tally[WAKEUPS] += 1
-        self.now_s = time.monotonic()
+        self.now_s = now_s = time.monotonic()
+        self._handler.tick(now_s)
 
     def expired(self) -> Iterator[Peer]:
         """Peers to be closed now: out of time, or idle while the engine drains."""

@@ -13,13 +13,15 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from engines.common.board import OTHER_CALLS, QUEUE_HIGH_WATER, Row
+from engines.common.board import C_IDLE, INDEX, OTHER_CALLS, QUEUE_HIGH_WATER, Row
 from engines.common.contract import Setup
 from engines.common.mailbox import Mailbox
 from engines.common.peer import Peer
 from engines.common.threads import start_thread
 
 PUBLISH_EVERY = 64  # requests, for a worker that never finds the queue empty
+PIPELINED_MAX = 128  # requests of one peer read ahead of its turn
+REPLIES = ("worker", "reactor")  # who writes an answer
 
 
 class Pool:
@@ -29,14 +31,17 @@ class Pool:
         self._setup = setup
         self._row = row
         self._mailbox = mailbox
+        self._words = setup.board.words
         self._queue: SimpleQueue[Peer | None] = SimpleQueue()
         self._limit = int(setup.knobs.queue)
         self._held: deque[Peer] = deque()
         self._threads: list[threading.Thread] = []
 
-    def start(self, work: Callable[[Row], None], first: int) -> None:
-        """Start the workers, numbered from `first`."""
-        for index in range(first, first + self._setup.knobs.workers):
+    def start(self, work: Callable[[Row], None]) -> None:
+        """Start the workers; those of the second loop are numbered on from those of the first."""
+        workers = self._setup.knobs.workers
+        first = self._row.cells[INDEX] * workers
+        for index in range(first, first + workers):
             row = self._setup.board.claim("worker", index)
             self._threads.append(start_thread(self._setup.board, row, work, row))
 
@@ -53,10 +58,22 @@ class Pool:
             peer.turn = threading.Lock()
         return peer.turn.acquire(blocking=False)
 
+    def too_far_ahead(self, peer: Peer) -> bool:
+        """Whether no more of its requests should be read until its turn comes."""
+        if peer.unsettled or len(peer.todo) > PIPELINED_MAX:
+            peer.unsettled = True
+        return peer.unsettled
+
     def give_back(self, peer: Peer) -> None:
         """Let the next one have the turn."""
         assert peer.turn is not None
         peer.turn.release()
+
+    def finish(self, peer: Peer) -> None:
+        """A worker has answered all there is: from here on the peer may be idle."""
+        peer.since_s = time.monotonic()
+        self._words[peer.fd] = peer.tag | C_IDLE
+        self.give_back(peer)
 
     def put(self, peer: Peer, row: Row) -> None:
         """Whoever has the turn: queue the peer, or hold it while the queue is full."""

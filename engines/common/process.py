@@ -22,6 +22,11 @@ from engines.common.threads import die_whole
 from engines.common.work import Calibration, Handler, calibrate
 
 PR_SET_PDEATHSIG = 1
+UNSENT_BYTES = 128 * 1024
+
+
+class CannotListen(Exception):
+    """The address cannot be bound; the text says which, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ def gil_is_on() -> bool:
 
 
 def run(lesson: Lesson, order: Order) -> None:
-    """Serve until told to stop. Raises OSError when the address cannot be bound."""
+    """Serve until told to stop. Raises CannotListen."""
     if order.parent_pid is not None:
         die_with_parent(order.parent_pid)
     die_whole()
@@ -52,7 +57,7 @@ def run(lesson: Lesson, order: Order) -> None:
     allow_descriptors(int(knobs["max_connections"]) + SPARE_DESCRIPTORS)
     listener = _listener(order, int(knobs["backlog"]))
     setup = Setup(
-        handle=Handler(order.calibration or calibrate()),
+        handler=Handler(order.calibration or calibrate()),
         board=_board(lesson, order, knobs),
         knobs=SimpleNamespace(**knobs),
         stopping=stopping(order.lifeline_fd),
@@ -104,13 +109,23 @@ def epoll_of(*fds: int | None) -> int:
 _kept_open: list[select.epoll] = []
 
 
+def _listen(host: str, port: int, backlog: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=backlog)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from error
+
+
 def _listener(order: Order, backlog: int) -> socket.socket:
     if order.listen_fd is not None:
         listener = socket.socket(fileno=order.listen_fd)
     else:
-        listener = socket.create_server((order.host, order.port), backlog=backlog)
+        listener = _listen(order.host, order.port, backlog)
     listener.setblocking(False)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
+    # Inherited too: what a peer does not read lies with us, where it is bounded, not in 4 MB of the kernel's memory.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     return listener
 
 
@@ -119,7 +134,7 @@ def _board(lesson: Lesson, order: Order, knobs: dict[str, int | str]) -> Board:
     note = Note(model.name, platform.python_version(), gil_is_on(), tuple(role.name for role in model.roles))
     fd = order.board_fd
     if fd is None:
-        fd = make_board(model.thread_rows(knobs), int(knobs["max_connections"]) + SPARE_DESCRIPTORS)
+        fd = make_board(model.thread_rows(knobs), model.descriptor_words(knobs))
     return Board(fd, note)
 
 

@@ -18,7 +18,9 @@ except ImportError:  # a platform without the binding: the lesson is still descr
     uring_api = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from uring_api import Completion
+    from uring_api import Completion as Completion
+else:
+    Completion = object
 
 # What `completion.kind` and `completion.flags` say (the binding's and the kernel's numbers, stable by contract).
 RECEIVED = 13
@@ -38,8 +40,10 @@ NEEDED = {
 
 def why_unavailable() -> str | None:
     """Why no ring can be had here, in one sentence; None when it can. Costs 0.2 ms, and never raises."""
-    if uring_api is None or uring_api.__liburing_version__ == "unavailable":
+    if uring_api is None:
         return "the io_uring binding is not installed here (pip install uring-api; Linux only)"
+    if uring_api.__liburing_version__ == "unavailable":
+        return "the io_uring binding was built without liburing here (install liburing-dev, then uring-api again)"
     try:
         uring_api.Ring(2).close()
         probed = uring_api.probe()

@@ -23,14 +23,14 @@ from urllib.parse import parse_qsl
 from engines.common.board import BLOCKED, HANDLING, REQUESTS_4XX, REQUESTS_5XX, STATE, Row
 from engines.common.http import Request
 
-clock = time.time
 CPU_US_MAX = 1_000_000
 SLEEP_MS_MAX = 10_000
 BYTES_MAX = 1024 * 1024
 GREETING = b"Hello, World!"
+METHODS = "GET, HEAD, OPTIONS"
 REASONS = {
     200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
-    413: "Content Too Large", 414: "URI Too Long", 431: "Request Header Fields Too Large",
+    413: "Content Too Large", 414: "URI Too Long", 421: "Misdirected Request", 431: "Request Header Fields Too Large",
     500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
     505: "HTTP Version Not Supported",
 }  # fmt: skip
@@ -83,17 +83,21 @@ class Handler:
 
     def __init__(self, calibration: Calibration) -> None:
         self._calibration = calibration
-        self._next_second = 0
+        self._date_until_s = 0.0
         self._date = self._greeting = b""
+        self.tick(time.monotonic())
         self.draining = False  # set by a lesson that is asked to stop: every answer then says `Connection: close`
 
-    def __call__(self, request: Request, row: Row) -> bytes:
+    def tick(self, now_s: float) -> None:
+        """After each wait, with the monotonic time: a new second needs a new `Date`."""
+        if now_s >= self._date_until_s:
+            self._new_date(now_s)
+
+    def handle(self, request: Request, row: Row) -> bytes:
         """Answer `request` on the thread that owns `row`: counts it there, and marks `blocked` while the work waits."""
-        if clock() >= self._next_second:
-            self._tick()
-        if request.target == b"/" and request.keep_alive and request.method == b"GET" and type(request) is Request:
+        if request.simple and request.target == b"/" and not self.draining:
             row.requests_2xx += 1
-            return self._answer(request, 200, GREETING) if self.draining else self._greeting
+            return self._greeting
         try:
             body = self._work(request, row)
             row.requests_2xx += 1
@@ -116,14 +120,15 @@ class Handler:
             row.tally[REQUESTS_4XX if status < 500 else REQUESTS_5XX] += 1
         row.publish()
 
-    def _tick(self) -> None:
-        second = int(time.time())
-        self._date = formatdate(second, usegmt=True).encode()
+    def _new_date(self, now_s: float) -> None:
+        time_s = time.time()
+        self._date = formatdate(time_s, usegmt=True).encode()
         head = b"HTTP/1.1 200 OK\r\nDate: %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
         self._greeting = head % (self._date, len(GREETING)) + GREETING
-        self._next_second = second + 1
+        self._date_until_s = now_s + 1.0 - time_s % 1.0
 
     def _answer(self, request: Request, status: int, body: bytes, allow: str = "") -> bytes:
+        self.tick(time.monotonic())
         if self.draining:  # asked after the work: a drain may have begun while it waited
             request.keep_alive = False
         extra = b"" if request.keep_alive else b"Connection: close\r\n"
@@ -138,16 +143,17 @@ class Handler:
 
     def _work(self, request: Request, row: Row) -> bytes:
         if request.refusal:
-            raise Refused(request.refusal.status, request.refusal.reason)
+            status = request.refusal.status
+            raise Refused(status, request.refusal.reason, METHODS if status == 405 else "")
         path, _, query = _origin_form(request.target).partition(b"?")
         if path == b"/echo":
             return request.body
         if request.method == b"OPTIONS" and path in (b"*", *_PATHS):
-            raise Refused(200, "", "GET, HEAD, OPTIONS")
+            raise Refused(200, "", METHODS)
         if path not in _PATHS:
             raise Refused(404, "try / /echo /cpu?us= /hash?us= /sleep?ms= /bytes?n= /healthz")
         if request.method not in (b"GET", b"HEAD"):
-            raise Refused(405, "only GET and HEAD here; /echo takes any method", "GET, HEAD, OPTIONS")
+            raise Refused(405, "only GET and HEAD here; /echo takes any method", METHODS)
         return self._get(path, query, row)
 
     def _get(self, path: bytes, query: bytes, row: Row) -> bytes:
@@ -177,8 +183,9 @@ _PATHS = frozenset((b"/", b"/cpu", b"/hash", b"/sleep", b"/bytes", b"/healthz"))
 def _origin_form(target: bytes) -> bytes:
     """`http://host/path` as a proxy would say it, as `/path`."""
     if target[:7].lower() == b"http://":
-        slash = target.find(b"/", 7)
-        return target[slash:] if slash > 0 else b"/"
+        host, mark, query = target[7:].partition(b"?")
+        slash = host.find(b"/")
+        return (host[slash:] if slash >= 0 else b"/") + mark + query
     return target
 
 

@@ -18,15 +18,37 @@ def allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+BIND_ADDRESS_NO_PORT = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24)
+PER_SOURCE = 4000  # connections from one address
+
+
+def connect_from(source: int, port: int) -> socket.socket:
+    """A connection from 127.0.0.`source`: each such address has ephemeral ports of its own.
+
+    The port is chosen by connect(): bind() would look for one that nobody uses at all, past all in TIME_WAIT.
+    """
+    sock = socket.socket()
+    sock.settimeout(PATIENCE_S)
+    sock.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
+    try:
+        sock.bind((f"127.0.0.{source}", 0))
+        sock.connect(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 class Asker:
     """One connection of a closed loop. `waiting`: the request has been sent, the answer is not whole."""
 
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    def __init__(self, port: int, source: int = 1) -> None:
+        self.sock = connect_from(source, port)
         self.sock.setblocking(False)
         self.data = bytearray()
         self.answers: list[Answer] = []
         self.asked = 0
+        self.asked_s = 0.0  # when the last request was sent
         self.error: OSError | None = None  # how the connection ended, if not by an orderly end
         self.open = True
 
@@ -35,6 +57,7 @@ class Asker:
         return len(self.answers) < self.asked
 
     def ask(self, request: bytes = GET) -> None:
+        self.asked_s = time.monotonic()
         try:
             assert self.sock.send(request) == len(request)
         except OSError as error:
@@ -56,6 +79,11 @@ class Asker:
             return True
         return False
 
+    def hang_up(self) -> None:
+        """Ask for the end; it comes with the next read."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
     def end(self, error: OSError | None) -> None:
         self.open, self.error = False, error
 
@@ -67,8 +95,8 @@ class Askers:
         self.all: list[Asker] = []
         self._poll = select.epoll()
         self._by_fd: dict[int, Asker] = {}
-        for _ in range(size):
-            self.add(Asker(port))
+        for number in range(size):
+            self.add(Asker(port, 1 + number // PER_SOURCE))
 
     def add(self, asker: Asker) -> Asker:
         self.all.append(asker)
@@ -125,3 +153,21 @@ def asking(engine: Engine, size: int) -> Iterator[Askers]:
         yield askers
     finally:
         askers.close()
+
+
+def ask_once(port: int, patience_s: float) -> float | None:
+    """A new connection that asks for one plaintext answer; how long that took, or None when it did not come."""
+    began_s = time.monotonic()
+    data = bytearray()
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=patience_s) as sock:
+            sock.sendall(GET)
+            while not (answer := take_answer(data)):
+                sock.settimeout(max(0.001, began_s + patience_s - time.monotonic()))
+                more = sock.recv(65536)
+                if not more:
+                    return None
+                data += more
+    except OSError:
+        return None
+    return time.monotonic() - began_s if answer.status == 200 else None

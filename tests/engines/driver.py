@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Self
 
 from engines.catalogue import lessons
 from engines.common.board import BoardReader, Reading, make_board
-from engines.common.contract import SPARE_DESCRIPTORS, parse_knobs
+from engines.common.contract import parse_knobs
 from engines.common.work import calibrate
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +29,7 @@ HOST = b"Host: engine\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 GREETING = b"Hello, World!"
 PATIENCE_S = 15.0  # only bounds a failure
+PYTHON = os.environ.get("THREADLAB_TEST_PYTHON") or sys.executable  # so that all of this can be asked of another one
 
 
 def until(condition: Callable[[], object], what: str, deadline_s: float = PATIENCE_S) -> None:
@@ -71,6 +72,7 @@ VARIANTS = (
     Variant("main-sub", (("workers", 0),)),
     Variant("proactor"),
     Variant("proactor", (("workers", 2),)),
+    Variant("prefork"),
 )
 
 
@@ -189,16 +191,17 @@ class Engine:
         arguments: Sequence[str] = (),
         pass_fds: Sequence[int] = (),
         rows: int | None = None,
+        python: str = PYTHON,
     ) -> None:
         self.variant = variant
         self._told = False  # to stop
         model = lessons()[variant.model].MODEL
         knobs = parse_knobs(model, dict(variant.knobs))
-        board = make_board(rows or model.thread_rows(knobs), int(knobs["max_connections"]) + SPARE_DESCRIPTORS)
+        board = make_board(rows or model.thread_rows(knobs), model.descriptor_words(knobs))
         self._board = BoardReader(board)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
         command = [
-            sys.executable, "-m", "engines", variant.model, "--port", "0", "--board-fd", str(board),
+            python, "-m", "engines", variant.model, "--port", "0", "--board-fd", str(board),
             "--calibration", calibration(), *arguments,
             *(part for name, value in variant.knobs for part in ("--set", f"{name}={value}")),
         ]  # fmt: skip
@@ -246,21 +249,28 @@ class Engine:
         """Connections that the engine's threads hold."""
         return sum(thread.connections for thread in self.board().threads)
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Its processes: the one that was started, and those that it has forked."""
+        return (self.pid, *(pid for pid in self._board.processes() if pid != self.pid))
+
+    def tasks(self) -> list[Path]:
+        return [task for pid in self.pids for task in Path(f"/proc/{pid}/task").iterdir()]
+
     def threads(self) -> int:
         """As the kernel counts them."""
-        return sum(1 for _ in Path(f"/proc/{self.pid}/task").iterdir())
+        return len(self.tasks())
 
     def cpu_s(self) -> float:
         """User and system time of all its threads, ended ones included, to the nanosecond."""
-        return time.clock_gettime((~self.pid << 3) | 2)
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.pids)
 
     def run_queue_s(self) -> float:
         """For how long its threads were ready to run and did not: another process had the CPU."""
-        tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
+        return sum(int((task / "schedstat").read_text().split()[1]) for task in self.tasks()) / 1e9
 
     def rss_mib(self) -> float:
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids)
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def tell(self, number: int) -> None:
@@ -270,16 +280,18 @@ class Engine:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """While it cannot run, so that what happens meanwhile is found all at once."""
-        self.tell(signal.SIGSTOP)
+        pids = self.pids
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         until(lambda: set(self._task_states()) == {"T"}, "all its threads are stopped")
         try:
             yield
         finally:
-            self.tell(signal.SIGCONT)
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def _task_states(self) -> list[str]:
-        tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        return [(task / "stat").read_text().rsplit(")", 1)[1].split()[0] for task in tasks]
+        return [(task / "stat").read_text().rsplit(")", 1)[1].split()[0] for task in self.tasks()]
 
     def said(self) -> str:
         self._errors.seek(0)

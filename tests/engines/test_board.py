@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -234,7 +233,8 @@ def test_counters_are_what_the_clients_did(start: Starter, variant: Variant) -> 
     assert counters["bytes_out"] == received
     if variant.pooled:
         assert counters["queue_pushes"] == counters["queue_pops"] == sum(engine.board().queue_wait)
-        assert counters["queue_pops"] == counters["requests_2xx"] + counters["requests_4xx"]
+        requests = counters["requests_2xx"] + counters["requests_4xx"]
+        assert requests - 10 * 6 <= counters["queue_pops"] <= requests, "pipelined ones may share a turn"
     else:
         assert counters["queue_pushes"] == counters["queue_pops"] == 0
     if variant.model != "proactor":
@@ -320,7 +320,8 @@ def test_slots_of_blocking_are_used_again(start: Starter) -> None:
 def test_thread_ids_are_the_kernels(engine: Engine) -> None:
     tids = {thread.tid for thread in engine.board().threads}
     assert engine.pid in tids
-    assert tids <= {int(task.name) for task in Path(f"/proc/{engine.pid}/task").iterdir()}
+    assert tids <= {int(task.name) for task in engine.tasks()}
+    assert {thread.pid for thread in engine.board().threads} == set(engine.pids)
     note = engine.board().note
     assert note is not None
     assert (note.model, note.python) == (engine.variant.model, engine.ready["python"])

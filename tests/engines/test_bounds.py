@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import select
 import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +20,8 @@ from .driver import GET, GREETING, HOST, VARIANTS, Client, Engine, Variant, core
 
 MIB = 1024 * 1024
 HASTY = {"idle_s": 1, "header_s": 1, "body_s": 1, "write_s": 1}
-LATE_S = 2.8  # a deadline of 1 s is looked at once a second, and this is a busy machine
-WATCH_S = 4.0  # longer than any of those who must be closed may live
+LATE_S = 10.0  # a deadline of 1 s is looked at once a second; the rest is for a busy machine
+WATCH_S = 3.6  # at least, for those who must not be closed
 STEP_S = 0.2
 
 
@@ -35,13 +37,21 @@ class Fate:
     began_s: float = field(default_factory=time.monotonic)
     closed_s: float = math.inf
     said: bytes = b""
+    stepped_s: float = field(default_factory=time.monotonic)
+    longest_step_s: float = 0.0  # a busy machine can make the client itself late
+
+    @property
+    def sees(self) -> bool:
+        return self.habit not in {HABITS[name] for name in CANNOT_SEE}
 
     def step(self, number: int) -> None:
         if self.closed_s < math.inf:
             return
+        now_s = time.monotonic()
+        self.longest_step_s, self.stepped_s = max(self.longest_step_s, now_s - self.stepped_s), now_s
         try:
             self.habit(self.client, number)
-            while self.habit is not HABITS[READS_NOTHING] and self.client.readable():
+            while self.sees and self.client.readable():
                 data = self.client.sock.recv(1 << 20)
                 self.said += data
                 if not data:
@@ -73,6 +83,15 @@ def body_trickle(client: Client, step: int) -> None:
     client.send(b"x")
 
 
+def read_in_drops(client: Client, step: int) -> None:
+    """It does take something all the time, so no single write is ever stuck for long."""
+    if step == 0:
+        client.send((b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 8)
+    elif client.readable():
+        client.sock.recv(1000)
+
+
+LONG_WORK = "asks for long work"
 HABITS: dict[str, Callable[[Client, int], None]] = {
     "never asks": silent,
     "asks once": once(GET),
@@ -84,12 +103,17 @@ HABITS: dict[str, Callable[[Client, int], None]] = {
     "body in small chunks": lambda client, step: client.send(
         b"1\r\nx\r\n" if step else b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
     ),
+    "asks once, then half a head": lambda client, step: client.send(
+        GET if step == 0 else b"x" if step > 1 else b"GET /"
+    ),
+    "reads in drops": read_in_drops,
     "reads nothing": once((b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 8),
-    "asks for long work": once(b"GET /sleep?ms=2200 HTTP/1.1\r\n" + HOST + b"\r\n"),
+    LONG_WORK: once(b"GET /sleep?ms=2200 HTTP/1.1\r\n" + HOST + b"\r\n"),
 }
-LET_BE = frozenset(("asks every 0.6 s", "asks for long work"))
-READS_NOTHING = "reads nothing"
-TIMED_OUT = frozenset(HABITS) - LET_BE - {READS_NOTHING}
+LET_BE = frozenset(("asks every 0.6 s", LONG_WORK))
+# They are closed, and do not see it: the end stands behind what they do not read.
+CANNOT_SEE = frozenset(("reads nothing", "reads in drops"))
+TIMED_OUT = frozenset(HABITS) - LET_BE - CANNOT_SEE
 
 
 @dataclass
@@ -109,24 +133,34 @@ def watched() -> Iterator[dict[Variant, Watch]]:
         fates: list[dict[str, Fate]] = []
         for engine in engines:
             # Where handlers run on the loop the long work would be everybody's: there nobody asks for it.
-            habits = [habit for habit in HABITS if habit != "asks for long work" or not inline(engine.variant)]
+            habits = [habit for habit in HABITS if habit != LONG_WORK or not inline(engine.variant)]
             clients = [stack.enter_context(engine.connect(timeout_s=2, receive_buffer=4096)) for _ in habits]
             fates.append({habit: Fate(client, HABITS[habit]) for habit, client in zip(habits, clients, strict=True)})
-        began = time.monotonic()
-        for step in range(round(WATCH_S / STEP_S)):
-            for fate in (fate for by_habit in fates for fate in by_habit.values()):
-                fate.step(step)
-            select.select([], [], [], max(0.0, began + (step + 1) * STEP_S - time.monotonic()))
+        watch_all(fates)
         for by_habit in fates:
             for habit in LET_BE & set(by_habit):
                 by_habit[habit].client.sock.close()
         with contextlib.suppress(AssertionError):
-            until(lambda: not any(engine.held() for engine in engines), "nobody is held", 2)
+            until(lambda: not any(engine.held() for engine in engines), "nobody is held", LATE_S)
         assert [engine.process.poll() for engine in engines] == [None] * len(engines)
         yield {
             engine.variant: Watch(by_habit, engine.held(), engine.board().counters["timeouts"])
             for engine, by_habit in zip(engines, fates, strict=True)
         }
+
+
+def watch_all(fates: list[dict[str, Fate]]) -> None:
+    """Step by step, until all are closed who must be."""
+    began = time.monotonic()
+    for step in itertools.count():
+        for fate in (fate for by_habit in fates for fate in by_habit.values()):
+            fate.step(step)
+        watched_s = time.monotonic() - began
+        late = any(by_habit[habit].closed_s == math.inf for by_habit in fates for habit in TIMED_OUT)
+        late |= any(LONG_WORK in by_habit and b"slept" not in by_habit[LONG_WORK].said for by_habit in fates)
+        if watched_s > LATE_S or (watched_s > WATCH_S and not late):
+            return
+        select.select([], [], [], max(0.0, began + (step + 1) * STEP_S - time.monotonic()))
 
 
 def unavailable(variant: Variant) -> bool:
@@ -150,26 +184,34 @@ def test_who_is_too_slow_is_closed(watch: Watch, habit: str) -> None:
     """The deadline is for the whole head and the whole body: bytes that trickle in do not extend it."""
     fate = watch.fates[habit]
     assert 0.9 <= fate.closed_s <= LATE_S
-    assert b"HTTP/1.1 200" not in fate.said or habit == "asks once"
+    assert b"HTTP/1.1 200" not in fate.said or habit.startswith("asks once")
 
 
-def test_who_reads_nothing_is_closed(watch: Watch) -> None:
-    """The client itself cannot see it: the end stands behind the bytes that it does not read."""
+def test_who_does_not_read_is_closed(watch: Watch) -> None:
+    """Nor is somebody let be who takes a few bytes now and then."""
     assert watch.held == 0
-    assert watch.timeouts >= len(TIMED_OUT) + 1
+    assert watch.timeouts >= len(TIMED_OUT) + len(CANNOT_SEE)
 
 
 def test_who_asks_in_time_is_not_closed(watch: Watch) -> None:
     fate = watch.fates["asks every 0.6 s"]
+    skip_if_late(fate)
     assert fate.closed_s == math.inf
     assert fate.said.count(GREETING) >= 6
 
 
 def test_who_waits_for_an_answer_is_not_idle(watch: Watch) -> None:
-    fate = watch.fates.get("asks for long work")
+    fate = watch.fates.get(LONG_WORK)
     if fate is None:
         pytest.skip("here the handler runs on the loop, which cannot time anybody out meanwhile")
+    skip_if_late(fate)
     assert b"slept 2200 ms" in fate.said
+
+
+def skip_if_late(fate: Fate) -> None:
+    """Such a client may be closed, and rightly."""
+    if fate.longest_step_s > 2 * STEP_S:
+        pytest.skip(f"this machine made the client itself late ({fate.longest_step_s:.1f} s between two steps)")
 
 
 # Limits
@@ -224,6 +266,7 @@ def test_out_of_descriptors_it_waits_without_spinning(start: Starter, variant: V
             assert client.ask().body == GREETING
             client.sock.close()
         until(lambda: not engine.board().out_of_descriptors, "there are descriptors again")
+        assert engine.board().accept_pauses >= 1
         until(lambda: engine.held() == 0, "all are closed")
         with engine.connect() as late:
             assert late.ask().body == GREETING
@@ -279,3 +322,28 @@ def ask_without_reading(sock: socket.socket, requests: bytes) -> int:
         sent += sock.send(requests[sent % len(requests) :])
     assert sent < 64 * MIB, "it takes requests for ever"
     return sent
+
+
+def test_the_kernel_holds_little_for_a_peer_that_does_not_read(start: Starter, variant: Variant) -> None:
+    """What it does not take lies with the engine, where it is bounded, and not in 4 MB of a socket's send buffer."""
+    engine = start(variant.with_knobs(write_s=600, idle_s=600))
+    with engine.connect(receive_buffer=4096) as greedy:
+        greedy.send((b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 6)
+        until(greedy.readable, "the first answer begins")
+        sizes = [-1, sent_and_not_taken(engine.port)]
+        until(lambda: is_stuck(engine.port, sizes), "it sends no more")
+        assert 0 < sizes[-1] < MIB, sizes
+
+
+def is_stuck(port: int, sizes: list[int]) -> bool:
+    """Look again a moment later: is it still as much?"""
+    select.select([], [], [], 0.3)
+    sizes.append(sent_and_not_taken(port))
+    return sizes[-1] == sizes[-2]
+
+
+def sent_and_not_taken(port: int) -> int:
+    """Bytes in the send queues of this port's connections, as the kernel tells them."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    queues = [row[4].partition(":")[0] for row in rows if int(row[1].rpartition(":")[2], 16) == port and row[3] == "01"]
+    return sum(int(queue, 16) for queue in queues)

@@ -39,8 +39,8 @@ def engines(*arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.Complet
 # Every model is documented
 
 
-def test_the_five_are_there_in_their_order() -> None:
-    assert list(lessons())[:5] == ["blocking", "reactor", "reactor-pool", "main-sub", "proactor"]
+def test_they_are_there_in_their_order() -> None:
+    assert list(lessons())[:6] == ["blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork"]
     orders = [lesson.MODEL.order for lesson in LESSONS]
     assert orders == sorted(set(orders))
 
@@ -59,12 +59,13 @@ def test_a_lesson_opens_with_title_picture_and_what_to_watch(lesson: Lesson) -> 
 
 @each_lesson
 def test_a_model_says_what_it_is(lesson: Lesson) -> None:
-    model = lesson.MODEL
-    for text in (model.title, model.summary, *model.pros, *model.cons, *model.used_by, *model.aliases):
+    model, told = lesson.MODEL, describe(lesson)
+    lists = [told[name] for name in ("pros", "cons", "used_by", "aliases")]
+    for text in (model.title, model.summary, *(text for each in lists for text in each)):
         assert text.strip() == text
         assert text
     assert model.summary.endswith(".")
-    assert min(len(model.pros), len(model.cons), len(model.used_by), len(model.roles)) >= 1
+    assert min(map(len, lists)) >= 1
     for role in model.roles:
         assert role.title
         assert role.does

@@ -207,5 +207,5 @@ def test_a_full_queue_delays_and_drops_nothing(start: Starter, kind: Variant) ->
             assert [client.answer().body for _ in range(3)] == [b"slept %d ms\n" % ms for ms in (2, 1, 0)]
         until(lambda: engine.board().counters["requests_2xx"] == 96, "the counters are published")
         counters = engine.board().counters
-        assert counters["queue_pushes"] == counters["queue_pops"] == counters["requests_2xx"] == 96
+        assert 32 <= counters["queue_pushes"] == counters["queue_pops"] <= counters["requests_2xx"] == 96
         assert counters["queue_high_water"] == 1

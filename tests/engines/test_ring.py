@@ -16,6 +16,7 @@ import pytest
 from engines.common import ring
 from engines.common.board import SEND_CALLS, WAIT_CALLS, WOULD_BLOCKS, Board, Note, make_board
 from engines.common.completion_peer import AHEAD_BYTES, CompletionPeer
+from engines.common.completion_pool import CompletionPool
 from engines.common.completion_queue import CompletionQueue
 from engines.common.contract import Setup, parse_knobs
 from engines.common.last_call import refuse_newcomers
@@ -36,8 +37,9 @@ def make_proactor(**knobs: int) -> Proactor:
     board = Board(make_board(8, 512), Note("proactor", "3", True, ("ring", "worker")))
     values = SimpleNamespace(**parse_knobs(MODEL, knobs))
     setup = Setup(Handler(Calibration(1, 1)), board, values, stopping=-1, ready=lambda: None)
-    proactor = Proactor(setup, board.claim("ring"), 0)
-    proactor.sockets = CompletionQueue(setup, proactor.row)
+    proactor = Proactor(setup, board.claim("ring"))
+    proactor.sockets = CompletionQueue(setup, proactor.row, proactor.mailbox)
+    proactor.pool = CompletionPool(setup, proactor.row, proactor.mailbox, proactor.sockets)
     return proactor
 
 
@@ -211,8 +213,6 @@ def test_resets_leave_nothing_behind(proactor: Proactor, connect: Connect) -> No
 @needs_ring
 @pytest.mark.parametrize("proactor", [{"workers": 2}], indirect=True)
 def test_workers_answer_a_peer_one_at_a_time_and_in_order(proactor: Proactor, connect: Connect) -> None:
-    proactor.sockets.watch(proactor.mailbox.fd, proactor.mailbox.run_all)
-    proactor.pool.start(proactor.work, 0)
     client = connect()
     bodies = [b"%04d" % i for i in range(60)]
     post = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"

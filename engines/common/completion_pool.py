@@ -1,0 +1,53 @@
+"""Workers behind a ring: they handle, the ring's thread submits. A ring belongs to the thread it was born in."""
+
+from __future__ import annotations
+
+from engines.common.answer import answer_some
+from engines.common.board import C_HANDLING, C_QUEUED, HANDLING, QUEUE, STATE, Row
+from engines.common.completion_peer import CompletionPeer
+from engines.common.completion_queue import CompletionQueue
+from engines.common.contract import Setup
+from engines.common.http import Request
+from engines.common.mailbox import Mailbox
+from engines.common.pool import Pool
+
+
+class CompletionPool:
+    """The pool of one ring, whose answers come back by mailbox."""
+
+    def __init__(self, setup: Setup, row: Row, mailbox: Mailbox, sockets: CompletionQueue) -> None:
+        self._handler = setup.handler
+        self._words = setup.board.words
+        self._row = row
+        self._sockets = sockets
+        self._pool = Pool(setup, row, mailbox)
+        self._pool.start(self._work)
+
+    def hand_on(self, peer: CompletionPeer) -> None:
+        """Ring thread: put the peer in the queue. It comes back when its next request is answered."""
+        peer.handed_on = True
+        self._words[peer.fd] = peer.tag | C_QUEUED
+        self._pool.put(peer, self._row)
+
+    def stop(self) -> None:
+        """Ring thread, once every peer is gone."""
+        self._pool.stop()
+
+    def _work(self, row: Row) -> None:
+        """Worker threads: take a peer, handle what it has asked for, post the answer back."""
+        mark, words = row.cells, self._words
+        mark[STATE] = QUEUE
+        while peer := self._pool.take(row):
+            assert isinstance(peer, CompletionPeer)
+            mark[STATE] = HANDLING
+            words[peer.fd] = peer.tag | C_HANDLING
+            answer, request = answer_some(peer.todo, self._handler, row)
+            self._pool.post(row, self._reply, peer, request, answer)
+            mark[STATE] = QUEUE
+
+    def _reply(self, peer: CompletionPeer, request: Request, answer: bytes) -> None:
+        """Ring thread: a worker has answered."""
+        peer.handed_on = False
+        if not peer.lost:
+            self._sockets.send(peer, answer, request)
+        self._sockets.rest(peer)

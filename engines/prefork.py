@@ -1,0 +1,73 @@
+"""Prefork: worker processes, a reactor in each.
+
+    master process     fork ──> wait ──> one was killed: fork another
+    worker processes   wait ──> accept
+                        ^ ────> recv ──> handle ──> send ──┐
+                        └──────────────────────────────────┘
+
+All worker processes wait for one listening socket, and who comes first takes the connection. Beyond that they share
+nothing: each is a reactor with an interpreter and a GIL of its own, so there are no locks, a crash ends only its own
+connections, and work that holds the GIL uses every core. The price is memory for each of them, and connections that
+stay where they fell. Watch CPU pass 100 % under `cpu` work, as with no other model, and one lane stand still in a
+slow handler while the next goes on. Then `kill -9` a worker process: another takes its place.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+
+from engines.common.board import HANDLING, STATE, WAIT_CALLS, WAITING, WAKEUPS, Row
+from engines.common.contract import Knob, Model, Role, Setup
+from engines.common.last_call import refuse_newcomers
+from engines.common.worker_process import WorkerProcesses
+from engines.reactor import Reactor
+
+
+def serve(listener: socket.socket, setup: Setup) -> None:
+    """Be the master: start the worker processes, replace those that are killed, and serve nobody."""
+    row = setup.board.claim("master")
+    setup.board.enter(row)
+    workers = WorkerProcesses(setup, lambda setup, row: work(listener, setup, row))
+    setup.ready()
+    watch_over(workers, setup, row)
+    refuse_newcomers(listener)
+    listener.close()  # the workers still have it, and take whom the kernel has let in
+    workers.stop()
+
+
+def watch_over(workers: WorkerProcesses, setup: Setup, row: Row) -> None:
+    """Wait for a worker's end and put another in its place, until told to stop."""
+    asked_to_stop = False
+    while not asked_to_stop:
+        row.cells[STATE] = WAITING
+        ready, _, _ = select.select([setup.stopping, *workers], [], [])
+        row.cells[STATE] = HANDLING
+        row.tally[WAIT_CALLS] += 1
+        row.tally[WAKEUPS] += 1
+        row.publish()
+        asked_to_stop = setup.stopping in ready
+        workers.replace(ready)
+
+
+def work(listener: socket.socket, setup: Setup, row: Row) -> None:
+    """A worker process's whole life: one reactor, which accepts for itself."""
+    reactor = Reactor(setup, row)
+    reactor.sockets.listen(listener, batch=1)  # one at a time: who is first would have a whole burst
+    reactor.sockets.watch(setup.stopping, reactor.drain)
+    setup.ready()
+    reactor.run()
+
+
+MODEL = Model(
+    name="prefork",
+    title="Prefork",
+    order=6,
+    aliases=("worker processes", "process per core"),
+    summary="A master forks worker processes; each runs a reactor of its own on the same listening socket.",
+    roles=(
+        Role("master", "master", "starts worker processes and replaces those that end", "the owner, who only hires"),
+        Role("worker", "worker process", "waits, accepts, reads, handles, writes", "food trucks at one queue"),
+    ),
+    knobs=(Knob("processes", 2, "Worker processes, each with a reactor and a GIL of its own.", 1, 16, "processes"),),
+)

@@ -1,0 +1,88 @@
+"""Slow heads, slow bodies and slow readers: they get their second, and nobody else waits for them.
+
+The short form of `make soak`, which has slowhttptest do it for minutes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from .conftest import Starter
+from .crowds import allow_descriptors, ask_once
+from .driver import HOST, PATIENCE_S, Engine, Variant, until
+
+STEP_S = 0.1
+HASTY = {"header_s": 1, "body_s": 1, "write_s": 1, "idle_s": 1}
+HEAD = b"GET / HTTP/1.1\r\n" + HOST
+POST = b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 100000\r\n\r\n"
+LARGE = (b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 6
+FEW_THREADS = Variant("blocking", (("max_threads", 40),))
+
+
+@dataclass(eq=False)
+class Attacker:
+    """A connection that begins with `opening` and goes on with a few bytes at each step."""
+
+    sock: socket.socket
+    opening: bytes
+    drop: bytes
+    open: bool = True
+
+    def step(self, first: bool) -> None:
+        try:
+            self.sock.send(self.opening if first else self.drop)
+        except OSError:
+            self.open = False  # the engine has had enough
+
+
+@contextlib.contextmanager
+def attackers(engine: Engine, heads: int, bodies: int, readers: int) -> Iterator[list[Attacker]]:
+    """All connected. Readers say all they have to say at once, and read nothing."""
+    kinds = [(HEAD, b"X-Slow: 1\r\n")] * heads + [(POST, b"x")] * bodies + [(LARGE, b"")] * readers
+    with contextlib.ExitStack() as stack:
+        all_ = []
+        for opening, drop in kinds:
+            client = engine.connect(receive_buffer=4096)
+            stack.enter_context(client)
+            client.sock.setblocking(False)
+            all_.append(Attacker(client.sock, opening, drop))
+        yield all_
+
+
+def test_slow_attackers_are_closed_and_nobody_waits_for_them(start: Starter, variant: Variant) -> None:
+    allow_descriptors()
+    engine = start(variant.with_knobs(**HASTY))
+    with attackers(engine, heads=90, bodies=90, readers=20) as all_:
+        ends = time.monotonic() + 2 * PATIENCE_S
+        probes = 0
+        while probes == 0 or engine.held():
+            assert time.monotonic() < ends, "they are not closed"
+            for attacker in all_:
+                if attacker.open and (attacker.drop or not probes):
+                    attacker.step(first=not probes)
+            assert ask_once(engine.port, PATIENCE_S) is not None, "others are answered"
+            probes += 1
+            select.select([], [], [], STEP_S)
+    assert probes >= 5
+    assert engine.board().counters["timeouts"] >= 200
+
+
+@pytest.mark.parametrize("few", [FEW_THREADS], ids=lambda variant: variant.name)
+def test_more_attackers_than_threads_fill_it_until_they_leave(start: Starter, few: Variant) -> None:
+    """The price of a thread for each connection: it says so, and is back when they have gone."""
+    engine = start(few.with_knobs(header_s=600))
+    with attackers(engine, heads=60, bodies=0, readers=0) as all_:
+        for attacker in all_:
+            attacker.step(first=True)
+        until(lambda: engine.board().saturated, "it says that it is full")
+        assert engine.held() == 40
+        assert ask_once(engine.port, 0.3) is None, "nobody else is served"
+    assert ask_once(engine.port, PATIENCE_S) is not None, "it is back"
+    until(lambda: not engine.board().saturated, "it says so")

@@ -1,0 +1,48 @@
+"""Whoever comes and goes leaves nothing behind: no descriptor, no thread, no memory, and no wrong answer to others."""
+
+from __future__ import annotations
+
+import pytest
+
+from .churn import Held, churn, held
+from .conftest import Starter, variants
+from .driver import Variant
+
+ROUNDS_MAX = 6  # an allocator's arenas fill up (1 to 3 rounds); what leaks grows in each
+FLAT_KIB = 256  # a leak of 500 bytes per connection is 500 KiB a round
+SMALL_POOL = {"buffers": 16, "buffer_size": 64}
+proactors = pytest.mark.parametrize("proactor", variants(lambda variant: variant.model == "proactor"))
+
+
+def test_connections_that_come_and_go_leave_nothing(start: Starter, variant: Variant) -> None:
+    nothing_is_left(start, variant, 520)
+
+
+@proactors
+def test_more_of_them_leave_nothing_in_a_ring(start: Starter, proactor: Variant) -> None:
+    nothing_is_left(start, proactor, 1040)
+
+
+@proactors
+def test_nor_do_they_when_buffers_are_short(start: Starter, proactor: Variant) -> None:
+    """52 connections share 1 KiB of buffers: receives end with ENOBUFS again and again, and nobody is forgotten."""
+    assert nothing_is_left(start, proactor.with_knobs(**SMALL_POOL), 1040) > 100
+
+
+def nothing_is_left(start: Starter, variant: Variant, connections: int) -> int:
+    """Rounds of so many connections, two at least, until one leaves no more memory in use than the one before it.
+
+    Answers how often there was nothing to read, or no buffer to read into.
+    """
+    engine = start(variant)
+    at_start = held(engine)
+    rounds: list[Held] = []
+    while not is_flat(rounds):
+        assert len(rounds) < ROUNDS_MAX, f"memory grows with each round: {rounds}"
+        assert churn(engine, connections, seed=len(rounds)) == 0, "an answer was wrong or missing"
+        rounds.append(held(engine, at_start))
+    return engine.board().counters["would_blocks"]
+
+
+def is_flat(rounds: list[Held]) -> bool:
+    return len(rounds) > 1 and rounds[-1].anonymous_kib - rounds[-2].anonymous_kib < FLAT_KIB

@@ -1,0 +1,64 @@
+"""Where the kernel refuses io_uring, the proactor says why in one sentence, and the other models do not care."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.catalogue import lessons
+
+from .denied import denied
+from .driver import PATIENCE_S, ROOT
+
+SWITCH = "/proc/sys/kernel/io_uring_disabled"
+SENTENCES = {
+    "EPERM": "io_uring is refused here (EPERM: a container's seccomp profile; see deploy/seccomp.json)",
+    "ENOSYS": "io_uring is not there (ENOSYS: a kernel built without it, or a seccomp profile that hides it)",
+}
+each_refusal = pytest.mark.parametrize("error", SENTENCES)
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+
+
+def engines(error: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m engines …` without io_uring."""
+    return run(*denied(error, sys.executable, "-m", "engines", *arguments))
+
+
+@pytest.fixture(autouse=True)
+def switched_on() -> None:
+    """A machine that refuses it anyway has its own reason, and a filter cannot be told from it."""
+    if reason := lessons()["proactor"].MODEL.why_unavailable():
+        pytest.skip(reason)
+
+
+@each_refusal
+def test_the_command_line_says_why(error: str) -> None:
+    done = engines(error, "proactor")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"proactor: {SENTENCES[error]}\n")
+
+
+@each_refusal
+def test_only_the_proactor_is_unavailable(error: str) -> None:
+    done = engines(error, "--describe")
+    assert (done.returncode, done.stderr) == (0, "")
+    reasons = {model["name"]: model["unavailable_reason"] for model in json.loads(done.stdout)}
+    assert reasons == {name: SENTENCES[error] if name == "proactor" else None for name in lessons()}
+
+
+def test_switched_off_by_the_administrator_is_told_apart(tmp_path: Path) -> None:
+    """As with `sysctl kernel.io_uring_disabled=2`, for this one process: EPERM, and a switch that says 2."""
+    off = tmp_path / "io_uring_disabled"
+    off.write_text("2\n")
+    hidden = ["unshare", "--mount", "--map-root-user", "sh", "-c", f'mount --bind {off} {SWITCH} && exec "$@"', "sh"]
+    if not Path(SWITCH).exists() or run(*hidden, "true").returncode:
+        pytest.skip("no mount namespace may be had here, or this kernel has no such switch")
+    done = run(*hidden, *denied("EPERM", sys.executable, "-m", "engines", "proactor"))
+    sentence = "io_uring is switched off here (EPERM: kernel.io_uring_disabled is 2; 0 allows it)"
+    assert (done.returncode, done.stderr) == (1, f"proactor: {sentence}\n")

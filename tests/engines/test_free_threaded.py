@@ -1,0 +1,113 @@
+"""Engines on a Python without the GIL: they say so, serve as before, and threads overlap in Python code.
+
+The interpreter is THREADLAB_FREE_THREADED_PYTHON, or the first `python3.NNt` on the PATH; it needs httptools, and
+uring-api for the proactor. Without one this is skipped, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from functools import cache
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.app.conftest import make_lab as make_lab
+from tests.app.driver import LabMaker
+
+from .conftest import Starter, variants
+from .crowds import asking
+from .driver import GREETING, HOST, PATIENCE_S, ROOT, Client, Variant, cores_used
+
+NAMES = ("python3.15t", "python3.14t", "python3.13t")
+TRIES = 6
+LOOK = "import sys, httptools; print(sys._is_gil_enabled())"
+two_cpus = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs: overlap cannot be seen on one")
+
+
+@cache
+def free_threaded() -> tuple[str, str]:
+    """(the interpreter, why there is none): one of them is empty."""
+    named = os.environ.get("THREADLAB_FREE_THREADED_PYTHON")
+    reason = f"no free-threaded Python here ({', '.join(NAMES)}, or THREADLAB_FREE_THREADED_PYTHON)"
+    for name in (named,) if named else NAMES:
+        if path := shutil.which(name):
+            looked = subprocess.run([path, "-c", LOOK], capture_output=True, text=True, timeout=PATIENCE_S)
+            if looked.stdout.strip() == "False":
+                return path, ""
+            last = looked.stderr.strip().splitlines()[-1:] or ["with httptools its GIL is on"]
+            reason = f"{path} cannot run engines without the GIL: {last[0]}"
+    return "", reason
+
+
+@pytest.fixture(scope="module")
+def python() -> str:
+    path, reason = free_threaded()
+    if not path:
+        pytest.skip(reason)
+    return path
+
+
+@cache
+def described(python: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [python, "-m", "engines", "--describe"], cwd=ROOT, capture_output=True, timeout=PATIENCE_S, check=True
+    )
+    return {model["name"]: model for model in json.loads(done.stdout)}
+
+
+def require(python: str, variant: Variant) -> None:
+    if reason := described(python)[variant.model]["unavailable_reason"]:
+        pytest.skip(reason)
+
+
+def test_it_serves_and_says_that_the_gil_is_off(start: Starter, variant: Variant, python: str) -> None:
+    require(python, variant)
+    engine = start(variant, python=python)
+    note = engine.board().note
+    assert engine.ready["gil"] is False
+    assert note is not None and note.gil is False
+    with asking(engine, 32) as askers:
+        askers.ask_until(lambda: askers.answers >= 1500, "they are served")
+        askers.settle()
+        assert {answer.status for asker in askers.all for answer in asker.answers} == {200}
+    with engine.connect() as client:
+        assert client.ask("/echo", "POST", b"x" * 100_000).body == b"x" * 100_000
+        assert client.ask("/sleep?ms=5").status == client.ask("/hash?us=100").status == 200
+        engine.tell(signal.SIGTERM)
+        assert client.rest() == b""
+    assert engine.wait().code == 0
+
+
+@two_cpus
+@pytest.mark.parametrize("kind", variants(lambda v: v.pooled or v.model == "blocking"))
+def test_work_that_would_hold_the_gil_overlaps(start: Starter, kind: Variant, python: str) -> None:
+    """The twin of test_work_that_holds_the_gil_does_not_overlap."""
+    require(python, kind)
+    engine = start(kind, python=python)
+    request = b"GET /cpu?us=60000 HTTP/1.1\r\n" + HOST + b"\r\n"
+
+    def ask(clients: list[Client]) -> None:
+        for client in clients:
+            client.send(request)
+        for client in clients:
+            assert client.answer().status == 200
+
+    with engine.crowd(4) as clients:
+        assert any(cores_used(engine, lambda: ask(clients), wanted=True) > 1.25 for _ in range(TRIES))
+
+
+def test_the_lab_runs_them_by_its_setting_and_says_so(
+    make_lab: LabMaker, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THREADLAB_ENGINE_PYTHON", python)
+    lab = make_lab()
+    engine = lab.start("reactor-pool")
+    assert engine["gil"] is False
+    assert httpx.get(engine["url"]).content == GREETING
+    assert lab.run(engine=engine["id"], plan={"vus": 4, "duration_s": 0.5, "warmup_s": 0.1})["state"] == "finished"

@@ -1,0 +1,340 @@
+"""Prefork: a worker process that ends is replaced, nobody is left behind, and the board stays one truth."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from engines.common.board import (
+    ACCEPTED,
+    BLOCKED,
+    C_IDLE,
+    CONNECTIONS,
+    FLAG_OUT_OF_DESCRIPTORS,
+    FLAG_SATURATED,
+    REQUESTS_2XX,
+    Board,
+    BoardReader,
+    Note,
+    ThreadReading,
+    make_board,
+)
+from engines.common.threads import CRASHED
+
+from .conftest import Starter
+from .driver import GREETING, HOST, PATIENCE_S, ROOT, Client, Engine, Variant, cores_used, until
+
+PREFORK = Variant("prefork")
+TRIES = 6
+MOST = 400  # connections after which each process must have been given some
+two_cpus = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs: overlap cannot be seen on one")
+
+
+def workers(engine: Engine) -> list[ThreadReading]:
+    return [thread for thread in engine.board().threads if thread.role == "worker"]
+
+
+def gone(pid: int) -> bool:
+    """Ended; a zombie, whose new parent has not looked yet, has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@contextmanager
+def in_each(engine: Engine, least: int = 1) -> Iterator[list[Client]]:
+    """Connections, so many that each process holds some: which one takes the next is the kernel's to say."""
+    with ExitStack() as stack:
+        clients: list[Client] = []
+        while min(worker.connections for worker in workers(engine)) < least:
+            assert len(clients) < MOST, "one process takes all of them"
+            clients.append(stack.enter_context(engine.connect()))
+            until(lambda: engine.held() == len(clients), "it is held")
+        yield clients
+
+
+# The board of several processes
+
+
+@contextmanager
+def board_of_two() -> Iterator[tuple[Board, Board, Board, BoardReader]]:
+    fd = make_board(4, 64)
+    reader = BoardReader(fd)
+    try:
+        whole = Board(fd, Note("prefork", "3.13", True, ("master", "worker")))
+        yield whole, whole.part(0, 2), whole.part(1, 2), reader
+    finally:
+        reader.close()
+        os.close(fd)
+
+
+def test_the_same_descriptor_of_two_processes_has_two_words() -> None:
+    with board_of_two() as (_, one, two, reader):
+        one.words[7] = two.words[7] = C_IDLE
+        assert reader.read().connections["idle"] == 2
+        one.words[7] = 0
+        assert reader.read().connections["idle"] == 1
+        assert len(one.words) == len(two.words) == 32
+
+
+def test_it_is_full_when_each_process_is_and_short_when_one_is() -> None:
+    with board_of_two() as (_, one, two, reader):
+        one.flag(FLAG_SATURATED, True)
+        assert reader.flags() == (False, False)
+        two.flag(FLAG_SATURATED, True)
+        assert reader.flags() == (False, True)
+        one.flag(FLAG_SATURATED, False)
+        two.flag(FLAG_OUT_OF_DESCRIPTORS, True)
+        reading = reader.read()
+        assert (reading.out_of_descriptors, reading.saturated, reading.accept_pauses) == (True, False, 3)
+        assert reader.flags() == (True, False)
+
+
+def test_what_a_dead_process_counted_stays_and_what_it_held_goes() -> None:
+    with board_of_two() as (whole, one, two, reader):
+        row = whole.claim("worker")
+        whole.enter(row)
+        row.tally[ACCEPTED], row.requests_2xx = 9, 5
+        row.publish()
+        row.cells[CONNECTIONS] = 3
+        one.words[:4] = two.words[:4] = memoryview(bytes([C_IDLE, 0, 0, 0] * 4)).cast("I")
+        one.flag(FLAG_OUT_OF_DESCRIPTORS, True)
+        row.requests_2xx = 7  # counted, not published: it dies with the process
+        one.bury(row, voluntary=11, involuntary=2)
+        reading = reader.read()
+        assert (reading.counters["accepted"], reading.counters["closed"], reading.requests) == (9, 9, 5)
+        assert (reading.counters["voluntary_switches"], reading.counters["involuntary_switches"]) == (11, 2)
+        assert (reading.threads, reading.out_of_descriptors) == ((), False)
+        assert reading.connections["idle"] == 4, "the other process's"
+        assert whole.claim("worker").number == row.number
+
+
+def test_a_board_tells_its_processes() -> None:
+    with board_of_two() as (whole, *_, reader):
+        assert reader.processes() == ()
+        whole.enter(whole.claim("master"))
+        assert reader.processes() == (os.getpid(),)
+
+
+# Processes that end
+
+
+def test_a_killed_worker_is_replaced_and_the_others_do_not_notice(start: Starter) -> None:
+    engine = start(PREFORK)
+    with in_each(engine) as clients:
+        for client in clients:
+            assert client.ask().body == GREETING
+        victim, other = workers(engine)
+        os.kill(victim.pid, signal.SIGKILL)
+        until(lambda: victim.pid not in engine.pids and len(engine.pids) == 3, "another has its place")
+        until(lambda: engine.held() == other.connections, "only its own connections are gone")
+        alive = [client for client in clients if not ended(client)]
+        assert len(alive) == other.connections
+        for client in alive:
+            assert client.ask().body == GREETING
+        replaced, same = workers(engine)
+        assert (replaced.slot, replaced.index, replaced.generation) == (victim.slot, victim.index, 2)
+        assert (same.pid, same.generation) == (other.pid, 1)
+        until(lambda: engine.board().connections["idle"] == other.connections, "and so are the words of the dead")
+    until(lambda: engine.held() == 0, "all are closed")
+    until(lambda: engine.board().counters["accepted"] == engine.board().counters["closed"], "all is accounted for")
+    assert "worker process 1 was killed (SIGKILL); another takes its place (1 so far)" in engine.said()
+
+
+def ended(client: Client) -> bool:
+    if not client.readable():
+        return False
+    try:
+        return client.sock.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+def test_killed_again_and_again_it_serves_and_holds_no_more_than_before(start: Starter) -> None:
+    engine = start(PREFORK)
+    before = descriptors(engine.pid)
+    for round_ in range(6):
+        victim = workers(engine)[round_ % 2]
+        os.kill(victim.pid, signal.SIGKILL)
+        until(lambda pid=victim.pid: pid not in engine.pids and len(workers(engine)) == 2, "it is replaced")  # type: ignore[misc]
+        with engine.connect() as client:
+            assert client.ask().body == GREETING
+    assert "(6 so far)" in engine.said()
+    until(lambda: descriptors(engine.pid) == before, "the master holds no more than before")
+    assert engine.board().counters["voluntary_switches"] > 0, "those of processes that ended"
+
+
+def descriptors(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def test_both_killed_at_once_are_replaced(start: Starter) -> None:
+    engine = start(PREFORK)
+    before = engine.pids
+    for worker in workers(engine):
+        os.kill(worker.pid, signal.SIGKILL)
+    until(lambda: len(set(engine.pids) - set(before)) == 2, "both are replaced")
+    with engine.connect() as client:
+        assert client.ask().body == GREETING
+
+
+CRASHES = """
+import sys
+from types import SimpleNamespace
+from engines import prefork
+from engines.common.process import Order, run
+from engines.common.work import Calibration
+
+def work(listener, setup, row):
+    if sys.argv[1] == "at once":
+        raise LookupError("a fault of ours")
+    setup.ready()
+    listener.setblocking(True)
+    listener.accept()
+    raise LookupError("a fault of ours")
+
+prefork.work = work
+lesson = SimpleNamespace(MODEL=prefork.MODEL, serve=prefork.serve)
+run(lesson, Order({}, calibration=Calibration(1.0, 1.0)))
+"""
+
+
+@pytest.mark.parametrize(("when", "code"), [("at once", 1), ("later", CRASHED)])
+def test_a_fault_of_ours_ends_the_whole_engine(when: str, code: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CRASHES, when], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as engine:
+        assert engine.stdout and engine.stderr
+        if when == "later":
+            port = int(engine.stdout.readline().split('"port": ')[1].split(",")[0])
+            Client(port).sock.close()
+        assert engine.wait(PATIENCE_S) == code
+        said = engine.stderr.read()
+    assert "LookupError: a fault of ours" in said
+    assert said.splitlines()[-1].startswith("worker process ")
+
+
+# Nobody is left behind
+
+
+@pytest.mark.parametrize("whom", [signal.SIGTERM, signal.SIGINT])
+def test_signals_are_the_masters(start: Starter, whom: signal.Signals) -> None:
+    """A worker ignores them; a terminal sends them to all of the group, and then all drain."""
+    engine = start(PREFORK)
+    pids = engine.pids
+    with in_each(engine) as clients:
+        for worker in workers(engine):
+            os.kill(worker.pid, whom)
+        for client in clients:
+            assert client.ask().body == GREETING
+        assert engine.pids == pids
+        stopped = engine.stop(whom)
+        assert (stopped.code, stopped.said) == (0, "")
+        for client in clients:
+            assert client.rest() == b""
+    assert all(gone(pid) for pid in pids)
+
+
+def test_no_worker_outlives_a_killed_master(start: Starter) -> None:
+    engine = start(PREFORK)
+    pids = engine.pids
+    with in_each(engine) as clients:
+        clients[0].send(b"GET /sleep?ms=10000 HTTP/1.1\r\n" + HOST + b"\r\n")
+        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "a handler sleeps")
+        assert engine.stop(signal.SIGKILL).code == -signal.SIGKILL
+        until(lambda: all(gone(pid) for pid in pids), "every worker is gone")
+
+
+def test_a_worker_that_hangs_is_left_behind_after_the_grace(start: Starter) -> None:
+    engine = start(PREFORK.with_knobs(grace_s=1))
+    hung = workers(engine)[1].pid
+    os.kill(hung, signal.SIGSTOP)
+    ended = engine.stop()
+    assert ended.code == 0
+    assert ended.said == "worker process 2 did not drain within the grace (SIGKILL)\n"
+    assert gone(hung)
+
+
+# What it is for
+
+
+@pytest.mark.parametrize(("processes", "most"), [(2, 5), (4, 3), (1, 4)])
+def test_the_limit_of_connections_is_the_engines(start: Starter, processes: int, most: int) -> None:
+    engine = start(PREFORK.with_knobs(processes=processes, max_connections=most))
+    with ExitStack() as stack:
+        for _ in range(most + 3):
+            stack.enter_context(engine.connect())
+        until(lambda: engine.held() == most and engine.board().saturated, "it is full, and says so")
+        share = -(-most // processes)
+        assert max(worker.connections for worker in workers(engine)) <= share
+
+
+@contextmanager
+def groups(engine: Engine, size: int) -> Iterator[list[list[Client]]]:
+    """So many connections of each process, told apart by whose counter moves when they ask."""
+    with in_each(engine, size) as clients:
+        found: dict[int, list[Client]] = {}
+        for client in clients:
+            before = requests(engine)
+            assert client.ask().body == GREETING
+            until(lambda before=before: requests(engine) != before, "it is counted")  # type: ignore[misc]
+            (pid,) = (pid for pid, count in requests(engine).items() if count != before[pid])
+            found.setdefault(pid, []).append(client)
+        yield [group[:size] for group in found.values()]
+
+
+def requests(engine: Engine) -> dict[int, int]:
+    return {worker.pid: worker.counters[REQUESTS_2XX] for worker in workers(engine)}
+
+
+@two_cpus
+def test_work_that_holds_the_gil_overlaps(start: Starter) -> None:
+    """The twin of test_work_that_holds_the_gil_does_not_overlap: here no thread waits for another's GIL."""
+    engine = start(PREFORK)
+    request = b"GET /cpu?us=60000 HTTP/1.1\r\n" + HOST + b"\r\n"
+    with groups(engine, 2) as (these, those):
+
+        def ask() -> None:
+            for client in (*these, *those):
+                client.send(request)
+            for client in (*these, *those):
+                assert client.answer().status == 200
+
+        assert any(cores_used(engine, ask, wanted=True) > 1.25 for _ in range(TRIES))
+
+
+def test_a_slow_request_delays_its_own_process_only(start: Starter) -> None:
+    engine = start(PREFORK)
+    with groups(engine, 2) as ((slow, beside), elsewhere):
+        assert any(served_meanwhile(engine, slow, elsewhere) for _ in range(TRIES))
+        assert not any(served_meanwhile(engine, slow, [beside]) for _ in range(2))
+
+
+def served_meanwhile(engine: Engine, slow: Client, others: list[Client]) -> bool:
+    """Whether others are answered while one handler sleeps; on a very busy machine they may be too late for it."""
+    slow.send(b"GET /sleep?ms=500 HTTP/1.1\r\n" + HOST + b"\r\n")
+    until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "a handler sleeps")
+    for other in others:
+        assert other.ask().body == GREETING
+    served = not slow.readable()
+    assert slow.answer().body == b"slept 500 ms\n"
+    return served
+
+
+@pytest.mark.parametrize("processes", [1, 16])
+def test_one_or_as_many_as_may_be(start: Starter, processes: int) -> None:
+    engine = start(PREFORK.with_knobs(processes=processes))
+    assert len(engine.pids) == processes + 1
+    assert len({worker.pid for worker in workers(engine)}) == processes
+    with engine.crowd(40) as clients:
+        for client in clients:
+            assert client.ask().body == GREETING
+        until(lambda: engine.board().connections["idle"] == 40, "all of them are seen")

@@ -1,0 +1,116 @@
+"""docs/models.md and the model pages say what the lessons say, and all of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import paths
+from app.lab.models import _view
+from app.pages.looks import make_environment
+from engines.catalogue import describe, lessons, literature
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "models.md"
+TOKENS = (paths.STATIC / "css" / "tokens.css").read_text(encoding="utf-8")
+each_model = pytest.mark.parametrize("name", list(lessons()))
+# The names that a reader comes with, and the model where each is explained.
+NAMES = {
+    "Thread per connection": "blocking",
+    "Reactor": "reactor",
+    "Half-Sync/Half-Async": "reactor-pool",
+    "Leader/Followers": "reactor-pool",
+    "Boss/worker, with a pool": "reactor-pool",
+    "Multiple Reactors": "main-sub",
+    "Proactor": "proactor",
+    "Preforked server": "prefork",
+}
+
+
+@cache
+def said() -> dict[str, dict[str, Any]]:
+    """Every model, as JSON gives it."""
+    return {name: json.loads(json.dumps(describe(lesson))) for name, lesson in lessons().items()}
+
+
+def test_the_page_is_not_stale() -> None:
+    made = subprocess.run(
+        [sys.executable, ROOT / "docs" / "make_models.py"],
+        input=json.dumps(list(said().values())), capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert PAGE.read_text(encoding="utf-8") == made.stdout, "docs/models.md is stale: run `make docs`"
+
+
+@each_model
+def test_a_chapter_has_it_all(name: str) -> None:
+    text = " ".join(chapter(name).split())
+    told = said()[name]
+    terms = [term[key] for term in told["literature"] for key in ("name", "says", "source")]
+    assert [each for each in (*told["pros"], *told["cons"], *told["used_by"], *terms) if each not in text] == []
+    assert [knob["name"] for knob in told["knobs"] if not knob["common"] and f"`{knob['name']}`" not in text] == []
+    assert "──" in text and "**In the lab.** Watch " in text
+    assert [role["restaurant"] for role in told["roles"] if role["restaurant"] not in text] == []
+
+
+def chapter(name: str) -> str:
+    after = PAGE.read_text(encoding="utf-8").split(f"\n## {name}\n")[1]
+    return after.partition("\n## ")[0]
+
+
+@each_model
+def test_the_model_page_of_the_lab_has_it_all(name: str) -> None:
+    view = _view(said()[name])
+    page = make_environment(paths.TEMPLATES).get_template("pages/model.html")
+    text = unescape(page.render(model=view, previous=None, next=None)).replace("<code>", "`").replace("</code>", "`")
+    terms = [each for term in view.literature for each in (term.name, term.says, term.source)]
+    assert [each for each in (*view.pros, *view.cons, *view.used_by, *terms, view.summary) if each not in text] == []
+    assert [knob.help for knob in view.knobs if knob.help not in text] == []
+    assert [role.restaurant for role in view.roles if role.restaurant not in text] == []
+
+
+@each_model
+def test_a_model_has_a_picture_a_marker_and_a_colour_of_its_own(name: str) -> None:
+    art = make_environment(paths.TEMPLATES).globals["art"]
+    assert str(art.diagram(name)) != str(art.diagram("no such model")).replace("no such model", name)  # type: ignore[attr-defined]
+    assert 'role="img"' in str(art.lesson(name))  # type: ignore[attr-defined]
+    rules = re.findall(r'^\[data-model="([\w-]+)"\] \{ --model: var\((--\w+)\); --shape: ([^;]+); \}', TOKENS, re.M)
+    mine = [(hue, shape) for model, hue, shape in rules if model == name]
+    assert len(mine) == 1
+    assert not set(mine[0]) & {each for model, *both in rules if model != name for each in both}
+    light, dark = re.findall(rf"{mine[0][0]}: light-dark\((#\w+), (#\w+)\)", TOKENS)[0]
+    assert contrast(light, "#ffffff") >= 5
+    assert contrast(dark, "#0f1419") >= 7.6
+
+
+def contrast(one: str, other: str) -> float:
+    """As WCAG 2 has it."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize(("term", "model"), NAMES.items())
+def test_the_names_of_the_literature_are_explained(term: str, model: str) -> None:
+    assert term in [each["name"] for each in said()[model]["literature"]]
+
+
+def test_nothing_is_told_of_a_model_that_is_not_there() -> None:
+    assert set(literature()) <= set(lessons())
+    for told in literature().values():
+        assert set(told) <= {"literature", "pros", "cons", "used_by", "aliases"}
+        for term in told["literature"]:
+            assert set(term) == {"name", "says", "source"}
+            assert term["says"].endswith(".") and not term["source"].endswith(".")
