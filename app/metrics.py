@@ -111,7 +111,7 @@ class _Engines(Collector):
 def _count(sample: Sample, before: Counter[str] | None) -> Counter[str]:
     """What an engine has counted since it started; its CPU time stays known after its end."""
     counters = sample.board.counters
-    cpu_ns = sample.process.cpu_ns if sample.process else before["cpu_ns"] if before else 0
+    cpu_ns = max(sample.process.cpu_ns if sample.process else 0, before["cpu_ns"] if before else 0)
     return Counter({**counters, "cpu_ns": cpu_ns})
 
 

@@ -1,7 +1,7 @@
 # ruff: noqa: T201  (what it prints is what it is for)
 """Use a lab from outside, as compose-check does: every model started, asked and loaded for a moment.
 
-    THREADLAB_TOKEN=… python3 deploy/probe.py models [--denied proactor]     all five, or all but the one refused
+    THREADLAB_TOKEN=… python3 deploy/probe.py models [--denied proactor]     all six, or all but the one refused
     THREADLAB_TOKEN=… python3 deploy/probe.py runs                           how many runs the lab remembers
     THREADLAB_TOKEN=… python3 deploy/probe.py busy                           an engine and a run, left in progress
     THREADLAB_TOKEN=… python3 deploy/probe.py prometheus                     it scrapes, and answers the dashboard
@@ -44,7 +44,7 @@ def models(denied: str) -> None:
     for path in ("/", "/static/css/base.css"):
         must(status(path, token()) == 200, f"{path} with the token answers 200: templates and static are in the wheel")
     known = call("GET", "/api/v1/models")
-    must(len(known) == 5, f"five models: {', '.join(model['name'] for model in known)}")
+    must(len(known) == 6, f"six models: {', '.join(model['name'] for model in known)}")
     for model in known:
         if model["name"] == denied:
             reason = model["unavailable_reason"]

@@ -19,9 +19,10 @@ from typing import Any
 from app.errors import NotNow, StartFailed
 from app.lab.child import Child, Exit
 from app.lab.placement import pin
+from app.lab.proc import ProcessReading, SwitchReading, read_processes, read_switches
 from app.lab.views import EngineView, ExitView
 from engines.common.board import BoardReader, make_board
-from engines.common.contract import SPARE_DESCRIPTORS, Model
+from engines.common.contract import Model
 
 READY_WITHIN_S = 15.0
 ANSWER_WITHIN_S = 3.0
@@ -68,6 +69,25 @@ class Engine:
         return self.child.pid if self.child else None
 
     @property
+    def processes(self) -> tuple[int, ...]:
+        """The process that was started, and those that it has forked, by its board."""
+        if self.child is None or self.board is None:
+            return ()
+        return (self.child.pid, *(pid for pid in self.board.processes() if pid != self.child.pid))
+
+    def process(self) -> ProcessReading | None:
+        """What the kernel knows of all its processes together; None when it is gone."""
+        return read_processes(processes) if (processes := self.processes) else None
+
+    def switches(self) -> SwitchReading | None:
+        return read_switches(processes) if (processes := self.processes) else None
+
+    def pin(self, cpus: Sequence[int] | None) -> None:
+        """Move all its processes; the first one first, so that whatever it forks meanwhile inherits the place."""
+        for pid in self.processes:
+            pin(pid, tuple(cpus) if cpus else None)
+
+    @property
     def reach(self) -> str:
         """The address under which this machine itself reaches it."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
@@ -79,7 +99,7 @@ class Engine:
     def spawn(self, python: str, listener: socket.socket, calibration: str, cpus: Sequence[int] | None) -> None:
         """Start the process; closes `listener` here, or clients would connect to a socket that nobody serves."""
         rows = self.model.thread_rows(self.knobs)
-        board = make_board(rows, int(self.knobs["max_connections"]) + SPARE_DESCRIPTORS)
+        board = make_board(rows, self.model.descriptor_words(self.knobs))
         ready, theirs = os.pipe()
         with listener:
             self.host, self.port = listener.getsockname()[:2]
@@ -97,7 +117,7 @@ class Engine:
         os.close(board)
         self.cpus = tuple(cpus) if cpus else None
         if cpus:
-            pin(self.child.pid, self.cpus)
+            self.pin(cpus)
         self._ready_fd = ready
         self.child.exited.add_done_callback(lambda done: self._ended(done.result()))
         self._changed(self, f"{self.id} is starting on port {self.port}")
@@ -110,7 +130,7 @@ class Engine:
                 self._said = json.loads(await self._first_line() or b"{}")
                 if self._said:
                     if self.cpus:
-                        pin(self.child.pid, self.cpus)  # also the threads that began before the first pin
+                        self.pin(self.cpus)  # also the threads that began before the first pin
                     await self._answers()
         except (TimeoutError, OSError, ValueError) as error:
             if self.child.alive:

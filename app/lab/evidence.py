@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from app.lab.child import Exit
 from app.lab.engine import Engine
-from app.lab.proc import ListenDrops, ProcessReading, SwitchReading, read_listen_drops, read_process, read_switches
+from app.lab.proc import ListenDrops, ProcessReading, SwitchReading, read_listen_drops
 from app.load.meter import DONE, DRAIN, MEASURE, MeterReader, MeterReading
 from engines.common.board import RESTING, Reading
 
@@ -35,9 +35,9 @@ class Edge:
 
     @classmethod
     def take(cls, engine: Engine) -> Edge:
-        assert engine.board and engine.pid is not None
-        process = read_process(engine.pid)
-        return cls(time.monotonic_ns(), engine.board.read(), process, read_switches(engine.pid), read_listen_drops())
+        assert engine.board
+        process = engine.process()
+        return cls(time.monotonic_ns(), engine.board.read(), process, engine.switches(), read_listen_drops())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Watcher:
 
     async def run(self, generator_alive: asyncio.Future[Exit]) -> None:
         """Watch until the load is over or the generator is gone."""
-        self.rest = read_process(self.engine.pid or 0)
+        self.rest = self.engine.process()
         next_point_s = time.monotonic()
         before = self.rest
         while not generator_alive.done():
@@ -117,11 +117,11 @@ class Watcher:
 
     def _point(self, before: ProcessReading | None) -> ProcessReading | None:
         assert self.engine.board
-        process = read_process(self.engine.pid or 0) if self.engine.alive else None
+        process = self.engine.process() if self.engine.alive else None
         board = self.engine.board.read()
         cpu = None
         if process and before and process.at_ns > before.at_ns:
-            cpu = 100 * (process.cpu_ns - before.cpu_ns) / (process.at_ns - before.at_ns)
+            cpu = 100 * max(0, process.cpu_ns - before.cpu_ns) / (process.at_ns - before.at_ns)
         if process:
             self.rss_peak = max(self.rss_peak or 0, process.rss_bytes)
             self.threads_peak = max(self.threads_peak or 0, process.threads)

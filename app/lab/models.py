@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from app.errors import FieldProblem, Invalid, LabError, NotNow, Unknown
-from app.lab.views import KnobView, ModelView, RoleView
+from app.lab.views import KnobView, ModelView, RoleView, TermView
 from engines.common.contract import BadKnob, Knob, Model, Role, parse_knobs
 
 
@@ -74,7 +74,8 @@ def _view(said: dict[str, object]) -> ModelView:
     tuples: dict[str, tuple[str, ...]] = {name: tuple(said[name]) for name in ("aliases", "pros", "cons", "used_by")}  # type: ignore[arg-type]
     roles = tuple(RoleView(**role) for role in said["roles"])  # type: ignore[attr-defined]
     knobs = tuple(KnobView(**{**knob, "choices": tuple(knob["choices"])}) for knob in said["knobs"])  # type: ignore[attr-defined]
-    return ModelView(**{**said, **tuples, "roles": roles, "knobs": knobs})  # type: ignore[arg-type]
+    terms = tuple(TermView(**term) for term in said["literature"])  # type: ignore[attr-defined]
+    return ModelView(**{**said, **tuples, "literature": terms, "roles": roles, "knobs": knobs})  # type: ignore[arg-type]
 
 
 def _contract(view: ModelView) -> Model:

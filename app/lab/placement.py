@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from app.lab.proc import tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,6 @@ def place(mode: str, cpus: tuple[int, ...]) -> Placement:
 def pin(pid: int, cpus: tuple[int, ...] | None) -> None:
     """Move every thread of a process; threads that it starts later inherit it. None: to all usable CPUs."""
     wanted = cpus or usable_cpus()
-    for tid in _threads(pid):
+    for task in tasks(pid):
         with suppress(OSError):  # the thread ended meanwhile
-            os.sched_setaffinity(tid, wanted)
-
-
-def _threads(pid: int) -> list[int]:
-    with suppress(OSError):
-        return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
-    return []
+            os.sched_setaffinity(int(task.name), wanted)

@@ -1,26 +1,41 @@
-"""What the kernel knows of a process, from /proc and its CPU clock. Every reading may find the process gone: None."""
+"""What the kernel knows of an engine's processes, from /proc and their CPU clocks.
+
+Readings are sums over the processes: the one that was started comes first, and those that it has forked follow.
+Every reading may find the first one gone: None. What a forked one used stays in its parent's account after its end.
+"""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessReading:
-    """One reading of a process: 0.12 ms, whatever its number of threads."""
+    """One reading: 0.12 ms a process, whatever its number of threads."""
 
     at_ns: int
-    cpu_ns: int  # exact, ended threads included
+    cpu_ns: int  # exact, ended threads included; of ended processes in ticks of 10 ms
     user_ticks: int
     system_ticks: int
     threads: int
-    rss_bytes: int
+    rss_bytes: int  # pages that forked processes still share are counted in each of them, as `ps` does
     anon_bytes: int
+
+    def __add__(self, other: ProcessReading) -> ProcessReading:
+        """Both together, at the time of the first."""
+        return ProcessReading(
+            self.at_ns, self.cpu_ns + other.cpu_ns, self.user_ticks + other.user_ticks,
+            self.system_ticks + other.system_ticks, self.threads + other.threads,
+            self.rss_bytes + other.rss_bytes, self.anon_bytes + other.anon_bytes,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +48,39 @@ class SwitchReading:
     threads: frozenset[int]
 
 
+def read_processes(pids: Sequence[int]) -> ProcessReading | None:
+    """Read an engine's processes; None when the first is gone."""
+    if (total := read_process(pids[0])) is None:
+        return None
+    for pid in pids[1:]:
+        if (each := read_process(pid)) is not None:
+            total += each
+    return total
+
+
 def read_process(pid: int) -> ProcessReading | None:
-    """Read a process; None when it is gone."""
+    """Read a process, with what its ended children used; None when it is gone."""
     try:
         cpu_ns = time.clock_gettime_ns(_cpu_clock(pid))
         at_ns = time.monotonic_ns()
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        user, system, children_user, children_system = map(int, fields[11:15])
         status = _fields(Path(f"/proc/{pid}/status").read_text())
         return ProcessReading(
-            at_ns, cpu_ns, int(fields[11]), int(fields[12]), int(fields[17]),
-            _bytes(status["VmRSS"]), _bytes(status["RssAnon"]),
+            at_ns, cpu_ns + (children_user + children_system) * TICK_NS, user + children_user,
+            system + children_system, int(fields[17]), _bytes(status["VmRSS"]), _bytes(status["RssAnon"]),
         )  # fmt: skip
     except (OSError, KeyError, IndexError):
         return None
 
 
-def read_switches(pid: int) -> SwitchReading | None:
-    """Context switches and run-queue wait of all live threads; None when the process is gone."""
+def read_switches(pids: Sequence[int]) -> SwitchReading | None:
+    """Context switches and run-queue wait of all live threads; None when the first process is gone."""
     voluntary = involuntary = waited = 0
     seen = set()
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-    except OSError:
+    if not (first := tasks(pids[0])):
         return None
-    for task in tasks:
+    for task in [*first, *(task for pid in pids[1:] for task in tasks(pid))]:
         with suppress(OSError, KeyError, IndexError):
             status = _fields((task / "status").read_text())
             waited += int((task / "schedstat").read_text().split()[1])
@@ -69,24 +93,23 @@ def read_switches(pid: int) -> SwitchReading | None:
 class ThreadClocks:
     """CPU time of single threads, through descriptors that are kept open: 7 µs a thread instead of 25."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self) -> None:
         self._open: dict[int, int] = {}
 
-    def read(self, tid: int) -> tuple[int, int] | None:
-        """(CPU ns, run-queue wait ns) of a thread; None when it is gone."""
+    def read(self, pid: int, tid: int) -> tuple[int, int] | None:
+        """(CPU ns, run-queue wait ns) of a process's thread; None when it is gone."""
         try:
             fd = self._open.get(tid)
             if fd is None:
-                fd = self._open[tid] = os.open(f"/proc/{self._pid}/task/{tid}/schedstat", os.O_RDONLY)
+                fd = self._open[tid] = os.open(f"/proc/{pid}/task/{tid}/schedstat", os.O_RDONLY)
             cpu_ns, waited_ns, _ = os.pread(fd, 128, 0).split()
             return int(cpu_ns), int(waited_ns)
         except (OSError, ValueError):
             self.forget(tid)
             return None
 
-    def keep_only(self, tids: set[int]) -> None:
-        for tid in set(self._open) - tids:
+    def keep_only(self, tids: Iterable[int]) -> None:
+        for tid in set(self._open).difference(tids):
             self.forget(tid)
 
     def forget(self, tid: int) -> None:
@@ -94,7 +117,7 @@ class ThreadClocks:
             os.close(fd)
 
     def close(self) -> None:
-        self.keep_only(set())
+        self.keep_only(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +135,13 @@ def read_listen_drops() -> ListenDrops | None:
         table = dict(zip(names.split()[1:], map(int, values.split()[1:]), strict=True))
         return ListenDrops(table["ListenOverflows"], table["ListenDrops"])
     return None
+
+
+def tasks(pid: int) -> list[Path]:
+    """The threads of a process; none when it is gone."""
+    with suppress(OSError):
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    return []
 
 
 def _cpu_clock(pid: int) -> int:

@@ -16,7 +16,7 @@ from app.lab.child import Child
 from app.lab.engine import Engine
 from app.lab.evidence import Watcher
 from app.lab.ledger import cost
-from app.lab.placement import Placement, pin
+from app.lab.placement import Placement
 from app.lab.summary import little_residual, series, summarise
 from app.lab.thresholds import Threshold
 from app.lab.verdict import Evidence, judge
@@ -88,8 +88,7 @@ class Run:
         if self.stop_asked:
             return
         before = engine.cpus
-        assert engine.pid is not None
-        pin(engine.pid, placement.engine_cpus)
+        engine.pin(placement.engine_cpus)
         meter_fd = make_meter()
         self._meter = MeterReader(meter_fd)
         try:
@@ -102,8 +101,8 @@ class Run:
             self._meter = None
             if self._generator and self._generator.alive:
                 await self._generator.stop(0.5)
-            if engine.alive and engine.pid:
-                pin(engine.pid, before)
+            if engine.alive:
+                engine.pin(before)
 
     def progress(self) -> Progress:
         """Where it stands, from the generator's meter."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.lab.engine import Engine
-from app.lab.proc import ProcessReading, ThreadClocks, read_process
+from app.lab.proc import ProcessReading, ThreadClocks
 from app.lab.views import SampleView, ThreadView
 from engines.common.board import COUNTER_NAMES, THREAD_STATES, Reading, ThreadReading
 
@@ -27,7 +27,7 @@ class Sampler:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._clocks = ThreadClocks(engine.pid or 0)
+        self._clocks = ThreadClocks()
         self._from = 0
         self.last: Sample | None = None
         self.before: Sample | None = None
@@ -37,7 +37,7 @@ class Sampler:
         if self._engine.board is None or self._engine.pid is None:
             return None
         board = self._engine.board.read()
-        process = read_process(self._engine.pid) if self._engine.alive else None
+        process = self._engine.process() if self._engine.alive else None
         self.before, self.last = self.last, Sample(at_ns, board, process, self._threads(board))
         return self.last
 
@@ -45,12 +45,12 @@ class Sampler:
         self._clocks.close()
 
     def _threads(self, board: Reading) -> dict[int, tuple[int, int]]:
-        tids = [thread.tid for thread in board.threads if thread.tid]
-        if len(tids) > THREAD_CPU_MAX:
-            self._from = (self._from + THREAD_CPU_MAX) % len(tids)
-            tids = (tids + tids)[self._from : self._from + THREAD_CPU_MAX]
-        self._clocks.keep_only(set(tids))
-        return {tid: clock for tid in tids if (clock := self._clocks.read(tid))}
+        ids = [(thread.pid, thread.tid) for thread in board.threads if thread.tid]
+        if len(ids) > THREAD_CPU_MAX:
+            self._from = (self._from + THREAD_CPU_MAX) % len(ids)
+            ids = (ids + ids)[self._from : self._from + THREAD_CPU_MAX]
+        self._clocks.keep_only(tid for _, tid in ids)
+        return {tid: clock for pid, tid in ids if (clock := self._clocks.read(pid, tid))}
 
     def view(self) -> SampleView | None:
         """The newest sample as API and pages show it."""
@@ -94,16 +94,17 @@ class Sampler:
     def _thread(self, thread: ThreadReading) -> ThreadView:
         clock = self.last.thread_ns.get(thread.tid) if self.last else None
         return ThreadView(
-            slot=thread.slot, generation=thread.generation, tid=thread.tid, role=thread.role, index=thread.index,
-            state=THREAD_STATES[thread.state], connections=thread.connections,
+            slot=thread.slot, generation=thread.generation, pid=thread.pid, tid=thread.tid, role=thread.role,
+            index=thread.index, state=THREAD_STATES[thread.state], connections=thread.connections,
             cpu_percent=self.thread_cpu_percent(thread.tid), run_queue_wait_us=clock[1] / 1000 if clock else None,
             counters=dict(zip(COUNTER_NAMES, thread.counters, strict=True)),
         )  # fmt: skip
 
 
 def cpu_percent(before: Sample | None, last: Sample) -> float | None:
-    """CPU of the whole process between two samples, 100 for one core; None where one of them lacks it."""
+    """CPU of all its processes between two samples, 100 for one core; None where one of them lacks it."""
     if before is None or before.process is None or last.process is None:
         return None
     elapsed_ns = last.process.at_ns - before.process.at_ns
-    return 100 * (last.process.cpu_ns - before.process.cpu_ns) / elapsed_ns if elapsed_ns > 0 else None
+    used_ns = max(0, last.process.cpu_ns - before.process.cpu_ns)  # a process that ended is rounded down to ticks
+    return 100 * used_ns / elapsed_ns if elapsed_ns > 0 else None

@@ -30,6 +30,15 @@ class RoleView:
 
 
 @dataclass(frozen=True, slots=True)
+class TermView:
+    """A name that the literature has for a model, or for a part of it."""
+
+    name: str
+    says: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelView:
     name: str
     title: str
@@ -39,6 +48,7 @@ class ModelView:
     pros: tuple[str, ...]
     cons: tuple[str, ...]
     used_by: tuple[str, ...]
+    literature: tuple[TermView, ...]
     roles: tuple[RoleView, ...]
     knobs: tuple[KnobView, ...]
     available: bool
@@ -79,6 +89,7 @@ class EngineView:
 class ThreadView:
     slot: int
     generation: int
+    pid: int
     tid: int
     role: str
     index: int

@@ -168,10 +168,10 @@ def doc_parts(doc: str) -> Iterator[tuple[str, str | Markup]]:
         if all(line.startswith(" ") for line in lines):
             yield "picture", textwrap.dedent(block)
         else:
-            yield "prose", _with_code(" ".join(line.strip() for line in lines))
+            yield "prose", with_code(" ".join(line.strip() for line in lines))
 
 
-def _with_code(text: str) -> Markup:
+def with_code(text: str) -> Markup:
     """`name` in prose as code."""
     parts = (Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(text.split("`")))
     return Markup("").join(parts)
@@ -226,7 +226,7 @@ def _pieces(token: tokenize.TokenInfo, lines: list[str]) -> Iterator[tuple[int, 
 FILTERS: dict[str, Callable[..., Any]] = {
     "count": count, "rate": rate, "us": us, "bytes": size, "decimal": decimal, "percent": percent, "share": share,
     "duration": duration, "when": when, "knob": knob, "knobs": knobs, "cpus": cpus, "fact": fact, "words": words,
-    "plan_fields": plan_fields, "source_lines": source_lines, "doc_parts": doc_parts,
+    "plan_fields": plan_fields, "source_lines": source_lines, "doc_parts": doc_parts, "with_code": with_code,
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from app.cli import main
 
 from .driver import MARK, THREADLAB, command_line, gone, marked, threadlab, until
 
-MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor")
+MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
 SHORT = ("--vus", "4", "--duration", "0.5", "--warmup", "0.1")
 
 

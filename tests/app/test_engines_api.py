@@ -16,13 +16,14 @@ import pytest
 
 from .driver import LabMaker, LabProcess, command_line, gone, is_problem, unavailable, until
 
-MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor")
+MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
 ROLES = {
     "blocking": {"acceptor"},
     "reactor": {"reactor"},
     "reactor-pool": {"reactor", "worker"},
     "main-sub": {"main", "sub", "worker"},
     "proactor": {"ring"},
+    "prefork": {"master", "worker"},
 }
 ID = re.compile(r"(?P<model>[a-z-]+)-\d+")
 

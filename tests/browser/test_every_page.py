@@ -15,7 +15,8 @@ from .conftest import Opener
 
 PAGES = (
     "/", "/runs", "/runs/1", "/runs/2", "/runs/1/delete", "/models", "/models/blocking", "/models/reactor",
-    "/models/reactor-pool", "/models/main-sub", "/models/proactor", "/about", "/api/docs", "/runs/99999", "/nowhere",
+    "/models/reactor-pool", "/models/main-sub", "/models/proactor", "/models/prefork", "/about", "/api/docs",
+    "/runs/99999", "/nowhere",
 )  # fmt: skip
 ERRORS = ("/runs/99999", "/nowhere")
 NARROW = 360

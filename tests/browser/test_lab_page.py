@@ -30,7 +30,7 @@ def by_hand(page: Page, **fields: str) -> None:
 
 def test_a_model_starts_by_click_and_its_numbers_move(visit: Opener, lab: LabProcess) -> None:
     page = visit().page
-    expect(page.locator("[data-card]")).to_have_count(5)
+    expect(page.locator("[data-card]")).to_have_count(6)
     expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
     start(page, "reactor-pool")
     (engine,) = (each for each in lab.get("/engines") if each["exit"] is None)

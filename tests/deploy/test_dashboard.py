@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from engines.catalogue import lessons
+
 from .files import DEPLOY, ROOT, Json, compose, read_json, read_yaml
 
 BOARD = DEPLOY / "grafana" / "dashboards" / "threadlab.json"
@@ -120,4 +122,4 @@ def test_one_colour_per_model() -> None:
     css = (ROOT / "static" / "css").rglob("*.css")
     known = " ".join(path.read_text() for path in css).upper()
     colours = set(re.findall(r'"fixedColor": "(#\w+)"', BOARD.read_text()))
-    assert len(colours) == 5 and all(colour.upper() in known for colour in colours)
+    assert len(colours) == len(lessons()) and all(colour.upper() in known for colour in colours)

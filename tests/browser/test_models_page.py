@@ -1,0 +1,57 @@
+"""The pages that teach: a model in the words of the literature and of the kitchen, and the sixth one while it works."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from playwright.sync_api import expect
+
+from tests.app.driver import LabProcess, plan, until
+
+from .conftest import Opener
+
+COLOUR = "(e) => getComputedStyle(e).backgroundColor"
+
+
+def test_a_model_page_gives_names_and_sources_and_can_speak_of_a_kitchen(visit: Opener) -> None:
+    page = visit("/models/reactor-pool").page
+    literature = page.locator(".literature")
+    expect(literature).to_contain_text("Half-Sync/Half-Async")
+    expect(literature).to_contain_text("POSA2")
+    expect(literature.locator("code").first).to_have_text("reply=reactor")
+    expect(page.get_by_role("heading", name="In the field")).to_be_visible()
+    plain, kitchen = (page.locator(f".roles .words-{kind}").first for kind in ("plain", "kitchen"))
+    expect(kitchen).to_be_hidden()
+    page.locator("#kitchen").check(force=True)
+    expect(kitchen).to_be_visible()
+    expect(plain).to_be_hidden()
+
+
+def test_each_model_has_a_picture_and_a_colour_of_its_own(visit: Opener, lab: LabProcess) -> None:
+    page = visit("/models").page
+    models = lab.get("/models")
+    expect(page.locator(".model-list .diagram")).to_have_count(len(models))
+    colours = [page.locator(f'[data-model="{m["name"]}"] .marker').first.evaluate(COLOUR) for m in models]
+    assert len(set(colours)) == len(models)
+
+
+def test_the_lanes_of_a_prefork_show_its_processes_and_the_one_that_takes_a_place(
+    visit: Opener, lab: LabProcess
+) -> None:
+    engine = lab.start("prefork")
+    page = visit(f"/?watch={engine['id']}", 1600).page
+    rows = page.locator("[data-thread-rows] tr")
+    expect(rows).to_have_count(3)
+    assert [rows.nth(i).locator("th").inner_text() for i in range(3)] == ["master", "worker 1", "worker 2"]
+    expect(page.locator("#card-prefork [data-live='thread_count']")).to_have_text("3")
+    run = lab.submit(engine=engine["id"], plan=plan(4.0, 0, work=[{"kind": "cpu", "params": {"us": 500}}]))
+    lab.reaches(run["id"], "running")
+    victim = next(t["pid"] for t in lab.get(f"/engines/{engine['id']}/sample")["threads"] if t["role"] == "worker")
+    expect(rows.nth(1)).to_contain_text(str(victim))
+    os.kill(victim, signal.SIGKILL)
+    expect(rows.nth(1)).not_to_contain_text(str(victim))
+    expect(rows).to_have_count(3)
+    expect(page.locator("#card-prefork")).to_have_attribute("data-state", "ready")
+    until(lambda: lab.get(f"/engines/{engine['id']}/log"), "the log says it")
+    lab.ended(run["id"])
