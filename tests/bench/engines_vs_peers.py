@@ -1,6 +1,8 @@
 """CPU µs a request of every engine, beside nginx and uvicorn, alternated in one run: A B C A B C.
 
-    python -m tests.bench.engines_vs_peers [--trials 3] [--seconds 3] [--connections 64]
+    python -m tests.bench.engines_vs_peers [--trials 3] [--seconds 3] [--connections 64] [--peers]
+
+`--peers`: also whatever other Python server is installed.
 
 `GET /`, 13 bytes, keep-alive. The server is pinned to CPU 0, wrk to CPU 1. CPU is user and system time of all the
 server's threads while wrk runs (after a warm-up of a second), over the requests that wrk counts. Absolute rates of a
@@ -11,32 +13,36 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.engines.driver import Variant
 
-from .servers import Server, engine, nginx, require, uvicorn, wrk
+from .python_peers import PEERS
+from .servers import Server, engine, nginx, python_peer, require, uvicorn, wrk
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A server and how many times nginx's CPU it may cost: by issue 2, and by issue 4."""
+    """A server and how many times nginx's CPU it may cost: as a bound, and as the aim."""
 
     server: Server
-    now: float | None = None
-    next: float | None = None
+    bound: float | None = None
+    aim: float | None = None
 
 
 CONTESTANTS = (
     Contestant(nginx()),
-    Contestant(engine(Variant("blocking")), 2.2, 1.9),
-    Contestant(engine(Variant("reactor")), 1.5, 1.25),
-    Contestant(engine(Variant("reactor-pool")), 2.4, 2.2),
-    Contestant(engine(Variant("main-sub", (("reactors", 2), ("workers", 0)))), 1.8, 1.45),
+    Contestant(engine(Variant("blocking")), 1.9, 1.6),
+    Contestant(engine(Variant("reactor")), 1.25, 1.1),
+    Contestant(engine(Variant("reactor-pool")), 2.2, 1.7),
+    Contestant(engine(Variant("main-sub", (("reactors", 2), ("workers", 0)))), 1.45, 1.25),
     Contestant(engine(Variant("main-sub"))),
-    Contestant(engine(Variant("proactor")), 1.5, 1.25),
+    Contestant(engine(Variant("proactor")), 1.25, 1.1),
+    Contestant(engine(Variant("prefork"))),
     Contestant(uvicorn()),
 )
+OTHERS = tuple(Contestant(python_peer(name)) for name in PEERS)
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Trial:
     rate: float
     cpu_us: float
     errors: int
+    p99_ms: float
 
 
 def trial(server: Server, connections: int, seconds: float) -> Trial:
@@ -51,16 +58,17 @@ def trial(server: Server, connections: int, seconds: float) -> Trial:
         wrk(serving.port, connections, 1)
         before = serving.cpu_s()
         loaded = wrk(serving.port, connections, seconds)
-        return Trial(loaded.rate, (serving.cpu_s() - before) / loaded.requests * 1e6, loaded.errors)
+        cpu_us = (serving.cpu_s() - before) / loaded.requests * 1e6
+        return Trial(loaded.rate, cpu_us, loaded.errors, loaded.p99_ms)
 
 
-def compare(trials: int, seconds: float, connections: int) -> dict[str, list[Trial]]:
+def compare(contestants: Sequence[Contestant], trials: int, seconds: float, connections: int) -> dict[str, list[Trial]]:
     found: dict[str, list[Trial]] = {}
-    for contestant in CONTESTANTS:
+    for contestant in contestants:
         if contestant.server.missing:
             print(f"skipped: {contestant.server.name}: {contestant.server.missing}")
     for _ in range(trials):
-        for contestant in CONTESTANTS:
+        for contestant in contestants:
             if not contestant.server.missing:
                 server = contestant.server
                 found.setdefault(server.name, []).append(trial(server, connections, seconds))
@@ -72,11 +80,9 @@ def median_cost(trials: list[Trial] | None) -> float | None:
 
 
 def show(found: dict[str, list[Trial]]) -> None:
-    nginx_us, uvicorn_us = median_cost(found.get("nginx")), median_cost(found.get("uvicorn+uvloop"))
-    print(
-        f"{'':32} {'req/s':>9}  {'CPU µs/req (lowest-highest)':27}  {'x nginx':>7}  issue 2      issue 4      uvicorn"
-    )
-    for contestant in CONTESTANTS:
+    nginx_us = median_cost(found.get("nginx"))
+    print(f"{'':32} {'req/s':>9}  {'CPU µs/req (lowest-highest)':27}  x nginx  bound        aim           p99 ms")
+    for contestant in (*CONTESTANTS, *OTHERS):
         trials = found.get(contestant.server.name)
         cost = median_cost(trials)
         if not trials or cost is None:
@@ -84,11 +90,12 @@ def show(found: dict[str, list[Trial]]) -> None:
         costs = [trial.cpu_us for trial in trials]
         rate = statistics.median(trial.rate for trial in trials)
         ratio = cost / nginx_us if nginx_us else None
-        ahead = "" if contestant.now is None or uvicorn_us is None else "ahead" if cost < uvicorn_us else "BEHIND"
+        p99_ms = statistics.median(trial.p99_ms for trial in trials)
         print(
             f"{contestant.server.name:32} {rate:9,.0f}  {cost:6.2f} ({min(costs):.2f}-{max(costs):.2f})".ljust(74)
             + (f"{ratio:5.2f}  " if ratio else "    –  ")
-            + f"{reached(ratio, contestant.now)}{reached(ratio, contestant.next)}{ahead}"
+            + f"{reached(ratio, contestant.bound)}{reached(ratio, contestant.aim)}{p99_ms:8.2f}",
+            flush=True,
         )
 
 
@@ -103,10 +110,12 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--peers", action="store_true", help="also other Python servers that are installed")
     asked = parser.parse_args()
+    contestants = (*CONTESTANTS, *OTHERS) if asked.peers else CONTESTANTS
     require("wrk", "taskset", cpus=2)
     print(f"{asked.connections} connections, {asked.trials} trials of {asked.seconds:.0f} s each, alternated; medians")
-    found = compare(asked.trials, asked.seconds, asked.connections)
+    found = compare(contestants, asked.trials, asked.seconds, asked.connections)
     show(found)
     if errors := {name: total for name, trials in found.items() if (total := sum(trial.errors for trial in trials))}:
         raise SystemExit(f"wrk counted errors: {errors}")

@@ -60,7 +60,7 @@ def engine(variant: Variant, cpu: int | None = SERVER_CPU) -> Server:
     def serve() -> Iterator[Serving]:
         pin = f"taskset -cp {cpu} $$ > /dev/null" if cpu is not None else ""
         with running(variant, shell=pin) as started:
-            yield Serving(started.port, (started.pid,))
+            yield Serving(started.port, tuple(started.pids))
 
     return Server(variant.name, serve, lessons()[variant.model].MODEL.why_unavailable())
 
@@ -99,6 +99,28 @@ def _uvicorn() -> Iterator[Serving]:
         yield Serving(port, (pid,))
 
 
+def python_peer(name: str) -> Server:
+    """Another server in Python, where it is installed."""
+
+    @contextlib.contextmanager
+    def serve() -> Iterator[Serving]:
+        port = free_port()
+        with _process([sys.executable, "-m", "tests.bench.python_peers", name, str(port)], port) as pid:
+            yield Serving(port, tuple(family(pid)))
+
+    there = name == "stdlib" or importlib.util.find_spec(name)
+    return Server(name, serve, None if there else f"not installed (pip install {name})")
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started."""
+    found = [pid]
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in path.read_text().split():
+            found += family(int(child))
+    return found
+
+
 @contextlib.contextmanager
 def _process(command: Sequence[str], port: int) -> Iterator[int]:
     with subprocess.Popen(["taskset", "-c", str(SERVER_CPU), *command], cwd=ROOT) as server:
@@ -131,11 +153,16 @@ class Loaded:
     requests: int
     rate: float
     errors: int
+    p99_ms: float
 
 
-def wrk(port: int, connections: int, seconds: float, path: str = "/", cpu: int | None = LOAD_CPU) -> Loaded:
+def wrk(
+    port: int, connections: int, seconds: float, path: str = "/", cpu: int | None = LOAD_CPU, pipelined: bool = False
+) -> Loaded:
     pin = ["taskset", "-c", str(cpu)] if cpu is not None else []
-    command = [*pin, "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", f"http://127.0.0.1:{port}{path}"]
+    script = ["-s", str(Path(__file__).with_name("pipeline.lua"))] if pipelined else []
+    url = f"http://127.0.0.1:{port}{path}"
+    command = [*pin, "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--latency", *script, url]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30)
     found = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)", done.stdout)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
@@ -143,7 +170,12 @@ def wrk(port: int, connections: int, seconds: float, path: str = "/", cpu: int |
     assert rate, done.stdout
     errors = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", done.stdout)))
     errors += sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", done.stdout)))
-    return Loaded(int(found[1]), float(rate[1]), errors)
+    return Loaded(int(found[1]), float(rate[1]), errors, _p99_ms(done.stdout))
+
+
+def _p99_ms(said: str) -> float:
+    found = re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]] if found else float("nan")
 
 
 def require(*tools: str, cpus: int = 1) -> None:

@@ -1,0 +1,64 @@
+"""40,000 connections that come and go in thirteen ways, on every engine: what is left of them?
+
+    python -m tests.bench.churn [--connections 40000] [--rounds 4] [--model proactor]
+
+Descriptors and anonymous memory are read after each quarter, when nobody is connected. The first quarter warms up
+(allocator arenas, caches); after it both must be flat. The proactor is measured with its own pool of buffers and with
+one that is much too small: sixteen buffers of 64 bytes for 52 connections, so that most receives end with ENOBUFS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from engines.catalogue import lessons
+from tests.engines.churn import Held, churn, held
+from tests.engines.driver import VARIANTS, Variant, running
+
+SMALL_POOL = {"buffers": 16, "buffer_size": 64}
+GROWTH_MAX_KIB = 1024  # of anonymous memory after the first round: an allocator's noise
+
+
+def measure(variant: Variant, connections: int, rounds: int) -> bool:
+    """Print one line; answers whether all was flat and every answer right."""
+    with running(variant) as engine:
+        began_s, wrong = time.monotonic(), 0
+        at_start = held(engine)
+        readings: list[Held] = []
+        for number in range(rounds):
+            wrong += churn(engine, connections // rounds, seed=number)
+            readings.append(held(engine, at_start))
+        taken_s = time.monotonic() - began_s
+        would_blocks = engine.board().counters["would_blocks"]
+    descriptors, memory = [each.descriptors for each in readings], [each.anonymous_kib for each in readings]
+    print(
+        f"{variant.name:44} {connections / taken_s:8,.0f}/s {wrong:6} {would_blocks:12,} "
+        f"{' '.join(map(str, descriptors)):>16} {' '.join(map(str, memory)):>28}",
+        flush=True,
+    )
+    return not wrong and len(set(descriptors)) == 1 and memory[-1] - memory[0] < GROWTH_MAX_KIB
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--connections", type=int, default=40_000)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--model", choices=list(lessons()), help="only this one")
+    asked = parser.parse_args()
+    wanted = [variant for variant in VARIANTS if asked.model in (None, variant.model)]
+    wanted += [variant.with_knobs(**SMALL_POOL) for variant in wanted if variant.model == "proactor"]
+    print(f"{asked.connections:,} connections, {asked.rounds} rounds; nobody is connected when it is read")
+    print(f"{'':44} {'':>10} {'wrong':>6} {'would block':>12} {'descriptors':>16} {'RssAnon, KiB':>28}")
+    kept: list[str] = []
+    for variant in wanted:
+        if reason := lessons()[variant.model].MODEL.why_unavailable():
+            print(f"{variant.name:44} skipped: {reason}")
+        elif not measure(variant, asked.connections, asked.rounds):
+            kept.append(variant.name)
+    if kept:
+        raise SystemExit(f"something was left behind, or answered wrongly: {', '.join(kept)}")
+
+
+if __name__ == "__main__":
+    main()

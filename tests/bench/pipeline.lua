@@ -1,0 +1,9 @@
+-- wrk: sixteen requests in one write, and their answers counted one by one.
+local depth = 16
+init = function(args)
+  local one = wrk.format("GET", "/")
+  local all = {}
+  for i = 1, depth do all[i] = one end
+  batch = table.concat(all)
+end
+request = function() return batch end

@@ -1,0 +1,94 @@
+"""Other HTTP servers in Python, each with the barest application: `python -m tests.bench.python_peers NAME PORT`.
+
+Not dependencies of anything: install what is to be compared (`pip install bjoern granian gunicorn waitress cheroot
+tornado`; bjoern wants Debian's libev-dev). The bench names those that are missing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+GREETING = b"Hello, World!"
+HEADERS = [("Content-Type", "text/plain"), ("Content-Length", str(len(GREETING)))]
+HOST = "127.0.0.1"
+
+
+def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    start_response("200 OK", HEADERS)
+    return [GREETING]
+
+
+def bjoern(port: int) -> None:
+    import bjoern
+
+    bjoern.run(wsgi, HOST, port)
+
+
+def granian(port: int) -> None:
+    from granian import Granian
+
+    Granian("tests.bench.bare_asgi:app", address=HOST, port=port, interface="asgi", workers=1, log_access=False).serve()
+
+
+def gunicorn(port: int) -> None:
+    from gunicorn.app.wsgiapp import run
+
+    sys.argv = ["gunicorn", "-k", "gthread", "-w", "1", "--threads", "8", "--keep-alive", "60", "--log-level", "error",
+                "-b", f"{HOST}:{port}", "tests.bench.python_peers:wsgi"]  # fmt: skip
+    run()
+
+
+def waitress(port: int) -> None:
+    import waitress
+
+    waitress.serve(wsgi, host=HOST, port=port, threads=10, connection_limit=2000)
+
+
+def cheroot(port: int) -> None:
+    from cheroot.wsgi import Server
+
+    Server((HOST, port), wsgi, numthreads=10, request_queue_size=1024).safe_start()
+
+
+def tornado(port: int) -> None:
+    import asyncio
+
+    from tornado.web import Application, RequestHandler
+
+    class Greet(RequestHandler):  # type: ignore[misc,unused-ignore]
+        def get(self) -> None:
+            self.finish(GREETING)
+
+    async def main() -> None:
+        Application([("/", Greet)]).listen(port, HOST)
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+def stdlib(port: int) -> None:
+    class Greet(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            for name, value in HEADERS:
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(GREETING)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    ThreadingHTTPServer((HOST, port), Greet).serve_forever()
+
+
+PEERS: dict[str, Callable[[int], None]] = {
+    each.__name__: each for each in (bjoern, granian, gunicorn, waitress, cheroot, tornado, stdlib)
+}
+
+if __name__ == "__main__":
+    PEERS[sys.argv[1]](int(sys.argv[2]))

@@ -1,0 +1,134 @@
+"""System calls per request under 64 connections: as we count them (`io_calls`), and as the kernel does.
+
+    python -m tests.bench.system_calls [--connections 64] [--seconds 3] [--model proactor] [--strace]
+
+The kernel's count is perf's (tracepoints, little overhead); `--strace` adds that of strace -c -f on a fixed number of
+requests: exact as well, but it stops the engine at each call, so more requests wait when it comes to look, and a round
+of a loop serves more of them. Needs the right to trace (root, or perf_event_paranoid ≤ 1 and a readable tracefs).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from engines.catalogue import lessons
+from tests.engines.crowds import asking
+from tests.engines.driver import VARIANTS, Engine, Variant, running, until
+
+from .servers import SERVER_CPU, require, wrk
+
+ALL = "raw_syscalls:sys_enter"
+CALLS = (
+    "accept4", "recvfrom", "sendto", "epoll_wait", "epoll_ctl", "io_uring_enter", "futex", "poll", "read", "write",
+)  # fmt: skip
+FIXED = 12_800  # requests under strace
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one trial cost. `calls` are the kernel's, by name."""
+
+    requests: int
+    ours: int
+    kernel: int
+    calls: dict[str, int]
+
+    def line(self) -> str:
+        most = sorted(self.calls.items(), key=lambda item: -item[1])
+        named = ", ".join(
+            f"{name} {count / self.requests:.3f}" for name, count in most if count / self.requests > 0.005
+        )
+        return f"{self.requests:10,} {self.ours / self.requests:8.3f} {self.kernel / self.requests:8.3f}   {named}"
+
+
+@contextmanager
+def tracing(command: list[str], begun: Callable[[int], bool]) -> Iterator[None]:
+    """Run a tracer beside the body, from when it has `begun` on."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: begun(process.pid), f"{command[0]} counts")
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def perf_has_begun(pid: int) -> bool:
+    """It has opened its last event."""
+    opened = [link for link in Path(f"/proc/{pid}/fd").iterdir() if "perf_event" in str(link.readlink())]
+    return len(opened) > len(CALLS)
+
+
+def by_perf(engine: Engine, connections: int, seconds: float, into: Path) -> Counted:
+    events = ",".join([ALL, *(f"syscalls:sys_enter_{call}" for call in CALLS)])
+    command = ["perf", "stat", "-x,", "-o", str(into), "-e", events, "-p", ",".join(map(str, engine.pids))]
+    with tracing(command, perf_has_begun):
+        requests, ours = load(engine, lambda: wrk(engine.port, connections, seconds))
+    fields = [line.split(",") for line in into.read_text().splitlines() if ",,raw_" in line or ",,sys" in line]
+    counts = {name.rpartition("sys_enter")[2].lstrip("_"): int(count) for count, _, name, *_ in fields}
+    return Counted(requests, ours, counts.pop(""), counts)
+
+
+def by_strace(engine: Engine, connections: int, into: Path) -> Counted:
+    """On a fixed number of requests."""
+    attach = [part for pid in engine.pids for part in ("-p", str(pid))]
+
+    def begun(_: int) -> bool:
+        tasks = [(task / "status").read_text() for task in engine.tasks()]
+        return not any("TracerPid:\t0\n" in status for status in tasks)
+
+    def ask() -> None:
+        with asking(engine, connections) as askers:
+            askers.ask_until(lambda: askers.answers >= FIXED, "they are served", 300)
+            askers.settle(60)
+
+    with tracing(["strace", "-c", "-f", "-q", "-o", str(into), *attach], begun):
+        requests, ours = load(engine, ask)
+    rows = [line.split() for line in into.read_text().splitlines() if re.match(r" *\d+\.\d+ +\d", line)]
+    counts = {row[-1]: int(row[3]) for row in rows}
+    return Counted(requests, ours, counts.pop("total"), counts)
+
+
+def load(engine: Engine, act: Callable[[], object]) -> tuple[int, int]:
+    """Requests answered, and I/O calls as we count them, while it is loaded and until it holds nobody again."""
+    before = engine.board()
+    act()
+    until(lambda: engine.held() == 0, "the generator has gone", 60)
+    after = engine.board()
+    return after.requests - before.requests, after.io_calls - before.io_calls
+
+
+def measure(variant: Variant, connections: int, seconds: float, with_strace: bool) -> None:
+    with running(variant, shell=f"taskset -cp {SERVER_CPU} $$ > /dev/null") as engine, TemporaryDirectory() as folder:
+        wrk(engine.port, connections, 1)
+        print(f"{variant.name:28} {by_perf(engine, connections, seconds, Path(folder, 'perf')).line()}", flush=True)
+        if with_strace:
+            print(f"{'  under strace':28} {by_strace(engine, connections, Path(folder, 'strace')).line()}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--model", choices=list(lessons()), help="only this one")
+    parser.add_argument("--strace", action="store_true")
+    asked = parser.parse_args()
+    require("perf", "wrk", *(["strace"] if asked.strace else []), cpus=2)
+    print(f"{asked.connections} connections, plaintext, one at a time on each; calls per request")
+    print(f"{'':28} {'requests':>10} {'ours':>8} {'kernel':>8}")
+    for variant in (variant for variant in VARIANTS if asked.model in (None, variant.model)):
+        if reason := lessons()[variant.model].MODEL.why_unavailable():
+            print(f"{variant.name:28} skipped: {reason}")
+        else:
+            measure(variant, asked.connections, asked.seconds, asked.strace)
+
+
+if __name__ == "__main__":
+    main()
