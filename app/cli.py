@@ -176,7 +176,7 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def run_demo(asked: argparse.Namespace) -> int:
-    """The five models in turn, each at its ceiling and then all at one rate."""
+    """The models in turn, each at its ceiling and then all at one rate."""
     if asked.server:
         return asyncio.run(demo.run_on(asked.server, asked.seconds, asked.json))
     return asyncio.run(demo.run(asked.seconds, asked.json))
@@ -192,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     checkup.add_argument("--json", action="store_true", help="as JSON")
     checkup.set_defaults(call=doctor)
     _add_run(commands)
-    tour = commands.add_parser("demo", help="the five models in turn, a table with verdicts")
+    tour = commands.add_parser("demo", help="every model in turn, a table with verdicts")
     tour.add_argument("--seconds", type=float, default=demo.SECONDS, help="of each run (default %(default)s)")
     tour.add_argument("--json", metavar="FILE", help="write the runs as JSON; - for stdout instead of the table")
     tour.add_argument("--server", metavar="URL", help="let a lab that is running do it, such as http://127.0.0.1:8000")
