@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from functools import partial
 
 from engines.common.answer import answer_some
 from engines.common.board import ACCEPTING, C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING
 from engines.common.contract import Knob, Model, Role, Setup
 from engines.common.crowd import Conversation, Crowd
 from engines.common.door import Door
-from engines.common.threads import start_thread
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:
@@ -37,8 +35,7 @@ def serve(listener: socket.socket, setup: Setup) -> None:
         door.wait()
         row.cells[STATE] = ACCEPTING
         for sock in door.accept():
-            peer = crowd.join(sock)
-            start_thread(setup.board, peer.row, talk, peer, setup, then=partial(crowd.leave, peer))
+            crowd.start(crowd.join(sock), talk)
         row.publish()
     crowd.drain()
 
@@ -65,7 +62,7 @@ def talk(peer: Conversation, setup: Setup) -> None:
 
 MODEL = Model(
     name="blocking",
-    title="Blocking threads",
+    title="Blocking",
     order=1,
     aliases=("thread per connection",),
     summary="A thread for each connection does read, handle, write, and sleeps in between.",

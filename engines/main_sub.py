@@ -80,7 +80,7 @@ class MainReactor:
 
 MODEL = Model(
     name="main-sub",
-    title="Main-sub reactors",
+    title="Main-sub",
     order=4,
     aliases=("master-slave reactors", "boss/worker", "multi-reactor, multi-thread"),
     summary="A main reactor only accepts; it deals connections to sub-reactors with loops and workers of their own.",

@@ -15,7 +15,7 @@ from __future__ import annotations
 import socket
 
 from engines.common.answer import answer_some
-from engines.common.board import C_HANDLING, C_QUEUED, HANDLING, QUEUE, STATE, WRITING, Row
+from engines.common.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING, Row
 from engines.common.contract import Knob, Model, Role, Setup
 from engines.common.http import Request
 from engines.common.peer import Peer
@@ -51,7 +51,6 @@ class PoolReactor(Reactor):
             if self.pool.too_far_ahead(peer):
                 self.sockets.want(peer, 0)  # the worker that has the turn calls us when it gives it back
         elif peer.todo and not peer.outbox and not peer.closing:
-            self.words[peer.fd] = peer.tag | C_QUEUED
             self.pool.put(peer, self.row)
         else:
             self.pool.give_back(peer)
@@ -84,7 +83,7 @@ class PoolReactor(Reactor):
 
 MODEL = Model(
     name="reactor-pool",
-    title="Reactor + workers",
+    title="Reactor pool",
     order=3,
     aliases=("single reactor, multi-thread", "half-sync/half-async"),
     summary="One thread owns every socket; a pool of workers runs the handlers.",

@@ -21,7 +21,8 @@ from app.lab.child import Child, Exit
 from app.lab.placement import pin
 from app.lab.proc import ProcessReading, SwitchReading, read_processes, read_switches
 from app.lab.views import EngineView, ExitView
-from engines.common.board import BoardReader, make_board
+from engines.common.board import make_board
+from engines.common.board_reader import BoardReader
 from engines.common.contract import Model
 
 READY_WITHIN_S = 15.0

@@ -16,7 +16,8 @@ from app.lab.child import Exit
 from app.lab.engine import Engine
 from app.lab.proc import ListenDrops, ProcessReading, SwitchReading, read_listen_drops
 from app.load.meter import DONE, DRAIN, MEASURE, MeterReader, MeterReading
-from engines.common.board import RESTING, Reading
+from engines.common.board import RESTING
+from engines.common.board_reader import Reading
 
 POLL_S = 0.02  # 50 looks a second: at 64 threads they cost the control plane 1 % of a core
 FEW_ROWS = 256  # beyond so many threads their states are read once a second

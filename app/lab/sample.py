@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from app.lab.engine import Engine
 from app.lab.proc import ProcessReading, ThreadClocks
 from app.lab.views import SampleView, ThreadView
-from engines.common.board import COUNTER_NAMES, THREAD_STATES, Reading, ThreadReading
+from engines.common.board import COUNTER_NAMES, THREAD_STATES
+from engines.common.board_reader import Reading, ThreadReading
 
 THREAD_CPU_MAX = 256  # beyond so many threads their CPU is read in turns: 7 µs each, ten times a second
 

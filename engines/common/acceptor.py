@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import time
 from collections.abc import Iterator
 
@@ -54,6 +55,15 @@ class Acceptor:
             held += 1
             sock.setblocking(False)
             yield sock
+
+    def unbounded(self) -> None:
+        """The engine drains: whom the kernel has let in is served, whatever the limit."""
+        self._most = sys.maxsize
+
+    def exhausted(self) -> None:
+        """Something else than descriptors is short: pause, and look again later."""
+        self._pause(FLAG_SATURATED)
+        self._not_before_s = time.monotonic() + PAUSE_S
 
     def resume(self, held: int) -> bool:
         """Look again whether there is room; answers whether accepting goes on."""

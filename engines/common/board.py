@@ -110,13 +110,14 @@ class Row:
 
     __slots__ = (
         "bytes_in", "bytes_out", "cells", "number", "queue_pops", "queue_pushes", "queue_wait_us", "recv_calls",
-        "requests_2xx", "send_calls", "tag", "tally",
+        "requests_2xx", "send_calls", "stale_at_ns", "tag", "tally",
     )  # fmt: skip
 
     def __init__(self, number: int, cells: memoryview) -> None:
         self.number = number
         self.cells = cells
         self.tag = number << 16  # the owner's part of a connection word
+        self.stale_at_ns = 0  # for a worker: when it publishes again, although it is not about to wait
         self.tally = array("Q", cells[COUNTERS : COUNTERS + COUNTER_WORDS])
         self.requests_2xx = self.tally[REQUESTS_2XX]
         self.bytes_in, self.bytes_out = self.tally[BYTES_IN], self.tally[BYTES_OUT]
@@ -235,134 +236,3 @@ class Board:
         if on and not self._flags[0] & flag:
             self._flags[1] += 1
         self._flags[0] = self._flags[0] | flag if on else self._flags[0] & ~flag
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadReading:
-    """One thread as the board shows it; counters by the names in COUNTER_NAMES, since the slot was first used."""
-
-    slot: int
-    generation: int
-    pid: int
-    tid: int
-    role: str
-    index: int
-    state: int
-    connections: int
-    counters: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One reading of a whole board. `counters` are sums over all slots, those of ended threads included."""
-
-    note: Note | None
-    out_of_descriptors: bool
-    saturated: bool
-    accept_pauses: int
-    threads: tuple[ThreadReading, ...]
-    counters: dict[str, int]
-    queue_wait: tuple[int, ...]
-    connections: dict[str, int]
-
-    @property
-    def requests(self) -> int:
-        return self.counters["requests_2xx"] + self.counters["requests_4xx"] + self.counters["requests_5xx"]
-
-    @property
-    def io_calls(self) -> int:
-        return sum(self.counters[name] for name in IO_CALLS)
-
-    @property
-    def queue_depth(self) -> int:
-        return max(0, self.counters["queue_pushes"] - self.counters["queue_pops"])
-
-
-class BoardReader:
-    """The control plane's side: reads whenever it likes, also after the engine has died."""
-
-    def __init__(self, fd: int) -> None:
-        self._memory, self._rows, self._words = map_board(fd, mmap.ACCESS_READ)
-
-    def close(self) -> None:
-        self._memory.close()
-
-    def read(self) -> Reading:
-        """A whole reading: 35 µs for 10 threads, 2 ms for 1,000 threads and 10,000 connections."""
-        with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
-            used, (out, full, pauses) = head[H_ROWS_USED], _flags(head)
-            note = self._note(view, head[H_NOTE_BYTES])
-            with view[HEADER_BYTES : HEADER_BYTES + used * ROW_BYTES].cast("Q") as cells:
-                flat = cells.tolist()
-            connections = self._connections(view)
-        rows = [flat[i * ROW_WORDS : (i + 1) * ROW_WORDS] for i in range(used)]
-        roles = note.roles if note else ()
-        totals = (
-            [sum(column) for column in zip(*rows, strict=True)][COUNTERS:] if rows else [0] * (ROW_WORDS - COUNTERS)
-        )
-        totals[QUEUE_HIGH_WATER] = max((row[COUNTERS + QUEUE_HIGH_WATER] for row in rows), default=0)
-        return Reading(
-            note=note,
-            out_of_descriptors=out,
-            saturated=full,
-            accept_pauses=pauses,
-            threads=tuple(_thread(slot, row, roles) for slot, row in enumerate(rows) if row[STATE] != ENDED),
-            counters=dict(zip(COUNTER_NAMES, totals, strict=False)),
-            queue_wait=tuple(totals[QUEUE_WAIT:COUNTER_WORDS]),
-            connections=connections,
-        )
-
-    def words(self) -> list[int]:
-        """The descriptor words as they are: state in the low 8 bits, generation in the next 8, owner row above."""
-        start = HEADER_BYTES + self._rows * ROW_BYTES
-        with memoryview(self._memory) as view, view[start : start + self._words * 4].cast("I") as words:
-            return words.tolist()
-
-    def flags(self) -> tuple[bool, bool]:
-        """(out of descriptors, saturated)."""
-        with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
-            out, full, _ = _flags(head)
-        return out, full
-
-    def processes(self) -> tuple[int, ...]:
-        """The processes of a divided board's rows; of a whole one, which has a single process, none: no look at all."""
-        with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
-            if not head[H_PARTS]:
-                return ()
-            with view[HEADER_BYTES : HEADER_BYTES + head[H_ROWS_USED] * ROW_BYTES].cast("Q") as cells:
-                rows = zip(cells[STATE::ROW_WORDS].tolist(), cells[PID::ROW_WORDS].tolist(), strict=True)
-                return tuple(dict.fromkeys(pid for state, pid in rows if state != ENDED and pid))
-
-    def states(self) -> list[int]:
-        """Only the threads' states, slot by slot (0: no thread): cheap enough for 100 readings a second."""
-        with memoryview(self._memory) as view, view[:HEADER_BYTES].cast("Q") as head:
-            used = head[H_ROWS_USED]
-            with view[HEADER_BYTES : HEADER_BYTES + used * ROW_BYTES].cast("Q") as cells:
-                return cells[STATE::ROW_WORDS].tolist()
-
-    def _note(self, view: memoryview, length: int) -> Note | None:
-        if not length:
-            return None
-        said = json.loads(bytes(view[NOTE_AT : NOTE_AT + length]))
-        return Note(said["model"], said["python"], said["gil"], tuple(said["roles"]))
-
-    def _connections(self, view: memoryview) -> dict[str, int]:
-        start = HEADER_BYTES + self._rows * ROW_BYTES
-        states = bytes(view[start : start + self._words * 4 : 4])  # little-endian: the low byte is the state
-        return {name: states.count(state) for state, name in enumerate(CONNECTION_STATES) if state != C_CLOSED}
-
-
-def _flags(head: memoryview) -> tuple[bool, bool, int]:
-    """(out of descriptors, saturated, accept pauses): full is a divided engine when each of its processes is."""
-    at = (H_FLAGS, *range(H_PART_FLAGS, H_PART_FLAGS + 2 * min(head[H_PARTS], PARTS_MAX), 2))
-    flags = [head[i] for i in at]
-    full = all(each & FLAG_SATURATED for each in flags[1:] or flags)
-    return any(each & FLAG_OUT_OF_DESCRIPTORS for each in flags), full, sum(head[i + 1] for i in at)
-
-
-def _thread(slot: int, row: list[int], roles: tuple[str, ...]) -> ThreadReading:
-    role = roles[row[ROLE]] if row[ROLE] < len(roles) else "thread"
-    counters = tuple(row[COUNTERS : COUNTERS + len(COUNTER_NAMES)])
-    return ThreadReading(
-        slot, row[GENERATION], row[PID], row[TID], role, row[INDEX], row[STATE], row[CONNECTIONS], counters
-    )

@@ -10,13 +10,12 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from engines.common.board import WOULD_BLOCKS, Row
-from engines.common.peer import Peer
+from engines.common.peer import AHEAD_BYTES, Peer
 from engines.common.ring import MORE
 
 if TYPE_CHECKING:
     from uring_api import Completion
 
-AHEAD_BYTES = 64 * 1024  # what a peer may send beyond the request that is being answered
 # The operation has ended, the connection has not: submit it again.
 ENDED_EARLY = frozenset((-errno.ENOBUFS, -errno.ECANCELED, -errno.EINTR, -errno.EAGAIN))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engines.common.answer import answer_some
-from engines.common.board import C_HANDLING, C_QUEUED, HANDLING, QUEUE, STATE, Row
+from engines.common.board import C_HANDLING, HANDLING, QUEUE, STATE, Row
 from engines.common.completion_peer import CompletionPeer
 from engines.common.completion_queue import CompletionQueue
 from engines.common.contract import Setup
@@ -26,7 +26,6 @@ class CompletionPool:
     def hand_on(self, peer: CompletionPeer) -> None:
         """Ring thread: put the peer in the queue. It comes back when its next request is answered."""
         peer.handed_on = True
-        self._words[peer.fd] = peer.tag | C_QUEUED
         self._pool.put(peer, self._row)
 
     def stop(self) -> None:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from engines.common.board import C_IDLE, CONNECTIONS, Row
 from engines.common.completion_acceptor import PAUSE_S, CompletionAcceptor
-from engines.common.completion_peer import AHEAD_BYTES, CompletionPeer
+from engines.common.completion_peer import CompletionPeer
 from engines.common.contract import Setup
 from engines.common.http import CONTINUE, NO_REQUEST, Request
 from engines.common.mailbox import Mailbox
+from engines.common.peer import AHEAD_BYTES
 from engines.common.peers import TICK_S, Peers
 from engines.common.ring import SEND_FLAGS, Ring
 

@@ -12,6 +12,8 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 from engines.common.board import (
     C_IDLE,
@@ -26,6 +28,7 @@ from engines.common.contract import Setup
 from engines.common.http import CONTINUE, NO_REQUEST, Inbox, Request
 from engines.common.peer import CHUNK, LINGER_BYTES, LINGER_S
 from engines.common.peers import DRAIN_IDLE_S
+from engines.common.threads import start_thread
 
 
 class Conversation:
@@ -90,6 +93,8 @@ class Conversation:
 
     def rest(self) -> None:
         """After a round: leave on the board what the peer is at, and give a request that is arriving its deadline."""
+        if self._words[self.fd] & 0xFF != C_READING:
+            self._arrived_s = 0.0  # something was answered: what has come of the next request has its own time
         if self.inbox.partial and not self.over:
             if self.inbox.wants_continue:
                 self.inbox.wants_continue = False
@@ -146,6 +151,7 @@ class Crowd:
         self._setup = setup
         self._changed = threading.Condition()
         self._peers: set[Conversation] = set()
+        self.no_thread = False  # a peer was let go because no thread could be started
         self.full = False  # set by the acceptor when it waits for room: whoever leaves then rings the bell
         self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -157,6 +163,16 @@ class Crowd:
         with self._changed:
             self._peers.add(conversation)
         return conversation
+
+    def start(self, peer: Conversation, talk: Callable[[Conversation, Setup], None]) -> None:
+        """Give the peer its thread; where none can be had, let it go and say so."""
+        try:
+            start_thread(self._setup.board, peer.row, talk, peer, self._setup, then=partial(self.leave, peer))
+        except RuntimeError:  # the system's limit of threads, or of memory for their stacks
+            self.no_thread = True
+            peer.end()
+            self._setup.board.leave(peer.row, 0, 0)
+            self.leave(peer)
 
     def leave(self, peer: Conversation) -> None:
         """The conversation's thread has ended, and its row is free."""
@@ -188,4 +204,4 @@ class Crowd:
 
 
 def _timeval(seconds: float) -> bytes:
-    return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+    return struct.pack("ll", int(seconds), max(1, int(seconds % 1 * 1_000_000)))  # (0, 0) would be no timeout at all

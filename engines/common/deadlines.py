@@ -54,11 +54,11 @@ class Deadlines:
 
     def expired(self, now_s: float) -> Iterator[Peer]:
         """Peers whose time is up; the others of the seconds that have passed are filed again."""
-        for second in range(self._swept, int(now_s) + 1):
+        first, self._swept = self._swept, int(now_s) + 1  # now: whom we make wait does not expire, however late we look
+        for second in range(first, self._swept):
             for peer in tuple(self._due.pop(second, ())):
                 if self.of(peer) <= now_s:
                     yield peer
                 else:
                     peer.filed = 0
                     self.file(peer)
-        self._swept = int(now_s) + 1

@@ -150,6 +150,7 @@ class Demultiplexer:
             self._poll.unregister(self._setup.stopping)  # it stays readable: the loop would spin
         if self._acceptor:
             self._acceptor.paused = False
+            self._acceptor.unbounded()  # the limit does not count any more: they are in
             refuse_newcomers(self._acceptor.listener)
             while self._accept():
                 pass

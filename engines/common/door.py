@@ -53,7 +53,12 @@ class Door:
             yield from self._the_rest()
             self._acceptor.listener.close()
             return
-        yield from self._acceptor.accept(len(self._crowd))
+        for sock in self._acceptor.accept(len(self._crowd)):
+            yield sock
+            if self._crowd.no_thread:
+                self._crowd.no_thread = False
+                self._acceptor.exhausted()
+                break
         self._listen(self._acceptor.resume(len(self._crowd)))
 
     def _the_rest(self) -> Iterator[socket.socket]:

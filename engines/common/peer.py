@@ -12,6 +12,7 @@ from engines.common.board import WOULD_BLOCKS, Row
 from engines.common.http import NO_REQUEST, Inbox, Request
 
 CHUNK = 64 * 1024
+AHEAD_BYTES = 64 * 1024  # what a peer may send beyond the request that is being answered
 LINGER_S = 1.0
 LINGER_BYTES = 64 * 1024
 
@@ -107,6 +108,13 @@ class Peer:
         else:
             self.lost = True
             self.outbox = b""
+
+    def has_unread(self) -> bool:
+        """Whether a request may lie in the kernel: a loop with many peers has not come to all that are ready."""
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
 
     def linger(self) -> None:
         """We have said all and close; what the peer still sends is discarded, or a reset would eat the answer."""

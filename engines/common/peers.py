@@ -73,7 +73,7 @@ class Peers:
 
     def rest(self, peer: Peer) -> None:
         """Mark what the peer is at, and from when on its deadline counts."""
-        if peer.outbox:
+        if peer.outbox or peer.lingering:  # what a peer still sends does not prolong its linger
             state = C_WRITING
         elif peer.inbox.partial:
             state = C_READING
@@ -115,11 +115,11 @@ class Peers:
             yield peer
         if self.leave_by_s is not None and self.now_s > self._drain_idle_until_s:
             late = self.now_s > self.leave_by_s
-            yield from [peer for peer in self.by_fd.values() if late or self.is_idle(peer)]
+            yield from [peer for peer in self.by_fd.values() if late or (self.is_idle(peer) and not peer.has_unread())]
 
     def is_idle(self, peer: Peer) -> bool:
-        """Nothing of a request has come, nothing is being answered."""
-        return (self._words[peer.fd] & 0xFF) == C_IDLE
+        """Nothing of a request has come, nothing is being answered, or all is said."""
+        return peer.lingering or (self._words[peer.fd] & 0xFF) == C_IDLE
 
     def drain(self) -> None:
         """The engine is asked to stop: idle peers may send one last request, the rest has the grace."""

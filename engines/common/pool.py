@@ -13,14 +13,15 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from engines.common.board import C_IDLE, INDEX, OTHER_CALLS, QUEUE_HIGH_WATER, Row
+from engines.common.board import C_IDLE, C_QUEUED, INDEX, OTHER_CALLS, QUEUE_HIGH_WATER, Row
 from engines.common.contract import Setup
 from engines.common.mailbox import Mailbox
-from engines.common.peer import Peer
+from engines.common.peer import AHEAD_BYTES, Peer
 from engines.common.threads import start_thread
 
-PUBLISH_EVERY = 64  # requests, for a worker that never finds the queue empty
+STALE_NS = 20_000_000  # how old the counters may be of a worker that never finds the queue empty
 PIPELINED_MAX = 128  # requests of one peer read ahead of its turn
+JOIN_S = 0.1  # what workers have to end when nothing is left to do
 REPLIES = ("worker", "reactor")  # who writes an answer
 
 
@@ -49,8 +50,9 @@ class Pool:
         """Loop thread only, once every peer is gone: let the workers end."""
         for _ in self._threads:
             self._queue.put(None)
+        ends_s = time.monotonic() + JOIN_S
         for thread in self._threads:
-            thread.join(timeout=0.1)  # one that is still in a handler after the grace is left behind
+            thread.join(max(0.0, ends_s - time.monotonic()))  # one still in a handler after the grace is left behind
 
     def turn(self, peer: Peer) -> bool:
         """Try to take the peer's turn; False if somebody else has it."""
@@ -60,7 +62,8 @@ class Pool:
 
     def too_far_ahead(self, peer: Peer) -> bool:
         """Whether no more of its requests should be read until its turn comes."""
-        if peer.unsettled or len(peer.todo) > PIPELINED_MAX:
+        ahead_bytes = sum(len(request.body) for request in tuple(peer.todo))
+        if len(peer.todo) > PIPELINED_MAX or ahead_bytes > AHEAD_BYTES:
             peer.unsettled = True
         return peer.unsettled
 
@@ -77,24 +80,34 @@ class Pool:
 
     def put(self, peer: Peer, row: Row) -> None:
         """Whoever has the turn: queue the peer, or hold it while the queue is full."""
+        peer.queued_ns = time.monotonic_ns()
+        self._words[peer.fd] = peer.tag | C_QUEUED
+        self._enqueue(peer, row)
+
+    def _enqueue(self, peer: Peer, row: Row) -> None:
         depth = self._queue.qsize()
         if depth >= self._limit:
             self._held.append(peer)
+            if self._queue.qsize() < self._limit:  # emptied meanwhile, by workers that saw nobody held
+                self._mailbox.post(self._refill)
             return
         row.queue_pushes += 1
         if depth >= row.tally[QUEUE_HIGH_WATER]:
             row.tally[QUEUE_HIGH_WATER] = depth + 1
-        peer.queued_ns = time.monotonic_ns()
         self._queue.put(peer)
 
     def take(self, row: Row) -> Peer | None:
         """Worker threads: wait for a peer; None when it is time to end."""
-        if self._queue.empty() or not row.queue_pops % PUBLISH_EVERY:
+        if self._queue.empty():
             row.publish()  # once per wake-up, as a loop does
         peer = self._queue.get()
         if peer is None:
             return None
-        row.queued(time.monotonic_ns() - peer.queued_ns)
+        now_ns = time.monotonic_ns()
+        row.queued(now_ns - peer.queued_ns)
+        if now_ns >= row.stale_at_ns:
+            row.publish()
+            row.stale_at_ns = now_ns + STALE_NS
         if self._held:
             self.post(row, self._refill)
         return peer
@@ -105,4 +118,4 @@ class Pool:
 
     def _refill(self) -> None:
         while self._held and self._queue.qsize() < self._limit:
-            self.put(self._held.popleft(), self._row)
+            self._enqueue(self._held.popleft(), self._row)

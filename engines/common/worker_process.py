@@ -11,6 +11,7 @@ ours ends the engine: it would end again, and half an engine would lie.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -29,6 +30,7 @@ from engines.common.threads import CRASHED
 
 UP = b"u"
 UP_WITHIN_S = 10.0
+START_EVERY_S = 1.0
 LATE_S = 0.25  # a worker leaves at the end of its grace by itself: so much later it hangs, and is killed
 
 
@@ -41,6 +43,7 @@ class WorkerProcess:
     line: socket.socket
     row: Row
     part: Board
+    started_s: float
 
     def __str__(self) -> str:
         return f"worker process {self.index + 1}"
@@ -55,7 +58,8 @@ class WorkerProcesses:
         self._alive: dict[int, WorkerProcess] = {}
         self._replaced = 0
         for index in range(setup.knobs.processes):
-            self._start(index)
+            if not self._start(index):
+                sys.exit(f"worker process {index + 1} ended before it served")
 
     def __iter__(self) -> Iterator[int]:
         return iter(tuple(self._alive))
@@ -69,6 +73,7 @@ class WorkerProcesses:
             self._replaced += 1
             how = f"was killed ({_how(code)}); another takes its place ({self._replaced} so far)"
             sys.stderr.write(f"{process} {how}\n")
+            self._hold_back(process)
             self._start(process.index)
 
     def stop(self) -> None:
@@ -82,8 +87,14 @@ class WorkerProcesses:
                 if code:
                     sys.stderr.write(f"{process} did not drain within the grace ({_how(code)})\n")
 
-    def _start(self, index: int) -> None:
-        """Fork, and wait until the worker serves: one that cannot is the end of the engine."""
+    def _hold_back(self, process: WorkerProcess) -> None:
+        """One that ended soon after its start may do so again: at most one start a second, unless told to stop."""
+        early_s = process.started_s + START_EVERY_S - time.monotonic()
+        if early_s > 0:
+            select.select([self._setup.stopping], [], [], early_s)
+
+    def _start(self, index: int) -> bool:
+        """Fork, and wait until the worker serves; answers whether it does. `replace` hears of one that has ended."""
         row = self._setup.board.claim("worker", index)
         part = self._setup.board.part(index, self._setup.knobs.processes)
         ours, theirs = socket.socketpair()
@@ -93,10 +104,11 @@ class WorkerProcesses:
             self._be_worker(master, self._lend(part, index, theirs), row)
         theirs.close()
         row.cells[PID] = pid
-        process = self._alive[os.pidfd_open(pid)] = WorkerProcess(index, pid, ours, row, part)
-        ours.settimeout(UP_WITHIN_S)
-        if ours.recv(1) != UP:
-            sys.exit(f"{process} ended before it served")
+        self._alive[os.pidfd_open(pid)] = WorkerProcess(index, pid, ours, row, part, time.monotonic())
+        select.select([ours], [], [], UP_WITHIN_S)
+        with contextlib.suppress(BlockingIOError):
+            return ours.recv(1, socket.MSG_DONTWAIT) == UP
+        return False
 
     def _lend(self, part: Board, index: int, line: socket.socket) -> Setup:
         """A worker's setup: the engine's, with its share of the connections and the line to wait on."""

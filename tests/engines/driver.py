@@ -20,7 +20,8 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from engines.catalogue import lessons
-from engines.common.board import BoardReader, Reading, make_board
+from engines.common.board import make_board
+from engines.common.board_reader import BoardReader, Reading
 from engines.common.contract import parse_knobs
 from engines.common.work import calibrate
 

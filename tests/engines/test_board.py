@@ -23,12 +23,12 @@ from engines.common.board import (
     THREAD_STATES,
     BadBoard,
     Board,
-    BoardReader,
     Note,
     Row,
     board_bytes,
     make_board,
 )
+from engines.common.board_reader import BoardReader
 
 from .conftest import Starter
 from .driver import GET, GREETING, HOST, VARIANTS, Engine, Variant, running, until

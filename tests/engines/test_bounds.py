@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import math
 import select
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Starter
+from engines.common.board import BLOCKED
+
+from .conftest import Starter, variants
 from .crowds import allow_descriptors, asking
 from .driver import GET, GREETING, HOST, VARIANTS, Client, Engine, Variant, cores_used, running, until
 
@@ -347,3 +350,90 @@ def sent_and_not_taken(port: int) -> int:
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     queues = [row[4].partition(":")[0] for row in rows if int(row[1].rpartition(":")[2], 16) == port and row[3] == "01"]
     return sum(int(queue, 16) for queue in queues)
+
+
+# What a second reader of the code found
+
+
+@pytest.mark.parametrize("kind", variants(lambda v: v.pooled))
+def test_bodies_read_ahead_of_a_busy_handler_are_bounded(start: Starter, kind: Variant) -> None:
+    engine = start(kind.with_knobs(workers=1))
+    with engine.connect() as client:
+        assert client.ask().status == 200
+        before = engine.rss_mib()
+        client.send(b"GET /sleep?ms=1500 HTTP/1.1\r\n" + HOST + b"\r\n")
+        client.sock.setblocking(False)
+        body = b"x" * 1_000_000
+        request = b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000\r\n\r\n" + body
+        sent = 0
+        ends_s = time.monotonic() + 1.0
+        while time.monotonic() < ends_s:  # as much as it takes while the handler sleeps
+            try:
+                sent += client.sock.send(request[sent % len(request) :])
+            except BlockingIOError:
+                select.select([], [client.sock], [], 0.05)
+        assert engine.rss_mib() - before < 30, f"{sent:,} bytes taken"
+
+
+@pytest.mark.parametrize("kind", variants(lambda v: v.name in ("blocking", "reactor", "reactor-pool", "proactor")))
+def test_a_refused_peer_that_trickles_on_is_let_go(start: Starter, kind: Variant) -> None:
+    engine = start(kind)
+    with engine.connect() as client:
+        client.send(b"GET / HTTP/9.9\r\n" + HOST + b"\r\n")
+        assert client.answer().status == 505
+
+        def gone() -> bool:
+            with contextlib.suppress(OSError):
+                client.send(b"x")
+                return False
+            return True
+
+        until(gone, "it is closed, whatever still comes")
+
+
+@pytest.mark.parametrize("kind", variants(lambda v: v.pooled and v.model != "main-sub"))
+def test_a_peer_that_we_make_wait_does_not_expire(start: Starter, kind: Variant) -> None:
+    """Also when the loop looks late: the whole engine was stopped for longer than `idle_s`."""
+    engine = start(kind.with_knobs(idle_s=1))
+    with engine.connect() as client:
+        assert client.ask().status == 200
+        client.send(b"GET /sleep?ms=3000 HTTP/1.1\r\n" + HOST + b"\r\n")
+        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
+        engine.tell(signal.SIGSTOP)
+        try:
+            time.sleep(2.2)  # a stop of this length is what is tested
+        finally:
+            engine.tell(signal.SIGCONT)
+        assert client.answer().status == 200
+
+
+def test_each_request_has_its_own_time_to_arrive(start: Starter) -> None:
+    """A client whose every write ends within a request is never between two."""
+    engine = start(Variant("blocking").with_knobs(header_s=1))
+    with engine.connect() as client:
+        client.send(GET[:10])
+        ends_s = time.monotonic() + 2.5
+        while time.monotonic() < ends_s:
+            client.send(GET[10:] + GET[:10])
+            assert client.answer().status == 200
+
+
+def test_blocking_outlives_a_lack_of_threads(start: Starter) -> None:
+    """Stacks of 8 MiB in an address space that has room for few: those who got a thread are served, and later all."""
+    engine = start(Variant("blocking").with_knobs(stack_kib=8192), shell="ulimit -v 700000")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(engine.connect()) for _ in range(120)]
+        for client in clients:
+            with contextlib.suppress(OSError):
+                client.send(GET)
+        until(lambda: engine.board().saturated, "it says that it is full")
+        assert any(client.readable(1) and client.answer().status == 200 for client in clients[:5])
+    until(lambda: served(engine), "there is room again")
+
+
+def served(engine: Engine) -> bool:
+    try:
+        with engine.connect() as client:
+            return client.ask().status == 200
+    except (OSError, AssertionError):
+        return False

@@ -260,3 +260,34 @@ def test_an_engine_whose_parent_is_gone_does_not_begin() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (1, "")
     assert "ended before" in done.stderr
+
+
+@pytest.mark.parametrize("kind", variants(lambda v: not v.pooled and v.model in ("reactor", "main-sub", "prefork")))
+def test_a_loop_that_is_behind_loses_nobody(start: Starter, kind: Variant) -> None:
+    """More peers are ready than one wait tells of, and the drain's moment for idle peers passes meanwhile."""
+    engine = start(kind)
+    with engine.crowd(600) as clients:
+        for client in clients:
+            client.send(GET)
+        for client in clients:
+            assert client.answer().status == 200
+        for client in clients[:100]:
+            client.send(sleeping(3))
+        engine.tell(signal.SIGTERM)
+        for client in clients[100:]:
+            client.send(sleeping(1))
+        assert sum(client.answer().status == 200 for client in clients) == 600
+    assert engine.wait().code == 0
+
+
+@pytest.mark.parametrize("kind", variants(lambda v: v.model != "blocking"))
+def test_who_waits_in_the_accept_queue_of_a_full_engine_is_served(start: Starter, kind: Variant) -> None:
+    engine = start(kind.with_knobs(max_connections=4))
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(engine.connect()) for _ in range(8)]
+        for client in clients:
+            client.send(sleeping(200))
+        until(lambda: engine.board().saturated, "it is full")
+        engine.tell(signal.SIGTERM)
+        assert [client.answer().status for client in clients] == [200] * 8
+    assert engine.wait().code == 0

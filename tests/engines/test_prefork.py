@@ -21,11 +21,10 @@ from engines.common.board import (
     FLAG_SATURATED,
     REQUESTS_2XX,
     Board,
-    BoardReader,
     Note,
-    ThreadReading,
     make_board,
 )
+from engines.common.board_reader import BoardReader, ThreadReading
 from engines.common.threads import CRASHED
 
 from .conftest import Starter

@@ -15,11 +15,12 @@ import pytest
 
 from engines.common import ring
 from engines.common.board import SEND_CALLS, WAIT_CALLS, WOULD_BLOCKS, Board, Note, make_board
-from engines.common.completion_peer import AHEAD_BYTES, CompletionPeer
+from engines.common.completion_peer import CompletionPeer
 from engines.common.completion_pool import CompletionPool
 from engines.common.completion_queue import CompletionQueue
 from engines.common.contract import Setup, parse_knobs
 from engines.common.last_call import refuse_newcomers
+from engines.common.peer import AHEAD_BYTES
 from engines.common.ring import RECEIVED, Ring
 from engines.common.work import Calibration, Handler
 from engines.proactor import MODEL, Proactor
