@@ -1,4 +1,4 @@
-"""The command line: `threadlab serve | models | doctor | run | demo | engine`.
+"""The command line: `threadlab serve | models | doctor | run | import | demo | engine`.
 
 Progress goes to stderr, results to stdout. Exit codes: 0 ok · 1 could not run · 2 bad arguments ·
 3 a threshold was breached · 130/143 interrupted.
@@ -17,21 +17,26 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from pydantic import ValidationError
 
 from app import demo, remote, shell
-from app.errors import LabError
+from app.errors import LabError, Unknown
 from app.lab import system
 from app.lab.lab import Lab
 from app.lab.models import Models
+from app.lab.runs import ID_MAX
 from app.lab.scenarios import SCENARIOS
+from app.lab.views import RunView
 from app.load.plan import EXECUTORS, PLACEMENTS, SPACINGS
 from app.main import create_app
 from app.pages.forms import parse_work
+from app.report import beside, files, foreign
 from app.settings import Settings
+from app.store.runs import RunStore
 from app.tokens import Tokens, new_token
 
 OK, FAILED, BAD_ARGUMENTS, BREACHED = 0, 1, 2, 3
@@ -146,6 +151,7 @@ def engine(asked: argparse.Namespace) -> int:
 
 def run(asked: argparse.Namespace) -> int:
     """One run, in process; its verdict on stdout."""
+    wanted = files.checked({flag: getattr(asked, flag) for flag in (*files.FLAGS, "json")})
     plan = {
         name: value
         for name in ("executor", "vus", "spacing", "placement")
@@ -166,13 +172,42 @@ def run(asked: argparse.Namespace) -> int:
     }  # fmt: skip
     if asked.server:
         view, stopped_by = remote.one_run(asked.server, spec), None
+        missing = files.leave(wanted, lambda export: remote.export(asked.server, view.id, export.part))
     else:
-        view, stopped_by = asyncio.run(shell.one_run(spec))
+        missing = []
+        view, stopped_by = asyncio.run(
+            shell.one_run(spec, lambda lab, id: missing.extend(files.leave(wanted, lambda each: each.make(lab, id))))
+        )
     if asked.json:
         shell.write_json(asked.json, shell.to_json(view))
-    if asked.json != "-":
+    if "-" not in wanted.values():
         print(shell.report(view))
-    return shell.exit_code(view, stopped_by)
+    for problem in missing:
+        print(f"threadlab: {problem}", file=sys.stderr)
+    return shell.exit_code(view, stopped_by) or (FAILED if missing else OK)
+
+
+def import_(asked: argparse.Namespace) -> int:
+    """What another tool has said, and beside it a run of ours."""
+    try:
+        text = sys.stdin.read() if asked.file == "-" else Path(asked.file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"threadlab: {asked.file} cannot be read: {getattr(error, 'strerror', error)}", file=sys.stderr)
+        return BAD_ARGUMENTS
+    theirs = foreign.read(asked.tool, text)
+    ours = _kept_run(asked) if asked.run is not None else None
+    print(beside.table(theirs, ours))
+    return OK
+
+
+def _kept_run(asked: argparse.Namespace) -> RunView:
+    if asked.server:
+        return remote.run(asked.server, asked.run)
+    with contextlib.closing(RunStore(Settings().database)) as store:
+        view = store.get(asked.run) if 0 < asked.run <= ID_MAX else None
+    if view is None:
+        raise Unknown(f"There is no run {asked.run}.")
+    return view
 
 
 def run_demo(asked: argparse.Namespace) -> int:
@@ -192,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     checkup.add_argument("--json", action="store_true", help="as JSON")
     checkup.set_defaults(call=doctor)
     _add_run(commands)
+    _add_import(commands)
     tour = commands.add_parser("demo", help="every model in turn, a table with verdicts")
     tour.add_argument("--seconds", type=float, default=demo.SECONDS, help="of each run (default %(default)s)")
     tour.add_argument("--json", metavar="FILE", help="write the runs as JSON; - for stdout instead of the table")
@@ -230,10 +266,22 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("--threshold", action="append", default=[], help="such as 'p(99)<20ms'; repeatable")
     parser.add_argument("--label", help="a note that is kept with the run")
     parser.add_argument("--json", metavar="FILE", help="write the run as JSON; - for stdout")
+    parser.add_argument("--csv", metavar="FILE", help="write a row a second; - for stdout")
+    parser.add_argument("--junit", metavar="FILE", help="write the thresholds as JUnit XML; - for stdout")
+    parser.add_argument("--html", metavar="FILE", help="write a report, one file with its charts; - for stdout")
     parser.add_argument(
         "--server", metavar="URL", help="let a lab that is running do it, such as http://127.0.0.1:8000"
     )
     parser.set_defaults(call=run)
+
+
+def _add_import(commands: Any) -> None:
+    parser = commands.add_parser("import", help="what wrk, oha or k6 has said of an engine, beside a run of ours")
+    parser.add_argument("file", metavar="FILE", help="what the tool wrote; - for stdin")
+    parser.add_argument("--tool", choices=list(foreign.READERS), required=True)
+    parser.add_argument("--run", type=int, metavar="ID", help="a run of the history to put beside it")
+    parser.add_argument("--server", metavar="URL", help="the lab that has the run (default: the history on this disk)")
+    parser.set_defaults(call=import_)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,16 @@ def one_run(server: str, spec: Mapping[str, Any]) -> RunView:
     return _VIEW.validate_python(view)
 
 
+def run(server: str, id: int) -> RunView:
+    """A run of a lab's history."""
+    return _VIEW.validate_python(_ask("GET", _url(server, f"runs/{id}")))
+
+
+def export(server: str, id: int, part: str) -> str:
+    """A run as a file: `csv`, `junit`, `report` or `bundle`."""
+    return _fetch("GET", _url(server, f"runs/{id}/{part}")).decode()
+
+
 def models(server: str) -> dict[str, str | None]:
     """The models of a lab: why each is unavailable, or None."""
     return {view["name"]: view["unavailable_reason"] for view in _ask("GET", _url(server, "models"))}
@@ -41,6 +51,13 @@ def _url(server: str, path: str) -> str:
 
 
 def _ask(method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
+    try:
+        return json.loads(_fetch(method, url, body))
+    except ValueError as error:
+        raise _no_lab(url, error) from None
+
+
+def _fetch(method: str, url: str, body: Mapping[str, Any] | None = None) -> bytes:
     data = json.dumps(body).encode() if body is not None else None
     headers = {"Content-Type": "application/json"}
     if token := Settings().token:
@@ -48,11 +65,15 @@ def _ask(method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
     request = urllib.request.Request(url, data, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_WITHIN_S) as answer:
-            return json.load(answer)
+            return bytes(answer.read())
     except urllib.error.HTTPError as error:
         with error:
             said = error.read().decode("utf-8", "replace")
         detail = json.loads(said)["detail"] if said.startswith("{") else f"{url} answered {error.code}."
         raise _ERRORS.get(error.code, LabError)(detail) from None
     except (OSError, ValueError) as error:
-        raise NotNow(f"No lab answers at {url}: {getattr(error, 'reason', error)}.") from None
+        raise _no_lab(url, error) from None
+
+
+def _no_lab(url: str, error: Exception) -> NotNow:
+    return NotNow(f"No lab answers at {url}: {getattr(error, 'reason', error)}.")

@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +28,31 @@ def to_json(view: RunView) -> dict[str, Any]:
 
 
 def write_json(file: str, content: Any) -> None:
-    text = json.dumps(content, indent=2) + "\n"
+    write(file, json.dumps(content, indent=2) + "\n")
+
+
+def write(file: str, text: str) -> None:
+    """To a file, or - for stdout."""
     if file == "-":
         sys.stdout.write(text)
     else:
-        Path(file).write_text(text)
+        Path(file).write_text(text, encoding="utf-8", newline="")
 
 
-async def one_run(spec: Mapping[str, Any]) -> tuple[RunView, int | None]:
+async def one_run(
+    spec: Mapping[str, Any], then: Callable[[Lab, int], None] = lambda lab, id: None
+) -> tuple[RunView, int | None]:
     """Submit a run (the arguments of `Runs.submit`) to a lab of our own and follow it.
 
-    Answers its result, and the signal that ended it early if one did.
+    `then` is called with its number while the lab is still there to be asked. Answers its result, and the signal that
+    ended it early if one did.
     """
     async with Lab.open(Settings()) as lab:
         view = await lab.runs.submit(**spec)
         caught = stop_on_signals(lab)
-        return await follow(lab, view), next(iter(caught), None)
+        view = await follow(lab, view)
+        then(lab, view.id)
+        return view, next(iter(caught), None)
 
 
 def stop_on_signals(lab: Lab) -> list[int]:

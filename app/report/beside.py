@@ -1,0 +1,54 @@
+"""A foreign tool's figures beside those of a run of ours, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.lab.views import RunView
+from app.pages import looks
+from app.report.foreign import ForeignResult
+
+Words = Callable[[float | None], str]
+
+
+def table(theirs: ForeignResult, ours: RunView | None = None) -> str:
+    """The foreign figures, and beside them those of a run and what theirs are of ours."""
+    head = f"{'':16}{theirs.tool:>14}" + (f"{f'run {ours.id}':>14}{f'{theirs.tool} / run':>14}" if ours else "")
+    lines = [head.rstrip()]
+    mine = _figures_of(ours) if ours else {}
+    for name, (value, words) in _figures(theirs).items():
+        line = f"{name:16}{words(value):>14}"
+        if ours:
+            own = mine.get(name)
+            ratio = f"{value / own:.2f}" if value is not None and own else looks.DASH
+            line += f"{words(own):>14}{ratio:>14}"
+        lines.append(line)
+    if ours and ours.verdict:
+        lines.append(f"Run {ours.id}: {ours.model}, {ours.plan_text}. {ours.verdict.title}.")
+    return "\n".join(lines)
+
+
+def _figures(result: ForeignResult) -> dict[str, tuple[float | None, Words]]:
+    return {
+        "answers": (result.requests, looks.count), "failed": (result.errors, looks.count),
+        "answers a second": (result.rate_per_s, looks.rate), "duration": (result.duration_s, seconds),
+        "p50 service": (result.p50_us, looks.us), "p90 service": (result.p90_us, looks.us),
+        "p99 service": (result.p99_us, looks.us), "max service": (result.max_us, looks.us),
+    }  # fmt: skip
+
+
+def seconds(value: float | None) -> str:
+    return looks.DASH if value is None else f"{value:.1f} s"
+
+
+def _figures_of(run: RunView) -> dict[str, float | None]:
+    summary = run.summary
+    if summary is None:
+        return {}
+    service = summary.latency.service
+    return {
+        "answers": summary.requests, "failed": sum(summary.errors.values()),
+        "answers a second": summary.achieved_per_s, "duration": summary.duration_s,
+        "p50 service": service.p50_us, "p90 service": service.p90_us,
+        "p99 service": service.p99_us, "max service": service.max_us,
+    }  # fmt: skip

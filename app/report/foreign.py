@@ -1,0 +1,182 @@
+"""What other load tools say of the same engine: wrk's text, and the summary JSON of oha and k6, as one value.
+
+`requests` and `rate_per_s` count every answer that came, whatever its status; `errors` are answers that were not 2xx or
+3xx and requests that got none. A percentile that the tool did not print (wrk without --latency, k6's p(99) unless asked
+for by --summary-trend-stats) is None. All three measure from the actual send, so they stand beside our *service* time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import Invalid
+
+MOST = 1e15  # more than that, no tool has measured
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignResult:
+    """One run of another tool; `raw` is what it wrote."""
+
+    tool: str
+    requests: int
+    rate_per_s: float
+    duration_s: float
+    errors: int
+    p50_us: float | None
+    p90_us: float | None
+    p99_us: float | None
+    max_us: float | None
+    raw: str
+
+
+def read(tool: str, text: str) -> ForeignResult:
+    """Raises Invalid, in a sentence, if this is not what the tool writes."""
+    return READERS[tool](text)
+
+
+# wrk and wrk2: text
+
+_WRK_US = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6, "h": 3600e6}
+_TIME = r"([\d.]+)(us|ms|s|m|h)"
+_WRK_TOTAL = re.compile(rf"^\s*(\d+) requests in {_TIME}\b", re.MULTILINE)
+_WRK_RATE = re.compile(r"^Requests/sec:\s*([\d.]+)", re.MULTILINE)
+_WRK_MAX = re.compile(rf"^\s*Latency\s+{_TIME}\s+{_TIME}\s+{_TIME}", re.MULTILINE)
+_WRK_PERCENTILE = re.compile(rf"^\s*(\d+(?:\.\d+)?)%\s+{_TIME}\s*$", re.MULTILINE)
+_WRK_SOCKETS = re.compile(r"^\s*Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", re.MULTILINE)
+_WRK_STATUS = re.compile(r"^\s*Non-2xx or 3xx responses: (\d+)", re.MULTILINE)
+
+
+def read_wrk(text: str) -> ForeignResult:
+    total, rate = _WRK_TOTAL.search(text), _WRK_RATE.search(text)
+    if not total or not rate:
+        line = "Requests/sec: …" if total else "… requests in …"
+        raise Invalid(f"This is not what wrk prints at its end: there is no line {line!r}.")
+    requests = int(total[1])
+    most, at = _WRK_MAX.search(text), _wrk_percentiles(text)
+    known = requests > 0  # without an answer wrk prints 0.00us, which nothing has measured
+    failed = [found for found in (_WRK_SOCKETS.search(text), _WRK_STATUS.search(text)) if found]
+    return ForeignResult(
+        tool="wrk", requests=requests, rate_per_s=float(rate[1]), duration_s=_wrk_us(total[2], total[3]) / 1e6,
+        errors=sum(int(n) for found in failed for n in found.groups()),
+        p50_us=at.get(50.0) if known else None, p90_us=at.get(90.0) if known else None,
+        p99_us=at.get(99.0) if known else None, max_us=_wrk_us(most[5], most[6]) if known and most else None, raw=text,
+    )  # fmt: skip
+
+
+def _wrk_percentiles(text: str) -> dict[float, float]:
+    """Those of the first table: wrk2 --u_latency prints a second one, uncorrected."""
+    found: dict[float, float] = {}
+    for share, number, unit in _WRK_PERCENTILE.findall(text):
+        found.setdefault(float(share), _wrk_us(number, unit))
+    return found
+
+
+def _wrk_us(number: str, unit: str) -> float:
+    return float(number) * _WRK_US[unit]
+
+
+# oha: `--output-format json` (`--json` in older ones); times in seconds
+
+# In flight when the time was up: how every timed run of oha ends, and no failure.
+_OHA_CUT_OFF = "aborted due to deadline"
+
+
+def read_oha(text: str) -> ForeignResult:
+    found = Reader.of("oha", text)
+    duration_s = found.number("summary", "total")
+    by_status, by_error = found.counts("statusCodeDistribution"), found.counts("errorDistribution")
+    requests = sum(by_status.values())
+    errors = sum(n for status, n in by_status.items() if not status.startswith(("2", "3")))
+    errors += sum(n for error, n in by_error.items() if error != _OHA_CUT_OFF)
+
+    def us(*path: str) -> float | None:
+        seconds = found.perhaps(*path)
+        return seconds * 1e6 if seconds is not None and requests else None
+
+    return ForeignResult(
+        # Not its own requestsPerSec, which counts those that were cut off as well.
+        tool="oha", requests=requests, rate_per_s=requests / duration_s if duration_s else 0.0, duration_s=duration_s,
+        errors=errors, p50_us=us("latencyPercentiles", "p50"), p90_us=us("latencyPercentiles", "p90"),
+        p99_us=us("latencyPercentiles", "p99"), max_us=us("summary", "slowest"), raw=text,
+    )  # fmt: skip
+
+
+# k6: `--summary-export`, and what handleSummary gets (the same under "values"); times in ms
+
+
+def read_k6(text: str) -> ForeignResult:
+    found = Reader.of("k6", text)
+    nested = found.has("metrics", "http_reqs", "values")
+
+    def at(metric: str, name: str) -> tuple[str, ...]:
+        return ("metrics", metric, "values", name) if nested else ("metrics", metric, name)
+
+    def us(*names: str) -> float | None:
+        known = (found.perhaps(*at("http_req_duration", name)) for name in names)
+        return next((ms * 1e3 for ms in known if ms is not None and requests), None)
+
+    requests, rate = int(found.number(*at("http_reqs", "count"))), found.number(*at("http_reqs", "rate"))
+    # A rate metric "passes" where it is true: of http_req_failed, the requests that failed.
+    errors = int(found.perhaps(*at("http_req_failed", "passes")) or 0)
+    return ForeignResult(
+        tool="k6", requests=requests, rate_per_s=rate, duration_s=requests / rate if rate else 0.0, errors=errors,
+        p50_us=us("med", "p(50)"), p90_us=us("p(90)"), p99_us=us("p(99)"), max_us=us("max"), raw=text,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A tool's JSON, and the sentences for what is missing in it."""
+
+    tool: str
+    content: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, tool: str, text: str) -> Reader:
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise Invalid(f"This is not {tool}'s JSON: {error}.") from None
+        except RecursionError:
+            raise Invalid(f"This is not {tool}'s JSON: it is nested too deep.") from None
+        if not isinstance(content, Mapping):
+            raise Invalid(f"This is not {tool}'s JSON: it is no object.")
+        return cls(tool, content)
+
+    def has(self, *path: str) -> bool:
+        return self._at(path) is not None
+
+    def number(self, *path: str) -> float:
+        found = self.perhaps(*path)
+        if found is None:
+            raise Invalid(f"This is not {self.tool}'s JSON: {'.'.join(path)} is missing.")
+        return found
+
+    def perhaps(self, *path: str) -> float | None:
+        """A number that may be missing or null; never NaN, infinite or negative."""
+        found = self._at(path)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < MOST:
+            raise Invalid(f"This is not {self.tool}'s JSON: {'.'.join(path)} is {found!r}, and no measured number.")
+        return float(found)
+
+    def counts(self, name: str) -> dict[str, int]:
+        found = self._at((name,))
+        if not isinstance(found, Mapping):
+            raise Invalid(f"This is not {self.tool}'s JSON: {name} is missing.")
+        return {key: int(self.number(name, key)) for key in found}
+
+    def _at(self, path: tuple[str, ...]) -> Any:
+        found: Any = self.content
+        for name in path:
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found
+
+
+READERS: dict[str, Callable[[str], ForeignResult]] = {"wrk": read_wrk, "oha": read_oha, "k6": read_k6}

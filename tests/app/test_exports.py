@@ -1,0 +1,301 @@
+"""A run as files: each says the same as the API does, stands alone, and takes no text of others for its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as xml
+
+import httpx
+import pytest
+from pydantic import TypeAdapter
+
+from app.cli import main
+from app.lab.views import RunView
+from app.load import histogram
+from app.report import chart, files, html, junit
+from app.report import csv as series_csv
+
+from .driver import LabProcess, is_problem, plan, threadlab
+
+EVIL = "</title><script>alert(1)</script><img src=x onerror=y> \" ' =cmd|' /C calc'!A0 \u202e {{7*7}}"
+HELD, BREACHED = "errors<1%", "rate>10000000"
+PARTS = {"csv": "text/csv", "junit": "application/xml", "report": "text/html", "bundle": "application/json"}
+SHORT = ("--vus", "4", "--duration", "0.5", "--warmup", "0.1")
+EACH = pytest.mark.parametrize("part", PARTS)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    """A lab with run 1 in its history, an open one, whose label is an attack."""
+    with closing(LabProcess(tmp_path_factory.mktemp("lab"))) as lab:
+        load = plan(1.0, 0.5, executor="constant-arrival-rate", rate_per_s=200)
+        lab.run(model="reactor-pool", plan=load, thresholds=[HELD, BREACHED], label=EVIL)
+        yield lab
+
+
+def export(lab: LabProcess, part: str, id: int = 1) -> httpx.Response:
+    return lab.http.get(f"/api/v1/runs/{id}/{part}")
+
+
+def text_of(lab: LabProcess, part: str, id: int = 1) -> str:
+    answer = export(lab, part, id)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+class Tags(HTMLParser):
+    """What elements and addresses a document has."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(document)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+# Over the API
+
+
+@EACH
+def test_an_export_is_a_file_to_be_kept(kept: LabProcess, part: str) -> None:
+    answer = export(kept, part)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].partition(";")[0] == PARTS[part]
+    assert re.fullmatch(r'attachment; filename="threadlab-run-1[.a-z]+"', answer.headers["content-disposition"])
+    assert answer.text == text_of(kept, part), "twice asked, twice the same"
+
+
+@EACH
+def test_an_unknown_run_has_no_export(kept: LabProcess, part: str) -> None:
+    for id in ("0", "99999", "9" * 30):
+        is_problem(kept.http.get(f"/api/v1/runs/{id}/{part}"), 404)
+
+
+def test_the_csv_has_the_numbers_of_the_series(kept: LabProcess) -> None:
+    said = kept.get("/runs/1/series")
+    header, *rows = csv.reader(io.StringIO(text_of(kept, "csv"), newline=""))
+    assert header == said["columns"] and "response_p99_us" in header
+    assert len(rows) == len(said["rows"]) > 0
+    for row, numbers in zip(rows, said["rows"], strict=True):
+        for text, value in zip(row, numbers, strict=True):
+            if value is None:
+                assert text == ""
+            else:
+                assert text == value if isinstance(value, str) else float(text) == value
+    assert "" in rows[0], "a second of 200 requests has no p99"
+
+
+def test_the_bundle_has_everything(kept: LabProcess) -> None:
+    said = json.loads(text_of(kept, "bundle"))
+    assert (said["format"], said["schema"]) == ("threadlab-run", 1)
+    assert said["run"] == kept.get("/runs/1")
+    assert said["series"] == kept.get("/runs/1/series")
+    assert said["percentiles"] == kept.get("/runs/1/percentiles")
+    assert said["histogram_log"] == text_of(kept, "histogram")
+    kinds = said["outcome"]["kinds"]
+    counts = [histogram.decode(kind[clock]).total_count for kind in kinds for clock in ("service", "response")]
+    assert sum(counts) == 2 * said["run"]["summary"]["requests"]
+
+
+def test_the_junit_file_says_what_is_breached(kept: LabProcess) -> None:
+    root = xml.fromstring(text_of(kept, "junit"))
+    suite = root.find("testsuite")
+    assert root.tag == "testsuites" and suite is not None
+    assert [case.get("name") for case in suite.iter("testcase")] == [junit.HAS_A_RESULT, HELD, BREACHED]
+    assert [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None] == [BREACHED]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
+    run = kept.get("/runs/1")
+    properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
+    assert properties["verdict"] == run["verdict"]["name"]
+    assert properties["label"] == EVIL
+    seen = next(each["seen"] for each in run["thresholds"] if each["breached"])
+    failure = next(suite.iter("failure")).get("message")
+    assert failure and BREACHED in failure and seen in failure
+
+
+def test_the_report_stands_alone_and_runs_nothing(kept: LabProcess) -> None:
+    document = text_of(kept, "report")
+    found = Tags(document)
+    assert not {"script", "link", "img", "iframe", "object", "base", "form", "a", "image", "use"} & set(found.tags)
+    assert not [name for name, _ in found.attributes if name in ("src", "href", "style") or name.startswith("on")]
+    assert "url(" not in document and "@import" not in document
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in found.attributes
+    assert "prefers-color-scheme: dark" in document
+
+
+def test_the_report_shows_the_run(kept: LabProcess) -> None:
+    document, run = text_of(kept, "report"), kept.get("/runs/1")
+    assert Tags(document).tags.count("figure") == 3
+    assert len(re.findall(r'<path class="line [a-z ]+" d="M[^"]*L', document)) >= 4
+    for said in (run["verdict"]["title"], run["environment"]["kernel"], BREACHED.replace(">", "&gt;")):
+        assert said in document
+    assert "&lt;script&gt;alert(1)" in document and "49" not in document.split("<h1>")[0].split("</style>")[1]
+
+
+def test_only_what_has_ended_is_exported(kept: LabProcess) -> None:
+    try:
+        first = kept.submit(model="reactor", plan=plan(60, 0))
+        waiting = kept.submit(model="reactor", plan=plan(60, 0))
+        for part in PARTS:
+            for id in (first["id"], waiting["id"]):
+                assert "ended" in is_problem(export(kept, part, id), 409)
+    finally:
+        kept.tidy()
+
+
+def test_a_run_without_a_result_is_exported_as_what_it_is(kept: LabProcess) -> None:
+    try:
+        kept.submit(model="reactor", plan=plan(60, 0))
+        id = kept.submit(model="reactor", plan=plan(60, 0))["id"]
+    finally:
+        kept.tidy()  # takes the second out before its turn comes
+    assert kept.get(f"/runs/{id}")["summary"] is None
+    assert "no series" in is_problem(export(kept, "csv", id), 409)
+    assert xml.fromstring(text_of(kept, "junit", id)).get("errors") == "1"
+    assert "<figure" not in text_of(kept, "report", id)
+    said = json.loads(text_of(kept, "bundle", id))
+    assert (said["outcome"], said["histogram_log"], said["run"]["state"]) == (None, None, "stopped")
+    links = re.findall(rf'href="(/api/v1/runs/{id}/[^"]*)"', kept.http.get(f"/runs/{id}").text)
+    assert links and {kept.http.get(link).status_code for link in links} == {200}
+
+
+def test_the_page_of_a_run_leads_to_each_of_its_files(kept: LabProcess) -> None:
+    page = kept.http.get("/runs/1").text
+    links = set(re.findall(r'href="(/api/v1/runs/1[^"]*)"', page))
+    assert links >= {f"/api/v1/runs/1/{part}" for part in PARTS}
+    assert {kept.http.get(link).status_code for link in links} == {200}
+
+
+# From the shell
+
+
+def test_a_run_leaves_the_files_that_were_asked_for(tmp_path: Path) -> None:
+    table, page = tmp_path / "run.csv", tmp_path / "run.html"
+    done = threadlab(
+        "run", "reactor", *SHORT, "--threshold", BREACHED, "--csv", str(table), "--html", str(page), "--junit", "-",
+        env={"THREADLAB_DATA_DIR": str(tmp_path / "data")},
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert xml.fromstring(done.stdout).get("failures") == "1"
+    assert table.read_bytes().startswith(b"t_s,phase,offered_per_s,") and table.read_bytes().endswith(b"\r\n")
+    assert Tags(page.read_text()).tags.count("figure") == 3
+
+
+def test_a_running_lab_gives_the_files_as_well(kept: LabProcess, tmp_path: Path) -> None:
+    wanted = {flag: tmp_path / flag for flag in files.FLAGS}
+    flags = [text for flag, file in wanted.items() for text in (f"--{flag}", str(file))]
+    done = threadlab("run", "reactor", *SHORT, *flags, "--json", "-", "--server", kept.url)
+    assert done.returncode == 0, done.stderr
+    id = json.loads(done.stdout)["id"]
+    for flag, file in wanted.items():
+        assert file.read_bytes().decode() == text_of(kept, files.FLAGS[flag].part, id)
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (("--csv", "-", "--junit", "-"), "--csv, --junit"),
+        (("--html", "-", "--json", "-"), "--html, --json"),
+        (("--html", "/nowhere/run.html"), "/nowhere/run.html"),
+        (("--json", "/"), "--json"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_before_the_run(
+    args: tuple[str, ...], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(("run", "reactor", *args)) == 2
+    said = capsys.readouterr()
+    assert word in said.err and said.out == ""
+
+
+def test_a_file_that_could_not_be_written_is_told_and_the_others_are_there(tmp_path: Path) -> None:
+    problems = files.leave({"csv": "/dev/full", "html": str(tmp_path / "a")}, lambda each: each.part)
+    assert len(problems) == 1 and "/dev/full" in problems[0]
+    assert (tmp_path / "a").read_text() == "report"
+
+
+# Text of others
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_text_in_a_csv_is_no_formula(text: str) -> None:
+    (cell, number), *_ = list(csv.reader(io.StringIO(series_csv.write({"columns": [text, -1.5], "rows": []}))))
+    assert cell == f"'{text}" and number == "-1.5"
+
+
+@pytest.fixture
+def view(kept: LabProcess) -> RunView:
+    found: RunView = TypeAdapter(RunView).validate_python(kept.get("/runs/1"))
+    return found
+
+
+def test_what_xml_cannot_say_is_replaced(view: RunView) -> None:
+    hostile = replace(view, label="\x00\x1b[31m\ud800\uffff <b>&", title="]]>\x0b", state="failed", failure="a\x08b")
+    root = xml.fromstring(junit.write(hostile).encode())
+    labels = [each.get("value") for each in root.iter("property") if each.get("name") == "label"]
+    assert labels == ["\ufffd\ufffd[31m\ufffd\ufffd <b>&"]
+    assert next(root.iter("error")).get("message") == "a\ufffdb"
+
+
+def test_whatever_a_run_says_is_text_in_its_report(view: RunView) -> None:
+    assert view.verdict and view.summary
+    check = replace(view.verdict.checks[0], what=EVIL, seen=EVIL, limit=EVIL)
+    hostile = replace(
+        view, label=EVIL, title=EVIL, plan_text=EVIL, failure=EVIL, engine=EVIL, knobs={EVIL: EVIL},
+        environment={EVIL: EVIL}, placement={"mode": EVIL}, created_at=view.created_at,
+        verdict=replace(view.verdict, title=EVIL, because=(EVIL,), checks=(check,)),
+        thresholds=tuple(replace(each, text=EVIL, seen=EVIL) for each in view.thresholds),
+        summary=replace(
+            view.summary, errors={EVIL: 1}, by_kind=tuple(replace(each, label=EVIL) for each in view.summary.by_kind)
+        ),
+    )  # fmt: skip
+    document = html.write(hostile, {"columns": (), "rows": []}, None)
+    found = Tags(document)
+    assert document.count("&lt;script&gt;alert(1)") >= 12
+    assert not {"script", "img"} & set(found.tags)
+    assert not [name for name, _ in found.attributes if name in ("src", "onerror")]
+
+
+# Charts
+
+
+def test_a_gap_in_a_line_stays_a_gap() -> None:
+    def same(value: float) -> float:
+        return value
+
+    points = [(0.0, 1.0), (1.0, 2.0), (2.0, None), (3.0, 4.0), (4.0, None)]
+    assert chart.path(points, same, same) == "M0.0 1.0h0L1.0 2.0M3.0 4.0h0"
+    assert chart.path([(0.0, None)], same, same) == ""
+
+
+@pytest.mark.parametrize("values", [[], [0.0], [5.0], [5.0, 5.0], [1e-3, 1e9], [0.0, 99_999.0], [2.0, 1000.0]])
+def test_an_axis_holds_every_value(values: list[float]) -> None:
+    for axis in (chart.from_zero(values, str), chart.logarithmic(values, str)):
+        for value in values:
+            assert chart.TOP - 0.01 <= axis.place(value) <= chart.BOTTOM + 0.01
+        assert len(axis.ticks) >= 2 and all(math.isfinite(tick.at) for tick in axis.ticks)
+        assert all(chart.TOP - 0.01 <= tick.at <= chart.BOTTOM + 0.01 for tick in axis.ticks)
+    assert chart.percentile_axis(0.0).ticks and chart.percentile_axis(0.9999).ticks[-1].at == chart.RIGHT
+
+
+def test_an_open_run_has_both_clocks_in_its_charts_and_a_closed_one_has_one() -> None:
+    names = ("t_s", "phase", "service_p50_us", "service_p99_us", "response_p50_us", "response_p99_us")
+    opened = [dict(zip(names, (t, "measure", 10.0, 20.0, 12.0, 20.0), strict=True)) for t in (0.0, 1.0)]
+    closed = [{**row, "response_p50_us": 10.0} for row in opened]
+    assert [line.name for line in html.latency_over_time(opened).lines] == [
+        "p99 response", "p99 service", "p50 response", "p50 service",
+    ]  # fmt: skip
+    assert [line.name for line in html.latency_over_time(closed).lines] == ["p99 response", "p50 response"]
