@@ -1,6 +1,6 @@
 """The generator beside wrk, both driving nginx: CPU µs per request, and how well the open model keeps its schedule.
 
-    python tests/bench/load_vs_wrk.py [--trials 5] [--seconds 3] [--connections 64]
+    python -m tests.bench.load_vs_wrk [--trials 5] [--seconds 3] [--connections 64]
 
 nginx runs on CPU 0, the generator on CPU 1; wrk and ours alternate, so that a slow minute hits both.
 CPU is user + system of the generator while it loads. Prints only.
@@ -9,65 +9,20 @@ CPU is user + system of the generator while it loads. Prints only.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import re
 import resource
-import signal
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+from app.load import histogram
+from app.load.outcome import Outcome
+from tests.engines.driver import ROOT
 
-from app.load import histogram  # noqa: E402
-from app.load.outcome import Outcome  # noqa: E402
-
-SERVER_CPU, LOAD_CPU = 0, 1
-NGINX = """
-worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/log; worker_rlimit_nofile 12000;
-events {{ worker_connections 10000; }}
-http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; default_type text/plain;
-  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{ listen 127.0.0.1:{port}; location / {{ return 200 "Hello, World!"; }} }}
-}}
-"""
-
-
-@contextlib.contextmanager
-def nginx() -> Iterator[int]:
-    """nginx on a free port, pinned; its master passes SIGTERM on to its worker."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder, "nginx.conf")
-        config.write_text(NGINX.format(folder=folder, port=port))
-        command = ["taskset", "-c", str(SERVER_CPU), "nginx", "-p", folder, "-c", str(config), "-e", f"{folder}/log"]
-        with subprocess.Popen(command) as server:
-            try:
-                _until_open(port)
-                yield port
-            finally:
-                server.send_signal(signal.SIGTERM)
-
-
-def _until_open(port: int) -> None:
-    ends = time.monotonic() + 5
-    while time.monotonic() < ends:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.02)
-    raise SystemExit("nginx does not answer")
+from .servers import LOAD_CPU, nginx
 
 
 def wrk(port: int, connections: int, seconds: float) -> tuple[float, float]:
@@ -139,9 +94,9 @@ def main() -> None:
     asked = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("two CPUs are needed: one for nginx, one for the generator")
-    with nginx() as port:
-        closed(port, asked.trials, asked.seconds, asked.connections)
-        opened(port, asked.seconds, asked.connections)
+    with nginx().serve() as serving:
+        closed(serving.port, asked.trials, asked.seconds, asked.connections)
+        opened(serving.port, asked.seconds, asked.connections)
 
 
 if __name__ == "__main__":

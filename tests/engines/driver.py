@@ -344,3 +344,18 @@ def cores_used(engine: Engine, act: Callable[[], None], wanted: bool = False) ->
     wall_s = time.monotonic() - began_s
     waited_s = engine.run_queue_s() - wait_s if wanted else 0.0
     return (engine.cpu_s() - cpu_s + waited_s) / wall_s
+
+
+def at_once(engine: Engine, target: str, wanted: bool = False) -> float:
+    """Cores that the engine used while four clients each had one request; with `wanted`, those it had to wait for
+    as well, since another process had them."""
+    request = f"GET {target} HTTP/1.1\r\n".encode() + HOST + b"\r\n"
+
+    def ask(clients: list[Client]) -> None:
+        for client in clients:
+            client.send(request)
+        for client in clients:
+            assert client.answer().status == 200
+
+    with engine.crowd(4) as clients:
+        return cores_used(engine, lambda: ask(clients), wanted)

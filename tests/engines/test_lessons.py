@@ -9,7 +9,7 @@ import pytest
 from engines.common.board import BLOCKED
 
 from .conftest import Starter, variants
-from .driver import GREETING, HOST, Client, Engine, Variant, cores_used, until
+from .driver import GREETING, HOST, Client, Engine, Variant, at_once, until
 
 SLEEP = b"GET /sleep?ms=500 HTTP/1.1\r\n" + HOST + b"\r\n"
 TRIES = 6
@@ -86,21 +86,6 @@ def test_as_many_slow_requests_as_workers_delay_the_others(start: Starter, kind:
 
 
 # The GIL
-
-
-def at_once(engine: Engine, target: str, wanted: bool = False) -> float:
-    """Cores that the engine used while four clients each had one request; with `wanted`, those it had to wait for
-    as well, since another process had them."""
-    request = f"GET {target} HTTP/1.1\r\n".encode() + HOST + b"\r\n"
-
-    def ask(clients: list[Client]) -> None:
-        for client in clients:
-            client.send(request)
-        for client in clients:
-            assert client.answer().status == 200
-
-    with engine.crowd(4) as clients:
-        return cores_used(engine, lambda: ask(clients), wanted)
 
 
 @two_cpus
