@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from engines.common.board import (
 )
 from engines.common.board_reader import BoardReader, ThreadReading
 from engines.common.threads import CRASHED
+from engines.common.worker_process import START_EVERY_S
 
 from .conftest import Starter
 from .driver import GREETING, HOST, PATIENCE_S, ROOT, Client, Engine, Variant, cores_used, until
@@ -183,6 +185,23 @@ def test_both_killed_at_once_are_replaced(start: Starter) -> None:
     until(lambda: len(set(engine.pids) - set(before)) == 2, "both are replaced")
     with engine.connect() as client:
         assert client.ask().body == GREETING
+
+
+def born_s(pid: int) -> float:
+    """When the process was forked, on the clock of the boot, to 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def test_one_that_dies_at_once_is_not_forked_again_at_once(start: Starter) -> None:
+    engine = start(PREFORK.with_knobs(processes=1))
+    births = []
+    for _ in range(3):
+        (victim,) = workers(engine)
+        births.append(born_s(victim.pid))
+        os.kill(victim.pid, signal.SIGKILL)
+        until(lambda pid=victim.pid: all(w.pid not in (0, pid) for w in workers(engine)) and workers(engine), "another")  # type: ignore[misc]
+    assert min(later - earlier for earlier, later in pairwise(births)) >= START_EVERY_S - 0.05
 
 
 CRASHES = """
