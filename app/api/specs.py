@@ -34,20 +34,37 @@ class WorkSpec(Spec):
     params: dict[Text, int] = Field(default_factory=dict, max_length=8)
 
 
+class StageSpec(Spec):
+    """A part of a ramp: in `duration_s` in a straight line to `target` (connections, or requests a second)."""
+
+    duration_s: float
+    target: float
+
+
 class PlanSpec(Spec):
     """The load to offer. What is left out is the scenario's, or the default."""
 
     placement: Literal["split", "shared"] = "split"
-    executor: Literal["constant-vus", "constant-arrival-rate"] = "constant-vus"
+    executor: Literal[
+        "constant-vus", "ramping-vus", "constant-arrival-rate", "ramping-arrival-rate", "find-capacity"
+    ] = "constant-vus"
     vus: int = 64
     rate_per_s: float | None = None
     spacing: Literal["constant", "poisson"] = "constant"
+    stages: list[StageSpec] = Field(default_factory=list, max_length=50)
+    objective: Text | None = None
     duration_s: float = 10.0
     warmup_s: float = 2.0
     work: list[WorkSpec] = Field(default_factory=list, max_length=8)
+    churn: bool = False
+    pipeline: int = 1
     idle_connections: int = 0
+    slow_readers: int = 0
+    slow_writers: int = 0
+    stall_ms: int = 0
     think_time_ms: float = 0.0
     timeout_s: float = 5.0
+    shards: int = 1
 
 
 class RunSpec(Spec):

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.lab.evidence import SeriesPoint
-from app.lab.views import KindSummary, Latency, Percentiles, Summary
+from app.lab.views import KindSummary, Latency, Summary
 from app.load import histogram
 from app.load.outcome import Outcome, Second
 
@@ -39,18 +39,22 @@ def summarise(outcome: Outcome) -> Summary:
         late=outcome.late,
         connections_peak=outcome.connections_peak,
         idle_connections_held=outcome.idle_connections_held,
-        latency=Latency(_percentiles(total(outcome, "service")), _percentiles(total(outcome, "response"))),
+        latency=Latency(_latency(outcome, "service"), _latency(outcome, "response")),
         by_kind=tuple(
             KindSummary(
                 each.label,
                 each.requests,
                 sum(each.errors.values()),
-                _percentiles(histogram.decode(each.service)),
-                _percentiles(histogram.decode(each.response)),
+                histogram.percentiles(histogram.decode(each.service)),
+                histogram.percentiles(histogram.decode(each.response)),
             )
             for each in outcome.kinds
         ),
     )
+
+
+def _latency(outcome: Outcome, clock: str) -> histogram.Percentiles:
+    return histogram.percentiles(total(outcome, clock))
 
 
 def total(outcome: Outcome, clock: str) -> Any:
@@ -95,20 +99,13 @@ def little_residual(outcome: Outcome) -> float | None:
     counts = Counter(phase.phase for phase in outcome.seconds)
     if not outcome.wall_s or not counts["measure"]:
         return None
-    service = _percentiles(total(outcome, "service"))
+    service = histogram.percentiles(total(outcome, "service"))
     in_flight = outcome.in_flight_ns / 1e9 / outcome.wall_s
     if service.mean_us is None or not in_flight:
         return None
     finished = sum(second.requests for second in outcome.seconds if second.phase == "measure")
     expected = finished / outcome.duration_s * service.mean_us / 1e6
     return in_flight / expected - 1 if expected else None
-
-
-def _percentiles(hist: Any) -> Percentiles:
-    said = histogram.percentiles(hist)
-    return Percentiles(
-        said.count, said.p50_us, said.p90_us, said.p99_us, said.p999_us, said.max_us, said.mean_us
-    )  # fmt: skip
 
 
 def _points(hist: Any, cut: float) -> list[tuple[float, float]]:

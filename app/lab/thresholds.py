@@ -10,7 +10,8 @@ from typing import Any
 
 from app.errors import Invalid
 from app.lab.verdict import TITLES
-from app.lab.views import Ledger, Percentiles, Summary, ThresholdResult, Verdict
+from app.lab.views import Ledger, Summary, ThresholdResult, Verdict
+from app.load.histogram import Percentiles
 
 _GRAMMAR = re.compile(
     r"\s*(?P<what>(?:service_)?p\((?P<p>50|90|99|99\.9)\)|(?:service_)?(?:max|mean)|errors|rate|rate_ratio|"

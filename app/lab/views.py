@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.load.histogram import Percentiles
+
 
 @dataclass(frozen=True, slots=True)
 class KnobView:
@@ -132,17 +134,6 @@ class ScenarioView:
 
 
 @dataclass(frozen=True, slots=True)
-class Percentiles:
-    count: int
-    p50_us: float | None
-    p90_us: float | None
-    p99_us: float | None
-    p999_us: float | None
-    max_us: float | None
-    mean_us: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Latency:
     """Both clocks: from the actual send (service), and from the intended one (response)."""
 
@@ -234,6 +225,37 @@ class ThresholdResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One trial of a search for capacity: an offered rate, what came of it, and whether it kept the objective."""
+
+    rate_per_s: float
+    trial: int  # of this rate, from 1
+    seen: str  # of the objective: "18.2 ms"
+    rate_ratio: float | None
+    kept: bool
+    because: str  # one sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a search for capacity has found so far: it lies from `kept_per_s` up to `failed_per_s`."""
+
+    objective: str
+    kept_per_s: float | None  # None: not even the lowest rate that was tried
+    failed_per_s: float | None  # None: the search ended before anything failed
+    limited_by: str | None  # one sentence, where the search could not go on to the server's own limit
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened at one instant of a run."""
+
+    t_s: float  # from the start of the warm-up
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     id: int
     state: str  # queued warming running finished stopped failed
@@ -256,6 +278,9 @@ class RunView:
     failure: str | None  # one sentence, when state is failed
     created_at: str
     finished_at: str | None
+    capacity: Capacity | None = None  # of find-capacity
+    marks: tuple[Mark, ...] = ()
+    comparison: int | None = None  # the comparison that it is a trial of
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ Counts = Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class Percentiles:
     """What a histogram says. None where the data does not reach."""
 
     count: int
@@ -97,12 +97,12 @@ def places(histogram: Any) -> Iterable[tuple[float, int]]:
     return ((_middle(place), n) for place, n in enumerate(histogram.counts) if n)
 
 
-def percentiles(histogram: Any) -> Latency:
+def percentiles(histogram: Any) -> Percentiles:
     """0.6 ms a percentile, so once for a result and not for each frame."""
     count: int = histogram.total_count
     p50, p90, p99, p999 = (_at(histogram, count, permille) for permille in (500, 900, 990, 999))
     highest = float(histogram.get_max_value()) if count else None
-    return Latency(count, p50, p90, p99, p999, highest, _mean(histogram, count))
+    return Percentiles(count, p50, p90, p99, p999, highest, _mean(histogram, count))
 
 
 def _at(histogram: Any, count: int, permille: int) -> float | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from app.load import histogram
-from app.load.histogram import Latency
+from app.load.histogram import Percentiles
 from app.load.meter import MeterReader, make_meter
 from app.load.outcome import Outcome
 
@@ -43,11 +43,11 @@ def run_load(port: int, **plan: Any) -> Outcome:
     return Outcome.from_json(json.loads(done.stdout))
 
 
-def service(outcome: Outcome) -> Latency:
+def service(outcome: Outcome) -> Percentiles:
     return histogram.percentiles(histogram.merge(histogram.decode(kind.service) for kind in outcome.kinds))
 
 
-def response(outcome: Outcome) -> Latency:
+def response(outcome: Outcome) -> Percentiles:
     return histogram.percentiles(histogram.merge(histogram.decode(kind.response) for kind in outcome.kinds))
 
 
