@@ -15,6 +15,7 @@ class Event:
     model: str | None
     run: int | None
     text: str
+    comparison: int | None = None
 
 
 class Events:

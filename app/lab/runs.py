@@ -71,6 +71,7 @@ class Runs:
         plan: Mapping[str, Any] | None = None,
         thresholds: Sequence[str] = (),
         label: str | None = None,
+        comparison: int | None = None,
     ) -> RunView:
         """Queue a run. A given plan's fields go over those of the scenario. Raises LabError; nothing is queued then."""
         if (engine is None) == (model is None):
@@ -87,7 +88,7 @@ class Runs:
         target = self._target(engine, model, dict(knobs or {}), checked)
         if len(self.active) >= QUEUE_MAX:
             raise Busy(f"{QUEUE_MAX} runs are waiting already.")
-        view = self._new_view(target, checked, named, label)
+        view = replace(self._new_view(target, checked, named, label), comparison=comparison)
         view = await asyncio.to_thread(self._store.add, view)
         run = self.active[view.id] = Run(view, checked, conditions)
         self._queue.put_nowait((run, target))
@@ -256,7 +257,7 @@ class Runs:
 
     def _changed(self, run: Run, text: str) -> None:
         view = run.view
-        self._events.tell(Event(f"run.{view.state}", view.engine, view.model, view.id, text))
+        self._events.tell(Event(f"run.{view.state}", view.engine, view.model, view.id, text, view.comparison))
 
 
 def _now() -> str:
