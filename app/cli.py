@@ -23,7 +23,7 @@ from typing import Any
 import uvicorn
 from pydantic import ValidationError
 
-from app import demo, remote, shell
+from app import demo, plan_flags, remote, shell
 from app.errors import LabError, Unknown
 from app.lab import system
 from app.lab.lab import Lab
@@ -31,9 +31,7 @@ from app.lab.models import Models
 from app.lab.runs import ID_MAX
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import RunView
-from app.load.plan import EXECUTORS, PLACEMENTS, SPACINGS
 from app.main import create_app
-from app.pages.forms import parse_work
 from app.report import beside, files, foreign
 from app.settings import Settings
 from app.store.runs import RunStore
@@ -152,22 +150,10 @@ def engine(asked: argparse.Namespace) -> int:
 def run(asked: argparse.Namespace) -> int:
     """One run, in process; its verdict on stdout."""
     wanted = files.checked({flag: getattr(asked, flag) for flag in (*files.FLAGS, "json")})
-    plan = {
-        name: value
-        for name in ("executor", "vus", "spacing", "placement")
-        if (value := getattr(asked, name)) is not None
-    }
-    plan |= {
-        name: value
-        for name, value in {
-            "rate_per_s": asked.rate, "duration_s": asked.duration, "warmup_s": asked.warmup,
-            "idle_connections": asked.idle, "work": parse_work(asked.work) if asked.work else None,
-        }.items()
-        if value is not None
-    }  # fmt: skip
     knobs = dict(text.partition("=")[::2] for text in asked.set)
     spec: dict[str, Any] = {
-        "model": asked.model, "knobs": knobs, "scenario": asked.scenario, "plan": plan,
+        "model": asked.model, "knobs": knobs, "scenario": asked.scenario,
+        "plan": plan_flags.plan_of(asked),
         "thresholds": asked.threshold, "label": asked.label,
     }  # fmt: skip
     if asked.server:
@@ -253,15 +239,7 @@ def _add_run(commands: Any) -> None:
     parser = commands.add_parser("run", help="one run against a fresh engine, with its verdict")
     parser.add_argument("model")
     parser.add_argument("--scenario", choices=list(SCENARIOS))
-    parser.add_argument("--executor", choices=EXECUTORS)
-    parser.add_argument("--vus", type=int, help="connections")
-    parser.add_argument("--rate", type=float, help="requests a second, for constant-arrival-rate")
-    parser.add_argument("--spacing", choices=SPACINGS)
-    parser.add_argument("--duration", type=float, help="measured seconds")
-    parser.add_argument("--warmup", type=float, help="seconds before them")
-    parser.add_argument("--idle", type=int, help="idle connections beside the active ones")
-    parser.add_argument("--work", help="such as '95%% plaintext, 5%% sleep 50ms'")
-    parser.add_argument("--placement", choices=PLACEMENTS)
+    plan_flags.add(parser)
     parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE", help="a knob; repeatable")
     parser.add_argument("--threshold", action="append", default=[], help="such as 'p(99)<20ms'; repeatable")
     parser.add_argument("--label", help="a note that is kept with the run")

@@ -65,6 +65,7 @@ class PlanSpec(Spec):
     think_time_ms: float = 0.0
     timeout_s: float = 5.0
     shards: int = 1
+    trace: bool = False
 
 
 class RunSpec(Spec):

@@ -26,11 +26,17 @@ def usable_cpus() -> tuple[int, ...]:
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
-def place(mode: str, cpus: tuple[int, ...]) -> Placement:
-    """`split` gives the generator the last CPU (a shard is one thread) and the engine the others."""
-    if mode == "shared" or len(cpus) < 2:
+def place(mode: str, cpus: tuple[int, ...], shards: int = 1) -> Placement:
+    """`split` gives the generator the last CPUs, one a shard (a shard is one thread), and the engine the others."""
+    if mode == "shared" or len(cpus) <= shards:
         return Placement("shared", None, None)
-    return Placement("split", cpus[:-1], cpus[-1:])
+    return Placement("split", cpus[:-shards], cpus[-shards:])
+
+
+def load_cpus(mode: str) -> int:
+    """The most CPUs that the generator can have; the engine keeps one of its own where there are two."""
+    usable = len(usable_cpus())
+    return max(1, usable - 1) if mode == "split" else usable
 
 
 def pin(pid: int, cpus: tuple[int, ...] | None) -> None:

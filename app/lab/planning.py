@@ -1,12 +1,15 @@
-"""Checking a plan: bounds, and whether it fits this machine, before anything is started."""
+"""Checking a plan: bounds, what goes together, and whether it fits this machine, before anything is started."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.errors import FieldProblem, Invalid
-from app.load.plan import EXECUTORS, KINDS, PLACEMENTS, SPACINGS, Plan, Work
+from app.lab.bounds import flag, number, one_of, whole
+from app.lab.placement import load_cpus
+from app.lab.thresholds import Threshold
+from app.load.plan import EXECUTORS, KINDS, PLACEMENTS, RAMPING, SPACINGS, Plan, Work
 from app.settings import Settings
 
 _PARAMETERS = {
@@ -18,6 +21,11 @@ _PARAMETERS = {
     "bytes": {"n": (0, 1024 * 1024)},
 }  # fmt: skip
 WORKS_MAX = 8
+STAGES_MAX = 50
+STAGE_LEAST_S = 0.1
+PIPELINE_MAX = 64
+SLOW_MAX = 1000
+STALL_MAX_MS = 10_000
 GENERATOR_SPARE = 64
 
 
@@ -27,52 +35,64 @@ def checked(data: Mapping[str, Any], settings: Settings, descriptor_limit: int) 
         plan = Plan.from_json(data)
     except TypeError as error:
         raise Invalid.field("/plan", f"{error}.") from None
-    problems = [*_bounds(plan, settings, descriptor_limit), *_work(plan.work)]
+    most = min(settings.max_connections, descriptor_limit - GENERATOR_SPARE)
+    problems = [*filter(None, _bounds(plan, settings, most)), *_stages(plan, settings, most), *_work(plan.work)]
+    if not problems:  # what does not go together is only worth saying of fields that are right by themselves
+        problems = [*_together(plan), *_size(plan, settings, most)]
     if problems:
         raise Invalid(" ".join(problem.detail for problem in problems), tuple(problems))
     return plan
 
 
-def words(plan: Plan) -> str:
-    """The plan in one line."""
-    if plan.is_open:
-        load = f"{plan.rate_per_s:,.0f} requests a second ({plan.spacing}), at most {plan.vus:,} connections"
-    else:
-        load = f"{plan.vus:,} connections as fast as answers come"
-        if plan.think_time_ms:
-            load += f" after {plan.think_time_ms:g} ms of thought"
-    crowd = f", {plan.idle_connections:,} idle beside them" if plan.idle_connections else ""
-    mix = ""
-    if [work.kind for work in plan.work] != ["plaintext"]:
-        weights = sum(work.weight for work in plan.work)
-        mix = ", " + " + ".join(f"{100 * work.weight / weights:.3g} % {work.label}" for work in plan.work)
-    return f"{load}{crowd}{mix}, {plan.duration_s:g} s after {plan.warmup_s:g} s of warm-up"
+def _bounds(plan: Plan, settings: Settings, most: int) -> Iterator[FieldProblem | None]:
+    yield one_of("executor", plan.executor, EXECUTORS)
+    yield one_of("placement", plan.placement, PLACEMENTS)
+    yield one_of("spacing", plan.spacing, SPACINGS)
+    yield whole("vus", plan.vus, 1, most)
+    yield whole("idle_connections", plan.idle_connections, 0, most)
+    yield whole("slow_readers", plan.slow_readers, 0, SLOW_MAX)
+    yield whole("slow_writers", plan.slow_writers, 0, SLOW_MAX)
+    yield flag("churn", plan.churn)
+    yield flag("trace", plan.trace)
+    yield whole("pipeline", plan.pipeline, 1, PIPELINE_MAX)
+    yield whole("stall_ms", plan.stall_ms, 0, STALL_MAX_MS)
+    if plan.executor not in RAMPING:  # else it is the sum of the stages
+        yield number("duration_s", plan.duration_s, 0.5, settings.max_duration_s)
+    yield number("warmup_s", plan.warmup_s, 0, settings.max_duration_s)
+    yield number("think_time_ms", plan.think_time_ms, 0, 60_000)
+    yield number("timeout_s", plan.timeout_s, 0.1, 60)
+    yield whole("shards", plan.shards, 1, 1024)
+    if plan.is_open and not (plan.executor == "find-capacity" and plan.rate_per_s is None):
+        yield number("rate_per_s", plan.rate_per_s, 1, settings.max_rate)
 
 
-def _bounds(plan: Plan, settings: Settings, descriptor_limit: int) -> list[FieldProblem]:
-    most = min(settings.max_connections, descriptor_limit - GENERATOR_SPARE)
-    found = [
-        _one_of("executor", plan.executor, EXECUTORS),
-        _one_of("placement", plan.placement, PLACEMENTS),
-        _one_of("spacing", plan.spacing, SPACINGS),
-        _whole("vus", plan.vus, 1, most),
-        _whole("idle_connections", plan.idle_connections, 0, most),
-        _number("duration_s", plan.duration_s, 0.5, settings.max_duration_s),
-        _number("warmup_s", plan.warmup_s, 0, settings.max_duration_s),
-        _number("think_time_ms", plan.think_time_ms, 0, 60_000),
-        _number("timeout_s", plan.timeout_s, 0.1, 60),
-    ]
-    if plan.is_open:
-        found.append(_number("rate_per_s", plan.rate_per_s, 1, settings.max_rate))
-    problems = [problem for problem in found if problem]
-    if not problems and plan.vus + plan.idle_connections > most:
-        problems.append(
-            FieldProblem("/plan/idle_connections", f"vus and idle_connections together are at most {most:,} here.")
+def _stages(plan: Plan, settings: Settings, most: int) -> list[FieldProblem]:
+    if plan.executor not in RAMPING:
+        return (
+            [FieldProblem("/plan/stages", f"{plan.executor} has no stages; {' and '.join(sorted(RAMPING))} have.")]
+            if plan.stages
+            else []
         )
-    if not problems and plan.total_s > settings.max_duration_s:
-        text = f"Warm-up and duration together last at most {settings.max_duration_s:g} s."
-        problems.append(FieldProblem("/plan/duration_s", text))
-    return problems
+    if not 1 <= len(plan.stages) <= STAGES_MAX:
+        return [
+            FieldProblem(
+                "/plan/stages", f"{plan.executor} needs from 1 to {STAGES_MAX} stages, each with duration_s and target."
+            )
+        ]
+    found = []
+    for i, stage in enumerate(plan.stages):
+        at = f"/plan/stages/{i}"
+        found.append(number("duration_s", stage.duration_s, STAGE_LEAST_S, settings.max_duration_s, at))
+        if plan.executor == "ramping-vus":
+            found.append(whole("target", _as_whole(stage.target), 0, most, at))
+        else:
+            found.append(number("target", stage.target, 0, settings.max_rate, at))
+    return [problem for problem in found if problem]
+
+
+def _as_whole(target: Any) -> Any:
+    """Targets are numbers, for those of a rate may have a part; of connections 8.0 is 8."""
+    return int(target) if isinstance(target, float) and target.is_integer() else target
 
 
 def _work(mix: tuple[Work, ...]) -> list[FieldProblem]:
@@ -81,10 +101,10 @@ def _work(mix: tuple[Work, ...]) -> list[FieldProblem]:
     problems = []
     for i, work in enumerate(mix):
         pointer = f"/plan/work/{i}"
-        if problem := _one_of("kind", work.kind, KINDS, pointer):
+        if problem := one_of("kind", work.kind, KINDS, pointer):
             problems.append(problem)
             continue
-        if problem := _whole("weight", work.weight, 1, 10_000, pointer):
+        if problem := whole("weight", work.weight, 1, 10_000, pointer):
             problems.append(problem)
         takes: Mapping[str, tuple[int, int]] = _PARAMETERS[work.kind]
         if set(work.params) != set(takes):
@@ -92,30 +112,57 @@ def _work(mix: tuple[Work, ...]) -> list[FieldProblem]:
             problems.append(FieldProblem(f"{pointer}/params", f"{work.kind} takes {needs}."))
             continue
         for name, (low, high) in takes.items():
-            if problem := _whole(name, work.params[name], low, high, f"{pointer}/params"):
+            if problem := whole(name, work.params[name], low, high, f"{pointer}/params"):
                 problems.append(problem)
     return problems
 
 
-def _one_of(name: str, value: Any, choices: tuple[str, ...], at: str = "/plan") -> FieldProblem | None:
-    if value in choices:
-        return None
-    return FieldProblem(f"{at}/{name}", f"{name} is one of {', '.join(choices)}, not {value!r}.")
+def _together(plan: Plan) -> Iterator[FieldProblem]:
+    """What is right by itself, and makes no sense beside another field."""
+
+    def wrong(name: str, text: str) -> FieldProblem:
+        return FieldProblem(f"/plan/{name}", text)
+
+    if plan.churn and plan.pipeline > 1:
+        yield wrong("pipeline", "With churn a connection carries one request, so there is nothing to pipeline.")
+    if plan.think_time_ms and plan.is_open:
+        yield wrong("think_time_ms", f"{plan.executor} sends by its schedule; only the closed executors think.")
+    if plan.think_time_ms and plan.pipeline > 1:
+        yield wrong("think_time_ms", "Who pipelines does not wait for an answer, and so does not think after it.")
+    if plan.stall_ms and plan.stall_ms > 500 * plan.duration_s:
+        yield wrong("stall_ms", f"A stall takes at most half of the measured {plan.duration_s:g} s.")
+    if plan.executor == "find-capacity":
+        yield from _search(plan, wrong)
+    elif plan.objective is not None:
+        yield wrong("objective", f"An objective is what find-capacity searches by; {plan.executor} has thresholds.")
+    cpus = load_cpus(plan.placement)
+    if plan.shards > min(cpus, plan.vus):
+        yield wrong(
+            "shards",
+            f"At most one shard for each CPU that {plan.placement} gives the generator ({cpus} here) and for each "
+            f"connection ({plan.vus:,}).",
+        )
 
 
-def _whole(name: str, value: Any, low: int, high: int, at: str = "/plan") -> FieldProblem | None:
-    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
-        return None
-    return FieldProblem(
-        f"{at}/{name}", f"{name} is a whole number from {low:,} to {high:,} ({_said(value)} was given)."
-    )
+def _search(plan: Plan, wrong: Any) -> Iterator[FieldProblem]:
+    if plan.objective is None:
+        yield wrong("objective", "find-capacity needs an objective, such as p(99)<20ms.")
+    elif not Threshold.parse(plan.objective, "/plan/objective").is_ceiling_of_latency:
+        yield wrong("objective", f"{plan.objective!r} is no objective: it is a ceiling of latency, such as p(99)<20ms.")
+    if plan.spacing != "constant":
+        yield wrong("spacing", "find-capacity offers its rates with constant spacing.")
+    if plan.stall_ms:
+        yield wrong("stall_ms", "A stall in each trial would hide the capacity that is searched for.")
 
 
-def _number(name: str, value: Any, low: float, high: float, at: str = "/plan") -> FieldProblem | None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
-        return None
-    return FieldProblem(f"{at}/{name}", f"{name} is a number from {low:,g} to {high:,g} ({_said(value)} was given).")
-
-
-def _said(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else "nothing" if value is None else repr(value)
+def _size(plan: Plan, settings: Settings, most: int) -> Iterator[FieldProblem]:
+    if plan.connections > most:
+        named = [name for name in ("slow_writers", "slow_readers", "idle_connections") if getattr(plan, name)]
+        yield FieldProblem(
+            f"/plan/{named[-1] if named else 'vus'}",
+            f"vus and idle_connections together are at most {most:,} here, with slow ones "
+            f"and the peak of a ramp counted ({plan.connections:,} were asked for).",
+        )
+    if plan.total_s > settings.max_duration_s:
+        at = "stages" if plan.executor in RAMPING else "duration_s"
+        yield FieldProblem(f"/plan/{at}", f"Warm-up and duration together last at most {settings.max_duration_s:g} s.")

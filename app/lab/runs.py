@@ -16,6 +16,7 @@ from app.lab.events import Event, Events
 from app.lab.fleet import Fleet
 from app.lab.models import Models
 from app.lab.placement import place, usable_cpus
+from app.lab.plan_words import words
 from app.lab.run import NoOutcome, Progress, Run, no_verdict
 from app.lab.scenarios import SCENARIOS
 from app.lab.summary import curve, interval_log
@@ -168,7 +169,7 @@ class Runs:
                 raise NotNow(f"{engine} is {found.state}; a run needs one that is ready.")
             if knobs:
                 raise Invalid.field("/knobs", "Knobs are for a model; an engine that runs has its own already.")
-            if plan.idle_connections and int(found.knobs["idle_s"]) < outlives:
+            if _is_silent(plan) and int(found.knobs["idle_s"]) < outlives:
                 raise NotNow(
                     f"{engine} closes idle connections after {found.knobs['idle_s']} s, and this plan holds an idle "
                     f"crowd for {plan.total_s:g} s; start one with idle_s of {outlives:g} or more."
@@ -176,7 +177,7 @@ class Runs:
             self._check_room(plan, found.knobs)
             return Target(engine, found.model.name, found.knobs)
         assert model is not None
-        if plan.idle_connections and "idle_s" not in knobs:
+        if _is_silent(plan) and "idle_s" not in knobs:
             knobs["idle_s"] = int(outlives) + 1
         parsed = self._models.knobs(model, knobs)
         self._models.require_available(model)
@@ -185,14 +186,13 @@ class Runs:
 
     def _check_room(self, plan: Plan, knobs: Mapping[str, int | str]) -> None:
         room = min(int(knobs["max_connections"]), int(knobs.get("max_threads", 1_000_000)))
-        wanted = plan.vus + plan.idle_connections
-        if wanted > room:
+        if plan.connections > room:
             raise Invalid.field(
-                "/plan/vus", f"The plan holds {wanted:,} connections, and the engine's knobs allow {room:,}."
+                "/plan/vus", f"The plan holds {plan.connections:,} connections, and the engine's knobs allow {room:,}."
             )
 
     def _new_view(self, target: Target, plan: Plan, scenario: ScenarioView | None, label: str | None) -> RunView:
-        text = planning.words(plan)
+        text = words(plan)
         return RunView(
             id=0, state="queued", progress=0.0, label=label, scenario=scenario.name if scenario else None,
             title=scenario.title if scenario else "By hand", model=target.model,
@@ -217,7 +217,7 @@ class Runs:
                 await self._close_run(run, "stopped" if run.stop_asked else "failed")
 
     async def _carry_out(self, run: Run, target: Target) -> None:
-        placement = place(run.plan.placement, usable_cpus())
+        placement = place(run.plan.placement, usable_cpus(), run.plan.shards)
         run.view = replace(run.view, state="warming", placement=placement.to_json())
         self._changed(run, f"Run {run.view.id} starts")
         own = target.engine is None
@@ -258,6 +258,11 @@ class Runs:
     def _changed(self, run: Run, text: str) -> None:
         view = run.view
         self._events.tell(Event(f"run.{view.state}", view.engine, view.model, view.id, text, view.comparison))
+
+
+def _is_silent(plan: Plan) -> bool:
+    """Whether it holds connections that may not ask for anything while it lasts."""
+    return bool(plan.idle_connections or plan.slow_readers or plan.slow_writers)
 
 
 def _now() -> str:

@@ -56,6 +56,15 @@ class Threshold:
         scale = _US[unit] if is_time else 0.01 if unit == "%" else 1.0
         return cls(text.strip(), what, found["op"], value * scale)
 
+    @property
+    def is_ceiling_of_latency(self) -> bool:
+        """Whether it can be the objective of a search: more load never makes it hold again."""
+        return self._is_latency and self.op in ("<", "<=")
+
+    @property
+    def _is_latency(self) -> bool:
+        return "(" in self.what or self.what.endswith(("max", "mean"))
+
     def check(self, summary: Summary | None, ledger: Ledger | None, verdict: Verdict | None) -> ThresholdResult:
         """Hold it against a result; what is not known breaches, for it cannot be said to hold."""
         seen = self._seen(summary, ledger, verdict)
@@ -70,7 +79,7 @@ class Threshold:
         if summary is None:
             return None
         if self.what == "errors":
-            failed = sum(summary.errors.values())
+            failed = sum(summary.errors.values()) + summary.dropped  # a request that was never sent got no answer
             return failed / (failed + summary.requests) if failed + summary.requests else None
         if self.what in ("rate", "rate_ratio"):
             return summary.achieved_per_s if self.what == "rate" else summary.rate_ratio
@@ -87,7 +96,7 @@ class Threshold:
             return "not known"
         if isinstance(seen, str):
             return seen
-        if "(" in self.what or self.what.endswith(("max", "mean")):
+        if self._is_latency:
             return f"{seen / 1000:,.1f} ms" if seen >= 10_000 else f"{seen / 1000:,.2f} ms"
         if self.what == "errors":
             return f"{100 * seen:.2f} %"

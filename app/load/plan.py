@@ -51,7 +51,7 @@ class Plan:
     Ramps go through `stages`, from `vus` or `rate_per_s` as they are in the warm-up; they last as long as their stages.
     `find-capacity` searches upward from `rate_per_s` for the highest rate that keeps `objective` (a threshold), with
     trials of `duration_s`. Beside the load may stand `idle_connections`, `slow_readers` and `slow_writers`; `stall_ms`
-    stops the engine's process for so long in the middle of the measured time.
+    stops the engine's process for so long in the middle of the measured time; `trace` records what its threads do.
     """
 
     executor: str = "constant-vus"
@@ -73,6 +73,7 @@ class Plan:
     timeout_s: float = 5.0
     shards: int = 1
     placement: str = "split"
+    trace: bool = False
 
     @property
     def is_open(self) -> bool:
