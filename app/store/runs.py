@@ -1,8 +1,4 @@
-"""The history of runs. Synchronous and short; the lab calls it from a thread where it writes.
-
-A run is kept as the JSON of its view, so that what the API gave on the day is what it gives a year later; the
-columns beside it are those that lists are sorted and found by.
-"""
+"""The history of runs. Synchronous and short; the lab calls it from a thread where it writes."""
 
 from __future__ import annotations
 
@@ -14,48 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import String, Text, create_engine, event, func, select, update
-from sqlalchemy.engine import make_url
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, deferred, mapped_column
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from app.lab.views import RunView
+from app.store.columns import columns
+from app.store.database import open_database
+from app.store.schema import RunRow
 
 UNFINISHED = ("queued", "warming", "running")
 _VIEW = TypeAdapter(RunView)
-
-
-class Base(DeclarativeBase):
-    """All tables."""
-
-
-class RunRow(Base):
-    """One run."""
-
-    __tablename__ = "runs"
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    state: Mapped[str] = mapped_column(String(16), index=True)
-    model: Mapped[str] = mapped_column(String(64), index=True)
-    created_at: Mapped[str] = mapped_column(String(32), index=True)
-    owner: Mapped[str] = mapped_column(String(64))  # the control plane that has it: `Owner`
-    view: Mapped[str] = mapped_column(Text)
-    outcome: Mapped[str | None] = deferred(mapped_column(Text))  # the generator's own words, with all histograms
-    series: Mapped[str | None] = deferred(mapped_column(Text))
-
-    __table_args__ = ({"sqlite_autoincrement": True},)  # a deleted run's number is not given again
 
 
 class RunStore:
     """Safe from any thread: each call is a session of its own."""
 
     def __init__(self, url: str) -> None:
-        database = make_url(url).database
-        if url.startswith("sqlite") and database:
-            Path(database).parent.mkdir(parents=True, exist_ok=True)
-        self._engine = create_engine(url)
-        if url.startswith("sqlite"):
-            event.listen(self._engine, "connect", _careful)
-        Base.metadata.create_all(self._engine)
+        self._engine = open_database(url)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -63,7 +34,7 @@ class RunStore:
     def add(self, view: RunView) -> RunView:
         """Keep a new run; answers it with its number."""
         with Session(self._engine) as session, session.begin():
-            row = RunRow(state=view.state, model=view.model, created_at=view.created_at, view="{}", owner=OURS)
+            row = RunRow(view="{}", owner=OURS, **columns(view))
             session.add(row)
             session.flush()
             numbered = replace(view, id=row.id)
@@ -72,7 +43,7 @@ class RunStore:
 
     def save(self, view: RunView) -> None:
         with Session(self._engine) as session, session.begin():
-            values = {"state": view.state, "view": _VIEW.dump_json(view).decode()}
+            values = {"view": _VIEW.dump_json(view).decode(), **columns(view)}
             session.execute(update(RunRow).where(RunRow.id == view.id).values(**values))
 
     def save_result(self, id: int, outcome: dict[str, Any] | None, series: dict[str, Any]) -> None:
@@ -140,10 +111,3 @@ def is_gone(owner: str) -> bool:
         return _identity(int(owner.split("-")[1])) != owner
     except (OSError, ValueError, IndexError):
         return True
-
-
-def _careful(connection: Any, _record: Any) -> None:
-    """Readers do not block the writer, and a writer waits for another instead of failing."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA busy_timeout=5000")

@@ -1,0 +1,39 @@
+"""The database that the stores share: opened with care, and of this version's schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import DatabaseError
+
+from app.errors import LabError
+from app.store.migrate import bring_up_to_date
+
+
+def open_database(url: str) -> Engine:
+    """Open it, or make it; raises LabError where that cannot be."""
+    database = make_url(url).database
+    engine = create_engine(url)
+    try:
+        if url.startswith("sqlite") and database:
+            Path(database).parent.mkdir(parents=True, exist_ok=True)
+            event.listen(engine, "connect", _careful)
+        bring_up_to_date(engine)
+    except (DatabaseError, OSError) as error:
+        engine.dispose()
+        reason = error.orig if isinstance(error, DatabaseError) else error.strerror
+        raise LabError(f"The history {database or url} cannot be opened: {reason}.") from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _careful(connection: Any, _record: Any) -> None:
+    """Readers do not block the writer, and a writer waits for another instead of failing."""
+    connection.execute("PRAGMA busy_timeout=5000")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")

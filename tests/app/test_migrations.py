@@ -1,0 +1,252 @@
+"""A history of any age opens with all that is in it, or is refused in a sentence and left as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from app.errors import LabError
+from app.store import migrate
+from app.store.runs import RunStore
+from app.store.schema import Base
+
+from .driver import threadlab
+
+NEWEST = migrate.revisions()[-1]
+# What 0.1.0 made, word for word.
+DDL = """
+CREATE TABLE runs (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	state VARCHAR(16) NOT NULL,
+	model VARCHAR(64) NOT NULL,
+	created_at VARCHAR(32) NOT NULL,
+	owner VARCHAR(64) NOT NULL,
+	"view" TEXT NOT NULL,
+	outcome TEXT,
+	series TEXT
+);
+CREATE INDEX ix_runs_created_at ON runs (created_at);
+CREATE INDEX ix_runs_model ON runs (model);
+CREATE INDEX ix_runs_state ON runs (state);
+"""
+PERCENTILES = {
+    "count": 1000, "p50_us": 80.0, "p90_us": 90.0, "p99_us": 121.0, "p999_us": None, "max_us": 400.0, "mean_us": 82.0,
+}  # fmt: skip
+VIEW: dict[str, Any] = {
+    "id": 7, "state": "finished", "progress": 1.0, "label": "Before Ärger", "scenario": "sprint", "title": "Sprint",
+    "model": "reactor", "model_title": "Single Reactor", "engine": "reactor-1", "knobs": {"idle_s": 15},
+    "plan": {"vus": 64}, "plan_text": "64 connections", "placement": {"mode": "split"}, "environment": {},
+    "summary": {
+        "requests": 1000, "errors": {}, "duration_s": 1.0, "offered_per_s": None, "achieved_per_s": 1000.5,
+        "rate_ratio": None, "bytes_in": 1, "bytes_out": 1, "dropped": 0, "late": 0, "connections_peak": 64,
+        "idle_connections_held": 0, "latency": {"service": PERCENTILES, "response": PERCENTILES}, "by_kind": [],
+    },
+    "ledger": None,
+    "verdict": {
+        "name": "server_bound", "title": "Server bound", "rankable": True, "because": ["x"], "checks": [],
+        "evidence": {},
+    },
+    "thresholds": [], "failure": None, "created_at": "2026-11-01T10:00:00.000Z",
+    "finished_at": "2026-11-01T10:00:12.000Z",
+}  # fmt: skip
+QUEUED = VIEW | {"id": 9, "state": "queued", "label": None, "summary": None, "verdict": None, "finished_at": None}
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A history that version 0.1.0 wrote, with a run that is over and one that it left in the queue."""
+    file = tmp_path / "threadlab.sqlite3"
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.executescript(DDL)
+        for view in (VIEW, QUEUED):
+            values = (view["id"], view["state"], "reactor", view["created_at"], "gone", json.dumps(view), None, None)
+            database.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    return file
+
+
+@contextlib.contextmanager
+def opened(file: Path) -> Iterator[RunStore]:
+    with contextlib.closing(RunStore(f"sqlite:///{file}")) as store:
+        yield store
+
+
+def dump(file: Path) -> list[str]:
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        return list(database.iterdump())
+
+
+def ask(file: Path, question: str) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        return database.execute(question).fetchall()
+
+
+def schema(file: Path) -> dict[str, Any]:
+    """Columns and indexes of every table, by name."""
+    tables = sorted(name for (name,) in ask(file, "SELECT name FROM sqlite_master WHERE type = 'table'"))
+    return {
+        name: (
+            sorted(row[1:] for row in ask(file, f"PRAGMA table_info({name})")),
+            sorted(row[1:] for row in ask(file, f"PRAGMA index_list({name})")),
+        )
+        for name in tables
+    }
+
+
+def test_an_old_history_opens_with_its_runs(old: Path) -> None:
+    with opened(old) as store:
+        kept = store.get(7)
+        assert [view.id for view in store.newest()] == [9, 7]
+    assert kept and kept.label == "Before Ärger" and kept.summary and kept.summary.achieved_per_s == 1000.5
+    assert ask(old, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
+
+
+def test_an_old_run_gets_the_columns_that_lists_are_found_by(old: Path) -> None:
+    with opened(old) as store:
+        filled = (
+            "SELECT finished_at, scenario, verdict, rankable, comparison, rate_per_s, p99_us, cpu_us, words FROM runs"
+        )
+        before = ask(old, filled + " ORDER BY id")
+        for id in (7, 9):
+            view = store.get(id)
+            assert view
+            store.save(view)
+    assert before[0][:-1] == ("2026-11-01T10:00:12.000Z", "sprint", "server_bound", 1, None, 1000.5, 121.0, None)
+    assert "before ärger" in before[0][-1] and "idle_s=15" in before[0][-1]
+    assert before[1][1:4] == ("sprint", None, None)
+    assert ask(old, filled + " ORDER BY id") == before, "the step fills them as the store does"
+
+
+def test_numbers_are_not_given_again_after_the_steps(old: Path) -> None:
+    with opened(old) as store:
+        view = store.get(9)
+        assert view and store.delete(9)
+        assert store.add(view).id == 10
+
+
+def test_a_migrated_history_is_what_the_code_says(old: Path, tmp_path: Path) -> None:
+    with opened(old), opened(tmp_path / "new.sqlite3"):
+        pass
+    engine = create_engine(f"sqlite:///{old}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    engine.dispose()
+    assert schema(old) == schema(tmp_path / "new.sqlite3")
+
+
+def test_every_step_from_nothing_gives_the_same_as_making_it_new(tmp_path: Path) -> None:
+    """A new history is made without the steps, for that is quicker; it must not matter."""
+    stepwise = tmp_path / "stepwise.sqlite3"
+    engine = create_engine(f"sqlite:///{stepwise}")
+    with engine.begin() as connection:
+        migrate.upgrade(connection)
+    engine.dispose()
+    with opened(tmp_path / "new.sqlite3"):
+        pass
+    assert schema(stepwise) == schema(tmp_path / "new.sqlite3")
+
+
+def test_each_step_has_the_number_of_its_file() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrate.MIGRATIONS))
+    steps = list(ScriptDirectory.from_config(config).walk_revisions())
+    assert [step.revision for step in reversed(steps)] == migrate.revisions()
+    assert [step.down_revision for step in reversed(steps)] == [None, *migrate.revisions()[:-1]]
+
+
+def test_a_history_of_today_opens_without_alembic(tmp_path: Path) -> None:
+    open_it = "import sys; from app.store.runs import RunStore as S; S(sys.argv[1]); print('alembic' in sys.modules)"
+    for _ in range(2):
+        said = subprocess.run(
+            [sys.executable, "-c", open_it, f"sqlite:///{tmp_path}/threadlab.sqlite3"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert said.stdout.strip() == "False"
+
+
+def test_a_newer_history_is_refused_in_one_sentence(old: Path) -> None:
+    with opened(old):
+        pass
+    with contextlib.closing(sqlite3.connect(old)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = dump(old)
+    said = threadlab("serve", "--port", "0", "--data-dir", str(old.parent))
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "newer version of the lab" in said.stderr and len(said.stderr.strip().splitlines()) == 1
+    assert dump(old) == before
+
+
+def test_what_is_no_history_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "threadlab.sqlite3").write_text("not a database, but long enough to be taken for the head of one" * 9)
+    said = threadlab("serve", "--port", "0", "--data-dir", str(tmp_path))
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "cannot be opened" in said.stderr and len(said.stderr.strip().splitlines()) == 1
+
+
+def test_a_step_that_fails_leaves_the_history_as_it_was(old: Path, tmp_path: Path) -> None:
+    shutil.copytree(migrate.MIGRATIONS, tmp_path / "steps")
+    (tmp_path / "steps" / "versions" / "r9999_breaks.py").write_text(
+        f"from alembic import op\nrevision, down_revision = '9999', '{NEWEST}'\n"
+        "def upgrade():\n    op.drop_column('runs', 'series')\n    op.execute('DELETE FROM runs')\n    1 / 0\n"
+    )
+    before = dump(old)
+    engine = create_engine(f"sqlite:///{old}")
+    with pytest.raises(ZeroDivisionError):
+        migrate.bring_up_to_date(engine, tmp_path / "steps")
+    engine.dispose()
+    assert dump(old) == before
+    with opened(old) as store:
+        assert store.get(7)
+
+
+OPENER = """
+import sys
+from app.store.runs import RunStore
+print("here", flush=True)
+sys.stdin.readline()
+store = RunStore(sys.argv[1])
+print(store.count())
+store.close()
+"""
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["old", "new"])
+def test_many_that_open_it_at_once_do_not_clash(old: Path, fresh: bool) -> None:
+    if fresh:
+        old.unlink()
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, f"sqlite:///{old}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    for each in openers:
+        assert each.stdout and each.stdout.readline() == "here\n"
+    for each in openers:
+        assert each.stdin
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    for each in openers:
+        out, err = each.communicate(timeout=60)
+        assert (out, err) == ("0\n" if fresh else "2\n", "")
+    assert ask(old, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LabError, match="cannot be opened"):
+        RunStore(f"sqlite:///{tmp_path}/file/threadlab.sqlite3")
