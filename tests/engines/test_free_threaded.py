@@ -84,6 +84,7 @@ def test_it_serves_and_says_that_the_gil_is_off(start: Starter, variant: Variant
     assert engine.wait().code == 0
 
 
+@pytest.mark.alone
 @two_cpus
 @pytest.mark.parametrize("kind", variants(lambda v: v.pooled or v.model == "blocking"))
 def test_work_that_would_hold_the_gil_overlaps(start: Starter, kind: Variant, python: str) -> None:

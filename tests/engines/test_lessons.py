@@ -88,6 +88,7 @@ def test_as_many_slow_requests_as_workers_delay_the_others(start: Starter, kind:
 # The GIL
 
 
+@pytest.mark.alone
 @two_cpus
 @pools_or_threads
 def test_work_that_releases_the_gil_overlaps(start: Starter, kind: Variant) -> None:
@@ -95,6 +96,7 @@ def test_work_that_releases_the_gil_overlaps(start: Starter, kind: Variant) -> N
     assert any(at_once(engine, "/hash?us=60000", wanted=True) > 1.25 for _ in range(TRIES))
 
 
+@pytest.mark.alone
 @two_cpus
 @one_thread
 def test_work_that_releases_the_gil_does_not_overlap_on_one_thread(start: Starter, kind: Variant) -> None:
@@ -102,6 +104,7 @@ def test_work_that_releases_the_gil_does_not_overlap_on_one_thread(start: Starte
     assert max(at_once(engine, "/hash?us=60000") for _ in range(2)) < 1.1
 
 
+@pytest.mark.alone
 @two_cpus
 @pools_or_threads
 def test_work_that_holds_the_gil_does_not_overlap(start: Starter, kind: Variant) -> None:
