@@ -1,0 +1,149 @@
+"""From the trials of a comparison to its answer: which count, what they came to, who is called better. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from app.lab.comparison import Entry, Result, Standing, Trial, lower_is_better
+from app.lab.ranking import Ranking, rank, spread
+from app.lab.summary import total
+from app.lab.verdict import RATE_RATIO_MIN
+from app.lab.views import Latency, Ledger, RunView
+from app.load import histogram
+from app.load.outcome import Outcome
+
+METRICS = {"equal-rate": "cpu_us", "ceiling": "achieved_per_s"}
+LEDGER = tuple(field.name for field in fields(Ledger) if field.name != "generator")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A trial with what it measured. Histograms are None where it measured nothing."""
+
+    trial: Trial
+    figures: dict[str, float | None]
+    service: Any
+    response: Any
+
+
+def measured(view: str, entry: int, trial: int, run: RunView, outcome: Outcome | None) -> Measured:
+    """A run that has ended, as a trial."""
+    figures: dict[str, float | None] = {name: getattr(run.ledger, name, None) for name in LEDGER}
+    figures["achieved_per_s"] = run.summary.achieved_per_s if run.summary else None
+    described = Trial(
+        entry, trial, run.id, run.state, run.verdict.title if run.verdict else None,
+        figures["achieved_per_s"], figures["cpu_us"], why_not(view, run), run.thresholds,
+    )  # fmt: skip
+    service, response = (total(outcome, clock) if outcome else None for clock in ("service", "response"))
+    return Measured(described, figures, service, response)
+
+
+def why_not(view: str, run: RunView) -> str | None:
+    """Why a run cannot be ranked in this view; None if it can."""
+    if run.verdict is None or run.summary is None:
+        return run.failure or f"It was {run.state} before anything was measured."
+    if not run.verdict.rankable:
+        return f"{run.verdict.title}. {run.verdict.because[0] if run.verdict.because else ''}".strip()
+    if view == "equal-rate":
+        ratio = run.summary.rate_ratio
+        if ratio is not None and ratio < RATE_RATIO_MIN:
+            return f"It answered {100 * ratio:.1f} % of the offered rate, so its cost is that of another rate."
+        if run.ledger is None or not run.ledger.cpu_us:
+            return "Its CPU time is not known."
+    return None if run.summary.achieved_per_s else "Nothing was answered in the measured time."
+
+
+def conclude(view: str, entries: Sequence[Entry], trials: Sequence[Measured]) -> Result:
+    """The answer that these trials give."""
+    metric = METRICS[view]
+    of = [[each for each in trials if each.trial.entry == i] for i in range(len(entries))]
+    ranked = [[each for each in mine if each.trial.why_not is None] for mine in of]
+    ranking = rank([_values(mine, metric) for mine in ranked], lower_is_better(metric))
+    standings = tuple(_standing(i, of[i], ranked[i], ranking) for i in range(len(entries)))
+    unranked = tuple(i for i in range(len(entries)) if i not in ranking.places)
+    said = tuple(_sentences(metric, entries, standings, ranking, trials))
+    return Result(metric, standings, (*ranking.order, *unranked), ranking.groups, said)
+
+
+def counted(trials: Sequence[Measured], entry: int) -> list[Measured]:
+    """Those trials of an entry that its figures are of: the ranked ones, or all measured ones if there is none."""
+    mine = [each for each in trials if each.trial.entry == entry and each.response is not None]
+    return [each for each in mine if each.trial.why_not is None] or mine
+
+
+def merged(trials: Sequence[Measured]) -> tuple[Any, Any]:
+    """Service and response of several trials: histograms added, percentiles never averaged."""
+    return (
+        histogram.merge(each.service for each in trials if each.service is not None),
+        histogram.merge(each.response for each in trials if each.response is not None),
+    )
+
+
+def _standing(entry: int, mine: list[Measured], ranked: list[Measured], ranking: Ranking) -> Standing:
+    count = counted(mine, entry)
+    names = ("achieved_per_s", *LEDGER)
+    latency = Latency(*map(histogram.percentiles, merged(count))) if count else None
+    return Standing(
+        entry, ranking.places.get(entry), len(ranked), len(mine), ranking.better_than.get(entry, ()),
+        {name: spread(_values(count, name)) for name in names}, latency,
+    )  # fmt: skip
+
+
+def _values(trials: Sequence[Measured], name: str) -> list[float]:
+    return [value for each in trials if (value := each.figures[name]) is not None]
+
+
+def _sentences(
+    metric: str, entries: Sequence[Entry], standings: Sequence[Standing], ranking: Ranking, trials: Sequence[Measured]
+) -> list[str]:
+    said = []
+    if ranking.order:
+        best = ranking.order[0]
+        leaders = [i for i in ranking.order if ranking.places[i] == 1]
+        named = [_named(entries[i], standings[i], metric) for i in leaders]
+        if len(leaders) > 1:
+            said.append(f"{_listed(named)} are too close to call.")
+        else:
+            said.append(f"{named[0]}{_most(metric) if len(ranking.order) > 1 else ''}.")
+        said += [_beside(metric, entries, standings, best, i) for i in ranking.order if i not in leaders]
+        said += [
+            f"{_listed([entries[i].name for i in group])} are too close to call."
+            for group in ranking.groups
+            if list(group) != leaders
+        ]
+    for i, entry in enumerate(entries):
+        if i not in ranking.places and (reason := _reason(i, trials)):
+            said.append(f"{entry.name} is not ranked: {reason}")
+    return said
+
+
+def _named(entry: Entry, standing: Standing, metric: str) -> str:
+    figure = standing.figures[metric]
+    assert figure
+    value = f"{figure.median:.1f} µs of CPU a request" if metric == "cpu_us" else f"{figure.median:,.0f} requests/s"
+    count = f"median of {figure.n} trials" if figure.n > 1 else "one trial"
+    return f"{entry.name} ({value}, {count})"
+
+
+def _most(metric: str) -> str:
+    return " costs the least" if metric == "cpu_us" else " is the fastest"
+
+
+def _beside(metric: str, entries: Sequence[Entry], standings: Sequence[Standing], best: int, other: int) -> str:
+    ours, theirs = standings[other].figures[metric], standings[best].figures[metric]
+    assert ours and theirs
+    ratio = ours.median / theirs.median
+    if metric == "cpu_us":
+        return f"{entries[other].name} costs {ratio:.2f} times as much as {entries[best].name}."
+    return f"{entries[other].name} reaches {100 * ratio:.0f} % of the rate of {entries[best].name}."
+
+
+def _reason(entry: int, trials: Sequence[Measured]) -> str | None:
+    reasons = [each.trial.why_not for each in trials if each.trial.entry == entry and each.trial.why_not]
+    return max(reasons, key=reasons.count) if reasons else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
