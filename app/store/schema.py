@@ -38,3 +38,18 @@ class RunRow(Base):
     words: Mapped[str | None] = mapped_column(Text)  # what a search looks through, in lower case
 
     __table_args__ = ({"sqlite_autoincrement": True},)  # a deleted run's number is not given again
+
+
+class ComparisonRow(Base):
+    """One comparison; its runs are in `runs`, and say so."""
+
+    __tablename__ = "comparisons"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    created_at: Mapped[str] = mapped_column(String(32), index=True)
+    owner: Mapped[str] = mapped_column(String(64))
+    view: Mapped[str] = mapped_column(Text)
+    curves: Mapped[str | None] = deferred(mapped_column(Text))  # latency by percentile of each entry
+
+    __table_args__ = ({"sqlite_autoincrement": True},)

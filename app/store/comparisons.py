@@ -1,0 +1,85 @@
+"""The history of comparisons. Synchronous and short, like that of runs; kept as the JSON of its view."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.lab.comparison import GOING, ComparisonView
+from app.store.database import open_database
+from app.store.runs import OURS, is_gone
+from app.store.schema import ComparisonRow
+
+_VIEW = TypeAdapter(ComparisonView)
+
+
+class ComparisonStore:
+    """Safe from any thread: each call is a session of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_database(url)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def add(self, view: ComparisonView) -> ComparisonView:
+        """Keep a new comparison; answers it with its number."""
+        with Session(self._engine) as session, session.begin():
+            row = ComparisonRow(state=view.state, created_at=view.created_at, view="{}", owner=OURS)
+            session.add(row)
+            session.flush()
+            numbered = replace(view, id=row.id)
+            row.view = _VIEW.dump_json(numbered).decode()
+        return numbered
+
+    def save(self, view: ComparisonView, curves: dict[str, Any] | None = None) -> None:
+        """Keep it as it is now; curves only where there are new ones."""
+        values = {"state": view.state, "view": _VIEW.dump_json(view).decode()}
+        if curves is not None:
+            values["curves"] = json.dumps(curves)
+        with Session(self._engine) as session, session.begin():
+            session.execute(update(ComparisonRow).where(ComparisonRow.id == view.id).values(**values))
+
+    def get(self, id: int) -> ComparisonView | None:
+        with Session(self._engine) as session:
+            text = session.scalar(select(ComparisonRow.view).where(ComparisonRow.id == id))
+        return None if text is None else _VIEW.validate_json(text)
+
+    def newest(self, limit: int = 100, offset: int = 0) -> list[ComparisonView]:
+        with Session(self._engine) as session:
+            newest = select(ComparisonRow.view).order_by(ComparisonRow.id.desc()).limit(limit).offset(offset)
+            texts = session.scalars(newest).all()
+        return [_VIEW.validate_json(text) for text in texts]
+
+    def count(self) -> int:
+        with Session(self._engine) as session:
+            return session.scalar(select(func.count()).select_from(ComparisonRow)) or 0
+
+    def curves(self, id: int) -> dict[str, Any] | None:
+        with Session(self._engine) as session:
+            text = session.scalar(select(ComparisonRow.curves).where(ComparisonRow.id == id))
+        found: dict[str, Any] | None = json.loads(text) if text else None
+        return found
+
+    def delete(self, id: int) -> None:
+        with Session(self._engine) as session, session.begin():
+            if row := session.get(ComparisonRow, id):
+                session.delete(row)
+
+    def fail_unfinished(self, reason: str, ours: bool) -> None:
+        """Mark what control planes that ended have left behind, with the trials that had ended; as for runs."""
+        with Session(self._engine) as session:
+            unfinished = select(ComparisonRow.view, ComparisonRow.owner).where(ComparisonRow.state.in_(GOING))
+            left = [
+                row.view for row in session.execute(unfinished) if (ours and row.owner == OURS) or is_gone(row.owner)
+            ]
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        for text in left:
+            view = replace(_VIEW.validate_json(text), state="failed", failure=reason, current=None, finished_at=now)
+            self.save(view)

@@ -1,0 +1,24 @@
+"""Comparisons, whose trials are runs."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "comparisons",
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("created_at", sa.String(32), nullable=False),
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("view", sa.Text(), nullable=False),
+        sa.Column("curves", sa.Text()),
+        sqlite_autoincrement=True,
+    )
+    for name in ("state", "created_at"):
+        op.create_index(f"ix_comparisons_{name}", "comparisons", [name])
