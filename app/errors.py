@@ -41,6 +41,10 @@ class Invalid(LabError):
     def field(cls, pointer: str, detail: str) -> Invalid:
         return cls(detail, (FieldProblem(pointer, detail),))
 
+    def under(self, pointer: str) -> Invalid:
+        """The same, of a part of a request that was checked by itself: where that part stands in the whole."""
+        return Invalid(self.detail, tuple(FieldProblem(pointer + each.pointer, each.detail) for each in self.problems))
+
 
 class StartFailed(LabError):
     status, title, slug = 502, "The engine did not start", "start-failed"

@@ -7,21 +7,24 @@ from typing import Any
 
 from app.errors import Busy
 from app.lab import system
+from app.lab.comparisons import Comparisons
 from app.lab.events import Events
 from app.lab.fleet import Fleet
 from app.lab.models import Models
 from app.lab.runs import Runs
 from app.lab.views import SystemView
 from app.settings import Settings
+from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 
 STOPPED = "The control plane stopped while this run was going."
+COMPARISON_STOPPED = "The control plane stopped while this comparison was going; trials that had ended are kept."
 
 
 class Lab:
     """All of it. Made, used and left on the event loop of the main thread: `async with Lab.open(settings) as lab`."""
 
-    def __init__(self, settings: Settings, models: Models, store: RunStore) -> None:
+    def __init__(self, settings: Settings, models: Models, store: RunStore, comparisons: ComparisonStore) -> None:
         self.settings = settings
         self.models = models
         self.store = store
@@ -29,16 +32,19 @@ class Lab:
         self.events = Events()
         self.fleet = Fleet(settings, models, self.events)
         self.runs = Runs(settings, models, self.fleet, store, self.system, self.events)
+        self.comparisons = Comparisons(models, self.runs, store, comparisons, self.system, self.events)
+        self._kept_comparisons = comparisons
         self._background: set[asyncio.Task[Any]] = set()
 
     @classmethod
     def open(cls, settings: Settings) -> Lab:
         """Ask for the models and open the history."""
-        return cls(settings, Models.ask(settings.engine_python), RunStore(settings.database))
+        models, database = Models.ask(settings.engine_python), settings.database
+        return cls(settings, models, RunStore(database), ComparisonStore(database))
 
     async def __aenter__(self) -> Lab:
-        await asyncio.to_thread(self.store.fail_unfinished, STOPPED, False)  # what a dead control plane left behind
-        for job in (self.runs.work_off(), self.fleet.sample_all()):
+        await asyncio.to_thread(self._fail_unfinished, False)  # what a dead control plane left behind
+        for job in (self.runs.work_off(), self.comparisons.work_off(), self.fleet.sample_all()):
             task = asyncio.create_task(job)
             self._background.add(task)
             task.add_done_callback(_must_not_end)
@@ -50,8 +56,13 @@ class Lab:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.fleet.stop_all()
-        await asyncio.to_thread(self.store.fail_unfinished, STOPPED, True)
+        await asyncio.to_thread(self._fail_unfinished, True)
         self.store.close()
+        self._kept_comparisons.close()
+
+    def _fail_unfinished(self, ours: bool) -> None:
+        self.store.fail_unfinished(STOPPED, ours)
+        self._kept_comparisons.fail_unfinished(COMPARISON_STOPPED, ours)
 
     def require_ready(self) -> None:
         """Raise Busy unless an engine could be started and runs are being worked off."""

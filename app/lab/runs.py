@@ -62,6 +62,12 @@ class Runs:
             raise Invalid.field("/scenario", f"There is no scenario {name!r}; there are {', '.join(SCENARIOS)}.")
         return SCENARIOS[name]
 
+    def planned(self, scenario: str | None, plan: Mapping[str, Any] | None) -> tuple[ScenarioView | None, Plan]:
+        """The scenario that is named, and its plan with the given fields over it. Raises Invalid."""
+        named = self.scenario(scenario) if scenario else None
+        fields = {**(named.plan if named else {}), **(plan or {})}
+        return named, planning.checked(fields, self._settings, self._system.descriptor_limit)
+
     async def submit(
         self,
         *,
@@ -81,12 +87,9 @@ class Runs:
             self._fleet.engine(engine)
         elif model is not None:
             self._models.get(model)
-        named = self.scenario(scenario) if scenario else None
-        checked = planning.checked(
-            {**(named.plan if named else {}), **(plan or {})}, self._settings, self._system.descriptor_limit
-        )
+        named, checked = self.planned(scenario, plan)
         conditions = tuple(Threshold.parse(text, f"/thresholds/{i}") for i, text in enumerate(thresholds))
-        target = self._target(engine, model, dict(knobs or {}), checked)
+        target = self.target(engine, model, dict(knobs or {}), checked)
         if len(self.active) >= QUEUE_MAX:
             raise Busy(f"{QUEUE_MAX} runs are waiting already.")
         view = replace(self._new_view(target, checked, named, label), comparison=comparison)
@@ -160,7 +163,7 @@ class Runs:
             raise NotNow(f"Run {id} is {view.state} and has no histogram.")
         return Outcome.from_json(kept)
 
-    def _target(self, engine: str | None, model: str | None, knobs: dict[str, object], plan: Plan) -> Target:
+    def target(self, engine: str | None, model: str | None, knobs: dict[str, object], plan: Plan) -> Target:
         """What the run will be against, checked now and not when its turn comes."""
         outlives = plan.total_s + IDLE_SPARE_S
         if engine is not None:
@@ -199,7 +202,7 @@ class Runs:
             model_title=self._models.get(target.model).title, engine=target.engine, knobs=target.knobs,
             plan=plan.to_json(), plan_text=text, placement={"mode": plan.placement},
             environment=system.environment(self._system), summary=None, ledger=None, verdict=None, thresholds=(),
-            failure=None, created_at=_now(), finished_at=None,
+            failure=None, created_at=now(), finished_at=None,
         )  # fmt: skip
 
     async def work_off(self) -> None:
@@ -245,7 +248,7 @@ class Runs:
         return {**system.environment(self._system), "engine_python": view.python, "engine_gil": view.gil}
 
     async def _close_run(self, run: Run, state: str) -> None:
-        ended = replace(run.view, state=state, progress=1.0, finished_at=_now())
+        ended = replace(run.view, state=state, progress=1.0, finished_at=now())
         outcome = run.outcome.to_json() if run.outcome else None
         await asyncio.to_thread(self._store.save_result, ended.id, outcome, run.series)
         await asyncio.to_thread(self._store.save, ended)
@@ -265,5 +268,5 @@ def _is_silent(plan: Plan) -> bool:
     return bool(plan.idle_connections or plan.slow_readers or plan.slow_writers)
 
 
-def _now() -> str:
+def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

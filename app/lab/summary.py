@@ -70,7 +70,11 @@ def series(outcome: Outcome, points: list[SeriesPoint], started_ns: int) -> dict
 
 def curve(outcome: Outcome) -> dict[str, Any]:
     """Latency by percentile on both clocks, as far as the data reaches (10 samples above)."""
-    service, response = total(outcome, "service"), total(outcome, "response")
+    return curve_of(total(outcome, "service"), total(outcome, "response"))
+
+
+def curve_of(service: Any, response: Any) -> dict[str, Any]:
+    """The same of two histograms, which may be those of several runs added."""
     count = service.total_count
     cut = 1 - histogram.ENOUGH_ABOVE / count if count else 0.0
     return {"service": _points(service, cut), "response": _points(response, cut), "cut": cut, "count": count}

@@ -1,0 +1,237 @@
+"""Comparisons: the queue, the one that goes, and the history.
+
+Trials are interleaved, A B C A B C …, so that what drifts in the machine meets every entry alike. Each is a run like
+any other, against a fresh engine, with a warm-up of its own; runs of other people may come in between, never at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from app.errors import Busy, Invalid, LabError, NotNow, Unknown
+from app.lab import system
+from app.lab.compared import entries_of, fitting
+from app.lab.comparison import ComparisonView
+from app.lab.events import Event, Events
+from app.lab.models import Models
+from app.lab.plan_words import words
+from app.lab.runs import ID_MAX, Runs, now
+from app.lab.standings import Measured, conclude, counted, measured, merged
+from app.lab.summary import curve_of
+from app.lab.thresholds import Threshold
+from app.lab.views import RunView, SystemView
+from app.load.outcome import Outcome
+from app.store.comparisons import ComparisonStore
+from app.store.runs import RunStore
+
+QUEUE_MAX = 10
+TRIALS_MAX = 10
+AROUND_A_RUN_S = 1.5  # starting and stopping an engine, until a run of this comparison has told how long that takes
+
+
+@dataclass(eq=False)
+class Going:
+    """A comparison that is queued or going."""
+
+    view: ComparisonView
+    knobs: tuple[Mapping[str, Any], ...]  # of each entry, as they were given
+    plan: Mapping[str, Any]  # the fields that were given
+    planned_s: float  # of one run, by its plan
+    stop_asked: bool = False
+    trials: list[Measured] = field(default_factory=list)
+    began_s: float = 0.0  # monotonic; 0 while it waits
+    ended_s: float = 0.0  # when its last trial ended
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def left_s(self) -> float:
+        """About how long it still takes, by the trials that it has had, or by its plan."""
+        ended = len(self.trials)
+        each = (self.ended_s - self.began_s) / ended if ended else self.planned_s + AROUND_A_RUN_S
+        since = time.monotonic() - self.ended_s if self.began_s else 0.0
+        return max(0.0, (self.view.runs_total - ended) * each - since)
+
+
+class Comparisons:
+    """One comparison at a time; the others wait. Event loop of the main thread only."""
+
+    def __init__(
+        self, models: Models, runs: Runs, kept_runs: RunStore, store: ComparisonStore, system: SystemView,
+        events: Events,
+    ) -> None:  # fmt: skip
+        self.active: dict[int, Going] = {}  # queued and going; the others are in the store
+        self._models = models
+        self._runs = runs
+        self._kept_runs = kept_runs
+        self._store = store
+        self._system = system
+        self._events = events
+        self._queue: asyncio.Queue[Going] = asyncio.Queue()
+
+    async def submit(
+        self,
+        *,
+        models: Sequence[str | Mapping[str, Any]],
+        view: str | None = None,
+        scenario: str | None = None,
+        plan: Mapping[str, Any] | None = None,
+        trials: int = 1,
+        thresholds: Sequence[str] = (),
+        label: str | None = None,
+    ) -> ComparisonView:
+        """Queue a comparison. Raises LabError, and then nothing is queued."""
+        if not 1 <= trials <= TRIALS_MAX:
+            raise Invalid.field("/trials", f"Trials are from 1 to {TRIALS_MAX} of each.")
+        view, scenario, given = fitting(view, scenario, plan or {})
+        named, checked = self._runs.planned(scenario, given)
+        entries, knobs = entries_of(self._models, models)
+        for entry, given_knobs in zip(entries, knobs, strict=True):
+            self._runs.target(None, entry.model, dict(given_knobs), checked)
+        for i, text in enumerate(thresholds):
+            Threshold.parse(text, f"/thresholds/{i}")
+        if len(self.active) >= QUEUE_MAX:
+            raise Busy(f"{QUEUE_MAX} comparisons are waiting already.")
+        new = ComparisonView(
+            id=0, state="queued", progress=0.0, left_s=None, label=label, view=view,
+            title=named.title if named else "By hand", scenario=scenario, entries=entries, trials=trials,
+            plan=checked.to_json(), plan_text=words(checked), thresholds=tuple(thresholds),
+            environment=system.environment(self._system), runs=(), current=None, result=None, failure=None,
+            created_at=now(), finished_at=None,
+        )  # fmt: skip
+        new = await asyncio.to_thread(self._store.add, new)
+        going = self.active[new.id] = Going(new, knobs, given, checked.total_s)
+        self._queue.put_nowait(going)
+        self._changed(going, f"Comparison {new.id} is queued")
+        return self.get(new.id)
+
+    def get(self, id: int) -> ComparisonView:
+        """Any comparison, going or kept."""
+        if going := self.active.get(id):
+            return replace(going.view, progress=self._progress(going), left_s=going.left_s)
+        view = self._store.get(id) if 0 < id <= ID_MAX else None
+        if view is None:
+            raise Unknown(f"There is no comparison {id}.")
+        return view
+
+    async def history(self, limit: int, offset: int = 0) -> list[ComparisonView]:
+        """Newest first; those that are queued or going as they are now."""
+        kept = await asyncio.to_thread(self._store.newest, limit, offset)
+        return [self.get(view.id) if view.id in self.active else view for view in kept]
+
+    def count(self) -> int:
+        return self._store.count()
+
+    def percentiles(self, id: int) -> dict[str, Any]:
+        """Latency by percentile of each entry, from the merged histograms of its trials; None where there is none."""
+        view = self.get(id)
+        return self._store.curves(id) or {"entries": [None] * len(view.entries)}
+
+    async def finished(self, id: int) -> ComparisonView:
+        """Wait for a comparison's end."""
+        if going := self.active.get(id):
+            await going.done.wait()
+        return self.get(id)
+
+    def stop(self, id: int) -> ComparisonView:
+        """End it early; trials that have ended are kept, and the one that goes is stopped."""
+        view = self.get(id)
+        if id not in self.active:
+            raise NotNow(f"Comparison {id} is {view.state} already.")
+        going = self.active[id]
+        going.stop_asked = True
+        if going.view.current in self._runs.active:
+            self._runs.stop(going.view.current)
+        return self.get(id)
+
+    def stop_all(self) -> None:
+        """End what goes and take out what waits."""
+        for going in self.active.values():
+            going.stop_asked = True
+
+    def delete(self, id: int, with_runs: bool = False) -> None:
+        """Remove it from the history. Its runs stay, as runs of nobody, or go with it."""
+        view = self.get(id)
+        if id in self.active:
+            raise NotNow(f"Comparison {id} is still {self.active[id].view.state}; stop it first.")
+        for trial in view.runs:
+            if kept := self._kept_runs.get(trial.run):
+                if with_runs:
+                    self._kept_runs.delete(kept.id)
+                else:
+                    self._kept_runs.save(replace(kept, comparison=None))
+        self._store.delete(id)
+
+    async def work_off(self) -> None:
+        while True:
+            going = await self._queue.get()
+            failure = None
+            try:
+                await self._carry_out(going)
+            except LabError as error:
+                failure = error.detail
+            await self._close(going, failure)
+
+    async def _carry_out(self, going: Going) -> None:
+        going.began_s = going.ended_s = time.monotonic()
+        for trial in range(1, going.view.trials + 1):
+            for entry in range(len(going.view.entries)):
+                if going.stop_asked:
+                    return
+                ended = await self._run(going, entry, trial)
+                await asyncio.to_thread(self._take, going, entry, trial, ended)
+                going.ended_s = time.monotonic()
+                name = going.view.entries[entry].name
+                self._changed(going, f"Comparison {going.view.id}: {name}, trial {trial} of {going.view.trials} ended")
+
+    async def _run(self, going: Going, entry: int, trial: int) -> RunView:
+        view = going.view
+        which = view.entries[entry]
+        run = await self._runs.submit(
+            model=which.model, knobs=going.knobs[entry], scenario=view.scenario, plan=going.plan,
+            thresholds=view.thresholds, label=f"{which.letter}, trial {trial} of {view.trials}", comparison=view.id,
+        )  # fmt: skip
+        going.view = replace(view, state="running", current=run.id)
+        self._changed(going, f"Comparison {view.id}: {which.name}, trial {trial} of {view.trials}")
+        if going.stop_asked:  # while it was being queued
+            self._runs.stop(run.id)
+        return await self._runs.finished(run.id)
+
+    def _take(self, going: Going, entry: int, trial: int, run: RunView) -> None:
+        """A trial has ended: what it changes is kept at once, for a control plane may be killed."""
+        kept = self._kept_runs.outcome(run.id)
+        outcome = Outcome.from_json(kept) if kept else None
+        going.trials.append(measured(going.view.view, entry, trial, run, outcome))
+        result = conclude(going.view.view, going.view.entries, going.trials)
+        runs = tuple(each.trial for each in going.trials)
+        going.view = replace(going.view, runs=runs, result=result, progress=self._progress(going))
+        self._store.save(going.view, {"entries": [_curve(going, i) for i in range(len(going.view.entries))]})
+
+    def _progress(self, going: Going) -> float:
+        current = self._runs.active.get(going.view.current or 0)
+        return (len(going.trials) + (current.progress().progress if current else 0.0)) / going.view.runs_total
+
+    async def _close(self, going: Going, failure: str | None) -> None:
+        state = "stopped" if going.stop_asked else "failed" if failure else "finished"
+        ended = replace(
+            going.view, state=state, progress=1.0, current=None, finished_at=now(),
+            failure=failure if state == "failed" else None,
+        )  # fmt: skip
+        await asyncio.to_thread(self._store.save, ended)
+        going.view = ended  # in one step with the next line, as for runs
+        del self.active[ended.id]
+        going.done.set()
+        said = ended.result.said[0] if ended.result and ended.result.said else failure or state
+        self._changed(going, f"Comparison {ended.id} {state}: {said}")
+
+    def _changed(self, going: Going, text: str) -> None:
+        view = going.view
+        self._events.tell(Event(f"comparison.{view.state}", None, None, view.current, text, view.id))
+
+
+def _curve(going: Going, entry: int) -> dict[str, Any] | None:
+    count = counted(going.trials, entry)
+    return curve_of(*merged(count)) if count else None
