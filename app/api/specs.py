@@ -82,3 +82,22 @@ class RunSpec(Spec):
     plan: PlanSpec | None = None
     thresholds: list[Text] = Field(default_factory=list, max_length=20)
     label: Text | None = None
+
+
+class ComparedSpec(Spec):
+    """A model with knobs of its own, to be compared."""
+
+    model: Annotated[Text, Field(min_length=1)]
+    knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
+
+
+class ComparisonSpec(Spec):
+    """Models under one plan, in turns; one may be there several times. Without a load, that of the view's scenario."""
+
+    models: list[Text | ComparedSpec] = Field(min_length=1, max_length=12)
+    view: Literal["ceiling", "equal-rate"] | None = None
+    trials: int = Field(1, ge=1, le=10)
+    scenario: Text | None = None
+    plan: PlanSpec | None = None
+    thresholds: list[Text] = Field(default_factory=list, max_length=20)
+    label: Text | None = None

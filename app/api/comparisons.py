@@ -1,0 +1,57 @@
+"""Comparisons: models under one plan in turns, and what can be called."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from app.api.deps import LabDep
+from app.api.specs import ComparedSpec, ComparisonSpec
+from app.lab.comparison import ComparisonView
+
+router = APIRouter(tags=["comparisons"])
+
+
+@router.post("/comparisons", status_code=201)
+async def submit(spec: ComparisonSpec, lab: LabDep, response: Response) -> ComparisonView:
+    """Queue a comparison; its trials go one at a time. Follow it at its Location or on the WebSocket."""
+    view = await lab.comparisons.submit(
+        models=[each.model_dump() if isinstance(each, ComparedSpec) else each for each in spec.models],
+        view=spec.view, scenario=spec.scenario, plan=spec.plan.model_dump(exclude_unset=True) if spec.plan else None,
+        trials=spec.trials, thresholds=spec.thresholds, label=spec.label,
+    )  # fmt: skip
+    response.headers["Location"] = f"/api/v1/comparisons/{view.id}"
+    return view
+
+
+@router.get("/comparisons")
+async def comparisons(
+    lab: LabDep, limit: Annotated[int, Query(ge=1, le=500)] = 100, offset: Annotated[int, Query(ge=0, le=10**9)] = 0
+) -> list[ComparisonView]:
+    """The history, newest first, with what is queued and going."""
+    return await lab.comparisons.history(limit, offset)
+
+
+@router.get("/comparisons/{id}")
+async def comparison(id: int, lab: LabDep) -> ComparisonView:
+    """One comparison: entries, trials, and the answer as far as they have ended."""
+    return lab.comparisons.get(id)
+
+
+@router.post("/comparisons/{id}/stop")
+async def stop(id: int, lab: LabDep) -> ComparisonView:
+    """End it early; trials that have ended are kept."""
+    return lab.comparisons.stop(id)
+
+
+@router.delete("/comparisons/{id}", status_code=204)
+async def delete(id: int, lab: LabDep, runs: bool = False) -> None:
+    """Remove it from the history. Its runs stay, or go with it with `runs=true`."""
+    lab.comparisons.delete(id, runs)
+
+
+@router.get("/comparisons/{id}/percentiles")
+async def percentiles(id: int, lab: LabDep) -> dict[str, Any]:
+    """Latency by percentile of each entry, of the merged histograms of its trials; null where nothing was measured."""
+    return lab.comparisons.percentiles(id)
