@@ -1,0 +1,179 @@
+"""Comparisons: in turns, each trial a run like any other, and nothing ranked that is not fit for it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.lab.ranking import RULE, rank
+
+from .driver import ENDED, LabMaker, LabProcess, is_problem, plan, until
+
+OPEN = {"executor": "constant-arrival-rate", "rate_per_s": 200}
+TINY = plan(0.5, 0.2, **OPEN)
+ENTRIES = ["reactor", {"model": "reactor-pool", "knobs": {"workers": 2}}, "reactor"]
+TRIALS = 2
+
+
+def submit(lab: LabProcess, **spec: Any) -> Any:
+    answer = lab.post("/comparisons", {"plan": TINY, **spec})
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["location"] == f"/api/v1/comparisons/{answer.json()['id']}"
+    return answer.json()
+
+
+def ended(lab: LabProcess, id: int, deadline_s: float = 60) -> Any:
+    return until(
+        lambda: view if (view := lab.get(f"/comparisons/{id}"))["state"] in ENDED else None,
+        f"comparison {id} ends", deadline_s, 0.05,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabProcess, Any]]:
+    """A lab with a comparison that has ended; it is not changed."""
+    with closing(LabProcess(tmp_path_factory.mktemp("lab"))) as lab:
+        yield lab, ended(lab, submit(lab, models=ENTRIES, trials=TRIALS, label="a note", thresholds=["p(50)<9s"])["id"])
+
+
+def test_entries_have_letters_and_names_of_their_own(compared: tuple[LabProcess, Any]) -> None:
+    _, view = compared
+    named = [(entry["letter"], entry["model"], entry["knobs"]) for entry in view["entries"]]
+    assert named == [("A", "reactor", {}), ("B", "reactor-pool", {"workers": 2}), ("C", "reactor", {})]
+    names = [entry["name"] for entry in view["entries"]]
+    assert len(set(names)) == 3 and "workers 2" in names[1]
+
+
+def test_trials_go_in_turns_and_each_is_a_run_of_the_history(compared: tuple[LabProcess, Any]) -> None:
+    lab, view = compared
+    assert (view["state"], view["progress"], view["failure"], view["label"]) == ("finished", 1.0, None, "a note")
+    assert [(run["trial"], run["entry"]) for run in view["runs"]] == [(t, e) for t in (1, 2) for e in range(3)]
+    for trial in view["runs"]:
+        run = lab.get(f"/runs/{trial['run']}")
+        assert (run["comparison"], run["model"]) == (view["id"], view["entries"][trial["entry"]]["model"])
+        assert run["plan"]["rate_per_s"] == 200 and run["plan"]["warmup_s"] == 0.2
+        assert trial["achieved_per_s"] == run["summary"]["achieved_per_s"]
+        assert trial["cpu_us"] == run["ledger"]["cpu_us"]
+        assert [each["text"] for each in trial["thresholds"]] == ["p(50)<9s"]
+        assert (trial["why_not"] is None) <= run["verdict"]["rankable"]
+    ids = [trial["run"] for trial in view["runs"]]
+    engines = {lab.get(f"/runs/{id}")["engine"] for id in ids}
+    assert ids == sorted(ids) and len(engines) == 6, "a fresh engine for each"
+    assert lab.get(f"/runs/{ids[1]}")["knobs"]["workers"] == 2
+
+
+def test_the_answer_is_what_the_rule_makes_of_the_ranked_trials(compared: tuple[LabProcess, Any]) -> None:
+    _, view = compared
+    result = view["result"]
+    assert (view["view"], result["metric"], view["rule"]) == ("equal-rate", "cpu_us", RULE)
+    costs = [[run["cpu_us"] for run in view["runs"] if run["entry"] == i and run["why_not"] is None] for i in range(3)]
+    ranking = rank(costs, True)
+    assert [each["place"] for each in result["standings"]] == [ranking.places.get(i) for i in range(3)]
+    assert tuple(result["order"][: len(ranking.order)]) == ranking.order and sorted(result["order"]) == [0, 1, 2]
+    assert tuple(map(tuple, result["groups"])) == ranking.groups
+    for i, standing in enumerate(result["standings"]):
+        assert (standing["ranked"], standing["trials"]) == (len(costs[i]), TRIALS)
+        counted = costs[i] or [run["cpu_us"] for run in view["runs"] if run["entry"] == i]
+        cost = standing["figures"]["cpu_us"]
+        assert cost["median"] == pytest.approx(statistics.median(counted))
+        assert (cost["n"], cost["minimum"], cost["maximum"]) == (len(counted), min(counted), max(counted))
+    assert result["said"] and all(said.endswith(".") for said in result["said"])
+
+
+def test_percentiles_are_of_the_merged_histograms(compared: tuple[LabProcess, Any]) -> None:
+    lab, view = compared
+    curves = lab.get(f"/comparisons/{view['id']}/percentiles")["entries"]
+    for i, standing in enumerate(view["result"]["standings"]):
+        mine = [run for run in view["runs"] if run["entry"] == i]
+        counted = [run for run in mine if run["why_not"] is None] or mine
+        total = sum(lab.get(f"/runs/{run['run']}")["summary"]["requests"] for run in counted)
+        assert curves[i]["count"] == standing["latency"]["response"]["count"] == total
+        median = next(us for share, us in curves[i]["response"] if share == 0.5)
+        assert median == standing["latency"]["response"]["p50_us"]
+
+
+def test_a_comparison_is_listed_newest_first(compared: tuple[LabProcess, Any]) -> None:
+    lab, view = compared
+    assert [each["id"] for each in lab.get("/comparisons")] == [view["id"]]
+    assert lab.get("/comparisons?offset=1") == []
+    is_problem(lab.http.get("/api/v1/comparisons/999"), 404)
+    is_problem(lab.http.post(f"/api/v1/comparisons/{view['id']}/stop"), 409)
+
+
+@pytest.mark.parametrize(
+    ("spec", "pointers"),
+    [
+        ({"models": []}, ["/models"]),
+        ({"models": ["nope"]}, ["/models/0"]),
+        ({"models": ["reactor", {"model": "reactor", "knobs": {"workers": 2}}]}, ["/models/1/knobs/workers"]),
+        ({"models": ["reactor"], "trials": 11}, ["/trials"]),
+        ({"models": ["reactor"], "view": "ceiling"}, ["/view"]),
+        ({"models": ["reactor"], "plan": {"executor": "find-capacity", "objective": "p(99)<1s"}}, ["/view"]),
+        ({"models": ["reactor"], "plan": {}, "scenario": "nope"}, ["/scenario"]),
+        ({"models": ["reactor"], "plan": {"duration_s": 0}}, ["/plan/duration_s"]),
+        ({"models": ["reactor"], "thresholds": ["p99"]}, ["/thresholds/0"]),
+        ({"models": ["reactor"], "plan": plan(vus=10_000), "view": "ceiling"}, ["/plan/vus"]),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_with_its_field(
+    compared: tuple[LabProcess, Any], spec: dict[str, Any], pointers: list[str]
+) -> None:
+    lab, _ = compared
+    if "vus" in spec.get("plan", {}):
+        spec = {**spec, "models": [{"model": "reactor", "knobs": {"max_connections": 100}}]}
+    is_problem(lab.post("/comparisons", {"plan": TINY, **spec}), 422, *pointers)
+    assert len(lab.get("/comparisons")) == 1
+
+
+def test_without_a_load_it_takes_that_of_its_view(lab: LabProcess) -> None:
+    for spec, view, scenario in (({}, "equal-rate", "equal-rate"), ({"view": "ceiling"}, "ceiling", "sprint")):
+        answer = lab.post("/comparisons", {"models": ["reactor"], **spec})
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        assert (made["view"], made["scenario"]) == (view, scenario)
+        lab.post(f"/comparisons/{made['id']}/stop")
+        ended(lab, made["id"])
+
+
+def test_a_comparison_can_be_stopped_and_keeps_what_it_has(lab: LabProcess) -> None:
+    made = submit(lab, models=["reactor"], trials=10, plan=plan(1, 0.1, **OPEN))
+    waiting = submit(lab, models=["reactor"])
+    now = until(lambda: view if (view := lab.get(f"/comparisons/{made['id']}"))["runs"] else None, "a trial ends", 30)
+    assert now["state"] == "running" and 0 < now["progress"] < 1 and now["left_s"] > 0
+    assert lab.get(f"/comparisons/{waiting['id']}")["state"] == "queued", "one at a time"
+    is_problem(lab.http.delete(f"/api/v1/comparisons/{made['id']}"), 409)
+    assert lab.post(f"/comparisons/{waiting['id']}/stop").status_code == 200
+    assert lab.post(f"/comparisons/{made['id']}/stop").status_code == 200
+    view = ended(lab, made["id"])
+    assert view["state"] == "stopped" and 1 <= len(view["runs"]) < 10
+    assert view["result"]["standings"][0]["trials"] == len(view["runs"])
+    last = ended(lab, waiting["id"])
+    assert (last["state"], last["runs"], last["result"]) == ("stopped", [], None)
+
+
+@pytest.mark.parametrize("with_runs", [False, True])
+def test_deleting_it_keeps_its_runs_unless_they_are_to_go_with_it(lab: LabProcess, with_runs: bool) -> None:
+    view = ended(lab, submit(lab, models=["reactor"])["id"])
+    run = view["runs"][0]["run"]
+    assert lab.http.delete(f"/api/v1/comparisons/{view['id']}", params={"runs": with_runs}).status_code == 204
+    is_problem(lab.http.get(f"/api/v1/comparisons/{view['id']}"), 404)
+    if with_runs:
+        is_problem(lab.http.get(f"/api/v1/runs/{run}"), 404)
+    else:
+        assert lab.get(f"/runs/{run}")["comparison"] is None
+
+
+def test_a_killed_lab_leaves_a_failed_comparison_with_its_trials(make_lab: LabMaker, tmp_path: Path) -> None:
+    first = make_lab(data_dir=tmp_path)
+    made = submit(first, models=["reactor"], trials=10, plan=plan(1, 0.1, **OPEN))
+    until(lambda: first.get(f"/comparisons/{made['id']}")["runs"], "a trial ends", 30)
+    first.kill()
+    view = make_lab(data_dir=tmp_path).get(f"/comparisons/{made['id']}")
+    assert view["state"] == "failed" and "control plane stopped" in view["failure"] and view["finished_at"]
+    assert view["runs"] and view["result"]["standings"][0]["figures"]["cpu_us"]["n"] >= 1
+    assert view["current"] is None
