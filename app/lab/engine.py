@@ -33,10 +33,13 @@ ALIVE = frozenset(("starting", "ready", "degraded", "draining"))
 Changed = Callable[["Engine", str], None]
 
 
-def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """A listening socket; raises NotNow when the port is taken."""
+def listen(host: str, port: int, backlog: int, shared: bool = False) -> socket.socket:
+    """A listening socket; raises NotNow when the port is taken.
+
+    `shared`: another engine may listen on the same port (SO_REUSEPORT), each with an accept queue of its own.
+    """
     try:
-        return socket.create_server((host, port), backlog=backlog)
+        return socket.create_server((host, port), backlog=backlog, reuse_port=shared)
     except OSError as error:
         raise NotNow(f"Cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}.") from error
 

@@ -44,14 +44,18 @@ class Fleet:
         port: int = 0,
         cpus: Sequence[int] | None = None,
         wait: bool = True,
+        shared: bool = False,
     ) -> EngineView:
-        """Start an engine; with `wait`, return when it is ready. Raises LabError, and then nothing was started."""
+        """Start an engine; with `wait`, return when it is ready. Raises LabError, and then nothing was started.
+
+        `shared`: its port can be taken over by another that is started so.
+        """
         parsed = self._models.knobs(model, knobs)
         self._models.require_available(model)
         self._check_cpus(cpus)
         if len(self.alive) >= self._settings.max_engines:
             raise Busy(f"At most {self._settings.max_engines} engines run at once; stop one first.")
-        listener = self._listen(port, int(parsed["backlog"]))
+        listener = self._listen(port, int(parsed["backlog"]), shared)
         number = self._numbers[model] = self._numbers.get(model, 0) + 1
         engine = Engine(f"{model}-{number}", self._models.contracts[model], parsed, self._changed)
         self.engines[engine.id] = engine
@@ -64,11 +68,14 @@ class Fleet:
             await asyncio.shield(ready)
         return engine.view()
 
-    def _listen(self, port: int, backlog: int) -> socket.socket:
+    def _listen(self, port: int, backlog: int, shared: bool = False) -> socket.socket:
         """On the port asked for; else on the first free one of the operator's range; else on any."""
         host, ports = self._settings.engine_host, self._settings.engine_port_range
+        if shared and not port:  # one that nobody has: a shared socket would join whoever shares a port already
+            with self._listen(0, backlog) as free:
+                port = free.getsockname()[1]
         if port or not ports:
-            return listen(host, port, backlog)
+            return listen(host, port, backlog, shared)
         for each in ports:
             with contextlib.suppress(NotNow):
                 return listen(host, each, backlog)
