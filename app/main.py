@@ -21,7 +21,7 @@ from app.lab.lab import Lab
 from app.live import socket
 from app.live.hub import Hub
 from app.metrics import Metrics
-from app.pages import routes
+from app.pages import lessons, routes
 from app.pages.looks import make_environment
 from app.security import Door
 from app.tokens import Tokens
@@ -50,7 +50,7 @@ def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
     app.state.looks = make_environment(paths.TEMPLATES)
     for router in (models.router, engines.router, runs.router, exports.router, comparisons.router, system.router):
         app.include_router(router, prefix=API)
-    for router in (system.health, socket.router, routes.router):
+    for router in (system.health, socket.router, routes.router, lessons.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=paths.STATIC))
     app.add_exception_handler(LabError, _lab_error)

@@ -1,16 +1,12 @@
-"""How values look on a page: the Jinja environment, its filters, and the painter of a lesson's source.
+"""How values look on a page: the Jinja environment and its filters.
 
 Missing is an en dash, never 0. The same texts are made in the browser by static/js/format.js.
 """
 
 from __future__ import annotations
 
-import ast
-import io
-import keyword
 import re
 import textwrap
-import tokenize
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +14,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+
+from app.pages.source import source_lines
 
 DASH = "–"
 WORK_UNITS = {"us": "us", "ms": "ms"}  # the other parameters of work have none
@@ -175,52 +173,6 @@ def with_code(text: str) -> Markup:
     """`name` in prose as code."""
     parts = (Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(text.split("`")))
     return Markup("").join(parts)
-
-
-def source_lines(source: str) -> Iterator[tuple[int, Markup]]:
-    """The lines of a lesson below its docstring, numbered as in the file and painted."""
-    first = _after_docstring(source)
-    for number, line in enumerate(paint(source), start=1):
-        if number >= first:
-            yield number, line
-
-
-def _after_docstring(source: str) -> int:
-    tree = ast.parse(source)
-    end = tree.body[0].end_lineno if ast.get_docstring(tree) and tree.body else 0
-    lines = source.splitlines()
-    number = (end or 0) + 1
-    while number <= len(lines) and not lines[number - 1].strip():
-        number += 1
-    return number
-
-
-def paint(source: str) -> list[Markup]:
-    """Keywords, strings and comments in spans, line by line, by Python's own tokenizer."""
-    lines = source.splitlines()
-    done = [Markup("")] * len(lines)
-    reached = [0] * len(lines)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if kind := _kind(token):
-            for row, start, end in _pieces(token, lines):
-                before, inside = lines[row][reached[row] : start], lines[row][start:end]
-                done[row] += escape(before) + Markup('<span class="{}">{}</span>').format(kind, inside)
-                reached[row] = end
-    return [painted + escape(line[at:]) for painted, line, at in zip(done, lines, reached, strict=True)]
-
-
-def _kind(token: tokenize.TokenInfo) -> str | None:
-    if token.type == tokenize.COMMENT:
-        return "c"
-    if token.type == tokenize.STRING or tokenize.tok_name[token.type].startswith("FSTRING"):
-        return "s"
-    return "k" if token.type == tokenize.NAME and keyword.iskeyword(token.string) else None
-
-
-def _pieces(token: tokenize.TokenInfo, lines: list[str]) -> Iterator[tuple[int, int, int]]:
-    (first, start), (last, end) = token.start, token.end
-    for number in range(first, last + 1):
-        yield number - 1, start if number == first else 0, end if number == last else len(lines[number - 1])
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

@@ -108,15 +108,17 @@ async def stop_all(request: Request, lab: LabDep) -> Response:
 @router.post("/engines/{id}/stop")
 async def stop(id: str, request: Request, lab: LabDep, form: FormDep) -> Response:
     engine = lab.fleet.engine(id)
-    if form.get("force") == "1":
-        await lab.fleet.stop(id, force=True)
-    else:  # draining may take its grace: the card says so meanwhile
-        stopping = asyncio.create_task(lab.fleet.stop(id))
-        await asyncio.wait([stopping], timeout=0.3)
-        lab.fleet.keep_until_done(stopping)
+    await ask_to_stop(lab, id, form.get("force") == "1")
     if by_htmx(request):
         return block(request, "card", card=forms.card(lab, engine.model.name, None))
     return RedirectResponse("/", 303)
+
+
+async def ask_to_stop(lab: Lab, id: str, force: bool) -> None:
+    """Stop an engine, without waiting for the whole of its grace: the page says meanwhile that it drains."""
+    stopping = asyncio.create_task(lab.fleet.stop(id, force))
+    await asyncio.wait([stopping], timeout=None if force else 0.3)
+    lab.fleet.keep_until_done(stopping)
 
 
 @router.post("/runs")
@@ -186,21 +188,6 @@ async def confirm_delete(id: int, request: Request, lab: LabDep) -> HTMLResponse
 async def delete(id: int, lab: LabDep) -> RedirectResponse:
     lab.runs.delete(id)
     return RedirectResponse("/runs", 303)
-
-
-@router.get("/models")
-async def models(request: Request, lab: LabDep) -> HTMLResponse:
-    return page(request, "pages/models.html", models=list(lab.models.views.values()))
-
-
-@router.get("/models/{name}")
-async def model(name: str, request: Request, lab: LabDep) -> HTMLResponse:
-    lab.models.get(name)
-    views = list(lab.models.views.values())
-    at = next(i for i, view in enumerate(views) if view.name == name)
-    before = views[at - 1] if at else None
-    after = views[at + 1] if at + 1 < len(views) else None
-    return page(request, "pages/model.html", model=views[at], previous=before, next=after)
 
 
 @router.get("/about")

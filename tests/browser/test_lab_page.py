@@ -258,8 +258,10 @@ def test_a_model_is_started_by_keyboard_alone(visit: Opener, lab: LabProcess) ->
 
 def test_forms_of_other_pages_do_it(visit: Opener, lab: LabProcess) -> None:
     page = visit("/models/main-sub").page
-    page.get_by_role("button", name="Start it in the lab").click()
+    page.locator("#act-now").click()
+    page.get_by_role("link", name="Open in the lab").click()
     expect(page.locator("#card-main-sub")).to_have_attribute("data-state", "ready")
+    expect(page.locator("#watch-main-sub")).to_have_text("Watching")
     run = lab.submit(model="reactor", plan=plan(60, 0))
     lab.reaches(run["id"], "running")
     page.goto(f"/runs/{run['id']}")

@@ -1,0 +1,89 @@
+"""The pages that teach: the models, and one model with its source, its engine and a load, so that the lanes move."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from app.api.deps import LabDep
+from app.errors import NotNow, StartFailed
+from app.lab.lab import Lab
+from app.lab.scenarios import SCENARIOS
+from app.pages import forms
+from app.pages.looks import render_block
+from app.pages.routes import FormDep, ask_to_stop, by_htmx, page
+
+router = APIRouter(include_in_schema=False)
+PAGE = "pages/model.html"
+FIRST_LOAD = "slow-handler"  # a rate that every model keeps, and something to see in the lanes
+
+
+@router.get("/models")
+async def models(request: Request, lab: LabDep) -> HTMLResponse:
+    return page(request, "pages/models.html", models=list(lab.models.views.values()))
+
+
+@router.get("/models/{name}")
+async def model(name: str, request: Request, lab: LabDep) -> HTMLResponse:
+    now = _now(lab, name)
+    views = list(lab.models.views.values())
+    at = next(i for i, view in enumerate(views) if view.name == name)
+    before = views[at - 1] if at else None
+    after = views[at + 1] if at + 1 < len(views) else None
+    return page(request, PAGE, previous=before, next=after, **now)
+
+
+@router.get("/models/{name}/now")
+async def now(name: str, request: Request, lab: LabDep) -> HTMLResponse:
+    """The model's newest engine as it is now, and what can be done with it."""
+    return HTMLResponse(render_block(request.app.state.looks, PAGE, "engine_now", _now(lab, name)))
+
+
+@router.post("/models/{name}/start")
+async def start(name: str, request: Request, lab: LabDep) -> Response:
+    lab.models.get(name)
+    with contextlib.suppress(StartFailed):  # the page says it, with the engine's last words
+        await lab.fleet.start(name, {})
+    return await _answer(name, request, lab)
+
+
+@router.post("/models/{name}/stop")
+async def stop(name: str, request: Request, lab: LabDep, form: FormDep) -> Response:
+    await ask_to_stop(lab, _running(lab, name), form.get("force") == "1")
+    return await _answer(name, request, lab)
+
+
+@router.post("/models/{name}/load")
+async def load(name: str, request: Request, lab: LabDep, form: FormDep) -> Response:
+    scenario = form.get("scenario") or FIRST_LOAD
+    await lab.runs.submit(
+        engine=_running(lab, name), model=None, scenario=scenario, plan={}, thresholds=[], label=None
+    )  # fmt: skip
+    return await _answer(name, request, lab)
+
+
+async def _answer(name: str, request: Request, lab: Lab) -> Response:
+    return await now(name, request, lab) if by_htmx(request) else RedirectResponse(f"/models/{name}", 303)
+
+
+def _now(lab: Lab, name: str) -> dict[str, Any]:
+    card = forms.card(lab, name, None)
+    current = lab.runs.current()
+    return {
+        "model": card.model,
+        "card": card,
+        "run": lab.runs.get(current.view.id) if current else None,
+        "scenarios": list(SCENARIOS.values()),
+        "first_load": FIRST_LOAD,
+    }
+
+
+def _running(lab: Lab, name: str) -> str:
+    """The id of the model's newest engine; raises NotNow if none is up."""
+    engine = forms.card(lab, name, None).engine
+    if engine is None or engine.exit is not None:
+        raise NotNow(f"No engine of {name} is running; start one first.")
+    return engine.id

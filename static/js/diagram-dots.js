@@ -1,0 +1,77 @@
+// Dots on the lines of a diagram: each is so many requests, sent off when they were counted. Nothing moves that nothing drives.
+const TRAVEL_MS = 450, MS_A_PIXEL = 2.2, TICK_MS = 30, STEPS = 24, DOTS_PER_S = 14, MOST = 160, FRESH_MS = 600;
+const NS = "http://www.w3.org/2000/svg";
+
+export class Dots {
+  #layer; #edges = []; #dots = []; #spare = []; #running = false; #lastMs = 0; #fedAt = 0; each = 1;
+
+  constructor(layer) { this.#layer = layer; }
+
+  /** edges: [{ path, kind, rate }]; the rate is kept fresh by whoever owns them. */
+  on(edges) {
+    this.#edges = edges.map((edge) => ({ edge, due: Math.random(), travelMs: TRAVEL_MS + MS_A_PIXEL * edge.path.getTotalLength(), points: sampled(edge.path) }));
+    this.stop();
+  }
+
+  /** New rates have come. `total`: requests a second of the whole, which decides how many one dot stands for. */
+  feed(total) {
+    this.#fedAt = performance.now();
+    this.each = total > DOTS_PER_S ? 10 ** Math.ceil(Math.log10(total / DOTS_PER_S)) : 1;
+    if (this.#running || !this.#edges.some(({ edge }) => edge.rate > 0)) return;
+    this.#running = true;
+    this.#lastMs = performance.now();
+    requestAnimationFrame((now) => this.#tick(now));
+  }
+
+  stop() {
+    for (const { circle } of this.#dots) circle.remove();
+    this.#dots = [];
+    this.#running = false;
+  }
+
+  #tick(now) {
+    if (!this.#running || !this.#layer.isConnected) return;
+    if (now - this.#lastMs >= TICK_MS) {
+      const passed = Math.min(200, now - this.#lastMs);
+      this.#lastMs = now;
+      if (now - this.#fedAt < FRESH_MS) this.#send(passed, now);
+      this.#move(now);
+      if (!this.#dots.length && !this.#edges.some(({ edge }) => edge.rate > 0)) this.#running = false;
+    }
+    if (this.#running) requestAnimationFrame((next) => this.#tick(next));
+  }
+
+  #send(passed, now) {
+    for (const line of this.#edges) {
+      line.due += ((line.edge.rate || 0) / (line.edge.kind === "new" ? Math.max(1, this.each / 10) : this.each)) * (passed / 1000);
+      for (; line.due >= 1; line.due = Math.min(line.due - 1, 3)) {
+        if (this.#dots.length >= MOST) continue;
+        const circle = this.#spare.pop() ?? document.createElementNS(NS, "circle");
+        circle.setAttribute("class", `dot ${line.edge.kind}`);
+        circle.setAttribute("r", line.edge.kind === "new" ? "3.5" : "2.75");
+        this.#layer.append(circle);
+        this.#dots.push({ circle, line, born: now });
+      }
+    }
+  }
+
+  #move(now) {
+    this.#dots = this.#dots.filter((dot) => {
+      const way = ((now - dot.born) / dot.line.travelMs) * (STEPS - 1), at = Math.floor(way);
+      if (at >= STEPS - 1) {
+        dot.circle.remove();
+        if (this.#spare.length < MOST) this.#spare.push(dot.circle);
+        return false;
+      }
+      const [a, b] = [dot.line.points[at], dot.line.points[at + 1]], part = way - at;
+      dot.circle.setAttribute("cx", (a.x + (b.x - a.x) * part).toFixed(1));
+      dot.circle.setAttribute("cy", (a.y + (b.y - a.y) * part).toFixed(1));
+      return true;
+    });
+  }
+}
+
+function sampled(path) {
+  const length = path.getTotalLength();
+  return Array.from({ length: STEPS }, (_, i) => path.getPointAtLength((i / (STEPS - 1)) * length));
+}

@@ -1,0 +1,107 @@
+// The page of a model: its code, its engine's lanes, and the light between the two.
+import "./diagram.js";
+import { History } from "./history.js";
+import { LaneView } from "./lanes.js";
+import { live } from "./live.js";
+import { fill, keepNumbers } from "./numbers.js";
+import { ThreadTable } from "./threads.js";
+
+const find = (name) => document.querySelector(`[data-${name}]`);
+const TEXT_MS = 250, WINDOW_TICKS = 100;      // ten seconds stand beside the code
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** What is pointed at, or else what was pressed, is lit: in the code, in the legend, in the lanes. */
+class Light {
+  #pressed = null; #lanes;
+
+  constructor(code, chips, lanes) {
+    this.#lanes = lanes;
+    for (const type of ["pointerover", "focusin"]) code.addEventListener(type, ({ target }) => this.#code(target));
+    for (const type of ["pointerleave", "focusout"]) code.addEventListener(type, () => this.show(null));
+    for (const chip of chips) {
+      const state = chip.dataset.chip;
+      for (const type of ["pointerenter", "focus"]) chip.addEventListener(type, () => this.show([state]));
+      for (const type of ["pointerleave", "blur"]) chip.addEventListener(type, () => this.show(null));
+      chip.addEventListener("click", () => this.#press(state, chips));
+    }
+  }
+
+  #code(target) {
+    const verb = target.closest("[data-verb]")?.dataset.verb, line = target.closest(".ln")?.dataset.states;
+    this.show(verb ? [verb] : line ? line.split(" ") : null);
+  }
+
+  #press(state, chips) {
+    this.#pressed = this.#pressed === state ? null : state;
+    for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.dataset.chip === this.#pressed));
+    this.show(null);
+  }
+
+  show(states) {
+    const lit = new Set(states ?? (this.#pressed ? [this.#pressed] : []));
+    if (lit.has("handling")) lit.add("blocked");     // a handler that waits is still the handler
+    const inCode = lit.has("blocked") ? new Set([...lit, "handling"]) : lit;
+    for (const line of document.querySelectorAll(".ln[data-states]")) line.toggleAttribute("data-on", line.dataset.states.split(" ").some((state) => inCode.has(state)));
+    for (const chip of document.querySelectorAll("[data-chip]")) chip.toggleAttribute("data-on", lit.has(chip.dataset.chip));
+    this.#lanes.light?.(lit.size ? lit : null);
+  }
+}
+
+/** One stop for Tab in the whole of the code: arrows go from line to line, Home and End to the first and last. */
+function rove(code) {
+  const links = [...code.querySelectorAll(".ln > a")];
+  const only = (link) => { for (const each of links) each.tabIndex = each === link ? 0 : -1; };
+  const chosen = () => links.find((link) => link.hash === location.hash);
+  only(chosen() ?? links[0]);
+  code.addEventListener("focusin", ({ target }) => { if (links.includes(target)) only(target); });
+  code.addEventListener("keydown", (event) => {
+    const at = links.indexOf(event.target), to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: links.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    links[Math.max(0, Math.min(links.length - 1, to))].focus();
+  });
+  addEventListener("hashchange", () => chosen()?.focus({ preventScroll: true }));   // the browser's jump takes the focus away
+}
+
+class Now {
+  #id = null; #history = null; #table; #lanes; #textAt = 0; #drawAt = 0;
+
+  constructor(lanes) {
+    this.#lanes = lanes;
+    this.#lanes.zoom(WINDOW_TICKS);
+    this.#table = new ThreadTable(find("thread-rows"), find("folded"));
+    live.onFrame((frame) => this.#frame(frame));
+    document.addEventListener("htmx:after:swap", () => this.#turn());
+    this.#turn();
+  }
+
+  #turn() {
+    const id = find("engine").dataset.engine || null;
+    if (id !== this.#id) this.#history = null;
+    this.#id = id;
+    if (!id) find("moving").hidden = true;
+    live.subscribe({ engines: id ? [id] : [], threads: Boolean(id), interval_ms: 100 });
+    if (live.frame) fill(live.frame);
+  }
+
+  #frame(frame) {
+    const threads = frame.engines[this.#id]?.threads, now = performance.now();
+    if (!threads || !live.hello) return;
+    find("moving").hidden = false;
+    this.#history ??= new History(live.hello.thread_states);
+    this.#history.take(frame, threads);
+    if (now < this.#drawAt) return;
+    this.#drawAt = calm.matches ? now + 1000 : 0;
+    this.#table.arrange(this.#history);
+    requestAnimationFrame(() => this.#history && this.#lanes.show(this.#history, this.#table.rows));
+    if (now < this.#textAt) return;
+    this.#textAt = now + TEXT_MS;
+    this.#table.tell(this.#history);
+  }
+}
+
+const lanes = new LaneView(find("lanes"), document.querySelector("th.lane"), find("lane-tip"));
+keepNumbers();
+rove(find("code"));
+new Light(find("code"), document.querySelectorAll("[data-chip]"), lanes);
+new Now(lanes);

@@ -1,0 +1,88 @@
+"""The source of the lessons as the model page shows it: nothing is lost, and each line lights the states it marks."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from markupsafe import Markup
+
+from app.pages.source import MARKS, VERBS, paint, source_lines, state_marks
+from engines.catalogue import lessons
+from engines.common.board import THREAD_STATES
+
+SOURCES = {name: Path(str(lesson.__file__)).read_text() for name, lesson in lessons().items()}  # type: ignore[attr-defined]
+EACH = pytest.mark.parametrize("name", SOURCES)
+
+
+def text(html: Markup) -> str:
+    return unescape(re.sub(r"<[^>]+>", "", html))
+
+
+@EACH
+def test_painting_loses_no_character(name: str) -> None:
+    assert [text(line) for line in paint(SOURCES[name])] == SOURCES[name].splitlines()
+
+
+@EACH
+def test_the_page_shows_every_line_below_the_docstring(name: str) -> None:
+    lines = list(source_lines(SOURCES[name]))
+    everything = SOURCES[name].splitlines()
+    assert [line.number for line in lines] == list(range(lines[0].number, len(everything) + 1))
+    assert text(lines[0].html).startswith("from __future__")
+
+
+@EACH
+def test_every_mark_of_a_lesson_lights_its_own_line(name: str) -> None:
+    marks = state_marks(SOURCES[name])
+    found = {
+        number: word.lower()
+        for number, line in enumerate(SOURCES[name].splitlines(), start=1)
+        for word in re.findall(r"\[STATE\] = (\w+)", line)
+    }
+    assert found, "a lesson without marks"
+    assert {number: marks[number][0] for number in found} == found
+    assert {state for states in marks.values() for state in states} <= set(THREAD_STATES)
+
+
+@EACH
+def test_every_verb_is_painted_as_the_state_it_lights(name: str) -> None:
+    shown = {state for line in source_lines(SOURCES[name]) for state in line.states}
+    verbs = set(re.findall(r'data-verb="(\w+)"', "".join(paint(SOURCES[name]))))
+    assert verbs <= shown
+
+
+def test_what_is_said_of_verbs_and_marks_are_states_of_a_thread() -> None:
+    assert {*VERBS.values(), *(mark.lower() for mark in MARKS)} <= set(THREAD_STATES)
+
+
+def test_recv_reads_also_where_a_thread_blocks_in_it() -> None:
+    line = next(n for n, line in enumerate(SOURCES["blocking"].splitlines(), 1) if "peer.recv()" in line)
+    assert state_marks(SOURCES["blocking"])[line] == ("waiting", "reading")
+
+
+def test_a_mark_holds_until_the_next_one_and_not_beyond_a_branch_that_has_its_own() -> None:
+    source = """
+def loop(mark):
+    mark[STATE] = WAITING
+    ready = poll()
+    if ready:
+        first(
+            ready)
+        mark[STATE] = READING
+        second()
+    third()
+    mark[STATE] = QUEUE
+    fourth()
+"""
+    waiting, reading, queue = ("waiting",), ("reading",), ("queue",)
+    expected = {3: waiting, 4: waiting, 5: waiting, 6: waiting, 7: waiting, 8: reading, 9: reading}
+    assert state_marks(source) == expected | {11: queue, 12: queue}
+
+
+def test_markup_in_a_source_stays_text() -> None:
+    assert paint("x = '<script>'  # <b>") == [
+        Markup('x = <span class="s">&#39;&lt;script&gt;&#39;</span>  <span class="c"># &lt;b&gt;</span>')
+    ]

@@ -1,0 +1,115 @@
+"""The page of a model, alive: its engine, its lanes beside its code, the light between the two, and the diagram."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.app.driver import LabProcess, plan
+
+from .conftest import Opener
+
+SLEEPS = [{"kind": "sleep", "params": {"ms": 60}}]
+
+
+def lit(page: Page) -> set[str]:
+    """The states of all lines of code that are lit."""
+    found = page.locator(".ln[data-on]").evaluate_all("all => all.map((line) => line.dataset.states)")
+    return {state for states in found for state in states.split()}
+
+
+def test_an_engine_is_started_loaded_and_stopped_beside_its_code(visit: Opener, lab: LabProcess) -> None:
+    page = visit("/models/reactor-pool", 1440).page
+    expect(page.locator("[data-moving]")).to_be_hidden()
+    page.locator("#act-now").click()
+    expect(page.locator("#engine-now")).to_have_attribute("data-state", "ready")
+    expect(page.locator("[data-thread-rows] tr")).to_have_count(5)
+    page.locator("#load-now").click()
+    expect(page.locator("#engine-now")).to_contain_text(re.compile(r"run \d+, (warming|running)"))
+    expect(page.locator("#engine-now [data-live='requests_per_s']")).to_have_text(re.compile(r"^[1-9][\d,.]*$"))
+    expect(page.locator("[data-diagram] [data-node='worker']")).to_have_count(4)
+    expect(page.locator("[data-diagram] .dot.all").first).to_be_attached()
+    expect(page.locator("[data-diagram-still]")).to_be_hidden()
+    lab.tidy()
+    expect(page.locator("#act-now")).to_contain_text("Start")
+    expect(page.locator("[data-moving]")).to_be_hidden()
+    expect(page.locator("[data-diagram-still]")).to_be_visible()
+
+
+def test_code_and_states_light_each_other(visit: Opener) -> None:
+    page = visit("/models/reactor").page
+    page.locator(".code [data-verb=reading]", has_text="recv").hover()
+    expect(page.locator("[data-chip][data-on]")).to_have_attribute("data-chip", "reading")
+    assert lit(page) == {"reading"}
+    chip = page.locator("[data-chip=handling]")
+    chip.focus()
+    expect(page.locator(".ln[data-on]", has_text="answer_some(")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.locator("h1").click()
+    expect(chip).to_have_attribute("aria-pressed", "true")
+    assert lit(page) == {"handling"}
+    chip.press("Enter")
+    page.locator("h1").click()
+    expect(page.locator(".ln[data-on]")).to_have_count(0)
+
+
+def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -> None:
+    page = visit("/models/reactor").page
+    page.locator("#L57 > a").click()
+    assert page.url.endswith("#L57")
+    expect(page.locator(".ln:target")).to_contain_text("peer.recv")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.hash") == "#L55"
+    assert lit(page) == {"reading"}
+    page.keyboard.press("Enter")
+    expect(page.locator(".ln:target")).to_have_attribute("id", "L55")
+    stops = page.locator(".ln > a[tabindex='0']")
+    expect(stops).to_have_count(1)
+    page.goto("about:blank")
+    page.goto("/models/reactor#L57")
+    expect(page.locator(".ln:target")).to_be_in_viewport()
+
+
+def test_the_diagram_shows_the_threads_that_there_are_and_what_is_saturated(visit: Opener, lab: LabProcess) -> None:
+    engine = lab.start("reactor-pool", workers=2)
+    page = visit(f"/?watch={engine['id']}", 1440).page
+    page.locator("#diagram").scroll_into_view_if_needed()
+    workers = page.locator("#diagram [data-node='worker']")
+    expect(workers).to_have_count(2)
+    expect(page.locator("#diagram .hot")).to_have_count(0)
+    run = lab.submit(engine=engine["id"], plan=plan(60, 0, vus=24, work=SLEEPS))
+    expect(page.locator("#diagram [data-node='worker'].hot")).to_have_count(2)
+    expect(workers.first).to_contain_text("saturated")
+    queued = page.locator("#diagram [data-node='queue'] .number")
+    expect(queued).to_have_text(re.compile(r"^\d\d$"))
+    expect(page.locator("#diagram [data-node='peers'] .number")).to_have_text("24")
+    expect(page.locator("#diagram [data-diagram-says]")).to_contain_text("worker 100 % occupied (saturated)")
+    lab.post(f"/runs/{run['id']}/stop")
+    lab.ended(run["id"])
+    expect(page.locator("#diagram .hot")).to_have_count(0)
+    expect(page.locator("#diagram .dot")).to_have_count(0)
+
+
+def test_the_diagram_speaks_of_a_restaurant_and_keeps_still_where_motion_is_not_wanted(
+    visit: Opener, lab: LabProcess
+) -> None:
+    engine = lab.start("blocking")
+    tab = visit("/about", 1440)
+    page = tab.page
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"/?watch={engine['id']}")
+    page.locator("#diagram").scroll_into_view_if_needed()
+    run = lab.submit(engine=engine["id"], plan=plan(60, 0, vus=9))
+    group = page.locator("#diagram [data-node='connection']")
+    expect(group).to_contain_text("9 threads")
+    expect(group.locator(".cell[visibility=visible]")).to_have_count(9)
+    expect(page.locator("#diagram [data-diagram-says]")).to_contain_text(re.compile(r"[1-9][\d,]* requests/s"))
+    expect(page.locator("#diagram .dot")).to_have_count(0)
+    page.locator("#kitchen").check(force=True)
+    expect(group.get_by_text("waiter", exact=True)).to_be_visible()
+    expect(group.get_by_text("connection", exact=True)).to_be_hidden()
+    expect(page.locator("#diagram .roles:visible")).to_contain_text("a waiter for each table, always")
+    lab.post(f"/runs/{run['id']}/stop")
+    lab.ended(run["id"])
