@@ -21,7 +21,7 @@ def main() -> int:
         confine(order)
         shard = Shard(order)
         if order.lifeline_fd is not None:
-            Lifeline(order.lifeline_fd, shard.crew)
+            Lifeline(order.lifeline_fd, shard.crew, shard.begin)
     except (BadOrder, BadMeter, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
 
 from app.load.crew import Crew
 from app.load.order import BadOrder, Order
@@ -28,17 +29,24 @@ def confine(order: Order) -> None:
 
 
 class Lifeline:
-    """A pipe whose other end the control plane holds. When it ends, the shard ends at once, without an outcome."""
+    """A pipe whose other end the control plane holds. When it ends, the shard ends at once, without an outcome.
+
+    Through it comes one word, a line: the instant of CLOCK_MONOTONIC at which all shards begin. A pipe, because the
+    loop waits for it like for any other event, and a shard that waits for a start that nobody will give ends as well.
+    """
 
     sent_at = 0  # to the hot loops it looks like a peer with nothing in flight
 
-    def __init__(self, fd: int, crew: Crew) -> None:
+    def __init__(self, fd: int, crew: Crew, begin: Callable[[int], None]) -> None:
         self.fd = fd
+        self._begin = begin
         crew.epoll.register(fd, select.EPOLLIN)
         crew.watch(fd, self)
 
     def ready(self, _now: int) -> None:
-        if not os.read(self.fd, 64):
+        if word := os.read(self.fd, 64):  # one write of less than PIPE_BUF: it comes whole
+            self._begin(int(word))
+        else:
             sys.stderr.write("the control plane is gone: ending without an outcome\n")
             sys.stderr.flush()
             os._exit(1)

@@ -105,6 +105,11 @@ def percentiles(histogram: Any) -> Percentiles:
     return Percentiles(count, p50, p90, p99, p999, highest, _mean(histogram, count))
 
 
+def quantile(histogram: Any, q: float) -> float | None:
+    """None of no samples."""
+    return float(histogram.get_value_at_percentile(100 * q)) if histogram.total_count else None
+
+
 def _at(histogram: Any, count: int, permille: int) -> float | None:
     if count * (1000 - permille) < ENOUGH_ABOVE * 1000:
         return None

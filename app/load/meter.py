@@ -25,8 +25,8 @@ PLACES = 200  # up to 2^27 µs, 134 s
 METER_WORDS = HEADER_WORDS + 2 * PLACES
 PHASES = ("connecting", "warmup", "measure", "drain", "done")
 CONNECTING, WARMUP, MEASURE, DRAIN, DONE = range(len(PHASES))
-_LEVELS = frozenset({"phase", "started_ns", "measured_from_ns", "measured_to_ns", "in_flight", "connections",
-                     "idle_connections"})  # fmt: skip
+_LEVELS = frozenset({"phase", "connected_ns", "started_ns", "measured_from_ns", "measured_to_ns", "in_flight",
+                     "connections", "idle_connections"})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class MeterReading:
     """One reading. Instants are CLOCK_MONOTONIC, 0 while not yet known; the rest counts from the start of the load."""
 
     phase: int = 0
+    connected_ns: int = 0
     started_ns: int = 0
     measured_from_ns: int = 0
     measured_to_ns: int = 0

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from app.load.plan import EXECUTORS, KINDS, Plan
+from app.load.part import Part
+from app.load.plan import EXECUTORS, KINDS, RAMPING, Plan
 
 SPARE_DESCRIPTORS = 64  # stdio, epoll, timer, meter, life-line, and what the interpreter opens by itself
 
@@ -20,16 +21,26 @@ class BadOrder(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One shard's orders. Descriptors are inherited; `parent_pid` is who must still be there."""
+    """One shard's orders: the whole plan, and which part of it is this shard's.
+
+    Descriptors are inherited; `parent_pid` is who must still be there. One of several shards begins when it is told to,
+    through its life-line.
+    """
 
     host: str
     port: int
     plan: Plan
+    shard: int = 0
+    shards: int = 1
     cpus: tuple[int, ...] | None = None
     meter_fd: int | None = None
     lifeline_fd: int | None = None
     parent_pid: int | None = None
     allow_any: bool = False
+
+    @property
+    def part(self) -> Part:
+        return Part(self.shard, self.shards)
 
     @classmethod
     def parse(cls, text: str) -> Order:
@@ -42,6 +53,8 @@ class Order:
             raise BadOrder(f"the order on stdin cannot be read: {error}") from error
         order._check_target()
         order._check_plan()
+        order._check_manners()
+        order._check_part()
         return order
 
     @classmethod
@@ -64,16 +77,44 @@ class Order:
         plan = self.plan
         if plan.executor not in EXECUTORS:
             raise BadOrder(f"executor {plan.executor!r} is not one of {', '.join(EXECUTORS)}")
+        if plan.executor == "find-capacity":
+            raise BadOrder(
+                "find-capacity is a search that the lab makes out of trials: a shard takes an order for each"
+            )
         if plan.is_open and not (plan.rate_per_s and plan.rate_per_s > 0):
-            raise BadOrder("rate_per_s must be above 0 for constant-arrival-rate")
+            raise BadOrder(f"rate_per_s must be above 0 for {plan.executor}")
+        if plan.executor in RAMPING and not plan.stages:
+            raise BadOrder(f"{plan.executor} needs stages")
+        if any(stage.duration_s < 0 or stage.target < 0 for stage in plan.stages):
+            raise BadOrder("the duration and the target of a stage are 0 or more")
         if plan.vus < 1 or plan.duration_s <= 0 or plan.timeout_s <= 0:
             raise BadOrder("vus, duration_s and timeout_s must be above 0")
         if any(work.kind not in KINDS or work.weight < 0 for work in plan.work) or not sum(w.weight for w in plan.work):
             raise BadOrder(f"work must be of {', '.join(KINDS)}, with weights that add up to more than 0")
 
+    def _check_manners(self) -> None:
+        plan = self.plan
+        if plan.pipeline < 1 or (plan.pipeline > 1 and (plan.is_open or plan.churn)):
+            raise BadOrder("a pipeline of more than 1 needs a closed model, and connections that are kept")
+        if min(plan.idle_connections, plan.slow_readers, plan.slow_writers) < 0:
+            raise BadOrder("idle_connections, slow_readers and slow_writers are 0 or more")
+
+    def _check_part(self) -> None:
+        if not 0 <= self.shard < self.shards:
+            raise BadOrder(f"there is no shard {self.shard} of {self.shards}")
+        if not self.part.share(self.plan.vus_peak):
+            raise BadOrder(f"{self.plan.vus_peak} connections are too few for {self.shards} shards: each needs one")
+        if self.shards > 1 and self.lifeline_fd is None:
+            raise BadOrder("one of several shards needs a life-line: through it comes the instant to begin")
+
     @property
     def descriptors(self) -> int:
-        return self.plan.vus + self.plan.idle_connections + SPARE_DESCRIPTORS
+        return self.part.share(self.plan.connections) + len(self._beside) + SPARE_DESCRIPTORS
+
+    @property
+    def _beside(self) -> tuple[int, ...]:
+        """Each of these crowds is dealt by itself, so a shard has up to one more of each."""
+        return (self.plan.idle_connections, self.plan.slow_readers, self.plan.slow_writers)
 
     def claim_descriptors(self) -> None:
         """Raise the soft limit to the hard one, and refuse a plan that does not fit under it."""
@@ -81,6 +122,6 @@ class Order:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         if hard != resource.RLIM_INFINITY and self.descriptors > hard:
             raise BadOrder(
-                f"{self.plan.vus} connections and {self.plan.idle_connections} idle ones need {self.descriptors} "
+                f"{self.plan.vus_peak} connections and {sum(self._beside)} beside them need {self.descriptors} "
                 f"descriptors, and the limit is {hard}: ask for fewer, or raise the limit (ulimit -Hn)"
             )

@@ -6,12 +6,15 @@ answers that came while draining. `seconds` count what *finished* in each second
 their sum over `measure` is the true throughput, and it is less than `requests` where a backlog drained late.
 Errors that belong to no request (`connect_*`, `idle_*`, `unasked_bytes`) count from connecting on. `duration_s` is the
 window of the load; `wall_s` is that of the generator's CPU time and of `in_flight_ns` (the same within a millisecond).
+`aside_requests` were answered to those that stand beside the load, from the first connection to the last answer:
+with all seconds they make what the server has answered. `lateness` is the histogram of sends after their intended
+time. `time_wait` counts such sockets of the whole network namespace when a churning load ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -74,11 +77,22 @@ class Outcome:
     in_flight_ns: int
     kinds: tuple[KindOutcome, ...] = ()
     seconds: tuple[Second, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    lateness: str = ""
+    aside_requests: int = 0
+    aside_cut_off: int = 0
+    time_wait: int | None = None
+    shards: int = 1
+    busiest: float | None = None
 
     @property
     def utilisation(self) -> float:
-        """The generator's share of one CPU in the measured window; it never spins, so this is work."""
+        """The share of one CPU that the generator used in the measured window; it never spins, so this is work.
+
+        Of several shards the busiest one's: it is the one that limits.
+        """
+        if self.busiest is not None:
+            return self.busiest
         return (self.cpu_user_s + self.cpu_system_s) / self.wall_s if self.wall_s else 0.0
 
     def to_json(self) -> dict[str, Any]:

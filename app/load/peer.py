@@ -1,4 +1,7 @@
-"""The connections of a shard: active ones, and the idle crowd beside them."""
+"""The connections of a shard. An active one has one request in flight at a time; others have manners of their own.
+
+The hot loops read `sent_at`: it is 0 while nothing is in flight that they may take, and then they call `ready`.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,19 @@ OPENING_EVENTS = select.EPOLLOUT
 
 
 class Peer:
-    """An active connection: one request at a time. `sent_at` is 0 while nothing is in flight."""
+    """Keep-alive: one request at a time, on one connection, again and again."""
 
     __slots__ = ("buffer", "crew", "due", "fd", "got", "head", "intended", "kind", "opened_at", "recv", "send",
-                 "sent_at", "sock", "unsent")  # fmt: skip
+                 "sent_at", "since", "sock", "unsent")  # fmt: skip
 
     def __init__(self, crew: Crew, kind: Kind) -> None:
         self.crew = crew
         self.kind = kind
         self.sock: socket.socket | None = None
         self.fd = -1
-        self.opened_at = self.sent_at = self.intended = self.due = 0
+        self.opened_at = self.intended = self.due = 0
+        self.sent_at = 0  # in flight since, for the hot loops
+        self.since = 0  # in flight since, where this peer takes its own events
         self.forget_answer()
 
     def forget_answer(self) -> None:
@@ -47,12 +52,68 @@ class Peer:
     def opening(self) -> bool:
         return self.opened_at != 0
 
+    @property
+    def asked_at(self) -> int:
+        """When what is in flight was sent; 0: nothing is."""
+        return self.sent_at or self.since
+
+    @property
+    def owed(self) -> int:
+        """Answers in flight."""
+        return 1 if self.asked_at else 0
+
+    def open(self, now: int) -> None:
+        self.crew.connect(self, now)
+
+    def opened(self, now: int) -> None:
+        """The connection is there."""
+        self.crew.opening -= 1
+        self.crew.connected += 1
+        self.crew.admit(self, now)
+
+    def left(self) -> None:
+        """The connection is about to be closed: it counts no more."""
+        if self.opening:
+            self.crew.opening -= 1
+            return
+        self.crew.connected -= 1
+        if not self.asked_at:
+            self.crew.dismiss(self)
+
+    def ask(self, kind: Kind, intended: int, now: int) -> None:
+        """Send a request; nothing is in flight (the closed hot loop has its own copy of these lines)."""
+        self.kind, self.intended, self.sent_at = kind, intended, now
+        try:
+            sent = self.send(kind.request)
+            if sent != kind.request_bytes:
+                self.crew.cut_short(self, kind.request, sent)
+        except BlockingIOError:
+            self.crew.cut_short(self, kind.request, 0)
+        except OSError as error:
+            self.crew.broke(self, error, now)
+
     def ready(self, now: int) -> None:
         """Something happened while nothing was in flight."""
         if self.opening:
             self.crew.finish_opening(self, now)
         else:
             heard_unasked(self.crew, self, now)
+
+    def over(self, closes: bool, now: int) -> bool:
+        """An answer is whole; True when the next request can be sent here."""
+        self.forget_answer()
+        if closes:
+            self.crew.reconnects += 1
+            self.crew.reopen(self, now)
+        return not closes
+
+    def lose(self, error: str, now: int) -> None:
+        """What is in flight is lost, and with it the connection."""
+        self.count_loss(error, now)
+        self.crew.reopen(self, now)
+
+    def count_loss(self, error: str, now: int) -> None:
+        self.crew.count_error(self.kind, error, now - self.asked_at, self.got)
 
 
 class IdlePeer(Peer):
@@ -62,6 +123,18 @@ class IdlePeer(Peer):
 
     def __init__(self, crew: Crew, kind: Kind) -> None:
         super().__init__(crew, kind)
+        self.held = False
+
+    def opened(self, now: int) -> None:
+        """It counts as opening until it has been served once: so the accept queue is never overrun."""
+        try:
+            self.send(self.kind.request)
+        except OSError:
+            self.crew.lose_idle(self, now)
+
+    def left(self) -> None:
+        self.crew.opening -= not self.held
+        self.crew.held -= self.held
         self.held = False
 
     def ready(self, now: int) -> None:

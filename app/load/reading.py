@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.load.answer import BadAnswer, Head, parse_head
+from app.load.answer import BadAnswer, parse_head
 
 if TYPE_CHECKING:
     from app.load.crew import Crew
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def digest(crew: Crew, peer: Peer, data: bytes, now: int) -> bool:
-    """True when the request is over, well or badly, and the connection can take the next one."""
+    """True when the request is over, well or badly, and the peer can take the next one."""
     if not data:
-        crew.fail(peer, "closed", now)
+        peer.lose("closed", now)
         return False
     try:
         whole = _take(peer, data)
     except BadAnswer:
-        crew.fail(peer, "bad_answer", now)
+        peer.lose("bad_answer", now)
         return False
     return whole and _judge(crew, peer, now)
 
@@ -41,30 +41,14 @@ def _judge(crew: Crew, peer: Peer, now: int) -> bool:
     head, kind = peer.head, peer.kind
     assert head is not None
     if peer.got > head.whole or (head.status == 200 and kind.body_bytes not in (None, head.body_bytes)):
-        crew.fail(peer, "bad_length", now)
+        peer.lose("bad_length", now)
         return False
     if head.status == 200:
-        _record(peer, head, now)
+        kind.take(head, now, peer.asked_at, peer.intended)
     else:
-        crew.count_error(peer, f"status_{head.status}", now)
+        peer.count_loss(f"status_{head.status}", now)
     # Answered before the request was out (413): what is left of it would be read as the next request.
-    closes = head.closes or peer.unsent is not None
-    peer.forget_answer()
-    if closes:
-        crew.reconnects += 1
-        crew.reopen(peer, now)
-    return not closes
-
-
-def _record(peer: Peer, head: Head, now: int) -> None:
-    """A right answer; the first of its kind teaches the hot loop what to expect."""
-    kind = peer.kind
-    if kind.length < 0 and not head.closes:
-        kind.learn(head.whole, head.status_line)
-    kind.bytes_in += head.whole - max(kind.length, 0)  # the tick adds `length` for each
-    kind.note((now - peer.sent_at) // 1000)
-    if kind.response is not kind.service:
-        kind.response.append((now - peer.intended) // 1000)
+    return peer.over(head.closes or peer.unsent is not None, now)
 
 
 def heard_unasked(crew: Crew, peer: Peer, now: int) -> None:
@@ -94,5 +78,6 @@ def heard_idle(crew: Crew, peer: IdlePeer, now: int) -> None:
     if peer.held or not data:
         crew.lose_idle(peer, now)
     elif whole and peer.head:
+        crew.aside += 1
         served = peer.head.status == 200 and not peer.head.closes
         (crew.hold if served else crew.lose_idle)(peer, now)

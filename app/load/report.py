@@ -35,17 +35,20 @@ class Instant:
         return cls(now, datetime.now(UTC), used.ru_utime, used.ru_stime, tally.held_ns(now), tally.marks())
 
 
-def build(tally: Tally, mix: Mix, begin: Instant, end: Instant, dropped: int, notes: list[str]) -> Outcome:
+def build(
+    tally: Tally, mix: Mix, begin: Instant, end: Instant, dropped: int, time_wait: int | None, notes: list[str]
+) -> Outcome:
     """The outcome of the measured window [begin, end); `mix` is that of the measured phase."""
-    crew, executor = tally.crew, tally.executor
-    intended = end.marks.intended - begin.marks.intended if executor.is_open else None
+    crew, floor = tally.crew, tally.floor
+    intended = end.marks.intended - begin.marks.intended if floor.is_open else None
     finished = sum(kind.sent for kind in mix.kinds)
+    lateness = histogram.of(tally.lateness.items())
     return Outcome(
         started_at=begin.wall.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         measured_from_ns=tally.measured_from_ns,
         measured_to_ns=tally.measured_to_ns,
         duration_s=(tally.measured_to_ns - tally.measured_from_ns) / 1e9,
-        stopped=executor.stopped,
+        stopped=floor.stopped,
         requests=sum(kind.done for kind in mix.kinds),
         errors=dict(sum((kind.errors for kind in mix.kinds), Counter(crew.errors))),
         intended=intended,
@@ -61,21 +64,16 @@ def build(tally: Tally, mix: Mix, begin: Instant, end: Instant, dropped: int, no
         cpu_user_s=end.user_s - begin.user_s,
         cpu_system_s=end.system_s - begin.system_s,
         wall_s=(end.at_ns - begin.at_ns) / 1e9,
-        send_jitter_p99_us=_p99(tally.lateness) if executor.is_open else None,
+        send_jitter_p99_us=histogram.quantile(lateness, 0.99),
+        lateness=histogram.encode(lateness),
         in_flight_ns=end.held_ns - begin.held_ns,
         kinds=tuple(_kind(kind) for kind in mix.kinds),
         seconds=tuple(_second(tally, row) for row in tally.rows if _worth_a_row(row)),
         notes=tuple(notes),
+        aside_requests=crew.aside,
+        aside_cut_off=crew.cut_off,
+        time_wait=time_wait,
     )
-
-
-def _p99(lateness: Counter[int]) -> float | None:
-    rank, seen = lateness.total() * 0.99, 0
-    for us in sorted(lateness):
-        seen += lateness[us]
-        if seen >= rank:
-            return float(us)
-    return None
 
 
 def _kind(kind: Kind) -> KindOutcome:
@@ -98,7 +96,7 @@ def _second(tally: Tally, row: Row) -> Second:
         t=round((row.from_ns - tally.started_ns) / 1e9, 3),
         length_s=round((row.to_ns - row.from_ns) / 1e9, 3),
         phase=tally.phase_of(row),
-        intended=row.counted.intended if tally.executor.is_open else None,
+        intended=row.counted.intended if tally.floor.is_open else None,
         sent=row.counted.sent,
         requests=row.counted.requests,
         errors=row.counted.errors,

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import accumulate, count, islice, repeat, takewhile
+
+from app.load.part import Part
+from app.load.ramp import Ramp
+
+WHOLE = Part()
 
 
-def intended_times(rate_per_s: float, spacing: str, from_ns: int, to_ns: int, seed: int = 1) -> Iterator[int]:
-    """The times in [from, to), in order."""
-    if spacing == "poisson":
-        return _poisson(rate_per_s, from_ns, to_ns, random.Random(seed))
-    return _constant(rate_per_s, from_ns, to_ns)
+def intended_times(
+    ramp: Ramp, spacing: str, from_ns: int, to_ns: int, part: Part = WHOLE, seed: int = 1
+) -> Iterator[int]:
+    """The times in [from, to), in order; of n shards each takes every nth, so that together they send as one would."""
+    if spacing == "constant" and not ramp.stages:
+        return _until(to_ns, _level(ramp.start, from_ns, part))
+    if spacing == "constant":
+        numbers: Iterator[float] = count(float(part.number), part.of)
+    else:
+        # Exponential gaps in the number of arrivals, brought to time by the ramp: thinner where it is low. Every shard
+        # throws all the dice, 0.6 µs each: independent ones would add up to Poisson arrivals too, but not to the same.
+        dice = random.Random(seed)
+        gaps = map(dice.expovariate, repeat(1.0))
+        numbers = islice(accumulate(gaps), part.number, None, part.of)
+    return _until(to_ns, (from_ns + int(1e9 * at) for at in ramp.arrivals(numbers)))
 
 
-def _constant(rate_per_s: float, from_ns: int, to_ns: int) -> Iterator[int]:
+def _level(rate_per_s: float, from_ns: int, part: Part) -> Iterator[int]:
     # Each from the start and not from the one before: gaps of whole nanoseconds would add up their rounding.
     gap = 1e9 / rate_per_s
-    at, number = from_ns, 0
-    while at < to_ns:
-        yield at
-        number += 1
-        at = from_ns + int(number * gap)
+    return (from_ns + int(number * gap) for number in count(part.number, part.of))
 
 
-def _poisson(rate_per_s: float, from_ns: int, to_ns: int, dice: random.Random) -> Iterator[int]:
-    per_ns = rate_per_s / 1e9
-    at = from_ns + dice.expovariate(per_ns)
-    while at < to_ns:
-        yield int(at)
-        at += dice.expovariate(per_ns)
+def _until(to_ns: int, times: Iterator[int]) -> Iterator[int]:
+    return takewhile(lambda at: at < to_ns, times)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from app.load import histogram
 from app.load.crew import Crew
-from app.load.executor import Executor
+from app.load.floor import Floor
 from app.load.meter import CONNECTING, MEASURE, PHASES, Meter
 from app.load.mix import Kind
 
@@ -53,12 +53,13 @@ class Tally:
     """Counts of one shard. `kinds` holds the kinds of every phase begun so far."""
 
     crew: Crew
-    executor: Executor
+    floor: Floor
     meter: Meter
     kinds: list[Kind] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     phase: int = CONNECTING
     tick_at: int = 0
+    connected_ns: int = 0
     started_ns: int = 0
     measured_from_ns: int = 0
     measured_to_ns: int = 0
@@ -102,7 +103,7 @@ class Tally:
         for kind in self.kinds:
             if values := kind.service:
                 self._take_kind(kind, values)
-        if lateness := self.executor.lateness_us:
+        if lateness := self.floor.lateness_us:
             self.lateness.update(lateness)
             lateness.clear()
 
@@ -122,9 +123,7 @@ class Tally:
         service, response = self._fold_second()
         if to_ns > self._row_from:
             counted = _difference(marks, self._row_marks)
-            self.rows.append(
-                Row(self._row_from, to_ns, self.phase, counted, self.executor.in_flight, service, response)
-            )
+            self.rows.append(Row(self._row_from, to_ns, self.phase, counted, self.floor.in_flight, service, response))
         self._row_from, self._row_marks = to_ns, marks
 
     def _fold_second(self) -> tuple[histogram.Packed, histogram.Packed]:
@@ -134,7 +133,7 @@ class Tally:
         for kind in self.kinds:
             _move(kind.second_service, kind.total_service, services)
             _move(kind.second_response, kind.total_response, responses)
-        if not self.executor.is_open:
+        if not self.floor.is_open:
             packed = histogram.Packed.of(services)
             return packed, packed
         return histogram.Packed.of(services), histogram.Packed.of(responses)
@@ -142,16 +141,16 @@ class Tally:
     # Readings
 
     def marks(self) -> Marks:
-        executor, crew = self.executor, self.crew
-        sent = self._done + crew.request_errors + executor.in_flight
+        floor, crew = self.floor, self.crew
+        sent = self._done + crew.request_errors + floor.in_flight
         errors = crew.request_errors + crew.errors.total()
-        intended = executor.intended if executor.is_open else sent
-        return Marks(intended, sent, self._done, errors, executor.late, executor.waited)
+        intended = floor.intended if floor.is_open else sent
+        return Marks(intended, sent, self._done, errors, floor.late, floor.waited)
 
     def held_ns(self, now: int) -> int:
         """Request-nanoseconds in flight so far: those over, and the part of those still going."""
         self.take()
-        going = sum(now - peer.sent_at for peer in self.crew.peers if peer.sent_at)
+        going = sum((now - peer.asked_at) * peer.owed for peer in self.crew.peers if peer.asked_at)
         return self._done_ns + self.crew.lost_ns + going
 
     def publish(self, now: int) -> None:
@@ -159,9 +158,9 @@ class Tally:
         bytes_in = sum(kind.bytes_in for kind in self.kinds)
         bytes_out = sum(kind.sent * kind.request_bytes for kind in self.kinds)
         self.meter.publish((
-            self.phase, self.started_ns, self.measured_from_ns, self.measured_to_ns, marks.intended, marks.sent,
-            marks.requests, marks.errors, self.executor.in_flight, crew.connected, crew.held, marks.late,
-            marks.waited, crew.reconnects, time.process_time_ns(), bytes_in, bytes_out, now,
+            self.phase, self.connected_ns, self.started_ns, self.measured_from_ns, self.measured_to_ns,
+            marks.intended, marks.sent, marks.requests, marks.errors, self.floor.in_flight, crew.connected, crew.held,
+            marks.late, marks.waited, crew.reconnects, time.process_time_ns(), bytes_in, bytes_out, now,
         ))  # fmt: skip
 
     def phase_of(self, row: Row) -> str:

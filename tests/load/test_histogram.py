@@ -17,6 +17,7 @@ from app.load.answer import BadAnswer, parse_head
 from app.load.meter import PLACES, MeterReader, make_meter, place_of, quantile_us
 from app.load.mix import Mix
 from app.load.plan import EXECUTORS, KINDS, SPACINGS, Plan, Work
+from app.load.ramp import Ramp
 from app.load.schedule import intended_times
 
 MICROSECONDS = st.integers(0, 200_000_000)
@@ -133,17 +134,17 @@ def test_shares_are_exact_over_whole_rounds(weights: list[int], rounds: int) -> 
 
 @given(st.floats(1, 50_000), st.floats(0.001, 0.5))
 def test_constant_spacing_is_exact(rate: float, length_s: float) -> None:
-    times = list(intended_times(rate, "constant", 10**9, 10**9 + int(length_s * 1e9)))
+    times = list(intended_times(Ramp(rate), "constant", 10**9, 10**9 + int(length_s * 1e9)))
     assert abs(len(times) - rate * length_s) <= 1.001
     assert all(abs(at - 10**9 - number * 1e9 / rate) <= 1 for number, at in enumerate(times))
 
 
 def test_poisson_spacing_is_seeded_and_stays_inside() -> None:
-    first, again = (list(intended_times(5000, "poisson", 0, 10**9, seed=7)) for _ in range(2))
+    first, again = (list(intended_times(Ramp(5000), "poisson", 0, 10**9, seed=7)) for _ in range(2))
     assert first == again == sorted(first)
     assert first[0] >= 0 and first[-1] < 10**9
     assert len(first) == pytest.approx(5000, abs=300)
-    assert first != list(intended_times(5000, "poisson", 0, 10**9, seed=8))
+    assert first != list(intended_times(Ramp(5000), "poisson", 0, 10**9, seed=8))
 
 
 def test_a_head_is_read_only_when_it_is_whole() -> None:

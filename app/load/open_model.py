@@ -1,4 +1,4 @@
-"""The open model: requests are due at fixed instants, whether answers come or not.
+"""The open model: requests are sent when the schedule says, whether answers come or not.
 
     schedule ──due──> a free connection? ──yes──> send
                               │ no
@@ -11,15 +11,15 @@ the backlog and their response time grows: what a closed model leaves out (coord
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from time import monotonic_ns
 
-from app.load.alarm import FAR, Alarm
-from app.load.crew import Crew
-from app.load.executor import Executor
-from app.load.mix import Kind, Mix
+from app.load.alarm import FAR
+from app.load.floor import Floor
+from app.load.mix import Mix
+from app.load.part import Part
 from app.load.peer import Peer
+from app.load.ramp import Ramp
 from app.load.reading import digest
 from app.load.schedule import intended_times
 
@@ -27,39 +27,35 @@ BATCH = 32  # answers between two looks for the tick; sends that are due are loo
 LATE_NS = 1_000_000
 
 
-class ConstantArrivalRate(Executor):
-    """`constant-arrival-rate` over a bounded number of connections, taken in turn so that all of them work."""
+class OpenModel:
+    """`constant-arrival-rate` and `ramping-arrival-rate`, over a bounded number of connections that take turns."""
 
-    is_open = True
-
-    def __init__(self, crew: Crew, alarm: Alarm, rate_per_s: float, spacing: str) -> None:
-        super().__init__(crew, alarm)
-        self.rate_per_s, self.spacing = rate_per_s, spacing
-        self.backlog: deque[tuple[int, Kind]] = deque()
+    def __init__(self, floor: Floor, spacing: str, part: Part) -> None:
+        self.floor = floor
+        self.spacing = spacing
+        self.part = part
         self._times: Iterator[int] = iter(())
         self._due = FAR
         self._phases = 0
+        floor.admit = self._admit
 
-    @property
-    def unsent(self) -> int:
-        return len(self.backlog)
-
-    def run(self, mix: Mix, from_ns: int, until_ns: int) -> None:
-        self._start(mix, from_ns, until_ns)
-        crew, resting, backlog, clock = self.crew, self.resting, self.backlog, monotonic_ns
-        poll, table, ticker = crew.poll, crew.table, self.ticker
-        set_alarm = self.alarm.set
-        assert ticker is not None
-        while (now := clock()) < until_ns and not self.stopped:
+    def run(self, mix: Mix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
+        self._start(mix, ramp, from_ns, until_ns)
+        floor, crew, clock = self.floor, self.floor.crew, monotonic_ns
+        resting, backlog = floor.resting, floor.backlog
+        poll, table, ticker, set_alarm = crew.poll, crew.table, floor.ticker, floor.alarm.set
+        while (now := clock()) < until_ns and not floor.stopped:
             if now >= self._due:
                 self._release(now)
             if now >= ticker.tick_at:
-                self.tick(now)
+                floor.tick(now)
             set_alarm(min(self._due, ticker.tick_at, until_ns))
             for fd, _ in poll(-1, BATCH):
                 peer = table[fd]
                 if not peer.sent_at:
-                    peer.ready(clock())
+                    peer.ready(now := clock())
+                    if now >= self._due:
+                        self._release(now)
                     continue
                 try:
                     kind = peer.kind
@@ -73,42 +69,44 @@ class ConstantArrivalRate(Executor):
                 except OSError as error:
                     crew.broke(peer, error, now)
                     continue
+                peer.sent_at = 0
                 if backlog:
                     intended, kind = backlog.popleft()
-                    self.send(peer, kind, intended, now)
+                    peer.ask(kind, intended, now)
                 else:
-                    peer.sent_at = 0
                     resting.append(peer)
                 if now >= self._due:
                     self._release(now)
         self._release(min(clock(), until_ns - 1))  # those due since the last look: none is lost between two phases
 
-    def _start(self, mix: Mix, from_ns: int, until_ns: int) -> None:
+    def _start(self, mix: Mix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
         self._phases += 1
-        self.pick = mix.pick
-        self._times = intended_times(self.rate_per_s, self.spacing, from_ns, until_ns, seed=self._phases)
+        self.floor.pick = mix.pick
+        self._times = intended_times(ramp, self.spacing, from_ns, until_ns, self.part, self._phases)
         self._due = next(self._times, FAR)
 
     def _release(self, now: int) -> None:
         """Send all that is due by now, or put it into the backlog."""
-        assert self.pick is not None
-        due = self._due
+        floor, due = self.floor, self._due
+        assert floor.pick is not None
         while due <= now:
-            self.intended += 1
-            if self.resting:
+            floor.intended += 1
+            if floor.resting:
                 actual = monotonic_ns()
-                self.send(self.resting.popleft(), self.pick(), due, actual)
-                self.lateness_us.append((actual - due) // 1000)
-                self.late += actual - due > LATE_NS
+                floor.resting.popleft().ask(floor.pick(), due, actual)
+                floor.lateness_us.append((actual - due) // 1000)
+                floor.late += actual - due > LATE_NS
             else:
-                self.waited += 1
-                self.backlog.append((due, self.pick()))
+                floor.waited += 1
+                floor.backlog.append((due, floor.pick()))
             due = next(self._times, FAR)
         self._due = due
 
-    def admit(self, peer: Peer, now: int) -> None:
-        if self.backlog:
-            intended, kind = self.backlog.popleft()
-            self.send(peer, kind, intended, now)
+    def _admit(self, peer: Peer, now: int) -> None:
+        """A connection is free: whoever has waited longest gets it."""
+        floor = self.floor
+        if floor.backlog:
+            intended, kind = floor.backlog.popleft()
+            peer.ask(kind, intended, now)
         else:
-            super().admit(peer, now)
+            floor.rest(peer, now)
