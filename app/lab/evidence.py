@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from app.lab.child import Exit
 from app.lab.engine import Engine
+from app.lab.generator import Generator
 from app.lab.proc import ListenDrops, ProcessReading, SwitchReading, read_listen_drops
-from app.load.meter import DONE, DRAIN, MEASURE, MeterReader, MeterReading
+from app.load.meter import DONE, DRAIN, MEASURE, MeterReading
 from engines.common.board import RESTING
 from engines.common.board_reader import Reading
 
@@ -58,7 +59,7 @@ class Watcher:
     """Watches one engine through one run. `run()` until the generator is done, then read the fields."""
 
     engine: Engine
-    meter: MeterReader
+    generator: Generator
     measuring: Callable[[], None]  # told when the warm-up is over
     begin: Edge | None = None
     end: Edge | None = None
@@ -79,7 +80,7 @@ class Watcher:
         next_point_s = time.monotonic()
         before = self.rest
         while not generator_alive.done():
-            self.now = self.meter.read()
+            self.now = self.generator.read()
             phase = self.now.phase
             if phase == MEASURE and self.begin is None:
                 self.begin = Edge.take(self.engine)
@@ -92,7 +93,7 @@ class Watcher:
                 before = self._point(before)
                 next_point_s = max(next_point_s + SERIES_S, time.monotonic())
             await asyncio.wait([generator_alive], timeout=POLL_S)
-        self.now = self.meter.read()
+        self.now = self.generator.read()
         if self.begin is not None and self.end is None:
             self.end = Edge.take(self.engine)
 

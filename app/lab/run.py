@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.lab.child import Child
 from app.lab.engine import Engine
 from app.lab.evidence import Watcher
+from app.lab.generator import Generator, NoOutcome
 from app.lab.ledger import cost
 from app.lab.placement import Placement
 from app.lab.summary import little_residual, series, summarise
 from app.lab.thresholds import Threshold
 from app.lab.verdict import Evidence, judge
 from app.lab.views import RunView, Verdict
-from app.load.meter import MeterReader, MeterReading, make_meter, quantile_us
+from app.load.meter import MeterReading, quantile_us
 from app.load.outcome import Outcome
 from app.load.plan import Plan
 
 LAST_SECOND_S = 1.0
 GROWN_BACKLOG = 1.5  # asked for and not answered: so many times more at the end than at the start is growth
-
-
-class NoOutcome(Exception):
-    """The generator ended without a result; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +61,14 @@ class Run:
         self.done = asyncio.Event()
         self.series: dict[str, Any] = {"columns": (), "rows": []}
         self.outcome: Outcome | None = None
-        self._generator: Child | None = None
-        self._meter: MeterReader | None = None
+        self._generator: Generator | None = None
         self._readings: list[MeterReading] = []
 
     def stop(self) -> None:
         """End early; what was measured is kept and marked."""
         self.stop_asked = True
         if self._generator:
-            self._generator.signal(signal.SIGTERM)
+            self._generator.stop()
 
     async def measure(
         self, engine: Engine, placement: Placement, other_engines: int, measuring: Callable[[], None]
@@ -89,18 +81,18 @@ class Run:
             return
         before = engine.cpus
         engine.pin(placement.engine_cpus)
-        meter_fd = make_meter()
-        self._meter = MeterReader(meter_fd)
         try:
-            self._generator = self._spawn(engine, placement, meter_fd)
-            watcher = Watcher(engine, self._meter, measuring)
-            await watcher.run(self._generator.exited)
-            self._conclude(watcher, placement, other_engines)
+            assert engine.port
+            generator = Generator.spawn(self.plan, engine.reach, engine.port, placement.load_cpus)
+            self._generator = generator
+            watcher = Watcher(engine, generator, measuring)
+            await watcher.run(generator.exited)
+            self._conclude(generator, watcher, placement, other_engines)
         finally:
-            os.close(meter_fd)
-            self._meter = None
-            if self._generator and self._generator.alive:
-                await self._generator.stop(0.5)
+            if self._generator:
+                self._read_meter()
+                await self._generator.close()
+            self._generator = None
             if engine.alive:
                 engine.pin(before)
 
@@ -125,40 +117,30 @@ class Run:
             connections=now.connections, p50_us=quantile_us(grown.service, 0.5),
             p99_us=quantile_us(grown.service, 0.99),
             response_p99_us=quantile_us(grown.response if self.plan.is_open else grown.service, 0.99),
-            generator_utilisation=grown.cpu_ns / 1e9 / seconds if seconds > 0.1 else None,
+            generator_utilisation=grown.cpu_ns / 1e9 / seconds / self.plan.shards if seconds > 0.1 else None,
         )  # fmt: skip
 
     def _read_meter(self) -> MeterReading:
-        if self._meter is None:
+        if self._generator is None:
             return self._readings[-1] if self._readings else MeterReading()
-        now = self._meter.read()
+        now = self._generator.read()
         if not self._readings or now.at_ns > self._readings[-1].at_ns:
             self._readings.append(now)
         while len(self._readings) > 1 and now.at_ns - self._readings[0].at_ns > 2 * LAST_SECOND_S * 1e9:
             self._readings.pop(0)
         return now
 
-    def _spawn(self, engine: Engine, placement: Placement, meter_fd: int) -> Child:
-        order = {
-            "host": engine.reach, "port": engine.port, "plan": self.plan.to_json(), "cpus": placement.load_cpus,
-            "meter_fd": meter_fd, "lifeline_fd": "{lifeline}", "parent_pid": os.getpid(),
-        }  # fmt: skip
-        return Child.spawn([sys.executable, "-m", "app.load"], lend=(meter_fd,), stdin=json.dumps(order).encode())
-
-    def _conclude(self, watcher: Watcher, placement: Placement, other_engines: int) -> None:
-        assert self._generator
-        exit = self._generator.exited.result()
+    def _conclude(self, generator: Generator, watcher: Watcher, placement: Placement, other_engines: int) -> None:
         engine = watcher.engine
         try:
-            self.outcome = Outcome.from_json(json.loads(bytes(self._generator.output)))
-        except ValueError:
-            said = " ".join(list(self._generator.log)[-3:])
+            self.outcome = generator.outcome()
+        except NoOutcome:
             if self.stop_asked:
                 return  # it was told to end before it could measure anything
-            raise NoOutcome(f"The load generator ended {exit} without a result. {said}".strip()) from None
+            raise
         self.series = series(self.outcome, watcher.series, watcher.now.started_ns)
         summary, ledger = summarise(self.outcome), cost(watcher, self.outcome)
-        died = None if engine.alive else f"{engine.id} {engine.exit.reason if engine.exit else 'ended.'}"
+        died = generator.lost if engine.alive else f"{engine.id} {engine.exit.reason if engine.exit else 'ended.'}"
         verdict = judge(evidence(self.plan, self.outcome, watcher, placement, other_engines, died))
         self.view = replace(
             self.view, summary=summary, ledger=ledger, verdict=verdict,

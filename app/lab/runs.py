@@ -14,10 +14,11 @@ from app.lab import planning, system
 from app.lab.engine import Engine
 from app.lab.events import Event, Events
 from app.lab.fleet import Fleet
+from app.lab.generator import NoOutcome
 from app.lab.models import Models
 from app.lab.placement import place, usable_cpus
 from app.lab.plan_words import words
-from app.lab.run import NoOutcome, Progress, Run, no_verdict
+from app.lab.run import Progress, Run, no_verdict
 from app.lab.scenarios import SCENARIOS
 from app.lab.summary import curve, interval_log
 from app.lab.thresholds import Threshold

@@ -71,6 +71,22 @@ class MeterReading:
 COUNTERS = tuple(f.name for f in fields(MeterReading) if f.name not in ("service", "response"))
 
 
+_LATEST = frozenset({"connected_ns", "started_ns", "measured_from_ns", "measured_to_ns", "at_ns"})
+
+
+def together(readings: Sequence[MeterReading]) -> MeterReading:
+    """The reading of several shards: counts and histograms added; in the phase of the last, at the latest instants."""
+    if len(readings) == 1:
+        return readings[0]
+    values = {name: [getattr(each, name) for each in readings] for name in COUNTERS}
+    added = {name: max(each) if name in _LATEST else sum(each) for name, each in values.items()}
+    return MeterReading(
+        **{**added, "phase": min(values["phase"])},
+        service=tuple(map(sum, zip(*(each.service for each in readings), strict=True))),
+        response=tuple(map(sum, zip(*(each.response for each in readings), strict=True))),
+    )
+
+
 def place_of(us: int) -> int:
     """Which place of the histogram counts this many µs."""
     shift = us.bit_length() - SUB_BITS - 1

@@ -1,4 +1,4 @@
-"""Manners of a load, each against a real engine: what the generator counts is what the engine's board counts, exactly."""
+"""Manners of a load, each against a real engine: the generator's count and that of the engine's board are equal."""
 
 from __future__ import annotations
 
