@@ -1,4 +1,4 @@
-"""The command line: `threadlab serve | models | doctor | run | import | demo | engine`.
+"""The command line: `threadlab serve | models | doctor | run | compare | import | demo | engine`.
 
 Progress goes to stderr, results to stdout. Exit codes: 0 ok · 1 could not run · 2 bad arguments ·
 3 a threshold was breached · 130/143 interrupted.
@@ -23,7 +23,7 @@ from typing import Any
 import uvicorn
 from pydantic import ValidationError
 
-from app import demo, plan_flags, remote, shell
+from app import compare, demo, plan_flags, remote, shell
 from app.errors import LabError, Unknown
 from app.lab import system
 from app.lab.lab import Lab
@@ -213,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     checkup.add_argument("--json", action="store_true", help="as JSON")
     checkup.set_defaults(call=doctor)
     _add_run(commands)
+    compare.add(commands)
     _add_import(commands)
     tour = commands.add_parser("demo", help="every model in turn, a table with verdicts")
     tour.add_argument("--seconds", type=float, default=demo.SECONDS, help="of each run (default %(default)s)")

@@ -6,18 +6,20 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
+from app.lab.comparison import GOING, ComparisonView
 from app.lab.views import RunView
 from app.settings import Settings
 
 LOOK_S = 0.5
 ANSWER_WITHIN_S = 30
 _VIEW = TypeAdapter(RunView)
+_COMPARISON = TypeAdapter(ComparisonView)
 _ERRORS: dict[int, type[LabError]] = {kind.status: kind for kind in (Unknown, NotNow, Invalid, Busy)}
 
 
@@ -36,9 +38,20 @@ def run(server: str, id: int) -> RunView:
     return _VIEW.validate_python(_ask("GET", _url(server, f"runs/{id}")))
 
 
-def export(server: str, id: int, part: str) -> str:
-    """A run as a file: `csv`, `junit`, `report` or `bundle`."""
-    return _fetch("GET", _url(server, f"runs/{id}/{part}")).decode()
+def comparison(server: str, spec: Mapping[str, Any], told: Callable[[ComparisonView], None]) -> ComparisonView:
+    """Submit a comparison and wait for its end; `told` is called with it now and then. Raises as `one_run` does."""
+    base = _url(server, "comparisons")
+    view = _COMPARISON.validate_python(_ask("POST", base, spec))
+    while view.state in GOING:
+        time.sleep(LOOK_S)
+        view = _COMPARISON.validate_python(_ask("GET", f"{base}/{view.id}"))
+        told(view)
+    return view
+
+
+def export(server: str, id: int, part: str, noun: str = "run") -> str:
+    """A run, or a comparison, as a file: `csv`, `junit`, `report` or `bundle`."""
+    return _fetch("GET", _url(server, f"{noun}s/{id}/{part}")).decode()
 
 
 def models(server: str) -> dict[str, str | None]:

@@ -62,6 +62,7 @@ def stop_on_signals(lab: Lab) -> list[int]:
 
     def stop(number: int) -> None:
         caught.append(number)
+        lab.comparisons.stop_all()
         lab.runs.stop_all()
 
     for number in (signal.SIGINT, signal.SIGTERM):

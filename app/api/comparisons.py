@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from app.api.deps import LabDep
+from app.api.exports import CsvResponse, JsonTextResponse, XmlResponse, as_file
 from app.api.specs import ComparedSpec, ComparisonSpec
 from app.lab.comparison import ComparisonView
+from app.report.compared import BUNDLE, CSV, JUNIT
 
 router = APIRouter(tags=["comparisons"])
 
@@ -55,3 +57,21 @@ async def delete(id: int, lab: LabDep, runs: bool = False) -> None:
 async def percentiles(id: int, lab: LabDep) -> dict[str, Any]:
     """Latency by percentile of each entry, of the merged histograms of its trials; null where nothing was measured."""
     return lab.comparisons.percentiles(id)
+
+
+@router.get("/comparisons/{id}/csv", response_class=CsvResponse)
+async def csv(id: int, lab: LabDep) -> Response:
+    """Its trials as CSV, a row each; an empty cell is unknown."""
+    return await as_file(CSV, CsvResponse, lab, id)
+
+
+@router.get("/comparisons/{id}/junit", response_class=XmlResponse)
+async def junit(id: int, lab: LabDep) -> Response:
+    """Its thresholds as JUnit test cases, a suite for each of its runs that is kept."""
+    return await as_file(JUNIT, XmlResponse, lab, id)
+
+
+@router.get("/comparisons/{id}/bundle", response_class=JsonTextResponse)
+async def bundle(id: int, lab: LabDep) -> Response:
+    """Everything that is kept of it in one JSON: view, merged percentiles, runs."""
+    return await as_file(BUNDLE, JsonTextResponse, lab, id)

@@ -35,27 +35,28 @@ class JsonTextResponse(JSONResponse):
 @router.get("/csv", response_class=CsvResponse)
 async def csv(id: int, lab: LabDep) -> Response:
     """The series as CSV, a row a second; an empty cell is unknown."""
-    return await _file(CSV, CsvResponse, lab, id)
+    return await as_file(CSV, CsvResponse, lab, id)
 
 
 @router.get("/junit", response_class=XmlResponse)
 async def junit(id: int, lab: LabDep) -> Response:
     """Its thresholds as JUnit test cases; a breached one is a failure."""
-    return await _file(JUNIT, XmlResponse, lab, id)
+    return await as_file(JUNIT, XmlResponse, lab, id)
 
 
 @router.get("/report", response_class=HTMLResponse)
 async def report(id: int, lab: LabDep) -> Response:
     """One HTML file with verdict, charts and tables; it needs nothing else, and runs no script."""
-    return await _file(REPORT, HTMLResponse, lab, id)
+    return await as_file(REPORT, HTMLResponse, lab, id)
 
 
 @router.get("/bundle", response_class=JsonTextResponse)
 async def bundle(id: int, lab: LabDep) -> Response:
     """Everything that is kept of it in one JSON: view, series, percentiles, all histograms."""
-    return await _file(BUNDLE, JsonTextResponse, lab, id)
+    return await as_file(BUNDLE, JsonTextResponse, lab, id)
 
 
-async def _file(export: Export, kind: type[Response], lab: Lab, id: int) -> Response:
+async def as_file(export: Export, kind: type[Response], lab: Lab, id: int) -> Response:
+    """What an export makes, as an attachment."""
     text = await asyncio.to_thread(export.make, lab, id)
     return kind(text, headers={"Content-Disposition": f'attachment; filename="{export.file_name(id)}"'})

@@ -35,6 +35,9 @@ class Trial:
     verdict: str | None  # "Server bound"
     achieved_per_s: float | None
     cpu_us: float | None
+    p50_us: float | None  # of response time
+    p99_us: float | None
+    rss_bytes_peak: int | None
     why_not: str | None  # why it is not ranked, in one sentence; None: it is
     thresholds: tuple[ThresholdResult, ...] = ()
 

@@ -32,12 +32,14 @@ def measured(view: str, entry: int, trial: int, run: RunView, outcome: Outcome |
     """A run that has ended, as a trial."""
     figures: dict[str, float | None] = {name: getattr(run.ledger, name, None) for name in LEDGER}
     figures["achieved_per_s"] = run.summary.achieved_per_s if run.summary else None
+    response = run.summary.latency.response if run.summary else None
     described = Trial(
-        entry, trial, run.id, run.state, run.verdict.title if run.verdict else None,
-        figures["achieved_per_s"], figures["cpu_us"], why_not(view, run), run.thresholds,
+        entry, trial, run.id, run.state, run.verdict.title if run.verdict else None, figures["achieved_per_s"],
+        figures["cpu_us"], response.p50_us if response else None, response.p99_us if response else None,
+        run.ledger.rss_bytes_peak if run.ledger else None, why_not(view, run), run.thresholds,
     )  # fmt: skip
-    service, response = (total(outcome, clock) if outcome else None for clock in ("service", "response"))
-    return Measured(described, figures, service, response)
+    both = (total(outcome, clock) if outcome else None for clock in ("service", "response"))
+    return Measured(described, figures, *both)
 
 
 def why_not(view: str, run: RunView) -> str | None:

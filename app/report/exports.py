@@ -20,9 +20,10 @@ class Export:
     part: str
     suffix: str
     make: Callable[[Lab, int], str]
+    noun: str = "run"
 
     def file_name(self, id: int) -> str:
-        return f"threadlab-run-{id}{self.suffix}"
+        return f"threadlab-{self.noun}-{id}{self.suffix}"
 
 
 def _csv(lab: Lab, id: int) -> str:

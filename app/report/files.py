@@ -24,12 +24,12 @@ def checked(asked: Mapping[str, str | None]) -> dict[str, str]:
     return files
 
 
-def leave(files: Mapping[str, str], make: Callable[[Export], str]) -> list[str]:
+def leave(files: Mapping[str, str], make: Callable[[Export], str], flags: Mapping[str, Export] = FLAGS) -> list[str]:
     """Make and write each file that is an export; answers a sentence for each that could not be."""
     problems = []
-    for flag in (each for each in FLAGS if each in files):
+    for flag in (each for each in flags if each in files):
         try:
-            shell.write(files[flag], make(FLAGS[flag]))
+            shell.write(files[flag], make(flags[flag]))
         except LabError as error:
             problems.append(f"--{flag}: {error.detail}")
         except OSError as error:

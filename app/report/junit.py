@@ -17,13 +17,12 @@ HAS_A_RESULT = "the run has a result"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write(view: RunView) -> str:
-    """The document, as text."""
+def write(*views: RunView) -> str:
+    """The document, as text; a suite for each run."""
     root = _element("testsuites", name="Thread Model Lab")
-    suite = _suite(view)
+    root.extend(_suite(view) for view in views)
     for name in ("tests", "failures", "errors", "time"):
-        root.set(name, suite.get(name, "0"))
-    root.append(suite)
+        root.set(name, f"{sum(float(suite.get(name, 0)) for suite in root):g}")
     xml.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(root, encoding="unicode") + "\n"
 

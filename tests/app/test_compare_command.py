@@ -1,0 +1,90 @@
+"""`threadlab compare`: a table on stdout, progress on stderr, exit codes that programs can rely on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree as xml
+
+import pytest
+
+from .driver import MARK, THREADLAB, LabProcess, command_line, gone, marked, threadlab, until
+
+TINY = ("--rate", "200", "--vus", "4", "--duration", "0.5", "--warmup", "0.1")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> dict[str, str]:
+    return {"THREADLAB_DATA_DIR": str(tmp_path)}
+
+
+def test_a_comparison_in_words_and_as_files(data: dict[str, str], tmp_path: Path) -> None:
+    to_json, to_junit = tmp_path / "c.json", tmp_path / "c.xml"
+    done = threadlab(
+        "compare", "reactor", "main-sub:reactors=1,workers=0", "--trials", "2", *TINY, "--threshold", "errors<100%",
+        "--json", str(to_json), "--junit", str(to_junit), env=data,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    view = json.loads(to_json.read_text())
+    assert (view["state"], view["trials"], len(view["runs"])) == ("finished", 2, 4)
+    assert view["entries"][1]["knobs"] == {"reactors": 1, "workers": 0}
+    assert view["rule"] in done.stdout and all(said in done.stdout for said in view["result"]["said"])
+    rows = [line for line in done.stdout.splitlines() if " of 2" in line]
+    for row, entry in zip(rows, view["result"]["order"], strict=True):
+        standing, name = view["result"]["standings"][entry], view["entries"][entry]["name"]
+        cost = standing["figures"]["cpu_us"]
+        assert row.startswith(f"{standing['place']}." if standing["place"] else "–") and name in row
+        between = f" ({cost['minimum']:,.1f}–{cost['maximum']:,.1f})" if cost["n"] > 1 else ""
+        assert f"{cost['median']:,.1f}{between}" in row
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
+        f"{view['entries'][run['entry']]['name']}, trial {run['trial']} of 2" for run in view["runs"]
+    ]
+    assert len(xml.parse(to_junit).getroot().findall("testsuite")) == 4
+
+
+def test_a_running_lab_can_do_it(lab: LabProcess) -> None:
+    done = threadlab("compare", "reactor", *TINY, "--threshold", "rate>9999999", "--csv", "-", "--server", lab.url)
+    assert done.returncode == 3, done.stderr
+    (row,) = csv.DictReader(io.StringIO(done.stdout))
+    (kept,) = lab.get("/comparisons")
+    assert (row["entry"], row["model"], int(row["run"])) == ("A", "reactor", kept["runs"][0]["run"])
+    assert float(row["cpu_us"]) == kept["runs"][0]["cpu_us"]
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (("nope",), "nope"),
+        (("reactor:workers=2",), "workers"),
+        (("reactor", "--trials", "0"), "Trials"),
+        (("reactor", "--view", "ceiling", "--rate", "9", "--executor", "constant-arrival-rate"), "ceiling"),
+    ],
+)
+def test_what_cannot_be_compared_is_exit_code_2(args: tuple[str, ...], word: str, data: dict[str, str]) -> None:
+    done = threadlab("compare", *args, env=data)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert word in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_interrupted_comparison_reports_what_it_has(data: dict[str, str]) -> None:
+    mark = os.urandom(8).hex()
+    argv = [THREADLAB, "compare", "reactor", "blocking", "--vus", "4", "--rate", "200", "--duration", "60",
+            "--warmup", "0", "--json", "-"]  # fmt: skip
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, MARK: mark, **data}
+    ) as process:
+        try:
+            until(lambda: any("app.load" in command_line(pid) for pid in marked(mark)), "the generator runs", 30)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    view = json.loads(out)
+    assert (view["state"], [run["state"] for run in view["runs"]]) == ("stopped", ["stopped"])
+    until(lambda: all(gone(pid) for pid in marked(mark)), "nothing is left", 5)
