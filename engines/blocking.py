@@ -31,9 +31,9 @@ def serve(listener: socket.socket, setup: Setup) -> None:
     door = Door(listener, setup, row, crowd)
     setup.ready()
     while door.open:
-        row.cells[STATE] = WAITING
+        row.mark[STATE] = WAITING
         door.wait()
-        row.cells[STATE] = ACCEPTING
+        row.mark[STATE] = ACCEPTING
         for sock in door.accept():
             crowd.start(crowd.join(sock), talk)
         row.publish()
@@ -43,10 +43,10 @@ def serve(listener: socket.socket, setup: Setup) -> None:
 def talk(peer: Conversation, setup: Setup) -> None:
     """One peer's whole life, on a thread of its own."""
     row, words = peer.row, setup.board.words
-    mark = row.cells
     while not peer.over:
-        mark[STATE] = WAITING
+        row.mark[STATE] = WAITING
         data = peer.recv()
+        mark = row.mark
         mark[STATE] = READING
         todo = peer.inbox.feed(data)
         while todo and not peer.over:

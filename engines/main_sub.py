@@ -52,7 +52,7 @@ class MainReactor:
     def run(self) -> None:
         self.setup.ready()
         while self.sockets.alive:
-            self.row.cells[STATE] = WAITING
+            self.row.mark[STATE] = WAITING
             for fd, _ in self.sockets.wait():
                 self.sockets.call(fd)
             self.sockets.sweep()

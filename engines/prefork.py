@@ -40,9 +40,10 @@ def watch_over(workers: WorkerProcesses, setup: Setup, row: Row) -> None:
     """Wait for a worker's end and put another in its place, until told to stop."""
     asked_to_stop = False
     while not asked_to_stop:
-        row.cells[STATE] = WAITING
+        row.mark[STATE] = WAITING
         ready, _, _ = select.select([setup.stopping, *workers], [], [])
-        row.cells[STATE] = HANDLING
+        row.look()
+        row.mark[STATE] = HANDLING
         row.tally[WAIT_CALLS] += 1
         row.tally[WAKEUPS] += 1
         row.publish()

@@ -37,7 +37,7 @@ class Proactor:
 
     def __init__(self, setup: Setup, row: Row) -> None:
         self.setup, self.row = setup, row
-        self.mark, self.words = row.cells, setup.board.words
+        self.words = setup.board.words
         self.mailbox = Mailbox()  # for other threads that have something for this one
 
     def run(self, born: Callable[[], object]) -> None:
@@ -45,7 +45,7 @@ class Proactor:
         self.pool = CompletionPool(self.setup, self.row, self.mailbox, self.sockets)
         born()
         while self.sockets.alive:
-            self.mark[STATE] = WAITING
+            self.row.mark[STATE] = WAITING
             self.handle(self.sockets.wait())
             self.sockets.sweep()
         self.pool.stop()
@@ -53,12 +53,12 @@ class Proactor:
 
     def handle(self, complete: list[Completion]) -> None:
         """A round of completions: what was received is dispatched, what was sent makes room for the next answer."""
-        row, sockets = self.row, self.sockets
+        mark, row, sockets = self.row.mark, self.row, self.sockets
         for completion in complete:
             peer = completion.user_data
             if isinstance(peer, CompletionPeer):
+                mark[STATE] = READING
                 if completion.kind == RECEIVED:
-                    self.mark[STATE] = READING
                     peer.received(completion, row)
                 else:
                     peer.sent(completion, row)
@@ -72,10 +72,10 @@ class Proactor:
         """Handle what the peer has asked for, here or by a worker; one answer of a peer is in flight at a time."""
         if self.setup.knobs.workers:
             return self.pool.hand_on(peer)
-        self.mark[STATE] = HANDLING
+        self.row.mark[STATE] = HANDLING
         self.words[peer.fd] = peer.tag | C_HANDLING
         answer, request = answer_some(peer.todo, self.setup.handler, self.row)
-        self.mark[STATE] = WRITING
+        self.row.mark[STATE] = WRITING
         self.sockets.send(peer, answer, request)
 
 

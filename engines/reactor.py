@@ -34,7 +34,7 @@ class Reactor:
 
     def __init__(self, setup: Setup, row: Row) -> None:
         self.setup, self.row = setup, row
-        self.mark, self.words = row.cells, setup.board.words
+        self.words = setup.board.words
         self.sockets = Demultiplexer(setup, row)
         self.mailbox = Mailbox()  # for other threads that have something for this loop
         self.sockets.watch(self.mailbox.fd, self.mailbox.run_all)
@@ -47,10 +47,12 @@ class Reactor:
         self.run()
 
     def run(self) -> None:
-        mark, row, sockets, by_fd = self.mark, self.row, self.sockets, self.sockets.by_fd
+        row, sockets, by_fd = self.row, self.sockets, self.sockets.by_fd
         while sockets.alive:
-            mark[STATE] = WAITING
-            for fd, events in sockets.wait():
+            row.mark[STATE] = WAITING
+            ready = sockets.wait()
+            mark = row.mark
+            for fd, events in ready:
                 if peer := by_fd.get(fd):
                     mark[STATE] = READING
                     if events == READABLE:
@@ -64,7 +66,7 @@ class Reactor:
 
     def dispatch(self, peer: Peer) -> None:
         """Handle in sequence, on this thread, what the peer has asked for."""
-        mark, row, words = self.mark, self.row, self.words
+        mark, row, words = self.row.mark, self.row, self.words
         while peer.todo and not peer.outbox:
             mark[STATE] = HANDLING
             words[peer.fd] = peer.tag | C_HANDLING

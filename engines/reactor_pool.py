@@ -58,21 +58,21 @@ class PoolReactor(Reactor):
 
     def work(self, row: Row) -> None:
         """Worker threads: take a peer, handle what it has asked for, answer it."""
-        mark, words = row.cells, self.words
-        mark[STATE] = QUEUE
+        words = self.words
+        row.mark[STATE] = QUEUE
         while peer := self.pool.take(row):
-            mark[STATE] = HANDLING
+            row.mark[STATE] = HANDLING
             words[peer.fd] = peer.tag | C_HANDLING
             answer, request = answer_some(peer.todo, self.setup.handler, row)
             if self.reactor_replies:
                 self.pool.post(row, self.reply, peer, request, answer, self.row)
             else:
                 self.reply(peer, request, answer, row)
-            mark[STATE] = QUEUE
+            row.mark[STATE] = QUEUE
 
     def reply(self, peer: Peer, request: Request, answer: bytes, row: Row) -> None:
         """On the thread of `row`, which has the turn: write the answer, then go on with the peer or let it go."""
-        row.cells[STATE] = WRITING
+        row.mark[STATE] = WRITING
         peer.send(answer, row, request)
         if peer.todo and not peer.unsettled:
             return self.pool.put(peer, row)

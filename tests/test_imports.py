@@ -97,7 +97,8 @@ def test_the_control_plane_knows_contract_and_board_of_the_engines(path: Path) -
     if path.parts[:2] == ("app", "load"):
         return
     ours = {name for name in imports(path) if under(name, "engines")}
-    assert ours <= {"engines.common.contract", "engines.common.board", "engines.common.board_reader"}
+    board = {f"engines.common.{name}" for name in ("board", "board_reader", "board_trace")}
+    assert ours <= board | {"engines.common.contract"}
 
 
 @pytest.mark.parametrize("path", sources("app/load"), ids=str)

@@ -3,6 +3,7 @@
     header   4 KiB: version, pid, sizes, flags, and a JSON note (model, Python, roles)
     rows     512 bytes a thread: generation, thread id, role, state, counters, queue-wait histogram
     words    32 bits a descriptor: state, generation, owner row
+    rings    256 KiB for each of the first 64 threads: what a trace leaves (see trace.py), untouched without one
 
 One writer per row, no locks, and nothing runs in the engine only to be observed: an engine that hangs,
 spins or dies still shows its last truth. A state mark is one store of 8 bytes (33 ns); counters are kept in
@@ -23,7 +24,9 @@ from collections import deque
 from copy import copy
 from dataclasses import dataclass
 
-VERSION = 1
+from engines.common.trace import RING_BYTES, RINGS_MAX, TRACED, Tracer
+
+VERSION = 2
 MAGIC = 0x7468_7264_6C61_6231  # "thrdlab1"
 HEADER_BYTES = 4096
 NOTE_AT = 512
@@ -31,15 +34,15 @@ ROW_WORDS = 64
 ROW_BYTES = ROW_WORDS * 8
 
 # Header words.
-H_MAGIC, H_VERSION, H_ROWS, H_WORDS, H_PID, H_FLAGS, H_PAUSES, H_ROWS_USED, H_NOTE_BYTES, H_PARTS = range(10)
+H_MAGIC, H_VERSION, H_ROWS, H_WORDS, H_PID, H_FLAGS, H_PAUSES, H_ROWS_USED, H_NOTE_BYTES, H_PARTS, H_TRACE = range(11)
 H_PART_FLAGS = 16  # two words (flags, pauses) for each part, up to the note
 HEADER_WORDS = NOTE_AT // 8
 PARTS_MAX = (HEADER_WORDS - H_PART_FLAGS) // 2
 FLAG_OUT_OF_DESCRIPTORS, FLAG_SATURATED = 1, 2
 
 # Row words. Everything from COUNTERS on only ever grows.
-GENERATION, TID, ROLE, INDEX, STATE, CONNECTIONS, PID = range(7)
-COUNTERS = 8
+GENERATION, TID, ROLE, INDEX, STATE, CONNECTIONS, PID = range(TRACED)
+COUNTERS = TRACED + 1
 COUNTER_NAMES = (
     "accepted", "closed", "requests_2xx", "requests_4xx", "requests_5xx", "bytes_in", "bytes_out",
     "accept_calls", "recv_calls", "send_calls", "wait_calls", "other_calls", "would_blocks", "wakeups",
@@ -68,9 +71,14 @@ CONNECTION_STATES = ("closed", "idle", "reading", "queued", "handling", "writing
 C_CLOSED, C_IDLE, C_READING, C_QUEUED, C_HANDLING, C_WRITING = range(len(CONNECTION_STATES))
 
 
+def rings_at(rows: int, words: int) -> int:
+    """Where the rings begin: on a page of their own, so that without a trace they cost none."""
+    return -(-(HEADER_BYTES + rows * ROW_BYTES + words * 4) // mmap.PAGESIZE) * mmap.PAGESIZE
+
+
 def board_bytes(rows: int, words: int) -> int:
     """How large a board with so many thread rows and descriptor words is."""
-    return HEADER_BYTES + rows * ROW_BYTES + words * 4
+    return rings_at(rows, words) + min(rows, RINGS_MAX) * RING_BYTES
 
 
 def make_board(rows: int, words: int) -> int:
@@ -100,22 +108,30 @@ def map_board(fd: int, access: int = mmap.ACCESS_WRITE) -> tuple[mmap.mmap, int,
     return memory, rows, words
 
 
+NEVER = memoryview(bytes(8)).cast("Q")  # for rows without a ring: no trace is ever wanted of them
+
+
 class Row:
     """One thread's line on the board. Only that thread writes it.
 
-    `cells` is the shared memory itself: mark a state by `row.cells[STATE] = READING` (33 ns).
+    `cells` is the shared memory itself, `mark` is where states are marked: `row.mark[STATE] = READING` (33 ns). After
+    each wait `look()` whether a trace is wanted, and take `mark` anew.
     What a plain request counts are attributes (`row.recv_calls += 1`, 20 ns); the rest is counted in the thread's
     own array (`row.tally[ACCEPTED] += 1`, 90 ns). `publish()` once per wake-up.
     """
 
     __slots__ = (
-        "bytes_in", "bytes_out", "cells", "number", "queue_pops", "queue_pushes", "queue_wait_us", "recv_calls",
-        "requests_2xx", "send_calls", "stale_at_ns", "tag", "tally",
+        "_ring", "bytes_in", "bytes_out", "cells", "mark", "number", "queue_pops", "queue_pushes", "queue_wait_us",
+        "recv_calls", "requests_2xx", "send_calls", "stale_at_ns", "tag", "tally", "tracing", "wanted",
     )  # fmt: skip
 
-    def __init__(self, number: int, cells: memoryview) -> None:
+    def __init__(self, number: int, cells: memoryview, ring: memoryview | None, wanted: memoryview) -> None:
         self.number = number
         self.cells = cells
+        self.mark: memoryview | Tracer = cells
+        self.wanted = wanted if ring else NEVER
+        self.tracing = 0
+        self._ring = ring
         self.tag = number << 16  # the owner's part of a connection word
         self.stale_at_ns = 0  # for a worker: when it publishes again, although it is not about to wait
         self.tally = array("Q", cells[COUNTERS : COUNTERS + COUNTER_WORDS])
@@ -124,6 +140,20 @@ class Row:
         self.recv_calls, self.send_calls = self.tally[RECV_CALLS], self.tally[SEND_CALLS]
         self.queue_pushes, self.queue_pops = self.tally[QUEUE_PUSHES], self.tally[QUEUE_POPS]
         self.queue_wait_us = self.tally[QUEUE_WAIT_US]
+        if self.wanted[0]:
+            self.turn()
+
+    def look(self) -> None:
+        """After a wait: begin to trace, or stop, if that is wanted now. Written out where it is done per request."""
+        if self.wanted[0] != self.tracing:
+            self.turn()
+
+    def turn(self) -> None:
+        """Begin to trace, or stop: whichever is wanted now."""
+        self.tracing = self.wanted[0]
+        self.mark = self.cells
+        if self.tracing and self._ring:
+            self.mark = Tracer(self.cells, self._ring, self.cells[GENERATION], self.cells[STATE])
 
     def publish(self) -> None:
         """Copy the counters to the board (0.5 µs): once per wake-up, not per request."""
@@ -174,7 +204,12 @@ class Board:
         self._rows = [cells[i * ROW_WORDS : (i + 1) * ROW_WORDS] for i in range(rows)]
         self._head = view[: 8 * HEADER_WORDS].cast("Q")
         self._flags = self._head[H_FLAGS : H_FLAGS + 2]
-        self.words = view[HEADER_BYTES + rows * ROW_BYTES : board_bytes(rows, words)].cast("I")
+        start = HEADER_BYTES + rows * ROW_BYTES
+        self.words = view[start : start + words * 4].cast("I")
+        start = rings_at(rows, words)
+        rings = view[start : start + min(rows, RINGS_MAX) * RING_BYTES]
+        self._rings = [rings[i * RING_BYTES : (i + 1) * RING_BYTES].cast("Q") for i in range(min(rows, RINGS_MAX))]
+        self._wanted = self._head[H_TRACE : H_TRACE + 1]
         self._free: deque[int] = deque()
         self._claiming = threading.Lock()
         self._roles = note.roles
@@ -195,7 +230,10 @@ class Board:
         cells[GENERATION] += 1
         cells[PID], cells[TID], cells[CONNECTIONS] = 0, 0, 0
         cells[ROLE], cells[INDEX], cells[STATE] = self._roles.index(role), index, WAITING
-        return Row(number, cells)
+        return self._row(number)
+
+    def _row(self, number: int) -> Row:
+        return Row(number, self._rows[number], self._rings[number] if number < RINGS_MAX else None, self._wanted)
 
     def part(self, index: int, of: int) -> Board:
         """The share of one of `of` processes: the same rows, and flags and descriptor words that only it writes."""
@@ -217,7 +255,7 @@ class Board:
         row.tally[INVOLUNTARY] += involuntary
         row.publish()
         row.cells[CONNECTIONS] = 0
-        row.cells[STATE], row.cells[TID] = ENDED, 0
+        row.mark[STATE], row.cells[TID] = ENDED, 0
         self._free.append(row.number)
 
     def bury(self, row: Row, voluntary: int, involuntary: int) -> None:
@@ -225,7 +263,7 @@ class Board:
 
         What it had published stays counted, and what it held the kernel has closed.
         """
-        left = Row(row.number, row.cells)
+        left = self._row(row.number)
         left.tally[CLOSED] = left.tally[ACCEPTED]
         self.leave(left, voluntary, involuntary)
         self.words[:] = array("I", bytes(4 * len(self.words)))

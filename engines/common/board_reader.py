@@ -42,6 +42,7 @@ from engines.common.board import (
     Note,
     map_board,
 )
+from engines.common.board_trace import TraceReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,10 @@ class BoardReader:
 
     def __init__(self, fd: int) -> None:
         self._memory, self._rows, self._words = map_board(fd, mmap.ACCESS_READ)
+        self.trace = TraceReader(fd, self._memory, self._rows, self._words)
 
     def close(self) -> None:
+        self.trace.close()
         self._memory.close()
 
     def read(self) -> Reading:
@@ -122,9 +125,12 @@ class BoardReader:
 
     def words(self) -> list[int]:
         """The descriptor words as they are: state in the low 8 bits, generation in the next 8, owner row above."""
+        return list(memoryview(self.word_bytes()).cast("I"))
+
+    def word_bytes(self) -> bytes:
+        """The same as they lie in memory, little-endian, 4 bytes each: 10 µs for 15,000."""
         start = HEADER_BYTES + self._rows * ROW_BYTES
-        with memoryview(self._memory) as view, view[start : start + self._words * 4].cast("I") as words:
-            return words.tolist()
+        return self._memory[start : start + self._words * 4]
 
     def flags(self) -> tuple[bool, bool]:
         """(out of descriptors, saturated)."""

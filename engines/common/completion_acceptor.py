@@ -58,7 +58,7 @@ class CompletionAcceptor:
         self._operation = self._ring.accept(self._listener.fileno(), self._completed)
 
     def _completed(self, completion: Completion) -> None:
-        self._row.cells[STATE] = ACCEPTING
+        self._row.mark[STATE] = ACCEPTING
         if completion.res >= 0:
             self._row.tally[ACCEPTED] += 1
             # Family and type are said, or Python would ask the kernel for them: three system calls.

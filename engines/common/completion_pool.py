@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engines.common.answer import answer_some
-from engines.common.board import C_HANDLING, HANDLING, QUEUE, STATE, Row
+from engines.common.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING, Row
 from engines.common.completion_peer import CompletionPeer
 from engines.common.completion_queue import CompletionQueue
 from engines.common.contract import Setup
@@ -34,19 +34,20 @@ class CompletionPool:
 
     def _work(self, row: Row) -> None:
         """Worker threads: take a peer, handle what it has asked for, post the answer back."""
-        mark, words = row.cells, self._words
-        mark[STATE] = QUEUE
+        words = self._words
+        row.mark[STATE] = QUEUE
         while peer := self._pool.take(row):
             assert isinstance(peer, CompletionPeer)
-            mark[STATE] = HANDLING
+            row.mark[STATE] = HANDLING
             words[peer.fd] = peer.tag | C_HANDLING
             answer, request = answer_some(peer.todo, self._handler, row)
             self._pool.post(row, self._reply, peer, request, answer)
-            mark[STATE] = QUEUE
+            row.mark[STATE] = QUEUE
 
     def _reply(self, peer: CompletionPeer, request: Request, answer: bytes) -> None:
         """Ring thread: a worker has answered."""
         peer.handed_on = False
         if not peer.lost:
+            self._row.mark[STATE] = WRITING
             self._sockets.send(peer, answer, request)
         self._sockets.rest(peer)

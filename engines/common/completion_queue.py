@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from engines.common.board import C_IDLE, CONNECTIONS, Row
+from engines.common.board import C_IDLE, CONNECTIONS, READING, STATE, Row
 from engines.common.completion_acceptor import PAUSE_S, CompletionAcceptor
 from engines.common.completion_peer import CompletionPeer
 from engines.common.contract import Setup
@@ -74,6 +74,7 @@ class CompletionQueue:
         an eventfd that does not block would be answered with EAGAIN if a read of it were submitted."""
 
         def rung(_: Completion) -> None:
+            self._row.mark[STATE] = READING
             call()
             if not once:
                 self.ring.poll(fd, rung)

@@ -65,6 +65,8 @@ class Conversation:
             data = b""
         except OSError:
             data = b""
+        if row.wanted[0] != row.tracing:
+            row.turn()
         if data:
             row.bytes_in += len(data)
         else:

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 
 from engines.common.acceptor import BATCH, PAUSE_S, Acceptor
-from engines.common.board import ACCEPTING, C_IDLE, OTHER_CALLS, STATE, Row
+from engines.common.board import ACCEPTING, C_IDLE, OTHER_CALLS, READING, STATE, Row
 from engines.common.contract import Setup
 from engines.common.http import CONTINUE
 from engines.common.last_call import refuse_newcomers
@@ -32,7 +32,7 @@ class Demultiplexer:
         self._row = row
         self._words = setup.board.words
         self._poll = select.epoll()
-        self._calls: dict[int, Callable[[], object]] = {}
+        self._calls: dict[int, tuple[Callable[[], object], int]] = {}
         self._acceptor: Acceptor | None = None
         self._adopt: Callable[[socket.socket], object] = self.open
         self._held: Callable[[], int] = self.by_fd.__len__
@@ -55,11 +55,11 @@ class Demultiplexer:
         most = self._setup.knobs.max_connections
         self._acceptor = Acceptor(listener, self._setup.board, self._row, most, batch)
         self._adopt = adopt or self.open
-        self.watch(listener.fileno(), self._accept)
+        self.watch(listener.fileno(), self._accept, ACCEPTING)
 
-    def watch(self, fd: int, call: Callable[[], object]) -> None:
-        """Call `call` whenever `fd` is readable."""
-        self._calls[fd] = call
+    def watch(self, fd: int, call: Callable[[], object], state: int = READING) -> None:
+        """Call `call` whenever `fd` is readable; the thread is then in `state`."""
+        self._calls[fd] = call, state
         self._poll.register(fd, READABLE)
 
     def open(self, sock: socket.socket) -> Peer:
@@ -79,7 +79,9 @@ class Demultiplexer:
 
     def call(self, fd: int) -> None:
         """The descriptor is not a peer: the listener, the end, or a mailbox (or a peer that closed meanwhile)."""
-        if call := self._calls.get(fd):
+        if found := self._calls.get(fd):
+            call, state = found
+            self._row.mark[STATE] = state
             call()
 
     def resume(self, peer: Peer, events: int) -> None:
@@ -165,7 +167,7 @@ class Demultiplexer:
 
     def _accept(self) -> int:
         assert self._acceptor is not None
-        self._row.cells[STATE] = ACCEPTING
+        self._row.mark[STATE] = ACCEPTING
         taken = 0
         for sock in self._acceptor.accept(self._held()):
             self._adopt(sock)

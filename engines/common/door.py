@@ -35,6 +35,7 @@ class Door:
         """Block until somebody knocks, somebody left while it was full, or it is time to close."""
         self._row.tally[WAIT_CALLS] += 1
         ready = {fd for fd, _ in self._poll.poll(self._patience_ms())}
+        self._row.look()
         self._handler.tick(time.monotonic())
         if self._crowd.bell in ready:
             self._crowd.hear()

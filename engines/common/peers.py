@@ -102,8 +102,11 @@ class Peers:
 
     def wake(self) -> None:
         """Call after each wait: counts it and reads the clock, once for all that is ready."""
-        self._row.tally[WAIT_CALLS] += 1
-        self._row.tally[WAKEUPS] += 1
+        row = self._row
+        row.tally[WAIT_CALLS] += 1
+        row.tally[WAKEUPS] += 1
+        if row.wanted[0] != row.tracing:
+            row.turn()
         self.now_s = now_s = time.monotonic()
         self._handler.tick(now_s)
 

@@ -101,6 +101,8 @@ class Pool:
         if self._queue.empty():
             row.publish()  # once per wake-up, as a loop does
         peer = self._queue.get()
+        if row.wanted[0] != row.tracing:
+            row.turn()
         if peer is None:
             return None
         now_ns = time.monotonic_ns()

@@ -163,9 +163,9 @@ class Handler:
             return b"ok\n"
         if path == b"/sleep":
             ms = _parameter(query, "ms", SLEEP_MS_MAX)
-            row.cells[STATE] = BLOCKED
+            row.mark[STATE] = BLOCKED
             time.sleep(ms / 1000)
-            row.cells[STATE] = HANDLING
+            row.mark[STATE] = HANDLING
             return b"slept %d ms\n" % ms
         if path == b"/bytes":
             return b"x" * _parameter(query, "n", BYTES_MAX)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Self
 from engines.catalogue import lessons
 from engines.common.board import make_board
 from engines.common.board_reader import BoardReader, Reading
+from engines.common.board_trace import TraceReader
 from engines.common.contract import parse_knobs
 from engines.common.work import calibrate
 
@@ -245,6 +246,14 @@ class Engine:
 
     def board(self) -> Reading:
         return self._board.read()
+
+    @property
+    def trace(self) -> TraceReader:
+        return self._board.trace
+
+    def traced(self) -> int:
+        """Entries that its threads have ever left in their rings."""
+        return self._board.trace.written()
 
     def held(self) -> int:
         """Connections that the engine's threads hold."""

@@ -1,0 +1,173 @@
+"""The control plane's side of a trace: switches it on and off, and reads in bulk what the threads have left.
+
+Every change that is answered has happened, at that time. What is not known is said: the state of a thread that was
+busy when the trace began, until it comes to look; and everything before the oldest entry left, when a reading came
+so late that others were overwritten.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engines.common.board import (
+    ENDED,
+    GENERATION,
+    H_ROWS_USED,
+    H_TRACE,
+    HEADER_BYTES,
+    HEADER_WORDS,
+    QUEUE,
+    ROW_BYTES,
+    ROW_WORDS,
+    STATE,
+    WAITING,
+    rings_at,
+)
+from engines.common.trace import ENTRIES, LIFE, MASK, RING_BYTES, RINGS_MAX, TRACED
+
+UNKNOWN = -1
+# A thread that has just looked may still show the state it woke up from: after so long it shows its own.
+SETTLED_NS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One thread in one interval. `start` is its state at the beginning (ENDED: not born yet), or UNKNOWN."""
+
+    slot: int
+    generation: int
+    start: int
+    lost: int  # entries overwritten before they were read: until the first change the state is UNKNOWN
+    changes: list[int]  # CLOCK_MONOTONIC in ns << 4 | the new state
+
+    @property
+    def end(self) -> int:
+        """Its state at the end of the interval."""
+        return self.changes[-1] & 15 if self.changes else self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All that changed in one interval. Threads beyond the rings are in no lane."""
+
+    from_ns: int
+    to_ns: int
+    lanes: tuple[Lane, ...]
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far a ring has been read."""
+
+    at: int
+    generation: int
+    state: int
+
+
+class TraceReader:
+    """Reads one board's rings, once each entry. `begin`, `read` again and again, `end`."""
+
+    def __init__(self, fd: int, memory: mmap.mmap, rows: int, words: int) -> None:
+        self._memory = memory
+        self._switch = mmap.mmap(fd, HEADER_BYTES)
+        self._rings = min(rows, RINGS_MAX)
+        self._rings_at = rings_at(rows, words)
+        self._places: dict[int, _Place] = {}
+        self._since_ns = self._from_ns = 0
+        self.on = False
+
+    def begin(self, now_ns: int) -> None:
+        """Ask the engine's threads to trace, each from its next wake-up on."""
+        self._want(True)
+        self._since_ns = self._from_ns = now_ns
+        self._places = {
+            slot: _Place(head, generation, ENDED if state == ENDED else UNKNOWN)
+            for slot, generation, state, head in self._rows()
+        }
+
+    def end(self) -> None:
+        self._want(False)
+
+    def close(self) -> None:
+        self._switch.close()
+
+    def read(self, to_ns: int) -> Trace:
+        """What changed since the last reading: 30 ns an entry. Entries after `to_ns` are left for the next."""
+        from_ns, self._from_ns = self._from_ns, to_ns
+        lanes = [lane for row in self._rows() for lane in self._lanes(*row, to_ns)]
+        return Trace(from_ns, to_ns, tuple(lanes))
+
+    def written(self) -> int:
+        """Entries that were ever left on this board."""
+        return sum(head for *_, head in self._rows())
+
+    def _want(self, on: bool) -> None:
+        self.on = on
+        with memoryview(self._switch) as view, view.cast("Q") as head:
+            head[H_TRACE] = on
+
+    def _rows(self) -> list[tuple[int, int, int, int]]:
+        """(slot, generation, state, entries ever written) of each row that has a ring and was ever used."""
+        with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
+            used = min(head[H_ROWS_USED], self._rings)
+            with view[HEADER_BYTES : HEADER_BYTES + used * ROW_BYTES].cast("Q") as cells:
+                columns = (cells[at::ROW_WORDS].tolist() for at in (GENERATION, STATE, TRACED))
+                return list(zip(range(used), *columns, strict=True))
+
+    def _lanes(self, slot: int, generation: int, state: int, head: int, to_ns: int) -> Iterator[Lane]:
+        place = self._places.get(slot)
+        if place is None:  # a row that is used for the first time
+            place = self._places[slot] = _Place(0, generation, ENDED if head else UNKNOWN)
+        entries, lost = self._copy(slot, place.at, head) if head != place.at else ([], 0)
+        while entries and (entries[-1] & 15 == LIFE or entries[-1] >> 4 > to_ns):
+            entries.pop()
+        place.at += lost + len(entries)
+        if lost:
+            place.state = UNKNOWN
+            follower = next((entry >> 4 for entry in entries if entry & 15 == LIFE), generation + 1)
+            place.generation = max(place.generation, follower - 1)
+        if not entries:
+            entries = _seen(place, state, to_ns, to_ns - self._since_ns > SETTLED_NS)
+        for lane in _split(slot, place, lost, entries):
+            place.generation, place.state = lane.generation, lane.end
+            yield lane
+
+    def _copy(self, slot: int, at: int, head: int) -> tuple[list[int], int]:
+        """Entries from number `at` up to `head`, and how many of them were overwritten meanwhile."""
+        first = max(at, head - ENTRIES)
+        start = self._rings_at + slot * RING_BYTES
+        with memoryview(self._memory) as view, view[start : start + RING_BYTES].cast("Q") as ring:
+            low, high = first & MASK, head & MASK
+            entries = ring[low:high].tolist() if low < high else ring[low:].tolist() + ring[:high].tolist()
+        whole = max(first, self._head(slot) - MASK)  # the one at the end may be half written
+        return entries[whole - first :], whole - at
+
+    def _head(self, slot: int) -> int:
+        at = HEADER_BYTES + slot * ROW_BYTES + TRACED * 8
+        return int.from_bytes(self._memory[at : at + 8], "little")
+
+
+def _seen(place: _Place, state: int, to_ns: int, settled: bool) -> list[int]:
+    """Without entries, what the row's state alone tells for certain: whoever waits now will leave its next change."""
+    ended = state == ENDED and place.state != ENDED
+    waits = place.state == UNKNOWN and state in (WAITING, QUEUE) and settled
+    return [to_ns << 4 | state] if ended or waits else []
+
+
+def _split(slot: int, place: _Place, lost: int, entries: list[int]) -> Iterator[Lane]:
+    """A lane for each thread that had the row."""
+    generation, start = place.generation, place.state
+    changes: list[int] = []
+    begin = 0
+    for at in (i for i, entry in enumerate(entries) if entry & 15 == LIFE):
+        changes += entries[begin:at]
+        begin, following = at + 1, entries[at] >> 4
+        if following != generation:  # else the same thread begins to trace
+            if changes or start != ENDED or lost:
+                yield Lane(slot, generation, start, lost, changes)
+            generation, start, lost, changes = following, ENDED, 0, []
+    changes += entries[begin:]
+    if changes or start != ENDED or lost:
+        yield Lane(slot, generation, start, lost, changes)

@@ -1,0 +1,294 @@
+"""Trace mode: every change of a thread's state, when it happened; nothing at all while nobody wants it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+
+import pytest
+
+from engines.catalogue import lessons
+from engines.common.board import (
+    ACCEPTING,
+    BLOCKED,
+    ENDED,
+    HANDLING,
+    QUEUE,
+    READING,
+    STATE,
+    THREAD_STATES,
+    WAITING,
+    WRITING,
+    Board,
+    Note,
+    Row,
+    make_board,
+)
+from engines.common.board_reader import BoardReader
+from engines.common.board_trace import SETTLED_NS, UNKNOWN, Lane, Trace, TraceReader
+from engines.common.trace import ENTRIES, RINGS_MAX, TRACED
+
+from .driver import GET, GREETING, HOST, VARIANTS, Engine, Variant, running, until
+
+SLEEP_MS = 60
+# What may follow what. A worker rests in the queue, everybody else in its wait; who waits in a handler is handling.
+FOLLOWS = {
+    WAITING: {READING, ACCEPTING, HANDLING, QUEUE, ENDED},
+    ACCEPTING: {WAITING, READING, ENDED},
+    READING: {WAITING, ACCEPTING, HANDLING, WRITING, ENDED},
+    HANDLING: {BLOCKED, WRITING, QUEUE, WAITING},
+    WRITING: {HANDLING, READING, WAITING, QUEUE, ACCEPTING, ENDED},
+    QUEUE: {HANDLING, ENDED},
+    BLOCKED: {HANDLING},
+}
+
+
+@contextmanager
+def traced_board(rows: int = 4) -> Iterator[tuple[Board, TraceReader]]:
+    fd = make_board(rows, 16)
+    reader = BoardReader(fd)
+    try:
+        yield Board(fd, Note("reactor", "3.11.7", True, ("reactor", "worker"))), reader.trace
+    finally:
+        reader.close()
+        os.close(fd)
+
+
+def now() -> int:
+    return time.monotonic_ns()
+
+
+def states(lane: Lane) -> list[int]:
+    return [change & 15 for change in lane.changes]
+
+
+def settled(reader: TraceReader) -> Trace:
+    """A reading from which on every thread that waits is known."""
+    return reader.read(now() + SETTLED_NS)
+
+
+# The two sides of a ring
+
+
+def test_what_is_marked_is_read_once_with_its_time() -> None:
+    with traced_board() as (board, reader):
+        reader.begin(began := now())
+        row = board.claim("reactor")
+        for state in (READING, READING, HANDLING, HANDLING, WRITING, WAITING):
+            row.mark[STATE] = state
+        (lane,) = reader.read(ended := now()).lanes
+        assert (lane.slot, lane.generation, lane.start, lane.lost) == (0, 1, ENDED, 0)
+        assert states(lane) == [WAITING, READING, HANDLING, WRITING, WAITING]
+        times = [change >> 4 for change in lane.changes]
+        assert times == sorted(times) and began <= times[0] and times[-1] <= ended
+        assert [(lane.start, lane.changes) for lane in reader.read(now()).lanes] == [(WAITING, [])]
+
+
+def test_without_a_trace_nothing_is_written() -> None:
+    with traced_board() as (board, _):
+        row = board.claim("reactor")
+        assert row.mark is row.cells
+        for state in (READING, HANDLING, WAITING):
+            row.look()
+            row.mark[STATE] = state
+        assert (row.cells[STATE], row.cells[TRACED]) == (WAITING, 0)
+
+
+def test_a_thread_that_waits_is_known_and_one_that_is_busy_only_from_its_next_look_on() -> None:
+    with traced_board() as (board, reader):
+        waiting, busy = board.claim("reactor"), board.claim("worker")
+        busy.mark[STATE] = HANDLING
+        reader.begin(now())
+        assert [lane.start for lane in reader.read(now()).lanes] == [UNKNOWN, UNKNOWN]
+        assert [(lane.start, states(lane)) for lane in settled(reader).lanes] == [
+            (UNKNOWN, [WAITING]),
+            (UNKNOWN, []),
+        ]
+        busy.mark[STATE] = QUEUE  # it has not looked yet
+        for row in (waiting, busy):
+            row.look()
+            row.mark[STATE] = HANDLING
+        assert [(lane.start, states(lane)) for lane in settled(reader).lanes] == [
+            (WAITING, [WAITING, HANDLING]),
+            (UNKNOWN, [QUEUE, HANDLING]),
+        ]
+
+
+def test_a_thread_stops_when_nobody_wants_it_any_more() -> None:
+    with traced_board() as (board, reader):
+        reader.begin(now())
+        row = board.claim("reactor")
+        row.mark[STATE] = READING
+        written = row.cells[TRACED]
+        reader.end()
+        row.look()
+        row.mark[STATE] = WAITING
+        assert row.mark is row.cells and row.cells[TRACED] == written
+
+
+def test_an_overrun_is_counted_and_never_bridged() -> None:
+    with traced_board() as (board, reader):
+        reader.begin(now())
+        row = board.claim("reactor")
+        reader.read(now())
+        for _ in range(ENTRIES):
+            row.mark[STATE] = READING
+            row.mark[STATE] = WAITING
+        (lane,) = reader.read(now()).lanes
+        assert (lane.generation, lane.start) == (1, UNKNOWN)
+        assert lane.lost + len(lane.changes) == 2 * ENTRIES
+        assert ENTRIES // 2 < len(lane.changes) < ENTRIES
+        assert all(a & 15 != b & 15 and a <= b for a, b in pairwise(lane.changes))
+        row.mark[STATE] = READING
+        (lane,) = reader.read(now()).lanes
+        assert (lane.start, states(lane), lane.lost) == (WAITING, [READING], 0)
+
+
+def test_a_row_that_is_used_again_is_another_lane() -> None:
+    with traced_board() as (board, reader):
+        reader.begin(now())
+        for _ in range(3):
+            row = board.claim("worker")
+            row.mark[STATE] = HANDLING
+            board.leave(row, 0, 0)
+        lanes = reader.read(now()).lanes
+        assert [lane.generation for lane in lanes] == [1, 2, 3]
+        assert all(states(lane) == [WAITING, HANDLING, ENDED] and lane.start == ENDED for lane in lanes)
+        assert reader.read(now()).lanes == ()
+
+
+def test_what_comes_after_the_interval_is_left_for_the_next() -> None:
+    with traced_board() as (board, reader):
+        reader.begin(now())
+        row = board.claim("reactor")
+        between = now()
+        row.mark[STATE] = READING
+        assert [states(lane) for lane in reader.read(between).lanes] == [[WAITING]]
+        assert [states(lane) for lane in reader.read(now()).lanes] == [[READING]]
+
+
+def test_threads_beyond_the_rings_go_on_without() -> None:
+    with traced_board(RINGS_MAX + 1) as (board, reader):
+        reader.begin(now())
+        rows: list[Row] = [board.claim("worker") for _ in range(RINGS_MAX + 1)]
+        rows[-1].look()
+        rows[-1].mark[STATE] = HANDLING
+        assert rows[-1].cells[STATE] == HANDLING
+        assert [lane.slot for lane in reader.read(now()).lanes] == list(range(RINGS_MAX))
+
+
+# Engines
+
+
+class Follower:
+    """Reads an engine's trace and keeps it, by thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.reader = engine.trace
+        self.start: dict[tuple[int, int], int] = {}
+        self.changes: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        self.lost = 0
+        self.reader.begin(now())
+
+    def read(self) -> None:
+        for lane in self.reader.read(now()).lanes:
+            key = lane.slot, lane.generation
+            self.start.setdefault(key, lane.start)
+            self.changes[key] += lane.changes
+            self.lost += lane.lost
+
+    def seen(self, state: int) -> int:
+        """How often threads have come into a state, so far."""
+        self.read()
+        return sum(change & 15 == state for changes in self.changes.values() for change in changes)
+
+    def stays(self, state: int) -> list[float]:
+        """For how long they stayed in it, each time, in ms."""
+        return [
+            ((b >> 4) - (a >> 4)) / 1e6
+            for changes in self.changes.values()
+            for a, b in pairwise(changes)
+            if a & 15 == state
+        ]
+
+
+@pytest.fixture(scope="module")
+def traced() -> Iterator[dict[Variant, Follower]]:
+    """Every kind, after three clients have each asked, slept, pipelined and left; all at the same time."""
+    with ExitStack() as stack:
+        available = [v for v in VARIANTS if lessons()[v.model].MODEL.why_unavailable() is None]
+        followers = {v: Follower(stack.enter_context(running(v))) for v in available}
+        for follower in followers.values():
+            until(lambda f=follower: len(f.engine.board().threads) > 0, "its threads are there")  # type: ignore[misc]
+        for follower in followers.values():
+            sleep = f"GET /sleep?ms={SLEEP_MS} HTTP/1.1\r\n".encode() + HOST + b"\r\n"
+            with follower.engine.crowd(3) as clients:
+                for client in clients:
+                    assert client.ask().body == GREETING
+                    client.send(sleep)
+                    assert client.answer().status == 200
+                    client.send(GET * 5)
+                    assert [client.answer().status for _ in range(5)] == [200] * 5
+            until(lambda f=follower: f.seen(BLOCKED) == 3, "the trace has all three sleeps")  # type: ignore[misc]
+        yield followers
+
+
+def test_states_follow_each_other_as_they_may(traced: dict[Variant, Follower], variant: Variant) -> None:
+    follower = traced[variant]
+    assert follower.lost == 0
+    for changes in follower.changes.values():
+        for a, b in pairwise(changes):
+            assert a >> 4 <= b >> 4, "time goes on"
+            if a & 15 != b & 15:  # the same one again: it begins to trace
+                names = THREAD_STATES[a & 15], THREAD_STATES[b & 15]
+                assert b & 15 in FOLLOWS[a & 15], f"{names[0]} → {names[1]}"
+
+
+def test_every_thread_that_works_is_seen_to_do_so(traced: dict[Variant, Follower], variant: Variant) -> None:
+    follower = traced[variant]
+    seen = {change & 15 for changes in follower.changes.values() for change in changes}
+    expected = {ACCEPTING, READING, HANDLING, WRITING, BLOCKED, QUEUE if variant.pooled else WAITING}
+    assert expected <= seen
+
+
+def test_a_slow_handler_is_blocked_for_as_long_as_it_sleeps(traced: dict[Variant, Follower], variant: Variant) -> None:
+    slept = traced[variant].stays(BLOCKED)
+    assert len(slept) == 3
+    for ms in slept:
+        assert SLEEP_MS <= ms < SLEEP_MS + 2000, "no less, and no more than a busy machine may add"
+
+
+def test_an_engine_that_is_not_watched_writes_nothing(traced: dict[Variant, Follower], variant: Variant) -> None:
+    follower = traced[variant]
+    follower.reader.end()
+    engine = follower.engine
+    with engine.crowd(3) as clients:
+        for _ in range(2):  # the first wakes them, so that they look
+            for client in clients:
+                assert client.ask().body == GREETING
+    written = engine.traced()
+    with engine.crowd(2) as clients:
+        for client in clients:
+            assert client.ask().body == GREETING
+    assert engine.traced() == written
+
+
+def test_a_thread_waits_in_its_wait(traced: dict[Variant, Follower], variant: Variant) -> None:
+    """While a client sends nothing, all that its threads do is rest: nearly all of the time, however slow a machine."""
+    follower = traced[variant]
+    follower.reader.begin(now())
+    with follower.engine.crowd(1) as (client,):
+        assert client.ask().body == GREETING
+        follower.changes.clear()
+        follower.read()
+        began = now()
+        until(lambda: now() - began > 200_000_000, "some time has passed")
+        assert client.ask().body == GREETING
+        until(lambda: follower.seen(HANDLING) >= 2, "both are in the trace")
+    rests = follower.stays(QUEUE) + follower.stays(WAITING)
+    assert max(rests) >= 200
