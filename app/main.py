@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from app import paths
-from app.api import comparisons, engines, exports, models, problems, runs, system
+from app.api import comparisons, engines, events, exports, models, problems, runs, system
 from app.errors import Invalid, LabError
 from app.lab.lab import Lab
 from app.live import socket
@@ -48,7 +48,8 @@ def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
         openapi_url=f"{API}/openapi.json", responses=problems.documented(), docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.looks = make_environment(paths.TEMPLATES)
-    for router in (models.router, engines.router, runs.router, exports.router, comparisons.router, system.router):
+    api = (models, engines, runs, exports, comparisons, events, system)
+    for router in (each.router for each in api):
         app.include_router(router, prefix=API)
     for router in (system.health, socket.router, routes.router, lessons.router):
         app.include_router(router)

@@ -45,6 +45,7 @@ class Child:
         self._partial = b""
         self.pid = process.pid
         self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.heard: Callable[[str], object] = lambda _: None  # told of each line
         self.output = bytearray()
         self.exited: asyncio.Future[Exit] = self._loop.create_future()
         assert process.stdout and process.stderr
@@ -118,7 +119,9 @@ class Child:
 
     def _logged(self, data: bytes) -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
-        self.log.extend(line.decode("utf-8", "replace") for line in lines)
+        for line in lines:
+            self.log.append(line.decode("utf-8", "replace"))
+            self.heard(self.log[-1])
 
     def _gone(self) -> None:
         self._loop.remove_reader(self._pidfd)

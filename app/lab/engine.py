@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,9 @@ from app.errors import NotNow, StartFailed
 from app.lab.child import Child, Exit
 from app.lab.placement import pin
 from app.lab.proc import ProcessReading, SwitchReading, read_processes, read_switches
+from app.lab.recording import Recording
+from app.lab.said import Said
+from app.lab.tracing import Tracing
 from app.lab.views import EngineView, ExitView
 from engines.common.board import make_board
 from engines.common.board_reader import BoardReader
@@ -45,9 +49,12 @@ def listen(host: str, port: int, backlog: int, shared: bool = False) -> socket.s
 
 
 class Engine:
-    """One engine and what the lab knows of it. `changed` is told of every change of state, with a sentence."""
+    """One engine and what the lab knows of it. `changed` is told of every change of state, with a sentence; `said` of
+    what it says on stderr."""
 
-    def __init__(self, id: str, model: Model, knobs: dict[str, int | str], changed: Changed) -> None:
+    def __init__(
+        self, id: str, model: Model, knobs: dict[str, int | str], changed: Changed, said: Changed = lambda *_: None
+    ) -> None:
         self.id = id
         self.model = model
         self.knobs = knobs
@@ -56,10 +63,12 @@ class Engine:
         self.host = ""
         self.port: int | None = None
         self.board: BoardReader | None = None
+        self.tracing: Tracing | None = None
         self.child: Child | None = None
         self.exit: ExitView | None = None
         self._said: dict[str, Any] = {}
         self._changed = changed
+        self._heard = Said(lambda line: said(self, line))
         self._since = datetime.now(UTC)
         self._born_s = time.monotonic()
         self._died_s: float | None = None
@@ -91,6 +100,11 @@ class Engine:
         for pid in self.processes:
             pin(pid, tuple(cpus) if cpus else None)
 
+    def traced(self, on: bool) -> AbstractContextManager[Recording | None]:
+        """While a run goes: record its threads, or keep the trace off whoever watches."""
+        assert self.tracing
+        return self.tracing.run(on)
+
     @property
     def reach(self) -> str:
         """The address under which this machine itself reaches it."""
@@ -117,7 +131,9 @@ class Engine:
                 self.child = Child.spawn(argv, lend=(listener.fileno(), board, theirs))
             finally:
                 os.close(theirs)
+        self.child.heard = self._heard.line
         self.board = BoardReader(board)
+        self.tracing = Tracing(self.board)
         os.close(board)
         self.cpus = tuple(cpus) if cpus else None
         if cpus:
@@ -224,6 +240,7 @@ class Engine:
 
     def _ended(self, exit: Exit) -> None:
         self._died_s = time.monotonic()
+        self._heard.flush()
         if self.state == "failed":
             return
         if self.state == "starting":

@@ -57,7 +57,7 @@ class Fleet:
             raise Busy(f"At most {self._settings.max_engines} engines run at once; stop one first.")
         listener = self._listen(port, int(parsed["backlog"]), shared)
         number = self._numbers[model] = self._numbers.get(model, 0) + 1
-        engine = Engine(f"{model}-{number}", self._models.contracts[model], parsed, self._changed)
+        engine = Engine(f"{model}-{number}", self._models.contracts[model], parsed, self._changed, self._said)
         self.engines[engine.id] = engine
         engine.spawn(self._settings.engine_python, listener, self._models.calibration, cpus)
         self.samplers[engine.id] = Sampler(engine)
@@ -136,8 +136,13 @@ class Fleet:
                 engine.look()
                 if engine.alive or (sampler.last and sampler.last.process):
                     sampler.take(time.monotonic_ns())
+                if engine.tracing:
+                    engine.tracing.read(time.monotonic_ns())
             next_s = max(next_s + interval_s, time.monotonic())
             await asyncio.sleep(next_s - time.monotonic())
+
+    def _said(self, engine: Engine, line: str) -> None:
+        self._events.tell(Event("log.line", engine.id, engine.model.name, None, line))
 
     def _changed(self, engine: Engine, text: str) -> None:
         self._events.tell(Event(f"engine.{engine.state}", engine.id, engine.model.name, None, text))

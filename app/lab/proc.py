@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -90,34 +90,44 @@ def read_switches(pids: Sequence[int]) -> SwitchReading | None:
     return SwitchReading(voluntary, involuntary, waited, frozenset(seen))
 
 
-class ThreadClocks:
-    """CPU time of single threads, through descriptors that are kept open: 7 µs a thread instead of 25."""
+@dataclass(frozen=True, slots=True)
+class ThreadClock:
+    """What a thread has used since it began. A switch: it was given a CPU."""
 
-    def __init__(self) -> None:
+    at_ns: int
+    cpu_ns: int
+    waited_ns: int
+    switches: int
+
+
+class ThreadClocks:
+    """Clocks of single threads, through descriptors that are kept open: 7 µs a thread instead of 25."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._open: dict[int, int] = {}
 
-    def read(self, pid: int, tid: int) -> tuple[int, int] | None:
-        """(CPU ns, run-queue wait ns) of a process's thread; None when it is gone."""
+    def read(self, pid: int, tid: int) -> ThreadClock | None:
+        """A process's thread; None when it is gone."""
         try:
             fd = self._open.get(tid)
             if fd is None:
+                if len(self._open) >= self._most:
+                    self.forget(next(iter(self._open)))
                 fd = self._open[tid] = os.open(f"/proc/{pid}/task/{tid}/schedstat", os.O_RDONLY)
-            cpu_ns, waited_ns, _ = os.pread(fd, 128, 0).split()
-            return int(cpu_ns), int(waited_ns)
+            cpu_ns, waited_ns, switches = os.pread(fd, 128, 0).split()
+            return ThreadClock(time.monotonic_ns(), int(cpu_ns), int(waited_ns), int(switches))
         except (OSError, ValueError):
             self.forget(tid)
             return None
-
-    def keep_only(self, tids: Iterable[int]) -> None:
-        for tid in set(self._open).difference(tids):
-            self.forget(tid)
 
     def forget(self, tid: int) -> None:
         if (fd := self._open.pop(tid, None)) is not None:
             os.close(fd)
 
     def close(self) -> None:
-        self.keep_only(())
+        for tid in tuple(self._open):
+            self.forget(tid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.lab.clocks import ThreadWatch
 from app.lab.engine import Engine
-from app.lab.proc import ProcessReading, ThreadClocks
+from app.lab.proc import ProcessReading
 from app.lab.views import SampleView, ThreadView
+from app.lab.window import Cost, Total, Window
 from engines.common.board import COUNTER_NAMES, THREAD_STATES
 from engines.common.board_reader import Reading, ThreadReading
-
-THREAD_CPU_MAX = 256  # beyond so many threads their CPU is read in turns: 7 µs each, ten times a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,6 @@ class Sample:
     at_ns: int
     board: Reading
     process: ProcessReading | None
-    thread_ns: dict[int, tuple[int, int]]  # tid → (CPU ns, run-queue wait ns)
 
 
 class Sampler:
@@ -28,8 +27,9 @@ class Sampler:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._clocks = ThreadClocks()
-        self._from = 0
+        self._watch = ThreadWatch()
+        self._window = Window()
+        self.threads = self._watch.rates  # what each uses, by its id
         self.last: Sample | None = None
         self.before: Sample | None = None
 
@@ -39,19 +39,17 @@ class Sampler:
             return None
         board = self._engine.board.read()
         process = self._engine.process() if self._engine.alive else None
-        self.before, self.last = self.last, Sample(at_ns, board, process, self._threads(board))
+        self._watch.look(board.threads, at_ns)
+        self._window.add(Total.of(at_ns, board, process, self._watch.switches))
+        self.before, self.last = self.last, Sample(at_ns, board, process)
         return self.last
 
     def close(self) -> None:
-        self._clocks.close()
+        self._watch.close()
 
-    def _threads(self, board: Reading) -> dict[int, tuple[int, int]]:
-        ids = [(thread.pid, thread.tid) for thread in board.threads if thread.tid]
-        if len(ids) > THREAD_CPU_MAX:
-            self._from = (self._from + THREAD_CPU_MAX) % len(ids)
-            ids = (ids + ids)[self._from : self._from + THREAD_CPU_MAX]
-        self._clocks.keep_only(tid for _, tid in ids)
-        return {tid: clock for pid, tid in ids if (clock := self._clocks.read(pid, tid))}
+    def cost(self) -> Cost:
+        """What a request has cost in the last second."""
+        return self._window.cost()
 
     def view(self) -> SampleView | None:
         """The newest sample as API and pages show it."""
@@ -84,20 +82,23 @@ class Sampler:
             return None
         return (self.last.board.requests - self.before.board.requests) / ((self.last.at_ns - self.before.at_ns) / 1e9)
 
-    def thread_cpu_percent(self, tid: int) -> float | None:
-        if self.last is None or self.before is None:
-            return None
-        now, then = self.last.thread_ns.get(tid), self.before.thread_ns.get(tid)
-        if now is None or then is None:
-            return None
-        return 100 * (now[0] - then[0]) / max(1, self.last.at_ns - self.before.at_ns)
+    @property
+    def cpu_percent_by_role(self) -> dict[str, float | None]:
+        """Of the living threads of each role together; None where one of them is not known."""
+        sums: dict[str, float | None] = {}
+        for thread in self.last.board.threads if self.last else ():
+            rates, so_far = self.threads.get(thread.tid), sums.get(thread.role, 0.0)
+            known = rates is not None and rates.cpu_percent is not None and so_far is not None
+            sums[thread.role] = so_far + rates.cpu_percent if known else None  # type: ignore[operator, union-attr]
+        return sums
 
     def _thread(self, thread: ThreadReading) -> ThreadView:
-        clock = self.last.thread_ns.get(thread.tid) if self.last else None
+        rates = self.threads.get(thread.tid)
         return ThreadView(
             slot=thread.slot, generation=thread.generation, pid=thread.pid, tid=thread.tid, role=thread.role,
             index=thread.index, state=THREAD_STATES[thread.state], connections=thread.connections,
-            cpu_percent=self.thread_cpu_percent(thread.tid), run_queue_wait_us=clock[1] / 1000 if clock else None,
+            cpu_percent=rates.cpu_percent if rates else None,
+            run_queue_wait_us=rates.clock.waited_ns / 1000 if rates else None,
             counters=dict(zip(COUNTER_NAMES, thread.counters, strict=True)),
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Frames: the newest sample of everything, small. Built once for all viewers."""
+"""What a frame says of each engine: the newest sample, small. Built once for all viewers; docs/live.md explains it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ from app.lab.run import Progress
 from app.lab.sample import Sampler, cpu_percent
 from engines.common.board import CONNECTION_STATES, REQUESTS_2XX, REQUESTS_5XX, THREAD_STATES
 from engines.common.board_reader import ThreadReading
+from engines.common.board_trace import UNKNOWN
 
 SCHEMA = 1
 _STATES = CONNECTION_STATES[1:]  # without "closed"
+THREAD_FIELDS = (
+    "slot", "generation", "tid", "role", "index", "state", "connections", "requests_per_s", "cpu_percent",
+    "run_queue_us_per_s", "switches_per_s",
+)  # fmt: skip
+LANE_FIELDS = ("slot", "generation", "start_state", "lost", "transitions", "slices")
+WORD = {"state": [0, 8], "generation": [8, 8], "owner": [16, 16]}  # lowest bit and number of bits
 
 
-def hello(interval_ms: int) -> dict[str, Any]:
+def hello(interval_ms: int, last_event: int) -> dict[str, Any]:
     """The first message: what the integers in frames stand for."""
     return {
         "type": "hello", "schema": SCHEMA, "interval_ms": interval_ms,
-        "thread_states": THREAD_STATES, "connection_states": CONNECTION_STATES,
+        "thread_states": THREAD_STATES, "connection_states": CONNECTION_STATES, "unknown_state": UNKNOWN,
+        "thread_fields": THREAD_FIELDS, "lane_fields": LANE_FIELDS, "word": WORD, "last_event": last_event,
     }  # fmt: skip
 
 
@@ -35,38 +43,22 @@ def engines(lab: Lab) -> dict[str, dict[str, Any]]:
 
 
 def threads(sampler: Sampler) -> list[list[Any]]:
-    """[slot, generation, tid, role, index, state, connections, requests_per_s, cpu_percent] for each thread."""
+    """A row for each thread, as THREAD_FIELDS names them."""
     last, before = sampler.last, sampler.before
     if last is None:
         return []
     then = {(t.slot, t.generation): t for t in before.board.threads} if before else {}
     seconds = (last.at_ns - before.at_ns) / 1e9 if before else 0.0
-    rows = []
-    for now in last.board.threads:
-        earlier = then.get((now.slot, now.generation))
-        rate = (_requests(now) - _requests(earlier)) / seconds if earlier and seconds else None
-        cpu = sampler.thread_cpu_percent(now.tid)
-        rows.append(
-            [
-                now.slot,
-                now.generation,
-                now.tid,
-                now.role,
-                now.index,
-                now.state,
-                now.connections,
-                _short(rate),
-                _short(cpu),
-            ]
-        )
-    return rows
+    return [_thread(now, then.get((now.slot, now.generation)), seconds, sampler) for now in last.board.threads]
 
 
 def run(progress: Progress | None) -> dict[str, Any] | None:
     """The run in progress."""
-    if progress is None:
-        return None
-    return {name: _short(value) if isinstance(value, float) else value for name, value in asdict(progress).items()}
+    return shortened(asdict(progress)) if progress else None
+
+
+def shortened(numbers: dict[str, Any]) -> dict[str, Any]:
+    return {name: _short(value) if isinstance(value, float) else value for name, value in numbers.items()}
 
 
 def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str, Any]:
@@ -84,11 +76,24 @@ def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str,
         "connections_total": sum(board.connections.values()),
         "thread_count": process.threads if process else None,
         "cpu_percent": _short(cpu_percent(sampler.before, last)),
+        "cpu_percent_by_role": shortened(sampler.cpu_percent_by_role),
         "rss_bytes": process.rss_bytes if process else None,
         "queue_depth": board.queue_depth,
         "uptime_s": engine.view().uptime_s,
         "p99_us": run.response_p99_us if run and run.engine == engine.id else None,
+        "tracing": engine.tracing.state if engine.tracing else None,
+        **shortened(asdict(sampler.cost())),
     }
+
+
+def _thread(now: ThreadReading, then: ThreadReading | None, seconds: float, sampler: Sampler) -> list[Any]:
+    rates = sampler.threads.get(now.tid)
+    rate = (_requests(now) - _requests(then)) / seconds if then and seconds else None
+    used = (rates.cpu_percent, rates.run_queue_us_per_s, rates.switches_per_s) if rates else (None,) * 3
+    return [
+        now.slot, now.generation, now.tid, now.role, now.index, now.state, now.connections, _short(rate),
+        *map(_short, used),
+    ]  # fmt: skip
 
 
 def _requests(thread: ThreadReading) -> int:

@@ -9,70 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
+from app.lab.engine import Engine
 from app.lab.events import Event
 from app.lab.lab import Lab
 from app.live import frames
+from app.live.frame import Frame, Part, compact
+from app.live.grid import Grid
+from app.live.lanes import Rounds, lanes
+from app.live.viewer import Viewer
 from app.metrics import Metrics
-
-EVENTS_MAX = 256
-INTERVAL_MIN_MS, INTERVAL_MAX_MS = 100, 5000
-
-
-@dataclass(eq=False)
-class Viewer:
-    """What one page has asked for, and what waits for it."""
-
-    watched: frozenset[str] | None = frozenset()  # engines whose threads it wants; None: of all
-    interval_ms: int = INTERVAL_MIN_MS
-    paused: bool = False
-    behind: bool = False  # it missed an event: its connection is closed
-    skipped: int = 0
-    events: deque[str] = field(default_factory=deque)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    frame: dict[str, Any] | None = None
-    due_s: float = 0.0
-
-    def obey(self, message: Any) -> None:
-        """A message of the client; raises ValueError in words if it is not one."""
-        kind = message.get("type") if isinstance(message, dict) else None
-        if kind == "pause" or kind == "resume":
-            self.paused = kind == "pause"
-        elif kind == "subscribe":
-            self._subscribe(message)
-        else:
-            raise ValueError("type is one of subscribe, pause, resume")
-
-    def _subscribe(self, message: dict[str, Any]) -> None:
-        engines, interval = message.get("engines", "all"), message.get("interval_ms", INTERVAL_MIN_MS)
-        if engines != "all" and not (isinstance(engines, list) and all(isinstance(each, str) for each in engines)):
-            raise ValueError('engines is "all" or a list of engine ids')
-        if not isinstance(interval, int | float) or not INTERVAL_MIN_MS <= interval <= INTERVAL_MAX_MS:
-            raise ValueError(f"interval_ms is from {INTERVAL_MIN_MS} to {INTERVAL_MAX_MS}")
-        self.interval_ms = int(interval)
-        if not message.get("threads", False):
-            self.watched = frozenset()
-        else:
-            self.watched = None if engines == "all" else frozenset(engines)
-
-    def offer(self, frame: dict[str, Any], now_s: float) -> None:
-        """The newest frame wins; one that was not taken is counted as skipped."""
-        if self.paused or now_s < self.due_s:
-            return
-        self.due_s = now_s + self.interval_ms / 1000 - 0.02  # a frame that comes a little early still counts
-        self.skipped += self.frame is not None
-        self.frame = frame
-        self.wake.set()
-
-    def tell(self, text: str) -> None:
-        if len(self.events) >= EVENTS_MAX:
-            self.behind = True
-        else:
-            self.events.append(text)
-        self.wake.set()
 
 
 class Hub:
@@ -83,6 +31,8 @@ class Hub:
         self._metrics = metrics
         self._viewers: set[Viewer] = set()
         self._seq = 0
+        self._grids: dict[str, Grid] = {}
+        self._rounds: dict[str, Rounds] = {}
         lab.events.listen(self._event)
 
     def join(self) -> Viewer:
@@ -96,7 +46,7 @@ class Hub:
         self._metrics.viewers.set(len(self._viewers))
 
     def hello(self) -> dict[str, Any]:
-        return frames.hello(self._lab.settings.sample_interval_ms)
+        return frames.hello(self._lab.settings.sample_interval_ms, self._lab.events.last)
 
     async def run(self) -> None:
         """Build a frame each interval, while somebody looks."""
@@ -105,38 +55,56 @@ class Hub:
             due_s = time.monotonic() + interval_s
             await asyncio.sleep(interval_s)
             self._metrics.loop_lag.observe(time.monotonic() - due_s)
-            if self._viewers:
+            now_ns = time.monotonic_ns()
+            self._watch(now_ns)
+            if due := [viewer for viewer in self._viewers if viewer.is_due(now_ns / 1e9)]:
                 with self._metrics.frame_build.time():
-                    self._build()
+                    frame = self._build(due, now_ns)
+                for viewer in due:
+                    viewer.offer(frame, now_ns / 1e9)
 
-    def _build(self) -> None:
+    def _watch(self, now_ns: int) -> None:
+        """Let those engines trace whose lanes somebody watches, and no others."""
+        for id, engine in self._lab.fleet.engines.items():
+            if engine.tracing:
+                watched = engine.alive and any(v.sees(id, "trace") for v in self._viewers if not v.paused)
+                engine.tracing.watch(watched, now_ns)
+        for kept in (self._grids, self._rounds):
+            for id in [id for id in kept if id not in self._lab.fleet.engines]:
+                del kept[id]
+
+    def _build(self, due: list[Viewer], now_ns: int) -> Frame:
         self._seq += 1
-        now_s = time.monotonic()
-        frame = {
-            "type": "frame", "seq": self._seq, "t_s": round(now_s, 4),
-            "engines": frames.engines(self._lab), "run": frames.run(self._lab.runs.progress()),
-        }  # fmt: skip
-        for viewer in self._viewers:
-            viewer.offer(frame, now_s)
+        numbers = frames.engines(self._lab)
+        parts = {id: self._part(id, each, due, now_ns) for id, each in numbers.items()}
+        return Frame(self._seq, round(now_ns / 1e9, 4), parts, compact(frames.run(self._lab.runs.progress())))
+
+    def _part(self, id: str, numbers: dict[str, Any], due: list[Viewer], now_ns: int) -> Part:
+        engine, sampler = self._lab.fleet.engines[id], self._lab.fleet.samplers[id]
+        trace, lag_us = self._trace(engine, now_ns) if any(v.sees(id, "trace") for v in due) else (None, None)
+        part = Part(compact({**numbers, "loop_lag_us": lag_us}), trace=trace)
+        if any(v.sees(id, "threads") for v in due):
+            part.threads = compact(frames.threads(sampler))
+        if engine.board and any(v.sees(id, "connections") for v in due):
+            part.grid = self._grids.setdefault(id, Grid()).step(engine.board.word_bytes())
+        return part
+
+    def _trace(self, engine: Engine, now_ns: int) -> tuple[str | None, float | None]:
+        """Its lanes as text, and its loop lag; neither while it does not trace."""
+        trace = engine.tracing.take(now_ns) if engine.tracing else None
+        last = self._lab.fleet.samplers[engine.id].last
+        if trace is None or last is None or engine.board is None:
+            return None, None
+        loops = frozenset(thread.slot for thread in last.board.threads if thread.role != "connection")
+        lag_us = self._rounds.setdefault(engine.id, Rounds()).longest_us(trace, loops)
+        return compact(lanes(trace, engine.board.trace.rings)), lag_us
 
     def render(self, viewer: Viewer) -> str | None:
-        """The frame that waits for a viewer, as text, with the threads that it wants."""
-        frame, viewer.frame = viewer.frame, None
-        if frame is None:
-            return None
-        skipped, viewer.skipped = viewer.skipped, 0
-        wanted = frame["engines"] if viewer.watched is None else viewer.watched & frame["engines"].keys()
-        engines = {
-            id: {**numbers, "threads": frames.threads(self._lab.fleet.samplers[id])}
-            if id in wanted and id in self._lab.fleet.samplers
-            else numbers
-            for id, numbers in frame["engines"].items()
-        }
-        return json.dumps({**frame, "skipped": skipped, "engines": engines}, separators=(",", ":"))
+        """The frame that waits for a viewer, as text, with what it wants."""
+        return viewer.take()
 
-    def _event(self, event: Event) -> None:
+    def _event(self, _: Event) -> None:
         self._seq += 1
-        said = asdict(event)
-        text = json.dumps({"type": "event", "seq": self._seq, "event": said.pop("name"), **said})
+        text = json.dumps({"type": "event", "seq": self._seq, **asdict(self._lab.events.newest)})
         for viewer in self._viewers:
             viewer.tell(text)

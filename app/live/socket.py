@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from app.live.hub import Hub, Viewer
+from app.live.hub import Hub
+from app.live.viewer import Viewer
 
 SEND_WITHIN_S = 5.0  # a viewer that takes nothing for so long is let go
 MESSAGE_MAX = 16 * 1024

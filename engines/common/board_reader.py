@@ -132,6 +132,18 @@ class BoardReader:
         start = HEADER_BYTES + self._rows * ROW_BYTES
         return self._memory[start : start + self._words * 4]
 
+    def names(self) -> list[tuple[int, str, int, int]]:
+        """(slot, role, index, thread id) of each row that was ever used; an ended thread's id is 0."""
+        with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
+            note = self._note(view, head[H_NOTE_BYTES])
+            with view[HEADER_BYTES : HEADER_BYTES + head[H_ROWS_USED] * ROW_BYTES].cast("Q") as cells:
+                roles, indexes, tids = (cells[at::ROW_WORDS].tolist() for at in (ROLE, INDEX, TID))
+        names = note.roles if note else ()
+        return [
+            (slot, _role(role, names), index, tid)
+            for slot, (role, index, tid) in enumerate(zip(roles, indexes, tids, strict=True))
+        ]
+
     def flags(self) -> tuple[bool, bool]:
         """(out of descriptors, saturated)."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
@@ -175,8 +187,19 @@ def _flags(head: memoryview) -> tuple[bool, bool, int]:
 
 
 def _thread(slot: int, row: list[int], roles: tuple[str, ...]) -> ThreadReading:
-    role = roles[row[ROLE]] if row[ROLE] < len(roles) else "thread"
     counters = tuple(row[COUNTERS : COUNTERS + len(COUNTER_NAMES)])
     return ThreadReading(
-        slot, row[GENERATION], row[PID], row[TID], role, row[INDEX], row[STATE], row[CONNECTIONS], counters
+        slot,
+        row[GENERATION],
+        row[PID],
+        row[TID],
+        _role(row[ROLE], roles),
+        row[INDEX],
+        row[STATE],
+        row[CONNECTIONS],
+        counters,
     )
+
+
+def _role(number: int, roles: tuple[str, ...]) -> str:
+    return roles[number] if number < len(roles) else "thread"

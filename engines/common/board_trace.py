@@ -25,9 +25,12 @@ from engines.common.board import (
     WAITING,
     rings_at,
 )
-from engines.common.trace import ENTRIES, LIFE, MASK, RING_BYTES, RINGS_MAX, TRACED
+from engines.common.trace import ENTRIES, LIFE, MASK, RING_BYTES, RINGS_MAX, STATE_BITS, TRACED
 
-UNKNOWN = -1
+__all__ = ["GAP", "STATE_BITS", "UNKNOWN", "Lane", "Trace", "TraceReader"]
+
+UNKNOWN = -1  # in place of a state
+GAP = 14  # the same in a list of changes: from then on the state is not known
 # A thread that has just looked may still show the state it woke up from: after so long it shows its own.
 SETTLED_NS = 50_000_000
 
@@ -72,7 +75,7 @@ class TraceReader:
     def __init__(self, fd: int, memory: mmap.mmap, rows: int, words: int) -> None:
         self._memory = memory
         self._switch = mmap.mmap(fd, HEADER_BYTES)
-        self._rings = min(rows, RINGS_MAX)
+        self.rings = min(rows, RINGS_MAX)
         self._rings_at = rings_at(rows, words)
         self._places: dict[int, _Place] = {}
         self._since_ns = self._from_ns = 0
@@ -111,7 +114,7 @@ class TraceReader:
     def _rows(self) -> list[tuple[int, int, int, int]]:
         """(slot, generation, state, entries ever written) of each row that has a ring and was ever used."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
-            used = min(head[H_ROWS_USED], self._rings)
+            used = min(head[H_ROWS_USED], self.rings)
             with view[HEADER_BYTES : HEADER_BYTES + used * ROW_BYTES].cast("Q") as cells:
                 columns = (cells[at::ROW_WORDS].tolist() for at in (GENERATION, STATE, TRACED))
                 return list(zip(range(used), *columns, strict=True))

@@ -20,7 +20,8 @@ ENTRIES = 1 << 15  # 0.2 s at 150,000 changes a second, which no thread here has
 MASK = ENTRIES - 1
 RING_BYTES = ENTRIES * 8
 TRACED = 7  # the row's word that counts the entries ever written
-LIFE = 15
+STATE_BITS = 4
+LIFE = 15  # where a state is: not one, but the beginning of a thread
 
 
 class Tracer:
@@ -33,7 +34,7 @@ class Tracer:
         self._ring = ring
         self._at = cells[TRACED]
         self._state = state
-        self._leave(generation << 4 | LIFE)
+        self._leave(generation << STATE_BITS | LIFE)
         self._leave(monotonic_ns() << 4 | state)
 
     def __setitem__(self, index: int, state: int) -> None:

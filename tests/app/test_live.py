@@ -94,7 +94,7 @@ def test_threads_come_only_for_what_was_subscribed(lab: LabProcess) -> None:
         frame = view.frame(lambda f: "threads" in f["engines"].get(watched, {}), "threads of the watched")
         assert "threads" not in frame["engines"][other]
         rows = frame["engines"][watched]["threads"]
-        assert len(rows) == 5 and all(len(row) == 9 for row in rows)
+        assert len(rows) == 5 and all(len(row) == 11 for row in rows)
         assert [row[3] for row in rows].count("worker") == 4
         view.say(type="subscribe", engines="all", threads=True)
         view.frame(lambda f: all("threads" in f["engines"][id] for id in (watched, other)), "threads of all")

@@ -1,0 +1,68 @@
+"""What single threads use of the machine: CPU, wait for a CPU, switches; as rates, from /proc."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.lab.proc import ThreadClock, ThreadClocks
+from engines.common.board_reader import ThreadReading
+
+# Read at each look: 7 µs a thread, ten times a second. More threads than that are read in turns.
+LOOK_MAX = 128
+OPEN_MAX = 1024  # descriptors kept open for one engine; beyond them a look costs 25 µs a thread
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRates:
+    """One thread between its last two looks. A switch is being given a CPU."""
+
+    clock: ThreadClock
+    cpu_percent: float | None = None
+    run_queue_us_per_s: float | None = None
+    switches_per_s: float | None = None
+
+
+class ThreadWatch:
+    """Looks at the threads of one engine, again and again."""
+
+    def __init__(self) -> None:
+        self._clocks = ThreadClocks(OPEN_MAX)
+        self._from = 0
+        self._looked_ns = 0  # when *all* threads were looked at last; 0 if the last look did not reach all
+        self.rates: dict[int, ThreadRates] = {}
+
+    def look(self, threads: Sequence[ThreadReading], at_ns: int) -> None:
+        ids = [(thread.pid, thread.tid) for thread in threads if thread.tid]
+        for tid in self.rates.keys() - {tid for _, tid in ids}:
+            self._clocks.forget(tid)
+            del self.rates[tid]
+        turn = ids
+        if len(ids) > LOOK_MAX:
+            self._from = (self._from + LOOK_MAX) % len(ids)
+            turn = (ids + ids)[self._from : self._from + LOOK_MAX]
+        for pid, tid in turn:
+            if clock := self._clocks.read(pid, tid):
+                self.rates[tid] = self._rate(clock, at_ns, self.rates.get(tid))
+        self._looked_ns = at_ns if turn is ids else 0
+
+    def _rate(self, now: ThreadClock, at_ns: int, before: ThreadRates | None) -> ThreadRates:
+        """Who was not there at the last look, which was at all of them, has begun since."""
+        then = before.clock if before else ThreadClock(self._looked_ns, 0, 0, 0)
+        if not then.at_ns or now.at_ns <= then.at_ns:
+            return ThreadRates(now)
+        seconds = (now.at_ns - then.at_ns) / 1e9
+        return ThreadRates(
+            now,
+            cpu_percent=(now.cpu_ns - then.cpu_ns) / 1e7 / seconds,
+            run_queue_us_per_s=(now.waited_ns - then.waited_ns) / 1e3 / seconds,
+            switches_per_s=(now.switches - then.switches) / seconds,
+        )
+
+    @property
+    def switches(self) -> int | None:
+        """Of all threads that live, since each began; None when the last look did not reach all."""
+        return sum(rates.clock.switches for rates in self.rates.values()) if self._looked_ns else None
+
+    def close(self) -> None:
+        self._clocks.close()
