@@ -22,6 +22,7 @@ class Event:
     model: str | None
     run: int | None
     text: str
+    comparison: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +75,6 @@ def _view(id: int, event: Event) -> EventView:
     level = "error" if event.name in ERRORS else "warning" if event.name in WARNINGS else "info"
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return EventView(
-        id, at, round(time.monotonic(), 4), level, event.name, event.engine, event.model, event.run, event.text
-    )
+        id, at, round(time.monotonic(), 4), level, event.name, event.engine, event.model, event.run, event.text,
+        event.comparison,
+    )  # fmt: skip
