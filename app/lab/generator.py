@@ -76,6 +76,11 @@ class Generator:
     def alive(self) -> bool:
         return not self.exited.done()
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Its processes that are there."""
+        return tuple(shard.child.pid for shard in self._shards if shard.child.alive)
+
     def read(self) -> MeterReading:
         """The live numbers of all shards together; also after their end, until it is closed."""
         return together([shard.read() for shard in self._shards])

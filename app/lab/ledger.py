@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.lab.evidence import Edge, Watcher
 from app.lab.views import GeneratorCost, Ledger
+from app.lab.watcher import Edge, Watcher
 from app.load.outcome import Outcome
 
 KERNEL_STACK_BYTES = 16 * 1024  # x86-64 and arm64: a thread's kernel stack, computed and not measured
@@ -12,7 +12,7 @@ ENOUGH_CPU_NS = 50_000_000  # below so much CPU, user and system ticks (10 ms) s
 
 def cost(watcher: Watcher, outcome: Outcome | None) -> Ledger | None:
     """The ledger; None if the window was not seen from both ends, or nothing was answered in it."""
-    begin, end = watcher.begin, watcher.end
+    begin, end = watcher.first, watcher.last
     if begin is None or end is None:
         return None
     requests = end.board.requests - begin.board.requests

@@ -147,6 +147,27 @@ def read_listen_drops() -> ListenDrops | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class CoreReading:
+    """Ticks of one CPU since boot: those in which it did something, and all."""
+
+    busy: int
+    total: int
+
+
+def read_cores() -> dict[int, CoreReading]:
+    """Every CPU; none where the kernel does not tell."""
+    found = {}
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/stat").read_text().splitlines():
+            name, *ticks = line.split()
+            if name.startswith("cpu") and name[3:].isdigit():
+                user, nice, system, idle, waiting, *rest = map(int, ticks[:8])  # the last two are in user already
+                busy = user + nice + system + sum(rest)
+                found[int(name[3:])] = CoreReading(busy, busy + idle + waiting)
+    return found
+
+
 def tasks(pid: int) -> list[Path]:
     """The threads of a process; none when it is gone."""
     with suppress(OSError):

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.errors import Busy, Invalid, LabError, NotNow, StartFailed, Unknown
 from app.lab import planning, system
+from app.lab.capacity import Limits
 from app.lab.engine import Engine
 from app.lab.events import Event, Events
 from app.lab.fleet import Fleet
@@ -18,7 +19,7 @@ from app.lab.generator import NoOutcome
 from app.lab.models import Models
 from app.lab.placement import place, usable_cpus
 from app.lab.plan_words import words
-from app.lab.run import Progress, Run, no_verdict
+from app.lab.run import Progress, Run, Told, no_verdict
 from app.lab.scenarios import SCENARIOS
 from app.lab.summary import curve, interval_log
 from app.lab.thresholds import Threshold
@@ -234,15 +235,22 @@ class Runs:
             run.view = replace(run.view, engine=id, environment=self._environment(engine))
             self._changed(run, f"Run {run.view.id} warms {id} up")
             others = len(self._fleet.alive) - 1
-            await run.measure(engine, placement, others, lambda: self._measuring(run))
+            limits = Limits(self._settings.max_rate, self._settings.max_duration_s)
+            told = Told(lambda: self._measuring(run), lambda said: self._stepped(run, said))
+            await run.measure(engine, placement, others, limits, told)
         finally:
             if own:
                 with contextlib.suppress(Unknown):
                     await self._fleet.engine(id).stop()
 
     def _measuring(self, run: Run) -> None:
+        if run.view.state == "running":
+            return  # a later trial of a search
         run.view = replace(run.view, state="running")
         self._changed(run, f"Run {run.view.id} measures {run.view.engine}")
+
+    def _stepped(self, run: Run, said: str) -> None:
+        self._events.tell(Event("trial.ended", run.view.engine, run.view.model, run.view.id, said))
 
     def _environment(self, engine: Engine) -> dict[str, Any]:
         view = engine.view()

@@ -6,8 +6,8 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from app.lab.evidence import SeriesPoint
 from app.lab.views import KindSummary, Latency, Summary
+from app.lab.watcher import SeriesPoint
 from app.load import histogram
 from app.load.outcome import Outcome, Second
 

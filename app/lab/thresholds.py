@@ -11,7 +11,7 @@ from typing import Any
 from app.errors import Invalid
 from app.lab.verdict import TITLES
 from app.lab.views import Ledger, Summary, ThresholdResult, Verdict
-from app.load.histogram import Percentiles
+from app.load.histogram import ENOUGH_ABOVE, Percentiles
 
 _GRAMMAR = re.compile(
     r"\s*(?P<what>(?:service_)?p\((?P<p>50|90|99|99\.9)\)|(?:service_)?(?:max|mean)|errors|rate|rate_ratio|"
@@ -60,6 +60,12 @@ class Threshold:
     def is_ceiling_of_latency(self) -> bool:
         """Whether it can be the objective of a search: more load never makes it hold again."""
         return self._is_latency and self.op in ("<", "<=")
+
+    @property
+    def samples(self) -> int:
+        """Requests that a trial needs before this can be known: ten must lie above a percentile."""
+        quantile = re.search(r"\((.+)\)", self.what)
+        return round(ENOUGH_ABOVE / (1 - float(quantile[1]) / 100)) if quantile else 1
 
     @property
     def _is_latency(self) -> bool:

@@ -7,12 +7,13 @@ a closed load that filled a role; Little's law; else unsaturated.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-from app.lab.views import Check, Verdict
+from app.lab.views import Capacity, Check, Verdict
 
 ERRORS_MAX = 0.01
 GENERATOR_BUSY_MAX = 0.85
+WAITED_WORTH_SAYING = 0.05
 LATE_MAX = 0.01
 RATE_RATIO_MIN = 0.99
 OPEN_OCCUPIED_MIN = 0.90
@@ -30,6 +31,7 @@ TITLES = {
     "noisy": "Noisy",
     "degraded": "Degraded",
 }
+TRACE_COSTS = "each request some CPU"
 RANKABLE = frozenset(("server_bound", "unsaturated"))
 
 
@@ -43,28 +45,60 @@ class Evidence:
     requests: int
     errors: int
     generator_utilisation: float | None
+    generator_waited: float | None  # share of the time in which it was ready to run, and another had its CPU
     late_share: float | None
     rate_ratio: float | None
     occupancy: Mapping[str, float]  # per role: share of looks at which its threads had something to do
+    looks: int  # at the threads: so many samples is the occupancy from
     engine_cpu_share: float | None  # of the CPUs that it may use
+    cores: Mapping[int, float]  # how busy each CPU was, by whomever
     backlog_grew: bool
     little_residual: float | None
     listen_drops: int | None
     other_engines: int  # alive beside the loaded one: the kernel's counters do not tell them apart
     died: str | None  # a sentence, if engine or generator ended
     stopped: bool
+    stalled: bool = False
+    traced: bool = False
 
 
 def judge(evidence: Evidence) -> Verdict:
     """The first rule that matches decides."""
     name, because = next((name, said) for name, rule in _RULES if (said := rule(evidence)))
-    rankable = name in RANKABLE and not evidence.stopped
+    rankable = name in RANKABLE
     if evidence.placement == "shared" and not evidence.is_open:
         rankable = False
         because = [*because, "Engine and generator shared their CPUs, so this ceiling is not ranked."]
-    if evidence.stopped:
-        because = [*because, "It was stopped early, so it is shown and not ranked."]
+    for spoiled, why in (
+        (evidence.stopped, "It was stopped early"), (evidence.stalled, "It was stalled on purpose"),
+        (evidence.traced, f"It was traced, which costs {TRACE_COSTS}"),
+    ):  # fmt: skip
+        if spoiled:
+            rankable = False
+            because = [*because, f"{why}, so it is shown and not ranked."]
     return Verdict(name, TITLES[name], rankable, tuple(because), _checks(evidence), _plain(evidence))
+
+
+def of_search(verdict: Verdict, capacity: Capacity) -> Verdict:
+    """That of a search for capacity, from that of the trial which counts; one that was cut short is not ranked."""
+    if capacity.kept_per_s is None:
+        said = f"No rate kept {capacity.objective}; what is shown is of the last trial."
+        return replace(verdict, rankable=False, because=(*verdict.because, said, *filter(None, [capacity.limited_by])))
+    said = (
+        f"What is shown is of the trial at {capacity.kept_per_s:,.6g} requests a second, the highest rate that kept "
+        f"{capacity.objective}."
+    )
+    because = (*verdict.because, said, *filter(None, [capacity.limited_by]))
+    return replace(verdict, rankable=verdict.rankable and capacity.limited_by is None, because=because)
+
+
+def disagreeing(verdict: Verdict, because: str) -> Verdict:
+    """That of a trial which others of the same plan do not agree with, by so much as the sentence says."""
+    if verdict.name not in RANKABLE:
+        return verdict
+    return replace(
+        verdict, name="noisy", title=TITLES["noisy"], rankable=False, because=(because, *verdict.because)
+    )  # fmt: skip
 
 
 def busiest(evidence: Evidence) -> tuple[str, float]:
@@ -95,9 +129,11 @@ def _drops(e: Evidence) -> list[str]:
 
 
 def _generator(e: Evidence) -> list[str]:
-    if e.generator_utilisation is not None and e.generator_utilisation > GENERATOR_BUSY_MAX:
+    used, waited = e.generator_utilisation, e.generator_waited or 0.0
+    if used is not None and used + waited > GENERATOR_BUSY_MAX:
+        starved = f", and waited for it {_percent(waited)} of the time" if waited > WAITED_WORTH_SAYING else ""
         return [
-            f"The load generator used {_percent(e.generator_utilisation)} of its CPU.",
+            f"The load generator used {_percent(used)} of its CPU{starved}.",
             "A higher figure might be possible; what was measured is as much the generator's limit as the engine's.",
         ]
     if e.late_share is not None and e.late_share > LATE_MAX:
@@ -174,6 +210,7 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
             None if e.listen_drops is None or e.other_engines else e.listen_drops == 0,
         ),
         _check("Generator used of its CPU", e.generator_utilisation, "must stay under 85 %", GENERATOR_BUSY_MAX),
+        _check("Generator waited for its CPU", e.generator_waited, "together under 85 %", _left_for_waiting(e)),
     ]
     if e.is_open:
         checks.append(_check("Sent late by the generator", e.late_share, "must stay under 1 %", LATE_MAX))
@@ -182,8 +219,15 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
     residual = None if e.little_residual is None or e.requests < LITTLE_ENOUGH else abs(e.little_residual)
     checks.append(_check("Little's law off by", residual, "must stay under 5 %", LITTLE_MAX))
     least = OPEN_OCCUPIED_MIN if e.is_open else CLOSED_OCCUPIED_MIN
-    checks.append(Check(f"Occupied: {who}", _percent(share), f"bound above {least:.0%}".replace("%", " %"), True))
+    checks.append(Check(f"Occupied: {who}", _percent(share), f"bound above {100 * least:.0f} %", True))
+    if e.cores:
+        each = ", ".join(f"{cpu}: {100 * busy:.0f} %" for cpu, busy in e.cores.items())
+        checks.append(Check("Busy, each CPU", each, "by whomever", None))
     return tuple(checks)
+
+
+def _left_for_waiting(e: Evidence) -> float:
+    return max(0.0, GENERATOR_BUSY_MAX - (e.generator_utilisation or 0.0))
 
 
 def _check(what: str, seen: float | None, limit: str, most: float) -> Check:
@@ -196,5 +240,9 @@ def _percent(share: float | None) -> str:
 
 def _plain(evidence: Evidence) -> dict[str, float | int | str | None]:
     plain = asdict(evidence)
-    occupancy = plain.pop("occupancy")
-    return {**plain, **{f"occupied_{role}": share for role, share in occupancy.items()}}
+    occupancy, cores = plain.pop("occupancy"), plain.pop("cores")
+    return {
+        **plain,
+        **{f"occupied_{role}": share for role, share in occupancy.items()},
+        **{f"busy_cpu_{cpu}": share for cpu, share in cores.items()},
+    }

@@ -280,6 +280,7 @@ class RunView:
     finished_at: str | None
     capacity: Capacity | None = None  # of find-capacity
     marks: tuple[Mark, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences: what the load generator remarked, what a stall hid
     comparison: int | None = None  # the comparison that it is a trial of
 
 

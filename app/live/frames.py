@@ -7,7 +7,7 @@ from typing import Any
 
 from app.lab.engine import Engine
 from app.lab.lab import Lab
-from app.lab.run import Progress
+from app.lab.progress import Progress
 from app.lab.sample import Sampler, cpu_percent
 from engines.common.board import CONNECTION_STATES, REQUESTS_2XX, REQUESTS_5XX, THREAD_STATES
 from engines.common.board_reader import ThreadReading

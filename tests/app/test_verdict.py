@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lab.verdict import TITLES, Evidence, busiest, judge
+from app.lab.verdict import TITLES, Evidence, busiest, disagreeing, judge, of_search
+from app.lab.views import Capacity
 
 CALM = Evidence(
     is_open=False, placement="split", think_time=False, requests=100_000, errors=0, generator_utilisation=0.5,
-    late_share=None, rate_ratio=None, occupancy={"reactor": 0.4}, engine_cpu_share=0.4, backlog_grew=False,
+    generator_waited=0.0, late_share=None, rate_ratio=None, occupancy={"reactor": 0.4}, looks=500,
+    engine_cpu_share=0.4, cores={0: 0.4, 1: 0.5}, backlog_grew=False,
     little_residual=0.01, listen_drops=0, other_engines=0, died=None, stopped=False,
 )  # fmt: skip
 OPEN = replace(CALM, is_open=True, late_share=0.0, rate_ratio=1.0)
@@ -33,6 +35,8 @@ CASES: dict[str, tuple[Evidence, dict[str, Any], str]] = {
     "overflows not known": (CALM, {"listen_drops": None}, "unsaturated"),
     "the generator was busy": (CALM, {"generator_utilisation": 0.86}, "client_bound"),
     "the generator was nearly busy": (CALM, {"generator_utilisation": 0.85}, "unsaturated"),
+    "the generator was starved": (CALM, {"generator_waited": 0.4}, "client_bound"),
+    "the generator waited a little": (CALM, {"generator_waited": 0.3}, "unsaturated"),
     "the generator was late": (OPEN, {"late_share": 0.011}, "client_bound"),
     "the rate was missed, and why is open": (MISSED, {}, "rate_missed"),
     "the rate was missed by a queue": (MISSED, {"backlog_grew": True}, "server_bound"),
@@ -93,6 +97,36 @@ def test_only_a_clean_answer_is_ranked(case: str) -> None:
     assert not stopped.rankable and "stopped early" in stopped.because[-1]
 
 
+SPOILED = [(replace(CALM, stalled=True), "stalled on purpose"), (replace(CALM, traced=True), "traced")]
+
+
+@pytest.mark.parametrize(("evidence", "word"), SPOILED)
+def test_what_was_disturbed_by_ourselves_is_shown_and_not_ranked(evidence: Evidence, word: str) -> None:
+    verdict = judge(evidence)
+    assert verdict.name == "unsaturated" and not verdict.rankable
+    assert word in verdict.because[-1] and "not ranked" in verdict.because[-1]
+
+
+FOUND = Capacity("p(99)<20ms", 800.0, 820.0, None, ())
+
+
+def test_a_search_that_found_its_answer_is_ranked_as_its_trial() -> None:
+    found = of_search(judge(OPEN), FOUND)
+    assert found.rankable and "800 requests a second" in found.because[-1]
+
+
+@pytest.mark.parametrize("capacity", [replace(FOUND, limited_by="The time was over."), replace(FOUND, kept_per_s=None)])
+def test_a_search_that_did_not_is_not(capacity: Capacity) -> None:
+    assert not of_search(judge(OPEN), capacity).rankable
+
+
+def test_trials_that_disagree_make_a_good_verdict_noisy_and_leave_a_bad_one() -> None:
+    noisy = disagreeing(judge(OPEN), "Trials differ by 30 %.")
+    assert (noisy.name, noisy.rankable, noisy.because[0]) == ("noisy", False, "Trials differ by 30 %.")
+    dead = judge(replace(OPEN, died="It ended."))
+    assert disagreeing(dead, "Trials differ.") == dead
+
+
 def test_a_shared_ceiling_is_never_ranked() -> None:
     assert not judge(replace(CALM, placement="shared", occupancy={"reactor": 0.99})).rankable
 
@@ -117,11 +151,12 @@ def test_the_verdict_keeps_its_numbers() -> None:
 SHARES = st.none() | st.floats(0, 2)
 ANY = st.builds(
     Evidence, is_open=st.booleans(), placement=st.sampled_from(["split", "shared"]), think_time=st.booleans(),
-    requests=st.integers(0, 10**7), errors=st.integers(0, 10**6), generator_utilisation=SHARES, late_share=SHARES,
-    rate_ratio=SHARES, occupancy=st.dictionaries(st.sampled_from(["reactor", "worker"]), st.floats(0, 1)),
+    requests=st.integers(0, 10**7), errors=st.integers(0, 10**6), generator_utilisation=SHARES, generator_waited=SHARES,
+    late_share=SHARES, rate_ratio=SHARES, looks=st.integers(0, 999), cores=st.just({0: 0.5}),
+    occupancy=st.dictionaries(st.sampled_from(["reactor", "worker"]), st.floats(0, 1)),
     engine_cpu_share=SHARES, backlog_grew=st.booleans(), little_residual=st.none() | st.floats(-1, 10),
     listen_drops=st.none() | st.integers(0, 100), other_engines=st.integers(0, 3),
-    died=st.none() | st.just("It ended."), stopped=st.booleans(),
+    died=st.none() | st.just("It ended."), stopped=st.booleans(), stalled=st.booleans(), traced=st.booleans(),
 )  # fmt: skip
 
 

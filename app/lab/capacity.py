@@ -1,0 +1,166 @@
+"""`find-capacity`: trials at one rate after another, until the highest is known that keeps the objective."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from app.lab.search import Search, Tried
+from app.lab.thresholds import Threshold
+from app.lab.trial import Result
+from app.lab.verdict import ERRORS_MAX, RATE_RATIO_MIN
+from app.lab.views import Capacity, Step
+from app.load.plan import Plan
+
+PROBE_S = 2.0
+PROBE_SHARE = 0.5  # of what a closed load reached: where the search begins
+ENOUGH = 1.1  # times the requests that the objective's percentile needs
+TRIAL_MAX_S = 30.0  # a lower rate would need longer for as many requests
+SLACK = 1.0  # of a window, requests that may be missing at its end: those in flight
+
+Try = Callable[[Plan], Awaitable[Result | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the operator allows a search: the highest rate, and how long it may take."""
+
+    max_rate: float
+    budget_s: float
+
+
+@dataclass
+class CapacitySearch:
+    """One search. `try_` carries a plan out (None: it was stopped); `told` gets each state of what is known."""
+
+    plan: Plan
+    limits: Limits
+    try_: Try
+    told: Callable[[Capacity], None]
+    steps: list[Step] = field(default_factory=list)
+    best: Result | None = None  # of the trial that counts: the last that kept the highest rate, or else the last
+    limited_by: str | None = None
+    search: Search | None = None
+    _results: dict[float, Result] = field(default_factory=dict)
+    _done: float = 0.0  # never goes back, though an end that is overturned makes the way longer
+    _began_s: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        assert self.plan.objective
+        self.objective = Threshold.parse(self.plan.objective)
+
+    async def run(self) -> None:
+        """Until it is found, or something else is the limit: then `limited_by` says what."""
+        search = self.search = Search(await self._start(), self._floor, self.limits.max_rate)
+        while self.limited_by is None and (rate := search.next_rate()) is not None:
+            plan = self._plan_at(rate)
+            if self._elapsed_s + plan.total_s > self.limits.budget_s:
+                self.limited_by = f"The time for a search, {self.limits.budget_s:g} s, was over."
+                break
+            await self._step(search, rate, plan)
+        self.limited_by = self.limited_by or self._own_limit(search)
+        if search.kept_per_s is not None:
+            self.best = self._results[search.kept_per_s]
+
+    @property
+    def capacity(self) -> Capacity:
+        """What is known by now."""
+        kept = self.search.kept_per_s if self.search else None
+        failed = self.search.failed_per_s if self.search and not self.search.by_generator else None
+        return Capacity(str(self.plan.objective), kept, failed, self.limited_by, tuple(self.steps))
+
+    @property
+    def done(self) -> float:
+        """The share of it that is over, as far as one can tell."""
+        if self.search is None:
+            return 0.0
+        tried = len(self.steps)
+        self._done = max(self._done, tried / (tried + self.search.remaining) if tried else 0.0)
+        return self._done
+
+    @property
+    def likely_s(self) -> float:
+        """How long it will have taken in all, as far as one can tell."""
+        remaining = self.search.remaining if self.search else 0
+        return min(self.limits.budget_s, max(1.0, self._elapsed_s + remaining * self.plan.total_s))
+
+    async def _start(self) -> float:
+        """Where to begin: as asked, or at half of what the engine answers a closed load."""
+        if self.plan.rate_per_s:
+            return self.plan.rate_per_s
+        length = min(PROBE_S, self.plan.duration_s)
+        probe = replace(self.plan, executor="constant-vus", objective=None, duration_s=length)
+        result = await self.try_(probe)
+        if result is None or result.verdict.name == "degraded":
+            self.limited_by = _end_words(result)
+            return self._floor
+        self.best = result
+        return PROBE_SHARE * result.summary.achieved_per_s
+
+    @property
+    def _floor(self) -> float:
+        """Below it, a trial of bearable length has too few requests for the objective's percentile."""
+        longest = max(TRIAL_MAX_S, self.plan.duration_s)
+        return max(1.0, float(f"{ENOUGH * self.objective.samples / longest:.3g}"))
+
+    def _plan_at(self, rate: float) -> Plan:
+        enough_s = ENOUGH * self.objective.samples / rate
+        length = max(self.plan.duration_s, round(enough_s, 1))
+        return replace(
+            self.plan, executor="constant-arrival-rate", objective=None, rate_per_s=rate, duration_s=length
+        )  # fmt: skip
+
+    async def _step(self, search: Search, rate: float, plan: Plan) -> None:
+        result = await self.try_(plan)
+        if result is None or result.outcome.stopped or result.verdict.name == "degraded":
+            self.limited_by = _end_words(result)
+            self.best = self.best or result
+            return
+        because = self._why_failed(result)
+        by_generator = because is not None and result.verdict.name == "client_bound"
+        trial = len(search.tried.get(rate, ())) + 1
+        search.take(rate, Tried(because is None, by_generator))
+        seen = self.objective.check(result.summary, result.ledger, result.verdict).seen
+        said = because or "It was kept."
+        if by_generator:
+            said += " The load generator was at its own limit."
+        self.steps.append(Step(rate, trial, seen, result.summary.rate_ratio, because is None, said))
+        if because is None:
+            self._results[rate] = result
+        elif not self._results:
+            self.best = result
+        self.told(self.capacity)
+
+    def _why_failed(self, result: Result) -> str | None:
+        """One sentence; None if the trial kept the objective, the rate, and its answers whole."""
+        summary = result.summary
+        failed = sum(summary.errors.values()) + summary.dropped
+        if failed > ERRORS_MAX * (failed + summary.requests):
+            return f"{failed:,} of {failed + summary.requests:,} requests failed."
+        offered = summary.offered_per_s or 0.0
+        missing = (offered - summary.achieved_per_s) * summary.duration_s
+        if missing > max(SLACK, (1 - RATE_RATIO_MIN) * offered * summary.duration_s):
+            return f"Only {100 * (summary.rate_ratio or 0):.1f} % of the rate was answered."
+        held = self.objective.check(summary, result.ledger, result.verdict)
+        return f"{self.objective.what} was {held.seen}." if held.breached else None
+
+    def _own_limit(self, search: Search) -> str | None:
+        kept, failed = search.kept_per_s, search.failed_per_s
+        if search.by_generator and failed is not None:
+            return f"From {failed:,.6g} a second on the load generator was the limit; the engine's own may be higher."
+        if failed is None:
+            return f"The highest rate that may be asked for, {self.limits.max_rate:,.6g} a second, was kept."
+        if kept is None:
+            return f"Not even {failed:,.6g} a second kept it, and fewer are not tried."
+        return None
+
+    @property
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self._began_s
+
+
+def _end_words(result: Result | None) -> str:
+    if result is None or result.verdict.name != "degraded":
+        return "It was stopped early."
+    return result.verdict.because[0]

@@ -1,0 +1,191 @@
+"""What the lab itself sees of an engine while a trial goes.
+
+Everything at both edges of the measured window, the threads' states in between (50 looks a second), one row of the
+series each second, and what happened at one instant: marks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from app.lab.engine import Engine
+from app.lab.proc import (
+    CoreReading,
+    ListenDrops,
+    ProcessReading,
+    SwitchReading,
+    read_cores,
+    read_listen_drops,
+    read_switches,
+)
+from app.lab.views import Mark
+from app.load.meter import DONE, DRAIN, MEASURE, MeterReading
+from engines.common.board import RESTING
+from engines.common.board_reader import Reading
+
+FEW_ROWS = 256  # beyond so many threads their states are read once a second
+SERIES_S = 1.0
+
+
+class Loading(Protocol):
+    """What is asked of the load generator: its processes."""
+
+    @property
+    def pids(self) -> tuple[int, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Everything at one end of the measured window."""
+
+    at_ns: int
+    board: Reading
+    process: ProcessReading | None
+    switches: SwitchReading | None
+    drops: ListenDrops | None
+    generator: SwitchReading | None
+    cores: dict[int, CoreReading]
+
+    @classmethod
+    def take(cls, engine: Engine, generator: Loading) -> Edge:
+        assert engine.board
+        process = engine.process()
+        load = read_switches(pids) if (pids := generator.pids) else None
+        return cls(
+            time.monotonic_ns(), engine.board.read(), process, engine.switches(), read_listen_drops(), load,
+            read_cores(),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """The engine's side of one second; the generator's side comes with its outcome."""
+
+    at_ns: int
+    connections: int
+    threads: int | None
+    cpu_percent: float | None
+    rss_bytes: int | None
+    queue_depth: int
+
+
+@dataclass
+class Watcher:
+    """Watches one engine through one trial: `begin`, `look` again and again, `end`; then read the fields."""
+
+    engine: Engine
+    generator: Loading
+    measuring: Callable[[], None]  # told when the warm-up is over
+    first: Edge | None = None  # of the measured window
+    last: Edge | None = None
+    rest: ProcessReading | None = None  # before any connection of the trial
+    answered: int = 0  # requests that the engine has answered in its whole life, before the trial
+    rss_peak: int | None = None
+    threads_peak: int | None = None
+    queue_peak: int = 0
+    looks: int = 0
+    stalled_ns: int = 0
+    series: list[SeriesPoint] = field(default_factory=list)
+    now: MeterReading = field(default_factory=MeterReading)
+    backlog: list[int] = field(default_factory=list)  # asked for and not answered, once a measured second
+    _busy: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    _seen: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    _marks: list[tuple[int, str]] = field(default_factory=list)
+    _processes: frozenset[int] = frozenset()
+    _next_point_s: float = 0.0
+    _before: ProcessReading | None = None
+    _died: bool = False
+
+    def begin(self) -> None:
+        """Before the load generator has opened anything."""
+        assert self.engine.board
+        self.rest = self._before = self.engine.process()
+        self.answered = self.engine.board.read().requests
+        self._processes = frozenset(self.engine.processes)
+
+    def look(self, now: MeterReading) -> None:
+        """Take the generator's newest numbers, and look at the engine."""
+        self.now = now
+        if now.phase == MEASURE and self.first is None:
+            self.first = Edge.take(self.engine, self.generator)
+            if now.measured_from_ns > now.started_ns:
+                self.mark("warm-up ends", now.measured_from_ns)
+            self.measuring()
+        if now.phase in (DRAIN, DONE) and self.last is None and self.first is not None:
+            self.last = Edge.take(self.engine, self.generator)
+        if now.phase == MEASURE:
+            self._look_at_threads()
+        self._look_at_processes()
+        if now.started_ns and time.monotonic() >= self._next_point_s:
+            self._point()
+            self._next_point_s = max(self._next_point_s + SERIES_S, time.monotonic())
+
+    def end(self, now: MeterReading) -> None:
+        """The generator is gone."""
+        self.now = now
+        self._look_at_processes()
+        if self.first is not None and self.last is None:
+            self.last = Edge.take(self.engine, self.generator)
+
+    def mark(self, text: str, at_ns: int | None = None) -> None:
+        self._marks.append((at_ns or time.monotonic_ns(), text))
+
+    def marks(self) -> tuple[Mark, ...]:
+        """What happened when, from the start of the warm-up."""
+        began = self.now.started_ns
+        return tuple(Mark(round((at - began) / 1e9, 3), text) for at, text in sorted(self._marks) if began)
+
+    @property
+    def occupancy(self) -> dict[str, float]:
+        """Share of looks at which a thread of each role was occupied: the mean over the threads of the role."""
+        shares: defaultdict[str, list[float]] = defaultdict(list)
+        for (role, slot), seen in self._seen.items():
+            shares[role].append(self._busy[role, slot] / seen)
+        return {role: sum(each) / len(each) for role, each in shares.items()}
+
+    def _look_at_threads(self) -> None:
+        """Which threads have something to do, right now."""
+        assert self.engine.board
+        self.looks += 1
+        if self.first and len(self.first.board.threads) > FEW_ROWS and self.looks % 50:
+            return
+        for thread in self.engine.board.read().threads:
+            key = (thread.role, thread.slot)
+            self._seen[key] += 1
+            self._busy[key] += thread.state not in RESTING
+
+    def _look_at_processes(self) -> None:
+        if not self.engine.alive:
+            if not self._died:
+                self._died = True
+                self.mark(f"{self.engine.id} {self.engine.exit.reason if self.engine.exit else 'ended.'}")
+            return
+        processes = frozenset(self.engine.processes)
+        if new := processes - self._processes:
+            self.mark("worker process replaced" if len(new) == 1 else f"{len(new)} worker processes replaced")
+        self._processes |= new
+
+    def _point(self) -> None:
+        assert self.engine.board
+        process, before = (self.engine.process() if self.engine.alive else None), self._before
+        board = self.engine.board.read()
+        cpu = None
+        if process and before and process.at_ns > before.at_ns:
+            cpu = 100 * max(0, process.cpu_ns - before.cpu_ns) / (process.at_ns - before.at_ns)
+        if process:
+            self.rss_peak = max(self.rss_peak or 0, process.rss_bytes)
+            self.threads_peak = max(self.threads_peak or 0, process.threads)
+        self.queue_peak = max(self.queue_peak, board.queue_depth)
+        if self.now.phase == MEASURE:
+            self.backlog.append(self.now.intended - self.now.completed - self.now.errors)
+        self._before = process
+        self.series.append(
+            SeriesPoint(
+                time.monotonic_ns(), sum(board.connections.values()), process.threads if process else None, cpu,
+                process.rss_bytes if process else None, board.queue_depth,
+            )
+        )  # fmt: skip

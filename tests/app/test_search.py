@@ -1,0 +1,90 @@
+"""The search for capacity against simulated servers: it ends, and what it says holds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.lab.search import WIDTH, Search, Tried
+
+FLOOR, CEILING = 10.0, 100_000.0
+Server = Callable[[float], Tried]
+
+
+def searched(server: Server, start: float, most: int = 80) -> tuple[Search, int]:
+    search, trials = Search(start, FLOOR, CEILING), 0
+    while (rate := search.next_rate()) is not None:
+        assert FLOOR <= rate <= CEILING
+        trials += 1
+        assert trials <= most, "it does not end"
+        search.take(rate, server(rate))
+        assert search.remaining >= (search.next_rate() is not None)
+    assert search.remaining == 0
+    return search, trials
+
+
+@given(st.floats(1, 2 * CEILING), st.floats(12, 0.9 * CEILING))
+def test_the_capacity_of_a_steady_server_lies_in_the_interval(start: float, capacity: float) -> None:
+    search, trials = searched(lambda rate: Tried(rate <= capacity), start)
+    kept, failed = search.kept_per_s, search.failed_per_s
+    assert kept is not None and failed is not None
+    assert kept <= capacity < failed <= kept * (1 + WIDTH) + 0.1
+    assert trials <= 30 and len(search.tried[kept]) == len(search.tried[failed]) == 2
+    assert not search.by_generator
+
+
+def test_a_good_start_takes_few_trials() -> None:
+    _, trials = searched(lambda rate: Tried(rate <= 950), 480)
+    assert trials <= 9
+
+
+def test_a_server_that_keeps_everything_ends_at_the_highest_rate() -> None:
+    search, _ = searched(lambda rate: Tried(True), 1000)
+    assert (search.kept_per_s, search.failed_per_s) == (CEILING, None)
+    assert len(search.tried[CEILING]) == 2
+
+
+def test_a_server_that_keeps_nothing_ends_at_the_lowest() -> None:
+    search, _ = searched(lambda rate: Tried(False), 1000)
+    assert (search.kept_per_s, search.failed_per_s) == (None, FLOOR)
+    assert len(search.tried[FLOOR]) == 2
+
+
+def test_where_the_generator_is_the_limit_it_says_so() -> None:
+    search, _ = searched(lambda rate: Tried(rate <= 30_000, by_generator=rate > 30_000), 10_000)
+    assert search.by_generator and search.kept_per_s == pytest.approx(30_000, rel=WIDTH)
+
+
+@pytest.mark.parametrize("wrongly", [True, False])
+@pytest.mark.parametrize("at", range(9))
+def test_one_trial_that_errs_is_outvoted(wrongly: bool, at: int) -> None:
+    asked = 0
+
+    def server(rate: float) -> Tried:
+        nonlocal asked
+        asked += 1
+        return Tried(wrongly if asked == at + 1 else rate <= 3000)
+
+    search, _ = searched(server, 1000)
+    assert search.kept_per_s and search.kept_per_s == pytest.approx(3000, rel=2.1 * WIDTH)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_noisy_server_is_found_within_its_noise(seed: int) -> None:
+    dice = random.Random(seed)
+    search, _ = searched(lambda rate: Tried(rate * dice.gauss(1, 0.03) <= 5000), 700)
+    kept = search.kept_per_s
+    assert kept and kept == pytest.approx(5000, rel=0.2)
+    trials = search.tried[kept]
+    assert sum(each.kept for each in trials) >= 2 > sum(not each.kept for each in trials)
+
+
+@given(st.randoms(use_true_random=False))
+def test_even_chance_comes_to_an_end(dice: random.Random) -> None:
+    search, _ = searched(lambda rate: Tried(dice.random() < 0.5), 1000, most=400)
+    kept, failed = search.kept_per_s, search.failed_per_s
+    assert kept is None or failed is None or kept < failed
