@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from app.lab.placement import Placement
-from app.lab.summary import little_residual
+from app.lab.summary import answers, little_residual
 from app.lab.verdict import Evidence
 from app.lab.views import Summary
 from app.lab.watcher import Edge, Watcher
@@ -47,6 +47,8 @@ def evidence(
         backlog_grew=len(backlog) > 1 and backlog[-1] > GROWN_BACKLOG * max(backlog[0], plan.vus * plan.pipeline),
         little_residual=None if outcome.errors else little_residual(outcome),
         listen_drops=_drops(spread),
+        answered=watcher.answered,
+        counted=answers(outcome),
         other_engines=others,
         died=died or lost,
         stopped=outcome.stopped,

@@ -98,6 +98,11 @@ def interval_log(outcome: Outcome) -> str:
     return "\n".join(lines) + "\n"
 
 
+def answers(outcome: Outcome) -> int:
+    """All answers that the generator has counted, from its first connection to its last: in no window."""
+    return sum(second.requests for second in outcome.seconds) + outcome.aside_requests
+
+
 def little_residual(outcome: Outcome) -> float | None:
     """N = X·R: how far the requests in flight are from rate times service time, as a share."""
     counts = Counter(phase.phase for phase in outcome.seconds)

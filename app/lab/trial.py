@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from app.lab.notes import notes
 from app.lab.placement import Placement
 from app.lab.progress import LastSecond
 from app.lab.stall import stall
-from app.lab.summary import series, summarise
+from app.lab.summary import answers, series, summarise
 from app.lab.verdict import judge
 from app.lab.views import Ledger, Mark, Summary, Verdict
 from app.lab.watcher import Watcher
@@ -24,6 +25,7 @@ from app.load.meter import MEASURE
 from app.load.outcome import Outcome
 from app.load.plan import Plan
 
+SETTLED_WITHIN_S = 1.0
 POLL_S = 0.02  # 50 looks a second: at 64 threads they cost the control plane 1 % of a core
 
 
@@ -62,7 +64,9 @@ class Trial:
             if self._stopped:
                 generator.stop()
             await self._watch(generator, watcher)
-            return self._result(generator, watcher)
+            outcome = generator.outcome()
+            await self._settle(watcher, answers(outcome))
+            return self._result(outcome, generator.lost, watcher)
         except NoOutcome:
             if self._stopped:
                 return None
@@ -109,11 +113,16 @@ class Trial:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._stall
 
-    def _result(self, generator: Generator, watcher: Watcher) -> Result:
-        outcome = generator.outcome()
+    async def _settle(self, watcher: Watcher, counted: int) -> None:
+        """A thread of the engine stores its counters when it goes to wait: give it the time to get there."""
+        deadline_s = time.monotonic() + SETTLED_WITHIN_S
+        while watcher.count_answers() < counted and time.monotonic() < deadline_s:
+            await asyncio.sleep(POLL_S)
+
+    def _result(self, outcome: Outcome, lost: str | None, watcher: Watcher) -> Result:
         self.meter.take(watcher.now)
         summary = summarise(outcome)
-        seen = evidence(self.plan, outcome, summary, watcher, self._placement, self._others, generator.lost)
+        seen = evidence(self.plan, outcome, summary, watcher, self._placement, self._others, lost)
         return Result(
             outcome=outcome, summary=summary, ledger=cost(watcher, outcome), verdict=judge(seen),
             series=series(outcome, watcher.series, watcher.now.started_ns), marks=watcher.marks(),

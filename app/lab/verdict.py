@@ -55,6 +55,8 @@ class Evidence:
     backlog_grew: bool
     little_residual: float | None
     listen_drops: int | None
+    answered: int  # requests, by the engine's own count, from the first connection to the last
+    counted: int  # responses, by the generator's; the same, unless something failed or somebody else asked
     other_engines: int  # alive beside the loaded one: the kernel's counters do not tell them apart
     died: str | None  # a sentence, if engine or generator ended
     stopped: bool
@@ -201,6 +203,7 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
     total = e.requests + e.errors
     who, share = busiest(e)
     few = total > 0 and e.errors / total <= ERRORS_MAX
+    whole = not e.errors and not e.died and not e.stopped
     checks = [
         Check("Errors", f"{e.errors:,} of {total:,}", "must stay under 1 %", few),
         Check(
@@ -216,6 +219,15 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
         checks.append(_check("Sent late by the generator", e.late_share, "must stay under 1 %", LATE_MAX))
         ok = None if e.rate_ratio is None else e.rate_ratio >= RATE_RATIO_MIN
         checks.append(Check("Achieved of offered", _percent(e.rate_ratio), "must reach 99 %", ok))
+    both = f"{e.answered:,}" if e.answered == e.counted else f"{e.answered:,} and {e.counted:,}"
+    checks.append(
+        Check(
+            "Requests answered = responses counted",
+            both,
+            "must be equal" if whole else "differ where something failed",
+            e.answered == e.counted if whole else None,
+        )
+    )
     residual = None if e.little_residual is None or e.requests < LITTLE_ENOUGH else abs(e.little_residual)
     checks.append(_check("Little's law off by", residual, "must stay under 5 %", LITTLE_MAX))
     least = OPEN_OCCUPIED_MIN if e.is_open else CLOSED_OCCUPIED_MIN

@@ -83,7 +83,7 @@ class Watcher:
     first: Edge | None = None  # of the measured window
     last: Edge | None = None
     rest: ProcessReading | None = None  # before any connection of the trial
-    answered: int = 0  # requests that the engine has answered in its whole life, before the trial
+    answered: int = 0  # requests that the engine has answered in this trial, from its first connection to its last
     rss_peak: int | None = None
     threads_peak: int | None = None
     queue_peak: int = 0
@@ -96,6 +96,7 @@ class Watcher:
     _seen: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     _marks: list[tuple[int, str]] = field(default_factory=list)
     _processes: frozenset[int] = frozenset()
+    _answered_before: int = 0
     _next_point_s: float = 0.0
     _before: ProcessReading | None = None
     _died: bool = False
@@ -104,7 +105,7 @@ class Watcher:
         """Before the load generator has opened anything."""
         assert self.engine.board
         self.rest = self._before = self.engine.process()
-        self.answered = self.engine.board.read().requests
+        self._answered_before = self.engine.board.read().requests
         self._processes = frozenset(self.engine.processes)
 
     def look(self, now: MeterReading) -> None:
@@ -130,6 +131,12 @@ class Watcher:
         self._look_at_processes()
         if self.first is not None and self.last is None:
             self.last = Edge.take(self.engine, self.generator)
+
+    def count_answers(self) -> int:
+        """What the engine says it has answered since the beginning."""
+        assert self.engine.board
+        self.answered = self.engine.board.read().requests - self._answered_before
+        return self.answered
 
     def mark(self, text: str, at_ns: int | None = None) -> None:
         self._marks.append((at_ns or time.monotonic_ns(), text))

@@ -16,7 +16,7 @@ CALM = Evidence(
     is_open=False, placement="split", think_time=False, requests=100_000, errors=0, generator_utilisation=0.5,
     generator_waited=0.0, late_share=None, rate_ratio=None, occupancy={"reactor": 0.4}, looks=500,
     engine_cpu_share=0.4, cores={0: 0.4, 1: 0.5}, backlog_grew=False,
-    little_residual=0.01, listen_drops=0, other_engines=0, died=None, stopped=False,
+    little_residual=0.01, listen_drops=0, answered=120_000, counted=120_000, other_engines=0, died=None, stopped=False,
 )  # fmt: skip
 OPEN = replace(CALM, is_open=True, late_share=0.0, rate_ratio=1.0)
 MISSED = replace(OPEN, rate_ratio=0.9)
@@ -107,6 +107,15 @@ def test_what_was_disturbed_by_ourselves_is_shown_and_not_ranked(evidence: Evide
     assert word in verdict.because[-1] and "not ranked" in verdict.because[-1]
 
 
+@pytest.mark.parametrize(
+    ("changes", "ok"),
+    [({}, True), ({"counted": 119_999}, False), ({"counted": 1, "errors": 3}, None), ({"died": "It ended."}, None)],
+)
+def test_both_sides_must_have_counted_the_same(changes: dict[str, Any], ok: bool | None) -> None:
+    checks = {check.what: check for check in judge(replace(CALM, **changes)).checks}
+    assert checks["Requests answered = responses counted"].ok is ok
+
+
 FOUND = Capacity("p(99)<20ms", 800.0, 820.0, None, ())
 
 
@@ -155,7 +164,8 @@ ANY = st.builds(
     late_share=SHARES, rate_ratio=SHARES, looks=st.integers(0, 999), cores=st.just({0: 0.5}),
     occupancy=st.dictionaries(st.sampled_from(["reactor", "worker"]), st.floats(0, 1)),
     engine_cpu_share=SHARES, backlog_grew=st.booleans(), little_residual=st.none() | st.floats(-1, 10),
-    listen_drops=st.none() | st.integers(0, 100), other_engines=st.integers(0, 3),
+    listen_drops=st.none() | st.integers(0, 100), answered=st.integers(0, 99),
+    counted=st.integers(0, 99), other_engines=st.integers(0, 3),
     died=st.none() | st.just("It ended."), stopped=st.booleans(), stalled=st.booleans(), traced=st.booleans(),
 )  # fmt: skip
 
