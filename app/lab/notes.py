@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.lab.summary import total
 from app.lab.views import Summary
+from app.load import histogram
 from app.load.outcome import Outcome
 from app.load.plan import Plan
 
@@ -12,10 +14,10 @@ from app.load.plan import Plan
 def notes(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> tuple[str, ...]:
     """The load generator's own remarks, and what a stall hid from whom."""
     said = [f"{note[0].upper()}{note[1:]}." for note in outcome.notes if note]
-    return (*said, *_stall(plan, summary, stalled_ns))
+    return (*said, *_stall(plan, outcome, summary, stalled_ns))
 
 
-def _stall(plan: Plan, summary: Summary, stalled_ns: int) -> Iterator[str]:
+def _stall(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> Iterator[str]:
     if not stalled_ns:
         return
     stalled_s = stalled_ns / 1e9
@@ -28,13 +30,13 @@ def _stall(plan: Plan, summary: Summary, stalled_ns: int) -> Iterator[str]:
             "(coordinated omission)."
         )
         return
-    response, service = summary.latency.response, summary.latency.service
+    half_ms = stalled_s * 500
+    waited, seen = _above(outcome, "response", half_ms), _above(outcome, "service", half_ms)
     yield (
-        f"Response time counts their waiting: p99 {_ms(response.p99_us)}, mean {_ms(response.mean_us)}. A closed-model "
-        f"tool sees the service time of the same run only: p99 {_ms(service.p99_us)}, mean {_ms(service.mean_us)}. "
-        "What lies between is what coordinated omission hides."
+        f"By response time {waited:,} requests took longer than {half_ms:,.0f} ms; by service time, all that a "
+        f"closed-model tool sees of the same run, {seen:,} did. What lies between is what coordinated omission hides."
     )
 
 
-def _ms(us: float | None) -> str:
-    return "not known" if us is None else f"{us / 1000:,.1f} ms" if us >= 10_000 else f"{us / 1000:,.2f} ms"
+def _above(outcome: Outcome, clock: str, ms: float) -> int:
+    return sum(n for us, n in histogram.places(total(outcome, clock)) if us > 1000 * ms)

@@ -18,6 +18,7 @@ from app.lab.views import Capacity, RunView, Verdict
 from app.load.outcome import Outcome
 from app.load.plan import Plan
 
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """Who is told of a run: that its warm-up is over, and (with a sentence) that a search has made a step."""

@@ -19,7 +19,8 @@ from app.lab.generator import NoOutcome
 from app.lab.models import Models
 from app.lab.placement import place, usable_cpus
 from app.lab.plan_words import words
-from app.lab.run import Progress, Run, Told, no_verdict
+from app.lab.progress import Progress
+from app.lab.run import Run, Told, no_verdict
 from app.lab.scenarios import SCENARIOS
 from app.lab.summary import curve, interval_log
 from app.lab.thresholds import Threshold

@@ -58,6 +58,7 @@ class Trial:
     async def run(self, measuring: Callable[[], None]) -> Result | None:
         """To its end; None if it was stopped before it could measure anything. Raises NoOutcome."""
         engine, plan = self._engine, self.plan
+        assert engine.port
         self._generator = generator = Generator.spawn(plan, engine.reach, engine.port, self._placement.load_cpus)
         watcher = Watcher(engine, generator, measuring)
         try:
