@@ -15,12 +15,13 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from app import paths
-from app.api import comparisons, engines, events, exports, models, problems, runs, system
+from app.api import comparisons, engines, events, exports, history, models, problems, runs, system
 from app.errors import Invalid, LabError
 from app.lab.lab import Lab
 from app.live import socket
 from app.live.hub import Hub
 from app.metrics import Metrics
+from app.pages import history as history_pages
 from app.pages import lessons, routes
 from app.pages.looks import make_environment
 from app.security import Door
@@ -48,10 +49,10 @@ def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
         openapi_url=f"{API}/openapi.json", responses=problems.documented(), docs_url=None, redoc_url=None,
     )  # fmt: skip
     app.state.looks = make_environment(paths.TEMPLATES)
-    api = (models, engines, runs, exports, comparisons, events, system)
+    api = (models, engines, history, runs, exports, comparisons, events, system)
     for router in (each.router for each in api):
         app.include_router(router, prefix=API)
-    for router in (system.health, socket.router, routes.router, lessons.router):
+    for router in (system.health, socket.router, history_pages.router, routes.router, lessons.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=paths.STATIC))
     app.add_exception_handler(LabError, _lab_error)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from app.api.deps import LabDep
+from app.api.queries import RunPage
 from app.api.specs import RunSpec
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import RunView, ScenarioView
@@ -35,11 +36,12 @@ async def submit(spec: RunSpec, lab: LabDep, response: Response) -> RunView:
 
 
 @router.get("/runs")
-async def runs(
-    lab: LabDep, limit: Annotated[int, Query(ge=1, le=500)] = 100, offset: Annotated[int, Query(ge=0, le=10**9)] = 0
-) -> list[RunView]:
-    """The history, newest first, with what is queued and going."""
-    return await lab.runs.history(limit, offset)
+async def runs(lab: LabDep, query: Annotated[RunPage, Query()], response: Response) -> list[RunView]:
+    """The history, with what is queued and going: a page of the runs that the filter leaves; `X-Total-Count` is
+    how many it leaves in all. Newest first, unless `sort` says another order."""
+    found = await lab.history.find(query.filter, query.limit, query.offset)
+    response.headers["X-Total-Count"] = str(found.total)
+    return found.runs
 
 
 @router.get("/runs/{id}")

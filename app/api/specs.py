@@ -101,3 +101,9 @@ class ComparisonSpec(Spec):
     plan: PlanSpec | None = None
     thresholds: list[Text] = Field(default_factory=list, max_length=20)
     label: Text | None = None
+
+
+class LabelSpec(Spec):
+    """A note that is kept with a run."""
+
+    label: Text | None

@@ -10,6 +10,7 @@ from app.lab import system
 from app.lab.comparisons import Comparisons
 from app.lab.events import Events
 from app.lab.fleet import Fleet
+from app.lab.history import History
 from app.lab.models import Models
 from app.lab.runs import Runs
 from app.lab.views import SystemView
@@ -34,6 +35,7 @@ class Lab:
         self.runs = Runs(settings, models, self.fleet, store, self.system, self.events)
         self.comparisons = Comparisons(models, self.runs, store, comparisons, self.system, self.events)
         self._kept_comparisons = comparisons
+        self.history = History(store, self.runs)
         self._background: set[asyncio.Task[Any]] = set()
 
     @classmethod

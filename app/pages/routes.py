@@ -20,7 +20,6 @@ from app.tokens import Tokens, cookie_header
 router = APIRouter(include_in_schema=False)
 LAB_PAGE = "pages/lab.html"
 RUNS_SHOWN = 5
-LISTED = 200
 
 
 async def _typed(request: Request) -> dict[str, str]:
@@ -166,12 +165,6 @@ async def stop_run(id: int, request: Request, lab: LabDep) -> Response:
     if by_htmx(request):
         return _strip(request, lab, view)
     return RedirectResponse(f"/runs/{id}", 303)
-
-
-@router.get("/runs")
-async def runs(request: Request, lab: LabDep) -> HTMLResponse:
-    listed = await lab.runs.history(LISTED)
-    return page(request, "pages/runs.html", runs=listed, total=lab.store.count())
 
 
 @router.get("/runs/{id}")

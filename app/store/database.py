@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +23,11 @@ def open_database(url: str) -> Engine:
     engine = create_engine(url)
     try:
         if url.startswith("sqlite") and database:
-            Path(database).parent.mkdir(parents=True, exist_ok=True)
             event.listen(engine, "connect", _careful)
-        bring_up_to_date(engine)
+            with _alone(Path(database)):
+                bring_up_to_date(engine)
+        else:
+            bring_up_to_date(engine)
     except (DatabaseError, OSError) as error:
         engine.dispose()
         reason = error.orig if isinstance(error, DatabaseError) else error.strerror
@@ -30,6 +36,18 @@ def open_database(url: str) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+@contextmanager
+def _alone(database: Path) -> Iterator[None]:
+    """One process opens at a time: SQLite does not wait for another that is just turning the file to WAL."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(database.with_name("open.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _careful(connection: Any, _record: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from app.lab.views import RunView
 from app.store.columns import columns
 from app.store.database import open_database
+from app.store.listing import RunFilter
 from app.store.schema import RunRow
 
 UNFINISHED = ("queued", "warming", "running")
@@ -55,6 +57,35 @@ class RunStore:
         with Session(self._engine) as session:
             text = session.scalar(select(RunRow.view).where(RunRow.id == id))
         return None if text is None else _VIEW.validate_json(text)
+
+    def find(self, which: RunFilter, limit: int, offset: int = 0) -> tuple[list[RunView], int]:
+        """A page of the runs that a filter leaves, and how many it leaves in all."""
+        conditions = which.conditions()
+        wanted = select(RunRow.view).where(*conditions).order_by(*which.order()).limit(limit).offset(offset)
+        with Session(self._engine) as session:
+            texts = session.scalars(wanted).all()
+            total = session.scalar(select(func.count()).select_from(RunRow).where(*conditions)) or 0
+        return [_VIEW.validate_json(text) for text in texts], total
+
+    def ids(self, which: RunFilter) -> list[int]:
+        """The numbers of all runs that a filter leaves, in its order."""
+        with Session(self._engine) as session:
+            return list(session.scalars(select(RunRow.id).where(*which.conditions()).order_by(*which.order())))
+
+    def some(self, ids: Sequence[int]) -> list[RunView]:
+        """The runs of these numbers, in their order; those that are gone are left out."""
+        with Session(self._engine) as session:
+            kept = dict(session.execute(select(RunRow.id, RunRow.view).where(RunRow.id.in_(ids))).tuples().all())
+        return [_VIEW.validate_json(kept[id]) for id in ids if id in kept]
+
+    def names(self) -> dict[str, list[str]]:
+        """What stands in the columns that are chosen from."""
+        columns = {"model": RunRow.model, "scenario": RunRow.scenario, "verdict": RunRow.verdict}
+        with Session(self._engine) as session:
+            return {
+                name: sorted(filter(None, session.scalars(select(column).distinct())))
+                for name, column in columns.items()
+            }
 
     def newest(self, limit: int = 100, offset: int = 0) -> list[RunView]:
         with Session(self._engine) as session:

@@ -7,7 +7,8 @@ function handOver(old, fresh) {
   for (const fold of old.querySelectorAll("details[id][open]")) fresh.querySelector(`#${CSS.escape(fold.id)}`)?.setAttribute("open", "");
   for (const field of old.querySelectorAll("input[id], select[id], textarea[id]")) {
     const heir = dirty(field) && fresh.querySelector(`#${CSS.escape(field.id)}`);
-    if (heir && (heir.tagName !== "SELECT" || [...heir.options].some((o) => o.value === field.value))) heir.value = field.value;
+    if (heir?.type === "checkbox") heir.checked = field.checked;
+    else if (heir && (heir.tagName !== "SELECT" || [...heir.options].some((o) => o.value === field.value))) heir.value = field.value;
   }
 }
 

@@ -1,0 +1,42 @@
+"""The history: lists as files, labels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response, StreamingResponse
+
+from app.api.deps import LabDep
+from app.api.queries import RunQuery
+from app.api.specs import LabelSpec
+from app.lab.views import RunView
+from app.report import listing
+
+router = APIRouter(tags=["runs"])
+
+
+class ExportQuery(RunQuery):
+    """Which runs, and as what."""
+
+    format: Literal["csv", "json", "jsonl"] = "csv"
+
+
+FILES = {each.media_type: {"schema": {"type": "string"}} for each in listing.FORMATS.values()}
+
+
+@router.get(
+    "/runs/export", response_class=StreamingResponse, responses={200: {"description": "A file.", "content": FILES}}
+)
+async def export(lab: LabDep, query: Annotated[ExportQuery, Query()]) -> Response:
+    """All runs that the filter leaves: CSV, a row each, or as the API gives them: one JSON array, or JSON lines."""
+    kind = listing.FORMATS[query.format]
+    lines = kind.write(lab.history.every(query.filter))
+    name = {"Content-Disposition": f'attachment; filename="threadlab-runs.{query.format}"'}
+    return StreamingResponse(lines, headers=name, media_type=kind.media_type)
+
+
+@router.patch("/runs/{id}")
+async def relabel(id: int, spec: LabelSpec, lab: LabDep) -> RunView:
+    """Change its label; null takes it away. Nothing else of a run can be changed."""
+    return lab.history.relabel(id, spec.label)

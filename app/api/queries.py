@@ -1,0 +1,75 @@
+"""Which runs a list is to have, as an address says it: the API's calls and the page take the same words."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from app.api.specs import Text
+from app.lab.runs import ID_MAX
+from app.store.listing import RunFilter
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+State = Literal["queued", "warming", "running", "finished", "stopped", "failed"]
+VerdictName = Literal[
+    "server_bound", "client_bound", "unsaturated", "rate_missed", "errors_dominate", "kernel_drops", "noisy", "degraded"
+]
+
+
+def _since(text: str) -> str:
+    """A day begins with its midnight."""
+    return _moment(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+
+
+def _until(text: str) -> str:
+    """A day is meant to its end."""
+    if _DAY.fullmatch(text):
+        try:
+            text = f"{date.fromisoformat(text) + timedelta(days=1)}T00:00:00Z"
+        except OverflowError:
+            raise ValueError("no calendar goes that far") from None
+    return _moment(text)
+
+
+def _moment(text: str) -> str:
+    """As runs keep their times, so that texts compare as the times do."""
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        raise ValueError(f"write a day or a time like 2026-11-24 or 2026-11-24T15:30:00Z, not {text[:40]!r}") from None
+
+
+class RunQuery(BaseModel):
+    """Which runs; what is left out does not matter."""
+
+    model: Text | None = None
+    scenario: Text | None = Field(None, description="a scenario's name, or by-hand")
+    verdict: VerdictName | None = None
+    state: State | None = None
+    rankable: bool | None = None
+    comparison: Annotated[int, Field(ge=1, le=ID_MAX)] | None = None
+    text: Text | None = Field(None, description="words that are all in label, title, plan, engine or knobs")
+    since: Annotated[Text, AfterValidator(_since)] | None = Field(None, description="a day, or a time (RFC 3339)")
+    until: Annotated[Text, AfterValidator(_until)] | None = Field(
+        None, description="up to the end of that day, or time"
+    )
+    sort: Literal["newest", "oldest", "rate", "p99", "cpu"] = Field(
+        "newest", description="rate: highest first; p99 and cpu (a request): lowest first"
+    )
+
+    @property
+    def filter(self) -> RunFilter:
+        return RunFilter(**{name: getattr(self, name) for name in RunQuery.model_fields})
+
+
+class RunPage(RunQuery):
+    """A page of them."""
+
+    limit: int = Field(100, ge=1, le=500)
+    offset: int = Field(0, ge=0, le=10**9)

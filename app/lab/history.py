@@ -1,0 +1,68 @@
+"""The history: what was run, found again, named, compared and thrown away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from app.errors import Invalid, NotNow
+from app.lab.runs import Runs
+from app.lab.views import RunView
+from app.store.listing import RunFilter
+from app.store.runs import RunStore
+
+LABEL_MAX = 200
+BATCH = 100  # views read at once where all of a history is wanted: some 5 KiB each
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of runs, and how many there are in all."""
+
+    runs: list[RunView]
+    total: int
+
+
+class History:
+    """Safe to call on the event loop's thread only; what is long there is awaited."""
+
+    def __init__(self, store: RunStore, runs: Runs) -> None:
+        self._store = store
+        self._runs = runs
+
+    async def find(self, which: RunFilter, limit: int, offset: int = 0) -> Found:
+        """The runs that a filter leaves, in its order; those that are queued or going as they are now."""
+        kept, total = await asyncio.to_thread(self._store.find, which, limit, offset)
+        active = self._runs.active
+        return Found([self._runs.get(view.id) if view.id in active else view for view in kept], total)
+
+    async def names(self) -> dict[str, list[str]]:
+        """The models, scenarios and verdicts that there are runs of."""
+        return await asyncio.to_thread(self._store.names)
+
+    def every(self, which: RunFilter) -> Iterator[RunView]:
+        """All that a filter leaves now, read in batches. From any thread."""
+        ids = self._store.ids(which)
+        for start in range(0, len(ids), BATCH):
+            yield from self._store.some(ids[start : start + BATCH])
+
+    def relabel(self, id: int, label: str | None) -> RunView:
+        """Give a run another label, or none."""
+        label = (label or "").strip() or None
+        if label and len(label) > LABEL_MAX:
+            raise Invalid.field("/label", f"A label has at most {LABEL_MAX} characters.")
+        view = replace(self._runs.get(id), label=label)
+        if run := self._runs.active.get(id):
+            run.view = replace(run.view, label=label)
+        self._store.save(view)
+        return view
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """All of them, or none where one is unknown or still going."""
+        for id in ids:
+            self._runs.get(id)
+            if id in self._runs.active:
+                raise NotNow(f"Run {id} is still {self._runs.active[id].view.state}; stop it first.")
+        for id in ids:
+            self._runs.delete(id)

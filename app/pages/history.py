@@ -1,0 +1,63 @@
+"""The pages of the history: the list with its filter, deleting several, labels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from app.api.deps import LabDep
+from app.errors import Invalid
+from app.lab.views import RunView
+from app.pages import filters
+from app.pages.routes import FormDep, by_htmx, page
+
+router = APIRouter(include_in_schema=False)
+PICKED_MAX = 100
+Picked = Annotated[list[int], Query(max_length=PICKED_MAX)]
+
+
+@router.get("/runs")
+async def runs(request: Request, lab: LabDep, offset: Annotated[int, Query(ge=0, le=10**9)] = 0) -> HTMLResponse:
+    form = filters.read(request.query_params)
+    found = await lab.history.find(form.filter, filters.PAGE_SIZE, offset)
+    return page(
+        request, "pages/runs.html", runs=found.runs, total=found.total, offset=offset, size=filters.PAGE_SIZE,
+        form=form, names=await lab.history.names(), models=lab.models.views, any=bool(lab.store.count()),
+    )  # fmt: skip
+
+
+@router.post("/runs/{id}/label")
+async def relabel(id: int, request: Request, lab: LabDep, form: FormDep) -> Response:
+    typed, back = form.get("label", ""), form.get("back", "")
+    try:
+        view = lab.history.relabel(id, typed)
+    except Invalid as error:
+        if not by_htmx(request):
+            raise
+        return _label(request, lab.runs.get(id), back, 422, typed=typed, problem=error.detail)
+    if by_htmx(request):
+        return _label(request, view, back)
+    return RedirectResponse(back if back.startswith("/runs") else f"/runs/{id}", 303)
+
+
+def _label(request: Request, view: RunView, back: str, status: int = 200, **more: Any) -> HTMLResponse:
+    return page(request, "fragments/run_label.html", status, run=view, back=back, **more)
+
+
+@router.get("/runs/delete")
+async def confirm_delete(request: Request, lab: LabDep, run: Picked = []) -> HTMLResponse:  # noqa: B006
+    if not run:
+        raise Invalid("Tick the runs that are to go, in the list of runs.")
+    return page(request, "pages/runs_delete.html", runs=[lab.runs.get(id) for id in dict.fromkeys(run)])
+
+
+@router.post("/runs/delete")
+async def delete(request: Request, lab: LabDep) -> RedirectResponse:
+    async with request.form(max_files=0, max_fields=PICKED_MAX) as form:
+        typed = [str(value) for value in form.getlist("run")]
+    if not all(text.isascii() and text.isdigit() for text in typed):
+        raise Invalid.field("/run", "Runs are named by their numbers.")
+    lab.history.delete([int(text) for text in dict.fromkeys(typed)])
+    return RedirectResponse("/runs", 303)

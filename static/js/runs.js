@@ -1,0 +1,21 @@
+// The list of runs: the address follows the filter, and what is done with ticked runs waits until enough are ticked.
+const form = () => document.querySelector("[data-filter]");
+
+function address() {
+  const said = [...new FormData(form())].filter(([name, value]) => value && !(name === "sort" && value === "newest"));
+  return said.length ? `?${new URLSearchParams(said)}` : location.pathname;
+}
+
+function count() {
+  const ticked = document.querySelectorAll('input[form="picked"]:checked').length;
+  for (const button of document.querySelectorAll("[data-picks-two]")) button.disabled = ticked !== 2;
+  for (const button of document.querySelectorAll("[data-picks-any]")) button.disabled = ticked === 0;
+}
+
+document.addEventListener("htmx:before:request", ({ target }) => { if (target === form()) history.replaceState(null, "", address()); });
+document.addEventListener("change", ({ target }) => { if (target.matches('input[form="picked"]')) count(); });
+document.addEventListener("htmx:after:swap", count);
+addEventListener("pageshow", count);
+document.addEventListener("toggle", ({ target }) => { if (target.matches?.(".rename[open]")) target.querySelector('input[name="label"]').select(); }, true);
+for (const button of document.querySelectorAll("[data-filter-apply]")) button.hidden = true;   // it applies itself
+count();
