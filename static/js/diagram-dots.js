@@ -16,7 +16,7 @@ export class Dots {
   /** New rates have come. `total`: requests a second of the whole, which decides how many one dot stands for. */
   feed(total) {
     this.#fedAt = performance.now();
-    this.each = total > DOTS_PER_S ? 10 ** Math.ceil(Math.log10(total / DOTS_PER_S)) : 1;
+    if (total / this.each > 1.6 * DOTS_PER_S || total / this.each < DOTS_PER_S / 3) this.each = round(total / DOTS_PER_S);
     if (this.#running || !this.#edges.some(({ edge }) => edge.rate > 0)) return;
     this.#running = true;
     this.#lastMs = performance.now();
@@ -69,6 +69,12 @@ export class Dots {
       return true;
     });
   }
+}
+
+/** 1, 2, 5, 10, 20 …: the next of them. */
+function round(least) {
+  const ten = 10 ** Math.floor(Math.log10(Math.max(1, least)));
+  return ten * ([1, 2, 5].find((n) => n * ten >= least) ?? 10);
 }
 
 function sampled(path) {

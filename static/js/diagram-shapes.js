@@ -1,11 +1,11 @@
 // What each model's diagram is made of: columns of nodes from left to right, what flows between them, the restaurant's words.
-// A node is a role of the model's threads, or one of peers, kernel, queue, gap. A flow is "new" (connections) or "all" (requests).
+// A node is a role of the model's threads, or one of peers, kernel, queue; gap and room are kept free. A flow is "new" (connections) or "all" (requests).
 export const SHAPES = {
-  blocking: { columns: [["peers"], ["acceptor", "gap"], ["connection"]], flows: [["peers", "acceptor", "new"], ["acceptor", "connection", "new"], ["peers", "connection", "all"]] },
+  blocking: { columns: [["peers"], ["acceptor", "room"], ["connection"]], flows: [["peers", "acceptor", "new"], ["acceptor", "connection", "new"], ["peers", "connection", "all"]] },
   reactor: { columns: [["peers"], ["reactor"]], flows: [["peers", "reactor", "new"], ["peers", "reactor", "all"]] },
-  "reactor-pool": { columns: [["peers"], ["reactor"], ["queue"], ["worker"]], flows: [["peers", "reactor", "new"], ["peers", "reactor", "all"], ["reactor", "queue", "all"], ["queue", "worker", "all"]], back: "reactor" },
-  "main-sub": { columns: [["peers"], ["main", "gap"], ["sub"], ["queue"], ["worker"]], flows: [["peers", "main", "new"], ["main", "sub", "new"], ["peers", "sub", "all"], ["sub", "queue", "all"], ["queue", "worker", "all"]], back: "sub" },
-  proactor: { columns: [["peers"], ["kernel"], ["ring"], ["queue"], ["worker"]], flows: [["peers", "kernel", "new"], ["peers", "kernel", "all"], ["kernel", "ring", "all"], ["ring", "queue", "all"], ["queue", "worker", "all"]], back: "ring" },
+  "reactor-pool": { columns: [["peers"], ["reactor"], ["queue"], ["worker"]], flows: [["peers", "reactor", "new"], ["peers", "reactor", "all"], ["reactor", "queue", "all"], ["queue", "worker", "all"]], mails: "reactor" },
+  "main-sub": { columns: [["peers"], ["main", "room"], ["sub"], ["queue"], ["worker"]], flows: [["peers", "main", "new"], ["main", "sub", "new"], ["peers", "sub", "all"], ["sub", "queue", "all"], ["queue", "worker", "all"]], mails: "sub" },
+  proactor: { columns: [["peers"], ["kernel"], ["ring"], ["queue"], ["worker"]], flows: [["peers", "kernel", "new"], ["peers", "kernel", "all"], ["kernel", "ring", "all"], ["ring", "queue", "all"], ["queue", "worker", "all"]], mails: "ring", always: true },
   prefork: { columns: [["peers"], ["kernel", "gap", "master"], ["worker"]], flows: [["peers", "kernel", "new"], ["kernel", "worker", "new"], ["peers", "worker", "all"]], alone: true },
 };
 const NODES = { peers: ["connections", "guests"], queue: ["queue", "slips"], mailbox: ["mailbox", "the pass"], answers: ["answers", "dishes"] };
@@ -26,7 +26,7 @@ export function shapeOf(model, roles) {
   return SHAPES[model] ?? { columns: [["peers"], ...roles.map((role) => [role])], flows: roles.slice(0, 1).map((role) => ["peers", role, "all"]) };
 }
 
-const WIDTH = 760, BOX = { w: 148, h: 44 }, PITCH = 51, WIDE = { peers: 92, kernel: 112, queue: 62, group: 172 }, HIGH = { peers: 112, kernel: 62, queue: 62, gap: 58, group: 118 };
+const WIDTH = 760, BOX = { w: 148, h: 44 }, PITCH = 51, WIDE = { peers: 92, kernel: 112, queue: 62, group: 172 }, HIGH = { peers: 112, kernel: 62, queue: 62, gap: 58, room: 110, group: 118 };
 export const MOST_BOXES = 6;
 
 /** Where everything goes: boxes [{ node, at, x, y, w, h }], the height of the whole. `counts`: threads of each role. */
@@ -35,7 +35,7 @@ export function arrange(shape, counts) {
   const kind = (node) => (node in HIGH ? node : counts[node] > MOST_BOXES ? "group" : "box");
   const rows = (node) => (kind(node) === "box" ? counts[node] : 1), high = (node) => HIGH[kind(node)] ?? BOX.h;
   const tall = (column) => column.reduce((sum, node) => sum + (kind(node) === "box" ? rows(node) * PITCH : high(node) + 7), -7);
-  const wide = (column) => Math.max(...column.map((node) => (node === "gap" ? 0 : WIDE[kind(node)] ?? BOX.w)));
+  const wide = (column) => Math.max(...column.map((node) => (node === "gap" || node === "room" ? 0 : WIDE[kind(node)] ?? BOX.w)));
   const height = Math.max(150, ...columns.map(tall)) + 46, middle = (height - 26) / 2;
   const room = (WIDTH - 4 - columns.reduce((sum, column) => sum + wide(column), 0)) / Math.max(1, columns.length - 1);
   const boxes = [];
@@ -45,11 +45,11 @@ export function arrange(shape, counts) {
     for (const node of column) {
       for (let at = 0; at < rows(node); at++) {
         const w = WIDE[kind(node)] ?? BOX.w;
-        if (node !== "gap") boxes.push({ node, at, kind: kind(node), x: x + (wide(column) - w) / 2, y, w, h: high(node) });
+        if (node !== "gap" && node !== "room") boxes.push({ node, at, kind: kind(node), x: x + (wide(column) - w) / 2, y, w, h: high(node) });
         y += kind(node) === "box" ? PITCH : high(node) + 7;
       }
     }
-    x += wide(column) + Math.min(room, 150);
+    x += wide(column) + Math.min(room, columns.length > 2 ? 150 : 240);
   }
   const right = Math.max(...boxes.map((b) => b.x + b.w)), shift = (WIDTH - right - 2) / 2;
   for (const b of boxes) b.x += shift;

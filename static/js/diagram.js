@@ -135,18 +135,18 @@ export class Diagram {
       edges.push({ a, b, kind, back, path, rate: 0 });
     };
     for (const [from, to, kind] of this.#shape.flows) for (const a of of(from)) for (const b of of(to)) draw(a, b, kind, false);
-    const last = of("worker").at(-1);
-    if (this.#shape.back && last) {
-      const mailed = this.#shape.back === "ring" || this.#knobs.reply === "reactor", target = mailed ? of(this.#shape.back).at(-1) : of("peers")[0];
+    const last = boxes.filter(({ node }) => node !== "peers").at(-1), { mails, always } = this.#shape;
+    if (this.#threads.size > 1 || last.node !== "acceptor") {
+      const mailed = last.node === "worker" && mails && (always || this.#knobs.reply === "reactor"), target = mailed ? of(mails).at(-1) : of("peers")[0];
       draw(last, target, "all", true);
-      const [x, y] = [(last.x + target.x + target.w) / 2, height - 14], text = mailed ? "mailbox" : "answers";
+      const [x, y] = [(last.x + last.w / 2 + target.x + target.w / 2) / 2, height - 14], text = mailed ? "mailbox" : "answers";
       plates.append(el("rect", { class: "plate", x: x - 34, y: y - 9, width: 68, height: 18, rx: 3 }), ...words(named("", text), x, y + 4, "mid"));
     }
     return edges;
   }
 
   #view(model, box, counts) {
-    const { node, kind, x, y, w, h } = box, group = el("g", { class: `node ${kind}`, "data-node": node });
+    const { node, kind, x, y, w, h } = box, group = el("g", { class: `node is-${kind}`, "data-node": node });
     const frame = el("rect", { class: kind === "kernel" ? "kernel" : kind === "peers" ? "peers" : "thread", x: x + 0.5, y: y + 0.5, width: w - 1, height: h - 1, rx: 3 });
     const view = { ...box, element: group, number: null, note: null, parts: null, cells: null };
     const title = this.#root.querySelector(`[data-roles="${model}"] [data-role="${node}"]`)?.textContent;

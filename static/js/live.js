@@ -1,11 +1,15 @@
 // The one WebSocket of a page: frames go to who asked for them, events become DOM events on <body> that hx-trigger names.
+import { announce } from "./announce.js";
+
 const STALE_MS = 2000, RETRY_FIRST_MS = 500, RETRY_MAX_MS = 5000;
-const TOLD = { live: "Live", stale: "Numbers are old", offline: "Lost the lab", paused: "Paused" };
+const TOLD = { live: "Live again", stale: "Numbers are old", offline: "Lost the lab", paused: "Paused" };
+const ALWAYS = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
 class Live {
   #socket = null; #readers = new Set(); #eventReaders = new Set(); #wanted = { engines: [], threads: false, interval_ms: 1000 };
   #seenAt = performance.now(); #retryMs = RETRY_FIRST_MS; #retryAt = 0; #wasOpen = false; #said = ""; #watch = null; #leaving = false;
-  #toldAt = new Map();
+  #toldAt = new Map(); #stateReaders = new Set(); #state = "";
   hello = null; frame = null;
 
   start() {
@@ -19,6 +23,8 @@ class Live {
 
   onFrame(reader) { this.#readers.add(reader); if (this.frame) reader(this.frame); }
   onEvent(reader) { this.#eventReaders.add(reader); }
+  /** Told of each change: live, stale, offline, paused or waiting. */
+  onState(reader) { this.#stateReaders.add(reader); if (this.#state) reader(this.#state); }
 
   /** What this page wants: each engine's numbers always come, threads only of the engines named here. */
   subscribe(wanted) {
@@ -64,6 +70,7 @@ class Live {
 
   #event(message) {
     for (const reader of this.#eventReaders) reader(message);
+    if (message.text && message.event !== "log.line") announce(message.text, ALWAYS.test(message.event));
     if (message.event.startsWith("engine.")) {
       this.#tell(`engine-${message.model}`, message);
       this.#tell("engines-changed", message);
@@ -103,20 +110,23 @@ class Live {
     const now = performance.now(), silent = now - this.#seenAt;
     const open = this.#socket?.readyState === WebSocket.OPEN;
     const state = document.hidden ? "paused" : !open && (silent > STALE_MS || this.#wasOpen) ? "offline" : silent > STALE_MS ? "stale" : open && this.frame ? "live" : "waiting";
+    const since = clock.format(new Date(Date.now() - silent));
     const wait = Math.max(1, Math.ceil((this.#retryAt - now) / 1000));
     const text = {
       live: "Live", paused: "Paused", waiting: "Connecting",
-      stale: `No frame for ${Math.floor(silent / 1000)} s, numbers are old`,
-      offline: this.#retryAt > now ? `Lost the lab, trying again in ${wait} s` : "Lost the lab, trying again",
+      stale: `Stale since ${since}`,
+      offline: `Lost the lab, ${this.#retryAt > now ? `trying again in ${wait} s` : "reconnecting"}`,
     }[state];
     document.body.classList.toggle("is-stale", state === "stale" || state === "offline");
     for (const badge of document.querySelectorAll("[data-live-badge]")) {
       badge.dataset.state = state === "live" ? "live" : state === "offline" ? "offline" : "stale";
       write(badge.querySelector("[data-live-text]"), text);
-      write(badge.querySelector("[data-live-more]"), state === "live" ? `, ${1000 / this.#wanted.interval_ms} Hz` : "");
+      write(badge.querySelector("[data-live-more]"), state === "live" ? `, ${1000 / this.#wanted.interval_ms} Hz` : state === "offline" ? `; numbers are of ${since}` : "");
     }
+    if (state !== this.#state) for (const reader of this.#stateReaders) reader(state);
+    this.#state = state;
     if (state === this.#said || !(state in TOLD)) return;
-    if (this.#said || state !== "live") for (const said of document.querySelectorAll("[data-live-said]")) said.textContent = TOLD[state];
+    if (this.#said || state !== "live") announce(TOLD[state], true);
     this.#said = state;
   }
 }

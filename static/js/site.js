@@ -1,9 +1,11 @@
-// On every page: theme, the live connection and its badge, manners of swaps, times.
+// On every page: theme, keys, the live connection and its badge, manners of swaps, times.
 import "./theme.js";
+import { keepKeys } from "./keys.js";
 import { live } from "./live.js";
 import { keepManners } from "./manners.js";
 import { keepTimes } from "./when.js";
 
+keepKeys();
 keepManners();
 keepTimes();
 live.start();

@@ -1,0 +1,123 @@
+"""The manners of a page: keys, the log, what a screen reader is told, and numbers that are old and say so."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+from playwright.sync_api import Page, expect
+
+from tests.app.driver import LabProcess, plan
+
+from .conftest import Opener
+
+HEAR = """() => {
+  window.heard = [];
+  const place = document.querySelector("[data-live-said]");
+  new MutationObserver(() => window.heard.push(place.textContent)).observe(place, { childList: true, characterData: true, subtree: true });
+}"""  # noqa: E501
+
+
+def ready(page: Page) -> None:
+    expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
+
+
+def test_keys_are_listed_and_do_what_the_list_says(visit: Opener, lab: LabProcess) -> None:
+    engines = [lab.start(model)["id"] for model in ("reactor", "blocking")]
+    page = visit().page
+    ready(page)
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+    for key, engine in (("1", engines[1]), ("2", engines[0])):
+        page.keyboard.press(key)
+        expect(page.locator("[data-watched-id]").first).to_contain_text(engine)
+    page.locator("#act-blocking").focus()
+    page.keyboard.press("s")
+    expect(page.locator("#card-blocking")).to_have_attribute("data-state", "stopped")
+    page.keyboard.press("e")
+    expect(page.locator("#log-panel")).to_have_attribute("open", "")
+    page.keyboard.press("g")
+    page.keyboard.press("m")
+    page.wait_for_url("**/models")
+    ready(page)
+    page.keyboard.press("t")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_no_key_is_taken_from_who_types_or_does_not_want_it(visit: Opener) -> None:
+    page = visit().page
+    ready(page)
+    page.locator("#load-more > summary").click()
+    field = page.locator("#f-label")
+    field.press_sequentially("?gmt")
+    expect(field).to_have_value("?gmt")
+    expect(page.locator("#keys")).to_be_hidden()
+    assert page.url.endswith("/")
+    page.locator("[data-keys-open]").click()
+    page.locator("[data-keys-on]").uncheck(force=True)
+    page.keyboard.press("Escape")
+    page.locator("h2").first.click()
+    page.keyboard.press("t")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_hidden()
+    assert page.locator("html").get_attribute("data-theme") is None
+    page.reload()
+    ready(page)
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_hidden()
+
+
+def test_the_log_tells_what_happened_and_can_be_narrowed(visit: Opener, lab: LabProcess) -> None:
+    earlier = lab.start("prefork")["id"]
+    page = visit().page
+    page.locator("#log-panel > summary").click()
+    lines = page.locator("[data-log-list] li")
+    expect(lines.filter(has_text=f"{earlier} is ready")).to_have_count(1)
+    victim = next(t["pid"] for t in lab.get(f"/engines/{earlier}/sample")["threads"] if t["role"] == "worker")
+    os.kill(victim, signal.SIGKILL)
+    expect(lines.filter(has_text="was killed")).to_contain_text("stderr")
+    later = lab.start("reactor")
+    os.kill(later["pid"], signal.SIGKILL)
+    expect(lines.filter(has_text="ended unexpectedly")).to_contain_text("error")
+    page.locator("[data-log-engine]").select_option(earlier)
+    expect(lines.filter(has_text=later["id"])).to_have_count(0)
+    expect(lines.filter(has_text="was killed")).to_have_count(1)
+    page.locator("[data-log-engine]").select_option("")
+    page.locator("[data-log-level]").select_option(label="errors")
+    expect(lines.filter(has_text=later["id"])).to_have_count(1)
+    assert set(lines.evaluate_all("all => all.map((line) => line.dataset.level)")) == {"error"}
+    page.reload()
+    expect(lines.filter(has_text="ended unexpectedly")).not_to_have_count(0)
+
+
+def test_the_end_of_a_run_is_told_to_a_screen_reader(visit: Opener, lab: LabProcess) -> None:
+    page = visit().page
+    ready(page)
+    page.evaluate(HEAR)
+    for model in ("reactor", "blocking"):
+        lab.start(model)
+    run = lab.run(model="reactor", plan=plan(0.5, 0))
+    page.wait_for_function(
+        "(id) => window.heard.some((said) => said.includes(`un ${id}`) && /finished|bound|unsaturated/i.test(said))",
+        arg=run["id"],
+    )
+
+
+def test_numbers_that_are_old_say_since_when_and_lose_their_colour(visit: Opener, lab: LabProcess) -> None:
+    lab.start("reactor")
+    page = visit().page
+    number = page.locator("#card-reactor [data-live='requests_per_s']")
+    expect(number).to_have_text(re.compile(r"\d"))
+    fresh = number.evaluate("(e) => getComputedStyle(e).color")
+    os.kill(lab.pid, signal.SIGSTOP)
+    try:
+        expect(page.locator("[data-live-text]")).to_have_text(re.compile(r"^Stale since \d\d:\d\d:\d\d$"))
+        expect(page.locator("body")).to_have_class(re.compile("is-stale"))
+        assert number.evaluate("(e) => getComputedStyle(e).color") != fresh
+    finally:
+        os.kill(lab.pid, signal.SIGCONT)
+    expect(page.locator("[data-live-text]")).to_have_text("Live")
+    assert number.evaluate("(e) => getComputedStyle(e).color") == fresh
