@@ -149,6 +149,7 @@ def engine(asked: argparse.Namespace) -> int:
 
 def run(asked: argparse.Namespace) -> int:
     """One run, in process; its verdict on stdout."""
+    asked.trace = asked.trace or (True if asked.perfetto else None)
     wanted = files.checked({flag: getattr(asked, flag) for flag in (*files.FLAGS, "json")})
     knobs = dict(text.partition("=")[::2] for text in asked.set)
     spec: dict[str, Any] = {
@@ -248,6 +249,7 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("--csv", metavar="FILE", help="write a row a second; - for stdout")
     parser.add_argument("--junit", metavar="FILE", help="write the thresholds as JUnit XML; - for stdout")
     parser.add_argument("--html", metavar="FILE", help="write a report, one file with its charts; - for stdout")
+    parser.add_argument("--perfetto", metavar="FILE", help="write a Chrome trace, for ui.perfetto.dev; implies --trace")
     parser.add_argument(
         "--server", metavar="URL", help="let a lab that is running do it, such as http://127.0.0.1:8000"
     )

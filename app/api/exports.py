@@ -1,4 +1,4 @@
-"""A run as files: series as CSV, thresholds as JUnit, everything as one JSON, a report as HTML.
+"""A run as files: series as CSV, thresholds as JUnit, everything as one JSON, a report as HTML, a trace for Perfetto.
 
 All are attachments: the report's style is inside it, which the lab's own Content-Security-Policy would not show.
 """
@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from app.api.deps import LabDep
 from app.lab.lab import Lab
-from app.report.exports import BUNDLE, CSV, JUNIT, REPORT, Export
+from app.report.exports import BUNDLE, CSV, JUNIT, PERFETTO, REPORT, Export
 
 router = APIRouter(prefix="/runs/{id}", tags=["runs"])
 
@@ -48,6 +48,12 @@ async def junit(id: int, lab: LabDep) -> Response:
 async def report(id: int, lab: LabDep) -> Response:
     """One HTML file with verdict, charts and tables; it needs nothing else, and runs no script."""
     return await as_file(REPORT, HTMLResponse, lab, id)
+
+
+@router.get("/perfetto", response_class=JsonTextResponse)
+async def perfetto(id: int, lab: LabDep) -> Response:
+    """A Chrome trace, for ui.perfetto.dev: its counters, and of a traced run every change of a thread's state."""
+    return await as_file(PERFETTO, JsonTextResponse, lab, id)
 
 
 @router.get("/bundle", response_class=JsonTextResponse)

@@ -42,7 +42,7 @@ class Lab:
     def open(cls, settings: Settings) -> Lab:
         """Ask for the models and open the history."""
         models, database = Models.ask(settings.engine_python), settings.database
-        return cls(settings, models, RunStore(database), ComparisonStore(database))
+        return cls(settings, models, RunStore(database, settings.data_dir / "traces"), ComparisonStore(database))
 
     async def __aenter__(self) -> Lab:
         await asyncio.to_thread(self._fail_unfinished, False)  # what a dead control plane left behind

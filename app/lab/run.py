@@ -11,6 +11,7 @@ from app.lab.capacity import CapacitySearch, Limits, Try
 from app.lab.engine import Engine
 from app.lab.placement import Placement
 from app.lab.progress import LastSecond, Progress, progress
+from app.lab.recording import Recording
 from app.lab.thresholds import Threshold
 from app.lab.trial import Result, Trial
 from app.lab.verdict import of_search
@@ -38,6 +39,7 @@ class Run:
         self.done = asyncio.Event()
         self.series: dict[str, Any] = {"columns": (), "rows": []}
         self.outcome: Outcome | None = None
+        self.recording: Recording | None = None  # of its threads, if the plan asks for it
         self._trial: Trial | None = None
         self._search: CapacitySearch | None = None
         self._meter = LastSecond()
@@ -57,10 +59,11 @@ class Run:
             return await self._attempt(Trial(plan, engine, placement, others), told.measuring)
 
         try:
-            if self.plan.executor == "find-capacity":
-                result = await self._find(attempt, limits, told)
-            else:
-                result = await attempt(self.plan)
+            with engine.traced(self.plan.trace) as self.recording:
+                if self.plan.executor == "find-capacity":
+                    result = await self._find(attempt, limits, told)
+                else:
+                    result = await attempt(self.plan)
         finally:
             if engine.alive:
                 engine.pin(before)

@@ -260,7 +260,7 @@ class Runs:
     async def _close_run(self, run: Run, state: str) -> None:
         ended = replace(run.view, state=state, progress=1.0, finished_at=now())
         outcome = run.outcome.to_json() if run.outcome else None
-        await asyncio.to_thread(self._store.save_result, ended.id, outcome, run.series)
+        await asyncio.to_thread(self._store.save_result, ended.id, outcome, run.series, run.recording)
         await asyncio.to_thread(self._store.save, ended)
         run.view = ended  # in one step with the next line: nobody sees an ended run that is still active
         del self.active[ended.id]

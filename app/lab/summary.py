@@ -63,9 +63,10 @@ def total(outcome: Outcome, clock: str) -> Any:
 
 
 def series(outcome: Outcome, points: list[SeriesPoint], started_ns: int) -> dict[str, Any]:
-    """One row a second: the generator's side, with the nearest look at the engine."""
+    """One row a second: the generator's side, with the nearest look at the engine. `started_ns`: when `t_s` was 0, on
+    CLOCK_MONOTONIC, as traces have it."""
     rows = [_row(second, _nearest(points, started_ns, second)) for second in outcome.seconds if second.phase != "drain"]
-    return {"columns": SERIES_COLUMNS, "rows": rows}
+    return {"columns": SERIES_COLUMNS, "rows": rows, "started_ns": started_ns}
 
 
 def curve(outcome: Outcome) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.errors import NotNow
 from app.lab.lab import Lab
 from app.lab.views import RunView
-from app.report import bundle, csv, html, junit
+from app.report import bundle, csv, html, junit, perfetto
 
 GOING = ("queued", "warming", "running")
 
@@ -49,6 +49,13 @@ def _bundle(lab: Lab, id: int) -> str:
     return bundle.write(view, runs.series(id), runs.percentiles(id), runs.histogram(id), lab.store.outcome(id))
 
 
+def _perfetto(lab: Lab, id: int) -> str:
+    view = _ended(lab, id)
+    if not (series := lab.runs.series(id))["columns"]:
+        raise NotNow(f"Run {id} is {view.state} and has neither a series nor a trace.")
+    return perfetto.write(view, series, lab.store.recording(id))
+
+
 def _ended(lab: Lab, id: int) -> RunView:
     view = lab.runs.get(id)
     if view.state in GOING:
@@ -59,4 +66,5 @@ def _ended(lab: Lab, id: int) -> RunView:
 CSV = Export("csv", ".csv", _csv)
 JUNIT = Export("junit", ".junit.xml", _junit)
 REPORT = Export("report", ".html", _report)
+PERFETTO = Export("perfetto", ".perfetto.json", _perfetto)
 BUNDLE = Export("bundle", ".json", _bundle)

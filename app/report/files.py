@@ -7,9 +7,9 @@ from pathlib import Path
 
 from app import shell
 from app.errors import Invalid, LabError
-from app.report.exports import CSV, JUNIT, REPORT, Export
+from app.report.exports import CSV, JUNIT, PERFETTO, REPORT, Export
 
-FLAGS: dict[str, Export] = {"csv": CSV, "junit": JUNIT, "html": REPORT}
+FLAGS: dict[str, Export] = {"csv": CSV, "junit": JUNIT, "html": REPORT, "perfetto": PERFETTO}
 
 
 def checked(asked: Mapping[str, str | None]) -> dict[str, str]:

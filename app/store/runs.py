@@ -14,11 +14,13 @@ from pydantic import TypeAdapter
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from app.lab.recording import Recording
 from app.lab.views import RunView
 from app.store.columns import columns
 from app.store.database import open_database
 from app.store.listing import RunFilter
 from app.store.schema import RunRow
+from app.store.traces import TraceStore
 
 UNFINISHED = ("queued", "warming", "running")
 _VIEW = TypeAdapter(RunView)
@@ -27,8 +29,10 @@ _VIEW = TypeAdapter(RunView)
 class RunStore:
     """Safe from any thread: each call is a session of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, traces: Path | None = None) -> None:
+        """`traces`: the folder in which recordings are kept, a file each; without one they are not."""
         self._engine = open_database(url)
+        self._traces = TraceStore(traces) if traces else None
 
     def close(self) -> None:
         self._engine.dispose()
@@ -48,7 +52,11 @@ class RunStore:
             values = {"view": _VIEW.dump_json(view).decode(), **columns(view)}
             session.execute(update(RunRow).where(RunRow.id == view.id).values(**values))
 
-    def save_result(self, id: int, outcome: dict[str, Any] | None, series: dict[str, Any]) -> None:
+    def save_result(
+        self, id: int, outcome: dict[str, Any] | None, series: dict[str, Any], recording: Recording | None = None
+    ) -> None:
+        if recording and self._traces:
+            self._traces.save(id, recording)
         with Session(self._engine) as session, session.begin():
             values = {"outcome": json.dumps(outcome) if outcome else None, "series": json.dumps(series)}
             session.execute(update(RunRow).where(RunRow.id == id).values(**values))
@@ -102,7 +110,13 @@ class RunStore:
     def series(self, id: int) -> dict[str, Any] | None:
         return self._json(id, RunRow.series)
 
+    def recording(self, id: int) -> Recording | None:
+        """What a run's threads did; None if it was not traced."""
+        return self._traces.load(id) if self._traces else None
+
     def delete(self, id: int) -> bool:
+        if self._traces:
+            self._traces.delete(id)
         with Session(self._engine) as session, session.begin():
             row = session.get(RunRow, id)
             if row is not None:

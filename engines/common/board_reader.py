@@ -132,16 +132,16 @@ class BoardReader:
         start = HEADER_BYTES + self._rows * ROW_BYTES
         return self._memory[start : start + self._words * 4]
 
-    def names(self) -> list[tuple[int, str, int, int]]:
-        """(slot, role, index, thread id) of each row that was ever used; an ended thread's id is 0."""
+    def names(self) -> list[tuple[int, str, int, int, int]]:
+        """(slot, role, index, process, thread) of each row that was ever used; an ended thread's id is 0."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
             note = self._note(view, head[H_NOTE_BYTES])
             with view[HEADER_BYTES : HEADER_BYTES + head[H_ROWS_USED] * ROW_BYTES].cast("Q") as cells:
-                roles, indexes, tids = (cells[at::ROW_WORDS].tolist() for at in (ROLE, INDEX, TID))
+                columns = [cells[at::ROW_WORDS].tolist() for at in (ROLE, INDEX, PID, TID)]
         names = note.roles if note else ()
         return [
-            (slot, _role(role, names), index, tid)
-            for slot, (role, index, tid) in enumerate(zip(roles, indexes, tids, strict=True))
+            (slot, _role(role, names), index, pid, tid)
+            for slot, (role, index, pid, tid) in enumerate(zip(*columns, strict=True))
         ]
 
     def flags(self) -> tuple[bool, bool]:

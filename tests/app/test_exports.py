@@ -28,7 +28,10 @@ from .driver import LabProcess, is_problem, plan, threadlab
 
 EVIL = "</title><script>alert(1)</script><img src=x onerror=y> \" ' =cmd|' /C calc'!A0 \u202e {{7*7}}"
 HELD, BREACHED = "errors<1%", "rate>10000000"
-PARTS = {"csv": "text/csv", "junit": "application/xml", "report": "text/html", "bundle": "application/json"}
+PARTS = {
+    "csv": "text/csv", "junit": "application/xml", "report": "text/html", "bundle": "application/json",
+    "perfetto": "application/json",
+}  # fmt: skip
 SHORT = ("--vus", "4", "--duration", "0.5", "--warmup", "0.1")
 EACH = pytest.mark.parametrize("part", PARTS)
 

@@ -1,0 +1,150 @@
+"""Runs as Chrome traces: the format, lanes without overlaps or holes, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.lab.recording import Recording
+from app.report import perfetto
+from engines.common.board import THREAD_STATES
+
+from .driver import LabProcess, is_problem, plan, threadlab
+
+REQUIRED = {"M": {"args"}, "X": {"ts", "dur", "cat"}, "C": {"ts", "args"}, "i": {"ts", "s"}}
+WORK = [{"kind": "plaintext", "weight": 9}, {"kind": "sleep", "weight": 1, "params": {"ms": 5}}]
+TRACED = {
+    "blocking": {"vus": 4, "churn": True, "executor": "constant-arrival-rate", "rate_per_s": 100},
+    "main-sub": {"vus": 8, "work": WORK},
+    "prefork": {"vus": 4, "work": WORK},
+}
+MODELS = pytest.mark.parametrize("model", TRACED)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    """A lab whose runs 1 to 3 were traced, and run 4 was not."""
+    with closing(LabProcess(tmp_path_factory.mktemp("lab"))) as lab:
+        for model, load in TRACED.items():
+            lab.run(model=model, plan=plan(0.6, 0.2, trace=True, **load))
+        lab.run(model="reactor", plan=plan(0.6, 0.2))
+        yield lab
+
+
+def file_of(lab: LabProcess, id: int) -> Any:
+    answer = lab.http.get(f"/api/v1/runs/{id}/perfetto")
+    assert answer.status_code == 200, answer.text
+    assert f"threadlab-run-{id}.perfetto.json" in answer.headers["content-disposition"]
+    return answer.json()
+
+
+def traced(lab: LabProcess, model: str) -> Any:
+    return file_of(lab, list(TRACED).index(model) + 1)
+
+
+def check(file: Any) -> dict[tuple[int, int], list[Any]]:
+    """Assert that a file is in the format; answer the events of each lane."""
+    assert set(file) == {"displayTimeUnit", "otherData", "traceEvents"}
+    lanes: defaultdict[tuple[int, int], list[Any]] = defaultdict(list)
+    named: dict[tuple[int, int], str] = {}
+    for event in file["traceEvents"]:
+        assert isinstance(event["pid"], int) and isinstance(event["tid"], int) and event["name"]
+        assert REQUIRED[event["ph"]] <= set(event), event
+        assert event.get("ts", 0) >= 0
+        if event["ph"] == "X":
+            assert event["name"] in THREAD_STATES and event["dur"] > 0
+            lanes[event["pid"], event["tid"]].append(event)
+        elif event["name"] == "thread_name":
+            assert (event["pid"], event["tid"]) not in named, "two lanes with one id"
+            named[event["pid"], event["tid"]] = event["args"]["name"]
+    assert set(lanes) <= set(named) and len(set(named.values())) == len(named)
+    return lanes
+
+
+@MODELS
+def test_lanes_have_neither_overlaps_nor_holes(kept: LabProcess, model: str) -> None:
+    file = traced(kept, model)
+    lanes = check(file)
+    assert file["otherData"]["lost"] == 0 and "cut" not in file["otherData"]
+    for events in lanes.values():
+        for before, after in pairwise(events):
+            assert after["ts"] >= before["ts"], "times go on"
+            assert after["ts"] == pytest.approx(before["ts"] + before["dur"], abs=0.01)
+            assert after["name"] != before["name"]
+        wall = events[-1]["ts"] + events[-1]["dur"] - events[0]["ts"]
+        assert sum(event["dur"] for event in events) == pytest.approx(wall, rel=0.01)
+
+
+@MODELS
+def test_what_threads_did_is_what_the_run_asked_for(kept: LabProcess, model: str) -> None:
+    file, id = traced(kept, model), list(TRACED).index(model) + 1
+    lanes = check(file)
+    run = kept.get(f"/runs/{id}")
+    names = {event["args"]["name"] for event in file["traceEvents"] if event["name"] == "thread_name"}
+    handled = sum(event["name"] == "handling" for events in lanes.values() for event in events)
+    assert handled >= run["summary"]["requests"]
+    if model == "blocking":
+        assert "acceptor 1" in names and sum(name.startswith("connection") for name in names) > 4, "churn"
+    else:
+        assert {"main 1", "sub 1", "sub 2", "worker 4"} <= names or {"master 1", "worker 2"} <= names
+        slept = [event["dur"] for events in lanes.values() for event in events if event["name"] == "blocked"]
+        assert slept and min(slept) >= 5000
+    if model == "prefork":
+        assert len({pid for pid, _ in lanes}) == 3, "the master and its workers are processes"
+
+
+@pytest.mark.parametrize("id", [1, 4])
+def test_counters_are_the_numbers_of_the_series(kept: LabProcess, id: int) -> None:
+    file, series = file_of(kept, id), kept.get(f"/runs/{id}/series")
+    column = series["columns"].index("achieved_per_s")
+    rows = [row[column] for row in series["rows"] if row[column] is not None]
+    told = [
+        event["args"]["achieved"]
+        for event in file["traceEvents"]
+        if event["ph"] == "C" and "achieved" in event["args"]
+    ]  # fmt: skip
+    assert told == rows != []
+    marks = [event["name"] for event in file["traceEvents"] if event["ph"] == "i"]
+    assert "measure begins" in marks
+
+
+def test_a_run_that_was_not_traced_has_counters_and_says_so(kept: LabProcess) -> None:
+    file = file_of(kept, 4)
+    assert check(file) == {}
+    assert "not traced" in file["otherData"]["trace"]
+
+
+def test_a_recording_goes_with_its_run(kept: LabProcess) -> None:
+    id = kept.run(model="reactor", plan=plan(0.5, 0.1, trace=True))["id"]
+    file = kept.data_dir / "traces" / f"run-{id}.trace"
+    assert file.stat().st_size > 100
+    assert kept.http.delete(f"/api/v1/runs/{id}").status_code == 204
+    assert not file.exists()
+    is_problem(kept.http.get(f"/api/v1/runs/{id}/perfetto"), 404)
+
+
+def test_what_was_cut_lost_or_without_a_ring_is_said(kept: LabProcess) -> None:
+    recording = Recording.unpack((kept.data_dir / "traces" / "run-1.trace").read_bytes())
+    recording.cut_ns, recording.untraced = recording.from_ns + 1_500_000_000, 36
+    next(iter(recording.lanes.values())).lost = 7
+    view = type("View", (), {**kept.get("/runs/1"), "marks": ()})
+    file = json.loads(perfetto.write(view, kept.get("/runs/1/series"), recording))  # type: ignore[arg-type]
+    assert file["otherData"]["lost"] == 7
+    assert "after 1.5" in file["otherData"]["cut"] and "36 threads" in file["otherData"]["untraced"]
+
+
+def test_the_shell_writes_one(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    done = threadlab(
+        "run", "reactor", "--vus", "2", "--duration", "0.5", "--warmup", "0.1", "--perfetto", str(file),
+        env={"THREADLAB_DATA_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert check(json.loads(file.read_text()))

@@ -1,0 +1,261 @@
+"""Who may switch a trace on, what of it is kept, and how it is told: the parts, without a lab."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.lab import recording as recordings
+from app.lab.recording import Recording
+from app.lab.tracing import MEASURED, UNWATCHED, Tracing, joined
+from app.lab.window import Total, Window
+from app.live.grid import Grid
+from app.live.lanes import SLICES, Rounds, lanes
+from app.store.traces import TraceStore
+from engines.common.board import (
+    ENDED,
+    HANDLING,
+    QUEUE,
+    QUEUE_WAIT_BUCKETS,
+    READING,
+    STATE,
+    WAITING,
+    Board,
+    Note,
+    make_board,
+)
+from engines.common.board_reader import BoardReader
+from engines.common.board_trace import UNKNOWN, Lane, Trace
+
+MS = 1_000_000
+
+
+@contextmanager
+def board() -> Iterator[tuple[Board, BoardReader]]:
+    fd = make_board(4, 16)
+    reader = BoardReader(fd)
+    try:
+        yield Board(fd, Note("reactor", "3.11.7", True, ("reactor", "worker"))), reader
+    finally:
+        reader.close()
+        os.close(fd)
+
+
+def now() -> int:
+    return time.monotonic_ns()
+
+
+def lane(start: int, *changes: tuple[float, int], lost: int = 0, slot: int = 0) -> Lane:
+    """One whose changes are at so many ms."""
+    return Lane(slot, 1, start, lost, [int(ms * MS) << 4 | state for ms, state in changes])
+
+
+# Who decides
+
+
+def test_it_traces_while_somebody_watches() -> None:
+    with board() as (_, reader):
+        tracing = Tracing(reader)
+        assert (tracing.on, tracing.state) == (False, UNWATCHED)
+        tracing.watch(True, now())
+        assert (tracing.on, tracing.state) == (True, "on")
+        tracing.watch(False, now())
+        assert (tracing.on, tracing.state) == (False, UNWATCHED)
+
+
+def test_a_run_that_is_not_traced_is_not_disturbed_by_who_watches() -> None:
+    with board() as (_, reader):
+        tracing = Tracing(reader)
+        tracing.watch(True, now())
+        with tracing.run(False) as recording:
+            assert recording is None
+            for watched in (True, False, True):
+                tracing.watch(watched, now())
+                assert (tracing.on, tracing.state) == (False, MEASURED)
+                assert tracing.take(now()) is None
+        assert tracing.state == "on", "whoever still watches sees it again"
+
+
+def test_a_traced_run_is_recorded_whoever_watches() -> None:
+    with board() as (written, reader):
+        tracing = Tracing(reader)
+        with tracing.run(True) as recording:
+            assert recording
+            row = written.claim("worker", 2)
+            for watched in (True, False):
+                tracing.watch(watched, now())
+                row.mark[STATE] = HANDLING
+                row.mark[STATE] = QUEUE
+                assert (tracing.take(now()) is not None) is watched
+            row.mark[STATE] = HANDLING
+        assert not tracing.on
+        (recorded,) = recording.lanes.values()
+        assert (recorded.role, recorded.index, recorded.generation, recorded.lost) == ("worker", 2, 1, 0)
+        states = [change & 15 for change in recorded.changes]
+        assert states == [WAITING, HANDLING, QUEUE, HANDLING, QUEUE, HANDLING]
+
+
+def test_a_run_that_fails_leaves_the_trace_as_it_was() -> None:
+    with board() as (_, reader):
+        tracing = Tracing(reader)
+        for traced in (True, False):
+            with pytest.raises(OSError), tracing.run(traced):
+                raise OSError
+            assert (tracing.on, tracing.state) == (False, UNWATCHED)
+
+
+# What is kept
+
+
+def test_a_recording_is_read_back_as_it_was_packed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with board() as (written, reader):
+        tracing = Tracing(reader)
+        with tracing.run(True) as recording:
+            assert recording
+            for _ in range(3):
+                row = written.claim("worker")
+                row.mark[STATE] = HANDLING
+                written.leave(row, 0, 0)
+            tracing.read(now())
+        store = TraceStore(tmp_path_factory.mktemp("traces") / "new")
+        assert store.load(7) is None
+        store.save(7, recording)
+        again = store.load(7)
+        assert again
+        assert (again.from_ns, again.to_ns, again.cut_ns) == (recording.from_ns, recording.to_ns, None)
+        assert again.lanes == recording.lanes and len(again.lanes) == 3
+        store.delete(7)
+        store.delete(7)
+        assert store.load(7) is None
+
+
+def test_a_recording_that_is_full_says_from_when_on_it_was_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "CHANGES_MAX", 10)
+    with board() as (written, reader):
+        written.claim("worker")
+        recording = Recording(0)
+        for number in range(4):
+            changes = [(number * 100 + i, READING if i % 2 else WAITING) for i in range(3)]
+            recording.add(Trace(number * 100 * MS, (number + 1) * 100 * MS, (lane(WAITING, *changes),)), reader)
+        assert (recording.to_ns, recording.cut_ns) == (200 * MS, 200 * MS)
+
+
+def test_what_is_not_known_is_in_no_stay() -> None:
+    with board() as (written, reader):
+        written.claim("worker")
+        recording = Recording(0)
+        recording.add(Trace(0, 100 * MS, (lane(WAITING, (20, HANDLING)),)), reader)
+        recording.add(Trace(100 * MS, 200 * MS, (lane(UNKNOWN, (150, WAITING), lost=9),)), reader)
+        recording.add(Trace(200 * MS, 300 * MS, (lane(WAITING, (290, ENDED)),)), reader)
+        (recorded,) = recording.lanes.values()
+        stays = [(state, begin // MS, end // MS) for state, begin, end in recorded.stays(recording.to_ns)]
+        assert stays == [(WAITING, 0, 20), (HANDLING, 20, 100), (WAITING, 150, 290)]
+        assert recording.lost == 9
+
+
+# How it is told
+
+
+def test_intervals_are_joined_and_a_gap_stays_one() -> None:
+    first = Trace(0, 100 * MS, (lane(WAITING, (20, HANDLING)),))
+    second = Trace(100 * MS, 200 * MS, (lane(UNKNOWN, (150, WAITING), lost=9), lane(ENDED, (120, WAITING), slot=1)))
+    both = joined([first, second])
+    assert (both.from_ns, both.to_ns) == (0, 200 * MS)
+    told = lanes(both, 4)["lanes"]
+    assert told == [
+        [0, 1, WAITING, 9, [20_000, HANDLING, 80_000, UNKNOWN, 50_000, WAITING], None],
+        [1, 1, ENDED, 0, [120_000, WAITING], None],
+    ]
+
+
+def test_a_change_that_was_shown_late_does_not_go_back_in_time() -> None:
+    told = lanes(Trace(100 * MS, 200 * MS, (lane(WAITING, (99, HANDLING), (150, WAITING)),)), 4)
+    assert told["lanes"][0][4] == [0, HANDLING, 50_000, WAITING]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 900_000), st.integers(1, 7)), min_size=201, max_size=400))
+def test_many_changes_are_told_as_shares_that_add_up(steps: list[tuple[int, int]]) -> None:
+    at, changes = 0, []
+    for dt, state in steps:
+        at += dt
+        changes.append(at << 4 | state)
+    to_ns = at + 1000
+    (told,) = lanes(Trace(0, to_ns, (Lane(0, 1, WAITING, 0, changes),)), 4)["lanes"]
+    assert told[4] is None and len(told[5]) == SLICES
+    for each in told[5]:
+        assert abs(sum(each[1::2]) - 1000) <= 4, "each share is rounded"
+    spent: dict[int, int] = {}
+    for (state, begin), end in zip(
+        [(WAITING, 0), *((c & 15, c >> 4) for c in changes)], [*(c >> 4 for c in changes), to_ns], strict=True
+    ):
+        spent[state] = spent.get(state, 0) + end - begin
+    for state, ns in spent.items():
+        in_slices = sum(each[i + 1] for each in told[5] for i in range(0, len(each), 2) if each[i] == state)
+        assert abs(in_slices / 1000 / SLICES - ns / to_ns) < 0.002
+
+
+def test_loop_lag_is_the_longest_round_also_one_that_goes_on() -> None:
+    rounds, loops = Rounds(), frozenset((0,))
+    busy = lane(WAITING, (10, READING), (15, WAITING), (20, READING), (80, HANDLING))
+    assert rounds.longest_us(Trace(0, 100 * MS, (busy,)), loops) == 80_000
+    assert rounds.longest_us(Trace(100 * MS, 200 * MS, (lane(HANDLING),)), loops) == 180_000
+    assert rounds.longest_us(Trace(200 * MS, 300 * MS, (lane(HANDLING, (210, WAITING)),)), loops) == 190_000
+    assert rounds.longest_us(Trace(300 * MS, 400 * MS, (lane(WAITING),)), loops) == 0
+    assert rounds.longest_us(Trace(400 * MS, 500 * MS, (lane(QUEUE, (410, HANDLING)),)), loops) is None
+
+
+# The grid and the ledger
+
+
+def decoded(text: str) -> tuple[bool, array[int]]:
+    said = json.loads(text)
+    return said["full"], array("I", base64.b64decode(said["words"]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.dictionaries(st.integers(0, 599), st.integers(0, 2**32 - 1), max_size=40), min_size=2, max_size=5))
+def test_changes_of_the_grid_lead_from_one_to_the_next(frames: list[dict[int, int]]) -> None:
+    grid, words, page = Grid(), array("I", [0] * 600), array("I", [0] * 600)
+    for number, changed in enumerate(frames):
+        for index, word in changed.items():
+            words[index] = word
+        step = grid.step(words.tobytes())
+        full, told = decoded(step.text(step.number - 1 if number else None))
+        assert full or number, "who has seen nothing gets the whole"
+        if full:
+            page = told + array("I", [0] * (600 - len(told)))
+        else:
+            for index, word in zip(told[::2], told[1::2], strict=True):
+                page[index] = word
+        assert page == words
+        assert decoded(step.text(None))[0] and decoded(step.text(step.number - 2))[0]
+
+
+def total(second: float, requests: int, **more: int | None) -> Total:
+    none: dict[str, int | None] = dict.fromkeys(("cpu_ns", "switches"))
+    counts = dict.fromkeys(("io_calls", "bytes_in", "bytes_out", "queue_pops", "queue_wait_us"), 0)
+    waits = (0,) * QUEUE_WAIT_BUCKETS
+    return Total(at_ns=int(second * 1e9), requests=requests, queue_wait=waits, **{**none, **counts, **more})  # type: ignore[arg-type]
+
+
+def test_a_request_costs_what_the_last_second_says() -> None:
+    window = Window()
+    assert window.cost().cpu_us_per_request is None
+    for tenth in range(31):
+        window.add(total(tenth / 10, 50 * tenth, cpu_ns=500_000 * tenth, io_calls=100 * tenth, switches=None))
+    cost = window.cost()
+    assert (cost.cpu_us_per_request, cost.io_calls_per_request, cost.switches_per_request) == (10.0, 2.0, None)
+    assert cost.queue_wait_us is None, "nobody was in a queue"
+    for tenth in range(31, 45):
+        window.add(total(tenth / 10, 1500, cpu_ns=20_000_000, io_calls=3000))
+    assert window.cost().cpu_us_per_request is None, "nothing was asked for"
