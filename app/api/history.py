@@ -10,6 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from app.api.deps import LabDep
 from app.api.queries import RunQuery
 from app.api.specs import LabelSpec
+from app.lab.difference import Difference
 from app.lab.views import RunView
 from app.report import listing
 
@@ -40,3 +41,10 @@ async def export(lab: LabDep, query: Annotated[ExportQuery, Query()]) -> Respons
 async def relabel(id: int, spec: LabelSpec, lab: LabDep) -> RunView:
     """Change its label; null takes it away. Nothing else of a run can be changed."""
     return lab.history.relabel(id, spec.label)
+
+
+@router.get("/runs/{a}/diff/{b}")
+async def diff(a: int, b: int, lab: LabDep) -> Difference:
+    """Run b against run a: in what they were not the same, and each figure with its change and whether that is larger
+    than the noise. Null is not known, or cannot be judged."""
+    return await lab.history.difference(a, b)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from app.errors import Invalid, NotNow
+from app.lab.difference import Difference, difference
 from app.lab.runs import Runs
 from app.lab.views import RunView
 from app.store.listing import RunFilter
@@ -66,3 +67,8 @@ class History:
                 raise NotNow(f"Run {id} is still {self._runs.active[id].view.state}; stop it first.")
         for id in ids:
             self._runs.delete(id)
+
+    async def difference(self, a: int, b: int) -> Difference:
+        """Run `b` against run `a`; what either of them lacks, as long as it goes, is told as missing."""
+        one, other = self._runs.get(a), self._runs.get(b)
+        return await asyncio.to_thread(lambda: difference(one, other, self._runs.series(a), self._runs.series(b)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -26,6 +27,23 @@ async def runs(request: Request, lab: LabDep, offset: Annotated[int, Query(ge=0,
         request, "pages/runs.html", runs=found.runs, total=found.total, offset=offset, size=filters.PAGE_SIZE,
         form=form, names=await lab.history.names(), models=lab.models.views, any=bool(lab.store.count()),
     )  # fmt: skip
+
+
+@router.get("/runs/diff")
+async def diff(
+    request: Request,
+    lab: LabDep,
+    a: int | None = None,
+    b: int | None = None,
+    run: Picked = [],  # noqa: B006
+) -> Response:
+    if len(run) == 2:  # as ticked in the list
+        return RedirectResponse("/runs/diff?a={}&b={}".format(*sorted(run)), 303)
+    if a is None or b is None:
+        raise Invalid("Tick exactly two runs in the list of runs, to see one against the other.")
+    found = await lab.history.difference(a, b)
+    figures = [(group, list(each)) for group, each in groupby(found.figures, key=lambda figure: figure.group)]
+    return page(request, "pages/runs_diff.html", diff=found, a=lab.runs.get(a), b=lab.runs.get(b), figures=figures)
 
 
 @router.post("/runs/{id}/label")

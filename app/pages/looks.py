@@ -159,6 +159,39 @@ def _typed(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def figure(value: float | None, unit: str) -> str:
+    """A figure of two runs side by side, by its unit."""
+    if value is None:
+        return DASH
+    sign = "−" if value < 0 else ""
+    shown: dict[str, Callable[[float], str]] = {
+        "us": us, "bytes": size, "per_s": rate, "ratio": share, "count": count, "seconds": lambda v: f"{v:.1f} s",
+        "per_request": lambda v: decimal(v, 3),
+    }  # fmt: skip
+    return sign + shown[unit](abs(value))
+
+
+def change(value: float | None, unit: str) -> str:
+    """A change with its sign: +1.2 ms, −340, 0."""
+    return figure(value, unit) if not value or value < 0 else f"+{figure(value, unit)}"
+
+
+def figure_name(name: str) -> str:
+    """p999_us becomes p99.9, achieved_per_s becomes Achieved; the unit stands with the value."""
+    known = {"p999_us": "p99.9", "io_calls": "I/O calls", "anon_bytes_per_connection": "Memory per connection"}
+    plain = name.removesuffix("_us").removesuffix("_per_s").removesuffix("_s")
+    return known.get(name) or (plain if re.fullmatch(r"p\d+", plain) else words(plain).replace("Rss bytes", "RSS,"))
+
+
+def unlike_value(value: Any, name: str) -> str:
+    """What stood in a plan, a knob or the environment of one run."""
+    if name == "work" and value:
+        return work_text(value)
+    if name == "stages" and value:
+        return ", ".join(f"{each['duration_s']:g} s to {each['target']:g}" for each in value)
+    return fact(value)
+
+
 def doc_parts(doc: str) -> Iterator[tuple[str, str | Markup]]:
     """A docstring as ("picture", its lines as they stand) and ("prose", a paragraph to be set anew)."""
     for block in re.split(r"\n\s*\n", doc.strip("\n")):
@@ -178,6 +211,7 @@ def with_code(text: str) -> Markup:
 FILTERS: dict[str, Callable[..., Any]] = {
     "count": count, "rate": rate, "us": us, "bytes": size, "decimal": decimal, "percent": percent, "share": share,
     "duration": duration, "when": when, "knob": knob, "knobs": knobs, "cpus": cpus, "fact": fact, "words": words,
+    "figure": figure, "change": change, "figure_name": figure_name, "unlike_value": unlike_value,
     "plan_fields": plan_fields, "source_lines": source_lines, "doc_parts": doc_parts, "with_code": with_code,
 }  # fmt: skip
 
