@@ -109,7 +109,9 @@ def little_residual(outcome: Outcome) -> float | None:
     counts = Counter(phase.phase for phase in outcome.seconds)
     if not outcome.wall_s or not counts["measure"]:
         return None
-    service = histogram.percentiles(total(outcome, "service"))
+    # Of what finished in the window, not of what was meant for it: answers that came while draining are in neither N.
+    measured = [histogram.decode(second.service) for second in outcome.seconds if second.phase == "measure"]
+    service = histogram.percentiles(histogram.merge(measured))
     in_flight = outcome.in_flight_ns / 1e9 / outcome.wall_s
     if service.mean_us is None or not in_flight:
         return None

@@ -52,7 +52,7 @@ class Crowd:
     def notes(self) -> list[str]:
         """What a reader of the outcome should know of them."""
         cut = self._crew.cut_off
-        slow = f"the server closed {cut} of the slow connections; each came again after a second" if cut else ""
+        slow = f"the server closed {cut} slow connections; each comes again after a second" if cut else ""
         return [note for note in (self._missing, slow) if note]
 
     def _active(self) -> Peer:

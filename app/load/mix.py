@@ -23,7 +23,7 @@ class Kind:
     """One kind of request in one phase. The hot loops compare with `length` and `prefix`, and call `note`."""
 
     __slots__ = (
-        "body_bytes", "bytes_in", "done", "errors", "label", "length", "name", "note", "prefix", "request",
+        "body_bytes", "bytes_in", "done", "errors", "head", "label", "length", "name", "note", "prefix", "request",
         "request_bytes", "response", "room", "second_response", "second_service", "service", "total_response",
         "total_service",
     )  # fmt: skip
@@ -33,6 +33,7 @@ class Kind:
         self.request, self.request_bytes = request, len(request)
         self.body_bytes = body_bytes  # None: whatever it is
         self.length, self.prefix = -1, b""  # learned from the first answer
+        self.head = b""  # of the newest answer of that length that was read with care, for pipelines
         self.room = min(max(LEAST_ROOM, (body_bytes or 0) + 1024), MOST_ROOM)
         # µs since the last tick; in the closed model response is service: it never waits to send.
         self.service: list[int] = []

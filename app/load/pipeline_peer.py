@@ -91,7 +91,9 @@ class PipelinePeer(Peer):
     def _one(self, at: int, now: int) -> tuple[int, bool]:
         """The answer that begins at `at`: its length, 0 while it is not whole, and whether the server closes."""
         kind, there = self.asked[0], len(self.buffer) - at
-        if kind.length > 0 and self.buffer.startswith(kind.prefix, at):
+        # The same head to the byte has the same length; a new Date costs one look with care. The learned length alone
+        # would cut a stream of answers at the wrong place as soon as one is longer.
+        if kind.head and self.buffer.startswith(kind.head, at):
             if there < kind.length:
                 return 0, False
             length, closes = kind.length, False
@@ -102,6 +104,8 @@ class PipelinePeer(Peer):
                 return 0, False
             length, closes = head.whole, head.closes
             self._judge(kind, head, now)
+            if head.whole == kind.length and not closes:
+                kind.head = self.buffer[at : at + head.head_bytes]
         self.asked.popleft()
         self.crew.owed -= 1
         return length, closes

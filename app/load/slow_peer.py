@@ -38,9 +38,9 @@ class Manner:
 
 
 def reader(host: str) -> Manner:
-    """128 KiB/s: 1 MiB in 8 s, so that a server with a write deadline of 10 s does not cut it off."""
-    large = request_bytes(Work("bytes", params={"n": 1024 * 1024}), host)
-    return Manner(large * 4, 4, MUCH, 32 * 1024, receive_buffer=16 * 1024)  # which the kernel doubles
+    """100 KB/s: an answer takes 1.3 s, so that a server with a write deadline of 10 s does not cut it off."""
+    large = request_bytes(Work("bytes", params={"n": 128 * 1024}), host)
+    return Manner(large * 32, 32, MUCH, 32 * 1024, receive_buffer=16 * 1024)  # which the kernel doubles
 
 
 def writer(host: str) -> Manner:

@@ -27,6 +27,17 @@ def plain(path: str, body: bytes) -> bytes:
     return ok(b"b" * int(path.partition("=")[2])) if path.startswith("/bytes") else ok()
 
 
+def every_third(other: bytes) -> Answer:
+    """Answer well, but each third time otherwise."""
+    lock, seen = threading.Lock(), iter(range(10**9))
+
+    def answer(path: str, body: bytes) -> bytes:
+        with lock:
+            return other if next(seen) % 3 == 2 else ok()
+
+    return answer
+
+
 @dataclass
 class Server:
     """Answers until it is stopped. An empty answer closes the connection."""

@@ -9,18 +9,7 @@ import time
 import pytest
 
 from .driver import ServerMaker, Starter, run_load, service, until
-from .server import Answer, ok, plain
-
-
-def every_third(other: bytes) -> Answer:
-    """Answer well, but each third time otherwise."""
-    lock, seen = threading.Lock(), iter(range(10**9))
-
-    def answer(path: str, body: bytes) -> bytes:
-        with lock:
-            return other if next(seen) % 3 == 2 else ok()
-
-    return answer
+from .server import every_third, ok, plain
 
 
 @pytest.mark.parametrize(
