@@ -21,6 +21,7 @@ from app.lab.lab import Lab
 from app.live import socket
 from app.live.hub import Hub
 from app.metrics import Metrics
+from app.pages import comparisons as comparison_pages
 from app.pages import history as history_pages
 from app.pages import lessons, routes
 from app.pages.looks import make_environment
@@ -52,7 +53,8 @@ def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
     api = (models, engines, history, runs, exports, comparisons, events, system)
     for router in (each.router for each in api):
         app.include_router(router, prefix=API)
-    for router in (system.health, socket.router, history_pages.router, routes.router, lessons.router):
+    pages = (comparison_pages, history_pages, routes, lessons)
+    for router in (system.health, socket.router, *(each.router for each in pages)):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=paths.STATIC))
     app.add_exception_handler(LabError, _lab_error)

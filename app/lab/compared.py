@@ -25,11 +25,11 @@ def fitting(view: str | None, scenario: str | None, plan: Mapping[str, Any]) -> 
         raise Invalid.field("/view", f"view is one of {', '.join(VIEWS)}, not {view!r}.")
     named = SCENARIOS.get(scenario or "")
     executor = plan.get("executor") or (named.plan["executor"] if named else None)
-    if executor is None:
-        view = view or ("equal-rate" if "rate_per_s" in plan or not plan else "ceiling")
-        if not plan and scenario is None:
-            return view, VIEWS[view][1], {}
-        return view, scenario, {"executor": VIEWS[view][0][0], **plan}
+    if executor is None and scenario is None:
+        view = view or "equal-rate"  # the honest one where the generator is as dear as the engine
+        return view, VIEWS[view][1], dict(plan)
+    if executor is None:  # there is no such scenario: who looks it up says so
+        return view or "equal-rate", scenario, dict(plan)
     view = view or next((name for name, (fits, _) in VIEWS.items() if executor in fits), "ceiling")
     if executor not in VIEWS[view][0]:
         raise Invalid.field("/view", f"{view} compares under {' or '.join(VIEWS[view][0])}; this load is {executor}.")

@@ -192,7 +192,8 @@ class Comparisons:
         which = view.entries[entry]
         run = await self._runs.submit(
             model=which.model, knobs=going.knobs[entry], scenario=view.scenario, plan=going.plan,
-            thresholds=view.thresholds, label=f"{which.letter}, trial {trial} of {view.trials}", comparison=view.id,
+            thresholds=view.thresholds, comparison=view.id,
+            label=f"comparison {view.id}: {which.letter}, trial {trial} of {view.trials}",
         )  # fmt: skip
         going.view = replace(view, state="running", current=run.id)
         self._changed(going, f"Comparison {view.id}: {which.name}, trial {trial} of {view.trials}")

@@ -100,15 +100,16 @@ def _values(trials: Sequence[Measured], name: str) -> list[float]:
 def _sentences(
     metric: str, entries: Sequence[Entry], standings: Sequence[Standing], ranking: Ranking, trials: Sequence[Measured]
 ) -> list[str]:
-    said = []
-    if ranking.order:
+    if not ranking.order:
+        said = ["Nothing could be ranked."]
+    else:
         best = ranking.order[0]
         leaders = [i for i in ranking.order if ranking.places[i] == 1]
-        named = [_named(entries[i], standings[i], metric) for i in leaders]
-        if len(leaders) > 1:
-            said.append(f"{_listed(named)} are too close to call.")
-        else:
-            said.append(f"{named[0]}{_most(metric) if len(ranking.order) > 1 else ''}.")
+        said = [_leading(metric, [entries[i].name for i in leaders], [standings[i] for i in leaders])]
+        if len(ranking.order) == 1:
+            said.append("Nothing else was ranked, so there is nothing to call.")
+        if close := [entries[i].name for i in ranking.order if i not in (*leaders, *ranking.better_than[best])]:
+            said.append(f"Yet {entries[best].name} is not called better than {_listed(close)}.")
         said += [_beside(metric, entries, standings, best, i) for i in ranking.order if i not in leaders]
         said += [
             f"{_listed([entries[i].name for i in group])} are too close to call."
@@ -121,16 +122,18 @@ def _sentences(
     return said
 
 
-def _named(entry: Entry, standing: Standing, metric: str) -> str:
-    figure = standing.figures[metric]
-    assert figure
-    value = f"{figure.median:.1f} µs of CPU a request" if metric == "cpu_us" else f"{figure.median:,.0f} requests/s"
-    count = f"median of {figure.n} trials" if figure.n > 1 else "one trial"
-    return f"{entry.name} ({value}, {count})"
-
-
-def _most(metric: str) -> str:
-    return " costs the least" if metric == "cpu_us" else " is the fastest"
+def _leading(metric: str, names: Sequence[str], standings: Sequence[Standing]) -> str:
+    """Who is first, or who cannot be told apart there."""
+    figures = [figure for each in standings if (figure := each.figures[metric])]
+    ends = sorted({figures[0].median, figures[-1].median})
+    value = " to ".join(f"{end:.1f}" if metric == "cpu_us" else f"{end:,.0f}" for end in ends)
+    unit = "µs of CPU a request" if metric == "cpu_us" else "requests/s"
+    trials = sorted({figure.n for figure in figures})
+    count = "one trial each" if trials == [1] else f"medians of {' to '.join(map(str, trials))} trials"
+    if len(names) > 1:
+        return f"{_listed(names)} are too close to call: {value} {unit} ({count})."
+    count = "one trial" if trials == [1] else f"the median of {trials[0]} trials"
+    return f"{names[0]} {'costs the least' if metric == 'cpu_us' else 'is the fastest'}: {value} {unit}, {count}."
 
 
 def _beside(metric: str, entries: Sequence[Entry], standings: Sequence[Standing], best: int, other: int) -> str:

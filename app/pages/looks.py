@@ -234,6 +234,7 @@ def make_environment(templates: Path) -> Environment:
     env.globals["asset"] = asset
     env.globals["DASH"] = DASH
     env.globals["art"] = env.get_template("macros/diagrams.html").module
+    env.globals["cmp"] = env.get_template("macros/compared.html").module
     env.globals["ui"] = env.get_template("macros/ui.html").module
     return env
 

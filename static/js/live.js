@@ -77,7 +77,8 @@ class Live {
     } else if (message.event.startsWith("run.")) {
       this.#tell("run-changed", message);
       this.#tell(`run-${message.run}`, message);
-    }
+    } else if (message.event.startsWith("comparison.")) this.#tell("comparisons-changed", message);
+    if (message.comparison) this.#tell(`comparison-${message.comparison}`, message);
   }
 
   /** After a lost connection anything may have changed: ask for every card and the run again. */
@@ -85,7 +86,9 @@ class Live {
     for (const card of document.querySelectorAll("[data-card]")) this.#tell(`engine-${card.dataset.card}`);
     this.#tell("engines-changed");
     this.#tell("run-changed");
+    this.#tell("comparisons-changed");
     for (const run of document.querySelectorAll("[data-run]")) this.#tell(`run-${run.dataset.run}`);
+    for (const each of document.querySelectorAll("[data-comparison]")) this.#tell(`comparison-${each.dataset.comparison}`);
   }
 
   #tell(name, detail = {}) {

@@ -176,8 +176,26 @@ class LabProcess:
         """Submit a run and wait for its end."""
         return self.ended(self.submit(**spec)["id"])
 
+    def compared(self, id: int, deadline_s: float = 60.0) -> Any:
+        """A comparison, once it has ended."""
+        return until(
+            lambda: view if (view := self.get(f"/comparisons/{id}"))["state"] in ENDED else None,
+            f"comparison {id} ends", deadline_s, 0.05,
+        )  # fmt: skip
+
+    def compare(self, models: Sequence[Any], **spec: Any) -> Any:
+        """A comparison under a tiny open load, to its end."""
+        tiny = plan(0.5, 0.2, executor="constant-arrival-rate", rate_per_s=200)
+        answer = self.post("/comparisons", {"models": models, "plan": tiny, **spec})
+        assert answer.status_code == 201, answer.text
+        return self.compared(answer.json()["id"])
+
     def tidy(self) -> None:
-        """End what a test has left: runs first, then engines."""
+        """End what a test has left: comparisons and runs first, then engines."""
+        for each in self.get("/comparisons"):
+            if each["state"] not in ENDED:
+                self.http.post(f"/api/v1/comparisons/{each['id']}/stop")
+                self.compared(each["id"])
         going = [run["id"] for run in self.get("/runs") if run["state"] not in ENDED]
         for id in reversed(going):
             self.http.post(f"/api/v1/runs/{id}/stop")

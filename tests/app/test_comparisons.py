@@ -12,7 +12,7 @@ import pytest
 
 from app.lab.ranking import RULE, rank
 
-from .driver import ENDED, LabMaker, LabProcess, is_problem, plan, until
+from .driver import LabMaker, LabProcess, is_problem, plan, until
 
 OPEN = {"executor": "constant-arrival-rate", "rate_per_s": 200}
 TINY = plan(0.5, 0.2, **OPEN)
@@ -27,18 +27,11 @@ def submit(lab: LabProcess, **spec: Any) -> Any:
     return answer.json()
 
 
-def ended(lab: LabProcess, id: int, deadline_s: float = 60) -> Any:
-    return until(
-        lambda: view if (view := lab.get(f"/comparisons/{id}"))["state"] in ENDED else None,
-        f"comparison {id} ends", deadline_s, 0.05,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabProcess, Any]]:
     """A lab with a comparison that has ended; it is not changed."""
     with closing(LabProcess(tmp_path_factory.mktemp("lab"))) as lab:
-        yield lab, ended(lab, submit(lab, models=ENTRIES, trials=TRIALS, label="a note", thresholds=["p(50)<9s"])["id"])
+        yield lab, lab.compare(models=ENTRIES, trials=TRIALS, label="a note", thresholds=["p(50)<9s"])
 
 
 def test_entries_have_letters_and_names_of_their_own(compared: tuple[LabProcess, Any]) -> None:
@@ -137,7 +130,7 @@ def test_without_a_load_it_takes_that_of_its_view(lab: LabProcess) -> None:
         made = answer.json()
         assert (made["view"], made["scenario"]) == (view, scenario)
         lab.post(f"/comparisons/{made['id']}/stop")
-        ended(lab, made["id"])
+        lab.compared(made["id"])
 
 
 def test_a_comparison_can_be_stopped_and_keeps_what_it_has(lab: LabProcess) -> None:
@@ -149,16 +142,16 @@ def test_a_comparison_can_be_stopped_and_keeps_what_it_has(lab: LabProcess) -> N
     is_problem(lab.http.delete(f"/api/v1/comparisons/{made['id']}"), 409)
     assert lab.post(f"/comparisons/{waiting['id']}/stop").status_code == 200
     assert lab.post(f"/comparisons/{made['id']}/stop").status_code == 200
-    view = ended(lab, made["id"])
+    view = lab.compared(made["id"])
     assert view["state"] == "stopped" and 1 <= len(view["runs"]) < 10
     assert view["result"]["standings"][0]["trials"] == len(view["runs"])
-    last = ended(lab, waiting["id"])
+    last = lab.compared(waiting["id"])
     assert (last["state"], last["runs"], last["result"]) == ("stopped", [], None)
 
 
 @pytest.mark.parametrize("with_runs", [False, True])
 def test_deleting_it_keeps_its_runs_unless_they_are_to_go_with_it(lab: LabProcess, with_runs: bool) -> None:
-    view = ended(lab, submit(lab, models=["reactor"])["id"])
+    view = lab.compare(models=["reactor"])
     run = view["runs"][0]["run"]
     assert lab.http.delete(f"/api/v1/comparisons/{view['id']}", params={"runs": with_runs}).status_code == 204
     is_problem(lab.http.get(f"/api/v1/comparisons/{view['id']}"), 404)

@@ -14,7 +14,8 @@ from tests.app.driver import LabProcess, plan
 from .conftest import Opener
 
 PAGES = (
-    "/", "/runs", "/runs/1", "/runs/2", "/runs/1/delete", "/models", "/models/blocking", "/models/reactor",
+    "/", "/runs", "/runs/1", "/runs/2", "/runs/1/delete", "/comparisons", "/comparisons/1", "/comparisons/1/delete",
+    "/models", "/models/blocking", "/models/reactor",
     "/models/reactor-pool", "/models/main-sub", "/models/proactor", "/models/prefork", "/about", "/api/docs",
     "/runs/99999", "/nowhere",
 )  # fmt: skip
@@ -63,11 +64,12 @@ TWICE = """() => {
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    """A lab with two runs in its history, and two engines."""
+    """A lab with two runs and a comparison in its history, and two engines."""
     with closing(LabProcess(tmp_path_factory.mktemp("lab"))) as lab:
         mix = [{"kind": "plaintext", "weight": 9}, {"kind": "sleep", "params": {"ms": 2}}]
         lab.run(model="reactor", plan=plan(1.0, 0.5), thresholds=["p(99)<1us"], label="a label")
         lab.run(model="reactor-pool", plan=plan(1.0, executor="constant-arrival-rate", rate_per_s=300, work=mix))
+        lab.compare(["reactor", "blocking", "reactor"])
         lab.start("reactor-pool")
         lab.start("blocking")
         yield lab

@@ -1,0 +1,94 @@
+"""Comparisons on their page: from the form to the answer, live and without JavaScript."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.app.driver import LabProcess, plan, until
+
+from .conftest import Opener
+
+TINY = {"rate_per_s": "200", "vus": "4", "duration_s": "0.5", "warmup_s": "0.1"}
+
+
+def fill(page: Page, models: tuple[str, ...], trials: str) -> None:
+    """Tick these models, and make the trials tiny."""
+    for box in page.locator(".entries input[type=checkbox]").all():
+        box.set_checked(box.get_attribute("name") in {f"tick_{model}" for model in models})
+    page.locator("#compare-plan").evaluate("(fold) => { fold.open = true }")
+    for name, value in {**TINY, "trials": trials}.items():
+        page.locator(f"#f-{name}").fill(value)
+
+
+def test_a_comparison_from_the_form_to_its_answer(visit: Opener, lab: LabProcess) -> None:
+    page = visit("/comparisons").page
+    expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
+    page.locator("#compare-more").evaluate("(fold) => { fold.open = true }")
+    page.locator("#f-more_1").select_option("reactor-pool")
+    page.locator("[name=knobs_more_1]").fill("workers=2")
+    fill(page, ("reactor", "reactor-pool"), "2")
+    page.locator("#compare-button").click()
+    expect(page).to_have_url(re.compile(r"/comparisons/\d+$"))
+    main = page.locator("#comparison-main")
+    expect(main).to_have_attribute("data-comparison-state", re.compile("queued|running"))
+    expect(main).to_have_attribute("data-comparison-state", "finished", timeout=60_000)  # by events, without a reload
+    id = int(page.url.rpartition("/")[2])
+    view = lab.get(f"/comparisons/{id}")
+    assert [(entry["model"], entry["knobs"]) for entry in view["entries"]] == [
+        ("reactor", {}), ("reactor-pool", {}), ("reactor-pool", {"workers": 2}),
+    ]  # fmt: skip
+    for said in view["result"]["said"]:
+        expect(page.locator(".verdict")).to_contain_text(said)
+    expect(page.locator(".verdict")).to_contain_text(view["rule"])
+    expect(page.locator(".intervals li")).to_have_count(3)
+    expect(page.locator(".interval .dot")).to_have_count(6)
+    expect(page.locator(".interval .dot.out")).to_have_count(sum(bool(run["why_not"]) for run in view["runs"]))
+    expect(page.locator(".curves .curve")).to_have_count(3)
+    places = [standing["place"] for standing in view["result"]["standings"]]
+    shown = page.locator(".intervals .place").all_inner_texts()
+    assert shown == [f"{places[i]}." if places[i] else "–" for i in view["result"]["order"]]
+    for run in view["runs"]:
+        expect(page.locator(f'td a[href="/runs/{run["run"]}"]')).to_be_visible()
+    page.locator(f'td a[href="/runs/{view["runs"][0]["run"]}"]').click()
+    expect(page.get_by_role("link", name=f"of comparison {id}")).to_be_visible()
+
+
+def test_it_works_as_plain_forms(visit: Opener, lab: LabProcess) -> None:
+    tab = visit("/comparisons", js=False)
+    page = tab.page
+    page.locator("#compare-plan summary").click()
+    for box in page.locator(".entries input[type=checkbox]").all():
+        box.set_checked(box.get_attribute("name") == "tick_reactor")
+    page.locator("[name=knobs_reactor]").fill("workers=2")
+    page.locator("#f-trials").fill("10")
+    page.locator("#f-duration_s").fill("10")
+    page.locator("#compare-button").click()
+    expect(page.locator(".entries .problem")).to_contain_text("workers is not a knob")
+    expect(page.locator("[name=knobs_reactor]")).to_have_value("workers=2")
+    expect(page.locator("#f-duration_s")).to_have_value("10")
+    page.locator("[name=knobs_reactor]").fill("idle_s=30")
+    page.locator("#compare-button").click()
+    expect(page.locator("h1")).to_have_text("The same rate for everyone")
+    page.locator("#stop-comparison").click()
+    id = int(page.url.rpartition("/")[2])
+    until(lambda: lab.get(f"/comparisons/{id}")["state"] == "stopped", "it has stopped", 20)
+    page.reload()  # what a person without JavaScript does
+    expect(page.locator(".notice")).to_contain_text("Ended early")
+    page.get_by_role("link", name="Delete").click()
+    expect(page.locator("h1")).to_have_text(f"Delete comparison {id}?")
+    page.locator("button.primary").click()
+    expect(page.locator(".empty, .table")).to_be_visible()
+    tab.forgive("422")
+    assert id not in [view["id"] for view in lab.get("/comparisons")]
+
+
+def test_the_list_follows_what_happens(visit: Opener, lab: LabProcess) -> None:
+    page = visit("/comparisons").page
+    expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
+    spec = {"models": ["reactor"], "plan": plan(0.5, 0.1, executor="constant-arrival-rate", rate_per_s=200)}
+    id = lab.post("/comparisons", spec).json()["id"]
+    row = page.locator("tr", has=page.locator(f'a[href="/comparisons/{id}"]'))
+    expect(row).to_contain_text("1 runs")
+    expect(row).to_contain_text(re.compile("µs of CPU|could be ranked"), timeout=60_000)
