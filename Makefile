@@ -52,6 +52,8 @@ bench: $(VENV)/.dev ## what a request costs, beside nginx and uvicorn; wants wrk
 	$(BIN)/python -m tests.bench.engines_vs_peers --connections 512
 	$(BIN)/python -m tests.bench.pipelining
 	$(BIN)/python -m tests.bench.load_vs_wrk
+	$(BIN)/python -m tests.bench.load_rate
+	$(BIN)/python -m tests.bench.load_truth
 	$(BIN)/python -m tests.bench.idle_crowd
 	$(BIN)/python -m tests.bench.churn
 	$(BIN)/python -m tests.bench.start_stop

@@ -1,4 +1,4 @@
-"""The generator beside wrk, both driving nginx: CPU µs per request, and how well the open model keeps its schedule.
+"""The generator beside wrk, both driving nginx: CPU µs per request. Asked: at most 1.15 of wrk's.
 
     python -m tests.bench.load_vs_wrk [--trials 5] [--seconds 3] [--connections 64]
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import resource
 import statistics
@@ -18,11 +17,10 @@ import subprocess
 import sys
 from typing import Any
 
-from app.load import histogram
 from app.load.outcome import Outcome
 from tests.engines.driver import ROOT
 
-from .servers import LOAD_CPU, nginx
+from .servers import LOAD_CPU, nginx, require
 
 
 def wrk(port: int, connections: int, seconds: float) -> tuple[float, float]:
@@ -68,35 +66,15 @@ def _range(values: tuple[float, ...], form: str) -> str:
     return f"{statistics.median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
 
 
-def opened(port: int, seconds: float, connections: int) -> None:
-    print("open model: rate asked, error of the rate, p99 of lateness, late (> 1 ms), p50 of service and response")
-    for rate in (1_000, 10_000, 30_000):
-        for spacing in ("constant", "poisson"):
-            plan = {"executor": "constant-arrival-rate", "rate_per_s": rate, "spacing": spacing}
-            outcome = ours(port, vus=connections, duration_s=seconds, **plan)
-            # Against the schedule, not the rate: a Poisson schedule of 3 s is itself off by 1.8 % at 1,000/s.
-            in_time = sum(second.sent for second in outcome.seconds if second.phase == "measure")
-            error = (in_time / (outcome.intended or 1) - 1) * 100
-            service = histogram.percentiles(histogram.decode(outcome.kinds[0].service))
-            response = histogram.percentiles(histogram.decode(outcome.kinds[0].response))
-            print(
-                f"  {rate:6,}/s {spacing:8} {error:+.3f} %  {outcome.send_jitter_p99_us:5.0f} µs  {outcome.late:4}  "
-                f"{service.p50_us:4.0f} / {response.p50_us:4.0f} µs  utilisation {outcome.utilisation:.2f}, "
-                f"{cpu_us(outcome):.1f} CPU µs/req"
-            )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=64)
     asked = parser.parse_args()
-    if len(os.sched_getaffinity(0)) < 2:
-        raise SystemExit("two CPUs are needed: one for nginx, one for the generator")
+    require("wrk", "nginx", cpus=2)
     with nginx().serve() as serving:
         closed(serving.port, asked.trials, asked.seconds, asked.connections)
-        opened(serving.port, asked.seconds, asked.connections)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""How well the open model keeps its schedule: rate error and send jitter, driving an engine of ours.
+
+    python -m tests.bench.load_rate [--seconds 5] [--trials 3] [--connections 64] [--model reactor]
+
+The engine runs on CPU 0, the generator on CPU 1. The rate error is what was sent in the measured time against the
+rate that was asked, or, of a Poisson schedule, against that schedule: 5 s of it are themselves off by 1.4 % at 1,000/s.
+Jitter is how long after its instant a request was sent, if a connection was free. Prints only.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from app.load import histogram
+from app.load.outcome import Outcome
+from tests.engines.driver import Variant
+
+from .load_vs_wrk import cpu_us, ours
+from .servers import engine, require
+
+RATES = (1_000, 10_000, 30_000)
+ASKED = 0.1  # % of rate error
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--model", default="reactor")
+    asked = parser.parse_args()
+    require(cpus=2)
+    worst = 0.0
+    with engine(Variant(asked.model)).serve() as serving:
+        print(f"{asked.model}, {asked.connections} connections, {asked.trials} trials of {asked.seconds:g} s each")
+        print("     rate spacing      error  jitter p50   p99   max   late  waited  service p50 p99 / response p50 p99")
+        for spacing in ("constant", "poisson"):
+            for rate in RATES:
+                plan = {"executor": "constant-arrival-rate", "rate_per_s": rate, "spacing": spacing}
+                for _ in range(asked.trials):
+                    outcome = ours(serving.port, vus=asked.connections, duration_s=asked.seconds, **plan)
+                    worst = max(worst, abs(error_percent(outcome, rate, spacing)))
+                    show(outcome, rate, spacing)
+    print(f"largest error of the rate: {worst:.3f} % (asked: at most {ASKED} %)")
+
+
+def error_percent(outcome: Outcome, rate: float, spacing: str) -> float:
+    """Of what was sent while the schedule ran."""
+    in_time = sum(second.sent for second in outcome.seconds if second.phase == "measure")
+    meant = rate * outcome.duration_s if spacing == "constant" else outcome.intended or 1
+    return (in_time / meant - 1) * 100
+
+
+def show(outcome: Outcome, rate: float, spacing: str) -> None:
+    late = histogram.decode(outcome.lateness)
+    p50, p99 = (late.get_value_at_percentile(percent) for percent in (50, 99))
+    service, response = (
+        histogram.percentiles(histogram.decode(text)) for text in (outcome.kinds[0].service, outcome.kinds[0].response)
+    )
+    print(
+        f"  {rate:7,} {spacing:8} {error_percent(outcome, rate, spacing):+8.3f} % "
+        f"{p50:8.0f} {p99:6.0f} {late.get_max_value():6.0f} µs {outcome.late:5,} {outcome.waited:6,}  "
+        f"{service.p50_us:8.0f} {service.p99_us:5.0f} / {response.p50_us:5.0f} {response.p99_us:5.0f} µs   "
+        f"utilisation {outcome.utilisation:.2f}, {cpu_us(outcome):.1f} CPU µs/req"
+    )
+
+
+if __name__ == "__main__":
+    main()
