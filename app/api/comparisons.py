@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.api.deps import LabDep
 from app.api.exports import CsvResponse, JsonTextResponse, XmlResponse, as_file
-from app.api.specs import ComparedSpec, ComparisonSpec
+from app.api.specs import ComparisonSpec, ModelSpec
 from app.lab.comparison import ComparisonView
 from app.report.compared import BUNDLE, CSV, JUNIT
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["comparisons"])
 async def submit(spec: ComparisonSpec, lab: LabDep, response: Response) -> ComparisonView:
     """Queue a comparison; its trials go one at a time. Follow it at its Location or on the WebSocket."""
     view = await lab.comparisons.submit(
-        models=[each.model_dump() if isinstance(each, ComparedSpec) else each for each in spec.models],
+        models=[each.model_dump() if isinstance(each, ModelSpec) else each for each in spec.models],
         view=spec.view, scenario=spec.scenario, plan=spec.plan.model_dump(exclude_unset=True) if spec.plan else None,
         trials=spec.trials, thresholds=spec.thresholds, label=spec.label,
     )  # fmt: skip

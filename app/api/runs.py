@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse
 from app.api.deps import LabDep
 from app.api.queries import RunPage
 from app.api.specs import RunSpec
+from app.errors import Invalid
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import RunView, ScenarioView
 
@@ -25,12 +26,23 @@ async def scenarios() -> list[ScenarioView]:
 
 @router.post("/runs", status_code=201)
 async def submit(spec: RunSpec, lab: LabDep, response: Response) -> RunView:
-    """Queue a run; one goes at a time. Follow it at its Location or on the WebSocket."""
-    view = await lab.runs.submit(
-        engine=spec.engine or None, model=spec.model or None, knobs=spec.knobs, scenario=spec.scenario,
-        plan=spec.plan.model_dump(exclude_unset=True) if spec.plan else None,
-        thresholds=spec.thresholds, label=spec.label,
-    )  # fmt: skip
+    """Queue a run; one goes at a time. Follow it at its Location or on the WebSocket.
+
+    With `engines`, one for each is queued and they go at once: the answer is the first, `beside` names the others.
+    """
+    plan = spec.plan.model_dump(exclude_unset=True) if spec.plan else None
+    load: dict[str, Any] = {
+        "scenario": spec.scenario, "plan": plan, "thresholds": spec.thresholds, "label": spec.label,
+    }  # fmt: skip
+    if spec.engines:
+        if spec.engine or spec.model or spec.knobs or spec.then:
+            raise Invalid.field("/engines", "Name either several engines, or one engine or model.")
+        view = (await lab.runs.submit_beside(spec.engines, **load))[0]
+    else:
+        then = [each.model_dump() for each in spec.then]
+        view = await lab.runs.submit(
+            engine=spec.engine or None, model=spec.model or None, knobs=spec.knobs, then=then, **load
+        )
     response.headers["Location"] = f"/api/v1/runs/{view.id}"
     return view
 
@@ -44,7 +56,7 @@ async def runs(lab: LabDep, query: Annotated[RunPage, Query()], response: Respon
     return found.runs
 
 
-@router.get("/runs/{id}")
+@router.get("/runs/{id:int}")
 async def run(id: int, lab: LabDep) -> RunView:
     """One run: plan, placement, environment, summary, ledger, verdict."""
     return lab.runs.get(id)
@@ -56,7 +68,7 @@ async def stop(id: int, lab: LabDep) -> RunView:
     return lab.runs.stop(id)
 
 
-@router.delete("/runs/{id}", status_code=204)
+@router.delete("/runs/{id:int}", status_code=204)
 async def delete(id: int, lab: LabDep) -> None:
     """Remove it from the history."""
     lab.runs.delete(id)

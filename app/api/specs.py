@@ -68,33 +68,38 @@ class PlanSpec(Spec):
     trace: bool = False
 
 
+class ModelSpec(Spec):
+    """A model with knobs of its own."""
+
+    model: Annotated[Text, Field(min_length=1)]
+    knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
+
+
 class RunSpec(Spec):
-    """A run to queue: against `engine` (an id), or against a fresh engine of `model` with `knobs`."""
+    """A run to queue: against `engine` (an id), or against a fresh engine of `model` with `knobs`; the models
+    in `then` take over from it in turn, on the same port and with the load on. Or one against each of `engines` (ids),
+    all at once; they share the machine and are never ranked."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"oneOf": [{"required": ["engine"]}, {"required": ["model"]}]}
+        extra="forbid",
+        json_schema_extra={"oneOf": [{"required": ["engine"]}, {"required": ["model"]}, {"required": ["engines"]}]},
     )
 
     engine: Annotated[Text, Field(min_length=1)] = ""
     model: Annotated[Text, Field(min_length=1)] = ""
+    engines: list[Text] = Field(default_factory=list, max_length=5)
     knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
+    then: list[ModelSpec] = Field(default_factory=list, max_length=5)
     scenario: Text | None = None
     plan: PlanSpec | None = None
     thresholds: list[Text] = Field(default_factory=list, max_length=20)
     label: Text | None = None
 
 
-class ComparedSpec(Spec):
-    """A model with knobs of its own, to be compared."""
-
-    model: Annotated[Text, Field(min_length=1)]
-    knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
-
-
 class ComparisonSpec(Spec):
     """Models under one plan, in turns; one may be there several times. Without a load, that of the view's scenario."""
 
-    models: list[Text | ComparedSpec] = Field(min_length=1, max_length=12)
+    models: list[Text | ModelSpec] = Field(min_length=1, max_length=12)
     view: Literal["ceiling", "equal-rate"] | None = None
     trials: int = Field(1, ge=1, le=10)
     scenario: Text | None = None

@@ -92,6 +92,10 @@ class Fleet:
         await engine.stop(force)
         return engine.view()
 
+    async def stop_on(self, port: int | None) -> None:
+        """Stop whoever listens on a port: several, where one takes over from another."""
+        await asyncio.gather(*(engine.stop() for engine in self.alive if engine.port == port))
+
     def sample(self, id: str) -> SampleView:
         self.engine(id)
         if (view := self.samplers[id].view()) is None:

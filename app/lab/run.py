@@ -12,6 +12,7 @@ from app.lab.engine import Engine
 from app.lab.placement import Placement
 from app.lab.progress import LastSecond, Progress, progress
 from app.lab.recording import Recording
+from app.lab.relay import Relay
 from app.lab.thresholds import Threshold
 from app.lab.trial import Result, Trial
 from app.lab.verdict import of_search
@@ -50,13 +51,16 @@ class Run:
         if self._trial:
             self._trial.stop()
 
-    async def measure(self, engine: Engine, placement: Placement, others: int, limits: Limits, told: Told) -> None:
+    async def measure(
+        self, engine: Engine, placement: Placement, others: int, limits: Limits, relay: Relay, told: Told
+    ) -> None:
         """Offer the plan to the engine, watch, and judge. Raises NoOutcome if there is nothing to judge."""
+        beside = len(self.view.beside)
         before = engine.cpus
         engine.pin(placement.engine_cpus)
 
         async def attempt(plan: Plan) -> Result | None:
-            return await self._attempt(Trial(plan, engine, placement, others), told.measuring)
+            return await self._attempt(Trial(plan, engine, placement, others, relay, beside), told.measuring)
 
         try:
             with engine.traced(self.plan.trace) as self.recording:
@@ -94,18 +98,21 @@ class Run:
 
     def progress(self) -> Progress:
         """Where it stands, from the generator's meter."""
+        view = self.view
         if self._trial:
             self._trial.look()
+            view = replace(view, engine=self._trial.engine.id)  # of a relay: the one that serves now
         if self._search is None:
-            return progress(self.view, self.plan, self._meter, None, self.plan.total_s)
+            return progress(view, self.plan, self._meter, None, self.plan.total_s)
         now = self._trial.plan if self._trial else self.plan
-        return progress(self.view, now, self._meter, self._search.done, self._search.likely_s)
+        return progress(view, now, self._meter, self._search.done, self._search.likely_s)
 
     def _conclude(self, result: Result) -> None:
         self.outcome, self.series = result.outcome, result.series
         summary, ledger, verdict = result.summary, result.ledger, result.verdict
         self.view = replace(
             self.view, summary=summary, ledger=ledger, verdict=verdict, marks=result.marks, notes=result.notes,
+            legs=result.legs,
             thresholds=tuple(threshold.check(summary, ledger, verdict) for threshold in self.thresholds),
         )  # fmt: skip
 

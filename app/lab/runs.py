@@ -20,6 +20,7 @@ from app.lab.models import Models
 from app.lab.placement import place, usable_cpus
 from app.lab.plan_words import words
 from app.lab.progress import Progress
+from app.lab.relay import Follower, Relay
 from app.lab.run import Run, Told, no_verdict
 from app.lab.scenarios import SCENARIOS
 from app.lab.summary import curve, interval_log
@@ -32,6 +33,9 @@ from app.settings import Settings
 from app.store.runs import RunStore
 
 QUEUE_MAX = 50
+BESIDE_MAX = 5
+FOLLOWERS_MAX = 5
+GOING = ("warming", "running")
 ID_MAX = 2**63 - 1  # what SQLite can hold
 IDLE_SPARE_S = 30  # an engine that carries an idle crowd outlives the plan by this
 
@@ -43,6 +47,11 @@ class Target:
     engine: str | None
     model: str
     knobs: dict[str, int | str]
+    followers: tuple[Follower, ...] = ()  # that take over from it, one after the other
+
+
+Prepared = tuple[RunView, Plan, tuple[Threshold, ...], Target]
+Job = tuple[Run, Target]
 
 
 class Runs:
@@ -58,7 +67,7 @@ class Runs:
         self._store = store
         self._system = system
         self._events = events
-        self._queue: asyncio.Queue[tuple[Run, Target]] = asyncio.Queue()
+        self._queue: asyncio.Queue[list[Job]] = asyncio.Queue()  # those of one list go at once
 
     def scenario(self, name: str) -> ScenarioView:
         if name not in SCENARIOS:
@@ -82,8 +91,44 @@ class Runs:
         thresholds: Sequence[str] = (),
         label: str | None = None,
         comparison: int | None = None,
+        then: Sequence[Mapping[str, Any]] = (),
     ) -> RunView:
-        """Queue a run. A given plan's fields go over those of the scenario. Raises LabError; nothing is queued then."""
+        """Queue a run. A given plan's fields go over those of the scenario. Raises LabError; nothing is queued then.
+
+        `then` makes it a relay: models (and knobs) of which one after the other takes over on the same port.
+        """
+        prepared = self._prepare(engine, model, knobs, scenario, plan, thresholds, label, then)
+        return (await self._queue_up([prepared], comparison=comparison))[0]
+
+    async def submit_beside(
+        self,
+        engines: Sequence[str],
+        *,
+        scenario: str | None = None,
+        plan: Mapping[str, Any] | None = None,
+        thresholds: Sequence[str] = (),
+        label: str | None = None,
+    ) -> list[RunView]:
+        """Queue a run for each of several engines, to go at once. They share the machine, so none is ever ranked."""
+        if not 2 <= len(set(engines)) == len(engines) <= BESIDE_MAX:
+            raise Invalid.field("/engines", f"Name 2 to {BESIDE_MAX} engines that run, each once.")
+        prepared = [self._prepare(each, None, None, scenario, plan, thresholds, label) for each in engines]
+        if prepared[0][1].executor == "find-capacity":
+            raise Invalid.field("/plan/executor", "A search for capacity needs the machine for itself.")
+        return await self._queue_up(prepared)
+
+    def _prepare(
+        self,
+        engine: str | None,
+        model: str | None,
+        knobs: Mapping[str, object] | None,
+        scenario: str | None,
+        plan: Mapping[str, Any] | None,
+        thresholds: Sequence[str],
+        label: str | None,
+        then: Sequence[Mapping[str, Any]] = (),
+    ) -> Prepared:
+        """Check all of an order; raises LabError."""
         if (engine is None) == (model is None):
             raise Invalid.field("/engine", "Name either an engine that runs, or a model to start one of.")
         if engine is not None:
@@ -93,14 +138,37 @@ class Runs:
         named, checked = self.planned(scenario, plan)
         conditions = tuple(Threshold.parse(text, f"/thresholds/{i}") for i, text in enumerate(thresholds))
         target = self.target(engine, model, dict(knobs or {}), checked)
-        if len(self.active) >= QUEUE_MAX:
+        if then:
+            target = replace(target, followers=self._followers(target, checked, then))
+        return self._new_view(target, checked, named, label), checked, conditions, target
+
+    async def _queue_up(self, prepared: Sequence[Prepared], comparison: int | None = None) -> list[RunView]:
+        """Keep and queue them, to go at once."""
+        if len(self.active) + len(prepared) > QUEUE_MAX:
             raise Busy(f"{QUEUE_MAX} runs are waiting already.")
-        view = replace(self._new_view(target, checked, named, label), comparison=comparison)
-        view = await asyncio.to_thread(self._store.add, view)
-        run = self.active[view.id] = Run(view, checked, conditions)
-        self._queue.put_nowait((run, target))
-        self._changed(run, f"Run {view.id} is queued")
-        return view
+        views = [
+            await asyncio.to_thread(self._store.add, replace(view, comparison=comparison)) for view, *_ in prepared
+        ]
+        jobs = []
+        for view, (_, plan, conditions, target) in zip(views, prepared, strict=True):
+            view = replace(view, beside=tuple(other.id for other in views if other is not view))
+            run = self.active[view.id] = Run(view, plan, conditions)
+            jobs.append((run, target))
+        self._queue.put_nowait(jobs)
+        for run, _ in jobs:
+            self._changed(run, f"Run {run.view.id} is queued")
+        return [run.view for run, _ in jobs]
+
+    def _followers(self, target: Target, plan: Plan, then: Sequence[Mapping[str, Any]]) -> tuple[Follower, ...]:
+        """The engines that are to take over, checked as the first one was."""
+        if target.engine is not None:
+            raise Invalid.field("/then", "A relay begins with a fresh engine: name a model, not an engine that runs.")
+        if len(then) > FOLLOWERS_MAX:
+            raise Invalid.field("/then", f"At most {FOLLOWERS_MAX} engines take over.")
+        if plan.executor == "find-capacity" or plan.stall_ms or plan.trace:
+            raise Invalid.field("/then", "A relay is neither searched for capacity, nor stalled, nor traced.")
+        targets = [self.target(None, str(each["model"]), dict(each.get("knobs") or {}), plan) for each in then]
+        return tuple(Follower(each.model, each.knobs) for each in targets)
 
     def get(self, id: int) -> RunView:
         """Any run, going or kept."""
@@ -137,11 +205,15 @@ class Runs:
 
     def current(self) -> Run | None:
         """The run that is going now."""
-        return next((run for run in self.active.values() if run.view.state in ("warming", "running")), None)
+        return next((run for run in self.active.values() if run.view.state in GOING), None)
 
     def progress(self) -> Progress | None:
         run = self.current()
         return run.progress() if run else None
+
+    def progresses(self) -> list[Progress]:
+        """Of all runs that are going: several, where they were asked to go beside each other."""
+        return [run.progress() for run in self.active.values() if run.view.state in GOING]
 
     async def finished(self, id: int) -> RunView:
         """Wait for a run's end."""
@@ -210,25 +282,35 @@ class Runs:
 
     async def work_off(self) -> None:
         while True:
-            run, target = await self._queue.get()
-            try:
-                if not run.stop_asked:
-                    async with run_turn(self._settings.data_dir):
-                        await self._carry_out(run, target)
-                await self._close_run(run, "stopped" if run.stop_asked else "finished")
-            except (LabError, NoOutcome, OSError) as error:
-                reason = error.detail if isinstance(error, LabError) else str(error)
-                if not run.stop_asked:
-                    run.view = replace(run.view, failure=reason, verdict=no_verdict(reason))
-                await self._close_run(run, "stopped" if run.stop_asked else "failed")
+            jobs = await self._queue.get()
+            if all(run.stop_asked for run, _ in jobs):
+                turn: contextlib.AbstractAsyncContextManager[None] = contextlib.nullcontext()
+            else:
+                turn = run_turn(self._settings.data_dir)
+            async with turn:
+                await asyncio.gather(*(self._see_through(run, target) for run, target in jobs))
+
+    async def _see_through(self, run: Run, target: Target) -> None:
+        """To its end, whatever that is."""
+        try:
+            if not run.stop_asked:
+                await self._carry_out(run, target)
+            await self._close_run(run, "stopped" if run.stop_asked else "finished")
+        except (LabError, NoOutcome, OSError) as error:
+            reason = error.detail if isinstance(error, LabError) else str(error)
+            if not run.stop_asked:
+                run.view = replace(run.view, failure=reason, verdict=no_verdict(reason))
+            await self._close_run(run, "stopped" if run.stop_asked else "failed")
 
     async def _carry_out(self, run: Run, target: Target) -> None:
         placement = place(run.plan.placement, usable_cpus(), run.plan.shards)
         run.view = replace(run.view, state="warming", placement=placement.to_json())
         self._changed(run, f"Run {run.view.id} starts")
         own = target.engine is None
-        started = await self._fleet.start(target.model, target.knobs, cpus=placement.engine_cpus) if own else None
-        id = started.id if started else target.engine or ""
+        id, cpus = target.engine or "", placement.engine_cpus
+        if own:
+            shared = bool(target.followers)
+            id = (await self._fleet.start(target.model, target.knobs, cpus=cpus, shared=shared)).id
         try:
             engine = self._fleet.engine(id)
             if not engine.alive:
@@ -238,11 +320,11 @@ class Runs:
             others = len(self._fleet.alive) - 1
             limits = Limits(self._settings.max_rate, self._settings.max_duration_s)
             told = Told(lambda: self._measuring(run), lambda said: self._stepped(run, said))
-            await run.measure(engine, placement, others, limits, told)
+            await run.measure(engine, placement, others, limits, Relay(self._fleet, target.followers, cpus), told)
         finally:
             if own:
                 with contextlib.suppress(Unknown):
-                    await self._fleet.engine(id).stop()
+                    await self._fleet.stop_on(self._fleet.engine(id).port)
 
     def _measuring(self, run: Run) -> None:
         if run.view.state == "running":

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from app.errors import LabError
 from app.lab.engine import Engine
 from app.lab.evidence import evidence
 from app.lab.generator import Generator, NoOutcome
@@ -16,11 +17,12 @@ from app.lab.ledger import cost
 from app.lab.notes import notes
 from app.lab.placement import Placement
 from app.lab.progress import LastSecond
+from app.lab.relay import Relay, legs
 from app.lab.stall import stall
 from app.lab.summary import answers, series, summarise
 from app.lab.verdict import judge
-from app.lab.views import Ledger, Mark, Summary, Verdict
-from app.lab.watcher import Watcher
+from app.lab.views import Ledger, Leg, Mark, Summary, Verdict
+from app.lab.watcher import Watcher, marks
 from app.load.meter import MEASURE
 from app.load.outcome import Outcome
 from app.load.plan import Plan
@@ -40,40 +42,49 @@ class Result:
     series: dict[str, Any]
     marks: tuple[Mark, ...]
     notes: tuple[str, ...]
+    legs: tuple[Leg, ...]
 
 
 class Trial:
     """Carries one plan out. `measuring` is told when the warm-up is over."""
 
-    def __init__(self, plan: Plan, engine: Engine, placement: Placement, others: int) -> None:
+    def __init__(
+        self, plan: Plan, engine: Engine, placement: Placement, others: int, relay: Relay, beside: int
+    ) -> None:
+        """`others`: engines alive beside it; `beside`: runs that go at the same time."""
         self.plan = plan
         self.meter = LastSecond()
-        self._engine = engine
+        self.engine = engine  # the one that serves now
         self._placement = placement
         self._others = others
+        self._beside = beside
+        self._relay = relay
         self._generator: Generator | None = None
+        self._watchers: list[Watcher] = []
         self._stall: asyncio.Task[None] | None = None
+        self._swap: asyncio.Task[None] | None = None
         self._stopped = False
 
     async def run(self, measuring: Callable[[], None]) -> Result | None:
         """To its end; None if it was stopped before it could measure anything. Raises NoOutcome."""
-        engine, plan = self._engine, self.plan
+        engine, plan = self.engine, self.plan
         assert engine.port
         self._generator = generator = Generator.spawn(plan, engine.reach, engine.port, self._placement.load_cpus)
-        watcher = Watcher(engine, generator, measuring)
+        self._watchers = [Watcher(engine, generator, measuring)]
         try:
             if self._stopped:
                 generator.stop()
-            await self._watch(generator, watcher)
+            await self._watch(generator)
             outcome = generator.outcome()
-            await self._settle(watcher, answers(outcome))
-            return self._result(outcome, generator.lost, watcher)
+            await self._settle(answers(outcome))
+            return self._result(outcome, generator.lost)
         except NoOutcome:
             if self._stopped:
                 return None
             raise
         finally:
-            await self._end_stall()
+            for job in (self._stall, self._swap):
+                await _end(job)
             self._generator = None
             await generator.close()
 
@@ -88,44 +99,78 @@ class Trial:
         if self._generator:
             self.meter.take(self._generator.read())
 
-    async def _watch(self, generator: Generator, watcher: Watcher) -> None:
-        watcher.begin()
-        while not generator.exited.done():
-            watcher.look(generator.read())
-            if not self._engine.alive:
-                generator.stop()  # nobody is there to answer any more
-            elif self._stall is None and self.plan.stall_ms and self._is_middle(watcher):
-                self._stall = asyncio.create_task(self._stall_engine(watcher))
-            await asyncio.wait([generator.exited], timeout=POLL_S)
-        watcher.end(generator.read())
+    @property
+    def _watcher(self) -> Watcher:
+        """Of the engine that serves now."""
+        return self._watchers[-1]
 
-    def _is_middle(self, watcher: Watcher) -> bool:
-        now = watcher.now
+    async def _watch(self, generator: Generator) -> None:
+        self._watcher.begin()
+        while not generator.exited.done():
+            now = generator.read()
+            self._watcher.look(now)
+            if not self.engine.alive:
+                generator.stop()  # nobody is there to answer any more
+            elif self._stall is None and self.plan.stall_ms and self._is_middle():
+                self._stall = asyncio.create_task(self._stall_engine(self._watcher))
+            elif (self._swap is None or self._swap.done()) and self._relay.is_due(now, self.plan.duration_s):
+                self._swap = asyncio.create_task(self._hand_over(generator))
+            await asyncio.wait([generator.exited], timeout=POLL_S)
+        self._watcher.end(generator.read())
+
+    async def _hand_over(self, generator: Generator) -> None:
+        """The next engine of the relay takes the port over, and the one that serves drains."""
+        before, began_ns = self._watcher, time.monotonic_ns()
+        assert self.engine.port
+        try:
+            follower = await self._relay.next_on(self.engine.port)
+        except LabError as error:
+            before.mark(f"nobody took over: {error.detail}")
+            return
+        before.end(generator.read())
+        self.engine = follower
+        self._watchers.append(after := Watcher(follower, generator, lambda: None))
+        after.take_over(began_ns)
+        after.mark(f"{follower.id} takes over, {before.engine.id} drains")
+        await self._relay.release(before.engine)
+        after.alone_from_ns = time.monotonic_ns()
+
+    def _is_middle(self) -> bool:
+        now = self._watcher.now
         before_s = self.plan.duration_s / 2 - self.plan.stall_ms / 2000
         return now.phase == MEASURE and (now.at_ns - now.measured_from_ns) / 1e9 >= before_s
 
     async def _stall_engine(self, watcher: Watcher) -> None:
         watcher.mark(f"stalled for {self.plan.stall_ms:,} ms")
-        watcher.stalled_ns = await stall(self._engine.processes, self.plan.stall_ms)
+        watcher.stalled_ns = await stall(self.engine.processes, self.plan.stall_ms)
 
-    async def _end_stall(self) -> None:
-        if self._stall:
-            self._stall.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._stall
-
-    async def _settle(self, watcher: Watcher, counted: int) -> None:
+    async def _settle(self, counted: int) -> None:
         """A thread of the engine stores its counters when it goes to wait: give it the time to get there."""
         deadline_s = time.monotonic() + SETTLED_WITHIN_S
-        while watcher.count_answers() < counted and time.monotonic() < deadline_s:
+        while self._answered() < counted and time.monotonic() < deadline_s:
             await asyncio.sleep(POLL_S)
 
-    def _result(self, outcome: Outcome, lost: str | None, watcher: Watcher) -> Result:
+    def _answered(self) -> int:
+        """What all engines say; each that took over was asked once, by the lab, whether it serves."""
+        return sum(watcher.count_answers() for watcher in self._watchers) - (len(self._watchers) - 1)
+
+    def _result(self, outcome: Outcome, lost: str | None) -> Result:
+        watcher, watchers = self._watcher, self._watchers
         self.meter.take(watcher.now)
+        started_ns = watcher.now.started_ns
         summary = summarise(outcome)
         seen = evidence(self.plan, outcome, summary, watcher, self._placement, self._others, lost)
+        seen = replace(seen, answered=self._answered(), swaps=len(watchers) - 1, beside=self._beside)
+        points = [point for each in watchers for point in each.series]
         return Result(
-            outcome=outcome, summary=summary, ledger=cost(watcher, outcome), verdict=judge(seen),
-            series=series(outcome, watcher.series, watcher.now.started_ns), marks=watcher.marks(),
-            notes=notes(self.plan, outcome, summary, watcher.stalled_ns),
+            outcome=outcome, summary=summary, ledger=None if len(watchers) > 1 else cost(watcher, outcome),
+            verdict=judge(seen), series=series(outcome, points, started_ns), marks=marks(watchers, started_ns),
+            notes=notes(self.plan, outcome, summary, watcher.stalled_ns), legs=legs(watchers, outcome, started_ns),
         )  # fmt: skip
+
+
+async def _end(job: asyncio.Task[None] | None) -> None:
+    if job:
+        job.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await job

@@ -62,6 +62,8 @@ class Evidence:
     stopped: bool
     stalled: bool = False
     traced: bool = False
+    swaps: int = 0  # engines that took over from another while it went
+    beside: int = 0  # runs that went at the same time
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -74,6 +76,8 @@ def judge(evidence: Evidence) -> Verdict:
     for spoiled, why in (
         (evidence.stopped, "It was stopped early"), (evidence.stalled, "It was stalled on purpose"),
         (evidence.traced, f"It was traced, which costs {TRACE_COSTS}"),
+        (evidence.swaps > 0, "Several engines served it in turn"),
+        (evidence.beside > 0, "It shared the machine with other runs"),
     ):  # fmt: skip
         if spoiled:
             rankable = False

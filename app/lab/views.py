@@ -256,6 +256,23 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """What one engine of a relay served alone, in whole seconds of the run; None: it never served one alone."""
+
+    engine: str
+    model: str
+    model_title: str
+    from_s: float | None  # from the start of the warm-up
+    to_s: float | None
+    requests: int
+    errors: int
+    achieved_per_s: float | None
+    service: Percentiles
+    response: Percentiles
+    cpu_us: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     id: int
     state: str  # queued warming running finished stopped failed
@@ -282,6 +299,8 @@ class RunView:
     marks: tuple[Mark, ...] = ()
     notes: tuple[str, ...] = ()  # sentences: what the load generator remarked, what a stall hid
     comparison: int | None = None  # the comparison that it is a trial of
+    legs: tuple[Leg, ...] = ()  # of a relay: its first engine and those that took over
+    beside: tuple[int, ...] = ()  # the runs that went at the same time, each against an engine of its own
 
 
 @dataclass(frozen=True, slots=True)

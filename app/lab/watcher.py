@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -92,9 +92,11 @@ class Watcher:
     series: list[SeriesPoint] = field(default_factory=list)
     now: MeterReading = field(default_factory=MeterReading)
     backlog: list[int] = field(default_factory=list)  # asked for and not answered, once a measured second
+    begun_ns: int = 0
+    alone_from_ns: int = 0  # since then its engine serves alone
     _busy: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     _seen: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
-    _marks: list[tuple[int, str]] = field(default_factory=list)
+    happened: list[tuple[int, str]] = field(default_factory=list)  # monotonic ns, and what
     _processes: frozenset[int] = frozenset()
     _answered_before: int = 0
     _next_point_s: float = 0.0
@@ -104,8 +106,15 @@ class Watcher:
     def begin(self) -> None:
         """Before the load generator has opened anything."""
         assert self.engine.board
+        self.begun_ns = self.alone_from_ns = time.monotonic_ns()
         self.rest = self._before = self.engine.process()
         self._answered_before = self.engine.board.read().requests
+        self._processes = frozenset(self.engine.processes)
+
+    def take_over(self, begun_ns: int) -> None:
+        """Instead of `begin`, for the next engine of a relay: it has served since its start, with another one."""
+        self.begun_ns = begun_ns
+        self.rest = self._before = self.engine.process()
         self._processes = frozenset(self.engine.processes)
 
     def look(self, now: MeterReading) -> None:
@@ -139,12 +148,7 @@ class Watcher:
         return self.answered
 
     def mark(self, text: str, at_ns: int | None = None) -> None:
-        self._marks.append((at_ns or time.monotonic_ns(), text))
-
-    def marks(self) -> tuple[Mark, ...]:
-        """What happened when, from the start of the warm-up."""
-        began = self.now.started_ns
-        return tuple(Mark(round((at - began) / 1e9, 3), text) for at, text in sorted(self._marks) if began)
+        self.happened.append((at_ns or time.monotonic_ns(), text))
 
     @property
     def occupancy(self) -> dict[str, float]:
@@ -196,3 +200,9 @@ class Watcher:
                 process.rss_bytes if process else None, board.queue_depth,
             )
         )  # fmt: skip
+
+
+def marks(watchers: Iterable[Watcher], started_ns: int) -> tuple[Mark, ...]:
+    """What happened when, from the start of the warm-up."""
+    happened = sorted(each for watcher in watchers for each in watcher.happened)
+    return tuple(Mark(round((at - started_ns) / 1e9, 3), text) for at, text in happened if started_ns)

@@ -34,9 +34,9 @@ def hello(interval_ms: int, last_event: int) -> dict[str, Any]:
 
 def engines(lab: Lab) -> dict[str, dict[str, Any]]:
     """The numbers of every living engine."""
-    run = lab.runs.progress()
+    loads = {progress.engine: progress for progress in lab.runs.progresses()}
     return {
-        id: _engine(engine, lab.fleet.samplers[id], run)
+        id: _engine(engine, lab.fleet.samplers[id], loads.get(id))
         for id, engine in lab.fleet.engines.items()
         if engine.alive and lab.fleet.samplers[id].last
     }
@@ -80,7 +80,7 @@ def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str,
         "rss_bytes": process.rss_bytes if process else None,
         "queue_depth": board.queue_depth,
         "uptime_s": engine.view().uptime_s,
-        "p99_us": run.response_p99_us if run and run.engine == engine.id else None,
+        "p99_us": run.response_p99_us if run else None,
         "tracing": engine.tracing.state if engine.tracing else None,
         **shortened(asdict(sampler.cost())),
     }

@@ -392,7 +392,10 @@ def test_an_engine_that_cannot_start_fails_the_run_in_words(lab: LabProcess) -> 
 
 def test_a_rate_beyond_the_server_is_not_called_a_success(lab: LabProcess) -> None:
     work = [{"kind": "sleep", "params": {"ms": 20}}]  # one thread: at most 50 a second
-    run = lab.run(model="reactor", plan=plan(1.5, 0, executor=OPEN, rate_per_s=150, work=work, vus=32))
+    for _ in range(4):
+        run = lab.run(model="reactor", plan=plan(1.5, 0, executor=OPEN, rate_per_s=150, work=work, vus=32))
+        if run["verdict"]["name"] != "client_bound":
+            break  # on a starved machine the generator sends late, and the verdict says that first: ask again
     assert run["verdict"]["name"] in ("server_bound", "rate_missed"), run["verdict"]
     assert run["summary"]["rate_ratio"] < 0.5
     assert not math.isclose(run["summary"]["latency"]["response"]["max_us"], 20_000, rel_tol=0.5)

@@ -1,0 +1,92 @@
+"""A relay, or hot swap: engines that hold one port in turn, while the load stays on.
+
+    one serves ──> the next starts on the same port ──> both accept ──> the first drains ──> the next serves alone
+
+A leg is what one of them served alone. The seconds in which two are there belong to no leg.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.lab.engine import Engine
+from app.lab.fleet import Fleet
+from app.lab.ledger import cost
+from app.lab.views import Leg
+from app.lab.watcher import Watcher
+from app.load import histogram
+from app.load.meter import MeterReading
+from app.load.outcome import Outcome, Second
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """An engine that is to take over."""
+
+    model: str
+    knobs: dict[str, int | str]
+
+
+class Relay:
+    """Who takes over, and when. Event loop of the main thread only."""
+
+    def __init__(self, fleet: Fleet, followers: Sequence[Follower] = (), cpus: Sequence[int] | None = None) -> None:
+        self._fleet = fleet
+        self._followers = tuple(followers)
+        self._cpus = cpus
+        self._taken_over = 0
+
+    def is_due(self, now: MeterReading, duration_s: float) -> bool:
+        """Whether the next one should take over: the measured time is shared out equally."""
+        if self._taken_over == len(self._followers) or not now.measured_from_ns:
+            return False
+        share_s = duration_s / (len(self._followers) + 1)
+        return (now.at_ns - now.measured_from_ns) / 1e9 >= share_s * (self._taken_over + 1)
+
+    async def next_on(self, port: int) -> Engine:
+        """Start the next engine on the port of the one that serves. Raises LabError."""
+        follower = self._followers[self._taken_over]
+        self._taken_over += 1
+        view = await self._fleet.start(follower.model, follower.knobs, port, self._cpus, shared=True)
+        return self._fleet.engine(view.id)
+
+    async def release(self, engine: Engine) -> None:
+        """Drain it: its connections are closed as their answers are out, and come back to the next one."""
+        await self._fleet.stop(engine.id)
+
+
+def legs(watchers: Sequence[Watcher], outcome: Outcome, started_ns: int) -> tuple[Leg, ...]:
+    """What each engine served alone, in whole seconds; none if there was no relay."""
+    if len(watchers) < 2:
+        return ()
+    found = []
+    for watcher, follower in zip(watchers, [*watchers[1:], None], strict=True):
+        from_s = (watcher.alone_from_ns - started_ns) / 1e9 if watcher.alone_from_ns else None
+        to_s = (follower.begun_ns - started_ns) / 1e9 if follower else float("inf")
+        inside = [] if from_s is None else [second for second in outcome.seconds if _inside(second, from_s, to_s)]
+        found.append(_leg(watcher, inside))
+    return tuple(found)
+
+
+def _inside(second: Second, from_s: float, to_s: float) -> bool:
+    return second.phase == "measure" and second.t >= from_s and second.t + second.length_s <= to_s
+
+
+def _leg(watcher: Watcher, seconds: Sequence[Second]) -> Leg:
+    engine, length_s = watcher.engine, sum(second.length_s for second in seconds)
+    requests = sum(second.requests for second in seconds)
+    ledger = cost(watcher, None)
+    return Leg(
+        engine=engine.id,
+        model=engine.model.name,
+        model_title=engine.model.title,
+        from_s=seconds[0].t if seconds else None,
+        to_s=seconds[-1].t + seconds[-1].length_s if seconds else None,
+        requests=requests,
+        errors=sum(second.errors for second in seconds),
+        achieved_per_s=requests / length_s if length_s else None,
+        service=histogram.percentiles(histogram.merge(histogram.decode(second.service) for second in seconds)),
+        response=histogram.percentiles(histogram.merge(histogram.decode(second.response) for second in seconds)),
+        cpu_us=ledger.cpu_us if ledger else None,
+    )
