@@ -72,10 +72,12 @@ class Opener:
         self._contexts: list[BrowserContext] = []
         self.tabs: list[Tab] = []
 
-    def __call__(self, path: str = "/", width: int = 1280, *, dark: bool = False, js: bool = True) -> Tab:
+    def __call__(
+        self, path: str = "/", width: int = 1280, *, dark: bool = False, js: bool = True, csp: bool = True
+    ) -> Tab:
         context = self._browser.new_context(
             base_url=self._lab.url, viewport=ViewportSize(width=width, height=900), java_script_enabled=js,
-            color_scheme="dark" if dark else "light", reduced_motion="no-preference",
+            color_scheme="dark" if dark else "light", reduced_motion="no-preference", bypass_csp=not csp,
         )  # fmt: skip
         context.set_default_timeout(20_000)
         self._contexts.append(context)
@@ -94,8 +96,10 @@ class Opener:
         return tab
 
     def close(self) -> None:
+        """Close them; none may have complained of anything but what its test has forgiven."""
         for context in self._contexts:
             context.close()
+        assert [said for tab in self.tabs for said in tab.complaints] == []
 
 
 @pytest.fixture
@@ -104,4 +108,3 @@ def visit(browser: Browser, lab: LabProcess) -> Iterator[Opener]:
     opener = Opener(browser, lab)
     yield opener
     opener.close()
-    assert [said for tab in opener.tabs for said in tab.complaints] == []

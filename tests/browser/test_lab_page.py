@@ -225,7 +225,8 @@ def test_what_happens_during_a_refresh_is_not_lost_with_it(visit: Opener, lab: L
 def test_a_page_recovers_when_the_lab_comes_back(browser: Browser, make_lab: LabMaker) -> None:
     lab = make_lab()
     opener = Opener(browser, lab)
-    page = opener().page
+    tab = opener()
+    page = tab.page
     start(page, "reactor")
     lab.close()
     expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "offline")
@@ -235,6 +236,7 @@ def test_a_page_recovers_when_the_lab_comes_back(browser: Browser, make_lab: Lab
     expect(page.locator("#card-reactor")).to_have_attribute("data-state", "stopped")
     start(page, "reactor")
     assert [engine["state"] for engine in again.get("/engines")] == ["ready"]
+    tab.forgive("ERR_CONNECTION_REFUSED")
     opener.close()
 
 
