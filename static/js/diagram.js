@@ -19,8 +19,8 @@ function el(name, attributes = {}, ...inside) {
 
 /** A text in both languages; CSS shows the one that is asked for. */
 function words([plain, kitchen], x, y, look = "") {
-  const at = { x, y, ...(look.includes("mid") ? { "text-anchor": "middle" } : {}) };
-  return plain === kitchen ? [el("text", { ...at, class: look }, plain)] : [el("text", { ...at, class: `words-plain ${look}` }, plain), el("text", { ...at, class: `words-kitchen ${look}` }, kitchen)];
+  const text = (word, kind) => el("text", { x, y, class: `${kind} ${look}` }, word);
+  return plain === kitchen ? [text(plain, "")] : [text(plain, "words-plain"), text(kitchen, "words-kitchen")];
 }
 
 /** What one thread was doing in the last two seconds. */
@@ -153,30 +153,30 @@ export class Diagram {
     let names = named(model, node, title);
     if (kind === "box" && counts[node] > 1) names = names.map((each) => `${each} ${box.at + 1}`);
     if (kind === "peers") {
-      view.cells = Array.from({ length: RINGS }, (_, i) => el("circle", { class: "ring", cx: x + w / 2 - 30 + (i % 4) * 20, cy: y + 16 + Math.floor(i / 4) * 20, r: 6 }));
-      view.number = el("text", { x: x + w / 2, y: y + 80, class: "number mid", "text-anchor": "middle" });
-      view.note = el("text", { x: x + w / 2, y: y + 112, class: "soft mid", "text-anchor": "middle" });
+      view.cells = Array.from({ length: RINGS }, (_, i) => el("circle", { class: "ring", cx: x + w / 2 - 30 + (i % 4) * 20, cy: y + 16 + Math.floor(i / 4) * 20 }));
+      view.number = el("text", { x: x + w / 2, y: y + 80, class: "number mid" });
+      view.note = el("text", { x: x + w / 2, y: y + 112, class: "soft mid" });
       group.append(...view.cells, view.number, ...words(names, x + w / 2, y + 96, "mid"), view.note);
       return view;
     }
     group.append(frame);
     if (kind === "queue") {
-      view.cells = Array.from({ length: SLOTS }, (_, i) => el("rect", { class: "slot", x: x + 6.5 + (i % 5) * 10, y: y + 8.5 + Math.floor(i / 5) * 11, width: 8, height: 8, rx: 1 }));
-      view.number = el("text", { x: x + w / 2, y: y + 46, class: "number mid", "text-anchor": "middle" });
+      view.cells = Array.from({ length: SLOTS }, (_, i) => el("rect", { class: "slot", x: x + 6.5 + (i % 5) * 10, y: y + 8.5 + Math.floor(i / 5) * 11 }));
+      view.number = el("text", { x: x + w / 2, y: y + 46, class: "number mid" });
       group.append(...view.cells, view.number, ...words(names, x + w / 2, y + 58, "soft mid"));
       return view;
     }
     if (kind === "kernel") {
-      view.number = el("text", { x: x + w / 2, y: y + 46, class: "soft mid", "text-anchor": "middle" });
+      view.number = el("text", { x: x + w / 2, y: y + 46, class: "soft mid" });
       group.append(...words(names, x + w / 2, y + 28, "mid"), view.number);
       return view;
     }
-    view.number = el("text", { x: x + w - 8, y: y + 16, class: "number", "text-anchor": "end" });
+    view.number = el("text", { x: x + w - 8, y: y + 16, class: "number end" });
     view.note = el("text", { x: x + 8, y: y + h - 7, class: "soft" });
     view.parts = BUSY.map((state) => el("rect", { class: "part", "data-state": state, x: x + 8, y: y + 21, width: 0, height: 6, ...(state === "blocked" ? { fill: "url(#hatch)" } : {}) }));
     group.append(...words(names, x + 8, y + 16), view.number, el("rect", { class: "rail", x: x + 8, y: y + 21, width: w - 16, height: 6 }), ...view.parts, view.note);
     if (kind === "group") {
-      view.cells = Array.from({ length: CELLS }, (_, i) => el("rect", { class: "cell", x: x + 8 + (i % CELLS_A_ROW) * 9.8, y: y + 33 + Math.floor(i / CELLS_A_ROW) * 9.8, width: 8, height: 8, rx: 1, visibility: "hidden" }));
+      view.cells = Array.from({ length: CELLS }, (_, i) => el("rect", { class: "cell", x: x + 8 + (i % CELLS_A_ROW) * 9.8, y: y + 33 + Math.floor(i / CELLS_A_ROW) * 9.8, visibility: "hidden" }));
       group.append(...view.cells);
     }
     return view;
