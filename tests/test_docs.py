@@ -22,7 +22,8 @@ from .app.driver import bare_app
 
 ROOT = Path(__file__).parents[1]
 VENDOR = paths.STATIC / "vendor"
-OWN_BYTES_MAX = 250 * 1024
+PAGE_BYTES_MAX = 250 * 1024
+IMPORTS = re.compile(r'(?:from|import|@import)\s*"(\.[^"]+|[\w-]+\.css)"')
 DOCS = sorted({ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")})
 NAMED = pytest.mark.parametrize("doc", DOCS, ids=[str(doc.relative_to(ROOT)) for doc in DOCS])
 
@@ -45,9 +46,29 @@ def test_vendored_files_are_those_of_the_table() -> None:
     assert found == vendored() != {}
 
 
-def test_what_a_page_loads_is_light() -> None:
-    files = [file for file in paths.STATIC.rglob("*") if file.suffix in (".js", ".css")]
-    assert 50_000 < sum(file.stat().st_size for file in files) <= OWN_BYTES_MAX
+def loaded(page: Path) -> set[Path]:
+    """Every script and style sheet of a page, and what they import; not what a fold loads when it is opened."""
+    base = (paths.TEMPLATES / "base.html").read_text()
+    names = re.findall(r"asset\(['\"]([^'\"]+)['\"]\)", base + page.read_text())
+    waiting, found = [paths.STATIC / name for name in names], set[Path]()
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            imports = [] if VENDOR in file.parents else IMPORTS.findall(file.read_text())
+            waiting += [(file.parent / name).resolve() for name in imports]
+    return {file for file in found if file.suffix in (".js", ".css")}
+
+
+@pytest.mark.parametrize("page", sorted((paths.TEMPLATES / "pages").glob("*.html")), ids=lambda page: page.stem)
+def test_what_a_page_loads_is_light(page: Path) -> None:
+    assert 50_000 < sum(file.stat().st_size for file in loaded(page)) <= PAGE_BYTES_MAX
+
+
+def test_what_a_fold_loads_when_it_is_opened_is_there() -> None:
+    text = "".join(file.read_text() for file in paths.TEMPLATES.rglob("*.html"))
+    named = set(re.findall(r'data-module="([\w-]+)"', text))
+    assert named and all((paths.STATIC / f"js/{name}.js").is_file() for name in named)
 
 
 def test_modules_and_style_sheets_import_what_is_there() -> None:

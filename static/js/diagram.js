@@ -4,7 +4,6 @@ import { Dots } from "./diagram-dots.js";
 import * as format from "./format.js";
 import { live } from "./live.js";
 import { write } from "./numbers.js";
-import { recall, remember } from "./store.js";
 
 const NS = "http://www.w3.org/2000/svg", SEEN = 20, TEXT_MS = 400, SMOOTH = 0.15, CELLS = 112, CELLS_A_ROW = 16, SLOTS = 10, RINGS = 12;
 const BUSY = ["accepting", "reading", "handling", "blocked", "writing"], HOT = 0.9, COOL = 0.85;
@@ -36,7 +35,7 @@ class Thread {
   get busy() { return this.states.filter((each) => BUSY.includes(each)).length / this.states.length; }
 }
 
-export class Diagram {
+class Diagram {
   #root; #place; #says; #still; #id = null; #shape = null; #made = ""; #threads = new Map(); #views = []; #edges = []; #dots = null; #knobs = {}; #textAt = 0;
   #accepted = null; #arrivals = null; #hot = new Set(); #visible = true;
 
@@ -267,10 +266,4 @@ export class Diagram {
   }
 }
 
-for (const root of document.querySelectorAll("[data-diagram-panel]")) {
-  if (root.tagName === "DETAILS") {
-    root.open = recall("localStorage", "diagram") !== "closed";
-    root.addEventListener("toggle", () => remember("localStorage", "diagram", root.open ? null : "closed"));
-  }
-  new Diagram(root);
-}
+for (const root of document.querySelectorAll("[data-diagram-panel]")) new Diagram(root);

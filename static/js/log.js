@@ -1,7 +1,6 @@
 // What happened when: the lab's events, and what its engines wrote to standard error, in one list that swaps do not touch.
 import { live } from "./live.js";
 import { toast } from "./manners.js";
-import { recall, remember } from "./store.js";
 
 const MOST = 500, NEAR_PX = 24, RANK = { info: 0, warning: 1, error: 2 };
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -14,8 +13,7 @@ class Log {
     this.#root = root;
     this.#find = (name) => root.querySelector(`[data-log-${name}]`);
     this.#list = this.#find("list");
-    root.open = recall("localStorage", "log") === "open";
-    root.addEventListener("toggle", () => { remember("localStorage", "log", root.open ? "open" : null); this.#show(); });
+    root.addEventListener("toggle", () => this.#show());
     for (const name of ["engine", "level"]) this.#find(name).addEventListener("change", () => this.#show());
     this.#find("follow").addEventListener("click", () => this.#follow(!this.#following));
     this.#find("copy").addEventListener("click", () => this.#copy());
