@@ -99,10 +99,6 @@ class Hub:
         lag_us = self._rounds.setdefault(engine.id, Rounds()).longest_us(trace, loops)
         return compact(lanes(trace, engine.board.trace.rings)), lag_us
 
-    def render(self, viewer: Viewer) -> str | None:
-        """The frame that waits for a viewer, as text, with what it wants."""
-        return viewer.take()
-
     def _event(self, _: Event) -> None:
         self._seq += 1
         text = json.dumps({"type": "event", "seq": self._seq, **asdict(self._lab.events.newest)})

@@ -14,6 +14,9 @@ from app.live.viewer import Viewer
 
 SEND_WITHIN_S = 5.0  # a viewer that takes nothing for so long is let go
 MESSAGE_MAX = 16 * 1024
+CLOSE_WITHIN_S = 0.5
+# The page has left, or nobody hears it any more.
+GONE = (asyncio.CancelledError, TimeoutError, WebSocketDisconnect, RuntimeError, OSError)
 TOO_BIG, BAD_MESSAGE, NOT_TEXT, TOO_SLOW = 1009, 1008, 1003, 1013
 
 router = APIRouter()
@@ -24,50 +27,45 @@ async def live(socket: WebSocket) -> None:
     hub = cast(Hub, socket.app.state.hub)
     await socket.accept()
     viewer = hub.join()
-    sender = asyncio.create_task(_send(socket, hub, viewer))
+    jobs = [asyncio.create_task(_listen(socket, viewer)), asyncio.create_task(_send(socket, hub, viewer))]
     try:
-        await _listen(socket, viewer, sender)
-    except (WebSocketDisconnect, RuntimeError):
-        pass  # the page is gone, or the sender has closed
+        await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
     finally:
         hub.leave(viewer)
-        sender.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sender
+        for job in jobs:
+            job.cancel()
+        for ended in await asyncio.gather(*jobs, return_exceptions=True):
+            if isinstance(ended, BaseException) and not isinstance(ended, GONE):
+                raise ended
 
 
-async def _listen(socket: WebSocket, viewer: Viewer, sender: asyncio.Task[None]) -> None:
-    while not sender.done():
+async def _listen(socket: WebSocket, viewer: Viewer) -> None:
+    while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
         text = message.get("text")
         if text is None:
-            await socket.close(NOT_TEXT, "messages are text here")
-            return
+            return await socket.close(NOT_TEXT, "messages are text here")
         if len(text) > MESSAGE_MAX:
-            await socket.close(TOO_BIG, "the message is too long")
-            return
+            return await socket.close(TOO_BIG, "the message is too long")
         try:
             viewer.obey(json.loads(text))
         except (ValueError, RecursionError) as error:
-            await socket.close(BAD_MESSAGE, str(error)[:120])
-            return
+            return await socket.close(BAD_MESSAGE, str(error)[:120])
 
 
 async def _send(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
-        try:
-            await _put(socket, json.dumps(hub.hello()))
-            while not viewer.behind:
-                await viewer.wake.wait()
-                viewer.wake.clear()
-                while viewer.events:
-                    await _put(socket, viewer.events.popleft())
-                if text := hub.render(viewer):
-                    await _put(socket, text)
-        except TimeoutError:
-            pass
+    with contextlib.suppress(TimeoutError):
+        await _put(socket, json.dumps(hub.hello()))
+        while not viewer.behind:
+            await viewer.wake.wait()
+            viewer.wake.clear()
+            while viewer.events:
+                await _put(socket, viewer.events.popleft())
+            if text := viewer.take():
+                await _put(socket, text)
+    async with asyncio.timeout(CLOSE_WITHIN_S):  # one that takes nothing does not take this either
         await socket.close(TOO_SLOW, "this viewer does not keep up")
 
 

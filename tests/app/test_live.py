@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import statistics
@@ -207,21 +208,43 @@ def test_a_binary_message_and_a_long_one_are_closed_in_words(lab: LabProcess) ->
             assert code in codes and reason
 
 
-def test_a_stalled_viewer_does_not_delay_another(lab: LabProcess) -> None:
-    lab.start("blocking")
-    stalled = socket.create_connection(("127.0.0.1", lab.port))
-    with stalled:
-        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        stalled.sendall(
+@contextmanager
+def stalled(lab: LabProcess, **wants: Any) -> Iterator[socket.socket]:
+    """A page that subscribes, and takes no byte from then on."""
+    sock = socket.create_connection(("127.0.0.1", lab.port))
+    with sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        sock.sendall(
             f"GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{lab.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
-        assert stalled.recv(64).startswith(b"HTTP/1.1 101")  # and never another byte
-        with viewer(lab) as view:
+        assert sock.recv(64).startswith(b"HTTP/1.1 101")
+        text = json.dumps({"type": "subscribe", **wants}).encode()
+        sock.sendall(bytes((0x81, 0x80 | len(text), 0, 0, 0, 0)) + text)  # masked with zeros
+        yield sock
+
+
+def test_a_stalled_viewer_is_closed_and_does_not_delay_another(lab: LabProcess) -> None:
+    engine = lab.start("blocking")
+    clients = [socket.create_connection(("127.0.0.1", engine["port"])) for _ in range(250)]
+    try:
+        with viewer(lab) as view, stalled(lab, threads=True):
             frames = [view.frame() for _ in range(30)]
+            until(lambda: viewers(lab) == 2, "both are there")
+            until(lambda: viewers(lab) == 1, "the stalled one is closed", 40)
+            view.frame()
+    finally:
+        for client in clients:
+            client.close()
     gaps = [b["t_s"] - a["t_s"] for a, b in pairwise(frames)]
     assert statistics.median(gaps) < 0.25 and max(gaps) < 5
     assert sum(frame["skipped"] for frame in frames) <= 10
+
+
+def viewers(lab: LabProcess) -> int:
+    found = re.search(r"^threadlab_viewers (\d+)", lab.http.get("/metrics").text, re.MULTILINE)
+    assert found
+    return int(found[1])
 
 
 def test_many_viewers_see_the_same_frame(lab: LabProcess) -> None:
