@@ -1,4 +1,4 @@
-"""From what a person typed into a form to what the lab takes, with each problem beside its field."""
+"""What forms share: the cards of models, what a run may be against, and how a person writes work and stages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from typing import Any
 
 from app.errors import Invalid
 from app.lab.lab import Lab
-from app.lab.scenarios import SCENARIOS
 from app.lab.views import EngineView, ModelView
-from app.pages.looks import plan_fields
 
-WHOLE = ("vus", "idle_connections")
-NUMBERS = ("rate_per_s", "duration_s", "warmup_s", "think_time_ms")
 _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
 _WORK = re.compile(r"(?P<weight>\d+)\s*%?\s*(?P<kind>[a-z]+)(?:\s+(?P<value>\d+)\s*(?P<unit>us|ms|s|b)?)?", re.ASCII)
 _US = {"us": 1, "ms": 1000, "s": 1_000_000}
@@ -33,15 +29,6 @@ class Card:
     knobs: Mapping[str, Any]
     problems: Mapping[str, str] = field(default_factory=dict)
     watched: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PlanForm:
-    """The load form: what stands in its fields, and what is wrong with them."""
-
-    values: Mapping[str, str]
-    targets: list[tuple[str, str]]
-    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 def card(
@@ -75,60 +62,6 @@ def targets(lab: Lab) -> list[tuple[str, str]]:
     return [(e.id, f"{e.id}, running on :{e.port}") for e in ready] + fresh
 
 
-def empty_form(lab: Lab) -> PlanForm:
-    """The form as a new visitor finds it: the first scenario, on the newest engine."""
-    first = next(iter(SCENARIOS.values()))
-    choices = targets(lab)
-    values = {**plan_fields(first.plan), "scenario": first.name, "engine": choices[0][0] if choices else ""}
-    return PlanForm(values, choices)
-
-
-def order(form: Mapping[str, str]) -> dict[str, Any]:
-    """The form as arguments of `Lab.submit`; raises Invalid for what cannot even be read."""
-    target = form.get("engine", "")
-    fresh = target.startswith(FRESH)
-    scenario = form.get("scenario") or None
-    return {
-        "engine": None if fresh else target,
-        "model": target.removeprefix(FRESH) if fresh else None,
-        "scenario": scenario,
-        "plan": {} if scenario else _plan(form),
-        "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
-        "label": form.get("label", "").strip()[:200] or None,
-    }
-
-
-def problems(error: Invalid | None, detail: str = "") -> dict[str, str]:
-    """Problems by the name of the field in the form."""
-    found: dict[str, str] = {}
-    for each in error.problems if error else ():
-        parts = each.pointer.strip("/").split("/")
-        name = parts[1] if parts[0] == "plan" and len(parts) > 1 else parts[0]
-        found.setdefault(name if name in _FIELDS else "", each.detail)
-    return found or {"": detail}
-
-
-_FIELDS = frozenset((*WHOLE, *NUMBERS, "engine", "executor", "spacing", "placement", "work", "thresholds", "label"))
-
-
-def _plan(form: Mapping[str, str]) -> dict[str, Any]:
-    plan: dict[str, Any] = {name: form[name] for name in ("executor", "spacing", "placement") if form.get(name)}
-    for name in WHOLE + NUMBERS:
-        if text := form.get(name, "").replace(",", "").replace(" ", ""):
-            plan[name] = _number(name, text)
-    if form.get("work", "").strip():
-        plan["work"] = parse_work(form["work"])
-    return plan
-
-
-def _number(name: str, text: str) -> float | int:
-    try:
-        return int(text) if name in WHOLE else float(text)
-    except ValueError:
-        kind = "a whole number" if name in WHOLE else "a number"
-        raise Invalid.field(f"/plan/{name}", f"Must be {kind}, not {text!r}.") from None
-
-
 def parse_work(text: str) -> list[dict[str, Any]]:
     """`92% plaintext, 4% sleep 40ms` as the plan has it; the numbers before the kinds are weights."""
     mix = []
@@ -156,3 +89,23 @@ def _scaled(kind: str, value: int, unit: str | None) -> int | None:
         return value if unit == "b" else None
     whole, rest = divmod(value * _US.get(unit, 0), _US[wanted])
     return whole if whole and not rest else None
+
+
+_STAGE = re.compile(
+    r"(?P<length>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|min|m)?\s*(?:to|:)\s*(?P<target>\d[\d,]*(?:\.\d+)?)", re.ASCII
+)
+_NEXT_STAGE = re.compile(r"\s*[,;\n]\s*(?=[\d.]+\s*(?:ms|s|min|m)?\s*(?:to|:))", re.ASCII)  # not the comma of 2,000
+_LENGTHS_S = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0}
+
+
+def parse_stages(text: str) -> list[dict[str, float]]:
+    """`10s to 2000, 20s to 5000` as the plan has it: each in a straight line to its target."""
+    stages = []
+    for part in _NEXT_STAGE.split(text.strip().strip(",;")):
+        found = _STAGE.fullmatch(part.strip())
+        if not found:
+            detail = f"{part.strip()!r} is not a stage; write stages like 10s to 2000, 20s to 5000."
+            raise Invalid.field("/plan/stages", detail)
+        target = float(found["target"].replace(",", ""))
+        stages.append({"duration_s": round(float(found["length"]) * _LENGTHS_S[found["unit"]], 6), "target": target})
+    return stages

@@ -148,15 +148,27 @@ def _one_work(each: Mapping[str, Any], scale: float) -> str:
     return f"{each.get('weight', 1) * scale:g}% {each['kind']}{''.join(params)}"
 
 
+def stages_text(stages: Sequence[Mapping[str, Any]]) -> str:
+    """Stages as they are typed: 10s to 2000, 20s to 5000."""
+    return ", ".join(f"{each['duration_s']:.10g}s to {each['target']:.10g}" for each in stages)
+
+
+PLAN_FIELDS = (
+    "executor", "vus", "rate_per_s", "spacing", "objective", "duration_s", "warmup_s", "idle_connections", "pipeline",
+    "slow_readers", "slow_writers", "stall_ms", "think_time_ms", "timeout_s", "shards", "placement",
+)  # fmt: skip
+
+
 def plan_fields(plan: Mapping[str, Any]) -> dict[str, str]:
     """A plan as the values of the load form's fields; what the plan leaves open is left out."""
-    names = ("executor", "vus", "rate_per_s", "spacing", "duration_s", "warmup_s", "idle_connections", "think_time_ms")
-    values = {name: _typed(plan[name]) for name in (*names, "placement") if plan.get(name) is not None}
-    return values | ({"work": work_text(plan["work"])} if plan.get("work") else {})
+    values = {name: _typed(plan[name]) for name in PLAN_FIELDS if plan.get(name) is not None}
+    values |= {name: "on" for name in ("churn", "trace") if plan.get(name)}
+    written = {"work": work_text, "stages": stages_text}
+    return values | {name: text(plan[name]) for name, text in written.items() if plan.get(name)}
 
 
 def _typed(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def figure(value: float | None, unit: str) -> str:
@@ -188,7 +200,7 @@ def unlike_value(value: Any, name: str) -> str:
     if name == "work" and value:
         return work_text(value)
     if name == "stages" and value:
-        return ", ".join(f"{each['duration_s']:g} s to {each['target']:g}" for each in value)
+        return stages_text(value)
     return fact(value)
 
 

@@ -13,7 +13,7 @@ from app.errors import Invalid, LabError, StartFailed
 from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import RunView
-from app.pages import forms
+from app.pages import forms, load_form
 from app.pages.looks import render_block
 from app.tokens import Tokens, cookie_header
 
@@ -44,8 +44,9 @@ def by_htmx(request: Request) -> bool:
 
 
 @router.get("/")
-async def lab_page(request: Request, lab: LabDep, watch: str | None = None) -> HTMLResponse:
-    return await _lab_page(request, lab, watch)
+async def lab_page(request: Request, lab: LabDep, watch: str | None = None, again: int | None = None) -> HTMLResponse:
+    given: dict[str, Any] = {} if again is None else {"form": load_form.again(lab, lab.runs.get(again))}
+    return await _lab_page(request, lab, watch, **given)
 
 
 async def _lab_page(
@@ -59,7 +60,7 @@ async def _lab_page(
         "runs": await lab.runs.history(RUNS_SHOWN),
         "current": lab.runs.get(current.view.id) if current else None,
         "queued": max(0, len(lab.runs.active) - 1),
-        "form": forms.empty_form(lab),
+        "form": load_form.empty(lab),
         "watched": watch if watch in lab.fleet.engines else None,
         **given,
     }
@@ -123,7 +124,7 @@ async def ask_to_stop(lab: Lab, id: str, force: bool) -> None:
 @router.post("/runs")
 async def submit(request: Request, lab: LabDep, form: FormDep) -> Response:
     try:
-        view = await lab.runs.submit(**forms.order(form))
+        view = await lab.runs.submit(**load_form.order(form, lab))
     except LabError as error:
         return await _refused_run(request, lab, form, error)
     if by_htmx(request):
@@ -132,8 +133,7 @@ async def submit(request: Request, lab: LabDep, form: FormDep) -> Response:
 
 
 async def _refused_run(request: Request, lab: Lab, form: dict[str, str], error: LabError) -> Response:
-    found = forms.problems(error if isinstance(error, Invalid) else None, error.detail)
-    filled = forms.PlanForm(form, forms.targets(lab), found)
+    filled = load_form.refused(lab, form, error if isinstance(error, Invalid) else None, error.detail)
     if by_htmx(request):
         current = lab.runs.current()
         return block(
@@ -157,6 +157,17 @@ def _strip(request: Request, lab: Lab, otherwise: RunView | None, status: int = 
         run.view.state == "queued" for run in lab.runs.active.values() if not shown or run.view.id != shown.id
     )
     return block(request, "run_strip", status, current=shown, queued=waiting)
+
+
+@router.post("/runs/{id}/again")
+async def run_again(id: int, lab: LabDep) -> RedirectResponse:
+    """The same plan at once, against a fresh engine with the same knobs."""
+    before = lab.runs.get(id)
+    view = await lab.runs.submit(
+        model=before.model, knobs=before.knobs, scenario=before.scenario if before.scenario in SCENARIOS else None,
+        plan=before.plan, thresholds=[each.text for each in before.thresholds], label=before.label,
+    )  # fmt: skip
+    return RedirectResponse(f"/runs/{view.id}", 303)
 
 
 @router.post("/runs/{id}/stop")

@@ -1,11 +1,13 @@
 // The load form: a scenario fills the fields, editing a field goes by hand, fields that do not apply step aside.
-const ONLY_FOR = { rate_per_s: "constant-arrival-rate", spacing: "constant-arrival-rate", think_time_ms: "constant-vus" };
+const NOT_THE_LOAD = ["thresholds", "label", "trace"];   // they go with a scenario as well as with a plan by hand
 
+/** What steps aside is not sent either: the lab refuses what does not go with an executor. */
 function applies(form) {
   const executor = form.elements.executor.value;
-  for (const [name, only] of Object.entries(ONLY_FOR)) {
+  for (const [name, executors] of Object.entries(JSON.parse(form.dataset.applies))) {
     const field = form.querySelector(`[data-field="${name}"]`);
-    if (field) field.hidden = executor !== only;
+    field.hidden = !executors.includes(executor);
+    form.elements[name].disabled = field.hidden;
   }
 }
 
@@ -15,11 +17,19 @@ function watch(form, radio) {
   place.querySelector("span").textContent = radio.dataset.watchFor ?? "";
 }
 
+function fill(field, value) {
+  if (field.type === "checkbox") field.checked = Boolean(value);
+  else field.value = value ?? "";
+}
+
+/** Every field of the load is the scenario's then, those that it leaves open empty. */
 function choose(form, radio) {
   watch(form, radio);
   if (!radio.dataset.plan) return;
   const plan = JSON.parse(radio.dataset.plan);
-  for (const [name, value] of Object.entries(plan)) if (form.elements[name]) form.elements[name].value = value;
+  for (const field of form.querySelector("[data-plan-fields]").querySelectorAll("input, select")) {
+    if (field.type !== "hidden" && !NOT_THE_LOAD.includes(field.name)) fill(field, plan[field.name]);
+  }
   applies(form);
 }
 
@@ -33,7 +43,7 @@ function byHand(form) {
 export function keepScenario() {
   document.addEventListener("input", ({ target }) => {
     const form = target.form;
-    if (form?.matches("[data-load-form]") && target.closest("[data-plan-fields]") && !["thresholds", "label"].includes(target.name)) byHand(form);
+    if (form?.matches("[data-load-form]") && target.closest("[data-plan-fields]") && !NOT_THE_LOAD.includes(target.name)) byHand(form);
   });
   document.addEventListener("change", ({ target }) => {
     const form = target.form;

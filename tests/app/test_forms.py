@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app import paths
 from app.errors import Invalid
 from app.lab.scenarios import SCENARIOS
-from app.load.plan import Plan
-from app.pages.forms import order, parse_work, problems, typed_knobs
+from app.load.plan import Plan, Stage, Work
+from app.pages import load_form
+from app.pages.forms import parse_stages, parse_work, typed_knobs
+from app.pages.load_form import order, problems
 from app.pages.looks import plan_fields, work_text
 
 PARAMETER = {"plaintext": None, "echo": "n", "cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n"}
@@ -93,6 +97,72 @@ def test_a_scenario_in_the_forms_fields_is_the_scenario(name: str) -> None:
 def test_a_chosen_scenario_wins_over_the_fields() -> None:
     asked = order({"engine": "reactor-1", "scenario": "sprint", "vus": "nonsense"})
     assert (asked["engine"], asked["model"], asked["scenario"], asked["plan"]) == ("reactor-1", None, "sprint", {})
+
+
+def test_a_scenario_is_traced_if_that_is_ticked() -> None:
+    assert order({"engine": "reactor-1", "scenario": "sprint", "trace": "on", "churn": "on"})["plan"] == {"trace": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10s to 2000, 20s to 5000", [(10, 2000), (20, 5000)]),
+        ("10s to 2,000, 20s to 5,000", [(10, 2000), (20, 5000)]),
+        ("10 to 2,000,5 to 0", [(10, 2000), (5, 0)]),
+        ("500ms:64; 2m : 128\n1.5 min to 7.5", [(0.5, 64), (120, 128), (90, 7.5)]),
+        (" 3s to 1,", [(3, 1)]),
+    ],
+)
+def test_stages_are_read_as_they_are_meant(text: str, expected: list[tuple[float, float]]) -> None:
+    assert [(each["duration_s"], each["target"]) for each in parse_stages(text)] == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10s", "to 5", "10s 2000", "10h to 5", "10s to", "10s to 5 to 6", "-1s to 5", "10s to -5", "a to b"]
+)
+def test_what_is_no_stage_is_refused(text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_stages(text)
+    assert refused.value.problems[0].pointer == "/plan/stages" and "10s to 2000" in refused.value.detail
+
+
+LENGTHS, TARGETS = st.integers(1, 10**6).map(lambda ms: ms / 1000), st.integers(0, 10**6).map(lambda n: n / 10)
+
+
+@given(st.lists(st.builds(Stage, LENGTHS, TARGETS), min_size=1, max_size=6))
+def test_stages_are_read_as_they_are_written(stages: list[Stage]) -> None:
+    text = plan_fields(Plan(executor="ramping-arrival-rate", stages=tuple(stages)).to_json())["stages"]
+    assert [Stage(**each) for each in parse_stages(text)] == stages
+
+
+EVERYTHING = Plan(
+    executor="ramping-vus", vus=12, stages=(Stage(1.5, 8), Stage(2, 2000)), duration_s=3.5, warmup_s=0.5,
+    work=(Work("plaintext", 3), Work("sleep", 1, {"ms": 4})), churn=True, idle_connections=7, slow_readers=2,
+    slow_writers=3, stall_ms=400, think_time_ms=0.5, timeout_s=2.5, shards=1, placement="shared", trace=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        EVERYTHING,
+        Plan(executor="find-capacity", rate_per_s=123_456.75, objective="p(99)<20ms"),
+        Plan(executor="constant-arrival-rate", rate_per_s=50, spacing="poisson", pipeline=4),
+    ],
+    ids=lambda plan: plan.executor,
+)
+def test_every_field_of_a_plan_goes_through_the_form(plan: Plan) -> None:
+    form = {**plan_fields(plan.to_json()), "engine": "model:reactor", "scenario": ""}
+    read = Plan.from_json(order(form)["plan"])
+    scaled = [Work(w.kind, 1, w.params) for w in read.work] == [Work(w.kind, 1, w.params) for w in plan.work]
+    assert scaled and read.to_json() | {"work": 0} == plan.to_json() | {"work": 0}
+
+
+def test_the_form_has_a_field_for_everything_in_a_plan() -> None:
+    assert {each.name for each in fields(Plan)} <= load_form.FIELDS
+    text = (paths.TEMPLATES / "fragments" / "load_form.html").read_text()
+    for name in load_form.FIELDS:
+        assert f'"{name}"' in text, name
 
 
 def test_a_fresh_engine_is_a_model() -> None:

@@ -1,0 +1,144 @@
+"""The load form: what stands in it, what of it the lab is given, and each problem beside its field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from app.errors import Invalid, Unknown
+from app.lab.lab import Lab
+from app.lab.scenarios import SCENARIOS
+from app.lab.views import RunView
+from app.load.plan import CLOSED, EXECUTORS, RAMPING, Plan
+from app.pages.forms import FRESH, parse_stages, parse_work, targets
+from app.pages.looks import plan_fields
+
+WORDS = ("executor", "spacing", "placement", "objective")
+WHOLE = ("vus", "idle_connections", "pipeline", "slow_readers", "slow_writers", "stall_ms", "shards")
+NUMBERS = ("rate_per_s", "duration_s", "warmup_s", "think_time_ms", "timeout_s")
+TICKS = ("churn", "trace")
+WRITTEN = {"work": parse_work, "stages": parse_stages}
+BESIDE = ("engine", "thresholds", "label")
+FIELDS = frozenset((*WORDS, *WHOLE, *NUMBERS, *TICKS, *WRITTEN, *BESIDE))
+OPEN = tuple(each for each in EXECUTORS if each not in CLOSED)
+# Fields that only some executors have: the page puts the others aside, and then they are not sent.
+APPLIES: Mapping[str, tuple[str, ...]] = {
+    "rate_per_s": OPEN,
+    "spacing": tuple(each for each in OPEN if each != "find-capacity"),
+    "stages": tuple(sorted(RAMPING)),
+    "objective": ("find-capacity",),
+    "think_time_ms": tuple(sorted(CLOSED)),
+    "duration_s": tuple(each for each in EXECUTORS if each not in RAMPING),
+    "stall_ms": tuple(each for each in EXECUTORS if each != "find-capacity"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadForm:
+    """What stands in its fields, and what is wrong with them; `again` is the run whose plan it was filled from."""
+
+    values: Mapping[str, str]
+    targets: list[tuple[str, str]]
+    problems: Mapping[str, str] = field(default_factory=dict)
+    again: RunView | None = None
+    applies: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: APPLIES)
+
+    @property
+    def more(self) -> bool:
+        """Whether something that is folded away is wrong, or is not as it is by default."""
+        return any(
+            name in self.problems or self.values.get(name, "") not in ("", _DEFAULT.get(name, "")) for name in FOLDED
+        )
+
+
+FOLDED = (
+    "churn", "pipeline", "idle_connections", "slow_readers", "slow_writers", "stall_ms", "timeout_s", "shards",
+    "placement", "thresholds", "label",
+)  # fmt: skip
+_DEFAULT = plan_fields(Plan().to_json())
+
+
+def empty(lab: Lab) -> LoadForm:
+    """As a new visitor finds it: the first scenario, on the newest engine, traced so that lanes are true."""
+    first = next(iter(SCENARIOS.values()))
+    choices = targets(lab)
+    values = {**plan_fields(first.plan), "scenario": first.name, "engine": choices[0][0] if choices else ""}
+    return LoadForm({**values, "trace": "on"}, choices)
+
+
+def again(lab: Lab, run: RunView) -> LoadForm:
+    """As a run was: its plan, thresholds and label, on its engine if that still runs, else on a fresh one."""
+    choices = targets(lab)
+    known = {value for value, _ in choices}
+    target = run.engine if run.engine in known else FRESH + run.model
+    plan = Plan.from_json(run.plan)
+    named = SCENARIOS.get(run.scenario or "")
+    same = named is not None and Plan.from_json(named.plan) == replace(plan, trace=False)
+    values = {
+        **plan_fields(run.plan), "scenario": run.scenario if same and run.scenario else "", "engine": target or "",
+        "thresholds": "\n".join(each.text for each in run.thresholds), "label": run.label or "", "again": str(run.id),
+    }  # fmt: skip
+    return LoadForm(values, choices, again=run)
+
+
+def refused(lab: Lab, form: Mapping[str, str], error: Invalid | None, detail: str) -> LoadForm:
+    """As it was sent, with what is wrong."""
+    return LoadForm(form, targets(lab), problems(error, detail), _run(lab, form))
+
+
+def order(form: Mapping[str, str], lab: Lab | None = None) -> dict[str, Any]:
+    """The form as arguments of `Runs.submit`; raises Invalid for what cannot even be read."""
+    target = form.get("engine", "")
+    fresh = target.startswith(FRESH)
+    model = target.removeprefix(FRESH) if fresh else None
+    scenario = form.get("scenario") or None
+    before = _run(lab, form) if lab else None
+    return {
+        "engine": None if fresh else target,
+        "model": model,
+        "knobs": before.knobs if before and before.model == model else {},
+        "scenario": scenario,
+        "plan": plan({name: form[name] for name in ("trace",) if name in form} if scenario else form),
+        "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
+        "label": form.get("label", "").strip()[:200] or None,
+    }
+
+
+def plan(form: Mapping[str, str]) -> dict[str, Any]:
+    """The plan in its fields; what is left empty is the default."""
+    found: dict[str, Any] = {name: form[name].strip() for name in WORDS if form.get(name, "").strip()}
+    for name in WHOLE + NUMBERS:
+        if text := form.get(name, "").replace(",", "").replace(" ", ""):
+            found[name] = _number(name, text)
+    for name, read in WRITTEN.items():
+        if text := form.get(name, "").strip():
+            found[name] = read(text)
+    return found | {name: True for name in TICKS if form.get(name)}
+
+
+def problems(error: Invalid | None, detail: str = "") -> dict[str, str]:
+    """Problems by the name of the field in the form; what has no field stands above it."""
+    found: dict[str, str] = {}
+    for each in error.problems if error else ():
+        parts = each.pointer.strip("/").split("/")
+        name = parts[1] if parts[0] == "plan" and len(parts) > 1 else parts[0]
+        found.setdefault(name if name in FIELDS else "", each.detail)
+    return found or {"": detail}
+
+
+def _run(lab: Lab, form: Mapping[str, str]) -> RunView | None:
+    """The run that the form was filled from."""
+    text = form.get("again", "")
+    with suppress(Unknown):  # it may be deleted by now
+        return lab.runs.get(int(text)) if text.isascii() and text.isdigit() else None
+    return None
+
+
+def _number(name: str, text: str) -> float | int:
+    try:
+        return int(text) if name in WHOLE else float(text)
+    except ValueError:
+        kind = "a whole number" if name in WHOLE else "a number"
+        raise Invalid.field(f"/plan/{name}", f"Must be {kind}, not {text!r}.") from None
