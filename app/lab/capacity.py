@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
+from app.lab.generator import NoOutcome
 from app.lab.search import Search, Tried
 from app.lab.thresholds import Threshold
 from app.lab.trial import Result
@@ -16,6 +17,7 @@ from app.load.plan import Plan
 PROBE_S = 2.0
 PROBE_SHARE = 0.5  # of what a closed load reached: where the search begins
 ENOUGH = 1.1  # times the requests that the objective's percentile needs
+TRIALS_MAX = 30
 TRIAL_MAX_S = 30.0  # a lower rate would need longer for as many requests
 SLACK = 1.0  # of a window, requests that may be missing at its end: those in flight
 
@@ -55,6 +57,9 @@ class CapacitySearch:
         search = self.search = Search(await self._start(), self._floor, self.limits.max_rate)
         while self.limited_by is None and (rate := search.next_rate()) is not None:
             plan = self._plan_at(rate)
+            if len(self.steps) >= TRIALS_MAX:
+                self.limited_by = f"After {TRIALS_MAX} trials they still contradict each other: it is too noisy here."
+                break
             if self._elapsed_s + plan.total_s > self.limits.budget_s:
                 self.limited_by = f"The time for a search, {self.limits.budget_s:g} s, was over."
                 break
@@ -112,7 +117,13 @@ class CapacitySearch:
         )  # fmt: skip
 
     async def _step(self, search: Search, rate: float, plan: Plan) -> None:
-        result = await self.try_(plan)
+        try:
+            result = await self.try_(plan)
+        except NoOutcome as error:
+            if self.best is None:
+                raise
+            self.limited_by = str(error)
+            return
         if result is None or result.outcome.stopped or result.verdict.name == "degraded":
             self.limited_by = _end_words(result)
             self.best = self.best or result
@@ -127,7 +138,7 @@ class CapacitySearch:
             said += " The load generator was at its own limit."
         self.steps.append(Step(rate, trial, seen, result.summary.rate_ratio, because is None, said))
         if because is None:
-            self._results[rate] = result
+            self._results[rate] = self.best = result
         elif not self._results:
             self.best = result
         self.told(self.capacity)

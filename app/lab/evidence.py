@@ -12,7 +12,8 @@ from app.lab.watcher import Edge, Watcher
 from app.load.outcome import Outcome
 from app.load.plan import Plan
 
-GROWN_BACKLOG = 1.5  # asked for and not answered: so many times more at the end than at the start is growth
+GROWN = 1.5  # sent and not answered: so many times more at the end than at the start is growth
+FEW_IN_FLIGHT = 4  # below so many it is chance
 ENOUGH_LOOKS = 20  # fewer say nothing of a role's occupancy
 
 
@@ -26,7 +27,7 @@ def evidence(
     lost: str | None,
 ) -> Evidence:
     """`others`: engines alive beside the loaded one; `lost`: a sentence, if a shard ended before its time."""
-    engine, backlog = watcher.engine, watcher.backlog
+    engine = watcher.engine
     first, last = watcher.first, watcher.last
     died = None if engine.alive else f"{engine.id} {engine.exit.reason if engine.exit else 'ended.'}"
     spread = (first, last) if first and last else None
@@ -37,14 +38,14 @@ def evidence(
         requests=outcome.requests,
         errors=sum(outcome.errors.values()) + outcome.dropped,
         generator_utilisation=outcome.utilisation if outcome.wall_s else None,
-        generator_waited=_generator_waited(spread),
+        generator_waited=_generator_waited(spread) if placement.mode == "split" else None,
         late_share=outcome.late / outcome.intended if outcome.intended else None,
         rate_ratio=summary.rate_ratio,
         occupancy=watcher.occupancy if watcher.looks >= ENOUGH_LOOKS else {},
         looks=watcher.looks,
         engine_cpu_share=_engine_share(spread, placement),
         cores=_cores(spread),
-        backlog_grew=len(backlog) > 1 and backlog[-1] > GROWN_BACKLOG * max(backlog[0], plan.vus * plan.pipeline),
+        in_flight_grew=_grew(watcher.in_flight, plan.vus_peak * plan.pipeline),
         little_residual=None if outcome.errors else little_residual(outcome),
         listen_drops=_drops(spread),
         answered=watcher.answered,
@@ -58,6 +59,13 @@ def evidence(
 
 
 Edges = tuple[Edge, Edge] | None
+
+
+def _grew(in_flight: list[int], most: int) -> bool:
+    """Whether the engine fell behind while there was a connection left to offer it more; else too few may be why."""
+    if len(in_flight) < 2:
+        return False
+    return max(in_flight[0], FEW_IN_FLIGHT) * GROWN < in_flight[-1] < most
 
 
 def _engine_share(edges: Edges, placement: Placement) -> float | None:

@@ -4,6 +4,7 @@
 
 A trial may err, so a rate counts by the majority of its trials: one is enough on the way, but the two ends of the last
 interval are repeated until two of three agree. If one is overturned, the search goes on from what is known then.
+A trial that the load generator failed says nothing of the server, and is repeated; twice, and it is the limit.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Search:
     def by_generator(self) -> bool:
         """Whether the upper end is the load generator's: no trial there has shown the server's own."""
         failed = self.failed_per_s
-        return failed is not None and all(each.by_generator for each in self.tried[failed] if not each.kept)
+        return failed is not None and all(each.by_generator for each in self.tried[failed])
 
     @property
     def remaining(self) -> int:
@@ -79,7 +80,7 @@ class Search:
             return HOPS + _halvings(2.0) + 2 * (AGREE - 1)
         if kept is None:
             return 1 + _halvings(2.0) + 2 * (AGREE - 1)
-        repeats = sum(max(0, AGREE - len(self.tried[rate])) for rate in (kept, failed))
+        repeats = sum(max(0, AGREE - len(_votes(self.tried[rate]))) for rate in (kept, failed))
         return _halvings(failed / kept) + max(1, repeats)
 
     def _ends(self) -> tuple[float | None, float | None]:
@@ -89,17 +90,25 @@ class Search:
 
     def _doubted(self, rate: float) -> float | None:
         """The rate once more, unless enough of its trials agree."""
-        trials = self.tried[rate]
+        trials = _votes(self.tried[rate])
         agreeing = max(sum(each.kept for each in trials), sum(not each.kept for each in trials))
         return None if agreeing >= AGREE else rate
 
 
+def _votes(trials: list[Tried]) -> list[Tried]:
+    """Those that say something of the server: where the generator failed, another trial may not; twice is its limit."""
+    own = [each for each in trials if not each.by_generator]
+    return own if own or len(trials) < AGREE else trials
+
+
 def _kept(trials: list[Tried]) -> bool:
-    return sum(each.kept for each in trials) * 2 > len(trials)
+    votes = _votes(trials)
+    return sum(each.kept for each in votes) * 2 > len(votes)
 
 
 def _undecided(trials: list[Tried]) -> bool:
-    return sum(each.kept for each in trials) * 2 == len(trials)
+    votes = _votes(trials)
+    return sum(each.kept for each in votes) * 2 == len(votes)
 
 
 def _halvings(ratio: float) -> int:

@@ -68,19 +68,24 @@ class Trial:
     async def run(self, measuring: Callable[[], None]) -> Result | None:
         """To its end; None if it was stopped before it could measure anything. Raises NoOutcome."""
         engine, plan = self.engine, self.plan
+        watcher = Watcher(engine, measuring)
+        await self._settle(lambda: watcher.at_rest)
+        watcher.begin()
+        self._watchers = [watcher]
         assert engine.port
         self._generator = generator = Generator.spawn(plan, engine.reach, engine.port, self._placement.load_cpus)
-        self._watchers = [Watcher(engine, generator, measuring)]
         try:
             if self._stopped:
                 generator.stop()
             await self._watch(generator)
             outcome = generator.outcome()
-            await self._settle(answers(outcome))
+            await self._settle(lambda: self._answered() >= answers(outcome) and self._watcher.at_rest)
             return self._result(outcome, generator.lost)
         except NoOutcome:
             if self._stopped:
                 return None
+            if engine.exit:  # and so the generator was ended before it had begun
+                raise NoOutcome(f"{engine.id} {engine.exit.reason}") from None
             raise
         finally:
             for job in (self._stall, self._swap):
@@ -105,10 +110,9 @@ class Trial:
         return self._watchers[-1]
 
     async def _watch(self, generator: Generator) -> None:
-        self._watcher.begin()
         while not generator.exited.done():
             now = generator.read()
-            self._watcher.look(now)
+            self._watcher.look(now, generator.pids)
             if not self.engine.alive:
                 generator.stop()  # nobody is there to answer any more
             elif self._stall is None and self.plan.stall_ms and self._is_middle():
@@ -116,7 +120,7 @@ class Trial:
             elif (self._swap is None or self._swap.done()) and self._relay.is_due(now, self.plan.duration_s):
                 self._swap = asyncio.create_task(self._hand_over(generator))
             await asyncio.wait([generator.exited], timeout=POLL_S)
-        self._watcher.end(generator.read())
+        self._watcher.end(generator.read(), generator.pids)
 
     async def _hand_over(self, generator: Generator) -> None:
         """The next engine of the relay takes the port over, and the one that serves drains."""
@@ -127,9 +131,9 @@ class Trial:
         except LabError as error:
             before.mark(f"nobody took over: {error.detail}")
             return
-        before.end(generator.read())
+        before.end(generator.read(), generator.pids)
         self.engine = follower
-        self._watchers.append(after := Watcher(follower, generator, lambda: None))
+        self._watchers.append(after := Watcher(follower, lambda: None))
         after.take_over(began_ns)
         after.mark(f"{follower.id} takes over, {before.engine.id} drains")
         await self._relay.release(before.engine)
@@ -144,10 +148,10 @@ class Trial:
         watcher.mark(f"stalled for {self.plan.stall_ms:,} ms")
         watcher.stalled_ns = await stall(self.engine.processes, self.plan.stall_ms)
 
-    async def _settle(self, counted: int) -> None:
+    async def _settle(self, settled: Callable[[], bool]) -> None:
         """A thread of the engine stores its counters when it goes to wait: give it the time to get there."""
         deadline_s = time.monotonic() + SETTLED_WITHIN_S
-        while self._answered() < counted and time.monotonic() < deadline_s:
+        while not settled() and time.monotonic() < deadline_s:
             await asyncio.sleep(POLL_S)
 
     def _answered(self) -> int:

@@ -10,7 +10,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from app.lab.engine import Engine
 from app.lab.proc import (
@@ -31,13 +30,6 @@ FEW_ROWS = 256  # beyond so many threads their states are read once a second
 SERIES_S = 1.0
 
 
-class Loading(Protocol):
-    """What is asked of the load generator: its processes."""
-
-    @property
-    def pids(self) -> tuple[int, ...]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Edge:
     """Everything at one end of the measured window."""
@@ -51,10 +43,10 @@ class Edge:
     cores: dict[int, CoreReading]
 
     @classmethod
-    def take(cls, engine: Engine, generator: Loading) -> Edge:
+    def take(cls, engine: Engine, load_pids: tuple[int, ...]) -> Edge:
         assert engine.board
         process = engine.process()
-        load = read_switches(pids) if (pids := generator.pids) else None
+        load = read_switches(load_pids) if load_pids else None
         return cls(
             time.monotonic_ns(), engine.board.read(), process, engine.switches(), read_listen_drops(), load,
             read_cores(),
@@ -78,7 +70,6 @@ class Watcher:
     """Watches one engine through one trial: `begin`, `look` again and again, `end`; then read the fields."""
 
     engine: Engine
-    generator: Loading
     measuring: Callable[[], None]  # told when the warm-up is over
     first: Edge | None = None  # of the measured window
     last: Edge | None = None
@@ -91,7 +82,7 @@ class Watcher:
     stalled_ns: int = 0
     series: list[SeriesPoint] = field(default_factory=list)
     now: MeterReading = field(default_factory=MeterReading)
-    backlog: list[int] = field(default_factory=list)  # asked for and not answered, once a measured second
+    in_flight: list[int] = field(default_factory=list)  # sent and not answered, once a measured second
     begun_ns: int = 0
     alone_from_ns: int = 0  # since then its engine serves alone
     _busy: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
@@ -117,16 +108,16 @@ class Watcher:
         self.rest = self._before = self.engine.process()
         self._processes = frozenset(self.engine.processes)
 
-    def look(self, now: MeterReading) -> None:
+    def look(self, now: MeterReading, load_pids: tuple[int, ...]) -> None:
         """Take the generator's newest numbers, and look at the engine."""
         self.now = now
         if now.phase == MEASURE and self.first is None:
-            self.first = Edge.take(self.engine, self.generator)
+            self.first = Edge.take(self.engine, load_pids)
             if now.measured_from_ns > now.started_ns:
                 self.mark("warm-up ends", now.measured_from_ns)
             self.measuring()
         if now.phase in (DRAIN, DONE) and self.last is None and self.first is not None:
-            self.last = Edge.take(self.engine, self.generator)
+            self.last = Edge.take(self.engine, load_pids)
         if now.phase == MEASURE:
             self._look_at_threads()
         self._look_at_processes()
@@ -134,12 +125,18 @@ class Watcher:
             self._point()
             self._next_point_s = max(self._next_point_s + SERIES_S, time.monotonic())
 
-    def end(self, now: MeterReading) -> None:
+    def end(self, now: MeterReading, load_pids: tuple[int, ...]) -> None:
         """The generator is gone."""
         self.now = now
         self._look_at_processes()
         if self.first is not None and self.last is None:
-            self.last = Edge.take(self.engine, self.generator)
+            self.last = Edge.take(self.engine, load_pids)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no thread has anything to do, and so all have stored what they counted."""
+        assert self.engine.board
+        return not self.engine.alive or all(state in RESTING for state in self.engine.board.states())
 
     def count_answers(self) -> int:
         """What the engine says it has answered since the beginning."""
@@ -192,7 +189,7 @@ class Watcher:
             self.threads_peak = max(self.threads_peak or 0, process.threads)
         self.queue_peak = max(self.queue_peak, board.queue_depth)
         if self.now.phase == MEASURE:
-            self.backlog.append(self.now.intended - self.now.completed - self.now.errors)
+            self.in_flight.append(self.now.in_flight)
         self._before = process
         self.series.append(
             SeriesPoint(

@@ -59,6 +59,18 @@ def test_where_the_generator_is_the_limit_it_says_so() -> None:
     assert search.by_generator and search.kept_per_s == pytest.approx(30_000, rel=WIDTH)
 
 
+def test_a_trial_that_only_the_generator_failed_is_repeated() -> None:
+    asked: list[float] = []
+
+    def server(rate: float) -> Tried:
+        asked.append(rate)
+        return Tried(False, by_generator=True) if len(asked) in (1, 4, 9) else Tried(rate <= 3000)
+
+    search, _ = searched(server, 1000)
+    assert asked[0] == asked[1] == 1000
+    assert search.kept_per_s == pytest.approx(3000, rel=WIDTH) and not search.by_generator
+
+
 @pytest.mark.parametrize("wrongly", [True, False])
 @pytest.mark.parametrize("at", range(9))
 def test_one_trial_that_errs_is_outvoted(wrongly: bool, at: int) -> None:
