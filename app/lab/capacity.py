@@ -19,7 +19,8 @@ PROBE_SHARE = 0.5  # of what a closed load reached: where the search begins
 ENOUGH = 1.1  # times the requests that the objective's percentile needs
 TRIALS_MAX = 30
 TRIAL_MAX_S = 30.0  # a lower rate would need longer for as many requests
-SLACK = 1.0  # of a window, requests that may be missing at its end: those in flight
+REQUESTS_LEAST = 100  # of a trial: with fewer, one that is late is more than the 1 % that may be missing
+LAG_S = 0.025  # how far a rate may be behind at the end of a trial: a scheduler's hiccup, and no growing queue
 
 Try = Callable[[Plan], Awaitable[Result | None]]
 
@@ -107,10 +108,10 @@ class CapacitySearch:
     def _floor(self) -> float:
         """Below it, a trial of bearable length has too few requests for the objective's percentile."""
         longest = max(TRIAL_MAX_S, self.plan.duration_s)
-        return max(1.0, float(f"{ENOUGH * self.objective.samples / longest:.3g}"))
+        return max(1.0, float(f"{max(ENOUGH * self.objective.samples, REQUESTS_LEAST) / longest:.3g}"))
 
     def _plan_at(self, rate: float) -> Plan:
-        enough_s = ENOUGH * self.objective.samples / rate
+        enough_s = max(ENOUGH * self.objective.samples, REQUESTS_LEAST) / rate
         length = max(self.plan.duration_s, round(enough_s, 1))
         return replace(
             self.plan, executor="constant-arrival-rate", objective=None, rate_per_s=rate, duration_s=length
@@ -151,7 +152,7 @@ class CapacitySearch:
             return f"{failed:,} of {failed + summary.requests:,} requests failed."
         offered = summary.offered_per_s or 0.0
         missing = (offered - summary.achieved_per_s) * summary.duration_s
-        if missing > max(SLACK, (1 - RATE_RATIO_MIN) * offered * summary.duration_s):
+        if missing > max(1.0, LAG_S * offered, (1 - RATE_RATIO_MIN) * offered * summary.duration_s):
             return f"Only {100 * (summary.rate_ratio or 0):.1f} % of the rate was answered."
         held = self.objective.check(summary, result.ledger, result.verdict)
         return f"{self.objective.what} was {held.seen}." if held.breached else None
