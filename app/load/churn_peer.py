@@ -11,7 +11,7 @@ import select
 import socket
 from itertools import cycle
 
-from app.load.crew import NAMES
+from app.load.failures import name_of
 from app.load.mix import Kind
 from app.load.peer import Peer
 from app.load.reading import digest
@@ -60,7 +60,7 @@ class ChurnPeer(Peer):
             if self.connecting:
                 self._could_not_connect(error, now)
             else:
-                self.lose(NAMES.get(error.errno or 0, "failed"), now)
+                self.lose(name_of(error), now)
             return
         self.crew.admit(self, now)
 
@@ -83,7 +83,7 @@ class ChurnPeer(Peer):
 
     def _could_not_connect(self, error: OSError, now: int) -> None:
         """Not tried again at once: whoever refuses a thousand times a second would only be asked more often."""
-        self.count_loss(f"connect_{NAMES.get(error.errno or 0, 'failed')}", now)
+        self.count_loss(f"connect_{name_of(error)}", now)
         self.crew.failures += 1
         self._hang_up()
         self.crew.vacant.append(self)

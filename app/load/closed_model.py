@@ -64,7 +64,7 @@ class ClosedModel:
                     peer.kind = kind = pick()
                     peer.sent_at = now
                     if (sent := peer.send(kind.request)) != kind.request_bytes:
-                        crew.cut_short(peer, kind.request, sent)
+                        peer.cut_short(kind.request, sent)
                 except OSError as error:
                     crew.broke(peer, error, now)
 

@@ -12,20 +12,14 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from app.load.failures import name_of
 from app.load.mix import Kind
-from app.load.peer import OPENING_EVENTS, IdlePeer, Peer
+from app.load.peer import OPENING_EVENTS, Peer
 from app.load.slow_peer import SlowPeer
 
 AT_ONCE = 128  # opening at the same time: below every usual accept queue
 RETRY_EVERY_NS = 50_000_000  # while the target refuses: each attempt is an error, and none of them spins
 TIMEOUTS_EVERY_NS = 250_000_000  # a scan of 10,000 peers takes 0.9 ms
-NAMES = {
-    errno.ECONNREFUSED: "refused",
-    errno.ETIMEDOUT: "timeout",
-    errno.ECONNRESET: "reset",
-    errno.EPIPE: "reset",
-    errno.EADDRNOTAVAIL: "no_port",
-}
 
 
 class Host(Protocol):
@@ -117,7 +111,7 @@ class Crew:
         self.watch(peer.fd, peer)
         code = sock.connect_ex(self.address)
         if code not in (0, errno.EINPROGRESS):
-            self._could_not_open(peer, NAMES.get(code, "failed"))
+            self._could_not_open(peer, name_of(code))
 
     def take_in(self, peer: Peer, events: int) -> None:
         """Count a connection that its peer has opened by itself, and watch it."""
@@ -129,7 +123,7 @@ class Crew:
     def finish_opening(self, peer: Peer, now: int) -> None:
         assert peer.sock is not None
         if code := peer.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._could_not_open(peer, NAMES.get(code, "failed"))
+            self._could_not_open(peer, name_of(code))
             return
         peer.opened_at = 0
         self.failures = 0
@@ -220,9 +214,9 @@ class Crew:
     def broke(self, peer: Peer, error: OSError, now: int) -> None:
         """An operation on a peer with a request in flight failed, or would have blocked."""
         if not isinstance(error, BlockingIOError):
-            peer.lose(NAMES.get(error.errno or 0, "failed"), now)
+            peer.lose(name_of(error), now)
         elif peer.unsent is not None:
-            self.push(peer, now)
+            peer.push(now)
 
     def _end_overdue(self, before: int) -> None:
         now = before + self.timeout_ns
@@ -239,49 +233,9 @@ class Crew:
                 peer.count_loss("timeout", now)
                 self.close(peer)
 
-    # Requests that do not fit into one send
-
-    def cut_short(self, peer: Peer, data: bytes, sent: int) -> None:
-        """The kernel took only a part of what was to be sent: send the rest as it makes room."""
-        peer.unsent = memoryview(data)[sent:]
-        self.epoll.modify(peer.fd, select.EPOLLIN | select.EPOLLOUT)
-
-    def push(self, peer: Peer, now: int) -> None:
-        assert peer.unsent is not None
-        try:
-            peer.unsent = peer.unsent[peer.send(peer.unsent) :]
-        except BlockingIOError:
-            return
-        except OSError as error:
-            peer.lose(NAMES.get(error.errno or 0, "failed"), now)
-            return
-        if not peer.unsent:
-            # Ask for writability only while bytes are waiting, or the loop never sleeps.
-            peer.unsent = None
-            self.epoll.modify(peer.fd, select.EPOLLIN)
-
     # Those that stand beside the load
 
     def hasten(self, now: int) -> None:
         """The load is over: the slow take the rest of their answers at full speed, and go."""
         for peer in self.slow:
             peer.hasten(now)
-
-    def cut(self, peer: SlowPeer) -> None:
-        """The server lost its patience with a slow one."""
-        self.cut_off += 1
-        self.close(peer)
-
-    def hold(self, peer: IdlePeer, now: int) -> None:
-        """It was served once: from now on it is only there."""
-        peer.held = True
-        self.held += 1
-        self.opening -= 1
-        self.note_peak()
-        self.open_some(now)
-
-    def lose_idle(self, peer: IdlePeer, now: int) -> None:
-        """Not opened again: that the server let go of it is a finding."""
-        self.errors["idle_closed" if peer.held else "idle_unserved"] += 1
-        self.close(peer)
-        self.open_some(now)

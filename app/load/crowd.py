@@ -9,9 +9,10 @@ from app.load import slow_peer
 from app.load.churn_peer import ChurnPeer
 from app.load.crew import Crew
 from app.load.floor import Floor
+from app.load.idle_peer import IdlePeer
 from app.load.mix import Kind, request_bytes
 from app.load.order import Order
-from app.load.peer import IdlePeer, Peer
+from app.load.peer import Peer
 from app.load.pipeline_peer import PipelinePeer
 from app.load.plan import Work
 from app.load.slow_peer import STEP_NS, SlowPeer

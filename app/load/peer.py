@@ -10,8 +10,9 @@ import socket
 from typing import TYPE_CHECKING
 
 from app.load.answer import Head
+from app.load.failures import name_of
 from app.load.mix import Kind
-from app.load.reading import heard_idle, heard_unasked
+from app.load.reading import heard_unasked
 
 if TYPE_CHECKING:
     from app.load.crew import Crew
@@ -86,9 +87,9 @@ class Peer:
         try:
             sent = self.send(kind.request)
             if sent != kind.request_bytes:
-                self.crew.cut_short(self, kind.request, sent)
+                self.cut_short(kind.request, sent)
         except BlockingIOError:
-            self.crew.cut_short(self, kind.request, 0)
+            self.cut_short(kind.request, 0)
         except OSError as error:
             self.crew.broke(self, error, now)
 
@@ -115,30 +116,24 @@ class Peer:
     def count_loss(self, error: str, now: int) -> None:
         self.crew.count_error(self.kind, error, now - self.asked_at, self.got)
 
+    # Requests that do not fit into one send
 
-class IdlePeer(Peer):
-    """One of the idle crowd: proves once that it is served, and is then only held."""
+    def cut_short(self, data: bytes, sent: int) -> None:
+        """The kernel took only a part of what was to be sent: send the rest as it makes room."""
+        self.unsent = memoryview(data)[sent:]
+        self.crew.epoll.modify(self.fd, select.EPOLLIN | select.EPOLLOUT)
 
-    __slots__ = ("held",)
-
-    def __init__(self, crew: Crew, kind: Kind) -> None:
-        super().__init__(crew, kind)
-        self.held = False
-
-    def opened(self, now: int) -> None:
-        """It counts as opening until it has been served once: so the accept queue is never overrun."""
+    def push(self, now: int) -> None:
+        """There may be room for more of it."""
+        assert self.unsent is not None
         try:
-            self.send(self.kind.request)
-        except OSError:
-            self.crew.lose_idle(self, now)
-
-    def left(self) -> None:
-        self.crew.opening -= not self.held
-        self.crew.held -= self.held
-        self.held = False
-
-    def ready(self, now: int) -> None:
-        if self.opening:
-            self.crew.finish_opening(self, now)
-        else:
-            heard_idle(self.crew, self, now)
+            self.unsent = self.unsent[self.send(self.unsent) :]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.lose(name_of(error), now)
+            return
+        if not self.unsent:
+            # Ask for writability only while bytes are waiting, or the loop never sleeps.
+            self.unsent = None
+            self.crew.epoll.modify(self.fd, select.EPOLLIN)

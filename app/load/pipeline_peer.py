@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 
 from app.load.answer import BadAnswer, Head, parse_head
-from app.load.crew import NAMES, Crew
+from app.load.crew import Crew
+from app.load.failures import name_of
 from app.load.mix import Kind
 from app.load.peer import Peer
 
@@ -41,10 +42,10 @@ class PipelinePeer(Peer):
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            self.lose(NAMES.get(error.errno or 0, "failed"), now)
+            self.lose(name_of(error), now)
             return
         if sent < len(batch):
-            crew.cut_short(self, batch, sent)
+            self.cut_short(batch, sent)
 
     def ready(self, now: int) -> None:
         if not self.since:
@@ -53,14 +54,14 @@ class PipelinePeer(Peer):
         crew = self.crew
         try:
             if self.unsent is not None:
-                crew.push(self, now)
+                self.push(now)
                 if not self.since:
                     return  # the push found the connection broken
             data = self.recv(ROOM)
         except BlockingIOError:
             return
         except OSError as error:
-            self.lose(NAMES.get(error.errno or 0, "failed"), now)
+            self.lose(name_of(error), now)
             return
         try:
             closes = self._take(data, now)

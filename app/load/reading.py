@@ -12,7 +12,7 @@ from app.load.answer import BadAnswer, parse_head
 
 if TYPE_CHECKING:
     from app.load.crew import Crew
-    from app.load.peer import IdlePeer, Peer
+    from app.load.peer import Peer
 
 
 def digest(crew: Crew, peer: Peer, data: bytes, now: int) -> bool:
@@ -21,14 +21,14 @@ def digest(crew: Crew, peer: Peer, data: bytes, now: int) -> bool:
         peer.lose("closed", now)
         return False
     try:
-        whole = _take(peer, data)
+        whole = take(peer, data)
     except BadAnswer:
         peer.lose("bad_answer", now)
         return False
     return whole and _judge(crew, peer, now)
 
 
-def _take(peer: Peer, data: bytes) -> bool:
+def take(peer: Peer, data: bytes) -> bool:
     """Add bytes to a peer's answer; True when it is whole. Raises BadAnswer."""
     peer.got += len(data)
     if peer.head is None:
@@ -64,20 +64,3 @@ def heard_unasked(crew: Crew, peer: Peer, now: int) -> None:
     else:
         crew.reconnects += 1
     crew.reopen(peer, now)
-
-
-def heard_idle(crew: Crew, peer: IdlePeer, now: int) -> None:
-    """The one answer that an idle connection gets, or its end."""
-    try:
-        data = peer.recv(peer.kind.room)
-        whole = bool(data) and _take(peer, data)
-    except BlockingIOError:
-        return
-    except (OSError, BadAnswer):
-        data, whole = b"", False
-    if peer.held or not data:
-        crew.lose_idle(peer, now)
-    elif whole and peer.head:
-        crew.aside += 1
-        served = peer.head.status == 200 and not peer.head.closes
-        (crew.hold if served else crew.lose_idle)(peer, now)

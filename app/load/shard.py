@@ -9,6 +9,7 @@ for the instant at which all begin.
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns
 
@@ -122,8 +123,9 @@ def _executor(order: Order, floor: Floor) -> Executor:
 
 def _time_wait() -> int | None:
     """Connections in TIME_WAIT, of the whole network namespace: the kernel counts no other way."""
-    for line in Path("/proc/net/sockstat").read_text().splitlines():
-        name, *words = line.split()
-        if name == "TCP:" and "tw" in words:
-            return int(words[words.index("tw") + 1])
+    with suppress(OSError):
+        for line in Path("/proc/net/sockstat").read_text().splitlines():
+            name, *words = line.split()
+            if name == "TCP:" and "tw" in words:
+                return int(words[words.index("tw") + 1])
     return None

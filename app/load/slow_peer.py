@@ -110,7 +110,8 @@ class SlowPeer(Peer):
                 self._attempt(lambda: self._put(writes))
             self._attempt(lambda: self._take(self.recv(reads)))
         except (OSError, BadAnswer):
-            self.crew.cut(self)
+            self.crew.cut_off += 1
+            self.crew.close(self)
             self.due = now + AGAIN_NS
             return
         if not self.awaited and self.hasty:

@@ -51,7 +51,10 @@ def test_service_time_is_the_servers_latency(serve: ServerMaker) -> None:
 def test_think_time_is_kept_between_requests(serve: ServerMaker) -> None:
     server = serve(delay_s=0.005)
     outcome = run_load(server.port, think_time_ms=20.0, duration_s=1.0)
-    assert 0.7 * 4 / 0.025 < outcome.requests <= 4 / 0.025 + 4
+    pause_ns = (
+        4 * outcome.wall_s * 1e9 - outcome.in_flight_ns
+    ) / outcome.requests  # of 4 connections, without a request
+    assert 20e6 * (1 - 4 / outcome.requests) <= pause_ns <= 20e6 * 1.5
     assert is_latency_of(server, service(outcome).p50_us)
 
 

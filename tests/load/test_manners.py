@@ -134,8 +134,10 @@ def test_ports_that_run_out_are_called_by_their_name(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Crew, "new_socket", of_one_port)
     with running(REACTOR) as engine:
-        outcome = Shard(Order.parse(order(engine.port, {"churn": True, "vus": 2}))).run()
-        gc.enable()
+        try:
+            outcome = Shard(Order.parse(order(engine.port, {"churn": True, "vus": 2}))).run()
+        finally:
+            gc.enable()
         assert outcome.requests >= 64
         assert set(outcome.errors) == {"connect_no_port"}
         assert outcome.errors["connect_no_port"] <= 2 + 20 * 1.5  # and not tried again at once
