@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import HTMLResponse
 
 from app.api.deps import LabDep
 from app.api.exports import CsvResponse, JsonTextResponse, XmlResponse, as_file
 from app.api.specs import ComparisonSpec, ModelSpec
 from app.lab.comparison import ComparisonView
-from app.report.compared import BUNDLE, CSV, JUNIT
+from app.report.compared import BUNDLE, CSV, JUNIT, REPORT
 
 router = APIRouter(tags=["comparisons"])
 
@@ -75,3 +76,9 @@ async def junit(id: int, lab: LabDep) -> Response:
 async def bundle(id: int, lab: LabDep) -> Response:
     """Everything that is kept of it in one JSON: view, merged percentiles, runs."""
     return await as_file(BUNDLE, JsonTextResponse, lab, id)
+
+
+@router.get("/comparisons/{id}/report", response_class=HTMLResponse)
+async def report(id: int, lab: LabDep) -> Response:
+    """One HTML file with its pictures and tables; it needs nothing else, and runs no script."""
+    return await as_file(REPORT, HTMLResponse, lab, id)

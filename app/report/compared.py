@@ -14,7 +14,7 @@ from app.errors import NotNow, Unknown
 from app.lab.comparison import GOING, ComparisonView, Trial
 from app.lab.lab import Lab
 from app.lab.views import RunView
-from app.report import junit
+from app.report import comparing, html, junit
 from app.report.csv import cell
 from app.report.exports import Export
 
@@ -59,6 +59,15 @@ def _bundle(lab: Lab, id: int) -> str:
     return json.dumps(document)
 
 
+def _report(lab: Lab, id: int) -> str:
+    """One HTML file with its pictures; like a run's it has its style inside, no script, and asks for nothing."""
+    view = _ended(lab, id)
+    return html.environment().get_template("report_comparison.html").render(
+        view=view, intervals=comparing.intervals(view), rows=comparing.ROWS,
+        curves=comparing.curves(lab.comparisons.percentiles(id)),
+    )  # fmt: skip
+
+
 def _kept(lab: Lab, view: ComparisonView) -> list[RunView]:
     """Its runs, but for those that were deleted."""
     found = []
@@ -80,4 +89,5 @@ def _ended(lab: Lab, id: int) -> ComparisonView:
 CSV = Export("csv", ".csv", _csv, "comparison")
 JUNIT = Export("junit", ".junit.xml", _junit, "comparison")
 BUNDLE = Export("bundle", ".json", _bundle, "comparison")
-FLAGS = {"csv": CSV, "junit": JUNIT}
+REPORT = Export("report", ".html", _report, "comparison")
+FLAGS = {"csv": CSV, "junit": JUNIT, "html": REPORT}

@@ -34,11 +34,12 @@ def write(view: RunView, series: Mapping[str, Any], curve: Mapping[str, Any] | N
     """The file; `curve` is the latency by percentile, None where nothing was measured."""
     rows = [dict(zip(series["columns"], row, strict=True)) for row in series["rows"]]
     charts = tuple(charts_of(rows, curve))
-    return _environment().get_template("report.html").render(run=view, rows=rows, charts=charts)
+    return environment().get_template("report.html").render(run=view, rows=rows, charts=charts)
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of the pages, for a file."""
     return looks.make_environment(paths.TEMPLATES)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import html
+import io
+import json
+import re
 import statistics
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as xml
 
 import pytest
 
@@ -18,6 +24,7 @@ OPEN = {"executor": "constant-arrival-rate", "rate_per_s": 200}
 TINY = plan(0.5, 0.2, **OPEN)
 ENTRIES = ["reactor", {"model": "reactor-pool", "knobs": {"workers": 2}}, "reactor"]
 TRIALS = 2
+LABEL = "a note & <b>no tag</b>"
 
 
 def submit(lab: LabProcess, **spec: Any) -> Any:
@@ -31,7 +38,7 @@ def submit(lab: LabProcess, **spec: Any) -> Any:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabProcess, Any]]:
     """A lab with a comparison that has ended; it is not changed."""
     with closing(LabProcess(tmp_path_factory.mktemp("lab"))) as lab:
-        yield lab, lab.compare(models=ENTRIES, trials=TRIALS, label="a note", thresholds=["p(50)<9s"])
+        yield lab, lab.compare(models=ENTRIES, trials=TRIALS, label=LABEL, thresholds=["p(50)<9s"])
 
 
 def test_entries_have_letters_and_names_of_their_own(compared: tuple[LabProcess, Any]) -> None:
@@ -44,7 +51,7 @@ def test_entries_have_letters_and_names_of_their_own(compared: tuple[LabProcess,
 
 def test_trials_go_in_turns_and_each_is_a_run_of_the_history(compared: tuple[LabProcess, Any]) -> None:
     lab, view = compared
-    assert (view["state"], view["progress"], view["failure"], view["label"]) == ("finished", 1.0, None, "a note")
+    assert (view["state"], view["progress"], view["failure"], view["label"]) == ("finished", 1.0, None, LABEL)
     assert [(run["trial"], run["entry"]) for run in view["runs"]] == [(t, e) for t in (1, 2) for e in range(3)]
     for trial in view["runs"]:
         run = lab.get(f"/runs/{trial['run']}")
@@ -96,6 +103,39 @@ def test_a_comparison_is_listed_newest_first(compared: tuple[LabProcess, Any]) -
     assert lab.get("/comparisons?offset=1") == []
     is_problem(lab.http.get("/api/v1/comparisons/999"), 404)
     is_problem(lab.http.post(f"/api/v1/comparisons/{view['id']}/stop"), 409)
+
+
+def export(lab: LabProcess, view: Any, part: str) -> str:
+    answer = lab.http.get(f"/api/v1/comparisons/{view['id']}/{part}")
+    assert answer.status_code == 200, answer.text
+    assert f'filename="threadlab-comparison-{view["id"]}.' in answer.headers["content-disposition"]
+    return answer.text
+
+
+def test_a_comparison_can_be_taken_away_as_files(compared: tuple[LabProcess, Any]) -> None:
+    lab, view = compared
+    rows = list(csv.DictReader(io.StringIO(export(lab, view, "csv"), newline="")))
+    assert [(row["entry"], int(row["trial"]), int(row["run"])) for row in rows] == [
+        ("ABC"[run["entry"]], run["trial"], run["run"]) for run in view["runs"]
+    ]
+    assert [float(row["cpu_us"]) for row in rows] == [run["cpu_us"] for run in view["runs"]]
+    suites = xml.fromstring(export(lab, view, "junit")).findall("testsuite")
+    assert [suite.get("tests") for suite in suites] == ["2"] * len(view["runs"])
+    bundle = json.loads(export(lab, view, "bundle"))
+    assert (bundle["format"], bundle["comparison"]) == ("threadlab-comparison", view)
+    assert [run["id"] for run in bundle["runs"]] == [run["run"] for run in view["runs"]]
+    assert bundle["percentiles"] == lab.get(f"/comparisons/{view['id']}/percentiles")
+
+
+def test_the_report_stands_alone(compared: tuple[LabProcess, Any]) -> None:
+    lab, view = compared
+    report = export(lab, view, "report")
+    assert html.escape(LABEL) in report and "<b>no" not in report
+    assert not re.search(r"<script|<link|<img|src=|href=|url\(|@import", report)
+    assert report.count('class="curve ') == 3 and report.count('class="dot') == len(view["runs"])
+    assert html.escape(view["rule"], quote=False) in report
+    for said in view["result"]["said"]:
+        assert html.escape(said) in report
 
 
 @pytest.mark.parametrize(
