@@ -161,7 +161,7 @@ def run(asked: argparse.Namespace) -> int:
     spec: dict[str, Any] = {
         "model": asked.model, "knobs": knobs, "scenario": asked.scenario,
         "plan": plan_flags.plan_of(asked),
-        "thresholds": asked.threshold, "label": asked.label,
+        "thresholds": asked.threshold, "label": asked.label, "then": [{"model": each} for each in asked.then],
     }  # fmt: skip
     if asked.server:
         view, stopped_by = remote.one_run(asked.server, spec), None
@@ -249,6 +249,10 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("--scenario", choices=list(SCENARIOS))
     plan_flags.add(parser)
     parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE", help="a knob; repeatable")
+    parser.add_argument(
+        "--then", action="append", default=[], metavar="MODEL",
+        help="a model that takes the port over while the load stays on (hot swap); repeatable",
+    )  # fmt: skip
     parser.add_argument("--threshold", action="append", default=[], help="such as 'p(99)<20ms'; repeatable")
     parser.add_argument("--label", help="a note that is kept with the run")
     parser.add_argument("--json", metavar="FILE", help="write the run as JSON; - for stdout")

@@ -99,7 +99,11 @@ def report(view: RunView) -> str:
         lines.append(f"  {summary.achieved_per_s:,.0f} requests/s, {summary.requests:,} answered, {failed:,} failed")
         lines.append(f"  response p50 {_ms(response.p50_us)}  p99 {_ms(response.p99_us)}  max {_ms(response.max_us)}")
     if view.ledger and view.ledger.cpu_us is not None:
-        lines.append(f"  {view.ledger.cpu_us:.1f} µs of CPU a request")
+        lines.append(f"  {_cost(view.ledger.cpu_us)}")
+    lines += [
+        f"  {leg.model:14}{leg.requests:>10,} answered  p99 {_ms(leg.response.p99_us):>10}  {_cost(leg.cpu_us)}"
+        for leg in view.legs
+    ]
     lines += [f"  {'✗' if t.breached else '✓'} {t.text}: {t.seen}" for t in view.thresholds]
     return "\n".join(lines)
 
@@ -111,6 +115,10 @@ def exit_code(view: RunView, stopped_by: int | None) -> int:
     if view.summary is None:
         return 1
     return 3 if any(threshold.breached for threshold in view.thresholds) else 0
+
+
+def _cost(us: float | None) -> str:
+    return "–" if us is None else f"{us:.1f} µs of CPU a request"
 
 
 def _ms(us: float | None) -> str:
