@@ -14,6 +14,6 @@ router = APIRouter(tags=["events"])
 
 @router.get("/events")
 async def events(lab: LabDep, since: Annotated[int, Query(ge=0, le=2**53)] = 0) -> list[EventView]:
-    """The last 500 events, oldest first, or those of them with a higher `id` than `since`: engines and runs as they
-    changed, and what engines said on stderr (at most 10 lines a second each, and how many more there were)."""
+    """What happened after event number `since`, oldest first: the last 500 changes of engines and runs, and the last
+    200 lines that engines said on stderr (of each at most 10 a second, and how many more there were)."""
     return lab.events.since(since)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-KEPT = 500
+KEPT, LINES_KEPT = 500, 200
+LINE = "log.line"
 ERRORS = frozenset(("engine.exited", "engine.failed", "run.failed"))
-WARNINGS = frozenset(("engine.degraded", "log.line"))
+WARNINGS = frozenset(("engine.degraded", LINE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +48,26 @@ class Events:
     def __init__(self) -> None:
         self._listeners: list[Callable[[Event], None]] = []
         self._kept: deque[EventView] = deque(maxlen=KEPT)
+        self._lines: deque[EventView] = deque(maxlen=LINES_KEPT)  # an engine that talks much drives nothing else out
+        self.newest: EventView | None = None
 
     @property
     def last(self) -> int:
         """The number of the newest; 0 before the first."""
-        return self._kept[-1].id if self._kept else 0
-
-    @property
-    def newest(self) -> EventView:
-        return self._kept[-1]
+        return self.newest.id if self.newest else 0
 
     def since(self, id: int) -> list[EventView]:
         """Those that came after event number `id` and are still kept, oldest first."""
-        return [event for event in self._kept if event.id > id]
+        found = [event for kept in (self._kept, self._lines) for event in kept if event.id > id]
+        return sorted(found, key=lambda event: event.id)
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Call `listener` for each event from now on."""
         self._listeners.append(listener)
 
     def tell(self, event: Event) -> None:
-        self._kept.append(_view(self.last + 1, event))
+        self.newest = _view(self.last + 1, event)
+        (self._lines if event.name == LINE else self._kept).append(self.newest)
         for listener in tuple(self._listeners):
             listener(event)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.errors import Busy, Invalid, NotNow, Unknown
 from app.lab.engine import Engine, listen
-from app.lab.events import Event, Events
+from app.lab.events import LINE, Event, Events
 from app.lab.models import Models
 from app.lab.placement import usable_cpus
 from app.lab.sample import Sampler
@@ -146,7 +146,7 @@ class Fleet:
             await asyncio.sleep(next_s - time.monotonic())
 
     def _said(self, engine: Engine, line: str) -> None:
-        self._events.tell(Event("log.line", engine.id, engine.model.name, None, line))
+        self._events.tell(Event(LINE, engine.id, engine.model.name, None, line))
 
     def _changed(self, engine: Engine, text: str) -> None:
         self._events.tell(Event(f"engine.{engine.state}", engine.id, engine.model.name, None, text))

@@ -1,6 +1,7 @@
 """A recording: every change of state of an engine's threads while a traced run went, as a file keeps it.
 
-Bounded by count: what came after the last reading that fits is cut, and the recording says from when on.
+Bounded by count, the warm-up for itself, so that it leaves room for what is measured. What does not fit is cut, and
+the recording says from when to when.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from engines.common.board import ENDED
 from engines.common.board_reader import BoardReader
 from engines.common.board_trace import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
-CHANGES_MAX = 400_000  # 3 MB as they are, 35 MB as JSON for Perfetto
+WARMUP_MAX, MEASURED_MAX = 100_000, 400_000  # changes; 4 MB as they are, 45 MB as JSON for Perfetto
 VERSION = 1
 
 
@@ -33,11 +34,15 @@ class RecordedLane:
     lost: int = 0
     changes: array[int] = field(default_factory=lambda: array("Q"))
 
+    @property
+    def ended(self) -> bool:
+        return not self.changes or self.changes[-1] & 15 == ENDED
+
     def follow(self, from_ns: int, lane: Lane) -> None:
         """Go on with what one reading has brought."""
         start = GAP if lane.start == UNKNOWN else lane.start
         last = self.changes[-1] & 15 if self.changes else ENDED
-        if last != start and (start == GAP or not self.changes):
+        if last != start and (GAP in (start, last) or not self.changes):
             self.changes.append(from_ns << STATE_BITS | start)
         self.changes.extend(lane.changes)
         self.lost += lane.lost
@@ -60,10 +65,15 @@ class Recording:
 
     def __init__(self, from_ns: int) -> None:
         self.from_ns = self.to_ns = from_ns
-        self.cut_ns: int | None = None  # nothing was kept from here on
+        self.cuts: list[list[int]] = []  # [from, to]: nothing was kept of it
         self.lanes: dict[tuple[int, int], RecordedLane] = {}
         self.untraced = 0  # threads at the last reading that have no ring
-        self._count = 0
+        self._room = WARMUP_MAX
+        self._cut = False
+
+    def measuring(self) -> None:
+        """The warm-up is over: there is room again."""
+        self._room, self._cut = MEASURED_MAX, False
 
     @property
     def lost(self) -> int:
@@ -72,16 +82,23 @@ class Recording:
 
     def add(self, trace: Trace, board: BoardReader) -> None:
         """Keep what one reading has brought, as long as it fits."""
-        count = sum(len(lane.changes) + 1 for lane in trace.lanes)
-        if self.cut_ns is not None or self._count + count > CHANGES_MAX:
-            self.cut_ns = self.cut_ns or trace.from_ns
-            return
-        self._count += count
+        self._room -= sum(len(lane.changes) + 1 for lane in trace.lanes)
+        if self._cut or self._room < 0:
+            return self._leave_out(trace)
         self.to_ns = trace.to_ns
         if any((lane.slot, lane.generation) not in self.lanes for lane in trace.lanes):
             self._meet(trace, board)
         for lane in trace.lanes:
             self.lanes[lane.slot, lane.generation].follow(trace.from_ns, lane)
+
+    def _leave_out(self, trace: Trace) -> None:
+        """From here on nothing is known, until there is room again."""
+        if not self._cut:
+            self._cut = True
+            self.cuts.append([trace.from_ns, trace.to_ns])
+            for lane in self.lanes.values():
+                lane.changes.append(trace.from_ns << STATE_BITS | (ENDED if lane.ended else GAP))
+        self.cuts[-1][1] = trace.to_ns
 
     def _meet(self, trace: Trace, board: BoardReader) -> None:
         """Name the new lanes; one whose thread has ended already goes by what its row says now."""
@@ -96,7 +113,7 @@ class Recording:
     def pack(self) -> bytes:
         """As a file keeps it: a line of JSON, and the changes behind it; compressed. 50 ms for 400,000 changes."""
         head = {
-            "version": VERSION, "from_ns": self.from_ns, "to_ns": self.to_ns, "cut_ns": self.cut_ns,
+            "version": VERSION, "from_ns": self.from_ns, "to_ns": self.to_ns, "cuts": self.cuts,
             "untraced": self.untraced,
             "lanes": [
                 [lane.slot, lane.generation, lane.role, lane.index, lane.pid, lane.tid, lane.lost, len(lane.changes)]
@@ -112,7 +129,7 @@ class Recording:
         line, _, body = zlib.decompress(packed).partition(b"\n")
         head = json.loads(line)
         recording = cls(head["from_ns"])
-        recording.to_ns, recording.cut_ns, recording.untraced = head["to_ns"], head["cut_ns"], head["untraced"]
+        recording.to_ns, recording.cuts, recording.untraced = head["to_ns"], head["cuts"], head["untraced"]
         at = 0
         for *named, count in head["lanes"]:
             lane = RecordedLane(*named)

@@ -329,6 +329,8 @@ class Runs:
     def _measuring(self, run: Run) -> None:
         if run.view.state == "running":
             return  # a later trial of a search
+        if run.recording:
+            run.recording.measuring()
         run.view = replace(run.view, state="running")
         self._changed(run, f"Run {run.view.id} measures {run.view.engine}")
 

@@ -51,11 +51,12 @@ class Hub:
     async def run(self) -> None:
         """Build a frame each interval, while somebody looks."""
         interval_s = self._lab.settings.sample_interval_ms / 1000
+        due_s = time.monotonic()
         while True:
-            due_s = time.monotonic() + interval_s
-            await asyncio.sleep(interval_s)
-            self._metrics.loop_lag.observe(time.monotonic() - due_s)
+            due_s = max(due_s + interval_s, time.monotonic())  # after a hold-up, no burst to make up for it
+            await asyncio.sleep(due_s - time.monotonic())
             now_ns = time.monotonic_ns()
+            self._metrics.loop_lag.observe(max(0.0, now_ns / 1e9 - due_s))
             self._watch(now_ns)
             if due := [viewer for viewer in self._viewers if viewer.is_due(now_ns / 1e9)]:
                 with self._metrics.frame_build.time():
@@ -100,7 +101,9 @@ class Hub:
         return compact(lanes(trace, engine.board.trace.rings)), lag_us
 
     def _event(self, _: Event) -> None:
+        newest = self._lab.events.newest
+        assert newest
         self._seq += 1
-        text = json.dumps({"type": "event", "seq": self._seq, **asdict(self._lab.events.newest)})
+        text = json.dumps({"type": "event", "seq": self._seq, **asdict(newest)})
         for viewer in self._viewers:
             viewer.tell(text)

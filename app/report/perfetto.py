@@ -48,9 +48,9 @@ def _said(view: RunView, recording: Recording | None, zero_ns: int) -> dict[str,
     if recording is None:
         return said
     said |= {"lost": recording.lost, "clock": "CLOCK_MONOTONIC", "zero_ns": zero_ns}
-    if recording.cut_ns is not None:
-        cut_s = (recording.cut_ns - zero_ns) / 1e9
-        said["cut"] = f"The recording was full: nothing of the threads was kept after {cut_s:.3f} s."
+    if recording.cuts:
+        spans = [f"from {(a - zero_ns) / 1e9:.3f} to {(b - zero_ns) / 1e9:.3f} s" for a, b in recording.cuts]
+        said["cut"] = f"The recording was full: nothing of the threads was kept {' and '.join(spans)}."
     if recording.untraced > 0:
         said["untraced"] = f"{recording.untraced:,} threads had no ring, and are not in it."
     return said

@@ -132,12 +132,13 @@ def test_a_recording_goes_with_its_run(kept: LabProcess) -> None:
 
 def test_what_was_cut_lost_or_without_a_ring_is_said(kept: LabProcess) -> None:
     recording = Recording.unpack((kept.data_dir / "traces" / "run-1.trace").read_bytes())
-    recording.cut_ns, recording.untraced = recording.from_ns + 1_500_000_000, 36
+    recording.cuts = [[recording.from_ns + ms * 1_000_000 for ms in (1500, 2250)]]
+    recording.untraced = 36
     next(iter(recording.lanes.values())).lost = 7
     view = type("View", (), {**kept.get("/runs/1"), "marks": ()})
     file = json.loads(perfetto.write(view, kept.get("/runs/1/series"), recording))  # type: ignore[arg-type]
     assert file["otherData"]["lost"] == 7
-    assert "after 1.5" in file["otherData"]["cut"] and "36 threads" in file["otherData"]["untraced"]
+    assert "from 1.500 to 2.250 s" in file["otherData"]["cut"] and "36 threads" in file["otherData"]["untraced"]
 
 
 def test_the_shell_writes_one(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.lab import recording as recordings
+from app.lab.events import LINE, LINES_KEPT, Event, Events
 from app.lab.recording import Recording
+from app.lab.said import LINE_MAX, LINES_PER_S, Said
 from app.lab.tracing import MEASURED, UNWATCHED, Tracing, joined
 from app.lab.window import Total, Window
 from app.live.grid import Grid
@@ -131,22 +133,34 @@ def test_a_recording_is_read_back_as_it_was_packed(tmp_path_factory: pytest.Temp
         store.save(7, recording)
         again = store.load(7)
         assert again
-        assert (again.from_ns, again.to_ns, again.cut_ns) == (recording.from_ns, recording.to_ns, None)
+        assert (again.from_ns, again.to_ns, again.cuts) == (recording.from_ns, recording.to_ns, [])
         assert again.lanes == recording.lanes and len(again.lanes) == 3
         store.delete(7)
         store.delete(7)
         assert store.load(7) is None
 
 
-def test_a_recording_that_is_full_says_from_when_on_it_was_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recordings, "CHANGES_MAX", 10)
+def test_a_recording_that_is_full_says_what_was_cut_and_has_room_again_for_what_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recordings, "WARMUP_MAX", 10)
+    monkeypatch.setattr(recordings, "MEASURED_MAX", 6)
     with board() as (written, reader):
         written.claim("worker")
         recording = Recording(0)
-        for number in range(4):
-            changes = [(number * 100 + i, READING if i % 2 else WAITING) for i in range(3)]
-            recording.add(Trace(number * 100 * MS, (number + 1) * 100 * MS, (lane(WAITING, *changes),)), reader)
-        assert (recording.to_ns, recording.cut_ns) == (200 * MS, 200 * MS)
+        for number in range(7):
+            at = number * 100
+            changes = [(at, WAITING), (at + 10, READING), (at + 90, WAITING)]
+            if number == 4:
+                recording.measuring()
+            recording.add(Trace(at * MS, (at + 100) * MS, (lane(WAITING, *changes),)), reader)
+        assert recording.cuts == [[200 * MS, 400 * MS], [500 * MS, 700 * MS]]
+        assert recording.to_ns == 500 * MS
+        (recorded,) = recording.lanes.values()
+        stays = [(state, begin // MS, end // MS) for state, begin, end in recorded.stays(recording.to_ns)]
+        assert [stay for stay in stays if stay[0] == READING] == [(READING, at + 10, at + 90) for at in (0, 100, 400)]
+        known = sum(end - begin for _, begin, end in stays)
+        assert known == 300, "the rest was cut, and is nobody's state"
 
 
 def test_what_is_not_known_is_in_no_stay() -> None:
@@ -259,3 +273,34 @@ def test_a_request_costs_what_the_last_second_says() -> None:
     for tenth in range(31, 45):
         window.add(total(tenth / 10, 1500, cpu_ns=20_000_000, io_calls=3000))
     assert window.cost().cpu_us_per_request is None, "nothing was asked for"
+
+
+# Events
+
+
+def test_an_engine_that_talks_much_drives_nothing_else_out() -> None:
+    events = Events()
+    heard: list[str] = []
+    events.listen(lambda event: heard.append(event.name))
+    events.tell(Event("engine.ready", "reactor-1", "reactor", None, "reactor-1 is ready"))
+    for number in range(LINES_KEPT + 5):
+        events.tell(Event(LINE, "reactor-1", "reactor", None, f"line {number}"))
+    events.tell(Event("engine.exited", "reactor-1", "reactor", None, "reactor-1 is gone"))
+    kept = events.since(0)
+    assert [kept[0].event, kept[-1].event, len(kept)] == ["engine.ready", "engine.exited", LINES_KEPT + 2]
+    assert [event.id for event in kept] == sorted(event.id for event in kept)
+    assert [event.id for event in events.since(kept[-2].id)] == [events.last] == [LINES_KEPT + 7]
+    assert len(heard) == LINES_KEPT + 7, "whoever listens hears all of it"
+
+
+def test_a_flood_of_lines_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    told: list[str] = []
+    said = Said(told.append)
+    for _ in range(LINES_PER_S + 1234):
+        said.line("x" * 10_000)
+    assert len(told) == LINES_PER_S and all(len(line) <= LINE_MAX + 1 for line in told)
+    clock[0] = 101.5
+    said.line("calm again")
+    assert "1,234 more lines" in told[-2] and told[-1] == "calm again"
