@@ -1,4 +1,4 @@
-"""The history: lists as files, labels."""
+"""The history: lists as files, labels, two runs side by side, what other tools have said."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from fastapi.responses import Response, StreamingResponse
 
 from app.api.deps import LabDep
 from app.api.queries import RunQuery
-from app.api.specs import LabelSpec
+from app.api.specs import ForeignSpec, LabelSpec
 from app.lab.difference import Difference
 from app.lab.views import RunView
 from app.report import listing
+from app.store.foreign import KeptForeign
 
 router = APIRouter(tags=["runs"])
 
@@ -48,3 +49,22 @@ async def diff(a: int, b: int, lab: LabDep) -> Difference:
     """Run b against run a: in what they were not the same, and each figure with its change and whether that is larger
     than the noise. Null is not known, or cannot be judged."""
     return await lab.history.difference(a, b)
+
+
+@router.post("/runs/{id}/foreign", status_code=201)
+async def add_foreign(id: int, spec: ForeignSpec, lab: LabDep) -> KeptForeign:
+    """Keep what wrk, oha or k6 has said of the same engine beside a run. It is another clock, and took its own share
+    of the machine: never ranked, never mixed with ours."""
+    return lab.history.add_foreign(id, spec.tool, spec.text)
+
+
+@router.get("/runs/{id}/foreign")
+async def foreign(id: int, lab: LabDep) -> list[KeptForeign]:
+    """What other tools have said, oldest first."""
+    return lab.history.foreign(id)
+
+
+@router.delete("/runs/{id}/foreign/{which}", status_code=204)
+async def delete_foreign(id: int, which: int, lab: LabDep) -> None:
+    """Take one away."""
+    lab.history.delete_foreign(id, which)

@@ -112,3 +112,10 @@ class LabelSpec(Spec):
     """A note that is kept with a run."""
 
     label: Text | None
+
+
+class ForeignSpec(Spec):
+    """What another load tool wrote: wrk's text, or the summary JSON of oha or k6."""
+
+    tool: Literal["wrk", "oha", "k6"]
+    text: Annotated[str, Field(max_length=65_536)]

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from app.errors import Invalid, NotNow
+from app.errors import Invalid, NotNow, Unknown
 from app.lab.difference import Difference, difference
-from app.lab.runs import Runs
+from app.lab.runs import ID_MAX, Runs
 from app.lab.views import RunView
+from app.report import foreign
+from app.store.foreign import KeptForeign
 from app.store.listing import RunFilter
 from app.store.runs import RunStore
 
 LABEL_MAX = 200
+FOREIGN_MAX = 20  # results beside one run
 BATCH = 100  # views read at once where all of a history is wanted: some 5 KiB each
 
 
@@ -72,3 +76,29 @@ class History:
         """Run `b` against run `a`; what either of them lacks, as long as it goes, is told as missing."""
         one, other = self._runs.get(a), self._runs.get(b)
         return await asyncio.to_thread(lambda: difference(one, other, self._runs.series(a), self._runs.series(b)))
+
+    def add_foreign(self, id: int, tool: str, text: str) -> KeptForeign:
+        """Keep what another tool has said of the same engine beside a run."""
+        view = self._runs.get(id)
+        if view.summary is None:
+            raise NotNow(f"Run {id} is {view.state} and has no figures to stand beside.")
+        if tool not in foreign.READERS:
+            raise Invalid.field("/tool", f"The tool is one of {', '.join(foreign.READERS)}, not {tool!r}.")
+        if self._store.foreign.count(id) >= FOREIGN_MAX:
+            raise NotNow(f"{FOREIGN_MAX} results stand beside run {id} already; take one away first.")
+        try:
+            said = foreign.read(tool, text)
+        except Invalid as error:
+            raise Invalid.field("/text", error.detail) from None
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return self._store.foreign.add(id, said, now)
+
+    def foreign(self, id: int) -> list[KeptForeign]:
+        """What stands beside a run."""
+        self._runs.get(id)
+        return self._store.foreign.of(id)
+
+    def delete_foreign(self, id: int, which: int) -> None:
+        self._runs.get(id)
+        if not (0 < which <= ID_MAX and self._store.foreign.delete(id, which)):
+            raise Unknown(f"There is no result {which} beside run {id}.")

@@ -7,15 +7,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import UploadFile
 
 from app.api.deps import LabDep
 from app.errors import Invalid
 from app.lab.views import RunView
 from app.pages import filters
-from app.pages.routes import FormDep, by_htmx, page
+from app.pages.routes import FormDep, by_htmx, page, run_page
 
 router = APIRouter(include_in_schema=False)
 PICKED_MAX = 100
+FOREIGN_BYTES_MAX = 65_536
 Picked = Annotated[list[int], Query(max_length=PICKED_MAX)]
 
 
@@ -79,3 +81,23 @@ async def delete(request: Request, lab: LabDep) -> RedirectResponse:
         raise Invalid.field("/run", "Runs are named by their numbers.")
     lab.history.delete([int(text) for text in dict.fromkeys(typed)])
     return RedirectResponse("/runs", 303)
+
+
+@router.post("/runs/{id}/foreign")
+async def add_foreign(id: int, request: Request, lab: LabDep) -> Response:
+    """What another tool wrote: as a file, or pasted."""
+    async with request.form(max_files=1, max_fields=10, max_part_size=FOREIGN_BYTES_MAX) as form:
+        file, text, tool = form.get("file"), str(form.get("text") or ""), str(form.get("tool") or "")
+        if isinstance(file, UploadFile) and file.size:
+            text = (await file.read(FOREIGN_BYTES_MAX)).decode(errors="replace")
+    try:
+        lab.history.add_foreign(id, tool, text)
+    except Invalid as error:
+        return run_page(id, request, lab, 422, tool=tool, text=text, problem=error.detail)
+    return RedirectResponse(f"/runs/{id}#foreign", 303)
+
+
+@router.post("/runs/{id}/foreign/{which}/delete")
+async def delete_foreign(id: int, which: int, lab: LabDep) -> RedirectResponse:
+    lab.history.delete_foreign(id, which)
+    return RedirectResponse(f"/runs/{id}#foreign", 303)

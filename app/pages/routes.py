@@ -15,6 +15,7 @@ from app.lab.scenarios import SCENARIOS
 from app.lab.views import RunView
 from app.pages import forms, load_form
 from app.pages.looks import render_block
+from app.report import beside
 from app.tokens import Tokens, cookie_header
 
 router = APIRouter(include_in_schema=False)
@@ -180,7 +181,14 @@ async def stop_run(id: int, request: Request, lab: LabDep) -> Response:
 
 @router.get("/runs/{id}")
 async def run(id: int, request: Request, lab: LabDep) -> HTMLResponse:
-    return page(request, "pages/run.html", run=lab.runs.get(id))
+    return run_page(id, request, lab)
+
+
+def run_page(id: int, request: Request, lab: Lab, status: int = 200, **typed: Any) -> HTMLResponse:
+    """A run with what stands beside it; `typed`: a foreign result that was refused."""
+    view = lab.runs.get(id)
+    foreign = [(each, beside.rows(each.figures, view)) for each in lab.history.foreign(id)]
+    return page(request, "pages/run.html", status, run=view, foreign=foreign, typed=typed)
 
 
 @router.get("/runs/{id}/delete")

@@ -1,34 +1,50 @@
-"""A foreign tool's figures beside those of a run of ours, as lines of text."""
+"""A foreign tool's figures beside those of a run of ours."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.lab.views import RunView
 from app.pages import looks
-from app.report.foreign import ForeignResult
+from app.report.foreign import Figures
 
 Words = Callable[[float | None], str]
 
 
-def table(theirs: ForeignResult, ours: RunView | None = None) -> str:
-    """The foreign figures, and beside them those of a run and what theirs are of ours."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of both, in words; a dash where one is not known."""
+
+    name: str
+    theirs: str
+    ours: str
+    ratio: str  # theirs / ours
+
+
+def rows(theirs: Figures, ours: RunView | None) -> list[Row]:
+    """Every figure that the tools print, and beside it that of the run."""
+    mine = _figures_of(ours) if ours else {}
+    found = []
+    for name, (value, words) in _figures(theirs).items():
+        own = mine.get(name)
+        ratio = f"{value / own:.2f}" if value is not None and own else looks.DASH
+        found.append(Row(name, words(value), words(own), ratio))
+    return found
+
+
+def table(theirs: Figures, ours: RunView | None = None) -> str:
+    """The foreign figures, and beside them those of a run and what theirs are of ours, as lines of text."""
     head = f"{'':16}{theirs.tool:>14}" + (f"{f'run {ours.id}':>14}{f'{theirs.tool} / run':>14}" if ours else "")
     lines = [head.rstrip()]
-    mine = _figures_of(ours) if ours else {}
-    for name, (value, words) in _figures(theirs).items():
-        line = f"{name:16}{words(value):>14}"
-        if ours:
-            own = mine.get(name)
-            ratio = f"{value / own:.2f}" if value is not None and own else looks.DASH
-            line += f"{words(own):>14}{ratio:>14}"
-        lines.append(line)
+    for row in rows(theirs, ours):
+        lines.append(f"{row.name:16}{row.theirs:>14}" + (f"{row.ours:>14}{row.ratio:>14}" if ours else ""))
     if ours and ours.verdict:
         lines.append(f"Run {ours.id}: {ours.model}, {ours.plan_text}. {ours.verdict.title}.")
     return "\n".join(lines)
 
 
-def _figures(result: ForeignResult) -> dict[str, tuple[float | None, Words]]:
+def _figures(result: Figures) -> dict[str, tuple[float | None, Words]]:
     return {
         "answers": (result.requests, looks.count), "failed": (result.errors, looks.count),
         "answers a second": (result.rate_per_s, looks.rate), "duration": (result.duration_s, seconds),

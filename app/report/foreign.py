@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from app.errors import Invalid
@@ -19,8 +19,8 @@ MOST = 1e15  # more than that, no tool has measured
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignResult:
-    """One run of another tool; `raw` is what it wrote."""
+class Figures:
+    """The figures of one run of another tool."""
 
     tool: str
     requests: int
@@ -31,7 +31,17 @@ class ForeignResult:
     p90_us: float | None
     p99_us: float | None
     max_us: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignResult(Figures):
+    """The same, with what the tool wrote."""
+
     raw: str
+
+    @property
+    def figures(self) -> Figures:
+        return Figures(*(getattr(self, each.name) for each in fields(Figures)))
 
 
 def read(tool: str, text: str) -> ForeignResult:

@@ -18,6 +18,7 @@ from app.lab.recording import Recording
 from app.lab.views import RunView
 from app.store.columns import columns
 from app.store.database import open_database
+from app.store.foreign import ForeignStore
 from app.store.listing import RunFilter
 from app.store.schema import RunRow
 from app.store.traces import TraceStore
@@ -33,6 +34,7 @@ class RunStore:
         """`traces`: the folder in which recordings are kept, a file each; without one they are not."""
         self._engine = open_database(url)
         self._traces = TraceStore(traces) if traces else None
+        self.foreign = ForeignStore(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -121,7 +123,8 @@ class RunStore:
             row = session.get(RunRow, id)
             if row is not None:
                 session.delete(row)
-            return row is not None
+        self.foreign.delete(id)
+        return row is not None
 
     def fail_unfinished(self, reason: str, ours: bool) -> None:
         """Mark what control planes that ended have left behind; `ours`: we are about to end ourselves."""

@@ -53,3 +53,18 @@ class ComparisonRow(Base):
     curves: Mapped[str | None] = deferred(mapped_column(Text))  # latency by percentile of each entry
 
     __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class ForeignRow(Base):
+    """What another load tool has said, kept beside a run."""
+
+    __tablename__ = "foreign_results"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    run: Mapped[int] = mapped_column(index=True)
+    tool: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[str] = mapped_column(String(32))
+    figures: Mapped[str] = mapped_column(Text)  # as they were read on the day, JSON
+    raw: Mapped[str] = deferred(mapped_column(Text, nullable=False))  # what the tool wrote
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
