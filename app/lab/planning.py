@@ -125,6 +125,10 @@ def _together(plan: Plan) -> Iterator[FieldProblem]:
 
     if plan.churn and plan.pipeline > 1:
         yield wrong("pipeline", "With churn a connection carries one request, so there is nothing to pipeline.")
+    if plan.pipeline > 1 and plan.is_open:
+        yield wrong(
+            "pipeline", f"{plan.executor} sends each request at its own instant; only the closed executors pipeline."
+        )
     if plan.think_time_ms and plan.is_open:
         yield wrong("think_time_ms", f"{plan.executor} sends by its schedule; only the closed executors think.")
     if plan.think_time_ms and plan.pipeline > 1:

@@ -54,6 +54,7 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a stall in a search": ({"executor": SEARCH, "objective": "max<1s", "stall_ms": 100}, ("stall_ms",)),
     "an objective without a search": ({"objective": "max<1s"}, ("objective",)),
     "churn in a pipeline": ({"churn": True, "pipeline": 2}, ("pipeline",)),
+    "an open pipeline": ({"executor": "constant-arrival-rate", "rate_per_s": 100, "pipeline": 2}, ("pipeline",)),
     "a long pipeline": ({"pipeline": 65}, ("pipeline",)),
     "thought by schedule": ({"executor": OPEN, "rate_per_s": 9, "think_time_ms": 1}, ("think_time_ms",)),
     "thought in a pipeline": ({"pipeline": 4, "think_time_ms": 1}, ("think_time_ms",)),
