@@ -58,6 +58,7 @@ bench: $(VENV)/.dev ## what a request costs, beside nginx and uvicorn; wants wrk
 	$(BIN)/python -m tests.bench.churn
 	$(BIN)/python -m tests.bench.start_stop
 	$(BIN)/python -m tests.bench.page_latency
+	$(BIN)/python -m tests.bench.spread
 
 soak: $(VENV)/.dev slowhttptest ## attacks by slow clients and drains under load, on every engine; three quarters of an hour
 	$(BIN)/python -m tests.soak.attacks
