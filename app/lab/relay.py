@@ -18,6 +18,7 @@ from app.lab.watcher import Watcher
 from app.load import histogram
 from app.load.meter import MeterReading
 from app.load.outcome import Outcome, Second
+from app.load.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,13 @@ def legs(watchers: Sequence[Watcher], outcome: Outcome, started_ns: int) -> tupl
         inside = [] if from_s is None else [second for second in outcome.seconds if _inside(second, from_s, to_s)]
         found.append(_leg(watcher, inside))
     return tuple(found)
+
+
+def notes_of(plan: Plan, watchers: Sequence[Watcher]) -> tuple[str, ...]:
+    """What is to be said of the relay beside its figures."""
+    if len(watchers) < 2 or not plan.trace:
+        return ()
+    return (f"The recorded trace is of {watchers[0].engine.id} only, which served first.",)
 
 
 def _inside(second: Second, from_s: float, to_s: float) -> bool:

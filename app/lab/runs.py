@@ -165,8 +165,8 @@ class Runs:
             raise Invalid.field("/then", "A relay begins with a fresh engine: name a model, not an engine that runs.")
         if len(then) > FOLLOWERS_MAX:
             raise Invalid.field("/then", f"At most {FOLLOWERS_MAX} engines take over.")
-        if plan.executor == "find-capacity" or plan.stall_ms or plan.trace:
-            raise Invalid.field("/then", "A relay is neither searched for capacity, nor stalled, nor traced.")
+        if plan.executor == "find-capacity" or plan.stall_ms:
+            raise Invalid.field("/then", "A relay is neither searched for capacity nor stalled.")
         targets = [self.target(None, str(each["model"]), dict(each.get("knobs") or {}), plan) for each in then]
         return tuple(Follower(each.model, each.knobs) for each in targets)
 

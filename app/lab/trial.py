@@ -17,7 +17,7 @@ from app.lab.ledger import cost
 from app.lab.notes import notes
 from app.lab.placement import Placement
 from app.lab.progress import LastSecond
-from app.lab.relay import Relay, legs
+from app.lab.relay import Relay, legs, notes_of
 from app.lab.stall import stall
 from app.lab.summary import answers, series, summarise
 from app.lab.verdict import judge
@@ -169,7 +169,8 @@ class Trial:
         return Result(
             outcome=outcome, summary=summary, ledger=None if len(watchers) > 1 else cost(watcher, outcome),
             verdict=judge(seen), series=series(outcome, points, started_ns), marks=marks(watchers, started_ns),
-            notes=notes(self.plan, outcome, summary, watcher.stalled_ns), legs=legs(watchers, outcome, started_ns),
+            notes=(*notes(self.plan, outcome, summary, watcher.stalled_ns), *notes_of(self.plan, watchers)),
+            legs=legs(watchers, outcome, started_ns),
         )  # fmt: skip
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from app.errors import Invalid
 from app.lab.lab import Lab
+from app.lab.runs import BESIDE_MAX
 from app.lab.views import EngineView, ModelView
 
 _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
 _WORK = re.compile(r"(?P<weight>\d+)\s*%?\s*(?P<kind>[a-z]+)(?:\s+(?P<value>\d+)\s*(?P<unit>us|ms|s|b)?)?", re.ASCII)
 _US = {"us": 1, "ms": 1000, "s": 1_000_000}
 _TAKES = {"cpu": "us, ms or s", "hash": "us, ms or s", "sleep": "whole ms, or s", "bytes": "bytes", "echo": "bytes"}
+BESIDE = "engines:"  # a target that is several engines, loaded at once
 FRESH = "model:"  # a target that is a model: an engine is started for the run
 
 
@@ -56,10 +58,12 @@ def typed_knobs(form: Mapping[str, str]) -> dict[str, str]:
 
 
 def targets(lab: Lab) -> list[tuple[str, str]]:
-    """Engines that are ready, newest first, then a fresh one of each model."""
+    """Engines that are ready, newest first, all of them at once, then a fresh one of each model."""
     ready = [e.view() for e in reversed(lab.fleet.engines.values()) if e.state in ("ready", "degraded")]
+    ids = [e.id for e in reversed(ready)][:BESIDE_MAX]
+    at_once = [(BESIDE + ",".join(ids), f"{len(ids)} engines at once, not ranked")] if len(ids) > 1 else []
     fresh = [(FRESH + m.name, f"a fresh {m.title}") for m in lab.models.views.values() if m.available]
-    return [(e.id, f"{e.id}, running on :{e.port}") for e in ready] + fresh
+    return [(e.id, f"{e.id}, running on :{e.port}") for e in ready] + at_once + fresh
 
 
 def parse_work(text: str) -> list[dict[str, Any]]:

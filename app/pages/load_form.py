@@ -12,7 +12,7 @@ from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import RunView
 from app.load.plan import CLOSED, EXECUTORS, RAMPING, Plan
-from app.pages.forms import FRESH, parse_stages, parse_work, targets
+from app.pages.forms import BESIDE, FRESH, parse_stages, parse_work, targets
 from app.pages.looks import plan_fields
 
 WORDS = ("executor", "spacing", "placement", "objective")
@@ -20,8 +20,8 @@ WHOLE = ("vus", "idle_connections", "pipeline", "slow_readers", "slow_writers", 
 NUMBERS = ("rate_per_s", "duration_s", "warmup_s", "think_time_ms", "timeout_s")
 TICKS = ("churn", "trace")
 WRITTEN = {"work": parse_work, "stages": parse_stages}
-BESIDE = ("engine", "thresholds", "label")
-FIELDS = frozenset((*WORDS, *WHOLE, *NUMBERS, *TICKS, *WRITTEN, *BESIDE))
+OTHERS = ("engine", "then", "thresholds", "label")  # that are not of the plan
+FIELDS = frozenset((*WORDS, *WHOLE, *NUMBERS, *TICKS, *WRITTEN, *OTHERS))
 OPEN = tuple(each for each in EXECUTORS if each not in CLOSED)
 # Fields that only some executors have: the page puts the others aside, and then they are not sent.
 APPLIES: Mapping[str, tuple[str, ...]] = {
@@ -55,7 +55,7 @@ class LoadForm:
 
 FOLDED = (
     "churn", "pipeline", "idle_connections", "slow_readers", "slow_writers", "stall_ms", "timeout_s", "shards",
-    "placement", "thresholds", "label",
+    "placement", "then", "thresholds", "label",
 )  # fmt: skip
 _DEFAULT = plan_fields(Plan().to_json())
 
@@ -78,6 +78,7 @@ def again(lab: Lab, run: RunView) -> LoadForm:
     same = named is not None and Plan.from_json(named.plan) == replace(plan, trace=False)
     values = {
         **plan_fields(run.plan), "scenario": run.scenario if same and run.scenario else "", "engine": target or "",
+        "then": ", ".join(leg.model for leg in run.legs[1:]),
         "thresholds": "\n".join(each.text for each in run.thresholds), "label": run.label or "", "again": str(run.id),
     }  # fmt: skip
     return LoadForm(values, choices, again=run)
@@ -86,6 +87,16 @@ def again(lab: Lab, run: RunView) -> LoadForm:
 def refused(lab: Lab, form: Mapping[str, str], error: Invalid | None, detail: str) -> LoadForm:
     """As it was sent, with what is wrong."""
     return LoadForm(form, targets(lab), problems(error, detail), _run(lab, form))
+
+
+async def submit(lab: Lab, form: Mapping[str, str]) -> RunView:
+    """Queue what the form asks for; of several runs at once, the first. Raises LabError."""
+    asked = order(form, lab)
+    if not form.get("engine", "").startswith(BESIDE):
+        return await lab.runs.submit(**asked)
+    ids = form["engine"].removeprefix(BESIDE).split(",")
+    load = {name: asked[name] for name in ("scenario", "plan", "thresholds", "label")}
+    return (await lab.runs.submit_beside(ids, **load))[0]
 
 
 def order(form: Mapping[str, str], lab: Lab | None = None) -> dict[str, Any]:
@@ -99,6 +110,7 @@ def order(form: Mapping[str, str], lab: Lab | None = None) -> dict[str, Any]:
         "engine": None if fresh else target,
         "model": model,
         "knobs": before.knobs if before and before.model == model else {},
+        "then": [{"model": each.strip()} for each in form.get("then", "").split(",") if each.strip()],
         "scenario": scenario,
         "plan": plan({name: form[name] for name in ("trace",) if name in form} if scenario else form),
         "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],

@@ -125,7 +125,7 @@ async def ask_to_stop(lab: Lab, id: str, force: bool) -> None:
 @router.post("/runs")
 async def submit(request: Request, lab: LabDep, form: FormDep) -> Response:
     try:
-        view = await lab.runs.submit(**load_form.order(form, lab))
+        view = await load_form.submit(lab, form)
     except LabError as error:
         return await _refused_run(request, lab, form, error)
     if by_htmx(request):

@@ -65,6 +65,8 @@ def test_a_relay_that_makes_no_sense_is_refused(lab: LabProcess) -> None:
     engine, then = lab.start("reactor")["id"], [{"model": "blocking"}]
     is_problem(lab.post("/runs", {"engine": engine, "then": then, "plan": LOAD}), 422, "/then")
     is_problem(lab.post("/runs", {"model": "reactor", "then": then, "plan": {**LOAD, "stall_ms": 100}}), 422, "/then")
+    page = lab.http.post("/runs", data={"engine": "model:reactor", "then": "blocking, x", "scenario": "sprint"})
+    assert page.status_code == 422 and "There is no model" in page.text
     is_problem(lab.post("/runs", {"model": "reactor", "then": [{"model": "x"}], "plan": LOAD}), 404)
 
 
@@ -77,6 +79,8 @@ def test_several_engines_are_loaded_at_once_and_none_is_ranked(lab: LabProcess) 
     assert all(run["summary"]["requests"] == RATE * 2 for run in runs)
     assert not any(run["verdict"]["rankable"] for run in runs)
     assert "shared the machine" in " ".join(runs[0]["verdict"]["because"])
+    page = lab.http.get("/").text
+    assert f'value="engines:{",".join(ids)}"' in page and "2 engines at once, not ranked" in page
 
 
 def test_several_at_once_that_make_no_sense_are_refused(lab: LabProcess) -> None:
