@@ -20,7 +20,7 @@ ENOUGH = 1.1  # times the requests that the objective's percentile needs
 TRIALS_MAX = 30
 TRIAL_MAX_S = 30.0  # a lower rate would need longer for as many requests
 REQUESTS_LEAST = 100  # of a trial: with fewer, one that is late is more than the 1 % that may be missing
-LAG_S = 0.025  # how far a rate may be behind at the end of a trial: a scheduler's hiccup, and no growing queue
+LAG_S = 0.010  # how far a rate may be behind at the end of a trial: a scheduler's hiccup, and no growing queue
 
 Try = Callable[[Plan], Awaitable[Result | None]]
 

@@ -247,6 +247,9 @@ class Capacity:
     steps: tuple[Step, ...]
 
 
+WARM_UP_ENDS = "warm-up ends"
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Something that happened at one instant of a run."""

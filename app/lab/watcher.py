@@ -21,7 +21,7 @@ from app.lab.proc import (
     read_listen_drops,
     read_switches,
 )
-from app.lab.views import Mark
+from app.lab.views import WARM_UP_ENDS, Mark
 from app.load.meter import DONE, DRAIN, MEASURE, MeterReading
 from engines.common.board import RESTING
 from engines.common.board_reader import Reading
@@ -114,7 +114,7 @@ class Watcher:
         if now.phase == MEASURE and self.first is None:
             self.first = Edge.take(self.engine, load_pids)
             if now.measured_from_ns > now.started_ns:
-                self.mark("warm-up ends", now.measured_from_ns)
+                self.mark(WARM_UP_ENDS, now.measured_from_ns)
             self.measuring()
         if now.phase in (DRAIN, DONE) and self.last is None and self.first is not None:
             self.last = Edge.take(self.engine, load_pids)

@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from app.lab.views import WARM_UP_ENDS, Mark
 from app.pages.source import source_lines
 
 DASH = "–"
@@ -204,6 +205,11 @@ def unlike_value(value: Any, name: str) -> str:
     return fact(value)
 
 
+def marks(values: Sequence[Mark]) -> list[dict[str, Any]]:
+    """What happened when, for the charts; the end of the warm-up is drawn as the end of its band."""
+    return [{"at": mark.t_s, "label": mark.text} for mark in values if mark.text != WARM_UP_ENDS]
+
+
 def doc_parts(doc: str) -> Iterator[tuple[str, str | Markup]]:
     """A docstring as ("picture", its lines as they stand) and ("prose", a paragraph to be set anew)."""
     for block in re.split(r"\n\s*\n", doc.strip("\n")):
@@ -225,6 +231,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "duration": duration, "when": when, "knob": knob, "knobs": knobs, "cpus": cpus, "fact": fact, "words": words,
     "figure": figure, "change": change, "figure_name": figure_name, "unlike_value": unlike_value,
     "plan_fields": plan_fields, "source_lines": source_lines, "doc_parts": doc_parts, "with_code": with_code,
+    "marks": marks,
 }  # fmt: skip
 
 

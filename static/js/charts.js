@@ -30,8 +30,30 @@ function band(u, from, to, label) {
   ctx.restore();
 }
 
+/** Something that happened at one instant: a line, and its words where they fit. */
+function mark(u, at, label) {
+  const { ctx, bbox } = u, x = Math.round(u.valToPos(at, "x", true));
+  if (x < bbox.left || x > bbox.left + bbox.width) return;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = ink(u.root, "--text-2");
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([2 * devicePixelRatio, 2 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.font = u.axes[0].font[0];
+  ctx.textBaseline = "top";
+  const room = bbox.left + bbox.width - x, gap = 4 * devicePixelRatio, wide = ctx.measureText(label).width + gap;
+  if (Math.max(room, x - bbox.left) > wide) {
+    ctx.textAlign = room > wide ? "left" : "right";
+    ctx.fillText(label, room > wide ? x + gap : x - gap, bbox.top + 2 * devicePixelRatio);
+  }
+  ctx.restore();
+}
+
 export class Chart {
-  #u; #plot; #tip; #bands = []; #spec; #empty; #headings; #stop; #sizes; #blank = true;
+  #u; #plot; #tip; #bands = []; #marks = []; #spec; #empty; #headings; #stop; #sizes; #blank = true;
 
   /** spec: series [{ label, kind, tone?, width?, fill?, scale? }], x { values, splits, range, text }, y { log, range, values }, wash, format */
   constructor(panel, spec) {
@@ -52,8 +74,9 @@ export class Chart {
 
   rest(text) { this.set([[0], ...this.#spec.series.map(() => [null])], { empty: text }); }
 
-  set(data, { bands = [], empty = "" } = {}) {
+  set(data, { bands = [], marks = [], empty = "" } = {}) {
     this.#bands = bands;
+    this.#marks = marks;
     const blank = this.#blank;
     this.#blank = !data.slice(1).some((column) => column.some((v) => v !== null && v !== undefined));
     this.#empty.hidden = !empty;
@@ -83,7 +106,7 @@ export class Chart {
         stroke: tone(role ?? (kind === "ink" ? "--text-3" : "--model")), ...(fill ? { fill: tone(fill) } : {}),
       }))],
       bands: wash ? [{ series: wash, fill: tone("--wash") }] : [],
-      hooks: { drawClear: [(u) => { for (const { from, to, label } of this.#bands) band(u, from, to, label); }], setCursor: [(u) => this.#tell(u)] },
+      hooks: { drawClear: [(u) => { for (const { from, to, label } of this.#bands) band(u, from, to, label); }], draw: [(u) => { for (const { at, label } of this.#marks) mark(u, at, label); }], setCursor: [(u) => this.#tell(u)] },
     };
   }
 

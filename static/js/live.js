@@ -77,7 +77,7 @@ class Live {
     } else if (message.event.startsWith("run.")) {
       this.#tell("run-changed", message);
       this.#tell(`run-${message.run}`, message);
-    } else if (message.event.startsWith("comparison.")) this.#tell("comparisons-changed", message);
+    } else if (message.event === "trial.ended") this.#tell(`search-${message.run}`, message); else if (message.event.startsWith("comparison.")) this.#tell("comparisons-changed", message);
     if (message.comparison) this.#tell(`comparison-${message.comparison}`, message);
   }
 
