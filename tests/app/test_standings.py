@@ -1,0 +1,117 @@
+"""From trials to an answer: which count, what they come to, and how it is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from app.lab.comparison import Entry
+from app.lab.standings import Measured, conclude, measured, why_not
+from app.lab.views import GeneratorCost, Latency, Ledger, RunView, Summary, Verdict
+from app.load import histogram
+from app.load.histogram import Percentiles
+
+NOTHING = Percentiles(0, None, None, None, None, None, None)
+ENTRIES = tuple(Entry(letter, letter * 3, "reactor", {}) for letter in "ABC")
+
+
+def run(cost: float | None = 8.0, rate: float = 1000.0, ratio: float | None = 1.0, rankable: bool = True) -> RunView:
+    """A run that has ended, with these figures."""
+    summary = Summary(1000, {}, 1.0, rate, rate, ratio, 0, 0, 0, 0, 8, 0, Latency(NOTHING, NOTHING), ())
+    ledger = Ledger(
+        cost, None, None, None, None, None, None, None, None, None, 1, 1, None, None, GeneratorCost(None, None)
+    )
+    verdict = Verdict("unsaturated", "Unsaturated", rankable, ("It was late.",), (), {})
+    return RunView(
+        1, "finished", 1.0, None, None, "By hand", "reactor", "Reactor", "reactor-1", {}, {}, "", {}, {}, summary,
+        ledger, verdict, (), None, "2026-11-24T00:00:00Z", None,
+    )  # fmt: skip
+
+
+def trials(view: str, *of: list[RunView]) -> list[Measured]:
+    """The runs of each entry, as trials in turns; every run has 1,000 answers of 1 ms."""
+    found = [
+        measured(view, entry, trial, replace(runs[trial - 1], id=10 * entry + trial), None)
+        for trial in range(1, max(map(len, of)) + 1)
+        for entry, runs in enumerate(of)
+        if trial <= len(runs)
+    ]
+    one = histogram.of([(1000, 1000)])
+    return [replace(each, service=one, response=one) for each in found]
+
+
+def answer(view: str, *of: list[RunView]) -> Any:
+    return conclude(view, ENTRIES[: len(of)], trials(view, *of))
+
+
+@pytest.mark.parametrize(
+    ("seen", "word"),
+    [
+        (run(rankable=False), "late"),
+        (run(ratio=0.98), "98.0 % of the offered rate"),
+        (run(cost=None), "CPU time is not known"),
+        (replace(run(), summary=None, verdict=None, failure="It broke."), "It broke."),
+        (replace(run(), summary=None, verdict=None, state="stopped"), "stopped before anything"),
+    ],
+)
+def test_a_run_that_is_not_fit_is_not_ranked_and_says_why(seen: RunView, word: str) -> None:
+    assert word in (why_not("equal-rate", seen) or "")
+    assert why_not("equal-rate", run()) is None
+
+
+def test_a_ceiling_needs_neither_an_offered_rate_nor_a_cost() -> None:
+    assert why_not("ceiling", run(cost=None, ratio=None)) is None
+
+
+def test_who_is_called_better_is_said_first_with_unit_and_n() -> None:
+    result = answer("equal-rate", [run(8.0 + i / 10) for i in range(3)], [run(16.0)] * 3)
+    assert result.said[0] == "AAA costs the least: 8.1 µs of CPU a request, the median of 3 trials."
+    assert result.said[1] == "BBB costs 1.98 times as much as AAA."
+    assert [each.place for each in result.standings] == [1, 2]
+    faster = answer("ceiling", [run(rate=1000.0)], [run(rate=500.0)])
+    assert faster.said[:2] == (
+        "AAA is the fastest: 1,000 requests/s, one trial.", "BBB reaches 50 % of the rate of AAA.",
+    )  # fmt: skip
+
+
+def test_equals_are_too_close_to_call() -> None:
+    result = answer("equal-rate", [run(8.0), run(8.2)], [run(8.1), run(8.3)], [run(30.0), run(31.0)])
+    assert result.groups == ((0, 1),) and [each.place for each in result.standings] == [1, 1, 3]
+    assert result.said[0].startswith("AAA and BBB are too close to call: 8.1 to 8.2 µs")
+
+
+def test_trials_that_are_not_ranked_change_nothing_of_the_figures() -> None:
+    bad = run(80.0, rankable=False)
+    result = answer("equal-rate", [run(8.0), bad, run(8.2)], [run(20.0)] * 3)
+    first = result.standings[0]
+    assert (first.ranked, first.trials) == (2, 3)
+    assert first.figures["cpu_us"].median == pytest.approx(8.1) and first.figures["cpu_us"].n == 2
+    assert first.latency.response.count == 2000, "histograms of the two that count, added"
+
+
+def test_an_entry_without_a_ranked_trial_is_shown_without_a_place() -> None:
+    result = answer("equal-rate", [run(8.0)], [run(4.0, rankable=False)])
+    assert result.standings[1].place is None and result.standings[1].figures["cpu_us"].median == 4.0
+    assert result.order == (0, 1)
+    assert any(said.startswith("BBB is not ranked: Unsaturated. It was late.") for said in result.said)
+    nothing = answer("equal-rate", [run(rankable=False)])
+    assert nothing.said[0] == "Nothing could be ranked." and nothing.order == (0,)
+
+
+def test_percentiles_of_trials_are_merged_and_not_averaged() -> None:
+    quick, slow = histogram.of([(100, 9900)]), histogram.of([(100_000, 1100)])
+    kept = trials("equal-rate", [run(), run()])
+    kept = [replace(kept[0], response=quick, service=quick), replace(kept[1], response=slow, service=slow)]
+    latency = conclude("equal-rate", ENTRIES[:1], kept).standings[0].latency
+    assert latency and latency.response.count == 11_000
+    assert latency.response.p50_us == pytest.approx(100, rel=0.01)  # their average would be 50 ms
+    assert latency.response.p99_us == pytest.approx(100_000, rel=0.01)
+
+
+def test_what_is_kept_of_a_comparison_is_read_back_the_same() -> None:
+    result = answer("equal-rate", [run(8.0), run(8.2)], [run(20.0)])
+    kind = TypeAdapter(type(result))
+    assert kind.validate_json(kind.dump_json(result)) == result
