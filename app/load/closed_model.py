@@ -35,7 +35,7 @@ class ClosedModel:
         self._start(mix, from_ns)
         floor, crew, pick, clock = self.floor, self.floor.crew, mix.pick, monotonic_ns
         poll, table, ticker = crew.poll, crew.table, floor.ticker
-        pauses = self.think_ns or ramp.stages
+        pauses = bool(self.think_ns or ramp.stages)
         while (now := clock()) < until_ns and not floor.stopped:
             if now >= ticker.tick_at:
                 floor.tick(now)

@@ -17,7 +17,7 @@ def intended_times(
 ) -> Iterator[int]:
     """The times in [from, to), in order; of n shards each takes every nth, so that together they send as one would."""
     if spacing == "constant" and not ramp.stages:
-        return _until(to_ns, _level(ramp.start, from_ns, part))
+        return _level(ramp.start, from_ns, to_ns, part)
     if spacing == "constant":
         numbers: Iterator[float] = count(float(part.number), part.of)
     else:
@@ -29,10 +29,12 @@ def intended_times(
     return _until(to_ns, (from_ns + int(1e9 * at) for at in ramp.arrivals(numbers)))
 
 
-def _level(rate_per_s: float, from_ns: int, part: Part) -> Iterator[int]:
+def _level(rate_per_s: float, from_ns: int, to_ns: int, part: Part) -> Iterator[int]:
     # Each from the start and not from the one before: gaps of whole nanoseconds would add up their rounding.
-    gap = 1e9 / rate_per_s
-    return (from_ns + int(number * gap) for number in count(part.number, part.of))
+    gap, number = 1e9 / rate_per_s, part.number
+    while (at := from_ns + int(number * gap)) < to_ns:
+        yield at
+        number += part.of
 
 
 def _until(to_ns: int, times: Iterator[int]) -> Iterator[int]:

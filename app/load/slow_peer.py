@@ -2,7 +2,7 @@
 
 A quarter of a second lies between two steps, whatever comes, and a server that waits for a slow one can do nothing
 else on that thread. They are bounded by the plan, and nothing of them is in the latency of the load.
-A loopback connection takes 2.6 MB into its buffers before the server notices, so a reader asks for 4 MiB at once.
+The buffers of a connection take the first of an answer before the server notices: a reader asks for 4 MiB at once.
 """
 
 from __future__ import annotations
