@@ -89,10 +89,11 @@ def judge_all(see: Opener, paths: Sequence[str], state: str) -> Tab:
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    """A lab with a result in its history, engines, and a run that goes."""
+    """A lab with results and a comparison in its history, engines, and a run that goes."""
     lab = LabProcess(tmp_path_factory.mktemp("lab"))
     try:
         lab.run(model="reactor", plan=plan(0.5, 0), thresholds=["p(99)<1us"], label="a label")
+        lab.compare(["reactor", "blocking"])
         engine = lab.start("reactor-pool")
         lab.start("blocking")
         run = lab.submit(engine=engine["id"], plan=plan(590, 0, vus=4, think_time_ms=20))
@@ -116,8 +117,10 @@ def test_a_lab_that_is_empty_is_accessible(browser: Browser, make_lab: LabMaker)
     see.close()
 
 
-def test_a_lab_that_works_is_accessible(see: Opener) -> None:
-    paths = ("/", "/runs", "/runs/1", "/runs/2", "/runs/1/delete", "/models", "/about", "/api/docs")
+def test_a_lab_that_works_is_accessible(see: Opener, busy: LabProcess) -> None:
+    going = busy.get("/runs")[0]["id"]
+    paths = ("/", "/runs", "/runs/1", f"/runs/{going}", "/runs/1/delete", "/runs/diff?run=2&run=3", "/runs/delete?run=1",
+             "/comparisons", "/comparisons/1", "/comparisons/1/delete", "/models", "/about", "/api/docs")  # fmt: skip
     judge_all(see, (*paths, *(f"/models/{name}" for name in MODELS)), "running")
 
 
@@ -161,7 +164,7 @@ def test_the_list_of_keys_is_accessible(see: Opener) -> None:
     assert judge(page, "keys") == []
 
 
-@pytest.mark.parametrize("path", ["/", "/runs/1", "/runs", "/models/reactor-pool"])
+@pytest.mark.parametrize("path", ["/", "/runs/1", "/runs", "/models/reactor-pool", "/comparisons"])
 def test_every_control_is_reached_by_tab_and_shows_that_it_has_the_focus(see: Opener, path: str) -> None:
     page = see(path).page
     live(page)
