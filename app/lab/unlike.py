@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from app.lab.views import RunView
@@ -32,8 +33,20 @@ def unlike(a: RunView, b: RunView) -> Iterator[Unlike]:
         one, other = getattr(a, kind), getattr(b, kind)
         for name in dict.fromkeys((*one, *other)):
             x, y = one.get(name), other.get(name)
-            if x != y and name not in MOVING and not (kind == "plan" and name == "placement"):
+            if (
+                _plain(name, x) != _plain(name, y)
+                and name not in MOVING
+                and not (kind == "plan" and name == "placement")
+            ):
                 yield Unlike(kind, name, x, y)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Weights of a work mix are told apart by their shares: 1 of 1 is 100 of 100."""
+    if name != "work" or not value:
+        return value
+    total = sum(each.get("weight", 1) for each in value) or 1
+    return [{**each, "weight": Fraction(each.get("weight", 1), total)} for each in value]
 
 
 def notes(a: RunView, b: RunView, found: Sequence[Unlike]) -> Iterator[str]:
@@ -41,8 +54,8 @@ def notes(a: RunView, b: RunView, found: Sequence[Unlike]) -> Iterator[str]:
     kinds = list(dict.fromkeys(each.kind for each in found))
     if a.id == b.id:
         yield "This is one run beside itself."
-    if len(found) > 1:
-        yield f"These runs differ in more than one thing: {_and(_things(found))}."
+    if len(things := _things(found)) > 1:
+        yield f"These runs differ in more than one thing: {_and(things)}."
     if "plan" in kinds:
         yield "They were not given the same load, so a change here is not the engine's alone."
     if "environment" in kinds:
@@ -59,9 +72,13 @@ def notes(a: RunView, b: RunView, found: Sequence[Unlike]) -> Iterator[str]:
 
 
 def _things(found: Sequence[Unlike]) -> list[str]:
-    """rate_per_s, knob workers, environment."""
+    """rate_per_s, knob workers, environment. A model's own knobs come with the model, and are no thing of their own."""
+    models = any(each.kind == "model" for each in found)
+    parts = [each for each in found if each.kind in NAMED]
     named = [
-        each.name if each.kind in ("model", "plan") else f"knob {each.name}" for each in found if each.kind in NAMED
+        each.name if each.kind in ("model", "plan") else f"knob {each.name}"
+        for each in parts
+        if not (models and each.kind == "knobs" and None in (each.a, each.b))
     ]
     return [*named, *(kind for kind in KINDS if kind not in NAMED and any(each.kind == kind for each in found))]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Any
 
 from app.errors import Invalid
@@ -68,7 +69,8 @@ def targets(lab: Lab) -> list[tuple[str, str]]:
 
 def parse_work(text: str) -> list[dict[str, Any]]:
     """`92% plaintext, 4% sleep 40ms` as the plan has it; the numbers before the kinds are weights."""
-    mix = []
+    mix: list[dict[str, Any]] = []
+    weights: list[int] = []
     for part in text.split(","):
         found = _WORK.fullmatch(part.strip())
         if not found or (found["kind"] in _PARAMETER) != bool(found["value"]):
@@ -80,8 +82,10 @@ def parse_work(text: str) -> list[dict[str, Any]]:
             if value is None:
                 raise Invalid.field("/plan/work", f"{part.strip()!r}: {found['kind']} takes {_TAKES[found['kind']]}.")
             params = {_PARAMETER[found["kind"]]: value}
-        mix.append({"kind": found["kind"], "weight": int(found["weight"]), "params": params})
-    return mix
+        weights.append(int(found["weight"]))
+        mix.append({"kind": found["kind"], "params": params})
+    common = gcd(*weights) or 1  # 100% of one kind is the plan's 1, and not another plan
+    return [{**each, "weight": weight // common} for each, weight in zip(mix, weights, strict=True)]
 
 
 def _scaled(kind: str, value: int, unit: str | None) -> int | None:

@@ -173,6 +173,21 @@ def test_what_was_not_the_same_comes_first() -> None:
     assert figures(found)["Rate", "errors"].larger is None, "counts under different loads are not judged"
 
 
+def test_a_models_own_knobs_come_with_the_model() -> None:
+    found = difference(past_run(), past_run(id=2, model="reactor-pool", knobs={"idle_s": 15, "workers": 4}), {}, {})
+    assert [each.name for each in found.unlike] == ["model", "workers"]
+    assert found.notes == (), "it is one thing in which they differ"
+
+
+def test_a_work_mix_is_told_apart_by_its_shares() -> None:
+    def mixed(*weights: int) -> dict[str, Any]:
+        work = [{"kind": "sleep", "weight": weight, "params": {"ms": i}} for i, weight in enumerate(weights)]
+        return {"plan": VIEW["plan"] | {"work": work}}
+
+    assert difference(past_run(**mixed(1, 3)), past_run(**mixed(25, 75)), {}, {}).same_load
+    assert not difference(past_run(**mixed(1, 3)), past_run(**mixed(1, 4)), {}, {}).same_load
+
+
 def test_the_same_twice_has_nothing_to_know_first() -> None:
     found = difference(past_run(), past_run(id=2), {}, {})
     assert (found.same_load, found.unlike, found.notes) == (True, (), ())

@@ -1,0 +1,94 @@
+"""The load form in a browser: fields step aside that an executor does not have, and a scenario fills the others."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from app.lab.scenarios import SCENARIOS
+from app.load.plan import EXECUTORS
+from app.pages.load_form import APPLIES
+from app.pages.looks import plan_fields
+from tests.app.driver import LabProcess, plan
+
+from .conftest import Opener
+
+
+def test_each_executor_has_the_fields_that_it_needs(visit: Opener) -> None:
+    page = visit().page
+    page.locator("#load-more > summary").click()
+    for executor in EXECUTORS:
+        page.locator("#f-executor").select_option(executor)
+        for name, executors in APPLIES.items():
+            field = page.locator(f"#f-{name}")
+            if executor in executors:
+                expect(field).to_be_visible()
+                expect(field).to_be_enabled()
+            else:
+                expect(field).to_be_hidden()
+                expect(field).to_be_disabled()
+
+
+def test_all_fields_are_there_without_javascript(visit: Opener) -> None:
+    page = visit(js=False).page
+    page.locator("#load-more > summary").click()
+    for name in APPLIES:
+        expect(page.locator(f"#f-{name}")).to_be_visible()
+    expect(page.locator("#f-trace")).to_be_checked()
+
+
+def test_a_scenario_fills_every_field_and_editing_goes_by_hand(visit: Opener) -> None:
+    page = visit().page
+    page.locator("#load-more > summary").click()
+    page.locator("#f-label").fill("mine")
+    for name, scenario in SCENARIOS.items():
+        page.locator(f"#scenario-{name}").check()
+        expect(page.locator("[data-watch-text] span")).to_have_text(scenario.watch)
+        values = plan_fields(scenario.plan)
+        for field in ("executor", "vus", "rate_per_s", "work", "stages", "idle_connections", "pipeline", "placement"):
+            expect(page.locator(f"#f-{field}")).to_have_value(values.get(field, ""))
+        expect(page.locator("#f-churn")).to_be_checked(checked=bool(scenario.plan["churn"]))
+    expect(page.locator("#f-label")).to_have_value("mine")
+    page.locator("#f-trace").uncheck()
+    expect(page.locator("#scenario-by-hand")).not_to_be_checked()
+    page.locator("#f-vus").fill("9")
+    expect(page.locator("#scenario-by-hand")).to_be_checked()
+
+
+def test_a_ramp_is_refused_beside_its_stages_and_then_run(visit: Opener, lab: LabProcess) -> None:
+    tab = visit()
+    page = tab.page
+    page.locator("#f-think_time_ms").fill("5")
+    page.locator("#f-executor").select_option("ramping-arrival-rate")
+    page.locator("#f-rate_per_s").fill("50")
+    page.locator("#f-warmup_s").fill("0")
+    page.locator("#f-stages").fill("half a second to 100")
+    page.locator("#run-button").click()
+    expect(page.locator("#f-stages-problem")).to_contain_text("is not a stage")
+    expect(page.locator("#f-think_time_ms")).to_be_hidden()
+    page.locator("#f-stages").fill("500ms to 100, 0.5s to 200")
+    page.locator("#run-button").click()
+    expect(page.locator("#run-strip")).to_have_attribute("data-run-state", "finished")
+    run = lab.get("/runs")[0]
+    assert run["plan"]["stages"] == [{"duration_s": 0.5, "target": 100}, {"duration_s": 0.5, "target": 200}]
+    assert run["plan"]["trace"] is True
+    tab.forgive("422")
+
+
+@pytest.mark.parametrize("how", ["again", "changed"])
+def test_a_run_is_run_again_from_its_page(visit: Opener, lab: LabProcess, how: str) -> None:
+    before = lab.run(model="reactor-pool", knobs={"workers": 2}, plan=plan(0.5, 0, churn=True), label=how)
+    page = visit(f"/runs/{before['id']}").page
+    if how == "again":
+        page.get_by_role("button", name="Run again").click()
+        page.wait_for_url(f"**/runs/{before['id'] + 1}")
+    else:
+        page.get_by_role("link", name="Change and run").click()
+        expect(page.locator("#f-engine")).to_have_value("model:reactor-pool")
+        expect(page.locator("#f-churn")).to_be_checked()
+        page.locator("#f-vus").fill("3")
+        page.locator("#run-button").click()
+        expect(page.locator("#run-strip")).to_have_attribute("data-run", str(before["id"] + 1))
+    again = lab.ended(before["id"] + 1)
+    assert again["plan"] == before["plan"] | ({"vus": 3} if how == "changed" else {})
+    assert (again["knobs"], again["label"]) == (before["knobs"], how)
