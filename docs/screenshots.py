@@ -78,8 +78,9 @@ def lab() -> Iterator[Lab]:
 
 
 def shot(browser: Browser, url: str, name: str, *, dark: bool = False, width: int = WIDE, ms: int = 1500,
-         ready: str = "main", full: bool = True) -> None:  # fmt: skip
-    """One picture; prints what the page complained about, if it did."""
+         ready: str = "main", full: bool = True, only: str = "",
+         act: Callable[[Page], object] | None = None) -> None:  # fmt: skip
+    """One picture of a page, or of one element of it; prints what the page complained about, if it did."""
     scheme: Any = "dark" if dark else "light"
     size = ViewportSize(width=width, height=HEIGHT)
     context = browser.new_context(viewport=size, color_scheme=scheme, device_scale_factor=1)
@@ -88,10 +89,33 @@ def shot(browser: Browser, url: str, name: str, *, dark: bool = False, width: in
     page.on("pageerror", lambda error: say(f"{name}: {error}"))
     page.goto(url)
     page.locator(ready).first.wait_for()
+    if act:
+        act(page)
     page.wait_for_timeout(ms)
-    page.screenshot(path=HERE / f"{name}.png", full_page=full)
+    if only:
+        page.locator(only).first.screenshot(path=HERE / f"{name}.png")
+    else:
+        page.screenshot(path=HERE / f"{name}.png", full_page=full)
     context.close()
     say(f"{name}.png")
+
+
+def open_diagram(page: Page) -> None:
+    page.locator("#diagram > summary").click()
+
+
+def as_restaurant(page: Page) -> None:
+    open_diagram(page)
+    page.locator("#kitchen").check(force=True)
+
+
+def light_up(page: Page) -> None:
+    """The lines of a lesson that handle requests."""
+    page.locator("[data-chip=handling]").click()
+
+
+def show_log(page: Page) -> None:
+    page.locator("#log-panel > summary").click()
 
 
 def say(text: str) -> None:
@@ -101,28 +125,65 @@ def say(text: str) -> None:
 
 def take(browser: Browser, lab: Lab) -> None:
     shot(browser, lab.url, "lab-empty")
+    pool = lab.start("reactor-pool")
     lab.start("blocking")
     lab.start("main-sub")
-    pool = lab.start("reactor-pool")
-    earlier = lab.load(pool, 6)
-    lab.wait(earlier, lambda view: view["finished_at"])
-    going = lab.load(pool, 300, rate=600)
-    lab.wait(going, lambda view: view["progress"] * 302 > 3)
-    watched = f"{lab.url}/?watch={pool}"
-    shot(browser, watched, "lab-light", ms=FULL_MS, ready="[data-thread-rows] tr")
-    shot(browser, watched, "lab-dark", dark=True, ms=FULL_MS, ready="[data-thread-rows] tr")
-    shot(browser, watched, "lab-narrow", width=NARROW, ms=FULL_MS // 2, ready="[data-thread-rows] tr")
+    watching(browser, lab, pool)
+    crowd(browser, lab)
+    results(browser, lab, pool)
+    compared(browser, lab)
+    shot(browser, f"{lab.url}/models", "models")
+    shot(browser, f"{lab.url}/runs", "runs")
+
+
+def watching(browser: Browser, lab: Lab, pool: str) -> None:
+    """The live view while a load goes: lanes, diagram, restaurant, lesson, log."""
+    going = lab.load(pool, 400, rate=600)
+    lab.wait(going, lambda view: view["progress"] * 402 > 3)
+    url, rows = f"{lab.url}/?watch={pool}", "[data-thread-rows] tr"
+    shot(browser, url, "lab-light", ms=FULL_MS, ready=rows)
+    shot(browser, url, "lab-dark", dark=True, ms=FULL_MS, ready=rows, act=open_diagram)
+    shot(browser, url, "lab-narrow", width=NARROW, ms=FULL_MS // 2, ready=rows)
+    shot(browser, url, "diagram", ms=4000, ready=rows, act=open_diagram, only="#diagram")
+    shot(browser, url, "restaurant", ms=4000, ready=rows, act=as_restaurant, only="#diagram")
+    shot(browser, url, "log", ready=rows, act=show_log, only="#log-panel")
+    lesson = f"{lab.url}/models/reactor-pool"
+    shot(browser, lesson, "lesson", dark=True, ms=FULL_MS, ready=rows, act=light_up)
+    shot(browser, lesson, "lesson-narrow", width=NARROW, ms=4000, ready=rows)
     shot(browser, f"{lab.url}/runs/{going}", "run-going", ms=FULL_MS)
     lab.end(going)
+
+
+def crowd(browser: Browser, lab: Lab) -> None:
+    """Many connections, each a dot."""
+    engine = lab.start("main-sub", idle_s=600)
+    going = lab.load(engine, 60, rate=300, idle_connections=3000)
+    lab.wait(going, lambda view: view["state"] == "running")
+    url = f"{lab.url}/?watch={engine}"
+    shot(browser, url, "grid", ms=4000, ready="[data-thread-rows] tr", only="[data-conns-panel]")
+    lab.end(going)
+
+
+def results(browser: Browser, lab: Lab, pool: str) -> None:
+    """What a run came to, and two of them side by side."""
+    first = lab.load(pool, 8, rate=500)
+    lab.wait(first, lambda view: view["finished_at"])
     mixed = lab.load(lab.start("reactor"), 10, rate=700)  # beyond one thread: the two clocks part
     lab.wait(mixed, lambda view: view["finished_at"])
-    result = f"{lab.url}/runs/{mixed}"
-    shot(browser, result, "result-light", ready='[data-chart="load"] canvas')
-    shot(browser, result, "result-dark", dark=True, ready='[data-chart="load"] canvas')
-    shot(browser, result, "result-narrow", width=NARROW, ready='[data-chart="load"] canvas')
-    shot(browser, f"{lab.url}/runs", "runs")
-    shot(browser, f"{lab.url}/models/reactor-pool", "lesson", full=True)
-    shot(browser, f"{lab.url}/models", "models")
+    result, drawn = f"{lab.url}/runs/{mixed}", '[data-chart="load"] canvas'
+    shot(browser, result, "result-light", ready=drawn)
+    shot(browser, result, "result-dark", dark=True, ready=drawn)
+    shot(browser, result, "result-narrow", width=NARROW, ready=drawn)
+    shot(browser, f"{lab.url}/runs/diff?a={first}&b={mixed}", "diff")
+
+
+def compared(browser: Browser, lab: Lab) -> None:
+    plan = {"executor": "constant-arrival-rate", "rate_per_s": 400, "vus": 32, "duration_s": 3, "warmup_s": 1}
+    body = {"models": ["blocking", "reactor", "reactor-pool"], "view": "equal-rate", "trials": 3, "plan": plan}
+    made = lab.call("POST", "/comparisons", body)["id"]
+    while not lab.call("GET", f"/comparisons/{made}")["finished_at"]:
+        time.sleep(0.5)
+    shot(browser, f"{lab.url}/comparisons/{made}", "comparison")
 
 
 def main() -> int:
