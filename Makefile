@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo 2>/dev/null)
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check fix bench fuzz soak docs screenshots compose compose-check chromium slowhttptest clean
+.PHONY: help install run demo test check fix bench truth scenarios fuzz soak docs screenshots compose compose-check chromium slowhttptest clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -59,6 +59,12 @@ bench: $(VENV)/.dev ## what a request costs, beside nginx and uvicorn; wants wrk
 	$(BIN)/python -m tests.bench.start_stop
 	$(BIN)/python -m tests.bench.page_latency
 	$(BIN)/python -m tests.bench.spread
+
+truth: $(VENV)/.dev ## the cost ledger beside perf and strace, on every model; wants both, root, and a quiet machine
+	$(BIN)/python -m tests.bench.ledger_truth --strace
+
+scenarios: $(VENV)/.dev ## every scenario on every model, some ten minutes
+	$(BIN)/python -m tests.bench.scenarios
 
 soak: $(VENV)/.dev slowhttptest ## attacks by slow clients and drains under load, on every engine; three quarters of an hour
 	$(BIN)/python -m tests.soak.attacks

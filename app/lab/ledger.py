@@ -33,7 +33,7 @@ def cost(watcher: Watcher, outcome: Outcome | None) -> Ledger | None:
         cpu_user_us=None if cpu_us is None or user is None else cpu_us * user,
         cpu_system_us=None if cpu_us is None or user is None else cpu_us * (1 - user),
         io_calls=each(end.board.io_calls - begin.board.io_calls),
-        syscalls=None,  # needs perf, which asks for privileges: not known
+        syscalls=each(watcher.system_calls),
         voluntary_switches=each(voluntary),
         involuntary_switches=each(involuntary),
         run_queue_us=each(waited_us),

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import resource
+
 from app.lab.views import ScenarioView
-from app.load.plan import Plan, Work
+from app.load.plan import Plan, Stage, Work
+
+CROWD = 10_000
+ACTIVE = 64
+SPARE = 512  # descriptors of an engine or of the generator that are no connections
+_HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+_ROOM = CROWD if _HARD == resource.RLIM_INFINITY else max(0, min(CROWD, _HARD - ACTIVE - SPARE))
+_SMALLER = "" if _ROOM == CROWD else f" It should be {CROWD:,}, but here are no more than {_HARD:,} descriptors."
+OPEN = "constant-arrival-rate"
 
 
 def _scenario(name: str, title: str, watch: str, plan: Plan) -> ScenarioView:
@@ -56,6 +66,65 @@ SCENARIOS: dict[str, ScenarioView] = {
             "The same work, without the GIL",
             "models with several handler threads pass one core now; a single reactor cannot.",
             Plan(vus=16, duration_s=10, warmup_s=2, work=(Work("hash", 1, {"us": 1000}),), placement="shared"),
+        ),
+        _scenario(
+            "c10k",
+            "Ten thousand idle connections" if _ROOM == CROWD else f"{_ROOM:,} idle connections",
+            "memory per connection, and the active ones' latency: only where silence costs a thread does it grow."
+            + _SMALLER,
+            Plan(vus=ACTIVE, duration_s=10, warmup_s=2, idle_connections=_ROOM),
+        ),
+        _scenario(
+            "churn",
+            "A new connection for each request",
+            "CPU per request: accept, hand-over and close cost more than the request; a thread for each costs most.",
+            Plan(executor=OPEN, rate_per_s=2000, vus=64, duration_s=10, warmup_s=2, churn=True),
+        ),
+        _scenario(
+            "slow-readers",
+            "Readers that take a megabyte by the spoonful",
+            "that nobody else waits: a model must keep the rest of an answer, and not a thread, until there is room.",
+            Plan(executor=OPEN, rate_per_s=500, vus=32, duration_s=10, warmup_s=2, slow_readers=32),
+        ),
+        _scenario(
+            "pipelining",
+            "Sixteen requests at a time",
+            "I/O calls per request fall far below two: one recv brings many requests, and their order is kept.",
+            Plan(vus=16, pipeline=16, duration_s=10, warmup_s=2),
+        ),
+        _scenario(
+            "ramp",
+            "A ramp to the knee",
+            "the second in which response time leaves service time behind: there the queue begins to grow.",
+            Plan(
+                executor="ramping-arrival-rate",
+                rate_per_s=100,
+                stages=(Stage(20, 3000),),
+                vus=256,
+                duration_s=20,
+                warmup_s=2,
+                work=(Work("hash", 1, {"us": 1000}),),
+                placement="shared",
+            ),
+        ),
+        _scenario(
+            "stall",
+            "Half a second of nothing",
+            "both clocks: who was due in the stall waits in response time, and is not even seen in service time.",
+            Plan(executor=OPEN, rate_per_s=500, vus=32, duration_s=10, warmup_s=2, stall_ms=500),
+        ),
+        _scenario(
+            "capacity",
+            "How much it can take",
+            "the trials close in on the highest rate that keeps p99 under 50 ms, from both sides.",
+            Plan(
+                executor="find-capacity",
+                objective="p(99)<50ms",
+                vus=128,
+                duration_s=3,
+                warmup_s=0.5,
+                work=(Work("hash", 1, {"us": 1000}),),
+            ),
         ),
     )
 }

@@ -20,6 +20,7 @@ from app.lab.progress import LastSecond
 from app.lab.relay import Relay, legs, notes_of
 from app.lab.stall import stall
 from app.lab.summary import answers, series, summarise
+from app.lab.syscalls import SystemCalls
 from app.lab.verdict import judge
 from app.lab.views import Ledger, Leg, Mark, Summary, Verdict
 from app.lab.watcher import Watcher, marks
@@ -68,7 +69,8 @@ class Trial:
     async def run(self, measuring: Callable[[], None]) -> Result | None:
         """To its end; None if it was stopped before it could measure anything. Raises NoOutcome."""
         engine, plan = self.engine, self.plan
-        watcher = Watcher(engine, measuring)
+        calls = await SystemCalls.watch(engine.processes) if plan.trace else None
+        watcher = Watcher(engine, measuring, calls)
         await self._settle(lambda: watcher.at_rest)
         watcher.begin()
         self._watchers = [watcher]
@@ -79,6 +81,8 @@ class Trial:
                 generator.stop()
             await self._watch(generator)
             outcome = generator.outcome()
+            if calls:
+                watcher.system_calls = await calls.count()
             await self._settle(lambda: self._answered() >= answers(outcome) and self._watcher.at_rest)
             return self._result(outcome, generator.lost)
         except NoOutcome:
@@ -92,6 +96,8 @@ class Trial:
                 await _end(job)
             self._generator = None
             await generator.close()
+            if calls:
+                await calls.close()
 
     def stop(self) -> None:
         """End early; what was measured is kept."""

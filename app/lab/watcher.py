@@ -21,6 +21,7 @@ from app.lab.proc import (
     read_listen_drops,
     read_switches,
 )
+from app.lab.syscalls import SystemCalls
 from app.lab.views import WARM_UP_ENDS, Mark
 from app.load.meter import DONE, DRAIN, MEASURE, MeterReading
 from engines.common.board import RESTING
@@ -71,6 +72,8 @@ class Watcher:
 
     engine: Engine
     measuring: Callable[[], None]  # told when the warm-up is over
+    calls: SystemCalls | None = None  # counts in the measured window
+    system_calls: int | None = None
     first: Edge | None = None  # of the measured window
     last: Edge | None = None
     rest: ProcessReading | None = None  # before any connection of the trial
@@ -113,11 +116,15 @@ class Watcher:
         self.now = now
         if now.phase == MEASURE and self.first is None:
             self.first = Edge.take(self.engine, load_pids)
+            if self.calls:
+                self.calls.begin()
             if now.measured_from_ns > now.started_ns:
                 self.mark(WARM_UP_ENDS, now.measured_from_ns)
             self.measuring()
         if now.phase in (DRAIN, DONE) and self.last is None and self.first is not None:
             self.last = Edge.take(self.engine, load_pids)
+            if self.calls:
+                self.calls.end()
         if now.phase == MEASURE:
             self._look_at_threads()
         self._look_at_processes()

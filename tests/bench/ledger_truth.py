@@ -1,0 +1,141 @@
+"""The cost ledger of a run beside what perf and strace say from outside, for the same requests of the same engine.
+
+    python -m tests.bench.ledger_truth [--requests 10000] [--rate 2000] [--model reactor] [--strace]
+
+perf counts CPU (task-clock), context switches and system calls of all threads from before the first connection to after
+the last; the ledger is of the measured window, which is all of the load here: no warm-up. `--strace` adds a second run
+at a tenth of the rate, for strace stops the engine at each call; its count is exact. Needs the right to trace (root).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import re
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from app.lab.engine import Engine
+from app.lab.lab import Lab
+from app.lab.proc import tasks
+from app.lab.views import RunView
+from app.settings import Settings
+
+from .servers import require
+
+EVENTS = ("task-clock", "context-switches", "raw_syscalls:sys_enter")
+BEGUN_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Totals, as a tool gave them; None: it does not count that."""
+
+    cpu_us: float | None
+    switches: int | None
+    calls: int
+    named: dict[str, int]
+
+
+@contextlib.asynccontextmanager
+async def beside(command: list[str], begun: Callable[[int], bool]) -> AsyncIterator[None]:
+    """A tool that counts while the body runs."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            async with asyncio.timeout(BEGUN_WITHIN_S):
+                while not begun(process.pid):
+                    await asyncio.sleep(0.02)
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            await asyncio.to_thread(process.wait, 10)
+
+
+async def by_perf(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) -> tuple[RunView, Outside]:
+    pids = ",".join(map(str, engine.processes))
+    command = ["perf", "stat", "-x,", "-o", str(into), "-e", ",".join(EVENTS), "-p", pids]
+
+    def begun(pid: int) -> bool:
+        links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        return sum("perf_event" in link for link in links) >= len(EVENTS)
+
+    async with beside(command, begun):
+        view = await one_run(lab, engine, plan)
+    fields = [line.split(",") for line in into.read_text().splitlines() if line.count(",") > 3]
+    found = {name: float(value) for value, _, name, *_ in fields}
+    clock, switches, calls = (found[event] for event in EVENTS)
+    return view, Outside(clock * 1000, int(switches), int(calls), {})
+
+
+async def by_strace(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) -> tuple[RunView, Outside]:
+    attach = [part for pid in engine.processes for part in ("-p", str(pid))]
+
+    def begun(_: int) -> bool:
+        every = [(task / "status").read_text() for pid in engine.processes for task in tasks(pid)]
+        return not any("TracerPid:\t0\n" in status for status in every)
+
+    async with beside(["strace", "-c", "-f", "-q", "-o", str(into), *attach], begun):
+        view = await one_run(lab, engine, plan)
+    rows = [line.split() for line in into.read_text().splitlines() if re.match(r" *\d+\.\d+ +\d", line)]
+    named = {row[-1]: int(row[3]) for row in rows}
+    return view, Outside(None, None, named.pop("total"), named)
+
+
+async def one_run(lab: Lab, engine: Engine, plan: dict[str, Any]) -> RunView:
+    view = await lab.runs.submit(engine=engine.id, plan=plan)
+    return await lab.runs.finished(view.id)
+
+
+def line(name: str, view: RunView, outside: Outside) -> str:
+    assert view.ledger and view.verdict
+    ledger, answered = view.ledger, int(view.verdict.evidence["answered"] or 0)
+    ours = (ledger.voluntary_switches or 0) + (ledger.involuntary_switches or 0)
+    cpu = f"{ledger.cpu_us or 0:8.2f} {outside.cpu_us / answered:8.2f}" if outside.cpu_us else f"{'':17}"
+    switches = f"{ours:8.3f} {outside.switches / answered:8.3f}" if outside.switches is not None else f"{'':17}"
+    most = sorted(outside.named.items(), key=lambda item: -item[1])[:6]
+    named = ", ".join(f"{call} {count / answered:.2f}" for call, count in most)
+    calls = f"{ledger.io_calls:8.3f} {outside.calls / answered:8.3f}"
+    return f"{name:24} {answered:8,} | {cpu} | {switches} | {calls}  {named}"
+
+
+async def measure(lab: Lab, model: str, requests: int, rate: float, with_strace: bool, folder: Path) -> None:
+    started = await lab.fleet.start(model, {})
+    engine = lab.fleet.engine(started.id)
+    plan = {"executor": "constant-arrival-rate", "rate_per_s": rate, "duration_s": requests / rate, "warmup_s": 0}
+    print(line(model, *await by_perf(lab, engine, plan, folder / "perf")), flush=True)
+    if with_strace:
+        slow = {**plan, "rate_per_s": rate / 10, "timeout_s": 30}
+        print(line("  under strace", *await by_strace(lab, engine, slow, folder / "strace")), flush=True)
+    await engine.stop()
+
+
+async def run_all(asked: argparse.Namespace) -> None:
+    with TemporaryDirectory() as folder:
+        async with Lab.open(Settings(data_dir=Path(folder))) as lab:
+            for view in lab.models.views.values():
+                if asked.model in (None, view.name) and view.available:
+                    await measure(lab, view.name, asked.requests, asked.rate, asked.strace, Path(folder))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--rate", type=float, default=2000)
+    parser.add_argument("--model", help="only this one")
+    parser.add_argument("--strace", action="store_true")
+    asked = parser.parse_args()
+    require("perf", *(["strace"] if asked.strace else []), cpus=2)
+    print(f"{asked.requests:,} requests at {asked.rate:,.0f} a second, 64 connections; a request's cost")
+    print(f"{'':24} {'n':>8} | {'CPU, µs':^17} | {'switches':^17} | {'calls':^17}")
+    print(f"{'':24} {'':>8} | {'ledger':>8} {'perf':>8} | {'ledger':>8} {'perf':>8} | {'our I/O':>8} {'all':>8}")
+    asyncio.run(run_all(asked))
+
+
+if __name__ == "__main__":
+    main()
