@@ -59,6 +59,8 @@ bench: $(VENV)/.dev ## what a request costs, beside nginx and uvicorn; wants wrk
 	$(BIN)/python -m tests.bench.start_stop
 	$(BIN)/python -m tests.bench.page_latency
 	$(BIN)/python -m tests.bench.spread
+	$(BIN)/python -m tests.bench.observing
+	$(BIN)/python -m tests.bench.viewers
 
 truth: $(VENV)/.dev ## the cost ledger beside perf and strace, on every model; wants both, root, and a quiet machine
 	$(BIN)/python -m tests.bench.ledger_truth --strace
