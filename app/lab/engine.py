@@ -100,10 +100,11 @@ class Engine:
         for pid in self.processes:
             pin(pid, tuple(cpus) if cpus else None)
 
-    def traced(self, on: bool) -> AbstractContextManager[Recording | None]:
-        """While a run goes: record its threads, or keep the trace off whoever watches."""
+    def traced(self, on: bool, shown: bool = False) -> AbstractContextManager[Recording | None]:
+        """While a run goes: record its threads, or keep the trace off whoever watches; unless it is only `shown`, as
+        one of several at once, or a relay: then who watches sees lanes, for nothing is ranked."""
         assert self.tracing
-        return self.tracing.run(on)
+        return self.tracing.run(on, lock=not on and not shown)
 
     @property
     def reach(self) -> str:

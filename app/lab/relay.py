@@ -38,6 +38,10 @@ class Relay:
         self._cpus = cpus
         self._taken_over = 0
 
+    def __len__(self) -> int:
+        """How many engines are to take over."""
+        return len(self._followers)
+
     def is_due(self, now: MeterReading, duration_s: float) -> bool:
         """Whether the next one should take over: the measured time is shared out equally."""
         if self._taken_over == len(self._followers) or not now.measured_from_ns:

@@ -63,7 +63,7 @@ class Run:
             return await self._attempt(Trial(plan, engine, placement, others, relay, beside), told.measuring)
 
         try:
-            with engine.traced(self.plan.trace) as self.recording:
+            with engine.traced(self.plan.trace, shown=bool(beside or relay)) as self.recording:
                 if self.plan.executor == "find-capacity":
                     result = await self._find(attempt, limits, told)
                 else:

@@ -1,7 +1,8 @@
 """When an engine traces, and who gets what its threads leave.
 
 A run decides while it goes: traced, it is recorded; not traced, nobody may switch the trace on, or those who look
-would change what is measured. Between runs an engine traces while somebody watches its lanes.
+would change what is measured. Where nothing is ranked (several runs at once, a relay) they may. Between runs an engine
+traces while somebody watches its lanes.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ class Tracing:
         self._decide(now_ns)
 
     @contextlib.contextmanager
-    def run(self, traced: bool) -> Iterator[Recording | None]:
-        """While a run goes: record it, or keep the trace off whoever watches."""
+    def run(self, traced: bool, lock: bool) -> Iterator[Recording | None]:
+        """While a run goes: record it, or (`lock`) keep the trace off whoever watches."""
         now_ns = time.monotonic_ns()
         if traced and self.on:  # begun for viewers: what it has seen so far is no part of the run
             self.read(now_ns)
         self._recording = Recording(now_ns) if traced else None
-        self._locked = not traced
+        self._locked = lock
         self._decide(now_ns)
         try:
             yield self._recording

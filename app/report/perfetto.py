@@ -51,6 +51,8 @@ def _said(view: RunView, recording: Recording | None, zero_ns: int) -> dict[str,
     if recording.cuts:
         spans = [f"from {(a - zero_ns) / 1e9:.3f} to {(b - zero_ns) / 1e9:.3f} s" for a, b in recording.cuts]
         said["cut"] = f"The recording was full: nothing of the threads was kept {' and '.join(spans)}."
+    if view.legs:
+        said["only"] = f"Of this relay only {view.engine} was recorded."
     if recording.untraced > 0:
         said["untraced"] = f"{recording.untraced:,} threads had no ring, and are not in it."
     return said

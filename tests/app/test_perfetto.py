@@ -135,9 +135,10 @@ def test_what_was_cut_lost_or_without_a_ring_is_said(kept: LabProcess) -> None:
     recording.cuts = [[recording.from_ns + ms * 1_000_000 for ms in (1500, 2250)]]
     recording.untraced = 36
     next(iter(recording.lanes.values())).lost = 7
-    view = type("View", (), {**kept.get("/runs/1"), "marks": ()})
+    view = type("View", (), {**kept.get("/runs/1"), "marks": (), "legs": (1, 2)})
     file = json.loads(perfetto.write(view, kept.get("/runs/1/series"), recording))  # type: ignore[arg-type]
     assert file["otherData"]["lost"] == 7
+    assert file["otherData"]["only"].endswith("blocking-1 was recorded.")
     assert "from 1.500 to 2.250 s" in file["otherData"]["cut"] and "36 threads" in file["otherData"]["untraced"]
 
 

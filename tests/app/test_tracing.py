@@ -78,7 +78,7 @@ def test_a_run_that_is_not_traced_is_not_disturbed_by_who_watches() -> None:
     with board() as (_, reader):
         tracing = Tracing(reader)
         tracing.watch(True, now())
-        with tracing.run(False) as recording:
+        with tracing.run(False, lock=True) as recording:
             assert recording is None
             for watched in (True, False, True):
                 tracing.watch(watched, now())
@@ -87,10 +87,20 @@ def test_a_run_that_is_not_traced_is_not_disturbed_by_who_watches() -> None:
         assert tracing.state == "on", "whoever still watches sees it again"
 
 
+def test_where_nothing_is_ranked_a_run_leaves_the_trace_to_who_watches() -> None:
+    with board() as (_, reader):
+        tracing = Tracing(reader)
+        with tracing.run(False, lock=False) as recording:
+            assert (recording, tracing.state) == (None, UNWATCHED)
+            tracing.watch(True, now())
+            assert tracing.state == "on"
+        assert tracing.state == "on"
+
+
 def test_a_traced_run_is_recorded_whoever_watches() -> None:
     with board() as (written, reader):
         tracing = Tracing(reader)
-        with tracing.run(True) as recording:
+        with tracing.run(True, lock=False) as recording:
             assert recording
             row = written.claim("worker", 2)
             for watched in (True, False):
@@ -110,7 +120,7 @@ def test_a_run_that_fails_leaves_the_trace_as_it_was() -> None:
     with board() as (_, reader):
         tracing = Tracing(reader)
         for traced in (True, False):
-            with pytest.raises(OSError), tracing.run(traced):
+            with pytest.raises(OSError), tracing.run(traced, lock=not traced):
                 raise OSError
             assert (tracing.on, tracing.state) == (False, UNWATCHED)
 
@@ -121,7 +131,7 @@ def test_a_run_that_fails_leaves_the_trace_as_it_was() -> None:
 def test_a_recording_is_read_back_as_it_was_packed(tmp_path_factory: pytest.TempPathFactory) -> None:
     with board() as (written, reader):
         tracing = Tracing(reader)
-        with tracing.run(True) as recording:
+        with tracing.run(True, lock=False) as recording:
             assert recording
             for _ in range(3):
                 row = written.claim("worker")
