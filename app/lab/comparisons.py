@@ -182,8 +182,8 @@ class Comparisons:
                 if going.stop_asked:
                     return
                 ended = await self._run(going, entry, trial)
-                await asyncio.to_thread(self._take, going, entry, trial, ended)
                 going.ended_s = time.monotonic()
+                await asyncio.to_thread(self._take, going, entry, trial, ended)
                 name = going.view.entries[entry].name
                 self._changed(going, f"Comparison {going.view.id}: {name}, trial {trial} of {going.view.trials} ended")
 

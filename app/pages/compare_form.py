@@ -17,7 +17,7 @@ MORE = 3  # lines for a model once more, with other knobs
 TRIALS = "3"
 WHOLE = ("vus", "trials")
 FIELDS = ("rate_per_s", "vus", "work", "duration_s", "warmup_s")
-PLAIN = frozenset((*FIELDS, "view", "scenario", "trials", "label"))
+PLAIN = frozenset((*FIELDS, "view", "scenario", "trials", "thresholds", "label"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ def order(form: Mapping[str, str], lines: CompareForm) -> dict[str, Any]:
         "models": [{"model": model, "knobs": _knobs(form.get(f"knobs_{key}", ""))} for key, model in entries],
         "view": form.get("view") or None, "scenario": form.get("scenario") or None, "plan": plan,
         "trials": _number("/trials", form.get("trials", "") or "1"),
+        "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
         "label": form.get("label", "").strip()[:200] or None,
     }  # fmt: skip
 

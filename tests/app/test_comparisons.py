@@ -203,7 +203,7 @@ def test_deleting_it_keeps_its_runs_unless_they_are_to_go_with_it(lab: LabProces
 
 def test_a_killed_lab_leaves_a_failed_comparison_with_its_trials(make_lab: LabMaker, tmp_path: Path) -> None:
     first = make_lab(data_dir=tmp_path)
-    made = submit(first, models=["reactor"], trials=10, plan=plan(1, 0.1, **OPEN))
+    made = submit(first, models=["reactor"], trials=10, plan=plan(0.5, 0.1, **OPEN))
     until(lambda: first.get(f"/comparisons/{made['id']}")["runs"], "a trial ends", 30)
     first.kill()
     view = make_lab(data_dir=tmp_path).get(f"/comparisons/{made['id']}")
