@@ -98,6 +98,12 @@ def report(view: RunView) -> str:
         failed = sum(summary.errors.values())
         lines.append(f"  {summary.achieved_per_s:,.0f} requests/s, {summary.requests:,} answered, {failed:,} failed")
         lines.append(f"  response p50 {_ms(response.p50_us)}  p99 {_ms(response.p99_us)}  max {_ms(response.max_us)}")
+    if view.capacity:
+        lines += [
+            f"  {'✓' if step.kept else '✗'} {step.rate_per_s:>10,.6g}/s  {step.seen:>10}  {step.because}"
+            for step in view.capacity.steps
+        ]
+    lines += [f"  {note}" for note in view.notes]
     if view.ledger and view.ledger.cpu_us is not None:
         lines.append(f"  {_cost(view.ledger.cpu_us)}")
     lines += [
