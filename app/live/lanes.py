@@ -81,11 +81,15 @@ class Rounds:
 
     def __init__(self) -> None:
         self._busy_since: dict[tuple[int, int], int] = {}
+        self._to_ns = 0
         self._workers: set[tuple[int, int]] = set()  # they rest in a queue, and nobody waits for one of them
 
     def longest_us(self, trace: Trace, loops: frozenset[int]) -> float | None:
         """The longest round that ended in this interval, or goes on; None where no lane is a loop's. `loops`: slots
         of threads that may be one; those that are seen to rest in a queue are none."""
+        if trace.from_ns != self._to_ns:
+            self._busy_since = {}  # it was off meanwhile
+        self._to_ns = trace.to_ns
         longest: int | None = None
         busy: dict[tuple[int, int], int] = {}
         for lane in trace.lanes:
@@ -96,7 +100,7 @@ class Rounds:
                 self._workers.add(key)
             if key in self._workers:
                 continue
-            since = self._busy_since.get(key, 0)
+            since = 0 if lane.start == UNKNOWN else self._busy_since.get(key, 0)
             longest = longest or 0
             for change in lane.changes:
                 rests = change & 15 in RESTING

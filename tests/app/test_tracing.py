@@ -234,8 +234,10 @@ def test_loop_lag_is_the_longest_round_also_one_that_goes_on() -> None:
     assert rounds.longest_us(Trace(0, 100 * MS, (busy,)), loops) == 80_000
     assert rounds.longest_us(Trace(100 * MS, 200 * MS, (lane(HANDLING),)), loops) == 180_000
     assert rounds.longest_us(Trace(200 * MS, 300 * MS, (lane(HANDLING, (210, WAITING)),)), loops) == 190_000
-    assert rounds.longest_us(Trace(300 * MS, 400 * MS, (lane(WAITING),)), loops) == 0
-    assert rounds.longest_us(Trace(400 * MS, 500 * MS, (lane(QUEUE, (410, HANDLING)),)), loops) is None
+    assert rounds.longest_us(Trace(300 * MS, 400 * MS, (lane(WAITING, (390, HANDLING)),)), loops) == 10_000
+    after = Trace(9000 * MS, 9100 * MS, (lane(UNKNOWN, (9050, WAITING)),))
+    assert rounds.longest_us(after, loops) == 0, "what it did while it was off is not known"
+    assert rounds.longest_us(Trace(9100 * MS, 9200 * MS, (lane(QUEUE, (9110, HANDLING)),)), loops) is None
 
 
 # The grid and the ledger
