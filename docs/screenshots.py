@@ -166,15 +166,15 @@ def crowd(browser: Browser, lab: Lab) -> None:
 
 def results(browser: Browser, lab: Lab, pool: str) -> None:
     """What a run came to, and two of them side by side."""
-    first = lab.load(pool, 8, rate=500)
-    lab.wait(first, lambda view: view["finished_at"])
+    pair = [lab.load(each, 8, rate=400) for each in (pool, lab.start("reactor-pool", workers=1))]
+    lab.wait(pair[1], lambda view: view["finished_at"])
     mixed = lab.load(lab.start("reactor"), 10, rate=700)  # beyond one thread: the two clocks part
     lab.wait(mixed, lambda view: view["finished_at"])
     result, drawn = f"{lab.url}/runs/{mixed}", '[data-chart="load"] canvas'
     shot(browser, result, "result-light", ready=drawn)
     shot(browser, result, "result-dark", dark=True, ready=drawn)
     shot(browser, result, "result-narrow", width=NARROW, ready=drawn)
-    shot(browser, f"{lab.url}/runs/diff?a={first}&b={mixed}", "diff")
+    shot(browser, f"{lab.url}/runs/diff?a={pair[0]}&b={pair[1]}", "diff")
 
 
 def compared(browser: Browser, lab: Lab) -> None:
