@@ -68,6 +68,11 @@ async def _lab_page(
     return page(request, LAB_PAGE, status, **context)
 
 
+@router.get("/live")
+async def side_by_side(request: Request) -> HTMLResponse:
+    return page(request, "pages/live.html")
+
+
 @router.get("/cards/{model}")
 async def card(model: str, request: Request, lab: LabDep) -> HTMLResponse:
     return block(request, "card", card=forms.card(lab, model, None))

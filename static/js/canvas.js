@@ -3,14 +3,18 @@ import { onTheme } from "./theme.js";
 
 const probe = document.createElement("i");
 probe.hidden = true;
-let colours = new Map();                // model and role, in this theme; asking the browser costs a layout
-onTheme(() => { colours = new Map(); });
+probe.style.forcedColorAdjust = "none";  // tokens.css names system colours there; they must come through as they are
+let colours = new Map(), rgba = new Map();   // model and role, in this theme; asking the browser costs a layout
+const forget = () => { colours = new Map(); rgba = new Map(); };
+onTheme(forget);
 
-/** A role such as "--state-handling" as the colour it has at this element, in this theme. */
-export function ink(element, role) {
-  const key = `${element.closest("[data-model]")?.dataset.model} ${role}`;
+/** A role such as "--state-handling" as the colour it has at this element, or for a model, in this theme. */
+export function ink(element, role, model = element.closest("[data-model]")?.dataset.model) {
+  const key = `${model} ${role}`;
   if (!colours.has(key)) {
     element.parentElement.append(probe);
+    if (model) probe.dataset.model = model;
+    else delete probe.dataset.model;
     probe.style.color = `var(${role})`;
     colours.set(key, getComputedStyle(probe).color);
     probe.remove();
@@ -20,6 +24,17 @@ export function ink(element, role) {
 
 export function inks(element, roles) {
   return Object.fromEntries(roles.map((role) => [role.replace(/^--(state-)?/, ""), ink(element, role)]));
+}
+
+/** A colour as one integer, as the pixels of an image are kept (little-endian: alpha, blue, green, red). */
+export function pixel(colour) {
+  if (!rgba.has(colour)) {
+    const ctx = new OffscreenCanvas(1, 1).getContext("2d");
+    ctx.fillStyle = colour;
+    ctx.fillRect(0, 0, 1, 1);
+    rgba.set(colour, new Uint32Array(ctx.getImageData(0, 0, 1, 1).data.buffer)[0]);
+  }
+  return rgba.get(colour);
 }
 
 /** Size the bitmap to the element, clear it, and answer a context in CSS pixels. */

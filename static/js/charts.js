@@ -3,7 +3,7 @@ import { hatch, ink } from "./canvas.js";
 import { onTheme } from "./theme.js";
 
 const DASHES = { solid: [], dashed: [4, 2.5], ink: [2, 2] };
-const AXIS_PX = 38, AXIS_UNIT_PX = 50;
+const AXIS_PX = 38, AXIS_UNIT_PX = 50, LIVE_ROWS = 30, LIVE_TABLE_MS = 2000;
 const short = (v) => (v === null ? "" : Math.abs(v) >= 1e6 ? `${+(v / 1e6).toFixed(1)}M` : Math.abs(v) >= 1e3 ? `${+(v / 1e3).toFixed(1)}k` : String(+v.toFixed(3)));
 
 /** Keep the lines of a chart inside 0 and a little above the highest. */
@@ -30,32 +30,28 @@ function band(u, from, to, label) {
   ctx.restore();
 }
 
-/** Something that happened at one instant: a line, and its words where they fit. */
-function mark(u, at, label) {
-  const { ctx, bbox } = u, x = Math.round(u.valToPos(at, "x", true));
-  if (x < bbox.left || x > bbox.left + bbox.width) return;
-  ctx.save();
-  ctx.strokeStyle = ctx.fillStyle = ink(u.root, "--text-2");
-  ctx.lineWidth = devicePixelRatio;
-  ctx.setLineDash([2 * devicePixelRatio, 2 * devicePixelRatio]);
-  ctx.beginPath();
-  ctx.moveTo(x, bbox.top);
-  ctx.lineTo(x, bbox.top + bbox.height);
-  ctx.stroke();
-  ctx.font = u.axes[0].font[0];
-  ctx.textBaseline = "top";
-  const room = bbox.left + bbox.width - x, gap = 4 * devicePixelRatio, wide = ctx.measureText(label).width + gap;
-  if (Math.max(room, x - bbox.left) > wide) {
-    ctx.textAlign = room > wide ? "left" : "right";
-    ctx.fillText(label, room > wide ? x + gap : x - gap, bbox.top + 2 * devicePixelRatio);
-  }
-  ctx.restore();
+function mark(u, at, label, free) {
+  const { ctx } = u, x = Math.round(u.valToPos(at, "x", true)), wide = ctx.measureText(label).width + 8 * devicePixelRatio;
+  if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) return free;
+  ctx.fillStyle = ink(u.root, "--text-3");
+  ctx.fillRect(x, u.bbox.top, devicePixelRatio, u.bbox.height);
+  if (x < free || x + wide > u.bbox.left + u.bbox.width) return free;
+  ctx.fillText(label, x + 4 * devicePixelRatio, u.bbox.top + 2 * devicePixelRatio);
+  return x + wide;
+}
+
+function marked(u, marks) {
+  u.ctx.save();
+  Object.assign(u.ctx, { font: u.axes[0].font[0], textAlign: "left", textBaseline: "top" });
+  let free = -Infinity;
+  for (const { at, label } of marks) free = mark(u, at, label, free);
+  u.ctx.restore();
 }
 
 export class Chart {
-  #u; #plot; #tip; #bands = []; #marks = []; #spec; #empty; #headings; #stop; #sizes; #blank = true;
+  #u; #plot; #tip; #bands = []; #marks = []; #spec; #empty; #headings; #stop; #sizes; #blank = true; #details; #toggled; #tableAt = 0;
 
-  /** spec: series [{ label, kind, tone?, width?, fill?, scale? }], x { values, splits, range, text }, y { log, range, values }, wash, format */
+  /** spec: series [{ label, kind, model?, tone?, width?, fill?, scale? }], x { values, splits, range, text }, y { log, range, values }, wash, format, sync (a key), live (its table is of the newest rows) */
   constructor(panel, spec) {
     this.#spec = spec;
     this.#plot = panel.querySelector(".plot");
@@ -67,46 +63,55 @@ export class Chart {
     this.#sizes = new ResizeObserver(() => this.#fit());
     this.#sizes.observe(this.#plot);
     this.#stop = onTheme(() => { if (this.#plot.isConnected) this.#u.redraw(false); else this.remove(); });
-    panel.querySelector(".as-table")?.addEventListener("toggle", ({ target }) => { if (target.open) this.#table(target.querySelector("[data-chart-table]")); });
+    this.#details = panel.querySelector(".as-table");
+    this.#toggled = () => { if (this.#details.open) this.#table(); };
+    this.#details?.addEventListener("toggle", this.#toggled);
   }
 
-  remove() { this.#stop(); this.#sizes.disconnect(); this.#u.destroy(); }
+  get plot() { return this.#u; }
+
+  remove() {
+    this.#stop();
+    this.#sizes.disconnect();
+    this.#details?.removeEventListener("toggle", this.#toggled);
+    this.#u.destroy();
+  }
 
   rest(text) { this.set([[0], ...this.#spec.series.map(() => [null])], { empty: text }); }
 
   set(data, { bands = [], marks = [], empty = "" } = {}) {
-    this.#bands = bands;
-    this.#marks = marks;
+    [this.#bands, this.#marks] = [bands, marks];
     const blank = this.#blank;
     this.#blank = !data.slice(1).some((column) => column.some((v) => v !== null && v !== undefined));
     this.#empty.hidden = !empty;
     this.#empty.textContent = empty;
     this.#u.setData(data);
     if (blank !== this.#blank) this.#u.redraw(true, true);   // the scale may be the same, and then its words would stay away
+    if (this.#spec.live && this.#details?.open && performance.now() > this.#tableAt) this.#table();
   }
 
   #options() {
     const { series, x = {}, y = {}, wash } = this.#spec;
     const left = y.values ? AXIS_UNIT_PX : AXIS_PX;
     const font = `11px ${getComputedStyle(this.#plot).fontFamily}`;
-    const tone = (role) => () => ink(this.#plot, role);
+    const tone = (role, model) => () => ink(this.#plot, role, model);
     const axis = { stroke: tone("--text-3"), font, grid: { stroke: tone("--line"), width: 1 }, ticks: { show: false }, gap: 6 };
     const right = series.some(({ scale }) => scale === "right");
     return {
       width: Math.max(80, this.#plot.clientWidth), height: Math.max(80, this.#plot.clientHeight), padding: [8, right ? 0 : 20, 0, 0],
-      legend: { show: false }, cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
+      legend: { show: false }, cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 }, ...(this.#spec.sync ? { sync: { key: this.#spec.sync } } : {}) },
       scales: { x: { time: false, range: x.range }, y: { distr: y.log ? 3 : 1, range: y.range ?? fromZero }, ...(right ? { right: { range: fromZero } } : {}) },
       axes: [
         { ...axis, size: 24, space: 56, values: x.values ?? ((_, ticks) => ticks.map((v, i) => (i ? short(v) : `${short(v)} s`))), splits: x.splits, grid: { show: false }, ticks: { show: true, stroke: tone("--line-strong"), width: 1, size: 3 } },
         { ...axis, size: left, space: 34, splits: y.splits, filter: (_, ticks) => ticks, values: (u, ticks) => (this.#blank ? ticks.map(() => "") : y.values?.(u, ticks) ?? ticks.map(short)) },
         ...(right ? [{ ...axis, scale: "right", side: 1, size: AXIS_PX, grid: { show: false }, values: (_, ticks) => ticks.map(short) }] : []),
       ],
-      series: [{}, ...series.map(({ label, kind = "solid", tone: role, width, fill, scale = "y" }) => ({
+      series: [{}, ...series.map(({ label, kind = "solid", model, tone: role, width, fill, scale = "y" }) => ({
         label, scale, width: width ?? (kind === "solid" ? 2 : 1.5), dash: DASHES[kind], points: { show: false }, spanGaps: false,
-        stroke: tone(role ?? (kind === "ink" ? "--text-3" : "--model")), ...(fill ? { fill: tone(fill) } : {}),
+        stroke: tone(role ?? (kind === "ink" ? "--text-3" : "--model"), model), ...(fill ? { fill: tone(fill) } : {}),
       }))],
       bands: wash ? [{ series: wash, fill: tone("--wash") }] : [],
-      hooks: { drawClear: [(u) => { for (const { from, to, label } of this.#bands) band(u, from, to, label); }], draw: [(u) => { for (const { at, label } of this.#marks) mark(u, at, label); }], setCursor: [(u) => this.#tell(u)] },
+      hooks: { drawClear: [(u) => { for (const { from, to, label } of this.#bands) band(u, from, to, label); }], draw: [(u) => marked(u, this.#marks)], setCursor: [(u) => this.#tell(u)] },
     };
   }
 
@@ -126,19 +131,20 @@ export class Chart {
     this.#tip.style.transform = `translate(${left}px, -20px)`;
   }
 
-  #table(place) {
-    const text = this.#spec.format ?? ((v) => short(v));
-    const table = document.createElement("table");
+  /** The rows behind the picture; of a live one the newest, newest first, and again only every other second. */
+  #table() {
+    this.#tableAt = performance.now() + LIVE_TABLE_MS;
+    const text = this.#spec.format ?? ((v) => short(v)), table = document.createElement("table");
     table.className = "table small";
     const head = table.createTHead().insertRow();
     for (const heading of this.#headings) head.append(Object.assign(document.createElement("th"), { scope: "col", className: "num", textContent: heading }));
-    const body = table.createTBody();
-    const [xs, ...columns] = this.#u.data;
-    xs.forEach((x, i) => {
+    const body = table.createTBody(), [xs, ...columns] = this.#u.data, value = (n, i) => (this.#spec.series[n].value ?? ((data, at) => data[n + 1][at]))(this.#u.data, i);
+    const order = this.#spec.live ? [...xs.keys()].reverse().slice(0, LIVE_ROWS) : [...xs.keys()];
+    for (const i of order) {
       const row = body.insertRow();
-      row.append(Object.assign(document.createElement("th"), { scope: "row", className: "num", textContent: this.#spec.x?.text?.(x) ?? short(x) }));
-      columns.forEach((column, n) => Object.assign(row.insertCell(), { className: "num", textContent: column[i] === null || column[i] === undefined ? "–" : text(column[i], n) }));
-    });
-    place.replaceChildren(table);
+      row.append(Object.assign(document.createElement("th"), { scope: "row", className: "num", textContent: this.#spec.x?.text?.(xs[i]) ?? short(xs[i]) }));
+      columns.forEach((_, n) => { const v = value(n, i); row.append(Object.assign(document.createElement("td"), { className: "num", textContent: v === null || v === undefined ? "–" : text(v, n) })); });
+    }
+    this.#details.querySelector("[data-chart-table]").replaceChildren(table);
   }
 }

@@ -1,59 +1,152 @@
-// What each thread of the watched engine was doing: one cell a sample, the last half minute.
-export const GAP = -1;                  // a frame that was lost is drawn as nothing
-export const TICK_S = 0.1;
-const TICKS = 320, BUSY_TICKS = 20, QUIET = new Set(["waiting", "queue", "ended"]);
+// What each thread of one engine did in the last minute, and the threads of a role together.
+// Traced, durations are true: transitions one by one, or time shares of 5 ms. Untraced, a sample stands for its interval.
+import { BIN_US, Bins, STATES } from "./bins.js";
+import { COARSE, GAP, Trail } from "./trail.js";
+
+const SLACK_US = 2000, LATE = 2.5, BAND_FROM = 9, BINNED_MOST = 256;
+
+class Lane {
+  trail = new Trail(); bins = null; until = 0; exact = true;
+
+  constructor(key) { this.key = key; }
+
+  add(state, from, to) {
+    this.#meet(from);
+    if (this.exact || !this.bins) { this.trail.push(from, state); this.trail.end = to; }
+    this.bins?.add(state, from, to);
+    this.until = to;
+  }
+
+  /** Equal slices of an interval, each [state, permille, …]: too much happened to send it one by one. */
+  slices(slices, from, to) {
+    this.#meet(from);
+    if (this.exact) { this.trail.push(from, COARSE); this.trail.end = to; }
+    const step = (to - from) / slices.length;
+    slices.forEach((slice, n) => {
+      for (let i = 0; i < slice.length; i += 2) this.bins?.add(slice[i], from + n * step, from + (n + 1) * step, slice[i + 1] / 1000);
+    });
+    this.until = to;
+  }
+
+  /** Nothing is known of the time since it was last heard of. */
+  #meet(from) { if (this.until && from > this.until + SLACK_US && (this.exact || !this.bins)) this.trail.push(this.until, GAP); }
+
+  /** The µs of each state between two moments into `out`; answers whether they are exact. */
+  shares(from, to, out) {
+    out.fill(0);
+    const known = this.trail.start <= from && from < this.trail.end;
+    if (this.bins && !(known && to - from < BIN_US)) this.bins.sum(from, to, out);
+    else this.trail.sum(from, to, out, this.bins);
+    return known;
+  }
+}
+
+class Band {
+  bins = new Bins(Float32Array); size = 0; tally = new Uint32Array(STATES);
+
+  constructor(role) { this.role = role; this.key = `band ${role}`; }
+
+  /** As if all of them were one thread: the mean share of each state. */
+  shares(from, to, out) {
+    out.fill(0);
+    this.bins.sum(from, to, out);
+    const all = out.reduce((a, b) => a + b, 0);
+    if (all) for (let state = 1; state < STATES; state++) out[state] *= (to - from) / all;
+    return false;
+  }
+}
 
 export class History {
-  #names; #lanes = new Map(); #marks = [];
-  tick = 0;
+  #names; #intervalUs; #spare = []; #binned = 0;
+  lanes = new Map(); bands = new Map(); headUs = 0; traced = false; version = 0;
 
-  constructor(names) { this.#names = names; }
+  constructor(names, intervalMs) { this.#names = names; this.#intervalUs = intervalMs * 1000; }
 
-  get lanes() { return this.#lanes; }
-  get marks() { return this.#marks.filter(({ tick }) => tick > this.tick - TICKS); }
+  get names() { return this.#names; }
   name(state) { return this.#names[state]; }
 
-  mark(label, tick = this.tick) { this.#marks = [...this.marks, { tick, label }]; }
+  /** Take an engine of a frame: threads are [slot, generation, tid, role, index, state, connections, rate, cpu, …]. Answers the µs that were lost. */
+  take({ threads, trace }, tUs) {
+    this.#meet(threads);
+    const from = trace?.from_us ?? this.headUs, to = trace?.to_us ?? tUs, before = this.headUs;
+    const lost = before && (trace ? from - before > SLACK_US : to - from > LATE * this.#intervalUs) ? to - before - this.#intervalUs : 0;
+    if (to <= before) return 0;
+    this.traced = Boolean(trace);
+    if (trace) this.#traced(trace);
+    else this.#sampled(threads, before && !lost ? from : to - this.#intervalUs, to);
+    this.headUs = to;
+    return Math.max(0, lost);
+  }
 
-  /** Take the threads of a frame: rows of [slot, generation, tid, role, index, state, connections, rate, cpu]. */
-  take(frame, threads) {
-    const tick = Math.max(this.tick + 1, Math.round(frame.t_s / TICK_S));
-    const missed = this.tick ? tick - this.tick - 1 : 0;
-    if (missed > 1 || frame.skipped > 0) this.#lost(Math.max(missed, frame.skipped));
-    const alive = new Set();
+  /** While someone looks at the past, exact states are kept as they are, and only the shares go on. */
+  hold(on) {
+    for (const lane of this.lanes.values()) {
+      if (!on && !lane.exact) lane.trail.clear();
+      lane.exact = !on || !lane.bins;
+    }
+  }
+
+  #meet(threads) {
+    const alive = new Set(), sizes = new Map();
     for (const row of threads) {
       const [slot, generation, tid, role, index, state] = row;
       if (this.name(state) === "ended") continue;
       const key = `${slot}:${generation}`;
       alive.add(key);
-      if (!this.#lanes.has(key)) this.#lanes.set(key, { key, cells: new Int8Array(TICKS).fill(GAP), born: tick });
-      const lane = this.#lanes.get(key);
-      for (let t = this.tick + 1; t < tick; t++) lane.cells[t % TICKS] = missed > 1 ? GAP : lane.state ?? GAP;
-      lane.cells[tick % TICKS] = state;
-      Object.assign(lane, { tid, role, index, state, row });
+      sizes.set(role, (sizes.get(role) ?? 0) + 1);
+      let lane = this.lanes.get(key);
+      if (!lane) { this.lanes.set(key, lane = new Lane(key)); this.version++; }
+      Object.assign(lane, { slot, tid, role, index, state, row });
     }
-    for (const key of this.#lanes.keys()) if (!alive.has(key)) this.#lanes.delete(key);
-    this.tick = tick;
-  }
-
-  #lost(frames) {
-    const last = this.#marks.at(-1);
-    if (!last || this.tick - last.tick > 30) this.mark(`${frames} frame${frames > 1 ? "s" : ""} lost`);
-  }
-
-  stateAt(lane, tick) {
-    return tick > this.tick || tick <= this.tick - TICKS || tick < lane.born ? GAP : lane.cells[tick % TICKS];
-  }
-
-  /** The share of the last two seconds' samples in which it was not waiting. */
-  busy(lane, now = this.tick) {
-    let seen = 0, on = 0;
-    for (let t = now - BUSY_TICKS + 1; t <= now; t++) {
-      const state = this.stateAt(lane, t);
-      if (state === GAP) continue;
-      seen++;
-      if (!QUIET.has(this.name(state))) on++;
+    for (const [key, lane] of this.lanes) if (!alive.has(key)) this.#part(key, lane);
+    for (const band of this.bands.values()) band.size = 0;
+    for (const [role, size] of sizes) {
+      if (size >= BAND_FROM && !this.bands.has(role)) this.bands.set(role, new Band(role));
+      if (this.bands.has(role)) this.bands.get(role).size = size;
     }
-    return seen ? on / seen : null;
   }
+
+  #part(key, lane) {
+    this.lanes.delete(key);
+    this.version++;
+    if (lane.bins) { lane.bins.reset(); this.#spare.push(lane.bins); }
+  }
+
+  #sampled(threads, from, to) {
+    for (const band of this.bands.values()) band.tally.fill(0);
+    for (const { 0: slot, 1: generation, 3: role, 5: state } of threads) {
+      this.lanes.get(`${slot}:${generation}`)?.add(state, from, to);
+      const band = this.bands.get(role);
+      if (band) band.tally[state]++;
+    }
+    for (const band of this.bands.values()) for (let state = 1; state < STATES; state++) if (band.tally[state]) band.bins.add(state, from, to, band.tally[state]);
+  }
+
+  #traced({ from_us: from, to_us: to, lanes }) {
+    for (const [slot, generation, start, lost, transitions, slices] of lanes) {
+      const lane = this.lanes.get(`${slot}:${generation}`);
+      if (!lane) continue;
+      if (!lane.bins && (this.#spare.length || this.#binned < BINNED_MOST)) lane.bins = this.#spare.pop() ?? (this.#binned++, new Bins(Uint16Array));
+      const band = this.bands.get(lane.role)?.bins;
+      if (!transitions) {
+        if (slices) lane.slices(slices, from, to);
+        if (slices && band) slices.forEach((slice, n) => { for (let i = 0; i < slice.length; i += 2) band.add(slice[i], from + (n * (to - from)) / slices.length, from + ((n + 1) * (to - from)) / slices.length, slice[i + 1] / 1000); });
+        continue;
+      }
+      let at = from, state = start;
+      for (let i = 0; i <= transitions.length; i += 2) {
+        const next = i < transitions.length ? Math.min(to, at + transitions[i]) : to;
+        if (!(lost && i === 0)) { lane.add(state, at, next); band?.add(state, at, next); }
+        [at, state] = [next, transitions[i + 1]];
+      }
+    }
+  }
+}
+
+/** The share of a window in which it was not waiting; null where nothing is known. */
+export function busy(each, from, to, quiet, out) {
+  each.shares(from, to, out);
+  let known = 0, resting = 0;
+  for (let state = 1; state < STATES; state++) { known += out[state]; if (quiet.has(state)) resting += out[state]; }
+  return known > 0 ? 1 - resting / known : null;
 }

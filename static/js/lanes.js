@@ -1,172 +1,160 @@
-// Thread lanes: one row a thread, one cell a sample. The hue is the model, the tone and the place are the state.
-// A canvas over the lane column of the thread table: the rows say where, the history says what.
-import { fit, font, hatch, inks, keepDrawn } from "./canvas.js";
-import { GAP, TICK_S } from "./history.js";
+// Thread lanes: a row a thread, time to the right. Two canvases over the lane column of the thread table: one holds the
+// pictures and is moved along, so that a new moment costs a few columns; the other the axis, marks and the cursor.
+import { fit, font, inks, keepDrawn } from "./canvas.js";
+import { STATES } from "./bins.js";
+import { Brush } from "./lane-paint.js";
 
-const STATES = ["waiting", "queue", "accepting", "reading", "handling", "writing", "blocked"];
-export const WORDS = { waiting: "waiting for events", queue: "waiting for work", blocked: "blocked in a handler" };
-const ROLES = ["--text", "--text-2", "--text-3", "--line", "--surface", "--focus", ...STATES.map((s) => `--state-${s}`)];
-const THIN_PX = 12;
+const ROLES = ["--text-2", "--text-3", "--line", "--focus"];
+const STEPS = [1, 2, 3, 5];
+const bare = (s) => (s >= 1 ? `${+s.toFixed(2)} s` : s >= 1e-3 ? `${+(s * 1e3).toFixed(2)} ms` : `${+(s * 1e6).toFixed(1)} µs`);
 
-export class LaneView {
-  #canvas; #column; #tip; #history = null; #rows = []; #shape = []; #windowTicks = 150; #now = 0; #following = true; #cursor = null; #taken = [];
-
-  constructor(canvas, column, tip) {
-    this.#canvas = canvas; this.#column = column; this.#tip = tip;
-    canvas.addEventListener("pointermove", (e) => this.#point(e.offsetX, e.offsetY));
-    canvas.addEventListener("pointerleave", () => this.#inspect(null));
-    canvas.addEventListener("blur", () => this.#inspect(null));
-    canvas.addEventListener("keydown", (e) => this.#key(e));
-    keepDrawn(canvas, () => { this.#measure(); this.draw(); });
-  }
-
-  get following() { return this.#following; }
-  get behindS() { return this.#history ? (this.#history.tick - this.#now) * TICK_S : 0; }
-
-  /** rows: [{ lane, element, name }], as they stand in the table. */
-  show(history, rows) {
-    const moved = history !== this.#history || rows.length !== this.#rows.length || rows.some((row, i) => row.element !== this.#rows[i].element);
-    this.#history = history;
-    this.#rows = rows;
-    if (this.#following) this.#now = history.tick;
-    if (moved) this.#measure();
-    this.draw();
-  }
-
-  follow(on) {
-    this.#following = on;
-    if (on && this.#history) this.#now = this.#history.tick;
-    this.draw();
-  }
-
-  zoom(ticks) {
-    this.#windowTicks = ticks;
-    this.draw();
-  }
-
-  #measure() {
-    const table = this.#column.closest("table");
-    Object.assign(this.#canvas.style, { left: `${this.#column.offsetLeft}px`, width: `${this.#column.offsetWidth}px`, height: `${table.offsetHeight}px` });
-    const head = this.#column.parentElement.offsetHeight;
-    this.#shape = this.#rows.map(({ element }) => ({ top: element.offsetTop, pitch: element.offsetHeight, axis: head }));
-  }
-
-  #frame(width) {
-    const span = width - 8;
-    return { left: 4, span, cell: span / this.#windowTicks };
-  }
-
-  #point(x, y) {
-    const { left, span, cell } = this.#frame(this.#canvas.clientWidth);
-    const lane = this.#shape.findIndex(({ top, pitch }) => y >= top && y < top + pitch);
-    if (lane < 0 || x < left || x > left + span) return this.#inspect(null);
-    this.#inspect({ lane, back: this.#windowTicks - 1 - Math.floor((x - left) / cell) });
-  }
-
-  #key(event) {
-    const step = { ArrowLeft: [0, 1], ArrowRight: [0, -1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-    if (!step || !this.#rows.length) return;
-    event.preventDefault();
-    const at = this.#cursor ?? { lane: 0, back: 0 };
-    const clamp = (v, top) => Math.max(0, Math.min(top, v));
-    this.#inspect({ lane: clamp(at.lane + step[0], this.#rows.length - 1), back: clamp(at.back + step[1], this.#windowTicks - 1) });
-  }
-
-  #inspect(cursor) {
-    this.#cursor = cursor;
-    this.draw();
-  }
-
-  draw() {
-    const { ctx, width, height } = fit(this.#canvas);
-    if (!width || !this.#history) return;
-    const c = inks(this.#canvas, ROLES);
-    const f = this.#frame(width);
-    const hatched = hatch(ctx, c.handling, c.blocked);
-    this.#taken = this.#labels(ctx, f);
-    this.#axis(ctx, c, f, height);
-    this.#rows.forEach(({ lane }, i) => this.#runs(ctx, c, f, hatched, lane, this.#shape[i]));
-    this.#marks(ctx, c, height);
-    this.#tell(ctx, c, f, width);
-  }
-
-  #axis(ctx, c, f, height) {
-    const seconds = this.#windowTicks * TICK_S, step = f.span < 260 ? seconds / 3 : seconds / 5;
-    const top = this.#shape[0]?.axis ?? 24;
-    ctx.font = font(this.#canvas, 11);
-    ctx.textBaseline = "middle";
-    for (let s = 0; s <= seconds + 0.01; s += step) {
-      const x = Math.round(f.left + f.span - (s / seconds) * f.span) - 0.5;
-      ctx.fillStyle = c.line;
-      ctx.fillRect(x, top - 4, 1, height - top + 4);
-      if (this.#taken.some(({ from, to }) => x > from - 22 && x < to + 18)) continue;
-      ctx.fillStyle = c["text-3"];
-      ctx.textAlign = s ? (s > seconds - 0.01 ? "left" : "center") : "right";
-      ctx.fillText(s ? `−${Number(s.toFixed(1))} s` : this.#following ? "now" : "held", s > seconds - 0.01 ? 0 : s ? x : width(f), top / 2 + 2);
-    }
-  }
-
-  #runs(ctx, c, f, hatched, lane, { top, pitch }) {
-    const high = pitch >= 22 ? 18 : Math.max(3, pitch - (pitch > 8 ? 4 : 1)), y = Math.round(top + (pitch - high) / 2);
-    const from = this.#now - this.#windowTicks + 1;
-    let start = from, state = this.#history.stateAt(lane, from);
-    for (let tick = from + 1; tick <= this.#now + 1; tick++) {
-      const next = tick > this.#now ? null : this.#history.stateAt(lane, tick);
-      if (next === state) continue;
-      const x = Math.round(f.left + (start - from) * f.cell), end = Math.round(f.left + (tick - from) * f.cell);
-      this.#run(ctx, c, hatched, state, x, y, high, Math.max(1, end - x - (f.cell > 2.5 ? 1 : 0)));
-      start = tick; state = next;
-    }
-  }
-
-  #run(ctx, c, hatched, state, x, y, lane, w) {
-    if (state === GAP) return;
-    const name = this.#history.name(state), mid = Math.floor(y + lane / 2);
-    ctx.fillStyle = c[name];
-    if (name === "waiting") return ctx.fillRect(x, mid, w + 1, 1);
-    if (name === "queue") { for (let d = x; d < x + w; d += 4) ctx.fillRect(d, mid, Math.min(2, x + w - d), 1); return; }
-    if (name === "reading") return ctx.fillRect(x, y + Math.floor(lane * 0.4), w, Math.ceil(lane * 0.6));
-    if (name === "writing") return ctx.fillRect(x, y, w, Math.ceil(lane * 0.6));
-    if (name === "blocked" && lane > THIN_PX - 4) ctx.fillStyle = hatched;
-    ctx.fillRect(x, y, w, lane);
-  }
-
-  /** Where the event marks stand, and how far their words reach; axis labels make room for them. */
-  #labels(ctx, f) {
-    ctx.font = font(this.#canvas, 11, 500);
-    let free = -Infinity;
-    return this.#history.marks.flatMap(({ tick, label }) => {
-      const back = this.#now - tick;
-      if (back < 0 || back >= this.#windowTicks) return [];
-      const from = Math.round(f.left + f.span - back * f.cell), to = from + 8 + ctx.measureText(label).width;
-      const fits = to < f.left + f.span - 30 && from > free;
-      if (fits) free = to;
-      return [{ from, to: fits ? to : from, label: fits ? label : "" }];
-    });
-  }
-
-  #marks(ctx, c, height) {
-    ctx.font = font(this.#canvas, 11, 500);
-    ctx.textAlign = "left";
-    ctx.fillStyle = c["text-2"];
-    for (const { from, label } of this.#taken) {
-      ctx.fillRect(from, 4, 1, height - 4);
-      ctx.fillText(label, from + 5, 13);
-    }
-  }
-
-  #tell(ctx, c, f, width) {
-    const row = this.#rows[this.#cursor?.lane], shape = this.#shape[this.#cursor?.lane];
-    this.#tip.hidden = !row;
-    if (!row) return;
-    const { back } = this.#cursor, x = f.left + f.span - (back + 0.5) * f.cell;
-    ctx.fillStyle = c.focus;
-    ctx.fillRect(Math.round(x), shape.top, 1, shape.pitch);
-    const state = this.#history.stateAt(row.lane, this.#now - back), seen = state === GAP ? "no sample" : this.#history.name(state);
-    this.#tip.textContent = `${row.name} · ${WORDS[seen] ?? seen} · ${(back * TICK_S).toFixed(1)} s ago`;
-    const left = this.#canvas.offsetLeft + Math.min(Math.max(0, x - 60), Math.max(0, width - this.#tip.offsetWidth));
-    this.#tip.style.transform = `translate(${left}px, ${Math.max(0, shape.top - 28)}px)`;
-  }
+/** A step of the axis that gives about so many labels. */
+function stepOf(spanUs, most) {
+  const rough = spanUs / most, base = 10 ** Math.floor(Math.log10(rough));
+  return base * (STEPS.find((step) => step * base >= rough * 0.999) ?? 10);
 }
 
-const width = (f) => f.left + f.span + 4;
+export class LaneView {
+  #base; #over; #column; #timeline; #history = null; #rows = []; #shape = []; #brush = null; #lit = null;
+  #width = 0; #height = 0; #last = null; #perPx = 0; #strip = null; #out = new Float64Array(STATES); #stale = true; #said = ""; #marks; #cursor = null; #axis = 26; #pen; #box = 0;
+
+  constructor({ base, over, column, timeline, marks }) {
+    [this.#base, this.#over, this.#column, this.#timeline, this.#marks] = [base, over, column, timeline, marks];
+    this.#pen = base.getContext("2d", { willReadFrequently: true });   // kept in memory: pixels are put there, not drawn
+    keepDrawn(over, () => this.#again());
+  }
+
+  get width() { return this.#box; }
+  get over() { return this.#over; }
+  get rows() { return this.#rows; }
+  get cursor() { return this.#cursor; }
+
+  /** rows: [{ source, element, name }] as they stand in the table; a source answers `shares`. */
+  show(history, rows) {
+    const moved = history !== this.#history || rows.length !== this.#rows.length || rows.some((row, i) => row.element !== this.#rows[i].element);
+    [this.#history, this.#rows] = [history, rows];
+    if (moved) this.#again();
+  }
+
+  /** Let these states stand out (a Set of names), or all of them alike (null). */
+  light(states) {
+    this.#lit = states;
+    this.#again();
+  }
+
+  /** Where the pointer or the keyboard is: { row, us }, or null. */
+  point(cursor) {
+    this.#cursor = cursor;
+    this.#said = "";
+  }
+
+  usAt(x) { return this.#timeline.endAt(performance.now()) - (1 - x / Math.max(1, this.#box)) * this.#timeline.span; }
+  xAt(us) { return (1 - (this.#timeline.endAt(performance.now()) - us) / this.#timeline.span) * this.#box; }
+  rowAt(y) { return this.#shape.findIndex(({ top, pitch }) => y >= top && y < top + pitch); }
+  topOf(row) { return this.#shape[row]?.top ?? 0; }
+
+  #again() {
+    const table = this.#column.closest("table");
+    const box = { left: `${this.#column.offsetLeft}px`, width: `${this.#column.offsetWidth}px`, height: `${table.offsetHeight}px` };
+    Object.assign(this.#base.style, box);
+    Object.assign(this.#over.style, box);
+    this.#box = this.#column.offsetWidth;               // asked for once: reading it back would lay the page out again
+    this.#axis = this.#column.parentElement.offsetHeight;
+    this.#shape = this.#rows.map(({ element }) => ({ top: element.offsetTop, pitch: element.offsetHeight }));
+    this.#brush = null;
+    this.#stale = true;
+  }
+
+  /** Called for each animation frame: paints what has come into the window since the last one. */
+  step(endUs) {
+    if (!this.#history || !this.#box) return;
+    if (this.#stale) this.#size();
+    if (!this.#width) return;
+    const perPx = this.#timeline.span / this.#width, last = Math.floor(endUs / perPx), moved = last - this.#last;
+    if (this.#stale || perPx !== this.#perPx || moved < 0 || moved >= this.#width) this.#paint(0, this.#width, last, perPx);
+    else if (moved > 0) {
+      this.#pen.globalCompositeOperation = "copy";
+      this.#pen.drawImage(this.#base, -moved, 0);
+      this.#paint(this.#width - moved, moved, last, perPx);
+    }
+    [this.#last, this.#perPx, this.#stale] = [last, perPx, false];
+    this.#draw(endUs);
+  }
+
+  #size() {
+    const ratio = devicePixelRatio || 1;
+    [this.#width, this.#height] = [Math.round(this.#base.clientWidth * ratio), Math.round(this.#base.clientHeight * ratio)];
+    if (this.#base.width !== this.#width || this.#base.height !== this.#height) [this.#base.width, this.#base.height] = [this.#width, this.#height];
+    this.#brush = new Brush(this.#over, this.#history.names, this.#lit);
+    this.#said = "";
+  }
+
+  #paint(x, columns, last, perPx) {
+    const ratio = devicePixelRatio || 1;
+    if (this.#strip?.width !== columns || this.#strip.height !== this.#height) this.#strip = new ImageData(columns, this.#height);
+    const pixels = new Uint32Array(this.#strip.data.buffer).fill(0), first = last - columns;
+    this.#rows.forEach(({ source }, i) => {
+      const { top, pitch } = this.#shape[i] ?? {};
+      if (!source || !pitch) return;
+      const high = Math.round((pitch > 30 ? pitch - 8 : pitch >= 22 ? 18 : Math.max(3, pitch - (pitch > 8 ? 4 : 1))) * ratio), y = Math.round(top * ratio + (pitch * ratio - high) / 2);
+      if (y + high > this.#height) return;
+      for (let n = 0; n < columns; n++) {
+        const from = (first + n) * perPx;
+        source.shares(from, from + perPx, this.#out);
+        this.#brush.column(pixels, columns, n, first + n, y, high, this.#out, perPx);
+      }
+    });
+    this.#pen.putImageData(this.#strip, x, 0);
+  }
+
+  /** The other canvas: drawn again only when something on it has moved. */
+  #draw(endUs) {
+    const marks = this.#marks().filter(({ us }) => us > endUs - this.#timeline.span && us <= endUs);
+    const said = `${this.#timeline.span} ${this.#timeline.following} ${marks.map(({ us }) => Math.round(this.#x(us, endUs))).join()} ${this.#cursor ? `${this.#cursor.row} ${Math.round(this.#x(this.#cursor.us, endUs))}` : ""}`;
+    if (said === this.#said) return;
+    this.#said = said;
+    const { ctx, width, height } = fit(this.#over), c = inks(this.#over, ROLES);
+    ctx.textBaseline = "middle";
+    const taken = this.#drawMarks(ctx, c, height, width, endUs, marks);
+    this.#drawAxis(ctx, c, width, height, taken);
+    if (!this.#cursor) return;
+    const { row, us } = this.#cursor, shape = this.#shape[row];
+    ctx.fillStyle = c.focus;
+    if (shape) ctx.fillRect(Math.round(this.#x(us, endUs)), shape.top, 1, shape.pitch);
+    else { ctx.globalAlpha = 0.4; ctx.fillRect(Math.round(this.#x(us, endUs)), this.#axis - 4, 1, height); ctx.globalAlpha = 1; }
+  }
+
+  #x(us, endUs) { return (1 - (endUs - us) / this.#timeline.span) * this.#box; }
+
+  #drawAxis(ctx, c, width, height, taken) {
+    const span = this.#timeline.span, step = stepOf(span, width < 260 ? 3 : width < 900 ? 5.1 : 8);
+    ctx.font = font(this.#over, 11);
+    for (let back = 0; back <= span * 1.001; back += step) {
+      const x = Math.round(width - (back / span) * width), far = back > span * 0.999;
+      ctx.fillStyle = c.line;
+      ctx.globalCompositeOperation = "destination-over";
+      ctx.fillRect(Math.min(width - 1, x), this.#axis - 4, 1, height - this.#axis + 4);
+      ctx.globalCompositeOperation = "source-over";
+      if (taken.some(({ from, to }) => x > from - 26 && x < to + 22)) continue;
+      ctx.fillStyle = c["text-3"];
+      ctx.textAlign = back ? (far ? "left" : "center") : "right";
+      ctx.fillText(back ? `−${bare(back / 1e6)}` : this.#timeline.following ? "now" : "held", far ? 0 : back ? x : width, this.#axis / 2 + 1);
+    }
+  }
+
+  /** Marks and their words; answers how far they reach, for the axis makes room for them. */
+  #drawMarks(ctx, c, height, width, endUs, marks) {
+    ctx.font = font(this.#over, 11, 500);
+    ctx.textAlign = "left";
+    ctx.fillStyle = c["text-2"];
+    let free = -Infinity;
+    return marks.flatMap(({ us, label }) => {
+      const from = Math.round(this.#x(us, endUs)), to = from + 8 + ctx.measureText(label).width, fits = to < width - 26 && from > free;
+      ctx.fillRect(from, fits ? 4 : this.#axis - 4, 1, height - 4);
+      if (!fits) return [];
+      free = to;
+      ctx.fillText(label, from + 5, this.#axis / 2 + 1);
+      return [{ from, to }];
+    });
+  }
+}

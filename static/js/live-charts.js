@@ -1,80 +1,87 @@
-// Three charts of the last minute of one engine: throughput, latency of the run in progress, connections in use.
+// The charts of the last minute of one engine, or of several on the same scales. Their cursors go together.
+import { CHARTS, seriesOf } from "./chart-list.js";
 import { Chart } from "./charts.js";
-import * as format from "./format.js";
+import { Minute, WINDOW_S } from "./minute.js";
 
-const STEP_S = 0.5, WINDOW_S = 60;
-const mean = (values) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : null);
-const ms = (us) => (us === null || us === undefined ? null : us / 1000);
-const ago = { range: () => [-WINDOW_S, 0], values: (_, ticks) => ticks.map((v) => (v ? `−${-v} s` : "now")), text: (v) => `${(-v).toFixed(0)} s ago` };
-const STATES = ["handling", "writing", "reading", "queued"];
+export const SYNC = "live";
+const X = { range: () => [-WINDOW_S, 0], values: (_, ticks) => ticks.map((v) => (v ? `−${-v} s` : "now")), text: (v) => `${+(-v).toFixed(1)} s ago`, heading: "ago" };
+
+/** The lines of a chart in words, where they are known only now. */
+function key(panel, series) {
+  const list = panel.querySelector("[data-live-key]");
+  list?.replaceChildren(...series.map(({ label, model, kind = "solid", tone }) => {
+    const item = document.createElement("li"), mark = document.createElement("i");
+    Object.assign(mark, { className: tone ? "swatch" : "line" });
+    Object.assign(mark.dataset, { kind, ...(tone ? { dot: tone.replace("--state-", "") } : {}) });
+    if (model) item.dataset.model = model;
+    item.append(mark, label);
+    return item;
+  }));
+}
 
 export class LiveCharts {
-  #engine = null; #points = []; #step = null; #rates = []; #charts; #names = []; #runSeen = null;
+  #root; #charts = new Map(); #minute = new Minute(); #shown = ""; #engines = []; #runSeen = null; #idle = "";
 
-  constructor(root) {
-    const panel = (name) => root.querySelector(`[data-chart="${name}"]`);
-    const part = (n) => (data, at) => data[n][at] === null ? null : data[n][at] - (data[n + 1]?.[at] ?? 0);
-    this.#charts = {
-      rate: new Chart(panel("rate"), { x: ago, format: format.rate, series: [{ label: "achieved" }, { label: "offered", kind: "ink" }] }),
-      latency: new Chart(panel("latency"), { x: ago, format: (v) => format.latency(v * 1000), wash: [1, 2], series: [{ label: "p99 response" }, { label: "p99 service", kind: "dashed" }, { label: "p50", kind: "ink" }] }),
-      states: new Chart(panel("states"), { x: ago, format: format.count, series: [
-        { label: "queued", tone: "--text-3", fill: "--wash", width: 1, value: part(1) }, { label: "reading", tone: "--state-reading", fill: "--state-reading", width: 0, value: part(2) },
-        { label: "writing", tone: "--state-writing", fill: "--state-writing", width: 0, value: part(3) }, { label: "handling", tone: "--state-handling", fill: "--state-handling", width: 0, value: part(4) }] }),
-    };
-  }
+  constructor(root) { this.#root = root; }
 
   /** Before there is anything to draw: say what would make it appear. */
   rest(text) {
-    this.#reset(null);
-    for (const chart of Object.values(this.#charts)) chart.rest(text);
+    [this.#idle, this.#engines, this.#shown] = [text, [], ""];
+    this.#arrange();
+    for (const { chart } of this.#charts.values()) chart.rest(text);
   }
 
-  remove() { for (const chart of Object.values(this.#charts)) chart.remove(); }
-
-  take(frame, id, names) {
-    if (id !== this.#engine) this.#reset(id);
-    this.#names = names;
-    const engine = frame.engines[id], step = Math.floor(frame.t_s / STEP_S);
-    if (!engine) return;
-    if (engine.requests_per_s !== null) this.#rates.push(engine.requests_per_s);
-    if (this.#step === null) this.#step = step;
-    if (step === this.#step) return;
-    if (step - this.#step > 3) this.#points.push(this.#gap(this.#step * STEP_S + STEP_S));   // seconds without a frame are not bridged
-    this.#points.push(this.#point(frame, engine));
-    this.#points = this.#points.filter(({ t }) => t > frame.t_s - WINDOW_S - 1);
-    this.#step = step;
-    this.#rates = [];
-    requestAnimationFrame(() => this.#draw(frame));
+  remove() {
+    for (const { chart } of this.#charts.values()) chart.remove();
+    this.#charts.clear();
   }
 
-  #reset(id) {
-    this.#engine = id;
-    this.#points = [];
-    this.#rates = [];
-    this.#step = null;
-    this.#runSeen = null;
+  /** engines: [{ id, model }]; marks: [{ us, label }] */
+  take(frame, engines, hello, marks = []) {
+    if (engines.map(({ id }) => id).join() !== this.#engines.map(({ id }) => id).join()) [this.#minute, this.#runSeen] = [new Minute(), null];
+    this.#engines = engines;
+    const moved = this.#minute.take(frame, engines.map(({ id }) => id), hello), run = frame.run;
+    if (run && run.state !== "queued" && engines.some(({ id }) => id === String(run.engine))) this.#runSeen = { from: frame.t_s - run.elapsed_s, to: frame.t_s - run.elapsed_s + run.warmup_s };
+    if (moved) requestAnimationFrame(() => { this.#arrange(); this.#draw(frame.t_s, marks); });
   }
 
-  #gap(t) {
-    return { t, rate: null, offered: null, response: null, service: null, p50: null, states: [null, null, null, null] };
+  /** The charts that are in sight; made anew when they show something else. */
+  #arrange() {
+    const context = { engines: this.#engines, roles: this.#minute.roles }, shown = JSON.stringify([context.engines, context.roles]);
+    if (shown !== this.#shown) this.remove();
+    this.#shown = shown;
+    for (const name of Object.keys(CHARTS)) {
+      const panel = this.#root.querySelector(`[data-chart="${name}"]`), visible = panel?.checkVisibility();
+      if (!visible || this.#charts.has(name)) continue;
+      const made = seriesOf(name, context);
+      if (!made.series.length) continue;
+      key(panel, made.series);
+      this.#charts.set(name, { chart: new Chart(panel, { x: X, format: CHARTS[name].format, sync: SYNC, live: true, ...made }), ...made });
+    }
   }
 
-  #point(frame, engine) {
-    const run = frame.run && String(frame.run.engine) === this.#engine ? frame.run : null;
-    const by = Object.fromEntries(this.#names.map((name, i) => [name, engine.connections?.[i - 1] ?? 0]));
-    let sum = 0;
-    const states = STATES.map((name) => (sum += by[name] ?? 0)).reverse();
-    if (run && run.state !== "queued") this.#runSeen = { from: frame.t_s - run.elapsed_s, to: frame.t_s - run.elapsed_s + run.warmup_s };
-    return { t: frame.t_s, rate: mean(this.#rates), offered: run?.offered_per_s ?? null, response: ms(run?.response_p99_us ?? run?.p99_us), service: ms(run?.p99_us), p50: ms(run?.p50_us), states };
+  #draw(now, allMarks) {
+    const points = this.#minute.points, xs = points.map(({ t }) => Math.min(0, t - now)), seen = this.#runSeen;
+    const bands = seen && seen.to > seen.from ? [{ from: seen.from - now, to: Math.min(0, seen.to - now), label: "warm-up" }] : [];
+    const marks = allMarks.map(({ us, label }) => ({ at: us / 1e6 - now, label }));
+    for (const [name, { chart, series, read }] of this.#charts) {
+      const rows = points.map(read), columns = series.map((_, i) => rows.map((row) => row[i]));
+      const nothing = CHARTS[name].empty && !columns.some((column) => column.some((v) => v !== null));
+      if (chart.plot.root.checkVisibility()) chart.set([xs, ...columns], { bands, marks, empty: nothing ? CHARTS[name].empty : "" });
+    }
   }
+}
 
-  #draw(frame) {
-    const now = frame.t_s, xs = this.#points.map(({ t }) => Math.min(0, t - now));
-    const column = (read) => this.#points.map(read);
-    const warm = this.#runSeen && this.#runSeen.to > this.#runSeen.from ? [{ from: this.#runSeen.from - now, to: Math.min(0, this.#runSeen.to - now), label: "warm-up" }] : [];
-    const latency = [column((p) => p.response), column((p) => p.service), column((p) => p.p50)];
-    this.#charts.rate.set([xs, column((p) => p.rate), column((p) => p.offered)], { bands: warm });
-    this.#charts.latency.set([xs, ...latency], { bands: warm, empty: latency[1].some((v) => v !== null) ? "" : "Latency is measured by a run: start one." });
-    this.#charts.states.set([xs, ...STATES.map((_, i) => column((p) => p.states[i]))], { bands: warm });
-  }
+/** Let lanes and charts share one cursor: `told(us)` when a chart's moves; the answer moves all of them. */
+export function joinCursors(nowUs, told) {
+  const charts = globalThis.uPlot.sync(SYNC);
+  let own = false;
+  charts.sub({ pub(type, u, left) { if (!own) told(type === "mousemove" && left >= 0 ? nowUs() + u.posToVal(left, "x") * 1e6 : null); } });
+  return (us) => {
+    const u = charts.plots.find((plot) => plot.root?.checkVisibility());
+    if (!u) return;
+    own = true;
+    u.setCursor(us === null ? { left: -10, top: -10 } : { left: u.valToPos((us - nowUs()) / 1e6, "x"), top: 1 }, true, true);
+    own = false;
+  };
 }

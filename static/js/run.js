@@ -5,7 +5,6 @@ import { live } from "./live.js";
 import { LiveCharts } from "./live-charts.js";
 import { keepRun } from "./run-numbers.js";
 
-const CONNECTIONS = ["closed", "idle", "reading", "queued", "handling", "writing"];
 const NAMED = [[0.5, "p50"], [0.9, "p90"], [0.99, "p99"], [0.999, "p99.9"], [0.9999, "p99.99"], [0.99999, "p99.999"]];
 const nines = (quantile) => -Math.log10(Math.max(1e-9, 1 - quantile));
 const ms = (us) => (us === null || us === undefined ? null : us / 1000);
@@ -95,7 +94,7 @@ function arrange() {
 live.subscribe({ interval_ms: 250 });
 live.onFrame((frame) => {
   const root = document.querySelector("#run-main");
-  if (charts && frame.run && String(frame.run.id) === root.dataset.run && frame.engines[frame.run.engine]) charts.take(frame, frame.run.engine, CONNECTIONS);
+  if (charts && frame.run && String(frame.run.id) === root.dataset.run && frame.engines[frame.run.engine]) charts.take(frame, [{ id: frame.run.engine, model: frame.engines[frame.run.engine].model }], live.hello);
 });
 document.addEventListener("htmx:after:swap", arrange);
 keepRun();

@@ -27,7 +27,7 @@ export function onTheme(redraw) {
   return () => watchers.delete(redraw);
 }
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => apply(read()));
+for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) matchMedia(query).addEventListener("change", () => apply(read()));
 for (const button of document.querySelectorAll("[data-theme-toggle]")) {
   button.addEventListener("click", () => {
     const theme = NEXT[button.dataset.now];

@@ -1,79 +1,125 @@
-// The thread table: a row for each thread, in the order of roles; beyond 64 the rest is told by state.
+// The thread table: a row for each thread, in the order of roles. Beyond 64 threads a role folds into one row, its
+// density band; unfolded, a window of its threads is shown, and moved by two buttons.
+import { STATES } from "./bins.js";
 import * as format from "./format.js";
+import { busy } from "./history.js";
 import { write } from "./numbers.js";
 
-const MOST = 64;
-const DENSITIES = [[14, "wide"], [34, "close"], [Infinity, "dense"]];
-const COLUMNS = ["name", "tid", "lane", "state", "held", "rate", "busy", "cpu"];
-const AT_WIDE = new Set(["tid", "held", "rate", "busy"]);
+const MOST = 64, FEW = 8, SHOWN = 24;
+const DENSITIES = [[8, "tall"], [14, "wide"], [34, "close"], [Infinity, "dense"]];
+const COLUMNS = ["name", "tid", "lane", "rate", "busy", "cpu"];
+const QUIET = ["ended", "waiting", "queue"];
+const out = new Float64Array(STATES);
 
-function build(lane, number) {
+function make(tag, props = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), props);
+  element.append(...children);
+  return element;
+}
+
+function cells(name) {
   const tr = document.createElement("tr");
   for (const column of COLUMNS) {
-    const cell = document.createElement(column === "name" ? "th" : "td");
-    if (column === "name") cell.scope = "row";
-    cell.className = [column === "lane" || column === "state" || column === "name" ? "" : "num", AT_WIDE.has(column) ? "at-wide" : "", column].join(" ").trim();
+    const cell = make(column === "name" ? "th" : "td", { className: { tid: "num at-wide", rate: "num at-wide", busy: "num", cpu: "num at-wide" }[column] ?? column });
+    if (column === "name") { cell.scope = "row"; cell.append(name); }
+    if (column === "lane") cell.append(make("span", { className: "sr" }));
     tr.append(cell);
   }
-  const swatch = document.createElement("i");
-  swatch.className = "swatch";
-  tr.children[3].append(swatch, document.createElement("span"));
-  const name = `${lane.role}${number(lane)}`;
-  tr.children[0].textContent = name;
-  tr.children[1].textContent = String(lane.tid);
-  return { lane, element: tr, name };
+  return tr;
 }
 
 /** Threads of a role go by their index; where all have the same one (a thread a connection) by their slot; one alone by its role. */
 function numbering(lanes) {
   if (lanes.length < 2 && !lanes[0].index) return () => "";
   const distinct = new Set(lanes.map(({ index }) => index)).size === lanes.length;
-  return ({ index, row: [slot] }) => ` ${distinct ? index + 1 : slot}`;
+  return ({ index, slot }) => ` ${distinct ? index + 1 : slot}`;
 }
 
 export class ThreadTable {
-  #body; #folded; #rows = new Map(); #order = "";
+  #body; #rows = new Map(); #order = ""; #seen = ""; #open = new Map();   // role → the first thread shown
 
-  constructor(body, folded) { this.#body = body; this.#folded = folded; }
+  constructor(body) { this.#body = body; }
 
   get rows() { return [...this.#rows.values()]; }
 
   /** Put rows in place for the lanes there are now; text is written by `tell`. */
   arrange(history) {
-    const lanes = [...history.lanes.values()];
-    const roles = [...new Set(lanes.map(({ role }) => role))];
-    lanes.sort((a, b) => roles.indexOf(a.role) - roles.indexOf(b.role) || a.index - b.index || a.row[0] - b.row[0]);
-    const shown = lanes.slice(0, MOST);
-    this.#fold(history, lanes.slice(MOST));
-    const order = shown.map(({ key }) => key).join();
-    if (order === this.#order) return;
-    this.#order = order;
-    const numbers = new Map(roles.map((role) => [role, numbering(lanes.filter((lane) => lane.role === role))]));
+    const seen = `${history.version} ${[...this.#open].join(" ")}`;
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    const order = this.#plan(history), key = order.map((each) => each.key).join();
+    if (key === this.#order) return;
+    this.#order = key;
     const old = this.#rows;
-    this.#rows = new Map(shown.map((lane) => [lane.key, old.get(lane.key)?.lane === lane ? old.get(lane.key) : build(lane, numbers.get(lane.role))]));
+    this.#rows = new Map(order.map((each) => {
+      const kept = old.get(each.key);
+      return [each.key, kept && kept.source === each.source && !each.pager ? kept : this.#build(each)];
+    }));
+    const focused = document.activeElement?.dataset?.fold;
     this.#body.replaceChildren(...this.rows.map(({ element }) => element));
-    this.#body.closest("table").dataset.density = DENSITIES.find(([most]) => shown.length <= most)[1];
+    if (focused && !document.activeElement?.dataset?.fold) this.#body.querySelector(`[data-fold="${CSS.escape(focused)}"]`)?.focus();
+    this.#body.closest("table").dataset.density = DENSITIES.find(([most]) => order.length <= most)[1];
   }
 
-  tell(history) {
-    for (const { lane, element } of this.#rows.values()) {
-      const [, , , , , , connections, rate, cpu] = lane.row;
-      const state = history.name(lane.state), cells = element.children;
-      cells[3].firstChild.dataset.state = state;
-      write(cells[3].lastChild, state);
-      write(cells[4], format.count(connections));
-      write(cells[5], format.rate(rate));
-      write(cells[6], format.share(history.busy(lane)).replace(/\.\d/, ""));
-      write(cells[7], format.percent(cpu).replace(/\.\d/, ""));
+  tell(history, from, to) {
+    const quiet = new Set(QUIET.map((name) => history.names.indexOf(name)));
+    for (const { source, lane, element, pager } of this.#rows.values()) {
+      if (pager) continue;
+      const [, , lanes, rate, share, cpu] = element.children;
+      write(share, format.share(busy(source, from, to, quiet, out)).replace(/\.\d/, ""));
+      if (!lane) continue;
+      write(lanes.firstChild, history.name(lane.state));
+      write(rate, format.rate(lane.row[7]));
+      write(cpu, format.percent(lane.row[8]).replace(/\.\d/, ""));
     }
   }
 
-  #fold(history, rest) {
-    this.#folded.hidden = !rest.length;
-    if (!rest.length) return;
-    const tally = new Map();
-    for (const { state } of rest) tally.set(history.name(state), (tally.get(history.name(state)) ?? 0) + 1);
-    const parts = [...tally].sort((a, b) => b[1] - a[1]).map(([state, n]) => `${format.count(n)} ${state}`);
-    write(this.#folded, `and ${format.count(rest.length)} more: ${parts.join(", ")}`);
+  #plan(history) {
+    const roles = new Map();
+    for (const lane of history.lanes.values()) roles.set(lane.role, [...(roles.get(lane.role) ?? []), lane]);
+    const fold = history.lanes.size > MOST, plan = [];
+    for (const [role, lanes] of roles) {
+      lanes.sort((a, b) => a.index - b.index || a.slot - b.slot);
+      const number = numbering(lanes), rows = (some) => some.map((lane) => ({ key: lane.key, source: lane, lane, name: `${role}${number(lane)}` }));
+      if (!fold || lanes.length <= FEW || !history.bands.has(role)) { plan.push(...rows(lanes)); continue; }
+      const open = this.#open.has(role), first = Math.max(0, Math.min(this.#open.get(role) ?? 0, lanes.length - SHOWN));
+      plan.push({ key: `band ${role} ${lanes.length} ${open}`, source: history.bands.get(role), role, size: lanes.length, name: role, open });
+      if (!open) continue;
+      plan.push(...rows(lanes.slice(first, first + SHOWN)));
+      if (lanes.length > SHOWN) plan.push({ key: `pager ${role} ${first} ${lanes.length}`, pager: true, role, first, size: lanes.length });
+    }
+    return plan;
+  }
+
+  #build(each) {
+    if (each.pager) return { ...each, element: this.#pager(each) };
+    if (each.lane) {
+      const element = cells(each.name);
+      element.children[1].textContent = String(each.lane.tid);
+      return { ...each, element };
+    }
+    const button = make("button", { type: "button", className: "fold", title: `${each.open ? "Fold" : "Unfold"} ${each.size} threads` }, each.role, make("small", { textContent: ` ×${format.count(each.size)}` }));
+    button.setAttribute("aria-expanded", String(each.open));
+    button.dataset.fold = each.role;
+    button.addEventListener("click", () => this.#toggle(each.role));
+    const element = cells(button);
+    element.className = "band";
+    return { ...each, element };
+  }
+
+  #toggle(role) {
+    if (!this.#open.delete(role)) this.#open.set(role, 0);
+  }
+
+  #pager({ role, first, size }) {
+    const move = (to, text, label) => {
+      const button = make("button", { type: "button", className: "fold", textContent: text, disabled: to < 0 || to >= size });
+      button.dataset.fold = `${role} ${text}`;
+      button.setAttribute("aria-label", label);
+      button.addEventListener("click", () => this.#open.set(role, to));
+      return button;
+    };
+    const th = make("th", { scope: "row" }, move(first - SHOWN < 0 && first > 0 ? 0 : first - SHOWN, "‹", `Earlier ${role} threads`), ` ${first + 1}–${first + SHOWN} `, move(first + SHOWN, "›", `Further ${role} threads`));
+    return make("tr", { className: "pager" }, th);
   }
 }

@@ -1,0 +1,53 @@
+// Every connection of an engine by its descriptor word: state in the low byte, then a generation, then the owner's row.
+const CLOSED = 0, IDLE = 1, RECENT_US = 1e6;
+
+function decode(text) {
+  const raw = atob(text), bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+  return new Uint32Array(bytes.buffer);
+}
+
+export class Crowd {
+  #words = new Uint32Array(0); #usedAt = new Float64Array(0); #fresh = new Set();
+  size = 0;
+
+  get recent() { return this.#fresh.size; }
+  get length() { return this.#words.length; }
+  state(i) { return this.#words[i] & 0xff; }
+  owner(i) { return this.#words[i] >>> 16; }
+  /** Idle now, and seen at work within the last second. */
+  isRecent(i) { return this.#fresh.has(i); }
+
+  /** Take a frame's words: all of them, or pairs of (descriptor, word). Answers the descriptors that look different now. */
+  take({ full, words }, tUs) {
+    const given = decode(words), changed = [];
+    if (full) {
+      this.#room(given.length);
+      for (let i = 0; i < this.#words.length; i++) this.#set(i, given[i] ?? CLOSED, tUs, changed);
+    } else for (let n = 0; n < given.length; n += 2) {
+      this.#room(given[n] + 1);
+      this.#set(given[n], given[n + 1], tUs, changed);
+    }
+    for (const i of this.#fresh) if (tUs - this.#usedAt[i] > RECENT_US) { this.#fresh.delete(i); changed.push(i); }
+    return changed;
+  }
+
+  #set(i, word, tUs, changed) {
+    const old = this.#words[i], was = old & 0xff, is = word & 0xff;
+    if (is > IDLE || was > IDLE) this.#usedAt[i] = tUs;
+    if (old === word) return;
+    this.#words[i] = word;
+    this.size += (is !== CLOSED) - (was !== CLOSED);
+    if (is === IDLE && was > IDLE) this.#fresh.add(i);
+    else this.#fresh.delete(i);
+    if (is !== was || old >>> 16 !== word >>> 16) changed.push(i);
+  }
+
+  #room(size) {
+    if (size <= this.#words.length) return;
+    const most = Math.max(size, this.#words.length * 2, 256), words = new Uint32Array(most), usedAt = new Float64Array(most);
+    words.set(this.#words);
+    usedAt.set(this.#usedAt);
+    [this.#words, this.#usedAt] = [words, usedAt];
+  }
+}

@@ -1,0 +1,82 @@
+// The lanes of one engine: its history, its thread table, the canvases over it, and what they say when asked.
+import * as format from "./format.js";
+import { History } from "./history.js";
+import { LaneInput } from "./lane-input.js";
+import { LaneView } from "./lanes.js";
+import { tell } from "./lane-words.js";
+import { write } from "./numbers.js";
+import { ThreadTable } from "./threads.js";
+
+export class EngineLanes {
+  #root; #timeline; #history = null; #table; #view; #tip; #marks; #pointed;
+
+  /** `root` is a copy of the template; `marks` answers what happened when; `pointed(us)` is told where the cursor is. */
+  constructor(root, id, { timeline, marks, pointed }) {
+    const find = (name) => root.querySelector(`[data-${name}]`);
+    [this.#root, this.id, this.#timeline, this.#marks, this.#pointed] = [root, id, timeline, marks, pointed];
+    this.#table = new ThreadTable(find("thread-rows"));
+    this.#tip = find("lane-tip");
+    this.#view = new LaneView({ base: find("lanes-base"), over: find("lanes"), column: root.querySelector("th.lane"), timeline, marks: () => this.#marks(id) });
+    new LaneInput(this.#view, timeline, (cursor) => this.#inspect(cursor));
+    find("lanes").setAttribute("aria-label", `Thread lanes of ${id}`);
+  }
+
+  get headUs() { return this.#history?.headUs ?? 0; }
+  get traced() { return this.#history?.traced ?? false; }
+  get view() { return this.#view; }
+  get root() { return this.#root; }
+  get roles() { return this.#history ? [...new Set([...this.#history.lanes.values()].map(({ role }) => role))] : []; }
+  get lanes() { return this.#history ? [...this.#history.lanes.values()] : []; }
+
+  /** Answers the µs that were lost before this frame. */
+  take(engine, tUs, hello) {
+    if (!engine.threads) return 0;
+    this.#history ??= new History(hello.thread_states, hello.interval_ms);
+    this.#root.dataset.tracing = engine.tracing ?? "";
+    const lost = this.#history.take(engine, tUs);
+    this.#table.arrange(this.#history);
+    this.#view.show(this.#history, this.#table.rows);
+    return lost;
+  }
+
+  hold(on) { this.#history?.hold(on); }
+
+  step(endUs) { this.#view.step(endUs); }
+
+  /** Numbers of the table, and what the cursor stands on: a few times a second. */
+  write(endUs) {
+    if (!this.#history) return;
+    this.#table.tell(this.#history, endUs - this.#timeline.span, endUs);
+    if (this.#view.cursor?.row !== undefined) this.#say(this.#view.cursor);
+  }
+
+  /** The cursor of another panel that stands at this moment. */
+  mark(us) { if (this.#view.cursor?.row === undefined) this.#view.point(us === null ? null : { us }); }
+
+  #inspect(cursor) {
+    this.#view.point(cursor);
+    this.#tip.hidden = !cursor;
+    this.#pointed(cursor?.us ?? null, this);
+    if (cursor) this.#say(cursor);
+  }
+
+  #say({ row, us }) {
+    const each = this.#view.rows[row];
+    this.#tip.hidden = !each?.source;
+    if (this.#tip.hidden) return;
+    const canvas = this.#view.over, [first, more] = tell(this.#history, each, us, this.#timeline.span / this.#view.width);
+    write(this.#tip.firstElementChild, first);
+    write(this.#tip.lastElementChild, more);
+    const x = canvas.offsetLeft + this.#view.xAt(us) - 60, right = canvas.offsetLeft + canvas.offsetWidth - this.#tip.offsetWidth;
+    const above = this.#view.topOf(row) - this.#tip.offsetHeight - 2, below = this.#view.topOf(row) + each.element.offsetHeight + 2;
+    this.#tip.style.transform = `translate(${Math.max(4, Math.min(x, right))}px, ${above < 0 ? below : above}px)`;
+  }
+
+  /** For the description beside the canvas. */
+  summary() {
+    if (!this.#history) return "";
+    const tally = new Map();
+    for (const { state } of this.#history.lanes.values()) tally.set(this.#history.name(state), (tally.get(this.#history.name(state)) ?? 0) + 1);
+    return `${format.count(this.#history.lanes.size)} threads: ${[...tally].map(([state, n]) => `${n} ${state}`).join(", ")}`;
+  }
+}

@@ -1,0 +1,185 @@
+// The connection grid: one dot a connection, in groups by the thread that owns it. Only dots that changed are drawn.
+import { fit, font, inks, keepDrawn } from "./canvas.js";
+import { Crowd } from "./crowd.js";
+import * as format from "./format.js";
+
+const LARGEST_PX = 12, SMALLEST_PX = 2, LABEL_PX = 18, GROUPS_MOST = 10, SPARE = 1.15;
+const TONES = ["idle", "recent", "reading", "queued", "handling", "writing"];
+
+/** A place for each connection of one owner: the lowest that is free, so that the others stay where they are. */
+class Group {
+  places = []; free = []; top = 0; capacity = 0; n = 0;
+
+  constructor(name) { this.name = name; }
+
+  seat(i) {
+    const place = this.free.pop() ?? this.places.length;
+    this.places[place] = i;
+    this.n++;
+    return place;
+  }
+
+  leave(place) {
+    this.places[place] = -1;
+    this.free.push(place);
+    this.n--;
+  }
+}
+
+export class ConnectionGrid {
+  #canvas; #tip; #states; #ownerOf = () => null; #crowd = new Crowd(); #groups = new Map(); #seats = new Map(); #shape = null; #inks = null; #ctx = null; #at = null;
+
+  /** `states` are the names of connection states, by number. */
+  constructor(canvas, tip, states) {
+    [this.#canvas, this.#tip, this.#states] = [canvas, tip, states];
+    canvas.addEventListener("pointermove", (e) => this.#point(this.#hit(e.offsetX, e.offsetY)));
+    canvas.addEventListener("pointerleave", () => this.#point(null));
+    canvas.addEventListener("blur", () => this.#point(null));
+    canvas.addEventListener("keydown", (e) => this.#key(e));
+    keepDrawn(canvas, () => { this.#inks = null; this.draw(); });
+  }
+
+  get size() { return this.#crowd.size; }
+  get recent() { return this.#crowd.recent; }
+  get groups() { return [...this.#groups.values()].filter(({ n }) => n); }
+
+  /** How many connections of a group are in each state, for the table beside the picture. */
+  counts(group) {
+    const by = Object.fromEntries(this.#states.map((name) => [name, 0]));
+    for (const i of group.places) if (i >= 0) by[this.#states[this.#crowd.state(i)]]++;
+    return by;
+  }
+
+  /** `lanes` are the engine's threads, for the names of owners. */
+  take(grid, tUs, lanes) {
+    const changed = this.#crowd.take(grid, tUs);
+    if (!changed.length) return;
+    this.#meet(lanes);
+    const moved = changed.filter((i) => this.#seat(i));
+    if (!this.#shape || !this.#fits()) return this.draw();
+    if (this.#inks) for (const i of changed) this.#dot(i);
+    if (moved.length) this.#labels();
+  }
+
+  /** Owners by name; where they are many (a thread for each connection) by role. */
+  #meet(lanes) {
+    const owners = new Map(lanes.map((lane) => [lane.slot, lane])), roles = new Map();
+    for (const { role } of lanes) roles.set(role, (roles.get(role) ?? 0) + 1);
+    this.#ownerOf = (slot) => {
+      const lane = owners.get(slot);
+      if (!lane) return "no thread";
+      const n = roles.get(lane.role);
+      return n > GROUPS_MOST ? lane.role : n > 1 ? `${lane.role} ${lane.index + 1}` : lane.role;
+    };
+  }
+
+  /** Give a connection its place, or take it away; answers whether that changed anything. */
+  #seat(i) {
+    const seat = this.#seats.get(i), alive = this.#crowd.state(i) !== 0;
+    const name = alive ? this.#ownerOf(this.#crowd.owner(i)) : null;
+    if (seat?.group.name === name) return false;
+    if (seat) {
+      this.#clear(seat);
+      seat.group.leave(seat.place);
+      this.#seats.delete(i);
+    }
+    if (!alive) return Boolean(seat);
+    if (!this.#groups.has(name)) { this.#groups.set(name, new Group(name)); this.#shape = null; }
+    const group = this.#groups.get(name);
+    this.#seats.set(i, { group, place: group.seat(i) });
+    return true;
+  }
+
+  #fits() { return [...this.#groups.values()].every(({ places, capacity }) => places.length <= capacity); }
+
+  draw() {
+    const { ctx, width, height } = fit(this.#canvas);
+    if (!width || !height) return;
+    this.#ctx = ctx;
+    this.#inks ??= inks(this.#canvas, ["--text-2", "--text-3", "--focus", ...TONES.map((name) => `--state-${name}`)]);
+    this.#arrange(width, height);
+    for (const i of this.#seats.keys()) this.#dot(i);
+    this.#labels();
+  }
+
+  /** The largest pitch at which all groups find room. */
+  #arrange(width, height) {
+    const groups = this.groups, capacity = (group) => Math.ceil(group.places.length * SPARE) + 4;
+    const needs = (pitch) => groups.reduce((sum, group) => sum + LABEL_PX + Math.ceil(capacity(group) / Math.floor(width / pitch)) * pitch + 4, 0);
+    let pitch = LARGEST_PX;
+    while (pitch > SMALLEST_PX && needs(pitch) > height) pitch -= 0.25;
+    const columns = Math.floor(width / pitch);
+    let top = 0;
+    for (const group of groups) {
+      Object.assign(group, { capacity: capacity(group), top: top + LABEL_PX });
+      top += LABEL_PX + Math.ceil(group.capacity / columns) * pitch + 4;
+    }
+    this.#shape = { pitch, columns, dot: Math.max(1.25, pitch - (pitch > 4 ? 1.5 : 0.75)), width };
+  }
+
+  #place({ group, place }) {
+    const { pitch, columns } = this.#shape;
+    return [(place % columns) * pitch, group.top + Math.floor(place / columns) * pitch];
+  }
+
+  #clear(seat) {
+    if (!this.#shape || !this.#ctx) return;
+    const [x, y] = this.#place(seat), { pitch } = this.#shape;
+    this.#ctx.clearRect(x, y, pitch, pitch);
+  }
+
+  #dot(i) {
+    const seat = this.#seats.get(i);
+    if (!seat) return;
+    const [x, y] = this.#place(seat), { pitch, dot } = this.#shape, state = this.#states[this.#crowd.state(i)];
+    this.#ctx.clearRect(x, y, pitch, pitch);
+    this.#ctx.fillStyle = this.#inks[state === "idle" && this.#crowd.isRecent(i) ? "recent" : state];
+    const more = state === "idle" ? 0 : Math.min(1, pitch - dot - 0.25);
+    this.#ctx.fillRect(x, y, dot + more, dot + more);
+  }
+
+  #labels() {
+    const ctx = this.#ctx, { width } = this.#shape;
+    ctx.font = font(this.#canvas, 11);
+    ctx.textBaseline = "alphabetic";
+    for (const { name, n, top } of this.groups) {
+      ctx.clearRect(0, top - LABEL_PX, width, LABEL_PX - 1);
+      ctx.fillStyle = this.#inks["text-2"];
+      ctx.textAlign = "left";
+      ctx.fillText(name, 0, top - 5);
+      ctx.fillStyle = this.#inks["text-3"];
+      ctx.textAlign = "right";
+      ctx.fillText(format.count(n), width - 1, top - 5);
+    }
+  }
+
+  #hit(x, y) {
+    if (!this.#shape) return null;
+    const { pitch, columns } = this.#shape, column = Math.floor(x / pitch);
+    if (column < 0 || column >= columns) return null;
+    for (const group of this.groups) {
+      const row = Math.floor((y - group.top) / pitch), i = row < 0 ? undefined : group.places[row * columns + column];
+      if (i !== undefined && i >= 0 && row * columns + column < group.capacity) return i;
+    }
+    return null;
+  }
+
+  #key(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -(this.#shape?.columns ?? 1), ArrowDown: this.#shape?.columns ?? 1 }[event.key];
+    if (!step || !this.#seats.size) return;
+    event.preventDefault();
+    const all = this.groups.flatMap(({ places }) => places.filter((i) => i >= 0)), at = all.indexOf(this.#at);
+    this.#point(all[at < 0 ? 0 : Math.max(0, Math.min(all.length - 1, at + step))]);
+  }
+
+  #point(i) {
+    this.#at = i;
+    const seat = this.#seats.get(i);
+    this.#tip.hidden = !seat;
+    if (!seat) return;
+    const [x, y] = this.#place(seat), state = this.#states[this.#crowd.state(i)];
+    this.#tip.textContent = `descriptor ${i} · ${seat.group.name} · ${state}${this.#crowd.isRecent(i) ? ", just used" : ""}`;
+    const left = Math.max(0, Math.min(x - 20, this.#canvas.clientWidth - this.#tip.offsetWidth));
+    this.#tip.style.transform = `translate(${left}px, ${Math.max(0, y - 30)}px)`;
+  }
+}

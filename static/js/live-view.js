@@ -1,0 +1,180 @@
+// What some engines are doing now: their lanes under one axis of time, their connections, charts and costs.
+// The home page shows one engine, the page side by side several; which ones, and when, is said by `watch`.
+import { ConnectionGrid } from "./grid.js";
+import { EngineLanes } from "./engine-lanes.js";
+import * as format from "./format.js";
+import { Ledger } from "./ledger.js";
+import { live } from "./live.js";
+import { joinCursors, LiveCharts } from "./live-charts.js";
+import { Marks } from "./marks.js";
+import { write } from "./numbers.js";
+import { recall, remember } from "./store.js";
+import { Timeline } from "./timeline.js";
+
+const TEXT_MS = 250, CALM_US = 1e6, REST = 9, FRAME_MS = 17, IDLE_MS = 200, ZOOM = 2;
+const SAMPLED = "Lanes are samples here, ten a second, not a trace";
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+export class LiveView {
+  #root; #find; #engines = new Map(); #timeline = new Timeline(); #marks = new Marks(); #charts; #ledger; #point; #textAt = 0; #cost = 0; #timer = 0; #asked = 0;
+
+  constructor(root, nothing) {
+    this.#root = root;
+    this.#find = (name) => root.querySelector(`[data-${name}]`);
+    this.#charts = new LiveCharts(this.#find("live-charts"));
+    this.nothing = nothing;
+    this.#charts.rest(nothing);
+    this.#ledger = new Ledger(this.#find("ledger"));
+    this.#point = joinCursors(() => this.#timeline.head, (us) => { for (const { lanes } of this.#engines.values()) lanes.mark(us); });
+    this.#controls();
+    live.onEvent((event) => this.#marks.heed(event, this.#timeline.head, this.ids, live.frame?.run));
+    this.#next(0);
+  }
+
+  get ids() { return [...this.#engines.keys()]; }
+  get timeline() { return this.#timeline; }
+  lanes(id) { return this.#engines.get(id)?.lanes; }
+
+  /** Show these engines: [{ id, model }]. */
+  watch(engines) {
+    const wanted = new Map(engines.map((each) => [each.id, each]));
+    for (const [id, { root, crowd }] of this.#engines) if (!wanted.has(id)) { root.remove(); crowd?.root.remove(); this.#engines.delete(id); }
+    for (const [id, { model }] of wanted) if (!this.#engines.has(id)) this.#engines.set(id, this.#make(id, model));
+    if (!engines.length) this.#charts.rest(this.nothing);
+    if (engines.length) this.#root.dataset.watching = String(engines.length);
+    else delete this.#root.dataset.watching;
+    live.subscribe({ engines: this.ids, threads: engines.length > 0, trace: engines.length > 0, connections: engines.length > 0, interval_ms: 100 });
+  }
+
+  take(frame) {
+    const now = performance.now(), tUs = frame.t_s * 1e6, hello = live.hello;
+    if (!hello) return;
+    this.#ledger.take(frame, tUs);
+    let lost = 0;
+    for (const [id, each] of this.#engines) {
+      const engine = frame.engines[id];
+      each.root.toggleAttribute("data-gone", !engine);
+      if (!engine) continue;
+      lost = Math.max(lost, each.lanes.take(engine, tUs, hello));
+      if (engine.grid) each.crowd?.grid(hello).take(engine.grid, tUs, each.lanes.lanes);
+    }
+    const heads = [...this.#engines].filter(([id]) => frame.engines[id]?.threads).map(([, { lanes }]) => lanes.headUs);
+    this.#timeline.take(heads.length ? Math.min(...heads) : tUs, now);
+    if (lost > 0) this.#marks.lost(this.#timeline.head, lost, hello.interval_ms);
+    const shown = [...this.#engines].map(([id, { model }]) => ({ id, model }));
+    if (shown.length) this.#charts.take(frame, shown, hello, this.#marks.among(this.ids));
+    if (now < this.#textAt) return;
+    this.#textAt = now + TEXT_MS;
+    this.#write(frame, hello);
+  }
+
+  #make(id, model) {
+    const root = this.#copy("lanes-template", "engine-lanes"), crowd = this.#copy("grid-template", "engine-grids");
+    root.dataset.model = crowd.dataset.model = model;
+    for (const place of [root, crowd]) {
+      for (const name of place.querySelectorAll("[data-engine-name]")) name.textContent = id;
+      for (const numbers of place.querySelectorAll("[data-numbers]")) numbers.dataset.numbers = id;
+    }
+    const lanes = new EngineLanes(root, id, {
+      timeline: this.#timeline, marks: (engine) => this.#marks.of(engine),
+      pointed: (us, own) => { this.#point(us); this.#next(0); for (const each of this.#engines.values()) if (each.lanes !== own) each.lanes.mark(us); },
+    });
+    return { model, root, lanes, crowd: new CrowdPanel(crowd) };
+  }
+
+  #copy(template, place) {
+    const root = this.#find(template).content.firstElementChild.cloneNode(true);
+    this.#find(place).append(root);
+    return root;
+  }
+
+  /** One animation frame, as often as there is another pixel to show. Lanes may take a tenth of the main thread: what is slow to paint is painted less often. */
+  #step(now) {
+    const started = performance.now(), timeline = this.#timeline, end = timeline.endAt(now), width = [...this.#engines.values()][0]?.lanes.view.width;
+    const shown = calm.matches && timeline.following ? Math.floor(end / CALM_US) * CALM_US : end;
+    for (const { lanes } of this.#engines.values()) lanes.step(shown);
+    this.#cost += (performance.now() - started - this.#cost) * 0.1;
+    const pixelMs = timeline.following && width ? timeline.span / width / 1000 : IDLE_MS;
+    this.#next(Math.min(IDLE_MS, Math.max(pixelMs, this.#cost * REST)));
+  }
+
+  #next(inMs) {
+    clearTimeout(this.#timer);
+    cancelAnimationFrame(this.#asked);
+    const ask = () => { this.#asked = requestAnimationFrame((now) => this.#step(now)); };
+    if (inMs > FRAME_MS) this.#timer = setTimeout(ask, inMs - FRAME_MS / 2);
+    else ask();
+  }
+
+  #write(frame, hello) {
+    const end = this.#timeline.endAt(performance.now());
+    for (const [id, { lanes, crowd }] of this.#engines) {
+      lanes.write(end);
+      if (frame.engines[id]) crowd?.write(frame.engines[id], hello);
+    }
+    write(this.#find("behind"), this.#timeline.following ? "" : `held, ${(this.#timeline.behindUs / 1e6).toFixed(1)} s behind`);
+    this.#legend();
+  }
+
+  /** What a pixel means now, and why lanes are only samples where they are. */
+  #legend() {
+    const engines = [...this.#engines.values()].map(({ lanes }) => lanes), width = engines[0]?.view.width;
+    if (!width) return;
+    const pixel = format.latency(this.#timeline.span / width), sampled = engines.filter(({ traced, headUs }) => headUs && !traced);
+    write(this.#find("pixel"), `A pixel is ${pixel}: as far as it is filled, so much of that time was spent in a state.`);
+    const why = sampled.map(({ id, root }) => { const said = root.dataset.tracing; return `${engines.length > 1 ? `${id}: ` : ""}${SAMPLED}${said && said !== "on" ? ` (${said})` : ""}.`; });
+    write(this.#find("sampled"), why.join(" "));
+  }
+
+  #controls() {
+    const follow = this.#find("follow"), windows = [...this.#root.querySelectorAll("[name=window]")], timeline = this.#timeline;
+    follow.addEventListener("click", () => timeline.follow(!timeline.following));
+    for (const choice of windows) choice.addEventListener("change", () => timeline.show(Number(choice.value) * 1e6));
+    for (const button of this.#root.querySelectorAll("[data-zoom]")) button.addEventListener("click", () => timeline.zoom(button.dataset.zoom === "in" ? 1 / ZOOM : ZOOM));
+    timeline.onChange(() => {
+      write(follow, timeline.following ? "Pause" : "Follow");
+      follow.setAttribute("aria-pressed", String(!timeline.following));
+      for (const choice of windows) choice.checked = Number(choice.value) * 1e6 === timeline.span;
+      for (const { lanes } of this.#engines.values()) lanes.hold(!timeline.following);
+      this.#textAt = 0;
+      this.#legend();
+      this.#next(0);
+    });
+    const more = this.#find("more-charts");
+    if (!more) return;
+    more.open = recall("localStorage", "more-charts") === "open";
+    more.addEventListener("toggle", () => remember("localStorage", "more-charts", more.open ? "open" : null));
+  }
+}
+
+/** The connections of one engine: the grid, the numbers by state beside it, and the same as a table. */
+class CrowdPanel {
+  #grid = null; #tableAt = 0;
+
+  constructor(root) { this.root = root; }
+
+  grid({ connection_states: states }) {
+    this.#grid ??= new ConnectionGrid(this.root.querySelector("[data-grid]"), this.root.querySelector("[data-grid-tip]"), states);
+    return this.#grid;
+  }
+
+  write(engine, { connection_states: states }) {
+    const by = new Map(states.slice(1).map((name, i) => [name, engine.connections?.[i] ?? null])), recent = this.#grid?.recent ?? null;
+    for (const cell of this.root.querySelectorAll("[data-count]")) write(cell, format.count(cell.dataset.count === "recent" ? recent : cell.dataset.count === "idle" && recent !== null ? Math.max(0, by.get("idle") - recent) : by.get(cell.dataset.count)));
+    if (!this.#grid) return;
+    const canvas = this.root.querySelector("[data-grid]"), details = this.root.querySelector(".as-table");
+    canvas.dataset.dots = String(this.#grid.size);
+    if (details.open && performance.now() > this.#tableAt) this.#table(states.slice(1), details.querySelector("tbody"));
+  }
+
+  #table(states, body) {
+    this.#tableAt = performance.now() + 1000;
+    body.replaceChildren(...this.#grid.groups.map((group) => {
+      const row = document.createElement("tr"), name = document.createElement("th"), by = this.#grid.counts(group);
+      Object.assign(name, { scope: "row", textContent: group.name });
+      row.append(name, ...states.map((state) => Object.assign(document.createElement("td"), { className: "num", textContent: format.count(by[state]) })));
+      return row;
+    }));
+  }
+}
+

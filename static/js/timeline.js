@@ -1,0 +1,67 @@
+// The window on time that lanes and charts share: how long it is, where it ends, and whether it follows the present.
+// Times are microseconds of the lab's clock. What has come is played out a little late, so that it can scroll evenly.
+export const HELD_US = 60e6, SPAN_MIN_US = 10e3, FOLLOW_MIN_US = 1e6;
+const PLAYOUT_US = 150e3, JUMP_US = 1e6, SETTLE = 0.05;
+
+export class Timeline {
+  #span = 15e6; #end = 0; #head = 0; #lag = null; #following = true; #readers = new Set();
+
+  get span() { return this.#span; }
+  get head() { return this.#head; }
+  get following() { return this.#following; }
+  get behindUs() { return this.#following ? 0 : this.#head - this.#end; }
+
+  onChange(reader) { this.#readers.add(reader); }
+
+  /** A frame has come whose newest moment is `headUs`. */
+  take(headUs, nowMs) {
+    const lag = nowMs * 1000 - headUs;
+    this.#lag = this.#lag === null || Math.abs(lag - this.#lag) > JUMP_US ? lag : this.#lag + (lag - this.#lag) * SETTLE;
+    if (headUs < this.#head - JUMP_US) this.#end = 0;         // another lab's clock, after a restart of the machine
+    this.#head = headUs;
+    if (!this.#following) this.#end = Math.max(this.#end, headUs - HELD_US + this.#span);
+  }
+
+  /** Where the window ends at this moment; it never goes back while it follows. */
+  endAt(nowMs) {
+    if (this.#following && this.#lag !== null) this.#end = Math.max(this.#end, Math.min(this.#head, nowMs * 1000 - this.#lag - PLAYOUT_US));
+    return this.#end;
+  }
+
+  follow(on) {
+    this.#following = on;
+    if (on) this.#span = Math.max(this.#span, FOLLOW_MIN_US);
+    this.#tell();
+  }
+
+  /** So many seconds, at the end if it follows. */
+  show(spanUs) { this.#set(spanUs, this.#end - (this.#following ? 0 : (this.#span - spanUs) / 2)); }
+
+  /** Zoom by a factor around a moment; without one around the end while it follows, else around the middle. */
+  zoom(factor, aroundUs = this.#following ? this.#end : this.#end - this.#span / 2) {
+    const span = Math.max(SPAN_MIN_US, Math.min(HELD_US, this.#span * factor));
+    if (span === this.#span) return false;
+    const end = aroundUs + (this.#end - aroundUs) * (span / this.#span);
+    if (aroundUs < this.#end || span < FOLLOW_MIN_US) this.#following = false;
+    this.#set(span, end);
+    return true;
+  }
+
+  pan(byUs) {
+    this.#following = this.#end + byUs > this.#head && this.#span >= FOLLOW_MIN_US;
+    this.#set(this.#span, this.#end + byUs);
+  }
+
+  oldest() {
+    this.#following = false;
+    this.#set(this.#span, this.#head - HELD_US + this.#span);
+  }
+
+  #set(span, end) {
+    this.#span = span;
+    this.#end = Math.min(this.#head, Math.max(this.#head - HELD_US + span, end));
+    this.#tell();
+  }
+
+  #tell() { for (const reader of this.#readers) reader(); }
+}
