@@ -1,5 +1,6 @@
 // The live charts: what each draws of one engine, and of several side by side. Values are of half a second, for each engine.
 import * as format from "./format.js";
+import { inOrder, title } from "./roles.js";
 
 export const IN_USE = ["handling", "writing", "reading", "queued"];
 const AT_WORK = ["handling", "blocked", "writing", "reading", "accepting"];
@@ -15,7 +16,7 @@ function stack(names) {
 }
 
 /** One line for each role, in the order in which they come. */
-const lines = (names) => names.map((label, i) => ({ label, kind: KINDS[i % KINDS.length] }));
+const lines = (roles) => inOrder(roles).map((role, i) => ({ label: title(role), kind: KINDS[i % KINDS.length] }));
 
 /** The same figure of each engine: the hue is the model, a second engine of a model is dashed. */
 function each(engines) {
@@ -35,9 +36,10 @@ export const CHARTS = {
   },
   states: { format: format.count, one: () => stack(IN_USE), of: (e) => add(IN_USE.map((name) => e.connections?.[name])), many: (e) => (e.connections ? IN_USE.reduce((sum, name) => sum + e.connections[name], 0) : null) },
   threads: { format: format.count, one: () => stack(AT_WORK), of: (e) => add(AT_WORK.map((name) => (e.threads ? e.threads[name] ?? 0 : null))), many: (e) => (e.threads ? AT_WORK.reduce((sum, name) => sum + (e.threads[name] ?? 0), 0) : null) },
-  cpu: { format: format.percent, one: ({ roles }) => lines(roles), of: (e, { roles }) => roles.map((role) => e.cpuByRole?.[role] ?? null), many: (e) => e.cpu },
+  cpu: { format: format.percent, one: ({ roles }) => lines(roles), of: (e, { roles }) => inOrder(roles).map((role) => e.cpuByRole?.[role] ?? null), many: (e) => e.cpu },
   memory: { format: (v) => format.bytes(v * 1048576), one: () => [{ label: "RSS" }], of: (e) => [e.rss], many: (e) => e.rss },
   switches: { format: format.rate, one: () => [{ label: "switches/s" }], of: (e) => [e.switches], many: (e) => e.switches },
+  lag: { format: ms, one: () => [{ label: "longest round, ms" }], of: (e) => [e.lag], many: (e) => e.lag, empty: "Known while lanes are traced." },
   queue: {
     format: (v, i) => (i === 1 ? ms(v) : format.count(v)), one: () => [{ label: "depth" }, { label: "wait", kind: "dashed", scale: "right" }], of: (e) => [e.depth, e.wait],
     many: (e) => e.depth,

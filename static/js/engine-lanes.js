@@ -7,8 +7,10 @@ import { tell } from "./lane-words.js";
 import { write } from "./numbers.js";
 import { ThreadTable } from "./threads.js";
 
+const DESCRIBE_US = 2e6;
+
 export class EngineLanes {
-  #root; #timeline; #history = null; #table; #view; #tip; #marks; #pointed;
+  #root; #timeline; #history = null; #table; #view; #tip; #marks; #pointed; #summary; #describedAt = 0;
 
   /** `root` is a copy of the template; `marks` answers what happened when; `pointed(us)` is told where the cursor is. */
   constructor(root, id, { timeline, marks, pointed }) {
@@ -18,6 +20,9 @@ export class EngineLanes {
     this.#tip = find("lane-tip");
     this.#view = new LaneView({ base: find("lanes-base"), over: find("lanes"), column: root.querySelector("th.lane"), timeline, marks: () => this.#marks(id) });
     new LaneInput(this.#view, timeline, (cursor) => this.#inspect(cursor));
+    this.#summary = find("lane-summary");
+    Object.assign(this.#summary, { id: `lanes-of-${id}` });
+    find("lanes").setAttribute("aria-describedby", `lanes-help ${this.#summary.id}`);
     find("lanes").setAttribute("aria-label", `Thread lanes of ${id}`);
   }
 
@@ -46,6 +51,7 @@ export class EngineLanes {
   /** Numbers of the table, and what the cursor stands on: a few times a second. */
   write(endUs) {
     if (!this.#history) return;
+    if (endUs - this.#describedAt > DESCRIBE_US || endUs < this.#describedAt) { this.#describedAt = endUs; this.#describe(endUs); }
     this.#table.tell(this.#history, endUs - this.#timeline.span, endUs);
     if (this.#view.cursor?.row !== undefined) this.#say(this.#view.cursor);
   }
@@ -72,11 +78,11 @@ export class EngineLanes {
     this.#tip.style.transform = `translate(${Math.max(4, Math.min(x, right))}px, ${above < 0 ? below : above}px)`;
   }
 
-  /** For the description beside the canvas. */
-  summary() {
-    if (!this.#history) return "";
-    const tally = new Map();
-    for (const { state } of this.#history.lanes.values()) tally.set(this.#history.name(state), (tally.get(this.#history.name(state)) ?? 0) + 1);
-    return `${format.count(this.#history.lanes.size)} threads: ${[...tally].map(([state, n]) => `${n} ${state}`).join(", ")}`;
+  /** The picture in a sentence, beside the canvas: for who does not see it. */
+  #describe(us) {
+    const tally = new Map(), last = this.#marks(this.id).at(-1);
+    for (const { state } of this.#history.lanes.values()) tally.set(state, (tally.get(state) ?? 0) + 1);
+    const states = [...tally].map(([state, n]) => `${format.count(n)} ${this.#history.name(state)}`).join(", ");
+    write(this.#summary, `${format.count(this.#history.lanes.size)} threads: ${states}.${last ? ` Last mark: ${last.label}, ${format.duration((us - last.us) / 1e6)} ago.` : ""}`);
   }
 }

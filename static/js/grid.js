@@ -2,9 +2,12 @@
 import { fit, font, inks, keepDrawn } from "./canvas.js";
 import { Crowd } from "./crowd.js";
 import * as format from "./format.js";
+import { byRole, naming, title } from "./roles.js";
 
 const LARGEST_PX = 12, SMALLEST_PX = 2, LABEL_PX = 18, GROUPS_MOST = 10, SPARE = 1.15;
 const TONES = ["idle", "recent", "reading", "queued", "handling", "writing"];
+
+const COLLATE = new Intl.Collator("en", { numeric: true });
 
 /** A place for each connection of one owner: the lowest that is free, so that the others stay where they are. */
 class Group {
@@ -36,12 +39,15 @@ export class ConnectionGrid {
     canvas.addEventListener("pointerleave", () => this.#point(null));
     canvas.addEventListener("blur", () => this.#point(null));
     canvas.addEventListener("keydown", (e) => this.#key(e));
-    keepDrawn(canvas, () => { this.#inks = null; this.draw(); });
+    this.attach();
   }
+
+  /** The canvas is on the page now: keep it drawn for as long as it is. */
+  attach() { keepDrawn(this.#canvas, () => { this.#inks = null; this.draw(); }); }
 
   get size() { return this.#crowd.size; }
   get recent() { return this.#crowd.recent; }
-  get groups() { return [...this.#groups.values()].filter(({ n }) => n); }
+  get groups() { return [...this.#groups.values()].filter(({ n }) => n).sort((a, b) => COLLATE.compare(a.name, b.name)); }
 
   /** How many connections of a group are in each state, for the table beside the picture. */
   counts(group) {
@@ -63,14 +69,12 @@ export class ConnectionGrid {
 
   /** Owners by name; where they are many (a thread for each connection) by role. */
   #meet(lanes) {
-    const owners = new Map(lanes.map((lane) => [lane.slot, lane])), roles = new Map();
-    for (const { role } of lanes) roles.set(role, (roles.get(role) ?? 0) + 1);
-    this.#ownerOf = (slot) => {
-      const lane = owners.get(slot);
-      if (!lane) return "no thread";
-      const n = roles.get(lane.role);
-      return n > GROUPS_MOST ? lane.role : n > 1 ? `${lane.role} ${lane.index + 1}` : lane.role;
-    };
+    const names = new Map();
+    for (const [role, all] of byRole(lanes)) {
+      const name = all.length > GROUPS_MOST ? () => title(role) : naming(all);
+      for (const lane of all) names.set(lane.slot, name(lane));
+    }
+    this.#ownerOf = (slot) => names.get(slot) ?? "no thread";
   }
 
   /** Give a connection its place, or take it away; answers whether that changed anything. */

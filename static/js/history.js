@@ -10,20 +10,23 @@ class Lane {
 
   constructor(key) { this.key = key; }
 
+  /** In this state for so long; a state below 1 is none that is known, or no thread. */
   add(state, from, to) {
     this.#meet(from);
-    if (this.exact || !this.bins) { this.trail.push(from, state); this.trail.end = to; }
-    this.bins?.add(state, from, to);
+    if (this.exact || !this.bins) { this.trail.push(from, state > 0 ? state : GAP); this.trail.end = to; }
+    if (state > 0) this.bins?.add(state, from, to);
     this.until = to;
   }
 
   /** Equal slices of an interval, each [state, permille, …]: too much happened to send it one by one. */
-  slices(slices, from, to) {
+  slices(slices, from, to, band) {
     this.#meet(from);
     if (this.exact) { this.trail.push(from, COARSE); this.trail.end = to; }
     const step = (to - from) / slices.length;
     slices.forEach((slice, n) => {
-      for (let i = 0; i < slice.length; i += 2) this.bins?.add(slice[i], from + n * step, from + (n + 1) * step, slice[i + 1] / 1000);
+      for (let i = 0; i < slice.length; i += 2) {
+        if (slice[i] > 0) for (const bins of [this.bins, band]) bins?.add(slice[i], from + n * step, from + (n + 1) * step, slice[i + 1] / 1000);
+      }
     });
     this.until = to;
   }
@@ -73,7 +76,8 @@ export class History {
     if (to <= before) return 0;
     this.traced = Boolean(trace);
     if (trace) this.#traced(trace);
-    else this.#sampled(threads, before && !lost ? from : to - this.#intervalUs, to);
+    const untraced = trace ? threads.filter(([slot]) => slot >= (trace.rings ?? Infinity)) : threads;
+    if (untraced.length) this.#sampled(untraced, before && !lost ? from : to - this.#intervalUs, to);
     this.headUs = to;
     return Math.max(0, lost);
   }
@@ -123,20 +127,20 @@ export class History {
   }
 
   #traced({ from_us: from, to_us: to, lanes }) {
-    for (const [slot, generation, start, lost, transitions, slices] of lanes) {
+    for (const [slot, generation, start, , transitions, slices] of lanes) {
       const lane = this.lanes.get(`${slot}:${generation}`);
       if (!lane) continue;
       if (!lane.bins && (this.#spare.length || this.#binned < BINNED_MOST)) lane.bins = this.#spare.pop() ?? (this.#binned++, new Bins(Uint16Array));
       const band = this.bands.get(lane.role)?.bins;
       if (!transitions) {
-        if (slices) lane.slices(slices, from, to);
-        if (slices && band) slices.forEach((slice, n) => { for (let i = 0; i < slice.length; i += 2) band.add(slice[i], from + (n * (to - from)) / slices.length, from + ((n + 1) * (to - from)) / slices.length, slice[i + 1] / 1000); });
+        lane.slices(slices, from, to, band);
         continue;
       }
       let at = from, state = start;
       for (let i = 0; i <= transitions.length; i += 2) {
         const next = i < transitions.length ? Math.min(to, at + transitions[i]) : to;
-        if (!(lost && i === 0)) { lane.add(state, at, next); band?.add(state, at, next); }
+        lane.add(state, at, next);
+        if (state > 0) band?.add(state, at, next);
         [at, state] = [next, transitions[i + 1]];
       }
     }

@@ -3,7 +3,7 @@
 // (to 60 % of the lane at most), handling, hatched blocked and ink accepting stand above, waiting is a line, a queue a dotted one.
 import { ink, pixel } from "./canvas.js";
 
-const HALF = 0.6, FAINTEST = 0.3, OPAQUE = 0.5, NOTHING = 0.001, HATCH = 5;
+const HALF = 0.6, FAINTEST = 0.3, OPAQUE = 0.5, NOTHING = 0.003, HATCH = 5;
 const FLOOR = [["reading", HALF], ["handling", 1], ["blocked", 1], ["accepting", 1]];
 const faded = (tone, alpha) => ((tone & 0xffffff) | (Math.round(alpha * 255) << 24)) >>> 0;
 

@@ -21,8 +21,10 @@ export class LaneView {
   constructor({ base, over, column, timeline, marks }) {
     [this.#base, this.#over, this.#column, this.#timeline, this.#marks] = [base, over, column, timeline, marks];
     this.#pen = base.getContext("2d", { willReadFrequently: true });   // kept in memory: pixels are put there, not drawn
-    keepDrawn(over, () => this.#again());
   }
+
+  /** The canvases are on the page now: keep them drawn for as long as they are. */
+  attach() { keepDrawn(this.#over, () => this.#again()); }
 
   get width() { return this.#box; }
   get over() { return this.#over; }

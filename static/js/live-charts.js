@@ -20,14 +20,13 @@ function key(panel, series) {
 }
 
 export class LiveCharts {
-  #root; #charts = new Map(); #minute = new Minute(); #shown = ""; #engines = []; #runSeen = null; #idle = "";
+  #root; #charts = new Map(); #minute = new Minute(); #shown = ""; #engines = []; #runSeen = null;
 
   constructor(root) { this.#root = root; }
 
   /** Before there is anything to draw: say what would make it appear. */
   rest(text) {
-    [this.#idle, this.#engines, this.#shown] = [text, [], ""];
-    this.#arrange();
+    if (!this.#charts.size) this.#arrange();
     for (const { chart } of this.#charts.values()) chart.rest(text);
   }
 

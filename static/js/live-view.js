@@ -8,15 +8,15 @@ import { live } from "./live.js";
 import { joinCursors, LiveCharts } from "./live-charts.js";
 import { Marks } from "./marks.js";
 import { write } from "./numbers.js";
+import { Stage } from "./stage.js";
 import { recall, remember } from "./store.js";
 import { Timeline } from "./timeline.js";
 
-const TEXT_MS = 250, CALM_US = 1e6, REST = 9, FRAME_MS = 17, IDLE_MS = 200, ZOOM = 2;
+const TEXT_MS = 250, ASLEEP_MOST = 3, ZOOM = 2;
 const SAMPLED = "Lanes are samples here, ten a second, not a trace";
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class LiveView {
-  #root; #find; #engines = new Map(); #timeline = new Timeline(); #marks = new Marks(); #charts; #ledger; #point; #textAt = 0; #cost = 0; #timer = 0; #asked = 0;
+  #root; #find; #engines = new Map(); #asleep = new Map(); #timeline = new Timeline(); #marks = new Marks(); #charts; #ledger; #point; #textAt = 0; #stage;
 
   constructor(root, nothing) {
     this.#root = root;
@@ -28,7 +28,7 @@ export class LiveView {
     this.#point = joinCursors(() => this.#timeline.head, (us) => { for (const { lanes } of this.#engines.values()) lanes.mark(us); });
     this.#controls();
     live.onEvent((event) => this.#marks.heed(event, this.#timeline.head, this.ids, live.frame?.run));
-    this.#next(0);
+    this.#stage = new Stage(this.#timeline, () => [...this.#engines.values()].map(({ lanes }) => lanes));
   }
 
   get ids() { return [...this.#engines.keys()]; }
@@ -38,8 +38,9 @@ export class LiveView {
   /** Show these engines: [{ id, model }]. */
   watch(engines) {
     const wanted = new Map(engines.map((each) => [each.id, each]));
-    for (const [id, { root, crowd }] of this.#engines) if (!wanted.has(id)) { root.remove(); crowd?.root.remove(); this.#engines.delete(id); }
-    for (const [id, { model }] of wanted) if (!this.#engines.has(id)) this.#engines.set(id, this.#make(id, model));
+    for (const [id, each] of this.#engines) if (!wanted.has(id)) this.#rest(id, each);
+    for (const [id, { model }] of wanted) if (!this.#engines.has(id)) this.#engines.set(id, this.#asleep.get(id) ?? this.#make(id, model));
+    for (const each of this.#engines.values()) this.#place(each);
     if (!engines.length) this.#charts.rest(this.nothing);
     if (engines.length) this.#root.dataset.watching = String(engines.length);
     else delete this.#root.dataset.watching;
@@ -56,7 +57,7 @@ export class LiveView {
       each.root.toggleAttribute("data-gone", !engine);
       if (!engine) continue;
       lost = Math.max(lost, each.lanes.take(engine, tUs, hello));
-      if (engine.grid) each.crowd?.grid(hello).take(engine.grid, tUs, each.lanes.lanes);
+      if (engine.grid) each.crowd.grid(hello).take(engine.grid, tUs, each.lanes.lanes);
     }
     const heads = [...this.#engines].filter(([id]) => frame.engines[id]?.threads).map(([, { lanes }]) => lanes.headUs);
     this.#timeline.take(heads.length ? Math.min(...heads) : tUs, now);
@@ -68,8 +69,25 @@ export class LiveView {
     this.#write(frame, hello);
   }
 
+  /** What is not shown now is kept for a while: an engine of the same name after a restart of the lab goes on where it ended. */
+  #rest(id, each) {
+    each.root.remove();
+    each.crowd.root.remove();
+    this.#engines.delete(id);
+    this.#asleep.set(id, each);
+    if (this.#asleep.size > ASLEEP_MOST) this.#asleep.delete(this.#asleep.keys().next().value);
+  }
+
+  #place({ root, crowd, lanes }) {
+    if (root.isConnected) return;
+    this.#find("engine-lanes").append(root);
+    this.#find("engine-grids").append(crowd.root);
+    lanes.view.attach();
+    crowd.attach();
+  }
+
   #make(id, model) {
-    const root = this.#copy("lanes-template", "engine-lanes"), crowd = this.#copy("grid-template", "engine-grids");
+    const [root, crowd] = ["lanes-template", "grid-template"].map((name) => this.#find(name).content.firstElementChild.cloneNode(true));
     root.dataset.model = crowd.dataset.model = model;
     for (const place of [root, crowd]) {
       for (const name of place.querySelectorAll("[data-engine-name]")) name.textContent = id;
@@ -77,40 +95,16 @@ export class LiveView {
     }
     const lanes = new EngineLanes(root, id, {
       timeline: this.#timeline, marks: (engine) => this.#marks.of(engine),
-      pointed: (us, own) => { this.#point(us); this.#next(0); for (const each of this.#engines.values()) if (each.lanes !== own) each.lanes.mark(us); },
+      pointed: (us, own) => { this.#point(us); this.#stage.next(0); for (const each of this.#engines.values()) if (each.lanes !== own) each.lanes.mark(us); },
     });
     return { model, root, lanes, crowd: new CrowdPanel(crowd) };
-  }
-
-  #copy(template, place) {
-    const root = this.#find(template).content.firstElementChild.cloneNode(true);
-    this.#find(place).append(root);
-    return root;
-  }
-
-  /** One animation frame, as often as there is another pixel to show. Lanes may take a tenth of the main thread: what is slow to paint is painted less often. */
-  #step(now) {
-    const started = performance.now(), timeline = this.#timeline, end = timeline.endAt(now), width = [...this.#engines.values()][0]?.lanes.view.width;
-    const shown = calm.matches && timeline.following ? Math.floor(end / CALM_US) * CALM_US : end;
-    for (const { lanes } of this.#engines.values()) lanes.step(shown);
-    this.#cost += (performance.now() - started - this.#cost) * 0.1;
-    const pixelMs = timeline.following && width ? timeline.span / width / 1000 : IDLE_MS;
-    this.#next(Math.min(IDLE_MS, Math.max(pixelMs, this.#cost * REST)));
-  }
-
-  #next(inMs) {
-    clearTimeout(this.#timer);
-    cancelAnimationFrame(this.#asked);
-    const ask = () => { this.#asked = requestAnimationFrame((now) => this.#step(now)); };
-    if (inMs > FRAME_MS) this.#timer = setTimeout(ask, inMs - FRAME_MS / 2);
-    else ask();
   }
 
   #write(frame, hello) {
     const end = this.#timeline.endAt(performance.now());
     for (const [id, { lanes, crowd }] of this.#engines) {
       lanes.write(end);
-      if (frame.engines[id]) crowd?.write(frame.engines[id], hello);
+      if (frame.engines[id]) crowd.write(frame.engines[id], hello);
     }
     write(this.#find("behind"), this.#timeline.following ? "" : `held, ${(this.#timeline.behindUs / 1e6).toFixed(1)} s behind`);
     this.#legend();
@@ -138,7 +132,6 @@ export class LiveView {
       for (const { lanes } of this.#engines.values()) lanes.hold(!timeline.following);
       this.#textAt = 0;
       this.#legend();
-      this.#next(0);
     });
     const more = this.#find("more-charts");
     if (!more) return;
@@ -152,6 +145,8 @@ class CrowdPanel {
   #grid = null; #tableAt = 0;
 
   constructor(root) { this.root = root; }
+
+  attach() { this.#grid?.attach(); }
 
   grid({ connection_states: states }) {
     this.#grid ??= new ConnectionGrid(this.root.querySelector("[data-grid]"), this.root.querySelector("[data-grid-tip]"), states);

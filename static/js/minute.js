@@ -44,8 +44,8 @@ export class Minute {
   #add(id, engine, hello) {
     if (!this.#means.has(id)) this.#means.set(id, new Mean());
     const mean = this.#means.get(id);
-    for (const name of ["requests_per_s", "cpu_percent", "switches_per_s", "queue_wait_us", "queue_depth"]) mean.add(name, engine[name]);
-    const roles = engine.cpu_by_role ?? (engine.threads ? sumCpu(engine.threads) : null);
+    for (const name of ["requests_per_s", "cpu_percent", "switches_per_s", "queue_wait_us", "queue_depth", "loop_lag_us"]) mean.add(name, engine[name]);
+    const roles = engine.cpu_percent_by_role ?? (engine.threads ? sumCpu(engine.threads) : null);
     for (const [role, cpu] of Object.entries(roles ?? {})) mean.add(`cpu ${role}`, cpu);
     if (!engine.threads) return;
     const tally = {};
@@ -61,7 +61,7 @@ export class Minute {
       rate: mean.of("requests_per_s"), offered: run?.offered_per_s ?? null, response: ms(run?.response_p99_us ?? run?.p99_us), service: ms(run?.p99_us), p50: ms(run?.p50_us),
       connections: engine.connections ? Object.fromEntries(hello.connection_states.slice(1).map((name, i) => [name, engine.connections[i] ?? 0])) : null,
       threads: all("state "), cpuByRole: all("cpu "), cpu: mean.of("cpu_percent"), rss: engine.rss_bytes === null || engine.rss_bytes === undefined ? null : engine.rss_bytes / 1048576,
-      switches: mean.of("switches_per_s"), depth: mean.of("queue_depth"), wait: ms(mean.of("queue_wait_us")),
+      switches: mean.of("switches_per_s"), depth: mean.of("queue_depth"), wait: ms(mean.of("queue_wait_us")), lag: ms(mean.of("loop_lag_us")),
     };
   }
 }

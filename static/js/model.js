@@ -1,14 +1,13 @@
 // The page of a model: its code, its engine's lanes, and the light between the two.
 import "./diagram.js";
-import { History } from "./history.js";
-import { LaneView } from "./lanes.js";
+import { EngineLanes } from "./engine-lanes.js";
 import { live } from "./live.js";
 import { fill, keepNumbers } from "./numbers.js";
-import { ThreadTable } from "./threads.js";
+import { Stage } from "./stage.js";
+import { Timeline } from "./timeline.js";
 
 const find = (name) => document.querySelector(`[data-${name}]`);
-const TEXT_MS = 250, WINDOW_TICKS = 100;      // ten seconds stand beside the code
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const TEXT_MS = 250, WINDOW_US = 10e6;      // ten seconds stand beside the code
 
 /** What is pointed at, or else what was pressed, is lit: in the code, in the legend, in the lanes. */
 class Light {
@@ -43,7 +42,7 @@ class Light {
     const inCode = lit.has("blocked") ? new Set([...lit, "handling"]) : lit;
     for (const line of document.querySelectorAll(".ln[data-states]")) line.toggleAttribute("data-on", line.dataset.states.split(" ").some((state) => inCode.has(state)));
     for (const chip of document.querySelectorAll("[data-chip]")) chip.toggleAttribute("data-on", lit.has(chip.dataset.chip));
-    this.#lanes.light?.(lit.size ? lit : null);
+    this.#lanes.light(lit.size ? lit : null);
   }
 }
 
@@ -64,44 +63,53 @@ function rove(code) {
 }
 
 class Now {
-  #id = null; #history = null; #table; #lanes; #textAt = 0; #drawAt = 0;
+  #id = null; #timeline = new Timeline(); #lanes = null; #textAt = 0; #lit = null;
 
-  constructor(lanes) {
-    this.#lanes = lanes;
-    this.#lanes.zoom(WINDOW_TICKS);
-    this.#table = new ThreadTable(find("thread-rows"), find("folded"));
+  constructor() {
+    this.#timeline.show(WINDOW_US);
+    new Stage(this.#timeline, () => (this.#lanes ? [this.#lanes] : []));
+    this.#timeline.onChange(() => this.#lanes?.hold(!this.#timeline.following));
     live.onFrame((frame) => this.#frame(frame));
     document.addEventListener("htmx:after:swap", () => this.#turn());
     this.#turn();
   }
 
+  light(states) {
+    this.#lit = states;
+    this.#lanes?.view.light(states);
+  }
+
   #turn() {
     const id = find("engine").dataset.engine || null;
-    if (id !== this.#id) this.#history = null;
+    if (id !== this.#id) this.#lanes = null;
     this.#id = id;
     if (!id) find("moving").hidden = true;
-    live.subscribe({ engines: id ? [id] : [], threads: Boolean(id), interval_ms: 100 });
+    live.subscribe({ engines: id ? [id] : [], threads: Boolean(id), trace: Boolean(id), interval_ms: 100 });
     if (live.frame) fill(live.frame);
   }
 
   #frame(frame) {
-    const threads = frame.engines[this.#id]?.threads, now = performance.now();
-    if (!threads || !live.hello) return;
-    find("moving").hidden = false;
-    this.#history ??= new History(live.hello.thread_states);
-    this.#history.take(frame, threads);
-    if (now < this.#drawAt) return;
-    this.#drawAt = calm.matches ? now + 1000 : 0;
-    this.#table.arrange(this.#history);
-    requestAnimationFrame(() => this.#history && this.#lanes.show(this.#history, this.#table.rows));
+    const engine = frame.engines[this.#id], now = performance.now();
+    if (!engine?.threads || !live.hello) return;
+    if (!this.#lanes) this.#make();
+    this.#lanes.take(engine, frame.t_s * 1e6, live.hello);
+    this.#timeline.take(this.#lanes.headUs, now);
     if (now < this.#textAt) return;
     this.#textAt = now + TEXT_MS;
-    this.#table.tell(this.#history);
+    this.#lanes.write(this.#timeline.endAt(now));
+  }
+
+  #make() {
+    const root = find("lanes-template").content.firstElementChild.cloneNode(true);
+    find("moving").replaceChildren(root);
+    find("moving").hidden = false;
+    this.#lanes = new EngineLanes(root, this.#id, { timeline: this.#timeline, marks: () => [], pointed: () => {} });
+    this.#lanes.view.attach();
+    this.#lanes.view.light(this.#lit);
   }
 }
 
-const lanes = new LaneView(find("lanes"), document.querySelector("th.lane"), find("lane-tip"));
+const now = new Now();
 keepNumbers();
 rove(find("code"));
-new Light(find("code"), document.querySelectorAll("[data-chip]"), lanes);
-new Now(lanes);
+new Light(find("code"), document.querySelectorAll("[data-chip]"), now);

@@ -4,9 +4,10 @@ import { STATES } from "./bins.js";
 import * as format from "./format.js";
 import { busy } from "./history.js";
 import { write } from "./numbers.js";
+import { byRole, inOrder, naming, title } from "./roles.js";
 
 const MOST = 64, FEW = 8, SHOWN = 24;
-const DENSITIES = [[8, "tall"], [14, "wide"], [34, "close"], [Infinity, "dense"]];
+const DENSITIES = [[5, "tallest"], [8, "tall"], [14, "wide"], [34, "close"], [Infinity, "dense"]];
 const COLUMNS = ["name", "tid", "lane", "rate", "busy", "cpu"];
 const QUIET = ["ended", "waiting", "queue"];
 const out = new Float64Array(STATES);
@@ -26,13 +27,6 @@ function cells(name) {
     tr.append(cell);
   }
   return tr;
-}
-
-/** Threads of a role go by their index; where all have the same one (a thread a connection) by their slot; one alone by its role. */
-function numbering(lanes) {
-  if (lanes.length < 2 && !lanes[0].index) return () => "";
-  const distinct = new Set(lanes.map(({ index }) => index)).size === lanes.length;
-  return ({ index, slot }) => ` ${distinct ? index + 1 : slot}`;
 }
 
 export class ThreadTable {
@@ -65,9 +59,10 @@ export class ThreadTable {
     const quiet = new Set(QUIET.map((name) => history.names.indexOf(name)));
     for (const { source, lane, element, pager } of this.#rows.values()) {
       if (pager) continue;
-      const [, , lanes, rate, share, cpu] = element.children;
+      const [, tid, lanes, rate, share, cpu] = element.children;
       write(share, format.share(busy(source, from, to, quiet, out)).replace(/\.\d/, ""));
       if (!lane) continue;
+      write(tid, String(lane.tid));
       write(lanes.firstChild, history.name(lane.state));
       write(rate, format.rate(lane.row[7]));
       write(cpu, format.percent(lane.row[8]).replace(/\.\d/, ""));
@@ -75,15 +70,15 @@ export class ThreadTable {
   }
 
   #plan(history) {
-    const roles = new Map();
-    for (const lane of history.lanes.values()) roles.set(lane.role, [...(roles.get(lane.role) ?? []), lane]);
+    const roles = byRole(history.lanes.values());
     const fold = history.lanes.size > MOST, plan = [];
-    for (const [role, lanes] of roles) {
+    for (const role of inOrder(roles.keys())) {
+      const lanes = roles.get(role);
       lanes.sort((a, b) => a.index - b.index || a.slot - b.slot);
-      const number = numbering(lanes), rows = (some) => some.map((lane) => ({ key: lane.key, source: lane, lane, name: `${role}${number(lane)}` }));
+      const name = naming(lanes), rows = (some) => some.map((lane) => ({ key: lane.key, source: lane, lane, name: name(lane) }));
       if (!fold || lanes.length <= FEW || !history.bands.has(role)) { plan.push(...rows(lanes)); continue; }
       const open = this.#open.has(role), first = Math.max(0, Math.min(this.#open.get(role) ?? 0, lanes.length - SHOWN));
-      plan.push({ key: `band ${role} ${lanes.length} ${open}`, source: history.bands.get(role), role, size: lanes.length, name: role, open });
+      plan.push({ key: `band ${role} ${lanes.length} ${open}`, source: history.bands.get(role), role, size: lanes.length, name: title(role), open });
       if (!open) continue;
       plan.push(...rows(lanes.slice(first, first + SHOWN)));
       if (lanes.length > SHOWN) plan.push({ key: `pager ${role} ${first} ${lanes.length}`, pager: true, role, first, size: lanes.length });
@@ -93,12 +88,8 @@ export class ThreadTable {
 
   #build(each) {
     if (each.pager) return { ...each, element: this.#pager(each) };
-    if (each.lane) {
-      const element = cells(each.name);
-      element.children[1].textContent = String(each.lane.tid);
-      return { ...each, element };
-    }
-    const button = make("button", { type: "button", className: "fold", title: `${each.open ? "Fold" : "Unfold"} ${each.size} threads` }, each.role, make("small", { textContent: ` ×${format.count(each.size)}` }));
+    if (each.lane) return { ...each, element: cells(each.name) };
+    const button = make("button", { type: "button", className: "fold", title: `${each.open ? "Fold" : "Unfold"} ${each.size} threads` }, each.name, make("small", { textContent: ` ×${format.count(each.size)}` }));
     button.setAttribute("aria-expanded", String(each.open));
     button.dataset.fold = each.role;
     button.addEventListener("click", () => this.#toggle(each.role));
@@ -119,7 +110,7 @@ export class ThreadTable {
       button.addEventListener("click", () => this.#open.set(role, to));
       return button;
     };
-    const th = make("th", { scope: "row" }, move(first - SHOWN < 0 && first > 0 ? 0 : first - SHOWN, "‹", `Earlier ${role} threads`), ` ${first + 1}–${first + SHOWN} `, move(first + SHOWN, "›", `Further ${role} threads`));
+    const th = make("th", { scope: "row" }, move(first - SHOWN < 0 && first > 0 ? 0 : first - SHOWN, "‹", `Earlier ${title(role)} threads`), ` ${first + 1}–${first + SHOWN} `, move(first + SHOWN, "›", `Further ${title(role)} threads`));
     return make("tr", { className: "pager" }, th);
   }
 }

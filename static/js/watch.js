@@ -5,10 +5,10 @@ import { fill, write } from "./numbers.js";
 import { recall, remember } from "./store.js";
 
 const NOTHING = "Start a model to see it here.";
-const ALIVE = new Set(["ready", "degraded", "draining"]), DEAD = new Set(["engine.exited", "engine.failed"]);
+const ALIVE = new Set(["ready", "degraded", "draining"]), DEAD = new Set(["engine.exited", "engine.failed"]), LEAVING = new Set(["engine.draining", "engine.stopped"]);
 
 export class Watch {
-  #root; #view; #wanted; #id = null; #dead = null;
+  #root; #view; #wanted; #id = null; #dead = null; #left = null;
 
   constructor(root) {
     this.#root = root;
@@ -23,7 +23,7 @@ export class Watch {
   #choose(frame) {
     const alive = Object.entries(frame.engines).filter(([, { state }]) => ALIVE.has(state));
     const has = (id) => alive.some(([each]) => each === id);
-    if (this.#dead && this.#dead === this.#id) return this.#dead;      // its last truth stays, until something else is asked for
+    if (this.#dead && this.#dead === this.#id && !has(this.#id)) return this.#dead;      // its last truth stays, until something else is asked for
     if (this.#wanted && has(this.#wanted)) return this.#wanted;
     if (frame.run?.engine && has(frame.run.engine)) return frame.run.engine;
     if (has(this.#id)) return this.#id;
@@ -31,13 +31,15 @@ export class Watch {
   }
 
   #frame(frame) {
+    if (this.#id && !frame.engines[this.#id] && this.#left !== this.#id && !this.#dead) this.#bury(this.#id, "It ended while the lab was away.");
+    else if (this.#dead && frame.engines[this.#dead]) this.#bury(null, "");      // the same name lives again
     const id = this.#choose(frame);
     if (id !== this.#id) this.#turnTo(id, frame.engines[id]);
     this.#view.take(frame);
   }
 
   #turnTo(id, engine) {
-    [this.#id, this.#dead] = [id, null];
+    [this.#id, this.#dead, this.#left] = [id, null, null];
     if (engine) this.#root.dataset.model = engine.model;
     else delete this.#root.dataset.model;
     for (const each of this.#root.querySelectorAll("[data-watched-only]")) each.hidden = !id;
@@ -52,9 +54,14 @@ export class Watch {
 
   /** One that died unasked is kept in sight, and said to be dead; a new one takes its place. */
   #event({ event, engine, text }) {
-    if (event === "engine.ready" && this.#dead) this.#dead = null;
-    if (engine !== this.#id || !DEAD.has(event)) return;
-    this.#dead = engine;
+    if (event === "engine.ready" && this.#dead && engine !== this.#dead) [this.#dead, this.#left] = [null, this.#dead];
+    if (engine !== this.#id) return;
+    if (DEAD.has(event)) this.#bury(engine, text);
+    else if (LEAVING.has(event)) this.#left = engine;
+  }
+
+  #bury(id, text) {
+    this.#dead = id;
     this.#say(text);
   }
 
