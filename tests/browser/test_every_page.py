@@ -86,7 +86,7 @@ def see(browser: Browser, filled: LabProcess) -> Iterator[Opener]:
 def settled(page: Page) -> None:
     """Its modules have run: the live badge has turned, and each chart is drawn or says why not."""
     expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
-    for chart in page.locator(".chart .plot").all():
+    for chart in page.locator(".chart .plot:visible").all():
         expect(chart.locator("canvas, [data-plot-empty]:not([hidden])").first).to_be_visible()
 
 
