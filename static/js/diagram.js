@@ -69,7 +69,7 @@ class Diagram {
     }
     for (const key of this.#threads.keys()) if (!seen.has(key)) this.#threads.delete(key);
     this.#arrive(frame, engine);
-    if (!this.#visible || this.#root.open === false) return this.#dots?.stop();
+    if (!this.#visible || this.#root.open === false || !this.#threads.size) return this.#dots?.stop();
     this.#build(engine.model);
     this.#flow(engine);
     if (performance.now() < this.#textAt) return;

@@ -135,7 +135,7 @@ export class LiveView {
     });
     const more = this.#find("more-charts");
     if (!more) return;
-    more.open = recall("localStorage", "more-charts") === "open";
+    if (recall("localStorage", "more-charts") === "open") more.open = true;
     more.addEventListener("toggle", () => remember("localStorage", "more-charts", more.open ? "open" : null));
   }
 }

@@ -111,6 +111,6 @@ export class ThreadTable {
       return button;
     };
     const th = make("th", { scope: "row" }, move(first - SHOWN < 0 && first > 0 ? 0 : first - SHOWN, "‹", `Earlier ${title(role)} threads`), ` ${first + 1}–${first + SHOWN} `, move(first + SHOWN, "›", `Further ${title(role)} threads`));
-    return make("tr", { className: "pager" }, th);
+    return make("tr", { className: "further" }, th);
   }
 }

@@ -1,6 +1,5 @@
 // The home page: which engine its live view shows. The one asked for, else the one under load, else the newest that is up.
 import { live } from "./live.js";
-import { LiveView } from "./live-view.js";
 import { fill, write } from "./numbers.js";
 import { recall, remember } from "./store.js";
 
@@ -8,12 +7,12 @@ const NOTHING = "Start a model to see it here.";
 const ALIVE = new Set(["ready", "degraded", "draining"]), DEAD = new Set(["engine.exited", "engine.failed"]), LEAVING = new Set(["engine.draining", "engine.stopped"]);
 
 export class Watch {
-  #root; #view; #wanted; #id = null; #dead = null; #left = null;
+  #root; #view = null; #loading = false; #wanted; #id = null; #dead = null; #left = null;
 
   constructor(root) {
     this.#root = root;
     this.#wanted = new URLSearchParams(location.search).get("watch") || recall("sessionStorage", "watch") || root.dataset.wanted || null;
-    this.#view = new LiveView(root, NOTHING);
+    for (const empty of root.querySelectorAll("[data-live-charts] [data-plot-empty]")) Object.assign(empty, { hidden: false, textContent: NOTHING });
     this.#controls();
     live.onFrame((frame) => this.#frame(frame));
     live.onEvent((event) => this.#event(event));
@@ -34,8 +33,18 @@ export class Watch {
     if (this.#id && !frame.engines[this.#id] && this.#left !== this.#id && !this.#dead) this.#bury(this.#id, "It ended while the lab was away.");
     else if (this.#dead && frame.engines[this.#dead]) this.#bury(null, "");      // the same name lives again
     const id = this.#choose(frame);
+    if (id && !this.#view) return this.#load();
     if (id !== this.#id) this.#turnTo(id, frame.engines[id]);
-    this.#view.take(frame);
+    this.#view?.take(frame);
+  }
+
+  /** What draws engines comes with the first of them: a lab where nothing runs is there at once. */
+  async #load() {
+    if (this.#loading) return;
+    this.#loading = true;
+    const { LiveView } = await import("./live-view.js");
+    this.#view = new LiveView(this.#root, NOTHING);
+    if (live.frame) this.#frame(live.frame);
   }
 
   #turnTo(id, engine) {
@@ -46,7 +55,7 @@ export class Watch {
     for (const each of this.#root.querySelectorAll("[data-unwatched]")) each.hidden = Boolean(id);
     write(this.#root.querySelector("[data-watched-id]"), id ?? "");
     this.#root.querySelector("[data-conns-panel]").dataset.numbers = id ?? "";
-    this.#view.watch(id ? [{ id, model: engine.model }] : []);
+    this.#view?.watch(id ? [{ id, model: engine.model }] : []);
     this.#say("");
     if (live.frame) fill(live.frame, this.#root);
     this.#mark();
