@@ -141,7 +141,7 @@ class Fleet:
                 if engine.alive or (sampler.last and sampler.last.process):
                     sampler.take(time.monotonic_ns())
                 if engine.tracing:
-                    engine.tracing.read(time.monotonic_ns())
+                    engine.tracing.keep_up(time.monotonic_ns())
             next_s = max(next_s + interval_s, time.monotonic())
             await asyncio.sleep(next_s - time.monotonic())
 

@@ -17,6 +17,7 @@ from engines.common.board_reader import BoardReader
 from engines.common.board_trace import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
 PENDING_MAX = 20  # pieces kept for who comes to take them; older ones make way, and that is a gap
+LATE_NS = 150_000_000  # so long after a reading the next is due
 MEASURED = "off: a run that is not traced is being measured"
 UNWATCHED = "off: nobody watches"
 
@@ -29,6 +30,7 @@ class Tracing:
         self._reader = board.trace
         self._watched = self._locked = False
         self._recording: Recording | None = None
+        self._read_ns = 0
         self._pending: list[Trace] = []
 
     @property
@@ -63,10 +65,16 @@ class Tracing:
             self._locked, self._recording = False, None
             self._decide(time.monotonic_ns())
 
+    def keep_up(self, now_ns: int) -> None:
+        """Ten times a second: read, unless who watches has just done so."""
+        if self._recording or now_ns - self._read_ns > LATE_NS:
+            self.read(now_ns)
+
     def read(self, now_ns: int) -> None:
-        """Take what the threads have left since the last reading: at least ten times a second while it is on."""
+        """Take what the threads have left since the last reading."""
         if not self.on:
             return
+        self._read_ns = now_ns
         trace = self._reader.read(now_ns)
         if self._recording:
             self._recording.add(trace, self._board)
