@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from math import isfinite
 from typing import Any
 
 from app import remote, shell
 from app.lab.lab import Lab
+from app.lab.ranking import GAP_FEW, rank
 from app.lab.views import RunView
 from app.settings import Settings
 
@@ -103,7 +105,17 @@ def _tables(ceilings: list[RunView], equal: list[RunView], rate: float) -> str:
     text += "".join(_row(view) for view in ceilings)
     text += f"\nThe same {rate:,.0f} requests/s for everyone, ranked by CPU per request (n = 1 run each)\n" + HEAD
     text += "".join(_row(view, i if _rankable(view) else None) for i, view in enumerate(ranked, 1))
-    return text + "\nOne run each on a shared machine: differences of a few percent are too close to call.\n"
+    return text + _too_close(ranked)
+
+
+def _too_close(ranked: list[RunView]) -> str:
+    """Who is only in order by chance, as far as one run each can tell."""
+    fit = [view for view in ranked if _rankable(view) and isfinite(_cpu(view))]
+    groups = rank([[_cpu(view)] for view in fit], lower_is_better=True).groups
+    if not groups:
+        return ""
+    named = "; ".join(", ".join(fit[i].model for i in group) for group in groups)
+    return f"\nToo close to call with one run each (gaps under {100 * GAP_FEW:.0f} %): {named}.\n"
 
 
 def _rankable(view: RunView) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from app.demo import _too_close
 from app.lab.comparison import Entry
 from app.lab.standings import Measured, conclude, measured, why_not
 from app.lab.views import GeneratorCost, Latency, Ledger, RunView, Summary, Verdict
@@ -115,3 +116,10 @@ def test_what_is_kept_of_a_comparison_is_read_back_the_same() -> None:
     result = answer("equal-rate", [run(8.0), run(8.2)], [run(20.0)])
     kind = TypeAdapter(type(result))
     assert kind.validate_json(kind.dump_json(result)) == result
+
+
+def test_the_demo_says_whose_order_is_chance() -> None:
+    named = {"proactor": run(8.0), "reactor": run(8.3), "blocking": run(13.0), "prefork": run(13.1, rankable=False)}
+    said = _too_close([replace(view, model=name) for name, view in named.items()])
+    assert said.strip() == "Too close to call with one run each (gaps under 15 %): proactor, reactor."
+    assert _too_close([named["proactor"], named["blocking"], run(None)]) == ""
