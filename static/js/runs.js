@@ -16,6 +16,6 @@ document.addEventListener("htmx:before:request", ({ target }) => { if (target ==
 document.addEventListener("change", ({ target }) => { if (target.matches('input[form="picked"]')) count(); });
 document.addEventListener("htmx:after:swap", count);
 addEventListener("pageshow", count);
-document.addEventListener("toggle", ({ target }) => { if (target.matches?.(".rename[open]")) target.querySelector('input[name="label"]').select(); }, true);
+document.addEventListener("toggle", ({ target }) => { if (target.matches?.(".rename[open]")) target.querySelector('input[name="label"]').focus(); }, true);   // not select(): Chromium may do that after the first keys
 for (const button of document.querySelectorAll("[data-filter-apply]")) button.hidden = true;   // it applies itself
 count();
