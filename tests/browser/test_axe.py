@@ -146,6 +146,8 @@ def test_a_lab_that_is_out_of_reach_is_told_accessibly(browser: Browser, make_la
     tabs = [see(path, csp=False) for path in ("/", "/models/reactor")]
     for tab in tabs:
         live(tab.page)
+        tab.page.evaluate(OPEN_ALL)
+        expect(tab.page.locator("[data-diagram] svg")).to_be_visible()
     lab.close()
     for tab in tabs:
         expect(tab.page.locator("[data-live-badge]")).to_have_attribute("data-state", "offline")
@@ -168,6 +170,8 @@ def test_the_list_of_keys_is_accessible(see: Opener) -> None:
 def test_every_control_is_reached_by_tab_and_shows_that_it_has_the_focus(see: Opener, path: str) -> None:
     page = see(path).page
     live(page)
+    for nothing in page.locator("[data-unwatched]").all():  # there is an engine, as soon as its frames are drawn
+        expect(nothing).to_be_hidden()
     page.evaluate(OPEN_ALL)
     page.evaluate(CONTROLS)
     unseen = []
