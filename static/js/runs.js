@@ -16,6 +16,10 @@ document.addEventListener("htmx:before:request", ({ target }) => { if (target ==
 document.addEventListener("change", ({ target }) => { if (target.matches('input[form="picked"]')) count(); });
 document.addEventListener("htmx:after:swap", count);
 addEventListener("pageshow", count);
-document.addEventListener("toggle", ({ target }) => { if (target.matches?.(".rename[open]")) target.querySelector('input[name="label"]').focus(); }, true);   // not select(): Chromium may do that after the first keys
+document.addEventListener("toggle", ({ target }) => { if (target.matches?.(".rename[open]")) target.querySelector('input[name="label"]').focus(); }, true);
+// The list is not made anew under somebody who writes a label: the next event does that.
+for (const name of ["htmx:before:request", "htmx:before:swap"]) {
+  document.addEventListener(name, (event) => { if (event.detail.ctx?.sourceElement?.id === "runs-list" && document.activeElement?.closest(".rename")) event.preventDefault(); });
+}
 for (const button of document.querySelectorAll("[data-filter-apply]")) button.hidden = true;   // it applies itself
 count();
