@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.lab.proc import ThreadClock, ThreadClocks
 from engines.common.board_reader import ThreadReading
 
 # Read at each look: 7 µs a thread, ten times a second. More threads than that are read in turns.
-LOOK_MAX = 128
+LOOK_MAX = 64
 OPEN_MAX = 1024  # descriptors kept open for one engine; beyond them a look costs 25 µs a thread
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadRates:
+class ThreadRates(NamedTuple):
     """One thread between its last two looks. A switch is being given a CPU."""
 
     clock: ThreadClock

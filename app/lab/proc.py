@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
@@ -90,8 +91,7 @@ def read_switches(pids: Sequence[int]) -> SwitchReading | None:
     return SwitchReading(voluntary, involuntary, waited, frozenset(seen))
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadClock:
+class ThreadClock(NamedTuple):
     """What a thread has used since it began. A switch: it was given a CPU."""
 
     at_ns: int

@@ -9,7 +9,7 @@ from app.lab.engine import Engine
 from app.lab.lab import Lab
 from app.lab.progress import Progress
 from app.lab.sample import Sampler, cpu_percent
-from engines.common.board import CONNECTION_STATES, REQUESTS_2XX, REQUESTS_5XX, THREAD_STATES
+from engines.common.board import CONNECTION_STATES, REQUESTS_2XX, REQUESTS_4XX, REQUESTS_5XX, THREAD_STATES
 from engines.common.board_reader import ThreadReading
 from engines.common.board_trace import UNKNOWN
 
@@ -97,8 +97,9 @@ def _thread(now: ThreadReading, then: ThreadReading | None, seconds: float, samp
 
 
 def _requests(thread: ThreadReading) -> int:
-    return sum(thread.counters[REQUESTS_2XX : REQUESTS_5XX + 1])
+    counters = thread.counters
+    return counters[REQUESTS_2XX] + counters[REQUESTS_4XX] + counters[REQUESTS_5XX]
 
 
 def _short(value: float | None) -> float | None:
-    return None if value is None else round(value, 1 if abs(value) >= 10 else 3)
+    return round(value, 1 if abs(value) >= 10 else 3) if value else value

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import mmap
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engines.common.board import (
     C_CLOSED,
@@ -45,8 +46,7 @@ from engines.common.board import (
 from engines.common.board_trace import TraceReader
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadReading:
+class ThreadReading(NamedTuple):
     """One thread as the board shows it; counters by the names in COUNTER_NAMES, since the slot was first used."""
 
     slot: int
@@ -54,7 +54,7 @@ class ThreadReading:
     pid: int
     tid: int
     role: str
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple's method of that name is not used here
     state: int
     connections: int
     counters: tuple[int, ...]
