@@ -236,7 +236,8 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
     residual = None if e.little_residual is None or e.requests < LITTLE_ENOUGH else abs(e.little_residual)
     checks.append(_check("Little's law off by", residual, "must stay under 5 %", LITTLE_MAX))
     least = OPEN_OCCUPIED_MIN if e.is_open else CLOSED_OCCUPIED_MIN
-    checks.append(Check(f"Occupied: {who}", _percent(share), f"bound above {100 * least:.0f} %", True))
+    seen = f"{_percent(share)} of {e.looks:,} looks" if who in e.occupancy else _percent(share)
+    checks.append(Check(f"Occupied: {who}", seen, f"bound above {100 * least:.0f} %", True))
     if e.cores:
         each = ", ".join(f"{cpu}: {100 * busy:.0f} %" for cpu, busy in e.cores.items())
         checks.append(Check("Busy, each CPU", each, "by whomever", None))

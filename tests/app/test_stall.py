@@ -19,9 +19,9 @@ def state(pid: int) -> str:
 
 
 def stalled(lab: LabProcess, model: str = "reactor") -> tuple[int, Any]:
-    """A run in which the engine is stopped for ten seconds now; its pid, and the run."""
+    """A run in which the engine is stopped for six seconds now; its pid, and the run."""
     engine = lab.start(model)
-    run = lab.submit(engine=engine["id"], plan=plan(21.0, 0, executor=OPEN, rate_per_s=50, stall_ms=10_000))
+    run = lab.submit(engine=engine["id"], plan=plan(12.5, 0, executor=OPEN, rate_per_s=50, stall_ms=6000))
     until(lambda: state(engine["pid"]) == "T", "it is stopped", 20)
     return engine["pid"], run
 
