@@ -91,9 +91,9 @@ class Run:
 
         search = self._search = CapacitySearch(self.plan, limits, attempt, stepped)
         await search.run()
+        self.view = replace(self.view, capacity=search.capacity)
         if search.best is None:
             return None
-        self.view = replace(self.view, capacity=search.capacity)
         return replace(search.best, verdict=of_search(search.best.verdict, search.capacity))
 
     def progress(self) -> Progress:

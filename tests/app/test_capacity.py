@@ -10,7 +10,7 @@ from .driver import LabMaker, LabProcess, plan, until
 
 SEARCH = "find-capacity"
 KNOWN = {"sleep": [{"kind": "sleep", "params": {"ms": 5}}], "hash": [{"kind": "hash", "params": {"us": 1000}}]}
-AGAIN = 3  # a machine with neighbours is not the same from one minute to the next
+AGAIN = 2  # a machine with neighbours is not the same from one minute to the next
 SAME = 0.05
 
 
