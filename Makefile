@@ -68,9 +68,10 @@ truth: $(VENV)/.dev ## the cost ledger beside perf and strace, on every model; w
 scenarios: $(VENV)/.dev ## every scenario on every model, some ten minutes
 	$(BIN)/python -m tests.bench.scenarios
 
-soak: $(VENV)/.dev slowhttptest ## attacks by slow clients and drains under load, on every engine; three quarters of an hour
+soak: $(VENV)/.dev slowhttptest ## attacks by slow clients, drains under load, and ten minutes of the live view under full load; an hour
 	$(BIN)/python -m tests.soak.attacks
 	$(BIN)/python -m tests.bench.drains
+	$(BIN)/python -m tests.soak.live
 
 docs: $(VENV)/.installed ## docs/models.md, from what the lessons say of themselves
 	$(BIN)/python -m engines --describe | $(BIN)/python docs/make_models.py >docs/models.md.new && mv docs/models.md.new docs/models.md

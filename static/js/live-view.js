@@ -136,6 +136,7 @@ export class LiveView {
     const more = this.#find("more-charts");
     if (!more) return;
     if (recall("localStorage", "more-charts") === "open") more.open = true;
+    else if (more.open) remember("localStorage", "more-charts", "open");      // opened before this was there
     more.addEventListener("toggle", () => remember("localStorage", "more-charts", more.open ? "open" : null));
   }
 }

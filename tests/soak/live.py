@@ -1,0 +1,123 @@
+"""The live view for ten minutes: five engines side by side, 64 lanes, 10,000 connections, ten frames a second.
+
+    python -m tests.soak.live [--seconds 600] [--connections 10000]
+
+Prints how busy the page's main thread was (its CPU time, so that other work of the machine does not count), its longest
+task, and the heap after a collection at a fifth of the time and at the end. Ends with 1 beyond the targets: 30 % busy,
+no task over 100 ms, the heap within 10 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, CDPSession, Page, ViewportSize, expect, sync_playwright
+
+from tests.app.driver import LabProcess, plan
+from tests.browser.conftest import FLAGS, chromium
+
+ENGINES: dict[str, dict[str, int]] = {
+    "reactor": {}, "reactor-pool": {"workers": 24}, "main-sub": {"reactors": 4, "workers": 4},
+    "proactor": {"workers": 15}, "blocking": {},
+}  # fmt: skip
+LONG_MS, BUSY_MOST, HEAP_WITHIN = 100, 0.30, 0.10
+HEAR_LONG_TASKS = """window.longTasks = []; new PerformanceObserver((list) => {
+  for (const { startTime, duration } of list.getEntries()) longTasks.push([startTime, duration]);
+}).observe({ type: "longtask" })"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a page stood it. `longest_ms` is of a task after the page had settled; 0: none took 50 ms."""
+
+    lanes: int
+    dots: int
+    busy: float
+    longest_ms: float
+    heap_early_bytes: float
+    heap_late_bytes: float
+
+    @property
+    def heap_grew(self) -> float:
+        return self.heap_late_bytes / self.heap_early_bytes - 1
+
+    def __str__(self) -> str:
+        heap = f"{self.heap_early_bytes / 1e6:.1f} to {self.heap_late_bytes / 1e6:.1f} MB ({self.heap_grew:+.1%})"
+        return (
+            f"{self.lanes} lanes, {self.dots} dots: main thread {self.busy:.1%} busy, "
+            f"longest task {self.longest_ms:.0f} ms, heap {heap}"
+        )
+
+
+def crowd(lab: LabProcess, connections: int, seconds: float) -> list[str]:
+    """Five engines, one with a crowd; answers their ids."""
+    ids = [
+        lab.start(model, **knobs, idle_s=int(seconds) + 60)["id"]
+        for model, knobs in ENGINES.items()
+        if model != "proactor" or lab.get("/system")["io_uring"]
+    ]
+    steady = plan(
+        seconds, 0, vus=64, executor="constant-arrival-rate", rate_per_s=300, idle_connections=connections - 64
+    )
+    lab.submit(engine=ids[0], plan=steady)
+    return ids
+
+
+def watch(browser: Browser, lab: LabProcess, ids: list[str], connections: int, seconds: float) -> Outcome:
+    """Look on for so long; the first fifth is for the page to settle."""
+    context = browser.new_context(base_url=lab.url, viewport=ViewportSize(width=1440, height=1000))
+    page = context.new_page()
+    page.goto("/live?" + "&".join(f"engine={id}" for id in ids))
+    grid = page.locator("[data-grid]").first
+    expect(grid).to_have_attribute("data-dots", str(connections), timeout=60_000)
+    page.wait_for_timeout(seconds * 200)
+    page.evaluate(HEAR_LONG_TASKS)
+    session = context.new_cdp_session(page)
+    session.send("Performance.enable")
+    early, before = heap(session), metrics(session)
+    page.wait_for_timeout(seconds * 800)
+    after = metrics(session)
+    tasks: list[list[float]] = page.evaluate("longTasks")
+    busy = (after["ThreadTime"] - before["ThreadTime"]) / (after["Timestamp"] - before["Timestamp"])
+    outcome = Outcome(lanes(page), int(grid.get_attribute("data-dots") or 0), busy,
+                      max((ms for _, ms in tasks), default=0), early, heap(session))  # fmt: skip
+    context.close()
+    return outcome
+
+
+def lanes(page: Page) -> int:
+    return page.locator("[data-thread-rows] tr").count()
+
+
+def heap(session: CDPSession) -> float:
+    session.send("HeapProfiler.collectGarbage")
+    return metrics(session)["JSHeapUsedSize"]
+
+
+def metrics(session: CDPSession) -> dict[str, Any]:
+    return {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    asked.add_argument("--seconds", type=float, default=600)
+    asked.add_argument("--connections", type=int, default=10_000)
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory() as data, closing(LabProcess(Path(data))) as lab, sync_playwright() as playwright:
+        ids = crowd(lab, given.connections, given.seconds + 120)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        outcome = watch(browser, lab, ids, given.connections, given.seconds)
+        browser.close()
+    sys.stdout.write(f"{outcome}\n")
+    fine = outcome.busy < BUSY_MOST and outcome.longest_ms <= LONG_MS and abs(outcome.heap_grew) <= HEAP_WITHIN
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
