@@ -14,8 +14,8 @@ from tests.app.driver import LabProcess, plan
 from .conftest import Opener
 
 PAGES = (
-    "/", "/live", "/runs", "/runs/1", "/runs/2", "/runs/1/delete", "/comparisons", "/comparisons/1", "/comparisons/1/delete",
-    "/models", "/models/blocking", "/models/reactor",
+    "/", "/live", "/runs", "/runs/1", "/runs/2", "/runs/1/delete", "/comparisons", "/comparisons/1",
+    "/comparisons/1/delete", "/models", "/models/blocking", "/models/reactor",
     "/models/reactor-pool", "/models/main-sub", "/models/proactor", "/models/prefork", "/about", "/api/docs",
     "/runs?text=nowhere&since=yesterday", "/runs/diff?a=1&b=2", "/runs/delete?run=1&run=2", "/?again=2",
     "/runs/99999", "/nowhere",
