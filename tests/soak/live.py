@@ -15,7 +15,6 @@ import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser, CDPSession, Page, ViewportSize, expect, sync_playwright
 
@@ -100,7 +99,7 @@ def heap(session: CDPSession) -> float:
     return metrics(session)["JSHeapUsedSize"]
 
 
-def metrics(session: CDPSession) -> dict[str, Any]:
+def metrics(session: CDPSession) -> dict[str, float]:
     return {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
 
 
