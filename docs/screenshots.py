@@ -48,10 +48,11 @@ class Lab:
     def start(self, model: str, **knobs: Any) -> str:
         return str(self.call("POST", "/engines", {"model": model, "knobs": knobs})["id"])
 
-    def load(self, engine: str, seconds: float, rate: float = 900, **more: Any) -> int:
+    def load(self, engine: str, seconds: float, rate: float = 900, trace: bool = False, **more: Any) -> int:
         plan = {"executor": "constant-arrival-rate", "rate_per_s": rate, "spacing": "poisson", "vus": 64,
                 "duration_s": seconds, "warmup_s": 2, "work": MIX, **more}  # fmt: skip
-        return int(self.call("POST", "/runs", {"engine": engine, "plan": plan, "thresholds": ["p(99)<200ms"]})["id"])
+        body = {"engine": engine, "plan": plan, "thresholds": ["p(99)<200ms"], "trace": trace}
+        return int(self.call("POST", "/runs", body)["id"])
 
     def wait(self, run: int, done: Callable[[Any], bool]) -> Any:
         while not done(view := self.call("GET", f"/runs/{run}")):
@@ -138,7 +139,7 @@ def take(browser: Browser, lab: Lab) -> None:
 
 def watching(browser: Browser, lab: Lab, pool: str) -> None:
     """The live view while a load goes: lanes, diagram, restaurant, lesson, log."""
-    going = lab.load(pool, 400, rate=600)
+    going = lab.load(pool, 400, rate=600, trace=True)
     lab.wait(going, lambda view: view["progress"] * 402 > 3)
     url, rows = f"{lab.url}/?watch={pool}", "[data-thread-rows] tr"
     shot(browser, url, "lab-light", ms=FULL_MS, ready=rows)
