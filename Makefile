@@ -64,6 +64,7 @@ bench: $(VENV)/.dev ## what a request costs, beside nginx and uvicorn; wants wrk
 
 truth: $(VENV)/.dev ## the cost ledger beside perf and strace, on every model; wants both, root, and a quiet machine
 	$(BIN)/python -m tests.bench.ledger_truth --strace
+	$(BIN)/python -m tests.bench.little
 
 scenarios: $(VENV)/.dev ## every scenario on every model, some ten minutes
 	$(BIN)/python -m tests.bench.scenarios
