@@ -121,8 +121,8 @@ class Row:
     """
 
     __slots__ = (
-        "_ring", "bytes_in", "bytes_out", "cells", "mark", "number", "queue_pops", "queue_pushes", "queue_wait_us",
-        "recv_calls", "requests_2xx", "send_calls", "stale_at_ns", "tag", "tally", "tracing", "wanted",
+        "_ring", "bytes_in", "bytes_out", "cells", "mark", "number", "plain", "queue_pops", "queue_pushes",
+        "queue_wait_us", "recv_calls", "requests_2xx", "send_calls", "stale_at_ns", "tag", "tally", "tracing", "wanted",
     )  # fmt: skip
 
     def __init__(self, number: int, cells: memoryview, ring: memoryview | None, wanted: memoryview) -> None:
@@ -131,6 +131,7 @@ class Row:
         self.mark: memoryview | Tracer = cells
         self.wanted = wanted if ring else NEVER
         self.tracing = 0
+        self.plain = False  # of a thread that wakes up for each receive: it counts no wake-ups of their own
         self._ring = ring
         self.tag = number << 16  # the owner's part of a connection word
         self.stale_at_ns = 0  # for a worker: when it publishes again, although it is not about to wait
@@ -158,6 +159,8 @@ class Row:
     def publish(self) -> None:
         """Copy the counters to the board (0.5 µs): once per wake-up, not per request."""
         tally = self.tally
+        if self.plain:
+            tally[WAKEUPS] = self.recv_calls
         tally[REQUESTS_2XX] = self.requests_2xx
         tally[BYTES_IN] = self.bytes_in
         tally[BYTES_OUT] = self.bytes_out
@@ -168,7 +171,7 @@ class Row:
         self.cells[COUNTERS : COUNTERS + COUNTER_WORDS] = tally
 
     def publish_plain(self) -> None:
-        """Copy only what a plain request counts (0.2 µs): for a thread that wakes up for each request."""
+        """Copy only what a plain request counts (0.2 µs): for a thread that is `plain`."""
         cells = self.cells
         cells[_AT_REQUESTS_2XX] = self.requests_2xx
         cells[_AT_BYTES_IN] = self.bytes_in

@@ -42,6 +42,7 @@ class Conversation:
         self.inbox = Inbox()
         self.over = False
         self.row = row
+        row.plain = True
         self.tag = row.tag | ((setup.board.words[self.fd] + 0x100) & 0xFF00)  # the descriptor's next generation
         self._setup = setup
         self._words = setup.board.words

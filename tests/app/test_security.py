@@ -127,7 +127,7 @@ def test_reading_changes_nothing_and_is_guarded(filled: LabProcess, method: str,
     before = state(filled)
     answer = filled.http.request(method, path)
     is_guarded(answer)
-    assert answer.status_code in (200, 404)
+    assert answer.status_code in (200, 404, 422)  # 422: a page of several runs, without saying of which
     assert state(filled) == before
     if answer.headers["content-type"].startswith("text/html"):
         assert not re.search(r"<script(?![^>]* src=)[^>]*>|\sstyle=|\son\w+=|javascript:", answer.text)

@@ -342,3 +342,17 @@ def test_the_last_truth_outlives_the_engine(start: Starter, variant: Variant, en
         reading = engine.board()
         assert reading.requests == 5
         assert reading.connections["idle"] == 5
+
+
+def test_wakeups_only_ever_grow(start: Starter, variant: Variant) -> None:
+    """Whatever a thread publishes, plain or whole: an answer that is not plain, and the end of a conversation."""
+    engine = start(variant)
+    seen = [0]
+    for target in ("/", "/nothing", "/"):
+        with engine.connect() as client:
+            client.ask(target)
+            until(lambda: engine.board().requests == len(seen), "it is counted")
+            seen.append(engine.board().counters["wakeups"])
+        until(lambda: engine.held() == 0, "the conversation is over")
+        assert engine.board().counters["wakeups"] >= seen[-1]
+    assert seen == sorted(seen) and seen[-1] >= 3
