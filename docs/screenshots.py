@@ -50,8 +50,8 @@ class Lab:
 
     def load(self, engine: str, seconds: float, rate: float = 900, trace: bool = False, **more: Any) -> int:
         plan = {"executor": "constant-arrival-rate", "rate_per_s": rate, "spacing": "poisson", "vus": 64,
-                "duration_s": seconds, "warmup_s": 2, "work": MIX, **more}  # fmt: skip
-        body = {"engine": engine, "plan": plan, "thresholds": ["p(99)<200ms"], "trace": trace}
+                "duration_s": seconds, "warmup_s": 2, "work": MIX, "trace": trace, **more}  # fmt: skip
+        body = {"engine": engine, "plan": plan, "thresholds": ["p(99)<200ms"]}
         return int(self.call("POST", "/runs", body)["id"])
 
     def wait(self, run: int, done: Callable[[Any], bool]) -> Any:
