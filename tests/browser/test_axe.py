@@ -120,7 +120,7 @@ def test_a_lab_that_is_empty_is_accessible(browser: Browser, make_lab: LabMaker)
 def test_a_lab_that_works_is_accessible(see: Opener, busy: LabProcess) -> None:
     going = busy.get("/runs")[0]["id"]
     runs = ("/runs", "/runs/1", f"/runs/{going}", "/runs/1/delete", "/runs/diff?run=2&run=3", "/runs/delete?run=1")
-    others = ("/", "/comparisons", "/comparisons/1", "/comparisons/1/delete", "/models", "/about", "/api/docs")
+    others = ("/", "/live", "/comparisons", "/comparisons/1", "/comparisons/1/delete", "/models", "/about", "/api/docs")
     judge_all(see, (*runs, *others, *(f"/models/{name}" for name in MODELS)), "running")
 
 
