@@ -292,7 +292,7 @@ def test_states_are_seen(start: Starter, variant: Variant) -> None:
         until(lambda: engine.board().connections == seen(idle=2, reading=1), "one is reading")
         sleeping.send(sleep)
         until(lambda: engine.board().connections == seen(idle=1, reading=1, handling=1), "one is handled")
-        assert [THREAD_STATES[t.state] for t in engine.board().threads].count("blocked") == 1
+        until(lambda: [THREAD_STATES[t.state] for t in engine.board().threads].count("blocked") == 1, "it sleeps")
         sleeping.answer()
         resting = {"waiting", "queue"}
         until(lambda: {THREAD_STATES[t.state] for t in engine.board().threads} <= resting, "all rest")
