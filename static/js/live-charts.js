@@ -37,7 +37,8 @@ export class LiveCharts {
 
   /** engines: [{ id, model }]; marks: [{ us, label }] */
   take(frame, engines, hello, marks = []) {
-    if (engines.map(({ id }) => id).join() !== this.#engines.map(({ id }) => id).join()) [this.#minute, this.#runSeen] = [new Minute(), null];
+    // Who joins those that are shown (it takes over from one of them, say) has the same axis; others begin anew.
+    if (this.#engines.length && !engines.some(({ id }) => this.#engines.some((each) => each.id === id))) [this.#minute, this.#runSeen] = [new Minute(), null];
     this.#engines = engines;
     const moved = this.#minute.take(frame, engines.map(({ id }) => id), hello), run = frame.run;
     if (run && run.state !== "queued" && engines.some(({ id }) => id === String(run.engine))) this.#runSeen = { from: frame.t_s - run.elapsed_s, to: frame.t_s - run.elapsed_s + run.warmup_s };

@@ -54,7 +54,7 @@ export class LiveView {
     let lost = 0;
     for (const [id, each] of this.#engines) {
       const engine = frame.engines[id];
-      each.root.toggleAttribute("data-gone", !engine);
+      for (const place of [each.root, each.crowd.root]) place.toggleAttribute("data-gone", !engine);
       if (!engine) continue;
       lost = Math.max(lost, each.lanes.take(engine, tUs, hello));
       if (engine.grid) each.crowd.grid(hello).take(engine.grid, tUs, each.lanes.lanes);
@@ -104,7 +104,7 @@ export class LiveView {
     const end = this.#timeline.endAt(performance.now());
     for (const [id, { lanes, crowd }] of this.#engines) {
       lanes.write(end);
-      if (frame.engines[id]) crowd.write(frame.engines[id], hello);
+      crowd.write(frame.engines[id] ?? {}, hello);
     }
     write(this.#find("behind"), this.#timeline.following ? "" : `held, ${(this.#timeline.behindUs / 1e6).toFixed(1)} s behind`);
     this.#legend();

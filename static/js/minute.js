@@ -58,7 +58,7 @@ export class Minute {
     const engine = frame.engines[id], mean = this.#means.get(id) ?? new Mean(), run = frame.run && String(frame.run.engine) === id ? frame.run : null;
     const all = (prefix) => { const names = mean.named(prefix); return names.length ? Object.fromEntries(names.map((name) => [name, mean.of(prefix + name)])) : null; };
     return {
-      rate: mean.of("requests_per_s"), offered: run?.offered_per_s ?? null, response: ms(run?.response_p99_us ?? run?.p99_us), service: ms(run?.p99_us), p50: ms(run?.p50_us),
+      rate: mean.of("requests_per_s"), offered: run?.offered_per_s ?? null, response: ms(run?.response_p99_us ?? run?.p99_us ?? engine.p99_us), service: ms(run?.p99_us), p50: ms(run?.p50_us),
       connections: engine.connections ? Object.fromEntries(hello.connection_states.slice(1).map((name, i) => [name, engine.connections[i] ?? 0])) : null,
       threads: all("state "), cpuByRole: all("cpu "), cpu: mean.of("cpu_percent"), rss: engine.rss_bytes === null || engine.rss_bytes === undefined ? null : engine.rss_bytes / 1048576,
       switches: mean.of("switches_per_s"), depth: mean.of("queue_depth"), wait: ms(mean.of("queue_wait_us")), lag: ms(mean.of("loop_lag_us")),

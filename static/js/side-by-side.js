@@ -1,5 +1,5 @@
 // Two to five engines side by side: a choice of those that run, their lanes under one axis, one series each in the charts.
-// A run over several engines, and the hot swap of one for another, will be driven from this page; marks are ready for them.
+// Until somebody chooses, whoever starts joins in: an engine that takes over from another (a relay) is seen with it.
 import { live } from "./live.js";
 import { LiveView } from "./live-view.js";
 import { keepNumbers } from "./numbers.js";
@@ -7,13 +7,14 @@ import { keepNumbers } from "./numbers.js";
 const MOST = 5, ALIVE = new Set(["ready", "degraded", "draining"]);
 
 class SideBySide {
-  #root; #view; #choices; #chosen; #known = ""; #models = new Map();
+  #root; #view; #choices; #chosen; #byHand; #known = ""; #models = new Map();
 
   constructor(root) {
     const asked = new URLSearchParams(location.search).getAll("engine");
     this.#root = root;
     this.#choices = root.querySelector("[data-engine-choices]");
-    this.#chosen = asked.length ? new Set(asked.slice(0, MOST)) : null;
+    this.#byHand = asked.length > 0;
+    this.#chosen = new Set(asked.slice(0, MOST));
     this.#view = new LiveView(root, "Start models in the lab to see them here.");
     this.#choices.addEventListener("change", ({ target }) => this.#choose(target));
     live.onFrame((frame) => this.#frame(frame));
@@ -21,14 +22,16 @@ class SideBySide {
 
   #frame(frame) {
     const alive = Object.entries(frame.engines).filter(([, { state }]) => ALIVE.has(state));
+    const fresh = alive.filter(([id]) => !this.#models.has(id)).map(([id]) => id);
     for (const [id, { model }] of alive) this.#models.set(id, model);
-    if (!this.#chosen && alive.length) this.#chosen = new Set(alive.slice(0, MOST).map(([id]) => id));
-    const ids = [...new Set([...alive.map(([id]) => id), ...this.#view.ids])], known = `${ids.join()} ${[...this.#chosen ?? []].join()}`;
+    if (!this.#byHand) this.#chosen = new Set([...this.#chosen, ...fresh].slice(-MOST));
+    const ids = [...new Set([...alive.map(([id]) => id), ...this.#view.ids])], known = `${ids.join()} ${[...this.#chosen].join()}`;
     if (known !== this.#known) { this.#known = known; this.#offer(ids); }
     this.#view.take(frame);
   }
 
   #choose({ value, checked }) {
+    this.#byHand = true;
     if (checked) this.#chosen.add(value);
     else this.#chosen.delete(value);
     const query = new URLSearchParams([...this.#chosen].map((id) => ["engine", id]));

@@ -176,3 +176,18 @@ def test_two_engines_stand_side_by_side(visit: Opener, lab: LabProcess) -> None:
     expect(page).to_have_url(re.compile(rf"\?engine={two}$"))
     page.get_by_role("checkbox", name=one).check()
     expect(blocks).to_have_count(2)
+
+
+def test_an_engine_that_takes_over_is_seen_beside_the_one_before(visit: Opener, lab: LabProcess) -> None:
+    load = plan(6.0, 0, vus=8, executor="constant-arrival-rate", rate_per_s=200)
+    run = lab.submit(model="reactor", then=[{"model": "reactor-pool"}], plan=load)
+    page = visit("/live").page
+    blocks = page.locator("[data-engine-lanes] > .threads")
+    expect(blocks).to_have_count(2, timeout=20_000)
+    expect(page.locator("[data-engine-lanes] > [data-gone]")).to_have_count(1, timeout=20_000)
+    rate = page.locator('[data-chart="rate"]')
+    rate.locator("summary").click()
+    expect(rate.locator("thead th")).to_have_count(3)  # when, and a column for each: the first one's past is kept
+    cells = rate.locator("tbody td:nth-child(2)")
+    expect(cells.filter(has_text=re.compile(r"^\d")).first).to_be_visible(timeout=10_000)
+    lab.ended(run["id"], 30)
