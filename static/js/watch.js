@@ -42,8 +42,10 @@ export class Watch {
   async #load() {
     if (this.#loading) return;
     this.#loading = true;
-    const { LiveView } = await import("./live-view.js");
-    this.#view = new LiveView(this.#root, NOTHING);
+    const found = await import("./live-view.js").catch(() => null);
+    this.#loading = false;
+    if (!found) return;                 // the lab is away: the next frame asks again
+    this.#view = new found.LiveView(this.#root, NOTHING);
     if (live.frame) this.#frame(live.frame);
   }
 

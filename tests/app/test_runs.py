@@ -17,6 +17,8 @@ from app.load import histogram
 
 from .driver import LabMaker, LabProcess, is_problem, plan, until
 
+pytestmark = pytest.mark.alone
+
 OPEN = "constant-arrival-rate"
 PERCENTILES = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
 VERDICTS = {

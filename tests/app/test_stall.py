@@ -10,6 +10,8 @@ import pytest
 
 from .driver import LabMaker, LabProcess, gone, plan, until
 
+pytestmark = pytest.mark.alone
+
 OPEN = "constant-arrival-rate"
 RATE, STALL_MS = 500, 600
 

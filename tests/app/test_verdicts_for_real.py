@@ -19,6 +19,8 @@ import pytest
 
 from .driver import LabProcess, command_line, plan, until
 
+pytestmark = pytest.mark.alone
+
 OPEN = "constant-arrival-rate"
 AGAIN = 5  # a neighbour may have had the CPU meanwhile, and then the verdict says so
 TWO_CPUS = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="engine and generator need a CPU each")

@@ -6,10 +6,13 @@ frame, or that stands still for seconds.
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Browser
 
 from tests.app.driver import LabMaker
 from tests.soak.live import crowd, watch
+
+pytestmark = pytest.mark.alone
 
 CONNECTIONS, SECONDS = 10_000, 40
 

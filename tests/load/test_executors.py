@@ -13,6 +13,8 @@ from app.load import histogram
 from .driver import ServerMaker, response, run_load, service
 from .server import Answer, Server, ok, plain
 
+pytestmark = pytest.mark.alone
+
 OPEN = "constant-arrival-rate"
 
 

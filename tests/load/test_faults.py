@@ -11,6 +11,8 @@ import pytest
 from .driver import ServerMaker, Starter, run_load, service, until
 from .server import every_third, ok, plain
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize(
     ("other", "error"),

@@ -22,6 +22,8 @@ from tests.engines.driver import Variant, running
 from .driver import ServerMaker, Starter, order, run_load, service, until
 from .server import every_third, ok
 
+pytestmark = pytest.mark.alone
+
 IP_LOCAL_PORT_RANGE = 51  # of a single socket, since Linux 6.3
 
 REACTOR = Variant("reactor")

@@ -16,6 +16,8 @@ from tests.engines.driver import Variant, running
 from .driver import Running, ServerMaker, Starter, run_load, until
 from .server import ok
 
+pytestmark = pytest.mark.alone
+
 OPEN = "constant-arrival-rate"
 STALL_S = 0.5
 
