@@ -76,6 +76,7 @@ def test_the_token_opens_it(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "header",
     [f"Basic {TOKEN}", TOKEN, "Bearer", "Bearer x", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}0", "Bearer ü"],
+    ids=["basic", "bare", "none", "another", "cut", "longer", "no ascii"],
 )
 def test_nothing_but_the_token_opens_it(http: httpx.Client, header: str) -> None:
     is_problem(http.get("/api/v1/engines", headers=[(b"Authorization", header.encode())]), 401)
