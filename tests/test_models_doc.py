@@ -15,6 +15,7 @@ import pytest
 
 from app import paths
 from app.lab.models import _view
+from app.pages.forms import Card
 from app.pages.looks import make_environment
 from engines.catalogue import describe, lessons, literature
 
@@ -69,7 +70,12 @@ def chapter(name: str) -> str:
 def test_the_model_page_of_the_lab_has_it_all(name: str) -> None:
     view = _view(said()[name])
     page = make_environment(paths.TEMPLATES).get_template("pages/model.html")
-    text = unescape(page.render(model=view, previous=None, next=None)).replace("<code>", "`").replace("</code>", "`")
+    now: dict[str, Any] = {"card": Card(view, None, (), "stopped", {}), "run": None, "scenarios": [], "first_load": ""}
+    text = (
+        unescape(page.render(model=view, previous=None, next=None, **now))
+        .replace("<code>", "`")
+        .replace("</code>", "`")
+    )
     terms = [each for term in view.literature for each in (term.name, term.says, term.source)]
     assert [each for each in (*view.pros, *view.cons, *view.used_by, *terms, view.summary) if each not in text] == []
     assert [knob.help for knob in view.knobs if knob.help not in text] == []

@@ -8,7 +8,7 @@ import signal
 
 from playwright.sync_api import Page, expect
 
-from tests.app.driver import LabProcess, plan
+from tests.app.driver import LabProcess, plan, until
 
 from .conftest import Opener
 
@@ -111,13 +111,14 @@ def test_numbers_that_are_old_say_since_when_and_lose_their_colour(visit: Opener
     page = visit().page
     number = page.locator("#card-reactor [data-live='requests_per_s']")
     expect(number).to_have_text(re.compile(r"\d"))
-    fresh = number.evaluate("(e) => getComputedStyle(e).color")
+    colour = "(e) => getComputedStyle(e).color"
+    fresh = until(lambda: str(number.evaluate(colour)), "it has a colour: none while a newer card takes its place")
     os.kill(lab.pid, signal.SIGSTOP)
     try:
         expect(page.locator("[data-live-text]")).to_have_text(re.compile(r"^Stale since \d\d:\d\d:\d\d$"))
         expect(page.locator("body")).to_have_class(re.compile("is-stale"))
-        assert number.evaluate("(e) => getComputedStyle(e).color") != fresh
+        expect(number).not_to_have_css("color", fresh)
     finally:
         os.kill(lab.pid, signal.SIGCONT)
     expect(page.locator("[data-live-text]")).to_have_text("Live")
-    assert number.evaluate("(e) => getComputedStyle(e).color") == fresh
+    expect(number).to_have_css("color", fresh)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -131,7 +132,9 @@ def generate(port: int, plan: Plan, disturb: Any = None) -> tuple[Outcome, Gener
         finally:
             await generator.close()
 
-    return asyncio.run(run())
+    # On a thread of its own: a browser test of the same process may have left its event loop running on this one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, run()).result()
 
 
 @pytest.mark.parametrize("executor", ["constant-vus", "constant-arrival-rate"])
