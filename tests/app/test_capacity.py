@@ -12,8 +12,8 @@ pytestmark = pytest.mark.alone
 
 SEARCH = "find-capacity"
 WORK = [{"kind": "hash", "params": {"us": 1000}}]
-AGAIN = 2  # a machine with neighbours is not the same from one minute to the next
-SAME = 0.05
+AGAIN = 3  # a machine with neighbours is not the same from one minute to the next
+NEAR = 0.10
 
 
 def ceiling(lab: LabProcess, engine: str) -> float:
@@ -25,23 +25,21 @@ def ceiling(lab: LabProcess, engine: str) -> float:
 
 def test_one_thread_with_a_known_service_time_has_the_capacity_that_arithmetic_says(lab: LabProcess) -> None:
     engine = lab.start("reactor")["id"]
-    wanted = plan(0.6, 0.2, executor=SEARCH, objective="p(50)<50ms", work=WORK, vus=32)
+    wanted = plan(1.0, 0.2, executor=SEARCH, objective="p(50)<50ms", work=WORK, vus=32)
     for _ in range(AGAIN):
         before = ceiling(lab, engine)
-        run = lab.ended(lab.submit(engine=engine, plan=wanted)["id"], 90)
-        after = ceiling(lab, engine)
-        if abs(after / before - 1) < SAME and run["capacity"]["limited_by"] is None:
-            break
-    else:
-        pytest.skip(f"in {AGAIN} searches this machine was never the same from beginning to end")
-    holds(run, (before + after) / 2)
+        run = lab.ended(lab.submit(engine=engine, plan=wanted)["id"], 120)
+        capacity = (before + ceiling(lab, engine)) / 2
+        if abs((run["capacity"]["kept_per_s"] or 0) / capacity - 1) < NEAR and run["capacity"]["limited_by"] is None:
+            break  # a neighbour takes capacity away, from a search or from the ceiling it is held against: ask again
+    holds(run, capacity)
 
 
 def holds(run: Any, capacity: float) -> None:
     assert run["state"] == "finished"
     found = run["capacity"]
     assert found["objective"] == "p(50)<50ms"
-    assert abs(found["kept_per_s"] / capacity - 1) < 0.10, (found, capacity)
+    assert abs(found["kept_per_s"] / capacity - 1) < NEAR, (found, capacity)
     assert found["failed_per_s"] is None or found["kept_per_s"] < found["failed_per_s"] <= 1.06 * found["kept_per_s"]
     steps = found["steps"]
     assert len(steps) >= 5 and all(step["because"].endswith(".") for step in steps)
