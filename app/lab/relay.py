@@ -36,7 +36,7 @@ class Relay:
         self._fleet = fleet
         self._followers = tuple(followers)
         self._cpus = cpus
-        self._taken_over = 0
+        self.asked = 0  # how many were told to take over, whether they could or not
 
     def __len__(self) -> int:
         """How many engines are to take over."""
@@ -44,15 +44,15 @@ class Relay:
 
     def is_due(self, now: MeterReading, duration_s: float) -> bool:
         """Whether the next one should take over: the measured time is shared out equally."""
-        if self._taken_over == len(self._followers) or not now.measured_from_ns:
+        if self.asked == len(self._followers) or not now.measured_from_ns:
             return False
         share_s = duration_s / (len(self._followers) + 1)
-        return (now.at_ns - now.measured_from_ns) / 1e9 >= share_s * (self._taken_over + 1)
+        return (now.at_ns - now.measured_from_ns) / 1e9 >= share_s * (self.asked + 1)
 
     async def next_on(self, port: int) -> Engine:
         """Start the next engine on the port of the one that serves. Raises LabError."""
-        follower = self._followers[self._taken_over]
-        self._taken_over += 1
+        follower = self._followers[self.asked]
+        self.asked += 1
         view = await self._fleet.start(follower.model, follower.knobs, port, self._cpus, shared=True)
         return self._fleet.engine(view.id)
 

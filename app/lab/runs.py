@@ -311,8 +311,8 @@ class Runs:
         if own:
             shared = bool(target.followers)
             id = (await self._fleet.start(target.model, target.knobs, cpus=cpus, shared=shared)).id
+        engine = self._fleet.engine(id)
         try:
-            engine = self._fleet.engine(id)
             if not engine.alive:
                 raise StartFailed(f"{id} is gone.")
             run.view = replace(run.view, engine=id, environment=self._environment(engine))
@@ -323,8 +323,7 @@ class Runs:
             await run.measure(engine, placement, others, limits, Relay(self._fleet, target.followers, cpus), told)
         finally:
             if own:
-                with contextlib.suppress(Unknown):
-                    await self._fleet.stop_on(self._fleet.engine(id).port)
+                await self._fleet.stop_on(engine.port)
 
     def _measuring(self, run: Run) -> None:
         if run.view.state == "running":

@@ -170,7 +170,7 @@ class Trial:
         started_ns = watcher.now.started_ns
         summary = summarise(outcome)
         seen = evidence(self.plan, outcome, summary, watcher, self._placement, self._others, lost)
-        seen = replace(seen, answered=self._answered(), swaps=len(watchers) - 1, beside=self._beside)
+        seen = replace(seen, answered=self._answered(), swaps=self._relay.asked, beside=self._beside)
         points = [point for each in watchers for point in each.series]
         return Result(
             outcome=outcome, summary=summary, ledger=None if len(watchers) > 1 else cost(watcher, outcome),

@@ -63,7 +63,7 @@ class Evidence:
     stopped: bool
     stalled: bool = False
     traced: bool = False
-    swaps: int = 0  # engines that took over from another while it went
+    swaps: int = 0  # engines that took over from another while it went, or could not
     beside: int = 0  # runs that went at the same time
 
 
@@ -77,7 +77,7 @@ def judge(evidence: Evidence) -> Verdict:
     for spoiled, why in (
         (evidence.stopped, "It was stopped early"), (evidence.stalled, "It was stalled on purpose"),
         (evidence.traced, f"It was traced, which costs {TRACE_COSTS}"),
-        (evidence.swaps > 0, "Several engines served it in turn"),
+        (evidence.swaps > 0, "It was a relay, in which engines take over from each other"),
         (evidence.beside > 0, "It shared the machine with other runs"),
     ):  # fmt: skip
         if spoiled:

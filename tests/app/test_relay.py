@@ -9,7 +9,7 @@ import pytest
 
 from engines.catalogue import lessons
 
-from .driver import LabProcess, is_problem, plan, until
+from .driver import LabMaker, LabProcess, is_problem, plan, until
 
 RATE = 300
 LOAD = plan(3.0, executor="constant-arrival-rate", rate_per_s=RATE, vus=16)
@@ -47,10 +47,18 @@ def test_every_model_can_take_the_port_over(lab: LabProcess) -> None:
 def test_a_relay_is_shown_and_not_ranked(lab: LabProcess) -> None:
     run = relay(lab, "reactor", "main-sub", duration_s=2.0)
     assert not run["verdict"]["rankable"]
-    assert "Several engines served it in turn" in " ".join(run["verdict"]["because"])
+    assert "It was a relay" in " ".join(run["verdict"]["because"])
     assert run["ledger"] is None, "what a request cost is known of each leg only"
     assert any("takes over" in mark["text"] for mark in run["marks"])
     assert all(engine["exit"] for engine in lab.get("/engines")), "those that were started for it are gone"
+
+
+def test_where_nobody_can_take_over_it_is_said_and_not_ranked(make_lab: LabMaker) -> None:
+    lab = make_lab("--max-engines", "1")
+    run = relay(lab, "reactor", "blocking", duration_s=1.0)
+    assert (run["state"], run["legs"], run["summary"]["errors"]) == ("finished", [], {})
+    assert any("nobody took over" in mark["text"] for mark in run["marks"])
+    assert not run["verdict"]["rankable"]
 
 
 def test_stopped_while_it_goes_it_leaves_no_engine(lab: LabProcess) -> None:
