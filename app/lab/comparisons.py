@@ -18,8 +18,9 @@ from app.lab.compared import entries_of, fitting
 from app.lab.comparison import ComparisonView
 from app.lab.events import Event, Events
 from app.lab.models import Models
+from app.lab.orders import now
 from app.lab.plan_words import words
-from app.lab.runs import ID_MAX, Runs, now
+from app.lab.runs import ID_MAX, Runs
 from app.lab.standings import Measured, conclude, counted, measured, merged
 from app.lab.summary import curve_of
 from app.lab.thresholds import Threshold
@@ -87,10 +88,10 @@ class Comparisons:
         if not 1 <= trials <= TRIALS_MAX:
             raise Invalid.field("/trials", f"Trials are from 1 to {TRIALS_MAX} of each.")
         view, scenario, given = fitting(view, scenario, plan or {})
-        named, checked = self._runs.planned(scenario, given)
+        named, checked = self._runs.orders.planned(scenario, given)
         entries, knobs = entries_of(self._models, models)
         for entry, given_knobs in zip(entries, knobs, strict=True):
-            self._runs.target(None, entry.model, dict(given_knobs), checked)
+            self._runs.orders.target(None, entry.model, dict(given_knobs), checked)
         for i, text in enumerate(thresholds):
             Threshold.parse(text, f"/thresholds/{i}")
         if len(self.active) >= QUEUE_MAX:

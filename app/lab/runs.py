@@ -4,53 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.errors import Busy, Invalid, LabError, NotNow, StartFailed, Unknown
-from app.lab import planning, system
+from app.lab import system
 from app.lab.capacity import Limits
 from app.lab.engine import Engine
 from app.lab.events import Event, Events
 from app.lab.fleet import Fleet
 from app.lab.generator import NoOutcome
 from app.lab.models import Models
+from app.lab.orders import Order, Orders, Target, now
 from app.lab.placement import place, usable_cpus
-from app.lab.plan_words import words
 from app.lab.progress import Progress
-from app.lab.relay import Follower, Relay
+from app.lab.relay import Relay
 from app.lab.run import Run, Told, no_verdict
-from app.lab.scenarios import SCENARIOS
 from app.lab.summary import curve, interval_log
-from app.lab.thresholds import Threshold
 from app.lab.turn import run_turn
-from app.lab.views import RunView, ScenarioView, SystemView
+from app.lab.views import RunView, SystemView
 from app.load.outcome import Outcome
-from app.load.plan import Plan
 from app.settings import Settings
 from app.store.runs import RunStore
 
 QUEUE_MAX = 50
 BESIDE_MAX = 5
-FOLLOWERS_MAX = 5
 GOING = ("warming", "running")
 ID_MAX = 2**63 - 1  # what SQLite can hold
-IDLE_SPARE_S = 30  # an engine that carries an idle crowd outlives the plan by this
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a run will be against: an engine that runs, or (None) a fresh one of the model."""
-
-    engine: str | None
-    model: str
-    knobs: dict[str, int | str]
-    followers: tuple[Follower, ...] = ()  # that take over from it, one after the other
-
-
-Prepared = tuple[RunView, Plan, tuple[Threshold, ...], Target]
 Job = tuple[Run, Target]
 
 
@@ -61,114 +44,41 @@ class Runs:
         self, settings: Settings, models: Models, fleet: Fleet, store: RunStore, system: SystemView, events: Events
     ) -> None:
         self.active: dict[int, Run] = {}  # queued and going; the others are in the store
+        self.orders = Orders(settings, models, fleet, system)
         self._settings = settings
-        self._models = models
         self._fleet = fleet
         self._store = store
         self._system = system
         self._events = events
         self._queue: asyncio.Queue[list[Job]] = asyncio.Queue()  # those of one list go at once
 
-    def scenario(self, name: str) -> ScenarioView:
-        if name not in SCENARIOS:
-            raise Invalid.field("/scenario", f"There is no scenario {name!r}; there are {', '.join(SCENARIOS)}.")
-        return SCENARIOS[name]
+    async def submit(self, *, comparison: int | None = None, **asked: Any) -> RunView:
+        """Queue a run; `asked` is what `Orders.take` takes. Raises LabError; nothing is queued then."""
+        return (await self._queue_up([self.orders.take(**asked)], comparison))[0]
 
-    def planned(self, scenario: str | None, plan: Mapping[str, Any] | None) -> tuple[ScenarioView | None, Plan]:
-        """The scenario that is named, and its plan with the given fields over it. Raises Invalid."""
-        named = self.scenario(scenario) if scenario else None
-        fields = {**(named.plan if named else {}), **(plan or {})}
-        return named, planning.checked(fields, self._settings, self._system.descriptor_limit)
-
-    async def submit(
-        self,
-        *,
-        engine: str | None = None,
-        model: str | None = None,
-        knobs: Mapping[str, object] | None = None,
-        scenario: str | None = None,
-        plan: Mapping[str, Any] | None = None,
-        thresholds: Sequence[str] = (),
-        label: str | None = None,
-        comparison: int | None = None,
-        then: Sequence[Mapping[str, Any]] = (),
-    ) -> RunView:
-        """Queue a run. A given plan's fields go over those of the scenario. Raises LabError; nothing is queued then.
-
-        `then` makes it a relay: models (and knobs) of which one after the other takes over on the same port.
-        """
-        prepared = self._prepare(engine, model, knobs, scenario, plan, thresholds, label, then)
-        return (await self._queue_up([prepared], comparison=comparison))[0]
-
-    async def submit_beside(
-        self,
-        engines: Sequence[str],
-        *,
-        scenario: str | None = None,
-        plan: Mapping[str, Any] | None = None,
-        thresholds: Sequence[str] = (),
-        label: str | None = None,
-    ) -> list[RunView]:
+    async def submit_beside(self, engines: Sequence[str], **asked: Any) -> list[RunView]:
         """Queue a run for each of several engines, to go at once. They share the machine, so none is ever ranked."""
         if not 2 <= len(set(engines)) == len(engines) <= BESIDE_MAX:
             raise Invalid.field("/engines", f"Name 2 to {BESIDE_MAX} engines that run, each once.")
-        prepared = [self._prepare(each, None, None, scenario, plan, thresholds, label) for each in engines]
-        if prepared[0][1].executor == "find-capacity":
+        orders = [self.orders.take(engine=each, **asked) for each in engines]
+        if orders[0].plan.executor == "find-capacity":
             raise Invalid.field("/plan/executor", "A search for capacity needs the machine for itself.")
-        return await self._queue_up(prepared)
+        return await self._queue_up(orders)
 
-    def _prepare(
-        self,
-        engine: str | None,
-        model: str | None,
-        knobs: Mapping[str, object] | None,
-        scenario: str | None,
-        plan: Mapping[str, Any] | None,
-        thresholds: Sequence[str],
-        label: str | None,
-        then: Sequence[Mapping[str, Any]] = (),
-    ) -> Prepared:
-        """Check all of an order; raises LabError."""
-        if (engine is None) == (model is None):
-            raise Invalid.field("/engine", "Name either an engine that runs, or a model to start one of.")
-        if engine is not None:
-            self._fleet.engine(engine)
-        elif model is not None:
-            self._models.get(model)
-        named, checked = self.planned(scenario, plan)
-        conditions = tuple(Threshold.parse(text, f"/thresholds/{i}") for i, text in enumerate(thresholds))
-        target = self.target(engine, model, dict(knobs or {}), checked)
-        if then:
-            target = replace(target, followers=self._followers(target, checked, then))
-        return self._new_view(target, checked, named, label), checked, conditions, target
-
-    async def _queue_up(self, prepared: Sequence[Prepared], comparison: int | None = None) -> list[RunView]:
+    async def _queue_up(self, orders: Sequence[Order], comparison: int | None = None) -> list[RunView]:
         """Keep and queue them, to go at once."""
-        if len(self.active) + len(prepared) > QUEUE_MAX:
+        if len(self.active) + len(orders) > QUEUE_MAX:
             raise Busy(f"{QUEUE_MAX} runs are waiting already.")
-        views = [
-            await asyncio.to_thread(self._store.add, replace(view, comparison=comparison)) for view, *_ in prepared
-        ]
+        views = [await asyncio.to_thread(self._store.add, replace(each.view, comparison=comparison)) for each in orders]
         jobs = []
-        for view, (_, plan, conditions, target) in zip(views, prepared, strict=True):
+        for view, order in zip(views, orders, strict=True):
             view = replace(view, beside=tuple(other.id for other in views if other is not view))
-            run = self.active[view.id] = Run(view, plan, conditions)
-            jobs.append((run, target))
+            run = self.active[view.id] = Run(view, order.plan, order.thresholds)
+            jobs.append((run, order.target))
         self._queue.put_nowait(jobs)
         for run, _ in jobs:
             self._changed(run, f"Run {run.view.id} is queued")
         return [run.view for run, _ in jobs]
-
-    def _followers(self, target: Target, plan: Plan, then: Sequence[Mapping[str, Any]]) -> tuple[Follower, ...]:
-        """The engines that are to take over, checked as the first one was."""
-        if target.engine is not None:
-            raise Invalid.field("/then", "A relay begins with a fresh engine: name a model, not an engine that runs.")
-        if len(then) > FOLLOWERS_MAX:
-            raise Invalid.field("/then", f"At most {FOLLOWERS_MAX} engines take over.")
-        if plan.executor == "find-capacity" or plan.stall_ms:
-            raise Invalid.field("/then", "A relay is neither searched for capacity nor stalled.")
-        targets = [self.target(None, str(each["model"]), dict(each.get("knobs") or {}), plan) for each in then]
-        return tuple(Follower(each.model, each.knobs) for each in targets)
 
     def get(self, id: int) -> RunView:
         """Any run, going or kept."""
@@ -237,48 +147,6 @@ class Runs:
         if kept is None:
             raise NotNow(f"Run {id} is {view.state} and has no histogram.")
         return Outcome.from_json(kept)
-
-    def target(self, engine: str | None, model: str | None, knobs: dict[str, object], plan: Plan) -> Target:
-        """What the run will be against, checked now and not when its turn comes."""
-        outlives = plan.total_s + IDLE_SPARE_S
-        if engine is not None:
-            found = self._fleet.engine(engine)
-            if found.state not in ("ready", "degraded"):
-                raise NotNow(f"{engine} is {found.state}; a run needs one that is ready.")
-            if knobs:
-                raise Invalid.field("/knobs", "Knobs are for a model; an engine that runs has its own already.")
-            if _is_silent(plan) and int(found.knobs["idle_s"]) < outlives:
-                raise NotNow(
-                    f"{engine} closes idle connections after {found.knobs['idle_s']} s, and this plan holds an idle "
-                    f"crowd for {plan.total_s:g} s; start one with idle_s of {outlives:g} or more."
-                )
-            self._check_room(plan, found.knobs)
-            return Target(engine, found.model.name, found.knobs)
-        assert model is not None
-        if _is_silent(plan) and "idle_s" not in knobs:
-            knobs["idle_s"] = int(outlives) + 1
-        parsed = self._models.knobs(model, knobs)
-        self._models.require_available(model)
-        self._check_room(plan, parsed)
-        return Target(None, model, parsed)
-
-    def _check_room(self, plan: Plan, knobs: Mapping[str, int | str]) -> None:
-        room = min(int(knobs["max_connections"]), int(knobs.get("max_threads", 1_000_000)))
-        if plan.connections > room:
-            raise Invalid.field(
-                "/plan/vus", f"The plan holds {plan.connections:,} connections, and the engine's knobs allow {room:,}."
-            )
-
-    def _new_view(self, target: Target, plan: Plan, scenario: ScenarioView | None, label: str | None) -> RunView:
-        text = words(plan)
-        return RunView(
-            id=0, state="queued", progress=0.0, label=label, scenario=scenario.name if scenario else None,
-            title=scenario.title if scenario else "By hand", model=target.model,
-            model_title=self._models.get(target.model).title, engine=target.engine, knobs=target.knobs,
-            plan=plan.to_json(), plan_text=text, placement={"mode": plan.placement},
-            environment=system.environment(self._system), summary=None, ledger=None, verdict=None, thresholds=(),
-            failure=None, created_at=now(), finished_at=None,
-        )  # fmt: skip
 
     async def work_off(self) -> None:
         while True:
@@ -354,12 +222,3 @@ class Runs:
     def _changed(self, run: Run, text: str) -> None:
         view = run.view
         self._events.tell(Event(f"run.{view.state}", view.engine, view.model, view.id, text, view.comparison))
-
-
-def _is_silent(plan: Plan) -> bool:
-    """Whether it holds connections that may not ask for anything while it lasts."""
-    return bool(plan.idle_connections or plan.slow_readers or plan.slow_writers)
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
