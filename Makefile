@@ -36,7 +36,7 @@ test: $(VENV)/.dev chromium ## everything that is checked: lint, types, tests wi
 	$(BIN)/ruff format --check --quiet app engines tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/engines -m "not alone" -n 4 --dist worksteal
-	$(BIN)/python -m pytest --ignore=tests/engines -m "not alone" -n 3 --dist loadfile
+	$(BIN)/python -m pytest --ignore=tests/engines -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
 check: $(VENV)/.dev ## lint and types only

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from app.lab.views import RunView
-from app.load.meter import MeterReading, quantile_us
+from app.load.meter import MEASURE, MeterReading, quantile_us
 from app.load.plan import Plan
 
 LAST_SECOND_S = 1.0
@@ -71,8 +71,10 @@ def progress(view: RunView, plan: Plan, meter: LastSecond, done: float | None, t
     def rate(count: int) -> float | None:
         return count / seconds if seconds > ENOUGH_S else None
 
+    # The meter is read anew here, and the run hears of the end of its warm-up a little later: one frame, one truth.
+    state = "running" if view.state == "warming" and now.phase >= MEASURE else view.state
     return Progress(
-        id=view.id, state=view.state, engine=view.engine, title=view.title, phase=PHASES[now.phase], progress=share,
+        id=view.id, state=state, engine=view.engine, title=view.title, phase=PHASES[now.phase], progress=share,
         elapsed_s=min(elapsed, total_s) if done is None else done * total_s, total_s=total_s, warmup_s=plan.warmup_s,
         offered_per_s=rate(grown.intended) if plan.is_open else None, achieved_per_s=rate(grown.completed),
         in_flight=now.in_flight, errors=now.errors, connections=now.connections,

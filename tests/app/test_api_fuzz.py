@@ -24,7 +24,7 @@ def test_no_request_gets_an_answer_that_is_not_described(make_lab: LabMaker) -> 
         [
             schemathesis, "run", f"{lab.url}/api/v1/openapi.json", "--checks", "all", "--no-color",
             "--exclude-checks", "positive_data_acceptance",
-            "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", "1", "--workers", "3",
+            "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", "1",
         ],
         capture_output=True, text=True, timeout=WITHIN_S, cwd=lab.data_dir,
     )  # fmt: skip
