@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -10,9 +9,9 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from app.api.specs import Text
 from app.lab.runs import ID_MAX
+from app.moment import written
 from app.store.listing import RunFilter
 
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 State = Literal["queued", "warming", "running", "finished", "stopped", "failed"]
 VerdictName = Literal[
     "server_bound", "client_bound", "unsaturated", "rate_missed", "errors_dominate", "kernel_drops", "noisy", "degraded"
@@ -21,26 +20,32 @@ VerdictName = Literal[
 
 def _since(text: str) -> str:
     """A day begins with its midnight."""
-    return _moment(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+    return _moment(f"{day}T00:00:00Z" if (day := _day(text)) else text)
 
 
 def _until(text: str) -> str:
     """A day is meant to its end."""
-    if _DAY.fullmatch(text):
+    if day := _day(text):
         try:
-            text = f"{date.fromisoformat(text) + timedelta(days=1)}T00:00:00Z"
+            text = f"{day + timedelta(days=1)}T00:00:00Z"
         except OverflowError:
             raise ValueError("no calendar goes that far") from None
     return _moment(text)
+
+
+def _day(text: str) -> date | None:
+    """In whatever way ISO 8601 writes one: 2026-11-24, 20261124, 2026-W48-2. None: it is no day, or has a time."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _moment(text: str) -> str:
     """As runs keep their times, so that texts compare as the times do."""
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return written(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         raise ValueError(f"write a day or a time like 2026-11-24 or 2026-11-24T15:30:00Z, not {text[:40]!r}") from None
 

@@ -18,7 +18,6 @@ from app.lab.compared import entries_of, fitting
 from app.lab.comparison import ComparisonView
 from app.lab.events import Event, Events
 from app.lab.models import Models
-from app.lab.orders import now
 from app.lab.plan_words import words
 from app.lab.runs import ID_MAX, Runs
 from app.lab.standings import Measured, conclude, counted, measured, merged
@@ -26,6 +25,7 @@ from app.lab.summary import curve_of
 from app.lab.thresholds import Threshold
 from app.lab.views import RunView, SystemView
 from app.load.outcome import Outcome
+from app.moment import now
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 

@@ -25,6 +25,7 @@ from app.lab.recording import Recording
 from app.lab.said import Said
 from app.lab.tracing import Tracing
 from app.lab.views import EngineView, ExitView
+from app.moment import written
 from engines.common.board import make_board
 from engines.common.board_reader import BoardReader
 from engines.common.contract import Model
@@ -200,7 +201,7 @@ class Engine:
             url=f"http://{self.reach}:{self.port}/" if self.port else None,
             pid=self.pid if self.alive else None, knobs=self.knobs, cpus=self.cpus,
             python=self._said.get("python"), gil=self._said.get("gil"),
-            started_at=self._since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            started_at=written(self._since),
             uptime_s=round(end_s - self._born_s, 3), exit=self.exit, detail=self.detail,
         )  # fmt: skip
 

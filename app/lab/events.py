@@ -6,7 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+
+from app.moment import now
 
 KEPT, LINES_KEPT = 500, 200
 LINE = "log.line"
@@ -74,8 +75,7 @@ class Events:
 
 def _view(id: int, event: Event) -> EventView:
     level = "error" if event.name in ERRORS else "warning" if event.name in WARNINGS else "info"
-    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return EventView(
-        id, at, round(time.monotonic(), 4), level, event.name, event.engine, event.model, event.run, event.text,
+        id, now(), round(time.monotonic(), 4), level, event.name, event.engine, event.model, event.run, event.text,
         event.comparison,
     )  # fmt: skip

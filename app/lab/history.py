@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from app.errors import Invalid, NotNow, Unknown
 from app.lab.difference import Difference, difference
 from app.lab.runs import ID_MAX, Runs
 from app.lab.views import RunView
+from app.moment import now
 from app.report import foreign
 from app.store.foreign import KeptForeign
 from app.store.listing import RunFilter
@@ -90,8 +90,7 @@ class History:
             said = foreign.read(tool, text)
         except Invalid as error:
             raise Invalid.field("/text", error.detail) from None
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return self._store.foreign.add(id, said, now)
+        return self._store.foreign.add(id, said, now())
 
     def foreign(self, id: int) -> list[KeptForeign]:
         """What stands beside a run."""

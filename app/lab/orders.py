@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from app.errors import Invalid, NotNow
@@ -17,6 +16,7 @@ from app.lab.scenarios import SCENARIOS
 from app.lab.thresholds import Threshold
 from app.lab.views import RunView, ScenarioView, SystemView
 from app.load.plan import Plan
+from app.moment import now
 from app.settings import Settings
 
 FOLLOWERS_MAX = 5
@@ -149,7 +149,3 @@ class Orders:
 def _is_silent(plan: Plan) -> bool:
     """Whether it holds connections that may not ask for anything while it lasts."""
     return bool(plan.idle_connections or plan.slow_readers or plan.slow_writers)
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -16,7 +16,7 @@ from app.lab.events import Event, Events
 from app.lab.fleet import Fleet
 from app.lab.generator import NoOutcome
 from app.lab.models import Models
-from app.lab.orders import Order, Orders, Target, now
+from app.lab.orders import Order, Orders, Target
 from app.lab.placement import place, usable_cpus
 from app.lab.progress import Progress
 from app.lab.relay import Relay
@@ -25,6 +25,7 @@ from app.lab.summary import curve, interval_log
 from app.lab.turn import run_turn
 from app.lab.views import RunView, SystemView
 from app.load.outcome import Outcome
+from app.moment import now
 from app.settings import Settings
 from app.store.runs import RunStore
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -12,6 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.lab.comparison import GOING, ComparisonView
+from app.moment import now
 from app.store.database import open_database
 from app.store.runs import OURS, is_gone
 from app.store.schema import ComparisonRow
@@ -79,7 +79,6 @@ class ComparisonStore:
             left = [
                 row.view for row in session.execute(unfinished) if (ours and row.owner == OURS) or is_gone(row.owner)
             ]
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         for text in left:
-            view = replace(_VIEW.validate_json(text), state="failed", failure=reason, current=None, finished_at=now)
+            view = replace(_VIEW.validate_json(text), state="failed", failure=reason, current=None, finished_at=now())
             self.save(view)

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.lab.recording import Recording
 from app.lab.views import RunView
+from app.moment import now
 from app.store.columns import columns
 from app.store.database import open_database
 from app.store.foreign import ForeignStore
@@ -133,9 +133,8 @@ class RunStore:
             left = [
                 row.view for row in session.execute(unfinished) if (ours and row.owner == OURS) or is_gone(row.owner)
             ]
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         for text in left:
-            self.save(replace(_VIEW.validate_json(text), state="failed", failure=reason, finished_at=now))
+            self.save(replace(_VIEW.validate_json(text), state="failed", failure=reason, finished_at=now()))
 
     def _json(self, id: int, column: Any) -> dict[str, Any] | None:
         with Session(self._engine) as session:

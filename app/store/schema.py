@@ -23,7 +23,7 @@ class RunRow(Base):
     state: Mapped[str] = mapped_column(String(16), index=True)
     model: Mapped[str] = mapped_column(String(64), index=True)
     created_at: Mapped[str] = mapped_column(String(32), index=True)
-    owner: Mapped[str] = mapped_column(String(64))  # the control plane that has it: `Owner`
+    owner: Mapped[str] = mapped_column(String(64))  # the control plane that has it: `OURS` in store/runs.py
     view: Mapped[str] = mapped_column(Text)
     outcome: Mapped[str | None] = deferred(mapped_column(Text))  # the generator's own words, with all histograms
     series: Mapped[str | None] = deferred(mapped_column(Text))
