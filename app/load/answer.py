@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HEAD_LIMIT = 32 * 1024
+LENGTH_DIGITS = 18  # no body is longer; int() itself refuses from 4,301 digits on, and not as a bad answer
 
 
 class BadAnswer(ValueError):
@@ -57,6 +58,8 @@ def _length(fields: dict[bytes, bytes]) -> int:
     text = fields.get(b"content-length", b"")
     if not text.isdigit():
         raise BadAnswer("no Content-Length")
+    if len(text) > LENGTH_DIGITS:
+        raise BadAnswer("no length that a body can have")
     return int(text)
 
 

@@ -22,11 +22,12 @@ pytestmark = pytest.mark.alone
         (ok(b"Hello, World"), "bad_length"),
         (ok(b"Hello, World!") + b"!", "bad_length"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "bad_answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "bad_answer"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "bad_answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\nHell", "closed"),
         (b"", "closed"),
     ],
-    ids=["503", "201", "short body", "long body", "no length", "not HTTP", "cut short", "no answer"],
+    ids=["503", "201", "short body", "long body", "no length", "endless length", "not HTTP", "cut short", "no answer"],
 )
 def test_a_wrong_answer_is_an_error(serve: ServerMaker, other: bytes, error: str) -> None:
     server = serve(every_third(other), delay_s=0.002)
