@@ -42,7 +42,8 @@ class Live {
     socket.addEventListener("open", () => {
       this.#retryMs = RETRY_FIRST_MS;
       this.#seenAt = performance.now();
-      this.#send({ type: "subscribe", ...this.#wanted });
+      this.subscribe({});
+      if (document.hidden) this.#send({ type: "pause" });   // a new socket is sent frames until it says so
       this.#catchUp();  // also the first time: the page may have been rendered just before something changed
       this.#wasOpen = true;
     });
@@ -105,6 +106,7 @@ class Live {
   }
 
   #visibility() {
+    if (!document.hidden) this.subscribe({});   // what was dropped unseen is lost: begin with whole pictures
     this.#send({ type: document.hidden ? "pause" : "resume" });
     this.#seenAt = performance.now();
   }

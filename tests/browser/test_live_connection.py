@@ -1,0 +1,41 @@
+"""The page's one connection, when nobody looks and when it comes back: what is shown afterwards is the truth."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.app.driver import LabProcess, plan
+
+from .conftest import Opener
+
+HOOKED = """
+    window.sockets = [];
+    window.WebSocket = class extends WebSocket {
+        said = [];
+        constructor(...given) { super(...given); sockets.push(this); }
+        send(message) { this.said.push(JSON.parse(message).type); super.send(message); }
+    };
+    let hidden = false;
+    Object.defineProperty(document, "hidden", { get: () => hidden });
+    window.hide = (now) => { hidden = now; document.dispatchEvent(new Event("visibilitychange")); };
+"""
+
+
+def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(visit: Opener, lab: LabProcess) -> None:
+    engine = lab.start("reactor", idle_s=120)["id"]
+    load = plan(60.0, 0, vus=2, executor="constant-arrival-rate", rate_per_s=20, idle_connections=50)
+    run = lab.submit(engine=engine, plan=load)["id"]
+    page = visit("/about").page
+    page.add_init_script(HOOKED)
+    page.goto(f"/?watch={engine}")
+    grid = page.locator("[data-grid]")
+    expect(grid).to_have_attribute("data-dots", "52")
+    page.evaluate("hide(true); sockets[0].close()")
+    page.wait_for_function("() => sockets.length === 2 && sockets[1].said.length")
+    assert page.evaluate("sockets[1].said.at(-1)") == "pause"
+    lab.http.post(f"/api/v1/runs/{run}/stop")
+    lab.ended(run)
+    page.evaluate("hide(false)")
+    assert page.evaluate("sockets[1].said.slice(-2)") == ["subscribe", "resume"]
+    expect(page.locator("[data-conns-panel] [data-live=connections_total]")).to_have_text("0")
+    expect(grid).to_have_attribute("data-dots", "0")
