@@ -118,7 +118,7 @@ def exit_code(view: RunView, stopped_by: int | None) -> int:
     """0 ok, 1 no result, 3 a threshold was breached, 130 or 143 ended by INT or TERM."""
     if stopped_by is not None:
         return 128 + stopped_by
-    if view.summary is None:
+    if view.summary is None or view.state == "failed":
         return 1
     return 3 if any(threshold.breached for threshold in view.thresholds) else 0
 

@@ -41,7 +41,7 @@ async def export(lab: LabDep, query: Annotated[ExportQuery, Query()]) -> Respons
 @router.patch("/runs/{id:int}")
 async def relabel(id: int, spec: LabelSpec, lab: LabDep) -> RunView:
     """Change its label; null takes it away. Nothing else of a run can be changed."""
-    return lab.history.relabel(id, spec.label)
+    return await lab.history.relabel(id, spec.label)
 
 
 @router.get("/runs/{a}/diff/{b}")

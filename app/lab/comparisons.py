@@ -7,6 +7,7 @@ any other, against a fresh engine, with a warm-up of its own; runs of other peop
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import Any
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
 from app.lab import system
 from app.lab.compared import entries_of, fitting
-from app.lab.comparison import ComparisonView
+from app.lab.comparison import GOING, ComparisonView
 from app.lab.events import Event, Events
 from app.lab.models import Models
 from app.lab.plan_words import words
@@ -27,6 +28,7 @@ from app.lab.views import RunView, SystemView
 from app.load.outcome import Outcome
 from app.moment import now
 from app.store.comparisons import ComparisonStore
+from app.store.database import NOT_SAVED, why
 from app.store.runs import RunStore
 
 QUEUE_MAX = 10
@@ -65,6 +67,7 @@ class Comparisons:
         events: Events,
     ) -> None:  # fmt: skip
         self.active: dict[int, Going] = {}  # queued and going; the others are in the store
+        self._unsaved: dict[int, ComparisonView] = {}  # ended, and the store could not take it
         self._models = models
         self._runs = runs
         self._kept_runs = kept_runs
@@ -113,7 +116,7 @@ class Comparisons:
         """Any comparison, going or kept."""
         if going := self.active.get(id):
             return replace(going.view, progress=self._progress(going), left_s=going.left_s)
-        view = self._store.get(id) if 0 < id <= ID_MAX else None
+        view = self._unsaved.get(id) or (self._store.get(id) if 0 < id <= ID_MAX else None)
         if view is None:
             raise Unknown(f"There is no comparison {id}.")
         return view
@@ -121,7 +124,15 @@ class Comparisons:
     async def history(self, limit: int, offset: int = 0) -> list[ComparisonView]:
         """Newest first; those that are queued or going as they are now."""
         kept = await asyncio.to_thread(self._store.newest, limit, offset)
-        return [self.get(view.id) if view.id in self.active else view for view in kept]
+        return [self._as_now(view) for view in kept]
+
+    def _as_now(self, read: ComparisonView) -> ComparisonView:
+        """A row that a thread has read, as the comparison is now; as for runs."""
+        if read.id not in self.active and read.state not in GOING:
+            return read
+        with contextlib.suppress(Unknown):
+            return self.get(read.id)
+        return read
 
     def count(self) -> int:
         return self._store.count()
@@ -174,6 +185,8 @@ class Comparisons:
                 await self._carry_out(going)
             except LabError as error:
                 failure = error.detail
+            except NOT_SAVED as error:
+                failure = f"The history could not take it: {why(error)}."
             await self._close(going, failure)
 
     async def _carry_out(self, going: Going) -> None:
@@ -217,17 +230,30 @@ class Comparisons:
         return (len(going.trials) + (current.progress().progress if current else 0.0)) / going.view.runs_total
 
     async def _close(self, going: Going, failure: str | None) -> None:
+        """Save it and let it go. As for runs, what cannot be saved is told, and costs nothing else."""
+        await self.save_unsaved()
         state = "stopped" if going.stop_asked else "failed" if failure else "finished"
         ended = replace(
             going.view, state=state, progress=1.0, current=None, finished_at=now(),
             failure=failure if state == "failed" else None,
         )  # fmt: skip
-        await asyncio.to_thread(self._store.save, ended)
+        try:
+            await asyncio.to_thread(self._store.save, ended)
+        except NOT_SAVED as error:
+            failure = f"The result could not be saved: {why(error)}."
+            ended = self._unsaved[ended.id] = replace(ended, state="failed", failure=failure)
         going.view = ended  # in one step with the next line, as for runs
         del self.active[ended.id]
         going.done.set()
-        said = ended.result.said[0] if ended.result and ended.result.said else failure or state
-        self._changed(going, f"Comparison {ended.id} {state}: {said}")
+        said = ended.failure or (ended.result.said[0] if ended.result and ended.result.said else ended.state)
+        self._changed(going, f"Comparison {ended.id} {ended.state}: {said}")
+
+    async def save_unsaved(self) -> None:
+        """Those that the store could not take: it may have room now."""
+        with contextlib.suppress(*NOT_SAVED):
+            for view in tuple(self._unsaved.values()):
+                await asyncio.to_thread(self._store.save, view)
+                self._unsaved.pop(view.id, None)
 
     def _changed(self, going: Going, text: str) -> None:
         view = going.view

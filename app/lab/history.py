@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.errors import Invalid, NotNow, Unknown
 from app.lab.difference import Difference, difference
@@ -39,8 +39,7 @@ class History:
     async def find(self, which: RunFilter, limit: int, offset: int = 0) -> Found:
         """The runs that a filter leaves, in its order; those that are queued or going as they are now."""
         kept, total = await asyncio.to_thread(self._store.find, which, limit, offset)
-        active = self._runs.active
-        return Found([self._runs.get(view.id) if view.id in active else view for view in kept], total)
+        return Found([self._runs.as_now(view) for view in kept], total)
 
     async def names(self) -> dict[str, list[str]]:
         """The models, scenarios and verdicts that there are runs of."""
@@ -52,16 +51,12 @@ class History:
         for start in range(0, len(ids), BATCH):
             yield from self._store.some(ids[start : start + BATCH])
 
-    def relabel(self, id: int, label: str | None) -> RunView:
+    async def relabel(self, id: int, label: str | None) -> RunView:
         """Give a run another label, or none."""
         label = (label or "").strip() or None
         if label and len(label) > LABEL_MAX:
             raise Invalid.field("/label", f"A label has at most {LABEL_MAX} characters.")
-        view = replace(self._runs.get(id), label=label)
-        if run := self._runs.active.get(id):
-            run.view = replace(run.view, label=label)
-        self._store.save(view)
-        return view
+        return await self._runs.relabel(id, label)
 
     def delete(self, ids: Sequence[int]) -> None:
         """All of them, or none where one is unknown or still going."""

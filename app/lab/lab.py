@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from app.errors import Busy
@@ -16,6 +17,7 @@ from app.lab.runs import Runs
 from app.lab.views import SystemView
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
+from app.store.database import NOT_SAVED
 from app.store.runs import RunStore
 
 STOPPED = "The control plane stopped while this run was going."
@@ -58,7 +60,10 @@ class Lab:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.fleet.stop_all()
-        await asyncio.to_thread(self._fail_unfinished, True)
+        await self.runs.save_unsaved()
+        await self.comparisons.save_unsaved()
+        with contextlib.suppress(*NOT_SAVED):  # the next lab to open the history sees that we are gone
+            await asyncio.to_thread(self._fail_unfinished, True)
         self.store.close()
         self._kept_comparisons.close()
 

@@ -38,6 +38,7 @@ class Run:
         self.thresholds = thresholds
         self.stop_asked = False
         self.done = asyncio.Event()
+        self.saving = asyncio.Lock()  # its view is being changed and saved: by who ends it, or gives it a label
         self.series: dict[str, Any] = {"columns": (), "rows": []}
         self.outcome: Outcome | None = None
         self.recording: Recording | None = None  # of its threads, if the plan asks for it

@@ -27,7 +27,8 @@ from app.lab.views import RunView, SystemView
 from app.load.outcome import Outcome
 from app.moment import now
 from app.settings import Settings
-from app.store.runs import RunStore
+from app.store.database import NOT_SAVED, why
+from app.store.runs import UNFINISHED, RunStore
 
 QUEUE_MAX = 50
 BESIDE_MAX = 5
@@ -45,6 +46,7 @@ class Runs:
         self, settings: Settings, models: Models, fleet: Fleet, store: RunStore, system: SystemView, events: Events
     ) -> None:
         self.active: dict[int, Run] = {}  # queued and going; the others are in the store
+        self._unsaved: dict[int, RunView] = {}  # ended, and the store could not take it
         self.orders = Orders(settings, models, fleet, system)
         self._settings = settings
         self._fleet = fleet
@@ -83,10 +85,9 @@ class Runs:
 
     def get(self, id: int) -> RunView:
         """Any run, going or kept."""
-        if id in self.active:
-            run = self.active[id]
+        if run := self.active.get(id):
             return replace(run.view, progress=run.progress().progress)
-        view = self._store.get(id) if 0 < id <= ID_MAX else None
+        view = self._unsaved.get(id) or (self._store.get(id) if 0 < id <= ID_MAX else None)
         if view is None:
             raise Unknown(f"There is no run {id}.")
         return view
@@ -94,7 +95,27 @@ class Runs:
     async def history(self, limit: int, offset: int = 0) -> list[RunView]:
         """Newest first; those that are queued or going as they are now."""
         kept = await asyncio.to_thread(self._store.newest, limit, offset)
-        return [self.get(view.id) if view.id in self.active else view for view in kept]
+        return [self.as_now(view) for view in kept]
+
+    def as_now(self, read: RunView) -> RunView:
+        """A row that a thread has read, as the run is now: one that was going then may have ended meanwhile."""
+        if read.id not in self.active and read.state not in UNFINISHED:
+            return read
+        with contextlib.suppress(Unknown):  # it may be deleted by now
+            return self.get(read.id)
+        return read
+
+    async def relabel(self, id: int, label: str | None) -> RunView:
+        """Give a run another label, or none."""
+        if run := self.active.get(id):
+            async with run.saving:
+                run.view = replace(run.view, label=label)
+                await asyncio.to_thread(self._store.save, run.view)
+                return run.view
+        view = replace(self.get(id), label=label)
+        await asyncio.to_thread(self._store.save, view)
+        self._unsaved.pop(id, None)
+        return view
 
     def stop(self, id: int) -> RunView:
         view = self.get(id)
@@ -113,6 +134,7 @@ class Runs:
         if id in self.active:
             raise NotNow(f"Run {id} is still {self.active[id].view.state}; stop it first.")
         self._store.delete(id)
+        self._unsaved.pop(id, None)
 
     def current(self) -> Run | None:
         """The run that is going now."""
@@ -156,20 +178,26 @@ class Runs:
                 turn: contextlib.AbstractAsyncContextManager[None] = contextlib.nullcontext()
             else:
                 turn = run_turn(self._settings.data_dir)
-            async with turn:
-                await asyncio.gather(*(self._see_through(run, target) for run, target in jobs))
+            try:
+                async with turn:
+                    await asyncio.gather(*(self._see_through(run, target) for run, target in jobs))
+            except OSError as error:  # of the turn; those of a run stay with it
+                await asyncio.gather(*(self._fail(run, why(error)) for run, _ in jobs))
 
     async def _see_through(self, run: Run, target: Target) -> None:
         """To its end, whatever that is."""
         try:
             if not run.stop_asked:
                 await self._carry_out(run, target)
-            await self._close_run(run, "stopped" if run.stop_asked else "finished")
         except (LabError, NoOutcome, OSError) as error:
-            reason = error.detail if isinstance(error, LabError) else str(error)
-            if not run.stop_asked:
-                run.view = replace(run.view, failure=reason, verdict=no_verdict(reason))
-            await self._close_run(run, "stopped" if run.stop_asked else "failed")
+            await self._fail(run, error.detail if isinstance(error, LabError) else str(error))
+        else:
+            await self._close_run(run, "stopped" if run.stop_asked else "finished")
+
+    async def _fail(self, run: Run, reason: str) -> None:
+        if not run.stop_asked:
+            run.view = replace(run.view, failure=reason, verdict=no_verdict(reason))
+        await self._close_run(run, "stopped" if run.stop_asked else "failed")
 
     async def _carry_out(self, run: Run, target: Target) -> None:
         placement = place(run.plan.placement, usable_cpus(), run.plan.shards)
@@ -210,15 +238,41 @@ class Runs:
         return {**system.environment(self._system), "engine_python": view.python, "engine_gil": view.gil}
 
     async def _close_run(self, run: Run, state: str) -> None:
-        ended = replace(run.view, state=state, progress=1.0, finished_at=now())
-        outcome = run.outcome.to_json() if run.outcome else None
-        await asyncio.to_thread(self._store.save_result, ended.id, outcome, run.series, run.recording)
-        await asyncio.to_thread(self._store.save, ended)
-        run.view = ended  # in one step with the next line: nobody sees an ended run that is still active
-        del self.active[ended.id]
+        """Save it and let it go. What cannot be saved is told, and costs nothing else."""
+        await self.save_unsaved()
+        async with run.saving:
+            ended = await self._save(run, replace(run.view, state=state, progress=1.0, finished_at=now()))
+            run.view = ended  # in one step with the next line: nobody sees an ended run that is still active
+            del self.active[ended.id]
         run.done.set()
-        said = run.view.verdict.title if run.view.verdict else run.view.failure or state
-        self._changed(run, f"Run {run.view.id} {state}: {said}")
+        said = ended.failure or (ended.verdict.title if ended.verdict else ended.state)
+        self._changed(run, f"Run {ended.id} {ended.state}: {said}")
+
+    async def _save(self, run: Run, ended: RunView) -> RunView:
+        """Answers it as it came to be: failed where the history could not take it."""
+        outcome = run.outcome.to_json() if run.outcome else None
+        try:
+            await asyncio.to_thread(self._store.save_ended, ended, outcome, run.series)
+        except NOT_SAVED as error:
+            reason = f"The result could not be saved: {why(error)}."
+            ended = self._unsaved[ended.id] = replace(ended, state="failed", failure=reason, verdict=no_verdict(reason))
+            return ended
+        if run.recording is None:
+            return ended
+        try:
+            await asyncio.to_thread(self._store.save_recording, ended.id, run.recording)
+        except OSError as error:
+            ended = replace(ended, notes=(*ended.notes, f"The recorded trace could not be saved: {why(error)}."))
+            with contextlib.suppress(*NOT_SAVED):
+                await asyncio.to_thread(self._store.save, ended)
+        return ended
+
+    async def save_unsaved(self) -> None:
+        """Those that the store could not take: at least that they failed, and why."""
+        with contextlib.suppress(*NOT_SAVED):
+            for view in tuple(self._unsaved.values()):
+                await asyncio.to_thread(self._store.save, view)
+                self._unsaved.pop(view.id, None)
 
     def _changed(self, run: Run, text: str) -> None:
         view = run.view

@@ -52,7 +52,7 @@ async def diff(
 async def relabel(id: int, request: Request, lab: LabDep, form: FormDep) -> Response:
     typed, back = form.get("label", ""), form.get("back", "")
     try:
-        view = lab.history.relabel(id, typed)
+        view = await lab.history.relabel(id, typed)
     except Invalid as error:
         if not by_htmx(request):
             raise

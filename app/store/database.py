@@ -11,10 +11,19 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DBAPIError, SQLAlchemyError
 
 from app.errors import LabError
 from app.store.migrate import bring_up_to_date
+
+NOT_SAVED = (OSError, SQLAlchemyError)  # a full disk, a locked history, a folder that is gone
+
+
+def why(error: OSError | SQLAlchemyError) -> str:
+    """What was in the way of saving, without the statement that SQLAlchemy puts around it."""
+    if isinstance(error, DBAPIError):
+        return str(error.orig)
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def open_database(url: str) -> Engine:
@@ -30,8 +39,7 @@ def open_database(url: str) -> Engine:
             bring_up_to_date(engine)
     except (DatabaseError, OSError) as error:
         engine.dispose()
-        reason = error.orig if isinstance(error, DatabaseError) else error.strerror
-        raise LabError(f"The history {database or url} cannot be opened: {reason}.") from error
+        raise LabError(f"The history {database or url} cannot be opened: {why(error)}.") from error
     except BaseException:
         engine.dispose()
         raise

@@ -54,14 +54,16 @@ class RunStore:
             values = {"view": _VIEW.dump_json(view).decode(), **columns(view)}
             session.execute(update(RunRow).where(RunRow.id == view.id).values(**values))
 
-    def save_result(
-        self, id: int, outcome: dict[str, Any] | None, series: dict[str, Any], recording: Recording | None = None
-    ) -> None:
-        if recording and self._traces:
-            self._traces.save(id, recording)
+    def save_ended(self, view: RunView, outcome: dict[str, Any] | None, series: dict[str, Any]) -> None:
+        """Keep a run with what it came to, all of it or nothing."""
         with Session(self._engine) as session, session.begin():
-            values = {"outcome": json.dumps(outcome) if outcome else None, "series": json.dumps(series)}
-            session.execute(update(RunRow).where(RunRow.id == id).values(**values))
+            values = {"view": _VIEW.dump_json(view).decode(), **columns(view)}
+            values |= {"outcome": json.dumps(outcome) if outcome else None, "series": json.dumps(series)}
+            session.execute(update(RunRow).where(RunRow.id == view.id).values(**values))
+
+    def save_recording(self, id: int, recording: Recording) -> None:
+        if self._traces:
+            self._traces.save(id, recording)
 
     def get(self, id: int) -> RunView | None:
         with Session(self._engine) as session:

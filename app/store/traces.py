@@ -15,7 +15,13 @@ class TraceStore:
 
     def save(self, run: int, recording: Recording) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._file(run).write_bytes(recording.pack())
+        whole, part = self._file(run), self._file(run).with_suffix(".part")
+        try:
+            part.write_bytes(recording.pack())
+            part.replace(whole)  # there is the whole of it, or nothing
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
 
     def load(self, run: int) -> Recording | None:
         """None where the run was not traced."""

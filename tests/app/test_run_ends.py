@@ -1,0 +1,92 @@
+"""What happens in the very moment in which a run ends: held open, so that it happens each time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.lab.lab import Lab
+from app.lab.views import RunView
+from app.settings import Settings
+from app.store.listing import RunFilter
+
+from .driver import plan
+
+SHORT = plan(0.5, 0, executor="constant-arrival-rate", rate_per_s=100)
+
+
+class Held:
+    """Stands in for a method of the store: what it does, or has read, is held back until it is let go."""
+
+    def __init__(self, method: Callable[..., Any], reads: bool) -> None:
+        self._method, self._reads = method, reads
+        self._reached, self._go = threading.Event(), threading.Event()
+
+    def __call__(self, *args: Any) -> Any:
+        read = self._method(*args) if self._reads else None
+        self._reached.set()
+        assert self._go.wait(30)
+        return read if self._reads else self._method(*args)
+
+    async def reached(self) -> None:
+        assert await asyncio.to_thread(self._reached.wait, 30)
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+def in_a_lab(folder: Path, play: Callable[[Lab], Awaitable[None]]) -> None:
+    async def lab_and_play() -> None:
+        async with Lab.open(Settings(data_dir=folder)) as lab:
+            await play(lab)
+
+    asyncio.run(lab_and_play())
+
+
+def test_a_label_given_while_it_is_saved_does_not_bring_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(lab: Lab) -> None:
+        held = Held(lab.store.save_ended, reads=False)
+        monkeypatch.setattr(lab.store, "save_ended", held)
+        run = await lab.runs.submit(model="reactor", plan=SHORT, label="before")
+        await held.reached()
+        labelling = asyncio.create_task(lab.history.relabel(run.id, "given late"))
+        await asyncio.sleep(0)  # it has begun
+        held.let_go()
+        told, ended = await labelling, await lab.runs.finished(run.id)
+        kept = lab.store.get(run.id)
+        for view in (told, ended, kept):
+            assert view and (view.state, view.label) == ("finished", "given late") and view.summary
+
+    in_a_lab(tmp_path, play)
+
+
+async def _page(lab: Lab) -> list[RunView]:
+    return (await lab.history.find(RunFilter(), 10)).runs
+
+
+async def _newest(lab: Lab) -> list[RunView]:
+    return await lab.runs.history(10)
+
+
+@pytest.mark.parametrize(("method", "listed"), [("find", _page), ("newest", _newest)])
+def test_a_list_that_was_read_before_it_ended_has_it_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, listed: Callable[[Lab], Awaitable[list[RunView]]]
+) -> None:
+    async def play(lab: Lab) -> None:
+        run = await lab.runs.submit(model="reactor", plan=SHORT)
+        held = Held(getattr(lab.store, method), reads=True)
+        monkeypatch.setattr(lab.store, method, held)
+        listing = asyncio.ensure_future(listed(lab))
+        await held.reached()
+        ended = await lab.runs.finished(run.id)
+        held.let_go()
+        assert await listing == [ended]
+
+    in_a_lab(tmp_path, play)
