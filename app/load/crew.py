@@ -18,6 +18,7 @@ from app.load.peer import OPENING_EVENTS, Peer
 from app.load.slow_peer import SlowPeer
 
 AT_ONCE = 128  # opening at the same time: below every usual accept queue
+CROWD_AT_ONCE = 96  # of them of the idle crowd: a server that serves none of it leaves the load room to open again
 RETRY_EVERY_NS = 50_000_000  # while the target refuses: each attempt is an error, and none of them spins
 TIMEOUTS_EVERY_NS = 250_000_000  # a scan of 10,000 peers takes 0.9 ms
 
@@ -54,9 +55,11 @@ class Crew:
         self.peers: list[Peer] = []
         self.slow: list[SlowPeer] = []
         self.vacant: deque[Peer] = deque()  # to be opened
+        self.outside: deque[Peer] = deque()  # of the idle crowd, to be opened when the load wants nothing
         self.reserve: deque[Peer] = deque()  # not yet called up by a ramp, or retired by it
         self.active = 0  # connections that the load itself has or wants: all but the reserve and who stands beside
         self.opening = self.connected = self.held = self.beside = self.peak = 0
+        self.unproved = 0  # of those that are opening: of the idle crowd
         self.counts_itself = False  # these peers take their own events, and count in `owed` what is in flight
         self.owed = 0
         self.aside = 0  # answers to those that stand beside the load: the idle crowd and the slow
@@ -90,9 +93,14 @@ class Crew:
             self._end_overdue(now - self.timeout_ns)
 
     def open_some(self, now: int, most: int = AT_ONCE) -> None:
-        while self.vacant and most > 0 and self.opening < AT_ONCE:
+        while most > 0 and self.opening < AT_ONCE and (queue := self._next_queue()):
             most -= 1
-            self.vacant.popleft().open(now)
+            queue.popleft().open(now)
+
+    def _next_queue(self) -> deque[Peer] | None:
+        if self.vacant:
+            return self.vacant
+        return self.outside if self.unproved < CROWD_AT_ONCE else None
 
     def new_socket(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
@@ -169,7 +177,7 @@ class Crew:
         self.failures += 1
         self.errors[f"connect_{name}"] += 1
         self.close(peer)
-        self.vacant.append(peer)
+        peer.queue_up()
 
     # Closing
 
@@ -200,7 +208,7 @@ class Crew:
 
     def reopen(self, peer: Peer, now: int) -> None:
         self.close(peer)
-        self.vacant.append(peer)
+        peer.queue_up()
         if not self.failures:
             self.open_some(now)
 

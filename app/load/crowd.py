@@ -78,9 +78,10 @@ class Crowd:
         """Until all are open and proved, or it is hopeless: refused ten times in a row, or nothing for a timeout."""
         crew = self._crew
         crew.peers.extend(peers)
-        crew.vacant.extend(peers)
+        for peer in peers:
+            peer.queue_up()
         moved_at, moved = monotonic_ns(), -1
-        while (crew.vacant or crew.opening) and not floor.stopped and crew.failures < HOPELESS_FAILURES:
+        while (crew.vacant or crew.outside or crew.opening) and not floor.stopped and crew.failures < HOPELESS_FAILURES:
             now = monotonic_ns()
             there = crew.connected + crew.held + crew.beside
             if there != moved:

@@ -18,6 +18,13 @@ class IdlePeer(Peer):
         super().__init__(crew, kind)
         self.held = False
 
+    def queue_up(self) -> None:
+        self.crew.outside.append(self)
+
+    def open(self, now: int) -> None:
+        self.crew.unproved += 1
+        super().open(now)
+
     def opened(self, now: int) -> None:
         """It counts as opening until it has been served once: so the accept queue is never overrun."""
         try:
@@ -27,6 +34,7 @@ class IdlePeer(Peer):
 
     def left(self) -> None:
         self.crew.opening -= not self.held
+        self.crew.unproved -= not self.held
         self.crew.held -= self.held
         self.held = False
 
@@ -56,6 +64,7 @@ class IdlePeer(Peer):
         self.held = True
         self.crew.held += 1
         self.crew.opening -= 1
+        self.crew.unproved -= 1
         self.crew.note_peak()
         self.crew.open_some(now)
 

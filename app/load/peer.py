@@ -63,6 +63,10 @@ class Peer:
         """Answers in flight."""
         return 1 if self.asked_at else 0
 
+    def queue_up(self) -> None:
+        """Be opened, or opened again, when its turn comes."""
+        self.crew.vacant.append(self)
+
     def open(self, now: int) -> None:
         self.crew.connect(self, now)
 

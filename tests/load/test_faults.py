@@ -148,3 +148,19 @@ def test_an_idle_crowd_that_is_not_served_is_not_held(serve: ServerMaker) -> Non
     assert outcome.idle_connections_held == pytest.approx(20, abs=2)
     assert outcome.errors["idle_unserved"] == 30 - outcome.idle_connections_held
     assert "30 idle" in outcome.notes[0]
+
+
+def test_an_idle_crowd_that_nobody_serves_does_not_keep_the_load_from_opening(serve: ServerMaker) -> None:
+    release = threading.Event()
+
+    def answer(path: str, body: bytes) -> bytes:
+        if path != "/":
+            return ok(more="Connection: close\r\n")
+        release.wait(20)  # what the idle ask to prove that they are served
+        return b""
+
+    server = serve(answer)
+    outcome = run_load(server.port, idle_connections=200, timeout_s=0.3, work=[{"kind": "sleep", "params": {"ms": 1}}])
+    release.set()
+    assert outcome.idle_connections_held == 0
+    assert outcome.requests > 4 * 2, "each of the four was opened again, and again"
