@@ -20,9 +20,9 @@ import mmap
 import os
 import threading
 from array import array
-from collections import deque
 from copy import copy
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from engines.common.trace import RING_BYTES, RINGS_MAX, TRACED, Tracer
 
@@ -213,7 +213,7 @@ class Board:
         rings = view[start : start + min(rows, RINGS_MAX) * RING_BYTES]
         self._rings = [rings[i * RING_BYTES : (i + 1) * RING_BYTES].cast("Q") for i in range(min(rows, RINGS_MAX))]
         self._wanted = self._head[H_TRACE : H_TRACE + 1]
-        self._free: deque[int] = deque()
+        self._free: list[int] = []  # a heap: only low rows have a ring, so the lowest is taken first
         self._claiming = threading.Lock()
         self._roles = note.roles
         self._announce(view, note)
@@ -227,7 +227,7 @@ class Board:
     def claim(self, role: str, index: int = 0) -> Row:
         """Take a row for a thread that starts; raises IndexError when the knobs allowed for fewer threads."""
         with self._claiming:
-            number = self._free.popleft() if self._free else self._head[H_ROWS_USED]
+            number = heappop(self._free) if self._free else self._head[H_ROWS_USED]
             cells = self._rows[number]
             self._head[H_ROWS_USED] = max(self._head[H_ROWS_USED], number + 1)
         cells[GENERATION] += 1
@@ -259,7 +259,8 @@ class Board:
         row.publish()
         row.cells[CONNECTIONS] = 0
         row.mark[STATE], row.cells[TID] = ENDED, 0
-        self._free.append(row.number)
+        with self._claiming:
+            heappush(self._free, row.number)
 
     def bury(self, row: Row, voluntary: int, involuntary: int) -> None:
         """For the process of `row`, whose part this is, when it ended without leaving: nobody else writes it now.

@@ -181,6 +181,14 @@ def test_threads_beyond_the_rings_go_on_without() -> None:
         assert [lane.slot for lane in reader.read(now()).lanes] == list(range(RINGS_MAX))
 
 
+def test_after_a_crowd_threads_come_back_to_the_rows_that_have_a_ring() -> None:
+    with traced_board(RINGS_MAX + 8) as (board, _):
+        rows = [board.claim("worker") for _ in range(RINGS_MAX + 8)]
+        for row in (*rows[RINGS_MAX:], *rows[:RINGS_MAX]):  # the ones without a ring are free first
+            board.leave(row, 0, 0)
+        assert [board.claim("worker").number for _ in rows] == list(range(RINGS_MAX + 8))
+
+
 # Engines
 
 
