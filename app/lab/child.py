@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 LOG_LINES = 200
+POPEN_OPENS = 8  # three pipes, and one on which it hears of a failed exec
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,13 @@ class Child:
 
     @classmethod
     def spawn(cls, argv: Sequence[str], lend: Sequence[int] = (), stdin: bytes = b"") -> Child:
-        """Start `argv` with the descriptors `lend` and, as `{lifeline}` in an argument, the end of its life-line."""
+        """Start `argv` with the descriptors `lend` and, as `{lifeline}` in an argument, the end of its life-line.
+
+        Raises OSError where there are too few descriptors or processes; then nothing was started, and nothing is left.
+        """
         theirs, ours = os.pipe()
         try:
+            _require_descriptors(POPEN_OPENS)
             process = subprocess.Popen(
                 [part.replace("{lifeline}", str(theirs)) for part in argv],
                 stdin=subprocess.PIPE,
@@ -72,10 +77,16 @@ class Child:
         finally:
             os.close(theirs)
         assert process.stdin
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(stdin.replace(b'"{lifeline}"', str(theirs).encode()))
-            process.stdin.close()
-        return cls(process, ours)
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(stdin.replace(b'"{lifeline}"', str(theirs).encode()))
+                process.stdin.close()
+            return cls(process, ours)
+        except BaseException:
+            with process:  # or nobody would own it
+                process.kill()
+            os.close(ours)
+            raise
 
     @property
     def alive(self) -> bool:
@@ -138,3 +149,10 @@ class Child:
             self._logged(b"\n")
         if not self.exited.done():
             self.exited.set_result(Exit.of(returncode))
+
+
+def _require_descriptors(number: int) -> None:
+    """Raise OSError unless so many can be opened: Popen of Python 3.11 leaves its first pipes open if a later fails."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(number):
+            stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
