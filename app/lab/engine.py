@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -17,7 +18,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
-from app.errors import NotNow, StartFailed
+from app.errors import Busy, NotNow, StartFailed
 from app.lab.child import Child, Exit
 from app.lab.placement import pin
 from app.lab.proc import ProcessReading, SwitchReading, read_processes, read_switches
@@ -33,19 +34,22 @@ from engines.common.contract import Model
 READY_WITHIN_S = 15.0
 ANSWER_WITHIN_S = 3.0
 LAST_LINES = 12
+SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 ALIVE = frozenset(("starting", "ready", "degraded", "draining"))
 
 Changed = Callable[["Engine", str], None]
 
 
 def listen(host: str, port: int, backlog: int, shared: bool = False) -> socket.socket:
-    """A listening socket; raises NotNow when the port is taken.
+    """A listening socket; raises NotNow when the port is taken, and Busy when the lab has no descriptor left.
 
     `shared`: another engine may listen on the same port (SO_REUSEPORT), each with an accept queue of its own.
     """
     try:
         return socket.create_server((host, port), backlog=backlog, reuse_port=shared)
     except OSError as error:
+        if error.errno in SCARCE:
+            raise Busy(f"The lab cannot open another socket: {os.strerror(error.errno or 0)}.") from error
         raise NotNow(f"Cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}.") from error
 
 
@@ -117,30 +121,36 @@ class Engine:
         return tuple(self.child.log) if self.child else ()
 
     def spawn(self, python: str, listener: socket.socket, calibration: str, cpus: Sequence[int] | None) -> None:
-        """Start the process; closes `listener` here, or clients would connect to a socket that nobody serves."""
-        rows = self.model.thread_rows(self.knobs)
-        board = make_board(rows, self.model.descriptor_words(self.knobs))
-        ready, theirs = os.pipe()
-        with listener:
-            self.host, self.port = listener.getsockname()[:2]
-            argv = [
-                python, "-m", "engines", self.model.name, "--listen-fd", str(listener.fileno()),
-                "--board-fd", str(board), "--ready-fd", str(theirs), "--lifeline-fd", "{lifeline}",
-                "--parent-pid", str(os.getpid()), "--calibration", calibration,
-                *(part for name, value in self.knobs.items() for part in ("--set", f"{name}={value}")),
-            ]  # fmt: skip
+        """Start the process; closes `listener` here, or clients would connect to a socket that nobody serves.
+
+        Raises Busy where the lab has too few descriptors or processes; then nothing was started, and nothing is left.
+        """
+        with listener, contextlib.ExitStack() as lent, contextlib.ExitStack() as ours:
             try:
+                board = make_board(self.model.thread_rows(self.knobs), self.model.descriptor_words(self.knobs))
+                lent.callback(os.close, board)
+                self._ready_fd, theirs = os.pipe()
+                lent.callback(os.close, theirs)
+                ours.callback(os.close, self._ready_fd)
+                reader = BoardReader(board)
+                ours.callback(reader.close)
+                self.host, self.port = listener.getsockname()[:2]
+                argv = [
+                    python, "-m", "engines", self.model.name, "--listen-fd", str(listener.fileno()),
+                    "--board-fd", str(board), "--ready-fd", str(theirs), "--lifeline-fd", "{lifeline}",
+                    "--parent-pid", str(os.getpid()), "--calibration", calibration,
+                    *(part for name, value in self.knobs.items() for part in ("--set", f"{name}={value}")),
+                ]  # fmt: skip
                 self.child = Child.spawn(argv, lend=(listener.fileno(), board, theirs))
-            finally:
-                os.close(theirs)
+            except OSError as error:
+                raise Busy(f"The lab cannot start a process: {os.strerror(error.errno or 0)}.") from error
+            ours.pop_all()
         self.child.heard = self._heard.line
-        self.board = BoardReader(board)
-        self.tracing = Tracing(self.board)
-        os.close(board)
+        self.board = reader
+        self.tracing = Tracing(reader)
         self.cpus = tuple(cpus) if cpus else None
         if cpus:
             self.pin(cpus)
-        self._ready_fd = ready
         self.child.exited.add_done_callback(lambda done: self._ended(done.result()))
         self._changed(self, f"{self.id} is starting on port {self.port}")
 

@@ -56,11 +56,11 @@ class Fleet:
         if len(self.alive) >= self._settings.max_engines:
             raise Busy(f"At most {self._settings.max_engines} engines run at once; stop one first.")
         listener = self._listen(port, int(parsed["backlog"]), shared)
-        number = self._numbers[model] = self._numbers.get(model, 0) + 1
+        number = self._numbers.get(model, 0) + 1
         engine = Engine(f"{model}-{number}", self._models.contracts[model], parsed, self._changed, self._said)
-        self.engines[engine.id] = engine
         engine.spawn(self._settings.engine_python, listener, self._models.calibration, cpus)
-        self.samplers[engine.id] = Sampler(engine)
+        self._numbers[model] = number
+        self.engines[engine.id], self.samplers[engine.id] = engine, Sampler(engine)
         self._forget_old()
         ready = asyncio.create_task(engine.wait_ready())
         self.keep_until_done(ready)

@@ -84,9 +84,13 @@ def board_bytes(rows: int, words: int) -> int:
 def make_board(rows: int, words: int) -> int:
     """Create an empty board as an anonymous file; answers its descriptor, to be inherited by the engine."""
     fd = os.memfd_create("threadlab-board", 0)
-    os.ftruncate(fd, board_bytes(rows, words))
-    with mmap.mmap(fd, HEADER_BYTES) as page, memoryview(page).cast("Q") as head:
-        head[H_VERSION], head[H_ROWS], head[H_WORDS], head[H_MAGIC] = VERSION, rows, words, MAGIC
+    try:
+        os.ftruncate(fd, board_bytes(rows, words))
+        with mmap.mmap(fd, HEADER_BYTES) as page, memoryview(page).cast("Q") as head:
+            head[H_VERSION], head[H_ROWS], head[H_WORDS], head[H_MAGIC] = VERSION, rows, words, MAGIC
+    except OSError:
+        os.close(fd)
+        raise
     return fd
 
 
