@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -39,11 +38,8 @@ def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
         async with lab:
             app.state.lab, app.state.metrics, app.state.tokens = lab, Metrics(lab), tokens
             app.state.hub = Hub(lab, app.state.metrics)
-            frames = asyncio.create_task(app.state.hub.run())
-            try:
-                yield
-            finally:
-                frames.cancel()
+            lab.keep_going(app.state.hub.run())
+            yield
 
     app = FastAPI(
         title="Thread Model Lab", version="1", lifespan=lifespan,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from typing import Any
 
 from app.errors import Busy
@@ -49,9 +50,7 @@ class Lab:
     async def __aenter__(self) -> Lab:
         await asyncio.to_thread(self._fail_unfinished, False)  # what a dead control plane left behind
         for job in (self.runs.work_off(), self.comparisons.work_off(), self.fleet.sample_all()):
-            task = asyncio.create_task(job)
-            self._background.add(task)
-            task.add_done_callback(_must_not_end)
+            self.keep_going(job)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -66,6 +65,12 @@ class Lab:
             await asyncio.to_thread(self._fail_unfinished, True)
         self.store.close()
         self._kept_comparisons.close()
+
+    def keep_going(self, job: Coroutine[Any, Any, None]) -> None:
+        """Let this go on in the background until the lab is left; if it ends before, the lab is not ready any more."""
+        task = asyncio.create_task(job)
+        self._background.add(task)
+        task.add_done_callback(_must_not_end)
 
     def _fail_unfinished(self, ours: bool) -> None:
         self.store.fail_unfinished(STOPPED, ours)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
+
+from app.errors import Busy
+from app.lab.lab import Lab
+from app.live.hub import Hub
+from app.main import create_app
+from app.settings import Settings
+from app.tokens import Tokens
 
 from .driver import LabProcess, is_problem, until
 from .test_live import Viewer, viewer
@@ -53,3 +63,21 @@ def test_wherever_a_start_runs_out_of_descriptors_nothing_is_left_of_it(lab: Lab
         engine = answer.json()["id"]
         view.frame(lambda frame: engine in frame["engines"], "the engine that did start")
     assert lab.http.get("/readyz").status_code == 200
+
+
+def test_a_lab_whose_live_view_has_ended_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(_: Hub) -> None:
+        raise KeyError("reactor-1")
+
+    async def ask() -> None:
+        lab, told = Lab.open(Settings(data_dir=tmp_path)), asyncio.Event()
+        asyncio.get_running_loop().set_exception_handler(lambda *_: told.set())
+        app = create_app(lab, Tokens(""))
+        async with app.router.lifespan_context(app):
+            lab.require_ready()
+            await asyncio.wait_for(told.wait(), 10)
+            with pytest.raises(Busy, match="has ended"):
+                lab.require_ready()
+
+    monkeypatch.setattr(Hub, "run", run)
+    asyncio.run(ask())
