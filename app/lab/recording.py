@@ -80,6 +80,10 @@ class Recording:
         """Changes that were overwritten before they were read."""
         return sum(lane.lost for lane in self.lanes.values())
 
+    def has_seen(self, at_ns: int) -> bool:
+        """Whether an instant lies in it, be it in a cut."""
+        return self.from_ns <= at_ns <= max(self.to_ns, *(to_ns for _, to_ns in self.cuts), self.from_ns)
+
     def add(self, trace: Trace, board: BoardReader) -> None:
         """Keep what one reading has brought, as long as it fits."""
         self._room -= sum(len(lane.changes) + 1 for lane in trace.lanes)

@@ -26,6 +26,7 @@ COUNTERS = {
 }
 MIB = 2**20
 NOT_TRACED = "The run was not traced: there are counters only."
+NOT_KEPT = "What the threads did is not kept any more: there are counters only."
 
 
 def write(view: RunView, series: Mapping[str, Any], recording: Recording | None) -> str:
@@ -44,9 +45,9 @@ def write(view: RunView, series: Mapping[str, Any], recording: Recording | None)
 def _said(view: RunView, recording: Recording | None, zero_ns: int) -> dict[str, Any]:
     """What one must know to believe it."""
     said: dict[str, Any] = {"run": view.id, "title": view.title, "model": view.model, "engine": view.engine}
-    said |= {"plan": view.plan_text, "trace": NOT_TRACED if recording is None else "Every change of state.", "lost": 0}
+    said |= {"plan": view.plan_text, "trace": "Every change of state.", "lost": 0}
     if recording is None:
-        return said
+        return said | {"trace": NOT_KEPT if view.plan.get("trace") else NOT_TRACED}
     said |= {"lost": recording.lost, "clock": "CLOCK_MONOTONIC", "zero_ns": zero_ns}
     if recording.cuts:
         spans = [f"from {(a - zero_ns) / 1e9:.3f} to {(b - zero_ns) / 1e9:.3f} s" for a, b in recording.cuts]

@@ -115,8 +115,11 @@ class RunStore:
         return self._json(id, RunRow.series)
 
     def recording(self, id: int) -> Recording | None:
-        """What a run's threads did; None if it was not traced."""
-        return self._traces.load(id) if self._traces else None
+        """What a run's threads did; None if it was not traced, or if the file with its number is another run's."""
+        view = self.get(id)
+        recording = self._traces.load(id) if self._traces and view and view.plan.get("trace") else None
+        started_ns = (self.series(id) or {}).get("started_ns")
+        return recording if recording and started_ns and recording.has_seen(started_ns) else None
 
     def delete(self, id: int) -> bool:
         if self._traces:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
@@ -128,6 +129,22 @@ def test_a_recording_goes_with_its_run(kept: LabProcess) -> None:
     assert kept.http.delete(f"/api/v1/runs/{id}").status_code == 204
     assert not file.exists()
     is_problem(kept.http.get(f"/api/v1/runs/{id}/perfetto"), 404)
+
+
+@pytest.mark.parametrize(("id", "said"), [(3, "not kept"), (4, "not traced")])
+def test_the_recording_of_another_run_is_not_taken_for_its_own(kept: LabProcess, id: int, said: str) -> None:
+    folder = kept.data_dir / "traces"
+    mine, own = folder / f"run-{id}.trace", folder / "own"
+    if mine.exists():
+        mine.rename(own)
+    try:
+        shutil.copy(folder / "run-1.trace", mine)  # as of a history that was replaced, beside traces that were not
+        file = file_of(kept, id)
+    finally:
+        mine.unlink()
+        if own.exists():
+            own.rename(mine)
+    assert check(file) == {} and said in file["otherData"]["trace"]
 
 
 def test_what_was_cut_lost_or_without_a_ring_is_said(kept: LabProcess) -> None:
