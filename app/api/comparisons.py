@@ -51,7 +51,7 @@ async def stop(id: int, lab: LabDep) -> ComparisonView:
 @router.delete("/comparisons/{id}", status_code=204)
 async def delete(id: int, lab: LabDep, runs: bool = False) -> None:
     """Remove it from the history. Its runs stay, or go with it with `runs=true`."""
-    lab.comparisons.delete(id, runs)
+    await lab.comparisons.delete(id, runs)
 
 
 @router.get("/comparisons/{id}/percentiles")

@@ -29,6 +29,7 @@ from app.load.outcome import Outcome
 from app.moment import now
 from app.store.comparisons import ComparisonStore
 from app.store.database import NOT_SAVED, why
+from app.store.listing import RunFilter
 from app.store.runs import RunStore
 
 QUEUE_MAX = 10
@@ -164,17 +165,21 @@ class Comparisons:
         for going in self.active.values():
             going.stop_asked = True
 
-    def delete(self, id: int, with_runs: bool = False) -> None:
+    async def delete(self, id: int, with_runs: bool = False) -> None:
         """Remove it from the history. Its runs stay, as runs of nobody, or go with it."""
-        view = self.get(id)
+        self.get(id)
         if id in self.active:
             raise NotNow(f"Comparison {id} is still {self.active[id].view.state}; stop it first.")
-        for trial in view.runs:
-            if kept := self._kept_runs.get(trial.run):
-                if with_runs:
-                    self._kept_runs.delete(kept.id)
-                else:
-                    self._kept_runs.save(replace(kept, comparison=None))
+        await asyncio.to_thread(self._delete, id, with_runs)
+        self._unsaved.pop(id, None)
+
+    def _delete(self, id: int, with_runs: bool) -> None:
+        """Its trials are asked for by its number: it does not name one that a killed control plane has left."""
+        for run in self._kept_runs.ids(RunFilter(comparison=id)):
+            if with_runs:
+                self._kept_runs.delete(run)
+            elif kept := self._kept_runs.get(run):
+                self._kept_runs.save(replace(kept, comparison=None))
         self._store.delete(id)
 
     async def work_off(self) -> None:

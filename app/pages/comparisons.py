@@ -74,5 +74,5 @@ async def confirm_delete(id: int, request: Request, lab: LabDep) -> HTMLResponse
 
 @router.post("/comparisons/{id}/delete")
 async def delete(id: int, lab: LabDep, form: FormDep) -> RedirectResponse:
-    await asyncio.to_thread(lab.comparisons.delete, id, form.get("runs") == "1")
+    await lab.comparisons.delete(id, form.get("runs") == "1")
     return RedirectResponse("/comparisons", 303)
