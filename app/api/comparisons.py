@@ -45,7 +45,7 @@ async def comparison(id: int, lab: LabDep) -> ComparisonView:
 @router.post("/comparisons/{id}/stop")
 async def stop(id: int, lab: LabDep) -> ComparisonView:
     """End it early; trials that have ended are kept."""
-    return lab.comparisons.stop(id)
+    return await lab.comparisons.stop(id)
 
 
 @router.delete("/comparisons/{id}", status_code=204)

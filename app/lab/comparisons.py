@@ -46,6 +46,7 @@ class Going:
     plan: Mapping[str, Any]  # the fields that were given
     planned_s: float  # of one run, by its plan
     stop_asked: bool = False
+    closing: bool = False
     trials: list[Measured] = field(default_factory=list)
     began_s: float = 0.0  # monotonic; 0 while it waits
     ended_s: float = 0.0  # when its last trial ended
@@ -69,6 +70,7 @@ class Comparisons:
     ) -> None:  # fmt: skip
         self.active: dict[int, Going] = {}  # queued and going; the others are in the store
         self._unsaved: dict[int, ComparisonView] = {}  # ended, and the store could not take it
+        self._coming = 0  # have their place in the queue, and are being saved
         self._models = models
         self._runs = runs
         self._kept_runs = kept_runs
@@ -98,7 +100,7 @@ class Comparisons:
             self._runs.orders.target(None, entry.model, dict(given_knobs), checked)
         for i, text in enumerate(thresholds):
             Threshold.parse(text, f"/thresholds/{i}")
-        if len(self.active) >= QUEUE_MAX:
+        if len(self.active) + self._coming >= QUEUE_MAX:
             raise Busy(f"{QUEUE_MAX} comparisons are waiting already.")
         new = ComparisonView(
             id=0, state="queued", progress=0.0, left_s=None, label=label, view=view,
@@ -107,7 +109,11 @@ class Comparisons:
             environment=system.environment(self._system), runs=(), current=None, result=None, failure=None,
             created_at=now(), finished_at=None,
         )  # fmt: skip
-        new = await asyncio.to_thread(self._store.add, new)
+        self._coming += 1
+        try:
+            new = await asyncio.to_thread(self._store.add, new)
+        finally:
+            self._coming -= 1
         going = self.active[new.id] = Going(new, knobs, given, checked.total_s)
         self._queue.put_nowait(going)
         self._changed(going, f"Comparison {new.id} is queued")
@@ -149,14 +155,16 @@ class Comparisons:
             await going.done.wait()
         return self.get(id)
 
-    def stop(self, id: int) -> ComparisonView:
-        """End it early; trials that have ended are kept, and the one that goes is stopped."""
+    async def stop(self, id: int) -> ComparisonView:
+        """End it early; trials that have ended are kept, and the one that goes is stopped. One that waits ends now."""
         view = self.get(id)
         if id not in self.active:
             raise NotNow(f"Comparison {id} is {view.state} already.")
         going = self.active[id]
         going.stop_asked = True
-        if going.view.current in self._runs.active:
+        if not going.began_s:
+            await self._close(going, None)
+        elif going.view.current in self._runs.active:
             self._runs.stop(going.view.current)
         return self.get(id)
 
@@ -235,7 +243,10 @@ class Comparisons:
         return (len(going.trials) + (current.progress().progress if current else 0.0)) / going.view.runs_total
 
     async def _close(self, going: Going, failure: str | None) -> None:
-        """Save it and let it go. As for runs, what cannot be saved is told, and costs nothing else."""
+        """Save it and let it go, once. As for runs, what cannot be saved is told, and costs nothing else."""
+        if going.closing:
+            return
+        going.closing = True
         await self.save_unsaved()
         state = "stopped" if going.stop_asked else "failed" if failure else "finished"
         ended = replace(

@@ -47,6 +47,7 @@ class Runs:
     ) -> None:
         self.active: dict[int, Run] = {}  # queued and going; the others are in the store
         self._unsaved: dict[int, RunView] = {}  # ended, and the store could not take it
+        self._coming = 0  # have their place in the queue, and are being saved
         self.orders = Orders(settings, models, fleet, system)
         self._settings = settings
         self._fleet = fleet
@@ -69,10 +70,17 @@ class Runs:
         return await self._queue_up(orders)
 
     async def _queue_up(self, orders: Sequence[Order], comparison: int | None = None) -> list[RunView]:
-        """Keep and queue them, to go at once."""
-        if len(self.active) + len(orders) > QUEUE_MAX:
+        """Keep and queue them, to go at once. A trial always has a place: comparisons have a queue of their own."""
+        queued = sum(run.view.comparison is None for run in self.active.values())
+        if comparison is None and queued + self._coming + len(orders) > QUEUE_MAX:
             raise Busy(f"{QUEUE_MAX} runs are waiting already.")
-        views = [await asyncio.to_thread(self._store.add, replace(each.view, comparison=comparison)) for each in orders]
+        coming = 0 if comparison else len(orders)
+        self._coming += coming
+        try:
+            new = [replace(each.view, comparison=comparison) for each in orders]
+            views = [await asyncio.to_thread(self._store.add, view) for view in new]
+        finally:
+            self._coming -= coming
         jobs = []
         for view, order in zip(views, orders, strict=True):
             view = replace(view, beside=tuple(other.id for other in views if other is not view))

@@ -63,7 +63,7 @@ def _current(lab: Lab, view: ComparisonView) -> object:
 
 @router.post("/comparisons/{id}/stop")
 async def stop(id: int, lab: LabDep) -> RedirectResponse:
-    lab.comparisons.stop(id)
+    await lab.comparisons.stop(id)
     return RedirectResponse(f"/comparisons/{id}", 303)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import signal
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol, TypeVar, cast
@@ -235,6 +236,16 @@ def threadlab(
 def plan(duration_s: float = 1.0, warmup_s: float = 0.3, **more: Any) -> dict[str, Any]:
     """A short plan."""
     return {"vus": 8, "duration_s": duration_s, "warmup_s": warmup_s, **more}
+
+
+def in_a_lab(data_dir: Path, play: Callable[[Lab], Awaitable[None]]) -> None:
+    """Play with a lab in this process, where its queues and its store can be got at."""
+
+    async def lab_and_play() -> None:
+        async with Lab.open(Settings(data_dir=data_dir)) as lab:
+            await play(lab)
+
+    asyncio.run(lab_and_play())
 
 
 def bare_app() -> FastAPI:

@@ -180,7 +180,7 @@ def test_a_comparison_can_be_stopped_and_keeps_what_it_has(lab: LabProcess) -> N
     assert now["state"] == "running" and 0 < now["progress"] < 1 and now["left_s"] > 0
     assert lab.get(f"/comparisons/{waiting['id']}")["state"] == "queued", "one at a time"
     is_problem(lab.http.delete(f"/api/v1/comparisons/{made['id']}"), 409)
-    assert lab.post(f"/comparisons/{waiting['id']}/stop").status_code == 200
+    assert lab.post(f"/comparisons/{waiting['id']}/stop").json()["state"] == "stopped", "at once: nothing of it goes"
     assert lab.post(f"/comparisons/{made['id']}/stop").status_code == 200
     view = lab.compared(made["id"])
     assert view["state"] == "stopped" and 1 <= len(view["runs"]) < 10

@@ -12,10 +12,9 @@ import pytest
 
 from app.lab.lab import Lab
 from app.lab.views import RunView
-from app.settings import Settings
 from app.store.listing import RunFilter
 
-from .driver import plan
+from .driver import in_a_lab, plan
 
 SHORT = plan(0.5, 0, executor="constant-arrival-rate", rate_per_s=100)
 
@@ -38,14 +37,6 @@ class Held:
 
     def let_go(self) -> None:
         self._go.set()
-
-
-def in_a_lab(folder: Path, play: Callable[[Lab], Awaitable[None]]) -> None:
-    async def lab_and_play() -> None:
-        async with Lab.open(Settings(data_dir=folder)) as lab:
-            await play(lab)
-
-    asyncio.run(lab_and_play())
 
 
 def test_a_label_given_while_it_is_saved_does_not_bring_it_back(

@@ -1,0 +1,42 @@
+"""The queues when they are full: who has a place, and that two who come at once do not get the same one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from app.errors import Busy
+from app.lab import comparisons, runs
+from app.lab.lab import Lab
+
+from .driver import in_a_lab, plan
+
+SHORT = plan(0.5, 0, executor="constant-arrival-rate", rate_per_s=100)
+
+
+def test_a_trial_goes_though_the_queue_of_runs_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(lab: Lab) -> None:
+        monkeypatch.setattr(runs, "QUEUE_MAX", 0)
+        with pytest.raises(Busy):
+            await lab.runs.submit(model="reactor", plan=SHORT)
+        made = await lab.comparisons.submit(models=["reactor"], plan=SHORT)
+        ended = await lab.comparisons.finished(made.id)
+        assert (ended.state, ended.failure, len(ended.runs)) == ("finished", None, 1)
+
+    in_a_lab(tmp_path, play)
+
+
+@pytest.mark.parametrize("queue", [runs, comparisons])
+def test_the_last_place_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: object) -> None:
+    async def play(lab: Lab) -> None:
+        monkeypatch.setattr(queue, "QUEUE_MAX", 1)
+        if queue is runs:
+            both = [lab.runs.submit(model="reactor", plan=SHORT) for _ in range(2)]
+        else:
+            both = [lab.comparisons.submit(models=["reactor"], plan=SHORT) for _ in range(2)]  # type: ignore[misc]
+        one, other = await asyncio.gather(*both, return_exceptions=True)
+        assert one.id == 1 and isinstance(other, Busy), (one, other)  # type: ignore[union-attr]
+
+    in_a_lab(tmp_path, play)
