@@ -40,14 +40,19 @@ class SystemCalls:
                 "perf", "stat", "-x,", "-e", EVENT, "--delay=-1", f"--control=fd:{theirs}",
                 "-p", ",".join(map(str, pids)),
             ]  # fmt: skip
-            child = Child.spawn(argv, lend=(theirs,))
+            found = cls(Child.spawn(argv, lend=(theirs,)), ours)
+        except BaseException:
+            os.close(ours)
+            raise
         finally:
             os.close(theirs)
-        found = cls(child, ours)
-        if await found._attached():
-            return found
-        await found.close()
-        return None
+        attached = False
+        try:
+            attached = await found._attached()
+        finally:
+            if not attached:  # also where the wait for it was called off
+                await found.close()
+        return found if attached else None
 
     def begin(self) -> None:
         self._tell(b"enable\n")

@@ -69,35 +69,49 @@ class Trial:
     async def run(self, measuring: Callable[[], None]) -> Result | None:
         """To its end; None if it was stopped before it could measure anything. Raises NoOutcome."""
         engine, plan = self.engine, self.plan
-        calls = await SystemCalls.watch(engine.processes) if plan.trace else None
-        watcher = Watcher(engine, measuring, calls)
-        await self._settle(lambda: watcher.at_rest)
-        watcher.begin()
-        self._watchers = [watcher]
-        assert engine.port
-        self._generator = generator = Generator.spawn(plan, engine.reach, engine.port, self._placement.load_cpus)
+        async with contextlib.AsyncExitStack() as held:  # whatever fails, the rest of it is ended all the same
+            calls = await SystemCalls.watch(engine.processes) if plan.trace else None
+            if calls:
+                held.push_async_callback(calls.close)
+            watcher = Watcher(engine, measuring, calls)
+            await self._settle(lambda: watcher.at_rest)
+            watcher.begin()
+            self._watchers = [watcher]
+            assert engine.port
+            self._generator = generator = Generator.spawn(plan, engine.reach, engine.port, self._placement.load_cpus)
+            held.push_async_callback(generator.close)
+            held.callback(self._forget_generator)
+            held.push_async_callback(self._end_jobs)
+            return await self._carry_out(generator, watcher)
+
+    async def _carry_out(self, generator: Generator, watcher: Watcher) -> Result | None:
         try:
             if self._stopped:
                 generator.stop()
             await self._watch(generator)
             outcome = generator.outcome()
-            if calls:
-                watcher.system_calls = await calls.count()
+            if watcher.calls:
+                watcher.system_calls = await watcher.calls.count()
             await self._settle(lambda: self._answered() >= answers(outcome) and self._watcher.at_rest)
             return self._result(outcome, generator.lost)
         except NoOutcome:
             if self._stopped:
                 return None
-            if engine.exit:  # and so the generator was ended before it had begun
-                raise NoOutcome(f"{engine.id} {engine.exit.reason}") from None
+            if watcher.engine.exit:  # and so the generator was ended before it had begun
+                raise NoOutcome(f"{watcher.engine.id} {watcher.engine.exit.reason}") from None
             raise
-        finally:
-            for job in (self._stall, self._swap):
-                await _end(job)
-            self._generator = None
-            await generator.close()
-            if calls:
-                await calls.close()
+
+    def _forget_generator(self) -> None:
+        self._generator = None
+
+    async def _end_jobs(self) -> None:
+        """Call off what still goes on beside the load."""
+        jobs = [job for job in (self._stall, self._swap) if job]
+        for job in jobs:
+            job.cancel()
+        for error in await asyncio.gather(*jobs, return_exceptions=True):
+            if isinstance(error, Exception):
+                raise error
 
     def stop(self) -> None:
         """End early; what was measured is kept."""
@@ -134,8 +148,8 @@ class Trial:
         assert self.engine.port
         try:
             follower = await self._relay.next_on(self.engine.port)
-        except LabError as error:
-            before.mark(f"nobody took over: {error.detail}")
+        except (LabError, OSError) as error:
+            before.mark(f"nobody took over: {error.detail if isinstance(error, LabError) else error}")
             return
         before.end(generator.read(), generator.pids)
         self.engine = follower
@@ -151,8 +165,13 @@ class Trial:
         return now.phase == MEASURE and (now.at_ns - now.measured_from_ns) / 1e9 >= before_s
 
     async def _stall_engine(self, watcher: Watcher) -> None:
-        watcher.mark(f"stalled for {self.plan.stall_ms:,} ms")
-        watcher.stalled_ns = await stall(self.engine.processes, self.plan.stall_ms)
+        began = (time.monotonic_ns(), f"stalled for {self.plan.stall_ms:,} ms")
+        watcher.happened.append(began)
+        try:
+            watcher.stalled_ns = await stall(self.engine.processes, self.plan.stall_ms)
+        except OSError as error:
+            watcher.happened.remove(began)
+            watcher.mark(f"could not be stalled: {error}")
 
     async def _settle(self, settled: Callable[[], bool]) -> None:
         """A thread of the engine stores its counters when it goes to wait: give it the time to get there."""
@@ -178,10 +197,3 @@ class Trial:
             notes=(*notes(self.plan, outcome, summary, watcher.stalled_ns), *notes_of(self.plan, watchers)),
             legs=legs(watchers, outcome, started_ns),
         )  # fmt: skip
-
-
-async def _end(job: asyncio.Task[None] | None) -> None:
-    if job:
-        job.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await job
