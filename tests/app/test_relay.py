@@ -11,6 +11,8 @@ from engines.catalogue import lessons
 
 from .driver import LabMaker, LabProcess, is_problem, plan, until
 
+pytestmark = pytest.mark.alone  # a leg is what is left of its share when its engine has started
+
 RATE = 300
 LOAD = plan(3.0, executor="constant-arrival-rate", rate_per_s=RATE, vus=16)
 MODELS = [name for name, lesson in lessons().items() if lesson.MODEL.why_unavailable() is None]

@@ -15,6 +15,8 @@ from app.load.meter import DONE, MEASURE
 
 from .driver import COMMAND, ROOT, ServerMaker, Starter, order, run_load, try_load, until
 
+pytestmark = pytest.mark.alone
+
 
 def test_sigterm_ends_early_with_an_outcome(serve: ServerMaker, start: Starter) -> None:
     server = serve(delay_s=0.005)
