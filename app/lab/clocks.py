@@ -29,6 +29,7 @@ class ThreadWatch:
         self._clocks = ThreadClocks(OPEN_MAX)
         self._from = 0
         self._looked_ns = 0  # when *all* threads were looked at last; 0 if the last look did not reach all
+        self._missed: set[int] = set()  # whose clock could not be read at the last look
         self.rates: dict[int, ThreadRates] = {}
 
     def look(self, threads: Sequence[ThreadReading], at_ns: int) -> None:
@@ -40,16 +41,25 @@ class ThreadWatch:
         if len(ids) > LOOK_MAX:
             self._from = (self._from + LOOK_MAX) % len(ids)
             turn = (ids + ids)[self._from : self._from + LOOK_MAX]
+        missed = set()
         for pid, tid in turn:
             if clock := self._clocks.read(pid, tid):
-                self.rates[tid] = self._rate(clock, at_ns, self.rates.get(tid))
-        self._looked_ns = at_ns if turn is ids else 0
+                self.rates[tid] = self._rate(clock, self.rates.get(tid) or self._begun(pid, tid))
+            else:
+                missed.add(tid)
+                self.rates.pop(tid, None)
+        self._looked_ns, self._missed = (at_ns if turn is ids else 0), missed
 
-    def _rate(self, now: ThreadClock, at_ns: int, before: ThreadRates | None) -> ThreadRates:
-        """Who was not there at the last look, which was at all of them, has begun since."""
-        then = before.clock if before else ThreadClock(self._looked_ns, 0, 0, 0)
-        if not then.at_ns or now.at_ns <= then.at_ns:
+    def _begun(self, pid: int, tid: int) -> ThreadRates | None:
+        """Who was not there at the last look, which was at all of them, has begun since. Not a process's first thread:
+        it has worked for some time before it came to the board."""
+        new = self._looked_ns and tid != pid and tid not in self._missed
+        return ThreadRates(ThreadClock(self._looked_ns, 0, 0, 0)) if new else None
+
+    def _rate(self, now: ThreadClock, before: ThreadRates | None) -> ThreadRates:
+        if before is None or now.at_ns <= before.clock.at_ns:
             return ThreadRates(now)
+        then = before.clock
         seconds = (now.at_ns - then.at_ns) / 1e9
         return ThreadRates(
             now,
@@ -61,7 +71,8 @@ class ThreadWatch:
     @property
     def switches(self) -> int | None:
         """Of all threads that live, since each began; None when the last look did not reach all."""
-        return sum(rates.clock.switches for rates in self.rates.values()) if self._looked_ns else None
+        known = self._looked_ns and not self._missed
+        return sum(rates.clock.switches for rates in self.rates.values()) if known else None
 
     def close(self) -> None:
         self._clocks.close()

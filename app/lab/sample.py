@@ -78,7 +78,8 @@ class Sampler:
 
     @property
     def requests_per_s(self) -> float | None:
-        if self.last is None or self.before is None or self.last.at_ns == self.before.at_ns:
+        """Between the last two samples; None when it is gone: its board stands still, and so would the rate."""
+        if not self._engine.alive or not self.last or not self.before or self.last.at_ns == self.before.at_ns:
             return None
         return (self.last.board.requests - self.before.board.requests) / ((self.last.at_ns - self.before.at_ns) / 1e9)
 

@@ -213,7 +213,8 @@ def test_a_killed_engine_tells_its_signal_within_a_second(lab: LabProcess, numbe
     )
     assert (view["exit"]["signal"], view["exit"]["code"], view["pid"]) == (number.name, None, None)
     assert number.name in view["exit"]["reason"]
-    assert lab.get(f"/engines/{engine['id']}/sample")["thread_count"]  # its last truth
+    last = sample(lab, engine)
+    assert last["thread_count"] and last["requests_per_s"] is None, "its last truth, and no rate of nobody"
     assert lab.start("main-sub")["state"] == "ready"
 
 
