@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from app.moment import now
 
 KEPT, LINES_KEPT = 500, 200
 LINE = "log.line"
+_LOG = logging.getLogger("threadlab.events")
 ERRORS = frozenset(("engine.exited", "engine.failed", "run.failed"))
 WARNINGS = frozenset(("engine.degraded", LINE))
 
@@ -67,10 +69,14 @@ class Events:
         self._listeners.append(listener)
 
     def tell(self, event: Event) -> None:
+        """Never raises: it is called in the midst of starts and ends, which a listener's trouble must not stop."""
         self.newest = _view(self.last + 1, event)
         (self._lines if event.name == LINE else self._kept).append(self.newest)
         for listener in tuple(self._listeners):
-            listener(event)
+            try:
+                listener(event)
+            except Exception:
+                _LOG.exception("A listener could not take %r", event)
 
 
 def _view(id: int, event: Event) -> EventView:

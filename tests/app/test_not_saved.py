@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from app.lab.events import Event, Events
 from app.store.runs import RunStore
 
 from .driver import LabMaker, LabProcess, plan, threadlab
@@ -65,3 +66,15 @@ def test_a_turn_that_cannot_be_had_fails_the_run_and_not_the_queue(make_lab: Lab
     assert "directory" in lab.run(model="reactor", plan=SHORT)["failure"]
     (tmp_path / "run.lock").rmdir()
     assert lab.run(model="reactor", plan=SHORT)["state"] == "finished"
+
+
+def test_a_listener_that_fails_stops_neither_the_teller_nor_the_others() -> None:
+    def fails(_: Event) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    events, heard = Events(), list[Event]()
+    events.listen(fails)
+    events.listen(heard.append)
+    told = Event("run.finished", None, "reactor", 1, "Run 1 finished: Server-bound")
+    events.tell(told)
+    assert heard == [told]
