@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from app.errors import Invalid
@@ -46,7 +46,14 @@ class ForeignResult(Figures):
 
 def read(tool: str, text: str) -> ForeignResult:
     """Raises Invalid, in a sentence, if this is not what the tool writes."""
-    return READERS[tool](text)
+    try:
+        found = READERS[tool](text)
+    except ValueError:  # two points in it, or thousands of digits
+        raise Invalid(f"This is not what {tool} writes: it has a number that cannot be read.") from None
+    for name, value in asdict(found.figures).items():
+        if isinstance(value, int | float) and not 0 <= value < MOST:
+            raise Invalid(f"This is nothing that {tool} has measured: its {name} would be {MOST:g} or more.")
+    return found
 
 
 # wrk and wrk2: text
@@ -173,7 +180,8 @@ class Reader:
         if found is None:
             return None
         if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < MOST:
-            raise Invalid(f"This is not {self.tool}'s JSON: {'.'.join(path)} is {found!r}, and no measured number.")
+            said = f"{'.'.join(path)} is {repr(found)[:40]}, and no measured number"
+            raise Invalid(f"This is not {self.tool}'s JSON: {said}.")
         return float(found)
 
     def counts(self, name: str) -> dict[str, int]:

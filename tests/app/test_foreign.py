@@ -157,6 +157,13 @@ REFUSED = {
     "no end": ("oha", changed(OHA, float("inf"), "summary", "slowest"), "inf"),
     "less than nothing": ("oha", changed(OHA, -1, "statusCodeDistribution", "200"), "-1"),
     "beyond all measure": ("k6", changed(K6, 10**400, "metrics", "http_reqs", "count"), "no measured number"),
+    "two points": ("wrk", WRK.replace("1053.87", "1053.87.1"), "a number that cannot be read"),
+    "more digits than are read": ("wrk", WRK.replace("31616", "9" * 5000), "a number that cannot be read"),
+    "more requests than there can be": ("wrk", WRK.replace("31616", "9" * 400), "requests would be"),
+    "a rate without end": ("wrk", WRK.replace("1053.87", "9" * 400), "rate_per_s would be"),
+    "a time without end": ("wrk", WRK.replace("0.50m", "9" * 400 + "m"), "duration_s would be"),
+    "no time at all": ("oha", changed(OHA, 1e-320, "summary", "total"), "rate_per_s would be"),
+    "a rate of next to nothing": ("k6", changed(K6, 1e-320, "metrics", "http_reqs", "rate"), "duration_s would be"),
     "counts that are none": ("oha", changed(OHA, [1], "errorDistribution"), "errorDistribution"),
 }
 
