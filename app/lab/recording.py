@@ -67,7 +67,7 @@ class Recording:
         self.from_ns = self.to_ns = from_ns
         self.cuts: list[list[int]] = []  # [from, to]: nothing was kept of it
         self.lanes: dict[tuple[int, int], RecordedLane] = {}
-        self.untraced = 0  # threads at the last reading that have no ring
+        self.untraced = 0  # threads that were there meanwhile and had no ring
         self._room = WARMUP_MAX
         self._cut = False
 
@@ -107,7 +107,6 @@ class Recording:
     def _meet(self, trace: Trace, board: BoardReader) -> None:
         """Name the new lanes; one whose thread has ended already goes by what its row says now."""
         rows = {slot: (role, index, pid, tid) for slot, role, index, pid, tid in board.names()}
-        self.untraced = max(self.untraced, len(rows) - board.trace.rings)
         for lane in trace.lanes:
             key = lane.slot, lane.generation
             if key not in self.lanes:

@@ -55,13 +55,16 @@ class Tracing:
         now_ns = time.monotonic_ns()
         if traced and self.on:  # begun for viewers: what it has seen so far is no part of the run
             self.read(now_ns)
-        self._recording = Recording(now_ns) if traced else None
+        self._recording = recording = Recording(now_ns) if traced else None
+        begun, there = self._board.ringless()
         self._locked = lock
         self._decide(now_ns)
         try:
-            yield self._recording
+            yield recording
             self.read(time.monotonic_ns())
         finally:
+            if recording:
+                recording.untraced = there + self._board.ringless()[0] - begun
             self._locked, self._recording = False, None
             self._decide(time.monotonic_ns())
 

@@ -54,8 +54,8 @@ def _said(view: RunView, recording: Recording | None, zero_ns: int) -> dict[str,
         said["cut"] = f"The recording was full: nothing of the threads was kept {' and '.join(spans)}."
     if view.legs:
         said["only"] = f"Of this relay only {view.engine} was recorded."
-    if recording.untraced > 0:
-        said["untraced"] = f"{recording.untraced:,} threads had no ring, and are not in it."
+    if recording.untraced:
+        said["untraced"] = f"Threads that had no ring, and are not in it: {recording.untraced:,}."
     return said
 
 

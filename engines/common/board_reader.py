@@ -144,6 +144,14 @@ class BoardReader:
             for slot, (role, index, pid, tid) in enumerate(zip(*columns, strict=True))
         ]
 
+    def ringless(self) -> tuple[int, int]:
+        """(threads that have ever had a row without a ring, how many of them are there)."""
+        with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
+            start, used = HEADER_BYTES + self.trace.rings * ROW_BYTES, head[H_ROWS_USED]
+            with view[start : max(start, HEADER_BYTES + used * ROW_BYTES)].cast("Q") as cells:
+                states = cells[STATE::ROW_WORDS].tolist()
+                return sum(cells[GENERATION::ROW_WORDS].tolist()), len(states) - states.count(ENDED)
+
     def flags(self) -> tuple[bool, bool]:
         """(out of descriptors, saturated)."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:

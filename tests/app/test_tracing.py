@@ -37,13 +37,14 @@ from engines.common.board import (
 )
 from engines.common.board_reader import BoardReader
 from engines.common.board_trace import UNKNOWN, Lane, Trace
+from engines.common.trace import RINGS_MAX
 
 MS = 1_000_000
 
 
 @contextmanager
-def board() -> Iterator[tuple[Board, BoardReader]]:
-    fd = make_board(4, 16)
+def board(rows: int = 4) -> Iterator[tuple[Board, BoardReader]]:
+    fd = make_board(rows, 16)
     reader = BoardReader(fd)
     try:
         yield Board(fd, Note("reactor", "3.11.7", True, ("reactor", "worker"))), reader
@@ -184,6 +185,23 @@ def test_what_is_not_known_is_in_no_stay() -> None:
         stays = [(state, begin // MS, end // MS) for state, begin, end in recorded.stays(recording.to_ns)]
         assert stays == [(WAITING, 0, 20), (HANDLING, 20, 100), (WAITING, 150, 290)]
         assert recording.lost == 9
+
+
+def test_threads_without_a_ring_are_counted_if_they_were_there_meanwhile() -> None:
+    with board(RINGS_MAX + 4) as (written, reader):
+        rows = [written.claim("worker") for _ in range(RINGS_MAX + 4)]
+        for row in rows[RINGS_MAX:]:
+            written.leave(row, 0, 0)
+        tracing = Tracing(reader)
+        with tracing.run(True, lock=False) as nobody:
+            tracing.read(now())
+        there = written.claim("worker")
+        with tracing.run(True, lock=False) as some:
+            written.leave(there, 0, 0)
+            for _ in range(3):  # one after the other, in one row
+                written.leave(written.claim("worker"), 0, 0)
+        assert nobody and some and (nobody.untraced, some.untraced) == (0, 4)
+        assert Recording.unpack(some.pack()).untraced == 4
 
 
 # How it is told
