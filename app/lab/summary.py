@@ -66,7 +66,7 @@ def total(outcome: Outcome, clock: str) -> Any:
 def series(outcome: Outcome, points: list[SeriesPoint], started_ns: int) -> dict[str, Any]:
     """One row a second: the generator's side, with the nearest look at the engine. `started_ns`: when `t_s` was 0, on
     CLOCK_MONOTONIC, as traces have it."""
-    rows = [_row(second, _nearest(points, started_ns, second)) for second in outcome.seconds if second.phase != "drain"]
+    rows = [_row(second, points, started_ns) for second in outcome.seconds if second.phase != "drain"]
     return {"columns": SERIES_COLUMNS, "rows": rows, "started_ns": started_ns}
 
 
@@ -135,14 +135,26 @@ def _nearest(points: list[SeriesPoint], started_ns: int, second: Second) -> Seri
     return inside[-1] if inside else None
 
 
-def _row(second: Second, point: SeriesPoint | None) -> list[Any]:
+def _cpu_percent(points: list[SeriesPoint], started_ns: int, second: Second) -> float | None:
+    """What the engine used between the two looks at the edges of this second, if there were some near enough."""
+    low = started_ns + second.t * 1e9
+    high = low + second.length_s * 1e9
+    for p in points:
+        common = min(p.at_ns, high) - max(p.since_ns, low)
+        if common > max(high - low, p.at_ns - p.since_ns) / 2:
+            return p.cpu_percent
+    return None
+
+
+def _row(second: Second, points: list[SeriesPoint], started_ns: int) -> list[Any]:
     service = histogram.percentiles(histogram.decode(second.service))
     response = histogram.percentiles(histogram.decode(second.response))
     whole = second.length_s >= WHOLE_SECOND
     offered = second.intended / second.length_s if second.intended is not None and whole else None
-    seen = (point.connections, point.threads, point.cpu_percent, point.rss_bytes, point.queue_depth) if point else ()
+    point, cpu = _nearest(points, started_ns, second), _cpu_percent(points, started_ns, second)
+    seen = (point.connections, point.threads, cpu, point.rss_bytes, point.queue_depth) if point else ()
     return [
         round(second.t, 3), second.phase, offered, second.requests / second.length_s if whole else None, second.errors,
-        service.p50_us, service.p99_us, response.p50_us, response.p99_us, *(seen or (None,) * 5),
+        service.p50_us, service.p99_us, response.p50_us, response.p99_us, *(seen or (None, None, cpu, None, None)),
         service.max_us, response.max_us,
     ]  # fmt: skip

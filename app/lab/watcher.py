@@ -23,12 +23,12 @@ from app.lab.proc import (
 )
 from app.lab.syscalls import SystemCalls
 from app.lab.views import WARM_UP_ENDS, Mark
-from app.load.meter import DONE, DRAIN, MEASURE, MeterReading
+from app.load.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
 from engines.common.board import RESTING
 from engines.common.board_reader import Reading
 
 FEW_ROWS = 256  # beyond so many threads their states are read once a second
-SERIES_S = 1.0
+SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,12 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class SeriesPoint:
-    """The engine's side of one second; the generator's side comes with its outcome."""
+    """The engine at an edge of a second; the generator's side of the second comes with its outcome.
 
+    `cpu_percent` is of the time since `since_ns`, the edge before; the others are as they were seen at `at_ns`.
+    """
+
+    since_ns: int
     at_ns: int
     connections: int
     threads: int | None
@@ -80,7 +84,6 @@ class Watcher:
     answered: int = 0  # requests that the engine has answered in this trial, from its first connection to its last
     rss_peak: int | None = None
     threads_peak: int | None = None
-    queue_peak: int = 0
     looks: int = 0
     stalled_ns: int = 0
     series: list[SeriesPoint] = field(default_factory=list)
@@ -93,7 +96,7 @@ class Watcher:
     happened: list[tuple[int, str]] = field(default_factory=list)  # monotonic ns, and what
     _processes: frozenset[int] = frozenset()
     _answered_before: int = 0
-    _next_point_s: float = 0.0
+    _second: tuple[int, int] | None = None
     _before: ProcessReading | None = None
     _died: bool = False
 
@@ -128,14 +131,13 @@ class Watcher:
         if now.phase == MEASURE:
             self._look_at_threads()
         self._look_at_processes()
-        if now.started_ns and time.monotonic() >= self._next_point_s:
-            self._point()
-            self._next_point_s = max(self._next_point_s + SERIES_S, time.monotonic())
+        self._follow_seconds()
 
     def end(self, now: MeterReading, load_pids: tuple[int, ...]) -> None:
         """The generator is gone."""
         self.now = now
         self._look_at_processes()
+        self._follow_seconds()
         if self.first is not None and self.last is None:
             self.last = Edge.take(self.engine, load_pids)
 
@@ -184,6 +186,17 @@ class Watcher:
             self.mark("worker process replaced" if len(new) == 1 else f"{len(new)} worker processes replaced")
         self._processes |= new
 
+    def _follow_seconds(self) -> None:
+        """A point at each edge of the generator's seconds, which begin anew with each phase."""
+        now = self.now
+        if not now.started_ns:
+            return
+        began_ns = {WARMUP: now.started_ns, MEASURE: now.measured_from_ns}.get(now.phase, now.measured_to_ns)
+        second = (now.phase, (now.at_ns - began_ns) // SECOND_NS)
+        if second != self._second:
+            self._second = second
+            self._point()
+
     def _point(self) -> None:
         assert self.engine.board
         process, before = (self.engine.process() if self.engine.alive else None), self._before
@@ -194,14 +207,14 @@ class Watcher:
         if process:
             self.rss_peak = max(self.rss_peak or 0, process.rss_bytes)
             self.threads_peak = max(self.threads_peak or 0, process.threads)
-        self.queue_peak = max(self.queue_peak, board.queue_depth)
         if self.now.phase == MEASURE:
             self.in_flight.append(self.now.in_flight)
         self._before = process
+        at_ns = time.monotonic_ns()
         self.series.append(
             SeriesPoint(
-                time.monotonic_ns(), sum(board.connections.values()), process.threads if process else None, cpu,
-                process.rss_bytes if process else None, board.queue_depth,
+                before.at_ns if before else at_ns, at_ns, sum(board.connections.values()),
+                process.threads if process else None, cpu, process.rss_bytes if process else None, board.queue_depth,
             )
         )  # fmt: skip
 

@@ -65,6 +65,17 @@ def test_a_run_comes_to_a_verdict_with_its_reasons(results: dict[str, Any], whic
     assert run["created_at"] < run["finished_at"]
 
 
+def test_the_cpu_of_a_second_is_that_of_this_second(lab: LabProcess) -> None:
+    stages = [{"duration_s": second, "target": rate} for second, rate in ((0.9, 10), (0.1, 300), (2.0, 300))]
+    work = [{"kind": "hash", "params": {"us": 1000}}]
+    wanted = {"executor": "ramping-arrival-rate", "rate_per_s": 10, "stages": stages, "work": work}
+    run = lab.run(model="reactor", plan=plan(3.0, 0, **wanted))
+    series = series_of({"lab": lab, "this": run}, "this")
+    cpu = [row["cpu_percent"] for row in series if row["phase"] == "measure"]
+    assert len(cpu) == 3 and None not in cpu
+    assert cpu[0] < 15 < min(cpu[1:]), "25 and 300 times a millisecond"
+
+
 @BOTH
 def test_the_summary_adds_up(results: dict[str, Any], which: str) -> None:
     run = results[which]
