@@ -96,7 +96,7 @@ class Hub:
         last = self._lab.fleet.samplers[engine.id].last
         if trace is None or last is None or engine.board is None:
             return None, None
-        loops = frozenset(thread.slot for thread in last.board.threads if thread.role != "connection")
+        loops = {thread.slot: thread.role for thread in last.board.threads if thread.role != "connection"}
         lag_us = self._rounds.setdefault(engine.id, Rounds()).longest_us(trace, loops)
         return compact(lanes(trace, engine.board.trace.rings)), lag_us
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from engines.common.board import ENDED, QUEUE, WAITING
+from engines.common.board import ENDED, QUEUE, RESTING
 from engines.common.board_trace import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
 CHANGES_MAX = 200  # of one lane in a frame; more are told as shares of time
 CHANGES_IN_ALL = 4000  # a frame with 64 busy lanes stays below 50 KB
 CHANGES_FEW = 40
 SLICES = 20
-RESTING = (ENDED, WAITING, QUEUE, GAP)
 
 
 def lanes(trace: Trace, rings: int) -> dict[str, Any]:
@@ -80,35 +80,48 @@ class Rounds:
     """Loop lag: how long somebody had to wait who arrived when a loop had just begun a round. One engine's."""
 
     def __init__(self) -> None:
-        self._busy_since: dict[tuple[int, int], int] = {}
+        self._busy_since: dict[tuple[int, int], int | None] = {}  # at the last interval's end; None: not known
         self._to_ns = 0
-        self._workers: set[tuple[int, int]] = set()  # they rest in a queue, and nobody waits for one of them
+        self._workers: set[str] = set()  # roles that rest in a queue: nobody waits for a certain one of them
 
-    def longest_us(self, trace: Trace, loops: frozenset[int]) -> float | None:
-        """The longest round that ended in this interval, or goes on; None where no lane is a loop's. `loops`: slots
-        of threads that may be one; those that are seen to rest in a queue are none."""
+    def longest_us(self, trace: Trace, loops: Mapping[int, str]) -> float | None:
+        """The longest round that ended in this interval, or goes on; None where that of one loop is not known, or no
+        thread is a loop. `loops`: roles of the threads that may be one, by slot."""
         if trace.from_ns != self._to_ns:
             self._busy_since = {}  # it was off meanwhile
         self._to_ns = trace.to_ns
-        longest: int | None = None
-        busy: dict[tuple[int, int], int] = {}
-        for lane in trace.lanes:
-            if lane.slot not in loops or lane.end == ENDED:
-                continue
-            key = lane.slot, lane.generation
-            if lane.start == QUEUE or any(change & 15 == QUEUE for change in lane.changes):
-                self._workers.add(key)
-            if key in self._workers:
-                continue
-            since = 0 if lane.start == UNKNOWN else self._busy_since.get(key, 0)
-            longest = longest or 0
-            for change in lane.changes:
-                rests = change & 15 in RESTING
-                if since and rests:
-                    longest, since = max(longest, (change >> STATE_BITS) - since), 0
-                elif not since and not rests:
-                    since = change >> STATE_BITS
-            if since:
-                longest, busy[key] = max(longest, trace.to_ns - since), since
-        self._busy_since = busy
-        return None if longest is None else longest / 1000
+        lanes = [lane for lane in trace.lanes if lane.slot in loops and lane.end != ENDED]
+        self._workers |= {loops[lane.slot] for lane in lanes if _queues(lane)}
+        lanes = [lane for lane in lanes if loops[lane.slot] not in self._workers]
+        rounds = [_rounds(lane, self._since(lane), trace.to_ns) for lane in lanes]
+        self._busy_since = {(lane.slot, lane.generation): since for lane, (_, since) in zip(lanes, rounds, strict=True)}
+        seen = {lane.slot for lane in trace.lanes}
+        if any(slot not in seen and role not in self._workers for slot, role in loops.items()):
+            return None  # it has no ring
+        known = [longest for longest, _ in rounds if longest is not None]
+        return max(known) / 1000 if known and len(known) == len(rounds) else None
+
+    def _since(self, lane: Lane) -> int | None:
+        """When the round began that a loop is in at the interval's beginning; 0: in none; None: not known."""
+        if lane.start in RESTING:
+            return 0
+        return None if lane.start == UNKNOWN else self._busy_since.get((lane.slot, lane.generation))
+
+
+def _queues(lane: Lane) -> bool:
+    return lane.start == QUEUE or any(change & 15 == QUEUE for change in lane.changes)
+
+
+def _rounds(lane: Lane, since: int | None, to_ns: int) -> tuple[int | None, int | None]:
+    """The longest round of one loop in ns, None if it is not known; and `since`, as above, at the interval's end."""
+    known, longest = since is not None, 0
+    for change in lane.changes:
+        at, state = change >> STATE_BITS, change & 15
+        if state == GAP:
+            known, since = False, None
+        elif state in RESTING:
+            longest, since = max(longest, at - since if since else 0), 0
+        elif since == 0:
+            since = at
+    longest = max(longest, to_ns - since if since else 0)
+    return longest if known else None, since

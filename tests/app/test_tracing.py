@@ -247,15 +247,37 @@ def test_many_changes_are_told_as_shares_that_add_up(steps: list[tuple[int, int]
 
 
 def test_loop_lag_is_the_longest_round_also_one_that_goes_on() -> None:
-    rounds, loops = Rounds(), frozenset((0,))
+    rounds, loops = Rounds(), {0: "reactor"}
     busy = lane(WAITING, (10, READING), (15, WAITING), (20, READING), (80, HANDLING))
     assert rounds.longest_us(Trace(0, 100 * MS, (busy,)), loops) == 80_000
     assert rounds.longest_us(Trace(100 * MS, 200 * MS, (lane(HANDLING),)), loops) == 180_000
     assert rounds.longest_us(Trace(200 * MS, 300 * MS, (lane(HANDLING, (210, WAITING)),)), loops) == 190_000
     assert rounds.longest_us(Trace(300 * MS, 400 * MS, (lane(WAITING, (390, HANDLING)),)), loops) == 10_000
-    after = Trace(9000 * MS, 9100 * MS, (lane(UNKNOWN, (9050, WAITING)),))
-    assert rounds.longest_us(after, loops) == 0, "what it did while it was off is not known"
+    idle = Trace(9000 * MS, 9100 * MS, (lane(WAITING),))
+    assert rounds.longest_us(idle, loops) == 0, "it waited all the time"
     assert rounds.longest_us(Trace(9100 * MS, 9200 * MS, (lane(QUEUE, (9110, HANDLING)),)), loops) is None
+
+
+def test_loop_lag_is_not_known_until_a_loop_was_seen_to_wait() -> None:
+    rounds, loops = Rounds(), {0: "reactor"}
+    began = lane(UNKNOWN, (50, HANDLING))
+    assert rounds.longest_us(Trace(0, 100 * MS, (began,)), loops) is None
+    assert rounds.longest_us(Trace(100 * MS, 200 * MS, (lane(HANDLING),)), loops) is None, "it goes on, since when?"
+    assert rounds.longest_us(Trace(200 * MS, 300 * MS, (lane(HANDLING, (250, WAITING)),)), loops) is None
+    assert rounds.longest_us(Trace(300 * MS, 400 * MS, (lane(WAITING, (390, READING)),)), loops) == 10_000
+    pieces = [Trace(400 * MS, 450 * MS, (lane(READING),)), Trace(450 * MS, 500 * MS, (lane(UNKNOWN, (480, WAITING)),))]
+    assert rounds.longest_us(joined(pieces), loops) is None, "with a gap in it"
+    assert rounds.longest_us(Trace(500 * MS, 600 * MS, (lane(WAITING),)), loops) == 0
+
+
+def test_loop_lag_is_not_known_if_that_of_one_loop_is_not() -> None:
+    rounds, loops = Rounds(), {0: "sub", 1: "sub", 2: "worker", 3: "worker"}
+    at_rest, queues, busy = lane(WAITING), lane(QUEUE, slot=2), lane(UNKNOWN, slot=3)
+    first = Trace(0, 100 * MS, (at_rest, lane(UNKNOWN, slot=1), queues, busy))
+    assert rounds.longest_us(first, loops) is None
+    second = Trace(100 * MS, 200 * MS, (at_rest, lane(WAITING, (150, READING), slot=1), queues, busy))
+    assert rounds.longest_us(second, loops) == 50_000, "a worker is no loop, whatever it does"
+    assert rounds.longest_us(Trace(200 * MS, 300 * MS, (at_rest, queues)), loops) is None, "one has no ring"
 
 
 # The grid and the ledger
