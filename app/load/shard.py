@@ -102,7 +102,7 @@ class Shard:
         return from_ns + int(length_s * 1e9) if exact else end.at_ns
 
     def _drain(self, now: int) -> int:
-        """Take what is in flight; the rest are timeouts. Answers how many of the schedule were never sent."""
+        """Take what is in flight; the rest are timeouts. Answers how many of the measured schedule were never sent."""
         floor, crew = self.floor, self.crew
         self.tally.begin(DRAIN, now)
         patience = min(crew.timeout_ns, STOPPED_DRAIN_NS) if floor.stopped else crew.timeout_ns
@@ -111,7 +111,7 @@ class Shard:
         if not floor.stopped:
             crew.abandon(monotonic_ns())
         self.tally.begin(DONE, monotonic_ns())
-        return len(floor.backlog)
+        return sum(due >= self.tally.measured_from_ns for due, _ in floor.backlog)  # the warm-up's are there as well
 
 
 def _executor(order: Order, floor: Floor) -> Executor:

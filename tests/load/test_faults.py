@@ -101,6 +101,14 @@ def test_a_refusing_target_is_tried_twenty_times_a_second(executor: str) -> None
         assert outcome.dropped == outcome.intended == 100
 
 
+def test_what_the_warm_up_could_not_send_is_not_missing_in_the_measured_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    open_load = {"executor": "constant-arrival-rate", "rate_per_s": 100.0, "timeout_s": 0.2}
+    outcome = run_load(port, warmup_s=0.5, duration_s=0.3, **open_load)
+    assert (outcome.intended, outcome.dropped, outcome.sent) == (30, 30, 0)
+
+
 def test_a_server_that_goes_away_and_comes_back_is_used_again(serve: ServerMaker, start: Starter) -> None:
     server = serve(delay_s=0.002)
     load = start(server.port, duration_s=2.0)
