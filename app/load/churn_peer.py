@@ -93,9 +93,12 @@ class ChurnPeer(Peer):
         return True
 
     def lose(self, error: str, now: int) -> None:
+        self.give_up(error, now)
+        self.crew.admit(self, now)
+
+    def give_up(self, error: str, now: int) -> None:
         self.count_loss(f"connect_{error}" if self.connecting else error, now)
         self._hang_up()
-        self.crew.admit(self, now)
 
     def _hang_up(self) -> None:
         self.crew.owed -= 1

@@ -238,8 +238,7 @@ class Crew:
         """The load is over and patience too: what is still in flight has timed out."""
         for peer in self.peers:
             if peer.asked_at:
-                peer.count_loss("timeout", now)
-                self.close(peer)
+                peer.give_up("timeout", now)
 
     # Those that stand beside the load
 

@@ -117,6 +117,11 @@ class Peer:
         self.count_loss(error, now)
         self.crew.reopen(self, now)
 
+    def give_up(self, error: str, now: int) -> None:
+        """The same at the end of the load: it is not opened again."""
+        self.count_loss(error, now)
+        self.crew.close(self)
+
     def count_loss(self, error: str, now: int) -> None:
         self.crew.count_error(self.kind, error, now - self.asked_at, self.got)
 

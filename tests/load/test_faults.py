@@ -86,6 +86,23 @@ def test_no_answer_is_a_timeout(serve: ServerMaker) -> None:
     assert service(outcome).max_us is None
 
 
+@pytest.mark.parametrize("manner", [{}, {"churn": True}, {"pipeline": 3}], ids=["keep-alive", "churn", "pipeline"])
+def test_what_is_given_up_at_the_end_is_in_flight_no_more(
+    serve: ServerMaker, start: Starter, manner: dict[str, object]
+) -> None:
+    release = threading.Event()
+
+    def answer(path: str, body: bytes) -> bytes:
+        release.wait(10)
+        return b""
+
+    load = start(serve(answer).port, duration_s=0.1, timeout_s=0.3, **manner)
+    outcome, last = load.outcome(), load.meter.read()
+    release.set()
+    assert set(outcome.errors) == {"timeout"}
+    assert (last.in_flight, last.sent) == (0, outcome.errors["timeout"])
+
+
 @pytest.mark.parametrize("executor", ["constant-vus", "constant-arrival-rate"])
 def test_a_refusing_target_is_tried_twenty_times_a_second(executor: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
