@@ -16,7 +16,7 @@ PHASES = ("connecting", "warmup", "measure", "drain", "done")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run in progress. Rates and percentiles are of the last second."""
+    """A run in progress. Rates and percentiles are of the last second; None where nothing was read in it."""
 
     id: int
     state: str
@@ -54,18 +54,20 @@ class LastSecond:
         while len(self._readings) > 1 and now.at_ns - self._readings[0].at_ns > 2 * LAST_SECOND_S * 1e9:
             self._readings.pop(0)
 
-    def grown(self) -> tuple[MeterReading, float]:
-        """What the last second brought, and how long it was."""
+    def grown(self, at_ns: int) -> tuple[MeterReading, float]:
+        """What the last second before `at_ns` brought, and how long it was: 0 if nothing was read in it."""
         now = self.now
+        if at_ns - now.at_ns > LAST_SECOND_S * 1e9:
+            return MeterReading(), 0.0
         earlier = next((r for r in self._readings if now.at_ns - r.at_ns <= LAST_SECOND_S * 1e9), now)
         return now - earlier, (now.at_ns - earlier.at_ns) / 1e9
 
 
 def progress(view: RunView, plan: Plan, meter: LastSecond, done: float | None, total_s: float) -> Progress:
     """All of it; `done` is the share of a run that its clock does not tell, of `total_s` in all."""
-    now = meter.now
-    grown, seconds = meter.grown()
-    elapsed = (time.monotonic_ns() - now.started_ns) / 1e9 if now.started_ns else 0.0
+    now, at_ns = meter.now, time.monotonic_ns()
+    grown, seconds = meter.grown(at_ns)
+    elapsed = (at_ns - now.started_ns) / 1e9 if now.started_ns else 0.0
     share = min(1.0, elapsed / total_s) if done is None else done
 
     def rate(count: int) -> float | None:

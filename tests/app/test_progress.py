@@ -1,0 +1,41 @@
+"""Where a run stands: numbers of the last second, and none where nobody has said any in it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from app.lab.progress import LastSecond, Progress, progress
+from app.load.meter import MEASURE, PLACES, MeterReading
+from app.load.plan import Plan
+
+from .past import past_run
+
+PLAN = Plan("constant-arrival-rate", rate_per_s=100.0)
+HISTOGRAM = (0,) * 7 + (100,) + (0,) * (PLACES - 8)
+
+
+def after(age_s: float) -> Progress:
+    """A run whose generator has said for half a second what it did, and nothing for so long since then."""
+    ended_ns = time.monotonic_ns() - int(age_s * 1e9)
+    first = MeterReading(phase=MEASURE, started_ns=ended_ns - 10**9, at_ns=ended_ns - 500_000_000)
+    last = replace(
+        first, at_ns=ended_ns, intended=100, completed=50, in_flight=50, service=HISTOGRAM, response=HISTOGRAM
+    )
+    meter = LastSecond()
+    meter.take(first)
+    meter.take(last)
+    return progress(past_run(state="running"), PLAN, meter, None, 10.0)
+
+
+def test_rates_and_percentiles_are_of_the_last_second() -> None:
+    seen = after(0.0)
+    assert (seen.offered_per_s, seen.achieved_per_s, seen.in_flight) == (200.0, 100.0, 50)
+    assert seen.p50_us and seen.p99_us and seen.response_p99_us and seen.generator_utilisation is not None
+
+
+def test_a_generator_that_says_nothing_for_a_second_has_no_rate() -> None:
+    seen = after(1.5)
+    assert (seen.offered_per_s, seen.achieved_per_s, seen.generator_utilisation) == (None, None, None)
+    assert (seen.p50_us, seen.p99_us, seen.response_p99_us) == (None, None, None)
+    assert seen.phase == "measure", "the phase is still the last one that was said"
