@@ -56,17 +56,18 @@ export class LiveView {
       const engine = frame.engines[id];
       for (const place of [each.root, each.crowd.root]) place.toggleAttribute("data-gone", !engine);
       if (!engine) continue;
+      each.last = engine;
       lost = Math.max(lost, each.lanes.take(engine, tUs, hello));
       if (engine.grid) each.crowd.grid(hello).take(engine.grid, tUs, each.lanes.lanes);
     }
     const heads = [...this.#engines].filter(([id]) => frame.engines[id]?.threads).map(([, { lanes }]) => lanes.headUs);
-    this.#timeline.take(heads.length ? Math.min(...heads) : tUs, now);
+    if (this.#timeline.take(heads.length ? Math.min(...heads) : tUs, now)) this.#marks = new Marks();
     if (lost > 0) this.#marks.lost(this.#timeline.head, lost, hello.interval_ms);
     const shown = [...this.#engines].map(([id, { model }]) => ({ id, model }));
     if (shown.length) this.#charts.take(frame, shown, hello, this.#marks.among(this.ids));
     if (now < this.#textAt) return;
     this.#textAt = now + TEXT_MS;
-    this.#write(frame, hello);
+    this.#write(hello);
   }
 
   /** What is not shown now is kept for a while: an engine of the same name after a restart of the lab goes on where it ended. */
@@ -100,11 +101,11 @@ export class LiveView {
     return { model, root, lanes, crowd: new CrowdPanel(crowd) };
   }
 
-  #write(frame, hello) {
+  #write(hello) {
     const end = this.#timeline.endAt(performance.now());
-    for (const [id, { lanes, crowd }] of this.#engines) {
+    for (const { lanes, crowd, last } of this.#engines.values()) {
       lanes.write(end);
-      crowd.write(frame.engines[id] ?? {}, hello);
+      if (last) crowd.write(last, hello);         // of one that has gone its last truth
     }
     write(this.#find("behind"), this.#timeline.following ? "" : `held, ${(this.#timeline.behindUs / 1e6).toFixed(1)} s behind`);
     this.#legend();

@@ -135,13 +135,19 @@ def test_cursors_of_charts_and_lanes_go_together_and_a_chart_is_also_a_table(vis
 
 
 def test_an_engine_that_is_killed_is_marked_and_its_last_truth_kept(visit: Opener, lab: LabProcess) -> None:
-    engine = lab.start("reactor-pool")
+    engine = lab.start("reactor-pool", idle_s=120)
     page = visit(f"/?watch={engine['id']}").page
     painted(page)
+    load = plan(60.0, 0, vus=2, executor="constant-arrival-rate", rate_per_s=20, idle_connections=20)
+    run = lab.submit(engine=engine["id"], plan=load)["id"]
+    idle = page.locator("[data-count=idle]")
+    expect(idle).to_have_text(re.compile("^2[012]$"))
     os.kill(engine["pid"], signal.SIGKILL)
     expect(page.locator("[data-watched-end]")).to_contain_text("SIGKILL", timeout=5_000)
     expect(page.locator(".threads")).to_have_attribute("data-gone", "", timeout=5_000)
     expect(names(page)).to_have_text(ROLES["reactor-pool"])
+    lab.ended(run)
+    expect(idle).to_have_text(re.compile("^2[012]$"))
     lab.start("reactor")
     expect(names(page)).to_have_text(ROLES["reactor"])
     expect(page.locator("[data-watched-end]")).to_be_hidden()
@@ -176,6 +182,21 @@ def test_two_engines_stand_side_by_side(visit: Opener, lab: LabProcess) -> None:
     expect(page).to_have_url(re.compile(rf"\?engine={two}$"))
     page.get_by_role("checkbox", name=one).check()
     expect(blocks).to_have_count(2)
+
+
+def test_those_that_have_ended_make_room_before_one_that_lives(visit: Opener, lab: LabProcess) -> None:
+    lives = lab.start("reactor")["id"]
+    page = visit("/live").page
+    blocks = page.locator("[data-engine-lanes] > .threads")
+    for n in range(2, 6):
+        ended = lab.start("blocking")["id"]
+        expect(blocks).to_have_count(n)
+        lab.http.delete(f"/api/v1/engines/{ended}")
+        expect(page.locator("[data-engine-lanes] > [data-gone]")).to_have_count(n - 1)
+    last = lab.start("reactor-pool")["id"]
+    expect(page.get_by_role("checkbox", name=last)).to_be_checked()
+    expect(page.get_by_role("checkbox", name=lives)).to_be_checked()
+    expect(blocks).to_have_count(5)
 
 
 def test_an_engine_that_takes_over_is_seen_beside_the_one_before(visit: Opener, lab: LabProcess) -> None:
