@@ -7,7 +7,7 @@ import { keepNumbers } from "./numbers.js";
 const MOST = 5, ALIVE = new Set(["ready", "degraded", "draining"]);
 
 class SideBySide {
-  #root; #view; #choices; #chosen; #byHand; #known = ""; #models = new Map();
+  #root; #view; #choices; #chosen; #byHand; #known = ""; #models = new Map(); #alive = new Set();
 
   constructor(root) {
     const asked = new URLSearchParams(location.search).getAll("engine");
@@ -22,12 +22,19 @@ class SideBySide {
 
   #frame(frame) {
     const alive = Object.entries(frame.engines).filter(([, { state }]) => ALIVE.has(state));
-    const fresh = alive.filter(([id]) => !this.#models.has(id)).map(([id]) => id);
+    const fresh = alive.filter(([id]) => !this.#alive.has(id)).map(([id]) => id);
     for (const [id, { model }] of alive) this.#models.set(id, model);
-    if (!this.#byHand) this.#chosen = new Set([...this.#chosen, ...fresh].slice(-MOST));
+    this.#alive = new Set(alive.map(([id]) => id));
+    if (!this.#byHand && fresh.length) this.#join(fresh);
     const ids = [...new Set([...alive.map(([id]) => id), ...this.#view.ids])], known = `${ids.join()} ${[...this.#chosen].join()}`;
     if (known !== this.#known) { this.#known = known; this.#offer(ids); }
     this.#view.take(frame);
+  }
+
+  /** Who has ended makes room before anybody who lives. */
+  #join(fresh) {
+    const lives = (id) => this.#alive.has(id), all = [...new Set([...this.#chosen, ...fresh])];
+    this.#chosen = new Set([...all.filter((id) => !lives(id)), ...all.filter(lives)].slice(-MOST));
   }
 
   #choose({ value, checked }) {
