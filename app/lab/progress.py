@@ -77,7 +77,8 @@ def progress(view: RunView, plan: Plan, meter: LastSecond, done: float | None, t
     state = "running" if view.state == "warming" and now.phase >= MEASURE else view.state
     return Progress(
         id=view.id, state=state, engine=view.engine, title=view.title, phase=PHASES[now.phase], progress=share,
-        elapsed_s=min(elapsed, total_s) if done is None else done * total_s, total_s=total_s, warmup_s=plan.warmup_s,
+        elapsed_s=min(elapsed, total_s) if done is None else done * total_s, total_s=total_s,
+        warmup_s=plan.warmup_s if done is None else 0.0,
         offered_per_s=rate(grown.intended) if plan.is_open else None, achieved_per_s=rate(grown.completed),
         in_flight=now.in_flight, errors=now.errors, connections=now.connections,
         p50_us=quantile_us(grown.service, 0.5), p99_us=quantile_us(grown.service, 0.99),

@@ -18,7 +18,7 @@ function bar(svg, progress) {
 
 function texts(run) {
   const kept = run.offered_per_s && run.achieved_per_s !== null ? Math.min(1, run.achieved_per_s / run.offered_per_s) : null;
-  const own = { kept: format.share(kept), elapsed: `${Math.floor(run.elapsed_s)} of ${Math.round(run.total_s)} s` };
+  const own = { kept: format.share(kept), share: `${Math.round(run.progress * 100)} %`, elapsed: `${Math.floor(run.elapsed_s)} of ${Math.round(run.total_s)} s` };
   return (name) => own[name] ?? TEXT[name]?.(run[name]) ?? "–";
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.app.driver import LabProcess, plan
@@ -34,6 +36,8 @@ def test_the_trials_of_a_search_come_one_by_one(visit: Opener, lab: LabProcess) 
         expect(trials.nth(number)).to_contain_text(f"{step['rate_per_s']:,.6g}")
         expect(trials.nth(number)).to_contain_text(step["because"])
     expect(tab.page.locator("#search")).to_contain_text("p(50)<5s")
+    told = tab.page.locator(".going .panel-head p").first
+    expect(told).to_have_text(re.compile(r"^\d+ %$"))  # nobody knows how many seconds it will take
     lab.http.post(f"/api/v1/runs/{run['id']}/stop")
     expect(tab.page.locator("#search")).to_contain_text("It was stopped early.")
     expect(tab.page.locator("#run-main")).to_contain_text("Ended early")
