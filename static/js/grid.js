@@ -4,12 +4,12 @@ import { Crowd } from "./crowd.js";
 import * as format from "./format.js";
 import { byRole, naming, title } from "./roles.js";
 
-const LARGEST_PX = 12, SMALLEST_PX = 2, LABEL_PX = 18, GROUPS_MOST = 10, SPARE = 1.15;
+const LARGEST_PX = 12, SMALLEST_PX = 2, LABEL_PX = 18, GROUPS_MOST = 10, SPARE = 1.15, WASTE = 2;
 const TONES = ["idle", "recent", "reading", "queued", "handling", "writing"];
 
 const COLLATE = new Intl.Collator("en", { numeric: true });
 
-/** A place for each connection of one owner: the lowest that is free, so that the others stay where they are. */
+/** A place for each connection of one owner: one that is free, so that the others stay where they are. */
 class Group {
   places = []; free = []; top = 0; capacity = 0; n = 0;
 
@@ -27,10 +27,19 @@ class Group {
     this.free.push(place);
     this.n--;
   }
+
+  /** So many places it takes: some more than it has, so that who comes finds one. */
+  get room() { return Math.ceil(this.n * SPARE) + 4; }
+
+  /** Close the ranks; answers who stands where now. */
+  pack() {
+    [this.places, this.free] = [this.places.filter((i) => i >= 0), []];
+    return this.places;
+  }
 }
 
 export class ConnectionGrid {
-  #canvas; #tip; #states; #ownerOf = () => null; #crowd = new Crowd(); #groups = new Map(); #seats = new Map(); #shape = null; #inks = null; #ctx = null; #at = null;
+  #canvas; #tip; #states; #owners = new Map(); #crowd = new Crowd(); #groups = new Map(); #seats = new Map(); #shape = null; #inks = null; #ctx = null; #at = null;
 
   /** `states` are the names of connection states, by number. */
   constructor(canvas, tip, states) {
@@ -60,27 +69,29 @@ export class ConnectionGrid {
   take(grid, tUs, lanes) {
     const changed = this.#crowd.take(grid, tUs);
     if (!changed.length) return;
-    this.#meet(lanes);
+    if (this.#meet(lanes)) changed.push(...this.#seats.keys());
     const moved = changed.filter((i) => this.#seat(i));
     if (!this.#shape || !this.#fits()) return this.draw();
     if (this.#inks) for (const i of changed) this.#dot(i);
     if (moved.length) this.#labels();
   }
 
-  /** Owners by name; where they are many (a thread for each connection) by role. */
+  /** Owners by name; where they are many (a thread for each connection) by role. Answers whether one is called something else now. */
   #meet(lanes) {
     const names = new Map();
     for (const [role, all] of byRole(lanes)) {
       const name = all.length > GROUPS_MOST ? () => title(role) : naming(all);
       for (const lane of all) names.set(lane.slot, name(lane));
     }
-    this.#ownerOf = (slot) => names.get(slot) ?? "no thread";
+    const renamed = [...names].some(([slot, name]) => (this.#owners.get(slot) ?? name) !== name);
+    this.#owners = names;
+    return renamed;
   }
 
   /** Give a connection its place, or take it away; answers whether that changed anything. */
   #seat(i) {
     const seat = this.#seats.get(i), alive = this.#crowd.state(i) !== 0;
-    const name = alive ? this.#ownerOf(this.#crowd.owner(i)) : null;
+    const name = alive ? this.#owners.get(this.#crowd.owner(i)) ?? "no thread" : null;
     if (seat?.group.name === name) return false;
     if (seat) {
       this.#clear(seat);
@@ -94,7 +105,11 @@ export class ConnectionGrid {
     return true;
   }
 
-  #fits() { return [...this.#groups.values()].every(({ places, capacity }) => places.length <= capacity); }
+  /** Whether each group has room, and none keeps others small for what it had once. */
+  #fits() {
+    const groups = [...this.#groups.values()], sum = (each) => groups.reduce((all, group) => all + each(group), 0);
+    return groups.every(({ places, capacity }) => places.length <= capacity) && (this.#shape.pitch === LARGEST_PX || sum(({ capacity }) => capacity) <= WASTE * sum(({ room }) => room));
+  }
 
   draw() {
     const { ctx, width, height } = fit(this.#canvas);
@@ -106,16 +121,17 @@ export class ConnectionGrid {
     this.#labels();
   }
 
-  /** The largest pitch at which all groups find room. */
+  /** The largest pitch at which all groups find room. Who has nobody left goes. */
   #arrange(width, height) {
-    const groups = this.groups, capacity = (group) => Math.ceil(group.places.length * SPARE) + 4;
-    const needs = (pitch) => groups.reduce((sum, group) => sum + LABEL_PX + Math.ceil(capacity(group) / Math.floor(width / pitch)) * pitch + 4, 0);
+    for (const { name, n } of this.#groups.values()) if (!n) this.#groups.delete(name);
+    const groups = this.groups, needs = (pitch) => groups.reduce((sum, { room }) => sum + LABEL_PX + Math.ceil(room / Math.floor(width / pitch)) * pitch + 4, 0);
     let pitch = LARGEST_PX;
     while (pitch > SMALLEST_PX && needs(pitch) > height) pitch -= 0.25;
     const columns = Math.floor(width / pitch);
     let top = 0;
     for (const group of groups) {
-      Object.assign(group, { capacity: capacity(group), top: top + LABEL_PX });
+      group.pack().forEach((i, place) => { this.#seats.get(i).place = place; });
+      Object.assign(group, { capacity: group.room, top: top + LABEL_PX });
       top += LABEL_PX + Math.ceil(group.capacity / columns) * pitch + 4;
     }
     this.#shape = { pitch, columns, dot: Math.max(1.25, pitch - (pitch > 4 ? 1.5 : 0.75)), width };
@@ -146,7 +162,7 @@ export class ConnectionGrid {
     const ctx = this.#ctx, { width } = this.#shape;
     ctx.font = font(this.#canvas, 11);
     ctx.textBaseline = "alphabetic";
-    for (const { name, n, top } of this.groups) {
+    for (const { name, n, top } of this.#groups.values()) {
       ctx.clearRect(0, top - LABEL_PX, width, LABEL_PX - 1);
       ctx.fillStyle = this.#inks["text-2"];
       ctx.textAlign = "left";

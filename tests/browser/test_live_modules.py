@@ -1,0 +1,132 @@
+"""Modules of the live view by themselves in a real page: what takes a crowd or another machine to provoke."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from .conftest import Opener
+
+
+@pytest.fixture
+def page(visit: Opener) -> Page:
+    return visit("/about").page
+
+
+# A grid. `connect({descriptor: slot or null}, threads)`; `found()`: how many probes, 3 px apart, hit each connection.
+GRID = """async () => {
+    const { ConnectionGrid } = await import("/static/js/grid.js");
+    const [box, canvas, tip] = ["div", "canvas", "output"].map((tag) => document.createElement(tag));
+    box.append(canvas, tip);
+    document.body.prepend(box);
+    Object.assign(canvas.style, { display: "block", width: "300px", height: "300px" });
+    const grid = new ConnectionGrid(canvas, tip, ["closed", "idle", "reading", "queued", "handling", "writing"]);
+    let at = 0;
+    window.grid = grid;
+    window.connect = (given, threads) => {
+        const word = (slot) => (slot === null ? 0 : 1 + slot * 65536);
+        const words = new Uint32Array(Object.entries(given).flatMap(([i, slot]) => [i, word(slot)]));
+        const lanes = Array.from({ length: threads }, (_, slot) => ({ slot, role: "worker", index: slot }));
+        grid.take({ full: false, words: btoa(String.fromCharCode(...new Uint8Array(words.buffer))) }, at += 1e5, lanes);
+    };
+    window.found = () => {
+        const hits = {}, { left, top } = canvas.getBoundingClientRect();
+        for (let y = 1; y < 300; y += 3) for (let x = 1; x < 300; x += 3) {
+            canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: left + x, clientY: top + y }));
+            const named = tip.hidden ? null : /\\d+/.exec(tip.textContent)[0];
+            if (named) hits[named] = (hits[named] ?? 0) + 1;
+        }
+        return hits;
+    };
+}"""
+
+
+def connect(page: Page, given: dict[int, int | None], threads: int = 2) -> None:
+    page.evaluate("([given, threads]) => connect(given, threads)", [given, threads])
+
+
+def found(page: Page) -> dict[int, int]:
+    return {int(i): hits for i, hits in page.evaluate("found()").items()}
+
+
+def test_a_group_of_the_grid_that_was_empty_for_a_while_lies_on_no_other(page: Page) -> None:
+    page.evaluate(GRID)
+    connect(page, {0: 0, **dict.fromkeys(range(1, 50), 1)})
+    connect(page, {0: None})
+    connect(page, dict.fromkeys(range(50, 150), 1))
+    connect(page, {0: 0})
+    assert found(page).keys() == set(range(150))
+
+
+def test_the_dots_of_a_crowd_that_has_left_leave_room(page: Page) -> None:
+    page.evaluate(GRID)
+    connect(page, dict.fromkeys(range(3000), 1))
+    connect(page, dict.fromkeys(range(2990), None))
+    hits = found(page)
+    assert hits.keys() == set(range(2990, 3000))
+    assert min(hits.values()) >= 9  # a dot of the largest is 12 px wide
+
+
+def test_owners_that_become_many_are_one_group(page: Page) -> None:
+    page.evaluate(GRID)
+    connect(page, {i: i for i in range(3)}, threads=3)
+    assert page.evaluate("grid.groups.map(({ name }) => name)") == ["worker 1", "worker 2", "worker 3"]
+    connect(page, {i: i for i in range(3, 11)}, threads=11)
+    assert page.evaluate("grid.groups.map(({ name, n }) => [name, n])") == [["worker", 11]]
+
+
+def module(page: Page, name: str, code: str) -> Any:
+    """What a body of code answers that has a module as `m`."""
+    return page.evaluate(f"import('/static/js/{name}.js').then((m) => {{ {code} }})")
+
+
+def test_loop_lag_is_the_longest_round_of_its_half_second(page: Page) -> None:
+    code = """const minute = new m.Minute(), lags = [null, 1000, 40000, 2000, null];
+        lags.forEach((us, i) => minute.take({ t_s: 100 + i / 10, engines: { a: { loop_lag_us: us } } }, ["a"], {}));
+        for (const t_s of [100.5, 101]) minute.take({ t_s, engines: { a: { loop_lag_us: null } } }, ["a"], {});
+        return minute.points.map(({ engines }) => engines.a.lag);"""
+    assert module(page, "minute", code) == [40, None]
+
+
+def test_seconds_without_a_frame_are_a_gap_where_they_were(page: Page) -> None:
+    code = """for (const [t_s, requests_per_s] of [[1, 10], [2, 20], [5, 50], [6, 60]])
+            m.take({ t_s, engines: { a: { requests_per_s } } });
+        return m.minutes.get("a").values.slice(-5);"""
+    assert module(page, "sparks", code) == [10, 20, None, None, 50]
+
+
+def test_a_clock_that_goes_back_begins_anew(page: Page) -> None:
+    history = """const history = new m.History(["ended", "waiting", "handling"], 100), out = new Float64Array(8);
+        const take = (t) => history.take({ threads: [[0, 1, 77, "reactor", 0, 2]] }, t * 1e6);
+        for (const t of [9000, 9000.1, 3, 3.1]) take(t);
+        [...history.lanes.values()][0].shares(3e6, 3.1e6, out);
+        return [history.headUs, history.lanes.size, out[2]];"""
+    assert module(page, "history", history) == [3.1e6, 1, pytest.approx(1e5)]
+    minute = """const minute = new m.Minute();
+        for (const t_s of [9000, 9001, 3, 4]) minute.take({ t_s, engines: {} }, [], {});
+        return minute.points.map(({ t }) => t);"""
+    assert module(page, "minute", minute) == [4]
+
+
+def test_dots_rest_when_their_rates_are_no_longer_told(page: Page) -> None:
+    code = """const make = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
+        const [svg, path] = ["svg", "path"].map(make);
+        path.setAttribute("d", "M0 0H20");
+        svg.append(path);
+        document.body.append(svg);
+        const frame = requestAnimationFrame, dots = new m.Dots(svg);
+        let before = 0, still = 0;
+        window.asked = 0;
+        window.requestAnimationFrame = (step) => { asked++; return frame(step); };
+        window.rested = () => { still = asked === before ? still + 1 : 0; before = asked; return still === 10; };
+        dots.on([{ path, kind: "go", rate: 100 }]);
+        window.feed = () => { still = 0; dots.feed(100); };"""
+    module(page, "diagram-dots", code)
+    for once_more in range(2):  # who rests begins again
+        before = page.evaluate("feed() ?? asked")
+        assert before > 0
+        page.wait_for_function("() => rested()", polling=100)
+        assert page.evaluate("asked") > before, once_more
+    assert page.locator("circle.dot").count() == 0
