@@ -28,7 +28,7 @@ export class Crowd {
       this.#room(given[n] + 1);
       this.#set(given[n], given[n + 1], tUs, changed);
     }
-    for (const i of this.#fresh) if (tUs - this.#usedAt[i] > RECENT_US) { this.#fresh.delete(i); changed.push(i); }
+    for (const i of this.#fresh) if (Math.abs(tUs - this.#usedAt[i]) > RECENT_US) { this.#fresh.delete(i); changed.push(i); }
     return changed;
   }
 

@@ -1,6 +1,7 @@
 // What each thread of one engine did in the last minute, and the threads of a role together.
 // Traced, durations are true: transitions one by one, or time shares of 5 ms. Untraced, a sample stands for its interval.
 import { BIN_US, Bins, STATES } from "./bins.js";
+import { JUMP_US } from "./timeline.js";
 import { COARSE, GAP, Trail } from "./trail.js";
 
 const SLACK_US = 2000, LATE = 2.5, BAND_FROM = 9, BINNED_MOST = 256;
@@ -70,8 +71,10 @@ export class History {
 
   /** Take an engine of a frame: threads are [slot, generation, tid, role, index, state, connections, rate, cpu, …]. Answers the µs that were lost. */
   take({ threads, trace }, tUs) {
+    const to = trace?.to_us ?? tUs;
+    if (to < this.headUs - JUMP_US) this.#forget();
     this.#meet(threads);
-    const from = trace?.from_us ?? this.headUs, to = trace?.to_us ?? tUs, before = this.headUs;
+    const before = this.headUs, from = trace?.from_us ?? before;
     const lost = before && (trace ? from - before > SLACK_US : to - from > LATE * this.#intervalUs) ? to - before - this.#intervalUs : 0;
     if (to <= before) return 0;
     this.traced = Boolean(trace);
@@ -108,6 +111,13 @@ export class History {
       if (size >= BAND_FROM && !this.bands.has(role)) this.bands.set(role, new Band(role));
       if (this.bands.has(role)) this.bands.get(role).size = size;
     }
+  }
+
+  /** Another clock has begun: nothing that is known has a place on it. */
+  #forget() {
+    for (const [key, lane] of this.lanes) this.#part(key, lane);
+    this.bands.clear();
+    this.headUs = 0;
   }
 
   #part(key, lane) {

@@ -1,4 +1,4 @@
-// The last minute of some engines, a point each half second: means of what a frame measures, the newest of what it counts.
+// The last minute of some engines, a point each half second: means of what a frame measures, the longest round of a loop, the newest of what it counts.
 const STEP_S = 0.5;
 export const WINDOW_S = 60;
 const ms = (us) => (us === null || us === undefined ? null : us / 1000);
@@ -9,13 +9,15 @@ class Mean {
 
   add(name, value) {
     if (value === null || value === undefined) return;
-    const each = this.#sums.get(name) ?? { sum: 0, n: 0 };
+    const each = this.#sums.get(name) ?? { sum: 0, n: 0, most: -Infinity };
     each.sum += value;
+    each.most = Math.max(each.most, value);
     each.n++;
     this.#sums.set(name, each);
   }
 
   of(name) { const each = this.#sums.get(name); return each ? each.sum / each.n : null; }
+  most(name) { return this.#sums.get(name)?.most ?? null; }
   named(prefix) { return [...this.#sums.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)); }
 }
 
@@ -28,6 +30,7 @@ export class Minute {
   /** Answers whether a point was added. */
   take(frame, ids, hello) {
     const step = Math.floor(frame.t_s / STEP_S), jumped = this.#step !== null && step - this.#step > 3;
+    if (step < this.#step) [this.#points, this.#step, this.#means] = [[], null, new Map()];      // another lab's clock, after a restart of the machine
     this.#step ??= step;
     const moved = step !== this.#step;
     if (moved) {
@@ -61,7 +64,7 @@ export class Minute {
       rate: mean.of("requests_per_s"), offered: run?.offered_per_s ?? null, response: ms(run?.response_p99_us ?? run?.p99_us ?? engine.p99_us), service: ms(run?.p99_us), p50: ms(run?.p50_us),
       connections: engine.connections ? Object.fromEntries(hello.connection_states.slice(1).map((name, i) => [name, engine.connections[i] ?? 0])) : null,
       threads: all("state "), cpuByRole: all("cpu "), cpu: mean.of("cpu_percent"), rss: engine.rss_bytes === null || engine.rss_bytes === undefined ? null : engine.rss_bytes / 1048576,
-      switches: mean.of("switches_per_s"), depth: mean.of("queue_depth"), wait: ms(mean.of("queue_wait_us")), lag: ms(mean.of("loop_lag_us")),
+      switches: mean.of("switches_per_s"), depth: mean.of("queue_depth"), wait: ms(mean.of("queue_wait_us")), lag: ms(mean.most("loop_lag_us")),
     };
   }
 }

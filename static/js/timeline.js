@@ -1,7 +1,8 @@
 // The window on time that lanes and charts share: how long it is, where it ends, and whether it follows the present.
 // Times are microseconds of the lab's clock. What has come is played out a little late, so that it can scroll evenly.
 export const HELD_US = 60e6, SPAN_MIN_US = 10e3, FOLLOW_MIN_US = 1e6;
-const PLAYOUT_US = 150e3, JUMP_US = 1e6, SETTLE = 0.05;
+export const JUMP_US = 1e6;
+const PLAYOUT_US = 150e3, SETTLE = 0.05;
 
 export class Timeline {
   #span = 15e6; #end = 0; #head = 0; #lag = null; #following = true; #readers = new Set();
@@ -13,13 +14,15 @@ export class Timeline {
 
   onChange(reader) { this.#readers.add(reader); }
 
-  /** A frame has come whose newest moment is `headUs`. */
+  /** A frame has come whose newest moment is `headUs`. Answers whether the clock went back: another lab's, after a restart of the machine. */
   take(headUs, nowMs) {
     const lag = nowMs * 1000 - headUs;
     this.#lag = this.#lag === null || Math.abs(lag - this.#lag) > JUMP_US ? lag : this.#lag + (lag - this.#lag) * SETTLE;
-    if (headUs < this.#head - JUMP_US) this.#end = 0;         // another lab's clock, after a restart of the machine
+    const back = headUs < this.#head - JUMP_US;
+    if (back) this.#end = 0;
     this.#head = headUs;
     if (!this.#following) this.#end = Math.max(this.#end, headUs - HELD_US + this.#span);
+    return back;
   }
 
   /** Where the window ends at this moment; it never goes back while it follows. */
