@@ -3,7 +3,7 @@ const TRAVEL_MS = 450, MS_A_PIXEL = 2.2, TICK_MS = 30, STEPS = 24, DOTS_PER_S = 
 const NS = "http://www.w3.org/2000/svg";
 
 export class Dots {
-  #layer; #edges = []; #dots = []; #spare = []; #running = false; #lastMs = 0; #fedAt = 0; each = 1;
+  #layer; #edges = []; #dots = []; #spare = []; #asked = 0; #lastMs = 0; #fedAt = 0; each = 1;
 
   constructor(layer) { this.#layer = layer; }
 
@@ -17,28 +17,32 @@ export class Dots {
   feed(total) {
     this.#fedAt = performance.now();
     if (total / this.each > 1.6 * DOTS_PER_S || total / this.each < DOTS_PER_S / 3) this.each = round(total / DOTS_PER_S);
-    if (this.#running || !this.#edges.some(({ edge }) => edge.rate > 0)) return;
-    this.#running = true;
+    if (this.#asked || !this.#edges.some(({ edge }) => edge.rate > 0)) return;
     this.#lastMs = performance.now();
-    requestAnimationFrame((now) => this.#tick(now));
+    this.#next();
   }
 
   stop() {
     for (const { circle } of this.#dots) circle.remove();
     this.#dots = [];
-    this.#running = false;
+    cancelAnimationFrame(this.#asked);
+    this.#asked = 0;
   }
 
+  #next() { this.#asked = requestAnimationFrame((now) => this.#tick(now)); }
+
+  /** Goes on for as long as rates are fresh, or a dot is on its way. */
   #tick(now) {
-    if (!this.#running || !this.#layer.isConnected) return;
+    this.#asked = 0;
+    if (!this.#layer.isConnected) return;
+    const fresh = now - this.#fedAt < FRESH_MS;
     if (now - this.#lastMs >= TICK_MS) {
       const passed = Math.min(200, now - this.#lastMs);
       this.#lastMs = now;
-      if (now - this.#fedAt < FRESH_MS) this.#send(passed, now);
+      if (fresh) this.#send(passed, now);
       this.#move(now);
-      if (!this.#dots.length && !this.#edges.some(({ edge }) => edge.rate > 0)) this.#running = false;
     }
-    if (this.#running) requestAnimationFrame((next) => this.#tick(next));
+    if (this.#dots.length || (fresh && this.#edges.some(({ edge }) => edge.rate > 0))) this.#next();
   }
 
   #send(passed, now) {

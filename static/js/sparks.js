@@ -3,17 +3,18 @@ import { live } from "./live.js";
 import { spark } from "./spark.js";
 
 const POINTS = 60;
-const minutes = new Map();              // engine id → { values, sum, n, second }
+export const minutes = new Map();              // engine id → { values, sum, n, second }
 
-function take(frame) {
+/** Answers whether a second is over, and with it a point more is known. */
+export function take(frame) {
   const second = Math.floor(frame.t_s);
   let moved = false;
   for (const [id, engine] of Object.entries(frame.engines)) {
     if (!minutes.has(id)) minutes.set(id, { values: Array(POINTS).fill(null), sum: 0, n: 0, second });
     const m = minutes.get(id);
     if (m.second !== second) {
-      for (let s = m.second + 1; s < second && s < m.second + POINTS; s++) m.values.push(null);
       m.values.push(m.n ? m.sum / m.n : null);
+      for (let s = m.second + 1; s < second && s < m.second + POINTS; s++) m.values.push(null);
       m.values.splice(0, m.values.length - POINTS);
       Object.assign(m, { sum: 0, n: 0, second });
       moved = true;
