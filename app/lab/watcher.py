@@ -1,7 +1,7 @@
 """What the lab itself sees of an engine while a trial goes.
 
-Everything at both edges of the measured window, the threads' states in between (50 looks a second), one row of the
-series each second, and what happened at one instant: marks.
+Everything at both edges of the measured window, the threads' states in between (50 looks a second, 5 at many threads),
+one row of the series each second, and what happened at one instant: marks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from app.load.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
 from engines.common.board import RESTING
 from engines.common.board_reader import Reading
 
-FEW_ROWS = 256  # beyond so many threads their states are read once a second
+FEW_ROWS = 256  # beyond so many threads their states are read each tenth time: 2 ms for 1,000 of them
+SELDOM = 10
 SECOND_NS = 1_000_000_000
 
 
@@ -84,7 +85,7 @@ class Watcher:
     answered: int = 0  # requests that the engine has answered in this trial, from its first connection to its last
     rss_peak: int | None = None
     threads_peak: int | None = None
-    looks: int = 0
+    looks: int = 0  # at the threads, in the measured window
     stalled_ns: int = 0
     series: list[SeriesPoint] = field(default_factory=list)
     now: MeterReading = field(default_factory=MeterReading)
@@ -97,6 +98,7 @@ class Watcher:
     _processes: frozenset[int] = frozenset()
     _answered_before: int = 0
     _second: tuple[int, int] | None = None
+    _chances: int = 0  # to look at the threads
     _before: ProcessReading | None = None
     _died: bool = False
 
@@ -167,9 +169,10 @@ class Watcher:
     def _look_at_threads(self) -> None:
         """Which threads have something to do, right now."""
         assert self.engine.board
-        self.looks += 1
-        if self.first and len(self.first.board.threads) > FEW_ROWS and self.looks % 50:
+        self._chances += 1
+        if self.first and len(self.first.board.threads) > FEW_ROWS and self._chances % SELDOM:
             return
+        self.looks += 1
         for thread in self.engine.board.read().threads:
             key = (thread.role, thread.slot)
             self._seen[key] += 1
