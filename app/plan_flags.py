@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 from typing import Any
 
-from app.errors import Invalid
 from app.load.plan import EXECUTORS, PLACEMENTS, SPACINGS
-from app.pages.forms import parse_work
+from app.pages.forms import parse_stages, parse_work
 
 # Flag, field of the plan, what argparse is told. What is not given stays the scenario's, or the default.
 _FLAGS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -35,8 +33,6 @@ _FLAGS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--trace", "trace", {"action": "store_true", "default": None,
                           "help": "record what the threads do; costs, and is not ranked"}),
 )  # fmt: skip
-_STAGE = re.compile(r"(?P<length>\d+(?:\.\d+)?)(?P<unit>ms|s|m)?:(?P<target>\d+(?:\.\d+)?)", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -45,18 +41,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def plan_of(asked: argparse.Namespace) -> dict[str, Any]:
-    """The fields that were given; raises Invalid for a work mix that cannot be read."""
+    """The fields that were given; raises Invalid for a work mix or a stage that cannot be read."""
     given = {field: value for _, field, _ in _FLAGS if (value := getattr(asked, field)) is not None}
     if "work" in given:
         given["work"] = parse_work(given["work"])
     if "stages" in given:
-        given["stages"] = [parse_stage(text) for text in given["stages"]]
+        given["stages"] = [stage for text in given["stages"] for stage in parse_stages(text)]
     return given
-
-
-def parse_stage(text: str) -> dict[str, float]:
-    """`10s:2000` as the plan has it: in ten seconds in a straight line to two thousand."""
-    found = _STAGE.fullmatch(text.strip())
-    if not found:
-        raise Invalid.field("/plan/stages", f"{text!r} is not a stage; write it like 10s:2000, its time and its end.")
-    return {"duration_s": float(found["length"]) * _SECONDS[found["unit"]], "target": float(found["target"])}

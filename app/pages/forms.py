@@ -112,7 +112,7 @@ def parse_stages(text: str) -> list[dict[str, float]]:
     for part in _NEXT_STAGE.split(text.strip().strip(",;")):
         found = _STAGE.fullmatch(part.strip())
         if not found:
-            detail = f"{part.strip()!r} is not a stage; write stages like 10s to 2000, 20s to 5000."
+            detail = f"{part.strip()!r} is not a stage; write stages like 10s to 2000, 20s to 5000, or 10s:2000."
             raise Invalid.field("/plan/stages", detail)
         target = float(found["target"].replace(",", ""))
         stages.append({"duration_s": round(float(found["length"]) * _LENGTHS_S[found["unit"]], 6), "target": target})

@@ -143,7 +143,7 @@ def test_every_field_of_a_plan_has_a_flag() -> None:
 @pytest.mark.parametrize("text", ["10s", "x:5", "10s:-5", "10h:5", ""])
 def test_a_stage_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="10s:2000"):
-        plan_flags.parse_stage(text)
+        plan_flags.plan_of(_parser().parse_args(["run", "reactor", "--stage", text]))
 
 
 @given(
