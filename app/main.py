@@ -74,8 +74,8 @@ async def _validation(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's word for a body that is no text at all
-        return await _lab_error(request, Invalid.field("", "The body is not JSON."))
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # a body that is no text at all, or more than a form may be
+        return await _lab_error(request, _unread(request, error.detail))
     title = HTTPStatus(error.status_code).phrase
     detail = f"{request.method} {request.url.path}: {title.lower()}."
     if _for_programs(request):
@@ -86,6 +86,12 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _methods(request)):
         answer.headers["Allow"] = ", ".join(allowed)
     return answer
+
+
+def _unread(request: Request, detail: str) -> Invalid:
+    if _for_programs(request):
+        return Invalid.field("", "The body is not JSON that can be read.")
+    return Invalid(f"The form was not taken. {detail.rstrip('.')}.")
 
 
 def _methods(request: Request) -> list[str]:

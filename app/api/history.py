@@ -38,7 +38,7 @@ async def export(lab: LabDep, query: Annotated[ExportQuery, Query()]) -> Respons
     return StreamingResponse(lines, headers=name, media_type=kind.media_type)
 
 
-@router.patch("/runs/{id:int}")
+@router.patch("/runs/{id:number}")
 async def relabel(id: int, spec: LabelSpec, lab: LabDep) -> RunView:
     """Change its label; null takes it away. Nothing else of a run can be changed."""
     return await lab.history.relabel(id, spec.label)

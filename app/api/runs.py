@@ -56,7 +56,7 @@ async def runs(lab: LabDep, query: Annotated[RunPage, Query()], response: Respon
     return found.runs
 
 
-@router.get("/runs/{id:int}")
+@router.get("/runs/{id:number}")
 async def run(id: int, lab: LabDep) -> RunView:
     """One run: plan, placement, environment, summary, ledger, verdict."""
     return lab.runs.get(id)
@@ -68,7 +68,7 @@ async def stop(id: int, lab: LabDep) -> RunView:
     return lab.runs.stop(id)
 
 
-@router.delete("/runs/{id:int}", status_code=204)
+@router.delete("/runs/{id:number}", status_code=204)
 async def delete(id: int, lab: LabDep) -> None:
     """Remove it from the history."""
     lab.runs.delete(id)

@@ -10,11 +10,13 @@ from typing import Any
 
 from app.errors import Invalid
 from app.lab.lab import Lab
-from app.lab.runs import BESIDE_MAX
+from app.lab.runs import BESIDE_MAX, ID_MAX
 from app.lab.views import EngineView, ModelView
 
 _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
-_WORK = re.compile(r"(?P<weight>\d+)\s*%?\s*(?P<kind>[a-z]+)(?:\s+(?P<value>\d+)\s*(?P<unit>us|ms|s|b)?)?", re.ASCII)
+_WORK = re.compile(
+    r"(?P<weight>\d{1,18})\s*%?\s*(?P<kind>[a-z]+)(?:\s+(?P<value>\d{1,18})\s*(?P<unit>us|ms|s|b)?)?", re.ASCII
+)
 _US = {"us": 1, "ms": 1000, "s": 1_000_000}
 _TAKES = {"cpu": "us, ms or s", "hash": "us, ms or s", "sleep": "whole ms, or s", "bytes": "bytes", "echo": "bytes"}
 BESIDE = "engines:"  # a target that is several engines, loaded at once
@@ -56,6 +58,11 @@ def card(
 
 def typed_knobs(form: Mapping[str, str]) -> dict[str, str]:
     return {name.removeprefix("knob_"): value.strip() for name, value in form.items() if name.startswith("knob_")}
+
+
+def number_of(text: str) -> int | None:
+    """The number of a run as it is written; None where it can be none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(ID_MAX)) else None
 
 
 def targets(lab: Lab) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from app.api.deps import LabDep
 from app.errors import Invalid
 from app.lab.views import RunView
 from app.pages import filters
+from app.pages.forms import number_of
 from app.pages.routes import FormDep, by_htmx, page, run_page
 
 router = APIRouter(include_in_schema=False)
@@ -76,10 +77,11 @@ async def confirm_delete(request: Request, lab: LabDep, run: Picked = []) -> HTM
 @router.post("/runs/delete")
 async def delete(request: Request, lab: LabDep) -> RedirectResponse:
     async with request.form(max_files=0, max_fields=PICKED_MAX) as form:
-        typed = [str(value) for value in form.getlist("run")]
-    if not all(text.isascii() and text.isdigit() for text in typed):
+        typed = [number_of(str(value)) for value in form.getlist("run")]
+    ids = [id for id in dict.fromkeys(typed) if id is not None]
+    if None in typed:
         raise Invalid.field("/run", "Runs are named by their numbers.")
-    lab.history.delete([int(text) for text in dict.fromkeys(typed)])
+    lab.history.delete(ids)
     return RedirectResponse("/runs", 303)
 
 

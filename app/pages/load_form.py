@@ -12,7 +12,7 @@ from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import RunView
 from app.load.plan import CLOSED, EXECUTORS, RAMPING, Plan
-from app.pages.forms import BESIDE, FRESH, parse_stages, parse_work, targets
+from app.pages.forms import BESIDE, FRESH, number_of, parse_stages, parse_work, targets
 from app.pages.looks import plan_fields
 
 WORDS = ("executor", "spacing", "placement", "objective")
@@ -142,9 +142,8 @@ def problems(error: Invalid | None, detail: str = "") -> dict[str, str]:
 
 def _run(lab: Lab, form: Mapping[str, str]) -> RunView | None:
     """The run that the form was filled from."""
-    text = form.get("again", "")
     with suppress(Unknown):  # it may be deleted by now
-        return lab.runs.get(int(text)) if text.isascii() and text.isdigit() else None
+        return lab.runs.get(number_of(form.get("again", "")) or 0)
     return None
 
 
