@@ -1,7 +1,7 @@
 // The one WebSocket of a page: frames go to who asked for them, events become DOM events on <body> that hx-trigger names.
 import { announce } from "./announce.js";
 
-const STALE_MS = 2000, RETRY_FIRST_MS = 500, RETRY_MAX_MS = 1500;   // a lab that is back is found within two seconds
+const TOLD_MOST = 100, STALE_MS = 2000, RETRY_FIRST_MS = 500, RETRY_MAX_MS = 1500;   // a lab that is back is found within two seconds
 const TOLD = { live: "Live again", stale: "Numbers are old", offline: "Lost the lab", paused: "Paused" };
 const ALWAYS = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -93,7 +93,9 @@ class Live {
   }
 
   #tell(name, detail = {}) {
+    this.#toldAt.delete(name);                 // the newest stands last
     this.#toldAt.set(name, performance.now());
+    if (this.#toldAt.size > TOLD_MOST) this.#toldAt.delete(this.#toldAt.keys().next().value);
     document.body.dispatchEvent(new CustomEvent(name, { detail }));
   }
 

@@ -37,10 +37,17 @@ class Log {
     const key = `${event.at} ${event.id}`;
     if (this.#events.has(key)) return false;
     this.#events.set(key, event);
-    if (this.#events.size > MOST) this.#events.delete(this.#events.keys().next().value);
     const choice = this.#find("engine"), who = this.#who(event);
     if (![...choice.options].some(({ value }) => value === who)) choice.append(new Option(who, who));
+    if (this.#events.size > MOST) this.#drop(choice);
     return true;
+  }
+
+  /** The oldest event goes, and with the last of its kind the choice of whom it was of, unless one looks at just those. */
+  #drop(choice) {
+    const [[key, event]] = this.#events, who = this.#who(event);
+    this.#events.delete(key);
+    if (choice.value !== who && ![...this.#events.values()].some((each) => this.#who(each) === who)) [...choice.options].find(({ value }) => value === who)?.remove();
   }
 
   /** All that is wanted, or only what is new. */

@@ -39,3 +39,20 @@ def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(visit
     assert page.evaluate("sockets[1].said.slice(-2)") == ["subscribe", "resume"]
     expect(page.locator("[data-conns-panel] [data-live=connections_total]")).to_have_text("0")
     expect(grid).to_have_attribute("data-dots", "0")
+
+
+def test_the_log_offers_only_whom_it_has_lines_of(visit: Opener, lab: LabProcess) -> None:
+    lab.start("blocking")
+    page = visit("/about").page
+    page.add_init_script(HOOKED)
+    page.goto("/")
+    page.locator("[data-log] > summary").click()
+    lines, choices = page.locator("[data-log-list] li"), page.locator("[data-log-engine] option")
+    expect(lines.first).to_be_visible()
+    page.evaluate("""() => { for (let run = 1; run <= 700; run++) {
+        const event = { type: "event", id: run, run, at: new Date(run * 1e9), event: "x", level: "info", text: "" };
+        sockets[0].dispatchEvent(new MessageEvent("message", { data: JSON.stringify(event) }));
+    } }""")
+    expect(choices.last).to_have_text("run 700")
+    assert lines.count() == 500
+    assert choices.count() <= 1 + 500
