@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+ZOMBIE = {"VmRSS": "0 kB", "RssAnon": "0 kB"}  # it has no memory, and so its status has no such lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +51,24 @@ class SwitchReading:
 
 
 def read_processes(pids: Sequence[int]) -> ProcessReading | None:
-    """Read an engine's processes; None when the first is gone."""
+    """Read an engine's processes; None when the first is gone. One that has ended counts until its parent accounts for
+    it, or its CPU time would be missing for a moment, and then come all at once."""
     if (total := read_process(pids[0])) is None:
         return None
     for pid in pids[1:]:
-        if (each := read_process(pid)) is not None:
+        if (each := read_process(pid, ended=True)) is not None:
             total += each
     return total
 
 
-def read_process(pid: int) -> ProcessReading | None:
-    """Read a process, with what its ended children used; None when it is gone."""
+def read_process(pid: int, ended: bool = False) -> ProcessReading | None:
+    """Read a process, with what its ended children used; None when it is gone or, unless `ended`, a zombie."""
     try:
         cpu_ns = time.clock_gettime_ns(_cpu_clock(pid))
         at_ns = time.monotonic_ns()
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         user, system, children_user, children_system = map(int, fields[11:15])
-        status = _fields(Path(f"/proc/{pid}/status").read_text())
+        status = (ZOMBIE if ended else {}) | _fields(Path(f"/proc/{pid}/status").read_text())
         return ProcessReading(
             at_ns, cpu_ns + (children_user + children_system) * TICK_NS, user + children_user,
             system + children_system, int(fields[17]), _bytes(status["VmRSS"]), _bytes(status["RssAnon"]),

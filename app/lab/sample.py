@@ -105,9 +105,9 @@ class Sampler:
 
 
 def cpu_percent(before: Sample | None, last: Sample) -> float | None:
-    """CPU of all its processes between two samples, 100 for one core; None where one of them lacks it."""
+    """CPU of all its processes between two samples, 100 for one core; None where it is not known."""
     if before is None or before.process is None or last.process is None:
         return None
     elapsed_ns = last.process.at_ns - before.process.at_ns
-    used_ns = max(0, last.process.cpu_ns - before.process.cpu_ns)  # a process that ended is rounded down to ticks
-    return 100 * used_ns / elapsed_ns if elapsed_ns > 0 else None
+    used_ns = last.process.cpu_ns - before.process.cpu_ns  # below 0: one has ended, and was rounded down to ticks
+    return 100 * used_ns / elapsed_ns if elapsed_ns > 0 and used_ns >= 0 else None

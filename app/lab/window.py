@@ -69,11 +69,9 @@ class Window:
         then, now = self._totals[0], self._totals[-1]
         seconds = (now.at_ns - then.at_ns) / 1e9
         requests, pops = now.requests - then.requests, now.queue_pops - then.queue_pops
-        cpu_us = (now.cpu_ns - then.cpu_ns) / 1000 if now.cpu_ns is not None and then.cpu_ns is not None else None
-        both = now.switches is not None and then.switches is not None
-        switches = max(0, (now.switches or 0) - (then.switches or 0)) if both else None
+        cpu_ns, switches = _grown(then.cpu_ns, now.cpu_ns), _grown(then.switches, now.switches)
         return Cost(
-            cpu_us_per_request=_per(cpu_us, requests),
+            cpu_us_per_request=_per(cpu_ns / 1000 if cpu_ns is not None else None, requests),
             io_calls_per_request=_per(now.io_calls - then.io_calls, requests),
             switches_per_request=_per(switches, requests),
             switches_per_s=switches / seconds if switches is not None else None,
@@ -82,6 +80,11 @@ class Window:
             bytes_in_per_s=(now.bytes_in - then.bytes_in) / seconds,
             bytes_out_per_s=(now.bytes_out - then.bytes_out) / seconds,
         )
+
+
+def _grown(then: int | None, now: int | None) -> int | None:
+    """None where one is not known, or there is less than there was: what has ended is accounted for in other units."""
+    return now - then if now is not None and then is not None and now >= then else None
 
 
 def _per(value: float | None, count: int) -> float | None:

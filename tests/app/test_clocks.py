@@ -1,8 +1,10 @@
-"""What single threads use, looked at again and again: a look that fails makes no number, and keeps no old one."""
+"""What threads and processes use, looked at again and again: what was not read is no number, and no old one either."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from app.lab.clocks import ThreadWatch
+from app.lab.proc import read_process, read_processes
 from engines.common.board import WAITING
 from engines.common.board_reader import ThreadReading
 
-from .driver import until
+from .driver import gone, until
 from .test_scarce import at_most
 
 USED_S = 0.02
@@ -100,3 +103,17 @@ def test_the_first_thread_of_a_process_has_worked_before_it_came_to_the_board() 
         assert time.process_time() > USED_S
         assert look(watching, os.getpid()) is None
         assert look(watching, os.getpid()) is not None
+
+
+def test_a_process_that_has_ended_counts_until_its_parent_accounts_for_it() -> None:
+    spin = "import time\nwhile time.process_time() < 0.3: pass"
+    before = read_process(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", spin]) as child:
+        until(lambda: gone(child.pid), "it has ended, and nobody has asked how", 20)
+        both = read_processes((os.getpid(), child.pid))
+        assert read_process(child.pid) is None
+    after = read_processes((os.getpid(), child.pid))
+    assert before and both and after
+    assert both.cpu_ns - before.cpu_ns > 300_000_000 and after.cpu_ns - both.cpu_ns > -50_000_000, (
+        "in ticks from then on"
+    )

@@ -327,6 +327,14 @@ def test_a_request_costs_what_the_last_second_says() -> None:
     assert window.cost().cpu_us_per_request is None, "nothing was asked for"
 
 
+def test_less_than_before_is_not_known_and_not_nothing() -> None:
+    window = Window()
+    window.add(total(0, 0, cpu_ns=90_000_000, switches=900))
+    window.add(total(1, 100, cpu_ns=80_000_000, switches=800))  # a process has ended
+    cost = window.cost()
+    assert (cost.cpu_us_per_request, cost.switches_per_request, cost.switches_per_s) == (None, None, None)
+
+
 # Events
 
 
