@@ -139,9 +139,8 @@ class CapacitySearch:
             said += " The load generator was at its own limit."
         self.steps.append(Step(rate, trial, seen, result.summary.rate_ratio, because is None, said))
         if because is None:
-            self._results[rate] = self.best = result
-        elif not self._results:
-            self.best = result
+            self._results[rate] = result
+        self.best = result
         self.told(self.capacity)
 
     def _why_failed(self, result: Result) -> str | None:

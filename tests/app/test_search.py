@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.lab.capacity import CapacitySearch, Limits
 from app.lab.search import WIDTH, Search, Tried
+from app.lab.trial import Result
+from app.load.plan import Plan
 
 FLOOR, CEILING = 10.0, 100_000.0
 Server = Callable[[float], Tried]
@@ -100,3 +107,34 @@ def test_even_chance_comes_to_an_end(dice: random.Random) -> None:
     search, _ = searched(lambda rate: Tried(dice.random() < 0.5), 1000, most=400)
     kept, failed = search.kept_per_s, search.failed_per_s
     assert kept is None or failed is None or kept < failed
+
+
+def result(plan: Plan, p50_us: float) -> Result:
+    """Of a trial that answered all that its plan offered, with this latency."""
+    assert plan.rate_per_s
+    summary = SimpleNamespace(
+        errors={}, dropped=0, requests=1000, offered_per_s=plan.rate_per_s, achieved_per_s=plan.rate_per_s,
+        rate_ratio=1.0, duration_s=plan.duration_s, latency=SimpleNamespace(response=SimpleNamespace(p50_us=p50_us)),
+    )  # fmt: skip
+    seen = SimpleNamespace(
+        summary=summary,
+        outcome=SimpleNamespace(stopped=False),
+        verdict=SimpleNamespace(name="unsaturated"),
+        ledger=None,
+    )
+    return cast(Result, seen)
+
+
+def test_where_the_only_rate_that_was_kept_is_overturned_the_last_trial_is_shown() -> None:
+    trials: list[Result] = []
+
+    async def attempt(plan: Plan) -> Result:
+        trials.append(result(plan, 50_000 if trials else 1_000))  # the first is kept, and nothing after it
+        return trials[-1]
+
+    plan = Plan("find-capacity", rate_per_s=100.0, objective="p(50)<20ms", duration_s=1.0)
+    search = CapacitySearch(plan, Limits(max_rate=100.0, budget_s=1e6), attempt, lambda _: None)
+    with ThreadPoolExecutor(1) as thread:  # a browser test of the same process may have left its loop on this one
+        thread.submit(asyncio.run, search.run()).result()
+    assert search.capacity.kept_per_s is None and search.steps[0].kept
+    assert search.best is trials[-1]
