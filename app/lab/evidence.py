@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 
-from app.lab.placement import Placement
+from app.lab.placement import Placement, usable_cpus
 from app.lab.summary import answers, little_residual
 from app.lab.verdict import Evidence
 from app.lab.views import Summary
@@ -21,14 +21,15 @@ def evidence(
     plan: Plan,
     outcome: Outcome,
     summary: Summary,
-    watcher: Watcher,
+    watchers: Sequence[Watcher],
     placement: Placement,
     others: int,
     lost: str | None,
 ) -> Evidence:
-    """`others`: engines alive beside the loaded one; `lost`: a sentence, if a shard ended before its time."""
-    engine = watcher.engine
-    first, last = watcher.first, watcher.last
+    """`watchers`: one, or of a relay one for each engine that served; `others`: engines alive beside the loaded one;
+    `lost`: a sentence, if a shard ended before its time."""
+    engine = watchers[-1].engine
+    first, last = watchers[0].first, watchers[-1].last
     died = None if engine.alive else f"{engine.id} {engine.exit.reason if engine.exit else 'ended.'}"
     spread = (first, last) if first and last else None
     return Evidence(
@@ -41,14 +42,16 @@ def evidence(
         generator_waited=_generator_waited(spread) if placement.mode == "split" else None,
         late_share=outcome.late / outcome.intended if outcome.intended else None,
         rate_ratio=summary.rate_ratio,
-        occupancy=watcher.occupancy if watcher.looks >= ENOUGH_LOOKS else {},
-        looks=watcher.looks,
-        engine_cpu_share=_engine_share(spread, placement),
+        occupancy=_occupancy(watchers),
+        looks=sum(watcher.looks for watcher in watchers),
+        engine_cpu_share=_engine_share(watchers, placement),
         cores=_cores(spread),
-        in_flight_grew=_grew(watcher.in_flight, plan.vus_peak * plan.pipeline),
+        in_flight_grew=_grew(
+            [each for watcher in watchers for each in watcher.in_flight], plan.vus_peak * plan.pipeline
+        ),
         little_residual=None if outcome.errors else little_residual(outcome),
         listen_drops=_drops(spread),
-        answered=watcher.answered,
+        answered=sum(watcher.answered for watcher in watchers),
         counted=answers(outcome),
         other_engines=others,
         died=died or lost,
@@ -68,14 +71,24 @@ def _grew(in_flight: list[int], most: int) -> bool:
     return max(in_flight[0], FEW_IN_FLIGHT) * GROWN < in_flight[-1] < most
 
 
-def _engine_share(edges: Edges, placement: Placement) -> float | None:
-    """The engine's CPU time, of all that its CPUs had to give."""
-    if not edges or not edges[0].process or not edges[1].process:
-        return None
-    begin, end = edges[0].process, edges[1].process
-    cpus = len(placement.engine_cpus) if placement.engine_cpus else (os.cpu_count() or 1)
-    elapsed = end.at_ns - begin.at_ns
-    return max(0, end.cpu_ns - begin.cpu_ns) / elapsed / cpus if elapsed > 0 else None
+def _occupancy(watchers: Sequence[Watcher]) -> dict[str, float]:
+    """By role; in a relay by role and engine, for each had its own share of the time."""
+    enough = [watcher for watcher in watchers if watcher.looks >= ENOUGH_LOOKS]
+    if len(watchers) == 1:
+        return enough[0].occupancy if enough else {}
+    return {f"{role} of {each.engine.id}": share for each in enough for role, share in each.occupancy.items()}
+
+
+def _engine_share(watchers: Sequence[Watcher], placement: Placement) -> float | None:
+    """The engine's CPU time, of all that its CPUs had to give; in a relay that of each while it was watched."""
+    used = elapsed = 0
+    for watcher in watchers:
+        begin, end = (edge.process if edge else None for edge in (watcher.first, watcher.last))
+        if begin is None or end is None:
+            return None
+        used += max(0, end.cpu_ns - begin.cpu_ns)
+        elapsed += end.at_ns - begin.at_ns
+    return used / elapsed / len(placement.engine_cpus or usable_cpus()) if elapsed > 0 else None
 
 
 def _generator_waited(edges: Edges) -> float | None:

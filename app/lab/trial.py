@@ -188,7 +188,7 @@ class Trial:
         self.meter.take(watcher.now)
         started_ns = watcher.now.started_ns
         summary = summarise(outcome)
-        seen = evidence(self.plan, outcome, summary, watcher, self._placement, self._others, lost)
+        seen = evidence(self.plan, outcome, summary, watchers, self._placement, self._others, lost)
         seen = replace(seen, answered=self._answered(), swaps=self._relay.asked, beside=self._beside)
         points = [point for each in watchers for point in each.series]
         return Result(

@@ -108,12 +108,12 @@ def disagreeing(verdict: Verdict, because: str) -> Verdict:
     )  # fmt: skip
 
 
-def busiest(evidence: Evidence) -> tuple[str, float]:
-    """The role, or the CPU set, that was occupied most; and how much."""
+def busiest(evidence: Evidence) -> tuple[str, float] | None:
+    """The role, or the CPU set, that was occupied most; and how much. None: of neither is it known."""
     candidates = dict(evidence.occupancy)
     if evidence.engine_cpu_share is not None:
         candidates["CPU"] = evidence.engine_cpu_share
-    return max(candidates.items(), key=lambda item: item[1], default=("nothing", 0.0))
+    return max(candidates.items(), key=lambda item: item[1], default=None)
 
 
 def _degraded(e: Evidence) -> list[str]:
@@ -151,30 +151,33 @@ def _generator(e: Evidence) -> list[str]:
 def _rate(e: Evidence) -> list[str]:
     if not e.is_open or e.rate_ratio is None or e.rate_ratio >= RATE_RATIO_MIN:
         return []
-    who, share = busiest(e)
-    if e.in_flight_grew or share > OPEN_OCCUPIED_MIN:
+    seen, missed = busiest(e), f"Only {_percent(e.rate_ratio)} of the offered rate was answered"
+    if e.in_flight_grew or (seen and seen[1] > OPEN_OCCUPIED_MIN):
         return []  # the server's doing: the next rule says so
+    if seen is None:
+        return [f"{missed}, and how busy the engine was is not known: what the limit was cannot be said."]
+    who, share = seen
     return [
-        f"Only {_percent(e.rate_ratio)} of the offered rate was answered, yet the engine's {who} was occupied for "
-        f"{_percent(share)} of the time: something else was the limit, such as too few connections."
+        f"{missed}, yet the engine's {who} was occupied for {_percent(share)} of the time: something else was the "
+        "limit, such as too few connections."
     ]
 
 
 def _server(e: Evidence) -> list[str]:
-    who, share = busiest(e)
+    seen = busiest(e)
     if e.is_open:
         if e.rate_ratio is None or e.rate_ratio >= RATE_RATIO_MIN:
             return []
+        busy = f"its {seen[0]} was occupied for {_percent(seen[1])} of the time" if seen else "fell further behind"
         return [
-            f"The engine answered {_percent(e.rate_ratio)} of the offered rate, and its {who} was occupied for "
-            f"{_percent(share)} of the time.",
+            f"The engine answered {_percent(e.rate_ratio)} of the offered rate, and {busy}.",
             "Response time here is that of a growing queue.",
         ]
-    if e.think_time or share <= CLOSED_OCCUPIED_MIN:
+    if e.think_time or seen is None or seen[1] <= CLOSED_OCCUPIED_MIN:
         return []
     return [
         "The engine was the limit, not the load generator.",
-        f"Its {who} was occupied for {_percent(share)} of the measured time.",
+        f"Its {seen[0]} was occupied for {_percent(seen[1])} of the time that it was measured.",
     ]
 
 
@@ -185,9 +188,10 @@ def _little(e: Evidence) -> list[str]:
 
 
 def _unsaturated(e: Evidence) -> list[str]:
-    who, share = busiest(e)
-    said = f"Neither side was at its limit: the engine's {who} was occupied for {_percent(share)} of the time"
-    generator = e.generator_utilisation
+    seen, generator = busiest(e), e.generator_utilisation
+    if seen is None:
+        return ["Neither side was seen at its limit, but how busy the engine was is not known."]
+    said = f"Neither side was at its limit: the engine's {seen[0]} was occupied for {_percent(seen[1])} of the time"
     return [said + (f", the generator for {_percent(generator)}." if generator is not None else ".")]
 
 
@@ -206,7 +210,6 @@ _RULES: tuple[tuple[str, Callable[[Evidence], list[str]]], ...] = (
 def _checks(e: Evidence) -> tuple[Check, ...]:
     """What was looked at, in the order of the rules; `ok` None where it could not be known."""
     total = e.requests + e.errors
-    who, share = busiest(e)
     few = total > 0 and e.errors / total <= ERRORS_MAX
     whole = not e.errors and not e.died and not e.stopped
     checks = [
@@ -235,13 +238,20 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
     )
     residual = None if e.little_residual is None or e.requests < LITTLE_ENOUGH else abs(e.little_residual)
     checks.append(_check("Little's law off by", residual, "must stay under 5 %", LITTLE_MAX))
-    least = OPEN_OCCUPIED_MIN if e.is_open else CLOSED_OCCUPIED_MIN
-    seen = f"{_percent(share)} of {e.looks:,} looks" if who in e.occupancy else _percent(share)
-    checks.append(Check(f"Occupied: {who}", seen, f"bound above {100 * least:.0f} %", True))
+    checks.append(_occupied(e))
     if e.cores:
         each = ", ".join(f"{cpu}: {100 * busy:.0f} %" for cpu, busy in e.cores.items())
         checks.append(Check("Busy, each CPU", each, "by whomever", None))
     return tuple(checks)
+
+
+def _occupied(e: Evidence) -> Check:
+    limit = f"bound above {100 * (OPEN_OCCUPIED_MIN if e.is_open else CLOSED_OCCUPIED_MIN):.0f} %"
+    if (found := busiest(e)) is None:
+        return Check("Occupied", "–", limit, None)
+    who, share = found
+    looks = f" of {e.looks:,} looks" if who in e.occupancy and not e.swaps else ""  # in a relay, each has its own
+    return Check(f"Occupied: {who}", f"{_percent(share)}{looks}", limit, True)
 
 
 def _check(what: str, seen: float | None, limit: str, most: float) -> Check:

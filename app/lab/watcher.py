@@ -123,7 +123,7 @@ class Watcher:
             self.first = Edge.take(self.engine, load_pids)
             if self.calls:
                 self.calls.begin()
-            if now.measured_from_ns > now.started_ns:
+            if now.measured_from_ns > max(now.started_ns, self.begun_ns):  # of a relay, only the first one saw it
                 self.mark(WARM_UP_ENDS, now.measured_from_ns)
             self.measuring()
         if now.phase in (DRAIN, DONE) and self.last is None and self.first is not None:

@@ -32,6 +32,9 @@ def test_engines_take_over_from_each_other_and_no_request_is_lost(lab: LabProces
     assert [leg["model"] for leg in run["legs"]] == ["reactor-pool", "blocking", "reactor"]
     evidence = run["verdict"]["evidence"]
     assert evidence["answered"] == evidence["counted"], "all of them together answered what was counted"
+    assert [mark["text"] for mark in run["marks"]].count("warm-up ends") == 1
+    seen = {name.rpartition(" of ")[2] for name in evidence if name.startswith("occupied_")}
+    assert seen == {leg["engine"] for leg in run["legs"]}, "the evidence is of each of them"
 
 
 def test_each_leg_has_figures_of_its_own(lab: LabProcess) -> None:

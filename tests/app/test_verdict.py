@@ -154,6 +154,14 @@ def test_what_could_not_be_checked_is_neither_good_nor_bad(evidence: Evidence) -
     assert ("Achieved of offered" in checks) == evidence.is_open
 
 
+@pytest.mark.parametrize("evidence", [CALM, MISSED, replace(MISSED, in_flight_grew=True)])
+def test_an_engine_that_nobody_has_seen_is_not_said_to_be_idle(evidence: Evidence) -> None:
+    verdict = judge(replace(evidence, occupancy={}, engine_cpu_share=None))
+    assert "occupied" not in " ".join(verdict.because)
+    (check,) = [check for check in verdict.checks if check.what.startswith("Occupied")]
+    assert (check.seen, check.ok) == ("–", None)
+
+
 def test_the_verdict_keeps_its_numbers() -> None:
     kept = judge(replace(CALM, occupancy={"main": 0.1, "sub": 0.9})).evidence
     assert (kept["occupied_main"], kept["occupied_sub"], kept["requests"]) == (0.1, 0.9, 100_000)
@@ -176,5 +184,6 @@ ANY = st.builds(
 def test_there_is_always_exactly_one_verdict_with_a_reason(evidence: Evidence) -> None:
     verdict = judge(evidence)
     assert verdict.name in TITLES and verdict.because
-    assert 0 <= busiest(evidence)[1] <= 2
+    found = busiest(evidence)
+    assert found is None or 0 <= found[1] <= 2
     assert verdict.rankable <= (not evidence.stopped and evidence.died is None)

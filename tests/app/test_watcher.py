@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from app.lab import evidence
 from app.lab.engine import Engine
+from app.lab.placement import Placement
 from app.lab.watcher import FEW_ROWS, Watcher
 from app.load.meter import MEASURE, MeterReading
 
@@ -37,3 +40,11 @@ def test_looks_are_those_that_were_taken(threads: int, looks: int) -> None:
         watcher.look(MEASURING, ())
     assert watcher.looks == looks == CHANCES + 2 - len(states) - 2
     assert len(watcher.occupancy) == 1
+
+
+def test_an_engine_that_is_not_pinned_has_the_cpus_that_the_lab_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3})
+    edges = [SimpleNamespace(process=SimpleNamespace(at_ns=s * 10**9, cpu_ns=s * 10**9)) for s in (5, 6)]
+    watcher = Watcher(engine_of(1, []), lambda: None, first=cast(Any, edges[0]), last=cast(Any, edges[1]))
+    assert evidence._engine_share([watcher], Placement("shared", None, None)) == 0.5
