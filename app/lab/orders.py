@@ -11,10 +11,9 @@ from app.lab import planning, system
 from app.lab.fleet import Fleet
 from app.lab.models import Models
 from app.lab.plan_words import words
-from app.lab.relay import Follower
 from app.lab.scenarios import SCENARIOS
 from app.lab.thresholds import Threshold
-from app.lab.views import RunView, ScenarioView, SystemView
+from app.lab.views import Follower, RunView, ScenarioView, SystemView
 from app.load.plan import Plan
 from app.moment import now
 from app.settings import Settings
@@ -137,7 +136,7 @@ class Orders:
             model_title=self._models.get(target.model).title, engine=target.engine, knobs=target.knobs,
             plan=plan.to_json(), plan_text=text, placement={"mode": plan.placement},
             environment=system.environment(self._system), summary=None, ledger=None, verdict=None, thresholds=(),
-            failure=None, created_at=now(), finished_at=None,
+            failure=None, created_at=now(), finished_at=None, then=target.followers,
         )  # fmt: skip
 
     def _scenario(self, name: str) -> ScenarioView:

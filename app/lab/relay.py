@@ -8,25 +8,16 @@ A leg is what one of them served alone. The seconds in which two are there belon
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from app.lab.engine import Engine
 from app.lab.fleet import Fleet
 from app.lab.ledger import cost
-from app.lab.views import Leg
+from app.lab.views import Follower, Leg
 from app.lab.watcher import Watcher
 from app.load import histogram
 from app.load.meter import MeterReading
 from app.load.outcome import Outcome, Second
 from app.load.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Follower:
-    """An engine that is to take over."""
-
-    model: str
-    knobs: dict[str, int | str]
 
 
 class Relay:

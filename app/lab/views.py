@@ -259,6 +259,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Follower:
+    """An engine that is to take over in a relay: a fresh one of a model."""
+
+    model: str
+    knobs: dict[str, int | str]
+
+
+@dataclass(frozen=True, slots=True)
 class Leg:
     """What one engine of a relay served alone, in whole seconds of the run; None: it never served one alone."""
 
@@ -303,6 +311,7 @@ class RunView:
     notes: tuple[str, ...] = ()  # sentences: what the load generator remarked, what a stall hid
     comparison: int | None = None  # the comparison that it is a trial of
     legs: tuple[Leg, ...] = ()  # of a relay: its first engine and those that took over
+    then: tuple[Follower, ...] = ()  # of a relay: who was to take over, whether they could or not
     beside: tuple[int, ...] = ()  # the runs that went at the same time, each against an engine of its own
 
 

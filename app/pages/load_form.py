@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from app.errors import Invalid, Unknown
 from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
-from app.lab.views import RunView
+from app.lab.views import Follower, RunView
 from app.load.plan import CLOSED, EXECUTORS, RAMPING, Plan
 from app.pages.forms import BESIDE, FRESH, number_of, parse_stages, parse_work, targets
 from app.pages.looks import plan_fields
@@ -78,10 +78,17 @@ def again(lab: Lab, run: RunView) -> LoadForm:
     same = named is not None and Plan.from_json(named.plan) == replace(plan, trace=False)
     values = {
         **plan_fields(run.plan), "scenario": run.scenario if same and run.scenario else "", "engine": target or "",
-        "then": ", ".join(leg.model for leg in run.legs[1:]),
-        "thresholds": "\n".join(each.text for each in run.thresholds), "label": run.label or "", "again": str(run.id),
+        "then": ", ".join(each.model for each in run.then),
+        "thresholds": "\n".join(each.text for each in run.thresholds), "label": label_of(run) or "",
+        "again": str(run.id),
     }  # fmt: skip
     return LoadForm(values, choices, again=run)
+
+
+def label_of(run: RunView) -> str | None:
+    """What a person has called it, for the next one: no other run is to bear the label that a trial was given."""
+    given = f"comparison {run.comparison}: "
+    return None if run.comparison and (run.label or "").startswith(given) else run.label
 
 
 def refused(lab: Lab, form: Mapping[str, str], error: Invalid | None, detail: str) -> LoadForm:
@@ -110,12 +117,22 @@ def order(form: Mapping[str, str], lab: Lab | None = None) -> dict[str, Any]:
         "engine": None if fresh else target,
         "model": model,
         "knobs": before.knobs if before and before.model == model else {},
-        "then": [{"model": each.strip()} for each in form.get("then", "").split(",") if each.strip()],
+        "then": _then(form.get("then", ""), before.then if before else ()),
         "scenario": scenario,
         "plan": plan({name: form[name] for name in ("trace",) if name in form} if scenario else form),
         "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
         "label": form.get("label", "").strip()[:200] or None,
     }
+
+
+def _then(typed: str, before: Sequence[Follower]) -> list[dict[str, Any]]:
+    """The models that are to take over; one that did so in the run before has its knobs again."""
+    models = [each.strip() for each in typed.split(",") if each.strip()]
+    known = dict(enumerate(before))
+    return [
+        {"model": model, "knobs": known[i].knobs if i in known and known[i].model == model else {}}
+        for i, model in enumerate(models)
+    ]
 
 
 def plan(form: Mapping[str, str]) -> dict[str, Any]:

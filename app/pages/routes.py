@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.api.deps import LabDep
-from app.errors import Invalid, LabError, StartFailed
+from app.errors import Invalid, LabError, NotNow, StartFailed
 from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import RunView
@@ -167,11 +168,14 @@ def _strip(request: Request, lab: Lab, otherwise: RunView | None, status: int = 
 
 @router.post("/runs/{id}/again")
 async def run_again(id: int, lab: LabDep) -> RedirectResponse:
-    """The same plan at once, against a fresh engine with the same knobs."""
+    """The same plan at once, against a fresh engine with the same knobs, and in a relay the same after it."""
     before = lab.runs.get(id)
+    if before.beside:
+        raise NotNow(f"Run {id} went beside others, and would be another one alone; load several engines at once.")
     view = await lab.runs.submit(
         model=before.model, knobs=before.knobs, scenario=before.scenario if before.scenario in SCENARIOS else None,
-        plan=before.plan, thresholds=[each.text for each in before.thresholds], label=before.label,
+        plan=before.plan, thresholds=[each.text for each in before.thresholds], label=load_form.label_of(before),
+        then=[asdict(each) for each in before.then],
     )  # fmt: skip
     return RedirectResponse(f"/runs/{view.id}", 303)
 

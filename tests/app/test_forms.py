@@ -18,6 +18,8 @@ from app.pages.forms import parse_stages, parse_work, typed_knobs
 from app.pages.load_form import order, problems
 from app.pages.looks import plan_fields, work_text
 
+from .past import past_run
+
 PARAMETER = {"plaintext": None, "echo": "n", "cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n"}
 WORK = st.sampled_from(sorted(PARAMETER)).flatmap(
     lambda kind: st.fixed_dictionaries(
@@ -183,6 +185,12 @@ def test_what_is_no_number_is_said_at_its_field(field: str, text: str) -> None:
         order({"engine": "x", field: text})
     assert problems(refused.value, refused.value.detail).keys() == {field}
     assert text in refused.value.detail
+
+
+def test_a_run_again_has_the_label_of_a_person_and_never_that_of_a_trial() -> None:
+    assert load_form.label_of(past_run(label="mine")) == "mine"
+    assert load_form.label_of(past_run(label="comparison 3: A, trial 1 of 2", comparison=3)) is None
+    assert load_form.label_of(past_run(label="mine", comparison=3)) == "mine"
 
 
 def test_thresholds_are_one_a_line() -> None:

@@ -76,6 +76,26 @@ def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: La
     )
 
 
+def test_a_relay_is_run_again_with_who_took_over_and_their_knobs(lab: LabProcess) -> None:
+    then = [{"model": "reactor-pool", "knobs": {"workers": 3}}, {"model": "blocking"}]
+    first = lab.submit(model="reactor", then=then, plan=plan(0.5, 0))
+    lab.post(f"/runs/{first['id']}/stop")
+    assert [each["model"] for each in first["then"]] == ["reactor-pool", "blocking"]
+    assert first["then"][0]["knobs"]["workers"] == 3
+    assert lab.ended(first["id"])["then"] == first["then"]
+    page = lab.http.get(f"/?again={first['id']}").text
+    assert re.search(r'name="then"[^>]*value="reactor-pool, blocking"', page)
+    changed = FORM | {"again": str(first["id"]), "then": "reactor-pool, reactor"}
+    for path, form, models in (
+        (f"/runs/{first['id']}/again", {}, ["reactor-pool", "blocking"]),
+        ("/runs", changed, ["reactor-pool", "reactor"]),
+    ):
+        again = lab.http.post(path, data=form).headers["location"].rpartition("/")[2]
+        lab.post(f"/runs/{again}/stop")
+        then = lab.get(f"/runs/{again}")["then"]
+        assert [each["model"] for each in then] == models and then[0] == first["then"][0]
+
+
 def test_again_of_what_is_not_there_is_not_found(lab: LabProcess) -> None:
     assert lab.http.get("/?again=99999").status_code == 404
     assert lab.http.post("/runs/99999/again").status_code == 404

@@ -92,6 +92,8 @@ def test_several_engines_are_loaded_at_once_and_none_is_ranked(lab: LabProcess) 
     assert all(run["summary"]["requests"] == RATE * 2 for run in runs)
     assert not any(run["verdict"]["rankable"] for run in runs)
     assert "shared the machine" in " ".join(runs[0]["verdict"]["because"])
+    assert "Run again" not in lab.http.get(f"/runs/{first['id']}").text, "alone it would be another one"
+    assert lab.http.post(f"/runs/{first['id']}/again").status_code == 409
     page = lab.http.get("/").text
     assert f'value="engines:{",".join(ids)}"' in page and "2 engines at once, not ranked" in page
 
