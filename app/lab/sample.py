@@ -37,10 +37,10 @@ class Sampler:
         """Read everything; None while there is no board yet."""
         if self._engine.board is None or self._engine.pid is None:
             return None
-        board = self._engine.board.read()
-        process = self._engine.process() if self._engine.alive else None
-        self._watch.look(board.threads, at_ns)
-        self._window.add(Total.of(at_ns, board, process, self._watch.switches))
+        board, alive = self._engine.board.read(), self._engine.alive
+        process = self._engine.process() if alive else None
+        self._watch.look(board.threads if alive else (), at_ns)
+        self._window.add(Total.of(at_ns, board, process, self._watch.switches if alive else None))
         self.before, self.last = self.last, Sample(at_ns, board, process)
         return self.last
 

@@ -218,6 +218,18 @@ def test_a_killed_engine_tells_its_signal_within_a_second(lab: LabProcess, numbe
     assert lab.start("main-sub")["state"] == "ready"
 
 
+def test_of_the_many_threads_of_a_killed_engine_none_uses_a_cpu(lab: LabProcess) -> None:
+    engine = lab.start("reactor-pool", workers=100)  # so many that each look reaches some of them only
+
+    def known() -> list[Any]:
+        return [thread for thread in sample(lab, engine)["threads"] if thread["cpu_percent"] is not None]
+
+    until(lambda: len(known()) == 101, "each was looked at twice")
+    os.kill(engine["pid"], signal.SIGKILL)
+    until(lambda: not known(), "nothing old is left")
+    assert len(sample(lab, engine)["threads"]) == 101, "its last truth"
+
+
 def test_a_stopped_process_still_shows_a_sample(lab: LabProcess) -> None:
     engine = lab.start("blocking")
     with socket.create_connection(("127.0.0.1", engine["port"])):
