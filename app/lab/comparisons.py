@@ -112,6 +112,8 @@ class Comparisons:
         self._coming += 1
         try:
             new = await asyncio.to_thread(self._store.add, new)
+        except NOT_SAVED as error:
+            raise LabError(f"Nothing was queued, for it could not be saved: {why(error)}.") from error
         finally:
             self._coming -= 1
         going = self.active[new.id] = Going(new, knobs, given, checked.total_s)

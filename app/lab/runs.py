@@ -78,7 +78,9 @@ class Runs:
         self._coming += coming
         try:
             new = [replace(each.view, comparison=comparison) for each in orders]
-            views = [await asyncio.to_thread(self._store.add, view) for view in new]
+            views = await asyncio.to_thread(self._store.add_all, new)
+        except NOT_SAVED as error:
+            raise LabError(f"Nothing was queued, for it could not be saved: {why(error)}.") from error
         finally:
             self._coming -= coming
         jobs = []

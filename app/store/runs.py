@@ -41,12 +41,18 @@ class RunStore:
 
     def add(self, view: RunView) -> RunView:
         """Keep a new run; answers it with its number."""
+        return self.add_all([view])[0]
+
+    def add_all(self, views: Sequence[RunView]) -> list[RunView]:
+        """Keep new runs, all of them or none; answers them with their numbers."""
+        numbered = []
         with Session(self._engine) as session, session.begin():
-            row = RunRow(view="{}", owner=OURS, **columns(view))
-            session.add(row)
-            session.flush()
-            numbered = replace(view, id=row.id)
-            row.view = _VIEW.dump_json(numbered).decode()
+            for view in views:
+                row = RunRow(view="{}", owner=OURS, **columns(view))
+                session.add(row)
+                session.flush()
+                numbered.append(replace(view, id=row.id))
+                row.view = _VIEW.dump_json(numbered[-1]).decode()
         return numbered
 
     def save(self, view: RunView) -> None:

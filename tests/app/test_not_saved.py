@@ -10,18 +10,18 @@ from pathlib import Path
 from app.lab.events import Event, Events
 from app.store.runs import RunStore
 
-from .driver import LabMaker, LabProcess, plan, threadlab
+from .driver import LabMaker, LabProcess, is_problem, plan, threadlab
 
 SHORT = plan(0.5, 0, executor="constant-arrival-rate", rate_per_s=100)
 SAID = "The result could not be saved: database or disk is full."
 
 
 @contextmanager
-def full(lab: LabProcess, table: str) -> Iterator[None]:
-    """The history refuses what has finished, with the words of a full disk."""
+def full(lab: LabProcess, table: str, when: str = "UPDATE", what: str = "NEW.state = 'finished'") -> Iterator[None]:
+    """The history refuses what has finished, or something else, with the words of a full disk."""
     with closing(sqlite3.connect(lab.data_dir / "threadlab.sqlite3")) as database:
         database.execute(
-            f"CREATE TRIGGER full BEFORE UPDATE ON {table} WHEN NEW.state = 'finished' "
+            f"CREATE TRIGGER full BEFORE {when} ON {table} WHEN {what} "
             "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
         )
         database.commit()
@@ -78,3 +78,14 @@ def test_a_listener_that_fails_stops_neither_the_teller_nor_the_others() -> None
     told = Event("run.finished", None, "reactor", 1, "Run 1 finished: Server-bound")
     events.tell(told)
     assert heard == [told]
+
+
+def test_what_cannot_be_kept_is_not_queued_and_that_is_said(lab: LabProcess) -> None:
+    before = [run["id"] for run in lab.get("/runs")]
+    ids = [lab.start(model)["id"] for model in ("reactor", "blocking")]
+    with full(lab, "runs", "INSERT", f"(SELECT count(*) FROM runs) > {len(before)}"):
+        said = is_problem(lab.post("/runs", {"engines": ids, "plan": SHORT}), 500)
+    assert said == "Nothing was queued, for it could not be saved: database or disk is full."
+    with full(lab, "comparisons", "INSERT", "1"):
+        assert is_problem(lab.post("/comparisons", {"models": ["reactor"], "plan": SHORT}), 500) == said
+    assert [run["id"] for run in lab.get("/runs")] == before, "not the first of two either"
