@@ -12,9 +12,25 @@ from app.load.plan import Plan
 
 
 def notes(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> tuple[str, ...]:
-    """The load generator's own remarks, and what a stall hid from whom."""
-    said = [f"{note[0].upper()}{note[1:]}." for note in outcome.notes if note]
-    return (*said, *_stall(plan, outcome, summary, stalled_ns))
+    """What became of its connections, and what a stall hid from whom."""
+    return (*_connections(plan, outcome), *_stall(plan, outcome, summary, stalled_ns))
+
+
+def _connections(plan: Plan, outcome: Outcome) -> Iterator[str]:
+    if outcome.missing:
+        yield (
+            f"{outcome.missing:,} of {plan.vus:,} connections were not there when the load began; they are tried "
+            "again 20 times a second."
+        )
+    if outcome.idle_missing:
+        yield (
+            f"{outcome.idle_missing:,} of {plan.idle_connections:,} idle connections were not served when the load "
+            "began."
+        )
+    if outcome.aside_cut_off:
+        yield f"The server closed {outcome.aside_cut_off:,} slow connections; each comes again after a second."
+    if outcome.time_wait is not None:
+        yield f"When the load ended, {outcome.time_wait:,} connections of this machine were in TIME_WAIT."
 
 
 def _stall(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> Iterator[str]:
@@ -25,8 +41,8 @@ def _stall(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> I
     yield f"The engine was stopped for {1000 * stalled_s:,.0f} ms; about {rate * stalled_s:,.0f} requests fell into it."
     if not plan.is_open:
         yield (
-            f"A closed load sends nothing while it waits: at most {plan.vus * plan.pipeline:,} of them show the stall, "
-            "and the others were never sent. Offer a rate to see what their senders would have waited "
+            f"A closed load sends nothing while it waits: at most {plan.vus_peak * plan.pipeline:,} of them show the "
+            "stall, and the others were never sent. Offer a rate to see what their senders would have waited "
             "(coordinated omission)."
         )
         return

@@ -28,7 +28,7 @@ class Crowd:
         self._share = order.part.share
         proof = Work("plaintext")
         self._kind = Kind(proof.label, proof.kind, request_bytes(proof, host), None, is_open=False)
-        self._missing = ""
+        self.missing = self.idle_missing = 0  # connections that were not there when the load began
 
     def gather(self, floor: Floor) -> None:
         """Returns when all are open and proved, or when it is hopeless."""
@@ -44,17 +44,8 @@ class Crowd:
         there = crew.connected
         self._open(idle, floor)
         self._open(self._slow(), floor)
-        if not plan.churn and (there < len(active) or crew.held < len(idle)):
-            self._missing = (
-                f"of {len(active)} connections {there} and of {len(idle)} idle ones {crew.held} "
-                "were there when the load began; the rest is tried again 20 times a second"
-            )
-
-    def notes(self) -> list[str]:
-        """What a reader of the outcome should know of them."""
-        cut = self._crew.cut_off
-        slow = f"the server closed {cut} slow connections; each comes again after a second" if cut else ""
-        return [note for note in (self._missing, slow) if note]
+        if not plan.churn:
+            self.missing, self.idle_missing = len(active) - there, len(idle) - crew.held
 
     def _active(self) -> Peer:
         if self._plan.churn:

@@ -15,7 +15,8 @@ from app.load.outcome import KindOutcome, Outcome, Second
 
 _ADDED = (
     "requests", "sent", "dropped", "late", "waited", "reconnects", "bytes_in", "bytes_out", "connections_peak",
-    "idle_connections_held", "cpu_user_s", "cpu_system_s", "in_flight_ns", "aside_requests", "aside_cut_off",
+    "idle_connections_held", "cpu_user_s", "cpu_system_s", "in_flight_ns", "aside_requests", "aside_cut_off", "missing",
+    "idle_missing",
 )  # fmt: skip
 
 
@@ -42,7 +43,6 @@ def merge(outcomes: Sequence[Outcome]) -> Outcome:
         lateness=lateness,
         kinds=tuple(_kind(same) for same in zip(*(each.kinds for each in outcomes), strict=True)),
         seconds=_seconds(outcomes),
-        notes=tuple(dict.fromkeys(note for each in outcomes for note in each.notes)),
         time_wait=max((each.time_wait for each in outcomes if each.time_wait is not None), default=None),
         shards=sum(each.shards for each in outcomes),
         busiest=max(each.utilisation for each in outcomes),

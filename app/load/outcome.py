@@ -7,8 +7,10 @@ their sum over `measure` is the true throughput, and it is less than `requests` 
 Errors that belong to no request (`connect_*`, `idle_*`, `unasked_bytes`) count from connecting on. `duration_s` is the
 window of the load; `wall_s` is that of the generator's CPU time and of `in_flight_ns` (the same within a millisecond).
 `aside_requests` were answered to those that stand beside the load, from the first connection to the last answer:
-with all seconds they make what the server has answered. `lateness` is the histogram of sends after their intended
-time. `time_wait` counts such sockets of the whole network namespace when a churning load ended.
+with all seconds they make what the server has answered. `missing` and `idle_missing` are connections that were not
+there (idle: not served) when the load began; `aside_cut_off`: slow ones that the server closed. `lateness` is the
+histogram of sends after their intended time. `time_wait` counts such sockets of the whole network namespace when a
+churning load ended.
 """
 
 from __future__ import annotations
@@ -77,10 +79,11 @@ class Outcome:
     in_flight_ns: int
     kinds: tuple[KindOutcome, ...] = ()
     seconds: tuple[Second, ...] = ()
-    notes: tuple[str, ...] = ()
     lateness: str = ""
     aside_requests: int = 0
     aside_cut_off: int = 0
+    missing: int = 0
+    idle_missing: int = 0
     time_wait: int | None = None
     shards: int = 1
     busiest: float | None = None
@@ -103,6 +106,6 @@ class Outcome:
         nested = {
             "kinds": tuple(KindOutcome(**each) for each in data["kinds"]),
             "seconds": tuple(Second(**each) for each in data["seconds"]),
-            "notes": tuple(data["notes"]),
         }
-        return cls(**{**data, **nested})
+        kept = {name: value for name, value in data.items() if name != "notes"}  # 0.1.0 kept sentences there
+        return cls(**{**kept, **nested})

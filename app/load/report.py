@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.load import histogram
+from app.load.crowd import Crowd
 from app.load.meter import DRAIN
 from app.load.mix import Kind, Mix
 from app.load.outcome import KindOutcome, Outcome, Second
@@ -36,7 +37,7 @@ class Instant:
 
 
 def build(
-    tally: Tally, mix: Mix, begin: Instant, end: Instant, dropped: int, time_wait: int | None, notes: list[str]
+    tally: Tally, mix: Mix, begin: Instant, end: Instant, dropped: int, time_wait: int | None, crowd: Crowd
 ) -> Outcome:
     """The outcome of the measured window [begin, end); `mix` is that of the measured phase."""
     crew, floor = tally.crew, tally.floor
@@ -69,7 +70,8 @@ def build(
         in_flight_ns=end.held_ns - begin.held_ns,
         kinds=tuple(_kind(kind) for kind in mix.kinds),
         seconds=tuple(_second(tally, row) for row in tally.rows if _worth_a_row(row)),
-        notes=tuple(notes),
+        missing=crowd.missing,
+        idle_missing=crowd.idle_missing,
         aside_requests=crew.aside,
         aside_cut_off=crew.cut_off,
         time_wait=time_wait,

@@ -73,7 +73,7 @@ class Shard:
         end = self._load(MEASURE, measured, ramp, self.plan.duration_s, from_ns)
         time_wait = _time_wait() if self.plan.churn else None
         dropped = self._drain(self._edge(from_ns, self.plan.duration_s, end))
-        outcome = report.build(self.tally, measured, begin, end, dropped, time_wait, crowd.notes())
+        outcome = report.build(self.tally, measured, begin, end, dropped, time_wait, crowd)
         self.tally.phase = DONE
         self.tally.publish(monotonic_ns())
         return outcome

@@ -100,7 +100,6 @@ def test_slow_ones_that_are_cut_off_are_no_errors_of_the_load(serve: ServerMaker
     cut = outcome.aside_cut_off
     assert outcome.errors == {}
     assert 2 * 2 <= cut <= 2 * 4  # at once, and again each second: a server that lets nobody be slow is not stormed
-    assert outcome.notes == (f"the server closed {cut} slow connections; each comes again after a second",)
 
 
 def test_churn_opens_a_connection_for_each_request_from_many_addresses() -> None:

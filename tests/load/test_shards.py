@@ -71,6 +71,7 @@ def test_merged_outcomes_hold_every_sample_once(parts: list[tuple[list[int], lis
         assert held(merged.seconds[number].service) == held(packed([us for part in parts for us in part[number]]))
     assert (merged.requests, merged.shards) == (len(everything), len(parts))
     assert merged.errors == ({"timeout": len(parts), "reset": 2 * len(parts)})
+    assert (merged.missing, merged.idle_missing, merged.aside_cut_off) == tuple(len(parts) * n for n in (1, 2, 3))
     assert [second.t for second in merged.seconds] == [0.0, 1.0]
     assert merged.utilisation == pytest.approx(0.5)
 
@@ -95,7 +96,7 @@ def outcome(first: list[int], second: list[int]) -> Outcome:
         stopped=False, requests=len(first + second), errors={"timeout": 1, "reset": 2}, intended=None,
         sent=len(first + second), dropped=0, late=0, waited=0, reconnects=0, bytes_in=0, bytes_out=0,
         connections_peak=4, idle_connections_held=0, cpu_user_s=0.6, cpu_system_s=0.4, wall_s=2.0,
-        send_jitter_p99_us=None, in_flight_ns=0, seconds=tuple(rows),
+        send_jitter_p99_us=None, in_flight_ns=0, seconds=tuple(rows), missing=1, idle_missing=2, aside_cut_off=3,
         kinds=(KindOutcome("plaintext", "plaintext", len(first + second), {}, everything, everything),),
     )  # fmt: skip
 
