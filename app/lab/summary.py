@@ -51,6 +51,8 @@ def summarise(outcome: Outcome) -> Summary:
             )
             for each in outcome.kinds
         ),
+        reconnects=outcome.reconnects,
+        send_jitter_p99_us=outcome.send_jitter_p99_us,
     )
 
 

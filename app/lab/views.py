@@ -166,6 +166,8 @@ class Summary:
     idle_connections_held: int
     latency: Latency
     by_kind: tuple[KindSummary, ...]
+    reconnects: int | None = None  # connections that the server closed while nothing was in flight, or with an answer
+    send_jitter_p99_us: float | None = None  # the generator's own: how long after its intended instant it sent
 
 
 @dataclass(frozen=True, slots=True)

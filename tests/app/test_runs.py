@@ -83,6 +83,8 @@ def test_the_summary_adds_up(results: dict[str, Any], which: str) -> None:
     assert summary["requests"] > 100
     assert summary["errors"] == {}
     assert sum(kind["requests"] for kind in summary["by_kind"]) == summary["requests"]
+    assert summary["reconnects"] == 0
+    assert (summary["send_jitter_p99_us"] is None) == (which == "closed"), "a closed load has no time to keep"
     assert summary["duration_s"] == pytest.approx(1.5, abs=0.3)
     assert summary["achieved_per_s"] * summary["duration_s"] == pytest.approx(summary["requests"], rel=0.02, abs=16)
     for clock in ("service", "response"):
