@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from app import paths
@@ -25,6 +26,7 @@ from app.pages import history as history_pages
 from app.pages import lessons, routes
 from app.pages.looks import make_environment
 from app.security import Door
+from app.store.database import why
 from app.tokens import Tokens
 
 API = "/api/v1"
@@ -54,6 +56,7 @@ def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=paths.STATIC))
     app.add_exception_handler(LabError, _lab_error)
+    app.add_exception_handler(SQLAlchemyError, _history_error)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(Door, hosts=lab.settings.hosts, tokens=tokens)
@@ -65,6 +68,11 @@ async def _lab_error(request: Request, error: Exception) -> Response:
     if _for_programs(request):
         return problems.of_lab(error, request.url.path)
     return _error_page(request, error.status, error.title, error.detail)
+
+
+async def _history_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SQLAlchemyError)
+    return await _lab_error(request, LabError(f"The history did not take it, or could not be read: {why(error)}."))
 
 
 async def _validation(request: Request, error: Exception) -> Response:

@@ -89,3 +89,13 @@ def test_what_cannot_be_kept_is_not_queued_and_that_is_said(lab: LabProcess) -> 
     with full(lab, "comparisons", "INSERT", "1"):
         assert is_problem(lab.post("/comparisons", {"models": ["reactor"], "plan": SHORT}), 500) == said
     assert [run["id"] for run in lab.get("/runs")] == before, "not the first of two either"
+
+
+def test_a_label_that_cannot_be_kept_is_refused_in_words(lab: LabProcess) -> None:
+    run = lab.run(model="reactor", plan=SHORT)["id"]
+    with full(lab, "runs"):
+        refused = lab.http.patch(f"/api/v1/runs/{run}", json={"label": "kept"})
+        page = lab.http.post(f"/runs/{run}/label", data={"label": "kept"})
+    assert is_problem(refused, 500).endswith("database or disk is full.")
+    assert page.status_code == 500 and "database or disk is full." in page.text
+    assert lab.get(f"/runs/{run}")["label"] is None
