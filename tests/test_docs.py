@@ -23,7 +23,8 @@ from .app.driver import bare_app
 ROOT = Path(__file__).parents[1]
 VENDOR = paths.STATIC / "vendor"
 PAGE_BYTES_MAX = 250 * 1024
-IMPORTS = re.compile(r'(?:from|import|@import)\s*"(\.[^"]+|[\w-]+\.css)"')
+IMPORTS = re.compile(r'(?:from|import|@import)\s*\(?"(\.[^"]+|[\w-]+\.css)"')
+BLOCK = re.compile(r"{% block (\w+) %}(.*?){% endblock %}", re.DOTALL)
 DOCS = sorted({ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")})
 NAMED = pytest.mark.parametrize("doc", DOCS, ids=[str(doc.relative_to(ROOT)) for doc in DOCS])
 
@@ -47,9 +48,12 @@ def test_vendored_files_are_those_of_the_table() -> None:
 
 
 def loaded(page: Path) -> set[Path]:
-    """Every script and style sheet of a page, and what they import; not what a fold loads when it is opened."""
-    base = (paths.TEMPLATES / "base.html").read_text()
-    names = re.findall(r"asset\(['\"]([^'\"]+)['\"]\)", base + page.read_text())
+    """Every script and style sheet of a page, and what they import at once or later; not what a fold loads when it is
+    opened, nor what is only for who has no JavaScript."""
+    own: dict[str, str] = dict(BLOCK.findall(page.read_text()))
+    text = BLOCK.sub(lambda block: own.get(str(block[1]), str(block[2])), (paths.TEMPLATES / "base.html").read_text())
+    text = re.sub(r"<noscript>.*?</noscript>", "", text, flags=re.DOTALL)
+    names = re.findall(r"asset\(['\"]([^'\"]+)['\"]\)", text)
     waiting, found = [paths.STATIC / name for name in names], set[Path]()
     while waiting:
         file = waiting.pop()
@@ -75,8 +79,7 @@ def test_modules_and_style_sheets_import_what_is_there() -> None:
     for file in paths.STATIC.rglob("*"):
         if file.suffix in (".js", ".css") and VENDOR not in file.parents:
             text = file.read_text()
-            names = re.findall(r'(?:from|import|@import)\s*\(?"(\.[^"]+|[\w-]+\.css)"', text)
-            for name in names:
+            for name in IMPORTS.findall(text):
                 assert (file.parent / name).resolve().is_file(), f"{file.name} imports {name}"
 
 

@@ -12,7 +12,6 @@ export class Crowd {
   size = 0;
 
   get recent() { return this.#fresh.size; }
-  get length() { return this.#words.length; }
   state(i) { return this.#words[i] & 0xff; }
   owner(i) { return this.#words[i] >>> 16; }
   /** Idle now, and seen at work within the last second. */

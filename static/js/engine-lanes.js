@@ -30,7 +30,6 @@ export class EngineLanes {
   get traced() { return this.#history?.traced ?? false; }
   get view() { return this.#view; }
   get root() { return this.#root; }
-  get roles() { return this.#history ? [...new Set([...this.#history.lanes.values()].map(({ role }) => role))] : []; }
   get lanes() { return this.#history ? [...this.#history.lanes.values()] : []; }
 
   /** Answers the µs that were lost before this frame. */

@@ -32,8 +32,6 @@ export class LiveView {
   }
 
   get ids() { return [...this.#engines.keys()]; }
-  get timeline() { return this.#timeline; }
-  lanes(id) { return this.#engines.get(id)?.lanes; }
 
   /** Show these engines: [{ id, model }]. */
   watch(engines) {

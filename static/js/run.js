@@ -3,19 +3,8 @@ import { Chart } from "./charts.js";
 import * as format from "./format.js";
 import { live } from "./live.js";
 import { LiveCharts } from "./live-charts.js";
+import { latencyAxis, ms, msText, nines, percentileAxis, reach, table } from "./percentile-axis.js";
 import { keepRun } from "./run-numbers.js";
-
-const NAMED = [[0.5, "p50"], [0.9, "p90"], [0.99, "p99"], [0.999, "p99.9"], [0.9999, "p99.99"], [0.99999, "p99.999"]];
-const nines = (quantile) => -Math.log10(Math.max(1e-9, 1 - quantile));
-const ms = (us) => (us === null || us === undefined ? null : us / 1000);
-const msText = (v) => format.latency(v * 1000);
-
-/** 1, 3, 10, 30 … between two bounds: the lines of a logarithmic axis. */
-function ladder(low, top) {
-  const steps = [];
-  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(top)); e++) for (const n of [1, 3]) steps.push(n * 10 ** e);
-  return steps.filter((v) => v >= low && v <= top);
-}
 
 async function json(url) {
   const answer = await fetch(url, { headers: { Accept: "application/json" } });
@@ -26,22 +15,9 @@ async function json(url) {
 const panel = (root, name) => root.querySelector(`[data-chart="${name}"]`);
 
 function percentiles(root, { service, response, cut }) {
-  const last = cut ?? Math.max(...service.map(([q]) => q).filter((q) => q < 1));
-  const end = Math.max(2.2, Math.ceil(nines(last) * 2 + 0.2) / 2);
-  const at = (curve) => new Map(curve.filter(([q]) => q <= last && q < 1).map(([q, us]) => [nines(q), ms(us)]));
-  const [s, r] = [at(service), at(response)];
-  const xs = [...new Set([...s.keys(), ...r.keys()])].sort((a, b) => a - b);
-  const shown = NAMED.filter(([q]) => nines(q) <= end + 0.01);
-  const positive = (map) => xs.map((x) => (map.get(x) > 0 ? map.get(x) : null));
-  const log = {
-    log: true, splits: (_, __, low, top) => ladder(low, top), values: (_, ticks) => ticks.map((v) => msText(v).replace(".0 ", " ")),
-    range: (_, low, top) => [low > 0 ? low * 0.8 : 0.01, top > 0 ? top * 1.4 : 1],
-  };
-  const chart = new Chart(panel(root, "percentiles"), {
-    x: { range: () => [0, end], splits: () => shown.map(([q]) => nines(q)), values: () => shown.map(([, name]) => name), heading: "percentile", text: (x) => `p${+(100 * (1 - 10 ** -x)).toFixed(4)}` },
-    y: log, wash: [1, 2], format: msText, series: [{ label: "response" }, { label: "service", kind: "dashed" }],
-  });
-  chart.set([xs, positive(r), positive(s)], { bands: [{ from: nines(last), to: end, label: "" }] });
+  const { last, end } = reach(service, cut);
+  const chart = new Chart(panel(root, "percentiles"), { x: percentileAxis(end), y: latencyAxis, wash: [1, 2], format: msText, series: [{ label: "response" }, { label: "service", kind: "dashed" }] });
+  chart.set(table([response, service], last), { bands: [{ from: nines(last), to: end, label: "" }] });
 }
 
 function overTime(root, { columns, rows }) {

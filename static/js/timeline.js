@@ -1,8 +1,7 @@
 // The window on time that lanes and charts share: how long it is, where it ends, and whether it follows the present.
 // Times are microseconds of the lab's clock. What has come is played out a little late, so that it can scroll evenly.
-export const HELD_US = 60e6, SPAN_MIN_US = 10e3, FOLLOW_MIN_US = 1e6;
 export const JUMP_US = 1e6;
-const PLAYOUT_US = 150e3, SETTLE = 0.05;
+const HELD_US = 60e6, SPAN_MIN_US = 10e3, FOLLOW_MIN_US = 1e6, PLAYOUT_US = 150e3, SETTLE = 0.05;
 
 export class Timeline {
   #span = 15e6; #end = 0; #head = 0; #lag = null; #following = true; #readers = new Set();
