@@ -46,13 +46,13 @@ def test_the_log_offers_only_whom_it_has_lines_of(visit: Opener, lab: LabProcess
     page = visit("/about").page
     page.add_init_script(HOOKED)
     page.goto("/")
-    page.locator("[data-log] > summary").click()
-    lines, choices = page.locator("[data-log-list] li"), page.locator("[data-log-engine] option")
-    expect(lines.first).to_be_visible()
-    page.evaluate("""() => { for (let run = 1; run <= 700; run++) {
+    fold, choices = page.locator("[data-log] > summary"), page.locator("[data-log-engine] option")
+    fold.click()
+    expect(page.locator("[data-log-list] li").first).to_be_visible()
+    fold.click()
+    page.evaluate("""() => { for (let run = 1; run <= 520; run++) {
         const event = { type: "event", id: run, run, at: new Date(run * 1e9), event: "x", level: "info", text: "" };
         sockets[0].dispatchEvent(new MessageEvent("message", { data: JSON.stringify(event) }));
     } }""")
-    expect(choices.last).to_have_text("run 700")
-    assert lines.count() == 500
+    assert choices.last.text_content() == "run 520"
     assert choices.count() <= 1 + 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from .conftest import Opener
 
@@ -127,6 +127,6 @@ def test_dots_rest_when_their_rates_are_no_longer_told(page: Page) -> None:
     for once_more in range(2):  # who rests begins again
         before = page.evaluate("feed() ?? asked")
         assert before > 0
-        page.wait_for_function("() => rested()", polling=100)
+        page.wait_for_function("() => rested()", polling=40)
         assert page.evaluate("asked") > before, once_more
-    assert page.locator("circle.dot").count() == 0
+    expect(page.locator("circle.dot")).to_have_count(0)
