@@ -51,15 +51,17 @@ def test_a_run_puts_all_of_them_in_its_place_and_counts_the_cpu_of_all(lab: LabP
     engine = lab.start("prefork")
     workers = until(lambda: found if len(found := pids(lab, engine)) == 2 else None, "both are seen")
     before = {pid: os.sched_getaffinity(pid) for pid in workers}
-    run = lab.submit(engine=engine["id"], plan=plan(1.5, 0.3, work=WORK))
+    run = lab.submit(engine=engine["id"], plan=plan(60, 0.3, work=WORK))
     lab.reaches(run["id"], "running")
     split = set(lab.get("/system")["engine_cpus"])
     assert split < os.sched_getaffinity(0)
     everyone = (engine["pid"], *workers)
     until(lambda: all(os.sched_getaffinity(pid) == split for pid in everyone), "all are in their place")
+    until(lambda: lab.get(f"/runs/{run['id']}")["progress"] > 0.03, "it is measured for some seconds")
+    lab.post(f"/runs/{run['id']}/stop")
     view = lab.ended(run["id"])
     until(lambda: {pid: os.sched_getaffinity(pid) for pid in workers} == before, "they are back")
-    assert view["state"] == "finished"
+    assert view["state"] == "stopped"
     assert view["ledger"]["cpu_us"] > 250, "the handlers alone burn 500 µs, where a core is free"
     assert view["ledger"]["involuntary_switches"] is not None and view["ledger"]["threads_peak"] == 3
 

@@ -76,7 +76,7 @@ def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -
 def test_the_diagram_shows_the_threads_that_there_are_and_what_is_saturated(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", workers=2)
     page = visit(f"/?watch={engine['id']}", 1440).page
-    page.locator("#diagram > summary").click()
+    page.locator("#diagram > summary").press("Enter")
     workers = page.locator("#diagram [data-node='worker']")
     expect(workers).to_have_count(2)
     expect(page.locator("#diagram .hot")).to_have_count(0)
@@ -101,7 +101,7 @@ def test_the_diagram_speaks_of_a_restaurant_and_keeps_still_where_motion_is_not_
     page = tab.page
     page.emulate_media(reduced_motion="reduce")
     page.goto(f"/?watch={engine['id']}")
-    page.locator("#diagram > summary").click()
+    page.locator("#diagram > summary").press("Enter")
     run = lab.submit(engine=engine["id"], plan=plan(60, 0, vus=9))
     group = page.locator("#diagram [data-node='connection']")
     expect(group).to_contain_text("9 threads")

@@ -118,7 +118,7 @@ def test_cursors_of_charts_and_lanes_go_together_and_a_chart_is_also_a_table(vis
     engine = lab.start("reactor")["id"]
     page = visit(f"/?watch={engine}").page
     expect(page.locator("[data-more-charts]")).not_to_have_attribute("open", "")
-    page.locator("[data-more-charts] > summary").click()
+    page.locator("[data-more-charts] > summary").press("Enter")
     for name in ("rate", "states", "threads", "cpu", "memory"):
         expect(page.locator(f'[data-chart="{name}"] canvas')).to_be_visible()
     page.locator('[data-chart="rate"] details summary').click()

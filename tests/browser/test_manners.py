@@ -73,7 +73,7 @@ def test_no_key_is_taken_from_who_types_or_does_not_want_it(visit: Opener) -> No
 def test_the_log_tells_what_happened_and_can_be_narrowed(visit: Opener, lab: LabProcess) -> None:
     earlier = lab.start("prefork")["id"]
     page = visit().page
-    page.locator("#log-panel > summary").click()
+    page.locator("#log-panel > summary").press("Enter")
     lines = page.locator("[data-log-list] li")
     expect(lines.filter(has_text=f"{earlier} is ready")).to_have_count(1)
     victim = next(t["pid"] for t in lab.get(f"/engines/{earlier}/sample")["threads"] if t["role"] == "worker")
