@@ -103,7 +103,7 @@ def test_the_csv_has_the_numbers_of_the_series(kept: LabProcess) -> None:
 
 def test_the_bundle_has_everything(kept: LabProcess) -> None:
     said = json.loads(text_of(kept, "bundle"))
-    assert (said["format"], said["schema"]) == ("threadlab-run", 1)
+    assert (said["format"], said["schema"]) == ("threadlab-run", 2)
     assert said["run"] == kept.get("/runs/1")
     assert said["series"] == kept.get("/runs/1/series")
     assert said["percentiles"] == kept.get("/runs/1/percentiles")
