@@ -123,8 +123,14 @@ def main() -> int:
     asked.add_argument("--seconds", type=float, default=600)
     asked.add_argument("--connections", type=int, default=10_000)
     given = asked.parse_args()
-    with tempfile.TemporaryDirectory() as data, closing(LabProcess(Path(data))) as lab, sync_playwright() as playwright:
-        ids = crowd(lab, given.connections, given.seconds + 120)
+    load_s = given.seconds + 120
+    lab_flags = ("--max-duration-s", str(max(load_s, 600)))
+    with (
+        tempfile.TemporaryDirectory() as data,
+        closing(LabProcess(Path(data), *lab_flags)) as lab,
+        sync_playwright() as playwright,
+    ):
+        ids = crowd(lab, given.connections, load_s)
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         outcome = watch(browser, lab, ids, given.connections, given.seconds)
         browser.close()
