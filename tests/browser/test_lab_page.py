@@ -101,6 +101,20 @@ def test_a_load_test_from_the_form_to_its_verdict(visit: Opener, lab: LabProcess
     expect(page.locator("table.runs")).to_contain_text(run["verdict"]["title"], ignore_case=True)
 
 
+def test_the_last_runs_follow_what_becomes_of_them(visit: Opener, lab: LabProcess) -> None:
+    page = visit().page
+    page.evaluate("window.stayed = true")
+    run = lab.submit(model="reactor", plan=plan(60, 0, executor="constant-arrival-rate", rate_per_s=100))["id"]
+    last = page.locator("#last-runs-panel tbody tr").first
+    expect(last.get_by_role("link")).to_have_attribute("href", f"/runs/{run}")
+    expect(last).to_contain_text("running")
+    lab.post(f"/runs/{run}/stop")
+    title = lab.ended(run)["verdict"]["title"]
+    expect(last).to_contain_text(title, ignore_case=True)
+    expect(last).not_to_contain_text("running")
+    assert page.evaluate("window.stayed")
+
+
 def test_a_wrong_plan_is_said_beside_its_field_and_nothing_is_queued(visit: Opener, lab: LabProcess) -> None:
     tab = visit()
     page = tab.page
