@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Error, Page, Route, expect
 
-from tests.app.driver import LabProcess, plan
+from tests.app.driver import LabProcess, plan, until
 from tests.app.past import LEDGER, keep, verdict
 
 from .conftest import Opener
@@ -70,8 +70,8 @@ def test_a_refresh_that_was_asked_before_the_filter_does_not_undo_it(see: Opener
     expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
     held: list[Route] = []
     page.route(re.compile(r"/runs(\?|$)"), lambda route: held.append(route))
-    with page.expect_request(lambda request: request.url.endswith("/runs")):
-        page.evaluate("document.body.dispatchEvent(new CustomEvent('run-changed'))")
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('run-changed'))")
+    until(lambda: page.evaluate("true") and held, "a refresh is on its way, be it this one or the page's first")
     with page.expect_request(re.compile("model=reactor")):
         page.locator("#f-model").select_option("reactor")
     for each in held:
