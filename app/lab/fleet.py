@@ -138,7 +138,7 @@ class Fleet:
             for id, sampler in tuple(self.samplers.items()):
                 engine = self.engines[id]
                 engine.look()
-                if engine.alive or (sampler.last and sampler.last.process):
+                if engine.alive or not sampler.complete:
                     sampler.take(time.monotonic_ns())
                 if engine.tracing:
                     engine.tracing.keep_up(time.monotonic_ns())

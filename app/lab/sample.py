@@ -32,12 +32,15 @@ class Sampler:
         self.threads = self._watch.rates  # what each uses, by its id
         self.last: Sample | None = None
         self.before: Sample | None = None
+        self.complete = False  # the engine had ended when the last sample was taken: nothing changes any more
 
     def take(self, at_ns: int) -> Sample | None:
         """Read everything; None while there is no board yet."""
+        alive = self._engine.alive
+        self.complete = not alive
         if self._engine.board is None or self._engine.pid is None:
             return None
-        board, alive = self._engine.board.read(), self._engine.alive
+        board = self._engine.board.read()
         process = self._engine.process() if alive else None
         self._watch.look(board.threads if alive else (), at_ns)
         self._window.add(Total.of(at_ns, board, process, self._watch.switches if alive else None))
