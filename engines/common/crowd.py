@@ -78,7 +78,8 @@ class Conversation:
         """Write all of `answer` to `request`; a peer that does not take it in time ends the conversation."""
         self.row.send_calls += 1
         try:
-            self.sock.sendall(answer)
+            if (sent := self.sock.send(answer)) < len(answer):
+                self._send_rest(memoryview(answer)[sent:])
             self.row.bytes_out += len(answer)
         except BlockingIOError:  # SO_SNDTIMEO
             self.row.tally[TIMEOUTS] += 1
@@ -87,6 +88,15 @@ class Conversation:
             self.over = True
         if not request.keep_alive:
             self.last(request)
+
+    def _send_rest(self, rest: memoryview) -> None:
+        """Send what one call did not, within `write_s`: SO_SNDTIMEO alone starts anew with each part that is taken."""
+        ends_s = time.monotonic() + self._setup.knobs.write_s
+        while rest:
+            if time.monotonic() >= ends_s:
+                raise BlockingIOError
+            self.row.send_calls += 1
+            rest = rest[self.sock.send(rest) :]
 
     def last(self, request: Request) -> None:
         """`request` was answered and ends the conversation; the peer may need a moment to read a refusal."""
