@@ -7,13 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from .driver import Running, ServerMaker, Starter
 from .server import Answer, Server, plain
-
-settings.register_profile("patient", deadline=None)  # a busy machine is no bug
-settings.load_profile("patient")
 
 
 @pytest.fixture
@@ -21,8 +17,8 @@ def serve() -> Iterator[ServerMaker]:
     """Start test servers; they end with the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(answer: Answer = plain, delay_s: float = 0.0) -> Server:
-            return stack.enter_context(contextlib.closing(Server(answer, delay_s)))
+        def start(answer: Answer = plain, delay_s: float = 0.0, port: int = 0) -> Server:
+            return stack.enter_context(contextlib.closing(Server(answer, delay_s, port)))
 
         yield start
 

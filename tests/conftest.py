@@ -1,0 +1,10 @@
+"""What holds for every test: property tests are the same in each run, and how slow a machine is fails none of them."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "deterministic", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("deterministic")
