@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from engines.catalogue import lessons
 from tests.engines.churn import anonymous_kib
 from tests.engines.crowds import Askers, allow_descriptors
-from tests.engines.driver import ROOT, VARIANTS, Engine, Variant, cores_used, running, until
+from tests.engines.driver import ROOT, VARIANTS, Engine, Variant, running, until
+from tests.measure.engines.cpu import cores_used
 
 from .servers import require, wrk
 

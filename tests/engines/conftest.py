@@ -1,4 +1,4 @@
-"""Engines for the tests: one of each kind for a whole module, or one with knobs of the test's own."""
+"""Engines for the tests: shared ones that a test leaves as it found them, or one with settings of the test's own."""
 
 from __future__ import annotations
 
@@ -12,41 +12,96 @@ from engines.catalogue import lessons
 
 from .driver import VARIANTS, Engine, Variant, running
 
+OWN_IO = ("blocking", "reactor", "proactor", "prefork")  # each with I/O code of its own: the others share theirs
 
-def _param(variant: Variant) -> Any:
+
+def _param(variant: Variant, full: bool) -> Any:
     reason = lessons()[variant.model].MODEL.why_unavailable()
-    return pytest.param(variant, id=variant.name, marks=pytest.mark.skipif(reason is not None, reason=str(reason)))
+    marks: list[pytest.MarkDecorator] = [pytest.mark.skipif(reason is not None, reason=str(reason))]
+    if full:
+        marks.append(pytest.mark.full)
+    return pytest.param(variant, id=variant.name, marks=marks)
 
 
-def variants(choose: Callable[[Variant], bool] = lambda _: True) -> list[Any]:
-    """Those for which `choose` says so, as parameters; skipped with the model's own reason where it is unavailable."""
-    return [_param(variant) for variant in VARIANTS if choose(variant)]
+def variants(
+    choose: Callable[[Variant], bool] = lambda _: True, default: Callable[[Variant], bool] = lambda _: True
+) -> list[Any]:
+    """Those that `choose` takes, as parameters; `make test` has only those that `default` takes.
+
+    They are skipped, with the model's own reason, where the model is unavailable.
+    """
+    return [_param(variant, full=not default(variant)) for variant in VARIANTS if choose(variant)]
 
 
-@pytest.fixture(scope="module", params=variants())
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """One engine for all the tests of a module; they leave it as they found it."""
-    with running(request.param) as engine:
+def is_model(variant: Variant) -> bool:
+    """A model with its default knobs."""
+    return not variant.knobs
+
+
+def has_own_io(variant: Variant) -> bool:
+    """The default of a model whose I/O code no other model has: what HTTP tables are run on in `make test`."""
+    return is_model(variant) and variant.model in OWN_IO
+
+
+class Pool:
+    """One engine of each variant, started when it is first asked for."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self._stack = stack
+        self._engines: dict[Variant, Engine] = {}
+
+    def get(self, variant: Variant) -> Engine:
+        if variant not in self._engines:
+            self._engines[variant] = self._stack.enter_context(running(variant))
+        return self._engines[variant]
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Pool]:
+    """Engines that all tests of this test process share. At the end each must stop with code 0, without a traceback."""
+    with contextlib.ExitStack() as stack:
+        yield Pool(stack)
+
+
+@contextlib.contextmanager
+def _shared(pool: Pool, variant: Variant) -> Iterator[Engine]:
+    """An engine of the pool, for a test that leaves it running and without connections."""
+    engine = pool.get(variant)
+    yield engine
+    assert engine.process.poll() is None, f"the shared engine has ended: {engine.said()}"
+
+
+@pytest.fixture(params=variants(default=is_model))
+def engine(request: pytest.FixtureRequest, pool: Pool) -> Iterator[Engine]:
+    """A shared engine of each variant in turn."""
+    with _shared(pool, request.param) as engine:
         yield engine
 
 
-@pytest.fixture(params=variants())
+@pytest.fixture(params=variants(default=has_own_io))
+def table_engine(request: pytest.FixtureRequest, pool: Pool) -> Iterator[Engine]:
+    """As `engine`, for tables of hundreds of rows: `make test` runs them on the models with I/O code of their own."""
+    with _shared(pool, request.param) as engine:
+        yield engine
+
+
+@pytest.fixture(params=variants(default=is_model))
 def variant(request: pytest.FixtureRequest) -> Variant:
-    """Each kind of engine in turn, to be started by the test."""
+    """Each variant in turn, to be started by the test."""
     chosen: Variant = request.param
     return chosen
 
 
 class Starter(Protocol):
-    def __call__(self, variant: Variant, **how: Any) -> Engine: ...
+    def __call__(self, variant: Variant, **options: Any) -> Engine: ...
 
 
 @pytest.fixture
 def start() -> Iterator[Starter]:
-    """Start engines that end with the test, and must end well unless it has ended them."""
+    """Starts engines that end with the test. One that the test has not ended must stop with code 0."""
     with contextlib.ExitStack() as stack:
 
-        def begin(variant: Variant, **how: Any) -> Engine:
-            return stack.enter_context(running(variant, **how))
+        def begin(variant: Variant, **options: Any) -> Engine:
+            return stack.enter_context(running(variant, **options))
 
         yield begin

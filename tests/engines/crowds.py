@@ -48,7 +48,7 @@ class Asker:
         self.data = bytearray()
         self.answers: list[Answer] = []
         self.asked = 0
-        self.asked_s = 0.0  # when the last request was sent
+        self.asked_s = 0.0  # when the last request had been sent
         self.error: OSError | None = None  # how the connection ended, if not by an orderly end
         self.open = True
 
@@ -57,11 +57,11 @@ class Asker:
         return len(self.answers) < self.asked
 
     def ask(self, request: bytes = GET) -> None:
-        self.asked_s = time.monotonic()
         try:
             assert self.sock.send(request) == len(request)
         except OSError as error:
             self.end(error)
+        self.asked_s = time.monotonic()
         self.asked += 1
 
     def read(self) -> bool:

@@ -4,8 +4,8 @@ What counts as lost is what a client can know (see test_drain): a request on a k
 not say `Connection: close`, or one on a connection that was made before the signal. What begins after the signal may
 be refused, or reset before any byte of an answer; an answer that is cut short is lost, whenever it began.
 
-A kept connection that is silent for 0.1 s is closed in a drain. On a busy machine the client can be as late as that:
-what it sends then is refused, not lost.
+A kept connection that has sent nothing 0.1 s after the signal is closed. On a busy machine the client can be as late as
+that: what it sends then is refused, not lost.
 """
 
 from __future__ import annotations

@@ -13,33 +13,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from engines.catalogue import lessons
-from engines.common.board import make_board
+from engines.common.board import BLOCKED, make_board
 from engines.common.board_reader import BoardReader, Reading
 from engines.common.board_trace import TraceReader
 from engines.common.contract import parse_knobs
 from engines.common.work import calibrate
+from tests.waiting import BOUND_S
+from tests.waiting import until as until
 
 ROOT = Path(__file__).parents[2]
 HOST = b"Host: engine\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 GREETING = b"Hello, World!"
-PATIENCE_S = 15.0  # only bounds a failure
+PATIENCE_S = BOUND_S
 PYTHON = os.environ.get("THREADLAB_TEST_PYTHON") or sys.executable  # so that all of this can be asked of another one
-
-
-def until(condition: Callable[[], object], what: str, deadline_s: float = PATIENCE_S) -> None:
-    """Wait for a condition; the deadline only bounds a failure."""
-    ends = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < ends, f"never happened: {what}"
-        time.sleep(0.002)
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ def calibration() -> str:
 
 class Ended(NamedTuple):
     code: int
-    seconds: float
+    seconds: float  # from the first signal to stop, or else from the wait for the end
     said: str  # on stderr
 
 
@@ -196,7 +190,8 @@ class Engine:
         python: str = PYTHON,
     ) -> None:
         self.variant = variant
-        self._told = False  # to stop
+        self._told_s: float | None = None  # when it was first asked to stop
+        self._looked: tuple[set[str], float] | None = None
         model = lessons()[variant.model].MODEL
         knobs = parse_knobs(model, dict(variant.knobs))
         board = make_board(rows or model.thread_rows(knobs), model.descriptor_words(knobs))
@@ -241,7 +236,7 @@ class Engine:
             clients = [stack.enter_context(self.connect()) for _ in range(size)]
             until(lambda: self.held() == held + size, f"{size} connections are held")
             yield clients
-        if self.process.poll() is None and not self._told:
+        if self.process.poll() is None and self._told_s is None:
             until(lambda: self.held() == held, "they are closed")
 
     def board(self) -> Reading:
@@ -258,6 +253,10 @@ class Engine:
     def held(self) -> int:
         """Connections that the engine's threads hold."""
         return sum(thread.connections for thread in self.board().threads)
+
+    def blocked(self) -> int:
+        """Threads whose handler waits in its work."""
+        return sum(thread.state == BLOCKED for thread in self.board().threads)
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -284,7 +283,8 @@ class Engine:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def tell(self, number: int) -> None:
-        self._told = self._told or number in (signal.SIGTERM, signal.SIGINT)
+        if self._told_s is None and number in (signal.SIGTERM, signal.SIGINT):
+            self._told_s = time.monotonic()
         self.process.send_signal(number)
 
     @contextlib.contextmanager
@@ -300,6 +300,20 @@ class Engine:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
 
+    def is_asleep(self) -> bool:
+        """Whether all its threads sleep in the kernel, and none has used a CPU since the call before.
+
+        Then it has done all that there was to do. A loop that spins never comes to this, on a busy machine either: a
+        thread that waits for a CPU is not asleep.
+        """
+        before, self._looked = self._looked, (set(self._task_states()), self.cpu_s())
+        return self._looked[0] <= {"S"} and self._looked == before
+
+    def kill(self) -> None:
+        """End it at once, for a test that is done with an engine whose handlers sleep for long."""
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+
     def _task_states(self) -> list[str]:
         return [(task / "stat").read_text().rsplit(")", 1)[1].split()[0] for task in self.tasks()]
 
@@ -309,9 +323,9 @@ class Engine:
 
     def wait(self, deadline_s: float = PATIENCE_S) -> Ended:
         """Until it has ended by itself."""
-        began = time.monotonic()
+        began_s = self._told_s or time.monotonic()
         code = self.process.wait(deadline_s)
-        return Ended(code, time.monotonic() - began, self.said())
+        return Ended(code, time.monotonic() - began_s, self.said())
 
     def stop(self, number: int = signal.SIGTERM, deadline_s: float = PATIENCE_S) -> Ended:
         self.tell(number)
@@ -320,7 +334,7 @@ class Engine:
     def finish(self) -> None:
         """Ask a living engine to stop, and insist that it does so in time, with code 0 and without a complaint."""
         if self.process.poll() is None:
-            ended = self.wait() if self._told else self.stop()
+            ended = self.stop() if self._told_s is None else self.wait()
             assert ended.code == 0, ended
             assert "Traceback" not in ended.said, ended.said
 
@@ -344,27 +358,3 @@ def running(variant: Variant, **how: Any) -> Iterator[Engine]:
         engine.finish()
     finally:
         engine.close()
-
-
-def cores_used(engine: Engine, act: Callable[[], None], wanted: bool = False) -> float:
-    """CPU seconds that the engine used for each second of `act`; with `wanted`, also those that it waited for."""
-    began_s, cpu_s, wait_s = time.monotonic(), engine.cpu_s(), engine.run_queue_s() if wanted else 0.0
-    act()
-    wall_s = time.monotonic() - began_s
-    waited_s = engine.run_queue_s() - wait_s if wanted else 0.0
-    return (engine.cpu_s() - cpu_s + waited_s) / wall_s
-
-
-def at_once(engine: Engine, target: str, wanted: bool = False) -> float:
-    """Cores that the engine used while four clients each had one request; with `wanted`, those it had to wait for
-    as well, since another process had them."""
-    request = f"GET {target} HTTP/1.1\r\n".encode() + HOST + b"\r\n"
-
-    def ask(clients: list[Client]) -> None:
-        for client in clients:
-            client.send(request)
-        for client in clients:
-            assert client.answer().status == 200
-
-    with engine.crowd(4) as clients:
-        return cores_used(engine, lambda: ask(clients), wanted)

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.catalogue import lessons
 from engines.common.board import (
     CONNECTION_STATES,
     COUNTER_NAMES,
@@ -31,7 +30,7 @@ from engines.common.board import (
 from engines.common.board_reader import BoardReader
 
 from .conftest import Starter
-from .driver import GET, GREETING, HOST, VARIANTS, Engine, Variant, running, until
+from .driver import GET, GREETING, HOST, Engine, Variant, until
 
 NOTE = Note("reactor-pool", "3.11.7", True, ("reactor", "worker", "naïve"))
 COUNTS = st.integers(0, 2**40)
@@ -246,27 +245,14 @@ def test_counters_are_what_the_clients_did(start: Starter, variant: Variant) -> 
         assert counters["wait_calls"] >= 10
 
 
-@pytest.fixture(scope="module")
-def hasty() -> Iterator[dict[str, Engine]]:
-    """Every kind, after each has refused one client and timed out another, all at the same time."""
-    with ExitStack() as stack:
-        started = [
-            stack.enter_context(running(v.with_knobs(header_s=1)))
-            for v in VARIANTS
-            if lessons()[v.model].MODEL.why_unavailable() is None
-        ]
-        for engine in started:
-            bad, late = stack.enter_context(engine.connect()), stack.enter_context(engine.connect())
-            late.send(b"GET /")
-            bad.send(b"GET / HTTP/9.9\r\n\r\n")
-            assert bad.answer().status >= 400
-        for engine in started:
-            quiet(engine, accepted=2)
-        yield {engine.variant.model + str(engine.variant.knobs[:-1]): engine for engine in started}
-
-
-def test_refusals_and_deadlines_are_counted(hasty: dict[str, Engine], variant: Variant) -> None:
-    counters = hasty[variant.model + str(variant.knobs)].board().counters
+def test_refusals_and_deadlines_are_counted(start: Starter, variant: Variant) -> None:
+    engine = start(variant.with_knobs(header_s=1))
+    with engine.connect() as bad, engine.connect() as late:
+        late.send(b"GET /")
+        bad.send(b"GET / HTTP/9.9\r\n\r\n")
+        assert bad.answer().status >= 400
+        quiet(engine, accepted=2)
+    counters = engine.board().counters
     assert counters["timeouts"] == 1, "the end of a refusal is none"
     assert counters["requests_4xx"] + counters["requests_5xx"] >= 1
     assert counters["requests_2xx"] == 0
@@ -317,7 +303,8 @@ def test_slots_of_blocking_are_used_again(start: Starter) -> None:
     assert counters["voluntary_switches"] + counters["involuntary_switches"] >= 1, "those of threads that ended"
 
 
-def test_thread_ids_are_the_kernels(engine: Engine) -> None:
+def test_thread_ids_are_the_kernels(start: Starter, variant: Variant) -> None:
+    engine = start(variant)
     tids = {thread.tid for thread in engine.board().threads}
     assert engine.pid in tids
     assert tids <= {int(task.name) for task in engine.tasks()}

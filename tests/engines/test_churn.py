@@ -14,15 +14,25 @@ SMALL_POOL = {"buffers": 16, "buffer_size": 64}
 proactors = pytest.mark.parametrize("proactor", variants(lambda variant: variant.model == "proactor"))
 
 
-def test_connections_that_come_and_go_leave_nothing(start: Starter, variant: Variant) -> None:
+def test_connections_that_come_and_go_leave_no_descriptor_and_no_thread(start: Starter, variant: Variant) -> None:
+    engine = start(variant)
+    at_start = held(engine)
+    assert churn(engine, 520) == 0, "an answer was wrong or missing"
+    held(engine, at_start)
+
+
+@pytest.mark.full
+def test_connections_that_come_and_go_leave_no_memory(start: Starter, variant: Variant) -> None:
     nothing_is_left(start, variant, 520)
 
 
+@pytest.mark.full
 @proactors
 def test_more_of_them_leave_nothing_in_a_ring(start: Starter, proactor: Variant) -> None:
     nothing_is_left(start, proactor, 1040)
 
 
+@pytest.mark.full
 @proactors
 def test_nor_do_they_when_buffers_are_short(start: Starter, proactor: Variant) -> None:
     """52 connections share 1 KiB of buffers: receives end with ENOBUFS again and again, and nobody is forgotten."""

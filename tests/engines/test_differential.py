@@ -21,11 +21,12 @@ def judges() -> Iterator[Panel]:
         yield judges
 
 
-def test_streams_of_mutated_requests(judges: Panel) -> None:
+@pytest.mark.parametrize("count", [100, pytest.param(STREAMS, marks=pytest.mark.full)])
+def test_streams_of_mutated_requests(judges: Panel, count: int) -> None:
     """The same streams in each run; `make fuzz` asks for others."""
     asked = judges.asked
-    ask_many(judges, STREAMS, at_random=False)
-    assert judges.asked - asked >= 500
+    ask_many(judges, count, at_random=False)
+    assert judges.asked - asked >= count * 5 // 6
     assert 12 <= len(judges.mutations) <= len(MUTATIONS)
     assert set(judges.allowed) <= set(ALLOWANCES)
     assert sum(judges.allowed.values()) < judges.asked / 5, "what is allowed is the exception"

@@ -27,16 +27,19 @@ from pathlib import Path
 
 import pytest
 
-from engines.common.board import BLOCKED
 from engines.common.peers import DRAIN_IDLE_S
 
-from .conftest import Starter, variants
+from .conftest import Starter, is_model, variants
 from .drains import Drained, drain_under_churn, drain_under_load
 from .driver import GET, GREETING, HOST, PATIENCE_S, ROOT, Client, Engine, Variant, take_answer, until
 
 Drain = Callable[..., Drained]
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: close() sends RST
-IDLE_STOP_S = 4.0  # 0.15 s on a quiet machine, as the bench measures; waiting for the grace would take 5 s
+LONG_S = 600  # longer than any wait of a test: an engine that sat such a deadline out would fail it
+
+
+def inline(variant: Variant) -> bool:
+    return variant.name in ("reactor", "proactor")
 
 
 def sleeping(ms: int) -> bytes:
@@ -58,11 +61,11 @@ def test_peers_that_leave_while_it_drains_do_no_harm(start: Starter, variant: Va
     with engine.crowd(100) as clients:
         for client in clients:
             assert client.ask().body == GREETING
-        began_s = time.monotonic()
+        closes_s = time.monotonic() + DRAIN_IDLE_S - 0.01
         engine.tell(signal.SIGTERM)
         for number, client in enumerate(clients):
-            due_s = began_s + DRAIN_IDLE_S - 0.01 + number * 0.0003
-            select.select([], [], [], max(0.0, due_s - time.monotonic()))
+            due_s = closes_s + number * 0.0003
+            until(lambda due_s=due_s: time.monotonic() >= due_s, "it is time to leave", every_s=0.0001)  # type: ignore[misc]
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             client.sock.close()
         ended = engine.wait()
@@ -94,7 +97,7 @@ def test_a_slow_request_is_finished(start: Starter, variant: Variant) -> None:
     engine = start(variant)
     with engine.connect() as client:
         client.send(sleeping(250))
-        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
+        until(engine.blocked, "the handler sleeps")
         engine.tell(signal.SIGTERM)
         answer = client.answer()
         assert answer.body == b"slept 250 ms\n"
@@ -123,7 +126,7 @@ def test_pipelined_requests_are_answered_until_close_is_said(start: Starter, var
     engine = start(variant)
     with engine.connect() as client:
         client.send(sleeping(200) + GET * 20)
-        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
+        until(engine.blocked, "the handler sleeps")
         engine.tell(signal.SIGTERM)
         data, answers = bytearray(client.rest()), []
         while answer := take_answer(data):
@@ -136,14 +139,13 @@ def test_pipelined_requests_are_answered_until_close_is_said(start: Starter, var
 
 
 @pytest.mark.parametrize(("number", "idle"), [(signal.SIGTERM, 0), (signal.SIGTERM, 50), (signal.SIGINT, 50)])
-def test_an_idle_engine_goes_at_once(start: Starter, variant: Variant, number: int, idle: int) -> None:
-    engine = start(variant)
+def test_an_idle_engine_does_not_wait_for_its_grace(start: Starter, variant: Variant, number: int, idle: int) -> None:
+    engine = start(variant.with_knobs(grace_s=LONG_S))
     with engine.crowd(idle) as clients:
         for client in clients:
             assert client.ask().body == GREETING
         ended = engine.stop(number)
         assert (ended.code, ended.said) == (0, "")
-        assert ended.seconds < IDLE_STOP_S
         for client in clients:
             assert client.rest() == b""
 
@@ -152,27 +154,24 @@ def test_asked_twice_it_still_drains(start: Starter, variant: Variant) -> None:
     engine = start(variant)
     with engine.connect() as client:
         client.send(sleeping(300))
-        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
+        until(engine.blocked, "the handler sleeps")
         engine.tell(signal.SIGTERM)
         engine.tell(signal.SIGINT)
         assert client.answer().body == b"slept 300 ms\n"
     assert engine.wait().code == 0
 
 
-def test_no_new_connection_is_taken(start: Starter, variant: Variant) -> None:
-    engine = start(variant)
+@pytest.mark.parametrize("kind", variants(lambda v: not inline(v), default=is_model))
+def test_no_new_connection_is_taken(start: Starter, kind: Variant) -> None:
+    """Where the handler runs on the thread that accepts, that thread hears of the signal after the handler."""
+    engine = start(kind.with_knobs(grace_s=60))
     with engine.connect() as client:
-        client.send(sleeping(450))
-        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
+        client.send(sleeping(10_000))
+        until(engine.blocked, "the handler sleeps")
         engine.tell(signal.SIGTERM)
-        if not inline(variant):  # else the one thread hears of it after the handler
-            until(lambda: refuses(engine), "connections are refused", 0.4)
-        assert client.answer().body == b"slept 450 ms\n"
-    assert engine.wait().code == 0
-
-
-def inline(variant: Variant) -> bool:
-    return variant.name in ("reactor", "proactor")
+        until(lambda: refuses(engine), "connections are refused")
+        assert not client.readable(), "while the handler still sleeps"
+        engine.kill()
 
 
 def refuses(engine: Engine) -> bool:
@@ -184,7 +183,7 @@ def refuses(engine: Engine) -> bool:
 
 
 def test_half_a_request_does_not_hold_it_beyond_the_grace(start: Starter, variant: Variant) -> None:
-    engine = start(variant.with_knobs(grace_s=1))
+    engine = start(variant.with_knobs(grace_s=1, body_s=LONG_S, write_s=LONG_S))
     with engine.connect() as client, engine.connect() as reader:
         client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nhalf")
         reader.send((b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 16)
@@ -192,7 +191,7 @@ def test_half_a_request_does_not_hold_it_beyond_the_grace(start: Starter, varian
         until(reader.readable, "the other reads nothing more")
         ended = engine.stop()
         assert (ended.code, ended.said) == (0, "")
-        assert 0.8 < ended.seconds < 8, "not the 30 s of a body, nor the 10 s of a write"
+        assert ended.seconds >= 0.99, "they had the grace"
 
 
 @pytest.mark.parametrize("kind", variants(lambda v: v.pooled or v.model == "blocking"))
@@ -200,10 +199,9 @@ def test_a_handler_that_does_not_end_is_left_behind(start: Starter, kind: Varian
     engine = start(kind.with_knobs(grace_s=1))
     with engine.connect() as client:
         client.send(sleeping(10_000))
-        until(lambda: any(thread.state == BLOCKED for thread in engine.board().threads), "the handler sleeps")
-        ended = engine.stop()
-        assert ended.code == 0
-        assert ended.seconds < 8, "not the 10 s of the handler"
+        until(engine.blocked, "the handler sleeps")
+        assert engine.stop().code == 0
+        assert client.rest() == b"", "it did not wait for the handler's answer"
 
 
 def test_the_end_of_the_life_line_ends_it(start: Starter, variant: Variant) -> None:
@@ -271,11 +269,12 @@ def test_a_loop_that_is_behind_loses_nobody(start: Starter, kind: Variant) -> No
             client.send(GET)
         for client in clients:
             assert client.answer().status == 200
-        for client in clients[:100]:
-            client.send(sleeping(3))
-        engine.tell(signal.SIGTERM)
-        for client in clients[100:]:
-            client.send(sleeping(1))
+        with engine.frozen():
+            for client in clients[:100]:
+                client.send(sleeping(3))
+            engine.tell(signal.SIGTERM)
+            for client in clients[100:]:
+                client.send(sleeping(1))
         assert sum(client.answer().status == 200 for client in clients) == 600
     assert engine.wait().code == 0
 

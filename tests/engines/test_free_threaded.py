@@ -1,4 +1,4 @@
-"""Engines on a Python without the GIL: they say so, serve as before, and threads overlap in Python code.
+"""Engines on a Python without the GIL: they say so, and serve as before. tests/measure has the overlap of threads.
 
 The interpreter is THREADLAB_FREE_THREADED_PYTHON, or the first `python3.NNt` on the PATH; it needs httptools, and
 uring-api for the proactor. Without one this is skipped, with the reason.
@@ -20,14 +20,12 @@ import pytest
 from tests.app.conftest import make_lab as make_lab
 from tests.app.driver import LabMaker
 
-from .conftest import Starter, variants
+from .conftest import Starter
 from .crowds import asking
-from .driver import GREETING, PATIENCE_S, ROOT, Variant, at_once
+from .driver import GREETING, PATIENCE_S, ROOT, Variant
 
 NAMES = ("python3.15t", "python3.14t", "python3.13t")
-TRIES = 6
 LOOK = "import sys, httptools; print(sys._is_gil_enabled())"
-two_cpus = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs: overlap cannot be seen on one")
 
 
 @cache
@@ -82,16 +80,6 @@ def test_it_serves_and_says_that_the_gil_is_off(start: Starter, variant: Variant
         engine.tell(signal.SIGTERM)
         assert client.rest() == b""
     assert engine.wait().code == 0
-
-
-@pytest.mark.alone
-@two_cpus
-@pytest.mark.parametrize("kind", variants(lambda v: v.pooled or v.model == "blocking"))
-def test_work_that_would_hold_the_gil_overlaps(start: Starter, kind: Variant, python: str) -> None:
-    """The twin of test_work_that_holds_the_gil_does_not_overlap."""
-    require(python, kind)
-    engine = start(kind, python=python)
-    assert any(at_once(engine, "/cpu?us=60000", wanted=True) > 1.25 for _ in range(TRIES))
 
 
 def test_the_lab_runs_them_by_its_setting_and_says_so(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
 import struct
@@ -275,8 +276,10 @@ def test_without_the_binding_the_lesson_says_so(monkeypatch: pytest.MonkeyPatch)
 
 @needs_ring
 def test_a_ring_lets_other_threads_run_while_it_waits() -> None:
-    one = Ring(8, 64)
-    ran = threading.Event()
-    threading.Timer(0.01, ran.set).start()
-    assert one.wait(0.5) == [] and ran.is_set()
+    """The other thread ends the wait: one that held the GIL would last for its minute, and come to nothing."""
+    one, bell = Ring(8, 64), os.eventfd(0)
+    one.poll(bell, "rung")
+    threading.Timer(0.01, os.eventfd_write, (bell, 1)).start()
+    assert [complete.user_data for complete in one.wait(60)] == ["rung"]
     one.close()
+    os.close(bell)

@@ -6,12 +6,9 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import pairwise
 
-import pytest
-
-from engines.catalogue import lessons
 from engines.common.board import (
     ACCEPTING,
     BLOCKED,
@@ -32,7 +29,9 @@ from engines.common.board_reader import BoardReader
 from engines.common.board_trace import SETTLED_NS, UNKNOWN, Lane, Trace, TraceReader
 from engines.common.trace import ENTRIES, RINGS_MAX, TRACED
 
-from .driver import GET, GREETING, HOST, VARIANTS, Engine, Variant, running, until
+from .conftest import Starter
+from .driver import GET, GREETING, HOST, Engine, Variant, until
+from .test_prefork import in_each
 
 SLEEP_MS = 60
 # What may follow what. A worker rests in the queue, everybody else in its wait; who waits in a handler is handling.
@@ -225,78 +224,82 @@ class Follower:
         ]
 
 
-@pytest.fixture(scope="module")
-def traced() -> Iterator[dict[Variant, Follower]]:
-    """Every kind, after three clients have each asked, slept, pipelined and left; all at the same time."""
-    with ExitStack() as stack:
-        available = [v for v in VARIANTS if lessons()[v.model].MODEL.why_unavailable() is None]
-        followers = {v: Follower(stack.enter_context(running(v))) for v in available}
-        for follower in followers.values():
-            until(lambda f=follower: len(f.engine.board().threads) > 0, "its threads are there")  # type: ignore[misc]
-        for follower in followers.values():
-            sleep = f"GET /sleep?ms={SLEEP_MS} HTTP/1.1\r\n".encode() + HOST + b"\r\n"
-            with follower.engine.crowd(3) as clients:
-                for client in clients:
-                    assert client.ask().body == GREETING
-                    client.send(sleep)
-                    assert client.answer().status == 200
-                    client.send(GET * 5)
-                    assert [client.answer().status for _ in range(5)] == [200] * 5
-            until(lambda f=follower: f.seen(BLOCKED) == 3, "the trace has all three sleeps")  # type: ignore[misc]
-        yield followers
-
-
-def test_states_follow_each_other_as_they_may(traced: dict[Variant, Follower], variant: Variant) -> None:
-    follower = traced[variant]
-    assert follower.lost == 0
-    for changes in follower.changes.values():
-        for a, b in pairwise(changes):
-            assert a >> 4 <= b >> 4, "time goes on"
-            if a & 15 != b & 15:  # the same one again: it begins to trace
-                names = THREAD_STATES[a & 15], THREAD_STATES[b & 15]
-                assert b & 15 in FOLLOWS[a & 15], f"{names[0]} → {names[1]}"
-
-
-def test_every_thread_that_works_is_seen_to_do_so(traced: dict[Variant, Follower], variant: Variant) -> None:
-    follower = traced[variant]
-    seen = {change & 15 for changes in follower.changes.values() for change in changes}
-    expected = {ACCEPTING, READING, HANDLING, WRITING, BLOCKED, QUEUE if variant.pooled else WAITING}
-    assert expected <= seen
-
-
-def test_a_slow_handler_is_blocked_for_as_long_as_it_sleeps(traced: dict[Variant, Follower], variant: Variant) -> None:
-    slept = traced[variant].stays(BLOCKED)
-    assert len(slept) == 3
-    for ms in slept:
-        assert SLEEP_MS <= ms < SLEEP_MS + 2000, "no less, and no more than a busy machine may add"
-
-
-def test_an_engine_that_is_not_watched_writes_nothing(traced: dict[Variant, Follower], variant: Variant) -> None:
-    follower = traced[variant]
-    follower.reader.end()
-    engine = follower.engine
+@contextmanager
+def followed(engine: Engine) -> Iterator[Follower]:
+    """After three clients have each asked, slept, pipelined and left."""
+    follower = Follower(engine)
+    until(lambda: engine.board().threads, "its threads are there")
+    sleep = f"GET /sleep?ms={SLEEP_MS} HTTP/1.1\r\n".encode() + HOST + b"\r\n"
     with engine.crowd(3) as clients:
-        for _ in range(2):  # the first wakes them, so that they look
-            for client in clients:
-                assert client.ask().body == GREETING
-    written = engine.traced()
-    with engine.crowd(2) as clients:
         for client in clients:
             assert client.ask().body == GREETING
-    assert engine.traced() == written
+            client.send(sleep)
+            assert client.answer().status == 200
+            client.send(GET * 5)
+            assert [client.answer().status for _ in range(5)] == [200] * 5
+    until(lambda: follower.seen(BLOCKED) == 3, "the trace has all three sleeps")
+    yield follower
 
 
-def test_a_thread_waits_in_its_wait(traced: dict[Variant, Follower], variant: Variant) -> None:
-    """While a client sends nothing, all that its threads do is rest: nearly all of the time, however slow a machine."""
-    follower = traced[variant]
-    follower.reader.begin(now())
-    with follower.engine.crowd(1) as (client,):
+def test_a_trace_has_the_states_of_every_thread_in_an_order_that_is_possible(start: Starter, variant: Variant) -> None:
+    with followed(start(variant)) as follower:
+        assert follower.lost == 0
+        for changes in follower.changes.values():
+            for a, b in pairwise(changes):
+                assert a >> 4 <= b >> 4, "time goes on"
+                if a & 15 != b & 15:  # the same one again: it begins to trace
+                    names = THREAD_STATES[a & 15], THREAD_STATES[b & 15]
+                    assert b & 15 in FOLLOWS[a & 15], f"{names[0]} → {names[1]}"
+        seen = {change & 15 for changes in follower.changes.values() for change in changes}
+        assert {ACCEPTING, READING, HANDLING, WRITING, BLOCKED, QUEUE if variant.pooled else WAITING} <= seen
+        slept = follower.stays(BLOCKED)
+        assert len(slept) == 3 and min(slept) >= SLEEP_MS, "a handler is blocked for as long as it sleeps"
+
+
+def test_an_engine_that_is_not_watched_writes_nothing(start: Starter, variant: Variant) -> None:
+    with followed(start(variant)) as follower:
+        follower.reader.end()
+        engine = follower.engine
+        give_every_thread_a_request(engine, variant)
+        written = engine.traced()
+        with engine.crowd(2) as clients:
+            for client in clients:
+                assert client.ask().body == GREETING
+        assert engine.traced() == written
+
+
+def give_every_thread_a_request(engine: Engine, variant: Variant) -> None:
+    """A thread hears of the end of a trace when it wakes up."""
+    if variant.model == "prefork":
+        with in_each(engine) as clients:
+            for client in clients:
+                assert client.ask().body == GREETING
+        until(lambda: engine.held() == 0, "they are closed")
+        return
+    workers = sum(thread.role == "worker" for thread in engine.board().threads)
+    with engine.crowd(max(4, 2 * workers)) as clients:
+        for client in clients:
+            client.send(b"GET /sleep?ms=500 HTTP/1.1\r\n" + HOST + b"\r\n" if workers else GET)
+        until(lambda: engine.blocked() >= workers, "every worker sleeps at the same time")
+        for client in clients:
+            assert client.answer().status == 200
+
+
+def test_a_thread_rests_in_its_wait(start: Starter, variant: Variant) -> None:
+    """While a client sends nothing, all that its threads do is wait."""
+    follower = Follower(engine := start(variant))
+    with engine.crowd(1) as (client,):
         assert client.ask().body == GREETING
-        follower.changes.clear()
+        until(engine.is_asleep, "it waits")
         follower.read()
-        began = now()
-        until(lambda: now() - began > 200_000_000, "some time has passed")
+        follower.changes.clear()
+        silent_ns = now()
+        until(lambda: now() - silent_ns > 200_000_000, "some time has passed")
         assert client.ask().body == GREETING
-        until(lambda: follower.seen(HANDLING) >= 2, "both are in the trace")
-    rests = follower.stays(QUEUE) + follower.stays(WAITING)
-    assert max(rests) >= 200
+        until(lambda: follower.seen(HANDLING) >= 1, "the request is in the trace")
+    rests = [
+        (changes[0] >> 4) - silent_ns
+        for changes in follower.changes.values()
+        if changes and changes[0] & 15 not in (QUEUE, WAITING)
+    ]
+    assert max(rests) >= 200_000_000
