@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo 2>/dev/null)
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check fix bench truth scenarios fuzz soak docs screenshots compose compose-check chromium slowhttptest clean
+.PHONY: help install run demo test test-full measure mutations check fix bench truth scenarios fuzz soak docs screenshots compose compose-check chromium slowhttptest clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -31,16 +31,24 @@ run: $(VENV)/.installed ## the lab on http://127.0.0.1:8000/
 demo: $(VENV)/.installed ## every model in turn, a table with verdicts
 	$(BIN)/threadlab demo
 
-test: $(VENV)/.dev chromium ## everything that is checked: lint, types, tests with real processes and a real browser
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --quiet app engines tests
-	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/engines -m "not alone" -n 4 --dist worksteal
-	$(BIN)/python -m pytest --ignore=tests/engines -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m pytest -m alone
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+WORKERS ?= 4# test processes: most of their time they wait, so more of them than CPUs
+
+test: check chromium ## lint, types, and the deterministic tests: real processes, real sockets, a real browser (3 minutes)
+	$(PYTEST)
+
+test-full: $(VENV)/.dev chromium ## the exhaustive rest: all tables, variants, pages, themes and widths; also deterministic
+	$(PYTEST) -m full
+
+measure: $(VENV)/.dev chromium ## what asserts times, rates, CPU and scheduling; wants a quiet machine, and is not in CI
+	$(BIN)/python -m pytest tests/measure
+
+mutations: $(VENV)/.dev chromium ## break the code in twenty places, one at a time: do the tests see it? (an hour)
+	$(BIN)/python -m tests.mutations
 
 check: $(VENV)/.dev ## lint and types only
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet app engines tests
 	$(BIN)/mypy
 
 fix: $(VENV)/.dev ## mend what can be mended by itself

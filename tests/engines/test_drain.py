@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import socket
@@ -277,6 +278,29 @@ def test_a_loop_that_is_behind_loses_nobody(start: Starter, kind: Variant) -> No
                 client.send(sleeping(1))
         assert sum(client.answer().status == 200 for client in clients) == 600
     assert engine.wait().code == 0
+
+
+@pytest.mark.parametrize("kind", variants(lambda v: v.name == "reactor"))
+def test_requests_that_a_draining_loop_has_not_read_yet_are_answered(start: Starter, kind: Variant) -> None:
+    """More connections are ready than one wait returns, and the first of them take longer than idle ones are kept."""
+    engine = start(kind)
+    with engine.crowd(600) as clients:
+        clients[0].send(sleeping(500))
+        until(engine.blocked, "the loop is busy")
+        engine.tell(signal.SIGTERM)
+        until(lambda: not has_pending_signals(engine.pid), "the signal is delivered: it is the first thing to be read")
+        with engine.frozen():
+            for client in clients[1:100]:
+                client.send(sleeping(3))
+            for client in clients[100:]:
+                client.send(GET)
+        assert [client.answer().status for client in clients] == [200] * 600
+    assert engine.wait().code == 0
+
+
+def has_pending_signals(pid: int) -> bool:
+    masks = re.findall(r"^(?:SigPnd|ShdPnd):\s+(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return any(int(mask, 16) for mask in masks)
 
 
 @pytest.mark.parametrize("kind", variants(lambda v: v.model != "blocking"))

@@ -1,0 +1,213 @@
+"""Do the tests see it when the code is wrong? Twenty faults, put into a copy of the code one at a time.
+
+    python -m tests.mutations [--only NAME …] [--deep]
+
+For each: the tests concerned, then all of `make test`, then (with --deep) `make test-full`, stopped at the first
+failure. Prints what caught it. Ends with 1 when `make test` sees fewer than 18 of the twenty. The copy is of the last
+commit; the working tree is not touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SURVIVORS_MAX = 2
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One fault: a text of a file that is replaced, and the tests that should fail first."""
+
+    name: str
+    file: str
+    text: str
+    fault: str
+    tests: str  # paths under tests/, separated by spaces
+
+    def apply(self, root: Path) -> None:
+        file = root / self.file
+        source = file.read_text()
+        assert source.count(self.text) == 1, f"{self.name}: not exactly once in {self.file}"
+        file.write_text(source.replace(self.text, self.fault))
+
+
+MUTATIONS = (
+    # Engines
+    Mutation(
+        "wrong status", "engines/common/work.py",
+        "self._count(refused.status, row)\n", "refused.status = 400\n            self._count(refused.status, row)\n",
+        "engines/test_http.py",
+    ),
+    Mutation(
+        "scheme not checked", "engines/common/strict.py",
+        'if absolute[1].lower() != b"http":', "if not absolute[1]:",
+        "engines/test_inbox.py engines/test_http.py",
+    ),
+    Mutation(
+        "lost counter", "engines/common/crowd.py",
+        "self.row.bytes_out += len(answer)", "self.row.bytes_out += 0",
+        "engines/test_board.py",
+    ),
+    Mutation(
+        "trickling extends the deadline", "engines/common/peers.py",
+        "if (self._words[peer.fd] & 0xFF) != state:", "if True:",
+        "engines/test_bounds.py",
+    ),
+    Mutation(
+        "idle connections are cut in a drain", "engines/common/peers.py",
+        "(self.is_idle(peer) and not peer.has_unread())", "self.is_idle(peer)",
+        "engines/test_drain.py",
+    ),
+    Mutation(
+        "main-sub deals to the first", "engines/main_sub.py",
+        "sub = next(self.in_turn) if in_turn", "sub = self.subs[0] if in_turn",
+        "engines/test_lessons.py",
+    ),
+    Mutation(
+        "two workers answer one connection", "engines/common/pool.py",
+        "return peer.turn.acquire(blocking=False)", "return peer.turn.acquire(blocking=False) or True",
+        "engines/test_http.py engines/test_lessons.py",
+    ),
+    Mutation(
+        "a killed worker process is not replaced", "engines/common/worker_process.py",
+        "            self._start(process.index)\n", "",
+        "engines/test_prefork.py",
+    ),
+    # Load
+    Mutation(
+        "swapped percentiles", "app/load/histogram.py",
+        "return Percentiles(count, p50, p90, p99, p999,", "return Percentiles(count, p50, p99, p90, p999,",
+        "load app/test_runs.py",
+    ),
+    Mutation(
+        "response time from the actual send", "app/load/open_model.py",
+        "kind.response.append((now - peer.intended) // 1000)", "kind.response.append((now - peer.sent_at) // 1000)",
+        "load",
+    ),
+    Mutation(
+        "late sends are not counted", "app/load/open_model.py",
+        "floor.waited += 1\n", "floor.waited += 0\n",
+        "load",
+    ),
+    # Lab
+    Mutation(
+        "a stopped run is ranked", "app/lab/verdict.py",
+        '(evidence.stopped, "It was stopped early")', '(False, "It was stopped early")',
+        "app/test_verdict.py app/test_runs.py",
+    ),
+    Mutation(
+        "errors may be a tenth", "app/lab/verdict.py",
+        "if e.errors / total <= ERRORS_MAX:", "if e.errors / total <= 0.1:",
+        "app/test_verdict.py",
+    ),
+    Mutation(
+        "unknown thresholds hold", "app/lab/thresholds.py",
+        "breached = seen is None or not", "breached = seen is not None and not",
+        "app/test_thresholds.py",
+    ),
+    Mutation(
+        "trials are not in turns", "app/lab/comparisons.py",
+        """        for trial in range(1, going.view.trials + 1):
+            for entry in range(len(going.view.entries)):
+""",
+        """        for entry in range(len(going.view.entries)):
+            for trial in range(1, going.view.trials + 1):
+""",
+        "app/test_comparisons.py",
+    ),
+    Mutation(
+        "no CSRF check", "app/security.py",
+        "if changes_something(scope) and not _same_origin(headers, host):", "if False:",
+        "app/test_security.py",
+    ),
+    Mutation(
+        "WebSocket without a token", "app/security.py",
+        "refusal or self._token(scope, headers))", "refusal)",
+        "app/test_tokens.py",
+    ),
+    # Pages and exports
+    Mutation(
+        "a run's page does not become its result", "static/js/run.js",
+        "function arrange() {\n", "function arrange() {\n  return;\n",
+        "browser/test_lab_page.py browser/test_run_page.py",
+    ),
+    Mutation(
+        "formulas in CSV", "app/report/csv.py",
+        "if isinstance(value, str) and value.startswith(FORMULA_STARTS):", "if False:",
+        "app/test_exports.py app/test_history.py",
+    ),
+    Mutation(
+        "JUnit hides a breach", "app/report/junit.py",
+        "    if threshold.breached:\n", "    if not threshold.breached:\n",
+        "app/test_exports.py",
+    ),
+)  # fmt: skip
+
+
+class Copy:
+    """The last commit in a folder of its own, where a fault harms nobody."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder
+        self._git("clone", "--quiet", "--shared", str(ROOT), str(folder), at=ROOT)
+
+    def _git(self, *command: str, at: Path | None = None) -> None:
+        subprocess.run(["git", *command], cwd=at or self.root, check=True)
+
+    def restore(self) -> None:
+        self._git("checkout", "--quiet", "--", ".")
+
+    def first_failure(self, tests: Sequence[str], *options: str) -> str | None:
+        """The first test that fails; None when all pass."""
+        command = [sys.executable, "-m", "pytest", "-x", "-n", "4", "--dist", "worksteal", *options, *tests]
+        environment = {**os.environ, "PYTHONPATH": str(self.root)}  # also for the labs that the tests start
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
+        if done.returncode == 0:
+            return None
+        found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+        return found[1] if found else f"exit code {done.returncode}: {done.stdout[-300:]}"
+
+
+def caught_by(copy: Copy, mutation: Mutation, deep: bool) -> tuple[str, str | None]:
+    """Which tier saw the fault, and by which test."""
+    mutation.apply(copy.root)
+    try:
+        concerned = [f"tests/{path}" for path in mutation.tests.split()]
+        if failed := copy.first_failure(concerned) or copy.first_failure([]):
+            return "make test", failed
+        if deep and (failed := copy.first_failure([], "-m", "full")):
+            return "make test-full", failed
+        return "none", None
+    finally:
+        copy.restore()
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    asked.add_argument("--only", nargs="+", metavar="NAME", help="only these faults")
+    asked.add_argument("--deep", action="store_true", help="run make test-full for what passes make test")
+    given = asked.parse_args()
+    chosen = [mutation for mutation in MUTATIONS if not given.only or mutation.name in given.only]
+    survivors = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(Path(folder) / "copy")
+        for mutation in chosen:
+            tier, failed = caught_by(copy, mutation, given.deep)
+            survivors += tier != "make test"
+            sys.stdout.write(f"{mutation.name}: {tier}{f', {failed}' if failed else ''}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{len(chosen) - survivors} of {len(chosen)} faults are seen by make test\n")
+    return 1 if survivors > SURVIVORS_MAX else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
