@@ -68,17 +68,32 @@ def serve(asked: argparse.Namespace) -> int:
     given = {name: getattr(asked, name) for name in Settings.model_fields if getattr(asked, name) is not None}
     settings = Settings(**given)
     try:
-        door = socket.create_server((settings.host, settings.port))
+        door = listen(settings.host, settings.port)
     except OSError as error:
         print(
             f"threadlab: cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}",
             file=sys.stderr,
         )
         return FAILED
-    # Accepted sockets inherit it: what a viewer does not take is soon seen here, not first in 4 MB of kernel memory.
+    with door:
+        return _serve(settings, door)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The control plane's listening socket; accepted sockets inherit its options. Raises OSError."""
+    door = socket.create_server((host, port))
+    # uvicorn writes head and body of a response one after the other. Without this the body waits for the ACK of the
+    # head, which a client may delay by 40 ms. asyncio sets it only where the protocol is named, which `create_server`
+    # does not do.
+    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # What a viewer does not take is soon seen here, not first in 4 MB of kernel memory.
     door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     # And who takes nothing for so long is gone: a close alone would wait for the rest to be taken, if need be for ever.
     door.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKEN_WITHIN_MS)
+    return door
+
+
+def _serve(settings: Settings, door: socket.socket) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     tokens = Tokens(settings.token)
     config = uvicorn.Config(

@@ -24,7 +24,11 @@ class ExportQuery(RunQuery):
     format: Literal["csv", "json", "jsonl"] = "csv"
 
 
-FILES = {each.media_type: {"schema": {"type": "string"}} for each in listing.FORMATS.values()}
+RUNS = {"type": "array", "items": {"$ref": "#/components/schemas/RunView"}}
+FILES = {
+    kind.media_type: {"schema": RUNS if name == "json" else {"type": "string"}}
+    for name, kind in listing.FORMATS.items()
+}
 
 
 @router.get(

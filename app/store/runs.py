@@ -93,7 +93,7 @@ class RunStore:
     def some(self, ids: Sequence[int]) -> list[RunView]:
         """The runs of these numbers, in their order; those that are gone are left out."""
         with Session(self._engine) as session:
-            kept = dict(session.execute(select(RunRow.id, RunRow.view).where(RunRow.id.in_(ids))).tuples().all())
+            kept = {id: view for id, view in session.execute(select(RunRow.id, RunRow.view).where(RunRow.id.in_(ids)))}
         return [_VIEW.validate_json(kept[id]) for id in ids if id in kept]
 
     def names(self) -> dict[str, list[str]]:
