@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from jinja2 import meta
+from jinja2 import Environment, meta
 
 from app import cli, paths
 from app.pages.looks import make_environment
@@ -86,9 +86,14 @@ def test_modules_and_style_sheets_import_what_is_there() -> None:
 # Templates
 
 
+@cache
+def templates() -> Environment:
+    return make_environment(paths.TEMPLATES)
+
+
 @pytest.mark.parametrize("name", [str(f.relative_to(paths.TEMPLATES)) for f in sorted(paths.TEMPLATES.rglob("*.html"))])
 def test_a_template_compiles_and_refers_to_what_is_there(name: str) -> None:
-    env = make_environment(paths.TEMPLATES)
+    env = templates()
     env.get_template(name)
     source = (paths.TEMPLATES / name).read_text()
     for other in meta.find_referenced_templates(env.parse(source)):

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Environment
 
 from app import paths
 from app.lab.models import _view
 from app.pages.forms import Card
 from app.pages.looks import make_environment
 from engines.catalogue import describe, lessons, literature
+from tests.waiting import BOUND_S
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "models.md"
@@ -37,6 +39,11 @@ NAMES = {
 
 
 @cache
+def looks() -> Environment:
+    return make_environment(paths.TEMPLATES)
+
+
+@cache
 def said() -> dict[str, dict[str, Any]]:
     """Every model, as JSON gives it."""
     return {name: json.loads(json.dumps(describe(lesson))) for name, lesson in lessons().items()}
@@ -45,7 +52,7 @@ def said() -> dict[str, dict[str, Any]]:
 def test_the_page_is_not_stale() -> None:
     made = subprocess.run(
         [sys.executable, ROOT / "docs" / "make_models.py"],
-        input=json.dumps(list(said().values())), capture_output=True, text=True, timeout=60, check=True,
+        input=json.dumps(list(said().values())), capture_output=True, text=True, timeout=BOUND_S, check=True,
     )  # fmt: skip
     assert PAGE.read_text(encoding="utf-8") == made.stdout, "docs/models.md is stale: run `make docs`"
 
@@ -69,7 +76,7 @@ def chapter(name: str) -> str:
 @each_model
 def test_the_model_page_of_the_lab_has_it_all(name: str) -> None:
     view = _view(said()[name])
-    page = make_environment(paths.TEMPLATES).get_template("pages/model.html")
+    page = looks().get_template("pages/model.html")
     now: dict[str, Any] = {"card": Card(view, None, (), "stopped", {}), "run": None, "scenarios": [], "first_load": ""}
     text = (
         unescape(page.render(model=view, previous=None, next=None, **now))
@@ -84,7 +91,7 @@ def test_the_model_page_of_the_lab_has_it_all(name: str) -> None:
 
 @each_model
 def test_a_model_has_a_picture_a_marker_and_a_colour_of_its_own(name: str) -> None:
-    art = make_environment(paths.TEMPLATES).globals["art"]
+    art = looks().globals["art"]
     assert str(art.diagram(name)) != str(art.diagram("no such model")).replace("no such model", name)  # type: ignore[attr-defined]
     assert 'role="img"' in str(art.lesson(name))  # type: ignore[attr-defined]
     rules = re.findall(r'^\[data-model="([\w-]+)"\] \{ --model: var\((--\w+)\); --shape: ([^;]+); \}', TOKENS, re.M)

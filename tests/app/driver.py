@@ -11,7 +11,9 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol, TypeVar, cast
@@ -20,25 +22,22 @@ import httpx
 from fastapi import FastAPI
 
 from app.lab.lab import Lab
+from app.lab.models import Models
+from app.load.meter import MEASURE, MeterReader, MeterReading
 from app.main import create_app
 from app.settings import Settings
+from app.store.comparisons import ComparisonStore
+from app.store.runs import RunStore
 from app.tokens import Tokens
+from tests.waiting import BOUND_S
+from tests.waiting import until as until
 
-T = TypeVar("T")
 THREADLAB = str(Path(sys.executable).with_name("threadlab"))
 MARK = "THREADLAB_TEST_MARK"
-STARTS_WITHIN_S, STOPS_WITHIN_S = 30.0, 15.0
 ENDED = ("finished", "stopped", "failed")
 PROBLEM = "application/problem+json"
-
-
-def until(condition: Callable[[], T | None], what: str, deadline_s: float = 10.0, every_s: float = 0.02) -> T:
-    """Wait until `condition` answers something true, and answer that; the deadline only bounds a failure."""
-    ends = time.monotonic() + deadline_s
-    while not (found := condition()):
-        assert time.monotonic() < ends, f"never happened within {deadline_s} s: {what}"
-        time.sleep(every_s)
-    return found
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def marked(mark: str) -> set[int]:
@@ -54,12 +53,17 @@ def marked(mark: str) -> set[int]:
     return found
 
 
+def state_of(pid: int) -> str | None:
+    """The kernel's letter for the state of a process: R, S, T (stopped), Z …; None when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return None
+
+
 def gone(pid: int) -> bool:
     """Whether a process has ended; a zombie that waits for its parent has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except OSError:
-        return True
+    return state_of(pid) in (None, "Z")
 
 
 def command_line(pid: int) -> str:
@@ -67,6 +71,27 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
         return ""
+
+
+def generators(pids: Iterable[int]) -> list[int]:
+    """Those of some processes that are shards of a load generator."""
+    return [pid for pid in pids if "app.load" in command_line(pid)]
+
+
+def read_meter(pid: int) -> MeterReading | None:
+    """The live numbers of a shard, from its shared memory; None if it has none, or has ended."""
+    try:
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            if path.readlink().name.startswith("memfd:threadlab-meter"):
+                with path.open("rb") as file:
+                    meter = MeterReader(file.fileno())
+                try:
+                    return meter.read()
+                finally:
+                    meter.close()
+    except OSError:
+        pass
+    return None
 
 
 class LabProcess:
@@ -88,11 +113,11 @@ class LabProcess:
             self.process.kill()
             self._reap()
             raise
-        self.http = httpx.Client(base_url=self.url, timeout=30)
+        self.http = httpx.Client(base_url=self.url, timeout=BOUND_S)
 
     def _printed_url(self) -> str:
         assert self.process.stdout
-        ready, _, _ = select.select([self.process.stdout], [], [], STARTS_WITHIN_S)
+        ready, _, _ = select.select([self.process.stdout], [], [], BOUND_S)
         line = self.process.stdout.readline() if ready else ""
         assert "http://" in line, f"the lab printed {line!r}; {self.errors()}"
         return line.split()[-1].rstrip("/")
@@ -118,11 +143,11 @@ class LabProcess:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(STOPS_WITHIN_S)
+            code = self.process.wait(BOUND_S)
             said = self.errors()
         finally:
             self.kill()
-        until(lambda: not self.others(), "no process of the lab is left", 3)
+        until(lambda: not self.others(), "no process of the lab is left", every_s=0.05)
         assert "Traceback" not in said, said
         assert code == 0, f"exit code {code}; {said}"
 
@@ -134,7 +159,7 @@ class LabProcess:
         self._reap()
 
     def _reap(self) -> None:
-        self.process.wait(STOPS_WITHIN_S)
+        self.process.wait(BOUND_S)
         self._err.close()
         if self.process.stdout:
             self.process.stdout.close()
@@ -160,28 +185,62 @@ class LabProcess:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
-    def ended(self, id: int, deadline_s: float = 20.0) -> Any:
+    def ended(self, id: int) -> Any:
         """A run, once it has ended."""
         return until(
             lambda: view if (view := self.get(f"/runs/{id}"))["state"] in ENDED else None,
-            f"run {id} ends", deadline_s, 0.05,
+            f"run {id} ends", every_s=0.05,
         )  # fmt: skip
 
-    def reaches(self, id: int, state: str, deadline_s: float = 10.0) -> Any:
+    def reaches(self, id: int, state: str) -> Any:
         return until(
             lambda: view if (view := self.get(f"/runs/{id}"))["state"] == state else None,
-            f"run {id} is {state}", deadline_s,
+            f"run {id} is {state}", every_s=0.02,
         )  # fmt: skip
 
     def run(self, **spec: Any) -> Any:
         """Submit a run and wait for its end."""
         return self.ended(self.submit(**spec)["id"])
 
-    def compared(self, id: int, deadline_s: float = 60.0) -> Any:
+    def stop(self, id: int) -> Any:
+        """Stop a run, and wait for its end."""
+        answer = self.http.post(f"/api/v1/runs/{id}/stop")
+        assert answer.status_code == 200, answer.text
+        return self.ended(id)
+
+    def meters(self) -> list[MeterReading]:
+        """Of each shard that measures now."""
+        found = (read_meter(pid) for pid in generators(self.others()))
+        return [meter for meter in found if meter and meter.phase == MEASURE]
+
+    def measuring(self, id: int, responses: int = 1) -> Any:
+        """A run without a warm-up, once the lab has seen it measuring and so many responses have been received."""
+        view = self.reaches(id, "running")
+        until(
+            lambda: sum(meter.completed for meter in self.meters()) >= responses,
+            f"{responses} responses of run {id}", every_s=0.02,
+        )  # fmt: skip
+        return view
+
+    def measured_until_next_second(self, id: int) -> None:
+        """Wait until the lab has sampled a second of a run that begins after now: it does so at the start of each."""
+
+        def seconds() -> float:
+            return min((meter.at_ns - meter.measured_from_ns) / 1e9 for meter in self.meters())
+
+        def elapsed_s() -> float:
+            return float(self.get(f"/runs/{id}")["progress"] * 590)
+
+        next_s = int(seconds()) + 1
+        until(lambda: seconds() > next_s, f"second {next_s} begins", every_s=0.05)
+        since_s = elapsed_s()
+        until(lambda: elapsed_s() > since_s + 0.1, "the lab has looked again", every_s=0.02)  # it does every 20 ms
+
+    def compared(self, id: int) -> Any:
         """A comparison, once it has ended."""
         return until(
             lambda: view if (view := self.get(f"/comparisons/{id}"))["state"] in ENDED else None,
-            f"comparison {id} ends", deadline_s, 0.05,
+            f"comparison {id} ends", every_s=0.05,
         )  # fmt: skip
 
     def compare(self, models: Sequence[Any], **spec: Any) -> Any:
@@ -193,11 +252,12 @@ class LabProcess:
 
     def tidy(self) -> None:
         """End what a test has left: comparisons and runs first, then engines."""
-        for each in self.get("/comparisons"):
+        for each in self.get("/comparisons?limit=20"):  # of which 11 at most are unfinished
             if each["state"] not in ENDED:
                 self.http.post(f"/api/v1/comparisons/{each['id']}/stop")
                 self.compared(each["id"])
-        going = [run["id"] for run in self.get("/runs") if run["state"] not in ENDED]
+        newest = self.get("/runs?limit=60")  # runs end in their order, and the queue has 50 places
+        going = [run["id"] for run in newest if run["state"] not in ENDED]
         for id in reversed(going):
             self.http.post(f"/api/v1/runs/{id}/stop")
         for id in going:
@@ -209,6 +269,10 @@ class LabProcess:
 
 class LabMaker(Protocol):
     def __call__(self, *flags: str, data_dir: Path | None = None, port: int = 0) -> LabProcess: ...
+
+
+class Command(Protocol):
+    def __call__(self, *args: str) -> subprocess.CompletedProcess[str]: ...
 
 
 def is_problem(answer: httpx.Response, status: int, *pointers: str) -> str:
@@ -225,7 +289,7 @@ def is_problem(answer: httpx.Response, status: int, *pointers: str) -> str:
 
 
 def threadlab(
-    *args: str, env: Mapping[str, str] | None = None, timeout_s: float = 60
+    *args: str, env: Mapping[str, str] | None = None, timeout_s: float = 2 * BOUND_S
 ) -> subprocess.CompletedProcess[str]:
     """The command line, to its end."""
     return subprocess.run(
@@ -238,14 +302,48 @@ def plan(duration_s: float = 1.0, warmup_s: float = 0.3, **more: Any) -> dict[st
     return {"vus": 8, "duration_s": duration_s, "warmup_s": warmup_s, **more}
 
 
-def in_a_lab(data_dir: Path, play: Callable[[Lab], Awaitable[None]]) -> None:
-    """Play with a lab in this process, where its queues and its store can be got at."""
+def light(duration_s: float = 0.5, warmup_s: float = 0.0, **more: Any) -> dict[str, Any]:
+    """A plan with an exact number of requests that costs little CPU: 100 a second, and none of them times out."""
+    calm = {"executor": "constant-arrival-rate", "rate_per_s": 100, "timeout_s": 60}
+    return plan(duration_s, warmup_s, **{**calm, **more})
 
-    async def lab_and_play() -> None:
-        async with Lab.open(Settings(data_dir=data_dir)) as lab:
-            await play(lab)
 
-    asyncio.run(lab_and_play())
+def endless(**more: Any) -> dict[str, Any]:
+    """A light plan that lasts until the test stops it."""
+    return light(590, **more)
+
+
+def in_a_lab(data_dir: Path, play: Callable[[Lab], Awaitable[T]], **settings: Any) -> T:
+    """Do something with a lab of this process, so that a test can replace its parts and hold them open."""
+
+    async def lab_and_play() -> T:
+        given = Settings(data_dir=data_dir, **settings)
+        stores = RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database)
+        async with Lab(given, known_models(), *stores) as lab:
+            return await play(lab)
+
+    return on_a_thread(lab_and_play)
+
+
+def on_a_thread(play: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine on a thread of its own: a browser test of the same process may have an event loop on this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, play()).result()
+
+
+@cache
+def known_models() -> Models:
+    """The models; asked for once in each test process, as calibrating them takes 0.2 s of CPU."""
+    return Models.ask(sys.executable)
+
+
+async def eventually(condition: Callable[[], U | None], what: str) -> U:
+    """`until`, for a test on an event loop."""
+    ends = time.monotonic() + BOUND_S
+    while not (found := condition()):
+        assert time.monotonic() < ends, f"did not happen within {BOUND_S} s: {what}"
+        await asyncio.sleep(0.01)
+    return found
 
 
 def bare_app() -> FastAPI:

@@ -7,8 +7,7 @@ import os
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,15 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli import main
+from app import demo
+from app.lab.views import RunView
+from tests.waiting import BOUND_S
 
-from .driver import MARK, THREADLAB, command_line, gone, marked, threadlab, until
+from .driver import MARK, THREADLAB, Command, generators, gone, marked, on_a_thread, read_meter, threadlab, until
+from .past import LEDGER, VIEW, past_run, verdict
 
 MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
-SHORT = ("--vus", "4", "--duration", "0.5", "--warmup", "0.1")
+LIGHT = ("--executor", "constant-arrival-rate", "--rate", "100", "--vus", "4", "--duration", "0.5", "--warmup", "0")
 
 
 @pytest.fixture
@@ -29,98 +31,88 @@ def data(tmp_path: Path) -> dict[str, str]:
     return {"THREADLAB_DATA_DIR": str(tmp_path)}
 
 
-def test_models_are_listed_with_their_knobs() -> None:
-    done = threadlab("models")
+def test_models_are_listed_with_their_knobs(command: Command) -> None:
+    done = command("models")
     assert done.returncode == 0
     for model in MODELS:
         assert re.search(rf"^{model} ", done.stdout, re.MULTILINE)
     assert "workers=4" in done.stdout
 
 
-def test_doctor_says_what_the_machine_is() -> None:
-    facts = json.loads(threadlab("doctor", "--json").stdout)
+def test_doctor_says_what_the_machine_is(command: Command) -> None:
+    facts = json.loads(command("doctor", "--json").stdout)
     assert facts["cores"] == len(os.sched_getaffinity(0))
     assert facts["kernel"].startswith("Linux") and isinstance(facts["warnings"], list)
-    words = threadlab("doctor")
+    words = command("doctor")
     assert words.returncode == 0
     assert all(warning in words.stdout for warning in facts["warnings"])
 
 
-def test_a_run_prints_its_verdict_in_words(data: dict[str, str]) -> None:
-    done = threadlab("run", "reactor", *SHORT, "--threshold", "p(99)<20s", env=data)
-    assert done.returncode == 0, done.stderr
-    assert "Verdict:" in done.stdout and "requests/s" in done.stdout and "✓ p(99)<20s" in done.stdout
-
-
-def test_a_run_as_json_is_what_the_api_gives(data: dict[str, str]) -> None:
-    done = threadlab("run", "reactor-pool", *SHORT, "--set", "workers=2", "--label", "x", "--json", "-", env=data)
-    assert done.returncode == 0, done.stderr
-    run = json.loads(done.stdout)
-    assert (run["state"], run["model"], run["knobs"]["workers"], run["label"]) == ("finished", "reactor-pool", 2, "x")
-    assert run["summary"]["requests"] > 10 and run["verdict"]["because"] and run["ledger"]["cpu_us"] > 0
-
-
-def test_a_run_from_the_shell_is_kept(data: dict[str, str], tmp_path: Path) -> None:
-    file = tmp_path / "run.json"
-    for _ in range(2):
-        assert threadlab("run", "reactor", *SHORT, "--json", str(file), env=data).returncode == 0
-    assert json.loads(file.read_text())["id"] == 2
-
-
-def test_a_breached_threshold_is_exit_code_3(data: dict[str, str]) -> None:
-    done = threadlab("run", "reactor", *SHORT, "--threshold", "rate>99999999", "--threshold", "errors<1%", env=data)
-    assert done.returncode == 3
-    assert "✗ rate>99999999" in done.stdout and "✓ errors<1%" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("args", "word"),
-    [
-        (("run", "nope"), "nope"),
-        (("run", "reactor", "--vus", "0"), "vus"),
-        (("run", "reactor", "--executor", "constant-arrival-rate"), "rate_per_s"),
-        (("run", "reactor", "--set", "workers=2"), "workers"),
-        (("run", "reactor", "--set", "idle_s"), "idle_s"),
-        (("run", "reactor", "--threshold", "p99<1"), "p99<1"),
-        (("engine", "nope"), "nope"),
-        (("engine", "reactor", "--set", "idle_s=0"), "idle_s"),
-        (("demo", "--seconds", "0"), "0.5"),
-    ],
-)
-def test_bad_arguments_are_exit_code_2_and_a_sentence(args: tuple[str, ...], word: str, data: dict[str, str]) -> None:
-    done = threadlab(*args, env=data)
-    assert done.returncode == 2, done.stderr
-    assert word in done.stderr and "Traceback" not in done.stderr
-    assert done.stdout == ""
-
-
-@pytest.mark.parametrize(
-    ("args", "word"),
-    [
-        (("run", "reactor", "--vus", "x"), "--vus"),
-        (("run", "reactor", "--executor", "ramping"), "ramping"),
-        (("run", "reactor", "--scenario", "nope"), "nope"),
-        (("run", "reactor", "--work", "5% nonsense 3"), "nonsense"),
-        (("run",), "model"),
-        (("nope",), "nope"),
-    ],
-)
-def test_arguments_that_cannot_be_read_end_before_anything_begins(
-    args: tuple[str, ...], word: str, capsys: pytest.CaptureFixture[str]
+def test_runs_are_printed_in_words_and_as_json_and_are_kept_and_a_breached_threshold_is_exit_code_3(
+    data: dict[str, str], tmp_path: Path, command: Command
 ) -> None:
-    try:
-        code: object = main(args)
-    except SystemExit as end:
-        code = end.code
-    said = capsys.readouterr()
-    assert (code, said.out) == (2, "")
-    assert word in said.err
+    file = tmp_path / "run.json"
+    thresholds = ("--threshold", "p(50)<60s", "--threshold", "rate>99999999", "--threshold", "errors<1%")
+    knobs = ("--set", "workers=2", "--label", "x")
+    done = threadlab("run", "reactor-pool", *LIGHT, *knobs, *thresholds, "--json", str(file), env=data)
+    assert done.returncode == 3, done.stderr
+    assert "Verdict:" in done.stdout and "requests/s, 50 answered, 0 failed" in done.stdout
+    assert "✓ p(50)<60s" in done.stdout and "✗ rate>99999999" in done.stdout and "✓ errors<1%" in done.stdout
+    run = json.loads(file.read_text())
+    assert (run["id"], run["state"], run["model"]) == (1, "finished", "reactor-pool")
+    assert (run["knobs"]["workers"], run["label"]) == (2, "x")
+    assert run["summary"]["requests"] == 50 and run["verdict"]["because"]
+
+    done = command("run", "reactor", *LIGHT, "--threshold", "errors<1%", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)  # and nothing else is on stdout
+    assert again.keys() == run.keys() >= {"summary", "ledger", "verdict", "thresholds"}
+    assert (again["id"], again["state"]) == (2, "finished"), "the history of the data directory goes on"
 
 
-def test_without_a_command_it_says_what_there_is() -> None:
-    done = threadlab()
+BAD_ARGUMENTS = [
+    (("run", "nope"), "nope"),
+    (("run", "reactor", "--vus", "0"), "vus"),
+    (("run", "reactor", "--executor", "constant-arrival-rate"), "rate_per_s"),
+    (("run", "reactor", "--set", "workers=2"), "workers"),
+    (("run", "reactor", "--set", "idle_s"), "idle_s"),
+    (("run", "reactor", "--threshold", "p99<1"), "p99<1"),
+    (("demo", "--seconds", "0"), "0.5"),
+    (("run", "reactor", "--vus", "x"), "--vus"),
+    (("run", "reactor", "--executor", "ramping"), "ramping"),
+    (("run", "reactor", "--scenario", "nope"), "nope"),
+    (("run", "reactor", "--work", "5% nonsense 3"), "nonsense"),
+    (("run",), "model"),
+    (("nope",), "nope"),
+]
+
+
+@pytest.mark.parametrize(("args", "word"), BAD_ARGUMENTS)
+def test_bad_arguments_are_exit_code_2_and_a_sentence(args: tuple[str, ...], word: str, command: Command) -> None:
+    done = command(*args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert word in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (("engine", "nope"), "nope"),
+        pytest.param(("engine", "reactor", "--set", "idle_s=0"), "idle_s", marks=pytest.mark.full),
+    ],
+)
+def test_bad_arguments_of_an_engine_are_exit_code_2_of_its_process(
+    args: tuple[str, ...], word: str, data: dict[str, str]
+) -> None:
+    done = threadlab(*args, env=data)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert word in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_command_it_says_what_there_is(command: Command) -> None:
+    done = command()
     assert done.returncode == 2
-    assert all(command in done.stdout for command in ("serve", "models", "doctor", "run", "demo", "engine"))
+    assert all(name in done.stdout for name in ("serve", "models", "doctor", "run", "demo", "engine"))
 
 
 @contextmanager
@@ -139,23 +131,28 @@ def started(*args: str, **env: str) -> Iterator[tuple[subprocess.Popen[str], str
 
 
 def interrupted(number: signal.Signals, *args: str, **env: str) -> tuple[int, str, str, str]:
-    with started("run", "reactor", "--duration", "60", "--warmup", "0", "--vus", "4", *args, **env) as (process, mark):
-        until(lambda: any("app.load" in command_line(pid) for pid in marked(mark)), "the generator runs")
-        ends = time.monotonic() + 1.2  # something is measured
-        until(lambda: time.monotonic() > ends, "a second of load")
+    with started("run", "reactor", *LIGHT, "--duration", "590", *args, **env) as (process, mark):
+
+        def measures() -> bool:
+            meters = [read_meter(pid) for pid in generators(marked(mark))]
+            return any(meter and meter.measured_from_ns and meter.completed >= 10 for meter in meters)
+
+        until(measures, "something is measured", every_s=0.05)
         process.send_signal(number)
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=BOUND_S)
         return process.returncode, out, err, mark
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.full)]
+)
 def test_an_interrupted_run_reports_what_it_has(number: signal.Signals, code: int, data: dict[str, str]) -> None:
     returned, out, err, mark = interrupted(number, "--json", "-", **data)
     assert returned == code, err
     run = json.loads(out)
     assert run["state"] == "stopped"
-    assert run["summary"]["requests"] > 0 and run["summary"]["duration_s"] < 30
-    until(lambda: all(gone(pid) for pid in marked(mark)), "nothing is left", 3)
+    assert run["summary"]["requests"] >= 10 and run["summary"]["duration_s"] < 590
+    until(lambda: all(gone(pid) for pid in marked(mark)), "nothing is left")
 
 
 def test_engine_is_one_engine_in_the_foreground() -> None:
@@ -164,26 +161,105 @@ def test_engine_is_one_engine_in_the_foreground() -> None:
         ready: dict[str, Any] = json.loads(process.stdout.readline())
         assert httpx.get(f"http://127.0.0.1:{ready['port']}/").text == "Hello, World!"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(BOUND_S) == 0
 
 
-@pytest.mark.alone
-def test_demo_runs_all_models_and_ranks_them(data: dict[str, str], tmp_path: Path) -> None:
+class Demo:
+    """A demo with runs that were never carried out: each model has its rate, its CPU per request and its verdict."""
+
+    def __init__(self, models: Mapping[str, tuple[float, float, Any]], **changes: Any) -> None:
+        self.specs: list[dict[str, Any]] = []
+        self._models, self._changes = models, changes
+
+    async def one(self, spec: dict[str, Any]) -> RunView:
+        self.specs.append(spec)
+        rate, cpu_us, judged = self._models[spec["model"]]
+        achieved = spec["plan"].get("rate_per_s", rate)
+        view: dict[str, Any] = {
+            "id": len(self.specs), "model": spec["model"], "plan": spec["plan"], "verdict": judged,
+            "ledger": {**LEDGER, "cpu_us": cpu_us}, "summary": {**VIEW["summary"], "achieved_per_s": achieved},
+        }  # fmt: skip
+        return past_run(**{**view, **self._changes})
+
+    def run(self, json_file: Path, **unavailable: str) -> int:
+        models = {**dict.fromkeys(self._models), **unavailable}
+        return on_a_thread(lambda: demo._tour(self.one, models, 3.0, str(json_file)))
+
+
+FIT = verdict("unsaturated", rankable=True)
+TWO_ROUNDS = {
+    "reactor": (9_000.0, 30.0, FIT), "blocking": (1_730.0, 10.0, FIT), "main-sub": (4_000.0, 31.0, FIT),
+    "prefork": (5_000.0, 5.0, verdict("client_bound")),
+}  # fmt: skip
+
+
+def rows(table: str) -> list[str]:
+    return [line for line in table.splitlines() if re.match(r"^(\d\.| {2}) ", line) and "req/s" not in line]
+
+
+def test_demo_measures_each_ceiling_and_then_all_at_half_of_the_lowest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tour = Demo(TWO_ROUNDS)
+    assert tour.run(tmp_path / "demo.json", proactor="There is no io_uring here.") == 0
+    assert "proactor is left out: There is no io_uring here." in capsys.readouterr().err
+    ceiling, equal = tour.specs[:4], tour.specs[4:]
+    assert [spec["model"] for spec in ceiling] == [spec["model"] for spec in equal] == list(TWO_ROUNDS)
+    assert {spec["plan"]["executor"] for spec in ceiling} == {"constant-vus"}
+    assert {(spec["plan"]["executor"], spec["plan"]["rate_per_s"]) for spec in equal} == {
+        ("constant-arrival-rate", 800)  # of 1,730, in whole hundreds
+    }
+    assert {(spec["plan"]["duration_s"], spec["plan"]["vus"]) for spec in tour.specs} == {(3.0, 64)}
+    kept = json.loads((tmp_path / "demo.json").read_text())
+    assert [run["id"] for run in kept["ceiling"]] == [1, 2, 3, 4]
+    assert [run["id"] for run in kept["equal_rate"]] == [5, 6, 7, 8]
+
+
+def test_demo_ranks_by_cpu_per_request_at_the_equal_rate_and_only_what_is_fit_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Demo(TWO_ROUNDS).run(tmp_path / "demo.json")
+    ceiling, equal = capsys.readouterr().out.split("The same 800 requests/s")
+    assert [row.split()[:2] for row in rows(ceiling)] == [
+        ["reactor", "9,000"], ["blocking", "1,730"], ["main-sub", "4,000"], ["prefork", "5,000"]
+    ]  # fmt: skip
+    assert [row[:16].strip() for row in rows(equal)] == ["1. blocking", "2. reactor", "3. main-sub", "prefork"]
+    assert [row.split()[-1] for row in rows(equal)] == ["unsaturated"] * 3 + ["client_bound"]
+    assert equal.rstrip().endswith("(gaps under 15 %): reactor, main-sub.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"state": "stopped"}, "The demo was stopped or nothing was measured."),
+        ({"state": "failed", "summary": None, "verdict": None, "failure": "It ended."}, "nothing was measured."),
+        ({"summary": {**VIEW["summary"], "errors": {"timeout": 1}}}, "equal rate: unsaturated"),
+    ],
+)
+def test_a_demo_without_a_whole_answer_is_exit_code_1(
+    changes: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Demo(TWO_ROUNDS, **changes).run(tmp_path / "demo.json") == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.full
+def test_demo_runs_all_models_and_prints_what_it_measured(data: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "demo.json"
-    done = threadlab("demo", "--seconds", "1", "--json", str(file), timeout_s=120, env=data)
+    done = threadlab("demo", "--seconds", "0.5", "--json", str(file), timeout_s=10 * BOUND_S, env=data)
     assert done.returncode == 0, done.stdout + done.stderr
     ceiling, equal = done.stdout.split("The same ")
-    said = json.loads(file.read_text())
+    kept = json.loads(file.read_text())
     models = {model for model in MODELS if f"{model} is left out" not in done.stderr}
-    for runs, table in ((said["ceiling"], ceiling), (said["equal_rate"], equal)):
+    for runs, table in ((kept["ceiling"], ceiling), (kept["equal_rate"], equal)):
         assert {run["model"] for run in runs} == models
         for run in runs:
             assert run["summary"]["requests"] > 0 and run["summary"]["errors"] == {} and run["verdict"]["name"]
-            rate, verdict = f"{run['summary']['achieved_per_s']:,.0f}", run["verdict"]["title"].lower()
-            row = rf"^(\d\.| ) +{run['model']} +{rate} .*{verdict}$"
+            rate, title = f"{run['summary']['achieved_per_s']:,.0f}", run["verdict"]["title"].lower()
+            row = rf"^(\d\.| ) +{run['model']} +{rate} .*{title}$"
             assert re.search(row, table, re.MULTILINE), table
-    assert len({run["plan"]["rate_per_s"] for run in said["equal_rate"]}) == 1
-    ranked = [run for run in said["equal_rate"] if run["verdict"]["rankable"]]
+    assert len({run["plan"]["rate_per_s"] for run in kept["equal_rate"]}) == 1
+    ranked = [run for run in kept["equal_rate"] if run["verdict"]["rankable"]]
     ranked.sort(key=lambda run: run["ledger"]["cpu_us"])
     places = re.findall(r"^(\d)\. +([a-z-]+)", equal, re.MULTILINE)
     assert places == [(str(i), run["model"]) for i, run in enumerate(ranked, 1)]

@@ -1,4 +1,4 @@
-"""`threadlab compare`: a table on stdout, progress on stderr, exit codes that programs can rely on."""
+"""`threadlab compare`: a table on stdout, progress on stderr, and exit codes that programs can rely on."""
 
 from __future__ import annotations
 
@@ -14,21 +14,18 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from .driver import MARK, THREADLAB, LabProcess, command_line, gone, marked, threadlab, until
+from tests.waiting import BOUND_S
 
-TINY = ("--rate", "200", "--vus", "4", "--duration", "0.5", "--warmup", "0.1")
+from .driver import MARK, THREADLAB, Command, LabProcess, generators, gone, marked, read_meter, until
 
-
-@pytest.fixture
-def data(tmp_path: Path) -> dict[str, str]:
-    return {"THREADLAB_DATA_DIR": str(tmp_path)}
+TINY = ("--rate", "100", "--vus", "4", "--duration", "0.5", "--warmup", "0")
 
 
-def test_a_comparison_in_words_and_as_files(data: dict[str, str], tmp_path: Path) -> None:
+def test_a_comparison_in_words_and_as_files(command: Command, tmp_path: Path) -> None:
     to_json, to_junit = tmp_path / "c.json", tmp_path / "c.xml"
-    done = threadlab(
+    done = command(
         "compare", "main-sub:reactors=1,workers=0", "--trials", "2", *TINY, "--threshold", "errors<100%",
-        "--json", str(to_json), "--junit", str(to_junit), env=data,
+        "--json", str(to_json), "--junit", str(to_junit),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     view = json.loads(to_json.read_text())
@@ -48,13 +45,14 @@ def test_a_comparison_in_words_and_as_files(data: dict[str, str], tmp_path: Path
     assert len(xml.parse(to_junit).getroot().findall("testsuite")) == 2
 
 
-def test_a_running_lab_can_do_it(lab: LabProcess) -> None:
-    done = threadlab("compare", "reactor", *TINY, "--threshold", "rate>9999999", "--csv", "-", "--server", lab.url)
+def test_a_running_lab_can_do_it_and_a_breached_threshold_is_exit_code_3(lab: LabProcess, command: Command) -> None:
+    done = command("compare", "reactor", *TINY, "--threshold", "rate>9999999", "--csv", "-", "--server", lab.url)
     assert done.returncode == 3, done.stderr
     (row,) = csv.DictReader(io.StringIO(done.stdout))
-    (kept,) = lab.get("/comparisons")
+    (kept,) = lab.get("/comparisons?limit=1")
     assert (row["entry"], row["model"], int(row["run"])) == ("A", "reactor", kept["runs"][0]["run"])
-    assert float(row["cpu_us"]) == kept["runs"][0]["cpu_us"]
+    assert float(row["achieved_per_s"]) == kept["runs"][0]["achieved_per_s"]
+    assert (row["cpu_us"] and float(row["cpu_us"])) == (kept["runs"][0]["cpu_us"] or "")
 
 
 @pytest.mark.parametrize(
@@ -64,26 +62,29 @@ def test_a_running_lab_can_do_it(lab: LabProcess) -> None:
         (("reactor", "--view", "ceiling", "--rate", "9", "--executor", "constant-arrival-rate"), "ceiling"),
     ],
 )
-def test_what_cannot_be_compared_is_exit_code_2(args: tuple[str, ...], word: str, data: dict[str, str]) -> None:
-    done = threadlab("compare", *args, env=data)
+def test_what_cannot_be_compared_is_exit_code_2(args: tuple[str, ...], word: str, command: Command) -> None:
+    done = command("compare", *args)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert word in done.stderr and "Traceback" not in done.stderr
 
 
-def test_an_interrupted_comparison_reports_what_it_has(data: dict[str, str]) -> None:
+def test_an_interrupted_comparison_reports_what_it_has(tmp_path: Path) -> None:
     mark = os.urandom(8).hex()
-    argv = [THREADLAB, "compare", "reactor", "blocking", "--vus", "4", "--rate", "200", "--duration", "60",
+    argv = [THREADLAB, "compare", "reactor", "blocking", "--vus", "4", "--rate", "100", "--duration", "590",
             "--warmup", "0", "--json", "-"]  # fmt: skip
-    with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, MARK: mark, **data}
-    ) as process:
+    env = {**os.environ, MARK: mark, "THREADLAB_DATA_DIR": str(tmp_path)}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+
+        def measures() -> bool:
+            return any((meter := read_meter(pid)) and meter.completed for pid in generators(marked(mark)))
+
         try:
-            until(lambda: any("app.load" in command_line(pid) for pid in marked(mark)), "the generator runs", 30)
+            until(measures, "something is measured", every_s=0.05)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=BOUND_S)
         finally:
             process.kill()
     assert process.returncode == 130, err
     view = json.loads(out)
     assert (view["state"], [run["state"] for run in view["runs"]]) == ("stopped", ["stopped"])
-    until(lambda: all(gone(pid) for pid in marked(mark)), "nothing is left", 5)
+    until(lambda: all(gone(pid) for pid in marked(mark)), "nothing is left")

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.waiting import BOUND_S
+
 from .driver import LabProcess, until
 from .test_engines_api import require
 
@@ -19,13 +21,13 @@ FEW = 40  # descriptors
 def connections(port: int, size: int) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for _ in range(size):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=BOUND_S))
         yield
 
 
 @pytest.mark.parametrize("model", ["blocking", "reactor", "main-sub"])
 def test_out_of_descriptors_an_engine_is_degraded(lab: LabProcess, model: str) -> None:
-    engine = lab.start(model)
+    engine = lab.start(model, idle_s=600)
     resource.prlimit(engine["pid"], resource.RLIMIT_NOFILE, (FEW, FEW))
     with connections(engine["port"], 2 * FEW):
         says(lab, engine["id"], "degraded", "Out of descriptors")
@@ -35,7 +37,7 @@ def test_out_of_descriptors_an_engine_is_degraded(lab: LabProcess, model: str) -
 @pytest.mark.parametrize(("model", "knob"), [("blocking", "max_threads"), ("proactor", "max_connections")])
 def test_at_its_limit_an_engine_is_degraded(lab: LabProcess, model: str, knob: str) -> None:
     require(lab, model)
-    engine = lab.start(model, **{knob: 3})
+    engine = lab.start(model, idle_s=600, **{knob: 3})
     with connections(engine["port"], 5):
         says(lab, engine["id"], "degraded", "limit of connections or threads")
     says(lab, engine["id"], "ready", "")
@@ -48,7 +50,8 @@ def says(lab: LabProcess, id: str, state: str, why: str) -> None:
 
     def said() -> bool:  # at one time: while connections come and go, it is the one now and the other then
         view = lab.get(f"/engines/{id}")
-        page, metrics = lab.http.get("/").text, lab.http.get("/metrics").text
-        return view["state"] == state and why in (view["detail"] or "") and why in page and counted in metrics
+        if view["state"] != state or why not in (view["detail"] or ""):
+            return False
+        return why in lab.http.get("/").text and counted in lab.http.get("/metrics").text
 
-    until(said, f"it is {state}, everywhere", 20)
+    until(said, f"it is {state}, everywhere", every_s=0.05)

@@ -7,14 +7,18 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from .driver import LabMaker, LabProcess, command_line, gone, is_problem, unavailable, until
+from tests.waiting import BOUND_S, reserved_port
+
+from .driver import LabProcess, command_line, gone, is_problem, unavailable, until
+from .inside import LabInside
 
 MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
 ROLES = {
@@ -49,24 +53,25 @@ def nothing_changes(lab: LabProcess) -> Iterator[None]:
 @pytest.mark.parametrize("model", MODELS)
 def test_an_engine_of_each_model_serves_is_listed_and_stops(lab: LabProcess, model: str) -> None:
     require(lab, model)
-    answer = lab.post("/engines", {"model": model})
-    assert answer.status_code == 201, answer.text
-    started = answer.json()
-    id = started["id"]
-    assert answer.headers["location"] == f"/api/v1/engines/{id}"
-    assert (started["model"], started["state"], started["exit"]) == (model, "ready", None)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", started["started_at"])
-    got = httpx.get(started["url"])
-    assert (got.status_code, got.text) == (200, "Hello, World!")
-    assert f"engines {model}" in command_line(started["pid"])
-    listed = next(engine for engine in lab.get("/engines") if engine["id"] == id)
-    assert {**listed, "uptime_s": 0} == {**started, "uptime_s": 0} == {**lab.get(f"/engines/{id}"), "uptime_s": 0}
-    stopped = lab.http.delete(f"/api/v1/engines/{id}").json()
-    assert (stopped["state"], stopped["pid"]) == ("stopped", None)
-    assert (stopped["exit"]["code"], stopped["exit"]["signal"]) == (0, None)
-    assert gone(started["pid"])
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(started["url"])
+    with reserved_port() as port:  # so that nobody else listens there when the engine has gone
+        answer = lab.post("/engines", {"model": model, "port": port})
+        assert answer.status_code == 201, answer.text
+        started = answer.json()
+        id = started["id"]
+        assert answer.headers["location"] == f"/api/v1/engines/{id}"
+        assert (started["model"], started["state"], started["exit"]) == (model, "ready", None)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", started["started_at"])
+        got = httpx.get(started["url"])
+        assert (got.status_code, got.text) == (200, "Hello, World!")
+        assert f"engines {model}" in command_line(started["pid"])
+        listed = next(engine for engine in lab.get("/engines") if engine["id"] == id)
+        assert {**listed, "uptime_s": 0} == {**started, "uptime_s": 0} == {**lab.get(f"/engines/{id}"), "uptime_s": 0}
+        stopped = lab.http.delete(f"/api/v1/engines/{id}").json()
+        assert (stopped["state"], stopped["pid"]) == ("stopped", None)
+        assert (stopped["exit"]["code"], stopped["exit"]["signal"]) == (0, None)
+        assert gone(started["pid"])
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(started["url"])
 
 
 def test_two_engines_of_one_model_have_their_own_knobs(lab: LabProcess) -> None:
@@ -81,20 +86,15 @@ def test_two_engines_of_one_model_have_their_own_knobs(lab: LabProcess) -> None:
     assert httpx.get(two["url"]).status_code == 200
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def test_a_fixed_port_is_taken_and_given_back(lab: LabProcess) -> None:
-    port = free_port()
-    engine = lab.start("reactor", port=port)
-    assert (engine["port"], engine["url"]) == (port, f"http://127.0.0.1:{port}/")
-    with nothing_changes(lab):
-        said = is_problem(lab.post("/engines", {"model": "blocking", "port": port}), 409)
-        assert str(port) in said and "in use" in said
-    lab.http.delete(f"/api/v1/engines/{engine['id']}")
-    assert lab.start("blocking", port=port)["port"] == port
+    with reserved_port() as port:
+        engine = lab.start("reactor", port=port)
+        assert (engine["port"], engine["url"]) == (port, f"http://127.0.0.1:{port}/")
+        with nothing_changes(lab):
+            said = is_problem(lab.post("/engines", {"model": "blocking", "port": port}), 409)
+            assert str(port) in said and "in use" in said
+        lab.http.delete(f"/api/v1/engines/{engine['id']}")
+        assert lab.start("blocking", port=port)["port"] == port
 
 
 REFUSED: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
@@ -120,11 +120,16 @@ REFUSED: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_wrong_request_is_refused_by_field_and_changes_nothing(lab: LabProcess, case: str) -> None:
+def test_a_wrong_request_is_refused_by_field(lab: LabProcess, case: str) -> None:
     body, status, pointers, word = REFUSED[case]
+    assert word in is_problem(lab.post("/engines", body), status, *pointers)
+
+
+def test_no_wrong_request_changes_anything(lab: LabProcess) -> None:
     lab.start("reactor")
     with nothing_changes(lab):
-        assert word in is_problem(lab.post("/engines", body), status, *pointers)
+        for case, (body, status, _, _) in REFUSED.items():
+            assert lab.post("/engines", body).status_code == status, case
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 60_000, b'{"model": "reactor", "port": 1e999}', b""])
@@ -170,7 +175,7 @@ def test_without_waiting_it_answers_at_once_and_becomes_ready(lab: LabProcess) -
 @pytest.mark.parametrize("model", MODELS)
 def test_a_sample_shows_threads_with_roles_and_connections(lab: LabProcess, model: str) -> None:
     require(lab, model)
-    engine = lab.start(model)
+    engine = lab.start(model, idle_s=600)
     with httpx.Client(base_url=engine["url"]) as one, httpx.Client(base_url=engine["url"]) as two:
         assert one.get("/").status_code == two.get("/").status_code == 200
         seen = until(
@@ -205,11 +210,11 @@ def test_force_kills(lab: LabProcess) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_killed_engine_tells_its_signal_within_a_second(lab: LabProcess, number: signal.Signals) -> None:
+def test_a_killed_engine_tells_its_signal(lab: LabProcess, number: signal.Signals) -> None:
     engine = lab.start("main-sub")
     os.kill(engine["pid"], number)
     view = until(
-        lambda: found if (found := lab.get(f"/engines/{engine['id']}"))["state"] == "exited" else None, "exited", 1.0
+        lambda: found if (found := lab.get(f"/engines/{engine['id']}"))["state"] == "exited" else None, "it has exited"
     )
     assert (view["exit"]["signal"], view["exit"]["code"], view["pid"]) == (number.name, None, None)
     assert number.name in view["exit"]["reason"]
@@ -219,19 +224,19 @@ def test_a_killed_engine_tells_its_signal_within_a_second(lab: LabProcess, numbe
 
 
 def test_of_the_many_threads_of_a_killed_engine_none_uses_a_cpu(lab: LabProcess) -> None:
-    engine = lab.start("reactor-pool", workers=100)  # so many that each look reaches some of them only
+    engine = lab.start("reactor-pool", workers=100)  # so many that each sample reads some of them only
 
     def known() -> list[Any]:
         return [thread for thread in sample(lab, engine)["threads"] if thread["cpu_percent"] is not None]
 
-    until(lambda: len(known()) == 101, "each was looked at twice")
+    until(lambda: len(known()) == 101, "each was sampled twice", every_s=0.05)
     os.kill(engine["pid"], signal.SIGKILL)
-    until(lambda: not known(), "nothing old is left")
+    until(lambda: not known(), "nothing old is left", every_s=0.05)
     assert len(sample(lab, engine)["threads"]) == 101, "its last truth"
 
 
 def test_a_stopped_process_still_shows_a_sample(lab: LabProcess) -> None:
-    engine = lab.start("blocking")
+    engine = lab.start("blocking", idle_s=600)
     with socket.create_connection(("127.0.0.1", engine["port"])):
         until(lambda: sample(lab, engine)["connections_total"] == 1, "the connection")
         os.kill(engine["pid"], signal.SIGSTOP)
@@ -248,27 +253,35 @@ def test_stopping_twice_changes_nothing(lab: LabProcess) -> None:
     assert first == second
 
 
-def test_at_most_max_engines_run(make_lab: LabMaker) -> None:
-    lab = make_lab("--max-engines", "2")
-    first = lab.start("reactor")
-    lab.start("reactor")
-    with nothing_changes(lab):
-        answer = lab.post("/engines", {"model": "reactor"})
-        assert "2 engines" in is_problem(answer, 503)
-        assert int(answer.headers["retry-after"]) >= 1
-    lab.http.delete(f"/api/v1/engines/{first['id']}")
-    assert lab.start("reactor")["state"] == "ready"
+def test_at_most_max_engines_run(tmp_path: Path) -> None:
+    with closing(LabInside(tmp_path, max_engines=2)) as lab:
+        first = lab.start("reactor")
+        lab.start("reactor")
+        with nothing_changes(lab):
+            answer = lab.post("/engines", {"model": "reactor"})
+            assert "2 engines" in is_problem(answer, 503)
+            assert int(answer.headers["retry-after"]) >= 1
+        lab.http.delete(f"/api/v1/engines/{first['id']}")
+        assert lab.start("reactor")["state"] == "ready"
 
 
 def test_stopping_drains_what_is_in_flight(lab: LabProcess) -> None:
-    engine = lab.start("reactor-pool")
-    with socket.create_connection(("127.0.0.1", engine["port"]), timeout=10) as peer:
-        peer.sendall(b"GET /sleep?ms=600 HTTP/1.1\r\nHost: x\r\n\r\n")
-        until(lambda: sample(lab, engine)["connections_total"] == 1, "the request is in")
-        until(lambda: any(t["state"] == "blocked" for t in sample(lab, engine)["threads"]), "a worker sleeps")
-        view = lab.http.delete(f"/api/v1/engines/{engine['id']}").json()
-        assert view["exit"]["code"] == 0, view
-        assert peer.recv(4096).startswith(b"HTTP/1.1 200")
+    engine = lab.start("reactor-pool", grace_s=600, write_s=3600)
+    path, size = f"/engines/{engine['id']}", 1_000_000
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.settimeout(BOUND_S)
+        peer.connect(("127.0.0.1", engine["port"]))
+        peer.sendall(b"GET /bytes?n=%d HTTP/1.1\r\nHost: x\r\n\r\n" % size)
+        until(lambda: sample(lab, engine)["connections"]["writing"] == 1, "more is written than the kernel takes")
+        with ThreadPoolExecutor(1) as thread:
+            stopped = thread.submit(lab.http.delete, f"/api/v1{path}")
+            until(lambda: lab.get(path)["state"] == "draining", "it drains")
+            received = b"".join(iter(lambda: peer.recv(1 << 20), b""))
+            view = stopped.result().json()
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200") and len(body) == size
+    assert view["exit"]["code"] == 0, view
 
 
 def test_models_are_described_with_knobs_and_roles(lab: LabProcess) -> None:

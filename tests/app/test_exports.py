@@ -7,8 +7,6 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,7 +22,8 @@ from app.load import histogram
 from app.report import chart, files, html, junit
 from app.report import csv as series_csv
 
-from .driver import LabProcess, is_problem, plan, threadlab
+from .driver import LabProcess, endless, is_problem, light, threadlab
+from .test_perfetto import check
 
 EVIL = "</title><script>alert(1)</script><img src=x onerror=y> \" ' =cmd|' /C calc'!A0 \u202e {{7*7}}"
 HELD, BREACHED = "errors<1%", "rate>10000000"
@@ -32,24 +31,25 @@ PARTS = {
     "csv": "text/csv", "junit": "application/xml", "report": "text/html", "bundle": "application/json",
     "perfetto": "application/json",
 }  # fmt: skip
-SHORT = ("--vus", "4", "--duration", "0.5", "--warmup", "0.1")
+SHORT = (
+    "--executor", "constant-arrival-rate", "--rate", "100", "--vus", "4", "--duration", "0.5", "--warmup", "0.1",
+    "--timeout", "60",
+)  # fmt: skip
 EACH = pytest.mark.parametrize("part", PARTS)
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    """A lab with run 1 in its history, an open one, whose label is an attack."""
-    with closing(LabProcess(tmp_path_factory.mktemp("lab"))) as lab:
-        load = plan(1.0, 0.5, executor="constant-arrival-rate", rate_per_s=200)
-        lab.run(model="reactor-pool", plan=load, thresholds=[HELD, BREACHED], label=EVIL)
-        yield lab
+def run(shared_lab: LabProcess) -> int:
+    """An open run in the history of the lab, whose label is an attack; it is not changed."""
+    spec = {"plan": light(1.0, 0.5, rate_per_s=200), "thresholds": [HELD, BREACHED], "label": EVIL}
+    return int(shared_lab.run(model="reactor-pool", **spec)["id"])
 
 
-def export(lab: LabProcess, part: str, id: int = 1) -> httpx.Response:
+def export(lab: LabProcess, part: str, id: int) -> httpx.Response:
     return lab.http.get(f"/api/v1/runs/{id}/{part}")
 
 
-def text_of(lab: LabProcess, part: str, id: int = 1) -> str:
+def text_of(lab: LabProcess, part: str, id: int) -> str:
     answer = export(lab, part, id)
     assert answer.status_code == 200, answer.text
     return answer.text
@@ -73,23 +73,23 @@ class Tags(HTMLParser):
 
 
 @EACH
-def test_an_export_is_a_file_to_be_kept(kept: LabProcess, part: str) -> None:
-    answer = export(kept, part)
+def test_an_export_is_a_file_to_be_kept(lab: LabProcess, run: int, part: str) -> None:
+    answer = export(lab, part, run)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].partition(";")[0] == PARTS[part]
-    assert re.fullmatch(r'attachment; filename="threadlab-run-1[.a-z]+"', answer.headers["content-disposition"])
-    assert answer.text == text_of(kept, part), "twice asked, twice the same"
+    assert re.fullmatch(rf'attachment; filename="threadlab-run-{run}[.a-z]+"', answer.headers["content-disposition"])
+    assert answer.text == text_of(lab, part, run), "twice asked, twice the same"
 
 
 @EACH
-def test_an_unknown_run_has_no_export(kept: LabProcess, part: str) -> None:
+def test_an_unknown_run_has_no_export(lab: LabProcess, part: str) -> None:
     for id in ("0", "99999", "9" * 30):
-        is_problem(kept.http.get(f"/api/v1/runs/{id}/{part}"), 404)
+        is_problem(lab.http.get(f"/api/v1/runs/{id}/{part}"), 404)
 
 
-def test_the_csv_has_the_numbers_of_the_series(kept: LabProcess) -> None:
-    said = kept.get("/runs/1/series")
-    header, *rows = csv.reader(io.StringIO(text_of(kept, "csv"), newline=""))
+def test_the_csv_has_the_numbers_of_the_series(lab: LabProcess, run: int) -> None:
+    said = lab.get(f"/runs/{run}/series")
+    header, *rows = csv.reader(io.StringIO(text_of(lab, "csv", run), newline=""))
     assert header == said["columns"] and "response_p99_us" in header
     assert len(rows) == len(said["rows"]) > 0
     for row, numbers in zip(rows, said["rows"], strict=True):
@@ -101,36 +101,36 @@ def test_the_csv_has_the_numbers_of_the_series(kept: LabProcess) -> None:
     assert "" in rows[0], "a second of 200 requests has no p99"
 
 
-def test_the_bundle_has_everything(kept: LabProcess) -> None:
-    said = json.loads(text_of(kept, "bundle"))
+def test_the_bundle_has_everything(lab: LabProcess, run: int) -> None:
+    said = json.loads(text_of(lab, "bundle", run))
     assert (said["format"], said["schema"]) == ("threadlab-run", 2)
-    assert said["run"] == kept.get("/runs/1")
-    assert said["series"] == kept.get("/runs/1/series")
-    assert said["percentiles"] == kept.get("/runs/1/percentiles")
-    assert said["histogram_log"] == text_of(kept, "histogram")
+    assert said["run"] == lab.get(f"/runs/{run}")
+    assert said["series"] == lab.get(f"/runs/{run}/series")
+    assert said["percentiles"] == lab.get(f"/runs/{run}/percentiles")
+    assert said["histogram_log"] == text_of(lab, "histogram", run)
     kinds = said["outcome"]["kinds"]
     counts = [histogram.decode(kind[clock]).total_count for kind in kinds for clock in ("service", "response")]
     assert sum(counts) == 2 * said["run"]["summary"]["requests"]
 
 
-def test_the_junit_file_says_what_is_breached(kept: LabProcess) -> None:
-    root = xml.fromstring(text_of(kept, "junit"))
+def test_the_junit_file_says_what_is_breached(lab: LabProcess, run: int) -> None:
+    root = xml.fromstring(text_of(lab, "junit", run))
     suite = root.find("testsuite")
     assert root.tag == "testsuites" and suite is not None
     assert [case.get("name") for case in suite.iter("testcase")] == [junit.HAS_A_RESULT, HELD, BREACHED]
     assert [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None] == [BREACHED]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
-    run = kept.get("/runs/1")
+    view = lab.get(f"/runs/{run}")
     properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
-    assert properties["verdict"] == run["verdict"]["name"]
+    assert properties["verdict"] == view["verdict"]["name"]
     assert properties["label"] == EVIL
-    seen = next(each["seen"] for each in run["thresholds"] if each["breached"])
+    seen = next(each["seen"] for each in view["thresholds"] if each["breached"])
     failure = next(suite.iter("failure")).get("message")
     assert failure and BREACHED in failure and seen in failure
 
 
-def test_the_report_stands_alone_and_runs_nothing(kept: LabProcess) -> None:
-    document = text_of(kept, "report")
+def test_the_report_stands_alone_and_runs_nothing(lab: LabProcess, run: int) -> None:
+    document = text_of(lab, "report", run)
     found = Tags(document)
     assert not {"script", "link", "img", "iframe", "object", "base", "form", "a", "image", "use"} & set(found.tags)
     assert not [name for name, _ in found.attributes if name in ("src", "href", "style") or name.startswith("on")]
@@ -139,72 +139,65 @@ def test_the_report_stands_alone_and_runs_nothing(kept: LabProcess) -> None:
     assert "prefers-color-scheme: dark" in document
 
 
-def test_the_report_shows_the_run(kept: LabProcess) -> None:
-    document, run = text_of(kept, "report"), kept.get("/runs/1")
+def test_the_report_shows_the_run(lab: LabProcess, run: int) -> None:
+    document, view = text_of(lab, "report", run), lab.get(f"/runs/{run}")
     assert Tags(document).tags.count("figure") == 3
     assert len(re.findall(r'<path class="line [a-z ]+" d="M[^"]*L', document)) >= 4
-    for said in (run["verdict"]["title"], run["environment"]["kernel"], BREACHED.replace(">", "&gt;")):
+    for said in (view["verdict"]["title"], view["environment"]["kernel"], BREACHED.replace(">", "&gt;")):
         assert said in document
     assert "&lt;script&gt;alert(1)" in document and "49" not in document.split("<h1>")[0].split("</style>")[1]
 
 
-def test_only_what_has_ended_is_exported(kept: LabProcess) -> None:
-    try:
-        first = kept.submit(model="reactor", plan=plan(60, 0))
-        waiting = kept.submit(model="reactor", plan=plan(60, 0))
-        for part in PARTS:
-            for id in (first["id"], waiting["id"]):
-                assert "ended" in is_problem(export(kept, part, id), 409)
-    finally:
-        kept.tidy()
-
-
-def test_a_run_without_a_result_is_exported_as_what_it_is(kept: LabProcess) -> None:
-    try:
-        kept.submit(model="reactor", plan=plan(60, 0))
-        id = kept.submit(model="reactor", plan=plan(60, 0))["id"]
-    finally:
-        kept.tidy()  # takes the second out before its turn comes
-    assert kept.get(f"/runs/{id}")["summary"] is None
-    assert "no series" in is_problem(export(kept, "csv", id), 409)
-    assert xml.fromstring(text_of(kept, "junit", id)).get("errors") == "1"
-    assert "<figure" not in text_of(kept, "report", id)
-    said = json.loads(text_of(kept, "bundle", id))
+def test_only_what_has_ended_is_exported_and_a_run_without_a_result_as_what_it_is(lab: LabProcess) -> None:
+    first = lab.submit(model="reactor", plan=endless())["id"]
+    id = lab.submit(model="reactor", plan=endless())["id"]
+    for part in PARTS:
+        for unfinished in (first, id):
+            assert "ended" in is_problem(export(lab, part, unfinished), 409)
+    lab.post(f"/runs/{id}/stop")
+    lab.stop(first)
+    assert lab.ended(id)["summary"] is None, "it was stopped before its turn came"
+    assert "no series" in is_problem(export(lab, "csv", id), 409)
+    assert xml.fromstring(text_of(lab, "junit", id)).get("errors") == "1"
+    assert "<figure" not in text_of(lab, "report", id)
+    said = json.loads(text_of(lab, "bundle", id))
     assert (said["outcome"], said["histogram_log"], said["run"]["state"]) == (None, None, "stopped")
-    links = re.findall(rf'href="(/api/v1/runs/{id}/[^"]*)"', kept.http.get(f"/runs/{id}").text)
-    assert links and {kept.http.get(link).status_code for link in links} == {200}
+    links = re.findall(rf'href="(/api/v1/runs/{id}/[^"]*)"', lab.http.get(f"/runs/{id}").text)
+    assert links and {lab.http.get(link).status_code for link in links} == {200}
 
 
-def test_the_page_of_a_run_leads_to_each_of_its_files(kept: LabProcess) -> None:
-    page = kept.http.get("/runs/1").text
-    links = set(re.findall(r'href="(/api/v1/runs/1[^"]*)"', page))
-    assert links >= {f"/api/v1/runs/1/{part}" for part in PARTS}
-    assert {kept.http.get(link).status_code for link in links} == {200}
+def test_the_page_of_a_run_leads_to_each_of_its_files(lab: LabProcess, run: int) -> None:
+    page = lab.http.get(f"/runs/{run}").text
+    links = set(re.findall(rf'href="(/api/v1/runs/{run}\b[^"]*)"', page))
+    assert links >= {f"/api/v1/runs/{run}/{part}" for part in PARTS}
+    assert {lab.http.get(link).status_code for link in links} == {200}
 
 
 # From the shell
 
 
 def test_a_run_leaves_the_files_that_were_asked_for(tmp_path: Path) -> None:
-    table, page = tmp_path / "run.csv", tmp_path / "run.html"
+    table, page, trace = tmp_path / "run.csv", tmp_path / "run.html", tmp_path / "run.json"
     done = threadlab(
         "run", "reactor", *SHORT, "--threshold", BREACHED, "--csv", str(table), "--html", str(page), "--junit", "-",
-        env={"THREADLAB_DATA_DIR": str(tmp_path / "data")},
+        "--perfetto", str(trace), env={"THREADLAB_DATA_DIR": str(tmp_path / "data")},
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert xml.fromstring(done.stdout).get("failures") == "1"
     assert table.read_bytes().startswith(b"t_s,phase,offered_per_s,") and table.read_bytes().endswith(b"\r\n")
     assert Tags(page.read_text()).tags.count("figure") == 3
+    assert check(json.loads(trace.read_text()))
 
 
-def test_a_running_lab_gives_the_files_as_well(kept: LabProcess, tmp_path: Path) -> None:
+def test_a_running_lab_gives_the_files_as_well(
+    lab: LabProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wanted = {flag: tmp_path / flag for flag in files.FLAGS}
     flags = [text for flag, file in wanted.items() for text in (f"--{flag}", str(file))]
-    done = threadlab("run", "reactor", *SHORT, *flags, "--json", "-", "--server", kept.url)
-    assert done.returncode == 0, done.stderr
-    id = json.loads(done.stdout)["id"]
+    assert main(("run", "reactor", *SHORT, *flags, "--json", "-", "--server", lab.url)) == 0
+    id = json.loads(capsys.readouterr().out)["id"]
     for flag, file in wanted.items():
-        assert file.read_bytes().decode() == text_of(kept, files.FLAGS[flag].part, id)
+        assert file.read_bytes().decode() == text_of(lab, files.FLAGS[flag].part, id)
 
 
 @pytest.mark.parametrize(
@@ -240,8 +233,8 @@ def test_a_text_in_a_csv_is_no_formula(text: str) -> None:
 
 
 @pytest.fixture
-def view(kept: LabProcess) -> RunView:
-    found: RunView = TypeAdapter(RunView).validate_python(kept.get("/runs/1"))
+def view(lab: LabProcess, run: int) -> RunView:
+    found: RunView = TypeAdapter(RunView).validate_python(lab.get(f"/runs/{run}"))
     return found
 
 

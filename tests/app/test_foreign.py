@@ -14,7 +14,7 @@ from app.cli import main
 from app.errors import Invalid
 from app.report import foreign
 
-from .driver import LabProcess, plan, threadlab
+from .driver import LabProcess, light
 
 WRK = """Running 30s test @ http://127.0.0.1:8101/
   2 threads and 64 connections
@@ -185,25 +185,26 @@ def test_a_file_that_cannot_be_read_is_exit_code_2(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
-def test_wrk_itself_stands_beside_a_run_of_the_same_engine(lab: LabProcess, tmp_path: Path) -> None:
+def test_wrk_itself_stands_beside_a_run_of_the_same_engine(
+    lab: LabProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     engine = lab.start("reactor")
-    run = lab.run(engine=engine["id"], plan=plan(0.5, 0))
+    run = lab.run(engine=engine["id"], plan=light())
     for flags in ((), ("--latency",)):
         command = ["wrk", "-t1", "-c2", "-d1s", *flags, engine["url"]]
         said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
         result = foreign.read("wrk", said)
-        assert result.requests > 10 and result.errors == 0
+        assert result.requests > 0 and result.errors == 0
         assert result.rate_per_s == pytest.approx(result.requests / result.duration_s, rel=0.02)
         assert result.max_us and result.max_us > 0
         assert (result.p50_us is not None) == bool(flags)
+    monkeypatch.setenv("THREADLAB_DATA_DIR", str(lab.data_dir))
     (tmp_path / "said").write_text(said)
+    beside = ("import", str(tmp_path / "said"), "--tool", "wrk", "--run")
     for where in (("--server", lab.url), ()):
-        done = threadlab(
-            "import", str(tmp_path / "said"), "--tool", "wrk", "--run", str(run["id"]), *where,
-            env={"THREADLAB_DATA_DIR": str(lab.data_dir)},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert f"{result.requests:,}" in done.stdout and f"{run['summary']['requests']:,}" in done.stdout
-        assert f"run {run['id']}" in done.stdout and "p99 service" in done.stdout
-    unknown = threadlab("import", str(tmp_path / "said"), "--tool", "wrk", "--run", "99", "--server", lab.url)
-    assert unknown.returncode == 2 and "no run 99" in unknown.stderr
+        assert main((*beside, str(run["id"]), *where)) == 0
+        shown = capsys.readouterr().out
+        assert f"{result.requests:,}" in shown and f"{run['summary']['requests']:,}" in shown
+        assert f"run {run['id']}" in shown and "p99 service" in shown
+    assert main((*beside, "99999", "--server", lab.url)) == 2
+    assert "no run 99999" in capsys.readouterr().err

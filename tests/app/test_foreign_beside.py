@@ -11,6 +11,7 @@ import pytest
 from app.lab.history import FOREIGN_MAX
 
 from .driver import LabProcess, is_problem
+from .inside import LabInside
 from .past import keep
 from .test_foreign import K6, OHA, WRK
 
@@ -21,7 +22,7 @@ SAID = {"wrk": WRK, "oha": json.dumps(OHA), "k6": json.dumps(K6)}
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
     folder = tmp_path_factory.mktemp("lab")
     keep(folder, {}, {}, {}, {"state": "failed", "summary": None, "verdict": None})
-    with closing(LabProcess(folder)) as lab:
+    with closing(LabInside(folder)) as lab:
         yield lab
 
 

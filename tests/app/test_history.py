@@ -7,11 +7,13 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .driver import LabMaker, LabProcess, is_problem, plan
+from .driver import LabProcess, endless, is_problem
+from .inside import LabInside
 from .past import LEDGER, VIEW, keep, verdict
 
 SUMMARY = VIEW["summary"]
@@ -32,7 +34,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
     """A lab with four runs in its history; it is only read."""
     folder = tmp_path_factory.mktemp("lab")
     keep(folder, *RUNS)
-    with closing(LabProcess(folder)) as lab:
+    with closing(LabInside(folder)) as lab:
         yield lab
 
 
@@ -41,7 +43,7 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
     """A lab with eight runs in its history, each of which belongs to one test."""
     folder = tmp_path_factory.mktemp("lab")
     keep(folder, *RUNS, *RUNS)
-    with closing(LabProcess(folder)) as lab:
+    with closing(LabInside(folder)) as lab:
         yield lab
 
 
@@ -142,13 +144,12 @@ def test_only_the_label_can_be_changed(changing: LabProcess) -> None:
 
 
 def test_a_run_that_goes_keeps_the_label_that_it_is_given_and_is_not_deleted(changing: LabProcess) -> None:
-    id = changing.submit(model="reactor", plan=plan(30))["id"]
+    id = changing.submit(model="reactor", plan=endless())["id"]
     changing.reaches(id, "running")
     assert changing.http.patch(f"/api/v1/runs/{id}", json={"label": "given late"}).json()["state"] == "running"
     assert "Stop it first" in changing.http.get("/runs/delete", params={"run": [1, id]}).text
     assert changing.http.post("/runs/delete", data={"run": ["1", str(id)]}).status_code == 409
-    changing.post(f"/runs/{id}/stop")
-    ended = changing.ended(id)
+    ended = changing.stop(id)
     assert (ended["label"], ended["state"], changing.get("/runs/1")["id"]) == ("given late", "stopped", 1)
 
 
@@ -167,20 +168,19 @@ def test_the_page_says_what_is_wrong_beside_the_field_and_leaves_it_out(past: La
     assert 'id="pick-2"' in answer.text and 'id="pick-1"' not in answer.text
 
 
-def test_no_match_and_no_run_are_told_apart(past: LabProcess, make_lab: LabMaker) -> None:
+def test_no_match_and_no_run_are_told_apart(past: LabProcess, tmp_path: Path) -> None:
     assert "No run matches." in past.http.get("/runs?text=nowhere").text
-    assert "No run yet." in make_lab().http.get("/runs?text=nowhere").text
+    with closing(LabInside(tmp_path)) as lab:
+        assert "No run yet." in lab.http.get("/runs?text=nowhere").text
 
 
-def test_a_long_list_is_read_page_by_page(make_lab: LabMaker, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("lab")
-    keep(folder, *[{}] * 51)
-    lab = make_lab(data_dir=folder)
-    first = lab.http.get("/runs?model=reactor").text
-    assert (
-        "1 to 50 here" in first and 'href="/runs?model=reactor&amp;offset=50"' in first and 'id="pick-1"' not in first
-    )
-    last = lab.http.get("/runs?model=reactor&offset=50").text
+def test_a_long_list_is_read_page_by_page(tmp_path: Path) -> None:
+    keep(tmp_path, *[{}] * 51)
+    with closing(LabInside(tmp_path)) as lab:
+        first = lab.http.get("/runs?model=reactor").text
+        last = lab.http.get("/runs?model=reactor&offset=50").text
+    assert "1 to 50 here" in first and 'href="/runs?model=reactor&amp;offset=50"' in first
+    assert 'id="pick-1"' not in first
     assert "51 to 51 here" in last and 'id="pick-1"' in last and 'href="/runs?model=reactor"' in last
 
 

@@ -12,7 +12,7 @@ from app.lab.views import EngineView, ExitView
 from app.pages.forms import Card
 from app.pages.looks import make_environment, render_block
 
-from .driver import LabProcess, plan
+from .driver import LabProcess, endless
 
 EVIL = "<script>alert(1)</script>\" onload='x' {{7*7}} =cmd|' /C calc'!A0 \x1b[31m\x00\r\nSet-Cookie: a=b"
 
@@ -30,13 +30,16 @@ def test_an_engines_last_lines_are_text_on_its_card() -> None:
     assert "<script" not in html and "onload='" not in html and "49" not in html.split("Knobs")[0]
 
 
-@pytest.mark.parametrize("text", ["x\r\nSet-Cookie: a=b", "=1+1", "<b>bold</b>", "\u202egnp.exe"])
-def test_a_label_is_kept_as_it_is_and_shown_as_text(lab: LabProcess, text: str) -> None:
-    run = lab.run(model="reactor", plan=plan(0.5, 0), label=text)
-    assert run["label"] == text
-    page = lab.http.get(f"/runs/{run['id']}")
-    assert page.status_code == 200 and "<b>bold" not in page.text
-    assert "set-cookie" not in page.headers
+def test_a_label_is_kept_as_it_is_and_shown_as_text(lab: LabProcess) -> None:
+    texts = ("x\r\nSet-Cookie: a=b", "=1+1", "<b>bold</b>", "\u202egnp.exe")
+    ids = [lab.submit(model="reactor", plan=endless(), label=text)["id"] for text in texts]
+    for id in reversed(ids):  # the first is stopped last, so that no other begins
+        lab.post(f"/runs/{id}/stop")
+    for id, text in zip(ids, texts, strict=True):
+        assert lab.ended(id)["label"] == text
+        page = lab.http.get(f"/runs/{id}")
+        assert page.status_code == 200 and "<b>bold" not in page.text
+        assert "set-cookie" not in page.headers
 
 
 @pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])

@@ -1,9 +1,11 @@
-"""Lanes, grid, ledger and events on the live channel: what a page is told is what its clients did."""
+"""Lanes, grid, ledger and events on the live channel: what a page is told is what its clients did.
+
+How much longer than asked for a handler sleeps, and what a request costs, are in tests/measure/app.
+"""
 
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import signal
@@ -21,7 +23,7 @@ import pytest
 from app.live.lanes import SLICES
 from tests.engines.driver import GREETING, HOST, Client
 
-from .driver import LabProcess, is_problem, plan, until
+from .driver import LabProcess, endless, is_problem, plan, until
 from .test_live import Viewer, viewer
 
 SLEEP_MS = 250
@@ -74,7 +76,7 @@ def client(engine: Any) -> Iterator[Client]:
 
 @pytest.mark.parametrize("model", ["blocking", "main-sub"])
 def test_a_page_sees_how_long_a_handler_sleeps(lab: LabProcess, model: str) -> None:
-    engine = lab.start(model)
+    engine = lab.start(model, idle_s=600)
     with viewer(lab) as view, client(engine) as asker:
         lanes = Lanes(view, engine["id"])
         assert asker.ask().body == GREETING
@@ -82,7 +84,7 @@ def test_a_page_sees_how_long_a_handler_sleeps(lab: LabProcess, model: str) -> N
         assert asker.answer().status == 200
         until(lambda: lanes.read() and lanes.stays(BLOCKED), "the sleep is in a lane")
     (slept,) = lanes.stays(BLOCKED)
-    assert SLEEP_MS <= slept < SLEEP_MS + 2000, "no less, and no more than a busy machine may add"
+    assert slept >= SLEEP_MS
     for before, after in pairwise(lanes.frames):
         if after["seq"] == before["seq"] + 1:
             past, now = (each["engines"][engine["id"]]["trace"] for each in (before, after))
@@ -91,30 +93,36 @@ def test_a_page_sees_how_long_a_handler_sleeps(lab: LabProcess, model: str) -> N
 
 
 def test_two_pages_are_told_the_same(lab: LabProcess) -> None:
-    engine = lab.start("reactor")
+    engine = lab.start("reactor", idle_s=600)
+    told: dict[int, dict[int, Any]] = {1: {}, 2: {}}
     with viewer(lab) as one, viewer(lab) as two, client(engine) as asker:
-        first, second = Lanes(one, engine["id"]), Lanes(two, engine["id"])
-        for _ in range(6):
+        lanes = {1: Lanes(one, engine["id"]), 2: Lanes(two, engine["id"])}
+
+        def busy_in_both() -> bool:
             assert asker.ask().body == GREETING
-            first.read(), second.read()
-        told = {frame["seq"]: frame["engines"][engine["id"]]["trace"] for frame in first.frames}
-        both = [frame for frame in second.frames if frame["seq"] in told]
-        assert both
-        for frame in both:
-            assert frame["engines"][engine["id"]]["trace"] == told[frame["seq"]]
+            for page, each in lanes.items():
+                frame = each.read()
+                told[page][frame["seq"]] = frame["engines"][engine["id"]]["trace"]
+            both = told[1].keys() & told[2].keys()
+            return sum(any(lane[4] for lane in told[1][seq]["lanes"]) for seq in both) >= 3
+
+        until(busy_in_both, "three frames that both pages got, with changes in them")
+    for seq in told[1].keys() & told[2].keys():
+        assert told[1][seq] == told[2][seq]
 
 
 def test_a_busy_lane_is_told_in_shares(lab: LabProcess) -> None:
     engine = lab.start("reactor")
     with viewer(lab) as view:
         lanes = Lanes(view, engine["id"])
-        lab.submit(engine=engine["id"], plan=plan(2.0, 0.2, trace=True))
+        id = lab.submit(engine=engine["id"], plan=plan(590, 0, timeout_s=60, trace=True))["id"]
 
         def sliced() -> Any:
             lane = lanes.read()["engines"][engine["id"]]["trace"]["lanes"][0]
             return lane if lane[5] else None
 
-        slot, generation, _, _, transitions, slices = until(sliced, "it is busy", 20)
+        slot, generation, _, _, transitions, slices = until(sliced, "it is busy")
+        lab.stop(id)
     assert (slot, generation, transitions) == (0, 1, None)
     assert len(slices) == SLICES
     for each in slices:
@@ -143,26 +151,26 @@ def test_a_run_that_is_not_traced_is_left_alone(lab: LabProcess) -> None:
     engine = lab.start("reactor")["id"]
     with viewer(lab) as view:
         lanes = Lanes(view, engine)
-        run = lab.submit(engine=engine, plan=plan(1.0, 0.3))
-        seen: list[tuple[str, bool]] = []
+        id = lab.submit(engine=engine, plan=endless(warmup_s=0.3))["id"]
+        seen: list[tuple[str, str, bool]] = []
 
-        def over(message: Any) -> bool:
-            if message["type"] == "frame" and message["run"] and message["run"]["phase"] in ("warmup", "measure"):
-                each = message["engines"][engine]
-                seen.append((each["tracing"], each["trace"] is None))
-            return bool(message.get("event") == "run.finished")
+        def measured(frame: Any) -> bool:
+            if frame["run"] and frame["run"]["phase"] in ("warmup", "measure"):
+                each = frame["engines"][engine]
+                seen.append((frame["run"]["phase"], each["tracing"], each["trace"] is None))
+            return [phase for phase, _, _ in seen].count("measure") >= 3
 
-        view.next(over, "its end", 20)
-        assert seen and {without for _, without in seen} == {True}
-        assert all("not traced" in said for said, _ in seen)
-        lab.ended(run["id"])
+        view.frame(measured, "three frames of what is measured")
+        assert {without for _, _, without in seen} == {True}
+        assert all("not traced" in said for _, said, _ in seen)
+        lab.stop(id)
         assert lanes.read(), "afterwards whoever still watches sees it again"
 
 
 def test_a_thread_has_its_wait_for_a_cpu_and_its_switches(lab: LabProcess) -> None:
-    engine = lab.start("reactor-pool")
+    engine = lab.start("reactor-pool", idle_s=600)
     with viewer(lab) as view, client(engine) as asker:
-        fields = json.loads(view.socket.recv(timeout=5))["thread_fields"]
+        fields = view.message()["thread_fields"]
         watch(view, engine["id"], "threads")
 
         def busy(frame: Any) -> bool:
@@ -177,11 +185,11 @@ def test_a_thread_has_its_wait_for_a_cpu_and_its_switches(lab: LabProcess) -> No
 
 
 def test_a_page_knows_every_connection(lab: LabProcess) -> None:
-    engine = lab.start("reactor")
+    engine = lab.start("reactor", idle_s=600)
     words: dict[int, int] = {}
 
     def count(frame: Any) -> int:
-        grid = frame["engines"][engine["id"]].get("grid")
+        grid = frame["engines"].get(engine["id"], {}).get("grid")
         if not grid:
             return -1
         found = array("I", base64.b64decode(grid["words"]))
@@ -214,18 +222,29 @@ def test_a_page_knows_every_connection(lab: LabProcess) -> None:
 
 
 def test_a_request_has_its_price_while_there_are_some(lab: LabProcess) -> None:
-    engine = lab.start("reactor-pool")
+    engine = lab.start("reactor-pool", workers=1)
+    queueing = plan(590, 0, vus=4, timeout_s=60, work=[{"kind": "sleep", "params": {"ms": 10}}])
     with viewer(lab) as view:
-        quiet = view.frame(lambda f: f["engines"][engine["id"]]["uptime_s"] > 2, "a quiet second")["engines"]
-        assert quiet[engine["id"]]["cpu_us_per_request"] is None
-        lab.submit(engine=engine["id"], plan=plan(1.5, 0.2))
-        frame = view.frame(lambda f: f["engines"][engine["id"]]["queue_wait_p99_us"], "a price")["engines"]
-        numbers = frame[engine["id"]]
-        assert 1 < numbers["cpu_us_per_request"] < 10_000
-        assert numbers["io_calls_per_request"] > 1 and numbers["queue_wait_us"] > 0
-        assert numbers["switches_per_request"] > 0 and numbers["bytes_out_per_s"] > numbers["bytes_in_per_s"] > 0
-        assert set(numbers["cpu_percent_by_role"]) == {"reactor", "worker"}
-        assert numbers["loop_lag_us"] is None, "it is not traced"
+
+        def numbers(frame: Any) -> Any:
+            return frame["engines"].get(engine["id"], {"requests": 0})
+
+        def is_quiet(frame: Any) -> bool:  # the lab has asked once, and more than a second ago
+            return bool(numbers(frame)["requests"] == 1 and numbers(frame)["cpu_us_per_request"] is None)
+
+        def is_priced(frame: Any) -> bool:
+            now = numbers(frame)
+            known = ("cpu_us_per_request", "io_calls_per_request", "queue_wait_us", "switches_per_request")
+            return all(now[each] for each in known) and bool(now["bytes_out_per_s"] > now["bytes_in_per_s"] > 0)
+
+        view.frame(is_quiet, "a second without a request")
+        id = lab.submit(engine=engine["id"], plan=queueing)["id"]
+        now = numbers(view.frame(is_priced, "a price"))
+        lab.stop(id)
+    assert now["cpu_us_per_request"] > 0 and now["io_calls_per_request"] > 1
+    assert now["queue_wait_us"] > 0 and now["switches_per_request"] > 0
+    assert set(now["cpu_percent_by_role"]) == {"reactor", "worker"}
+    assert now["loop_lag_us"] is None, "it is not traced"
 
 
 # Events
@@ -242,7 +261,7 @@ def test_events_are_kept_in_order_for_who_comes_later(lab: LabProcess) -> None:
     ]  # fmt: skip
     assert {event["level"] for event in events} == {"info"}
     with viewer(lab) as view:
-        assert json.loads(view.socket.recv(timeout=5))["last_event"] == events[-1]["id"]
+        assert view.message()["last_event"] == events[-1]["id"]
         again = lab.start("reactor")["id"]
         told = view.event("engine.ready")
         kept = lab.get(f"/events?since={events[-1]['id']}")
@@ -284,9 +303,10 @@ def test_every_name_that_the_document_gives_is_there(lab: LabProcess) -> None:
     text = Path("docs/live.md").read_text()
     engine = lab.start("reactor")["id"]
     with viewer(lab) as view:
-        hello = json.loads(view.socket.recv(timeout=5))
+        hello = view.message()
+        before_s = time.monotonic()
         watch(view, engine, "threads", "trace", "connections")
-        frame = view.frame(lambda f: whole(f["engines"][engine]), "a frame with all of it")
+        frame = view.frame(lambda f: whole(f["engines"].get(engine, {})), "a frame with all of it")
     numbers = frame["engines"][engine]
     table = re.findall(r"^\| (`.*?`)(?: …)? \|", text, re.MULTILINE)
     named = {name for cell in table for name in re.findall(r"`(\w+)`", cell)}
@@ -297,4 +317,4 @@ def test_every_name_that_the_document_gives_is_there(lab: LabProcess) -> None:
         assert re.search(rf"\b{name}\b", text), name
     assert len(numbers["threads"][0]) == len(hello["thread_fields"])
     assert len(numbers["trace"]["lanes"][0]) == len(hello["lane_fields"])
-    assert time.monotonic() == pytest.approx(frame["t_s"], abs=60), "the clock of this machine"
+    assert before_s <= frame["t_s"] + 1e-4 and frame["t_s"] - 1e-4 <= time.monotonic(), "the clock of this machine"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .driver import LabProcess, plan
+from .driver import LabProcess, endless, light
 
 FORM = {"engine": "model:reactor", "scenario": "", "vus": "4", "duration_s": "0.5", "warmup_s": "0"}
 
@@ -50,7 +50,7 @@ def submitted(lab: LabProcess, form: dict[str, str]) -> Any:
 
 def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: LabProcess) -> None:
     first = lab.run(
-        model="reactor-pool", knobs={"workers": 3}, plan=plan(0.5, 0), thresholds=["errors<1%"], label="the first"
+        model="reactor-pool", knobs={"workers": 3}, plan=light(), thresholds=["errors<1%"], label="the first"
     )
     page = lab.http.get(f"/?again={first['id']}").text
     assert f'name="again" value="{first["id"]}"' in page and 'value="the first"' in page and "errors&lt;1%" in page
@@ -58,7 +58,8 @@ def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: La
 
     ramp = {
         "again": str(first["id"]), "engine": "model:reactor-pool", "scenario": "", "executor": "ramping-vus",
-        "vus": "2", "stages": "300ms to 4, 0.3s to 1", "warmup_s": "0", "trace": "on", "label": "the second",
+        "vus": "2", "stages": "300ms to 4, 0.3s to 1", "warmup_s": "0", "think_time_ms": "20", "timeout_s": "60",
+        "trace": "on", "label": "the second",
     }  # fmt: skip
     second = submitted(lab, ramp)
     assert second["plan"]["stages"] == [{"duration_s": 0.3, "target": 4}, {"duration_s": 0.3, "target": 1}]
@@ -78,7 +79,7 @@ def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: La
 
 def test_a_relay_is_run_again_with_who_took_over_and_their_knobs(lab: LabProcess) -> None:
     then = [{"model": "reactor-pool", "knobs": {"workers": 3}}, {"model": "blocking"}]
-    first = lab.submit(model="reactor", then=then, plan=plan(0.5, 0))
+    first = lab.submit(model="reactor", then=then, plan=endless())
     lab.post(f"/runs/{first['id']}/stop")
     assert [each["model"] for each in first["then"]] == ["reactor-pool", "blocking"]
     assert first["then"][0]["knobs"]["workers"] == 3

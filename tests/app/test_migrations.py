@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from app.cli import main
 from app.errors import LabError
 from app.store import migrate
 from app.store.runs import RunStore
@@ -26,8 +28,15 @@ from app.store.schema import Base
 
 from .driver import threadlab
 from .past import VIEW
+from .test_foreign import WRK
 
 NEWEST = migrate.revisions()[-1]
+COLUMNS = "finished_at, scenario, verdict, rankable, comparison, rate_per_s, p99_us, cpu_us, words"
+# A row for each table that came later, by the step that made it.
+LATER = {
+    "0003": ("comparisons", "INSERT INTO comparisons VALUES (3, 'finished', '2026-11-01', 'gone', '{}', NULL)"),
+    "0004": ("foreign_results", "INSERT INTO foreign_results VALUES (4, 7, 'wrk', '2026-11-01', '{}', 'x')"),
+}
 # What 0.1.0 made, word for word.
 DDL = """
 CREATE TABLE runs (
@@ -97,11 +106,9 @@ def test_an_old_history_opens_with_its_runs(old: Path) -> None:
 
 
 def test_an_old_run_gets_the_columns_that_lists_are_found_by(old: Path) -> None:
+    filled = f"SELECT {COLUMNS} FROM runs ORDER BY id"
     with opened(old) as store:
-        filled = (
-            "SELECT finished_at, scenario, verdict, rankable, comparison, rate_per_s, p99_us, cpu_us, words FROM runs"
-        )
-        before = ask(old, filled + " ORDER BY id")
+        before = ask(old, filled)
         for id in (7, 9):
             view = store.get(id)
             assert view
@@ -109,7 +116,35 @@ def test_an_old_run_gets_the_columns_that_lists_are_found_by(old: Path) -> None:
     assert before[0][:-1] == ("2026-11-01T10:00:12.000Z", "sprint", "server_bound", 1, None, 1000.5, 121.0, None)
     assert "before ärger" in before[0][-1] and "idle_s=15" in before[0][-1]
     assert before[1][1:4] == ("sprint", None, None)
-    assert ask(old, filled + " ORDER BY id") == before, "the step fills them as the store does"
+    assert ask(old, filled) == before, "the step fills them as the store does"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("revision", migrate.revisions())
+def test_a_history_of_every_version_opens_with_all_that_is_in_it(old: Path, tmp_path: Path, revision: str) -> None:
+    engine = create_engine(f"sqlite:///{old}")
+    with engine.begin() as connection:
+        migrate._set_stamp(connection, migrate.BEFORE_ALEMBIC)
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(migrate.MIGRATIONS))
+        command.upgrade(config, revision)
+        later = [row for step, row in LATER.items() if step <= revision]
+        for _, insert in later:
+            connection.exec_driver_sql(insert)
+    engine.dispose()
+    assert ask(old, "SELECT version_num FROM alembic_version") == [(revision,)]
+    kept = {table: ask(old, f"SELECT * FROM {table}") for table, _ in later}
+    with opened(old) as store, opened(tmp_path / "new.sqlite3"):
+        run = store.get(7)
+        assert run and (run.label, [view.id for view in store.newest()]) == ("Before Ärger", [9, 7])
+    assert {table: ask(old, f"SELECT * FROM {table}") for table, _ in later} == kept
+    assert "before ärger" in ask(old, "SELECT words FROM runs WHERE id = 7")[0][0]
+    assert ask(old, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
+    assert schema(old) == schema(tmp_path / "new.sqlite3")
+
+
+def test_every_table_of_today_is_in_the_histories_that_are_migrated() -> None:
+    assert {"runs", *(table for table, _ in LATER.values())} == set(Base.metadata.tables)
 
 
 def test_numbers_are_not_given_again_after_the_steps(old: Path) -> None:
@@ -150,13 +185,15 @@ def test_each_step_has_the_number_of_its_file() -> None:
 
 
 def test_a_history_of_today_opens_without_alembic(tmp_path: Path) -> None:
-    open_it = "import sys; from app.store.runs import RunStore as S; S(sys.argv[1]); print('alembic' in sys.modules)"
-    for _ in range(2):
-        said = subprocess.run(
-            [sys.executable, "-c", open_it, f"sqlite:///{tmp_path}/threadlab.sqlite3"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert said.stdout.strip() == "False"
+    twice = (
+        "import sys; from app.store.runs import RunStore\n"
+        "for _ in range(2): RunStore(sys.argv[1]).close(); print('alembic' in sys.modules)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", twice, f"sqlite:///{tmp_path}/threadlab.sqlite3"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout.split() == ["False", "False"], "neither made nor opened"
 
 
 def test_a_newer_history_is_refused_in_one_sentence(old: Path) -> None:
@@ -171,11 +208,18 @@ def test_a_newer_history_is_refused_in_one_sentence(old: Path) -> None:
     assert dump(old) == before
 
 
-def test_what_is_no_history_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "threadlab.sqlite3").write_text("not a database, but long enough to be taken for the head of one" * 9)
-    said = threadlab("serve", "--port", "0", "--data-dir", str(tmp_path))
-    assert (said.returncode, said.stdout) == (1, "")
-    assert "cannot be opened" in said.stderr and len(said.stderr.strip().splitlines()) == 1
+def test_what_is_no_history_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "threadlab.sqlite3"
+    file.write_text("not a database, but long enough to be taken for the head of one" * 9)
+    before = file.read_bytes()
+    (tmp_path / "wrk").write_text(WRK)
+    monkeypatch.setenv("THREADLAB_DATA_DIR", str(tmp_path))
+    assert main(["import", str(tmp_path / "wrk"), "--tool", "wrk", "--run", "1"]) == 1
+    said = capsys.readouterr()
+    assert "cannot be opened" in said.err and len(said.err.strip().splitlines()) == 1 and said.out == ""
+    assert file.read_bytes() == before
 
 
 def test_a_step_that_fails_leaves_the_history_as_it_was(old: Path, tmp_path: Path) -> None:
@@ -205,6 +249,7 @@ store.close()
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("fresh", [False, True], ids=["old", "new"])
 def test_many_that_open_it_at_once_do_not_clash(old: Path, fresh: bool) -> None:
     if fresh:

@@ -1,4 +1,4 @@
-"""The queues when they are full: who has a place, and that two who come at once do not get the same one."""
+"""Full queues: what still has a place, and that the last place is given once."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from app.errors import Busy
 from app.lab import comparisons, runs
 from app.lab.lab import Lab
 
-from .driver import in_a_lab, plan
-
-SHORT = plan(0.5, 0, executor="constant-arrival-rate", rate_per_s=100)
+from .driver import in_a_lab, light
 
 
-def test_a_trial_goes_though_the_queue_of_runs_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_is_run_though_the_queue_of_runs_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def play(lab: Lab) -> None:
         monkeypatch.setattr(runs, "QUEUE_MAX", 0)
         with pytest.raises(Busy):
-            await lab.runs.submit(model="reactor", plan=SHORT)
-        made = await lab.comparisons.submit(models=["reactor"], plan=SHORT)
+            await lab.runs.submit(model="reactor", plan=light())
+        made = await lab.comparisons.submit(models=["reactor"], plan=light())
         ended = await lab.comparisons.finished(made.id)
         assert (ended.state, ended.failure, len(ended.runs)) == ("finished", None, 1)
 
@@ -33,9 +31,9 @@ def test_the_last_place_is_given_once(tmp_path: Path, monkeypatch: pytest.Monkey
     async def play(lab: Lab) -> None:
         monkeypatch.setattr(queue, "QUEUE_MAX", 1)
         if queue is runs:
-            both = [lab.runs.submit(model="reactor", plan=SHORT) for _ in range(2)]
+            both = [lab.runs.submit(model="reactor", plan=light()) for _ in range(2)]
         else:
-            both = [lab.comparisons.submit(models=["reactor"], plan=SHORT) for _ in range(2)]  # type: ignore[misc]
+            both = [lab.comparisons.submit(models=["reactor"], plan=light()) for _ in range(2)]  # type: ignore[misc]
         one, other = await asyncio.gather(*both, return_exceptions=True)
         assert one.id == 1 and isinstance(other, Busy), (one, other)  # type: ignore[union-attr]
 

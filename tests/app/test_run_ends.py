@@ -1,4 +1,4 @@
-"""What happens in the very moment in which a run ends: held open, so that it happens each time."""
+"""What happens at the moment a run ends, which each test holds open."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ import pytest
 from app.lab.lab import Lab
 from app.lab.views import RunView
 from app.store.listing import RunFilter
+from tests.waiting import BOUND_S
 
-from .driver import in_a_lab, plan
-
-SHORT = plan(0.5, 0, executor="constant-arrival-rate", rate_per_s=100)
+from .driver import in_a_lab, light
 
 
 class Held:
-    """Stands in for a method of the store: what it does, or has read, is held back until it is let go."""
+    """Replaces a method of the store: what it does, or has read, is held back until `let_go()`."""
 
     def __init__(self, method: Callable[..., Any], reads: bool) -> None:
         self._method, self._reads = method, reads
@@ -29,11 +28,11 @@ class Held:
     def __call__(self, *args: Any) -> Any:
         read = self._method(*args) if self._reads else None
         self._reached.set()
-        assert self._go.wait(30)
+        assert self._go.wait(BOUND_S)
         return read if self._reads else self._method(*args)
 
     async def reached(self) -> None:
-        assert await asyncio.to_thread(self._reached.wait, 30)
+        assert await asyncio.to_thread(self._reached.wait, BOUND_S)
 
     def let_go(self) -> None:
         self._go.set()
@@ -45,10 +44,10 @@ def test_a_label_given_while_it_is_saved_does_not_bring_it_back(
     async def play(lab: Lab) -> None:
         held = Held(lab.store.save_ended, reads=False)
         monkeypatch.setattr(lab.store, "save_ended", held)
-        run = await lab.runs.submit(model="reactor", plan=SHORT, label="before")
+        run = await lab.runs.submit(model="reactor", plan=light(), label="before")
         await held.reached()
         labelling = asyncio.create_task(lab.history.relabel(run.id, "given late"))
-        await asyncio.sleep(0)  # it has begun
+        await asyncio.sleep(0)  # let it begin
         held.let_go()
         told, ended = await labelling, await lab.runs.finished(run.id)
         kept = lab.store.get(run.id)
@@ -71,7 +70,7 @@ def test_a_list_that_was_read_before_it_ended_has_it_as_it_is_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, listed: Callable[[Lab], Awaitable[list[RunView]]]
 ) -> None:
     async def play(lab: Lab) -> None:
-        run = await lab.runs.submit(model="reactor", plan=SHORT)
+        run = await lab.runs.submit(model="reactor", plan=light())
         held = Held(getattr(lab.store, method), reads=True)
         monkeypatch.setattr(lab.store, method, held)
         listing = asyncio.ensure_future(listed(lab))

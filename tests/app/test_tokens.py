@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -16,9 +18,11 @@ from websockets.sync.client import connect
 
 from app import tokens
 from app.tokens import Tokens, new_token
+from tests.waiting import BOUND_S
 
 from .driver import LabProcess, is_problem
-from .test_security import ROUTES, ids
+from .inside import LabInside
+from .test_security import ROUTES
 
 TOKEN = new_token()
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login"), ("GET", "/static/css/app.css")}
@@ -35,7 +39,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
 
 @pytest.fixture
 def http(exposed: LabProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=exposed.url, timeout=20) as client:
+    with httpx.Client(base_url=exposed.url, timeout=BOUND_S) as client:
         yield client
 
 
@@ -51,11 +55,13 @@ def link(lab: LabProcess) -> str:
     return found[0]
 
 
-@pytest.mark.parametrize(("method", "path"), GUARDED, ids=ids(GUARDED))
-def test_without_the_token_no_route_answers(http: httpx.Client, method: str, path: str) -> None:
-    is_problem(http.request(method, path), 401)
+def test_without_the_token_no_route_answers(http: httpx.Client) -> None:
     stale = {"Cookie": f"{tokens.COOKIE}={'a' * 43}"}  # as after a restart: a session that is not known any more
-    is_problem(http.request(method, path, headers=stale), 401)
+    for method, path in GUARDED:
+        for headers in ({}, stale):
+            answer = http.request(method, path, headers=headers)
+            assert answer.status_code == 401, f"{method} {path} {headers}"
+            is_problem(answer, 401)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/login", "/static/css/app.css"])
@@ -121,12 +127,12 @@ def test_a_websocket_wants_the_token_too(exposed: LabProcess, http: httpx.Client
     url = exposed.url.replace("http", "ws") + "/ws/v1/live"
     for headers in ({}, bearer("wrong" * 10), {"Cookie": f"{tokens.COOKIE}=x"}):
         with pytest.raises((InvalidStatus, ConnectionClosed)), connect(url, additional_headers=headers) as socket:
-            socket.recv(5)
+            socket.recv(BOUND_S)
     with connect(url, additional_headers=bearer(TOKEN)) as socket:
-        assert '"hello"' in str(socket.recv(5))
+        assert '"hello"' in str(socket.recv(BOUND_S))
     session = http.post("/login", data={"token": TOKEN}).headers["set-cookie"].partition(";")[0]
     with connect(url, additional_headers={"Cookie": session}) as socket:
-        assert '"hello"' in str(socket.recv(5))
+        assert '"hello"' in str(socket.recv(BOUND_S))
 
 
 def test_each_change_leaves_one_line_that_cannot_be_forged(exposed: LabProcess, http: httpx.Client) -> None:
@@ -136,26 +142,32 @@ def test_each_change_leaves_one_line_that_cannot_be_forged(exposed: LabProcess, 
     assert TOKEN not in exposed.errors()
 
 
-def test_guessing_is_slowed_down_but_not_who_knows(tmp_path: Path) -> None:
-    lab = LabProcess(tmp_path, "--token", TOKEN)
-    try:
-        with httpx.Client(base_url=lab.url) as http:
-            seen = [http.get("/api/v1/engines", headers=bearer(f"guess{i:030}")).status_code for i in range(12)]
-            assert seen == [401] * tokens.FAILURES_MAX + [429] * 2
-            waiting = http.get("/api/v1/engines", headers=bearer("x" * 40))
-            assert 0 < int(waiting.headers["retry-after"]) <= tokens.WINDOW_S + 1
-            assert http.post("/login", data={"token": "x"}).status_code == 429
-            for method, path in GUARDED:
-                assert http.request(method, path, headers=bearer("f" * 64)).status_code == 429
-            is_problem(http.get("/api/v1/engines"), 401)
-            assert http.get("/api/v1/engines", headers=bearer(TOKEN)).status_code == 200
-    finally:
-        lab.close()
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that tokens are checked by, in seconds; it stands still unless the test changes it."""
+    now_s = [1000.0]
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    return now_s
+
+
+def test_guessing_is_slowed_down_but_not_who_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = clock(monkeypatch)
+    with closing(LabInside(tmp_path, token=TOKEN)) as lab:
+        http = lab.http
+        seen = [http.get("/api/v1/engines", headers=bearer(f"guess{i:030}")).status_code for i in range(12)]
+        assert seen == [401] * tokens.FAILURES_MAX + [429] * 2
+        waiting = http.get("/api/v1/engines", headers=bearer("x" * 40))
+        assert int(waiting.headers["retry-after"]) == tokens.WINDOW_S + 1
+        assert http.post("/login", data={"token": "x"}).status_code == 429
+        for method, path in GUARDED:
+            assert http.request(method, path, headers=bearer("f" * 64)).status_code == 429, f"{method} {path}"
+        is_problem(http.get("/api/v1/engines"), 401)
+        assert http.get("/api/v1/engines", headers=bearer(TOKEN)).status_code == 200
+        now_s[0] += tokens.WINDOW_S + 1
+        is_problem(http.get("/api/v1/engines", headers=bearer("x" * 40)), 401)
 
 
 def test_sessions_and_codes_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    door, now_s = Tokens(TOKEN), [1000.0]
-    monkeypatch.setattr("app.tokens.time.monotonic", lambda: now_s[0])
+    door, now_s = Tokens(TOKEN), clock(monkeypatch)
     session, code = door.new_session(), door.new_code()
     cookie = f"other=1; {tokens.COOKIE}={session}"
     assert door.knows("", cookie)

@@ -1,15 +1,22 @@
-"""A traced run: shown and not ranked, with its system calls counted where there is a perf."""
+"""A traced run: shown and not ranked, with its system calls counted if there is a perf.
+
+That they are at least its I/O calls is in tests/measure/app/test_runs.py.
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from .driver import LabMaker, LabProcess, command_line, plan, until
+from app.lab import syscalls
+from app.lab.lab import Lab
+from app.lab.views import RunView
+from tests.waiting import BOUND_S
 
-TRACED = plan(1.0, 0.2, trace=True, executor="constant-arrival-rate", rate_per_s=200)
+from .driver import command_line, endless, eventually, in_a_lab
 
 
 def perf_works() -> bool:
@@ -19,18 +26,38 @@ def perf_works() -> bool:
     return subprocess.run(asked, capture_output=True).returncode == 0
 
 
+async def traced(lab: Lab) -> RunView:
+    """A traced run in which the lab has seen some requests; stopped then."""
+    run = await lab.runs.submit(model="main-sub", plan=endless(trace=True))
+    await eventually(lambda: lab.runs.get(run.id).state == "running", "it is measured")
+    (engine,) = lab.fleet.alive
+    await eventually(lambda: engine.board and engine.board.read().requests >= 40, "some requests are answered")
+    lab.runs.stop(run.id)
+    return await lab.runs.finished(run.id)
+
+
+def perfs() -> list[int]:
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if "perf stat" in command_line(int(path.name))]
+
+
 @pytest.mark.skipif(not perf_works(), reason="no perf here, or it is not allowed to count system calls")
-def test_perf_counts_the_system_calls_of_a_traced_run(lab: LabProcess) -> None:
-    run = lab.run(model="main-sub", plan=TRACED)
-    # All I/O calls are system calls (but for those that straddle an edge), and the futexes of the hand-overs as well.
-    assert run["ledger"]["syscalls"] > run["ledger"]["io_calls"] * 0.95
-    assert not run["verdict"]["rankable"] and any("traced" in said for said in run["verdict"]["because"])
-    until(lambda: not any("perf stat" in command_line(pid) for pid in lab.others()), "perf has ended")
-    assert lab.run(model="reactor", plan=plan(0.5, 0))["ledger"]["syscalls"] is None
+def test_perf_counts_the_system_calls_of_a_traced_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syscalls, "BEGUN_WITHIN_S", BOUND_S)
+    monkeypatch.setattr(syscalls, "COUNTED_WITHIN_S", BOUND_S)
+    before = set(perfs())
+
+    async def play(lab: Lab) -> RunView:
+        view = await traced(lab)
+        await eventually(lambda: not set(perfs()) - before, "perf has ended")
+        return view
+
+    run = in_a_lab(tmp_path, play)
+    assert run.ledger and run.ledger.syscalls and run.ledger.syscalls > 0
+    assert run.verdict and not run.verdict.rankable and any("traced" in reason for reason in run.verdict.because)
 
 
-def test_without_perf_the_system_calls_are_not_known(make_lab: LabMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_perf_the_system_calls_are_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    run = make_lab().run(model="reactor", plan=TRACED)
-    assert run["state"] == "finished" and run["ledger"]["syscalls"] is None
-    assert not run["verdict"]["rankable"]
+    run = in_a_lab(tmp_path, traced)
+    assert run.ledger and run.ledger.cpu_us and run.ledger.syscalls is None
+    assert run.verdict and not run.verdict.rankable and any("traced" in reason for reason in run.verdict.because)

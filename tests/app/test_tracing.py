@@ -9,6 +9,7 @@ import time
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -307,11 +308,11 @@ def test_changes_of_the_grid_lead_from_one_to_the_next(frames: list[dict[int, in
         assert decoded(step.text(None))[0] and decoded(step.text(step.number - 2))[0]
 
 
-def total(second: float, requests: int, **more: int | None) -> Total:
+def total(second: float, requests: int, **more: Any) -> Total:
     none: dict[str, int | None] = dict.fromkeys(("cpu_ns", "switches"))
     counts = dict.fromkeys(("io_calls", "bytes_in", "bytes_out", "queue_pops", "queue_wait_us"), 0)
     waits = (0,) * QUEUE_WAIT_BUCKETS
-    return Total(at_ns=int(second * 1e9), requests=requests, queue_wait=waits, **{**none, **counts, **more})  # type: ignore[arg-type]
+    return Total(at_ns=int(second * 1e9), requests=requests, **{"queue_wait": waits, **none, **counts, **more})
 
 
 def test_a_request_costs_what_the_last_second_says() -> None:
@@ -325,6 +326,19 @@ def test_a_request_costs_what_the_last_second_says() -> None:
     for tenth in range(31, 45):
         window.add(total(tenth / 10, 1500, cpu_ns=20_000_000, io_calls=3000))
     assert window.cost().cpu_us_per_request is None, "nothing was asked for"
+
+
+def test_the_p99_of_the_waits_in_a_queue_needs_a_thousand_of_them() -> None:
+    def p99(**waits_by_bucket: int) -> float | None:
+        waits = [waits_by_bucket.get(f"b{bucket}", 0) for bucket in range(QUEUE_WAIT_BUCKETS)]
+        window = Window()
+        window.add(total(0, 0))
+        window.add(total(1, 2000, queue_wait=tuple(waits)))
+        return window.cost().queue_wait_p99_us
+
+    assert p99(b4=999) is None
+    assert p99(b4=990, b10=10) == 2**4
+    assert p99(b4=989, b10=11) == 2**10
 
 
 def test_less_than_before_is_not_known_and_not_nothing() -> None:

@@ -1,13 +1,12 @@
-"""A trial in which something beside the load fails: what was measured is kept, and nothing is left behind."""
+"""A trial in which something other than the load fails: what was measured is kept, and nothing is left behind."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -15,60 +14,97 @@ from app.lab.child import Child
 from app.lab.fleet import Fleet
 from app.lab.generator import Generator
 from app.lab.lab import Lab
+from app.lab.relay import Relay
 from app.lab.syscalls import SystemCalls
+from app.lab.trial import Trial
 from app.lab.views import RunView
-from app.settings import Settings
+from app.load.meter import MEASURE, MeterReading
 
-from .driver import plan
-
-T = TypeVar("T")
-OPEN = {"executor": "constant-arrival-rate", "rate_per_s": 100}
+from .driver import endless, eventually, in_a_lab, light, on_a_thread
 
 
-def in_a_lab(data_dir: Path, do: Callable[[Lab], Awaitable[T]]) -> T:
-    """Do something with a lab of this very process, so that a test can break its parts."""
-
-    async def all_of_it() -> T:
-        async with Lab.open(Settings(data_dir=data_dir)) as lab:
-            return await do(lab)
-
-    # On a thread of its own: a browser test of the same process may have left its event loop running on this one.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, all_of_it()).result()
+def pipes() -> list[str]:
+    """The pipes and pidfds that this process has open; not its sockets, which may be of another test's lab."""
+    found = []
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the directory's own
+            found.append(str(path.readlink()))
+    return sorted(each for each in found if each.startswith("pipe:") or "pidfd" in each)
 
 
-async def carried_out(lab: Lab, **asked: Any) -> RunView:
-    submitted = await lab.runs.submit(model="reactor", **asked)
-    return await lab.runs.finished(submitted.id)
-
-
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+async def stopped_after(lab: Lab, failed: list[str], **asked: Any) -> RunView:
+    """A run that goes on until something has failed, and some more requests have been answered since then."""
+    run = await lab.runs.submit(model="reactor", **asked)
+    await eventually(lambda: failed, "it has failed")
+    (engine,) = lab.fleet.alive
+    assert engine.board
+    enough = engine.board.read().requests + 10
+    await eventually(lambda: engine.board and engine.board.read().requests >= enough, "the load goes on")
+    lab.runs.stop(run.id)
+    return await lab.runs.finished(run.id)
 
 
 def test_a_stall_that_fails_leaves_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[str] = []
+
     async def fails(pids: object, ms: object) -> int:
+        failed.append("stall")
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr("app.lab.trial.stall", fails)
-    run = in_a_lab(tmp_path, lambda lab: carried_out(lab, plan=plan(0.6, 0, stall_ms=100, **OPEN)))
-    assert run.state == "finished" and run.summary and run.summary.requests == 60
+    monkeypatch.setattr(Trial, "_is_middle", lambda trial: trial._watcher.now.phase == MEASURE)
+    run = in_a_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(stall_ms=100)))
+    assert run.state == "stopped" and run.summary and run.summary.requests >= 10 and run.summary.errors == {}
     assert [mark.text for mark in run.marks] == ["could not be stalled: [Errno 24] Too many open files"]
 
 
 def test_a_hand_over_that_fails_leaves_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = Fleet.start
+    start, failed = Fleet.start, []
 
     async def only_one(self: Fleet, *args: Any, **more: Any) -> Any:
         if self.alive:
+            failed.append("start")
             raise OSError(24, "Too many open files")
         return await start(self, *args, **more)
 
+    def is_due(relay: Relay, now: MeterReading, _duration_s: float) -> bool:
+        return now.phase == MEASURE and relay.asked == 0
+
     monkeypatch.setattr(Fleet, "start", only_one)
+    monkeypatch.setattr(Relay, "is_due", is_due)
     then = [{"model": "blocking"}]
-    run = in_a_lab(tmp_path, lambda lab: carried_out(lab, plan=plan(0.6, 0, **OPEN), then=then))
-    assert run.state == "finished" and run.summary and run.summary.requests == 60
+    run = in_a_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(), then=then))
+    assert run.state == "stopped" and run.summary and run.summary.requests >= 10 and run.summary.errors == {}
     assert [mark.text for mark in run.marks] == ["nobody took over: [Errno 24] Too many open files"]
+
+
+def test_a_run_that_is_stopped_while_its_engine_starts_carries_no_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, starting, go_on = Fleet.start, asyncio.Event(), asyncio.Event()
+    spawned = []
+
+    async def held(self: Fleet, *args: Any, **more: Any) -> Any:
+        view = await start(self, *args, **more)
+        starting.set()
+        await go_on.wait()
+        return view
+
+    async def play(lab: Lab) -> RunView:
+        run = await lab.runs.submit(model="reactor", plan=endless())
+        await starting.wait()
+        assert lab.runs.get(run.id).state == "warming"
+        lab.runs.stop(run.id)
+        go_on.set()
+        ended = await lab.runs.finished(run.id)
+        assert lab.fleet.alive == []
+        return ended
+
+    monkeypatch.setattr(Fleet, "start", held)
+    monkeypatch.setattr(Generator, "spawn", lambda *args: spawned.append(args))
+    ended = in_a_lab(tmp_path, play)
+    assert (ended.state, ended.summary, ended.verdict, ended.failure) == ("stopped", None, None, None)
+    assert spawned == []
 
 
 def test_a_generator_that_cannot_be_started_leaves_no_perf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +122,11 @@ def test_a_generator_that_cannot_be_started_leaves_no_perf(tmp_path: Path, monke
 
     monkeypatch.setattr(SystemCalls, "watch", watch)
     monkeypatch.setattr(Generator, "spawn", cannot)
-    run = in_a_lab(tmp_path, lambda lab: carried_out(lab, plan=plan(0.5, 0, trace=True)))
+
+    async def play(lab: Lab) -> RunView:
+        return await lab.runs.finished((await lab.runs.submit(model="reactor", plan=light(trace=True))).id)
+
+    run = in_a_lab(tmp_path, play)
     assert run.state == "failed" and "unavailable" in (run.failure or "")
     assert len(closed) == 1
 
@@ -97,10 +137,10 @@ def test_perf_that_cannot_be_started_leaves_no_descriptor(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("app.lab.syscalls.shutil.which", lambda _: "/usr/bin/perf")
     monkeypatch.setattr(Child, "spawn", cannot)
-    before = open_files()
-    with pytest.raises(OSError, match="unavailable"), ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, SystemCalls.watch([os.getpid()])).result()
-    assert open_files() == before
+    before = pipes()
+    with pytest.raises(OSError, match="unavailable"):
+        on_a_thread(lambda: SystemCalls.watch([os.getpid()]))
+    assert pipes() == before
 
 
 def test_a_wait_for_perf_that_is_called_off_ends_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -119,13 +159,11 @@ def test_a_wait_for_perf_that_is_called_off_ends_it(monkeypatch: pytest.MonkeyPa
 
     async def call_off() -> None:
         watch = asyncio.create_task(SystemCalls.watch([os.getpid()]))
-        while not started:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: started, "perf has been started")
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
         assert watch.cancelled() and not started[0].alive
 
-    before = open_files()
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, call_off()).result()
-    assert open_files() == before
+    before = pipes()
+    on_a_thread(call_off)
+    assert pipes() == before

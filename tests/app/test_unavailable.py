@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
 
+from app.cli import main
 from engines.common.ring import why_unavailable
 from tests.engines.denied import denied_python
+from tests.waiting import BOUND_S
 
-from .driver import LabProcess, is_problem, threadlab
+from .driver import LabProcess, is_problem
+from .inside import LabInside
 
 REASON = "io_uring is refused here (EPERM: a container's seccomp profile; see deploy/seccomp.json)"
 
@@ -26,11 +33,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
 def shared_lab(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
     if reason := why_unavailable():
         pytest.skip(f"this machine has a reason of its own: {reason}")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("THREADLAB_ENGINE_PYTHON", python)
-        lab = LabProcess(tmp_path_factory.mktemp("lab"))
-    yield lab
-    lab.close()
+    with closing(LabInside(tmp_path_factory.mktemp("lab"), engine_python=python)) as lab:
+        yield lab
 
 
 def test_the_api_lists_it_with_the_reason(lab: LabProcess) -> None:
@@ -55,11 +59,35 @@ def test_the_card_and_the_model_page_say_why(lab: LabProcess) -> None:
         assert REASON.replace("'", "&#39;") in lab.http.get(page).text, page
 
 
-def test_the_command_line_says_why(python: str, tmp_path: Path) -> None:
-    env = {"THREADLAB_ENGINE_PYTHON": python, "THREADLAB_DATA_DIR": str(tmp_path)}
-    listed = threadlab("models", env=env)
-    assert listed.returncode == 0 and f"(not available: {REASON})" in listed.stdout
-    for command in (["engine", "proactor"], ["run", "proactor", "--duration", "1"]):
-        done = threadlab(*command, env=env)
-        assert done.returncode not in (0, 3) and REASON in done.stderr, done
-        assert "Traceback" not in done.stderr
+@pytest.fixture
+def here(python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of a shell in which the engines get no io_uring."""
+    monkeypatch.setenv("THREADLAB_ENGINE_PYTHON", python)
+    monkeypatch.setenv("THREADLAB_DATA_DIR", str(tmp_path))
+
+
+def test_the_command_line_lists_it_with_the_reason(here: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    assert f"(not available: {REASON})" in capsys.readouterr().out
+
+
+def test_a_run_from_the_shell_says_why(here: None, capsys: pytest.CaptureFixture[str]) -> None:
+    with ThreadPoolExecutor(1) as thread:  # a browser test of this process may have an event loop on this one
+        code = thread.submit(main, ["run", "proactor", "--duration", "1"]).result()
+    assert code not in (0, 3)
+    assert REASON in capsys.readouterr().err
+
+
+def test_an_engine_in_the_foreground_says_why(here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[str] = []
+
+    def execv(_path: str, argv: list[str]) -> NoReturn:
+        became.extend(argv)
+        raise SystemExit
+
+    monkeypatch.setattr("os.execv", execv)
+    with pytest.raises(SystemExit):
+        main(["engine", "proactor"])
+    done = subprocess.run(became, capture_output=True, text=True, timeout=BOUND_S)
+    assert done.returncode not in (0, 3) and REASON in done.stderr, done
+    assert "Traceback" not in done.stderr

@@ -1,174 +1,139 @@
-"""Each verdict, provoked for real: real engines, a real load, and something that really goes wrong.
+"""Verdicts that logic alone decides, provoked for real: real engines, a real load, and a real fault.
 
-A verdict tells of the machine as it is, so a test that wants another one than the neighbours of this machine allow
-asks again: `provoked`. A verdict that cannot be provoked fails all the same.
+Verdicts that depend on the machine's limits are in tests/measure/app/test_verdicts.py; what any evidence leads to is in
+test_verdict.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .driver import LabProcess, command_line, plan, until
+from .driver import LabProcess, endless, generators, light, plan, read_meter, until
 
-pytestmark = pytest.mark.alone
-
-OPEN = "constant-arrival-rate"
-AGAIN = 5  # a neighbour may have had the CPU meanwhile, and then the verdict says so
-TWO_CPUS = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="engine and generator need a CPU each")
+CPUS = len(os.sched_getaffinity(0))
 
 
 def work(kind: str, **params: int) -> list[dict[str, Any]]:
     return [{"kind": kind, "params": params}]
 
 
-def provoked(lab: LabProcess, verdict: str, **spec: Any) -> Any:
-    """A run that came to this verdict."""
-    for _ in range(AGAIN):
-        run = lab.run(**spec)
-        if run["verdict"]["name"] == verdict:
-            assert rankable(run) <= (verdict in ("server_bound", "unsaturated"))
-            return run
-    raise AssertionError(f"{verdict} was not provoked in {AGAIN} runs: {run['verdict']}")
-
-
-def rankable(run: Any) -> bool:
-    ranked: bool = run["verdict"]["rankable"]
-    return ranked
-
-
 def check(run: Any, what: str) -> Any:
     return next(check for check in run["verdict"]["checks"] if check["what"] == what)
 
 
-def shards(lab: LabProcess) -> list[int]:
-    """The processes of the load generator."""
-    return [pid for pid in lab.others() if "app.load" in command_line(pid)]
-
-
-@contextmanager
-def busy(cpu: int) -> Iterator[None]:
-    """Others that want a CPU all the time."""
-    spin = f"import os; os.sched_setaffinity(0, [{cpu}]); print(flush=True)\nwhile True: pass"
-    with contextlib.ExitStack() as stack:
-        for _ in range(4):
-            child = stack.enter_context(subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE))
-            stack.callback(child.kill)
-            assert child.stdout and child.stdout.readline()
-        yield
-
-
-def test_server_bound_a_rate_beyond_the_server(lab: LabProcess) -> None:
-    slow = plan(1.2, 0, executor=OPEN, rate_per_s=120, work=work("sleep", ms=20), vus=32)
-    run = provoked(lab, "server_bound", model="reactor", plan=slow)
-    assert run["summary"]["rate_ratio"] < 0.6
-    assert "growing queue" in " ".join(run["verdict"]["because"])
-
-
-def test_server_bound_a_closed_load_that_fills_the_one_thread(lab: LabProcess) -> None:
-    run = provoked(lab, "server_bound", model="reactor", plan=plan(1.0, 0, work=work("sleep", ms=5)))
-    assert rankable(run)
-    assert check(run, "Occupied: reactor")["ok"]
-
-
-def test_unsaturated_a_tiny_load(lab: LabProcess) -> None:
-    run = provoked(lab, "unsaturated", model="reactor", plan=plan(1.0, 0.2, vus=2, think_time_ms=50))
-    assert rankable(run)
-
-
-@TWO_CPUS
-def test_client_bound_a_generator_that_is_starved_of_its_cpu(lab: LabProcess) -> None:
-    with busy(max(os.sched_getaffinity(0))):
-        run = provoked(lab, "client_bound", model="reactor", plan=plan(1.5, 0, vus=32))
-    said = " ".join(run["verdict"]["because"])
-    assert "waited for it" in said or run["verdict"]["evidence"]["generator_utilisation"] > 0.85, said
-
-
-def test_client_bound_a_generator_that_was_stopped_for_a_while(lab: LabProcess) -> None:
-    run = lab.submit(model="reactor", plan=plan(2.0, 0, executor=OPEN, rate_per_s=100))
-    lab.reaches(run["id"], "running")
-    (pid,) = shards(lab)
-    os.kill(pid, signal.SIGSTOP)
-    until(lambda: lab.get(f"/runs/{run['id']}")["progress"] > 0.5, "half of it is over")
-    os.kill(pid, signal.SIGCONT)
-    view = lab.ended(run["id"])
-    assert view["verdict"]["name"] == "client_bound", view["verdict"]
-    assert "late" in " ".join(view["verdict"]["because"])
-
-
-def test_rate_missed_by_too_few_connections_and_not_by_the_server(lab: LabProcess) -> None:
-    few = plan(1.5, 0, executor=OPEN, rate_per_s=100, vus=1, work=work("sleep", ms=30))
-    run = provoked(lab, "rate_missed", model="reactor-pool", knobs={"workers": 8}, plan=few)
-    assert run["summary"]["rate_ratio"] < 0.7
-
-
-def test_kernel_drops_an_accept_queue_of_four_in_churn(lab: LabProcess) -> None:
-    churn = plan(2.5, 0, churn=True, vus=64)
-    run = provoked(lab, "kernel_drops", model="reactor", knobs={"backlog": 4}, plan=churn)
-    assert run["verdict"]["evidence"]["listen_drops"] > 0
-
-
-def test_errors_dominate_where_handlers_outlast_the_patience(lab: LabProcess) -> None:
-    hasty = plan(1.5, 0, timeout_s=0.2, vus=4, work=work("sleep", ms=400))
-    run = provoked(lab, "errors_dominate", model="blocking", plan=hasty)
-    assert run["summary"]["errors"]["timeout"] > 0
+def test_errors_dominate_where_handlers_outlast_the_timeout(lab: LabProcess) -> None:
+    hasty = plan(0.5, 0, timeout_s=0.2, vus=4, work=work("sleep", ms=10_000))
+    run = lab.run(model="blocking", knobs={"grace_s": 0}, plan=hasty, thresholds=["errors<1%", "p(50)<60s"])
+    assert run["state"] == "finished"
+    assert run["verdict"]["name"] == "errors_dominate" and not run["verdict"]["rankable"]
+    assert run["summary"]["requests"] == 0
+    assert run["summary"]["errors"] == {"timeout": run["verdict"]["evidence"]["errors"]}
+    assert run["summary"]["errors"]["timeout"] >= 4
     assert check(run, "Errors")["ok"] is False
+    assert [(each["seen"], each["breached"]) for each in run["thresholds"]] == [("100.00 %", True), ("not known", True)]
 
 
 def test_degraded_an_engine_that_is_killed(lab: LabProcess) -> None:
     engine = lab.start("reactor-pool")
-    run = lab.submit(engine=engine["id"], plan=plan(60.0, 0.2))
-    until(lambda: lab.get(f"/runs/{run['id']}")["progress"] > 0.01, "it is measured")
+    run = lab.submit(engine=engine["id"], plan=endless(), thresholds=["verdict==unsaturated"])
+    lab.measuring(run["id"], responses=10)
     os.kill(engine["pid"], signal.SIGKILL)
-    view = lab.ended(run["id"])  # at once: nobody is there to answer any more
-    assert view["verdict"]["name"] == "degraded" and not rankable(view)
-    assert view["summary"]["requests"] > 0
+    view = lab.ended(run["id"])  # by itself: there is no engine left that could answer
+    assert view["state"] == "finished"
+    assert view["verdict"]["name"] == "degraded" and not view["verdict"]["rankable"]
+    assert "SIGKILL" in view["verdict"]["because"][0]
     assert any("SIGKILL" in mark["text"] for mark in view["marks"])
+    assert view["summary"]["requests"] >= 10, "what was measured up to then is kept"
+    assert view["thresholds"][0]["breached"]
 
 
+@pytest.mark.skipif(CPUS < 2, reason="each shard needs a CPU")
 def test_degraded_a_shard_that_is_killed(lab: LabProcess) -> None:
-    two = plan(2.0, 0.2, shards=2, placement="shared", executor=OPEN, rate_per_s=100)
-    run = lab.submit(model="reactor", plan=two)
-    lab.reaches(run["id"], "running")
-    first, _ = until(lambda: found if len(found := shards(lab)) == 2 else None, "there are two")
+    run = lab.submit(model="reactor", plan=endless(shards=2, placement="shared"))
+    lab.measuring(run["id"])
+    first, other = generators(lab.others())
     os.kill(first, signal.SIGKILL)
-    view = lab.ended(run["id"])
-    assert view["verdict"]["name"] == "degraded" and not rankable(view)
+    until(lambda: (meter := read_meter(other)) and meter.completed >= 10, "the other one goes on")
+    view = lab.stop(run["id"])
+    assert view["verdict"]["name"] == "degraded" and not view["verdict"]["rankable"]
     assert "shard" in view["verdict"]["because"][0]
-    assert view["summary"]["requests"] > 0  # the other one's are kept
+    assert view["summary"]["requests"] >= 10, "the results of the other shard are kept"
 
 
 def test_degraded_the_only_shard_is_killed(lab: LabProcess) -> None:
-    run = lab.submit(model="reactor", plan=plan(30.0, 0))
-    lab.reaches(run["id"], "running")
-    os.kill(shards(lab)[0], signal.SIGKILL)
+    run = lab.submit(model="reactor", plan=endless())
+    lab.measuring(run["id"])
+    (only,) = generators(lab.others())
+    os.kill(only, signal.SIGKILL)
     view = lab.ended(run["id"])
     assert (view["state"], view["verdict"]["name"], view["summary"]) == ("failed", "degraded", None)
     assert "SIGKILL" in view["failure"]
 
 
-def test_noisy_a_window_too_short_for_its_answers(lab: LabProcess) -> None:
-    """Little's law needs a load that is as it was: here a third of the requests in flight never ends in the window."""
-    short = plan(0.75, 0, vus=800, think_time_ms=10, work=work("sleep", ms=300))
-    run = provoked(lab, "noisy", model="blocking", plan=short)
-    assert abs(run["verdict"]["evidence"]["little_residual"]) > 0.05
+def listen_overflows() -> int:
+    """How often an accept queue of this network namespace has overflowed."""
+    names, values = (
+        line.split() for line in Path("/proc/net/netstat").read_text().splitlines() if line.startswith("TcpExt:")
+    )
+    return int(values[names.index("ListenOverflows")])
 
 
-def test_both_sides_count_the_same(lab: LabProcess) -> None:
-    every = [
-        plan(0.8, 0.2), plan(0.8, 0.2, churn=True), plan(0.8, 0.2, pipeline=8), plan(0.8, 0.2, idle_connections=30),
-        plan(0.8, 0.2, slow_readers=2, slow_writers=2, executor=OPEN, rate_per_s=300),
-        plan(0.8, 0.2, shards=2, placement="shared"),
-    ]  # fmt: skip
-    for each in every:
-        evidence = lab.run(model="main-sub", plan=each)["verdict"]["evidence"]
-        assert evidence["errors"] == 0
-        assert evidence["answered"] == evidence["counted"] > 100
+def test_kernel_drops_an_engine_that_accepts_nothing_while_connections_come(lab: LabProcess) -> None:
+    engine = lab.start("reactor", backlog=1)
+    churn = plan(590, 0, churn=True, vus=16, think_time_ms=20, timeout_s=60)
+    run = lab.submit(engine=engine["id"], plan=churn)
+    lab.measuring(run["id"], responses=20)
+    before = listen_overflows()
+    os.kill(engine["pid"], signal.SIGSTOP)
+    try:
+        until(lambda: listen_overflows() > before, "the accept queue of two overflows")
+    finally:
+        os.kill(engine["pid"], signal.SIGCONT)
+    view = lab.stop(run["id"])
+    assert view["verdict"]["name"] == "kernel_drops" and not view["verdict"]["rankable"]
+    assert view["verdict"]["evidence"]["listen_drops"] > 0
+    assert check(view, "Connections dropped by the kernel")["ok"] is False
+
+
+def test_a_generator_that_was_stopped_for_a_second_is_known_to_have_sent_late(lab: LabProcess) -> None:
+    """There are more connections than requests fall due meanwhile, so each of these is sent late, and none waits."""
+    run = lab.submit(model="reactor", plan=endless(rate_per_s=50, vus=128))
+    lab.measuring(run["id"])
+    (pid,) = generators(lab.others())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = lab.get(f"/runs/{run['id']}")["progress"]
+        until(lambda: lab.get(f"/runs/{run['id']}")["progress"] > began + 1 / 590, "a second of the run", every_s=0.05)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: (meter := read_meter(pid)) and meter.late >= 40, "what fell due has been sent")
+    view = lab.stop(run["id"])
+    assert view["summary"]["late"] >= 40
+    assert view["verdict"]["evidence"]["late_share"] > 0.01
+    assert check(view, "Sent late by the generator")["ok"] is False
+
+
+def test_both_sides_count_the_same_in_every_manner_of_load(lab: LabProcess) -> None:
+    engine = lab.start("main-sub", idle_s=60)["id"]
+    thinks = {"think_time_ms": 10, "timeout_s": 60}
+    loads = {
+        "keep-alive": plan(0.5, 0.1, **thinks),
+        "churn": plan(0.5, 0, churn=True, **thinks),
+        "pipeline": plan(0.5, 0, pipeline=8, vus=2, timeout_s=60, work=work("sleep", ms=5)),
+        "idle": plan(0.5, 0, idle_connections=30, **thinks),
+        "slow": light(slow_readers=2, slow_writers=2),
+        "shards": plan(0.5, 0, shards=min(2, CPUS), placement="shared", **thinks),
+    }
+    for name, load in loads.items():
+        run = lab.run(engine=engine, plan=load)
+        evidence = run["verdict"]["evidence"]
+        assert evidence["errors"] == 0, name
+        assert evidence["answered"] == evidence["counted"] > 0, name
+        assert check(run, "Requests answered = responses counted")["ok"] is True
+    assert (run["placement"]["mode"], run["placement"]["engine_cpus"]) == ("shared", None)
+    assert not run["verdict"]["rankable"], "engine and generator shared their CPUs"

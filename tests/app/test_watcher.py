@@ -1,4 +1,4 @@
-"""What the lab says it has seen of an engine's threads is what it has looked at."""
+"""What the lab says it has seen of an engine during a run is what it has looked at."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import pytest
 from app.lab import evidence
 from app.lab.engine import Engine
 from app.lab.placement import Placement
+from app.lab.proc import ProcessReading
 from app.lab.watcher import FEW_ROWS, Watcher
-from app.load.meter import MEASURE, MeterReading
+from app.load.meter import DRAIN, MEASURE, WARMUP, MeterReading
 
 CHANCES = 100
 MEASURING = MeterReading(phase=MEASURE, started_ns=1, measured_from_ns=1, at_ns=2)
+SECOND_NS = 10**9
 
 
 def engine_of(threads: int, states: list[int]) -> Engine:
@@ -24,7 +26,7 @@ def engine_of(threads: int, states: list[int]) -> Engine:
     def read() -> Any:
         state = states.pop(0)
         rows = tuple(SimpleNamespace(role="worker", slot=slot, state=state) for slot in range(threads))
-        return SimpleNamespace(threads=rows, connections={}, queue_depth=0)
+        return SimpleNamespace(threads=rows, connections={"idle": 3, "handling": 5}, queue_depth=2)
 
     board = SimpleNamespace(read=read)
     return cast(Engine, SimpleNamespace(
@@ -40,6 +42,42 @@ def test_looks_are_those_that_were_taken(threads: int, looks: int) -> None:
         watcher.look(MEASURING, ())
     assert watcher.looks == looks == CHANCES + 2 - len(states) - 2
     assert len(watcher.occupancy) == 1
+
+
+def test_there_is_a_point_of_the_series_at_the_beginning_of_each_second_and_of_each_phase() -> None:
+    watcher = Watcher(engine_of(1, [1] * 100), lambda: None)
+    engine = cast(Any, watcher.engine)
+    engine.process = lambda: ProcessReading(len(watcher.series) * SECOND_NS, 0, 0, 0, 4, 10**7, 10**6)
+    started_ns = 10 * SECOND_NS
+    phases = {WARMUP: (0.0, 0.9), MEASURE: (1.0, 1.3, 1.98, 2.0, 2.7, 3.1), DRAIN: (3.2, 3.3)}
+    points = []
+    for phase, times in phases.items():
+        for number, at_s in enumerate(times):
+            now = MeterReading(
+                phase=phase, started_ns=started_ns, at_ns=started_ns + int(at_s * SECOND_NS), in_flight=number,
+                measured_from_ns=started_ns + SECOND_NS if phase != WARMUP else 0,
+                measured_to_ns=started_ns + int(3.2 * SECOND_NS) if phase == DRAIN else 0,
+            )  # fmt: skip
+            before = len(watcher.series)
+            watcher.look(now, ())
+            if len(watcher.series) > before:
+                points.append(at_s)
+    assert points == [0.0, 1.0, 2.0, 3.1, 3.2]
+    assert watcher.in_flight == [0, 3, 5], "once in each measured second"
+    assert {(each.connections, each.threads, each.queue_depth) for each in watcher.series} == {(8, 4, 2)}
+    assert (watcher.threads_peak, watcher.rss_peak) == (4, 10**7)
+
+
+def test_the_edges_of_the_measured_window_are_taken_once_and_the_lab_hears_of_the_first() -> None:
+    heard: list[str] = []
+    watcher = Watcher(engine_of(1, [1] * 100), lambda: heard.append("measuring"))
+    for phase in (WARMUP, MEASURE, MEASURE, DRAIN, DRAIN):
+        before = (watcher.first, watcher.last)
+        watcher.look(MeterReading(phase=phase, started_ns=1, measured_from_ns=5 if phase != WARMUP else 0, at_ns=6), ())
+        assert before[0] in (None, watcher.first) and before[1] in (None, watcher.last), "an edge never moves"
+        assert (watcher.first is not None, watcher.last is not None) == (phase != WARMUP, phase == DRAIN)
+    assert heard == ["measuring"]
+    assert [text for _, text in watcher.happened] == ["warm-up ends"]
 
 
 def test_an_engine_that_is_not_pinned_has_the_cpus_that_the_lab_may_use(monkeypatch: pytest.MonkeyPatch) -> None:

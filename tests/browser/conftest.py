@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
-from tests.app.conftest import lab, make_lab, shared_lab
+from tests.app.conftest import lab, make_lab
 from tests.app.driver import LabProcess
+from tests.waiting import BOUND_S
 
-__all__ = ["lab", "make_lab", "shared_lab"]
+from .history import keep_history
+
+__all__ = ["lab", "make_lab"]
 
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-expect.set_options(timeout=20_000)  # only bounds a failure; a busy machine is slow
+expect.set_options(timeout=1000 * BOUND_S)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SAY_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`));
 """
+WIDTH, HEIGHT = 1280, 900
+RESTING = "/resting"  # where a page waits for its next test: of the lab's origin, but answered by Playwright
+EMPTY = '<!doctype html><title>Resting</title><link rel="icon" href="data:,">'
+# A page that is left while its socket is still connecting. The browser says so; the page has done nothing wrong.
+LEFT_EARLY = "closed before the connection is established"
 
 
 def chromium() -> str | None:
@@ -51,65 +67,156 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@dataclass
-class Tab:
-    """A page, and every complaint that it has made."""
+@pytest.fixture(scope="session")
+def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    """One lab for all browser tests of this process. Its history begins with the runs of `history`."""
+    folder = tmp_path_factory.mktemp("lab")
+    keep_history(folder)
+    with contextlib.closing(LabProcess(folder)) as started:
+        yield started
 
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-    forgiven: list[str] = field(default_factory=list)
+
+class PagePool:
+    """Pages that a test has finished with, for the next one: a new one costs as much CPU as three navigations."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._idle: list[Page] = []
+
+    def take(self) -> Page:
+        """Return an idle page, or a new one."""
+        return self._idle.pop() if self._idle else self.make()
+
+    def make(self) -> Page:
+        """Return a new page, in a context of its own."""
+        context = self._browser.new_context(viewport=ViewportSize(width=WIDTH, height=HEIGHT))
+        context.set_default_timeout(1000 * BOUND_S)
+        page = context.new_page()
+        page.add_init_script(SAY_VIOLATIONS)
+        return page
+
+    def put(self, page: Page) -> None:
+        """Keep a page, without anything that its test has left in it."""
+        try:
+            page.unroute_all(behavior="ignoreErrors")
+            resting = re.sub("(?<=[0-9])/.*", RESTING, page.url)
+            page.route(resting, lambda route: route.fulfill(body=EMPTY, content_type="text/html"))
+            page.goto(resting)  # its storage can be cleared there, with no script to fill it again
+            page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+            page.unroute_all()
+            page.context.clear_cookies()
+            page.mouse.move(0, 0)
+        except Error:
+            page.context.close()
+        else:
+            self._idle.append(page)
+
+
+@pytest.fixture(scope="session")
+def page_pool(browser: Browser) -> PagePool:
+    return PagePool(browser)
+
+
+class Tab:
+    """A page of a lab, and every complaint that it has made."""
+
+    def __init__(self, page: Page, url: str, *, js: bool, csp: bool, shared: bool) -> None:
+        """`url`: of the lab; `csp`: its policy holds; `shared`: the page goes back to the pool."""
+        self.page = page
+        self.complaints: list[str] = []
+        self.shared = shared
+        self._url = url
+        self._forgiven = [LEFT_EARLY]
+        self._switches = page.context.new_cdp_session(page)  # what it switches is switched back when it is detached
+        if not js:
+            self._switches.send("Emulation.setScriptExecutionDisabled", {"value": True})
+        if not csp:
+            self._switches.send("Page.setBypassCSP", {"enabled": True})
+        page.on("console", self._console)
+        page.on("pageerror", self._error)
+
+    def goto(self, path: str) -> None:
+        """Go to a page of the same lab."""
+        self.page.goto(self._url + path)
 
     def forgive(self, pattern: str) -> None:
         """What this test has provoked on purpose, whether it was heard already or is still to come."""
-        self.forgiven.append(pattern)
+        self._forgiven.append(pattern)
 
     @property
     def unforgiven(self) -> list[str]:
-        return [said for said in self.complaints if not any(re.search(each, said) for each in self.forgiven)]
+        return [said for said in self.complaints if not any(re.search(each, said) for each in self._forgiven)]
+
+    def finish(self) -> None:
+        """Stop listening, after everything that the page has said until now."""
+        with contextlib.suppress(Error):  # the page is closed, or is being navigated
+            self.page.evaluate("0")  # messages come in order: those of the console are here before this answer
+        self.page.remove_listener("console", self._console)
+        self.page.remove_listener("pageerror", self._error)
+        with contextlib.suppress(Error):
+            self._switches.detach()
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _error(self, error: Error) -> None:
+        self.complaints.append(f"page error: {error}")
 
 
 class Opener:
-    """Opens pages on one lab; each in a context of its own."""
+    """Opens pages on one lab. When the test is over, they are there for later ones."""
 
-    def __init__(self, browser: Browser, lab: LabProcess) -> None:
-        self._browser = browser
+    def __init__(self, pages: PagePool, lab: LabProcess) -> None:
+        self._pages = pages
         self._lab = lab
-        self._contexts: list[BrowserContext] = []
         self.tabs: list[Tab] = []
 
     def __call__(
-        self, path: str = "/", width: int = 1280, *, dark: bool = False, js: bool = True, csp: bool = True
+        self,
+        path: str = "/",
+        width: int = WIDTH,
+        *,
+        dark: bool = False,
+        motion: bool = False,
+        js: bool = True,
+        csp: bool = True,
+        script: str = "",
     ) -> Tab:
-        context = self._browser.new_context(
-            base_url=self._lab.url, viewport=ViewportSize(width=width, height=900), java_script_enabled=js,
-            color_scheme="dark" if dark else "light", reduced_motion="no-preference", bypass_csp=not csp,
-        )  # fmt: skip
-        context.set_default_timeout(20_000)
-        self._contexts.append(context)
-        page = context.new_page()
-        tab = Tab(page)
+        """Open a page.
+
+        `motion`: lanes and diagrams move with each frame of the screen, which costs a tenth of a CPU; otherwise the
+        page is asked for reduced motion. `script` runs in the page before its own, and makes it a page that no other
+        test gets.
+        """
+        page = self._pages.make() if script else self._pages.take()
+        if script:
+            page.add_init_script(script)
+        if page.viewport_size != (size := ViewportSize(width=width, height=HEIGHT)):
+            page.set_viewport_size(size)
+        page.emulate_media(
+            color_scheme="dark" if dark else "light", reduced_motion="no-preference" if motion else "reduce"
+        )
+        tab = Tab(page, self._lab.url, js=js, csp=csp, shared=not script)
         self.tabs.append(tab)
-
-        def heard(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning"):
-                tab.complaints.append(f"{message.type}: {message.text}")
-
-        page.on("console", heard)
-        page.on("pageerror", lambda error: tab.complaints.append(f"page error: {error}"))
-        page.add_init_script(SAY_VIOLATIONS)
-        page.goto(path)
+        tab.goto(path)
         return tab
 
     def close(self) -> None:
-        """Close them; none may have complained of anything but what its test has forgiven."""
-        for context in self._contexts:
-            context.close()
+        """Give the pages back; none may have complained of anything but what its test has forgiven."""
+        for tab in self.tabs:
+            tab.finish()
+        for tab in self.tabs:
+            if tab.shared and not tab.page.is_closed():
+                self._pages.put(tab.page)
+            else:
+                tab.page.context.close()
         assert [said for tab in self.tabs for said in tab.unforgiven] == []
 
 
 @pytest.fixture
-def visit(browser: Browser, lab: LabProcess) -> Iterator[Opener]:
+def visit(page_pool: PagePool, lab: LabProcess) -> Iterator[Opener]:
     """Open pages of the lab. At the end none of them may have complained."""
-    opener = Opener(browser, lab)
+    opener = Opener(page_pool, lab)
     yield opener
     opener.close()

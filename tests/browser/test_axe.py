@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import closing
 from importlib.resources import files
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from _pytest.mark import ParameterSet
+from playwright.sync_api import Page, expect
 
-from tests.app.driver import LabMaker, LabProcess, plan
+from tests.app.driver import LabMaker, LabProcess
 
-from .conftest import Opener, Tab
+from .conftest import Opener, PagePool, Tab
+from .pages import AT_ONCE, HELD, caught_up, click, live
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 # All rules in light; in dark only colours are other than they were.
@@ -25,7 +28,6 @@ JUDGE = """async (only) => {
   return violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(said).join(" | ")}`);
 }"""
 COLOURS = ["color-contrast", "link-in-text-block"]
-AT_ONCE = "document.getAnimations().filter((a) => a instanceof CSSTransition).forEach((a) => a.finish())"
 OPEN_ALL = """async () => {
   for (const fold of document.querySelectorAll("details")) fold.open = true;
   for (const _ of [1, 2]) await new Promise(requestAnimationFrame);
@@ -58,118 +60,140 @@ STEP = """() => {
 LEFT = "() => [...window.controls].filter(([key]) => !window.walked.has(key)).map(([, e]) => e.outerHTML.slice(0, 120))"
 STEPS_MAX = 400
 
+GOING = "/runs/{going}"  # the page of the run that goes
 MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
+IMPORTANT = ("/", "/runs/1", "/models/reactor-pool", "/comparisons/1")
+PAGES = (
+    "/", "/live", "/runs", "/runs/1", "/runs/3", GOING, "/runs/1/delete", "/runs/diff?run=1&run=2",
+    "/runs/delete?run=1", "/comparisons", "/comparisons/1", "/comparisons/1/delete", "/models", "/about", "/api/docs",
+    *(f"/models/{name}" for name in MODELS),
+)  # fmt: skip
+STILL = ("/runs/1", "/runs/3", "/comparisons/1", "/about", "/api/docs", "/models")  # whatever goes on in the lab
 
 
-def judge(page: Page, what: str) -> list[str]:
-    """Both themes; folds open, so that what they hide is judged as well. Answers the violations."""
+def further(*paths: str) -> list[ParameterSet]:
+    return [pytest.param(path, marks=pytest.mark.full) for path in paths]
+
+
+def judge(page: Page, what: str, dark: bool = True) -> list[str]:
+    """Return the violations in light, and those of colours in dark. Folds are opened: what they hide is judged too."""
     page.evaluate(OPEN_ALL)
     page.evaluate(AXE)
     found = [f"{what}: {each}" for each in page.evaluate(JUDGE, None)]
+    if not dark:
+        return found
     page.emulate_media(color_scheme="dark")
     page.evaluate(AT_ONCE)
     return found + [f"{what}, dark: {each}" for each in page.evaluate(JUDGE, COLOURS)]
 
 
-def live(page: Page) -> None:
-    expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
+def working(lab: LabProcess, path: str) -> str:
+    """Let two engines run, and one of them be loaded, if the page shows it. Returns the path with the run's number."""
+    if path in STILL:
+        return path
+    engine = lab.start("reactor-pool")["id"]
+    lab.start("blocking")
+    run = lab.submit(engine=engine, plan=HELD)["id"]
+    lab.reaches(run, "running")
+    return path.format(going=run)
 
 
-def judge_all(see: Opener, paths: Sequence[str], state: str) -> Tab:
-    tab = see("/about", csp=False)  # axe itself styles what it measures
-    found = []
-    for path in paths:
-        tab.page.emulate_media(color_scheme="light")
-        tab.page.goto(path)
-        live(tab.page)
-        found += judge(tab.page, f"{path}, {state}")
-    assert found == []
+def opened(visit: Opener, path: str) -> Tab:
+    """Open a page that axe may put its own styles into."""
+    tab = visit(path, csp=False)
+    live(tab.page)
     return tab
 
 
+@pytest.mark.parametrize("path", IMPORTANT)
+def test_an_important_page_is_accessible(visit: Opener, lab: LabProcess, path: str) -> None:
+    assert judge(opened(visit, working(lab, path)).page, path, dark=False) == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_of_a_lab_that_works_is_accessible_in_light_and_dark(visit: Opener, lab: LabProcess, path: str) -> None:
+    assert judge(opened(visit, working(lab, path)).page, path) == []
+
+
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    """A lab with results and a comparison in its history, engines, and a run that goes."""
-    lab = LabProcess(tmp_path_factory.mktemp("lab"))
-    try:
-        lab.run(model="reactor", plan=plan(0.5, 0), thresholds=["p(99)<1us"], label="a label")
-        lab.compare(["reactor", "blocking"])
-        engine = lab.start("reactor-pool")
-        lab.start("blocking")
-        run = lab.submit(engine=engine["id"], plan=plan(590, 0, vus=4, think_time_ms=20))
-        lab.reaches(run["id"], "running")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    """A lab in which nothing has happened yet."""
+    with closing(LabProcess(tmp_path_factory.mktemp("lab"))) as lab:
         yield lab
-        lab.tidy()
-    finally:
-        lab.close()
 
 
-@pytest.fixture
-def see(browser: Browser, busy: LabProcess) -> Iterator[Opener]:
-    opener = Opener(browser, busy)
-    yield opener
+@pytest.mark.full
+@pytest.mark.parametrize("path", ["/", "/runs", "/comparisons", "/models/reactor"])
+def test_a_page_of_an_empty_lab_is_accessible(page_pool: PagePool, empty: LabProcess, path: str) -> None:
+    opener = Opener(page_pool, empty)
+    assert judge(opened(opener, path).page, path) == []
     opener.close()
 
 
-def test_a_lab_that_is_empty_is_accessible(browser: Browser, make_lab: LabMaker) -> None:
-    see = Opener(browser, make_lab())
-    judge_all(see, ("/", "/runs", "/models/reactor"), "empty")
-    see.close()
+@pytest.mark.full
+@pytest.mark.parametrize("path", ["/", "/models/main-sub"])
+def test_an_engine_that_was_killed_is_told_accessibly(visit: Opener, lab: LabProcess, path: str) -> None:
+    os.kill(lab.start("main-sub")["pid"], signal.SIGKILL)
+    page = opened(visit, path).page
+    expect(page.locator("main")).to_contain_text("SIGKILL")
+    assert judge(page, path) == []
 
 
-def test_a_lab_that_works_is_accessible(see: Opener, busy: LabProcess) -> None:
-    going = busy.get("/runs")[0]["id"]
-    runs = ("/runs", "/runs/1", f"/runs/{going}", "/runs/1/delete", "/runs/diff?run=2&run=3", "/runs/delete?run=1")
-    others = ("/", "/live", "/comparisons", "/comparisons/1", "/comparisons/1/delete", "/models", "/about", "/api/docs")
-    judge_all(see, (*runs, *others, *(f"/models/{name}" for name in MODELS)), "running")
+@pytest.mark.full
+@pytest.mark.parametrize("path", ["/runs/99999", "/nowhere", "/login"])
+def test_a_page_that_says_what_is_wrong_is_accessible(visit: Opener, path: str) -> None:
+    tab = opened(visit, path)
+    assert judge(tab.page, path) == []
+    tab.forgive("404")
 
 
-def test_what_went_wrong_is_told_accessibly(see: Opener, busy: LabProcess) -> None:
-    os.kill(busy.start("main-sub")["pid"], signal.SIGKILL)
-    tab = judge_all(see, ("/", "/models/main-sub", "/runs/99999", "/nowhere", "/login"), "in error")
+@pytest.mark.full
+def test_a_form_that_was_refused_is_accessible(visit: Opener) -> None:
+    tab = opened(visit, "/")
     page = tab.page
-    page.emulate_media(color_scheme="light")
-    page.goto("/")
-    live(page)
     page.locator("#f-vus").fill("9999999")
-    page.locator("#run-button").click()
+    click(page.locator("#run-button"))
     expect(page.locator("#f-vus-problem")).to_be_visible()
     page.keyboard.press("Escape")
     assert judge(page, "a form that was refused") == []
-    tab.forgive("404|422")
+    tab.forgive("422")
 
 
-def test_a_lab_that_is_out_of_reach_is_told_accessibly(browser: Browser, make_lab: LabMaker) -> None:
+@pytest.mark.full
+@pytest.mark.parametrize("path", ["/", "/models/reactor"])
+def test_a_lab_that_is_out_of_reach_is_told_accessibly(page_pool: PagePool, make_lab: LabMaker, path: str) -> None:
     lab = make_lab()
     lab.start("reactor")
-    see = Opener(browser, lab)
-    tabs = [see(path, csp=False) for path in ("/", "/models/reactor")]
-    for tab in tabs:
-        live(tab.page)
-        tab.page.evaluate(OPEN_ALL)
-        expect(tab.page.locator("[data-diagram] svg")).to_be_visible()
+    opener = Opener(page_pool, lab)
+    tab = opened(opener, path)
+    page = tab.page
+    page.evaluate(OPEN_ALL)
+    expect(page.locator("[data-diagram] svg")).to_be_visible()
     lab.close()
-    for tab in tabs:
-        expect(tab.page.locator("[data-live-badge]")).to_have_attribute("data-state", "offline")
-        assert judge(tab.page, "cut off") == []
-    for tab in tabs:
-        tab.page.close()
-        # its last attempt may be on its way when the page is closed
-        tab.forgive("ERR_CONNECTION_REFUSED|Failed to load resource|closed before the connection is established")
-    see.close()
+    expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "offline")
+    assert judge(page, "cut off") == []
+    tab.forgive("ERR_CONNECTION_REFUSED|Failed to load resource")
+    opener.close()
 
 
-def test_the_list_of_keys_is_accessible(see: Opener) -> None:
-    page = see("/about", csp=False).page
-    live(page)
+@pytest.mark.full
+def test_the_list_of_keys_is_accessible(visit: Opener) -> None:
+    page = opened(visit, "/about").page
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_be_visible()
     assert judge(page, "keys") == []
 
 
-@pytest.mark.parametrize("path", ["/", "/runs/1", "/runs", "/models/reactor-pool", "/comparisons"])
-def test_every_control_is_reached_by_tab_and_shows_that_it_has_the_focus(see: Opener, path: str) -> None:
-    page = see(path).page
+@pytest.mark.parametrize("path", ["/", "/runs/1", *further("/runs", "/models/reactor-pool", "/comparisons")])
+def test_every_control_is_reached_by_tab_and_shows_that_it_has_the_focus(
+    visit: Opener, lab: LabProcess, path: str
+) -> None:
+    if path not in STILL:
+        lab.start("reactor-pool")
+    page = visit(path).page
+    if path == "/":
+        caught_up(page)
     live(page)
     for nothing in page.locator("[data-unwatched]").all():  # there is an engine, as soon as its frames are drawn
         expect(nothing).to_be_hidden()

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.app.driver import LabProcess, plan, until
+from tests.app.driver import LabProcess, until
 
-from .conftest import Opener
+from .conftest import WIDTH, Opener, Tab
+from .pages import AT_ONCE, live
 
+Scheme = Literal["light", "dark"]
+NARROW = 360
+# Each template once, each theme and each width in turn.
+ONCE: tuple[tuple[str, Scheme, int], ...] = (
+    ("/", "dark", WIDTH), ("/live", "light", NARROW), ("/runs", "dark", NARROW), ("/runs/1", "light", WIDTH),
+    ("/runs/1/delete", "dark", NARROW), ("/runs/delete?run=1&run=2", "light", NARROW),
+    ("/runs/diff?a=1&b=2", "dark", WIDTH), ("/comparisons", "light", NARROW), ("/comparisons/1", "dark", WIDTH),
+    ("/comparisons/1/delete", "light", NARROW), ("/models", "dark", NARROW), ("/models/reactor-pool", "light", NARROW),
+    ("/about", "dark", WIDTH), ("/api/docs", "light", NARROW), ("/login", "dark", NARROW),
+    ("/nowhere", "light", NARROW),
+)  # fmt: skip
 PAGES = (
-    "/", "/live", "/runs", "/runs/1", "/runs/2", "/runs/1/delete", "/comparisons", "/comparisons/1",
-    "/comparisons/1/delete", "/models", "/models/blocking", "/models/reactor",
-    "/models/reactor-pool", "/models/main-sub", "/models/proactor", "/models/prefork", "/about", "/api/docs",
-    "/runs?text=nowhere&since=yesterday", "/runs/diff?a=1&b=2", "/runs/delete?run=1&run=2", "/?again=2",
-    "/runs/99999", "/nowhere",
+    *(path for path, _, _ in ONCE), "/runs/2", "/runs/3", "/models/blocking", "/models/reactor", "/models/main-sub",
+    "/models/proactor", "/models/prefork", "/runs?text=nowhere&since=yesterday", "/?again=2", "/runs/99999",
 )  # fmt: skip
 ERRORS = ("/runs/99999", "/nowhere")
-NARROW = 360
+MOVING = ("/", "/live", "/models/reactor-pool", "/models/blocking", "/?again=2")  # they show engines
 CONTRAST_MIN = 4.5
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 # The text of every element that has text of its own, against the nearest ground that is opaque.
 CONTRAST = """(least) => {
   const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -52,7 +59,6 @@ CONTRAST = """(least) => {
   if (seen < 8) bad.add(`only ${seen} texts were looked at`);
   return [...bad];
 }"""
-AT_ONCE = "document.getAnimations().filter((a) => a instanceof CSSTransition).forEach((a) => a.finish())"
 NAMELESS = """() => [...document.querySelectorAll(
     "button, a[href], input:not([type=hidden]), select, textarea, summary"
   )].filter((e) => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel || e.labels?.length
@@ -63,29 +69,9 @@ TWICE = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    """A lab with two runs and a comparison in its history, and two engines."""
-    with closing(LabProcess(tmp_path_factory.mktemp("lab"))) as lab:
-        mix = [{"kind": "plaintext", "weight": 9}, {"kind": "sleep", "params": {"ms": 2}}]
-        lab.run(model="reactor", plan=plan(1.0, 0.5), thresholds=["p(99)<1us"], label="a label")
-        lab.run(model="reactor-pool", plan=plan(1.0, executor="constant-arrival-rate", rate_per_s=300, work=mix))
-        lab.compare(["reactor", "reactor"])
-        lab.start("reactor-pool")
-        lab.start("blocking")
-        yield lab
-
-
-@pytest.fixture
-def see(browser: Browser, filled: LabProcess) -> Iterator[Opener]:
-    opener = Opener(browser, filled)
-    yield opener
-    opener.close()
-
-
 def settled(page: Page) -> None:
     """Its modules have run: the live badge has turned, and each chart is drawn or says why not."""
-    expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
+    live(page)
     for chart in page.locator(".chart .plot:visible").all():
         expect(chart.locator("canvas, [data-plot-empty]:not([hidden])").first).to_be_visible()
 
@@ -105,38 +91,69 @@ def scrolls_sideways(page: Page) -> list[str]:
     return list(page.evaluate(out)) or ["the page"]
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_sound_in_light_and_dark_wide_and_narrow(see: Opener, path: str) -> None:
-    tab = see(path)
-    page = tab.page
-    settled(page)
+def opened(visit: Opener, lab: LabProcess, path: str, scheme: Scheme, width: int) -> Tab:
+    """Open a page, with engines in the lab where it shows them."""
+    if path in MOVING:
+        for model in ("reactor-pool", "blocking"):
+            lab.start(model)
+    tab = visit(path, width, dark=scheme == "dark")
+    settled(tab.page)
+    if path in ERRORS:
+        expect(tab.page.locator("[data-detail]")).not_to_be_empty()
+        tab.forgive("404")
+    return tab
+
+
+def is_sound(page: Page) -> None:
+    """It has one heading, a title, ids that are given once, and a name for each control."""
     expect(page.locator("h1")).to_have_count(1)
     assert page.title().endswith("Thread Model Lab")
     assert page.evaluate(TWICE) == [], "ids that are given twice"
     assert page.evaluate(NAMELESS) == [], "controls without a name"
-    assert scrolls_sideways(page) == []
+
+
+def can_be_read(page: Page, scheme: Scheme) -> None:
+    """Its ground is that of the theme, and its texts stand out from it."""
+    page.evaluate(AT_ONCE)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (max(ground[:3]) < 60) == (scheme == "dark")
+    assert page.evaluate(CONTRAST, CONTRAST_MIN) == [], f"too little contrast in {scheme}"
+
+
+def fits(page: Page, width: int) -> None:
+    """It does not scroll sideways, once its charts are drawn for this width."""
+    until(lambda: scrolls_sideways(page) == [], f"nothing is wider than {width} pixels", every_s=0.05)
+
+
+@pytest.mark.parametrize(("path", "scheme", "width"), ONCE, ids=[path for path, _, _ in ONCE])
+def test_a_page_is_sound(visit: Opener, lab: LabProcess, path: str, scheme: Scheme, width: int) -> None:
+    page = opened(visit, lab, path, scheme, width).page
+    is_sound(page)
+    can_be_read(page, scheme)
+    fits(page, width)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_sound_in_light_and_dark_wide_and_narrow(visit: Opener, lab: LabProcess, path: str) -> None:
+    page = opened(visit, lab, path, "light", WIDTH).page
+    is_sound(page)
+    fits(page, WIDTH)
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
-        page.evaluate(AT_ONCE)
-        ground = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
-        assert (max(ground[:3]) < 60) == (scheme == "dark")
-        assert page.evaluate(CONTRAST, CONTRAST_MIN) == [], f"too little contrast in {scheme}"
+        can_be_read(page, scheme)
     page.set_viewport_size({"width": NARROW, "height": 800})
-    until(lambda: scrolls_sideways(page) == [], f"nothing is wider than {NARROW} pixels")  # charts are drawn anew first
-    if path in ERRORS:
-        expect(page.locator("[data-detail]")).not_to_be_empty()
-        tab.forgive("404")
+    fits(page, NARROW)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("path", ["/", "/runs/1", "/models/main-sub"])
-def test_a_page_that_is_opened_narrow_and_dark_is_sound(see: Opener, path: str) -> None:
-    page = see(path, NARROW, dark=True).page
-    settled(page)
-    assert scrolls_sideways(page) == []
+def test_a_page_that_is_opened_narrow_and_dark_is_sound(visit: Opener, lab: LabProcess, path: str) -> None:
+    fits(opened(visit, lab, path, "dark", NARROW).page, NARROW)
 
 
-def test_the_theme_can_be_chosen_and_is_remembered(see: Opener) -> None:
-    page = see("/about").page
+def test_the_theme_can_be_chosen_and_is_remembered(visit: Opener) -> None:
+    page = visit("/about").page
     button = page.locator("[data-theme-toggle]")
     expect(button).to_have_text("Theme: auto")
     button.click()
@@ -147,13 +164,13 @@ def test_the_theme_can_be_chosen_and_is_remembered(see: Opener) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
-def test_nothing_comes_from_elsewhere(browser: Browser, filled: LabProcess) -> None:
-    opener = Opener(browser, filled)
+def test_nothing_comes_from_elsewhere(visit: Opener, lab: LabProcess) -> None:
     asked: list[str] = []
-    page = opener("/about").page
-    page.on("request", lambda request: asked.append(request.url))
+    tab = visit("/about")
+    page = tab.page
+    page.on("request", hear := lambda request: asked.append(request.url))
     for path in ("/", "/runs/1"):
-        page.goto(path)
+        tab.goto(path)
         settled(page)
-    opener.close()
-    assert asked and all(url.startswith((filled.url, "data:")) for url in asked)
+    page.remove_listener("request", hear)
+    assert asked and all(url.startswith((lab.url, "data:")) for url in asked)

@@ -9,13 +9,22 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Route, expect
+from playwright.sync_api import Error, Page, Route, expect
 
-from tests.app.driver import LabProcess, plan, until
+from tests.app.driver import LabProcess, until
 from tests.app.past import LEDGER, keep, verdict
 
-from .conftest import Opener
+from .conftest import Opener, PagePool
+from .pages import caught_up, click, drawn, live
 
+# A refresh of the list that was called off before it was sent.
+CALLED_OFF = """() => {
+  window.calledOff = 0;
+  document.addEventListener("htmx:before:request", (event) => {
+    if (event.detail.ctx.sourceElement.id === "runs-list" && event.defaultPrevented) calledOff++;
+  });
+  document.body.dispatchEvent(new Event("run-changed"));
+}"""
 RUNS: list[dict[str, Any]] = [
     {"label": "first", "ledger": LEDGER},
     {"model": "blocking", "model_title": "Blocking", "verdict": verdict("client_bound")},
@@ -32,8 +41,8 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
 
 
 @pytest.fixture
-def see(browser: Browser, past: LabProcess) -> Iterator[Opener]:
-    opener = Opener(browser, past)
+def see(page_pool: PagePool, past: LabProcess) -> Iterator[Opener]:
+    opener = Opener(page_pool, past)
     yield opener
     opener.close()
 
@@ -61,13 +70,13 @@ def test_the_list_is_filtered_without_a_reload_and_the_address_follows(see: Open
     expect(page.locator("#f-text")).to_have_value("FIRST")
     page.locator("#f-text").fill("nowhere")
     expect(page.locator("#runs-list")).to_contain_text("No run matches.")
-    page.get_by_role("link", name="Clear the filter").click()
+    click(page.get_by_role("link", name="Clear the filter"))
     shown(page, 3, 2, 1)
 
 
 def test_a_refresh_that_was_asked_before_the_filter_does_not_undo_it(see: Opener) -> None:
     page = see("/runs").page
-    expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
+    live(page)
     held: list[Route] = []
     page.route(re.compile(r"/runs(\?|$)"), lambda route: held.append(route))
     page.evaluate("document.body.dispatchEvent(new CustomEvent('run-changed'))")
@@ -95,8 +104,9 @@ def test_a_label_is_edited_in_place_by_keyboard(see: Opener, past: LabProcess) -
     page.keyboard.press("Enter")
     expect(page.locator("#label-text-2")).to_be_focused()
     page.keyboard.type("typed ")
-    page.evaluate("document.body.dispatchEvent(new Event('run-changed'))")  # no reason to make the list anew under it
-    page.keyboard.type("here", delay=100)
+    page.evaluate(CALLED_OFF)  # no reason to make the list anew under it
+    page.wait_for_function("() => calledOff > 0")
+    page.keyboard.type("here")
     page.keyboard.press("Enter")
     expect(label.locator("summary")).to_contain_text("typed here")
     expect(page.locator("#label-text-2")).to_be_hidden()
@@ -106,6 +116,7 @@ def test_a_label_is_edited_in_place_by_keyboard(see: Opener, past: LabProcess) -
 
 def test_buttons_wait_until_enough_is_ticked(see: Opener) -> None:
     page = see("/runs").page
+    caught_up(page)
     compare, delete = page.locator("[data-picks-two]"), page.locator("[data-picks-any]")
     expect(compare).to_be_disabled()
     expect(delete).to_be_disabled()
@@ -116,32 +127,27 @@ def test_buttons_wait_until_enough_is_ticked(see: Opener) -> None:
     expect(compare).to_be_enabled()
     page.locator("#pick-2").check()
     expect(compare).to_be_disabled()
-    delete.click()
+    click(delete)
     expect(page.locator("h1")).to_have_text("Delete 3 runs?")
     page.get_by_role("link", name="Keep them").click()
     shown(page, 3, 2, 1)
 
 
 def test_two_ticked_runs_are_put_side_by_side(visit: Opener, lab: LabProcess) -> None:
-    for model in ("reactor", "blocking"):
-        lab.run(model=model, plan=plan(1.0, 0))
     page = visit("/runs").page
-    for tick in page.locator('input[form="picked"]').all()[:2]:
-        tick.check()
-    page.locator("[data-picks-two]").click()
+    caught_up(page)
+    for run in (5, 4):
+        page.locator(f"#pick-{run}").check()
+    click(page.locator("[data-picks-two]"))
     page.wait_for_url("**/runs/diff?a=*&b=*")
     expect(page.locator("[data-diff]")).to_contain_text("blocking")
     for chart in ("diff-percentiles", "diff-rate"):
-        expect(page.locator(f'[data-chart="{chart}"] canvas')).to_be_visible()
+        drawn(page.locator(f'[data-chart="{chart}"]'))
     page.locator('[data-chart="diff-percentiles"] summary').click()
     table = page.locator('[data-chart="diff-percentiles"] [data-chart-table]')
     expect(table.locator("th[scope=col]")).to_have_count(5)
     expect(table).to_contain_text("p50")
-    expect(page.locator('[data-figure="achieved_per_s"] td').nth(4)).to_have_text("within" if within(lab) else "larger")
-
-
-def within(lab: LabProcess) -> bool:
-    """What the API says of the rate of the two newest runs."""
-    b, a = (run["id"] for run in lab.get("/runs")[:2])
-    figures = lab.get(f"/runs/{a}/diff/{b}")["figures"]
-    return not next(each["larger"] for each in figures if each["name"] == "achieved_per_s")
+    figures = {each["name"]: each["larger"] for each in lab.get("/runs/4/diff/5")["figures"]}
+    for name, shown in (("achieved_per_s", "within"), ("cpu_us", "larger")):
+        assert figures[name] == (shown == "larger")
+        expect(page.locator(f'[data-figure="{name}"] td').nth(4)).to_have_text(shown)

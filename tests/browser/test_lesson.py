@@ -6,9 +6,10 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.app.driver import LabProcess, plan
+from tests.app.driver import LabProcess, plan, until
 
 from .conftest import Opener
+from .pages import HELD, click
 
 SLEEPS = [{"kind": "sleep", "params": {"ms": 60}}]
 
@@ -20,13 +21,17 @@ def lit(page: Page) -> set[str]:
 
 
 def test_an_engine_is_started_loaded_and_stopped_beside_its_code(visit: Opener, lab: LabProcess) -> None:
-    page = visit("/models/reactor-pool", 1440).page
+    page = visit("/models/reactor-pool", 1440, motion=True).page
     expect(page.locator("[data-moving]")).to_be_hidden()
-    page.locator("#act-now").click()
+    click(page.locator("#act-now"))
     expect(page.locator("#engine-now")).to_have_attribute("data-state", "ready")
     expect(page.locator("[data-thread-rows] tr")).to_have_count(5)
-    page.locator("#load-now").click()
-    expect(page.locator("#engine-now")).to_contain_text(re.compile(r"run \d+, (warming|running)"))
+    engine = page.locator("#engine-now").get_attribute("data-engine")
+    run = lab.submit(engine=engine, plan=HELD)["id"]
+    expect(page.locator("#engine-now")).to_contain_text(f"run {run}, running")
+    click(page.locator("#load-now"))  # its run waits for that one
+    queued = until(lambda: newest if (newest := lab.get("/runs")[0])["id"] != run else None, "a run is queued")
+    assert (queued["engine"], queued["scenario"], queued["state"]) == (engine, "slow-handler", "queued")
     expect(page.locator("#engine-now [data-live='requests_per_s']")).to_have_text(re.compile(r"^[1-9][\d,.]*$"))
     expect(page.locator("[data-diagram] [data-node='worker']")).to_have_count(4)
     expect(page.locator("[data-diagram] .dot.all").first).to_be_attached()
@@ -55,7 +60,8 @@ def test_code_and_states_light_each_other(visit: Opener) -> None:
 
 
 def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -> None:
-    page = visit("/models/reactor").page
+    tab = visit("/models/reactor")
+    page = tab.page
     line = page.locator(".ln", has_text="peer.recv(").get_attribute("id") or ""
     above = f"L{int(line[1:]) - 2}"
     page.locator(f"#{line} > a").click()
@@ -69,18 +75,18 @@ def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -
     expect(page.locator(".ln:target")).to_have_attribute("id", above)
     expect(page.locator(".ln > a[tabindex='0']")).to_have_count(1)
     page.goto("about:blank")
-    page.goto(f"/models/reactor#{line}")
+    tab.goto(f"/models/reactor#{line}")
     expect(page.locator(".ln:target")).to_be_in_viewport()
 
 
 def test_the_diagram_shows_the_threads_that_there_are_and_what_is_saturated(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", workers=2)
-    page = visit(f"/?watch={engine['id']}", 1440).page
+    page = visit(f"/?watch={engine['id']}", 1440, motion=True).page
     page.locator("#diagram > summary").press("Enter")
     workers = page.locator("#diagram [data-node='worker']")
     expect(workers).to_have_count(2)
     expect(page.locator("#diagram .hot")).to_have_count(0)
-    run = lab.submit(engine=engine["id"], plan=plan(60, 0, vus=24, work=SLEEPS))
+    run = lab.submit(engine=engine["id"], plan=plan(590, 0, vus=24, work=SLEEPS))
     expect(page.locator("#diagram [data-node='worker'].hot")).to_have_count(2)
     expect(workers.first).to_contain_text("saturated")
     queued = page.locator("#diagram [data-node='queue'] .number")
@@ -97,12 +103,9 @@ def test_the_diagram_speaks_of_a_restaurant_and_keeps_still_where_motion_is_not_
     visit: Opener, lab: LabProcess
 ) -> None:
     engine = lab.start("blocking")
-    tab = visit("/about", 1440)
-    page = tab.page
-    page.emulate_media(reduced_motion="reduce")
-    page.goto(f"/?watch={engine['id']}")
+    page = visit(f"/?watch={engine['id']}", 1440, motion=False).page
     page.locator("#diagram > summary").press("Enter")
-    run = lab.submit(engine=engine["id"], plan=plan(60, 0, vus=9))
+    run = lab.submit(engine=engine["id"], plan={**HELD, "vus": 9})
     group = page.locator("#diagram [data-node='connection']")
     expect(group).to_contain_text("9 threads")
     expect(group.locator(".cell[visibility=visible]")).to_have_count(9)

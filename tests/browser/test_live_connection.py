@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.app.driver import LabProcess, plan
+from tests.app.driver import LabProcess
 
 from .conftest import Opener
+from .pages import HELD
 
 HOOKED = """
     window.sockets = [];
@@ -22,12 +23,9 @@ HOOKED = """
 
 
 def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(visit: Opener, lab: LabProcess) -> None:
-    engine = lab.start("reactor", idle_s=120)["id"]
-    load = plan(60.0, 0, vus=2, executor="constant-arrival-rate", rate_per_s=20, idle_connections=50)
-    run = lab.submit(engine=engine, plan=load)["id"]
-    page = visit("/about").page
-    page.add_init_script(HOOKED)
-    page.goto(f"/?watch={engine}")
+    engine = lab.start("reactor", idle_s=900)["id"]
+    run = lab.submit(engine=engine, plan={**HELD, "vus": 2, "idle_connections": 50})["id"]
+    page = visit(f"/?watch={engine}", script=HOOKED).page
     grid = page.locator("[data-grid]")
     expect(grid).to_have_attribute("data-dots", "52")
     page.evaluate("hide(true); sockets[0].close()")
@@ -43,9 +41,7 @@ def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(visit
 
 def test_the_log_offers_only_whom_it_has_lines_of(visit: Opener, lab: LabProcess) -> None:
     lab.start("blocking")
-    page = visit("/about").page
-    page.add_init_script(HOOKED)
-    page.goto("/")
+    page = visit(script=HOOKED).page
     fold, choices = page.locator("[data-log] > summary"), page.locator("[data-log-engine] option")
     fold.click()
     expect(page.locator("[data-log-list] li").first).to_be_visible()

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import Opener
+from .pages import live
 
 
 @pytest.fixture
@@ -110,23 +111,58 @@ def test_a_clock_that_goes_back_begins_anew(page: Page) -> None:
     assert module(page, "minute", minute) == [4]
 
 
+# Time stands still but for `paint(most)`: it runs animation frames until none is asked for, and returns their number.
+BY_HAND = """
+    let nowMs = 0, asked = [];
+    performance.now = () => nowMs;
+    window.requestAnimationFrame = (step) => asked.push(step);
+    window.cancelAnimationFrame = () => { asked = []; };
+    window.paint = (most) => {
+        let n = 0;
+        for (; asked.length && n < most; n++) {
+            nowMs += 16;
+            const steps = asked;
+            asked = [];
+            for (const step of steps) step(nowMs);
+        }
+        return n;
+    };"""
+
+
 def test_dots_rest_when_their_rates_are_no_longer_told(page: Page) -> None:
-    code = """const make = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
+    code = (
+        BY_HAND
+        + """
+        const make = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
         const [svg, path] = ["svg", "path"].map(make);
         path.setAttribute("d", "M0 0H20");
         svg.append(path);
         document.body.append(svg);
-        const frame = requestAnimationFrame, dots = new m.Dots(svg);
-        let before = 0, still = 0;
-        window.asked = 0;
-        window.requestAnimationFrame = (step) => { asked++; return frame(step); };
-        window.rested = () => { still = asked === before ? still + 1 : 0; before = asked; return still === 10; };
-        dots.on([{ path, kind: "go", rate: 100 }]);
-        window.feed = () => { still = 0; dots.feed(100); };"""
+        window.dots = new m.Dots(svg);
+        dots.on([{ path, kind: "go", rate: 100 }]);"""
+    )
     module(page, "diagram-dots", code)
-    for once_more in range(2):  # who rests begins again
-        before = page.evaluate("feed() ?? asked")
-        assert before > 0
-        page.wait_for_function("() => rested()", polling=40)
-        assert page.evaluate("asked") > before, once_more
-    expect(page.locator("circle.dot")).to_have_count(0)
+    for _ in range(2):  # dots that rest begin again
+        page.evaluate("dots.feed(100)")
+        assert page.evaluate("paint(30)") == 30
+        assert page.locator("circle.dot").count() > 0
+        assert 0 < page.evaluate("paint(1000)") < 1000
+        assert page.locator("circle.dot").count() == 0
+
+
+def test_charts_keep_the_past_of_an_engine_that_another_one_takes_over_from(visit: Opener) -> None:
+    page = visit("/live").page
+    live(page)
+    code = """const engine = (requests_per_s) => ({ requests_per_s, connections: [0, 0, 0, 0, 0], threads: [] });
+        const hello = { thread_states: [], connection_states: ["closed"] }, a = { id: "a" }, b = { id: "b" };
+        const charts = new m.LiveCharts(document.querySelector("[data-lab]"));
+        for (let t_s = 100; t_s < 102; t_s += 0.5) charts.take({ t_s, engines: { a: engine(7) } }, [a], hello);
+        for (let t_s = 102; t_s < 104; t_s += 0.5) charts.take({ t_s, engines: { b: engine(9) } }, [a, b], hello);
+        return new Promise(requestAnimationFrame);"""
+    module(page, "live-charts", code)
+    rate = page.locator('[data-chart="rate"]')
+    rate.locator("summary").click()
+    expect(rate.locator("thead th")).to_have_text(["ago", "a", "b"])
+    cells = rate.locator("tbody tr").evaluate_all("all => all.map((row) => [...row.cells].map((c) => c.textContent))")
+    figures = [figures for _, *figures in cells]
+    assert figures == [["–", "9.0"]] * 3 + [["–", "–"]] + [["7.0", "–"]] * 3  # newest first

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import expect
 
 from app.lab.scenarios import SCENARIOS
@@ -12,11 +11,12 @@ from app.pages.looks import plan_fields
 from tests.app.driver import LabProcess, plan
 
 from .conftest import Opener
+from .pages import OPEN, click
 
 
 def test_each_executor_has_the_fields_that_it_needs(visit: Opener) -> None:
     page = visit().page
-    page.locator("#load-more > summary").click()
+    click(page.locator("#load-more > summary"))
     for executor in EXECUTORS:
         page.locator("#f-executor").select_option(executor)
         for name, executors in APPLIES.items():
@@ -39,7 +39,7 @@ def test_all_fields_are_there_without_javascript(visit: Opener) -> None:
 
 def test_a_scenario_fills_every_field_and_editing_goes_by_hand(visit: Opener) -> None:
     page = visit().page
-    page.locator("#load-more > summary").click()
+    click(page.locator("#load-more > summary"))
     page.locator("#f-label").fill("mine")
     for name, scenario in SCENARIOS.items():
         page.locator(f"#scenario-{name}").check()
@@ -63,32 +63,37 @@ def test_a_ramp_is_refused_beside_its_stages_and_then_run(visit: Opener, lab: La
     page.locator("#f-rate_per_s").fill("50")
     page.locator("#f-warmup_s").fill("0")
     page.locator("#f-stages").fill("half a second to 100")
-    page.locator("#run-button").click()
+    click(page.locator("#run-button"))
     expect(page.locator("#f-stages-problem")).to_contain_text("is not a stage")
     expect(page.locator("#f-think_time_ms")).to_be_hidden()
+    before = lab.get("/runs")[0]["id"]
     page.locator("#f-stages").fill("500ms to 100, 0.5s to 200")
-    page.locator("#run-button").click()
-    expect(page.locator("#run-strip")).to_have_attribute("data-run-state", "finished")
+    click(page.locator("#run-button"))
+    strip = page.locator(f'#run-strip:not([data-run="{before}"])')
+    expect(strip).to_have_attribute("data-run-state", "finished")
     run = lab.get("/runs")[0]
     assert run["plan"]["stages"] == [{"duration_s": 0.5, "target": 100}, {"duration_s": 0.5, "target": 200}]
     assert run["plan"]["trace"] is True
     tab.forgive("422")
 
 
-@pytest.mark.parametrize("how", ["again", "changed"])
-def test_a_run_is_run_again_from_its_page(visit: Opener, lab: LabProcess, how: str) -> None:
-    before = lab.run(model="reactor-pool", knobs={"workers": 2}, plan=plan(0.5, 0, churn=True), label=how)
-    page = visit(f"/runs/{before['id']}").page
-    if how == "again":
-        page.get_by_role("button", name="Run again").click()
-        page.wait_for_url(f"**/runs/{before['id'] + 1}")
-    else:
-        page.get_by_role("link", name="Change and run").click()
-        expect(page.locator("#f-engine")).to_have_value("model:reactor-pool")
-        expect(page.locator("#f-churn")).to_be_checked()
-        page.locator("#f-vus").fill("3")
-        page.locator("#run-button").click()
-        expect(page.locator("#run-strip")).to_have_attribute("data-run", str(before["id"] + 1))
-    again = lab.ended(before["id"] + 1)
-    assert again["plan"] == before["plan"] | ({"vus": 3} if how == "changed" else {})
-    assert (again["knobs"], again["label"]) == (before["knobs"], how)
+def test_a_run_is_run_again_from_its_page_as_it_was_or_changed(visit: Opener, lab: LabProcess) -> None:
+    load = plan(590, 0, executor=OPEN, rate_per_s=40, churn=True)
+    before = lab.submit(model="reactor-pool", knobs={"workers": 2}, plan=load, label="this one")
+    lab.post(f"/runs/{before['id']}/stop")
+    lab.ended(before["id"])
+    tab = visit(f"/runs/{before['id']}")
+    page = tab.page
+    click(page.get_by_role("button", name="Run again"))
+    page.wait_for_url(f"**/runs/{before['id'] + 1}")
+    tab.goto(f"/runs/{before['id']}")
+    click(page.get_by_role("link", name="Change and run"))
+    expect(page.locator("#f-engine")).to_have_value("model:reactor-pool")
+    expect(page.locator("#f-churn")).to_be_checked()
+    page.locator("#f-vus").fill("3")
+    click(page.locator("#run-button"))
+    expect(page.locator("#run-strip")).to_contain_text("1 more queued")
+    for number, changed in ((1, {}), (2, {"vus": 3})):
+        again = lab.get(f"/runs/{before['id'] + number}")
+        assert again["plan"] == before["plan"] | changed
+        assert (again["model"], again["knobs"], again["label"]) == ("reactor-pool", before["knobs"], "this one")

@@ -7,9 +7,10 @@ import signal
 
 from playwright.sync_api import expect
 
-from tests.app.driver import LabProcess, plan, until
+from tests.app.driver import LabProcess, until
 
 from .conftest import Opener
+from .pages import HELD
 
 COLOUR = "(e) => getComputedStyle(e).backgroundColor"
 
@@ -43,15 +44,19 @@ def test_the_lanes_of_a_prefork_show_its_processes_and_the_one_that_takes_a_plac
     page = visit(f"/?watch={engine['id']}", 1600).page
     rows = page.locator("[data-thread-rows] tr")
     expect(rows).to_have_count(3)
-    assert [rows.nth(i).locator("th").inner_text() for i in range(3)] == ["master", "worker 1", "worker 2"]
+    expect(rows.locator("th")).to_have_text(["master", "worker 1", "worker 2"])
     expect(page.locator("#card-prefork [data-live='thread_count']")).to_have_text("3")
-    run = lab.submit(engine=engine["id"], plan=plan(4.0, 0, work=[{"kind": "cpu", "params": {"us": 500}}]))
+    run = lab.submit(engine=engine["id"], plan=HELD)
     lab.reaches(run["id"], "running")
-    victim = next(t["pid"] for t in lab.get(f"/engines/{engine['id']}/sample")["threads"] if t["role"] == "worker")
+    victim = next(
+        t["pid"]
+        for t in lab.get(f"/engines/{engine['id']}/sample")["threads"]
+        if (t["role"], t["index"]) == ("worker", 0)
+    )
     expect(rows.nth(1)).to_contain_text(str(victim))
     os.kill(victim, signal.SIGKILL)
     expect(rows.nth(1)).not_to_contain_text(str(victim))
     expect(rows).to_have_count(3)
     expect(page.locator("#card-prefork")).to_have_attribute("data-state", "ready")
     until(lambda: lab.get(f"/engines/{engine['id']}/log"), "the log says it")
-    lab.ended(run["id"])
+    assert lab.get(f"/runs/{run['id']}")["state"] == "running"

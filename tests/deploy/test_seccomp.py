@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.waiting import BOUND_S
+
 from .files import DEPLOY, Json, read_json
 
 IO_URING = {"io_uring_setup", "io_uring_enter", "io_uring_register"}
@@ -37,4 +39,4 @@ def test_the_default_denies_io_uring_as_newer_engines_do() -> None:
 
 
 def test_the_profile_is_what_the_script_makes() -> None:
-    subprocess.run([sys.executable, str(DEPLOY / "make_seccomp.py"), "--check"], check=True, timeout=20)
+    subprocess.run([sys.executable, str(DEPLOY / "make_seccomp.py"), "--check"], check=True, timeout=BOUND_S)

@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from app.load import histogram
 from app.load.histogram import Percentiles
-from app.load.meter import MeterReader, make_meter
+from app.load.meter import H_SEQUENCE, MeterReader, MeterReading, make_meter
 from app.load.outcome import Outcome
+from tests.waiting import BOUND_S
+from tests.waiting import until as until
 
 from .server import Answer, Server, plain
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "app.load"]
+OPEN = "constant-arrival-rate"
+HELD_S = 600.0  # duration of a load that runs until its test stops it
+TIMEOUT_S = 30.0  # of a request, and of the drain: no request exceeds it, however slow the machine is
 
 
 class ServerMaker(Protocol):
-    def __call__(self, answer: Answer = plain, delay_s: float = 0.0) -> Server: ...
+    def __call__(self, answer: Answer = plain, delay_s: float = 0.0, port: int = 0) -> Server: ...
 
 
 def order(port: int, plan: dict[str, Any], **more: Any) -> str:
-    base = {"vus": 4, "duration_s": 0.5, "warmup_s": 0.0, "timeout_s": 2.0}
+    base = {"vus": 4, "duration_s": 0.2, "warmup_s": 0.0, "timeout_s": TIMEOUT_S}
     return json.dumps({"host": "127.0.0.1", "port": port, "plan": {**base, **plan}, **more})
 
 
 def try_load(text: str) -> subprocess.CompletedProcess[str]:
     """Run the generator to its end, whatever that is."""
-    return subprocess.run(COMMAND, input=text, capture_output=True, text=True, timeout=30, cwd=ROOT)
+    return subprocess.run(COMMAND, input=text, capture_output=True, text=True, timeout=BOUND_S, cwd=ROOT)
 
 
 def run_load(port: int, **plan: Any) -> Outcome:
@@ -44,19 +48,35 @@ def run_load(port: int, **plan: Any) -> Outcome:
 
 
 def service(outcome: Outcome) -> Percentiles:
-    return histogram.percentiles(histogram.merge(histogram.decode(kind.service) for kind in outcome.kinds))
+    return histogram.percentiles(merged(outcome, "service"))
 
 
 def response(outcome: Outcome) -> Percentiles:
-    return histogram.percentiles(histogram.merge(histogram.decode(kind.response) for kind in outcome.kinds))
+    return histogram.percentiles(merged(outcome, "response"))
 
 
-def until(condition: Callable[[], bool], what: str, deadline_s: float = 10.0) -> None:
-    """Wait for a condition; the deadline only bounds a failure."""
-    ends = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < ends, f"never happened: {what}"
-        time.sleep(0.005)
+def merged(outcome: Outcome, clock: str) -> Any:
+    """The histogram of all kinds, of `service` or `response`."""
+    return histogram.merge(histogram.decode(getattr(kind, clock)) for kind in outcome.kinds)
+
+
+def sorted_us(recorded: Any) -> list[float]:
+    """The latencies in a histogram, in order; each is too low by less than 0.1 % and 1 µs."""
+    return [float(histogram.quantise(int(us))) for us, count in histogram.places(recorded) for _ in range(count)]
+
+
+def answered(outcome: Outcome) -> int:
+    """All answers that the generator received, in the measured time and out of it."""
+    return sum(second.requests for second in outcome.seconds) + outcome.aside_requests
+
+
+def lost(outcome: Outcome) -> dict[str, int]:
+    """The errors of requests that were sent, by name; errors of connections that were not opened are not included."""
+    total: dict[str, int] = {}
+    for kind in outcome.kinds:
+        for name, count in kind.errors.items():
+            total[name] = total.get(name, 0) + count
+    return total
 
 
 class Running:
@@ -80,10 +100,38 @@ class Running:
     def reach(self, phase: int) -> None:
         until(lambda: self.meter.read().phase >= phase, f"phase {phase}")
 
+    def complete(self, count: int) -> None:
+        until(lambda: self.meter.read().completed >= count, f"{count} answers")
+
+    def consistent_reading(self) -> MeterReading:
+        """A reading whose numbers belong together, also if the generator is descheduled while it writes them.
+
+        `MeterReader.read` gives up after 100 attempts, which take less time than a busy machine may need.
+        """
+
+        def sequence() -> int:
+            return self.meter._read()[H_SEQUENCE]
+
+        def attempt() -> MeterReading | None:
+            before, reading = sequence(), self.meter.read()
+            return reading if before % 2 == 0 and before == sequence() else None
+
+        return until(attempt, "a reading between two writes")
+
     def outcome(self) -> Outcome:
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=BOUND_S)
         assert self.process.returncode == 0, err
         return Outcome.from_json(json.loads(out))
+
+    def stop(self) -> Outcome:
+        """End the load early. The generator then waits at most 1 s for answers: see `unanswered`."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.outcome()
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that a load that was stopped no longer waited for. 0, but for a machine that was kept busy."""
+        return self.meter.read().in_flight
 
     def cut_lifeline(self) -> None:
         os.close(self._lifeline)

@@ -1,6 +1,7 @@
-"""A test server with a known latency: a thread a connection, and a function that says what to answer.
+"""A test server with a known latency: one thread per connection, and a function that returns each answer.
 
-It counts what it was asked and how long it took, so that the generator's own counts can be held against it.
+It counts requests and measures how long each took, so that the generator's counts and times can be compared with its
+own.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def plain(path: str, body: bytes) -> bytes:
 
 
 def every_third(other: bytes) -> Answer:
-    """Answer well, but each third time otherwise."""
+    """Answer well, but each third time with `other`."""
     lock, seen = threading.Lock(), iter(range(10**9))
 
     def answer(path: str, body: bytes) -> bytes:
@@ -38,27 +39,63 @@ def every_third(other: bytes) -> Answer:
     return answer
 
 
+class Gate:
+    """An answer function that lets `count` requests pass and holds the others until the gate is opened.
+
+    Thread-safe. Open it before the server closes, or the server waits for its threads.
+    """
+
+    def __init__(self, count: int = 0) -> None:
+        self._passes = threading.Semaphore(count)
+        self._open = threading.Event()
+
+    def __call__(self, path: str, body: bytes) -> bytes:
+        if not self._passes.acquire(blocking=False):
+            self._open.wait()
+        return ok()
+
+    def __enter__(self) -> Gate:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open()
+
+    def open(self) -> None:
+        self._open.set()
+
+
 @dataclass
 class Server:
-    """Answers until it is stopped. An empty answer closes the connection."""
+    """Answers until it is closed. An empty answer closes the connection.
+
+    `port` 0 takes any; another one must be held by `tests.waiting.reserved_port`. `took_us` has the time of each
+    request by this server's clock. `open` has the path that was last asked on each open connection.
+    """
 
     answer: Answer = plain
     delay_s: float = 0.0
+    port: int = 0
     asked: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
     took_us: list[float] = field(default_factory=list)
+    open: dict[socket.socket, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=1024)
+        self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
-        self.open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
     @property
     def requests(self) -> int:
-        return self.asked.total()
+        with self._lock:
+            return self.asked.total()
+
+    def connections(self, path: str) -> list[socket.socket]:
+        """The open connections on which `path` was the last request."""
+        with self._lock:
+            return [sock for sock, asked in self.open.items() if asked == path]
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -67,7 +104,7 @@ class Server:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._lock:
                     self.accepted += 1
-                    self.open.add(sock)
+                    self.open[sock] = ""
                 thread = threading.Thread(target=self._talk, args=(sock,), daemon=True)
                 self._threads.append(thread)
                 thread.start()
@@ -77,6 +114,7 @@ class Server:
             for path, body in _requests(sock):
                 with self._lock:
                     self.asked[path] += 1
+                    self.open[sock] = path
                 began = time.monotonic()
                 if self.delay_s:
                     time.sleep(self.delay_s)
@@ -86,18 +124,20 @@ class Server:
                 if not answer or b"Connection: close" in answer[:200]:
                     break
         with self._lock:
-            self.open.discard(sock)
+            self.open.pop(sock, None)
 
     def close(self) -> None:
         """May be called again."""
         with contextlib.suppress(OSError), self._listener:
             self._listener.shutdown(socket.SHUT_RDWR)
+        accepting, *talking = self._threads
+        accepting.join()  # first, or a connection that it accepts meanwhile would stay open
         with self._lock:
             for sock in self.open:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(5)
+        for thread in talking:
+            thread.join()
 
 
 def _requests(sock: socket.socket) -> Iterator[tuple[str, bytes]]:
@@ -111,6 +151,8 @@ def _requests(sock: socket.socket) -> Iterator[tuple[str, bytes]]:
         _, _, length = head.partition(b"Content-Length: ")
         wanted = int(length.split(b"\r\n")[0]) if length else 0
         while len(data) < wanted:
-            data += sock.recv(65536)
+            if not (more := sock.recv(65536)):
+                return
+            data += more
         body, data = data[:wanted], data[wanted:]
         yield head.split(b" ")[1].decode(), body

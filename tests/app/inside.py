@@ -1,0 +1,60 @@
+"""A lab in a thread of the test process, for tests that need no control plane in a process of its own.
+
+It costs 0.2 s of CPU, and `threadlab serve` costs 1.5 s. It has a real socket, and a test can replace its parts.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import uvicorn
+
+from app.cli import listen
+from app.lab.lab import Lab
+from app.lab.models import Models
+from app.main import create_app
+from app.settings import Settings
+from app.store.comparisons import ComparisonStore
+from app.store.runs import RunStore
+from app.tokens import Tokens
+from tests.waiting import BOUND_S
+
+from .driver import LabProcess, gone, known_models, until
+
+
+class LabInside(LabProcess):
+    """A lab with the calls of `LabProcess`, until `close()`. Its engines are children of the test process."""
+
+    def __init__(self, data_dir: Path, **settings: Any) -> None:
+        given = Settings(data_dir=data_dir, **settings)
+        models = Models.ask(given.engine_python) if "engine_python" in settings else known_models()
+        lab = Lab(given, models, RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database))
+        self.lab, self.app = lab, create_app(lab, Tokens(given.token))
+        self.data_dir, self.pid, self.killed = data_dir, os.getpid(), False
+        self._door = listen("127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._door.getsockname()[1]}"
+        self.http = httpx.Client(base_url=self.url, timeout=BOUND_S)
+        config = uvicorn.Config(
+            self.app, log_config=None, loop="asyncio", timeout_graceful_shutdown=10, ws_per_message_deflate=False,
+            server_header=False,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = Thread(target=self._server.run, args=([self._door],))
+        self._thread.start()
+        until(lambda: self._server.started or not self._thread.is_alive(), "the lab has started")
+        assert self._server.started
+
+    def others(self) -> set[int]:
+        """The processes of its engines."""
+        return {pid for engine in self.lab.fleet.engines.values() for pid in engine.processes if not gone(pid)}
+
+    def close(self) -> None:
+        self.http.close()
+        self._server.should_exit = True
+        self._thread.join(BOUND_S)
+        self._door.close()
+        assert not self._thread.is_alive()

@@ -1,0 +1,155 @@
+"""From what the load generator and the lab counted to a summary and a series: pure, so each number can be exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.lab.summary import answers, curve, interval_log, little_residual, series, summarise
+from app.lab.watcher import SeriesPoint
+from app.load import histogram
+from app.load.outcome import KindOutcome, Outcome, Second
+
+# µs → requests: 10,000 in all, so that every percentile has its ten samples above.
+SERVICE = {1000: 5000, 1100: 4000, 1200: 900, 1300: 90, 1400: 10}
+RESPONSE = {us * 10: count for us, count in SERVICE.items()}
+STARTED_NS = 5_000_000_000
+
+
+def encoded(counts: Mapping[int, int]) -> str:
+    return histogram.encode(histogram.of(counts.items()))
+
+
+def second(t: float, length_s: float = 1.0, phase: str = "measure", **more: Any) -> Second:
+    empty = encoded({})
+    counted = {"intended": 100, "sent": 100, "requests": 100, "errors": 0, "in_flight": 0}
+    return Second(t=t, length_s=length_s, phase=phase, **{**counted, "service": empty, "response": empty, **more})
+
+
+OUTCOME = Outcome(
+    started_at="2026-01-01T00:00:00.000Z", measured_from_ns=10**9, measured_to_ns=3 * 10**9, duration_s=2.0,
+    stopped=False, requests=10_000, errors={"timeout": 3, "reset": 0, "connect_refused": 2}, intended=10_400,
+    sent=10_100, dropped=300, late=7, waited=0, reconnects=5, bytes_in=1, bytes_out=2, connections_peak=4,
+    idle_connections_held=6, cpu_user_s=0.1, cpu_system_s=0.1, wall_s=2.0, send_jitter_p99_us=12.0, in_flight_ns=0,
+    kinds=(
+        KindOutcome("plaintext", "plaintext", 9_000, {"timeout": 3}, encoded({1000: 5000, 1100: 4000}),
+                    encoded({10_000: 5000, 11_000: 4000})),
+        KindOutcome("sleep ms=1", "sleep", 1_000, {}, encoded({1200: 900, 1300: 90, 1400: 10}),
+                    encoded({12_000: 900, 13_000: 90, 14_000: 10})),
+    ),
+    seconds=(
+        second(0.0, phase="warmup", requests=50), second(1.0, requests=4000, errors=3), second(2.0, requests=5000),
+        second(3.0, 0.2, "drain", requests=1000),
+    ),
+    aside_requests=40,
+)  # fmt: skip
+
+
+def about(value: float) -> Any:
+    return pytest.approx(value, rel=0.001)  # three digits are what a histogram has
+
+
+def test_each_percentile_is_of_its_own_clock_over_all_kinds_together() -> None:
+    latency = summarise(OUTCOME).latency
+    for clock, times in ((latency.service, 1), (latency.response, 10)):
+        assert clock.count == 10_000
+        assert (clock.p50_us, clock.p90_us, clock.p99_us, clock.p999_us, clock.max_us) == (
+            about(1000 * times), about(1100 * times), about(1200 * times), about(1300 * times), about(1400 * times)
+        )  # fmt: skip
+        assert clock.mean_us == about(sum(us * count for us, count in SERVICE.items()) / 10_000 * times)
+
+
+def test_each_kind_has_its_own_requests_errors_and_clocks() -> None:
+    plaintext, sleep = summarise(OUTCOME).by_kind
+    assert (plaintext.label, plaintext.requests, plaintext.errors) == ("plaintext", 9_000, 3)
+    assert (sleep.label, sleep.requests, sleep.errors) == ("sleep ms=1", 1_000, 0)
+    assert (sleep.service.p50_us, sleep.response.p50_us) == (about(1200), about(12_000))
+    assert (plaintext.service.max_us, plaintext.response.max_us) == (about(1100), about(11_000))
+
+
+def test_the_summary_has_the_errors_by_kind_and_leaves_out_those_that_did_not_occur() -> None:
+    assert summarise(OUTCOME).errors == {"timeout": 3, "connect_refused": 2}
+
+
+def test_the_rate_is_of_what_finished_in_the_window_and_the_offer_of_what_was_due_in_it() -> None:
+    summary = summarise(OUTCOME)
+    assert (summary.requests, summary.dropped, summary.late, summary.reconnects) == (10_000, 300, 7, 5)
+    assert (summary.achieved_per_s, summary.offered_per_s) == (4500.0, 5200.0)
+    assert summary.rate_ratio == pytest.approx(4500 / 5200)
+    assert summarise(replace(OUTCOME, intended=None)).offered_per_s is None
+    assert answers(OUTCOME) == 50 + 4000 + 5000 + 1000 + 40, "of all phases, and of those beside the load"
+
+
+def test_a_backlog_that_is_worked_off_never_makes_a_rate_above_the_offer() -> None:
+    assert summarise(replace(OUTCOME, intended=8_000)).rate_ratio == 1.0
+
+
+def test_the_curve_is_cut_where_ten_samples_lie_above() -> None:
+    found = curve(OUTCOME)
+    assert (found["count"], found["cut"]) == (10_000, pytest.approx(0.999))
+    for clock, times in (("service", 1), ("response", 10)):
+        points = dict(found[clock])
+        assert (points[0.5], points[0.95]) == (about(1000 * times), about(1200 * times))
+        assert max(points) == pytest.approx(0.999)
+
+
+def test_the_interval_log_has_a_line_for_each_second_of_the_measured_window() -> None:
+    seconds = (second(1.0, requests=1, response=encoded({2000: 1})), second(2.0, 0.5, requests=0))
+    outcome = replace(OUTCOME, seconds=(second(0.0, phase="warmup"), *seconds, second(2.5, 0.1, "drain")))
+    lines = [line for line in interval_log(outcome).splitlines() if line[0].isdigit()]
+    starts = [line.split(",")[:2] for line in lines]
+    assert starts == [["0.000", "1.000"], ["1.000", "0.500"]]
+    assert float(lines[0].split(",")[2]) == about(2000)
+
+
+def test_littles_law_compares_requests_in_flight_with_rate_times_latency() -> None:
+    """100 a second at 20 ms is two in flight: exact if that is what was held, and half too many if three were."""
+    busy = second(0.0, requests=100, service=encoded({20_000: 100}))
+    outcome = replace(OUTCOME, seconds=(busy,), duration_s=1.0, wall_s=1.0, in_flight_ns=2 * 10**9)
+    assert little_residual(outcome) == pytest.approx(0, abs=0.002)
+    assert little_residual(replace(outcome, in_flight_ns=3 * 10**9)) == pytest.approx(0.5, abs=0.002)
+    assert little_residual(replace(outcome, seconds=())) is None
+
+
+def point(since_s: float, at_s: float, cpu_percent: float, connections: int = 8) -> SeriesPoint:
+    """The engine as it was looked at, seconds after the start."""
+    since_ns, at_ns = (STARTED_NS + round(1e9 * s) for s in (since_s, at_s))
+    return SeriesPoint(since_ns, at_ns, connections, 5, cpu_percent, 30_000_000, 2)
+
+
+def rows(outcome: Outcome, points: list[SeriesPoint]) -> list[dict[str, Any]]:
+    found = series(outcome, points, STARTED_NS)
+    return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+
+
+def test_a_second_of_the_series_has_both_sides_of_the_same_second() -> None:
+    seconds = (
+        second(0.0, phase="warmup", requests=50),
+        second(1.0, intended=120, requests=90, errors=3, service=encoded({1000: 90}), response=encoded({4000: 90})),
+        second(2.0, 0.3, intended=30, requests=30),
+        second(2.3, 0.1, "drain"),
+    )
+    points = [point(-0.1, 0.01, 5, 0), point(0.01, 1.01, 20, 7), point(1.01, 2.01, 60), point(2.01, 2.31, 90)]
+    warm, first, last = rows(replace(OUTCOME, seconds=seconds), points)
+    assert [row["phase"] for row in (warm, first, last)] == ["warmup", "measure", "measure"], "no row of the drain"
+    assert (first["offered_per_s"], first["achieved_per_s"], first["errors"]) == (120, 90, 3)
+    assert (first["service_p50_us"], first["response_p50_us"]) == (about(1000), about(4000))
+    assert (first["service_max_us"], first["response_max_us"]) == (about(1000), about(4000))
+    assert (first["connections"], first["threads"], first["rss_bytes"], first["queue_depth"]) == (7, 5, 30_000_000, 2)
+    assert (last["offered_per_s"], last["achieved_per_s"]) == (None, None), "too short a piece for a rate"
+
+
+def test_the_cpu_of_a_second_is_that_of_this_second() -> None:
+    """A look at its beginning tells of the second before, and one at its end of the second itself."""
+    seconds = (second(0.0), second(1.0), second(2.0))
+    points = [point(-0.2, 0.01, 1), point(0.01, 1.01, 10), point(1.01, 2.01, 55), point(2.01, 3.01, 66)]
+    assert [row["cpu_percent"] for row in rows(replace(OUTCOME, seconds=seconds), points)] == [10, 55, 66]
+
+
+def test_a_second_in_which_nobody_looked_at_the_engine_has_nothing_of_it() -> None:
+    (row,) = rows(replace(OUTCOME, seconds=(second(0.0),)), [])
+    assert {row[name] for name in ("connections", "threads", "cpu_percent", "rss_bytes", "queue_depth")} == {None}
+    assert row["achieved_per_s"] == 100

@@ -1,0 +1,171 @@
+"""A history with everything that the pages of a result draw, written to the store without running a load.
+
+Run 1 is a closed load with a breached threshold, run 2 an open load with two kinds of work, run 3 an open load with a
+stall. Comparison 1 has runs 4 and 5 as its trials. Summaries, series, notes and rankings are computed by the lab's own
+code from made-up histograms, so that the figures on a page agree with each other as those of a real run do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.lab.comparison import ComparisonView, Entry
+from app.lab.notes import notes
+from app.lab.plan_words import words
+from app.lab.standings import conclude, counted, measured, merged
+from app.lab.summary import curve_of, series, summarise
+from app.lab.thresholds import Threshold
+from app.lab.views import Check, GeneratorCost, Ledger, Mark, RunView, Verdict
+from app.lab.watcher import SeriesPoint
+from app.load import histogram
+from app.load.outcome import KindOutcome, Outcome, Second
+from app.load.plan import Plan, Work
+from app.store.comparisons import ComparisonStore
+from app.store.runs import RunStore
+from tests.app.past import VIEW, past_run
+
+RUNS = 5  # that the history begins with
+STARTED_NS = 10**12
+STALL_MS = 300
+STEPS = 40  # distinct latencies of a histogram: enough for a curve, and cheap to encode
+CHECKS = (
+    Check("Busiest role", "reactor 97 %", "95 % or more", True),
+    Check("Generator", "52 % of a CPU", "below 80 %", True),
+    Check("Listen drops", "not known", "0", None),
+)
+LEDGER = Ledger(
+    cpu_us=21.5, cpu_user_us=9.25, cpu_system_us=12.25, io_calls=2.01, syscalls=None, voluntary_switches=0.5,
+    involuntary_switches=0.012, run_queue_us=3.4, wakeups=0.75, queue_wait_us=None, threads_peak=5,
+    rss_bytes_peak=31_457_280, anon_bytes_per_connection=2048.0, kernel_stack_bytes=81_920,
+    generator=GeneratorCost(cpu_us=14.5, utilisation=0.52),
+)  # fmt: skip
+MIX = (Work("plaintext", 9), Work("sleep", 1, {"ms": 2}))
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A run that has ended, as the store keeps it."""
+
+    view: RunView
+    outcome: Outcome
+    series: Mapping[str, Any]
+
+
+def keep_history(data_dir: Path) -> None:
+    """Write the history to a data directory in which no lab has run yet."""
+    url = f"sqlite:///{data_dir / 'threadlab.sqlite3'}"
+    with closing(RunStore(url)) as store:
+        trials = [_keep(store, each) for each in _runs()][-2:]
+    with closing(ComparisonStore(url)) as comparisons:
+        _keep_comparison(comparisons, trials)
+
+
+def _keep(store: RunStore, past: Past) -> Past:
+    view = store.add(past.view)
+    store.save_ended(view, past.outcome.to_json(), dict(past.series))
+    return replace(past, view=view)
+
+
+def _runs() -> Sequence[Past]:
+    closed = Plan(vus=8, duration_s=4.0, warmup_s=2.0)
+    rate = Plan(executor="constant-arrival-rate", vus=8, rate_per_s=2000.0, duration_s=4.0, warmup_s=1.0)
+    stalled = replace(rate, rate_per_s=200.0, stall_ms=STALL_MS)
+    return (
+        _run(closed, 400, label="a label", thresholds=("p(99)<1us", "errors<1%")),
+        _run(replace(rate, work=MIX), 250, model="reactor-pool", model_title="Reactor pool"),
+        _run(stalled, 300, title="Stall"),
+        _run(rate, 300, comparison=1, cpu_us=20.5),
+        _run(rate, 350, comparison=1, cpu_us=31.0, model="blocking", model_title="Blocking"),
+    )
+
+
+def _run(
+    plan: Plan, service_us: int, *, thresholds: Sequence[str] = (), cpu_us: float = 21.5, **changes: Any
+) -> Past:  # fmt: skip
+    outcome = _outcome(plan, service_us)
+    summary, ledger = summarise(outcome), replace(LEDGER, cpu_us=cpu_us)
+    verdict = Verdict("server_bound", "Server bound", True, ("The reactor thread was busy all the time.",), CHECKS, {})
+    marks = [Mark(plan.warmup_s, "warm-up ends")]
+    if plan.stall_ms:
+        because = ("The engine was stalled on purpose.",)
+        verdict = Verdict("unsaturated", "Unsaturated", False, because, CHECKS, {})
+        marks.append(Mark(plan.warmup_s + plan.duration_s / 2, f"stalled for {plan.stall_ms} ms"))
+    view = past_run(**{
+        "title": "By hand", "scenario": None, "plan": plan.to_json(), "plan_text": words(plan), "summary": summary,
+        "ledger": ledger, "verdict": verdict, "marks": tuple(marks),
+        "notes": notes(plan, outcome, summary, plan.stall_ms * 1_000_000),
+        "thresholds": tuple(Threshold.parse(text).check(summary, ledger, verdict) for text in thresholds), **changes,
+    })  # fmt: skip
+    return Past(view, outcome, series(outcome, _points(outcome), STARTED_NS))
+
+
+def _outcome(plan: Plan, service_us: int) -> Outcome:
+    """As the load generator reports it: no two neighbouring seconds alike, and a queue in front of an open load."""
+    rate = int(plan.rate_per_s or 2400)
+    waiting_us = service_us // 2 if plan.is_open else 0
+    lengths = (("warmup", int(plan.warmup_s)), ("measure", int(plan.duration_s)))
+    phases = [phase for phase, seconds in lengths for _ in range(seconds)]
+    rows = []
+    for t, phase in enumerate(phases):
+        count, slower = rate - 7 * (t % 3), service_us + 30 * (t % 3)
+        service, response = _histogram(slower, count), _histogram(slower + waiting_us, count)
+        intended = rate if plan.is_open else None
+        rows.append(Second(float(t), 1.0, phase, intended, count, count, t % 2, plan.vus, service, response))
+    measured_rows = [row for row in rows if row.phase == "measure"]
+    requests = sum(row.requests for row in measured_rows)
+    kinds = tuple(
+        KindOutcome(work.label, work.kind, each := requests * work.weight // sum(w.weight for w in plan.work), {},
+                    _histogram(at := service_us + 2000 * i, each), _histogram(at + waiting_us, each))
+        for i, work in enumerate(plan.work)
+    )  # fmt: skip
+    measured_from_ns = STARTED_NS + int(plan.warmup_s * 1e9)
+    return Outcome(
+        started_at=VIEW["created_at"], measured_from_ns=measured_from_ns,
+        measured_to_ns=measured_from_ns + int(plan.duration_s * 1e9), duration_s=plan.duration_s, stopped=False,
+        requests=requests, errors={}, intended=rate * len(measured_rows) if plan.is_open else None, sent=requests,
+        dropped=0, late=0, waited=0, reconnects=0, bytes_in=requests * 150, bytes_out=requests * 40,
+        connections_peak=plan.vus, idle_connections_held=0, cpu_user_s=1.2, cpu_system_s=0.9, wall_s=plan.duration_s,
+        send_jitter_p99_us=None, in_flight_ns=requests * service_us * 1000, kinds=kinds, seconds=tuple(rows),
+    )  # fmt: skip
+
+
+@cache
+def _histogram(us: int, count: int) -> str:
+    """So many latencies from `us` to three times that, most of them short, encoded."""
+    share, rest = divmod(count, STEPS)
+    spread = [(us + int(2 * us * (step / STEPS) ** 6), share) for step in range(STEPS)]
+    return histogram.encode(histogram.of([*spread, (3 * us, rest)] if rest else spread))
+
+
+def _points(outcome: Outcome) -> list[SeriesPoint]:
+    """The engine at the end of each second."""
+    at = [STARTED_NS + int((row.t + 0.9) * 1e9) for row in outcome.seconds]
+    return [
+        SeriesPoint(each - 10**9, each, outcome.connections_peak - i % 2, 5 + i % 2, 61.25 + 3.5 * i, 30_000_000, i % 4)
+        for i, each in enumerate(at)
+    ]
+
+
+def _keep_comparison(store: ComparisonStore, trials: Sequence[Past]) -> None:
+    entries = tuple(
+        Entry(letter, past.view.model_title, past.view.model, {}) for letter, past in zip("AB", trials, strict=True)
+    )
+    ended = [measured("equal-rate", i, 1, past.view, past.outcome) for i, past in enumerate(trials)]
+    plan = trials[0].view.plan
+    view = {
+        "id": 1, "state": "finished", "progress": 1.0, "left_s": None, "label": None, "view": "equal-rate",
+        "title": "Equal rate", "scenario": "equal-rate", "entries": entries, "trials": 1, "plan": plan,
+        "plan_text": trials[0].view.plan_text, "thresholds": (), "environment": VIEW["environment"],
+        "runs": tuple(each.trial for each in ended), "current": None,
+        "result": conclude("equal-rate", entries, ended), "failure": None, "created_at": VIEW["created_at"],
+        "finished_at": VIEW["finished_at"],
+    }  # fmt: skip
+    kept = store.add(TypeAdapter(ComparisonView).validate_python(view))
+    store.save(kept, {"entries": [curve_of(*merged(counted(ended, i))) for i in range(len(entries))]})

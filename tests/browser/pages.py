@@ -1,0 +1,81 @@
+"""What tests wait for on a page, and the load that they hold open while they look."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.app.driver import plan
+
+NUMBER = re.compile(r"^\d[\d,.]*$")
+OPEN = "constant-arrival-rate"
+# Goes on until the test stops it, and costs next to nothing.
+HELD = plan(590, 0, vus=4, executor=OPEN, rate_per_s=40)
+AT_ONCE = "document.getAnimations().filter((a) => a instanceof CSSTransition).forEach((a) => a.finish())"
+# A line of a chart has the hue of its model; axes, grid and hatching are grey.
+COLOURED = """(panel) => {
+  const canvas = panel.querySelector("canvas");
+  if (!canvas?.width || !canvas.checkVisibility()) return false;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 0; i < data.length; i += 4) {
+    const [r, g, b, a] = data.subarray(i, i + 4);
+    if (a > 200 && Math.max(r, g, b) - Math.min(r, g, b) > 40) return true;
+  }
+  return false;
+}"""
+PAINTED = """() => {
+  const canvas = document.querySelector("[data-lanes-base]");
+  return canvas && canvas.width > 0 && new Uint32Array(
+    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer).some((pixel) => pixel);
+}"""
+# When its socket opens, a page asks again for each part that events refresh. True when all of that is in its place.
+CAUGHT_UP = """() => {
+  const asked = performance.getEntriesByType("resource").map(({ name }) => name);
+  const parts = document.querySelectorAll('[hx-get][hx-trigger*="from:body"]:not([hx-trigger^="search-"])');
+  const came = (part) => {
+    const at = asked.indexOf(new URL(part.getAttribute("hx-get"), location).href);
+    return at >= 0 && asked.splice(at, 1);   // two parts of one address are asked for one by one
+  };
+  return [...parts].every(came) && !document.querySelector(".htmx-request");
+}"""
+
+
+def live(page: Page) -> None:
+    """The modules of the page have run, and frames come."""
+    expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
+
+
+def caught_up(page: Page) -> None:
+    """The page has made the refreshes that it begins by itself, so that none replaces what the test is about to use."""
+    live(page)
+    page.wait_for_function(CAUGHT_UP)
+
+
+def click(what: Locator) -> None:
+    """Click something that a refresh of the page may replace at any time.
+
+    Between the press and the release of a mouse button a refresh can put a new element there, and then nothing is
+    clicked. So the mouse only tries whether it could click, and the click itself is one step.
+    """
+    what.click(trial=True)
+    what.evaluate("(element) => element.click()")
+
+
+def start(page: Page, model: str) -> None:
+    """Start a model by its card."""
+    click(page.locator(f"#act-{model}"))
+    expect(page.locator(f"#card-{model}")).to_have_attribute("data-state", "ready")
+
+
+def drawn(chart: Locator) -> None:
+    """A chart shows at least one line of a model."""
+    expect(chart.locator("canvas")).to_be_visible()
+    expect(chart.locator("[data-plot-empty]")).to_be_hidden()
+    handle = chart.element_handle()
+    chart.page.wait_for_function(COLOURED, arg=handle)
+
+
+def painted(page: Page) -> None:
+    """The lanes of an engine's threads are on their canvas."""
+    page.wait_for_function(PAINTED)

@@ -1,0 +1,41 @@
+"""How soon the lab tells that an engine has died."""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+from tests.app.driver import LabProcess, until
+from tests.measure.conftest import Report
+
+ROUNDS = 5
+
+
+def control_s() -> float:
+    """How long a killed process of our own takes to be gone."""
+    with subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(999)"],
+                          stdout=subprocess.PIPE) as process:  # fmt: skip
+        assert process.stdout and process.stdout.readline()
+        before = time.monotonic()
+        process.kill()
+        process.wait()
+        return time.monotonic() - before
+
+
+def test_a_killed_engine_tells_its_signal_within_a_second(lab: LabProcess, report: Report) -> None:
+    """Noise: the median of five, each with the time that a killed process without a lab takes as its control."""
+    took, controls = [], []
+    for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL)[:ROUNDS]:
+        engine = lab.start("main-sub")
+        controls.append(control_s())
+        before = time.monotonic()
+        os.kill(engine["pid"], number)
+        until(lambda id=engine["id"]: lab.get(f"/engines/{id}")["state"] == "exited", "it has exited")  # type: ignore[misc]
+        took.append(time.monotonic() - before)
+    report(f"exited after {[f'{1000 * each:.0f}' for each in took]} ms, a process without a lab after "
+           f"{[f'{1000 * each:.0f}' for each in controls]} ms")  # fmt: skip
+    assert statistics.median(took) < 1.0 + statistics.median(controls)

@@ -1,0 +1,59 @@
+"""The live view under its full load for the better part of a minute. `make soak` does ten, with the real bounds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser
+
+from tests.app.driver import LabMaker
+from tests.measure.conftest import Report
+from tests.soak.live import crowd, watch
+
+CONNECTIONS, SECONDS = 10_000, 40
+BUSY_MOST, LONG_MS, CHANGED_MOST = 0.6, 1000, 0.5
+# Sleeps 10 ms at a time until its standard input ends, and prints by how many ms the latest wake-up was late.
+LATEST = """
+import select, sys, time
+late, due = 0.0, time.monotonic()
+while not select.select([sys.stdin], [], [], 0)[0]:
+    due = max(due + 0.01, time.monotonic())
+    time.sleep(max(0.0, due - time.monotonic()))
+    late = max(late, time.monotonic() - due)
+print(1000 * late)
+"""
+
+
+@contextmanager
+def latest_wakeup(ms: list[float]) -> Iterator[None]:
+    """Append the longest delay of a process that sleeps, over the time of the block."""
+    control = subprocess.Popen([sys.executable, "-c", LATEST], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield
+    finally:
+        ms.append(float(control.communicate()[0]))
+
+
+def test_64_lanes_and_10_000_connections_leave_the_main_thread_time(
+    browser: Browser, make_lab: LabMaker, report: Report
+) -> None:
+    """A page that leaks, that draws everything anew for each frame, or that stands still for a second, fails.
+
+    Noise: how busy the main thread is, is its own CPU time, which other work does not add to; the bound is twice that
+    of the soak. The longest task is wall time, so it may be longer by what a control lost meanwhile: a process that
+    only sleeps says how late its latest wake-up was. Heap, nodes and listeners are counted after a collection.
+    """
+    lab = make_lab()
+    late_ms: list[float] = []
+    ids = crowd(lab, CONNECTIONS, SECONDS + 120)
+    with latest_wakeup(late_ms):
+        outcome = watch(browser, lab, ids, CONNECTIONS, SECONDS)
+    report(f"{outcome}; control: a wake-up {late_ms[0]:.0f} ms late")
+    assert outcome.lanes >= 40
+    assert outcome.dots == CONNECTIONS
+    assert outcome.busy < BUSY_MOST
+    assert outcome.longest_ms < LONG_MS + 2 * late_ms[0]
+    assert abs(outcome.changed) < CHANGED_MOST
