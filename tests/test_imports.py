@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -64,21 +65,29 @@ def test_the_reader_of_imports_sees_them() -> None:
     assert all((ROOT / path).is_file() for path in LESSONS)
 
 
-@pytest.mark.parametrize("path", sources("engines"), ids=str)
-def test_engines_import_next_to_nothing(path: Path) -> None:
-    assert foreign(imports(path), "engines", "httptools", "uring_api") == set()
+def wrong(paths: Iterable[Path], which: Callable[[Path], set[str]]) -> dict[str, set[str]]:
+    """The imports that a file may not have, for each file that has some."""
+    return {str(path): found for path in paths if (found := which(path))}
 
 
-@pytest.mark.parametrize("path", sources("engines/common"), ids=str)
-def test_what_lessons_share_knows_no_lesson(path: Path) -> None:
-    assert {n for n in imports(path) if under(n, "engines") and not under(n, "engines.common")} <= {"engines"}
+def test_engines_import_next_to_nothing() -> None:
+    assert wrong(sources("engines"), lambda path: foreign(imports(path), "engines", "httptools", "uring_api")) == {}
 
 
-@pytest.mark.parametrize("path", sources("engines"), ids=str)
-def test_only_the_adapter_knows_the_binding(path: Path) -> None:
-    if path.name not in ("ring.py", "completion_last_call.py"):
+def test_what_lessons_share_knows_no_lesson() -> None:
+    def lessons_of(path: Path) -> set[str]:
+        return {name for name in imports(path) if under(name, "engines") and not under(name, "engines.common")}
+
+    assert wrong(sources("engines/common"), lambda path: lessons_of(path) - {"engines"}) == {}
+
+
+def test_only_the_adapter_knows_the_binding() -> None:
+    def binding_of(path: Path) -> set[str]:
         runtime = imports(path) - type_checking_imports(path)
-        assert not any(under(name, "uring_api", "_uring_api") for name in runtime)
+        return {name for name in runtime if under(name, "uring_api", "_uring_api")}
+
+    others = [path for path in sources("engines") if path.name not in ("ring.py", "completion_last_call.py")]
+    assert wrong(others, binding_of) == {}
 
 
 def type_checking_imports(path: Path) -> set[str]:
@@ -98,20 +107,16 @@ def test_a_lesson_builds_on_earlier_ones_only(place: int) -> None:
     assert {name for name in ours if not under(name, "engines.common", *earlier)} == set()
 
 
-@pytest.mark.parametrize("path", sources("app"), ids=str)
-def test_the_control_plane_knows_contract_and_board_of_the_engines(path: Path) -> None:
-    if path.parts[:2] == ("app", "load"):
-        return
-    ours = {name for name in imports(path) if under(name, "engines")}
-    board = {f"engines.common.{name}" for name in ("board", "board_reader", "board_trace")}
-    assert ours <= board | {"engines.common.contract"}
+def test_the_control_plane_knows_contract_and_board_of_the_engines() -> None:
+    known = {f"engines.common.{name}" for name in ("board", "board_reader", "board_trace", "contract")}
+    control_plane = [path for path in sources("app") if path.parts[:2] != ("app", "load")]
+    assert wrong(control_plane, lambda path: {name for name in imports(path) if under(name, "engines")} - known) == {}
 
 
-@pytest.mark.parametrize("path", sources("app/load"), ids=str)
-def test_the_generator_stands_alone(path: Path) -> None:
-    assert foreign(imports(path), "hdrh", "engines.common", "app.load") == set()
+def test_the_generator_stands_alone() -> None:
+    assert wrong(sources("app/load"), lambda path: foreign(imports(path), "hdrh", "engines.common", "app.load")) == {}
 
 
-@pytest.mark.parametrize("path", sources("app/api") + sources("app/pages"), ids=str)
-def test_routes_know_no_engine_process(path: Path) -> None:
-    assert not any(under(name, "engines", "subprocess") for name in imports(path))
+def test_routes_know_no_engine_process() -> None:
+    routes = sources("app/api") + sources("app/pages")
+    assert wrong(routes, lambda path: {name for name in imports(path) if under(name, "engines", "subprocess")}) == {}

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import jsonschema_rs
@@ -19,11 +21,12 @@ import pytest
 
 from tests.waiting import BOUND_S
 
-from .driver import LabMaker, LabProcess, bare_app, endless, light
+from .driver import LabProcess, bare_app, endless, light
+from .inside import LabInside
 from .test_foreign import WRK
 
 EXAMPLES = 40
-LIMITS = ("--max-engines", "64", "--max-duration-s", "2", "--max-connections", "50", "--max-rate", "200")
+LIMITS = {"max_engines": 64, "max_duration_s": 2, "max_connections": 50, "max_rate": 200}
 # A body that is too long is refused for that, whatever else is wrong with it.
 CONFIG = """
 [checks.negative_data_rejection]
@@ -41,33 +44,39 @@ GROUPS = {
 }
 
 
-def fuzz(make_lab: LabMaker, phases: str, *flags: str) -> None:
-    lab = make_lab(*LIMITS)
-    lab.run(model="reactor", plan=light())  # so that /runs/1 is there
-    lab.start("reactor")
-    (lab.data_dir / "schemathesis.toml").write_text(CONFIG)
-    schemathesis = str(Path(sys.executable).with_name("schemathesis"))
-    done = subprocess.run(
-        [
-            schemathesis, "--config-file", "schemathesis.toml", "run", f"{lab.url}/api/v1/openapi.json", "--no-color",
-            "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--phases", phases,
-            "--max-examples", str(EXAMPLES), "--seed", "1", "--request-timeout", str(BOUND_S),
-            "--suppress-health-check", "all", *flags,
-        ],
-        capture_output=True, text=True, timeout=10 * BOUND_S, cwd=lab.data_dir,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert "Traceback" not in lab.errors()
+@pytest.fixture
+def fuzz(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., None]]:
+    """schemathesis with these phases and flags, on a lab with an engine and a run."""
+
+    def run(phases: str, *flags: str) -> None:
+        schemathesis = str(Path(sys.executable).with_name("schemathesis"))
+        done = subprocess.run(
+            [
+                schemathesis, "--config-file", "schemathesis.toml", "run", f"{lab.url}/api/v1/openapi.json",
+                "--no-color", "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--phases", phases,
+                "--max-examples", str(EXAMPLES), "--seed", "1", "--request-timeout", str(BOUND_S),
+                "--suppress-health-check", "all", *flags,
+            ],
+            capture_output=True, text=True, timeout=10 * BOUND_S, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-6000:]
+        assert [record for record in caplog.records if record.exc_info] == []
+
+    (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    with closing(LabInside(tmp_path, **LIMITS)) as lab:
+        lab.run(model="reactor", plan=light())  # so that /runs/1 is there, with all its files
+        lab.start("reactor")
+        yield run
 
 
-def test_no_field_at_its_bounds_gets_an_answer_that_is_not_described(make_lab: LabMaker) -> None:
-    fuzz(make_lab, "examples,coverage", "--exclude-path-regex", MANY_CASES)
+def test_no_field_at_its_bounds_gets_an_answer_that_is_not_described(fuzz: Callable[..., None]) -> None:
+    fuzz("examples,coverage", "--exclude-path-regex", MANY_CASES)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("group", GROUPS)
-def test_no_request_gets_an_answer_that_is_not_described(make_lab: LabMaker, group: str) -> None:
-    fuzz(make_lab, "examples,coverage,fuzzing", "--include-path-regex", GROUPS[group])
+def test_no_request_gets_an_answer_that_is_not_described(fuzz: Callable[..., None], group: str) -> None:
+    fuzz("examples,coverage,fuzzing", "--include-path-regex", GROUPS[group])
 
 
 def test_each_path_is_in_one_group() -> None:

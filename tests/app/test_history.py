@@ -27,6 +27,12 @@ RUNS: list[dict[str, Any]] = [
     {"scenario": "slow-handler", "verdict": verdict("noisy"), "comparison": 4, "engine": "reactor-2",
      "ledger": LEDGER | {"cpu_us": 10.0}, "created_at": "2026-11-04T12:00:00.000Z"},
 ]  # fmt: skip
+COLUMNS = [
+    "id", "created_at", "finished_at", "state", "model", "scenario", "label", "engine", "knobs", "plan", "comparison",
+    "verdict", "rankable", "requests", "errors", "offered_per_s", "achieved_per_s", "service_p50_us", "service_p99_us",
+    "response_p50_us", "response_p99_us", "response_max_us", "cpu_us_per_request", "io_calls_per_request",
+    "threads_peak", "rss_bytes_peak", "failure",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +113,7 @@ def test_the_list_is_taken_out_as_csv(past: LabProcess) -> None:
     assert answer.headers["content-type"].startswith("text/csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="threadlab-runs.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert list(rows[0]) == COLUMNS
     assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
     assert (rows[0]["achieved_per_s"], rows[0]["cpu_us_per_request"], rows[0]["errors"]) == ("1000.5", "12.5", "0")
     assert (rows[2]["achieved_per_s"], rows[2]["cpu_us_per_request"], rows[2]["errors"]) == ("", "", "")

@@ -95,12 +95,11 @@ class PagePool:
         page.add_init_script(SAY_VIOLATIONS)
         return page
 
-    def put(self, page: Page) -> None:
-        """Keep a page, without anything that its test has left in it."""
+    def put(self, page: Page, url: str) -> None:
+        """Keep a page of the lab at `url`, without anything that its test has left in it."""
         try:
             page.unroute_all(behavior="ignoreErrors")
-            resting = re.sub("(?<=[0-9])/.*", RESTING, page.url)
-            page.route(resting, lambda route: route.fulfill(body=EMPTY, content_type="text/html"))
+            page.route(resting := url + RESTING, lambda route: route.fulfill(body=EMPTY, content_type="text/html"))
             page.goto(resting)  # its storage can be cleared there, with no script to fill it again
             page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
             page.unroute_all()
@@ -208,7 +207,7 @@ class Opener:
             tab.finish()
         for tab in self.tabs:
             if tab.shared and not tab.page.is_closed():
-                self._pages.put(tab.page)
+                self._pages.put(tab.page, self._lab.url)
             else:
                 tab.page.context.close()
         assert [said for tab in self.tabs for said in tab.unforgiven] == []

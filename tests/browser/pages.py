@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.app.driver import plan
+from tests.app.driver import plan, until
 
 NUMBER = re.compile(r"^\d[\d,.]*$")
 OPEN = "constant-arrival-rate"
@@ -56,10 +56,11 @@ def click(what: Locator) -> None:
     """Click something that a refresh of the page may replace at any time.
 
     Between the press and the release of a mouse button a refresh can put a new element there, and then nothing is
-    clicked. So the mouse only tries whether it could click, and the click itself is one step.
+    clicked. So the mouse only tries whether it could click, and the click itself is one step, on an element that is
+    still in the document.
     """
     what.click(trial=True)
-    what.evaluate("(element) => element.click()")
+    until(lambda: what.evaluate("(element) => element.isConnected && (element.click(), true)"), "it is clicked")
 
 
 def start(page: Page, model: str) -> None:

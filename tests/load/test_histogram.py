@@ -1,4 +1,4 @@
-"""Numbers that must not lie: histograms, the meter's quantiles, the plan and the outcome as JSON."""
+"""Histograms, quantiles of the meter, schedules, answer heads, and the plan as JSON."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ import pytest
 from tests.app.driver import LabProcess, generators, light, plan, until
 from tests.measure.conftest import Report
 
-from .noise import evidence_of, is_verdict, name_of, rounds, told
+from .noise import evidence_of, is_verdict, name_of, rounds, starved, told
 
 OPEN = "constant-arrival-rate"
 TWO_CPUS = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="engine and generator need a CPU each")
@@ -50,8 +50,8 @@ def test_server_bound_a_rate_beyond_the_server(lab: LabProcess, report: Report) 
     """One thread that sleeps 20 ms for each request answers 50 a second, and 120 are offered.
 
     Noise: the rate that is missed does not depend on the machine. A neighbour on the generator's CPU makes "client
-    bound" the right verdict: each of three rounds tells itself how long the generator waited, and fewer than half may
-    be excused by that.
+    bound" the right verdict: each of three rounds tells itself how long the generator waited, and may be excused by
+    that, but not all of them.
     """
     slow = plan(1.2, 0, executor=OPEN, rate_per_s=120, work=work("sleep", ms=20), vus=32)
     runs = rounds(lab, model="reactor", plan=slow)
@@ -63,12 +63,13 @@ def test_server_bound_a_rate_beyond_the_server(lab: LabProcess, report: Report) 
 
 
 def test_server_bound_a_closed_load_that_fills_the_one_thread(lab: LabProcess, report: Report) -> None:
-    """Noise: a thread that sleeps is occupied whatever else the machine does; the generator's wait is told by each of
-    three rounds itself, as above."""
+    """Noise: a thread that sleeps is occupied whatever else the machine does, if it has something to do; how long the
+    generator that gives it that waited for its CPU is told by each of three rounds itself, as above."""
     runs = rounds(lab, model="reactor", plan=plan(1.0, 0, work=work("sleep", ms=5)))
     report("; ".join(map(told, runs)))
-    assert all(check(run, "Occupied: reactor")["ok"] and evidence_of(run)["occupied_reactor"] > 0.85 for run in runs)
     assert is_verdict(runs, "server_bound")
+    for run in runs:
+        assert starved(run) or (evidence_of(run)["occupied_reactor"] > 0.85 and check(run, "Occupied: reactor")["ok"])
     assert all(run["verdict"]["rankable"] == (name_of(run) == "server_bound") for run in runs)
 
 
