@@ -40,7 +40,7 @@ class LabInside(LabProcess):
         self.http = httpx.Client(base_url=self.url, timeout=BOUND_S)
         config = uvicorn.Config(
             self.app, log_config=None, loop="asyncio", timeout_graceful_shutdown=10, ws_per_message_deflate=False,
-            server_header=False,
+            ws_ping_interval=None, server_header=False,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = Thread(target=self._server.run, args=([self._door],))

@@ -84,6 +84,15 @@ def test_each_path_is_in_one_group() -> None:
         assert sum(bool(re.search(pattern, path)) for pattern in GROUPS.values()) == 1, path
 
 
+def test_each_call_describes_every_problem_that_it_may_answer() -> None:
+    problems = {"401", "403", "404", "405", "409", "413", "421", "422", "429", "502", "503"}
+    for path, calls in bare_app().openapi()["paths"].items():
+        for method, call in calls.items():
+            responses = call["responses"]
+            assert problems <= responses.keys(), f"{method} {path}"
+            assert all("application/problem+json" in responses[status]["content"] for status in problems)
+
+
 def test_what_a_change_answers_is_described(lab: LabProcess) -> None:
     """The successes that chance does not find: each call that changes something, with a request that is accepted."""
     described = lab.get("/openapi.json")
@@ -111,6 +120,7 @@ def test_what_a_change_answers_is_described(lab: LabProcess) -> None:
         call("POST", "/runs/{id}/stop", 200, id=id)
     call("PATCH", "/runs/{id}", 200, {"label": "a note"}, id=first)
     id = lab.run(model="reactor", plan=light())["id"]
+    call("GET", "/runs/export?format=json", 200)
     foreign = call("POST", "/runs/{id}/foreign", 201, {"tool": "wrk", "text": WRK}, id=id)["id"]
     call("DELETE", "/runs/{id}/foreign/{which}", 204, id=id, which=foreign)
     call("DELETE", "/runs/{id}", 204, id=id)

@@ -9,6 +9,7 @@ import time
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -369,7 +370,7 @@ def test_an_engine_that_talks_much_drives_nothing_else_out() -> None:
 
 def test_a_flood_of_lines_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("app.lab.said.time", SimpleNamespace(monotonic=lambda: clock[0]))
     told: list[str] = []
     said = Said(told.append)
     for _ in range(LINES_PER_S + 1234):
