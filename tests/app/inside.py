@@ -43,7 +43,7 @@ class LabInside(LabProcess):
             ws_ping_interval=None, server_header=False,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
-        self._thread = Thread(target=self._server.run, args=([self._door],))
+        self._thread = Thread(target=self._server.run, args=([self._door],), daemon=True)
         self._thread.start()
         until(lambda: self._server.started or not self._thread.is_alive(), "the lab has started")
         assert self._server.started

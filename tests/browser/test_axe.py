@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from tests.app.driver import LabMaker, LabProcess
 
 from .conftest import Opener, PagePool, Tab
-from .pages import AT_ONCE, HELD, caught_up, click, live
+from .pages import AT_ONCE, HELD, caught_up, click
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 # All rules in light; in dark only colours are other than they were.
@@ -101,7 +101,7 @@ def working(lab: LabProcess, path: str) -> str:
 def opened(visit: Opener, path: str) -> Tab:
     """Open a page that axe may put its own styles into."""
     tab = visit(path, csp=False)
-    live(tab.page)
+    caught_up(tab.page)
     return tab
 
 
@@ -171,6 +171,7 @@ def test_a_lab_that_is_out_of_reach_is_told_accessibly(page_pool: PagePool, make
     tab = opened(opener, path)
     page = tab.page
     page.evaluate(OPEN_ALL)
+    page.locator("[data-diagram]").scroll_into_view_if_needed()  # out of sight it is not drawn
     expect(page.locator("[data-diagram] svg")).to_be_visible()
     lab.close()
     expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "offline")
@@ -194,9 +195,7 @@ def test_every_control_is_reached_by_tab_and_shows_that_it_has_the_focus(
     if path not in STILL:
         lab.start("reactor-pool")
     page = visit(path).page
-    if path == "/":
-        caught_up(page)
-    live(page)
+    caught_up(page)
     for nothing in page.locator("[data-unwatched]").all():  # there is an engine, as soon as its frames are drawn
         expect(nothing).to_be_hidden()
     page.evaluate(OPEN_ALL)

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.app.driver import LabProcess, until
 
 from .conftest import WIDTH, Opener, Tab
-from .pages import AT_ONCE, live
+from .pages import AT_ONCE, caught_up
 
 Scheme = Literal["light", "dark"]
 NARROW = 360
@@ -71,7 +71,7 @@ TWICE = """() => {
 
 def settled(page: Page) -> None:
     """Its modules have run: the live badge has turned, and each chart is drawn or says why not."""
-    live(page)
+    caught_up(page)
     for chart in page.locator(".chart .plot:visible").all():
         expect(chart.locator("canvas, [data-plot-empty]:not([hidden])").first).to_be_visible()
 

@@ -67,6 +67,7 @@ def test_a_model_starts_by_click_and_its_numbers_move(visit: Opener, lab: LabPro
 def test_a_bad_knob_is_said_beside_its_field_and_nothing_starts(visit: Opener, lab: LabProcess) -> None:
     tab = visit()
     page = tab.page
+    caught_up(page)  # a refresh of the card would take the problem away
     click(page.locator("#knobs-reactor-pool > summary"))
     page.locator("#knob-reactor-pool-workers").fill("9999")
     click(page.locator("#act-reactor-pool"))

@@ -11,7 +11,7 @@ from app.pages.looks import plan_fields
 from tests.app.driver import LabProcess, plan
 
 from .conftest import Opener
-from .pages import OPEN, click
+from .pages import OPEN, click, live
 
 
 def test_each_executor_has_the_fields_that_it_needs(visit: Opener) -> None:
@@ -88,6 +88,7 @@ def test_a_run_is_run_again_from_its_page_as_it_was_or_changed(visit: Opener, la
     page.wait_for_url(f"**/runs/{before['id'] + 1}")
     tab.goto(f"/runs/{before['id']}")
     click(page.get_by_role("link", name="Change and run"))
+    live(page)  # or else the form is sent by the browser itself, and the run's own page comes
     expect(page.locator("#f-engine")).to_have_value("model:reactor-pool")
     expect(page.locator("#f-churn")).to_be_checked()
     page.locator("#f-vus").fill("3")

@@ -52,7 +52,7 @@ class Pool:
 
     def get(self, variant: Variant) -> Engine:
         if variant not in self._engines:
-            self._engines[variant] = self._stack.enter_context(running(variant))
+            self._engines[variant] = self._stack.enter_context(running(variant.patient()))
         return self._engines[variant]
 
 
@@ -98,10 +98,13 @@ class Starter(Protocol):
 
 @pytest.fixture
 def start() -> Iterator[Starter]:
-    """Starts engines that end with the test. One that the test has not ended must stop with code 0."""
+    """Starts engines that end with the test, patient but for the knobs that the test gives them.
+
+    One that the test has not ended must stop with code 0.
+    """
     with contextlib.ExitStack() as stack:
 
         def begin(variant: Variant, **options: Any) -> Engine:
-            return stack.enter_context(running(variant, **options))
+            return stack.enter_context(running(variant.patient(), **options))
 
         yield begin

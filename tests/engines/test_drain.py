@@ -39,6 +39,11 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: close() sends RST
 LONG_S = 600  # longer than any wait of a test: an engine that sat such a deadline out would fail it
 
 
+def unhurried(variant: Variant) -> Variant:
+    """This engine with a grace that no drain of a test exceeds, however slow the machine."""
+    return variant.with_knobs(grace_s=LONG_S)
+
+
 def inline(variant: Variant) -> bool:
     return variant.name in ("reactor", "proactor")
 
@@ -50,7 +55,7 @@ def sleeping(ms: int) -> bytes:
 @pytest.mark.parametrize("drain", [drain_under_load, drain_under_churn], ids=["kept", "churn"])
 def test_under_load_no_accepted_request_is_lost(start: Starter, variant: Variant, drain: Drain) -> None:
     """64 at work, on kept connections or each request on its own. The bench has twenty such drains of every engine."""
-    drained = drain(start(variant), 64, seed=1)
+    drained = drain(start(unhurried(variant)), 64, seed=1)
     assert drained.lost == ()
     assert drained.answered > 700
     assert (drained.code, drained.said) == (0, "")
@@ -58,7 +63,7 @@ def test_under_load_no_accepted_request_is_lost(start: Starter, variant: Variant
 
 def test_peers_that_leave_while_it_drains_do_no_harm(start: Starter, variant: Variant) -> None:
     """They reset their connections about when it closes those that are idle."""
-    engine = start(variant)
+    engine = start(unhurried(variant))
     with engine.crowd(100) as clients:
         for client in clients:
             assert client.ask().body == GREETING
@@ -75,7 +80,7 @@ def test_peers_that_leave_while_it_drains_do_no_harm(start: Starter, variant: Va
 
 def test_what_is_in_the_accept_queue_is_served(start: Starter, variant: Variant) -> None:
     """More than one batch of them: the kernel has told these clients that they are connected."""
-    engine = start(variant)
+    engine = start(unhurried(variant))
     with contextlib.ExitStack() as stack:
         with engine.frozen():
             clients = [stack.enter_context(engine.connect()) for _ in range(200)]
@@ -95,7 +100,7 @@ def served(client: Client) -> bool:
 
 
 def test_a_slow_request_is_finished(start: Starter, variant: Variant) -> None:
-    engine = start(variant)
+    engine = start(unhurried(variant))
     with engine.connect() as client:
         client.send(sleeping(250))
         until(engine.blocked, "the handler sleeps")
@@ -107,7 +112,7 @@ def test_a_slow_request_is_finished(start: Starter, variant: Variant) -> None:
 
 
 def test_a_large_answer_is_finished(start: Starter, variant: Variant) -> None:
-    engine = start(variant)
+    engine = start(unhurried(variant))
     with engine.connect(receive_buffer=4096) as client:
         client.send((b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 6)
         until(client.readable, "the first answer begins")
@@ -124,7 +129,7 @@ def test_a_large_answer_is_finished(start: Starter, variant: Variant) -> None:
 
 
 def test_pipelined_requests_are_answered_until_close_is_said(start: Starter, variant: Variant) -> None:
-    engine = start(variant)
+    engine = start(unhurried(variant))
     with engine.connect() as client:
         client.send(sleeping(200) + GET * 20)
         until(engine.blocked, "the handler sleeps")
@@ -152,7 +157,7 @@ def test_an_idle_engine_does_not_wait_for_its_grace(start: Starter, variant: Var
 
 
 def test_asked_twice_it_still_drains(start: Starter, variant: Variant) -> None:
-    engine = start(variant)
+    engine = start(unhurried(variant))
     with engine.connect() as client:
         client.send(sleeping(300))
         until(engine.blocked, "the handler sleeps")
@@ -208,7 +213,7 @@ def test_a_handler_that_does_not_end_is_left_behind(start: Starter, kind: Varian
 def test_the_end_of_the_life_line_ends_it(start: Starter, variant: Variant) -> None:
     theirs, ours = os.pipe()
     try:
-        engine = start(variant, arguments=["--lifeline-fd", str(theirs)], pass_fds=[theirs])
+        engine = start(unhurried(variant), arguments=["--lifeline-fd", str(theirs)], pass_fds=[theirs])
         with engine.connect() as client:
             assert client.ask().body == GREETING
             os.close(ours)
@@ -264,7 +269,7 @@ def test_an_engine_whose_parent_is_gone_does_not_begin() -> None:
 @pytest.mark.parametrize("kind", variants(lambda v: not v.pooled and v.model in ("reactor", "main-sub", "prefork")))
 def test_a_loop_that_is_behind_loses_nobody(start: Starter, kind: Variant) -> None:
     """More peers are ready than one wait tells of, and the drain's moment for idle peers passes meanwhile."""
-    engine = start(kind)
+    engine = start(unhurried(kind))
     with engine.crowd(600) as clients:
         for client in clients:
             client.send(GET)
@@ -283,7 +288,7 @@ def test_a_loop_that_is_behind_loses_nobody(start: Starter, kind: Variant) -> No
 @pytest.mark.parametrize("kind", variants(lambda v: v.name == "reactor"))
 def test_requests_that_a_draining_loop_has_not_read_yet_are_answered(start: Starter, kind: Variant) -> None:
     """More connections are ready than one wait returns, and the first of them take longer than idle ones are kept."""
-    engine = start(kind)
+    engine = start(unhurried(kind))
     with engine.crowd(600) as clients:
         clients[0].send(sleeping(500))
         until(engine.blocked, "the loop is busy")
@@ -305,7 +310,7 @@ def has_pending_signals(pid: int) -> bool:
 
 @pytest.mark.parametrize("kind", variants(lambda v: v.model != "blocking"))
 def test_who_waits_in_the_accept_queue_of_a_full_engine_is_served(start: Starter, kind: Variant) -> None:
-    engine = start(kind.with_knobs(max_connections=4))
+    engine = start(unhurried(kind).with_knobs(max_connections=4))
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(engine.connect()) for _ in range(8)]
         for client in clients:
