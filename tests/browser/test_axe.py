@@ -171,7 +171,7 @@ def test_a_lab_that_is_out_of_reach_is_told_accessibly(page_pool: PagePool, make
     tab = opened(opener, path)
     page = tab.page
     page.evaluate(OPEN_ALL)
-    page.locator("[data-diagram]").scroll_into_view_if_needed()  # out of sight it is not drawn
+    page.locator("[data-diagram-panel]").scroll_into_view_if_needed()  # out of sight it is not drawn
     expect(page.locator("[data-diagram] svg")).to_be_visible()
     lab.close()
     expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "offline")
