@@ -62,11 +62,16 @@ class Fleet:
         self._numbers[model] = number
         self.engines[engine.id], self.samplers[engine.id] = engine, Sampler(engine)
         self._forget_old()
-        ready = asyncio.create_task(engine.wait_ready())
+        ready = asyncio.create_task(self._begin(engine))
         self.keep_until_done(ready)
         if wait:
             await asyncio.shield(ready)
         return engine.view()
+
+    async def _begin(self, engine: Engine) -> None:
+        """Until it is ready, and sampled: who is told that it is ready can ask for its threads at once."""
+        await engine.wait_ready()
+        self.samplers[engine.id].begin(time.monotonic_ns())
 
     def _listen(self, port: int, backlog: int, shared: bool = False) -> socket.socket:
         """On the port asked for; else on the first free one of the operator's range; else on any."""

@@ -34,6 +34,11 @@ class Sampler:
         self.before: Sample | None = None
         self.complete = False  # the engine had ended when the last sample was taken: nothing changes any more
 
+    def begin(self, at_ns: int) -> Sample | None:
+        """Take the first sample of an engine that is ready. Its start, in samples before, is no part of its rates."""
+        self.last = None
+        return self.take(at_ns)
+
     def take(self, at_ns: int) -> Sample | None:
         """Read everything; None while there is no board yet."""
         alive = self._engine.alive

@@ -86,6 +86,15 @@ def test_two_engines_of_one_model_have_their_own_knobs(lab: LabProcess) -> None:
     assert httpx.get(two["url"]).status_code == 200
 
 
+def test_an_engine_that_is_ready_has_been_sampled_as_it_is_now(tmp_path: Path) -> None:
+    with closing(LabInside(tmp_path, sample_interval_ms=5000)) as lab:
+        engine = lab.start("reactor-pool", workers=3)
+        now = sample(lab, engine)
+        assert [thread["role"] for thread in now["threads"]].count("worker") == 3
+        assert (now["requests_per_s"], now["cpu_percent"]) == (None, None)  # of its start there is no rate
+        lab.tidy()
+
+
 def test_a_fixed_port_is_taken_and_given_back(lab: LabProcess) -> None:
     with reserved_port() as port:
         engine = lab.start("reactor", port=port)
