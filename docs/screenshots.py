@@ -25,6 +25,7 @@ FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 WIDE, NARROW, HEIGHT = 1440, 360, 900
 FULL_MS = 12_000  # so long until lanes and charts have something to show
 MIX = [{"kind": "plaintext", "weight": 92}, {"kind": "sleep", "weight": 4, "params": {"ms": 40}},
@@ -188,7 +189,7 @@ def compared(browser: Browser, lab: Lab) -> None:
 
 
 def main() -> int:
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if chromium is None:
         say("No Chromium: install Debian's package chromium, or name one in CHROMIUM.")
         return 1
