@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app.driver import LabProcess, plan, until
@@ -59,6 +60,7 @@ def test_a_comparison_from_the_form_to_its_answer(visit: Opener, lab: LabProcess
     expect(page.get_by_role("link", name=f"of comparison {id}")).to_be_visible()
 
 
+@pytest.mark.full
 def test_it_works_as_plain_forms(visit: Opener, lab: LabProcess) -> None:
     tab = visit("/comparisons", js=False)
     page = tab.page

@@ -7,6 +7,7 @@ import re
 import signal
 
 import httpx
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.app.driver import LabMaker, LabProcess, plan, until
@@ -188,6 +189,7 @@ def test_a_page_of_a_queued_run_becomes_its_result_when_the_run_has_finished(vis
     assert page.evaluate("window.stayed")
 
 
+@pytest.mark.full
 def test_a_killed_engine_says_which_signal(visit: Opener, lab: LabProcess) -> None:
     page = visit().page
     start(page, "main-sub")
@@ -261,6 +263,7 @@ def test_what_happens_during_a_refresh_is_not_lost_with_it(visit: Opener, lab: L
     expect(page.locator("#stop-all")).to_have_count(0)
 
 
+@pytest.mark.full
 def test_a_page_recovers_when_the_lab_comes_back_and_its_lanes_have_a_gap(
     page_pool: PagePool, make_lab: LabMaker
 ) -> None:
@@ -304,6 +307,7 @@ def test_a_model_is_started_by_keyboard_alone(visit: Opener, lab: LabProcess) ->
     expect(page.locator("#card-blocking")).to_have_attribute("data-state", "stopped")
 
 
+@pytest.mark.full
 def test_forms_of_other_pages_do_it(visit: Opener, lab: LabProcess) -> None:
     tab = visit("/models/main-sub")
     page = tab.page
@@ -337,6 +341,7 @@ def test_a_page_that_was_late_for_an_event_catches_up(visit: Opener, lab: LabPro
     expect(tab.page.locator("#run-main")).to_have_attribute("data-run-state", "stopped")
 
 
+@pytest.mark.full
 def test_without_javascript_forms_do_it(visit: Opener, lab: LabProcess) -> None:
     tab = visit(js=False)
     page = tab.page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app.driver import LabProcess, plan, until
@@ -79,6 +80,7 @@ def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -
     expect(page.locator(".ln:target")).to_be_in_viewport()
 
 
+@pytest.mark.full
 def test_the_diagram_shows_the_threads_that_there_are_and_what_is_saturated(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", workers=2)
     page = visit(f"/?watch={engine['id']}", 1440, motion=True).page
@@ -99,6 +101,7 @@ def test_the_diagram_shows_the_threads_that_there_are_and_what_is_saturated(visi
     expect(page.locator("#diagram .dot")).to_have_count(0)
 
 
+@pytest.mark.full
 def test_the_diagram_speaks_of_a_restaurant_and_keeps_still_where_motion_is_not_wanted(
     visit: Opener, lab: LabProcess
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.app.driver import LabProcess
@@ -22,6 +23,7 @@ HOOKED = """
 """
 
 
+@pytest.mark.full
 def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor", idle_s=900)["id"]
     run = lab.submit(engine=engine, plan={**HELD, "vus": 2, "idle_connections": 50})["id"]

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.app.driver import LabProcess
@@ -36,6 +37,7 @@ def test_each_thread_has_a_lane_named_by_its_role(visit: Opener, lab: LabProcess
         expect(page.locator("[data-lane-summary]")).to_contain_text(f"{len(roles)} thread")
 
 
+@pytest.mark.full
 def test_zooming_into_the_past_lets_go_and_follow_returns(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool")["id"]
     page = visit(f"/?watch={engine}", motion=True).page
@@ -74,6 +76,7 @@ def test_lanes_are_read_by_keys_alone(visit: Opener, lab: LabProcess) -> None:
     expect(tip).to_be_hidden()
 
 
+@pytest.mark.full
 def test_many_threads_fold_by_role_and_unfold(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("blocking")["id"]
     page = visit(f"/?watch={engine}", motion=True).page
@@ -93,6 +96,7 @@ def test_many_threads_fold_by_role_and_unfold(visit: Opener, lab: LabProcess) ->
     lab.http.post(f"/api/v1/runs/{run}/stop")
 
 
+@pytest.mark.full
 def test_the_grid_has_a_dot_for_each_connection_and_tells_whose_it_is(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("main-sub")["id"]
     page = visit(f"/?watch={engine}", motion=True).page
@@ -108,6 +112,7 @@ def test_the_grid_has_a_dot_for_each_connection_and_tells_whose_it_is(visit: Ope
     lab.http.post(f"/api/v1/runs/{run}/stop")
 
 
+@pytest.mark.full
 def test_cursors_of_charts_and_lanes_go_together_and_a_chart_is_also_a_table(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor")["id"]
     page = visit(f"/?watch={engine}", motion=True).page
@@ -159,6 +164,7 @@ def test_two_engines_stand_side_by_side(visit: Opener, lab: LabProcess) -> None:
     expect(blocks).to_have_count(2)
 
 
+@pytest.mark.full
 def test_those_that_have_ended_make_room_before_one_that_lives(visit: Opener, lab: LabProcess) -> None:
     lives = lab.start("reactor")["id"]
     page = visit("/live", motion=True).page

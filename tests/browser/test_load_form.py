@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from app.lab.scenarios import SCENARIOS
@@ -55,6 +56,7 @@ def test_a_scenario_fills_every_field_and_editing_goes_by_hand(visit: Opener) ->
     expect(page.locator("#scenario-by-hand")).to_be_checked()
 
 
+@pytest.mark.full
 def test_a_ramp_is_refused_beside_its_stages_and_then_run(visit: Opener, lab: LabProcess) -> None:
     tab = visit()
     page = tab.page
@@ -77,6 +79,7 @@ def test_a_ramp_is_refused_beside_its_stages_and_then_run(visit: Opener, lab: La
     tab.forgive("422")
 
 
+@pytest.mark.full
 def test_a_run_is_run_again_from_its_page_as_it_was_or_changed(visit: Opener, lab: LabProcess) -> None:
     load = plan(590, 0, executor=OPEN, rate_per_s=40, churn=True)
     before = lab.submit(model="reactor-pool", knobs={"workers": 2}, plan=load, label="this one")

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.app.driver import LabProcess, plan, until
@@ -26,6 +27,7 @@ def of(page: Page, engine: str) -> Locator:
     return page.locator("[data-log-list] li", has=page.locator("code", has_text=re.compile(f"^{engine}$")))
 
 
+@pytest.mark.full
 def test_keys_are_listed_and_do_what_the_list_says(visit: Opener, lab: LabProcess) -> None:
     engines = [lab.start(model)["id"] for model in ("reactor", "blocking")]
     page = visit().page
@@ -73,6 +75,7 @@ def test_no_key_is_taken_from_who_types_or_does_not_want_it(visit: Opener) -> No
     expect(page.locator("#keys")).to_be_hidden()
 
 
+@pytest.mark.full
 def test_the_log_tells_what_happened_and_can_be_narrowed(visit: Opener, lab: LabProcess) -> None:
     earlier = lab.start("prefork")["id"]
     page = visit().page
@@ -96,6 +99,7 @@ def test_the_log_tells_what_happened_and_can_be_narrowed(visit: Opener, lab: Lab
     expect(of(page, later["id"]).filter(has_text="ended unexpectedly")).not_to_have_count(0)
 
 
+@pytest.mark.full
 def test_the_end_of_a_run_is_told_to_a_screen_reader(visit: Opener, lab: LabProcess) -> None:
     page = visit().page
     ready(page)

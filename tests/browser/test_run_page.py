@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.app.driver import LabProcess, plan
@@ -31,6 +32,7 @@ def test_a_stall_is_told_in_words_and_marked_in_the_charts(visit: Opener) -> Non
     drawn(page.locator('[data-chart="p99"]'))
 
 
+@pytest.mark.full
 def test_the_trials_of_a_search_come_one_by_one(visit: Opener, lab: LabProcess) -> None:
     # No rate keeps this objective, so each trial has half the rate of the one before and takes twice as long for its
     # hundred requests: three are over within two seconds, and those that follow take more than a minute.

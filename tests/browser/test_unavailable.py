@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.app.test_unavailable import REASON, python, shared_lab
@@ -12,6 +13,7 @@ from .pages import click
 __all__ = ["python", "shared_lab"]  # this lab instead of the one in conftest: its engines get no io_uring
 
 
+@pytest.mark.full
 def test_its_card_and_its_page_say_why_and_it_cannot_be_started(visit: Opener) -> None:
     tab = visit("/")
     page = tab.page
