@@ -59,7 +59,9 @@ function rove(code) {
     event.preventDefault();
     links[Math.max(0, Math.min(links.length - 1, to))].focus();
   });
-  addEventListener("hashchange", () => chosen()?.focus({ preventScroll: true }));   // the browser's jump takes the focus away
+  const focus = () => chosen()?.focus({ preventScroll: true });
+  // The browser's jump takes the focus away: before this event, or with the next frame.
+  addEventListener("hashchange", () => { focus(); requestAnimationFrame(() => setTimeout(focus)); });
 }
 
 class Now {

@@ -13,6 +13,10 @@ OPEN = "constant-arrival-rate"
 # Goes on until the test stops it, and costs next to nothing.
 HELD = plan(590, 0, vus=4, executor=OPEN, rate_per_s=40)
 AT_ONCE = "document.getAnimations().filter((a) => a instanceof CSSTransition).forEach((a) => a.finish())"
+# What a browser puts off to the next frame has been done, and what a page puts off to the one after that.
+TWO_FRAMES = """async () => {
+  for (const _ of [1, 2]) await new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
+}"""
 # A line of a chart has the hue of its model; axes, grid and hatching are grey.
 COLOURED = """(panel) => {
   const canvas = panel.querySelector("canvas");

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.app.driver import LabProcess, plan, until
 
 from .conftest import Opener
-from .pages import HELD, click
+from .pages import HELD, TWO_FRAMES, click
 
 SLEEPS = [{"kind": "sleep", "params": {"ms": 60}}]
 
@@ -68,6 +68,8 @@ def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -
     page.locator(f"#{line} > a").click()
     assert page.url.endswith(f"#{line}")
     expect(page.locator(".ln:target")).to_contain_text("peer.recv")
+    page.evaluate(TWO_FRAMES)
+    expect(page.locator(f"#{line} > a")).to_be_focused()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
     assert page.evaluate("document.activeElement.hash") == f"#{above}"
