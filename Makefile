@@ -44,7 +44,7 @@ test-full: $(VENV)/.dev chromium ## the exhaustive rest: all tables, variants, p
 	$(PYTEST) -m full
 
 measure: $(VENV)/.dev chromium ## what asserts times, rates, CPU and scheduling; wants a quiet machine, and is not in CI
-	$(BIN)/python -m pytest tests/measure
+	$(BIN)/python -m pytest -m "" tests/measure
 
 mutations: $(VENV)/.dev chromium ## break the code in twenty places, one at a time: do the tests see it? (an hour)
 	$(BIN)/python -m tests.mutations
