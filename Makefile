@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo 2>/dev/null)
-CHROMIUM := $(shell command -v chromium-headless-shell || command -v chromium || command -v chromium-browser || command -v google-chrome)
+CHROMIUM := $(shell command -v chromium-headless-shell || command -v chromium || command -v chromium-browser || \
+  command -v google-chrome)
 
 # Where bytecode may not be written, each of the thousand processes of the tests compiles all sources again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -108,7 +109,9 @@ compose-check: ## docker-compose.yml for real, offline, as root on Debian (some 
 chromium: # Debian's Chromium, where there is none and it may be installed
 ifeq ($(CHROMIUM),)
 	@if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || [ -n "$(SUDO)" ]; }; then \
-	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq $$(apt-cache search --names-only '^chromium-headless-shell$$' | grep -q . && echo chromium-headless-shell || echo chromium) >/dev/null; \
+	  $(SUDO) apt-get update -qq; shell=chromium-headless-shell; \
+	  apt-cache show "$$shell" >/dev/null 2>&1 || shell=chromium; \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq "$$shell" >/dev/null; \
 	else echo "No Chromium, and it may not be installed here: the browser tests will be skipped."; fi
 endif
 

@@ -33,7 +33,7 @@ from engines.common.contract import Model
 
 READY_WITHIN_S = 15.0
 ANSWER_WITHIN_S = 3.0
-LET_GO_WITHIN_S, LET_GO_POLL_S = 0.5, 0.002
+PROBE_CLOSED_WITHIN_S, PROBE_POLL_S = 0.5, 0.002
 LAST_LINES = 12
 SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 ALIVE = frozenset(("starting", "ready", "degraded", "draining"))
@@ -165,7 +165,7 @@ class Engine:
                     if self.cpus:
                         self.pin(self.cpus)  # also the threads that began before the first pin
                     await self._answers()
-                    await self._let_go()
+                    await self._probe_closed()
         except (TimeoutError, OSError, ValueError) as error:
             if self.child.alive:
                 await self.child.stop(0.2)
@@ -247,12 +247,12 @@ class Engine:
         if not status.startswith(b"HTTP/1.1 200"):
             raise ValueError(f"it answered {status!r}")
 
-    async def _let_go(self) -> None:
-        """Wait for the engine to close the connection of our own request, which would be seen among its users'."""
+    async def _probe_closed(self) -> None:
+        """Wait until the engine has closed the connection of `_answers`, which would count as one of its clients'."""
         assert self.board
-        deadline_s = time.monotonic() + LET_GO_WITHIN_S
+        deadline_s = time.monotonic() + PROBE_CLOSED_WITHIN_S
         while not self.board.read().counters["closed"] and time.monotonic() < deadline_s:
-            await asyncio.sleep(LET_GO_POLL_S)
+            await asyncio.sleep(PROBE_POLL_S)
 
     def _fail(self, reason: str) -> None:
         self.state = "failed"

@@ -62,14 +62,14 @@ class Fleet:
         self._numbers[model] = number
         self.engines[engine.id], self.samplers[engine.id] = engine, Sampler(engine)
         self._forget_old()
-        ready = asyncio.create_task(self._begin(engine))
+        ready = asyncio.create_task(self._become_ready(engine))
         self.keep_until_done(ready)
         if wait:
             await asyncio.shield(ready)
         return engine.view()
 
-    async def _begin(self, engine: Engine) -> None:
-        """Until it is ready, and sampled: who is told that it is ready can ask for its threads at once."""
+    async def _become_ready(self, engine: Engine) -> None:
+        """Wait until the engine is ready, then sample it at once: its threads can be read as soon as it is reported."""
         await engine.wait_ready()
         self.samplers[engine.id].begin(time.monotonic_ns())
 

@@ -2,7 +2,8 @@
 
 Between the last accept (EAGAIN) and `close()` a connection can still complete, and `close()` resets it although its
 client believes to be served: seen in one drain of twelve under churn, in every second one with more threads (the
-GIL can be away for 5 ms in between). So newcomers are refused first, as if nobody listened any more.
+GIL can be away for 5 ms in between). So the listener first stops taking new connections: clients get
+"connection refused", as from a closed port.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ INSTRUCTIONS = ((0x30, 0, 0, 13), (0x45, 0, 1, 2), (0x06, 0, 0, 0), (0x06, 0, 0,
 
 
 def refuse_newcomers(listener: socket.socket) -> None:
-    """Let `listener` complete no handshake that has not begun, also in other processes that have it.
+    """Let `listener` start no new handshake; this holds for every process that shares the socket.
 
-    Bound to an interface that is not there it hears no SYN, and newcomers are refused; handshakes that have begun, and
-    connections that wait to be accepted, have left it already. That needs no privilege (Linux 5.7). But of several
-    listeners on one port (SO_REUSEPORT) the kernel still chooses it: a filter drops those SYNs, and their clients try
-    again with the others. Newer kernels let only root filter TCP: there that small window stays.
+    Bound to an interface that does not exist, it matches no SYN. Handshakes in progress and connections in the accept
+    queue are not affected. This needs no privilege (Linux 5.7). Of several listeners on one port (SO_REUSEPORT) the
+    kernel may still choose it: a socket filter drops those SYNs, and the client's next SYN reaches another listener.
+    Recent kernels (seen on 6.18) allow TCP filters to root only: there the small window described above remains.
     """
     program = array("B", b"".join(struct.pack("HBBI", *instruction) for instruction in INSTRUCTIONS))
     address, _ = program.buffer_info()
