@@ -251,7 +251,7 @@ class Engine:
         """Wait until the engine has closed the connection of `_answers`, which would count as one of its clients'."""
         assert self.board
         deadline_s = time.monotonic() + PROBE_CLOSED_WITHIN_S
-        while not self.board.read().counters["closed"] and time.monotonic() < deadline_s:
+        while sum(self.board.read().connections.values()) and time.monotonic() < deadline_s:
             await asyncio.sleep(PROBE_POLL_S)
 
     def _fail(self, reason: str) -> None:
