@@ -167,10 +167,11 @@ class Engine:
                     await self._answers()
                     await self._probe_closed()
         except (TimeoutError, OSError, ValueError) as error:
-            if self.child.alive:
-                await self.child.stop(0.2)
-            self._fail(f"It did not become ready: {error or 'no answer in time'}.")
-        if self.child.alive and self._said:
+            if self.state not in ("draining", "stopped"):
+                if self.child.alive:
+                    await self.child.stop(0.2)
+                self._fail(f"It did not become ready: {error or 'no answer in time'}.")
+        if self.child.alive and self._said and self.state == "starting":  # nobody has stopped it meanwhile
             self.state = "ready"
             self._changed(self, f"{self.id} is ready on port {self.port}")
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -15,9 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
+from app.errors import StartFailed
+from app.lab.engine import Engine
+from app.lab.lab import Lab
 from tests.waiting import BOUND_S, reserved_port
 
-from .driver import LabProcess, command_line, gone, is_problem, unavailable, until
+from .driver import LabProcess, command_line, gone, in_a_lab, is_problem, unavailable, until
 from .inside import LabInside
 
 MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
@@ -97,6 +101,32 @@ def test_an_engine_that_is_ready_has_been_sampled_as_it_is_now(tmp_path: Path) -
             assert {thread["role"] for thread in now["threads"]} >= ROLES[model] - {"connection"}, model
             assert now["connections_total"] == 0, "the lab's own connection is closed"
         lab.tidy()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_engine_that_is_stopped_while_it_starts_is_stopped_and_never_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    stops: list[asyncio.Task[None]] = []
+
+    async def stopped_meanwhile(engine: Engine) -> None:
+        stops.append(asyncio.create_task(engine.stop()))
+        await asyncio.sleep(0)  # it is told to end, and has not ended yet
+        if not answers:
+            raise ConnectionRefusedError
+
+    async def play(lab: Lab) -> list[str]:
+        told: list[str] = []
+        lab.events.listen(lambda event: told.append(event.name))
+        with pytest.raises(StartFailed, match="was stopped"):
+            await lab.fleet.start("reactor", {})
+        await asyncio.gather(*stops)
+        (engine,) = lab.fleet.engines.values()
+        assert (engine.state, engine.exit and engine.exit.code) == ("stopped", 0)
+        return told
+
+    monkeypatch.setattr(Engine, "_probe_closed", stopped_meanwhile)
+    assert in_a_lab(tmp_path, play) == ["engine.starting", "engine.draining", "engine.stopped"]
 
 
 def test_a_fixed_port_is_taken_and_given_back(lab: LabProcess) -> None:
