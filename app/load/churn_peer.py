@@ -29,8 +29,8 @@ class ChurnPeer(Peer):
         """There is nothing to open before it is asked."""
         self.crew.admit(self, now)
 
-    def ask(self, kind: Kind, intended: int, now: int) -> None:
-        self.kind, self.intended, self.since = kind, intended, now
+    def ask(self, kind: Kind, intended: int, now: int, queued: int = 0) -> None:
+        self.kind, self.intended, self.handled, self.since = kind, intended, queued or now, now
         crew = self.crew
         crew.owed += 1
         sock = crew.new_socket()

@@ -53,7 +53,8 @@ class Floor:
         self.ticker: Ticker = _Still()
         self.stopped = False  # set by a signal
         self.resting: deque[Peer] = deque()  # nothing in flight
-        self.backlog: deque[tuple[int, Kind]] = deque()  # of the open model: due, and no connection was free
+        # Of the open model, where no connection was free: when it was due, when it was put here, and what it is.
+        self.backlog: deque[tuple[int, int, Kind]] = deque()
         self.pick: Callable[[], Kind] | None = None  # None: the load has not begun, or is over
         self.intended = self.late = self.waited = 0
         self.lateness_us: list[int] = []

@@ -52,6 +52,7 @@ def merge(outcomes: Sequence[Outcome]) -> Outcome:
 def _kind(same: Sequence[KindOutcome]) -> KindOutcome:
     service = _add(each.service for each in same)
     closed = all(each.response is each.service or each.response == each.service for each in same)
+    known = all(each.corrected for each in same)
     return KindOutcome(
         same[0].label,
         same[0].kind,
@@ -59,6 +60,7 @@ def _kind(same: Sequence[KindOutcome]) -> KindOutcome:
         _count(each.errors for each in same),
         service,
         service if closed else _add(each.response for each in same),
+        "" if not known else service if closed else _add(each.corrected for each in same),
     )
 
 

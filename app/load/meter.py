@@ -17,11 +17,11 @@ from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 
-MAGIC = 0x7468_7264_6D65_7401  # "thrdmet" and the version
+MAGIC = 0x7468_7264_6D65_7402  # "thrdmet" and the version
 H_MAGIC, H_SEQUENCE, H_FIELDS = 0, 1, 2
 HEADER_WORDS = 32
 SUB_BITS = 3  # 8 places for each power of two: within 12.5 %, and less by interpolation
-PLACES = 200  # up to 2^27 µs, 134 s
+PLACES = 248  # up to 2^33 µs, 2 h 23 min
 METER_WORDS = HEADER_WORDS + 2 * PLACES
 PHASES = ("connecting", "warmup", "measure", "drain", "done")
 CONNECTING, WARMUP, MEASURE, DRAIN, DONE = range(len(PHASES))

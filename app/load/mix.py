@@ -23,9 +23,9 @@ class Kind:
     """One kind of request in one phase. The hot loops compare with `length` and `prefix`, and call `note`."""
 
     __slots__ = (
-        "body_bytes", "bytes_in", "done", "errors", "head", "label", "length", "name", "note", "prefix", "request",
-        "request_bytes", "response", "room", "second_response", "second_service", "service", "total_response",
-        "total_service",
+        "body_bytes", "bytes_in", "corrected", "done", "errors", "head", "label", "length", "name", "note", "prefix",
+        "request", "request_bytes", "response", "room", "second_corrected", "second_response", "second_service",
+        "service", "total_corrected", "total_response", "total_service",
     )  # fmt: skip
 
     def __init__(self, label: str, name: str, request: bytes, body_bytes: int | None, is_open: bool) -> None:
@@ -38,11 +38,15 @@ class Kind:
         # µs since the last tick; in the closed model response is service: it never waits to send.
         self.service: list[int] = []
         self.response: list[int] = [] if is_open else self.service
+        # Response time as if the generator had never been late: from the instant at which it handled the request.
+        self.corrected: list[int] = [] if is_open else self.service
         self.note = self.service.append
         self.second_service: dict[int, int] = {}
         self.second_response: dict[int, int] = {}
+        self.second_corrected: Counter[int] = Counter()
         self.total_service: dict[int, int] = {}
         self.total_response: dict[int, int] = {} if is_open else self.total_service
+        self.total_corrected: dict[int, int] = {} if is_open else self.total_service
         self.errors: Counter[str] = Counter()
         self.done = self.bytes_in = 0
 
@@ -54,7 +58,7 @@ class Kind:
     def learn(self, length: int, prefix: bytes) -> None:
         self.length, self.prefix = length, prefix
 
-    def take(self, head: Head, now: int, sent_at: int, intended: int) -> None:
+    def take(self, head: Head, now: int, sent_at: int, intended: int, handled: int) -> None:
         """A right answer, the careful way; the first of its kind teaches the hot loop what to expect."""
         if self.length < 0 and not head.closes:
             self.learn(head.whole, head.status_line)
@@ -62,6 +66,7 @@ class Kind:
         self.note((now - sent_at) // 1000)
         if self.response is not self.service:
             self.response.append((now - intended) // 1000)
+            self.corrected.append((now - handled) // 1000)
 
 
 class Mix:

@@ -64,6 +64,7 @@ class OpenModel:
                     if len(data) == kind.length and data.startswith(kind.prefix) and not peer.got:
                         kind.note((now - peer.sent_at) // 1000)
                         kind.response.append((now - peer.intended) // 1000)
+                        kind.corrected.append((now - peer.handled) // 1000)
                     elif not digest(crew, peer, data, now):
                         continue
                 except OSError as error:
@@ -71,8 +72,8 @@ class OpenModel:
                     continue
                 peer.sent_at = 0
                 if backlog:
-                    intended, kind = backlog.popleft()
-                    peer.ask(kind, intended, now)
+                    intended, queued, kind = backlog.popleft()
+                    peer.ask(kind, intended, now, queued)
                 else:
                     resting.append(peer)
                 if now >= self._due:
@@ -91,14 +92,14 @@ class OpenModel:
         assert floor.pick is not None
         while due <= now:
             floor.intended += 1
+            actual = monotonic_ns()
+            floor.lateness_us.append((actual - due) // 1000)
+            floor.late += actual - due > LATE_NS
             if floor.resting:
-                actual = monotonic_ns()
                 floor.resting.popleft().ask(floor.pick(), due, actual)
-                floor.lateness_us.append((actual - due) // 1000)
-                floor.late += actual - due > LATE_NS
             else:
                 floor.waited += 1
-                floor.backlog.append((due, floor.pick()))
+                floor.backlog.append((due, actual, floor.pick()))
             due = next(self._times, FAR)
         self._due = due
 
@@ -106,7 +107,7 @@ class OpenModel:
         """A connection is free: whoever has waited longest gets it."""
         floor = self.floor
         if floor.backlog:
-            intended, kind = floor.backlog.popleft()
-            peer.ask(kind, intended, now)
+            intended, queued, kind = floor.backlog.popleft()
+            peer.ask(kind, intended, now, queued)
         else:
             floor.rest(peer, now)

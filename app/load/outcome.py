@@ -9,8 +9,10 @@ window of the load; `wall_s` is that of the generator's CPU time and of `in_flig
 `aside_requests` were answered to those that stand beside the load, from the first connection to the last answer:
 with all seconds they make what the server has answered. `missing` and `idle_missing` are connections that were not
 there (idle: not served) when the load began; `aside_cut_off`: slow ones that the server closed. `lateness` is the
-histogram of sends after their intended time. `time_wait` counts such sockets of the whole network namespace when a
-churning load ended.
+histogram of how long after its intended time each request was handled (see `corrected`). `time_wait` counts such
+sockets of the whole network namespace when a churning load ended. `corrected` of a kind is response time from the
+instant at which the generator handled the request (sent it, or queued it because no connection was free): what
+`response` says beyond it is the generator's own lateness. It is empty in outcomes of before 0.2.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ class KindOutcome:
     errors: Mapping[str, int]
     service: str
     response: str
+    corrected: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,21 @@ class Outcome:
     time_wait: int | None = None
     shards: int = 1
     busiest: float | None = None
+
+    @property
+    def failed(self) -> int:
+        """Requests that were sent and got no right answer. Errors of connections are none of them."""
+        return sum(count for kind in self.kinds for count in kind.errors.values())
+
+    @property
+    def unfinished(self) -> int:
+        """Requests in flight when the load was stopped. Sent = answered + failed + these; intended = sent + dropped."""
+        return max(0, self.sent - self.requests - self.failed)
+
+    @property
+    def has_measured(self) -> bool:
+        """Whether it was stopped before anything could be measured."""
+        return bool(self.measured_from_ns) and not (self.stopped and not self.requests and not self.failed)
 
     @property
     def utilisation(self) -> float:

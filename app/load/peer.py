@@ -23,15 +23,15 @@ OPENING_EVENTS = select.EPOLLOUT
 class Peer:
     """Keep-alive: one request at a time, on one connection, again and again."""
 
-    __slots__ = ("buffer", "crew", "due", "fd", "got", "head", "intended", "kind", "opened_at", "recv", "send",
-                 "sent_at", "since", "sock", "unsent")  # fmt: skip
+    __slots__ = ("buffer", "crew", "due", "fd", "got", "handled", "head", "intended", "kind", "opened_at", "recv",
+                 "send", "sent_at", "since", "sock", "unsent")  # fmt: skip
 
     def __init__(self, crew: Crew, kind: Kind) -> None:
         self.crew = crew
         self.kind = kind
         self.sock: socket.socket | None = None
         self.fd = -1
-        self.opened_at = self.intended = self.due = 0
+        self.opened_at = self.intended = self.handled = self.due = 0
         self.sent_at = 0  # in flight since, for the hot loops
         self.since = 0  # in flight since, where this peer takes its own events
         self.forget_answer()
@@ -85,9 +85,12 @@ class Peer:
         if not self.asked_at:
             self.crew.dismiss(self)
 
-    def ask(self, kind: Kind, intended: int, now: int) -> None:
-        """Send a request; nothing is in flight (the closed hot loop has its own copy of these lines)."""
-        self.kind, self.intended, self.sent_at = kind, intended, now
+    def ask(self, kind: Kind, intended: int, now: int, queued: int = 0) -> None:
+        """Send a request; nothing is in flight (the closed hot loop has its own copy of these lines).
+
+        `queued`: when it was put into the backlog; 0 if it was not.
+        """
+        self.kind, self.intended, self.handled, self.sent_at = kind, intended, queued or now, now
         try:
             sent = self.send(kind.request)
             if sent != kind.request_bytes:

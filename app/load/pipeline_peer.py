@@ -31,7 +31,7 @@ class PipelinePeer(Peer):
     def owed(self) -> int:
         return len(self.asked)
 
-    def ask(self, kind: Kind, intended: int, now: int) -> None:
+    def ask(self, kind: Kind, intended: int, now: int, queued: int = 0) -> None:
         crew = self.crew
         self.asked.extend((kind, *(crew.pick() for _ in range(self.depth - 1))))
         crew.owed += len(self.asked)
@@ -118,7 +118,7 @@ class PipelinePeer(Peer):
         elif kind.body_bytes not in (None, head.body_bytes):
             self.crew.count_error(kind, "bad_length", now - self.since, head.whole)
         else:
-            kind.take(head, now, self.since, self.since)
+            kind.take(head, now, self.since, self.since, self.since)
 
     def over(self, closes: bool, now: int) -> bool:
         self.since = 0

@@ -44,7 +44,7 @@ def _judge(crew: Crew, peer: Peer, now: int) -> bool:
         peer.lose("bad_length", now)
         return False
     if head.status == 200:
-        kind.take(head, now, peer.asked_at, peer.intended)
+        kind.take(head, now, peer.asked_at, peer.intended, peer.handled)
     else:
         peer.count_loss(f"status_{head.status}", now)
     # Answered before the request was out (413): what is left of it would be read as the next request.

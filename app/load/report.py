@@ -80,11 +80,11 @@ def build(
 
 def _kind(kind: Kind) -> KindOutcome:
     service = histogram.encode(histogram.of(kind.total_service.items()))
-    if kind.total_response is kind.total_service:
-        response = service
-    else:
+    response = corrected = service
+    if kind.total_response is not kind.total_service:
         response = histogram.encode(histogram.of(kind.total_response.items()))
-    return KindOutcome(kind.label, kind.name, kind.done, dict(kind.errors), service, response)
+        corrected = histogram.encode(histogram.of(kind.total_corrected.items()))
+    return KindOutcome(kind.label, kind.name, kind.done, dict(kind.errors), service, response, corrected)
 
 
 def _worth_a_row(row: Row) -> bool:

@@ -70,7 +70,9 @@ class Shard:
         for new, old in zip(measured.kinds, warm.kinds, strict=True):
             new.learn(old.length, old.prefix)
         ramp = Ramp(level, self.plan.stages if self.plan.executor in RAMPING else ())
-        end = self._load(MEASURE, measured, ramp, self.plan.duration_s, from_ns)
+        end = begin
+        if not self.floor.stopped:  # else it was in the warm-up, and nothing is measured
+            end = self._load(MEASURE, measured, ramp, self.plan.duration_s, from_ns)
         time_wait = _time_wait() if self.plan.churn else None
         dropped = self._drain(self._edge(from_ns, self.plan.duration_s, end))
         outcome = report.build(self.tally, measured, begin, end, dropped, time_wait, crowd)
@@ -111,7 +113,7 @@ class Shard:
         if not floor.stopped:
             crew.abandon(monotonic_ns())
         self.tally.begin(DONE, monotonic_ns())
-        return sum(due >= self.tally.measured_from_ns for due, _ in floor.backlog)  # the warm-up's are there as well
+        return sum(due >= self.tally.measured_from_ns for due, _, _ in floor.backlog)  # the warm-up's are there as well
 
 
 def _executor(order: Order, floor: Floor) -> Executor:

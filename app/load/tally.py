@@ -116,6 +116,8 @@ class Tally:
         if kind.response is not values:
             self.meter.count(kind.response, kind.second_response, self.meter.response)
             kind.response.clear()
+            kind.second_corrected.update(kind.corrected)
+            kind.corrected.clear()
         values.clear()
 
     def _close_row(self, to_ns: int) -> None:
@@ -133,6 +135,8 @@ class Tally:
         for kind in self.kinds:
             _move(kind.second_service, kind.total_service, services)
             _move(kind.second_response, kind.total_response, responses)
+            histogram.fold(kind.second_corrected, kind.total_corrected)
+            kind.second_corrected.clear()
         if not self.floor.is_open:
             packed = histogram.Packed.of(services)
             return packed, packed

@@ -14,9 +14,11 @@ import pytest
 
 from app.load import histogram
 from app.load.alarm import Alarm
+from app.load.answer import parse_head
 from app.load.crew import Crew
 from app.load.floor import Floor
-from app.load.mix import Mix
+from app.load.histogram import decode
+from app.load.mix import Kind, Mix
 from app.load.open_model import OpenModel
 from app.load.part import Part
 from app.load.plan import Plan
@@ -83,7 +85,29 @@ def test_an_open_load_that_does_not_run_until_its_phase_is_over_still_owes_its_r
         mix = Mix(Plan(executor=OPEN, rate_per_s=100.0), "127.0.0.1:1")
         OpenModel(floor, "constant", Part()).run(mix, Ramp(100.0), 0, 10**9)
     assert floor.intended == floor.waited == 100
-    assert [due for due, _ in floor.backlog] == [number * 10**7 for number in range(100)]
+    assert [due for due, _, _ in floor.backlog] == [number * 10**7 for number in range(100)]
+    assert all(queued > 10**9 for _, queued, _ in floor.backlog), "and so long the generator itself was late"
+    assert len(floor.lateness_us) == floor.late == 100
+
+
+def test_the_generators_own_lateness_is_not_in_corrected_time() -> None:
+    head = parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert head
+    is_open, closed = (Kind("plaintext", "plaintext", b"", 0, each) for each in (True, False))
+    for kind in (is_open, closed):  # due at 1 ms, handled at 3, sent at 4 (it waited for a connection), answered at 9
+        kind.take(head, 9_000_000, 4_000_000, 1_000_000, 3_000_000)
+    assert (is_open.service, is_open.response, is_open.corrected) == ([5000], [8000], [6000])
+    assert closed.corrected is closed.response is closed.service
+
+
+def test_corrected_time_is_kept_of_every_request(serve: ServerMaker) -> None:
+    outcome = run_load(serve().port, executor=OPEN, rate_per_s=200.0, duration_s=0.5, vus=1)
+    (kind,) = outcome.kinds
+    service, response, corrected = (decode(text) for text in (kind.service, kind.response, kind.corrected))
+    assert corrected.total_count == response.total_count == outcome.requests == 100
+    assert service.get_max_value() <= corrected.get_max_value() <= response.get_max_value()
+    closed = run_load(serve().port, duration_s=0.1, vus=1)
+    assert closed.kinds[0].corrected == closed.kinds[0].service
 
 
 def test_poisson_spacing_has_the_same_mean_rate(serve: ServerMaker) -> None:

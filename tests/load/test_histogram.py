@@ -20,7 +20,7 @@ from app.load.plan import EXECUTORS, KINDS, SPACINGS, Plan, Work
 from app.load.ramp import Ramp
 from app.load.schedule import intended_times
 
-MICROSECONDS = st.integers(0, 200_000_000)
+MICROSECONDS = st.integers(0, 5_000_000_000)
 SAMPLES = st.lists(MICROSECONDS, max_size=200)
 
 
@@ -44,6 +44,14 @@ def folded(samples: list[int]) -> dict[int, int]:
 @given(MICROSECONDS.filter(lambda us: 1 <= us <= histogram.HIGHEST_US))
 def test_a_quantised_value_is_within_a_thousandth(us: int) -> None:
     assert 0 <= us - histogram.quantise(us) <= us * 0.001
+
+
+@pytest.mark.parametrize("seconds", [119, 121, 205, 600, 4_000])
+def test_a_time_longer_than_two_minutes_is_what_it_was(seconds: int) -> None:
+    us = seconds * 1_000_000
+    times = histogram.percentiles(histogram.of([(us, 100)]))
+    assert times.p90_us == times.max_us == pytest.approx(us, rel=0.001)
+    assert quantile_us([int(place == place_of(us)) for place in range(PLACES)], 0.5) == pytest.approx(us, rel=0.125)
 
 
 @given(SAMPLES)
