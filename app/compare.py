@@ -19,7 +19,7 @@ from app.pages import looks
 from app.report import compared, files
 from app.settings import Settings
 
-OK, FAILED, BREACHED = 0, 1, 3
+OK, FAILED, BREACHED, NO_ANSWER = 0, 1, 3, 4
 COLUMNS = (("CPU µs/req", 23), ("req/s", 24), ("p50", 9), ("p99", 9), ("RSS", 9), ("trials", 9))
 
 
@@ -54,7 +54,7 @@ def compare(asked: argparse.Namespace) -> int:
     }  # fmt: skip
     view, problems, stopped_by = _on(asked.server, spec, wanted) if asked.server else asyncio.run(_here(spec, wanted))
     if asked.json:
-        shell.write_json(asked.json, compared.to_json(view))
+        problems += files.written("json", asked.json, shell.json_text(compared.to_json(view)))
     if "-" not in wanted.values():
         sys.stdout.write(table(view))
     for problem in problems:
@@ -74,9 +74,9 @@ Ended = tuple[ComparisonView, list[str], int | None]
 def _on(server: str, spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
     """By a lab that is running, over its REST API."""
     spec["models"] = spec["models"] or _available(remote.models(server))
-    view = remote.comparison(server, spec, teller())
+    view, stopped_by = remote.comparison(server, spec, teller())
     fetch = lambda export: remote.export(server, view.id, export.part, export.noun)  # noqa: E731
-    return view, files.leave(wanted, fetch, compared.FLAGS), None
+    return view, files.leave(wanted, fetch, compared.FLAGS), stopped_by
 
 
 async def _here(spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
@@ -194,4 +194,7 @@ def _exit_code(view: ComparisonView, stopped_by: int | None) -> int:
         return 128 + stopped_by
     if not any(trial.achieved_per_s is not None for trial in view.runs) or view.state == "failed":
         return FAILED
-    return BREACHED if _breached(view) else OK
+    if _breached(view):
+        return BREACHED
+    alone = len(view.entries) == 1  # nothing to rank, and nothing was asked
+    return OK if alone or (view.result and any(each.place for each in view.result.standings)) else NO_ANSWER

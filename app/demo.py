@@ -6,16 +6,17 @@ that all of them keep.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from math import isfinite
 from typing import Any
 
 from app import remote, shell
+from app.lab.fitness import reason_of
 from app.lab.lab import Lab
-from app.lab.ranking import GAP_FEW, rank
+from app.lab.ranking import GAP_FEW, Ranking, rank
 from app.lab.views import RunView
+from app.report import files
 from app.settings import Settings
 
 SECONDS = 4.0
@@ -42,12 +43,16 @@ async def run(seconds: float, json_file: str | None) -> int:
 
 
 async def run_on(server: str, seconds: float, json_file: str | None) -> int:
-    """The demo by a lab that is running, over its REST API."""
+    """The demo by a lab that is running, over its REST API. Nothing else goes on here, so each call may block."""
+    caught: list[int] = []
 
     async def one(spec: dict[str, Any]) -> RunView:
-        return await asyncio.to_thread(remote.one_run, server, spec)
+        view, stopped_by = remote.one_run(server, spec)
+        caught.extend([stopped_by] if stopped_by else [])
+        return view
 
-    return await _tour(one, await asyncio.to_thread(remote.models, server), seconds, json_file)
+    code = await _tour(one, remote.models(server), seconds, json_file)
+    return 128 + caught[0] if caught else code
 
 
 async def _tour(one: RunOne, models: dict[str, str | None], seconds: float, json_file: str | None) -> int:
@@ -63,17 +68,22 @@ async def _tour(one: RunOne, models: dict[str, str | None], seconds: float, json
         return 1
     rate = float(min(RATE_MAX, int(SHARE_OF_SLOWEST * min(rates) / 100) * 100 or 100))
     equal = await _each(one, names, {"executor": "constant-arrival-rate", "rate_per_s": rate}, seconds, "equal rate")
+    problems = []
     if json_file:
         runs = [shell.to_json(view) for view in ceilings + equal]
-        shell.write_json(json_file, {"ceiling": runs[: len(ceilings)], "equal_rate": runs[len(ceilings) :]})
+        both = {"ceiling": runs[: len(ceilings)], "equal_rate": runs[len(ceilings) :]}
+        problems = files.written("json", json_file, shell.json_text(both))
     if json_file != "-":
         sys.stdout.write(_tables(ceilings, equal, rate))
-    return 0 if all(_good(view) for view in ceilings + equal) else 1
+    sys.stderr.writelines(f"threadlab: {problem}\n" for problem in problems)
+    return 0 if all(_good(view) for view in ceilings + equal) and not problems else 1
 
 
 async def _each(one: RunOne, names: list[str], load: dict[str, Any], seconds: float, label: str) -> list[RunView]:
-    views = []
+    views: list[RunView] = []
     for name in names:
+        if any(view.state == "stopped" for view in views):
+            break
         plan = {**load, "vus": CONNECTIONS, "duration_s": seconds, "warmup_s": WARMUP_S}
         view = await one({"model": name, "plan": plan, "label": f"demo, {label}"})
         said = view.verdict.title if view.verdict else view.failure
@@ -99,27 +109,34 @@ HEAD = " " * 16 + "".join(f"{name:>{width}}" for name, width in COLUMNS) + "  ve
 
 
 def _tables(ceilings: list[RunView], equal: list[RunView], rate: float) -> str:
-    ranked = sorted(equal, key=lambda view: (not _rankable(view), _cpu(view)))
+    ordered = sorted(equal, key=lambda view: (not _is_ranked(view), _cpu(view)))
+    ranking = rank([[_cpu(view)] for view in ordered if _is_ranked(view)], lower_is_better=True)
+    places = ranking.places if len(ranking.order) > 1 else {}
     placement = ceilings[0].placement.get("mode", "?")
     text = f"\nCeiling: {CONNECTIONS} connections, as fast as answers come (placement: {placement})\n" + HEAD
     text += "".join(_row(view) for view in ceilings)
     text += f"\nThe same {rate:,.0f} requests/s for everyone, ranked by CPU per request (n = 1 run each)\n" + HEAD
-    text += "".join(_row(view, i if _rankable(view) else None) for i, view in enumerate(ranked, 1))
-    return text + _too_close(ranked)
+    text += "".join(_row(view, places.get(i)) for i, view in enumerate(ordered))
+    return text + _said(ordered, ranking, bool(places))
 
 
-def _too_close(ranked: list[RunView]) -> str:
-    """Who is only in order by chance, as far as one run each can tell."""
-    fit = [view for view in ranked if _rankable(view) and isfinite(_cpu(view))]
-    groups = rank([[_cpu(view)] for view in fit], lower_is_better=True).groups
-    if not groups:
-        return ""
-    named = "; ".join(", ".join(fit[i].model for i in group) for group in groups)
-    return f"\nToo close to call with one run each (gaps under {100 * GAP_FEW:.0f} %): {named}.\n"
+def _said(ordered: list[RunView], ranking: Ranking, has_winner: bool) -> str:
+    """Below the table: who is not ranked and why, and whose order is chance as far as one run each can tell."""
+    lines = []
+    if not has_winner:
+        valid = [view.model for view in ordered if _is_ranked(view)]
+        who = f"only {valid[0]} has a valid run" if valid else "no model has a valid run"
+        lines.append(f"No winner: {who} to compare CPU per request.")
+    elif ranking.groups:
+        named = "; ".join(", ".join(ordered[i].model for i in group) for group in ranking.groups)
+        lines.append(f"Too close to call with one run each (gaps under {100 * GAP_FEW:.0f} %): {named}.")
+    reasons = ((view.model, reason_of(view.verdict, "cpu_us") if view.verdict else view.failure) for view in ordered)
+    lines += [f"{model}: not ranked. {reason}" for model, reason in reasons if reason]
+    return "".join(f"\n{line}" for line in lines) + "\n" if lines else ""
 
 
-def _rankable(view: RunView) -> bool:
-    return bool(view.verdict and view.verdict.rankable)
+def _is_ranked(view: RunView) -> bool:
+    return bool(view.verdict and reason_of(view.verdict, "cpu_us") is None and isfinite(_cpu(view)))
 
 
 def _cpu(view: RunView) -> float:

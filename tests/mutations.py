@@ -100,9 +100,9 @@ MUTATIONS = (
     ),
     # Lab
     Mutation(
-        "a stopped run is ranked", "app/lab/verdict.py",
-        '(evidence.stopped, "It was stopped early")', '(False, "It was stopped early")',
-        "app/test_verdict.py app/test_runs.py",
+        "a stopped run is ranked", "app/lab/fitness.py",
+        '(e.stopped, "It was stopped early.")', '(False, "It was stopped early.")',
+        "app/test_fitness.py app/test_runs.py",
     ),
     Mutation(
         "errors may be a tenth", "app/lab/verdict.py",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from app.lab.generator import NoOutcome
 from app.lab.search import Search, Tried
+from app.lab.summary import summarise
 from app.lab.thresholds import Threshold
 from app.lab.trial import Result
 from app.lab.verdict import ERRORS_MAX, RATE_RATIO_MIN
@@ -130,10 +131,10 @@ class CapacitySearch:
             self.best = self.best or result
             return
         because = self._why_failed(result)
-        by_generator = because is not None and result.verdict.name == "client_bound"
+        by_generator = because is not None and (result.verdict.name == "client_bound" or self._held_but_for_us(result))
         trial = len(search.tried.get(rate, ())) + 1
         search.take(rate, Tried(because is None, by_generator))
-        seen = self.objective.check(result.summary, result.ledger, result.verdict).seen
+        seen = self.objective.check(result.summary, result.ledger, result.verdict, result.outcome).seen
         said = because or "It was kept."
         if by_generator:
             said += " The load generator was at its own limit."
@@ -146,15 +147,23 @@ class CapacitySearch:
     def _why_failed(self, result: Result) -> str | None:
         """One sentence; None if the trial kept the objective, the rate, and its answers whole."""
         summary = result.summary
-        failed = sum(summary.errors.values()) + summary.dropped
+        failed = sum(summary.errors.values())
         if failed > ERRORS_MAX * (failed + summary.requests):
             return f"{failed:,} of {failed + summary.requests:,} requests failed."
         offered = summary.offered_per_s or 0.0
         missing = (offered - summary.achieved_per_s) * summary.duration_s
         if missing > max(1.0, LAG_S * offered, (1 - RATE_RATIO_MIN) * offered * summary.duration_s):
             return f"Only {100 * (summary.rate_ratio or 0):.1f} % of the rate was answered."
-        held = self.objective.check(summary, result.ledger, result.verdict)
+        held = self.objective.check(summary, result.ledger, result.verdict, result.outcome)
         return f"{self.objective.what} was {held.seen}." if held.breached else None
+
+    def _held_but_for_us(self, result: Result) -> bool:
+        """Whether it would have kept the objective if the load generator had never been late."""
+        if not result.outcome.kinds or not all(kind.corrected for kind in result.outcome.kinds):
+            return False
+        kinds = tuple(replace(kind, response=kind.corrected) for kind in result.outcome.kinds)
+        exact = replace(result.outcome, kinds=kinds)
+        return self._why_failed(replace(result, outcome=exact, summary=summarise(exact))) is None
 
     def _own_limit(self, search: Search) -> str | None:
         kept, failed = search.kept_per_s, search.failed_per_s

@@ -40,6 +40,11 @@ class Trial:
     rss_bytes_peak: int | None
     why_not: str | None  # why it is not ranked, in one sentence; None: it is
     thresholds: tuple[ThresholdResult, ...] = ()
+    value: float | None = None  # of the figure that the comparison is about
+
+    def of(self, metric: str) -> float | None:
+        """Its value of that figure, also where it is of before 0.2 and has none of its own."""
+        return self.value if self.value is not None else getattr(self, metric, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,11 @@ class Standing:
     """What an entry came to, over its ranked trials; over all that were measured where none could be ranked."""
 
     entry: int
-    place: int | None  # 1 + how many are called better; None: not ranked
+    place: int | None  # 1 + how many are called better; None: not ranked, or there is no winner
     ranked: int  # trials that count for the ranking
     trials: int  # that have ended
     better_than: tuple[int, ...]  # entries that it is called better than
-    figures: dict[str, Spread | None]  # of achieved_per_s and of every line of the ledger
+    figures: dict[str, Spread | None]  # of achieved_per_s, of every line of the ledger, and of the metric
     latency: Latency | None  # of the merged histograms of these trials
 
 
@@ -59,7 +64,7 @@ class Standing:
 class Result:
     """The answer, as far as trials have ended."""
 
-    metric: str  # cpu_us, or achieved_per_s
+    metric: str  # the figure that is compared: app/lab/figures.py
     standings: tuple[Standing, ...]  # in the order of the entries
     order: tuple[int, ...]  # entries, best first; those that are not ranked come last
     groups: tuple[tuple[int, ...], ...]  # too close to call among each other
@@ -95,7 +100,3 @@ class ComparisonView:
     @property
     def runs_total(self) -> int:
         return self.trials * len(self.entries)
-
-
-def lower_is_better(metric: str) -> bool:
-    return metric == "cpu_us"

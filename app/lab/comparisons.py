@@ -18,6 +18,7 @@ from app.lab import system
 from app.lab.compared import entries_of, fitting
 from app.lab.comparison import GOING, ComparisonView
 from app.lab.events import Event, Events
+from app.lab.fitness import main_figure
 from app.lab.models import Models
 from app.lab.plan_words import words
 from app.lab.runs import ID_MAX, Runs
@@ -42,6 +43,7 @@ class Going:
     """A comparison that is queued or going."""
 
     view: ComparisonView
+    metric: str  # the figure that is compared
     knobs: tuple[Mapping[str, Any], ...]  # of each entry, as they were given
     plan: Mapping[str, Any]  # the fields that were given
     planned_s: float  # of one run, by its plan
@@ -116,7 +118,7 @@ class Comparisons:
             raise LabError(f"Nothing was queued, for it could not be saved: {why(error)}.") from error
         finally:
             self._coming -= 1
-        going = self.active[new.id] = Going(new, knobs, given, checked.total_s)
+        going = self.active[new.id] = Going(new, main_figure(named, checked), knobs, given, checked.total_s)
         self._queue.put_nowait(going)
         self._changed(going, f"Comparison {new.id} is queued")
         return self.get(new.id)
@@ -161,6 +163,7 @@ class Comparisons:
         """End it early; trials that have ended are kept, and the one that goes is stopped. One that waits ends now."""
         view = self.get(id)
         if id not in self.active:
+            self._require_ours(id)
             raise NotNow(f"Comparison {id} is {view.state} already.")
         going = self.active[id]
         going.stop_asked = True
@@ -180,8 +183,13 @@ class Comparisons:
         self.get(id)
         if id in self.active:
             raise NotNow(f"Comparison {id} is still {self.active[id].view.state}; stop it first.")
+        self._require_ours(id)
         await asyncio.to_thread(self._delete, id, with_runs)
         self._unsaved.pop(id, None)
+
+    def _require_ours(self, id: int) -> None:
+        if (pid := self._store.owner(id)) is not None:
+            raise NotNow(f"Comparison {id} is carried out by another process (pid {pid}); stop it there.")
 
     def _delete(self, id: int, with_runs: bool) -> None:
         """Its trials are asked for by its number: it does not name one that a killed control plane has left."""
@@ -234,8 +242,8 @@ class Comparisons:
         """A trial has ended: what it changes is kept at once, for a control plane may be killed."""
         kept = self._kept_runs.outcome(run.id)
         outcome = Outcome.from_json(kept) if kept else None
-        going.trials.append(measured(going.view.view, entry, trial, run, outcome))
-        result = conclude(going.view.view, going.view.entries, going.trials)
+        going.trials.append(measured(going.metric, entry, trial, run, outcome))
+        result = conclude(going.metric, going.view.entries, going.trials)
         runs = tuple(each.trial for each in going.trials)
         going.view = replace(going.view, runs=runs, result=result, progress=self._progress(going))
         self._store.save(going.view, {"entries": [_curve(going, i) for i in range(len(going.view.entries))]})

@@ -64,6 +64,7 @@ class History:
             self._runs.get(id)
             if id in self._runs.active:
                 raise NotNow(f"Run {id} is still {self._runs.active[id].view.state}; stop it first.")
+            self._runs.require_ours(id)
         for id in ids:
             self._runs.delete(id)
 

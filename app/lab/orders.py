@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.errors import Invalid, NotNow
+from app.errors import Invalid, NotNow, TooShortIdle
 from app.lab import planning, system
 from app.lab.fleet import Fleet
 from app.lab.models import Models
@@ -96,10 +96,7 @@ class Orders:
             if knobs:
                 raise Invalid.field("/knobs", "Knobs are for a model; an engine that runs has its own already.")
             if _is_silent(plan) and int(found.knobs["idle_s"]) < outlives:
-                raise NotNow(
-                    f"{engine} closes idle connections after {found.knobs['idle_s']} s, and this plan holds an idle "
-                    f"crowd for {plan.total_s:g} s; start one with idle_s of {outlives:g} or more."
-                )
+                raise TooShortIdle(engine, int(found.knobs["idle_s"]), outlives)
             self._check_room(plan, found.knobs)
             return Target(engine, found.model.name, found.knobs)
         assert model is not None

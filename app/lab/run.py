@@ -9,10 +9,12 @@ from typing import Any
 
 from app.lab.capacity import CapacitySearch, Limits, Try
 from app.lab.engine import Engine
+from app.lab.fitness import main_figure, unfit
 from app.lab.placement import Placement
 from app.lab.progress import LastSecond, Progress, progress
 from app.lab.recording import Recording
 from app.lab.relay import Relay
+from app.lab.scenarios import SCENARIOS
 from app.lab.thresholds import Threshold
 from app.lab.trial import Result, Trial
 from app.lab.verdict import of_search
@@ -56,12 +58,13 @@ class Run:
         self, engine: Engine, placement: Placement, others: int, limits: Limits, relay: Relay, told: Told
     ) -> None:
         """Offer the plan to the engine, watch, and judge. Raises NoOutcome if there is nothing to judge."""
-        beside = len(self.view.beside)
+        beside, figure = len(self.view.beside), main_figure(SCENARIOS.get(self.view.scenario or ""), self.plan)
         before = engine.cpus
         engine.pin(placement.engine_cpus)
 
         async def attempt(plan: Plan) -> Result | None:
-            return await self._attempt(Trial(plan, engine, placement, others, relay, beside), told.measuring)
+            trial = Trial(plan, figure, engine, placement, others, relay, beside)
+            return await self._attempt(trial, told.measuring)
 
         try:
             with engine.traced(self.plan.trace, shown=bool(beside or relay)) as self.recording:
@@ -95,7 +98,10 @@ class Run:
         self.view = replace(self.view, capacity=search.capacity)
         if search.best is None:
             return None
-        return replace(search.best, verdict=of_search(search.best.verdict, search.capacity))
+        verdict, found = of_search(search.best.verdict, search.capacity), search.capacity
+        if found.kept_per_s is None or found.limited_by:
+            verdict = unfit(verdict, ["kept_per_s"], found.limited_by or f"No rate kept {found.objective}.")
+        return replace(search.best, verdict=verdict)
 
     def progress(self) -> Progress:
         """Where it stands, from the generator's meter."""
@@ -114,7 +120,7 @@ class Run:
         self.view = replace(
             self.view, summary=summary, ledger=ledger, verdict=verdict, marks=result.marks, notes=result.notes,
             legs=result.legs,
-            thresholds=tuple(threshold.check(summary, ledger, verdict) for threshold in self.thresholds),
+            thresholds=tuple(each.check(summary, ledger, verdict, result.outcome) for each in self.thresholds),
         )  # fmt: skip
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from app.lab.comparison import Entry, Result, Standing, Trial, lower_is_better
+from app.lab.comparison import Entry, Result, Standing, Trial
+from app.lab.figures import LEDGER, Figure, figure
+from app.lab.fitness import reason_of
 from app.lab.ranking import Ranking, rank, spread
 from app.lab.summary import total
-from app.lab.verdict import RATE_RATIO_MIN
-from app.lab.views import Latency, Ledger, RunView
+from app.lab.views import Latency, RunView
 from app.load import histogram
 from app.load.outcome import Outcome
 
-METRICS = {"equal-rate": "cpu_us", "ceiling": "achieved_per_s"}
-LEDGER = tuple(field.name for field in fields(Ledger) if field.name != "generator")
+ENOUGH_SHARE = 0.5  # of its trials that must be fit, before an entry is called anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,42 +28,41 @@ class Measured:
     response: Any
 
 
-def measured(view: str, entry: int, trial: int, run: RunView, outcome: Outcome | None) -> Measured:
-    """A run that has ended, as a trial."""
-    figures: dict[str, float | None] = {name: getattr(run.ledger, name, None) for name in LEDGER}
-    figures["achieved_per_s"] = run.summary.achieved_per_s if run.summary else None
+def measured(metric: str, entry: int, trial: int, run: RunView, outcome: Outcome | None) -> Measured:
+    """A run that has ended, as a trial of a comparison by `metric`."""
+    figures = {name: figure(name).value(run.summary, run.ledger) for name in (*LEDGER, "achieved_per_s", metric)}
     response = run.summary.latency.response if run.summary else None
     described = Trial(
         entry, trial, run.id, run.state, run.verdict.title if run.verdict else None, figures["achieved_per_s"],
         figures["cpu_us"], response.p50_us if response else None, response.p99_us if response else None,
-        run.ledger.rss_bytes_peak if run.ledger else None, why_not(view, run), run.thresholds,
+        run.ledger.rss_bytes_peak if run.ledger else None, why_not(metric, run), run.thresholds, figures[metric],
     )  # fmt: skip
     both = (total(outcome, clock) if outcome else None for clock in ("service", "response"))
     return Measured(described, figures, *both)
 
 
-def why_not(view: str, run: RunView) -> str | None:
-    """Why a run cannot be ranked in this view; None if it can."""
+def why_not(metric: str, run: RunView) -> str | None:
+    """Why this figure of a run cannot be ranked; None if it can."""
     if run.verdict is None or run.summary is None:
         return run.failure or f"It was {run.state} before anything was measured."
-    if not run.verdict.rankable:
-        return f"{run.verdict.title}. {run.verdict.because[0] if run.verdict.because else ''}".strip()
-    if view == "equal-rate":
-        ratio = run.summary.rate_ratio
-        if ratio is not None and ratio < RATE_RATIO_MIN:
-            return f"It answered {100 * ratio:.1f} % of the offered rate, so its cost is that of another rate."
-        if run.ledger is None or not run.ledger.cpu_us:
-            return "Its CPU time is not known."
-    return None if run.summary.achieved_per_s else "Nothing was answered in the measured time."
+    if reason := reason_of(run.verdict, metric):
+        return reason
+    if not run.summary.achieved_per_s:
+        return "Nothing was answered in the measured time."
+    if not figure(metric).value(run.summary, run.ledger):
+        return f"Its {figure(metric).title} is not known."
+    return None
 
 
-def conclude(view: str, entries: Sequence[Entry], trials: Sequence[Measured]) -> Result:
-    """The answer that these trials give."""
-    metric = METRICS[view]
+def conclude(metric: str, entries: Sequence[Entry], trials: Sequence[Measured]) -> Result:
+    """The answer that these trials give. With fewer than two entries that have enough fit trials there is no winner."""
     of = [[each for each in trials if each.trial.entry == i] for i in range(len(entries))]
-    ranked = [[each for each in mine if each.trial.why_not is None] for mine in of]
-    ranking = rank([_values(mine, metric) for mine in ranked], lower_is_better(metric))
-    standings = tuple(_standing(i, of[i], ranked[i], ranking) for i in range(len(entries)))
+    fit = [[each for each in mine if each.trial.why_not is None] for mine in of]
+    ranked = [ours if len(ours) >= ENOUGH_SHARE * len(mine) else [] for ours, mine in zip(fit, of, strict=True)]
+    ranking = rank([_values(mine, metric) for mine in ranked], figure(metric).lower_is_better)
+    if len(ranking.order) < 2:
+        ranking = Ranking((), {}, {}, ())
+    standings = tuple(_standing(i, metric, of[i], fit[i], ranking) for i in range(len(entries)))
     unranked = tuple(i for i in range(len(entries)) if i not in ranking.places)
     said = tuple(_sentences(metric, entries, standings, ranking, trials))
     return Result(metric, standings, (*ranking.order, *unranked), ranking.groups, said)
@@ -83,9 +82,9 @@ def merged(trials: Sequence[Measured]) -> tuple[Any, Any]:
     )
 
 
-def _standing(entry: int, mine: list[Measured], ranked: list[Measured], ranking: Ranking) -> Standing:
+def _standing(entry: int, metric: str, mine: list[Measured], ranked: list[Measured], ranking: Ranking) -> Standing:
     count = counted(mine, entry)
-    names = ("achieved_per_s", *LEDGER)
+    names = ("achieved_per_s", *LEDGER, metric)
     latency = Latency(*map(histogram.percentiles, merged(count))) if count else None
     return Standing(
         entry, ranking.places.get(entry), len(ranked), len(mine), ranking.better_than.get(entry, ()),
@@ -100,17 +99,18 @@ def _values(trials: Sequence[Measured], name: str) -> list[float]:
 def _sentences(
     metric: str, entries: Sequence[Entry], standings: Sequence[Standing], ranking: Ranking, trials: Sequence[Measured]
 ) -> list[str]:
-    if not ranking.order:
-        said = ["Nothing could be ranked."]
+    of = figure(metric)
+    if len(entries) == 1 and standings[0].ranked:
+        said = [_alone(of, entries[0], standings[0])]
+    elif not ranking.order:
+        said = [_no_winner(of, entries, standings)]
     else:
         best = ranking.order[0]
         leaders = [i for i in ranking.order if ranking.places[i] == 1]
-        said = [_leading(metric, [entries[i].name for i in leaders], [standings[i] for i in leaders])]
-        if len(ranking.order) == 1:
-            said.append("Nothing else was ranked, so there is nothing to call.")
+        said = [_leading(of, [entries[i].name for i in leaders], [standings[i] for i in leaders])]
         if close := [entries[i].name for i in ranking.order if i not in (*leaders, *ranking.better_than[best])]:
             said.append(f"Yet {entries[best].name} is not called better than {_listed(close)}.")
-        said += [_beside(metric, entries, standings, best, i) for i in ranking.order if i not in leaders]
+        said += [_beside(of, entries, standings, best, i) for i in ranking.order if i not in leaders]
         said += [
             f"{_listed([entries[i].name for i in group])} are too close to call."
             for group in ranking.groups
@@ -118,31 +118,43 @@ def _sentences(
         ]
     for i, entry in enumerate(entries):
         if i not in ranking.places and (reason := _reason(i, trials)):
-            said.append(f"{entry.name} is not ranked: {reason}")
+            bad = standings[i].trials - standings[i].ranked
+            said.append(f"{entry.name}: {bad} of {standings[i].trials} trials not valid. {reason}")
     return said
 
 
-def _leading(metric: str, names: Sequence[str], standings: Sequence[Standing]) -> str:
+def _alone(of: Figure, entry: Entry, standing: Standing) -> str:
+    """The only one: what it came to, and no place."""
+    spread = standing.figures[str(of)]
+    assert spread
+    count = "one trial" if spread.n == 1 else f"the median of {spread.n} trials"
+    return f"{entry.name}: {of.title} {of.text(spread.median)}, {count}. It was not compared with anything."
+
+
+def _no_winner(of: Figure, entries: Sequence[Entry], standings: Sequence[Standing]) -> str:
+    valid = [entries[each.entry].name for each in standings if each.ranked >= max(1, ENOUGH_SHARE * each.trials)]
+    who = f"only {valid[0]} has" if valid else "no entry has"
+    return f"No winner: {who} enough valid trials to compare {of.title}."
+
+
+def _leading(of: Figure, names: Sequence[str], standings: Sequence[Standing]) -> str:
     """Who is first, or who cannot be told apart there."""
-    figures = [figure for each in standings if (figure := each.figures[metric])]
-    ends = sorted({figures[0].median, figures[-1].median})
-    value = " to ".join(f"{end:.1f}" if metric == "cpu_us" else f"{end:,.0f}" for end in ends)
-    unit = "µs of CPU a request" if metric == "cpu_us" else "requests/s"
-    trials = sorted({figure.n for figure in figures})
-    count = "one trial each" if trials == [1] else f"medians of {' to '.join(map(str, trials))} trials"
+    figures = [spread for each in standings if (spread := each.figures[str(of)])]
+    trials = sorted({spread.n for spread in figures})
     if len(names) > 1:
-        return f"{_listed(names)} are too close to call: {value} {unit} ({count})."
+        ends = sorted({figures[0].median, figures[-1].median})
+        count = "one trial each" if trials == [1] else f"medians of {' to '.join(map(str, trials))} trials"
+        return f"{_listed(names)} are too close to call: {of.title} {' to '.join(map(of.text, ends))} ({count})."
     count = "one trial" if trials == [1] else f"the median of {trials[0]} trials"
-    return f"{names[0]} {'costs the least' if metric == 'cpu_us' else 'is the fastest'}: {value} {unit}, {count}."
+    extreme = "lowest" if of.lower_is_better else "highest"
+    return f"{names[0]} has the {extreme} {of.title}: {of.text(figures[0].median)}, {count}."
 
 
-def _beside(metric: str, entries: Sequence[Entry], standings: Sequence[Standing], best: int, other: int) -> str:
-    ours, theirs = standings[other].figures[metric], standings[best].figures[metric]
+def _beside(of: Figure, entries: Sequence[Entry], standings: Sequence[Standing], best: int, other: int) -> str:
+    ours, theirs = standings[other].figures[str(of)], standings[best].figures[str(of)]
     assert ours and theirs
-    ratio = ours.median / theirs.median
-    if metric == "cpu_us":
-        return f"{entries[other].name} costs {ratio:.2f} times as much as {entries[best].name}."
-    return f"{entries[other].name} reaches {100 * ratio:.0f} % of the rate of {entries[best].name}."
+    ratio = f"{ours.median / theirs.median:.2f} times that of {entries[best].name}"
+    return f"{entries[other].name}: {of.text(ours.median)}, {ratio}."
 
 
 def _reason(entry: int, trials: Sequence[Measured]) -> str | None:

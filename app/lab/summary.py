@@ -40,7 +40,11 @@ def summarise(outcome: Outcome) -> Summary:
         late=outcome.late,
         connections_peak=outcome.connections_peak,
         idle_connections_held=outcome.idle_connections_held,
-        latency=Latency(_latency(outcome, "service"), _latency(outcome, "response")),
+        latency=Latency(
+            _latency(outcome, "service"),
+            _latency(outcome, "response"),
+            _latency(outcome, "corrected") if all(each.corrected for each in outcome.kinds) else None,
+        ),
         by_kind=tuple(
             KindSummary(
                 each.label,
@@ -48,11 +52,16 @@ def summarise(outcome: Outcome) -> Summary:
                 sum(each.errors.values()),
                 histogram.percentiles(histogram.decode(each.service)),
                 histogram.percentiles(histogram.decode(each.response)),
+                histogram.percentiles(histogram.decode(each.corrected)) if each.corrected else None,
             )
             for each in outcome.kinds
         ),
         reconnects=outcome.reconnects,
         send_jitter_p99_us=outcome.send_jitter_p99_us,
+        intended=outcome.intended,
+        sent=outcome.sent,
+        failed=outcome.failed,
+        unfinished=outcome.unfinished,
     )
 
 

@@ -1,4 +1,4 @@
-"""Thresholds in k6's grammar: `p(99)<20ms`, `errors<0.1%`, `rate>5000`, `verdict==server_bound`."""
+"""Thresholds in k6's grammar: `p(99)<20ms`, `med<2ms`, `errors<0.1%`, `rate>5000`, `verdict==server_bound`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import Invalid
+from app.lab.summary import total
 from app.lab.verdict import TITLES
 from app.lab.views import Ledger, Summary, ThresholdResult, Verdict
-from app.load.histogram import ENOUGH_ABOVE, Percentiles
+from app.load import histogram
+from app.load.histogram import ENOUGH_ABOVE
+from app.load.outcome import Outcome
 
 _GRAMMAR = re.compile(
-    r"\s*(?P<what>(?:service_)?p\((?P<p>50|90|99|99\.9)\)|(?:service_)?(?:max|mean)|errors|rate|rate_ratio|"
-    r"cpu_us_per_request|verdict)\s*(?P<op><=|>=|==|!=|<|>)\s*(?P<value>[a-z_]+|\d{1,12}(?:\.\d{1,6})?)\s*(?P<unit>us|ms|s|%)?\s*",
+    r"\s*(?P<what>(?:service_)?(?:p\((?P<p>\d{1,2}(?:\.\d{1,4})?)\)|avg|mean|med|min|max)|errors|rate|rate_ratio|"
+    r"cpu_us_per_request|verdict)\s*(?P<op><=|>=|==|!=|<|>)\s*"
+    r"(?P<value>[a-z_]+|\d{1,12}(?:\.\d{1,6})?)\s*(?P<unit>us|ms|s|%)?\s*",
     re.ASCII,
 )
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
+_TIMES = frozenset(("avg", "mean", "med", "min", "max"))
 _US = {"us": 1.0, "ms": 1e3, "s": 1e6}
-_FIELDS = {"50": "p50_us", "90": "p90_us", "99": "p99_us", "99.9": "p999_us"}
-EXAMPLE = "write it like p(99)<20ms, service_p(50)<2ms, errors<0.1%, rate>5000, rate_ratio>0.99, verdict==server_bound"
+_FIELDS = {"avg": "mean_us", "mean": "mean_us", "max": "max_us"}
+_KEPT = {0.5: "p50_us", 0.9: "p90_us", 0.99: "p99_us", 0.999: "p999_us"}  # percentiles that a summary has
+_SERVICE = "service_"
+PLACES_MAX = 9
+EXAMPLE = (
+    "there are p(n) for any n above 0 and below 100, avg, med, min, max (each also with service_ before it, and with a "
+    "unit: us, ms or s), errors, rate, rate_ratio, cpu_us_per_request and verdict; write it like p(99)<20ms, "
+    "service_med<2ms, errors<0.1%, rate>5000, rate_ratio>0.99, verdict==server_bound"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +51,14 @@ class Threshold:
     def parse(cls, text: str, pointer: str = "/thresholds") -> Threshold:
         """Read one; raises Invalid with an example."""
         found = _GRAMMAR.fullmatch(text)
-        if not found:
+        if not found or (found["p"] and not float(found["p"])):
             raise Invalid.field(pointer, f"{text!r} is not a threshold; {EXAMPLE}.")
         what, unit, raw = found["what"], found["unit"], found["value"]
         if what == "verdict":
             if raw not in TITLES or unit or found["op"] not in ("==", "!="):
                 raise Invalid.field(pointer, f"{text!r}: a verdict is == or != one of {', '.join(TITLES)}.")
             return cls(text.strip(), what, found["op"], raw)
-        is_time = "(" in what or what.endswith(("max", "mean"))
+        is_time = what.removeprefix(_SERVICE) in _TIMES or "(" in what
         allowed = tuple(_US) if is_time else ("%", None) if what in ("errors", "rate_ratio") else (None,)
         if not raw[0].isdigit():
             raise Invalid.field(pointer, f"{text!r}: {raw!r} is not a number; {EXAMPLE}.")
@@ -64,20 +76,36 @@ class Threshold:
     @property
     def samples(self) -> int:
         """Requests that a trial needs before this can be known: ten must lie above a percentile."""
-        quantile = re.search(r"\((.+)\)", self.what)
-        return round(ENOUGH_ABOVE / (1 - float(quantile[1]) / 100)) if quantile else 1
+        quantile = self._quantile
+        return 1 if quantile is None else round(ENOUGH_ABOVE / (1 - quantile))
+
+    @property
+    def _name(self) -> str:
+        """What of the latency: "p(99)", "avg" …"""
+        return self.what.removeprefix(_SERVICE)
 
     @property
     def _is_latency(self) -> bool:
-        return "(" in self.what or self.what.endswith(("max", "mean"))
+        return self._name in _TIMES or "(" in self.what
 
-    def check(self, summary: Summary | None, ledger: Ledger | None, verdict: Verdict | None) -> ThresholdResult:
+    @property
+    def _quantile(self) -> float | None:
+        """Which percentile, as a share; None if it is none."""
+        if self._name == "med":
+            return 0.5
+        return float(self._name[2:-1]) / 100 if "(" in self._name else None
+
+    def check(
+        self, summary: Summary | None, ledger: Ledger | None, verdict: Verdict | None, outcome: Outcome | None = None
+    ) -> ThresholdResult:
         """Hold it against a result; what is not known breaches, for it cannot be said to hold."""
-        seen = self._seen(summary, ledger, verdict)
+        seen = self._seen(summary, ledger, verdict, outcome)
         breached = seen is None or not _OPERATORS[self.op](seen, self.value)
         return ThresholdResult(self.text, self._words(seen), breached)
 
-    def _seen(self, summary: Summary | None, ledger: Ledger | None, verdict: Verdict | None) -> float | str | None:
+    def _seen(
+        self, summary: Summary | None, ledger: Ledger | None, verdict: Verdict | None, outcome: Outcome | None
+    ) -> float | str | None:
         if self.what == "verdict":
             return verdict.name if verdict else None
         if self.what == "cpu_us_per_request":
@@ -85,25 +113,40 @@ class Threshold:
         if summary is None:
             return None
         if self.what == "errors":
-            failed = sum(summary.errors.values()) + summary.dropped  # a request that was never sent got no answer
+            failed = sum(summary.errors.values())  # of those never sent, rate_ratio tells
             return failed / (failed + summary.requests) if failed + summary.requests else None
         if self.what in ("rate", "rate_ratio"):
             return summary.achieved_per_s if self.what == "rate" else summary.rate_ratio
-        return self._latency(summary.latency.service if self.what.startswith("service_") else summary.latency.response)
-
-    def _latency(self, percentiles: Percentiles) -> float | None:
-        name = self.what.removeprefix("service_")
-        field = f"{name}_us" if name in ("max", "mean") else _FIELDS[name[2:-1]]
-        seen: float | None = getattr(percentiles, field)
-        return seen
+        clock = "service" if self.what.startswith(_SERVICE) else "response"
+        quantile = self._quantile
+        if field := _FIELDS.get(self._name) or _KEPT.get(quantile or 0.0):
+            seen: float | None = getattr(getattr(summary.latency, clock), field)
+            return seen
+        times = total(outcome, clock) if outcome else None
+        if times is None or not times.total_count:
+            return None
+        return histogram.lowest(times) if quantile is None else histogram.at(times, quantile)
 
     def _words(self, seen: float | str | None) -> str:
+        """The value, in as many places as it takes that it is on the same side of the bound as it was."""
         if seen is None:
             return "not known"
         if isinstance(seen, str):
             return seen
+        compare = _OPERATORS[self.op]
+        scale, unit, usual = self._look(seen)
+        for places in range(usual, PLACES_MAX):
+            text = f"{seen / scale:.{places}f}"
+            if compare(float(text) * scale, self.value) == compare(seen, self.value):
+                break
+        return f"{float(text):,.{places}f}{unit}"
+
+    def _look(self, seen: float) -> tuple[float, str, int]:
+        """By what it is divided, its unit, and how many places are usual."""
         if self._is_latency:
-            return f"{seen / 1000:,.1f} ms" if seen >= 10_000 else f"{seen / 1000:,.2f} ms"
+            return 1000.0, " ms", 1 if seen >= 10_000 else 2
         if self.what == "errors":
-            return f"{100 * seen:.2f} %"
-        return f"{seen:,.0f} /s" if self.what == "rate" else f"{seen:,.3f}"
+            return 0.01, " %", 2
+        if self.what == "rate":
+            return 1.0, " /s", 0 if seen >= 100 else 1
+        return 1.0, "", 3

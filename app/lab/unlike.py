@@ -67,8 +67,7 @@ def notes(a: RunView, b: RunView, found: Sequence[Unlike]) -> Iterator[str]:
         if run.summary is None:
             yield f"Run {run.id} is {run.state} and has no figures."
         elif run.verdict and not run.verdict.rankable:
-            why = f"{run.verdict.title.lower()}: {' '.join(run.verdict.because)}"
-            yield f"Run {run.id} is not valid for ranking, for it is {why}"
+            yield f"Run {run.id} is not valid for ranking. {run.verdict.why_not}"
 
 
 def _things(found: Sequence[Unlike]) -> list[str]:

@@ -15,7 +15,6 @@ ERRORS_MAX = 0.01
 GENERATOR_BUSY_MAX = 0.85
 WAITED_WORTH_SAYING = 0.05
 WAITED_MAX = 0.25
-LATE_MAX = 0.01
 RATE_RATIO_MIN = 0.99
 OPEN_OCCUPIED_MIN = 0.90
 CLOSED_OCCUPIED_MIN = 0.85
@@ -33,7 +32,6 @@ TITLES = {
     "degraded": "Degraded",
 }
 TRACE_COSTS = "each request some CPU"
-RANKABLE = frozenset(("server_bound", "unsaturated"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,7 @@ class Evidence:
     counted: int  # responses, by the generator's; the same, unless something failed or somebody else asked
     other_engines: int  # alive beside the loaded one: the kernel's counters do not tell them apart
     died: str | None  # a sentence, if engine or generator ended
+    lost: str | None  # a sentence, if a process of the engine ended and the engine went on
     stopped: bool
     stalled: bool = False
     traced: bool = False
@@ -68,44 +67,20 @@ class Evidence:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """The first rule that matches decides."""
+    """The first rule that matches decides. Which figures are fit is added by app/lab/fitness.py."""
     name, because = next((name, said) for name, rule in _RULES if (said := rule(evidence)))
-    rankable = name in RANKABLE
-    if evidence.placement == "shared" and not evidence.is_open:
-        rankable = False
-        because = [*because, "Engine and generator shared their CPUs, so this ceiling is not ranked."]
-    for spoiled, why in (
-        (evidence.stopped, "It was stopped early"), (evidence.stalled, "It was stalled on purpose"),
-        (evidence.traced, f"It was traced, which costs {TRACE_COSTS}"),
-        (evidence.swaps > 0, "It was a relay, in which engines take over from each other"),
-        (evidence.beside > 0, "It shared the machine with other runs"),
-    ):  # fmt: skip
-        if spoiled:
-            rankable = False
-            because = [*because, f"{why}, so it is shown and not ranked."]
-    return Verdict(name, TITLES[name], rankable, tuple(because), _checks(evidence), _plain(evidence))
+    return Verdict(name, TITLES[name], False, tuple(because), _checks(evidence), _plain(evidence))
 
 
 def of_search(verdict: Verdict, capacity: Capacity) -> Verdict:
-    """That of a search for capacity, from that of the trial which counts; one that was cut short is not ranked."""
-    if capacity.kept_per_s is None:
-        said = f"No rate kept {capacity.objective}; what is shown is of the last trial."
-        return replace(verdict, rankable=False, because=(*verdict.because, said, *filter(None, [capacity.limited_by])))
+    """That of a search for capacity, from that of the trial which counts."""
     said = (
-        f"What is shown is of the trial at {capacity.kept_per_s:,.6g} requests a second, the highest rate that kept "
-        f"{capacity.objective}."
+        f"No rate kept {capacity.objective}; what is shown is of the last trial."
+        if capacity.kept_per_s is None
+        else f"What is shown is of the trial at {capacity.kept_per_s:,.6g} requests a second, the highest rate that "
+        f"kept {capacity.objective}."
     )
-    because = (*verdict.because, said, *filter(None, [capacity.limited_by]))
-    return replace(verdict, rankable=verdict.rankable and capacity.limited_by is None, because=because)
-
-
-def disagreeing(verdict: Verdict, because: str) -> Verdict:
-    """That of a trial which others of the same plan do not agree with, by so much as the sentence says."""
-    if verdict.name not in RANKABLE:
-        return verdict
-    return replace(
-        verdict, name="noisy", title=TITLES["noisy"], rankable=False, because=(because, *verdict.because)
-    )  # fmt: skip
+    return replace(verdict, because=(*verdict.because, said, *filter(None, [capacity.limited_by])))
 
 
 def busiest(evidence: Evidence) -> tuple[str, float] | None:
@@ -117,7 +92,9 @@ def busiest(evidence: Evidence) -> tuple[str, float] | None:
 
 
 def _degraded(e: Evidence) -> list[str]:
-    return [e.died, "What was measured up to then is kept."] if e.died else []
+    if e.died:
+        return [e.died, "What was measured up to then is kept."]
+    return [e.lost, "For a time the engine was not whole."] if e.lost else []
 
 
 def _errors(e: Evidence) -> list[str]:
@@ -143,8 +120,6 @@ def _generator(e: Evidence) -> list[str]:
             f"The load generator used {_percent(used)} of its CPU{starved}.",
             "A higher figure might be possible; what was measured is as much the generator's limit as the engine's.",
         ]
-    if e.late_share is not None and e.late_share > LATE_MAX:
-        return [f"The load generator sent {_percent(e.late_share)} of the requests late, by its own fault."]
     return []
 
 
@@ -224,7 +199,8 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
         _check("Generator waited for its CPU", e.generator_waited, "must stay under 25 %", WAITED_MAX),
     ]
     if e.is_open:
-        checks.append(_check("Sent late by the generator", e.late_share, "must stay under 1 %", LATE_MAX))
+        late = "over 1 ms late: shown with each percentile"
+        checks.append(Check("Sent late by the generator", _percent(e.late_share), late, None))
         ok = None if e.rate_ratio is None else e.rate_ratio >= RATE_RATIO_MIN
         checks.append(Check("Achieved of offered", _percent(e.rate_ratio), "must reach 99 %", ok))
     both = f"{e.answered:,}" if e.answered == e.counted else f"{e.answered:,} and {e.counted:,}"

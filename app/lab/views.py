@@ -104,7 +104,7 @@ class ThreadView:
 
 @dataclass(frozen=True, slots=True)
 class SampleView:
-    """The newest sample of an engine. Rates are of the last interval; None until there are two samples."""
+    """The newest sample of an engine. Rates are of the last second, CPU of the last interval; None of one sample."""
 
     engine: str
     t_s: float
@@ -130,15 +130,21 @@ class ScenarioView:
     title: str
     watch: str
     plan: dict[str, Any]
+    figure: str  # the one that matters: app/lab/figures.py
     knobs: dict[str, int | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Both clocks: from the actual send (service), and from the intended one (response)."""
+    """Both clocks: from the actual send (service), and from the intended one (response).
+
+    `corrected` is response time as if the load generator had never been late: from when it handled the request. None in
+    runs of before 0.2.
+    """
 
     service: Percentiles
     response: Percentiles
+    corrected: Percentiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,7 @@ class KindSummary:
     errors: int
     service: Percentiles
     response: Percentiles
+    corrected: Percentiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +175,24 @@ class Summary:
     by_kind: tuple[KindSummary, ...]
     reconnects: int | None = None  # connections that the server closed while nothing was in flight, or with an answer
     send_jitter_p99_us: float | None = None  # the generator's own: how long after its intended instant it sent
+    # Intended = sent + dropped; sent = requests (answered) + failed + unfinished (in flight when it was stopped).
+    # `errors` has the failed ones by kind, and those of connections, which are no request's. None: of before 0.2.
+    intended: int | None = None
+    sent: int | None = None
+    failed: int | None = None
+    unfinished: int | None = None
+
+    @property
+    def counts(self) -> str:
+        """What became of its requests, in words whose numbers add up."""
+        if self.sent is None or self.failed is None:
+            return f"{self.requests:,} answered, {sum(self.errors.values()):,} failed"
+        parts = [f"{self.requests:,} answered", f"{self.failed:,} failed"]
+        parts += [f"{self.unfinished:,} in flight at the stop"] if self.unfinished else []
+        if self.intended is None:
+            return f"{self.sent:,} sent: {', '.join(parts)}"
+        parts += [f"{self.dropped:,} never sent"] if self.dropped else []
+        return f"{self.intended:,} intended: {', '.join(parts)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +238,21 @@ class Check:
 class Verdict:
     name: str  # server_bound client_bound unsaturated rate_missed errors_dominate kernel_drops noisy degraded
     title: str  # "Server bound"
-    rankable: bool
+    rankable: bool  # whether its figure is fit
     because: tuple[str, ...]
     checks: tuple[Check, ...]
     evidence: dict[str, float | int | str | None]
+    figure: str = ""  # the one that the run is read for: app/lab/figures.py
+    fitness: dict[str, str | None] = field(
+        default_factory=dict
+    )  # of each figure: None, or why it is not to be relied on
+
+    @property
+    def why_not(self) -> str | None:
+        """Why it is not ranked, in one sentence; None: it can be."""
+        if self.rankable:
+            return None
+        return self.fitness.get(self.figure) or f"{self.title}. {self.because[0] if self.because else ''}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +341,7 @@ class RunView:
     ledger: Ledger | None
     verdict: Verdict | None
     thresholds: tuple[ThresholdResult, ...]
-    failure: str | None  # one sentence, when state is failed
+    failure: str | None  # one sentence, when state is failed, or stopped before anything was measured
     created_at: str
     finished_at: str | None
     capacity: Capacity | None = None  # of find-capacity

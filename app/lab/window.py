@@ -63,6 +63,14 @@ class Window:
         while len(self._totals) > 2 and total.at_ns - self._totals[1].at_ns >= WINDOW_NS:
             self._totals.popleft()
 
+    def requests_per_s(self) -> float | None:
+        """None while there is one look. A loop counts once per wake-up, and a wake-up with many slow requests takes
+        longer than from one look to the next: between two looks it would be 0, and then all of them."""
+        if len(self._totals) < 2:
+            return None
+        then, now = self._totals[0], self._totals[-1]
+        return (now.requests - then.requests) / ((now.at_ns - then.at_ns) / 1e9)
+
     def cost(self) -> Cost:
         if len(self._totals) < 2:
             return Cost()

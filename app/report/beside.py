@@ -39,6 +39,8 @@ def table(theirs: Figures, ours: RunView | None = None) -> str:
     lines = [head.rstrip()]
     for row in rows(theirs, ours):
         lines.append(f"{row.name:16}{row.theirs:>14}" + (f"{row.ours:>14}{row.ratio:>14}" if ours else ""))
+    if theirs.missing:
+        lines.append(theirs.missing)
     if ours and ours.verdict:
         lines.append(f"Run {ours.id}: {ours.model}, {ours.plan_text}. {ours.verdict.title}.")
     return "\n".join(lines)
@@ -47,6 +49,7 @@ def table(theirs: Figures, ours: RunView | None = None) -> str:
 def _figures(result: Figures) -> dict[str, tuple[float | None, Words]]:
     return {
         "answers": (result.requests, looks.count), "failed": (result.errors, looks.count),
+        "too late": (result.late, looks.count),
         "answers a second": (result.rate_per_s, looks.rate), "duration": (result.duration_s, seconds),
         "p50 service": (result.p50_us, looks.us), "p90 service": (result.p90_us, looks.us),
         "p99 service": (result.p99_us, looks.us), "max service": (result.max_us, looks.us),

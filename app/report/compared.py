@@ -45,7 +45,8 @@ def _csv(lab: Lab, id: int) -> str:
 
 
 def _junit(lab: Lab, id: int) -> str:
-    return junit.write(*_kept(lab, _ended(lab, id)))
+    view = _ended(lab, id)
+    return junit.write_comparison(view, {run.id: run for run in _kept(lab, view)})
 
 
 def _bundle(lab: Lab, id: int) -> str:

@@ -74,14 +74,14 @@ def intervals(view: ComparisonView) -> tuple[Interval, ...]:
     if view.result is None:
         return ()
     metric = view.result.metric
-    seen = [value for trial in view.runs if (value := getattr(trial, metric)) is not None]
+    seen = [value for trial in view.runs if (value := trial.of(metric)) is not None]
     scale = 100 / (ROOM * max(seen)) if seen and max(seen) > 0 else 0.0
     return tuple(_interval(view, view.result.standings[i], metric, scale) for i in view.result.order)
 
 
 def _interval(view: ComparisonView, standing: Standing, metric: str, scale: float) -> Interval:
     mine = [trial for trial in view.runs if trial.entry == standing.entry]
-    dots = tuple(Dot(round(scale * value, 2), trial) for trial in mine if (value := getattr(trial, metric)) is not None)
+    dots = tuple(Dot(round(scale * value, 2), trial) for trial in mine if (value := trial.of(metric)) is not None)
     figure = standing.figures[metric]
     if figure is None:
         return Interval(standing, dots, None, None, None)

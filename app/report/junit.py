@@ -1,34 +1,72 @@
-"""A run as JUnit XML, for build servers: a test case for each threshold, and one for the run itself.
+"""A run or a comparison as JUnit XML, for build servers: a test case for each threshold, and one for the run itself.
 
-A breached threshold is a failure; a run without a result is an error. The verdict is a property of the suite, not a
-test: whoever wants a build to depend on it writes the threshold `verdict==server_bound`.
+A breached threshold is a failure; a run without a result is an error; a comparison without a winner is skipped. The
+verdict is a property of the suite, not a test: whoever wants a build to depend on it writes the threshold
+`verdict==server_bound`. Class and name tell the cases of one file apart, and are the same from build to build.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from xml.etree import ElementTree as xml
 
-from app.lab.views import RunView, ThresholdResult
+from app.lab.comparison import ComparisonView, Trial
+from app.lab.views import RunView, Verdict
 
 HAS_A_RESULT = "the run has a result"
+HAS_A_WINNER = "the comparison has an answer"
 # XML 1.0 has no way to write these, not even as a reference.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write(*views: RunView) -> str:
-    """The document, as text; a suite for each run."""
+def write(view: RunView) -> str:
+    """A run as a document with one suite."""
+    return _document([_suite(view, f"threadlab.{view.model}")])
+
+
+def write_comparison(view: ComparisonView, runs: Mapping[int, RunView]) -> str:
+    """A comparison as a document: a suite for its answer, and one for each trial of which `runs` has the run."""
+    trials = (
+        _suite(runs[trial.run], f"threadlab.{view.entries[trial.entry].model}.{_trial(view, trial)}")
+        for trial in view.runs
+        if trial.run in runs
+    )
+    return _document([_answer(view), *trials])
+
+
+def _document(suites: Iterable[xml.Element]) -> str:
     root = _element("testsuites", name="Thread Model Lab")
-    root.extend(_suite(view) for view in views)
-    for name in ("tests", "failures", "errors", "time"):
+    root.extend(suites)
+    for name in ("tests", "failures", "errors", "skipped", "time"):
         root.set(name, f"{sum(float(suite.get(name, 0)) for suite in root):g}")
     xml.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(view: RunView) -> xml.Element:
-    cases = [_result(view), *(_threshold(view, each) for each in view.thresholds)]
+def _trial(view: ComparisonView, trial: Trial) -> str:
+    return f"{view.entries[trial.entry].letter}-trial-{trial.trial}"
+
+
+def _answer(view: ComparisonView) -> xml.Element:
+    """Whether the comparison has one."""
+    case = _element("testcase", classname="threadlab.comparison", name=HAS_A_WINNER, time="0")
+    said = view.result.said if view.result else (view.failure or "Nothing was measured.",)
+    called = bool(view.result and any(standing.place for standing in view.result.standings))
+    if not called:
+        case.append(_element("skipped", message=said[0]))
+    suite = _element(
+        "testsuite", name=f"comparison {view.id}: {view.title}", tests=1, failures=0, errors=0, skipped=int(not called),
+        time="0", timestamp=view.created_at[:19],
+    )  # fmt: skip
+    suite.append(case)
+    xml.SubElement(suite, "system-out").text = _clean(" ".join(said))
+    return suite
+
+
+def _suite(view: RunView, classname: str) -> xml.Element:
+    cases = [_result(view, classname), *_thresholds(view, classname)]
     suite = _element(
         "testsuite", name=f"run {view.id}: {view.model}, {view.title}", tests=len(cases),
         failures=sum(case.find("failure") is not None for case in cases),
@@ -39,8 +77,14 @@ def _suite(view: RunView) -> xml.Element:
     properties.extend(_element("property", name=name, value=value) for name, value in _properties(view))
     suite.extend(cases)
     if view.verdict:
-        xml.SubElement(suite, "system-out").text = _clean(" ".join((f"{view.verdict.title}.", *view.verdict.because)))
+        said = (f"{view.verdict.title}.", *view.verdict.because, *_not_ranked(view.verdict))
+        xml.SubElement(suite, "system-out").text = _clean(" ".join(said))
     return suite
+
+
+def _not_ranked(verdict: Verdict) -> Iterator[str]:
+    if verdict.why_not:
+        yield f"Not ranked: {verdict.why_not}"
 
 
 def _properties(view: RunView) -> Iterator[tuple[str, object]]:
@@ -53,23 +97,23 @@ def _properties(view: RunView) -> Iterator[tuple[str, object]]:
         yield from (("requests", view.summary.requests), ("achieved_per_s", view.summary.achieved_per_s))
 
 
-def _result(view: RunView) -> xml.Element:
-    case = _element("testcase", classname=_class(view), name=HAS_A_RESULT, time=_seconds(view))
+def _result(view: RunView, classname: str) -> xml.Element:
+    case = _element("testcase", classname=classname, name=HAS_A_RESULT, time=_seconds(view))
     if view.summary is None or view.state == "failed":
         said = view.failure or f"The run is {view.state}, and nothing was measured."
         case.append(_element("error", type=view.state, message=said))
     return case
 
 
-def _threshold(view: RunView, threshold: ThresholdResult) -> xml.Element:
-    case = _element("testcase", classname=_class(view), name=threshold.text, time="0")
-    if threshold.breached:
-        case.append(_element("failure", type="threshold", message=f"{threshold.text}, but it was {threshold.seen}"))
-    return case
-
-
-def _class(view: RunView) -> str:
-    return f"threadlab.{view.model}"
+def _thresholds(view: RunView, classname: str) -> Iterator[xml.Element]:
+    seen: Counter[str] = Counter()
+    for threshold in view.thresholds:
+        seen[threshold.text] += 1
+        again = f" ({seen[threshold.text]})" if seen[threshold.text] > 1 else ""
+        case = _element("testcase", classname=classname, name=threshold.text + again, time="0")
+        if threshold.breached:
+            case.append(_element("failure", type="threshold", message=f"{threshold.text}, but it was {threshold.seen}"))
+        yield case
 
 
 def _seconds(view: RunView) -> str:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import func, select, update
+from sqlalchemy import URL, func, select, update
 from sqlalchemy.orm import Session
 
 from app.lab.comparison import GOING, ComparisonView
 from app.moment import now
 from app.store.database import open_database
-from app.store.runs import OURS, is_gone
+from app.store.runs import OURS, is_gone, other_owner
 from app.store.schema import ComparisonRow
 
 _VIEW = TypeAdapter(ComparisonView)
@@ -22,7 +22,7 @@ _VIEW = TypeAdapter(ComparisonView)
 class ComparisonStore:
     """Safe from any thread: each call is a session of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         self._engine = open_database(url)
 
     def close(self) -> None:
@@ -71,6 +71,10 @@ class ComparisonStore:
         with Session(self._engine) as session, session.begin():
             if row := session.get(ComparisonRow, id):
                 session.delete(row)
+
+    def owner(self, id: int) -> int | None:
+        """The process that carries an unfinished comparison out, if that is another one than ours and it lives."""
+        return other_owner(self._engine, ComparisonRow, id, GOING)
 
     def fail_unfinished(self, reason: str, ours: bool) -> None:
         """Mark what control planes that ended have left behind, with the trials that had ended; as for runs."""

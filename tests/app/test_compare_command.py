@@ -42,7 +42,7 @@ def test_a_comparison_in_words_and_as_files(command: Command, tmp_path: Path) ->
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
         f"{view['entries'][run['entry']]['name']}, trial {run['trial']} of 2" for run in view["runs"]
     ]
-    assert len(xml.parse(to_junit).getroot().findall("testsuite")) == 2
+    assert len(xml.parse(to_junit).getroot().findall("testsuite")) == 1 + 2
 
 
 def test_a_running_lab_can_do_it_and_a_breached_threshold_is_exit_code_3(lab: LabProcess, command: Command) -> None:
@@ -66,6 +66,28 @@ def test_what_cannot_be_compared_is_exit_code_2(args: tuple[str, ...], word: str
     done = command("compare", *args)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert word in done.stderr and "Traceback" not in done.stderr
+
+
+SLOW = ("--work", "100% sleep 50ms", "--executor", "constant-arrival-rate", "--rate", "200", "--vus", "1",
+        "--duration", "0.5", "--warmup", "0", "--trials", "1")  # fmt: skip
+
+
+def test_where_nobody_could_be_called_better_is_exit_code_4_and_said_in_every_file(
+    command: Command, tmp_path: Path
+) -> None:
+    """One connection carries at most a tenth of the rate, so what it costs is the cost of another rate."""
+    files = {name: tmp_path / name for name in ("json", "junit", "html")}
+    flags = [text for name, file in files.items() for text in (f"--{name}", str(file))]
+    done = command("compare", "reactor", "blocking", *SLOW, *flags)
+    said = "No winner: no entry has enough valid trials to compare CPU per request."
+    assert done.returncode == 4, done.stderr
+    assert said in done.stdout and not re.search(r"^\d\.", done.stdout, re.MULTILINE)
+    view = json.loads(files["json"].read_text())
+    assert view["result"]["said"][0] == said
+    assert [each["place"] for each in view["result"]["standings"]] == [None, None]
+    assert said in files["html"].read_text()
+    skipped = xml.parse(files["junit"]).getroot().find("testsuite/testcase/skipped")
+    assert skipped is not None and skipped.get("message") == said
 
 
 def test_an_interrupted_comparison_reports_what_it_has(tmp_path: Path) -> None:

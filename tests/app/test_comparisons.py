@@ -123,7 +123,9 @@ def test_a_comparison_can_be_taken_away_as_files(compared: tuple[LabProcess, Any
     ]
     assert [row["cpu_us"] and float(row["cpu_us"]) for row in rows] == [run["cpu_us"] or "" for run in view["runs"]]
     suites = xml.fromstring(export(lab, view, "junit")).findall("testsuite")
-    assert [suite.get("tests") for suite in suites] == ["2"] * len(view["runs"])
+    assert [suite.get("tests") for suite in suites] == ["1"] + ["2"] * len(view["runs"])
+    cases = [(case.get("classname"), case.get("name")) for suite in suites for case in suite.findall("testcase")]
+    assert len(set(cases)) == len(cases), "a build server keeps one case of each class and name"
     bundle = json.loads(export(lab, view, "bundle"))
     assert (bundle["format"], bundle["comparison"]) == ("threadlab-comparison", view)
     assert [run["id"] for run in bundle["runs"]] == [run["run"] for run in view["runs"]]
@@ -195,7 +197,9 @@ def test_a_trial_that_is_stopped_is_shown_and_not_ranked(lab: LabProcess) -> Non
     assert [(each["place"], each["ranked"], each["trials"]) for each in view["result"]["standings"]] == [
         (None, 0, 1), (None, 0, 0)
     ]  # fmt: skip
-    assert view["result"]["said"][0] == "Nothing could be ranked."
+    assert view["result"]["said"][0] == "No winner: no entry has enough valid trials to compare CPU per request."
+    skipped = xml.fromstring(export(lab, view, "junit")).find("testsuite/testcase/skipped")
+    assert skipped is not None and skipped.get("message") == view["result"]["said"][0]
 
 
 def test_without_a_load_it_takes_that_of_its_view(lab: LabProcess) -> None:

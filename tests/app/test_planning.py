@@ -15,6 +15,7 @@ from app.lab import placement
 from app.lab.plan_words import words
 from app.lab.planning import checked
 from app.lab.scenarios import SCENARIOS
+from app.load import histogram
 from app.load.plan import Plan
 from app.settings import Settings
 
@@ -165,3 +166,11 @@ def test_any_plan_is_either_said_or_refused(fields: dict[str, Any]) -> None:
         assert refused.problems
     else:
         assert words(found) and found.total_s <= 600
+
+
+def test_no_time_of_any_plan_is_longer_than_a_histogram_reaches() -> None:
+    longest_s = next(each.le for each in Settings.model_fields["max_duration_s"].metadata if hasattr(each, "le"))
+    longest_wait_s = 60
+    with pytest.raises(Invalid):
+        plan(timeout_s=longest_wait_s + 0.1)
+    assert (longest_s + longest_wait_s) * 1e6 <= histogram.HIGHEST_US

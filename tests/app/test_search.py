@@ -118,7 +118,7 @@ def result(plan: Plan, p50_us: float) -> Result:
     )  # fmt: skip
     seen = SimpleNamespace(
         summary=summary,
-        outcome=SimpleNamespace(stopped=False),
+        outcome=SimpleNamespace(stopped=False, kinds=()),
         verdict=SimpleNamespace(name="unsaturated"),
         ledger=None,
     )

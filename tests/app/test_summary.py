@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.lab.summary import answers, curve, interval_log, little_residual, series, summarise
 from app.lab.watcher import SeriesPoint
@@ -50,6 +53,26 @@ OUTCOME = Outcome(
 
 def about(value: float) -> Any:
     return pytest.approx(value, rel=0.001)  # three digits are what a histogram has
+
+
+def test_what_became_of_its_requests_adds_up() -> None:
+    summary = summarise(OUTCOME)
+    assert (summary.intended, summary.sent, summary.dropped) == (10_400, 10_100, 300)
+    assert (summary.requests, summary.failed, summary.unfinished) == (10_000, 3, 97)
+    assert summary.counts == "10,400 intended: 10,000 answered, 3 failed, 97 in flight at the stop, 300 never sent"
+    closed = summarise(replace(OUTCOME, intended=None, dropped=0, sent=10_003))
+    assert closed.counts == "10,003 sent: 10,000 answered, 3 failed"
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**4), st.integers(0, 10**4), st.integers(0, 10**5))
+def test_whatever_became_of_them_the_numbers_of_the_sentence_add_up(
+    answered: int, failed: int, unfinished: int, dropped: int
+) -> None:
+    kind = replace(OUTCOME.kinds[0], errors={"timeout": failed})
+    sent = answered + failed + unfinished
+    outcome = replace(OUTCOME, requests=answered, sent=sent, dropped=dropped, intended=sent + dropped, kinds=(kind,))
+    total, *parts = (int(each.replace(",", "")) for each in re.findall(r"[\d,]*\d", summarise(outcome).counts))
+    assert total == sum(parts) == sent + dropped
 
 
 def test_each_percentile_is_of_its_own_clock_over_all_kinds_together() -> None:

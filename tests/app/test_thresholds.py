@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import example, given
@@ -12,7 +15,9 @@ from app.errors import Invalid
 from app.lab.thresholds import Threshold
 from app.lab.verdict import TITLES
 from app.lab.views import GeneratorCost, Latency, Ledger, Summary, Verdict
+from app.load import histogram
 from app.load.histogram import Percentiles
+from app.load.outcome import KindOutcome, Outcome
 
 RESPONSE = Percentiles(1000, 10_000, 20_000, 40_000, None, 90_000, 12_000)
 SERVICE = Percentiles(1000, 1_000, 2_000, 4_000, None, 9_000, 1_200)
@@ -22,17 +27,21 @@ SUMMARY = Summary(
     latency=Latency(SERVICE, RESPONSE), by_kind=(),
 )  # fmt: skip
 LEDGER = Ledger(25.0, 15.0, 10.0, 2.0, None, 0.1, 0.1, 1.0, 1.0, None, 1, 1, 1.0, 1, GeneratorCost(9.0, 0.5))
+HUNDRED = histogram.encode(histogram.of((1000 * ms, 1) for ms in range(1, 101)))  # 1 ms to 100 ms, one of each
+OUTCOME = cast(Outcome, SimpleNamespace(kinds=(KindOutcome("plaintext", "plaintext", 100, {}, HUNDRED, HUNDRED),)))
 VERDICT = Verdict("server_bound", "Server bound", True, ("So it is.",), (), {})
 
 
 def breached(text: str) -> bool:
-    return Threshold.parse(text).check(SUMMARY, LEDGER, VERDICT).breached
+    return Threshold.parse(text).check(SUMMARY, LEDGER, VERDICT, OUTCOME).breached
 
 
 @pytest.mark.parametrize(
     "text",
     ["p(99)<41ms", "p(99)<=40ms", "p(50)<11000us", "p(90)<0.021s", "max<91ms", "mean<13ms", "service_p(50)<2ms",
-     "service_max<10ms", "service_mean<2ms", "errors<1.1%", "errors<=0.01", "rate>989", "rate>=990", "rate!=5",
+     "service_max<10ms", "service_mean<2ms", "p(75)<76ms", "p(33.3)>33ms", "med<11ms", "avg<13ms", "min<1.1ms",
+     "min>0.9ms", "service_med<2ms", "service_avg<2ms", "service_min<2ms", "rate>0.5",
+     "errors<1.1%", "errors<=0.01", "rate>989", "rate>=990", "rate!=5",
      "rate_ratio>0.98", "rate_ratio>=99%", "cpu_us_per_request<30", "verdict==server_bound", "verdict!=noisy",
      " p(99) < 41 ms "],
 )  # fmt: skip
@@ -49,6 +58,34 @@ def test_a_condition_that_does_not(text: str) -> None:
     assert breached(text)
 
 
+def test_a_percentile_needs_ten_samples_above_it() -> None:
+    assert Threshold.parse("p(90)<1s").samples == 100 and Threshold.parse("med<1s").samples == 20
+    assert not breached("p(80)<1s") and not breached("p(89.9)<1s")
+    for text in ("p(91)<1s", "p(95)<1s"):
+        result = Threshold.parse(text).check(SUMMARY, LEDGER, VERDICT, OUTCOME)
+        assert result.breached and result.seen == "not known"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen", "said"),
+    [("rate>=200", 199.6, "199.6 /s"), ("rate>=200", 200.4, "200 /s"), ("rate>=200", 199.96, "199.96 /s"),
+     ("rate>2", 2.5, "2.5 /s"), ("rate>0.1", 0.25, "0.2 /s"), ("rate<=0.2", 0.25, "0.25 /s"),
+     ("rate>5", 12345, "12,345 /s")],
+)  # fmt: skip
+def test_what_is_printed_is_on_the_side_of_the_bound_on_which_it_was(text: str, seen: float, said: str) -> None:
+    result = Threshold.parse(text).check(replace(SUMMARY, achieved_per_s=seen), LEDGER, VERDICT)
+    assert result.seen == said
+
+
+@given(st.floats(0.001, 1e5), st.floats(0.001, 1e5))
+def test_no_rounding_contradicts_the_mark(bound: float, seen: float) -> None:
+    threshold = Threshold.parse(f"rate>={bound:.6f}")
+    assert isinstance(threshold.value, float)
+    result = threshold.check(replace(SUMMARY, achieved_per_s=seen), LEDGER, VERDICT)
+    printed = float(result.seen.removesuffix(" /s").replace(",", ""))
+    assert (printed >= threshold.value) == (not result.breached) or abs(seen - threshold.value) < 1e-8
+
+
 def test_what_is_not_known_breaches_and_says_so() -> None:
     for text in ("p(99.9)<1s", "service_p(99.9)>0us"):
         result = Threshold.parse(text).check(SUMMARY, LEDGER, VERDICT)
@@ -59,7 +96,8 @@ def test_what_is_not_known_breaches_and_says_so() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "p99<20ms", "p(98)<20ms", "p(99)<20", "p(99)<20%", "p(99)=20ms", "p(99)<-1ms", "p(99)<ms", "rate>5ms",
+    ["", "p99<20ms", "p(0)<20ms", "p(0.0)<20ms", "p(100)<20ms", "p()<20ms", "median<20ms",
+     "p(99)<20", "p(99)<20%", "p(99)=20ms", "p(99)<-1ms", "p(99)<ms", "rate>5ms",
      "rate>5%", "rate", "errors<1ms", "verdict==fine", "verdict<noisy", "verdict==", "latency<5ms", "p(99)<1.2.3ms",
      "verdict==server_bounds", "verdict==noisy%", "verdict==noisyms", "rate>nan", "rate<inf", "p(99)<infs",
      "errors<nan%", "p(99)<20ms p(50)<1ms"],
@@ -70,6 +108,7 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
     (problem,) = refused.value.problems
     assert problem.pointer == "/thresholds/3"
     assert repr(text) in problem.detail
+    assert "there are p(n)" in problem.detail or "verdict" in text or "unit" in problem.detail
 
 
 @given(st.text(max_size=40) | st.from_regex(r"(p\(99\)|errors|rate|verdict)[<>=!]=?[\w.%]{0,8}", fullmatch=True))

@@ -98,7 +98,7 @@ def test_client_bound_a_generator_that_is_starved_of_its_cpu(lab: LabProcess, re
     assert "waited for it" in " ".join(run["verdict"]["because"])
 
 
-def test_client_bound_a_generator_that_was_stopped_for_a_while(lab: LabProcess, report: Report) -> None:
+def test_percentiles_of_a_generator_that_was_stopped_for_a_while_are_not_valid(lab: LabProcess, report: Report) -> None:
     """Noise: an A/B pair. The same load runs once undisturbed, and what it sends late then is subtracted. A generator
     that neighbours starve as well is client bound for this reason first, and the run tells if it was."""
     load = light(2.0, vus=128)
@@ -112,9 +112,9 @@ def test_client_bound_a_generator_that_was_stopped_for_a_while(lab: LabProcess, 
     view = lab.ended(run["id"])
     report(f"undisturbed: {told(control)}; stopped: {told(view)}")
     assert view["summary"]["late"] - control["summary"]["late"] > 20
-    assert name_of(view) == "client_bound"
-    assert check(view, "Sent late by the generator")["ok"] is False
-    assert "late" in " ".join(view["verdict"]["because"]) or evidence_of(view)["generator_waited"] > 0.25
+    fitness = view["verdict"]["fitness"]
+    assert "own lateness" in fitness["p90_us"] or evidence_of(view)["generator_waited"] > 0.25
+    assert fitness["cpu_us"] is None, "what a request cost does not depend on when it was sent"
 
 
 def test_rate_missed_by_too_few_connections_and_not_by_the_server(lab: LabProcess, report: Report) -> None:
