@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from app.lab import courtesy
+
 LOG_LINES = 200
 POPEN_OPENS = 8  # three pipes, and one on which it hears of a failed exec
 
@@ -63,14 +65,15 @@ class Child:
         theirs, ours = os.pipe()
         try:
             _require_descriptors(POPEN_OPENS)
-            process = subprocess.Popen(
-                [part.replace("{lifeline}", str(theirs)) for part in argv],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(*lend, theirs),
-                start_new_session=True,
-            )
+            with courtesy.as_usual():
+                process = subprocess.Popen(
+                    [part.replace("{lifeline}", str(theirs)) for part in argv],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    pass_fds=(*lend, theirs),
+                    start_new_session=True,
+                )
         except BaseException:
             os.close(ours)
             raise

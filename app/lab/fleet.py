@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.errors import Busy, Invalid, NotNow, Unknown
+from app.lab import courtesy
 from app.lab.engine import Engine, listen
 from app.lab.events import LINE, Event, Events
 from app.lab.models import Models
@@ -32,6 +33,7 @@ class Fleet:
         self._events = events
         self._numbers: dict[str, int] = {}
         self._jobs: set[asyncio.Task[Any]] = set()
+        self.forgets: Callable[[Engine, Sampler], None] = lambda engine, sampler: None  # told of each that is forgotten
 
     @property
     def alive(self) -> list[Engine]:
@@ -132,8 +134,11 @@ class Fleet:
     def _forget_old(self) -> None:
         ended = [engine.id for engine in self.engines.values() if not engine.alive]
         for id in ended[: max(0, len(ended) - ENDED_KEPT)]:
-            self.samplers.pop(id).close()
-            del self.engines[id]
+            engine, sampler = self.engines.pop(id), self.samplers.pop(id)
+            if not sampler.complete:
+                sampler.take(time.monotonic_ns())
+            self.forgets(engine, sampler)
+            sampler.close()
 
     async def sample_all(self) -> None:
         """Read every living engine at the sampling interval, and once more after its end."""
@@ -142,11 +147,11 @@ class Fleet:
         while True:
             for id, sampler in tuple(self.samplers.items()):
                 engine = self.engines[id]
-                engine.look()
-                if engine.alive or not sampler.complete:
-                    sampler.take(time.monotonic_ns())
+                sample = sampler.take(time.monotonic_ns()) if engine.alive or not sampler.complete else None
+                engine.look(bool(sample and sample.process and sample.process.suspended))
                 if engine.tracing:
                     engine.tracing.keep_up(time.monotonic_ns())
+                courtesy.give_way()
             next_s = max(next_s + interval_s, time.monotonic())
             await asyncio.sleep(next_s - time.monotonic())
 

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.errors import Busy
-from app.lab import system
+from app.lab import courtesy, system
 from app.lab.comparisons import Comparisons
 from app.lab.events import Events
 from app.lab.fleet import Fleet
@@ -21,6 +21,7 @@ from app.store.comparisons import ComparisonStore
 from app.store.database import NOT_SAVED
 from app.store.runs import RunStore
 
+ENDED_WITHIN_S = 8.0  # the generator takes its answers for 1 s, engines have their grace
 STOPPED = "The control plane stopped while this run was going."
 COMPARISON_STOPPED = "The control plane stopped while this comparison was going; trials that had ended are kept."
 
@@ -48,13 +49,16 @@ class Lab:
         return cls(settings, models, RunStore(database, settings.data_dir / "traces"), ComparisonStore(database))
 
     async def __aenter__(self) -> Lab:
+        courtesy.step_aside()
         await asyncio.to_thread(self._fail_unfinished, False)  # what a dead control plane left behind
         for job in (self.runs.work_off(), self.comparisons.work_off(), self.fleet.sample_all()):
             self.keep_going(job)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.comparisons.stop_all()
         self.runs.stop_all()
+        await self._all_ended()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -65,6 +69,15 @@ class Lab:
             await asyncio.to_thread(self._fail_unfinished, True)
         self.store.close()
         self._kept_comparisons.close()
+
+    async def _all_ended(self) -> None:
+        """Let what was stopped keep what it has measured; but not for longer than a shutdown may take."""
+        done = [run.done for run in self.runs.active.values()]
+        done += [going.done for going in self.comparisons.active.values()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ENDED_WITHIN_S):
+                for each in done:
+                    await each.wait()
 
     def keep_going(self, job: Coroutine[Any, Any, None]) -> None:
         """Let this go on in the background until the lab is left; if it ends before, the lab is not ready any more."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
+from app.lab import courtesy
 from app.lab.clocks import ThreadWatch
 from app.lab.engine import Engine
 from app.lab.proc import ProcessReading
@@ -11,6 +13,8 @@ from app.lab.views import SampleView, ThreadView
 from app.lab.window import Cost, Total, Window
 from engines.common.board import COUNTER_NAMES, THREAD_STATES
 from engines.common.board_reader import Reading, ThreadReading
+
+UNTOLD_MOST = 16  # a frame has those since the one before; where nobody looks there are no frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,14 @@ class Sampler:
         self.threads = self._watch.rates  # what each uses, by its id
         self.last: Sample | None = None
         self.before: Sample | None = None
+        # What its threads did at each sample since a frame was made of them: when, and their state by slot.
+        self.untold: deque[tuple[int, dict[int, int]]] = deque(maxlen=UNTOLD_MOST)
         self.complete = False  # the engine had ended when the last sample was taken: nothing changes any more
+        self.cpu_ns = 0  # of all its processes since it started, as far as it was seen alive
 
     def begin(self, at_ns: int) -> Sample | None:
         """Take the first sample of an engine that is ready. Its start, in samples before, is no part of its rates."""
-        self.last = None
+        self.last, self._window = None, Window()
         return self.take(at_ns)
 
     def take(self, at_ns: int) -> Sample | None:
@@ -46,10 +53,14 @@ class Sampler:
         if self._engine.board is None or self._engine.pid is None:
             return None
         board = self._engine.board.read()
+        courtesy.give_way()
         process = self._engine.process() if alive else None
+        courtesy.give_way()
+        self.cpu_ns = max(self.cpu_ns, process.cpu_ns if process else 0)
         self._watch.look(board.threads if alive else (), at_ns)
         self._window.add(Total.of(at_ns, board, process, self._watch.switches if alive else None))
         self.before, self.last = self.last, Sample(at_ns, board, process)
+        self.untold.append((at_ns, {thread.slot: thread.state for thread in board.threads}))
         return self.last
 
     def close(self) -> None:
@@ -86,10 +97,8 @@ class Sampler:
 
     @property
     def requests_per_s(self) -> float | None:
-        """Between the last two samples; None when it is gone: its board stands still, and so would the rate."""
-        if not self._engine.alive or not self.last or not self.before or self.last.at_ns == self.before.at_ns:
-            return None
-        return (self.last.board.requests - self.before.board.requests) / ((self.last.at_ns - self.before.at_ns) / 1e9)
+        """Of the last second; None when it is gone: its board stands still, and so would the rate."""
+        return self._window.requests_per_s() if self._engine.alive else None
 
     @property
     def cpu_percent_by_role(self) -> dict[str, float | None]:

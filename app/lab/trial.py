@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import LabError
+from app.lab import courtesy
 from app.lab.engine import Engine
 from app.lab.evidence import evidence
+from app.lab.figures import of_summary
+from app.lab.fitness import appraise
 from app.lab.generator import Generator, NoOutcome
 from app.lab.ledger import cost
 from app.lab.notes import notes
@@ -29,6 +32,7 @@ from app.load.outcome import Outcome
 from app.load.plan import Plan
 
 SETTLED_WITHIN_S = 1.0
+SILENT_MAX_S, SILENT_MAX_PER_S = 10.0, 0.05
 POLL_S = 0.02  # 50 looks a second: at 64 threads they cost the control plane 1 % of a core
 
 
@@ -50,10 +54,12 @@ class Trial:
     """Carries one plan out. `measuring` is told when the warm-up is over."""
 
     def __init__(
-        self, plan: Plan, engine: Engine, placement: Placement, others: int, relay: Relay, beside: int
+        self, plan: Plan, figure: str, engine: Engine, placement: Placement, others: int, relay: Relay, beside: int
     ) -> None:
-        """`others`: engines alive beside it; `beside`: runs that go at the same time."""
+        """`figure`: the one that the run is read for; `others`: engines alive beside it; `beside`: runs that go at the
+        same time."""
         self.plan = plan
+        self.figure = figure
         self.meter = LastSecond()
         self.engine = engine  # the one that serves now
         self._placement = placement
@@ -90,6 +96,8 @@ class Trial:
                 generator.stop()
             await self._watch(generator)
             outcome = generator.outcome()
+            if not outcome.has_measured:
+                return None
             if watcher.calls:
                 watcher.system_calls = await watcher.calls.count()
             await self._settle(lambda: self._answered() >= answers(outcome) and self._watcher.at_rest)
@@ -125,6 +133,11 @@ class Trial:
             self.meter.take(self._generator.read())
 
     @property
+    def _patience_s(self) -> float:
+        """How long the generator may be silent: at its end it makes a histogram of each second, some 10 ms each."""
+        return SILENT_MAX_S + SILENT_MAX_PER_S * self.plan.total_s
+
+    @property
     def _watcher(self) -> Watcher:
         """Of the engine that serves now."""
         return self._watchers[-1]
@@ -132,8 +145,11 @@ class Trial:
     async def _watch(self, generator: Generator) -> None:
         while not generator.exited.done():
             now = generator.read()
+            courtesy.give_way()
             self._watcher.look(now, generator.pids)
-            if not self.engine.alive:
+            if generator.silent_s() > self._patience_s:
+                generator.kill(f"The load generator did nothing for {self._patience_s:.0f} s, and was ended.")
+            elif not self.engine.alive:
                 generator.stop()  # nobody is there to answer any more
             elif self._stall is None and self.plan.stall_ms and self._is_middle():
                 self._stall = asyncio.create_task(self._stall_engine(self._watcher))
@@ -190,10 +206,12 @@ class Trial:
         summary = summarise(outcome)
         seen = evidence(self.plan, outcome, summary, watchers, self._placement, self._others, lost)
         seen = replace(seen, answered=self._answered(), swaps=self._relay.asked, beside=self._beside)
+        figures = of_summary(summary, self.figure == "kept_per_s")
         points = [point for each in watchers for point in each.series]
         return Result(
             outcome=outcome, summary=summary, ledger=None if len(watchers) > 1 else cost(watcher, outcome),
-            verdict=judge(seen), series=series(outcome, points, started_ns), marks=marks(watchers, started_ns),
+            verdict=appraise(judge(seen), seen, summary, figures, self.figure),
+            series=series(outcome, points, started_ns), marks=marks(watchers, started_ns),
             notes=(*notes(self.plan, outcome, summary, watcher.stalled_ns), *notes_of(self.plan, watchers)),
             legs=legs(watchers, outcome, started_ns),
         )  # fmt: skip

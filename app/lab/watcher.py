@@ -24,7 +24,7 @@ from app.lab.proc import (
 from app.lab.syscalls import SystemCalls
 from app.lab.views import WARM_UP_ENDS, Mark
 from app.load.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
-from engines.common.board import RESTING
+from engines.common.board import ENDED, RESTING
 from engines.common.board_reader import Reading
 
 FEW_ROWS = 256  # beyond so many threads their states are read each tenth time: 2 ms for 1,000 of them
@@ -95,10 +95,12 @@ class Watcher:
     _busy: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     _seen: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     happened: list[tuple[int, str]] = field(default_factory=list)  # monotonic ns, and what
+    lost: str | None = None  # a sentence, if one of its processes ended and it did not
     _processes: frozenset[int] = frozenset()
     _answered_before: int = 0
     _second: tuple[int, int] | None = None
     _chances: int = 0  # to look at the threads
+    _roles: list[str] = field(default_factory=list)  # by slot, as of the last second
     _before: ProcessReading | None = None
     _died: bool = False
 
@@ -173,10 +175,13 @@ class Watcher:
         if self.first and len(self.first.board.threads) > FEW_ROWS and self._chances % SELDOM:
             return
         self.looks += 1
-        for thread in self.engine.board.read().threads:
-            key = (thread.role, thread.slot)
-            self._seen[key] += 1
-            self._busy[key] += thread.state not in RESTING
+        states = self.engine.board.states()
+        if len(states) != len(self._roles):
+            self._roles = self.engine.board.roles()
+        for slot, (state, role) in enumerate(zip(states, self._roles, strict=False)):
+            if state != ENDED:
+                self._seen[role, slot] += 1
+                self._busy[role, slot] += state not in RESTING
 
     def _look_at_processes(self) -> None:
         if not self.engine.alive:
@@ -185,9 +190,19 @@ class Watcher:
                 self.mark(f"{self.engine.id} {self.engine.exit.reason if self.engine.exit else 'ended.'}")
             return
         processes = frozenset(self.engine.processes)
+        if gone := self._processes - processes:
+            self._lose(len(gone))
         if new := processes - self._processes:
             self.mark("worker process replaced" if len(new) == 1 else f"{len(new)} worker processes replaced")
-        self._processes |= new
+        self._processes = processes
+
+    def _lose(self, number: int) -> None:
+        """So many of its processes have ended, which no run asks them to."""
+        what = "a worker process" if number == 1 else f"{number} worker processes"
+        self.mark(f"{what} ended")
+        after_s = (time.monotonic_ns() - (self.now.started_ns or self.begun_ns)) / 1e9
+        said = f"{what[:1].upper()}{what[1:]} of {self.engine.id} ended {after_s:.1f} s after the load began."
+        self.lost = self.lost or said
 
     def _follow_seconds(self) -> None:
         """A point at each edge of the generator's seconds, which begin anew with each phase."""
@@ -204,6 +219,7 @@ class Watcher:
         assert self.engine.board
         process, before = (self.engine.process() if self.engine.alive else None), self._before
         board = self.engine.board.read()
+        self._roles = self.engine.board.roles()  # a slot may be another thread's by now
         cpu = None
         if process and before and process.at_ns > before.at_ns:
             cpu = 100 * max(0, process.cpu_ns - before.cpu_ns) / (process.at_ns - before.at_ns)

@@ -20,6 +20,7 @@ class Part:
 
     numbers: str
     threads: str | None = None
+    samples: str | None = None
     trace: str | None = None
     grid: Step | None = None
 
@@ -28,6 +29,8 @@ class Part:
         more = []
         if "threads" in wants and self.threads:
             more.append(f',"threads":{self.threads}')
+            if self.samples:
+                more.append(f',"samples":{self.samples}')
         if "trace" in wants:
             more.append(f',"trace":{self.trace or "null"}')
         if "connections" in wants and self.grid:

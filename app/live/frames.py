@@ -52,6 +52,13 @@ def threads(sampler: Sampler) -> list[list[Any]]:
     return [_thread(now, then.get((now.slot, now.generation)), seconds, sampler) for now in last.board.threads]
 
 
+def samples(sampler: Sampler) -> list[list[Any]]:
+    """What the threads did at the samples between the frame before and the newest sample: µs, and the state by slot."""
+    between = list(sampler.untold)[:-1]
+    sampler.untold.clear()
+    return [[at_ns // 1000, states] for at_ns, states in between]
+
+
 def run(progress: Progress | None) -> dict[str, Any] | None:
     """The run in progress."""
     return shortened(asdict(progress)) if progress else None

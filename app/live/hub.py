@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from app.lab import courtesy
 from app.lab.engine import Engine
 from app.lab.events import Event
 from app.lab.lab import Lab
@@ -21,6 +22,9 @@ from app.live.grid import Grid
 from app.live.lanes import Rounds, lanes
 from app.live.viewer import Viewer
 from app.metrics import Metrics
+
+# A frame costs lab, browser and whoever shares their CPUs some milliseconds: while a run is measured there are fewer.
+WHILE_MEASURING_S = 0.5
 
 
 class Hub:
@@ -50,10 +54,9 @@ class Hub:
 
     async def run(self) -> None:
         """Build a frame each interval, while somebody looks."""
-        interval_s = self._lab.settings.sample_interval_ms / 1000
         due_s = time.monotonic()
         while True:
-            due_s = max(due_s + interval_s, time.monotonic())  # after a hold-up, no burst to make up for it
+            due_s = max(due_s + self._interval_s, time.monotonic())  # after a hold-up, no burst to make up for it
             await asyncio.sleep(due_s - time.monotonic())
             now_ns = time.monotonic_ns()
             self._metrics.loop_lag.observe(max(0.0, now_ns / 1e9 - due_s))
@@ -63,6 +66,11 @@ class Hub:
                     frame = self._build(due, now_ns)
                 for viewer in due:
                     viewer.offer(frame, now_ns / 1e9)
+
+    @property
+    def _interval_s(self) -> float:
+        every_sample_s = self._lab.settings.sample_interval_ms / 1000
+        return max(every_sample_s, WHILE_MEASURING_S) if self._lab.runs.current() else every_sample_s
 
     def _watch(self, now_ns: int) -> None:
         """Let those engines trace whose lanes somebody watches, and no others."""
@@ -77,7 +85,9 @@ class Hub:
     def _build(self, due: list[Viewer], now_ns: int) -> Frame:
         self._seq += 1
         numbers = frames.engines(self._lab)
+        courtesy.give_way()
         parts = {id: self._part(id, each, due, now_ns) for id, each in numbers.items()}
+        courtesy.give_way()
         return Frame(self._seq, round(now_ns / 1e9, 4), parts, compact(frames.run(self._lab.runs.progress())))
 
     def _part(self, id: str, numbers: dict[str, Any], due: list[Viewer], now_ns: int) -> Part:
@@ -86,6 +96,7 @@ class Hub:
         part = Part(compact({**numbers, "loop_lag_us": lag_us}), trace=trace)
         if any(v.sees(id, "threads") for v in due):
             part.threads = compact(frames.threads(sampler))
+            part.samples = compact(between) if (between := frames.samples(sampler)) else None
         if engine.board and any(v.sees(id, "connections") for v in due):
             part.grid = self._grids.setdefault(id, Grid()).step(engine.board.word_bytes())
         return part

@@ -22,6 +22,11 @@ TOO_BIG, BAD_MESSAGE, NOT_TEXT, TOO_SLOW = 1009, 1008, 1003, 1013
 router = APIRouter()
 
 
+@router.post("/ws/v1/live", status_code=204, include_in_schema=False)
+async def may_connect() -> None:
+    """What refuses a WebSocket gives a browser no reason; a page that was refused asks here, and is told."""
+
+
 @router.websocket("/ws/v1/live")
 async def live(socket: WebSocket) -> None:
     hub = cast(Hub, socket.app.state.hub)

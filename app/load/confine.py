@@ -1,4 +1,4 @@
-"""What a shard asks of the kernel for itself: its CPUs, and to die with its parent."""
+"""What a shard asks of the kernel for itself: its CPUs, to be there soon when it wakes, and to die with its parent."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from app.load import time_slice
 from app.load.crew import Crew
 from app.load.order import BadOrder, Order
 
@@ -25,6 +26,8 @@ def confine(order: Order) -> None:
             os.sched_setaffinity(0, order.cpus)
         except OSError as error:
             raise BadOrder(f"cannot run on CPUs {list(order.cpus)}: {error.strerror}") from error
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:  # the engine is on other CPUs: nothing is taken from it
+            time_slice.choose(os.SCHED_OTHER, time_slice.SHORT_NS)
     order.claim_descriptors()
 
 

@@ -144,6 +144,10 @@ class BoardReader:
             for slot, (role, index, pid, tid) in enumerate(zip(*columns, strict=True))
         ]
 
+    def roles(self) -> list[str]:
+        """The role of each row that was ever used, slot by slot."""
+        return [role for _, role, _, _, _ in self.names()]
+
     def ringless(self) -> tuple[int, int]:
         """(threads that have ever had a row without a ring, how many of them are there)."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:

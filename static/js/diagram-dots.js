@@ -1,9 +1,11 @@
 // Dots on the lines of a diagram: each is so many requests, sent off when they were counted. Nothing moves that nothing drives.
+import { restMs } from "./quiet.js";
+
 const TRAVEL_MS = 450, MS_A_PIXEL = 2.2, TICK_MS = 30, STEPS = 24, DOTS_PER_S = 14, MOST = 160, FRESH_MS = 600;
 const NS = "http://www.w3.org/2000/svg";
 
 export class Dots {
-  #layer; #edges = []; #dots = []; #spare = []; #asked = 0; #lastMs = 0; #fedAt = 0; each = 1;
+  #layer; #edges = []; #dots = []; #spare = []; #asked = 0; #timer = 0; #lastMs = 0; #fedAt = 0; each = 1;
 
   constructor(layer) { this.#layer = layer; }
 
@@ -17,6 +19,7 @@ export class Dots {
   feed(total) {
     this.#fedAt = performance.now();
     if (total / this.each > 1.6 * DOTS_PER_S || total / this.each < DOTS_PER_S / 3) this.each = round(total / DOTS_PER_S);
+    if (this.#timer) return this.#ask();
     if (this.#asked || !this.#edges.some(({ edge }) => edge.rate > 0)) return;
     this.#lastMs = performance.now();
     this.#next();
@@ -25,11 +28,22 @@ export class Dots {
   stop() {
     for (const { circle } of this.#dots) circle.remove();
     this.#dots = [];
+    clearTimeout(this.#timer);
     cancelAnimationFrame(this.#asked);
-    this.#asked = 0;
+    this.#timer = this.#asked = 0;
   }
 
-  #next() { this.#asked = requestAnimationFrame((now) => this.#tick(now)); }
+  #next() {
+    const wait = restMs();
+    if (wait) this.#timer = setTimeout(() => this.#ask(), wait);
+    else this.#ask();
+  }
+
+  #ask() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#asked ||= requestAnimationFrame((now) => this.#tick(now));
+  }
 
   /** Goes on for as long as rates are fresh, or a dot is on its way. */
   #tick(now) {

@@ -4,6 +4,8 @@ import { Dots } from "./diagram-dots.js";
 import * as format from "./format.js";
 import { live } from "./live.js";
 import { write } from "./numbers.js";
+import { isQuiet } from "./quiet.js";
+import { ROOT } from "./root.js";
 
 const NS = "http://www.w3.org/2000/svg", SEEN = 20, TEXT_MS = 400, SMOOTH = 0.15, CELLS = 112, CELLS_A_ROW = 16, SLOTS = 10, RINGS = 12;
 const BUSY = ["accepting", "reading", "handling", "blocked", "writing"], HOT = 0.9, COOL = 0.85;
@@ -71,6 +73,7 @@ class Diagram {
     this.#arrive(frame, engine);
     if (!this.#visible || this.#root.open === false || !this.#threads.size) return this.#dots?.stop();
     this.#build(engine.model);
+    if (isQuiet() && !frame.legible) return;
     this.#flow(engine);
     if (performance.now() < this.#textAt) return;
     this.#textAt = performance.now() + (calm.matches ? 1000 : TEXT_MS);
@@ -90,7 +93,7 @@ class Diagram {
     if (!id) return this.#place.replaceChildren();
     this.#root.dataset.model = engine.model;
     for (const roles of this.#root.querySelectorAll("[data-roles]")) roles.hidden = roles.dataset.roles !== engine.model;
-    fetch(`/api/v1/engines/${encodeURIComponent(id)}`).then((answer) => answer.json()).then(({ knobs }) => { if (this.#id === id && knobs) { this.#knobs = knobs; this.#made = ""; } }).catch(() => {});
+    fetch(`${ROOT}/api/v1/engines/${encodeURIComponent(id)}`).then((answer) => answer.json()).then(({ knobs }) => { if (this.#id === id && knobs) { this.#knobs = knobs; this.#made = ""; } }).catch(() => {});
   }
 
   /** New connections a second, from the counter that only grows. */

@@ -70,10 +70,11 @@ export class History {
   name(state) { return this.#names[state]; }
 
   /** Take an engine of a frame: threads are [slot, generation, tid, role, index, state, connections, rate, cpu, …]. Answers the µs that were lost. */
-  take({ threads, trace }, tUs) {
+  take({ threads, trace, samples }, tUs) {
     const to = trace?.to_us ?? tUs;
     if (to < this.headUs - JUMP_US) this.#forget();
     this.#meet(threads);
+    if (!trace) for (const [us, states] of samples ?? []) this.#between(threads, states, us);
     const before = this.headUs, from = trace?.from_us ?? before;
     const lost = before && (trace ? from - before > SLACK_US : to - from > LATE * this.#intervalUs) ? to - before - this.#intervalUs : 0;
     if (to <= before) return 0;
@@ -83,6 +84,14 @@ export class History {
     if (untraced.length) this.#sampled(untraced, before && !lost ? from : to - this.#intervalUs, to);
     this.headUs = to;
     return Math.max(0, lost);
+  }
+
+  /** A sample that is older than the frame: states by slot. */
+  #between(threads, states, us) {
+    const from = this.headUs;
+    if (us <= from) return;
+    if (from && us - from <= LATE * this.#intervalUs) this.#sampled(threads.filter(([slot]) => states[slot]).map((row) => row.with(5, states[row[0]])), from, us);
+    this.headUs = us;
   }
 
   /** While someone looks at the past, exact states are kept as they are, and only the shares go on. */

@@ -2,6 +2,7 @@
 import { CHARTS, seriesOf } from "./chart-list.js";
 import { Chart } from "./charts.js";
 import { Minute, WINDOW_S } from "./minute.js";
+import { isQuiet } from "./quiet.js";
 
 export const SYNC = "live";
 const X = { range: () => [-WINDOW_S, 0], values: (_, ticks) => ticks.map((v) => (v ? `−${-v} s` : "now")), text: (v) => `${+(-v).toFixed(1)} s ago`, heading: "ago" };
@@ -20,7 +21,7 @@ function key(panel, series) {
 }
 
 export class LiveCharts {
-  #root; #charts = new Map(); #minute = new Minute(); #shown = ""; #engines = []; #runSeen = null;
+  #root; #charts = new Map(); #minute = new Minute(); #shown = ""; #engines = []; #runSeen = null; #moved = false;
 
   constructor(root) { this.#root = root; }
 
@@ -42,7 +43,10 @@ export class LiveCharts {
     this.#engines = engines;
     const moved = this.#minute.take(frame, engines.map(({ id }) => id), hello), run = frame.run;
     if (run && run.state !== "queued" && engines.some(({ id }) => id === String(run.engine))) this.#runSeen = { from: frame.t_s - run.elapsed_s, to: frame.t_s - run.elapsed_s + run.warmup_s };
-    if (moved) requestAnimationFrame(() => { this.#arrange(); this.#draw(frame.t_s, marks); });
+    this.#moved ||= moved;
+    if (!this.#moved || (isQuiet() && !frame.legible)) return;
+    this.#moved = false;
+    requestAnimationFrame(() => { this.#arrange(); this.#draw(frame.t_s, marks); });
   }
 
   /** The charts that are in sight; made anew when they show something else. */

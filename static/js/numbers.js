@@ -19,13 +19,7 @@ export function fill(frame, root = document) {
   }
 }
 
-/** Ten frames a second are for pictures; text is legible at four. */
-export function keepNumbers(everyMs = 250) {
-  let next = 0;
-  live.onFrame((frame) => {
-    if (performance.now() < next) return;
-    next = performance.now() + everyMs;
-    fill(frame);
-  });
+export function keepNumbers() {
+  live.onFrame((frame) => { if (frame.legible) fill(frame); });
   document.addEventListener("htmx:after:swap", () => { if (live.frame) fill(live.frame); });
 }

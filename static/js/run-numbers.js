@@ -38,11 +38,9 @@ function button(run) {
   for (const each of document.querySelectorAll("[data-run-queue]")) each.hidden = !going;
 }
 
-export function keepRun(everyMs = 250) {
-  let next = 0;
+export function keepRun() {
   live.onFrame((frame) => {
-    if (performance.now() < next) return;
-    next = performance.now() + everyMs;
+    if (!frame.legible) return;
     if (frame.run) show(frame.run);
     button(frame.run);
   });

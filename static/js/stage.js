@@ -1,5 +1,7 @@
 // Paints lanes on animation frames, as often as there is another pixel to show and no more.
 // Lanes may take a tenth of the main thread: what is slow to paint is painted less often.
+import { restMs } from "./quiet.js";
+
 const REST = 9, FRAME_MS = 17, IDLE_MS = 200, CALM_US = 1e6;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -28,6 +30,6 @@ export class Stage {
     for (const lanes of all) lanes.step(shown);
     this.#cost += (performance.now() - started - this.#cost) * 0.1;
     const pixelMs = timeline.following && width ? timeline.span / width / 1000 : IDLE_MS;
-    this.next(Math.min(IDLE_MS, Math.max(pixelMs, this.#cost * REST)));
+    this.next(Math.max(restMs(), Math.min(IDLE_MS, Math.max(pixelMs, this.#cost * REST))));
   }
 }

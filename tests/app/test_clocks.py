@@ -154,7 +154,7 @@ class Threads:
 class KilledEngine:
     """Stands for an engine with more threads than one sample reads, which is killed when each has a CPU figure.
 
-    `Fleet.sample_all` calls `look` before each sample, so that is where time passes here: in one round the process is
+    `Fleet.sample_all` calls `look` after each sample, so that is where time passes here: in one round the process is
     gone from /proc and the lab does not yet know that the engine has ended; in the next round it does.
     """
 
@@ -168,7 +168,7 @@ class KilledEngine:
         """How many threads have a CPU figure."""
         return sum(rates.cpu_percent is not None for rates in self.sampler.threads.values())
 
-    def look(self) -> None:
+    def look(self, _suspended: bool) -> None:
         self._rounds += 1
         assert self._rounds < 50, "each thread was sampled twice after four rounds"
         if self._rounds_since:

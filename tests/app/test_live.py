@@ -25,7 +25,7 @@ from app.live.frame import Frame
 from app.live.viewer import Viewer as LabViewer
 from tests.waiting import BOUND_S
 
-from .driver import LabProcess, light, plan, until
+from .driver import LabProcess, endless, light, plan, until
 from .inside import LabInside
 
 
@@ -132,6 +132,27 @@ def test_a_viewer_that_pauses_gets_events_but_no_frames(lab: LabProcess) -> None
         assert "frame" not in seen
         view.say(type="resume")
         assert view.frame()["engines"] == {}
+
+
+def test_while_a_run_is_measured_frames_come_seldom_and_have_all_samples_since_the_one_before(lab: LabProcess) -> None:
+    run = lab.submit(model="reactor-pool", plan=endless())
+    lab.measuring(run["id"])
+    with viewer(lab) as view:
+        view.say(type="subscribe", engines="all", threads=True, interval_ms=100)
+
+        def measured(frame: Any) -> bool:
+            return any("threads" in engine for engine in frame["engines"].values()) and frame["run"] is not None
+
+        frames = [view.frame(measured, "threads of the loaded engine") for _ in range(4)]
+    times = [frame["t_s"] for frame in frames]
+    assert all(after - before >= 0.49 for before, after in pairwise(times))
+    for frame, before in zip(frames[1:], frames, strict=False):
+        (engine,) = frame["engines"].values()
+        at_us = [us for us, _ in engine["samples"]]
+        assert at_us == sorted(at_us) and before["t_s"] - 0.3 < at_us[0] / 1e6 < frame["t_s"]
+        slots = {str(row[0]) for row in engine["threads"]}
+        assert all(states.keys() == slots for _, states in engine["samples"])
+    lab.stop(run["id"])
 
 
 def test_a_slow_interval_gets_fewer_frames(lab: LabProcess) -> None:

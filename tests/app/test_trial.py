@@ -15,6 +15,7 @@ from app.lab.fleet import Fleet
 from app.lab.generator import Generator
 from app.lab.lab import Lab
 from app.lab.relay import Relay
+from app.lab.runs import NOTHING_MEASURED
 from app.lab.syscalls import SystemCalls
 from app.lab.trial import Trial
 from app.lab.views import RunView
@@ -103,7 +104,7 @@ def test_a_run_that_is_stopped_while_its_engine_starts_carries_no_load(
     monkeypatch.setattr(Fleet, "start", held)
     monkeypatch.setattr(Generator, "spawn", lambda *args: spawned.append(args))
     ended = in_a_lab(tmp_path, play)
-    assert (ended.state, ended.summary, ended.verdict, ended.failure) == ("stopped", None, None, None)
+    assert (ended.state, ended.summary, ended.verdict, ended.failure) == ("stopped", None, None, NOTHING_MEASURED)
     assert spawned == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from app.lab.placement import Placement
 from app.lab.proc import ProcessReading
 from app.lab.watcher import FEW_ROWS, Watcher
 from app.load.meter import DRAIN, MEASURE, WARMUP, MeterReading
+from engines.common.board import ENDED, HANDLING, WAITING
 
 CHANCES = 100
 MEASURING = MeterReading(phase=MEASURE, started_ns=1, measured_from_ns=1, at_ns=2)
@@ -21,14 +23,12 @@ SECOND_NS = 10**9
 
 
 def engine_of(threads: int, states: list[int]) -> Engine:
-    """One whose board has so many threads; each reading of it takes the next of `states`, for all of them."""
-
-    def read() -> Any:
-        state = states.pop(0)
-        rows = tuple(SimpleNamespace(role="worker", slot=slot, state=state) for slot in range(threads))
-        return SimpleNamespace(threads=rows, connections={"idle": 3, "handling": 5}, queue_depth=2)
-
-    board = SimpleNamespace(read=read)
+    """One whose board has so many threads; each look at them takes the next of `states`, for all of them."""
+    rows = tuple(SimpleNamespace(role="worker", slot=slot) for slot in range(threads))
+    board = SimpleNamespace(
+        read=lambda: SimpleNamespace(threads=rows, connections={"idle": 3, "handling": 5}, queue_depth=2),
+        states=lambda: [states.pop(0)] * threads, roles=lambda: ["worker"] * threads,
+    )  # fmt: skip
     return cast(Engine, SimpleNamespace(
         board=board, alive=True, processes=(), process=lambda: None, switches=lambda: None
     ))  # fmt: skip
@@ -36,12 +36,28 @@ def engine_of(threads: int, states: list[int]) -> Engine:
 
 @pytest.mark.parametrize(("threads", "looks"), [(FEW_ROWS, CHANCES), (FEW_ROWS + 1, CHANCES // 10)])
 def test_looks_are_those_that_were_taken(threads: int, looks: int) -> None:
-    states = [1] * (CHANCES + 2)  # one reading is for the edge of the window, and one for the series
+    states = [WAITING] * CHANCES
     watcher = Watcher(engine_of(threads, states), lambda: None)
     for _ in range(CHANCES):
         watcher.look(MEASURING, ())
-    assert watcher.looks == looks == CHANCES + 2 - len(states) - 2
-    assert len(watcher.occupancy) == 1
+    assert watcher.looks == looks == CHANCES - len(states)
+    assert watcher.occupancy == {"worker": 0.0}
+
+
+def test_a_role_is_occupied_for_the_share_of_looks_at_which_its_threads_were() -> None:
+    watcher = Watcher(engine_of(4, [HANDLING, WAITING, HANDLING, ENDED, HANDLING]), lambda: None)
+    for _ in range(5):
+        watcher.look(MEASURING, ())
+    assert watcher.occupancy == {"worker": 0.75}, "at the fourth look there was no thread"
+
+
+def test_a_slot_that_another_thread_has_taken_is_looked_at_as_that_one() -> None:
+    watcher = Watcher(engine_of(1, [HANDLING] * 4), lambda: None)
+    board = cast(Any, watcher.engine.board)
+    for second, role in enumerate(("worker", "worker", "acceptor", "acceptor")):
+        board.roles = lambda role=role: [role]
+        watcher.look(replace(MEASURING, at_ns=2 + second * SECOND_NS), ())
+    assert watcher.occupancy.keys() == {"worker", "acceptor"}
 
 
 def test_there_is_a_point_of_the_series_at_the_beginning_of_each_second_and_of_each_phase() -> None:
