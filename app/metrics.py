@@ -6,6 +6,7 @@ latency of a finished run is added from its own histogram. docs/metrics.md lists
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -16,9 +17,10 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app.lab.engine import Engine
 from app.lab.events import Event
 from app.lab.lab import Lab
-from app.lab.sample import Sample
+from app.lab.sample import Sampler
 from app.lab.verdict import TITLES
 from app.load import histogram
 
@@ -57,8 +59,11 @@ class _Engines(Collector):
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._seen: dict[str, tuple[str, Counter[str]]] = {}  # engine id → model, its last counters
-        self._gone: defaultdict[str, Counter[str]] = defaultdict(Counter)  # of engines that the lab has forgotten
+        self._gone: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by model, of engines that were forgotten
+        lab.fleet.forgets = self._forget
+
+    def _forget(self, engine: Engine, sampler: Sampler) -> None:
+        self._gone[engine.model.name].update(_count(sampler))
 
     def describe(self) -> list[Metric]:
         return []
@@ -70,16 +75,12 @@ class _Engines(Collector):
 
     def _totals(self) -> dict[str, Counter[str]]:
         fleet = self._lab.fleet
+        totals = defaultdict(Counter, {model: counted.copy() for model, counted in self._gone.items()})
         for id, engine in fleet.engines.items():
-            if sample := fleet.samplers[id].last:
-                before = self._seen.get(id)
-                self._seen[id] = (engine.model.name, _count(sample, before[1] if before else None))
-        for id in [id for id in self._seen if id not in fleet.engines]:
-            model, counted = self._seen.pop(id)
-            self._gone[model].update(counted)
-        totals: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for model, counted in [*self._gone.items(), *self._seen.values()]:
-            totals[model].update(counted)
+            sampler = fleet.samplers[id]
+            if not engine.alive and not sampler.complete:
+                sampler.take(time.monotonic_ns())  # what it did since the last sample would be missing
+            totals[engine.model.name].update(_count(sampler))
         return totals
 
     def _gauges(self) -> Iterator[Metric]:
@@ -108,11 +109,10 @@ class _Engines(Collector):
         yield from (states, memory, threads, peers, queue)
 
 
-def _count(sample: Sample, before: Counter[str] | None) -> Counter[str]:
-    """What an engine has counted since it started; its CPU time stays known after its end."""
-    counters = sample.board.counters
-    cpu_ns = max(sample.process.cpu_ns if sample.process else 0, before["cpu_ns"] if before else 0)
-    return Counter({**counters, "cpu_ns": cpu_ns})
+def _count(sampler: Sampler) -> Counter[str]:
+    """What an engine has counted since it started."""
+    counters = sampler.last.board.counters if sampler.last else {}
+    return Counter({**counters, "cpu_ns": sampler.cpu_ns})
 
 
 def _counters(totals: dict[str, Counter[str]]) -> Iterator[Metric]:

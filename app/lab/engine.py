@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
+from app import addresses
 from app.errors import Busy, NotNow, StartFailed
 from app.lab.child import Child, Exit
 from app.lab.placement import pin
@@ -42,16 +43,13 @@ Changed = Callable[["Engine", str], None]
 
 
 def listen(host: str, port: int, backlog: int, shared: bool = False) -> socket.socket:
-    """A listening socket; raises NotNow when the port is taken, and Busy when the lab has no descriptor left.
-
-    `shared`: another engine may listen on the same port (SO_REUSEPORT), each with an accept queue of its own.
-    """
+    """A listening socket; raises NotNow when the port is taken, and Busy when the lab has no descriptor left."""
     try:
-        return socket.create_server((host, port), backlog=backlog, reuse_port=shared)
+        return addresses.listen(host, port, backlog, shared)
     except OSError as error:
         if error.errno in SCARCE:
-            raise Busy(f"The lab cannot open another socket: {os.strerror(error.errno or 0)}.") from error
-        raise NotNow(f"Cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}.") from error
+            raise Busy(f"The lab cannot open another socket: {error.strerror}.") from error
+        raise NotNow(f"Cannot listen on {addresses.bracketed(host)}:{port}: {error.strerror}.") from error
 
 
 class Engine:
@@ -78,6 +76,7 @@ class Engine:
         self._since = datetime.now(UTC)
         self._born_s = time.monotonic()
         self._died_s: float | None = None
+        self._suspended = False
 
     @property
     def alive(self) -> bool:
@@ -115,7 +114,7 @@ class Engine:
     @property
     def reach(self) -> str:
         """The address under which this machine itself reaches it."""
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return addresses.reachable(self.host)
 
     @property
     def log(self) -> tuple[str, ...]:
@@ -187,8 +186,9 @@ class Engine:
             self._changed(self, f"{self.id} drains: it takes no new connections and finishes what is in flight")
         await self.child.stop(0.0 if force else float(self.knobs["grace_s"]) + 1.0)
 
-    def look(self) -> None:
-        """Tell ready from degraded by the board's flags."""
+    def look(self, suspended: bool) -> None:
+        """Tell ready from degraded by the board's flags, and by whether one of its processes is `suspended`."""
+        self._suspended = suspended
         if self.state in ("ready", "degraded"):
             state = "degraded" if self.detail else "ready"
             if state != self.state:
@@ -200,6 +200,8 @@ class Engine:
         """Why it is degraded."""
         if self.board is None or not self.alive:
             return None
+        if self._suspended:
+            return "It is stopped by a signal (SIGSTOP), and answers nothing until it is continued (SIGCONT)."
         out, full = self.board.flags()
         if out:
             return "Out of descriptors: it accepts again when connections close."
@@ -211,7 +213,7 @@ class Engine:
         end_s = self._died_s if self._died_s is not None else time.monotonic()
         return EngineView(
             id=self.id, model=self.model.name, state=self.state, host=self.host, port=self.port,
-            url=f"http://{self.reach}:{self.port}/" if self.port else None,
+            url=f"http://{addresses.bracketed(self.reach)}:{self.port}/" if self.port else None,
             pid=self.pid if self.alive else None, knobs=self.knobs, cpus=self.cpus,
             python=self._said.get("python"), gil=self._said.get("gil"),
             started_at=written(self._since),

@@ -52,6 +52,8 @@ class Generator:
 
     def __init__(self, shards: Sequence[_Shard]) -> None:
         self._shards = shards
+        self._began_ns = time.monotonic_ns()
+        self._killed: str | None = None
         self.lost: str | None = None  # a sentence, if some of the shards ended without a result and others did not
         self.exited: asyncio.Task[Exit] = asyncio.create_task(self._follow())
 
@@ -85,6 +87,18 @@ class Generator:
         """The live numbers of all shards together; also after their end, until it is closed."""
         return together([shard.read() for shard in self._shards])
 
+    def silent_s(self) -> float:
+        """How long the most silent of its living processes has written nothing into its meter."""
+        now_ns = time.monotonic_ns()
+        since = [max(shard.meter.read().at_ns, self._began_ns) for shard in self._shards if shard.child.alive]
+        return (now_ns - min(since)) / 1e9 if since else 0.0
+
+    def kill(self, reason: str) -> None:
+        """End it at once, without an outcome; `reason` is a sentence."""
+        self._killed = reason
+        for shard in self._shards:
+            shard.child.signal(signal.SIGKILL)
+
     def stop(self) -> None:
         """End early, with an outcome of what was measured."""
         for shard in self._shards:
@@ -99,6 +113,8 @@ class Generator:
 
     def outcome(self) -> Outcome:
         """What was measured, when it has `exited`; says in `lost` if a shard is missing. Raises NoOutcome."""
+        if self._killed:
+            raise NoOutcome(self._killed)
         outcomes = [shard.outcome() for shard in self._shards]
         found = [each for each in outcomes if each]
         missing = [shard.child for shard, each in zip(self._shards, outcomes, strict=True) if each is None]

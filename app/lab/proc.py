@@ -30,13 +30,14 @@ class ProcessReading:
     threads: int
     rss_bytes: int  # pages that forked processes still share are counted in each of them, as `ps` does
     anon_bytes: int
+    suspended: bool = False  # stopped by a signal: it does nothing until it is continued
 
     def __add__(self, other: ProcessReading) -> ProcessReading:
         """Both together, at the time of the first."""
         return ProcessReading(
             self.at_ns, self.cpu_ns + other.cpu_ns, self.user_ticks + other.user_ticks,
             self.system_ticks + other.system_ticks, self.threads + other.threads,
-            self.rss_bytes + other.rss_bytes, self.anon_bytes + other.anon_bytes,
+            self.rss_bytes + other.rss_bytes, self.anon_bytes + other.anon_bytes, self.suspended or other.suspended,
         )  # fmt: skip
 
 
@@ -72,6 +73,7 @@ def read_process(pid: int, ended: bool = False) -> ProcessReading | None:
         return ProcessReading(
             at_ns, cpu_ns + (children_user + children_system) * TICK_NS, user + children_user,
             system + children_system, int(fields[17]), _bytes(status["VmRSS"]), _bytes(status["RssAnon"]),
+            fields[0] == "T",
         )  # fmt: skip
     except (OSError, KeyError, IndexError):
         return None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from app.errors import Busy, Invalid, LabError, NotNow, StartFailed, Unknown
@@ -33,10 +34,15 @@ from app.store.runs import UNFINISHED, RunStore
 QUEUE_MAX = 50
 BESIDE_MAX = 5
 GOING = ("warming", "running")
+NOTHING_MEASURED = "It was stopped before anything was measured."
 ID_MAX = 2**63 - 1  # what SQLite can hold
 
 
 Job = tuple[Run, Target]
+
+
+def _given_up(jobs: Sequence[Job]) -> bool:
+    return all(run.stop_asked for run, _ in jobs)
 
 
 class Runs:
@@ -48,6 +54,7 @@ class Runs:
         self.active: dict[int, Run] = {}  # queued and going; the others are in the store
         self._unsaved: dict[int, RunView] = {}  # ended, and the store could not take it
         self._coming = 0  # have their place in the queue, and are being saved
+        self._savings: set[asyncio.Task[None]] = set()
         self.orders = Orders(settings, models, fleet, system)
         self._settings = settings
         self._fleet = fleet
@@ -123,6 +130,7 @@ class Runs:
                 await asyncio.to_thread(self._store.save, run.view)
                 return run.view
         view = replace(self.get(id), label=label)
+        self.require_ours(id)
         await asyncio.to_thread(self._store.save, view)
         self._unsaved.pop(id, None)
         return view
@@ -130,9 +138,15 @@ class Runs:
     def stop(self, id: int) -> RunView:
         view = self.get(id)
         if id not in self.active:
+            self.require_ours(id)
             raise NotNow(f"Run {id} is {view.state} already.")
         self.active[id].stop()
         return view
+
+    def require_ours(self, id: int) -> None:
+        """Raise NotNow where another process on the same data directory is at this run."""
+        if (pid := self._store.owner(id)) is not None:
+            raise NotNow(f"Run {id} is carried out by another process (pid {pid}); stop it there.")
 
     def stop_all(self) -> None:
         """End what goes and take out what waits."""
@@ -143,6 +157,7 @@ class Runs:
         self.get(id)
         if id in self.active:
             raise NotNow(f"Run {id} is still {self.active[id].view.state}; stop it first.")
+        self.require_ours(id)
         self._store.delete(id)
         self._unsaved.pop(id, None)
 
@@ -184,12 +199,8 @@ class Runs:
     async def work_off(self) -> None:
         while True:
             jobs = await self._queue.get()
-            if all(run.stop_asked for run, _ in jobs):
-                turn: contextlib.AbstractAsyncContextManager[None] = contextlib.nullcontext()
-            else:
-                turn = run_turn(self._settings.data_dir)
             try:
-                async with turn:
+                async with run_turn(self._settings.data_dir, partial(_given_up, jobs)):
                     await asyncio.gather(*(self._see_through(run, target) for run, target in jobs))
             except OSError as error:  # of the turn; those of a run stay with it
                 await asyncio.gather(*(self._fail(run, why(error)) for run, _ in jobs))
@@ -212,6 +223,7 @@ class Runs:
     async def _carry_out(self, run: Run, target: Target) -> None:
         placement = place(run.plan.placement, usable_cpus(), run.plan.shards)
         run.view = replace(run.view, state="warming", placement=placement.to_json())
+        await self._save_state(run)
         self._changed(run, f"Run {run.view.id} starts")
         own = target.engine is None
         id, cpus = target.engine or "", placement.engine_cpus
@@ -238,7 +250,17 @@ class Runs:
         if run.recording:
             run.recording.measuring()
         run.view = replace(run.view, state="running")
+        saving = asyncio.create_task(self._save_state(run))
+        self._savings.add(saving)
+        saving.add_done_callback(self._savings.discard)
         self._changed(run, f"Run {run.view.id} measures {run.view.engine}")
+
+    async def _save_state(self, run: Run) -> None:
+        """For other processes on the same data: they see what is going on. What cannot be saved is told at the end."""
+        async with run.saving:
+            if run.view.id in self.active:
+                with contextlib.suppress(*NOT_SAVED):
+                    await asyncio.to_thread(self._store.save, run.view)
 
     def _stepped(self, run: Run, said: str) -> None:
         self._events.tell(Event("trial.ended", run.view.engine, run.view.model, run.view.id, said))
@@ -251,7 +273,9 @@ class Runs:
         """Save it and let it go. What cannot be saved is told, and costs nothing else."""
         await self.save_unsaved()
         async with run.saving:
-            ended = await self._save(run, replace(run.view, state=state, progress=1.0, finished_at=now()))
+            failure = run.view.failure or (NOTHING_MEASURED if state == "stopped" and not run.view.summary else None)
+            ended = replace(run.view, state=state, progress=1.0, failure=failure, finished_at=now())
+            ended = await self._save(run, ended)
             run.view = ended  # in one step with the next line: nobody sees an ended run that is still active
             del self.active[ended.id]
         run.done.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,12 +13,12 @@ LOOK_S = 0.1
 
 
 @asynccontextmanager
-async def run_turn(data_dir: Path) -> AsyncIterator[None]:
-    """Wait for the machine's turn; the kernel gives it up for us if we die."""
+async def run_turn(data_dir: Path, given_up: Callable[[], bool]) -> AsyncIterator[None]:
+    """Wait for the machine's turn, unless it is `given_up`; the kernel gives it up for us if we die."""
     data_dir.mkdir(parents=True, exist_ok=True)
     fd = os.open(data_dir / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while not _locked(fd):
+        while not given_up() and not _locked(fd):
             await asyncio.sleep(LOOK_S)
         yield
     finally:

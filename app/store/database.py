@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError, SQLAlchemyError
 
 from app.errors import LabError
@@ -26,12 +26,13 @@ def why(error: OSError | SQLAlchemyError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def open_database(url: str) -> Engine:
+def open_database(where: str | URL) -> Engine:
     """Open it, or make it; raises LabError where that cannot be."""
-    database = make_url(url).database
+    url = make_url(where)
+    database = url.database
     engine = create_engine(url)
     try:
-        if url.startswith("sqlite") and database:
+        if url.get_backend_name() == "sqlite" and database:
             event.listen(engine, "connect", _careful)
             with _alone(Path(database)):
                 bring_up_to_date(engine)

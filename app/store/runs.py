@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import func, select, update
+from sqlalchemy import URL, Engine, func, select, update
 from sqlalchemy.orm import Session
 
 from app.lab.recording import Recording
@@ -20,7 +20,7 @@ from app.store.columns import columns
 from app.store.database import open_database
 from app.store.foreign import ForeignStore
 from app.store.listing import RunFilter
-from app.store.schema import RunRow
+from app.store.schema import ComparisonRow, RunRow
 from app.store.traces import TraceStore
 
 UNFINISHED = ("queued", "warming", "running")
@@ -30,7 +30,7 @@ _VIEW = TypeAdapter(RunView)
 class RunStore:
     """Safe from any thread: each call is a session of its own."""
 
-    def __init__(self, url: str, traces: Path | None = None) -> None:
+    def __init__(self, url: str | URL, traces: Path | None = None) -> None:
         """`traces`: the folder in which recordings are kept, a file each; without one they are not."""
         self._engine = open_database(url)
         self._traces = TraceStore(traces) if traces else None
@@ -137,6 +137,10 @@ class RunStore:
         self.foreign.delete(id)
         return row is not None
 
+    def owner(self, id: int) -> int | None:
+        """The process that carries an unfinished run out, if that is another one than ours and it lives."""
+        return other_owner(self._engine, RunRow, id, UNFINISHED)
+
     def fail_unfinished(self, reason: str, ours: bool) -> None:
         """Mark what control planes that ended have left behind; `ours`: we are about to end ourselves."""
         with Session(self._engine) as session:
@@ -158,6 +162,13 @@ def _identity(pid: int) -> str:
     """A process as nobody else can be: its number, and when it began (ticks since boot) on this boot."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
     return f"{boot}-{pid}-{Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[19]}"
+
+
+def other_owner(engine: Engine, kind: type[RunRow] | type[ComparisonRow], id: int, going: Sequence[str]) -> int | None:
+    """The living process, not ours, that is at this row's work."""
+    with Session(engine) as session:
+        owner = session.scalar(select(kind.owner).where(kind.id == id, kind.state.in_(going)))
+    return None if owner is None or owner == OURS or is_gone(owner) else int(owner.split("-")[1])
 
 
 OURS = _identity(os.getpid())

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.lab import fleet
+
 from .driver import LabProcess, light, until
+from .inside import LabInside
 
 DOC = Path(__file__).parents[2] / "docs" / "metrics.md"
 FORBIDDEN_LABELS = {"id", "engine", "tid", "thread", "pid", "port"}
@@ -83,6 +88,24 @@ def test_engines_are_counted_as_the_sample_says_and_counters_never_fall(lab: Lab
     lab.http.delete(f"/api/v1/engines/{engine['id']}")
     assert counted() == before + 6
     assert value(scraped(lab), "threadlab_engines", model="reactor", state="ready") == 0
+
+
+def test_counters_keep_what_engines_served_that_were_forgotten_between_two_scrapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "ENDED_KEPT", 1)
+    with closing(LabInside(tmp_path)) as lab:
+        before = scraped(lab)
+        for _ in range(4):
+            engine = lab.start("reactor")
+            for _ in range(10):
+                assert httpx.get(engine["url"]).status_code == 200
+            lab.http.delete(f"/api/v1/engines/{engine['id']}")  # gently: a killed one keeps some counts
+        assert len(lab.get("/engines")) < 4, "some have been forgotten"
+        after, labels = scraped(lab), {"model": "reactor", "class": "2xx"}
+        name = "threadlab_engine_requests_total"
+        assert value(after, name, **labels) - samples(before).get((name, frozenset(labels.items())), 0) == 4 * (10 + 1)
+        assert value(after, "threadlab_engine_cpu_seconds_total", model="reactor") > 0
 
 
 def test_promtool_finds_nothing_to_say(after_a_run: LabProcess) -> None:

@@ -106,7 +106,7 @@ def holds_together(run: RunView, models: Sequence[str], churn: bool) -> None:
     assert [mark.text for mark in run.marks if "takes over" in mark.text] == [
         f"{after.engine} takes over, {before.engine} drains" for before, after in pairwise(run.legs)
     ]
-    assert not run.verdict.rankable and "It was a relay" in " ".join(run.verdict.because)
+    assert not run.verdict.rankable and "It was a relay" in str(run.verdict.why_not)
     assert run.ledger is None, "what a request cost is known of each leg only"
 
 
@@ -196,7 +196,7 @@ def test_where_no_engine_can_take_over_that_is_marked_and_not_ranked(tmp_path: P
     run = in_a_lab(tmp_path, play, max_engines=1)
     assert run.summary and (run.state, run.legs, run.summary.errors) == ("stopped", (), {})
     assert [mark.text for mark in run.marks] == ["nobody took over: At most 1 engines run at once; stop one first."]
-    assert run.verdict and "It was a relay" in " ".join(run.verdict.because)
+    assert run.verdict and "It was a relay" in str(run.verdict.why_not)
 
 
 def test_a_relay_that_is_stopped_while_an_engine_takes_over_leaves_no_engine(
@@ -237,7 +237,7 @@ def test_several_engines_are_loaded_at_once_and_none_is_ranked(lab: LabProcess) 
     assert [run["beside"] for run in runs] == [[runs[1]["id"]], [runs[0]["id"]]]
     assert all(run["summary"]["requests"] == 50 for run in runs)
     assert not any(run["verdict"]["rankable"] for run in runs)
-    assert "shared the machine" in " ".join(runs[0]["verdict"]["because"])
+    assert set(runs[0]["verdict"]["fitness"].values()) == {"It shared the machine with other runs."}
     assert "Run again" not in lab.http.get(f"/runs/{first['id']}").text, "alone it would be another run"
     assert lab.http.post(f"/runs/{first['id']}/again").status_code == 409
     page = lab.http.get("/").text

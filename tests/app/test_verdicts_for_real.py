@@ -7,6 +7,7 @@ test_verdict.py.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ def work(kind: str, **params: int) -> list[dict[str, Any]]:
     return [{"kind": kind, "params": params}]
 
 
+def children(pid: int) -> set[int]:
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
 def check(run: Any, what: str) -> Any:
     return next(check for check in run["verdict"]["checks"] if check["what"] == what)
 
@@ -33,7 +38,8 @@ def test_errors_dominate_where_handlers_outlast_the_timeout(lab: LabProcess) -> 
     assert run["verdict"]["name"] == "errors_dominate" and not run["verdict"]["rankable"]
     assert run["summary"]["requests"] == 0
     assert run["summary"]["errors"] == {"timeout": run["verdict"]["evidence"]["errors"]}
-    assert run["summary"]["errors"]["timeout"] >= 4
+    assert run["summary"]["errors"]["timeout"] == run["summary"]["failed"] >= 4
+    assert run["summary"]["sent"] == run["summary"]["failed"] + run["summary"]["unfinished"]
     assert check(run, "Errors")["ok"] is False
     assert [(each["seen"], each["breached"]) for each in run["thresholds"]] == [("100.00 %", True), ("not known", True)]
 
@@ -115,7 +121,11 @@ def test_a_generator_that_was_stopped_for_a_second_is_known_to_have_sent_late(la
     view = lab.stop(run["id"])
     assert view["summary"]["late"] >= 40
     assert view["verdict"]["evidence"]["late_share"] > 0.01
-    assert check(view, "Sent late by the generator")["ok"] is False
+    fitness = view["verdict"]["fitness"]
+    raw, corrected = view["summary"]["latency"]["response"], view["summary"]["latency"]["corrected"]
+    late_us = (raw["mean_us"] - corrected["mean_us"]) * view["summary"]["requests"]
+    assert late_us > 8e6, "fifty fell due in that second, and were sent after it: each half a second late, on average"
+    assert fitness["cpu_us"] == "It was stopped early."
 
 
 def test_both_sides_count_the_same_in_every_manner_of_load(lab: LabProcess) -> None:
@@ -136,4 +146,19 @@ def test_both_sides_count_the_same_in_every_manner_of_load(lab: LabProcess) -> N
         assert evidence["answered"] == evidence["counted"] > 0, name
         assert check(run, "Requests answered = responses counted")["ok"] is True
     assert (run["placement"]["mode"], run["placement"]["engine_cpus"]) == ("shared", None)
-    assert not run["verdict"]["rankable"], "engine and generator shared their CPUs"
+    assert run["verdict"]["rankable"], "they shared their CPUs, but the generator used less than a tenth of one"
+
+
+def test_degraded_a_worker_process_is_killed_and_the_engine_goes_on(lab: LabProcess) -> None:
+    run = lab.submit(model="prefork", knobs={"processes": 2}, plan=endless())
+    lab.measuring(run["id"], responses=20)
+    (engine,) = [engine for engine in lab.get("/engines") if engine["exit"] is None]
+    before = children(engine["pid"])
+    os.kill(min(before), signal.SIGKILL)
+    until(lambda: len(children(engine["pid"]) - before) == 1, "another one has taken its place")
+    lab.measured_until_next_second(run["id"])
+    view = lab.stop(run["id"])
+    assert (view["verdict"]["name"], view["verdict"]["rankable"]) == ("degraded", False)
+    assert "a worker process ended" in [mark["text"] for mark in view["marks"]]
+    reason = view["verdict"]["fitness"]["cpu_us"]
+    assert re.fullmatch(rf"A worker process of {engine['id']} ended \d+\.\d s after the load began\.", reason)
