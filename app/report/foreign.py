@@ -1,8 +1,9 @@
 """What other load tools say of the same engine: wrk's text, and the summary JSON of oha and k6, as one value.
 
 `requests` and `rate_per_s` count every answer that came, whatever its status; `errors` are answers that were not 2xx or
-3xx and requests that got none. A percentile that the tool did not print (wrk without --latency, k6's p(99) unless asked
-for by --summary-trend-stats) is None. All three measure from the actual send, so they stand beside our *service* time.
+3xx and requests that got none; `late` are answers that came after the tool's own time limit. A percentile that the tool
+did not print (wrk without --latency, k6's p(99) unless asked for by --summary-trend-stats), or did not measure, is
+None, and `missing` says why. All three measure from the actual send, so they stand beside our *service* time.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ class Figures:
     p90_us: float | None
     p99_us: float | None
     max_us: float | None
+    late: int | None = None  # None: the tool does not tell
+    missing: str | None = None  # a sentence, where it did not measure something that it printed
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignResult(Figures):
     """The same, with what the tool wrote."""
 
-    raw: str
+    raw: str = ""
 
     @property
     def figures(self) -> Figures:
@@ -58,6 +61,7 @@ def read(tool: str, text: str) -> ForeignResult:
 
 # wrk and wrk2: text
 
+_WRK_LATE_MAX = 0.1  # of what lies above a percentile: with more answers missing, it is another percentile
 _WRK_US = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6, "h": 3600e6}
 _TIME = r"([\d.]+)(us|ms|s|m|h)"
 _WRK_TOTAL = re.compile(rf"^\s*(\d+) requests in {_TIME}\b", re.MULTILINE)
@@ -74,15 +78,28 @@ def read_wrk(text: str) -> ForeignResult:
         line = "Requests/sec: …" if total else "… requests in …"
         raise Invalid(f"This is not what wrk prints at its end: there is no line {line!r}.")
     requests = int(total[1])
-    most, at = _WRK_MAX.search(text), _wrk_percentiles(text)
-    known = requests > 0  # without an answer wrk prints 0.00us, which nothing has measured
-    failed = [found for found in (_WRK_SOCKETS.search(text), _WRK_STATUS.search(text)) if found]
+    most, printed = _WRK_MAX.search(text), _wrk_percentiles(text)
+    sockets, status = _WRK_SOCKETS.search(text), _WRK_STATUS.search(text)
+    *broken, late = map(int, sockets.groups()) if sockets else (0,)
+    # Without an answer in time wrk prints 0.00us, which nothing has measured.
+    at = printed if 0 < requests < MOST else {}
+    at = {q: us for q, us in at.items() if late <= _WRK_LATE_MAX * (100 - q) / 100 * requests + 1e-6}
     return ForeignResult(
         tool="wrk", requests=requests, rate_per_s=float(rate[1]), duration_s=_wrk_us(total[2], total[3]) / 1e6,
-        errors=sum(int(n) for found in failed for n in found.groups()),
-        p50_us=at.get(50.0) if known else None, p90_us=at.get(90.0) if known else None,
-        p99_us=at.get(99.0) if known else None, max_us=_wrk_us(most[5], most[6]) if known and most else None, raw=text,
+        errors=sum(broken) + (int(status[1]) if status else 0), p50_us=at.get(50.0), p90_us=at.get(90.0),
+        p99_us=at.get(99.0), max_us=_wrk_us(most[5], most[6]) if most and not late and requests else None,
+        late=late, missing=_wrk_missing(late, requests), raw=text,
     )  # fmt: skip
+
+
+def _wrk_missing(late: int, requests: int) -> str | None:
+    """wrk counts an answer after its --timeout as an error of that name, and leaves it out of its distribution."""
+    if not late:
+        return None
+    return (
+        f"{late:,} of {requests:,} answers came after wrk's --timeout (2 s unless given). wrk leaves them out of its "
+        "distribution, so the maximum, and each percentile that they change, is missing."
+    )
 
 
 def _wrk_percentiles(text: str) -> dict[float, float]:
@@ -123,11 +140,13 @@ def read_oha(text: str) -> ForeignResult:
     )  # fmt: skip
 
 
-# k6: `--summary-export`, and what handleSummary gets (the same under "values"); times in ms
+# k6: `--summary-export`, what handleSummary gets (the same under "values"), and the summary of 2.x; times in ms
 
 
 def read_k6(text: str) -> ForeignResult:
     found = Reader.of("k6", text)
+    if found.has("results", "metrics"):
+        found = _k6_2(found)
     nested = found.has("metrics", "http_reqs", "values")
 
     def at(metric: str, name: str) -> tuple[str, ...]:
@@ -144,6 +163,21 @@ def read_k6(text: str) -> ForeignResult:
         tool="k6", requests=requests, rate_per_s=rate, duration_s=requests / rate if rate else 0.0, errors=errors,
         p50_us=us("med", "p(50)"), p90_us=us("p(90)"), p99_us=us("p(99)"), max_us=us("max"), raw=text,
     )  # fmt: skip
+
+
+def _k6_2(found: Reader) -> Reader:
+    """The summary of 2.x in the shape of the one before: metrics are a list there, and p90 is what was p(90)."""
+    listed = found.content["results"]["metrics"]
+    if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
+        raise Invalid("This is not k6's JSON: results.metrics is no list of metrics.")
+    metrics = {}
+    for each in listed:
+        values = each.get("values")
+        if not isinstance(values, Mapping):
+            raise Invalid(f"This is not k6's JSON: the metric {str(each.get('name'))[:40]!r} has no values.")
+        old = {re.sub(r"^p(\d+(?:\.\d+)?)$", r"p(\1)", str(name)): value for name, value in values.items()}
+        metrics[str(each.get("name"))] = {**old, "passes": values["matches"]} if "matches" in values else old
+    return Reader(found.tool, {"metrics": metrics})
 
 
 @dataclass(frozen=True, slots=True)

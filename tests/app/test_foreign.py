@@ -84,13 +84,15 @@ def figures(result: foreign.ForeignResult) -> tuple[float | None, ...]:
 def test_wrk_is_read_with_all_its_units() -> None:
     result = foreign.read("wrk", WRK)
     assert (result.tool, result.requests, result.rate_per_s, result.duration_s) == ("wrk", 31616, 1053.87, 30.0)
-    assert result.errors == 1 + 2 + 3 + 4 + 5
-    assert figures(result) == pytest.approx((480.0, 2670.0, 90e6, 1.04e6))
+    assert (result.errors, result.late) == (1 + 2 + 3 + 5, 4)
+    assert figures(result) == (480.0, 2670.0, 90e6, None), "some answers were too late for its distribution"
+    on_time = foreign.read("wrk", WRK.replace("timeout 4", "timeout 0"))
+    assert figures(on_time) == pytest.approx((480.0, 2670.0, 90e6, 1.04e6)) and on_time.missing is None
     assert result.raw == WRK
 
 
 def test_wrk_without_latency_knows_no_percentile_and_is_not_taken_to() -> None:
-    *percentiles, highest = figures(foreign.read("wrk", WRK_PLAIN))
+    *percentiles, highest = figures(foreign.read("wrk", WRK_PLAIN.replace("timeout 4", "timeout 0")))
     assert percentiles == [None] * 3 and highest == pytest.approx(1.04e6)
 
 
@@ -98,6 +100,38 @@ def test_wrk_without_an_answer_has_measured_nothing() -> None:
     result = foreign.read("wrk", WRK_NOTHING)
     assert (result.requests, result.errors, result.rate_per_s) == (0, 0, 0.0)
     assert figures(result) == (None,) * 4
+
+
+LATE = """  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.52ms  665.00us   4.02ms   87.37%
+  Latency Distribution
+     50%    1.24ms
+     90%    2.93ms
+     99%    4.02ms
+  {requests} requests in 4.02s, 12.30KB read
+  Socket errors: connect 0, read 0, write 0, timeout {late}
+{status}Requests/sec:     27.60
+"""
+
+
+@pytest.mark.parametrize(
+    ("requests", "late", "known"),
+    [(111, 16, 0), (16, 16, 0), (1000, 50, 1), (1000, 10, 2), (10_000, 10, 3), (111, 0, 4)],
+    ids=["one in seven", "all of them", "a twentieth", "one in a hundred", "one in a thousand", "none"],
+)
+def test_wrk_has_not_measured_what_came_too_late_for_its_distribution(requests: int, late: int, known: int) -> None:
+    result = foreign.read("wrk", LATE.format(requests=requests, late=late, status=""))
+    assert [value is not None for value in figures(result)] == [place < known for place in range(4)]
+    assert (result.requests, result.errors, result.late) == (requests, 0, late), "they were answered"
+    assert (result.missing is None) == (late == 0) and (
+        late == 0 or f"{late} of {requests:,}" in (result.missing or "")
+    )
+
+
+def test_an_answer_that_is_late_and_wrong_is_one_error() -> None:
+    text = LATE.format(requests=612, late=612, status="  Non-2xx or 3xx responses: 612\n")
+    result = foreign.read("wrk", text)
+    assert (result.requests, result.errors, result.late) == (612, 612, 612)
 
 
 def test_wrk2_and_its_second_table() -> None:
@@ -126,6 +160,29 @@ def test_k6_is_read_and_its_failed_requests_are_those_that_pass(said: dict[str, 
     result = foreign.read("k6", json.dumps(said))
     assert (result.requests, result.errors, result.rate_per_s, result.duration_s) == (1000, 7, 250.0, 4.0)
     assert figures(result) == (1500.0, 4000.0, None, 125_000.0), "p(99) only where it was asked for"
+
+
+K6_2: dict[str, Any] = {
+    "metadata": {"k6_version": "2.1.0", "schema_version": "1.0.0"},
+    "results": {
+        "checks": [],
+        "metrics": [
+            {"name": "http_reqs", "type": "counter", "values": {"count": 500, "rate": 50.0}},
+            {"name": "http_req_duration", "type": "trend", "values": {"med": 2.9, "max": 30.5, "p90": 5.0, "p95": 6.1}},
+            {"name": "http_req_failed", "type": "rate", "values": {"rate": 0.02, "matches": 10, "total": 500}},
+        ],
+    },
+}
+
+
+def test_the_summary_of_k6_2_is_read() -> None:
+    result = foreign.read("k6", json.dumps(K6_2))
+    assert (result.requests, result.errors, result.rate_per_s, result.duration_s) == (500, 10, 50.0, 10.0)
+    assert figures(result) == (2900.0, 5000.0, None, 30_500.0)
+    refused: tuple[object, ...] = ({}, [1], [{"name": "http_reqs"}], [{"name": "http_reqs", "values": 3}])
+    for wrong in refused:
+        with pytest.raises(Invalid):
+            foreign.read("k6", changed(K6_2, wrong, "results", "metrics"))
 
 
 def test_k6_with_the_percentiles_that_were_asked_for() -> None:
