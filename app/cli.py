@@ -1,7 +1,7 @@
 """The command line: `threadlab serve | models | doctor | run | compare | import | demo | engine`.
 
 Progress goes to stderr, results to stdout. Exit codes: 0 ok · 1 could not run · 2 bad arguments ·
-3 a threshold was breached · 130/143 interrupted.
+3 a threshold was breached · 4 nothing could be answered · 129/130/143 interrupted.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from pydantic import ValidationError
 
-from app import compare, demo, plan_flags, remote, shell
+from app import addresses, compare, demo, plan_flags, remote, shell, streams
+from app.addresses import WILDCARDS, bracketed, reachable
 from app.errors import LabError, Unknown
 from app.lab import system
 from app.lab.lab import Lab
@@ -44,6 +46,16 @@ GRACE_S = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    with streams.tolerant() as out:
+        code = _command(argv)
+        out.flush()
+        if out.error is None or isinstance(out.error, BrokenPipeError):
+            return code
+        print(f"threadlab: stdout could not be written: {out.error.strerror}.", file=sys.stderr)
+        return code or FAILED
+
+
+def _command(argv: Sequence[str] | None) -> int:
     parser = _parser()
     asked = parser.parse_args(argv)
     if asked.command is None:
@@ -71,7 +83,7 @@ def serve(asked: argparse.Namespace) -> int:
         door = listen(settings.host, settings.port)
     except OSError as error:
         print(
-            f"threadlab: cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}",
+            f"threadlab: cannot listen on {bracketed(settings.host)}:{settings.port}: {error.strerror}",
             file=sys.stderr,
         )
         return FAILED
@@ -81,7 +93,7 @@ def serve(asked: argparse.Namespace) -> int:
 
 def listen(host: str, port: int) -> socket.socket:
     """The control plane's listening socket; accepted sockets inherit its options. Raises OSError."""
-    door = socket.create_server((host, port))
+    door = addresses.listen(host, port)
     # uvicorn writes head and body of a response one after the other. Without this the body waits for the ACK of the
     # head, which a client may delay by 40 ms. asyncio sets it only where the protocol is named, which `create_server`
     # does not do.
@@ -114,8 +126,8 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """TERM and INT are how the lab is told to stop: it drains and ends with 0, instead of by the signal again."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        """TERM, INT and HUP are how the lab is told to stop: it drains and ends with 0, and not by the signal again."""
+        before = {number: signal.signal(number, self.handle_exit) for number in shell.STOPPED_BY}
         try:
             yield
         finally:
@@ -127,9 +139,10 @@ class _Server(uvicorn.Server):
         if self.started:
             assert sockets
             host, port = sockets[0].getsockname()[:2]
-            print(f"Thread Model Lab: http://{host}:{port}/", flush=True)
+            print(f"Thread Model Lab: http://{bracketed(reachable(host))}:{port}/", flush=True)
             if self._tokens.required:
-                print(f"Once, within 10 minutes: http://localhost:{port}/?token={self._tokens.new_code()}", flush=True)
+                name = "localhost" if host in WILDCARDS else bracketed(host)
+                print(f"Once, within 10 minutes: http://{name}:{port}/?token={self._tokens.new_code()}", flush=True)
 
 
 def token(_asked: argparse.Namespace) -> int:
@@ -179,7 +192,7 @@ def run(asked: argparse.Namespace) -> int:
         "thresholds": asked.threshold, "label": asked.label, "then": [{"model": each} for each in asked.then],
     }  # fmt: skip
     if asked.server:
-        view, stopped_by = remote.one_run(asked.server, spec), None
+        view, stopped_by = remote.one_run(asked.server, spec)
         missing = files.leave(wanted, lambda export: remote.export(asked.server, view.id, export.part))
     else:
         missing = []
@@ -187,7 +200,7 @@ def run(asked: argparse.Namespace) -> int:
             shell.one_run(spec, lambda lab, id: missing.extend(files.leave(wanted, lambda each: each.make(lab, id))))
         )
     if asked.json:
-        shell.write_json(asked.json, shell.to_json(view))
+        missing += files.written("json", asked.json, shell.json_text(shell.to_json(view)))
     if "-" not in wanted.values():
         print(shell.report(view))
     for problem in missing:
@@ -220,6 +233,7 @@ def _kept_run(asked: argparse.Namespace) -> RunView:
 
 def run_demo(asked: argparse.Namespace) -> int:
     """The models in turn, each at its ceiling and then all at one rate."""
+    files.checked({"json": asked.json})
     if asked.server:
         return asyncio.run(demo.run_on(asked.server, asked.seconds, asked.json))
     return asyncio.run(demo.run(asked.seconds, asked.json))
@@ -227,6 +241,7 @@ def run_demo(asked: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="threadlab", description="Real servers, one for each I/O-thread model.")
+    parser.add_argument("--version", action="version", version=f"threadlab {version('threadlab')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_serve(commands)
     commands.add_parser("models", help="what models there are").set_defaults(call=models)
@@ -242,9 +257,9 @@ def _parser() -> argparse.ArgumentParser:
     tour.add_argument("--json", metavar="FILE", help="write the runs as JSON; - for stdout instead of the table")
     tour.add_argument("--server", metavar="URL", help="let a lab that is running do it, such as http://127.0.0.1:8000")
     tour.set_defaults(call=run_demo)
-    one = commands.add_parser("engine", help="one engine in the foreground", add_help=False)
-    one.add_argument("model")
-    one.add_argument("rest", nargs=argparse.REMAINDER)
+    one = commands.add_parser("engine", help="one engine in the foreground")
+    one.add_argument("model", help="such as reactor; `threadlab models` lists them")
+    one.add_argument("rest", nargs=argparse.REMAINDER, help="--host, --port, --set KNOB=VALUE: MODEL --help lists them")
     one.set_defaults(call=engine)
     return parser
 

@@ -34,6 +34,17 @@ class NotNow(LabError):
     status, title, slug = 409, "Not possible in this state", "not-now"
 
 
+class TooShortIdle(NotNow):
+    """An engine closes idle connections before a plan that holds some is over."""
+
+    def __init__(self, engine: str, idle_s: int, plan_s: float) -> None:
+        self.engine, self.needs_s = engine, int(plan_s) + 1
+        super().__init__(
+            f"This plan holds idle connections for {plan_s:g} s, and {engine} closes an idle connection after "
+            f"{idle_s} s. Restart it with idle_s of {self.needs_s} or more."
+        )
+
+
 class Invalid(LabError):
     status, title, slug = 422, "A field is wrong", "invalid"
 

@@ -12,10 +12,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from app.lab.figures import Family, figure
+from app.lab.fitness import resolution_us, spoiled
 from app.lab.lab import Lab
 from app.lab.views import RunView
+from app.pages import looks
 from app.settings import Settings
 
+STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BAR = 30
 LOOK_S = 0.25
 _VIEW = TypeAdapter(RunView)
@@ -27,8 +31,8 @@ def to_json(view: RunView) -> dict[str, Any]:
     return found
 
 
-def write_json(file: str, content: Any) -> None:
-    write(file, json.dumps(content, indent=2) + "\n")
+def json_text(content: Any) -> str:
+    return json.dumps(content, indent=2) + "\n"
 
 
 def write(file: str, text: str) -> None:
@@ -56,7 +60,7 @@ async def one_run(
 
 
 def stop_on_signals(lab: Lab) -> list[int]:
-    """INT and TERM end the run early: what was measured is reported, and marked. Answers the signals caught so far."""
+    """INT, TERM and HUP end the run early: what was measured is reported, and marked. Answers those caught so far."""
     loop = asyncio.get_running_loop()
     caught: list[int] = []
 
@@ -65,7 +69,7 @@ def stop_on_signals(lab: Lab) -> list[int]:
         lab.comparisons.stop_all()
         lab.runs.stop_all()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPED_BY:
         loop.add_signal_handler(number, stop, number)
     return caught
 
@@ -91,12 +95,13 @@ def report(view: RunView) -> str:
     lines = [f"Run {view.id}: {view.model}, {view.plan_text}"]
     if view.verdict:
         lines += [f"Verdict: {view.verdict.title}. {' '.join(view.verdict.because)}"]
+        lines += [f"  {_main_figure(view)}"] if view.verdict.figure else []
+        lines += [f"  Not valid: {names}. {reason}" for reason, names in spoiled(view.verdict).items()]
     if view.failure:
-        lines.append(f"Failed: {view.failure}")
+        lines.append(view.failure if view.state == "stopped" else f"Failed: {view.failure}")
     if view.summary:
         summary, response = view.summary, view.summary.latency.response
-        failed = sum(summary.errors.values())
-        lines.append(f"  {summary.achieved_per_s:,.0f} requests/s, {summary.requests:,} answered, {failed:,} failed")
+        lines.append(f"  {looks.rate(summary.achieved_per_s)} requests/s; {summary.counts}")
         lines.append(f"  response p50 {_ms(response.p50_us)}  p99 {_ms(response.p99_us)}  max {_ms(response.max_us)}")
     if view.capacity:
         lines += [
@@ -114,8 +119,17 @@ def report(view: RunView) -> str:
     return "\n".join(lines)
 
 
+def _main_figure(view: RunView) -> str:
+    """The figure that the run is read for, and how well it is known."""
+    assert view.verdict
+    of = figure(view.verdict.figure)
+    off = resolution_us(of, view.summary) if of.family is Family.LATENCY else None
+    said = f"{of.title[:1].upper()}{of.title[1:]}: {of.text(of.value(view.summary, view.ledger, view.capacity))}"
+    return said if off is None else f"{said} (the generator's own lateness changes it by {_ms(off)})"
+
+
 def exit_code(view: RunView, stopped_by: int | None) -> int:
-    """0 ok, 1 no result, 3 a threshold was breached, 130 or 143 ended by INT or TERM."""
+    """0 ok, 1 no result, 3 a threshold was breached, 129, 130 or 143 ended by HUP, INT or TERM."""
     if stopped_by is not None:
         return 128 + stopped_by
     if view.summary is None or view.state == "failed":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,9 +20,29 @@ def checked(asked: Mapping[str, str | None]) -> dict[str, str]:
     if len(on_stdout) > 1:
         raise Invalid(f"Only one of {', '.join(on_stdout)} can go to stdout.")
     for flag, file in files.items():
-        if file != "-" and (Path(file).is_dir() or not Path(file).parent.is_dir()):
-            raise Invalid(f"--{flag}: {file} cannot be written: it is a folder, or in a folder that is not there.")
+        if file != "-" and (reason := _not_writable(Path(file))):
+            raise Invalid(f"--{flag}: {file} cannot be written: {reason}.")
     return files
+
+
+def _not_writable(file: Path) -> str | None:
+    """Why a file could not be written, as far as that can be known without writing it."""
+    if file.is_dir():
+        return "it is a folder"
+    if not file.parent.is_dir():
+        return "there is no such folder"
+    if file.exists():
+        return None if os.access(file, os.W_OK) else "it may not be changed"
+    return None if os.access(file.parent, os.W_OK | os.X_OK) else "nothing may be written into its folder"
+
+
+def written(flag: str, file: str, text: str) -> list[str]:
+    """Write one file; answers a sentence if that could not be."""
+    try:
+        shell.write(file, text)
+    except OSError as error:
+        return [f"--{flag}: {file} cannot be written: {error.strerror}."]
+    return []
 
 
 def leave(files: Mapping[str, str], make: Callable[[Export], str], flags: Mapping[str, Export] = FLAGS) -> list[str]:
@@ -29,9 +50,7 @@ def leave(files: Mapping[str, str], make: Callable[[Export], str], flags: Mappin
     problems = []
     for flag in (each for each in flags if each in files):
         try:
-            shell.write(files[flag], make(flags[flag]))
+            problems += written(flag, files[flag], make(flags[flag]))
         except LabError as error:
             problems.append(f"--{flag}: {error.detail}")
-        except OSError as error:
-            problems.append(f"--{flag}: {files[flag]} cannot be written: {error.strerror}.")
     return problems
