@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from app import paths
 from app.api import comparisons, engines, events, exports, history, models, problems, runs, system
+from app.api.deps import API, known_query
+from app.assets import static_files
 from app.errors import Invalid, LabError
 from app.lab.lab import Lab
 from app.live import socket
@@ -29,14 +31,13 @@ from app.security import Door
 from app.store.database import why
 from app.tokens import Tokens
 
-API = "/api/v1"
-
 
 def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
     """The application of a lab that was opened; it is entered and left with it."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(app.openapi)  # made once: two at a time would disturb each other
         async with lab:
             app.state.lab, app.state.metrics, app.state.tokens = lab, Metrics(lab), tokens
             app.state.hub = Hub(lab, app.state.metrics)
@@ -47,19 +48,19 @@ def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
         title="Thread Model Lab", version="1", lifespan=lifespan,
         openapi_url=f"{API}/openapi.json", responses=problems.documented(), docs_url=None, redoc_url=None,
     )  # fmt: skip
-    app.state.looks = make_environment(paths.TEMPLATES)
+    app.state.looks = make_environment(paths.TEMPLATES, lab.settings.root_path)
     api = (models, engines, history, runs, exports, comparisons, events, system)
     for router in (each.router for each in api):
-        app.include_router(router, prefix=API)
+        app.include_router(router, prefix=API, dependencies=[Depends(known_query)])
     pages = (comparison_pages, history_pages, routes, lessons)
     for router in (system.health, socket.router, *(each.router for each in pages)):
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=paths.STATIC))
+    app.mount("/static", static_files())
     app.add_exception_handler(LabError, _lab_error)
     app.add_exception_handler(SQLAlchemyError, _history_error)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    app.add_middleware(Door, hosts=lab.settings.hosts, tokens=tokens)
+    app.add_middleware(Door, hosts=lab.settings.hosts, tokens=tokens, root=lab.settings.root_path)
     return app
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
@@ -54,27 +54,38 @@ NO_TOKEN = Refusal(401, "This lab wants its token: Authorization: Bearer …, or
 
 
 class Door:
-    """Lets in whom it should. `hosts` are the names, without port, that this lab answers to."""
+    """Lets in whom it should. `hosts` are the names, without port, that this lab answers to; `root` is the path under
+    which a proxy shows it, whether the proxy takes it off or not."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], tokens: Tokens, root: str = "") -> None:
         self._app = app
+        self._root = root
         self._hosts = hosts
         self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
+        scope = self._below_root(scope)
         headers = Headers(scope=scope)
         refusal = self._stranger(scope, headers)
         if scope["type"] == "websocket":
             return await self._websocket(scope, receive, send, refusal or self._token(scope, headers))
-        send = _with_headers(_audited(scope, send))
+        send = _with_headers(_audited(scope, send), self._root)
         if refusal is None and (code := self._code(scope)) is not None:
             return await self._redeem(code, scope, receive, send)
         refusal = refusal or self._token(scope, headers)
         if refusal is None:
-            return await self._bounded(scope, receive, send)
+            return await self._bounded(_answering_head(scope), receive, send)
         await _refused(refusal, scope, headers)(scope, receive, send)
+
+    def _below_root(self, scope: Scope) -> Scope:
+        """The call as it would be without a path before it."""
+        path = scope["path"]
+        if not self._root or not (path == self._root or path.startswith(f"{self._root}/")):
+            return scope
+        short = path[len(self._root) :] or "/"
+        return {**scope, "path": short, "raw_path": short.encode()}
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, refusal: Refusal | None) -> None:
         if refusal is None:
@@ -88,7 +99,7 @@ class Door:
         if _name(host) not in self._hosts:
             return Refusal(421, f"This lab does not answer to the host {host!r}; see THREADLAB_ALLOWED_HOSTS.")
         if changes_something(scope) and not _same_origin(headers, host):
-            return Refusal(403, "Only this lab's own pages, and programs that send no Origin, may do that.")
+            return Refusal(403, _foreign(headers, host))
         length = headers.get("content-length", "0")
         if scope["type"] == "http" and not (length.isascii() and length.isdigit() and int(length) <= BODY_MAX):
             return TOO_LONG
@@ -124,7 +135,7 @@ class Door:
             self._tokens.failed(address)
             return await RedirectResponse("/login?used=1", 303)(scope, receive, send)
         answer = RedirectResponse("/", 303)
-        answer.headers["Set-Cookie"] = cookie_header(self._tokens.new_session())
+        answer.headers["Set-Cookie"] = cookie_header(self._tokens.new_session(), self._root)
         await answer(scope, receive, send)
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -160,7 +171,8 @@ def changes_something(scope: Scope) -> bool:
 def _refused(refusal: Refusal, scope: Scope, headers: Headers) -> Response:
     for_people = "text/html" in headers.get("accept", "") and not scope["path"].startswith("/api/v1")
     if refusal.status == 401 and for_people and scope["method"] == "GET":
-        return RedirectResponse("/login", 303)
+        back = scope["path"] + (f"?{query}" if (query := scope["query_string"].decode("latin-1")) else "")
+        return RedirectResponse("/login" if back == "/" else f"/login?{urlencode({'next': back})}", 303)
     answer = problem(refusal.status, TITLE, refusal.detail, scope["path"], "refused")
     if refusal.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="threadlab"'
@@ -177,7 +189,29 @@ def _same_origin(headers: Headers, host: str) -> bool:
     if origin is None:
         return True
     parts = urlsplit(origin)
-    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
+    if parts.scheme not in ("http", "https"):
+        return False
+    if parts.netloc.lower() == host.lower():
+        return True
+    # A proxy in front may leave the port out of Host. Only the browser can say same-origin, and it has seen the port.
+    said_so = headers.get("sec-fetch-site") == "same-origin"
+    return said_so and ":" not in host.rpartition("]")[2] and _name(parts.netloc) == host.lower()
+
+
+def _foreign(headers: Headers, host: str) -> str:
+    """Why a page is taken for a foreign one."""
+    origin = headers.get("origin")
+    said = "Only this lab's own pages, and programs that send no Origin, may do that."
+    if origin and _name(urlsplit(origin).netloc) == _name(host):
+        said += (
+            f" The page is of {origin}, and the request says Host: {host}: a proxy in front must pass Host on as it is."
+        )
+    return said
+
+
+def _answering_head(scope: Scope) -> Scope:
+    """HEAD is GET without a body, and the server leaves that out; no route needs to know."""
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
 def _name(host: str) -> str:
@@ -205,13 +239,15 @@ def _audited(scope: Scope, send: Send) -> Send:
     return sending
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, root: str) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-store")
+            if root and headers.get("location", "").startswith("/"):
+                headers["Location"] = root + headers["location"]
         await send(message)
 
     return sending

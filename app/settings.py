@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
+import re
 import sys
 from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+
+from app.addresses import WILDCARDS, bracketed, is_loopback
 
 TOKEN_CHARACTERS = 32  # of hex: 128 bits
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine to itself only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Settings(BaseSettings):
@@ -31,6 +24,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port the lab listens on; 0 takes a free one")
     token: str = Field("", description="what callers must know; `threadlab token` makes one")
     allowed_hosts: str = Field("localhost,127.0.0.1,[::1]", description="Host names the lab answers to, by commas")
+    root_path: str = Field("", description="path under which a reverse proxy shows the lab, such as /lab")
     data_dir: Path = Field(Path("data"), description="where runs are kept")
     database_url: str = Field("", description="SQLAlchemy URL of the runs; default: SQLite in data_dir")
     engine_host: str = Field("127.0.0.1", description="address the engines listen on; other than loopback with a token")
@@ -39,7 +33,7 @@ class Settings(BaseSettings):
     max_engines: int = Field(16, ge=1, le=64, description="engines alive at once")
     max_connections: int = Field(15000, ge=1, le=100_000, description="connections a plan may ask for")
     max_rate: float = Field(100_000, gt=0, description="requests a second that a plan may ask for")
-    max_duration_s: float = Field(600, gt=0, description="seconds, warm-up included, that a plan may last")
+    max_duration_s: float = Field(600, gt=0, le=3600, description="seconds, warm-up included, that a plan may last")
     sample_interval_ms: int = Field(100, ge=50, le=5000, description="how often the lab reads its engines")
 
     @field_validator("token")
@@ -48,6 +42,14 @@ class Settings(BaseSettings):
         if token and (len(token) < TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token):
             raise ValueError("has fewer than 128 bits; `threadlab token` makes a good one")
         return token
+
+    @field_validator("root_path")
+    @classmethod
+    def _a_path(cls, text: str) -> str:
+        path = text.rstrip("/")
+        if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+            raise ValueError(f"{text!r} is not a path such as /lab")
+        return path
 
     @field_validator("engine_ports")
     @classmethod
@@ -75,9 +77,14 @@ class Settings(BaseSettings):
         return range(int(low), int(high) + 1) if low else range(0)
 
     @property
-    def database(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir / 'threadlab.sqlite3'}"
+    def database(self) -> URL:
+        """Where runs are kept. Of a path no URL is made as text: `%` and `?` mean something else there."""
+        path = str(self.data_dir / "threadlab.sqlite3")
+        return make_url(self.database_url) if self.database_url else URL.create("sqlite", database=path)
 
     @property
     def hosts(self) -> frozenset[str]:
-        return frozenset(host.strip().lower() for host in self.allowed_hosts.split(",") if host.strip())
+        """The Host names that the lab answers to: those allowed, and the address that it listens on."""
+        named = {host.strip().lower() for host in self.allowed_hosts.split(",") if host.strip()}
+        own = () if self.host in WILDCARDS else (bracketed(self.host).lower(),)
+        return frozenset((*named, *own))

@@ -89,6 +89,6 @@ class Tokens:
         return int(failures[0] + WINDOW_S - now_s) + 1
 
 
-def cookie_header(session: str) -> str:
-    """The Set-Cookie value that carries a session."""
-    return f"{COOKIE}={session}; Path=/; Max-Age={int(SESSION_S)}; HttpOnly; SameSite=Strict"
+def cookie_header(session: str, root: str = "") -> str:
+    """The Set-Cookie value that carries a session; `root`: the path under which a proxy shows the lab."""
+    return f"{COOKIE}={session}; Path={root or '/'}; Max-Age={int(SESSION_S)}; HttpOnly; SameSite=Strict"

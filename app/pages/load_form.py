@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.errors import Invalid, Unknown
+from app.errors import Invalid, LabError, TooShortIdle, Unknown
 from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import Follower, RunView
@@ -43,6 +43,7 @@ class LoadForm:
     targets: list[tuple[str, str]]
     problems: Mapping[str, str] = field(default_factory=dict)
     again: RunView | None = None
+    restart: TooShortIdle | None = None  # what a restart of the chosen engine would mend
     applies: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: APPLIES)
 
     @property
@@ -61,11 +62,11 @@ _DEFAULT = plan_fields(Plan().to_json())
 
 
 def empty(lab: Lab) -> LoadForm:
-    """As a new visitor finds it: the first scenario, on the newest engine, traced so that lanes are true."""
+    """As a new visitor finds it: the first scenario, on the newest engine."""
     first = next(iter(SCENARIOS.values()))
     choices = targets(lab)
     values = {**plan_fields(first.plan), "scenario": first.name, "engine": choices[0][0] if choices else ""}
-    return LoadForm({**values, "trace": "on"}, choices)
+    return LoadForm(values, choices)
 
 
 def again(lab: Lab, run: RunView) -> LoadForm:
@@ -91,19 +92,34 @@ def label_of(run: RunView) -> str | None:
     return None if run.comparison and (run.label or "").startswith(given) else run.label
 
 
-def refused(lab: Lab, form: Mapping[str, str], error: Invalid | None, detail: str) -> LoadForm:
-    """As it was sent, with what is wrong."""
-    return LoadForm(form, targets(lab), problems(error, detail), _run(lab, form))
+def refused(lab: Lab, form: Mapping[str, str], error: LabError) -> LoadForm:
+    """As it was sent, with what is wrong: beside its field, above them all, or beside the button that mends it."""
+    if isinstance(error, TooShortIdle):
+        return LoadForm(form, targets(lab), {}, _run(lab, form), error)
+    found = problems(error if isinstance(error, Invalid) else None, error.detail)
+    return LoadForm(form, targets(lab), found, _run(lab, form))
 
 
 async def submit(lab: Lab, form: Mapping[str, str]) -> RunView:
     """Queue what the form asks for; of several runs at once, the first. Raises LabError."""
+    if form.get("restart"):
+        form = await _restarted(lab, form)
     asked = order(form, lab)
     if not form.get("engine", "").startswith(BESIDE):
         return await lab.runs.submit(**asked)
     ids = form["engine"].removeprefix(BESIDE).split(",")
     load = {name: asked[name] for name in ("scenario", "plan", "thresholds", "label")}
     return (await lab.runs.submit_beside(ids, **load))[0]
+
+
+async def _restarted(lab: Lab, form: Mapping[str, str]) -> dict[str, str]:
+    """Start the chosen engine anew, on the same port, with a longer keep-alive."""
+    before = lab.fleet.engine(form.get("engine", ""))
+    knobs = {**before.knobs, "idle_s": form["restart"]}
+    lab.models.knobs(before.model.name, knobs)  # or a wrong one would only be seen when the old engine is gone
+    await lab.fleet.stop(before.id)
+    view = await lab.fleet.start(before.model.name, knobs, before.port or 0, before.cpus)
+    return {**form, "engine": view.id}
 
 
 def order(form: Mapping[str, str], lab: Lab | None = None) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from app.lab.views import WARM_UP_ENDS, Mark
+from app import assets
+from app.lab import figures, fitness
+from app.lab.views import WARM_UP_ENDS, Mark, RunView
 from app.pages.source import source_lines
 
 DASH = "–"
@@ -226,22 +228,45 @@ def with_code(text: str) -> Markup:
     return Markup("").join(parts)
 
 
+def figure_title(name: str) -> str:
+    """What a figure of app/lab/figures.py is called: "p99 response time of plaintext"."""
+    return figures.figure(name).title
+
+
+def figure_text(value: float | None, name: str) -> str:
+    """Its value with its unit: "33.0 µs"."""
+    return figures.figure(name).text(value)
+
+
+def main_value(run: RunView) -> str:
+    """The figure that a run is read for, with its unit."""
+    assert run.verdict
+    of = figures.figure(run.verdict.figure)
+    return of.text(of.value(run.summary, run.ledger, run.capacity))
+
+
+def resolution(run: RunView, name: str) -> float | None:
+    """By how many µs the load generator's own lateness changes a percentile; None where that is not known."""
+    if name.rpartition(".")[2] not in figures.PERCENTILES:
+        return None
+    return fitness.resolution_us(figures.figure(name), run.summary)
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "count": count, "rate": rate, "us": us, "bytes": size, "decimal": decimal, "percent": percent, "share": share,
     "duration": duration, "when": when, "knob": knob, "knobs": knobs, "cpus": cpus, "fact": fact, "words": words,
     "figure": figure, "change": change, "figure_name": figure_name, "unlike_value": unlike_value,
     "plan_fields": plan_fields, "source_lines": source_lines, "doc_parts": doc_parts, "with_code": with_code,
-    "marks": marks,
+    "marks": marks, "figure_title": figure_title, "figure_text": figure_text, "main_value": main_value,
+    "spoiled": fitness.spoiled, "resolution": resolution,
 }  # fmt: skip
 
 
-def asset(path: str) -> str:
-    """The address of a file in static/. No version in it: modules import each other by plain relative paths."""
-    return f"/static/{path}"
+def make_environment(templates: Path, root: str = "") -> Environment:
+    """Autoescape on everything, an unknown name is an error, macros in place once as `ui`.
 
-
-def make_environment(templates: Path) -> Environment:
-    """Autoescape on everything, an unknown name is an error, macros in place once as `ui`."""
+    `root`: the path under which a proxy shows the lab, before every address.
+    """
     env = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -250,7 +275,8 @@ def make_environment(templates: Path) -> Environment:
         lstrip_blocks=True,
     )
     env.filters.update(FILTERS)
-    env.globals["asset"] = asset
+    env.globals["root"] = root
+    env.globals["asset"] = lambda path: root + assets.address(path)
     env.globals["DASH"] = DASH
     env.globals["art"] = env.get_template("macros/diagrams.html").module
     env.globals["cmp"] = env.get_template("macros/compared.html").module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -34,7 +35,8 @@ FormDep = Annotated[dict[str, str], Depends(_typed)]
 
 
 def page(request: Request, template: str, code: int = 200, **context: Any) -> HTMLResponse:
-    return HTMLResponse(request.app.state.looks.get_template(template).render(context), code)
+    event = getattr(request.state, "event", "")
+    return HTMLResponse(request.app.state.looks.get_template(template).render(context, event=event), code)
 
 
 def block(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
@@ -140,7 +142,7 @@ async def submit(request: Request, lab: LabDep, form: FormDep) -> Response:
 
 
 async def _refused_run(request: Request, lab: Lab, form: dict[str, str], error: LabError) -> Response:
-    filled = load_form.refused(lab, form, error if isinstance(error, Invalid) else None, error.detail)
+    filled = load_form.refused(lab, form, error)
     if by_htmx(request):
         current = lab.runs.current()
         return block(
@@ -217,9 +219,14 @@ async def about(request: Request, lab: LabDep) -> HTMLResponse:
 
 
 @router.get("/login")
-async def login_page(request: Request, used: bool = False) -> HTMLResponse:
+async def login_page(request: Request, used: bool = False, next: str = "/") -> HTMLResponse:
     problem = "That link was used already, or is too old." if used else ""
-    return page(request, "pages/login.html", problem=problem)
+    return page(request, "pages/login.html", problem=problem, next=_own(next))
+
+
+def _own(path: str) -> str:
+    """A path of this lab's pages to go on to; anything else is the first page."""
+    return path if re.fullmatch(r"/(?![/\\])[!-~]*", path) else "/"
 
 
 @router.post("/login")
@@ -227,17 +234,19 @@ async def login(request: Request, form: FormDep) -> Response:
     """The token pasted into the form is changed for a session."""
     tokens: Tokens = request.app.state.tokens
     address = request.client.host if request.client else "nowhere"
+    to = _own(form.get("next", "/"))
     if tokens.required and not tokens.is_token(form.get("token", "").strip()):
         if wait_s := tokens.must_wait_s(address):
             problem = f"Too many wrong tokens from here; try again in {wait_s} s."
-            return page(request, "pages/login.html", 429, problem=problem)
+            return page(request, "pages/login.html", 429, problem=problem, next=to)
         tokens.failed(address)
-        return page(request, "pages/login.html", 401, problem="That is not this lab's token.")
-    answer = RedirectResponse("/", 303)
-    answer.headers["Set-Cookie"] = cookie_header(tokens.new_session())
+        return page(request, "pages/login.html", 401, problem="That is not this lab's token.", next=to)
+    answer = RedirectResponse(to, 303)
+    answer.headers["Set-Cookie"] = cookie_header(tokens.new_session(), request.app.state.lab.settings.root_path)
     return answer
 
 
 @router.get("/api/docs")
 async def api_docs(request: Request) -> HTMLResponse:
-    return page(request, "pages/api.html", spec=request.app.openapi())
+    base = str(request.base_url).rstrip("/") + request.app.state.lab.settings.root_path
+    return page(request, "pages/api.html", spec=request.app.openapi(), base=base)

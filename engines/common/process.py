@@ -111,7 +111,8 @@ _kept_open: list[select.epoll] = []
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), backlog=backlog)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=backlog)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from error
@@ -143,7 +144,8 @@ def _announcer(lesson: Lesson, order: Order, listener: socket.socket) -> Callabl
         host, port = listener.getsockname()[:2]
         line = json.dumps({
             "event": "ready", "model": lesson.MODEL.name, "pid": os.getpid(), "host": host, "port": port,
-            "url": f"http://{host}:{port}/", "python": platform.python_version(), "gil": gil_is_on(),
+            "url": f"http://{f'[{host}]' if ':' in host else host}:{port}/",
+            "python": platform.python_version(), "gil": gil_is_on(),
             "platform": sysconfig.get_platform(),
         })  # fmt: skip
         if order.ready_fd is None:

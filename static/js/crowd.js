@@ -17,6 +17,14 @@ export class Crowd {
   /** Idle now, and seen at work within the last second. */
   isRecent(i) { return this.#fresh.has(i); }
 
+  /** How many are in each state, by its number: all of one instant, so that they add up to `size`. */
+  counts(states) {
+    const by = new Array(states).fill(0);
+    for (const word of this.#words) by[word & 0xff]++;
+    by[0] = 0;   // a word without a connection is none
+    return by;
+  }
+
   /** Take a frame's words: all of them, or pairs of (descriptor, word). Answers the descriptors that look different now. */
   take({ full, words }, tUs) {
     const given = decode(words), changed = [];

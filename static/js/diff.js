@@ -2,12 +2,13 @@
 import { Chart } from "./charts.js";
 import * as format from "./format.js";
 import { latencyAxis, msText, percentileAxis, reach, table } from "./percentile-axis.js";
+import { ROOT } from "./root.js";
 
 const root = document.querySelector("[data-diff]");
 const panel = (name) => root.querySelector(`[data-chart="${name}"]`);
 
 async function both(part) {
-  const answers = await Promise.all([root.dataset.a, root.dataset.b].map((id) => fetch(`/api/v1/runs/${id}/${part}`)));
+  const answers = await Promise.all([root.dataset.a, root.dataset.b].map((id) => fetch(`${ROOT}/api/v1/runs/${id}/${part}`)));
   if (!answers.every((answer) => answer.ok)) throw new Error(part);
   return Promise.all(answers.map((answer) => answer.json()));
 }

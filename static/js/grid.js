@@ -39,7 +39,7 @@ class Group {
 }
 
 export class ConnectionGrid {
-  #canvas; #tip; #states; #owners = new Map(); #crowd = new Crowd(); #groups = new Map(); #seats = new Map(); #shape = null; #inks = null; #ctx = null; #at = null;
+  #canvas; #tip; #states; #owners = new Map(); #crowd = new Crowd(); #groups = new Map(); #seats = new Map(); #shape = null; #inks = null; #ctx = null; #at = null; #unpainted = [];
 
   /** `states` are the names of connection states, by number. */
   constructor(canvas, tip, states) {
@@ -55,7 +55,11 @@ export class ConnectionGrid {
   attach() { keepDrawn(this.#canvas, () => { this.#inks = null; this.draw(); }); }
 
   get size() { return this.#crowd.size; }
-  get recent() { return this.#crowd.recent; }
+  /** Connections by state; "recent" are those of the idle ones that were at work within the last second. */
+  get totals() {
+    const by = this.#crowd.counts(this.#states.length), of = Object.fromEntries(this.#states.map((name, i) => [name, by[i]]));
+    return { ...of, recent: this.#crowd.recent, idle: of.idle - this.#crowd.recent };
+  }
   get groups() { return [...this.#groups.values()].filter(({ n }) => n).sort((a, b) => COLLATE.compare(a.name, b.name)); }
 
   /** How many connections of a group are in each state, for the table beside the picture. */
@@ -65,11 +69,12 @@ export class ConnectionGrid {
     return by;
   }
 
-  /** `lanes` are the engine's threads, for the names of owners. */
-  take(grid, tUs, lanes) {
-    const changed = this.#crowd.take(grid, tUs);
-    if (!changed.length) return;
+  /** `lanes` are the engine's threads, for the names of owners; what is not painted now is painted with the next frame. */
+  take(grid, tUs, lanes, paint = true) {
+    const changed = [...new Set([...this.#unpainted, ...this.#crowd.take(grid, tUs)])];
     if (this.#meet(lanes)) changed.push(...this.#seats.keys());
+    this.#unpainted = paint ? [] : changed;
+    if (!paint || !changed.length) return;
     const moved = changed.filter((i) => this.#seat(i));
     if (!this.#shape || !this.#fits()) return this.draw();
     if (this.#inks) for (const i of changed) this.#dot(i);
@@ -83,7 +88,8 @@ export class ConnectionGrid {
       const name = all.length > GROUPS_MOST ? () => title(role) : naming(all);
       for (const lane of all) names.set(lane.slot, name(lane));
     }
-    const renamed = [...names].some(([slot, name]) => (this.#owners.get(slot) ?? name) !== name);
+    // Also one that was not known before: a connection is often seen a frame before the thread that owns it.
+    const renamed = [...names].some(([slot, name]) => this.#owners.get(slot) !== name);
     this.#owners = names;
     return renamed;
   }

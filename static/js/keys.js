@@ -1,4 +1,6 @@
 // Single keys, for those who want them: `?` lists them, a switch there turns them off. While somebody types, every key is theirs.
+import { live } from "./live.js";
+import { toast } from "./manners.js";
 import { recall, remember } from "./store.js";
 
 const CHORD_MS = 1500, TYPES_IN = "input:not([type=radio], [type=checkbox]), select, textarea, [contenteditable]";
@@ -8,7 +10,14 @@ const first = (selector) => [...document.querySelectorAll(selector)].find((each)
 /** The card that the focus is in, or else the one that is watched, or the page's own engine. */
 function act() {
   const card = document.activeElement?.closest("[data-card]") ?? document.querySelector("[data-card][data-watched]");
-  return press(card ? document.getElementById(`act-${card.dataset.card}`) : first("#act-now"));
+  const button = card ? document.getElementById(`act-${card.dataset.card}`) : first("#act-now");
+  const engine = (card ?? document.querySelector("#engine-now"))?.dataset.engine, run = live.frame?.run;
+  if (engine && run?.engine === engine && button) {   // one key must not end what is being measured
+    button.focus();
+    toast(`Run ${run.id} loads ${engine}. Enter stops it all the same.`);
+    return true;
+  }
+  return press(button);
 }
 
 const KEYS = {

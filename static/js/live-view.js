@@ -8,15 +8,17 @@ import { live } from "./live.js";
 import { joinCursors, LiveCharts } from "./live-charts.js";
 import { Marks } from "./marks.js";
 import { write } from "./numbers.js";
+import { isQuiet } from "./quiet.js";
 import { Stage } from "./stage.js";
 import { recall, remember } from "./store.js";
 import { Timeline } from "./timeline.js";
 
-const TEXT_MS = 250, ASLEEP_MOST = 3, ZOOM = 2;
+const ASLEEP_MOST = 3, ZOOM = 2;
+const MANY_UNREAD = 0.25;   // of the connections: below that they may as well be answers on their way
 const SAMPLED = "Lanes are samples here, ten a second, not a trace";
 
 export class LiveView {
-  #root; #find; #engines = new Map(); #asleep = new Map(); #timeline = new Timeline(); #marks = new Marks(); #charts; #ledger; #point; #textAt = 0; #stage;
+  #root; #find; #engines = new Map(); #asleep = new Map(); #timeline = new Timeline(); #marks = new Marks(); #charts; #ledger; #point; #stage; #run = null;
 
   constructor(root, nothing) {
     this.#root = root;
@@ -48,6 +50,7 @@ export class LiveView {
   take(frame) {
     const now = performance.now(), tUs = frame.t_s * 1e6, hello = live.hello;
     if (!hello) return;
+    this.#run = frame.run;
     this.#ledger.take(frame, tUs);
     let lost = 0;
     for (const [id, each] of this.#engines) {
@@ -56,16 +59,16 @@ export class LiveView {
       if (!engine) continue;
       each.last = engine;
       lost = Math.max(lost, each.lanes.take(engine, tUs, hello));
-      if (engine.grid) each.crowd.grid(hello).take(engine.grid, tUs, each.lanes.lanes);
+      if (engine.grid) each.crowd.grid(hello).take(engine.grid, tUs, each.lanes.lanes, frame.legible || !isQuiet());
     }
     const heads = [...this.#engines].filter(([id]) => frame.engines[id]?.threads).map(([, { lanes }]) => lanes.headUs);
     if (this.#timeline.take(heads.length ? Math.min(...heads) : tUs, now)) this.#marks = new Marks();
     if (lost > 0) this.#marks.lost(this.#timeline.head, lost, hello.interval_ms);
     const shown = [...this.#engines].map(([id, { model }]) => ({ id, model }));
     if (shown.length) this.#charts.take(frame, shown, hello, this.#marks.among(this.ids));
-    if (now < this.#textAt) return;
-    this.#textAt = now + TEXT_MS;
+    if (!frame.legible) return;
     this.#write(hello);
+    if (isQuiet()) this.#stage.next(0);
   }
 
   /** What is not shown now is kept for a while: an engine of the same name after a restart of the lab goes on where it ended. */
@@ -101,9 +104,9 @@ export class LiveView {
 
   #write(hello) {
     const end = this.#timeline.endAt(performance.now());
-    for (const { lanes, crowd, last } of this.#engines.values()) {
+    for (const [id, { lanes, crowd, last }] of this.#engines) {
       lanes.write(end);
-      if (last) crowd.write(last, hello);         // of one that has gone its last truth
+      if (last) crowd.write(last, hello, this.#run?.engine === id ? this.#run : null);         // of one that has gone its last truth
     }
     write(this.#find("behind"), this.#timeline.following ? "" : `held, ${(this.#timeline.behindUs / 1e6).toFixed(1)} s behind`);
     this.#legend();
@@ -129,8 +132,7 @@ export class LiveView {
       follow.setAttribute("aria-pressed", String(!timeline.following));
       for (const choice of windows) choice.checked = Number(choice.value) * 1e6 === timeline.span;
       for (const { lanes } of this.#engines.values()) lanes.hold(!timeline.following);
-      this.#textAt = 0;
-      this.#legend();
+      if (live.hello) this.#write(live.hello);
     });
     const more = this.#find("more-charts");
     if (!more) return;
@@ -153,13 +155,25 @@ class CrowdPanel {
     return this.#grid;
   }
 
-  write(engine, { connection_states: states }) {
-    const by = new Map(states.slice(1).map((name, i) => [name, engine.connections?.[i] ?? null])), recent = this.#grid?.recent ?? null;
-    for (const cell of this.root.querySelectorAll("[data-count]")) write(cell, format.count(cell.dataset.count === "recent" ? recent : cell.dataset.count === "idle" && recent !== null ? Math.max(0, by.get("idle") - recent) : by.get(cell.dataset.count)));
+  /** `run` is the load on this engine, if there is one. */
+  write(engine, { connection_states: states }, run) {
+    const sampled = Object.fromEntries(states.slice(1).map((name, i) => [name, engine.connections?.[i] ?? null]));
+    const by = this.#grid ? this.#grid.totals : { ...sampled, recent: null };
+    for (const cell of this.root.querySelectorAll("[data-count]")) write(cell, format.count(by[cell.dataset.count] ?? null));
+    this.#unread(by, run);
     if (!this.#grid) return;
+    for (const place of this.root.closest("[data-conns-panel]")?.querySelectorAll("[data-conns-open]") ?? []) write(place, format.count(this.#grid.size));
     const canvas = this.root.querySelector("[data-grid]"), details = this.root.querySelector(".as-table");
     canvas.dataset.dots = String(this.#grid.size);
     if (details.open && performance.now() > this.#tableAt) this.#table(states.slice(1), details.querySelector("tbody"));
+  }
+
+  /** A request that the engine has not read yet leaves its connection idle to the engine, and in flight to the client. */
+  #unread(by, run) {
+    const place = this.root.querySelector("[data-unread]"), busy = by.reading + by.queued + by.handling + by.writing;
+    const unread = run && this.#grid ? Math.min(run.in_flight - busy, by.idle + (by.recent ?? 0)) : 0;
+    place.hidden = !unread || unread <= this.#grid.size * MANY_UNREAD;
+    if (!place.hidden) write(place, `${format.count(unread)} of the idle ones have a request in their socket buffer, which the engine has not read yet.`);
   }
 
   #table(states, body) {

@@ -1,7 +1,9 @@
 // The one WebSocket of a page: frames go to who asked for them, events become DOM events on <body> that hx-trigger names.
 import { announce } from "./announce.js";
+import { ROOT } from "./root.js";
 
-const TOLD_MOST = 100, STALE_MS = 2000, RETRY_FIRST_MS = 500, RETRY_MAX_MS = 1500;   // a lab that is back is found within two seconds
+const TOLD_MOST = 100, STALE_MS = 2000, TEXT_MS = 250, MEASURING_HZ = 2, RETRY_FIRST_MS = 500, RETRY_MAX_MS = 1500;   // a lab that is back is found within two seconds
+const DEAD_MS = 5000;   // frames come each second at least: a socket that is silent for so long is half open
 const TOLD = { live: "Live again", stale: "Numbers are old", offline: "Lost the lab", paused: "Paused" };
 const ALWAYS = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -9,7 +11,7 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 class Live {
   #socket = null; #readers = new Set(); #eventReaders = new Set(); #wanted = { engines: [], threads: false, interval_ms: 1000 };
   #seenAt = performance.now(); #retryMs = RETRY_FIRST_MS; #retryAt = 0; #wasOpen = false; #said = ""; #watch = null; #leaving = false;
-  #toldAt = new Map(); #stateReaders = new Set(); #state = "";
+  #triedAt = 0; #legibleAt = 0; #refusal = ""; #toldAt = new Map(); #stateReaders = new Set(); #state = "";
   hello = null; frame = null;
 
   start() {
@@ -37,22 +39,45 @@ class Live {
   }
 
   #connect() {
-    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/v1/live`);
+    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${ROOT}/ws/v1/live`);
     this.#socket = socket;
+    this.#triedAt = performance.now();
     socket.addEventListener("open", () => {
       this.#retryMs = RETRY_FIRST_MS;
+      this.#refusal = "";
       this.#seenAt = performance.now();
       this.subscribe({});
       if (document.hidden) this.#send({ type: "pause" });   // a new socket is sent frames until it says so
-      this.#catchUp();  // also the first time: the page may have been rendered just before something changed
+      if (this.#wasOpen) this.#catchUp();
       this.#wasOpen = true;
     });
-    socket.addEventListener("message", ({ data }) => this.#take(JSON.parse(data)));
-    socket.addEventListener("close", () => this.#retry());
+    socket.addEventListener("message", ({ data }) => { if (socket === this.#socket) this.#take(JSON.parse(data)); });
+    socket.addEventListener("close", () => { if (socket === this.#socket) this.#retry(); });
+  }
+
+  /** A machine that slept, or a tunnel that broke, leaves a socket that never says that it is closed. */
+  #renewIfDead(now) {
+    const going = this.#socket && this.#socket.readyState !== WebSocket.CLOSED;
+    if (document.hidden || !going || now - Math.max(this.#seenAt, this.#triedAt) < DEAD_MS) return;
+    const dead = this.#socket;
+    this.#socket = null;
+    dead.close();
+    this.#connect();
+  }
+
+  /** Why a socket could not be opened: the browser does not tell, the lab does. */
+  async #askWhy() {
+    try {
+      const answer = await fetch(`${ROOT}/ws/v1/live`, { method: "POST" });
+      this.#refusal = answer.ok ? "" : (await answer.json()).detail ?? "";
+    } catch {
+      this.#refusal = "";   // the lab is away
+    }
   }
 
   #retry() {
     if (this.#leaving) return;
+    if (!this.#wasOpen || this.#refusal) this.#askWhy();
     this.#retryAt = performance.now() + this.#retryMs;
     setTimeout(() => { if (!this.#leaving) this.#connect(); }, this.#retryMs);
     this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
@@ -60,13 +85,24 @@ class Live {
   }
 
   #take(message) {
-    if (message.type === "hello") this.hello = message;
+    if (message.type === "hello") this.#greet(message);
     else if (message.type === "event") this.#event(message);
     else if (message.type === "frame") {
-      this.#seenAt = performance.now();
+      const now = this.#seenAt = performance.now();
+      message.legible = now >= this.#legibleAt;   // ten frames a second are for pictures; text is legible at four, all of it at once
+      if (message.legible) this.#legibleAt = now + TEXT_MS;
       this.frame = message;
+      document.body.toggleAttribute("data-quiet", Boolean(message.run));
       if (!document.hidden) for (const reader of this.#readers) reader(message);
     }
+  }
+
+  /** The page was rendered before its socket opened: something may have changed in between. */
+  #greet(hello) {
+    const first = !this.hello, current = document.body.dataset.event === String(hello.last_event);
+    this.hello = hello;
+    if (first && !current) this.#catchUp();
+    document.body.toggleAttribute("data-current", current);
   }
 
   #event(message) {
@@ -114,7 +150,9 @@ class Live {
   }
 
   #badge() {
-    const now = performance.now(), silent = now - this.#seenAt;
+    const now = performance.now();
+    this.#renewIfDead(now);
+    const silent = now - this.#seenAt;
     const open = this.#socket?.readyState === WebSocket.OPEN;
     const state = document.hidden ? "paused" : !open && (silent > STALE_MS || this.#wasOpen) ? "offline" : silent > STALE_MS ? "stale" : open && this.frame ? "live" : "waiting";
     const since = clock.format(new Date(Date.now() - silent));
@@ -122,13 +160,17 @@ class Live {
     const text = {
       live: "Live", paused: "Paused", waiting: "Connecting",
       stale: `Stale since ${since}`,
-      offline: `Lost the lab, ${this.#retryAt > now ? `trying again in ${wait} s` : "reconnecting"}`,
+      offline: this.#refusal ? "Refused" : `Lost the lab, ${this.#retryAt > now ? `trying again in ${wait} s` : "reconnecting"}`,
     }[state];
     document.body.classList.toggle("is-stale", state === "stale" || state === "offline");
     for (const badge of document.querySelectorAll("[data-live-badge]")) {
       badge.dataset.state = state === "live" ? "live" : state === "offline" ? "offline" : "stale";
       write(badge.querySelector("[data-live-text]"), text);
-      write(badge.querySelector("[data-live-more]"), state === "live" ? `, ${1000 / this.#wanted.interval_ms} Hz` : state === "offline" ? `; numbers are of ${since}` : "");
+      write(badge.querySelector("[data-live-more]"), state === "live" ? `, ${Math.min(1000 / this.#wanted.interval_ms, this.frame.run ? MEASURING_HZ : Infinity)} Hz` : state === "offline" ? `; numbers are of ${since}` : "");
+    }
+    for (const place of document.querySelectorAll("[data-refusal]")) {
+      place.hidden = !this.#refusal;
+      write(place, this.#refusal);
     }
     if (state !== this.#state) for (const reader of this.#stateReaders) reader(state);
     this.#state = state;

@@ -1,6 +1,7 @@
 // What happened when: the lab's events, and what its engines wrote to standard error, in one list that swaps do not touch.
 import { live } from "./live.js";
 import { toast } from "./manners.js";
+import { ROOT } from "./root.js";
 
 const MOST = 500, NEAR_PX = 24, RANK = { info: 0, warning: 1, error: 2 };
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -24,7 +25,7 @@ class Log {
 
   async #past() {
     try {
-      const answer = await fetch("/api/v1/events");
+      const answer = await fetch(`${ROOT}/api/v1/events`);
       if (answer.ok) for (const event of await answer.json()) this.#take(event);
     } catch { return; }                                                     // the badge says that the lab is lost
     this.#show();

@@ -22,7 +22,11 @@ export function toast(text) {
   setTimeout(() => line.remove(), 8000);
 }
 
+/** The lab's own sentence: of a problem document, or of an error page. */
 function said(ctx) {
+  try {
+    return JSON.parse(ctx.text).detail;
+  } catch { /* it is a page */ }
   const page = new DOMParser().parseFromString(ctx.text ?? "", "text/html");
   return page.querySelector("[data-detail]")?.textContent ?? `The lab answered ${ctx.response.status}.`;
 }

@@ -255,3 +255,19 @@ def test_names_of_loopback_are_answered(lab: LabProcess) -> None:
 def test_health_is_told(lab: LabProcess) -> None:
     assert lab.http.get("/healthz").json() == {"status": "ok"}
     assert lab.http.get("/readyz").status_code == 200
+
+
+def test_head_is_get_without_a_body(filled: Filled) -> None:
+    for method, path in READING:
+        got, head = filled.request(method, path), filled.request("HEAD", path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers.get("content-type") == got.headers.get("content-type"), path
+
+
+def test_an_unknown_query_parameter_is_refused_by_name_on_every_call_of_the_api(filled: Filled) -> None:
+    calls = [(method, path) for method, path in ROUTES if path.startswith("/api/v1/") and "openapi" not in path]
+    assert len(calls) > 30
+    with nothing_changes(filled.lab):
+        for method, path in calls:
+            said = is_problem(filled.request(method, path, params={"limt": "5"}), 422, "/limt")
+            assert "limt is no parameter here" in said, (method, path)

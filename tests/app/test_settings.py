@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from app.addresses import is_loopback
 from app.cli import listen, main
-from app.settings import Settings, is_loopback
+from app.settings import Settings
 
 from .driver import LabProcess
 

@@ -157,14 +157,14 @@ def _keep_comparison(store: ComparisonStore, trials: Sequence[Past]) -> None:
     entries = tuple(
         Entry(letter, past.view.model_title, past.view.model, {}) for letter, past in zip("AB", trials, strict=True)
     )
-    ended = [measured("equal-rate", i, 1, past.view, past.outcome) for i, past in enumerate(trials)]
+    ended = [measured("cpu_us", i, 1, past.view, past.outcome) for i, past in enumerate(trials)]
     plan = trials[0].view.plan
     view = {
         "id": 1, "state": "finished", "progress": 1.0, "left_s": None, "label": None, "view": "equal-rate",
         "title": "Equal rate", "scenario": "equal-rate", "entries": entries, "trials": 1, "plan": plan,
         "plan_text": trials[0].view.plan_text, "thresholds": (), "environment": VIEW["environment"],
         "runs": tuple(each.trial for each in ended), "current": None,
-        "result": conclude("equal-rate", entries, ended), "failure": None, "created_at": VIEW["created_at"],
+        "result": conclude("cpu_us", entries, ended), "failure": None, "created_at": VIEW["created_at"],
         "finished_at": VIEW["finished_at"],
     }  # fmt: skip
     kept = store.add(TypeAdapter(ComparisonView).validate_python(view))

@@ -33,8 +33,10 @@ PAINTED = """() => {
   return canvas && canvas.width > 0 && new Uint32Array(
     canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer).some((pixel) => pixel);
 }"""
-# When its socket opens, a page asks again for each part that events refresh. True when all of that is in its place.
+# When its socket opens, a page asks again for each part that events refresh, unless nothing has happened since it was
+# rendered. True when all of that is in its place.
 CAUGHT_UP = """() => {
+  if (document.body.hasAttribute("data-current")) return !document.querySelector(".htmx-request");
   const asked = performance.getEntriesByType("resource").map(({ name }) => name);
   const parts = document.querySelectorAll('[hx-get][hx-trigger*="from:body"]:not([hx-trigger^="search-"])');
   const came = (part) => {
@@ -52,6 +54,8 @@ def live(page: Page) -> None:
 
 def caught_up(page: Page) -> None:
     """The page has made the refreshes that it begins by itself, so that none replaces what the test is about to use."""
+    if page.locator("body[data-live=off]").count():
+        return  # who has not logged in is told nothing
     live(page)
     page.wait_for_function(CAUGHT_UP)
 

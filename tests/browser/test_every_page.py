@@ -174,3 +174,22 @@ def test_nothing_comes_from_elsewhere(visit: Opener, lab: LabProcess) -> None:
         settled(page)
     page.remove_listener("request", hear)
     assert asked and all(url.startswith((lab.url, "data:")) for url in asked)
+
+
+# Bytes that were really sent, by the address: nothing of what a browser had kept.
+SENT = """() => performance.getEntriesByType("resource").filter(({ transferSize }) => transferSize)
+    .map(({ name }) => name)"""
+
+
+def test_the_second_page_asks_for_hardly_anything(visit: Opener) -> None:
+    page = visit("/", script="window.fresh = true").page  # a page with a cache of its own
+    settled(page)
+    first = page.evaluate(SENT)
+    assert len([name for name in first if "/static/" in name]) > 20
+    page.goto(page.url + "runs")
+    settled(page)
+    page.goto(page.url.removesuffix("runs"))
+    settled(page)
+    again = page.evaluate(SENT)
+    assert [name for name in again if "/static/" in name] == []
+    assert len(again) + 1 <= 5, "the page itself, and what it asks the lab for"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.app.driver import LabProcess
 
 from .conftest import Opener
-from .pages import HELD
+from .pages import HELD, live
 
 HOOKED = """
     window.sockets = [];
@@ -37,7 +40,7 @@ def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(visit
     lab.ended(run)
     page.evaluate("hide(false)")
     assert page.evaluate("sockets[1].said.slice(-2)") == ["subscribe", "resume"]
-    expect(page.locator("[data-conns-panel] [data-live=connections_total]")).to_have_text("0")
+    expect(page.locator("[data-conns-panel] [data-conns-open]")).to_have_text("0")
     expect(grid).to_have_attribute("data-dots", "0")
 
 
@@ -54,3 +57,34 @@ def test_the_log_offers_only_whom_it_has_lines_of(visit: Opener, lab: LabProcess
     } }""")
     assert choices.last.text_content() == "run 520"
     assert choices.count() <= 1 + 500
+
+
+def test_a_socket_that_is_silent_and_not_closed_is_renewed(visit: Opener, lab: LabProcess) -> None:
+    """As after the sleep of a laptop, or behind a tunnel that broke: here the lab itself stands still."""
+    page = visit("/about", script=HOOKED).page
+    live(page)
+    os.kill(lab.pid, signal.SIGSTOP)
+    try:
+        page.wait_for_function("() => sockets.length >= 2")
+        assert page.evaluate("sockets[0].readyState") >= 2, "the silent one is given up"
+    finally:
+        os.kill(lab.pid, signal.SIGCONT)
+    live(page)
+
+
+REFUSED = """
+    window.WebSocket = class extends WebSocket {
+        constructor(url) { super(url.replace("/ws/v1/live", "/ws/v1/nothing")); }
+    };
+"""
+
+
+def test_a_page_whose_socket_is_refused_says_why_in_the_words_of_the_lab(visit: Opener) -> None:
+    tab = visit("/nowhere", script=REFUSED)
+    said = "The request says Host: lab, and a proxy in front must pass Host on as it is."
+    tab.page.route("**/ws/v1/live", lambda route: route.fulfill(status=403, json={"detail": said}))
+    tab.goto("/about")
+    expect(tab.page.locator("[data-refusal]")).to_have_text(said)
+    expect(tab.page.locator("[data-live-text]")).to_have_text("Refused")
+    for complaint in ("403", "404", "WebSocket"):
+        tab.forgive(complaint)

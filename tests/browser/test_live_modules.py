@@ -78,6 +78,18 @@ def test_owners_that_become_many_are_one_group(page: Page) -> None:
     assert page.evaluate("grid.groups.map(({ name, n }) => [name, n])") == [["worker", 11]]
 
 
+def test_a_connection_that_is_seen_before_its_thread_is_told_goes_to_it_when_it_is(page: Page) -> None:
+    """A thread that was just started, as that of each connection of the blocking model, is told a frame later."""
+    page.evaluate(GRID)
+    connect(page, {i: i for i in range(8)}, threads=5)
+    connect(page, {}, threads=8)
+    groups = dict(page.evaluate("grid.groups.map(({ name, n }) => [name, n])"))
+    assert groups == {f"worker {i}": 1 for i in range(1, 9)}
+    assert page.evaluate("grid.totals") == {
+        "closed": 0, "idle": 8, "recent": 0, "reading": 0, "queued": 0, "handling": 0, "writing": 0
+    }  # fmt: skip
+
+
 def module(page: Page, name: str, code: str) -> Any:
     """What a body of code answers that has a module as `m`."""
     return page.evaluate(f"import('/static/js/{name}.js').then((m) => {{ {code} }})")
@@ -96,6 +108,20 @@ def test_seconds_without_a_frame_are_a_gap_where_they_were(page: Page) -> None:
             m.take({ t_s, engines: { a: { requests_per_s } } });
         return m.minutes.get("a").values.slice(-5);"""
     assert module(page, "sparks", code) == [10, 20, None, None, 50]
+
+
+def test_samples_between_two_frames_are_in_their_place(page: Page) -> None:
+    """While a run is measured a frame comes each half second, with all samples since the one before."""
+    code = """const history = new m.History(["ended", "waiting", "handling"], 100), out = new Float64Array(8);
+        const threads = (state) => [[0, 1, 77, "reactor", 0, state]];
+        const take = (t, state, samples) => history.take({ threads: threads(state), samples }, t * 1e6);
+        take(9, 1);
+        const lost = take(9.3, 1, [[9.1e6, { 0: 2 }], [9.2e6, { 0: 2 }]]);
+        [...history.lanes.values()][0].shares(9e6, 9.3e6, out);
+        return [lost, history.headUs, out[1], out[2], take(9.6, 1)];"""
+    lost, head_us, waiting, handling, gap = module(page, "history", code)
+    assert (lost, head_us, waiting, handling) == (0, 9.3e6, pytest.approx(1e5), pytest.approx(2e5))
+    assert gap == pytest.approx(2e5), "without them that is a gap"
 
 
 def test_a_clock_that_goes_back_begins_anew(page: Page) -> None:

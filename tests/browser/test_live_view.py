@@ -102,7 +102,7 @@ def test_the_grid_has_a_dot_for_each_connection_and_tells_whose_it_is(visit: Ope
     page = visit(f"/?watch={engine}", motion=True).page
     run = lab.submit(engine=engine, plan={**HELD, "vus": 10})["id"]
     expect(page.locator("[data-grid]")).to_have_attribute("data-dots", "10")
-    expect(page.locator("[data-conns-panel] [data-live=connections_total]")).to_have_text("10")
+    expect(page.locator("[data-conns-panel] [data-conns-open]")).to_have_text("10")
     page.locator("[data-grid]").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("[data-grid-tip]")).to_contain_text(re.compile(r"descriptor \d+ · sub-reactor [12]"))

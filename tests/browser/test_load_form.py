@@ -9,7 +9,7 @@ from app.lab.scenarios import SCENARIOS
 from app.load.plan import EXECUTORS
 from app.pages.load_form import APPLIES
 from app.pages.looks import plan_fields
-from tests.app.driver import LabProcess, plan
+from tests.app.driver import LabProcess, plan, until
 
 from .conftest import Opener
 from .pages import OPEN, click, live
@@ -35,7 +35,7 @@ def test_all_fields_are_there_without_javascript(visit: Opener) -> None:
     page.locator("#load-more > summary").click()
     for name in APPLIES:
         expect(page.locator(f"#f-{name}")).to_be_visible()
-    expect(page.locator("#f-trace")).to_be_checked()
+    expect(page.locator("#f-trace")).not_to_be_checked()
 
 
 def test_a_scenario_fills_every_field_and_editing_goes_by_hand(visit: Opener) -> None:
@@ -50,7 +50,7 @@ def test_a_scenario_fills_every_field_and_editing_goes_by_hand(visit: Opener) ->
             expect(page.locator(f"#f-{field}")).to_have_value(values.get(field, ""))
         expect(page.locator("#f-churn")).to_be_checked(checked=bool(scenario.plan["churn"]))
     expect(page.locator("#f-label")).to_have_value("mine")
-    page.locator("#f-trace").uncheck()
+    page.locator("#f-trace").check()
     expect(page.locator("#scenario-by-hand")).not_to_be_checked()
     page.locator("#f-vus").fill("9")
     expect(page.locator("#scenario-by-hand")).to_be_checked()
@@ -75,7 +75,7 @@ def test_a_ramp_is_refused_beside_its_stages_and_then_run(visit: Opener, lab: La
     expect(strip).to_have_attribute("data-run-state", "finished")
     run = lab.get("/runs")[0]
     assert run["plan"]["stages"] == [{"duration_s": 0.5, "target": 100}, {"duration_s": 0.5, "target": 200}]
-    assert run["plan"]["trace"] is True
+    assert run["plan"]["trace"] is False, "a traced run is not ranked, so nobody traces by default"
     tab.forgive("422")
 
 
@@ -101,3 +101,29 @@ def test_a_run_is_run_again_from_its_page_as_it_was_or_changed(visit: Opener, la
         again = lab.get(f"/runs/{before['id'] + number}")
         assert again["plan"] == before["plan"] | changed
         assert (again["model"], again["knobs"], again["label"]) == ("reactor-pool", before["knobs"], "this one")
+
+
+def test_an_engine_that_is_too_hasty_for_an_idle_crowd_can_be_restarted_where_that_is_said(
+    visit: Opener, lab: LabProcess
+) -> None:
+    engine = lab.start("reactor", idle_s=9)
+    tab = visit()
+    page = tab.page
+    page.locator("#scenario-idle-crowd").check()
+    click(page.locator("#load-more > summary"))
+    page.locator("#f-idle_connections").fill("20")
+    page.locator("#f-engine").select_option(engine["id"])
+    click(page.locator("#run-button"))
+    restart = page.locator("#restart button")
+    expect(restart).to_be_focused()
+    expect(restart).to_contain_text(f"Restart {engine['id']} with idle_s")
+    expect(page.locator("#restart")).to_contain_text("closes an idle connection after 9 s")
+    page.keyboard.press("Enter")
+    until(lambda: lab.get("/runs?limit=1")[0]["state"] in ("warming", "running"), "it runs")
+    run = lab.get("/runs?limit=1")[0]
+    after = lab.get(f"/engines/{run['engine']}")
+    assert (after["port"], after["state"]) == (engine["port"], "ready") and after["knobs"]["idle_s"] > 9
+    assert run["plan"]["idle_connections"] == 20
+    assert lab.get(f"/engines/{engine['id']}")["state"] == "stopped"
+    lab.stop(run["id"])
+    tab.forgive("409|422")

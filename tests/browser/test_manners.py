@@ -9,7 +9,7 @@ import signal
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.app.driver import LabProcess, plan, until
+from tests.app.driver import LabProcess, endless, plan, until
 
 from .conftest import Opener
 from .pages import OPEN, click
@@ -50,6 +50,21 @@ def test_keys_are_listed_and_do_what_the_list_says(visit: Opener, lab: LabProces
     ready(page)
     page.keyboard.press("t")
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_a_key_does_not_end_what_is_being_measured(visit: Opener, lab: LabProcess) -> None:
+    engine = lab.start("reactor")["id"]
+    run = lab.submit(engine=engine, plan=endless())["id"]
+    lab.measuring(run)
+    page = visit(f"/?watch={engine}").page
+    ready(page)
+    page.wait_for_function("(id) => document.querySelector('#run-strip')?.dataset.run === String(id)", arg=run)
+    page.keyboard.press("s")
+    expect(page.locator("[data-toasts]")).to_contain_text(f"Run {run} loads {engine}")
+    expect(page.locator("#act-reactor")).to_be_focused()
+    assert lab.get(f"/engines/{engine}")["state"] == "ready"
+    page.keyboard.press("Enter")
+    expect(page.locator("#card-reactor")).to_have_attribute("data-state", "stopped")
 
 
 def test_no_key_is_taken_from_who_types_or_does_not_want_it(visit: Opener) -> None:

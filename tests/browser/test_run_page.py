@@ -27,7 +27,7 @@ def test_a_stall_is_told_in_words_and_marked_in_the_charts(visit: Opener) -> Non
     page = visit("/runs/3").page
     expect(page.locator(".notice")).to_contain_text("coordinated omission")
     expect(page.locator("#run-main")).to_contain_text("Stalled for 300 ms")
-    expect(page.get_by_text("Not ranked", exact=True)).to_be_visible()
+    expect(page.get_by_text("Not ranked: Unsaturated. The engine was stalled on purpose.")).to_be_visible()
     expect(page.locator('[data-chart="p99"] h2')).to_have_text("Longest each second")
     drawn(page.locator('[data-chart="p99"]'))
 

@@ -1,0 +1,38 @@
+"""Addresses to listen on and to be told: IPv4, IPv6 and names alike."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` names this machine to itself only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int, backlog: int | None = None, shared: bool = False) -> socket.socket:
+    """A listening socket; `::` takes IPv4 as well. Raises OSError, whose `strerror` says why in words.
+
+    `shared`: others may listen on the same port (SO_REUSEPORT), each with an accept queue of its own.
+    """
+    family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=family, backlog=backlog, reuse_port=shared, dualstack_ipv6=both)
+
+
+def reachable(host: str) -> str:
+    """Under which address this machine reaches who listens on `host`."""
+    return WILDCARDS.get(host, host)
+
+
+def bracketed(host: str) -> str:
+    """As it stands in a URL: [::1]."""
+    return f"[{host}]" if ":" in host else host
