@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from app.addresses import is_loopback
 from app.cli import listen, main
 from app.settings import Settings
+from app.store.runs import RunStore
 
 from .driver import LabProcess
+from .past import past_run
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
@@ -81,3 +83,13 @@ def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture
     for name in Settings.model_fields:
         assert f"--{name.replace('_', '-')}" in said and f"THREADLAB_{name.upper()}" in said
     assert "8000" in said and "15000" in said
+
+
+@pytest.mark.parametrize("name", ["50%", "why?", "a#b", "ü ä", "x;y=z&w"])
+def test_a_data_directory_is_where_it_was_said_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    data_dir = tmp_path / name
+    data_dir.mkdir()
+    with closing(RunStore(Settings(data_dir=data_dir).database)) as store:
+        store.add(past_run())
+    assert (data_dir / "threadlab.sqlite3").stat().st_size > 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
