@@ -22,6 +22,7 @@ from app.load.plan import Plan
 LATENESS_SHARE_MAX = 0.10  # of the percentile without the generator's lateness
 LATENESS_MIN_US = 250.0  # below it nothing is said of a percentile
 SHARED_GENERATOR_MAX = 0.10  # of one CPU: a generator that uses no more takes nothing from an engine beside it
+TOO_FEW = "There were too few requests for it"
 LOAD_SPOILED = frozenset(("kernel_drops", "client_bound", "rate_missed", "noisy"))
 
 
@@ -54,10 +55,11 @@ def resolution_us(of: Figure, summary: Summary | None) -> float | None:
 
 
 def spoiled(verdict: Verdict) -> dict[str, str]:
-    """Why figures of a run are not valid: each reason, with the names of its figures in one line."""
+    """Why figures of a run are not valid: each reason, with the names of its figures in one line. Percentiles of too few
+    requests are left out: they are shown as missing."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name, reason in verdict.fitness.items():
-        if reason:
+        if reason and not reason.startswith(TOO_FEW):
             found[reason].append(figure(name).title)
     if len(found) == 1 and all(verdict.fitness.values()):
         return {reason: "every figure" for reason in found}
@@ -106,7 +108,7 @@ def _of_percentile(of: Figure, summary: Summary) -> str | None:
     raw, corrected = of.times(summary)
     value = getattr(raw, of.name, None)
     if value is None:
-        return f"There were too few requests for it: {raw.count if raw else 0:,}, and ten must lie above a percentile."
+        return f"{TOO_FEW}: {raw.count if raw else 0:,}, and ten must lie above a percentile."
     exact = getattr(corrected, of.name, None)
     if exact is None:
         return None

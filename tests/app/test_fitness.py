@@ -124,6 +124,8 @@ def test_reasons_are_told_once_with_the_figures_that_they_spoil() -> None:
         "It was traced, which costs each request some CPU.": "every figure"
     }
     assert spoiled(appraised(CALM)) == {}
+    few = with_response(replace(TIMES, p999_us=None), TIMES)
+    assert spoiled(appraised(CALM, few)) == {}, "what is missing is shown as missing"
 
 
 def test_a_search_that_was_cut_short_has_no_fit_answer() -> None:
