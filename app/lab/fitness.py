@@ -55,8 +55,10 @@ def resolution_us(of: Figure, summary: Summary | None) -> float | None:
 
 
 def spoiled(verdict: Verdict) -> dict[str, str]:
-    """Why figures of a run are not valid: each reason, with the names of its figures in one line. Percentiles of too few
-    requests are left out: they are shown as missing."""
+    """Why figures of a run are not valid: each reason, with the names of its figures in one line.
+
+    Percentiles of too few requests are left out: they are shown as missing.
+    """
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name, reason in verdict.fitness.items():
         if reason and not reason.startswith(TOO_FEW):
