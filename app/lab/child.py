@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.lab import courtesy
+from app.lab import scheduling
 
 LOG_LINES = 200
 POPEN_OPENS = 8  # three pipes, and one on which it hears of a failed exec
@@ -65,7 +65,7 @@ class Child:
         theirs, ours = os.pipe()
         try:
             _require_descriptors(POPEN_OPENS)
-            with courtesy.as_usual():
+            with scheduling.normal_policy():
                 process = subprocess.Popen(
                     [part.replace("{lifeline}", str(theirs)) for part in argv],
                     stdin=subprocess.PIPE,

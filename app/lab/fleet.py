@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.errors import Busy, Invalid, NotNow, Unknown
-from app.lab import courtesy
+from app.lab import scheduling
 from app.lab.engine import Engine, listen
 from app.lab.events import LINE, Event, Events
 from app.lab.models import Models
@@ -151,7 +151,7 @@ class Fleet:
                 engine.look(bool(sample and sample.process and sample.process.suspended))
                 if engine.tracing:
                     engine.tracing.keep_up(time.monotonic_ns())
-                courtesy.give_way()
+                scheduling.yield_cpu()
             next_s = max(next_s + interval_s, time.monotonic())
             await asyncio.sleep(next_s - time.monotonic())
 

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.errors import Busy
-from app.lab import courtesy, system
+from app.lab import scheduling, system
 from app.lab.comparisons import Comparisons
 from app.lab.events import Events
 from app.lab.fleet import Fleet
@@ -49,7 +49,7 @@ class Lab:
         return cls(settings, models, RunStore(database, settings.data_dir / "traces"), ComparisonStore(database))
 
     async def __aenter__(self) -> Lab:
-        courtesy.step_aside()
+        scheduling.run_as_batch()
         await asyncio.to_thread(self._fail_unfinished, False)  # what a dead control plane left behind
         for job in (self.runs.work_off(), self.comparisons.work_off(), self.fleet.sample_all()):
             self.keep_going(job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from app.lab import courtesy
+from app.lab import scheduling
 from app.lab.clocks import ThreadWatch
 from app.lab.engine import Engine
 from app.lab.proc import ProcessReading
@@ -53,9 +53,9 @@ class Sampler:
         if self._engine.board is None or self._engine.pid is None:
             return None
         board = self._engine.board.read()
-        courtesy.give_way()
+        scheduling.yield_cpu()
         process = self._engine.process() if alive else None
-        courtesy.give_way()
+        scheduling.yield_cpu()
         self.cpu_ns = max(self.cpu_ns, process.cpu_ns if process else 0)
         self._watch.look(board.threads if alive else (), at_ns)
         self._window.add(Total.of(at_ns, board, process, self._watch.switches if alive else None))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import LabError
-from app.lab import courtesy
+from app.lab import scheduling
 from app.lab.engine import Engine
 from app.lab.evidence import evidence
 from app.lab.figures import of_summary
@@ -145,7 +145,7 @@ class Trial:
     async def _watch(self, generator: Generator) -> None:
         while not generator.exited.done():
             now = generator.read()
-            courtesy.give_way()
+            scheduling.yield_cpu()
             self._watcher.look(now, generator.pids)
             if generator.silent_s() > self._patience_s:
                 generator.kill(f"The load generator did nothing for {self._patience_s:.0f} s, and was ended.")

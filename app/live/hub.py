@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from app.lab import courtesy
+from app.lab import scheduling
 from app.lab.engine import Engine
 from app.lab.events import Event
 from app.lab.lab import Lab
@@ -85,9 +85,9 @@ class Hub:
     def _build(self, due: list[Viewer], now_ns: int) -> Frame:
         self._seq += 1
         numbers = frames.engines(self._lab)
-        courtesy.give_way()
+        scheduling.yield_cpu()
         parts = {id: self._part(id, each, due, now_ns) for id, each in numbers.items()}
-        courtesy.give_way()
+        scheduling.yield_cpu()
         return Frame(self._seq, round(now_ns / 1e9, 4), parts, compact(frames.run(self._lab.runs.progress())))
 
     def _part(self, id: str, numbers: dict[str, Any], due: list[Viewer], now_ns: int) -> Part:

@@ -1,4 +1,4 @@
-"""Who gets the CPU: the control plane steps aside, what it starts does not, and a generator is there soon."""
+"""The control plane is SCHED_BATCH, its children are SCHED_OTHER, and a generator has a short time slice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def slice_ns(pid: int) -> int | None:
     return next((int(line.split(":")[1]) for line in lines if line.startswith("se.slice")), None)
 
 
-def test_only_the_control_plane_waits_for_its_turn(lab: LabProcess) -> None:
+def test_only_the_control_plane_is_batch_and_only_the_generator_has_a_short_slice(lab: LabProcess) -> None:
     run = lab.submit(model="prefork", plan=endless())
     lab.measuring(run["id"])
     assert os.sched_getscheduler(lab.pid) == os.SCHED_BATCH

@@ -1,0 +1,38 @@
+"""CPU scheduling of the control plane, which shares the CPUs with the engines and load generators that it watches.
+
+As SCHED_BATCH it preempts nobody when it wakes up, its long time slice lets others preempt it, and it still gets its fair
+share of a busy CPU. Every process may choose that policy and leave it again. A child inherits it, so children are spawned
+under the `normal_policy`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from app.load import time_slice
+
+
+def run_as_batch() -> None:
+    """Switch this thread from SCHED_OTHER to SCHED_BATCH; any other policy is left alone."""
+    if os.sched_getscheduler(0) == os.SCHED_OTHER:
+        time_slice.choose(os.SCHED_BATCH, time_slice.LONG_NS)
+
+
+@contextlib.contextmanager
+def normal_policy() -> Iterator[None]:
+    """Switch this thread back to SCHED_OTHER, for children that are spawned meanwhile."""
+    if os.sched_getscheduler(0) != os.SCHED_BATCH:
+        yield
+        return
+    time_slice.choose(os.SCHED_OTHER)
+    try:
+        yield
+    finally:
+        run_as_batch()
+
+
+def yield_cpu() -> None:
+    """Let runnable threads of this CPU run first: 1 µs if there are none."""
+    os.sched_yield()
