@@ -1,8 +1,8 @@
 """CPU scheduling of the control plane, which shares the CPUs with the engines and load generators that it watches.
 
-As SCHED_BATCH it preempts nobody when it wakes up, its long time slice lets others preempt it, and it still gets its fair
-share of a busy CPU. Every process may choose that policy and leave it again. A child inherits it, so children are spawned
-under the `normal_policy`.
+As SCHED_BATCH it preempts nobody when it wakes up, its long time slice lets others preempt it, and it still gets its
+fair share of a busy CPU. Every process may choose that policy and leave it again. A child inherits it, so children are
+spawned under the `normal_policy`.
 """
 
 from __future__ import annotations
