@@ -15,14 +15,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from app.lab.lab import Lab
 from app.live.frame import Frame
+from app.live.hub import Hub
 from app.live.viewer import Viewer as LabViewer
+from app.metrics import Metrics
+from app.settings import Settings
 from tests.waiting import BOUND_S
 
 from .driver import LabProcess, endless, light, plan, until
@@ -134,25 +139,33 @@ def test_a_viewer_that_pauses_gets_events_but_no_frames(lab: LabProcess) -> None
         assert view.frame()["engines"] == {}
 
 
-def test_while_a_run_is_measured_frames_come_seldom_and_have_all_samples_since_the_one_before(lab: LabProcess) -> None:
+def test_a_frame_of_a_measured_run_has_all_samples_since_the_one_before(lab: LabProcess) -> None:
     run = lab.submit(model="reactor-pool", plan=endless())
     lab.measuring(run["id"])
     with viewer(lab) as view:
         view.say(type="subscribe", engines="all", threads=True, interval_ms=100)
 
-        def measured(frame: Any) -> bool:
-            return any("threads" in engine for engine in frame["engines"].values()) and frame["run"] is not None
+        def has_several(frame: Any) -> bool:
+            return any(len(engine.get("samples", ())) > 1 for engine in frame["engines"].values())
 
-        frames = [view.frame(measured, "threads of the loaded engine") for _ in range(4)]
-    times = [frame["t_s"] for frame in frames]
-    assert all(after - before >= 0.49 for before, after in pairwise(times))
-    for frame, before in zip(frames[1:], frames, strict=False):
-        (engine,) = frame["engines"].values()
-        at_us = [us for us, _ in engine["samples"]]
-        assert at_us == sorted(at_us) and before["t_s"] - 0.3 < at_us[0] / 1e6 < frame["t_s"]
-        slots = {str(row[0]) for row in engine["threads"]}
-        assert all(states.keys() == slots for _, states in engine["samples"])
+        frame = view.frame(has_several, "a frame with more than two samples of the loaded engine")
+    (engine,) = frame["engines"].values()
+    at_us = [us for us, _ in engine["samples"]]
+    assert at_us == sorted(set(at_us)) and at_us[-1] / 1e6 < frame["t_s"]
+    slots = {str(row[0]) for row in engine["threads"]}
+    assert all(set() < states.keys() <= slots for _, states in engine["samples"]), "the oldest are of its start"
     lab.stop(run["id"])
+
+
+def test_frames_are_fewer_while_a_run_is_measured_and_never_more_than_samples() -> None:
+    def interval_s(sample_interval_ms: int, run: object) -> float:
+        lab = SimpleNamespace(
+            settings=Settings(sample_interval_ms=sample_interval_ms), events=SimpleNamespace(listen=lambda _: None),
+            runs=SimpleNamespace(current=lambda: run),
+        )  # fmt: skip
+        return Hub(cast(Lab, lab), cast(Metrics, None))._interval_s
+
+    assert [interval_s(100, None), interval_s(100, "a run"), interval_s(1000, "a run")] == [0.1, 0.5, 1.0]
 
 
 def test_a_slow_interval_gets_fewer_frames(lab: LabProcess) -> None:
