@@ -153,7 +153,7 @@ def test_a_frame_of_a_measured_run_has_all_samples_since_the_one_before(lab: Lab
     at_us = [us for us, _ in engine["samples"]]
     assert at_us == sorted(set(at_us)) and at_us[-1] / 1e6 < frame["t_s"]
     slots = {str(row[0]) for row in engine["threads"]}
-    assert all(set() < states.keys() <= slots for _, states in engine["samples"]), "the oldest are of its start"
+    assert all(states.keys() <= slots for _, states in engine["samples"]), "the first ones may be of its start"
     lab.stop(run["id"])
 
 
