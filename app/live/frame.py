@@ -28,9 +28,7 @@ class Part:
         """As a JSON object, with those of `wants` that there are."""
         more = []
         if "threads" in wants and self.threads:
-            more.append(f',"threads":{self.threads}')
-            if self.samples:
-                more.append(f',"samples":{self.samples}')
+            more.append(f',"threads":{self.threads},"samples":{self.samples}')
         if "trace" in wants:
             more.append(f',"trace":{self.trace or "null"}')
         if "connections" in wants and self.grid:

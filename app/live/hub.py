@@ -96,7 +96,7 @@ class Hub:
         part = Part(compact({**numbers, "loop_lag_us": lag_us}), trace=trace)
         if any(v.sees(id, "threads") for v in due):
             part.threads = compact(frames.threads(sampler))
-            part.samples = compact(between) if (between := frames.samples(sampler)) else None
+            part.samples = compact(frames.samples(sampler))
         if engine.board and any(v.sees(id, "connections") for v in due):
             part.grid = self._grids.setdefault(id, Grid()).step(engine.board.word_bytes())
         return part
