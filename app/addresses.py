@@ -1,4 +1,4 @@
-"""Addresses to listen on and to be told: IPv4, IPv6 and names alike."""
+"""Addresses to listen on and to print: IPv4, IPv6 and host names."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def reachable(host: str) -> str:
 
 
 def bracketed(host: str) -> str:
-    """As it stands in a URL: [::1]."""
+    """The host part of a URL: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host

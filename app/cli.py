@@ -126,7 +126,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """TERM, INT and HUP are how the lab is told to stop: it drains and ends with 0, and not by the signal again."""
+        """On TERM, INT and HUP the lab shuts down gracefully and exits with 0; the signal is not raised again."""
         before = {number: signal.signal(number, self.handle_exit) for number in shell.STOPPED_BY}
         try:
             yield

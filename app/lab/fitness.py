@@ -20,7 +20,7 @@ from app.lab.views import ScenarioView, Summary, Verdict
 from app.load.plan import Plan
 
 LATENESS_SHARE_MAX = 0.10  # of the percentile without the generator's lateness
-LATENESS_MIN_US = 250.0  # below it nothing is said of a percentile
+LATENESS_MIN_US = 250.0  # a smaller change never makes a percentile invalid
 SHARED_GENERATOR_MAX = 0.10  # of one CPU: a generator that uses no more takes nothing from an engine beside it
 TOO_FEW = "There were too few requests for it"
 LOAD_SPOILED = frozenset(("kernel_drops", "client_bound", "rate_missed", "noisy"))

@@ -33,7 +33,7 @@ class Fleet:
         self._events = events
         self._numbers: dict[str, int] = {}
         self._jobs: set[asyncio.Task[Any]] = set()
-        self.forgets: Callable[[Engine, Sampler], None] = lambda engine, sampler: None  # told of each that is forgotten
+        self.forgets: Callable[[Engine, Sampler], None] = lambda engine, sampler: None  # called for each it removes
 
     @property
     def alive(self) -> list[Engine]:
