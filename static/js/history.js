@@ -132,7 +132,10 @@ export class History {
   #part(key, lane) {
     this.lanes.delete(key);
     this.version++;
-    if (lane.bins) { lane.bins.reset(); this.#spare.push(lane.bins); }
+    if (!lane.bins) return;
+    lane.bins.reset();
+    this.#spare.push(lane.bins);
+    lane.bins = null;   // its row may be on the page for a moment yet
   }
 
   #sampled(threads, from, to) {

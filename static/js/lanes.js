@@ -16,10 +16,11 @@ function stepOf(spanUs, most) {
 
 export class LaneView {
   #base; #over; #column; #timeline; #history = null; #rows = []; #shape = []; #brush = null; #lit = null;
-  #width = 0; #height = 0; #last = null; #perPx = 0; #strip = null; #out = new Float64Array(STATES); #stale = true; #said = ""; #marks; #cursor = null; #axis = 26; #pen; #box = 0;
+  #width = 0; #height = 0; #last = null; #perPx = 0; #strip = null; #out = new Float64Array(STATES); #stale = true; #said = ""; #marks; #cursor = null; #axis = 26; #pen; #box = 0; #changed;
 
-  constructor({ base, over, column, timeline, marks }) {
-    [this.#base, this.#over, this.#column, this.#timeline, this.#marks] = [base, over, column, timeline, marks];
+  /** `changed` is told when rows, size or colours are others: until `step` is called the picture is stretched over them. */
+  constructor({ base, over, column, timeline, marks, changed }) {
+    [this.#base, this.#over, this.#column, this.#timeline, this.#marks, this.#changed] = [base, over, column, timeline, marks, changed];
     this.#pen = base.getContext("2d", { willReadFrequently: true });   // kept in memory: pixels are put there, not drawn
   }
 
@@ -65,6 +66,7 @@ export class LaneView {
     this.#shape = this.#rows.map(({ element }) => ({ top: element.offsetTop, pitch: element.offsetHeight }));
     this.#brush = null;
     this.#stale = true;
+    this.#changed();
   }
 
   /** Called for each animation frame: paints what has come into the window since the last one. */

@@ -58,7 +58,7 @@ export class LiveView {
       for (const place of [each.root, each.crowd.root]) place.toggleAttribute("data-gone", !engine);
       if (!engine) continue;
       each.last = engine;
-      lost = Math.max(lost, each.lanes.take(engine, tUs, hello));
+      lost = Math.max(lost, each.lanes.take(engine, tUs, hello, frame.legible));
       if (engine.grid) each.crowd.grid(hello).take(engine.grid, tUs, each.lanes.lanes, frame.legible || !isQuiet());
     }
     const heads = [...this.#engines].filter(([id]) => frame.engines[id]?.threads).map(([, { lanes }]) => lanes.headUs);
@@ -96,7 +96,7 @@ export class LiveView {
       for (const numbers of place.querySelectorAll("[data-numbers]")) numbers.dataset.numbers = id;
     }
     const lanes = new EngineLanes(root, id, {
-      timeline: this.#timeline, marks: (engine) => this.#marks.of(engine),
+      timeline: this.#timeline, marks: (engine) => this.#marks.of(engine), changed: () => this.#stage.next(0),
       pointed: (us, own) => { this.#point(us); this.#stage.next(0); for (const each of this.#engines.values()) if (each.lanes !== own) each.lanes.mark(us); },
     });
     return { model, root, lanes, crowd: new CrowdPanel(crowd) };

@@ -65,11 +65,11 @@ function rove(code) {
 }
 
 class Now {
-  #id = null; #timeline = new Timeline(); #lanes = null; #textAt = 0; #lit = null;
+  #id = null; #timeline = new Timeline(); #lanes = null; #textAt = 0; #lit = null; #stage;
 
   constructor() {
     this.#timeline.show(WINDOW_US);
-    new Stage(this.#timeline, () => (this.#lanes ? [this.#lanes] : []));
+    this.#stage = new Stage(this.#timeline, () => (this.#lanes ? [this.#lanes] : []));
     this.#timeline.onChange(() => this.#lanes?.hold(!this.#timeline.following));
     live.onFrame((frame) => this.#frame(frame));
     document.addEventListener("htmx:after:swap", () => this.#turn());
@@ -94,7 +94,7 @@ class Now {
     const engine = frame.engines[this.#id], now = performance.now();
     if (!engine?.threads || !live.hello) return;
     if (!this.#lanes) this.#make();
-    this.#lanes.take(engine, frame.t_s * 1e6, live.hello);
+    this.#lanes.take(engine, frame.t_s * 1e6, live.hello, frame.legible);
     this.#timeline.take(this.#lanes.headUs, now);
     if (now < this.#textAt) return;
     this.#textAt = now + TEXT_MS;
@@ -105,7 +105,7 @@ class Now {
     const root = find("lanes-template").content.firstElementChild.cloneNode(true);
     find("moving").replaceChildren(root);
     find("moving").hidden = false;
-    this.#lanes = new EngineLanes(root, this.#id, { timeline: this.#timeline, marks: () => [], pointed: () => {} });
+    this.#lanes = new EngineLanes(root, this.#id, { timeline: this.#timeline, marks: () => [], pointed: () => {}, changed: () => this.#stage.next(0) });
     this.#lanes.view.attach();
     this.#lanes.view.light(this.#lit);
   }

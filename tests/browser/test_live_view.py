@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import socket
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -76,6 +78,32 @@ def test_lanes_are_read_by_keys_alone(visit: Opener, lab: LabProcess) -> None:
     expect(tip).to_be_hidden()
 
 
+# Whenever the rows get another height, just before that is painted: is the picture beside them as high?
+HEIGHTS = """() => {
+  const base = document.querySelector("[data-lanes-base]"), rows = document.querySelector("[data-thread-rows]");
+  const table = rows.closest("table"), ratio = devicePixelRatio;
+  window.heights = [];
+  new ResizeObserver(() => window.heights.push([base.height, Math.round(table.offsetHeight * ratio)])).observe(table);
+}"""
+
+
+def test_rows_that_come_and_go_and_their_lanes_change_together(visit: Opener, lab: LabProcess) -> None:
+    engine = lab.start("blocking")
+    page = visit(f"/?watch={engine['id']}", motion=True).page
+    painted(page)
+    for _ in range(2):
+        page.locator("[data-zoom=out]").click()  # 60 s: a pixel lasts long, and the picture is painted seldom
+    page.evaluate(HEIGHTS)
+    with contextlib.ExitStack() as connections:
+        for number in range(1, 4):
+            connections.enter_context(socket.create_connection(("127.0.0.1", engine["port"])))
+            expect(names(page)).to_have_count(1 + number)
+    expect(names(page)).to_have_count(1)
+    heights = page.evaluate("window.heights")
+    assert len({rows for _, rows in heights}) == 4, "with none to three connections"
+    assert [picture for picture, _ in heights] == [rows for _, rows in heights]
+
+
 @pytest.mark.full
 def test_many_threads_fold_by_role_and_unfold(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("blocking")["id"]
@@ -108,6 +136,8 @@ def test_the_grid_has_a_dot_for_each_connection_and_tells_whose_it_is(visit: Ope
     expect(page.locator("[data-grid-tip]")).to_contain_text(re.compile(r"descriptor \d+ · sub-reactor [12]"))
     click(page.locator(".crowd .as-table summary"))
     expect(page.locator(".crowd tbody tr")).to_have_count(2)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1440
     expect(page.locator("[data-ledger] tbody tr")).to_contain_text(re.compile(r"\d µs"))
     lab.http.post(f"/api/v1/runs/{run}/stop")
 
