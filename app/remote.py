@@ -59,19 +59,48 @@ class _Caught(Exception):
         self.number = number
 
 
+class _Signals:
+    """Signals that ask us to end. Each is kept until `raised`, a second one only if it comes within it."""
+
+    def __init__(self) -> None:
+        self._kept: int | None = None
+        self._raises = False
+
+    def take(self, number: int, _frame: object) -> None:
+        if self._raises or self._kept is not None:
+            raise _Caught(number)
+        self._kept = number
+
+    @contextlib.contextmanager
+    def raised(self) -> Iterator[None]:
+        """Within it they are raised, and first the one that was kept."""
+        self._raises = True
+        try:
+            if self._kept is not None:
+                number, self._kept = self._kept, None
+                raise _Caught(number)
+            yield
+        finally:
+            self._raises = False
+
+
 def _followed(
     base: str, spec: Mapping[str, Any], kind: TypeAdapter[V], goes: Callable[[V], bool], told: Callable[[V], None]
 ) -> tuple[V, int | None]:
     """Submit, and follow to the end. The first signal stops it there; a second one leaves it, and says where it is."""
     stopped_by: int | None = None
-    view = _read(kind, base, "POST", spec)
-    at = f"{base}/{view.id}"
-    with _signals_raised():
+    with _signals_kept() as signals:
+        try:
+            view = _read(kind, base, "POST", spec)  # only its answer tells what there is to stop
+        except _Caught:
+            raise NotNow(f"The lab had not answered yet: if it has begun, it goes on there. See {base}.") from None
+        at = f"{base}/{view.id}"
         while goes(view):
             try:
-                time.sleep(LOOK_S)
-                view = _read(kind, at)
-                told(view)
+                with signals.raised():
+                    time.sleep(LOOK_S)
+                    view = _read(kind, at)
+                    told(view)
             except _Caught as caught:
                 if stopped_by is not None:
                     raise NotNow(f"It goes on at {at}; stop it there.") from None
@@ -82,18 +111,15 @@ def _followed(
 
 
 @contextlib.contextmanager
-def _signals_raised() -> Iterator[None]:
-    """Turn the signals that ask us to end into an exception; only the main thread gets them."""
+def _signals_kept() -> Iterator[_Signals]:
+    """Take the signals that ask us to end; only the main thread gets them."""
+    signals = _Signals()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield signals
         return
-
-    def caught(number: int, _frame: object) -> None:
-        raise _Caught(number)
-
-    before = {number: signal.signal(number, caught) for number in shell.STOPPED_BY}
+    before = {number: signal.signal(number, signals.take) for number in shell.STOPPED_BY}
     try:
-        yield
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

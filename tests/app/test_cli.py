@@ -7,14 +7,17 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
 from app import demo
 from app.lab.views import RunView
@@ -197,6 +200,37 @@ def test_an_interrupted_command_stops_what_another_lab_does_for_it(
     assert json.loads(out)["state"] == "stopped"
     noun = "comparisons" if words[0] == "compare" else "runs"
     assert lab.get(f"/{noun}?limit=1")[0]["state"] == "stopped"
+
+
+def test_a_signal_before_the_other_lab_has_answered_stops_the_run_all_the_same() -> None:
+    asked: list[str] = []
+    may_answer = threading.Event()
+    run = TypeAdapter(RunView).dump_json(past_run(id=7, state="running"))
+
+    class SlowLab(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            may_answer.wait(BOUND_S)
+            self.send_response(201)
+            self.send_header("Content-Length", str(len(run)))
+            self.end_headers()
+            self.wfile.write(run)
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowLab) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with started("run", "reactor", *LIGHT, "--server", f"http://127.0.0.1:{server.server_port}") as (process, _):
+            until(lambda: asked, "it is submitted")
+            process.send_signal(signal.SIGINT)
+            may_answer.set()
+            until(lambda: "/api/v1/runs/7/stop" in asked, "it is stopped there")
+            process.send_signal(signal.SIGINT)  # for this lab never says that the run has ended
+            _, err = process.communicate(timeout=BOUND_S)
+        server.shutdown()
+    assert process.returncode == 1 and "It goes on at" in err
 
 
 def test_version_and_help_of_each_command_are_told(command: Command) -> None:
