@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.errors import Invalid, LabError, TooShortIdle, Unknown
+from app.errors import Invalid, LabError, NotNow, TooShortIdle, Unknown
 from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import Follower, RunView
@@ -113,8 +113,19 @@ async def submit(lab: Lab, form: Mapping[str, str]) -> RunView:
 
 
 async def _restarted(lab: Lab, form: Mapping[str, str]) -> dict[str, str]:
-    """Start the chosen engine anew, on the same port, with a longer keep-alive."""
+    """Start the chosen engine anew, on the same port, with a longer keep-alive.
+
+    Raises LabError, and has changed nothing then: the load must be one that only the keep-alive stands in the way of.
+    """
     before = lab.fleet.engine(form.get("engine", ""))
+    try:
+        lab.runs.orders.take(**order(form, lab))
+    except TooShortIdle:
+        pass
+    else:
+        return dict(form)
+    if meant := [run.view.id for run in lab.runs.active.values() if run.view.engine == before.id]:
+        raise NotNow(f"Run {meant[0]} is meant for {before.id} and would end with it. Stop that run first.")
     knobs = {**before.knobs, "idle_s": form["restart"]}
     lab.models.knobs(before.model.name, knobs)  # or a wrong one would only be seen when the old engine is gone
     await lab.fleet.stop(before.id)

@@ -77,6 +77,22 @@ def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: La
     )
 
 
+def test_a_restart_with_a_longer_keep_alive_ends_no_run_and_begins_nothing_that_is_refused(lab: LabProcess) -> None:
+    engine = lab.start("reactor", idle_s=9)
+    crowd = FORM | {"engine": engine["id"], "duration_s": "9", "idle_connections": "5", "restart": "60"}
+    refused = lab.http.post("/runs", data=crowd | {"stall_ms": "-1"})
+    assert refused.status_code == 422 and problem_of(refused.text, "stall_ms")
+    after = lab.get(f"/engines/{engine['id']}")
+    assert (after["pid"], after["state"]) == (engine["pid"], "ready"), "it was not restarted"
+
+    run = lab.submit(engine=engine["id"], plan=endless())
+    lab.measuring(run["id"])
+    refused = lab.http.post("/runs", data=crowd)
+    assert refused.status_code == 422 and f"Run {run['id']} is meant for {engine['id']}" in refused.text
+    assert lab.get(f"/engines/{engine['id']}")["state"] == "ready"
+    assert lab.stop(run["id"])["state"] == "stopped", "it was not ended with its engine"
+
+
 def test_a_relay_is_run_again_with_who_took_over_and_their_knobs(lab: LabProcess) -> None:
     then = [{"model": "reactor-pool", "knobs": {"workers": 3}}, {"model": "blocking"}]
     first = lab.submit(model="reactor", then=then, plan=endless())
