@@ -162,7 +162,8 @@ def models(_asked: argparse.Namespace) -> int:
 
 def doctor(asked: argparse.Namespace) -> int:
     """The environment, and what to know before trusting a number from it."""
-    view = system.look(Models.ask(Settings().engine_python))
+    settings = Settings()
+    view = system.look(Models.ask(settings.engine_python), settings)
     facts = asdict(view)
     if asked.json:
         print(json.dumps(facts, indent=2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -34,6 +35,9 @@ class Settings(BaseSettings):
     max_connections: int = Field(15000, ge=1, le=100_000, description="connections a plan may ask for")
     max_rate: float = Field(100_000, gt=0, description="requests a second that a plan may ask for")
     max_duration_s: float = Field(600, gt=0, le=3600, description="seconds, warm-up included, that a plan may last")
+    load_priority: Literal["auto", "normal"] = Field(
+        "auto", description="of the load generator; auto: real-time where the system allows it"
+    )
     sample_interval_ms: int = Field(100, ge=50, le=5000, description="how often the lab reads its engines")
 
     @field_validator("token")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.lab.placement import Placement, usable_cpus
+from app.lab.placement import REALTIME, Placement, usable_cpus
 from app.lab.summary import answers, little_residual
 from app.lab.verdict import Evidence
 from app.lab.views import Summary
@@ -39,7 +39,7 @@ def evidence(
         requests=outcome.requests,
         errors=sum(outcome.errors.values()),
         generator_utilisation=outcome.utilisation if outcome.wall_s else None,
-        generator_waited=_generator_waited(spread) if placement.mode == "split" else None,
+        generator_waited=outcome.waited_for_cpu if placement.mode == "split" else None,
         late_share=outcome.late / outcome.intended if outcome.intended else None,
         rate_ratio=summary.rate_ratio,
         occupancy=_occupancy(watchers),
@@ -59,6 +59,7 @@ def evidence(
         stopped=outcome.stopped,
         stalled=plan.stall_ms > 0,
         traced=plan.trace,
+        realtime=plan.is_open and placement.load_priority == REALTIME,
     )
 
 
@@ -90,17 +91,6 @@ def _engine_share(watchers: Sequence[Watcher], placement: Placement) -> float | 
         used += max(0, end.cpu_ns - begin.cpu_ns)
         elapsed += end.at_ns - begin.at_ns
     return used / elapsed / len(placement.engine_cpus or usable_cpus()) if elapsed > 0 else None
-
-
-def _generator_waited(edges: Edges) -> float | None:
-    """How long the generator was ready to run and did not get its CPU, as a share of the time, of one thread."""
-    if not edges or not edges[0].generator or not edges[1].generator:
-        return None
-    begin, end = edges[0].generator, edges[1].generator
-    elapsed, threads = edges[1].at_ns - edges[0].at_ns, len(begin.threads & end.threads)
-    if elapsed <= 0 or not threads or not begin.threads <= end.threads:
-        return None
-    return (end.run_queue_ns - begin.run_queue_ns) / elapsed / threads
 
 
 def _cores(edges: Edges) -> dict[int, float]:

@@ -35,8 +35,10 @@ def appraise(verdict: Verdict, evidence: Evidence, summary: Summary, figures: It
     for each in figures:
         if each.family is Family.COST:
             fitness[str(each)] = cost
+        elif each.family is Family.LATENCY:
+            fitness[str(each)] = load or _of_percentile(each, summary, evidence)
         else:
-            fitness[str(each)] = load or (_of_percentile(each, summary) if each.family is Family.LATENCY else None)
+            fitness[str(each)] = load
     return replace(verdict, figure=main, fitness=fitness, rankable=main in fitness and fitness[main] is None)
 
 
@@ -106,7 +108,7 @@ def _of_load(verdict: Verdict, e: Evidence) -> str | None:
     return None
 
 
-def _of_percentile(of: Figure, summary: Summary) -> str | None:
+def _of_percentile(of: Figure, summary: Summary, e: Evidence) -> str | None:
     raw, corrected = of.times(summary)
     value = getattr(raw, of.name, None)
     if value is None:
@@ -117,7 +119,10 @@ def _of_percentile(of: Figure, summary: Summary) -> str | None:
     gap = abs(value - exact)
     if gap <= max(LATENESS_SHARE_MAX * exact, LATENESS_MIN_US):
         return None
-    return f"The load generator's own lateness makes {gap / 1000:,.2f} ms of its {value / 1000:,.2f} ms."
+    said = f"The load generator's own lateness makes {gap / 1000:,.2f} ms of its {value / 1000:,.2f} ms."
+    if e.is_open and e.placement == "split" and not e.realtime:
+        said += " Real-time priority would make it less: docs/deploy.md says how to allow it."
+    return said
 
 
 def main_figure(scenario: ScenarioView | None, plan: Plan) -> str:

@@ -58,15 +58,20 @@ class Generator:
         self.exited: asyncio.Task[Exit] = asyncio.create_task(self._follow())
 
     @classmethod
-    def spawn(cls, plan: Plan, host: str, port: int, cpus: Sequence[int] | None) -> Generator:
-        """Start `plan.shards` processes, one on each of `cpus` in turn; None: wherever the kernel likes."""
+    def spawn(
+        cls, plan: Plan, host: str, port: int, cpus: Sequence[int] | None, *, realtime: bool = False
+    ) -> Generator:
+        """Start `plan.shards` processes, one on each of `cpus` in turn; None: wherever the kernel likes.
+
+        `realtime`: with real-time priority, which must be allowed, on CPUs that are not the engine's.
+        """
         # A shard needs a connection of its own: fewer connections than shards make fewer shards.
         number = max(1, min(plan.shards, plan.vus_peak))
         shards: list[_Shard] = []
         try:
             for each in range(number):
                 mine = (cpus[each % len(cpus)],) if cpus else None
-                shards.append(_spawn(plan, host, port, mine, each, number))
+                shards.append(_spawn(plan, host, port, mine, realtime, each, number))
         except BaseException:
             for shard in shards:
                 shard.child.signal(signal.SIGKILL)
@@ -141,12 +146,14 @@ class Generator:
             shard.child.tell(b"%d\n" % at_ns)
 
 
-def _spawn(plan: Plan, host: str, port: int, cpus: tuple[int, ...] | None, shard: int, shards: int) -> _Shard:
+def _spawn(
+    plan: Plan, host: str, port: int, cpus: tuple[int, ...] | None, realtime: bool, shard: int, shards: int
+) -> _Shard:
     meter_fd = make_meter()
     try:
         order = {
             "host": host, "port": port, "plan": plan.to_json(), "shard": shard, "shards": shards, "cpus": cpus,
-            "meter_fd": meter_fd, "lifeline_fd": "{lifeline}", "parent_pid": os.getpid(),
+            "realtime": realtime, "meter_fd": meter_fd, "lifeline_fd": "{lifeline}", "parent_pid": os.getpid(),
         }  # fmt: skip
         child = Child.spawn([sys.executable, "-m", "app.load"], lend=(meter_fd,), stdin=json.dumps(order).encode())
         return _Shard(child, MeterReader(meter_fd))

@@ -33,7 +33,7 @@ class Lab:
         self.settings = settings
         self.models = models
         self.store = store
-        self.system: SystemView = system.look(models)
+        self.system: SystemView = system.look(models, settings)
         self.events = Events()
         self.fleet = Fleet(settings, models, self.events)
         self.runs = Runs(settings, models, self.fleet, store, self.system, self.events)

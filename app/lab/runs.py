@@ -18,7 +18,7 @@ from app.lab.fleet import Fleet
 from app.lab.generator import NoOutcome
 from app.lab.models import Models
 from app.lab.orders import Order, Orders, Target
-from app.lab.placement import place, usable_cpus
+from app.lab.placement import NORMAL, place, usable_cpus
 from app.lab.progress import Progress
 from app.lab.relay import Relay
 from app.lab.run import Run, Told, no_verdict
@@ -221,7 +221,8 @@ class Runs:
         await self._close_run(run, "stopped" if run.stop_asked else "failed")
 
     async def _carry_out(self, run: Run, target: Target) -> None:
-        placement = place(run.plan.placement, usable_cpus(), run.plan.shards)
+        priority = self._system.load_priority if run.plan.is_open else NORMAL
+        placement = place(run.plan.placement, usable_cpus(), run.plan.shards, priority)
         run.view = replace(run.view, state="warming", placement=placement.to_json())
         await self._save_state(run)
         self._changed(run, f"Run {run.view.id} starts")

@@ -3,6 +3,9 @@
 As SCHED_BATCH it preempts nobody when it wakes up, its long time slice lets others preempt it, and it still gets its
 fair share of a busy CPU. Every process may choose that policy and leave it again. A child inherits it, so children are
 spawned under the `normal_policy`.
+
+A load generator that has to send at given instants is better off as SCHED_FIFO: then no browser delays it. That takes
+CAP_SYS_NICE or a limit (RLIMIT_RTPRIO), so it is used only where the system allows it.
 """
 
 from __future__ import annotations
@@ -31,6 +34,21 @@ def normal_policy() -> Iterator[None]:
         yield
     finally:
         run_as_batch()
+
+
+def allows_realtime() -> bool:
+    """Whether a child may have real-time priority: limits, capabilities and control groups decide, so it is tried."""
+    policy = os.sched_getscheduler(0)
+    if policy not in (os.SCHED_OTHER, os.SCHED_BATCH):
+        return False  # somebody chose another policy for the lab: it is left alone
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except OSError:
+        return False
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    if policy == os.SCHED_BATCH:
+        run_as_batch()
+    return True
 
 
 def yield_cpu() -> None:

@@ -11,13 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from app.lab import scheduling
 from app.lab.models import Models
-from app.lab.placement import place, usable_cpus
+from app.lab.placement import NORMAL, REALTIME, place, usable_cpus
 from app.lab.views import SystemView
+from app.settings import Settings
 
 
-def look(models: Models) -> SystemView:
-    """Read what the machine is; cheap enough to do again for each run."""
+def look(models: Models, settings: Settings) -> SystemView:
+    """Read what the machine is, and what it allows this lab."""
     cpus = usable_cpus()
     split = place("split", cpus)
     uring = models.views.get("proactor")
@@ -36,6 +38,7 @@ def look(models: Models) -> SystemView:
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         engine_cpus=split.engine_cpus or cpus,
         load_cpus=split.load_cpus or cpus,
+        load_priority=REALTIME if settings.load_priority == "auto" and scheduling.allows_realtime() else NORMAL,
         warnings=(),
         version=version("threadlab"),
     )
@@ -63,6 +66,11 @@ def _warned(view: SystemView) -> SystemView:
         warnings.append(
             f"{view.cores} CPUs: the generator has one, the engine {view.cores - 1}. The plaintext ceiling is the "
             "generator's as much as the engine's; compare models by CPU per request at an equal rate."
+        )
+    if 2 <= view.cores < 4 and view.load_priority == NORMAL:
+        warnings.append(
+            "The load generator has normal priority, so a browser can delay it, which makes percentiles of about a "
+            "millisecond invalid. Allow it real-time priority: docs/deploy.md says how."
         )
     if view.descriptor_limit < 20_000:
         warnings.append(f"At most {view.descriptor_limit:,} descriptors: the idle crowd of ten thousand will not fit.")

@@ -18,7 +18,7 @@ from app.lab.fitness import appraise
 from app.lab.generator import Generator, NoOutcome
 from app.lab.ledger import cost
 from app.lab.notes import notes
-from app.lab.placement import Placement
+from app.lab.placement import REALTIME, Placement
 from app.lab.progress import LastSecond
 from app.lab.relay import Relay, legs, notes_of
 from app.lab.stall import stall
@@ -84,7 +84,13 @@ class Trial:
             watcher.begin()
             self._watchers = [watcher]
             assert engine.port
-            self._generator = generator = Generator.spawn(plan, engine.reach, engine.port, self._placement.load_cpus)
+            self._generator = generator = Generator.spawn(
+                plan,
+                engine.reach,
+                engine.port,
+                self._placement.load_cpus,
+                realtime=plan.is_open and self._placement.load_priority == REALTIME,
+            )
             held.push_async_callback(generator.close)
             held.callback(self._forget_generator)
             held.push_async_callback(self._end_jobs)
@@ -146,7 +152,7 @@ class Trial:
         while not generator.exited.done():
             now = generator.read()
             scheduling.yield_cpu()
-            self._watcher.look(now, generator.pids)
+            self._watcher.look(now)
             if generator.silent_s() > self._patience_s:
                 generator.kill(f"The load generator did nothing for {self._patience_s:.0f} s, and was ended.")
             elif not self.engine.alive:
@@ -156,7 +162,7 @@ class Trial:
             elif (self._swap is None or self._swap.done()) and self._relay.is_due(now, self.plan.duration_s):
                 self._swap = asyncio.create_task(self._hand_over(generator))
             await asyncio.wait([generator.exited], timeout=POLL_S)
-        self._watcher.end(generator.read(), generator.pids)
+        self._watcher.end(generator.read())
 
     async def _hand_over(self, generator: Generator) -> None:
         """The next engine of the relay takes the port over, and the one that serves drains."""
@@ -167,7 +173,7 @@ class Trial:
         except (LabError, OSError) as error:
             before.mark(f"nobody took over: {error.detail if isinstance(error, LabError) else error}")
             return
-        before.end(generator.read(), generator.pids)
+        before.end(generator.read())
         self.engine = follower
         self._watchers.append(after := Watcher(follower, lambda: None))
         after.take_over(began_ns)

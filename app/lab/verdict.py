@@ -64,6 +64,7 @@ class Evidence:
     traced: bool = False
     swaps: int = 0  # engines that took over from another while it went, or could not
     beside: int = 0  # runs that went at the same time
+    realtime: bool = False  # the generator had real-time priority
 
 
 def judge(evidence: Evidence) -> Verdict:

@@ -335,7 +335,7 @@ class RunView:
     knobs: dict[str, int | str]
     plan: dict[str, Any]
     plan_text: str  # "closed, 64 connections, 10 s after 2 s of warm-up"
-    placement: dict[str, Any]  # {"mode", "engine_cpus", "load_cpus"}
+    placement: dict[str, Any]  # {"mode", "engine_cpus", "load_cpus", "load_priority"}
     environment: dict[str, Any]
     summary: Summary | None
     ledger: Ledger | None
@@ -368,5 +368,6 @@ class SystemView:
     memory_bytes: int | None
     engine_cpus: tuple[int, ...]  # where `split` puts engines
     load_cpus: tuple[int, ...]  # where `split` puts the generator
+    load_priority: str  # real-time or normal: of a generator that sends at given instants, with `split`
     warnings: tuple[str, ...]
     version: str

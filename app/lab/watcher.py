@@ -19,7 +19,6 @@ from app.lab.proc import (
     SwitchReading,
     read_cores,
     read_listen_drops,
-    read_switches,
 )
 from app.lab.syscalls import SystemCalls
 from app.lab.views import WARM_UP_ENDS, Mark
@@ -41,18 +40,15 @@ class Edge:
     process: ProcessReading | None
     switches: SwitchReading | None
     drops: ListenDrops | None
-    generator: SwitchReading | None
     cores: dict[int, CoreReading]
 
     @classmethod
-    def take(cls, engine: Engine, load_pids: tuple[int, ...]) -> Edge:
+    def take(cls, engine: Engine) -> Edge:
         assert engine.board
         process = engine.process()
-        load = read_switches(load_pids) if load_pids else None
         return cls(
-            time.monotonic_ns(), engine.board.read(), process, engine.switches(), read_listen_drops(), load,
-            read_cores(),
-        )  # fmt: skip
+            time.monotonic_ns(), engine.board.read(), process, engine.switches(), read_listen_drops(), read_cores()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +114,18 @@ class Watcher:
         self.rest = self._before = self.engine.process()
         self._processes = frozenset(self.engine.processes)
 
-    def look(self, now: MeterReading, load_pids: tuple[int, ...]) -> None:
+    def look(self, now: MeterReading) -> None:
         """Take the generator's newest numbers, and look at the engine."""
         self.now = now
         if now.phase == MEASURE and self.first is None:
-            self.first = Edge.take(self.engine, load_pids)
+            self.first = Edge.take(self.engine)
             if self.calls:
                 self.calls.begin()
             if now.measured_from_ns > max(now.started_ns, self.begun_ns):  # of a relay, only the first one saw it
                 self.mark(WARM_UP_ENDS, now.measured_from_ns)
             self.measuring()
         if now.phase in (DRAIN, DONE) and self.last is None and self.first is not None:
-            self.last = Edge.take(self.engine, load_pids)
+            self.last = Edge.take(self.engine)
             if self.calls:
                 self.calls.end()
         if now.phase == MEASURE:
@@ -137,13 +133,13 @@ class Watcher:
         self._look_at_processes()
         self._follow_seconds()
 
-    def end(self, now: MeterReading, load_pids: tuple[int, ...]) -> None:
+    def end(self, now: MeterReading) -> None:
         """The generator is gone."""
         self.now = now
         self._look_at_processes()
         self._follow_seconds()
         if self.first is not None and self.last is None:
-            self.last = Edge.take(self.engine, load_pids)
+            self.last = Edge.take(self.engine)
 
     @property
     def at_rest(self) -> bool:

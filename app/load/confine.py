@@ -26,9 +26,21 @@ def confine(order: Order) -> None:
             os.sched_setaffinity(0, order.cpus)
         except OSError as error:
             raise BadOrder(f"cannot run on CPUs {list(order.cpus)}: {error.strerror}") from error
-        if os.sched_getscheduler(0) == os.SCHED_OTHER:  # the engine is on other CPUs: nothing is taken from it
-            time_slice.choose(os.SCHED_OTHER, time_slice.SHORT_NS)
+        come_first(order.realtime)
     order.claim_descriptors()
+
+
+def come_first(realtime: bool) -> None:
+    """Get the CPU soon after each wake-up. The engine is on other CPUs: nothing is taken from it. Raises BadOrder."""
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return  # somebody chose a policy for all of the lab
+    if not realtime:
+        time_slice.choose(os.SCHED_OTHER, time_slice.SHORT_NS)
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    except OSError as error:
+        raise BadOrder(f"cannot take real-time priority: {error.strerror}") from error
 
 
 class Lifeline:

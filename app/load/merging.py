@@ -39,6 +39,7 @@ def merge(outcomes: Sequence[Outcome]) -> Outcome:
         errors=_count(each.errors for each in outcomes),
         intended=_sum(each.intended for each in outcomes),
         wall_s=max(each.wall_s for each in outcomes),
+        run_queue_ns=_all_of([each.run_queue_ns for each in outcomes]),
         send_jitter_p99_us=histogram.quantile(histogram.decode(lateness), 0.99),
         lateness=lateness,
         kinds=tuple(_kind(same) for same in zip(*(each.kinds for each in outcomes), strict=True)),
@@ -105,6 +106,12 @@ def _count(errors: Iterable[Any]) -> dict[str, int]:
     for each in errors:
         total.update(each)
     return dict(total)
+
+
+def _all_of(counts: Sequence[int | None]) -> int | None:
+    """None if one is not known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

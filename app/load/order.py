@@ -33,6 +33,7 @@ class Order:
     shard: int = 0
     shards: int = 1
     cpus: tuple[int, ...] | None = None
+    realtime: bool = False  # priority, on `cpus`
     meter_fd: int | None = None
     lifeline_fd: int | None = None
     parent_pid: int | None = None

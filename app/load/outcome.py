@@ -12,7 +12,8 @@ there (idle: not served) when the load began; `aside_cut_off`: slow ones that th
 histogram of how long after its intended time each request was handled (see `corrected`). `time_wait` counts such
 sockets of the whole network namespace when a churning load ended. `corrected` of a kind is response time from the
 instant at which the generator handled the request (sent it, or queued it because no connection was free): what
-`response` says beyond it is the generator's own lateness. It is empty in outcomes of before 0.2.
+`response` says beyond it is the generator's own lateness. It is empty in outcomes of before 0.2. `run_queue_ns` is how
+long the generator was ready to run and had no CPU in the measured window, all shards together; None: not known.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class Outcome:
     time_wait: int | None = None
     shards: int = 1
     busiest: float | None = None
+    run_queue_ns: int | None = None
 
     @property
     def failed(self) -> int:
@@ -115,6 +117,13 @@ class Outcome:
         if self.busiest is not None:
             return self.busiest
         return (self.cpu_user_s + self.cpu_system_s) / self.wall_s if self.wall_s else 0.0
+
+    @property
+    def waited_for_cpu(self) -> float | None:
+        """The share of the measured window in which a shard was ready to run and had no CPU, the mean of the shards."""
+        if self.run_queue_ns is None or not self.wall_s:
+            return None
+        return self.run_queue_ns / 1e9 / self.wall_s / self.shards
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from app.load import histogram
 from app.load.crowd import Crowd
@@ -24,6 +25,7 @@ class Instant:
     wall: datetime
     user_s: float
     system_s: float
+    run_queue_ns: int | None
     held_ns: int
     marks: Marks
 
@@ -33,7 +35,17 @@ class Instant:
         tally.take()
         now = time.monotonic_ns()
         used = resource.getrusage(resource.RUSAGE_SELF)
-        return cls(now, datetime.now(UTC), used.ru_utime, used.ru_stime, tally.held_ns(now), tally.marks())
+        return cls(
+            now, datetime.now(UTC), used.ru_utime, used.ru_stime, _run_queue_ns(), tally.held_ns(now), tally.marks()
+        )  # fmt: skip
+
+
+def _run_queue_ns() -> int | None:
+    """How long this thread, the only one of a shard, has been ready to run without a CPU; None: not to be had."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1])
+    except (OSError, IndexError):  # a kernel without CONFIG_SCHED_INFO
+        return None
 
 
 def build(
@@ -65,6 +77,7 @@ def build(
         cpu_user_s=end.user_s - begin.user_s,
         cpu_system_s=end.system_s - begin.system_s,
         wall_s=(end.at_ns - begin.at_ns) / 1e9,
+        run_queue_ns=_since(begin.run_queue_ns, end.run_queue_ns),
         send_jitter_p99_us=histogram.quantile(lateness, 0.99),
         lateness=histogram.encode(lateness),
         in_flight_ns=end.held_ns - begin.held_ns,
@@ -76,6 +89,10 @@ def build(
         aside_cut_off=crew.cut_off,
         time_wait=time_wait,
     )
+
+
+def _since(begin: int | None, end: int | None) -> int | None:
+    return None if begin is None or end is None else end - begin
 
 
 def _kind(kind: Kind) -> KindOutcome:

@@ -100,6 +100,13 @@ def test_lateness_spoils_the_percentiles_that_it_changes_and_no_others() -> None
     assert found[COST] is found[RATE] is None
 
 
+def test_real_time_priority_is_recommended_to_those_who_do_not_have_it() -> None:
+    late = with_response(replace(TIMES, p99_us=4_500.0), TIMES)
+    ways = ((OPEN, True), (replace(OPEN, realtime=True), False), (replace(OPEN, placement="shared"), False))
+    for evidence, advised in ways:
+        assert ("Real-time priority" in (appraised(evidence, late).fitness[P99] or "")) == advised
+
+
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
 def test_lateness_is_judged_by_its_share_or_by_a_quarter_of_a_millisecond(exact: float, gap: float) -> None:
     summary = with_response(replace(TIMES, p99_us=exact + gap), replace(TIMES, p99_us=exact))

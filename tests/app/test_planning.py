@@ -119,7 +119,7 @@ def test_the_generator_gets_a_cpu_for_each_shard(four_cpus: None) -> None:
         plan(shards=4)
     assert plan(shards=4, placement="shared").shards == 4
     assert placement.place("split", (0, 1, 2, 3), 2).to_json() == {
-        "mode": "split", "engine_cpus": (0, 1), "load_cpus": (2, 3),
+        "mode": "split", "engine_cpus": (0, 1), "load_cpus": (2, 3), "load_priority": "normal",
     }  # fmt: skip
 
 

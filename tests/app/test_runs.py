@@ -276,6 +276,7 @@ def test_a_run_keeps_what_it_was(results: Results) -> None:
         run["environment"]
     )
     mode, cpus = run["placement"]["mode"], os.sched_getaffinity(0)
+    assert (run["verdict"]["evidence"]["generator_waited"] is not None) == (mode == "split")
     assert mode == ("split" if len(cpus) > 1 else "shared")
     if mode == "split":
         engine, load = run["placement"]["engine_cpus"], run["placement"]["load_cpus"]

@@ -39,7 +39,7 @@ def test_looks_are_those_that_were_taken(threads: int, looks: int) -> None:
     states = [WAITING] * CHANCES
     watcher = Watcher(engine_of(threads, states), lambda: None)
     for _ in range(CHANCES):
-        watcher.look(MEASURING, ())
+        watcher.look(MEASURING)
     assert watcher.looks == looks == CHANCES - len(states)
     assert watcher.occupancy == {"worker": 0.0}
 
@@ -47,7 +47,7 @@ def test_looks_are_those_that_were_taken(threads: int, looks: int) -> None:
 def test_a_role_is_occupied_for_the_share_of_looks_at_which_its_threads_were() -> None:
     watcher = Watcher(engine_of(4, [HANDLING, WAITING, HANDLING, ENDED, HANDLING]), lambda: None)
     for _ in range(5):
-        watcher.look(MEASURING, ())
+        watcher.look(MEASURING)
     assert watcher.occupancy == {"worker": 0.75}, "at the fourth look there was no thread"
 
 
@@ -56,7 +56,7 @@ def test_a_slot_that_another_thread_has_taken_is_looked_at_as_that_one() -> None
     board = cast(Any, watcher.engine.board)
     for second, role in enumerate(("worker", "worker", "acceptor", "acceptor")):
         board.roles = lambda role=role: [role]
-        watcher.look(replace(MEASURING, at_ns=2 + second * SECOND_NS), ())
+        watcher.look(replace(MEASURING, at_ns=2 + second * SECOND_NS))
     assert watcher.occupancy.keys() == {"worker", "acceptor"}
 
 
@@ -75,7 +75,7 @@ def test_there_is_a_point_of_the_series_at_the_beginning_of_each_second_and_of_e
                 measured_to_ns=started_ns + int(3.2 * SECOND_NS) if phase == DRAIN else 0,
             )  # fmt: skip
             before = len(watcher.series)
-            watcher.look(now, ())
+            watcher.look(now)
             if len(watcher.series) > before:
                 points.append(at_s)
     assert points == [0.0, 1.0, 2.0, 3.1, 3.2]
@@ -89,7 +89,7 @@ def test_the_edges_of_the_measured_window_are_taken_once_and_the_lab_hears_of_th
     watcher = Watcher(engine_of(1, [1] * 100), lambda: heard.append("measuring"))
     for phase in (WARMUP, MEASURE, MEASURE, DRAIN, DRAIN):
         before = (watcher.first, watcher.last)
-        watcher.look(MeterReading(phase=phase, started_ns=1, measured_from_ns=5 if phase != WARMUP else 0, at_ns=6), ())
+        watcher.look(MeterReading(phase=phase, started_ns=1, measured_from_ns=5 if phase != WARMUP else 0, at_ns=6))
         assert before[0] in (None, watcher.first) and before[1] in (None, watcher.last), "an edge never moves"
         assert (watcher.first is not None, watcher.last is not None) == (phase != WARMUP, phase == DRAIN)
     assert heard == ["measuring"]

@@ -7,6 +7,7 @@ import os
 import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,6 +76,14 @@ def test_merged_outcomes_hold_every_sample_once(parts: list[tuple[list[int], lis
     assert (merged.missing, merged.idle_missing, merged.aside_cut_off) == tuple(len(parts) * n for n in (1, 2, 3))
     assert [second.t for second in merged.seconds] == [0.0, 1.0]
     assert merged.utilisation == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("waited_ns", "share"), [((10**9, 0), 0.25), ((10**9, None), None), ((None,), None)])
+def test_how_long_shards_waited_for_a_cpu_is_the_mean_or_not_known(
+    waited_ns: tuple[int | None, ...], share: float | None
+) -> None:
+    shards = [replace(outcome([1], [2]), run_queue_ns=each) for each in waited_ns]
+    assert merge(shards).waited_for_cpu == share, "of 2 s"
 
 
 def packed(samples: list[int]) -> str:
