@@ -212,6 +212,10 @@ class Runs:
                 await self._carry_out(run, target)
         except (LabError, NoOutcome, OSError) as error:
             await self._fail(run, error.detail if isinstance(error, LabError) else str(error))
+        except Exception as error:  # a fault of the lab's own code: it costs this run, and not those that wait
+            said = f"run {run.view.id} met a fault of the lab"
+            asyncio.get_running_loop().call_exception_handler({"message": said, "exception": error})
+            await self._fail(run, f"The lab itself has a fault: {type(error).__name__}: {error}. Its log says where.")
         else:
             await self._close_run(run, "stopped" if run.stop_asked else "finished")
 

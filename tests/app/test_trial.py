@@ -102,7 +102,7 @@ def test_a_run_that_is_stopped_while_its_engine_starts_carries_no_load(
         return ended
 
     monkeypatch.setattr(Fleet, "start", held)
-    monkeypatch.setattr(Generator, "spawn", lambda *args: spawned.append(args))
+    monkeypatch.setattr(Generator, "spawn", lambda *args, **more: spawned.append(args))
     ended = in_a_lab(tmp_path, play)
     assert (ended.state, ended.summary, ended.verdict, ended.failure) == ("stopped", None, None, NOTHING_MEASURED)
     assert spawned == []
@@ -118,7 +118,7 @@ def test_a_generator_that_cannot_be_started_leaves_no_perf(tmp_path: Path, monke
     async def watch(pids: object) -> Counting:
         return Counting()
 
-    def cannot(*_: object) -> Generator:
+    def cannot(*_: object, **__: object) -> Generator:
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(SystemCalls, "watch", watch)
@@ -130,6 +130,31 @@ def test_a_generator_that_cannot_be_started_leaves_no_perf(tmp_path: Path, monke
     run = in_a_lab(tmp_path, play)
     assert run.state == "failed" and "unavailable" in (run.failure or "")
     assert len(closed) == 1
+
+
+def test_a_fault_of_the_lab_itself_fails_the_run_and_not_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn, broken = Generator.spawn, iter([True])
+
+    def spawned(*args: Any, **more: Any) -> Generator:
+        if next(broken, False):
+            raise TypeError("no programmer has thought of this")
+        return spawn(*args, **more)
+
+    async def play(lab: Lab) -> list[RunView]:
+        told: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        ids = [(await lab.runs.submit(model="reactor", plan=light())).id for _ in range(2)]
+        ended = [await lab.runs.finished(id) for id in ids]
+        assert [type(error) for error in told] == [TypeError], "its log has the traceback"
+        lab.require_ready()
+        return ended
+
+    monkeypatch.setattr(Generator, "spawn", spawned)
+    first, second = in_a_lab(tmp_path, play)
+    assert first.state == "failed" and "TypeError: no programmer has thought of this" in (first.failure or "")
+    assert second.state == "finished" and second.summary
 
 
 def test_perf_that_cannot_be_started_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
