@@ -14,6 +14,7 @@ from .pages import AT_ONCE, caught_up
 
 Scheme = Literal["light", "dark"]
 NARROW = 360
+A4_WIDTH = 718  # 190 mm at 96 dots per inch: the sheet without its margins
 # Each template once, each theme and each width in turn.
 ONCE: tuple[tuple[str, Scheme, int], ...] = (
     ("/", "dark", WIDTH), ("/live", "light", NARROW), ("/runs", "dark", NARROW), ("/runs/1", "light", WIDTH),
@@ -193,3 +194,20 @@ def test_the_second_page_asks_for_hardly_anything(visit: Opener) -> None:
     again = page.evaluate(SENT)
     assert [name for name in again if "/static/" in name] == []
     assert len(again) + 1 <= 5, "the page itself, and what it asks the lab for"
+
+
+# Of what is wider than the place it stands in, and would be cut off.
+CUT = """() => [...document.querySelectorAll("main *")].filter((e) => e.checkVisibility()
+  && e.scrollWidth > e.clientWidth + 1 && e.clientWidth && getComputedStyle(e).overflowX !== "visible"
+  && !e.matches(".sr, canvas")).map((e) => `${e.tagName}.${e.className} ${e.scrollWidth} > ${e.clientWidth}`)"""
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("path", ["/runs", "/runs/1", "/runs/diff?a=1&b=2", "/comparisons/1"])
+def test_on_paper_nothing_is_cut_off(visit: Opener, path: str) -> None:
+    page = visit(path, A4_WIDTH).page
+    settled(page)
+    page.emulate_media(media="print")
+    assert page.evaluate(CUT) == []
+    assert scrolls_sideways(page) == []
+    page.emulate_media(media="screen")

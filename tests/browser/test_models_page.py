@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.app.driver import LabProcess, until
 
 from .conftest import Opener
-from .pages import HELD
+from .pages import HELD, live
 
+MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
 COLOUR = "(e) => getComputedStyle(e).backgroundColor"
 
 
@@ -35,6 +37,22 @@ def test_each_model_has_a_picture_and_a_colour_of_its_own(visit: Opener, lab: La
     expect(page.locator(".model-list .diagram")).to_have_count(len(models))
     colours = [page.locator(f'[data-model="{m["name"]}"] .marker').first.evaluate(COLOUR) for m in models]
     assert len(set(colours)) == len(models)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("model", MODELS)
+def test_each_state_in_the_legend_of_a_model_lights_lines_of_its_code(visit: Opener, model: str) -> None:
+    page = visit(f"/models/{model}").page
+    live(page)
+    chips = page.locator("[data-chip]")
+    assert chips.count()
+    dark = []
+    for chip in chips.all():
+        chip.focus()
+        expect(chip).to_have_attribute("data-on", "")
+        if not page.locator(".ln[data-on]").count():
+            dark.append(chip.get_attribute("data-chip"))
+    assert dark == []
 
 
 def test_the_lanes_of_a_prefork_show_its_processes_and_the_one_that_takes_a_place(
