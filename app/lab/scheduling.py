@@ -40,7 +40,7 @@ def allows_realtime() -> bool:
     """Whether a child may have real-time priority: limits, capabilities and control groups decide, so it is tried."""
     policy = os.sched_getscheduler(0)
     if policy not in (os.SCHED_OTHER, os.SCHED_BATCH):
-        return False  # somebody chose another policy for the lab: it is left alone
+        return False  # another policy was chosen for the lab: leave it
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     except OSError:

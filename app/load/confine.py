@@ -33,7 +33,7 @@ def confine(order: Order) -> None:
 def come_first(realtime: bool) -> None:
     """Get the CPU soon after each wake-up. The engine is on other CPUs: nothing is taken from it. Raises BadOrder."""
     if os.sched_getscheduler(0) != os.SCHED_OTHER:
-        return  # somebody chose a policy for all of the lab
+        return  # a policy was chosen for the whole lab: leave it
     if not realtime:
         time_slice.choose(os.SCHED_OTHER, time_slice.SHORT_NS)
         return
