@@ -46,7 +46,7 @@ def test_the_live_price_of_a_request_is_that_of_the_ledger(lab: LabProcess, repo
     """Noise: the ledger of the same run is the control, and the median of the frames of its last seconds counts."""
     engine = lab.start("reactor-pool")
     with viewer(lab) as view:
-        id = lab.submit(engine=engine["id"], plan=plan(4.0, 0.5))["id"]
+        id = lab.submit(engine=engine["id"], plan=plan(6.0, 0.5))["id"]  # two frames a second
         frames = []
 
         def over(message: dict[str, object]) -> bool:
