@@ -51,29 +51,30 @@ def comparison(
     return _followed(_url(server, "comparisons"), spec, _COMPARISON, lambda view: view.state in GOING, told)
 
 
-class _Caught(Exception):
+class _Caught(NotNow):
     """A signal that asks us to end."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(number)
+        super().__init__("It was interrupted again; what the other lab has begun continues there.")
         self.number = number
 
 
 class _Signals:
-    """Signals that ask us to end. Each is kept until `raised`, a second one only if it comes within it."""
+    """Signals that ask us to end. The first is kept until `raised`; one that comes while another is kept is raised."""
 
     def __init__(self) -> None:
         self._kept: int | None = None
         self._raises = False
 
     def take(self, number: int, _frame: object) -> None:
+        """The signal handler. Raises _Caught."""
         if self._raises or self._kept is not None:
             raise _Caught(number)
         self._kept = number
 
     @contextlib.contextmanager
     def raised(self) -> Iterator[None]:
-        """Within it they are raised, and first the one that was kept."""
+        """Raise signals while the block runs, and first the one that was kept."""
         self._raises = True
         try:
             if self._kept is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
-from app.lab import system
+from app.lab import fault, system
 from app.lab.compared import entries_of, fitting
 from app.lab.comparison import GOING, ComparisonView
 from app.lab.events import Event, Events
@@ -210,6 +210,8 @@ class Comparisons:
                 failure = error.detail
             except NOT_SAVED as error:
                 failure = f"The history could not take it: {why(error)}."
+            except Exception as error:
+                failure = fault.report(error, f"comparison {going.view.id}")
             await self._close(going, failure)
 
     async def _carry_out(self, going: Going) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from app.errors import Busy, Invalid, LabError, NotNow, StartFailed, Unknown
-from app.lab import system
+from app.lab import fault, system
 from app.lab.capacity import Limits
 from app.lab.engine import Engine
 from app.lab.events import Event, Events
@@ -212,10 +212,8 @@ class Runs:
                 await self._carry_out(run, target)
         except (LabError, NoOutcome, OSError) as error:
             await self._fail(run, error.detail if isinstance(error, LabError) else str(error))
-        except Exception as error:  # a fault of the lab's own code: it costs this run, and not those that wait
-            said = f"run {run.view.id} met a fault of the lab"
-            asyncio.get_running_loop().call_exception_handler({"message": said, "exception": error})
-            await self._fail(run, f"The lab itself has a fault: {type(error).__name__}: {error}. Its log says where.")
+        except Exception as error:
+            await self._fail(run, fault.report(error, f"run {run.view.id}"))
         else:
             await self._close_run(run, "stopped" if run.stop_asked else "finished")
 
@@ -225,7 +223,8 @@ class Runs:
         await self._close_run(run, "stopped" if run.stop_asked else "failed")
 
     async def _carry_out(self, run: Run, target: Target) -> None:
-        priority = self._system.load_priority if run.plan.is_open else NORMAL
+        # Runs beside each other share a CPU for their load, and one that never sleeps would keep it from the other.
+        priority = self._system.load_priority if run.plan.is_open and not run.view.beside else NORMAL
         placement = place(run.plan.placement, usable_cpus(), run.plan.shards, priority)
         run.view = replace(run.view, state="warming", placement=placement.to_json())
         await self._save_state(run)

@@ -4,7 +4,7 @@ As SCHED_BATCH it preempts nobody when it wakes up, its long time slice lets oth
 fair share of a busy CPU. Every process may choose that policy and leave it again. A child inherits it, so children are
 spawned under the `normal_policy`.
 
-A load generator that has to send at given instants is better off as SCHED_FIFO: then no browser delays it. That takes
+A load generator that has to send at given instants is better off as SCHED_RR: then no browser delays it. That takes
 CAP_SYS_NICE or a limit (RLIMIT_RTPRIO), so it is used only where the system allows it.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 from collections.abc import Iterator
 
 from app.load import time_slice
@@ -41,8 +42,10 @@ def allows_realtime() -> bool:
     policy = os.sched_getscheduler(0)
     if policy not in (os.SCHED_OTHER, os.SCHED_BATCH):
         return False  # another policy was chosen for the lab: leave it
+    if resource.getrlimit(resource.RLIMIT_RTTIME)[0] != resource.RLIM_INFINITY:
+        return False  # a generator that is busy for longer than that would be killed
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except OSError:
         return False
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

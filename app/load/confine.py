@@ -38,7 +38,7 @@ def come_first(realtime: bool) -> None:
         time_slice.choose(os.SCHED_OTHER, time_slice.SHORT_NS)
         return
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     except OSError as error:
         raise BadOrder(f"cannot take real-time priority: {error.strerror}") from error
 

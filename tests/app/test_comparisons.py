@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import html
 import io
 import json
 import re
 import statistics
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as xml
 
 import pytest
 
 from app.lab.compared import entries_of
+from app.lab.comparison import ComparisonView
+from app.lab.lab import Lab
 from app.lab.ranking import RULE, rank
+from app.lab.standings import conclude
 
-from .driver import LabProcess, endless, is_problem, known_models, light, plan, until
+from .driver import LabProcess, endless, in_a_lab, is_problem, known_models, light, plan, until
 
 TINY = light(0.5, 0.1)
 POOL = {"model": "reactor-pool", "knobs": {"workers": 2}}
@@ -36,6 +41,34 @@ def submit(lab: LabProcess, **spec: Any) -> Any:
 def compared(shared_lab: LabProcess) -> tuple[LabProcess, Any]:
     """A lab with a comparison that has ended; no test changes it."""
     return shared_lab, shared_lab.compare(ENTRIES, plan=TINY, trials=TRIALS, label=LABEL, thresholds=["p(50)<60s"])
+
+
+def test_a_fault_of_the_lab_itself_fails_the_comparison_and_not_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = iter([True])
+
+    def concluded(*args: Any) -> Any:
+        if next(broken, False):
+            raise TypeError("no programmer has thought of this")
+        return conclude(*args)
+
+    async def play(lab: Lab) -> list[ComparisonView]:
+        told: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        ended = []
+        for _ in range(2):
+            view = await lab.comparisons.submit(models=["reactor", "blocking"], plan=TINY)
+            await lab.comparisons.active[view.id].done.wait()
+            ended.append(lab.comparisons.get(view.id))
+        assert [type(error) for error in told] == [TypeError], "its log has the traceback"
+        lab.require_ready()
+        return ended
+
+    monkeypatch.setattr("app.lab.comparisons.conclude", concluded)
+    first, second = in_a_lab(tmp_path, play)
+    assert first.state == "failed" and "TypeError: no programmer has thought of this" in (first.failure or "")
+    assert second.state == "finished" and second.result
 
 
 def test_entries_have_letters_and_names_of_their_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from app.lab import scheduling
 from app.load import confine, time_slice
 from app.load.order import BadOrder
 
-from .driver import LabMaker, LabProcess, endless, generators, plan
+from .driver import LabMaker, LabProcess, endless, generators, plan, until
 
 THINKING = plan(590, 0, vus=2, think_time_ms=50)  # a closed load
-REALTIME = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+REALTIME = os.SCHED_RR | os.SCHED_RESET_ON_FORK
 
 
 def slice_ns(pid: int) -> int | None:
@@ -67,6 +68,16 @@ def test_real_time_priority_can_be_switched_off(make_lab: LabMaker) -> None:
     lab.stop(run["id"])
 
 
+def test_loads_beside_each_other_do_not_keep_the_cpu_from_each_other(lab: LabProcess) -> None:
+    engines = [lab.start(model)["id"] for model in ("reactor", "reactor-pool")]
+    assert lab.post("/runs", {"engines": engines, "plan": endless()}).status_code == 201
+    runs = lab.get("/runs?limit=2")
+    for run in runs:
+        assert lab.reaches(run["id"], "running")["placement"]["load_priority"] == "normal"
+    policies = until(lambda: [os.sched_getscheduler(pid) for pid in generators(lab.others())], "there are generators")
+    assert set(policies) == {os.SCHED_OTHER}
+
+
 def refused(*_: object) -> None:
     raise PermissionError(1, "Operation not permitted")
 
@@ -76,6 +87,14 @@ def test_what_the_system_does_not_allow_is_not_asked_for(monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "sched_setscheduler", refused)
     assert not scheduling.allows_realtime()
     assert os.sched_getscheduler(0) == before
+
+
+def test_a_limit_for_real_time_cpu_that_would_kill_a_busy_generator_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (200_000, 200_000))
+    asked: list[object] = []
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *policy: asked.append(policy))
+    assert not scheduling.allows_realtime()
+    assert asked == []
 
 
 def test_trying_it_leaves_the_policy_as_it_was() -> None:
