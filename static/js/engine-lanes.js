@@ -12,13 +12,19 @@ const DESCRIBE_US = 2e6;
 export class EngineLanes {
   #root; #timeline; #history = null; #table; #view; #tip; #marks; #pointed; #summary; #describedAt = 0;
 
-  /** `root` is a copy of the template; `marks` answers what happened when; `pointed(us)` is told where the cursor is, `changed` that the picture must be painted at once. */
+  /**
+   * `root` is a copy of the template; `marks` answers what happened when. `pointed(us)` is called with the cursor's
+   * time, and `changed` when the picture must be painted at once.
+   */
   constructor(root, id, { timeline, marks, pointed, changed }) {
     const find = (name) => root.querySelector(`[data-${name}]`);
     [this.#root, this.id, this.#timeline, this.#marks, this.#pointed] = [root, id, timeline, marks, pointed];
     this.#table = new ThreadTable(find("thread-rows"));
     this.#tip = find("lane-tip");
-    this.#view = new LaneView({ base: find("lanes-base"), over: find("lanes"), column: root.querySelector("th.lane"), timeline, marks: () => this.#marks(id), changed });
+    this.#view = new LaneView({
+      base: find("lanes-base"), over: find("lanes"), column: root.querySelector("th.lane"), timeline,
+      marks: () => this.#marks(id), changed,
+    });
     new LaneInput(this.#view, timeline, (cursor) => this.#inspect(cursor));
     this.#summary = find("lane-summary");
     Object.assign(this.#summary, { id: `lanes-of-${id}` });
@@ -32,7 +38,7 @@ export class EngineLanes {
   get root() { return this.#root; }
   get lanes() { return this.#history ? [...this.#history.lanes.values()] : []; }
 
-  /** Answers the µs that were lost before this frame. `legible`: rows may move; their picture is painted anew then. */
+  /** Returns the µs that were lost before this frame. `legible`: rows may move now. */
   take(engine, tUs, hello, legible) {
     if (!engine.threads) return 0;
     this.#history ??= new History(hello.thread_states, hello.interval_ms);

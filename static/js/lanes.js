@@ -18,9 +18,10 @@ export class LaneView {
   #base; #over; #column; #timeline; #history = null; #rows = []; #shape = []; #brush = null; #lit = null;
   #width = 0; #height = 0; #last = null; #perPx = 0; #strip = null; #out = new Float64Array(STATES); #stale = true; #said = ""; #marks; #cursor = null; #axis = 26; #pen; #box = 0; #changed;
 
-  /** `changed` is told when rows, size or colours are others: until `step` is called the picture is stretched over them. */
+  /** `changed` is called when rows, size or colours have changed: the picture does not fit until the next `step`. */
   constructor({ base, over, column, timeline, marks, changed }) {
-    [this.#base, this.#over, this.#column, this.#timeline, this.#marks, this.#changed] = [base, over, column, timeline, marks, changed];
+    [this.#base, this.#over, this.#column] = [base, over, column];
+    [this.#timeline, this.#marks, this.#changed] = [timeline, marks, changed];
     this.#pen = base.getContext("2d", { willReadFrequently: true });   // kept in memory: pixels are put there, not drawn
   }
 
