@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import signal
 import socket
@@ -24,7 +23,7 @@ from typing import Any
 import uvicorn
 from pydantic import ValidationError
 
-from app import addresses, compare, demo, plan_flags, remote, shell, streams
+from app import compare, demo, plan_flags, remote, shell, streams
 from app.addresses import WILDCARDS, bracketed, reachable
 from app.errors import LabError, Unknown
 from app.lab import system
@@ -38,11 +37,11 @@ from app.report import beside, files, foreign
 from app.settings import Settings
 from app.store.runs import RunStore
 from app.tokens import Tokens, new_token
+from app.web import log
+from app.web.connection_limit import connections_for, raise_descriptor_limit
+from app.web.server import Server, configured, listen
 
 OK, FAILED, BAD_ARGUMENTS, BREACHED = 0, 1, 2, 3
-UNSENT_BYTES = 128 * 1024  # a frame of five engines with 1,000 threads is half of it: it goes out at once
-TAKEN_WITHIN_MS = 30_000
-GRACE_S = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,44 +79,28 @@ def serve(asked: argparse.Namespace) -> int:
     given = {name: getattr(asked, name) for name in Settings.model_fields if getattr(asked, name) is not None}
     settings = Settings(**given)
     try:
-        door = listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port)
     except OSError as error:
         print(
             f"threadlab: cannot listen on {bracketed(settings.host)}:{settings.port}: {error.strerror}",
             file=sys.stderr,
         )
         return FAILED
-    with door:
-        return _serve(settings, door)
+    with listener:
+        return _serve(settings, listener)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """The control plane's listening socket; accepted sockets inherit its options. Raises OSError."""
-    door = addresses.listen(host, port)
-    # uvicorn writes head and body of a response one after the other. Without this the body waits for the ACK of the
-    # head, which a client may delay by 40 ms. asyncio sets it only where the protocol is named, which `create_server`
-    # does not do.
-    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # What a viewer does not take is soon seen here, not first in 4 MB of kernel memory.
-    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    # And who takes nothing for so long is gone: a close alone would wait for the rest to be taken, if need be for ever.
-    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKEN_WITHIN_MS)
-    return door
-
-
-def _serve(settings: Settings, door: socket.socket) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+def _serve(settings: Settings, listener: socket.socket) -> int:
+    log.set_up()
     tokens = Tokens(settings.token)
-    config = uvicorn.Config(
-        create_app(Lab.open(settings), tokens), log_level="warning", loop="asyncio", timeout_graceful_shutdown=GRACE_S,
-        ws_per_message_deflate=False, server_header=False,
-    )  # fmt: skip
-    server = _Server(config, tokens)
-    server.run(sockets=[door])
+    most = connections_for(raise_descriptor_limit(), settings.max_engines)
+    app = create_app(Lab.open(settings), tokens)
+    server = _Server(configured(app, most, settings.proxies, log_level="warning"), tokens)
+    server.run(sockets=[listener])
     return OK if server.started else FAILED
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """Says where it is, once it is there."""
 
     def __init__(self, config: uvicorn.Config, tokens: Tokens) -> None:

@@ -1,17 +1,19 @@
 """The door: one ASGI middleware for HTTP and WebSocket.
 
 In this order: Host allow-list (DNS rebinding), Origin / Sec-Fetch-Site on whatever changes something and on every
-WebSocket, the token where there is one, and a bound on bodies. Security headers on every answer, a line in the audit
-log for each call that changes something. No CORS header, ever. docs/security.md says what is promised.
+WebSocket, the token where there is one, and the whole of a bounded body. Security headers on every answer, a line in
+the audit log for each call that changes something. No CORS header, ever. docs/security.md says what is promised.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlencode, urlsplit
+from ipaddress import ip_address
+from urllib.parse import parse_qs, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,6 +21,8 @@ from app.api.problems import problem
 from app.tokens import Tokens, cookie_header
 
 BODY_MAX = 64 * 1024
+ECHOED_MAX = 200
+BACK_MAX = 2000  # of the address to go on to after a login
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -37,7 +41,12 @@ TITLE = "Refused at the door"
 # What whoever has no token may see: whether the lab lives, how it looks, and where to say the token.
 OPEN_PATHS = frozenset(("/healthz", "/readyz", "/login"))
 
+# Statuses of calls that were not let in.
+REFUSED = frozenset((401, 403, 413, 421, 429))
+FOREIGN_SITES = frozenset(("cross-site", "same-site"))
+
 audit = logging.getLogger("threadlab.audit")
+log = logging.getLogger("threadlab.requests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +82,10 @@ class Door:
             return await self._websocket(scope, receive, send, refusal or self._token(scope, headers))
         send = _with_headers(_audited(scope, send), self._root)
         if refusal is None and (code := self._code(scope)) is not None:
-            return await self._redeem(code, scope, receive, send)
+            return await self._redeem(code, scope, headers)(scope, receive, send)
         refusal = refusal or self._token(scope, headers)
         if refusal is None:
-            return await self._bounded(_answering_head(scope), receive, send)
+            return await self._with_body(_without_cookies(_answering_head(scope)), receive, send)
         await _refused(refusal, scope, headers)(scope, receive, send)
 
     def _below_root(self, scope: Scope) -> Scope:
@@ -89,7 +98,7 @@ class Door:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, refusal: Refusal | None) -> None:
         if refusal is None:
-            return await self._app(scope, receive, send)
+            return await self._app(_without_cookies(scope), receive, send)
         await receive()
         await send({"type": "websocket.close", "code": REFUSED_WS, "reason": refusal.detail[:120]})
 
@@ -97,11 +106,11 @@ class Door:
         """Whether the call is meant for another host, comes from another site, or is too long."""
         host = headers.get("host", "")
         if _name(host) not in self._hosts:
-            return Refusal(421, f"This lab does not answer to the host {host!r}; see THREADLAB_ALLOWED_HOSTS.")
+            return Refusal(421, f"This lab does not answer to the host {_cut(host)!r}; see THREADLAB_ALLOWED_HOSTS.")
         if changes_something(scope) and not _same_origin(headers, host):
             return Refusal(403, _foreign(headers, host))
         length = headers.get("content-length", "0")
-        if scope["type"] == "http" and not (length.isascii() and length.isdigit() and int(length) <= BODY_MAX):
+        if scope["type"] == "http" and not _fits(length):
             return TOO_LONG
         return None
 
@@ -113,54 +122,73 @@ class Door:
         if self._tokens.knows(authorization, cookie):
             return None
         if authorization:  # an attempt; who sends none guesses nothing, and need not wait to be told so
-            address = _address(scope)
-            if wait_s := self._tokens.must_wait_s(address):
-                return Refusal(429, f"Too many wrong tokens from {address}; try again in {wait_s} s.", wait_s)
-            self._tokens.failed(address)
+            if refusal := self._must_wait(scope):
+                return refusal
+            self._tokens.failed(_address(scope))
         return NO_TOKEN
 
     def _code(self, scope: Scope) -> str | None:
-        """The code of a one-time link, if the call is one."""
-        if not self._tokens.required or scope["method"] != "GET":
+        """The code of a one-time link, if the call is one: they lead to the first page, and nowhere else."""
+        if not self._tokens.required or scope["method"] != "GET" or scope["path"] != "/":
             return None
         return next(iter(parse_qs(scope["query_string"].decode("latin-1")).get("token", ())), None)
 
-    async def _redeem(self, code: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Change the code for a session at once, and get it out of the URL."""
-        address = _address(scope)
-        if wait_s := self._tokens.must_wait_s(address):
-            refusal = Refusal(429, f"Too many wrong tokens from {address}; try again in {wait_s} s.", wait_s)
-            return await _refused(refusal, scope, Headers(scope=scope))(scope, receive, send)
-        if not self._tokens.take_code(code):
-            self._tokens.failed(address)
-            return await RedirectResponse("/login?used=1", 303)(scope, receive, send)
-        answer = RedirectResponse("/", 303)
-        answer.headers["Set-Cookie"] = cookie_header(self._tokens.new_session(), self._root)
-        await answer(scope, receive, send)
+    def _redeem(self, code: str, scope: Scope, headers: Headers) -> Response:
+        """Change the code for a session at once, and get it out of the URL.
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A body without a length is counted; whatever the app then says of it, the answer is 413."""
-        taken = 0
+        A right code never waits. A wrong one counts, but not where a page of another site has sent the browser here.
+        """
+        if self._tokens.take_code(code):
+            answer = RedirectResponse("/", 303)
+            answer.headers["Set-Cookie"] = cookie_header(self._tokens.new_session(), self._root)
+            return answer
+        if self._tokens.knows("", headers.get("cookie", "")):
+            return RedirectResponse("/", 303)
+        if headers.get("sec-fetch-site") not in FOREIGN_SITES:
+            if refusal := self._must_wait(scope):
+                return _refused(refusal, scope, headers)
+            self._tokens.failed(_address(scope))
+        return RedirectResponse("/login?used=1", 303)
+
+    def _must_wait(self, scope: Scope) -> Refusal | None:
+        address = _address(scope)
+        wait_s = self._tokens.must_wait_s(address)
+        return (
+            Refusal(429, f"Too many wrong tokens from {address}; try again in {wait_s} s.", wait_s) if wait_s else None
+        )
+
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application have the whole body, or nothing of it: one that is too long or broken off never comes."""
+        try:
+            messages = [{"type": "http.request", "body": await _whole_body(receive), "more_body": False}]
+        except BodyTooLong:
+            return await _refused(TOO_LONG, scope, Headers(scope=scope))(scope, receive, send)
+        except ClientDisconnect:
+            log.warning("%s left before the body of %s %r was whole", _address(scope), scope["method"], _short(scope))
+            return
 
         async def receiving() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > BODY_MAX:
-                raise BodyTooLong
-            return message
+            return messages.pop() if messages else await receive()
 
-        async def sending(message: Message) -> None:
-            if taken <= BODY_MAX:
-                await send(message)
-            elif message["type"] == "http.response.start":
-                await _refused(TOO_LONG, scope, Headers(scope=scope))(scope, receive, send)
-
-        await self._app(scope, receiving, sending)
+        await self._app(scope, receiving, send)
 
 
 class BodyTooLong(Exception):
     """A body without a length went on for too long."""
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    """Raises BodyTooLong, or ClientDisconnect where the client left before its end."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > BODY_MAX:
+            raise BodyTooLong
+        if not message.get("more_body", False):
+            return bytes(body)
 
 
 def changes_something(scope: Scope) -> bool:
@@ -172,7 +200,8 @@ def _refused(refusal: Refusal, scope: Scope, headers: Headers) -> Response:
     for_people = "text/html" in headers.get("accept", "") and not scope["path"].startswith("/api/v1")
     if refusal.status == 401 and for_people and scope["method"] == "GET":
         back = scope["path"] + (f"?{query}" if (query := scope["query_string"].decode("latin-1")) else "")
-        return RedirectResponse("/login" if back == "/" else f"/login?{urlencode({'next': back})}", 303)
+        to_first = back == "/" or len(back) > BACK_MAX
+        return RedirectResponse("/login" if to_first else f"/login?{urlencode({'next': back})}", 303)
     answer = problem(refusal.status, TITLE, refusal.detail, scope["path"], "refused")
     if refusal.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="threadlab"'
@@ -188,25 +217,36 @@ def _same_origin(headers: Headers, host: str) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return True
-    parts = urlsplit(origin)
-    if parts.scheme not in ("http", "https"):
+    scheme, _, netloc = origin.partition("://")
+    if scheme not in ("http", "https"):
         return False
-    if parts.netloc.lower() == host.lower():
+    if netloc.lower() == host.lower():
         return True
     # A proxy in front may leave the port out of Host. Only the browser can say same-origin, and it has seen the port.
     said_so = headers.get("sec-fetch-site") == "same-origin"
-    return said_so and ":" not in host.rpartition("]")[2] and _name(parts.netloc) == host.lower()
+    return said_so and ":" not in host.rpartition("]")[2] and _name(netloc) == host.lower()
 
 
 def _foreign(headers: Headers, host: str) -> str:
     """Why a page is taken for a foreign one."""
     origin = headers.get("origin")
     said = "Only this lab's own pages, and programs that send no Origin, may do that."
-    if origin and _name(urlsplit(origin).netloc) == _name(host):
+    if origin and _name(origin.partition("://")[2]) == _name(host):
         said += (
-            f" The page is of {origin}, and the request says Host: {host}: a proxy in front must pass Host on as it is."
+            f" The page is of {_cut(origin)}, and the request says Host: {_cut(host)}: a proxy in front must pass Host"
         )
+        said += " on as it is."
     return said
+
+
+def _fits(length: str) -> bool:
+    """Whether a Content-Length is one that is taken here."""
+    return length.isascii() and length.isdigit() and len(length) < 10 and int(length) <= BODY_MAX
+
+
+def _cut(text: str) -> str:
+    """What a client has said, as far as it is told again."""
+    return text if len(text) <= ECHOED_MAX else f"{text[:ECHOED_MAX]}…"
 
 
 def _answering_head(scope: Scope) -> Scope:
@@ -214,16 +254,30 @@ def _answering_head(scope: Scope) -> Scope:
     return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
+def _without_cookies(scope: Scope) -> Scope:
+    """Nobody behind needs them, and Starlette reads them in a time that is quadratic in their length."""
+    return {**scope, "headers": [each for each in scope["headers"] if each[0] != b"cookie"]}
+
+
 def _name(host: str) -> str:
-    """The host without its port, lower case; IPv6 keeps its brackets."""
-    if host.startswith("["):
-        return host[: host.find("]") + 1].lower()
-    return host.partition(":")[0].lower()
+    """The host without its port, lower case; IPv6 keeps its brackets. Empty if the port is no number."""
+    if host.endswith("]") or ":" not in host:
+        return host.lower()
+    name, _, port = host.rpartition(":")
+    return name.lower() if port.isascii() and port.isdigit() else ""
 
 
 def _address(scope: Scope) -> str:
+    """The client's address; a literal where a trusted proxy has said something else."""
     client = scope.get("client")
-    return client[0] if client else "nowhere"
+    try:
+        return str(ip_address(client[0])) if client else "nowhere"
+    except ValueError:
+        return repr(client[0][:80]) if client else "nowhere"
+
+
+def _short(scope: Scope) -> str:
+    return _cut(str(scope["path"]))
 
 
 def _audited(scope: Scope, send: Send) -> Send:
@@ -233,7 +287,9 @@ def _audited(scope: Scope, send: Send) -> Send:
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            audit.info("%s %s %r %d", _address(scope), scope["method"], scope["path"][:200], message["status"])
+            status = message["status"]
+            level = logging.WARNING if status in REFUSED else logging.INFO  # those that repeat are counted
+            audit.log(level, "%s %s %r %d", _address(scope), scope["method"], _short(scope), status)
         await send(message)
 
     return sending

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port the lab listens on; 0 takes a free one")
     token: str = Field("", description="what callers must know; `threadlab token` makes one")
     allowed_hosts: str = Field("localhost,127.0.0.1,[::1]", description="Host names the lab answers to, by commas")
+    trusted_proxies: str = Field(
+        "", description="addresses or networks of reverse proxies whose X-Forwarded-For is believed, by commas"
+    )
     root_path: str = Field("", description="path under which a reverse proxy shows the lab, such as /lab")
     data_dir: Path = Field(Path("data"), description="where runs are kept")
     database_url: str = Field("", description="SQLAlchemy URL of the runs; default: SQLite in data_dir")
@@ -55,6 +59,16 @@ class Settings(BaseSettings):
             raise ValueError(f"{text!r} is not a path such as /lab")
         return path
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, text: str) -> str:
+        for each in filter(None, map(str.strip, text.split(","))):
+            try:
+                ip_network(each)
+            except ValueError:
+                raise ValueError(f"{each!r} is not an address or network such as 10.0.0.5 or 10.0.0.0/8") from None
+        return text
+
     @field_validator("engine_ports")
     @classmethod
     def _a_range(cls, text: str) -> str:
@@ -79,6 +93,11 @@ class Settings(BaseSettings):
         """The ports to choose from; empty: any."""
         low, _, high = self.engine_ports.partition("-")
         return range(int(low), int(high) + 1) if low else range(0)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The reverse proxies that are trusted, as they were given."""
+        return tuple(filter(None, map(str.strip, self.trusted_proxies.split(","))))
 
     @property
     def database(self) -> URL:

@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from app.errors import Busy
 from app.lab import scheduling
 from app.lab.engine import Engine
 from app.lab.events import Event
@@ -25,6 +26,8 @@ from app.metrics import Metrics
 
 # A frame costs lab, browser and whoever shares their CPUs some milliseconds: while a run is measured there are fewer.
 WHILE_MEASURING_S = 0.5
+VIEWERS_MAX = 128
+VIEWERS_OF_ADDRESS_MAX = 64
 
 
 class Hub:
@@ -39,8 +42,13 @@ class Hub:
         self._rounds: dict[str, Rounds] = {}
         lab.events.listen(self._event)
 
-    def join(self) -> Viewer:
-        viewer = Viewer()
+    def join(self, address: str) -> Viewer:
+        """A viewer more, of a page at `address`. Raises Busy where there are too many."""
+        if len(self._viewers) >= VIEWERS_MAX:
+            raise Busy(f"{VIEWERS_MAX} pages watch this lab already; close some.")
+        if sum(viewer.address == address for viewer in self._viewers) >= VIEWERS_OF_ADDRESS_MAX:
+            raise Busy(f"{VIEWERS_OF_ADDRESS_MAX} pages at {address} watch this lab already; close some.")
+        viewer = Viewer(address)
         self._viewers.add(viewer)
         self._metrics.viewers.set(len(self._viewers))
         return viewer

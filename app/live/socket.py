@@ -9,15 +9,15 @@ from typing import Any, cast
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from app.errors import Busy
 from app.live.hub import Hub
 from app.live.viewer import Viewer
 
 SEND_WITHIN_S = 5.0  # a viewer that takes nothing for so long is let go
-MESSAGE_MAX = 16 * 1024
 CLOSE_WITHIN_S = 0.5
 # The page has left, or nobody hears it any more.
 GONE = (asyncio.CancelledError, TimeoutError, WebSocketDisconnect, RuntimeError, OSError)
-TOO_BIG, BAD_MESSAGE, NOT_TEXT, TOO_SLOW = 1009, 1008, 1003, 1013
+BAD_MESSAGE, NOT_TEXT, TRY_LATER = 1008, 1003, 1013
 
 router = APIRouter()
 
@@ -30,8 +30,11 @@ async def may_connect() -> None:
 @router.websocket("/ws/v1/live")
 async def live(socket: WebSocket) -> None:
     hub = cast(Hub, socket.app.state.hub)
-    await socket.accept()
-    viewer = hub.join()
+    await socket.accept()  # a browser is told the reason of a close, not of a refusal
+    try:
+        viewer = hub.join(socket.client.host if socket.client else "nowhere")
+    except Busy as error:
+        return await socket.close(TRY_LATER, error.detail)
     jobs = [asyncio.create_task(_listen(socket, viewer)), asyncio.create_task(_send(socket, hub, viewer))]
     try:
         await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
@@ -52,8 +55,6 @@ async def _listen(socket: WebSocket, viewer: Viewer) -> None:
         text = message.get("text")
         if text is None:
             return await socket.close(NOT_TEXT, "messages are text here")
-        if len(text) > MESSAGE_MAX:
-            return await socket.close(TOO_BIG, "the message is too long")
         try:
             viewer.obey(json.loads(text))
         except (ValueError, RecursionError) as error:
@@ -71,7 +72,7 @@ async def _send(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
             if text := viewer.take():
                 await _put(socket, text)
     async with asyncio.timeout(CLOSE_WITHIN_S):  # one that takes nothing does not take this either
-        await socket.close(TOO_SLOW, "this viewer does not keep up")
+        await socket.close(TRY_LATER, "this viewer does not keep up")
 
 
 async def _put(socket: WebSocket, text: str) -> Any:

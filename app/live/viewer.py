@@ -18,6 +18,7 @@ PARTS = ("threads", "trace", "connections")
 class Viewer:
     """What one page has asked for, and what waits for it."""
 
+    address: str = ""
     watched: frozenset[str] | None = frozenset()  # engines of which it wants more than numbers; None: of all
     wants: frozenset[str] = frozenset()  # of PARTS
     interval_ms: int = INTERVAL_MIN_MS

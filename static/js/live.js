@@ -4,6 +4,7 @@ import { ROOT } from "./root.js";
 
 const TOLD_MOST = 100, STALE_MS = 2000, TEXT_MS = 250, MEASURING_HZ = 2, RETRY_FIRST_MS = 500, RETRY_MAX_MS = 1500;   // a lab that is back is found within two seconds
 const DEAD_MS = 5000;   // frames come each second at least: a socket that is silent for so long is half open
+const TRY_LATER = 1013;
 const TOLD = { live: "Live again", stale: "Numbers are old", offline: "Lost the lab", paused: "Paused" };
 const ALWAYS = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -43,16 +44,14 @@ class Live {
     this.#socket = socket;
     this.#triedAt = performance.now();
     socket.addEventListener("open", () => {
-      this.#retryMs = RETRY_FIRST_MS;
-      this.#refusal = "";
       this.#seenAt = performance.now();
       this.subscribe({});
       if (document.hidden) this.#send({ type: "pause" });   // a new socket is sent frames until it says so
-      if (this.#wasOpen) this.#catchUp();
-      this.#wasOpen = true;
     });
     socket.addEventListener("message", ({ data }) => { if (socket === this.#socket) this.#take(JSON.parse(data)); });
-    socket.addEventListener("close", () => { if (socket === this.#socket) this.#retry(); });
+    let greeted = false;
+    socket.addEventListener("message", () => { greeted = true; }, { once: true });
+    socket.addEventListener("close", ({ code, reason }) => { if (socket === this.#socket) this.#retry(code === TRY_LATER && !greeted ? reason : ""); });
   }
 
   /** A machine that slept, or a tunnel that broke, leaves a socket that never says that it is closed. */
@@ -75,9 +74,11 @@ class Live {
     }
   }
 
-  #retry() {
+  /** `reason`: why the lab has no place for this page. */
+  #retry(reason) {
     if (this.#leaving) return;
-    if (!this.#wasOpen || this.#refusal) this.#askWhy();
+    if (reason) this.#refusal = reason;
+    else if (!this.#wasOpen || this.#refusal) this.#askWhy();
     this.#retryAt = performance.now() + this.#retryMs;
     setTimeout(() => { if (!this.#leaving) this.#connect(); }, this.#retryMs);
     this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
@@ -101,7 +102,9 @@ class Live {
   #greet(hello) {
     const first = !this.hello, current = document.body.dataset.event === String(hello.last_event);
     this.hello = hello;
-    if (first && !current) this.#catchUp();
+    this.#refusal = "";
+    this.#retryMs = RETRY_FIRST_MS;
+    if (!first || !current) this.#catchUp();
     document.body.toggleAttribute("data-current", current);
   }
 

@@ -94,15 +94,22 @@ def read_meter(pid: int) -> MeterReading | None:
     return None
 
 
+def with_descriptors(number: int | None, command: list[str]) -> list[str]:
+    """The command with so many descriptors and no more."""
+    return ["sh", "-c", f'ulimit -n {number}; exec "$@"', "sh", *command] if number else command
+
+
 class LabProcess:
     """`threadlab serve --port 0`, until `close()`, which expects a clean end and nothing left behind."""
 
-    def __init__(self, data_dir: Path, *flags: str, port: int = 0) -> None:
+    def __init__(self, data_dir: Path, *flags: str, port: int = 0, descriptors: int | None = None) -> None:
         self.mark = uuid.uuid4().hex
         self.data_dir = data_dir
         self._err = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [THREADLAB, "serve", "--port", str(port), "--data-dir", str(data_dir), *flags],
+            with_descriptors(
+                descriptors, [THREADLAB, "serve", "--port", str(port), "--data-dir", str(data_dir), *flags]
+            ),
             stdout=subprocess.PIPE, stderr=self._err, text=True, env={**os.environ, MARK: self.mark},
         )  # fmt: skip
         self.pid = self.process.pid

@@ -11,9 +11,7 @@ from threading import Thread
 from typing import Any
 
 import httpx
-import uvicorn
 
-from app.cli import listen
 from app.lab.lab import Lab
 from app.lab.models import Models
 from app.main import create_app
@@ -21,6 +19,8 @@ from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from app.tokens import Tokens
+from app.web.connection_limit import CONNECTIONS_MAX
+from app.web.server import Server, configured, listen
 from tests.waiting import BOUND_S
 
 from .driver import LabProcess, gone, known_models, until
@@ -29,21 +29,17 @@ from .driver import LabProcess, gone, known_models, until
 class LabInside(LabProcess):
     """A lab with the calls of `LabProcess`, until `close()`. Its engines are children of the test process."""
 
-    def __init__(self, data_dir: Path, **settings: Any) -> None:
+    def __init__(self, data_dir: Path, most: int = CONNECTIONS_MAX, **settings: Any) -> None:
         given = Settings(data_dir=data_dir, **settings)
         models = Models.ask(given.engine_python) if "engine_python" in settings else known_models()
         lab = Lab(given, models, RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database))
         self.lab, self.app = lab, create_app(lab, Tokens(given.token))
         self.data_dir, self.pid, self.killed = data_dir, os.getpid(), False
-        self._door = listen("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._door.getsockname()[1]}"
+        self._listener = listen("127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.http = httpx.Client(base_url=self.url, timeout=BOUND_S)
-        config = uvicorn.Config(
-            self.app, log_config=None, loop="asyncio", timeout_graceful_shutdown=10, ws_per_message_deflate=False,
-            ws_ping_interval=None, server_header=False,
-        )  # fmt: skip
-        self._server = uvicorn.Server(config)
-        self._thread = Thread(target=self._server.run, args=([self._door],), daemon=True)
+        self._server = Server(configured(self.app, most, given.proxies, ws_ping_interval=None))
+        self._thread = Thread(target=self._server.run, args=([self._listener],), daemon=True)
         self._thread.start()
         until(lambda: self._server.started or not self._thread.is_alive(), "the lab has started")
         assert self._server.started
@@ -56,5 +52,5 @@ class LabInside(LabProcess):
         self.http.close()
         self._server.should_exit = True
         self._thread.join(BOUND_S)
-        self._door.close()
+        self._listener.close()
         assert not self._thread.is_alive()

@@ -326,7 +326,7 @@ def test_a_viewer_that_takes_nothing_is_closed_and_another_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.live.socket.SEND_WITHIN_S", 0.1)
-    monkeypatch.setattr("app.cli.TAKEN_WITHIN_MS", 1_000_000)  # so that it is not the kernel that closes it
+    monkeypatch.setattr("app.web.server.TAKEN_WITHIN_MS", 1_000_000)  # so that it is not the kernel that closes it
     monkeypatch.setattr("app.live.frames.threads", lambda _: [["x" * 500_000]])  # soon more than the kernel takes
     with closing(LabInside(tmp_path)) as lab, viewer(lab) as view:
         lab.start("reactor")

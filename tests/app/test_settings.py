@@ -10,9 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from app.addresses import is_loopback
-from app.cli import listen, main
+from app.cli import main
 from app.settings import Settings
 from app.store.runs import RunStore
+from app.web.server import listen
 
 from .driver import LabProcess
 from .past import past_run

@@ -80,7 +80,7 @@ def test_the_lab_may_use_io_uring_and_open_20_000_files() -> None:
 
 
 def test_the_lab_has_longer_to_stop_than_it_takes() -> None:
-    from app.cli import GRACE_S
+    from app.web.server import GRACE_S
 
     grace: str = compose()["services"]["lab"]["stop_grace_period"]
     assert int(grace.removesuffix("s")) > GRACE_S

@@ -1,0 +1,63 @@
+"""The lab's log: control characters of others are escaped, and an error that repeats is logged with its count."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+
+KINDS_MAX = 1000
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def set_up() -> None:
+    """Log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(EscapingFormatter("%(asctime)s %(name)s %(message)s"))
+    handler.addFilter(RepeatFilter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class EscapingFormatter(logging.Formatter):
+    """A line is a line: what a client has sent cannot begin another, or command a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = record.message.replace("\n", "\\n")
+        return super().formatMessage(record)
+
+
+class RepeatFilter(logging.Filter):
+    """Of warnings and errors of one kind lets pass the 1st, 10th, 100th …, with their number.
+
+    A kind is a logger with a message and its first argument: for the audit log, one address.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[tuple[object, ...], int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        first = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        kind = (record.name, record.levelno, str(record.msg).partition("\n")[0], str(first), _raised(record))
+        if len(self._seen) >= KINDS_MAX:
+            self._seen.clear()
+        self._seen[kind] = count = self._seen.get(kind, 0) + 1
+        if count == 1:
+            return True
+        if str(count).strip("0") != "1":
+            return False
+        record.msg = f"{record.msg} (the {count:,}th of its kind)"
+        return True
+
+
+def _raised(record: logging.LogRecord) -> str:
+    """The type of an exception, and where it was raised."""
+    kind, _, trace = record.exc_info or (None, None, None)
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{kind} {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
