@@ -12,22 +12,38 @@ CHROMIUM := $(shell command -v chromium-headless-shell || command -v chromium ||
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-full measure mutations check fix bench truth scenarios fuzz soak docs screenshots compose compose-check chromium slowhttptest clean
+.PHONY: help install lock run demo test test-full measure mutations check fix bench truth scenarios fuzz soak docs screenshots compose compose-check chromium slowhttptest clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 install: $(VENV)/.installed ## what the lab needs to run
 
-$(VENV)/.installed: pyproject.toml
+PIP_INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
+
+# No build isolation: pip would install the newest hatchling into it, without a hash.
+$(VENV)/.installed: pyproject.toml requirements.lock requirements-build.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(PIP_INSTALL) --require-hashes --requirement requirements.lock --requirement requirements-build.lock
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+$(VENV)/.dev: $(VENV)/.installed requirements-dev.lock
+	$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
 	@touch $@
+
+LOCK = UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+  --generate-hashes $(UPGRADE)
+BUILD_REQUIRES = import tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
+  print(*project["build-system"]["requires"], sep="\n")
+
+# The first lock has all packages and constrains the other two: the image gets the versions that were tested.
+lock: $(VENV)/.dev ## requirements*.lock from pyproject.toml; UPGRADE=--upgrade: the newest versions
+	$(BIN)/python -c '$(BUILD_REQUIRES)' >$(VENV)/build.in
+	$(LOCK) --extra dev --output-file requirements-dev.lock pyproject.toml $(VENV)/build.in
+	$(LOCK) --constraints requirements-dev.lock --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraints requirements-dev.lock --output-file requirements-build.lock $(VENV)/build.in
 
 run: $(VENV)/.installed ## the lab on http://127.0.0.1:8000/
 	$(BIN)/threadlab serve
