@@ -3,7 +3,8 @@
 #   docker compose up --build                     the usual way: docs/deploy.md
 #   docker build --build-arg BASE=… .             on another base: any with Python ≥ 3.11, venv, and useradd
 #
-# Offline: put the wheels of everything in pyproject.toml, and hatchling, into deploy/wheelhouse (or WHEELHOUSE=…).
+# Offline: put the wheels that requirements.lock and requirements-build.lock name into deploy/wheelhouse
+# (or WHEELHOUSE=…).
 # No BuildKit feature is used, so that old engines build it too.
 
 ARG BASE=python:3.13-slim
@@ -12,15 +13,23 @@ FROM ${BASE} AS build
 ARG WHEELHOUSE=deploy/wheelhouse
 COPY ${WHEELHOUSE}/ /wheelhouse/
 WORKDIR /src
+COPY requirements.lock requirements-build.lock ./
+# /opt/threadlab becomes part of the image. /opt/build, which has what builds the lab's own wheel, does not.
+RUN python3 -m venv /opt/build \
+ && python3 -m venv /opt/threadlab \
+ && set -- --no-cache-dir --disable-pip-version-check --require-hashes \
+ && if ls /wheelhouse/*.whl >/dev/null 2>&1; then set -- "$@" --no-index --find-links /wheelhouse; fi \
+ && /opt/build/bin/pip install "$@" --requirement requirements-build.lock \
+ && /opt/threadlab/bin/pip install "$@" --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY engines engines
 COPY templates templates
 COPY static static
-# The wheel carries templates and static, so nothing of /src is needed afterwards; pip goes with the stage's other tools.
-RUN python3 -m venv /opt/threadlab \
- && if ls /wheelhouse/*.whl >/dev/null 2>&1; then set -- --no-index --find-links /wheelhouse; fi \
- && /opt/threadlab/bin/pip install --no-cache-dir --disable-pip-version-check "$@" . \
+# The wheel carries templates and static, so nothing of /src is needed afterwards. pip removes itself last.
+RUN set -- --no-cache-dir --disable-pip-version-check --no-deps --no-index \
+ && /opt/build/bin/pip wheel "$@" --no-build-isolation --wheel-dir /dist . \
+ && /opt/threadlab/bin/pip install "$@" /dist/threadlab-*.whl \
  && /opt/threadlab/bin/pip uninstall --yes pip
 
 FROM ${BASE}
