@@ -1,0 +1,114 @@
+"""The lock files: complete, with hashes, in step with pyproject.toml, and used by whatever installs."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from .files import ROOT, dockerfile
+
+RUNTIME, BUILD, DEV = "requirements.lock", "requirements-build.lock", "requirements-dev.lock"
+each_lock = pytest.mark.parametrize("name", [RUNTIME, BUILD, DEV])
+
+
+def entries(name: str) -> list[str]:
+    """Each package of a lock on one line, with its marker and its hashes; without comments."""
+    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.lstrip().startswith("#")]
+    return [line for line in "\n".join(lines).replace("\\\n", "").splitlines() if line.strip()]
+
+
+@cache
+def locked(name: str) -> dict[str, list[Version]]:
+    """Package → its versions: more than one if it depends on the platform or on Python's version."""
+    found: dict[str, list[Version]] = {}
+    for entry in entries(name):
+        package, _, rest = entry.partition("==")
+        found.setdefault(canonicalize_name(package), []).append(Version(rest.split()[0]))
+    return found
+
+
+def required(name: str) -> list[Requirement]:
+    """What pyproject.toml wants of a lock."""
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    runtime: list[str] = document["project"]["dependencies"]
+    build: list[str] = document["build-system"]["requires"]
+    dev: list[str] = document["project"]["optional-dependencies"]["dev"]
+    return [Requirement(text) for text in {RUNTIME: runtime, BUILD: build, DEV: runtime + build + dev}[name]]
+
+
+@each_lock
+def test_every_entry_is_one_version_with_hashes_and_nothing_else(name: str) -> None:
+    entry = re.compile(r"[a-z0-9._-]+==[\w.!+]+( ; [^\\]+?)?( +--hash=sha256:[0-9a-f]{64})+ *")
+    assert entries(name)
+    assert [line[:80] for line in entries(name) if not entry.fullmatch(line)] == []
+
+
+@each_lock
+def test_every_dependency_is_locked_at_a_version_within_its_bounds(name: str) -> None:
+    versions = locked(name)
+    for requirement in required(name):
+        found = versions.get(canonicalize_name(requirement.name), [])
+        assert found, f"{requirement} is not in {name}: make lock"
+        assert all(requirement.specifier.contains(version, prereleases=True) for version in found), (
+            f"{requirement} is {', '.join(map(str, found))} in {name}: make lock"
+        )
+
+
+@pytest.mark.parametrize("name", [RUNTIME, BUILD])
+def test_what_is_deployed_is_what_was_tested(name: str) -> None:
+    tested = locked(DEV)
+    for package, versions in locked(name).items():
+        assert set(versions) <= set(tested.get(package, [])), package
+
+
+def test_the_image_does_not_get_what_builds_or_tests() -> None:
+    assert not {"hatchling", "editables", "pytest", "ruff", "mypy", "uv"} & set(locked(RUNTIME))
+
+
+def test_every_dependency_has_a_lower_bound() -> None:
+    for requirement in required(DEV):
+        assert {"==", ">="} & {each.operator for each in requirement.specifier}, f"{requirement} has none"
+
+
+@pytest.mark.parametrize("name", [RUNTIME, BUILD])
+def test_every_dependency_that_is_deployed_has_an_upper_bound(name: str) -> None:
+    for requirement in required(name):
+        assert {"==", "<"} & {each.operator for each in requirement.specifier}, f"{requirement} has none"
+
+
+def image_steps() -> list[str]:
+    """The RUN steps of the image, with `"$@"` replaced by what the first `set --` of the step makes it."""
+    found = []
+    for step in (rest for word, rest in dockerfile() if word == "RUN"):
+        options = re.search(r"set -- ([^&]*)", step)
+        found.append(step.replace('"$@"', options[1] if options else ""))
+    return found
+
+
+def installs() -> list[str]:
+    """The calls of pip in the Makefile, the Dockerfile and compose-check that install, build or download."""
+    make = re.sub(r"^PIP_INSTALL = .*$", "", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    check = (ROOT / "deploy" / "compose-check").read_text().replace("\\\n", " ")
+    texts = [make.replace("$(PIP_INSTALL)", "/pip install"), check, *image_steps()]
+    pip = re.compile(r"(?:/|-m )pip (?:install|wheel|download)\b[^\n&|]*")
+    return [call for text in texts for call in pip.findall(text)]
+
+
+def test_whatever_installs_takes_locked_packages_by_their_hashes_or_the_lab_alone() -> None:
+    assert len(installs()) == 8
+    for call in installs():
+        files = re.findall(r"--requirement (\S+)", call)
+        assert set(files) <= {RUNTIME, BUILD, DEV}
+        assert ("--require-hashes" if files else "--no-deps") in call
+
+
+def test_make_installs_again_when_a_lock_changes() -> None:
+    rules = dict(re.findall(r"^\$\(VENV\)/\.(\w+): (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {RUNTIME, BUILD, "pyproject.toml"} <= set(rules["installed"].split())
+    assert {DEV, "$(VENV)/.installed"} <= set(rules["dev"].split())
