@@ -1,13 +1,14 @@
 """How many connections the control plane keeps: fewer than its descriptors, with a reserve for engines.
 
-Where a new one finds no place, the oldest that waits for its client makes room: it costs whoever opened it a new
-connection, and nobody who sends a whole request is kept out by those who send none.
+Where a new one finds no place, one that waits for its client makes room: first the oldest of those that were never
+served, then the oldest. So nobody who sends a whole request is kept out by those who send none.
 """
 
 from __future__ import annotations
 
 import logging
 import resource
+from itertools import chain
 from typing import Protocol
 
 CONNECTIONS_MAX = 512
@@ -31,27 +32,29 @@ class ConnectionLimit:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._waiting: dict[Evictable, None] = {}  # the oldest first
+        self._strangers: dict[Evictable, None] = {}  # the oldest first
+        self._served: dict[Evictable, None] = {}
 
-    def waits(self, connection: Evictable) -> None:
+    def waits(self, connection: Evictable, served: bool) -> None:
         """From now on `connection` waits for its client, and may be closed when room is needed."""
-        self._waiting.pop(connection, None)
-        self._waiting[connection] = None
+        self.works(connection)
+        (self._served if served else self._strangers)[connection] = None
 
     def works(self, connection: Evictable) -> None:
         """It has sent what is needed, or is gone: it is not closed for others."""
-        self._waiting.pop(connection, None)
+        self._strangers.pop(connection, None)
+        self._served.pop(connection, None)
 
     def make_room(self, connections: int) -> bool:
-        """Whether one more may stay, of `connections` with it; the oldest that waits is closed for it if need be."""
+        """Whether one more may stay, of `connections` with it; one that waits is closed for it if need be."""
         if connections <= self.most:
             return True
-        oldest = next(iter(self._waiting), None)
+        oldest = next(chain(self._strangers, self._served), None)
         if oldest is None:
             logger.warning("All %d connections are at work: a new one was refused.", self.most)
             return False
-        logger.warning("All %d connections are taken: the one that kept the lab waiting longest was closed.", self.most)
-        self._waiting.pop(oldest)
+        logger.warning("All %d connections are taken: one that waited for its client was closed.", self.most)
+        self.works(oldest)
         oldest.evict()
         return True
 

@@ -140,7 +140,7 @@ class BoundedHttp(H11Protocol, SmallReads):
         self._unsent = self.transport.get_write_buffer_size()
         self._received = 0
         if within_s:
-            self._limit.waits(self)
+            self._limit.waits(self, served=self.cycle is not None and self.cycle.response_complete)
         else:
             self._limit.works(self)
 

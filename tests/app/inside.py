@@ -44,6 +44,11 @@ class LabInside(LabProcess):
         until(lambda: self._server.started or not self._thread.is_alive(), "the lab has started")
         assert self._server.started
 
+    @property
+    def connections(self) -> list[Any]:
+        """The protocols of the connections that are open."""
+        return list(self._server.server_state.connections)
+
     def others(self) -> set[int]:
         """The processes of its engines."""
         return {pid for engine in self.lab.fleet.engines.values() for pid in engine.processes if not gone(pid)}

@@ -139,10 +139,17 @@ def test_a_foreign_host_is_refused_everywhere(filled: Filled) -> None:
         is_guarded(answer)
 
 
-@pytest.mark.parametrize("host", ["evil.example:8000", "127.0.0.1.evil.example", "[::2]", "[::1", "127.0.0.1@evil", ""])
+LOOKALIKES = [
+    "evil.example:8000", "127.0.0.1.evil.example", "[::2]", "[::1", "127.0.0.1@evil", "", "127.0.0.1:", "127.0.0.1:8a",
+    "127.0.0.1:80:80", "127.0.0.1:-1", "127.0.0.1:@evil.example", "[::1]x:80", "localhost.", "localhost:\xb2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", LOOKALIKES)
 def test_a_host_that_only_looks_right_is_refused(lab: LabProcess, host: str) -> None:
     for path in ("/", "/api/v1/engines", "/static/css/app.css"):
-        assert lab.http.get(path, headers={"Host": host}).status_code in ((400, 421) if not host else (421,))
+        answer = lab.http.get(path, headers=[(b"Host", host.encode("latin-1"))])
+        assert answer.status_code in ((400, 421) if not host else (421,))
 
 
 @pytest.mark.parametrize(
@@ -151,11 +158,13 @@ def test_a_host_that_only_looks_right_is_refused(lab: LabProcess, host: str) -> 
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://["},
+        {"Origin": "127.0.0.1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
     ],
-    ids=["foreign", "null", "other port", "cross-site", "same-site", "null cross-site"],
+    ids=["foreign", "null", "other port", "no address", "no scheme", "cross-site", "same-site", "null cross-site"],
 )
 def test_a_foreign_page_can_change_nothing(filled: Filled, headers: dict[str, str]) -> None:
     with nothing_changes(filled.lab):
@@ -184,6 +193,19 @@ def test_reading_changes_nothing_and_is_guarded(filled: Filled) -> None:
                 downloaded = answer.headers.get("content-disposition", "").startswith("attachment")
                 inline = Inline(answer.text).found - ({"<style>"} if downloaded else set())
                 assert inline == set(), path  # a download is never shown as a page
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json"]
+)
+def test_a_body_over_64_kib_without_a_length_is_refused_on_every_route(filled: Filled, kind: str) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="label"\r\n\r\n' if "multipart" in kind else b"label="
+    with nothing_changes(filled.lab):
+        for method, path in CHANGING:
+            chunks = iter([body, b"x" * 40_000, b"x" * 40_000])
+            answer = filled.request(method, path, content=chunks, headers={"Content-Type": kind})
+            assert "64 KiB" in is_problem(answer, 413), f"{method} {path}"
+            is_guarded(answer)
 
 
 ERRORS = [

@@ -142,6 +142,78 @@ def test_each_change_leaves_one_line_that_cannot_be_forged(exposed: LabProcess, 
     assert TOKEN not in exposed.errors()
 
 
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[LabInside]:
+    """A lab of this process that wants its token, so that its codes can be made and its clock be held."""
+    with closing(LabInside(tmp_path, token=TOKEN)) as lab:
+        yield lab
+
+
+def guesses(lab: LabInside, number: int = tokens.FAILURES_MAX, **headers: str) -> list[int]:
+    """Wrong tokens, and the status of each."""
+    said = {"Authorization": f"Bearer {'x' * 40}", **headers}
+    return [lab.http.get("/api/v1/engines", headers=said).status_code for _ in range(number)]
+
+
+def test_a_code_is_redeemed_on_the_first_page_only(guarded: LabInside) -> None:
+    code = guarded.app.state.tokens.new_code()
+    for path in ("/runs", "/login", "/healthz", "/api/v1/engines", "/static/css/app.css"):
+        answer = guarded.http.get(path, params={"token": code})
+        assert "set-cookie" not in answer.headers and "used=1" not in answer.headers.get("location", ""), path
+    assert "set-cookie" in guarded.http.get("/", params={"token": code}).headers
+
+
+def test_a_valid_code_never_waits(guarded: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock(monkeypatch)
+    code = guarded.app.state.tokens.new_code()
+    assert guesses(guarded, 11)[-1] == 429
+    assert guarded.http.get("/", params={"token": "x"}).status_code == 429
+    assert "set-cookie" in guarded.http.get("/", params={"token": code}).headers
+
+
+@pytest.mark.parametrize(("site", "counts"), [("cross-site", False), ("same-site", False), ("none", True), ("", True)])
+def test_what_a_foreign_page_makes_a_browser_ask_counts_for_nobody(
+    guarded: LabInside, monkeypatch: pytest.MonkeyPatch, site: str, counts: bool
+) -> None:
+    clock(monkeypatch)
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    for _ in range(tokens.FAILURES_MAX + 1):
+        guarded.http.get("/", params={"token": "x"}, headers=headers)
+    assert guesses(guarded, 1) == [429 if counts else 401]
+
+
+def test_a_used_link_leads_whoever_is_logged_in_to_the_first_page(guarded: LabInside) -> None:
+    guarded.http.post("/login", data={"token": TOKEN})
+    assert guarded.http.get("/", params={"token": "used"}).headers["location"] == "/"
+
+
+def test_no_header_makes_another_address_of_a_caller(guarded: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock(monkeypatch)
+    for number in range(tokens.FAILURES_MAX):
+        assert guesses(guarded, 1, **{"X-Forwarded-For": f"192.0.2.{number}", "Forwarded": "for=192.0.2.1"}) == [401]
+    assert guesses(guarded, 1, **{"X-Forwarded-For": "192.0.2.99"}) == [429]
+
+
+def test_a_proxy_that_is_named_tells_its_clients_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock(monkeypatch)
+    with closing(LabInside(tmp_path, token=TOKEN, trusted_proxies="10.0.0.0/8, 127.0.0.1")) as lab:
+        assert guesses(lab, 11, **{"X-Forwarded-For": "192.0.2.1"})[-1] == 429
+        assert guesses(lab, 1, **{"X-Forwarded-For": "192.0.2.1, 10.1.2.3"}) == [429]  # through two of its proxies
+        assert guesses(lab, 1, **{"X-Forwarded-For": "192.0.2.1, 192.0.2.2"}) == [
+            401
+        ]  # the client has written the first
+
+
+def test_an_audit_line_takes_no_address_that_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "threadlab.audit")
+    with closing(LabInside(tmp_path, trusted_proxies="127.0.0.1")) as lab:
+        for said in ("192.0.2.1", "2001:db8::1", "x POST '/api/v1/runs' 200", "a" * 1000):
+            lab.http.post("/api/v1/runs/1/stop", headers={"X-Forwarded-For": said})
+    lines = [each.getMessage() for each in caplog.records if each.name == "threadlab.audit"]
+    assert [line.split(" POST ")[0] for line in lines[:2]] == ["192.0.2.1", "2001:db8::1"]
+    assert lines[2].startswith("\"x POST '/api/v1/runs' 200\" POST ") and len(lines[3]) < 200
+
+
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that tokens are checked by, in seconds; it stands still unless the test changes it."""
     now_s = [1000.0]

