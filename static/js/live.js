@@ -157,7 +157,7 @@ class Live {
     this.#renewIfDead(now);
     const silent = now - this.#seenAt;
     const open = this.#socket?.readyState === WebSocket.OPEN;
-    const state = document.hidden ? "paused" : !open && (silent > STALE_MS || this.#wasOpen) ? "offline" : silent > STALE_MS ? "stale" : open && this.frame ? "live" : "waiting";
+    const state = document.hidden ? "paused" : !open && (silent > STALE_MS || this.#wasOpen || this.#refusal) ? "offline" : silent > STALE_MS ? "stale" : open && this.frame ? "live" : "waiting";
     const since = clock.format(new Date(Date.now() - silent));
     const wait = Math.max(1, Math.ceil((this.#retryAt - now) / 1000));
     const text = {

@@ -383,7 +383,7 @@ def test_2000_sockets_keep_nobody_out_at_400_descriptors(tmp_path: Path) -> None
 # WebSockets
 
 
-def upgraded(lab: LabInside) -> socket.socket:
+def upgraded(lab: LabProcess) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", lab.port), BOUND_S)
     sock.sendall(
         b"GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

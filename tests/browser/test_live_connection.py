@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import ExitStack
 
 import pytest
 from playwright.sync_api import expect
 
+from app.live.hub import VIEWERS_OF_ADDRESS_MAX
 from tests.app.driver import LabProcess
+from tests.app.test_bounds import upgraded
 
 from .conftest import Opener
 from .pages import HELD, live
@@ -88,3 +91,15 @@ def test_a_page_whose_socket_is_refused_says_why_in_the_words_of_the_lab(visit: 
     expect(tab.page.locator("[data-live-text]")).to_have_text("Refused")
     for complaint in ("403", "404", "WebSocket"):
         tab.forgive(complaint)
+
+
+def test_a_page_that_finds_no_place_says_why_and_comes_in_when_there_is_one(visit: Opener, lab: LabProcess) -> None:
+    with ExitStack() as stack:
+        others = [stack.enter_context(upgraded(lab)) for _ in range(VIEWERS_OF_ADDRESS_MAX)]
+        page = visit("/about").page
+        said = f"{VIEWERS_OF_ADDRESS_MAX} pages at 127.0.0.1 watch this lab already; close some."
+        expect(page.locator("[data-refusal]")).to_have_text(said)
+        expect(page.locator("[data-live-text]")).to_have_text("Refused")
+        others[0].close()
+        live(page)
+        expect(page.locator("[data-refusal]")).to_be_hidden()
