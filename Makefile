@@ -99,6 +99,7 @@ scenarios: $(VENV)/.dev ## every scenario on every model, some ten minutes
 
 soak: $(VENV)/.dev slowhttptest ## attacks by slow clients, drains under load, and ten minutes of the live view under full load; an hour
 	$(BIN)/python -m tests.soak.attacks
+	$(BIN)/python -m tests.soak.control_plane
 	$(BIN)/python -m tests.bench.drains
 	$(BIN)/python -m tests.soak.live
 

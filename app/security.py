@@ -288,7 +288,8 @@ def _audited(scope: Scope, send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             status = message["status"]
-            level = logging.WARNING if status in REFUSED else logging.INFO  # those that repeat are counted
+            refused = status in REFUSED or (status >= 400 and scope["path"] in OPEN_PATHS)
+            level = logging.WARNING if refused else logging.INFO  # those that repeat are counted, not logged each
             audit.log(level, "%s %s %r %d", _address(scope), scope["method"], _short(scope), status)
         await send(message)
 

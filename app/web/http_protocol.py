@@ -19,6 +19,8 @@ from app.web.connection_limit import ConnectionLimit
 from app.web.small_reads import SmallReads
 
 HEAD_MAX = 64 * 1024
+FIELDS_MAX = 100
+CHUNK_LINES_MAX = 1000  # of one body: chunks of a byte cost h11 a hundred times what they carry
 REST_MAX = 64 * 1024  # of a body whose request is answered: so much is read, that the connection may go on
 LINGER_MAX = 1024 * 1024  # and so much more is thrown away
 TAKEN_MIN = 10 * 1024  # bytes of an answer, in each WITHIN_S of Phase.ANSWER
@@ -57,6 +59,7 @@ class BoundedHttp(H11Protocol, SmallReads):
         self._phase = Phase.OVER
         self._deadline: asyncio.TimerHandle | None = None
         self._received = 0  # bytes, in this phase; counted in REST and LINGER
+        self._chunk_lines = 0
         self._unsent = 0  # bytes of the answer, at its beginning
 
     # Of asyncio's protocol
@@ -71,14 +74,17 @@ class BoundedHttp(H11Protocol, SmallReads):
     def connection_lost(self, exc: Exception | None) -> None:
         self._enter(Phase.OVER)
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # it holds the request for seconds more
 
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.LINGER:
-            return self._discard(len(data))
-        super().data_received(data)
-        self._look()
-        if self._phase is Phase.REST:
-            self._count(len(data))
+            self._discard(len(data))
+        elif self._phase in (Phase.HEAD, Phase.IDLE):
+            self._take_head(data)
+        elif self._phase in (Phase.BODY, Phase.REST) and self._chunk_lines_with(data) > CHUNK_LINES_MAX:
+            self._refuse(400, "The chunks of this body are too small.")
+        elif self._phase is not Phase.OVER:
+            self._parse(data)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -139,10 +145,36 @@ class BoundedHttp(H11Protocol, SmallReads):
         self._deadline = self.loop.call_later(within_s, self._expired) if within_s else None
         self._unsent = self.transport.get_write_buffer_size()
         self._received = 0
+        if phase is Phase.WORK or phase is Phase.IDLE:
+            self._chunk_lines = 0
         if within_s:
             self._limit.waits(self, served=self.cycle is not None and self.cycle.response_complete)
         else:
             self._limit.works(self)
+
+    def _take_head(self, data: bytes) -> None:
+        """Let h11 have no more than the head at first, and nothing of one with too many fields: it takes time for each
+        field, and for each chunk of the body behind it."""
+        before = self.conn.trailing_data[0]
+        size = _head_size(before + data) - len(before)
+        head, rest = data[:size], data[size:]
+        if before.count(b"\n") + head.count(b"\n") > FIELDS_MAX + 2:  # the request line, and the empty one
+            return self._refuse(431, f"A request has at most {FIELDS_MAX} header fields here.")
+        self._parse(head)
+        if rest:
+            self.data_received(rest)
+
+    def _parse(self, data: bytes) -> None:
+        super().data_received(data)
+        self._look()
+        if self._phase is Phase.REST:
+            self._count(len(data))
+
+    def _chunk_lines_with(self, data: bytes) -> int:
+        """Lines of a chunked body so far; those of its own text are among them."""
+        if any(name == b"transfer-encoding" for name, _ in self.headers):
+            self._chunk_lines += data.count(b"\n")
+        return self._chunk_lines
 
     def _expired(self) -> None:
         if self._phase is Phase.HEAD and self.conn.trailing_data[0]:
@@ -170,14 +202,20 @@ class BoundedHttp(H11Protocol, SmallReads):
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer without the application, and close; or only close, where an answer has begun."""
-        begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        begun = self.cycle is not None and self.cycle.response_started
         if self.cycle is not None:
             self.cycle.disconnected = True
-        if begun:
+        if begun and self._phase is not Phase.HEAD:
             return self.evict()
         self.transport.write(_rendered(status, detail))
         self.transport.close()
         self._enter(Phase.ANSWER if self.transport.get_write_buffer_size() else Phase.OVER)
+
+
+def _head_size(data: bytes) -> int:
+    """Up to the end of a head; all of it, where its end has not come."""
+    found = [data.find(end) + len(end) for end in (b"\n\r\n", b"\n\n") if end in data]
+    return min(found, default=len(data))
 
 
 def _rendered(status: int, detail: str) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-READ_MAX = 16 * 1024
+READ_MAX = 8 * 1024
 
 # One for all connections: what was read is copied out of it before the event loop reads from another.
 _BUFFER = memoryview(bytearray(READ_MAX))

@@ -24,7 +24,7 @@ from websockets.sync.client import connect
 from app.tokens import COOKIE, cookie_value, new_token
 from app.web import connection_limit, server
 from app.web.connection_limit import ACCEPTED_AT_ONCE, ConnectionLimit, connections_for
-from app.web.http_protocol import HEAD_MAX, LINGER_MAX, REST_MAX, WITHIN_S, Phase
+from app.web.http_protocol import CHUNK_LINES_MAX, HEAD_MAX, LINGER_MAX, REST_MAX, WITHIN_S, Phase
 from app.web.log import EscapingFormatter, RepeatFilter
 from app.web.server import Server, configured
 from tests.waiting import BOUND_S
@@ -171,6 +171,46 @@ def test_who_stops_at_the_bound_is_told_why_with_the_headers_of_every_answer(lab
 
 def test_a_head_just_below_the_bound_is_served(served: Served) -> None:
     with served.connect(head(more=f"x: {'y' * (HEAD_MAX - 100)}\r\n")) as sock:
+        assert answered(sock) == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize(("number", "status"), [(98, b"200"), (101, b"431")])
+def test_a_head_has_at_most_100_fields(served: Served, number: int, status: bytes) -> None:
+    with served.connect(head(more="Connection: close\r\n" + "a:\r\n" * number)) as sock:
+        assert answered(sock).startswith(b"HTTP/1.1 " + status)
+
+
+def test_lines_of_a_body_are_no_fields(served: Served) -> None:
+    with served.connect(head("POST /body", "Content-Length: 500\r\n") + b"\n" * 500) as sock:
+        assert answered(sock) == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize("path", ["/body", "/"], ids=["that is read", "that nobody reads"])
+def test_chunks_of_a_byte_are_refused(served: Served, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setitem(WITHIN_S, Phase.REST, 2 * BOUND_S)  # so that it is not the deadline that closes it
+    monkeypatch.setitem(WITHIN_S, Phase.BODY, 2 * BOUND_S)
+    sock = served.connect(head(f"POST {path}", "Transfer-Encoding: chunked\r\n"))
+    with suppress(ConnectionResetError, BrokenPipeError):
+        sock.sendall(b"1\r\na\r\n" * CHUNK_LINES_MAX)
+    all_of(sock)
+    until(lambda: not served.connections, "the connection is closed")
+
+
+def test_chunks_of_some_size_are_taken_and_the_next_request_begins_anew(served: Served) -> None:
+    body = b"a\r\n0123456789\r\n" * (CHUNK_LINES_MAX // 2 - 5) + b"0\r\n\r\n"
+    with served.connect() as sock:
+        for _ in range(3):
+            sock.sendall(head("POST /body", "Transfer-Encoding: chunked\r\n") + body)
+            assert answered(sock) == b"HTTP/1.1 200 OK"
+
+
+def test_requests_may_come_at_once_or_letter_by_letter(served: Served) -> None:
+    one = head("POST /body", "Content-Length: 3\r\n") + b"abc"
+    with served.connect(one * 3 + head(more="Connection: close\r\n")) as sock:
+        assert all_of(sock).count(b"served") == 4
+    with served.connect() as sock:
+        for letter in one:
+            sock.sendall(bytes([letter]))
         assert answered(sock) == b"HTTP/1.1 200 OK"
 
 

@@ -1,10 +1,12 @@
-"""Six attacks on the control plane, each while a second client asks for /healthz every 50 ms.
+"""Attacks on the control plane, each while a second client asks for /healthz every 50 ms.
 
     python -m tests.soak.control_plane [--seconds 15] [--tree /path/of/another/checkout] [--only cookie …]
+    THREADLAB_TOKEN=… python -m tests.soak.control_plane --port 8000 --pid PID
 
 For each: how long /healthz took, how much memory the lab took more, how much it logged, and what the attackers got.
 An attack is stood if /healthz stays under 100 ms at the median, nothing failed, and memory under +50 MB. `--tree`: the
-lab of another checkout, to see what it was before.
+lab of another checkout, to see what it was before. `--port`: a lab that is running, in a container for one; `--pid` is
+that of its process, for its memory; its log is not read.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Protocol
 from urllib.parse import urlencode
 
 from app.tokens import new_token
@@ -32,7 +36,7 @@ from tests.engines.crowds import allow_descriptors
 
 PROBE_EVERY_S, PROBE_WITHIN_S = 0.05, 30.0
 MEDIAN_MAX_MS, MEMORY_MAX_MB = 100.0, 50.0
-TOKEN = new_token()
+TOKEN = os.environ.get("THREADLAB_TOKEN") or new_token()
 AUTHORIZATION = f"Authorization: Bearer {TOKEN}\r\n"
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 MANY = 2000
@@ -66,11 +70,32 @@ class Seen:
         )
 
 
+class Lab(Protocol):
+    """The lab under attack, as far as an attack needs it."""
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def pid(self) -> int: ...
+    def errors(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A lab that somebody else has started."""
+
+    port: int
+    pid: int
+
+    def errors(self) -> str:
+        return ""
+
+
 @dataclass(frozen=True)
 class Target:
-    """The lab under attack."""
+    """The lab, and what the attackers got of it."""
 
-    lab: LabProcess
+    lab: Lab
     ends_s: float
     attackers: Counter[str]
 
@@ -224,6 +249,25 @@ def websockets(target: Target) -> None:
         sock.close()
 
 
+# 7. no token: not of the six, but as cheap for who sends them
+
+
+def pieces(target: Target) -> None:
+    """Heads of 15,000 fields and bodies in chunks of a byte, on eight connections at a time."""
+    chunked = "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
+    requests = (
+        target.head("GET /", "a:\r\n" * 15_000 + "\r\n"),
+        target.head("POST /login", chunked) + b"1\r\na\r\n" * 60_000 + b"0\r\n\r\n",
+    )
+
+    def send(number: int) -> None:
+        while not target.over:
+            target.ask(requests[number % 2])
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(send, range(8)))
+
+
 @dataclass(frozen=True)
 class Attack:
     """One of them, and with how many descriptors the lab has to stand it."""
@@ -240,30 +284,36 @@ ATTACKS = {
     "stages": Attack(stages),
     "forwarded": Attack(forwarded),
     "websockets": Attack(websockets),
+    "pieces": Attack(pieces),
 }
 
 
-def suffer(attack: Attack, seconds: float) -> Seen:
-    """One attack on a new lab."""
+def suffer(attack: Attack, seconds: float, lab: Lab) -> Seen:
+    """One attack on a lab."""
     seen = Seen()
-    with tempfile.TemporaryDirectory() as folder:
-        lab = LabProcess(Path(folder), "--token", TOKEN, descriptors=attack.descriptors)
-        try:
-            _probe(lab, Seen())  # the first answer imports something
-            before_mb, logged = memory_mb(lab.pid), len(lab.errors())
-            with watched(lab, seen, before_mb):
-                attack.carry_out(Target(lab, time.monotonic() + seconds, seen.attackers))
-            seen.log_bytes = len(lab.errors()) - logged
-            raw = re.search(r"[\x00-\x08\x0b-\x1f\x7f]", lab.errors())
-            seen.attackers["control characters in the log"] += bool(raw)
-            seen.attackers += Counter()
-        finally:
-            lab.kill()
+    _probe(lab, Seen())  # the first answer imports something
+    before_mb, logged = memory_mb(lab.pid), len(lab.errors())
+    with watched(lab, seen, before_mb):
+        attack.carry_out(Target(lab, time.monotonic() + seconds, seen.attackers))
+    seen.log_bytes = len(lab.errors()) - logged
+    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", lab.errors()):
+        seen.attackers["control character in the log"] = 1
     return seen
 
 
 @contextlib.contextmanager
-def watched(lab: LabProcess, seen: Seen, before_mb: float) -> Iterator[None]:
+def fresh(descriptors: int | None) -> Iterator[Lab]:
+    """A lab of its own for an attack."""
+    with tempfile.TemporaryDirectory() as folder:
+        lab = LabProcess(Path(folder), "--token", TOKEN, descriptors=descriptors)
+        try:
+            yield lab
+        finally:
+            lab.kill()
+
+
+@contextlib.contextmanager
+def watched(lab: Lab, seen: Seen, before_mb: float) -> Iterator[None]:
     """A second client, with the token: /healthz and one call of the API by turns; and the lab's memory."""
     over = threading.Event()
 
@@ -282,7 +332,7 @@ def watched(lab: LabProcess, seen: Seen, before_mb: float) -> Iterator[None]:
         watcher.join()
 
 
-def _probe(lab: LabProcess, seen: Seen) -> None:
+def _probe(lab: Lab, seen: Seen) -> None:
     began_s = time.monotonic()
     path = "/healthz" if len(seen.latencies_ms) % 2 == 0 else "/api/v1/engines"
     try:
@@ -307,6 +357,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--tree", help="another checkout, whose lab is attacked")
     parser.add_argument("--only", nargs="*", choices=list(ATTACKS), default=list(ATTACKS))
+    parser.add_argument("--port", type=int, help="of a lab that is running, whose token is in THREADLAB_TOKEN")
+    parser.add_argument("--pid", type=int, default=0, help="of that lab")
     asked = parser.parse_args()
     allow_descriptors()
     if asked.tree:
@@ -315,7 +367,12 @@ def main() -> None:
     sys.stdout.write(f"{'':26}{columns}\n")
     fell = []
     for name in asked.only:
-        seen = suffer(ATTACKS[name], asked.seconds)
+        attack = ATTACKS[name]
+        if asked.port and attack.descriptors:
+            continue
+        there = contextlib.nullcontext(Elsewhere(asked.port, asked.pid)) if asked.port else fresh(attack.descriptors)
+        with there as lab:
+            seen = suffer(attack, asked.seconds, lab)
         sys.stdout.write(f"{name:26}{seen.line()}\n")
         sys.stdout.flush()
         fell += [] if seen.stood else [name]
