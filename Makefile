@@ -120,7 +120,7 @@ compose: ## the lab in a container, with a token of its own (PROFILE=observabili
 	@for _ in $$(seq 60); do $(COMPOSE) logs --no-color lab 2>/dev/null | grep -o 'http://localhost[^ ]*token=[^ ]*' | tail -n 1 | grep . && break; sleep 0.5; done
 	@echo "That link is good once, for ten minutes; afterwards paste the token of .env at http://localhost:8000/login"
 
-compose-check: ## docker-compose.yml for real, offline, as root on Debian (some minutes)
+compose-check: $(VENV)/.dev ## docker-compose.yml for real, offline, as root on Debian (some minutes)
 	deploy/compose-check
 
 chromium: # Debian's Chromium, where there is none and it may be installed
