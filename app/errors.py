@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+
+
+def shown(value: object) -> str:
+    """What was given, in quotes and never long: a refusal does not send a client's 64 KiB back to it."""
+    return _SHORT.repr(value)
 
 
 @dataclass(frozen=True, slots=True)

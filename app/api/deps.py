@@ -12,6 +12,7 @@ from app.errors import FieldProblem, Invalid
 from app.lab.lab import Lab
 
 API = "/api/v1"
+NAMES_MAX, NAME_MAX = 10, 100  # unknown parameters that are told back, and characters of each
 
 
 def _lab(connection: HTTPConnection) -> Lab:
@@ -30,7 +31,8 @@ async def known_query(request: Request) -> None:
     unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
     if unknown:
         there_are = f"there are {', '.join(sorted(known))}" if known else "there are none"
-        problems = tuple(FieldProblem(f"/{name}", f"{name} is no parameter here; {there_are}.") for name in unknown)
+        names = [name[:NAME_MAX] for name in unknown[:NAMES_MAX]]
+        problems = tuple(FieldProblem(f"/{name}", f"{name} is no parameter here; {there_are}.") for name in names)
         raise Invalid(" ".join(problem.detail for problem in problems), problems)
 
 

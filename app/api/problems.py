@@ -42,6 +42,8 @@ def documented() -> dict[int | str, dict[str, Any]]:
     return {status: {"description": meaning, "content": content} for status, meaning in MEANINGS.items()}
 
 
+INSTANCE_MAX, POINTER_MAX = 200, 400  # characters of an address, and of a pointer, that are told back
+PROBLEMS_MAX = 50  # fields that one answer names
 TYPES = "https://threadlab.dev/problems/"
 RETRY_AFTER_S = 1
 
@@ -51,7 +53,7 @@ def problem(
 ) -> JSONResponse:
     """One problem document."""
     body: dict[str, Any] = {
-        "type": TYPES + slug, "title": title, "status": status, "detail": detail, "instance": instance,
+        "type": TYPES + slug, "title": title, "status": status, "detail": detail, "instance": instance[:INSTANCE_MAX],
     }  # fmt: skip
     if fields:
         body["errors"] = [{"pointer": field.pointer, "detail": field.detail} for field in fields]
@@ -65,7 +67,7 @@ def of_lab(error: LabError, instance: str) -> JSONResponse:
 
 def of_validation(error: RequestValidationError) -> Invalid:
     """pydantic's findings as the lab says them: a pointer and a sentence each."""
-    found = tuple(FieldProblem(_pointer(each), _sentence(each)) for each in error.errors())
+    found = tuple(FieldProblem(_pointer(each)[:POINTER_MAX], _sentence(each)) for each in error.errors()[:PROBLEMS_MAX])
     return Invalid(" ".join(field.detail for field in found) or "The request is not valid.", found)
 
 
@@ -79,7 +81,7 @@ def _pointer(found: dict[str, Any]) -> str:
 def _sentence(found: dict[str, Any]) -> str:
     if found["type"] == "json_invalid":
         return f"The body is not JSON: {found['ctx']['error']}."
-    name = ".".join(str(part) for part in found["loc"][1:]) or "the body"
+    name = ".".join(str(part) for part in found["loc"][1:])[:POINTER_MAX] or "the body"
     if found["type"] == "extra_forbidden":
         return f"{name} is not a field here."
     if found["type"] == "missing":

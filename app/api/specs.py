@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-Text = Annotated[str, Field(max_length=200)]
+from app.lab.thresholds import THRESHOLDS_MAX
+from app.report.foreign import TEXT_MAX as FOREIGN_MAX
+
+TEXT_MAX = 200  # characters of a text, where nothing else is said
+Text = Annotated[str, Field(max_length=TEXT_MAX)]
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > TEXT_MAX:
+        raise ValueError(f"a knob's value is at most {TEXT_MAX} characters")
+    return value
+
+
 # Held against its knob by the lab, which says it better than a union of types could.
-KnobValue = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]})]
+_KNOB_VALUE = {"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": TEXT_MAX}]}
+KnobValue = Annotated[Any, AfterValidator(_short), WithJsonSchema(_KNOB_VALUE)]
 
 
 class Spec(BaseModel):
@@ -92,7 +105,7 @@ class RunSpec(Spec):
     then: list[ModelSpec] = Field(default_factory=list, max_length=5)
     scenario: Text | None = None
     plan: PlanSpec | None = None
-    thresholds: list[Text] = Field(default_factory=list, max_length=20)
+    thresholds: list[Text] = Field(default_factory=list, max_length=THRESHOLDS_MAX)
     label: Text | None = None
 
 
@@ -104,7 +117,7 @@ class ComparisonSpec(Spec):
     trials: int = Field(1, ge=1, le=10)
     scenario: Text | None = None
     plan: PlanSpec | None = None
-    thresholds: list[Text] = Field(default_factory=list, max_length=20)
+    thresholds: list[Text] = Field(default_factory=list, max_length=THRESHOLDS_MAX)
     label: Text | None = None
 
 
@@ -118,4 +131,4 @@ class ForeignSpec(Spec):
     """What another load tool wrote: wrk's text, or the summary JSON of oha or k6."""
 
     tool: Literal["wrk", "oha", "k6"]
-    text: Annotated[str, Field(max_length=60_000)]  # so that it fits into a body with its quotes
+    text: Annotated[str, Field(max_length=FOREIGN_MAX)]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.errors import FieldProblem
+from app.errors import FieldProblem, shown
+
+NUMBER_MAX = 40  # characters of a number that is told back: JSON may have thousands of digits
 
 
 def one_of(name: str, value: Any, choices: tuple[str, ...], at: str = "/plan") -> FieldProblem | None:
     if value in choices:
         return None
-    return FieldProblem(f"{at}/{name}", f"{name} is one of {', '.join(choices)}, not {value!r}.")
+    return FieldProblem(f"{at}/{name}", f"{name} is one of {', '.join(choices)}, not {shown(value)}.")
 
 
 def whole(name: str, value: Any, low: int, high: int, at: str = "/plan") -> FieldProblem | None:
@@ -30,4 +32,9 @@ def flag(name: str, value: Any) -> FieldProblem | None:
 
 
 def said(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else "nothing" if value is None else repr(value)
+    if value is None:
+        return "nothing"
+    if not isinstance(value, int | float):
+        return shown(value)
+    text = f"{value:,}"
+    return text if len(text) <= NUMBER_MAX else f"{text[:NUMBER_MAX]}…"

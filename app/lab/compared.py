@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.errors import Invalid
+from app.errors import Invalid, shown
 from app.lab.comparison import Entry
 from app.lab.models import Models
 from app.lab.scenarios import SCENARIOS
@@ -22,7 +22,7 @@ VIEWS = {
 def fitting(view: str | None, scenario: str | None, plan: Mapping[str, Any]) -> tuple[str, str | None, dict[str, Any]]:
     """View, scenario and plan that go together, what was left out filled in. Raises Invalid where they do not."""
     if view is not None and view not in VIEWS:
-        raise Invalid.field("/view", f"view is one of {', '.join(VIEWS)}, not {view!r}.")
+        raise Invalid.field("/view", f"view is one of {', '.join(VIEWS)}, not {shown(view)}.")
     named = SCENARIOS.get(scenario or "")
     executor = plan.get("executor") or (named.plan["executor"] if named else None)
     if executor is None and scenario is None:
@@ -56,7 +56,7 @@ def entries_of(
 def _pair(models: Models, at: int, asked: str | Mapping[str, Any]) -> tuple[str, dict[str, int | str]]:
     model, given = (asked, {}) if isinstance(asked, str) else (str(asked["model"]), asked.get("knobs") or {})
     if model not in models.views:
-        raise Invalid.field(f"/models/{at}", f"There is no model {model!r}; there are {', '.join(models.views)}.")
+        raise Invalid.field(f"/models/{at}", f"There is no model {shown(model)}; there are {', '.join(models.views)}.")
     try:
         parsed = models.knobs(model, given)
     except Invalid as error:

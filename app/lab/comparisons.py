@@ -24,7 +24,7 @@ from app.lab.plan_words import words
 from app.lab.runs import ID_MAX, Runs
 from app.lab.standings import Measured, conclude, counted, measured, merged
 from app.lab.summary import curve_of
-from app.lab.thresholds import Threshold
+from app.lab.thresholds import parse_all
 from app.lab.views import RunView, SystemView
 from app.load.outcome import Outcome
 from app.moment import now
@@ -100,8 +100,7 @@ class Comparisons:
         entries, knobs = entries_of(self._models, models)
         for entry, given_knobs in zip(entries, knobs, strict=True):
             self._runs.orders.target(None, entry.model, dict(given_knobs), checked)
-        for i, text in enumerate(thresholds):
-            Threshold.parse(text, f"/thresholds/{i}")
+        parse_all(thresholds)
         if len(self.active) + self._coming >= QUEUE_MAX:
             raise Busy(f"{QUEUE_MAX} comparisons are waiting already.")
         new = ComparisonView(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from app.errors import Busy, Invalid, NotNow, Unknown
+from app.errors import Busy, Invalid, NotNow, Unknown, shown
 from app.lab import scheduling
 from app.lab.engine import Engine, listen
 from app.lab.events import LINE, Event, Events
@@ -90,7 +90,7 @@ class Fleet:
 
     def engine(self, id: str) -> Engine:
         if id not in self.engines:
-            raise Unknown(f"There is no engine {id!r}.")
+            raise Unknown(f"There is no engine {shown(id)}.")
         return self.engines[id]
 
     async def stop(self, id: str, force: bool = False) -> EngineView:

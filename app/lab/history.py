@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.errors import Invalid, NotNow, Unknown
+from app.errors import Invalid, NotNow, Unknown, shown
 from app.lab.difference import Difference, difference
 from app.lab.runs import ID_MAX, Runs
 from app.lab.views import RunView
@@ -79,7 +79,9 @@ class History:
         if view.summary is None:
             raise NotNow(f"Run {id} is {view.state} and has no figures to stand beside.")
         if tool not in foreign.READERS:
-            raise Invalid.field("/tool", f"The tool is one of {', '.join(foreign.READERS)}, not {tool!r}.")
+            raise Invalid.field("/tool", f"The tool is one of {', '.join(foreign.READERS)}, not {shown(tool)}.")
+        if len(text) > foreign.TEXT_MAX:
+            raise Invalid.field("/text", f"What a tool wrote is at most {foreign.TEXT_MAX:,} characters here.")
         if self._store.foreign.count(id) >= FOREIGN_MAX:
             raise NotNow(f"{FOREIGN_MAX} results stand beside run {id} already; take one away first.")
         try:

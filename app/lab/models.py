@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from app.errors import FieldProblem, Invalid, LabError, NotNow, Unknown
+from app.errors import FieldProblem, Invalid, LabError, NotNow, Unknown, shown
 from app.lab.views import KnobView, ModelView, RoleView, TermView
 from engines.common.contract import BadKnob, Knob, Model, Role, parse_knobs
 
@@ -39,7 +39,7 @@ class Models:
 
     def get(self, name: str) -> ModelView:
         if name not in self.views:
-            raise Unknown(f"There is no model {name!r}; there are {', '.join(self.views)}.")
+            raise Unknown(f"There is no model {shown(name)}; there are {', '.join(self.views)}.")
         return self.views[name]
 
     def knobs(self, name: str, given: Mapping[str, object]) -> dict[str, int | str]:

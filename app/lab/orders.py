@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.errors import Invalid, NotNow, TooShortIdle
+from app.errors import Invalid, NotNow, TooShortIdle, shown
 from app.lab import planning, system
 from app.lab.fleet import Fleet
 from app.lab.models import Models
 from app.lab.plan_words import words
 from app.lab.scenarios import SCENARIOS
-from app.lab.thresholds import Threshold
+from app.lab.thresholds import Threshold, parse_all
 from app.lab.views import Follower, RunView, ScenarioView, SystemView
 from app.load.plan import Plan
 from app.moment import now
@@ -74,7 +74,7 @@ class Orders:
         elif model is not None:
             self._models.get(model)
         named, checked = self.planned(scenario, plan)
-        conditions = tuple(Threshold.parse(text, f"/thresholds/{i}") for i, text in enumerate(thresholds))
+        conditions = parse_all(thresholds)
         target = self.target(engine, model, dict(knobs or {}), checked)
         if then:
             target = replace(target, followers=self._followers(target, checked, then))
@@ -138,7 +138,7 @@ class Orders:
 
     def _scenario(self, name: str) -> ScenarioView:
         if name not in SCENARIOS:
-            raise Invalid.field("/scenario", f"There is no scenario {name!r}; there are {', '.join(SCENARIOS)}.")
+            raise Invalid.field("/scenario", f"There is no scenario {shown(name)}; there are {', '.join(SCENARIOS)}.")
         return SCENARIOS[name]
 
 

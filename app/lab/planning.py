@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.errors import FieldProblem, Invalid
+from app.errors import FieldProblem, Invalid, shown
 from app.lab.bounds import flag, number, one_of, whole
 from app.lab.placement import load_cpus
 from app.lab.thresholds import Threshold
@@ -152,7 +152,9 @@ def _search(plan: Plan, wrong: Any) -> Iterator[FieldProblem]:
     if plan.objective is None:
         yield wrong("objective", "find-capacity needs an objective, such as p(99)<20ms.")
     elif not Threshold.parse(plan.objective, "/plan/objective").is_ceiling_of_latency:
-        yield wrong("objective", f"{plan.objective!r} is no objective: it is a ceiling of latency, such as p(99)<20ms.")
+        yield wrong(
+            "objective", f"{shown(plan.objective)} is no objective: it is a ceiling of latency, such as p(99)<20ms."
+        )
     if plan.spacing != "constant":
         yield wrong("spacing", "find-capacity offers its rates with constant spacing.")
     if plan.stall_ms:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.errors import Invalid
+from app.errors import Invalid, shown
 from app.lab.summary import total
 from app.lab.verdict import TITLES
 from app.lab.views import Ledger, Summary, ThresholdResult, Verdict
@@ -16,10 +16,13 @@ from app.load import histogram
 from app.load.histogram import ENOUGH_ABOVE
 from app.load.outcome import Outcome
 
+LENGTH_MAX = 200  # characters of one, as the API has it
+THRESHOLDS_MAX = 20  # of one run
+# Possessive (`*+`) where two repeats could share a run of blanks: they would try every way to divide it.
 _GRAMMAR = re.compile(
-    r"\s*(?P<what>(?:service_)?(?:p\((?P<p>\d{1,2}(?:\.\d{1,4})?)\)|avg|mean|med|min|max)|errors|rate|rate_ratio|"
-    r"cpu_us_per_request|verdict)\s*(?P<op><=|>=|==|!=|<|>)\s*"
-    r"(?P<value>[a-z_]+|\d{1,12}(?:\.\d{1,6})?)\s*(?P<unit>us|ms|s|%)?\s*",
+    r"\s*+(?P<what>(?:service_)?(?:p\((?P<p>\d{1,2}(?:\.\d{1,4})?)\)|avg|mean|med|min|max)|errors|rate|rate_ratio|"
+    r"cpu_us_per_request|verdict)\s*+(?P<op><=|>=|==|!=|<|>)\s*+"
+    r"(?P<value>[a-z_]++|\d{1,12}(?:\.\d{1,6})?)\s*+(?P<unit>us|ms|s|%)?\s*+",
     re.ASCII,
 )
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -50,21 +53,23 @@ class Threshold:
     @classmethod
     def parse(cls, text: str, pointer: str = "/thresholds") -> Threshold:
         """Read one; raises Invalid with an example."""
+        if len(text) > LENGTH_MAX:
+            raise Invalid.field(pointer, f"A threshold has at most {LENGTH_MAX} characters.")
         found = _GRAMMAR.fullmatch(text)
         if not found or (found["p"] and not float(found["p"])):
-            raise Invalid.field(pointer, f"{text!r} is not a threshold; {EXAMPLE}.")
+            raise Invalid.field(pointer, f"{shown(text)} is not a threshold; {EXAMPLE}.")
         what, unit, raw = found["what"], found["unit"], found["value"]
         if what == "verdict":
             if raw not in TITLES or unit or found["op"] not in ("==", "!="):
-                raise Invalid.field(pointer, f"{text!r}: a verdict is == or != one of {', '.join(TITLES)}.")
+                raise Invalid.field(pointer, f"{shown(text)}: a verdict is == or != one of {', '.join(TITLES)}.")
             return cls(text.strip(), what, found["op"], raw)
         is_time = what.removeprefix(_SERVICE) in _TIMES or "(" in what
         allowed = tuple(_US) if is_time else ("%", None) if what in ("errors", "rate_ratio") else (None,)
         if not raw[0].isdigit():
-            raise Invalid.field(pointer, f"{text!r}: {raw!r} is not a number; {EXAMPLE}.")
+            raise Invalid.field(pointer, f"{shown(text)}: {shown(raw)} is not a number; {EXAMPLE}.")
         value = float(raw)
         if unit not in allowed:
-            raise Invalid.field(pointer, f"{text!r} needs {'a unit: us, ms or s' if is_time else 'another unit'}.")
+            raise Invalid.field(pointer, f"{shown(text)} needs {'a unit: us, ms or s' if is_time else 'another unit'}.")
         scale = _US[unit] if is_time else 0.01 if unit == "%" else 1.0
         return cls(text.strip(), what, found["op"], value * scale)
 
@@ -150,3 +155,10 @@ class Threshold:
         if self.what == "rate":
             return 1.0, " /s", 0 if seen >= 100 else 1
         return 1.0, "", 3
+
+
+def parse_all(texts: Sequence[str]) -> tuple[Threshold, ...]:
+    """Read those of one run; raises Invalid for the first that is wrong, or if they are too many."""
+    if len(texts) > THRESHOLDS_MAX:
+        raise Invalid.field("/thresholds", f"A run has at most {THRESHOLDS_MAX} thresholds.")
+    return tuple(Threshold.parse(text, f"/thresholds/{i}") for i, text in enumerate(texts))

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.errors import Invalid
+from app.errors import Invalid, shown
 from app.lab.compared import VIEWS
 from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import ScenarioView
+from app.pages.fields import check_lengths
 from app.pages.forms import parse_work
 
 MORE = 3  # lines for a model once more, with other knobs
@@ -62,6 +63,7 @@ def form_of(
 
 def order(form: Mapping[str, str], lines: CompareForm) -> dict[str, Any]:
     """The form as arguments of `Comparisons.submit`; raises Invalid for what cannot even be read."""
+    check_lengths(form, FIELDS)
     plan: dict[str, Any] = {}
     for name in FIELDS:
         if text := form.get(name, "").strip():
@@ -72,7 +74,7 @@ def order(form: Mapping[str, str], lines: CompareForm) -> dict[str, Any]:
         "view": form.get("view") or None, "scenario": form.get("scenario") or None, "plan": plan,
         "trials": _number("/trials", form.get("trials", "") or "1"),
         "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
-        "label": form.get("label", "").strip()[:200] or None,
+        "label": form.get("label", "").strip() or None,
     }  # fmt: skip
 
 
@@ -105,4 +107,6 @@ def _number(pointer: str, text: str) -> float:
     try:
         return int(text.replace(",", "")) if whole else float(text.replace(",", ""))
     except ValueError:
-        raise Invalid.field(pointer, f"Must be {'a whole number' if whole else 'a number'}, not {text!r}.") from None
+        raise Invalid.field(
+            pointer, f"Must be {'a whole number' if whole else 'a number'}, not {shown(text)}."
+        ) from None

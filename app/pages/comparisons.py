@@ -13,7 +13,7 @@ from app.errors import Invalid, LabError
 from app.lab.comparison import GOING, ComparisonView
 from app.lab.lab import Lab
 from app.pages import compare_form
-from app.pages.routes import FormDep, page
+from app.pages.routes import FormDep, TypedDep, page
 from app.report import comparing
 
 router = APIRouter(include_in_schema=False)
@@ -36,7 +36,7 @@ async def _listed(
 
 
 @router.post("/comparisons")
-async def submit(request: Request, lab: LabDep, form: FormDep) -> Response:
+async def submit(request: Request, lab: LabDep, form: TypedDep) -> Response:
     lines = compare_form.form_of(lab)
     try:
         view = await lab.comparisons.submit(**compare_form.order(form, lines))

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from pydantic import ValidationError
 
 from app.api.queries import RunQuery
+from app.api.specs import TEXT_MAX
 from app.store.listing import RunFilter
 
 PAGE_SIZE = 50
@@ -34,7 +35,8 @@ class FilterForm:
 
 def read(typed: Mapping[str, str]) -> FilterForm:
     """Read a filter; what cannot be read is told, and left out."""
-    values = {name: typed[name].strip() for name in RunQuery.model_fields if typed.get(name, "").strip()}
+    # One character over the bound is refused as any number would be, and the page's links carry no more than that.
+    values = {name: text for name in RunQuery.model_fields if (text := typed.get(name, "").strip()[: TEXT_MAX + 1])}
     problems: dict[str, str] = {}
     try:
         query = RunQuery.model_validate(values)

@@ -13,8 +13,9 @@ from app.api.deps import LabDep
 from app.errors import Invalid
 from app.lab.views import RunView
 from app.pages import filters
+from app.pages.fields import check_lengths
 from app.pages.forms import number_of
-from app.pages.routes import FormDep, by_htmx, page, run_page
+from app.pages.routes import TypedDep, by_htmx, page, run_page
 
 router = APIRouter(include_in_schema=False)
 PICKED_MAX = 100
@@ -50,9 +51,10 @@ async def diff(
 
 
 @router.post("/runs/{id}/label")
-async def relabel(id: int, request: Request, lab: LabDep, form: FormDep) -> Response:
+async def relabel(id: int, request: Request, lab: LabDep, form: TypedDep) -> Response:
     typed, back = form.get("label", ""), form.get("back", "")
     try:
+        check_lengths(form)
         view = await lab.history.relabel(id, typed)
     except Invalid as error:
         if not by_htmx(request):

@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.errors import Invalid, LabError, NotNow, TooShortIdle, Unknown
+from app.errors import Invalid, LabError, NotNow, TooShortIdle, Unknown, shown
 from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import Follower, RunView
 from app.load.plan import CLOSED, EXECUTORS, RAMPING, Plan
+from app.pages.fields import check_lengths
 from app.pages.forms import BESIDE, FRESH, number_of, parse_stages, parse_work, targets
 from app.pages.looks import plan_fields
 
@@ -20,8 +21,9 @@ WHOLE = ("vus", "idle_connections", "pipeline", "slow_readers", "slow_writers", 
 NUMBERS = ("rate_per_s", "duration_s", "warmup_s", "think_time_ms", "timeout_s")
 TICKS = ("churn", "trace")
 WRITTEN = {"work": parse_work, "stages": parse_stages}
+PLAN = frozenset((*WORDS, *WHOLE, *NUMBERS, *TICKS, *WRITTEN))
 OTHERS = ("engine", "then", "thresholds", "label")  # that are not of the plan
-FIELDS = frozenset((*WORDS, *WHOLE, *NUMBERS, *TICKS, *WRITTEN, *OTHERS))
+FIELDS = PLAN | frozenset(OTHERS)
 OPEN = tuple(each for each in EXECUTORS if each not in CLOSED)
 # Fields that only some executors have: the page puts the others aside, and then they are not sent.
 APPLIES: Mapping[str, tuple[str, ...]] = {
@@ -102,6 +104,7 @@ def refused(lab: Lab, form: Mapping[str, str], error: LabError) -> LoadForm:
 
 async def submit(lab: Lab, form: Mapping[str, str]) -> RunView:
     """Queue what the form asks for; of several runs at once, the first. Raises LabError."""
+    check_lengths(form, PLAN)
     if form.get("restart"):
         form = await _restarted(lab, form)
     asked = order(form, lab)
@@ -148,7 +151,7 @@ def order(form: Mapping[str, str], lab: Lab | None = None) -> dict[str, Any]:
         "scenario": scenario,
         "plan": plan({name: form[name] for name in ("trace",) if name in form} if scenario else form),
         "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
-        "label": form.get("label", "").strip()[:200] or None,
+        "label": form.get("label", "").strip() or None,
     }
 
 
@@ -196,4 +199,4 @@ def _number(name: str, text: str) -> float | int:
         return int(text) if name in WHOLE else float(text)
     except ValueError:
         kind = "a whole number" if name in WHOLE else "a number"
-        raise Invalid.field(f"/plan/{name}", f"Must be {kind}, not {text!r}.") from None
+        raise Invalid.field(f"/plan/{name}", f"Must be {kind}, not {shown(text)}.") from None

@@ -15,7 +15,7 @@ from app.errors import Invalid, LabError, NotNow, StartFailed
 from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import RunView
-from app.pages import forms, load_form
+from app.pages import fields, forms, load_form
 from app.pages.looks import render_block
 from app.report import beside
 from app.tokens import Tokens, cookie_header
@@ -23,15 +23,28 @@ from app.tokens import Tokens, cookie_header
 router = APIRouter(include_in_schema=False)
 LAB_PAGE = "pages/lab.html"
 RUNS_SHOWN = 5
+_OWN_PATH = re.compile(r"/(?![/\\])[!-~]*")
 
 
 async def _typed(request: Request) -> dict[str, str]:
-    """The form's fields; files are not taken."""
+    """The form's fields, however long: for a route that says beside a field that it is too long. No files."""
     async with request.form(max_files=0, max_fields=100) as form:
-        return {name: value for name, value in form.items() if isinstance(value, str)}
+        found = {name: value for name, value in form.items() if isinstance(value, str)}
+    if any(len(name) > fields.NAME_MAX for name in found):
+        raise Invalid(f"The name of a field is at most {fields.NAME_MAX} characters.")
+    return found
 
 
-FormDep = Annotated[dict[str, str], Depends(_typed)]
+TypedDep = Annotated[dict[str, str], Depends(_typed)]
+
+
+async def _bounded(typed: TypedDep) -> dict[str, str]:
+    """The form's fields; raises Invalid where one is too long."""
+    fields.check_lengths(typed)
+    return typed
+
+
+FormDep = Annotated[dict[str, str], Depends(_bounded)]
 
 
 def page(request: Request, template: str, code: int = 200, **context: Any) -> HTMLResponse:
@@ -82,10 +95,11 @@ async def card(model: str, request: Request, lab: LabDep) -> HTMLResponse:
 
 
 @router.post("/engines")
-async def start(request: Request, lab: LabDep, form: FormDep) -> Response:
+async def start(request: Request, lab: LabDep, form: TypedDep) -> Response:
     model, typed = form.get("model", ""), forms.typed_knobs(form)
     lab.models.get(model)
     try:
+        fields.check_lengths(form)
         await lab.fleet.start(model, typed)
     except StartFailed:
         pass  # the card says it, with the engine's last words
@@ -131,7 +145,7 @@ async def ask_to_stop(lab: Lab, id: str, force: bool) -> None:
 
 
 @router.post("/runs")
-async def submit(request: Request, lab: LabDep, form: FormDep) -> Response:
+async def submit(request: Request, lab: LabDep, form: TypedDep) -> Response:
     try:
         view = await load_form.submit(lab, form)
     except LabError as error:
@@ -226,15 +240,19 @@ async def login_page(request: Request, used: bool = False, next: str = "/") -> H
 
 def _own(path: str) -> str:
     """A path of this lab's pages to go on to; anything else is the first page."""
-    return path if re.fullmatch(r"/(?![/\\])[!-~]*", path) else "/"
+    return path if len(path) <= fields.length_max("next") and _OWN_PATH.fullmatch(path) else "/"
 
 
 @router.post("/login")
-async def login(request: Request, form: FormDep) -> Response:
+async def login(request: Request, form: TypedDep) -> Response:
     """The token pasted into the form is changed for a session."""
     tokens: Tokens = request.app.state.tokens
     address = request.client.host if request.client else "nowhere"
     to = _own(form.get("next", "/"))
+    try:
+        fields.check_lengths(form)
+    except Invalid as error:
+        return page(request, "pages/login.html", 422, problem=error.detail, next=to)
     if tokens.required and not tokens.is_token(form.get("token", "").strip()):
         if wait_s := tokens.must_wait_s(address):
             problem = f"Too many wrong tokens from here; try again in {wait_s} s."

@@ -16,6 +16,7 @@ from typing import Any
 
 from app.errors import Invalid
 
+TEXT_MAX = 60_000  # characters of what a tool wrote: with its quotes it fits into a body
 MOST = 1e15  # more than that, no tool has measured
 
 
@@ -64,12 +65,13 @@ def read(tool: str, text: str) -> ForeignResult:
 _WRK_LATE_MAX = 0.1  # of what lies above a percentile: with more answers missing, it is another percentile
 _WRK_US = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6, "h": 3600e6}
 _TIME = r"([\d.]+)(us|ms|s|m|h)"
-_WRK_TOTAL = re.compile(rf"^\s*(\d+) requests in {_TIME}\b", re.MULTILINE)
+# Before a line only blanks (`\s` has line ends too: each of many empty lines would look through all that follow).
+_WRK_TOTAL = re.compile(rf"^[ \t]*(\d+) requests in {_TIME}\b", re.MULTILINE)
 _WRK_RATE = re.compile(r"^Requests/sec:\s*([\d.]+)", re.MULTILINE)
-_WRK_MAX = re.compile(rf"^\s*Latency\s+{_TIME}\s+{_TIME}\s+{_TIME}", re.MULTILINE)
-_WRK_PERCENTILE = re.compile(rf"^\s*(\d+(?:\.\d+)?)%\s+{_TIME}\s*$", re.MULTILINE)
-_WRK_SOCKETS = re.compile(r"^\s*Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", re.MULTILINE)
-_WRK_STATUS = re.compile(r"^\s*Non-2xx or 3xx responses: (\d+)", re.MULTILINE)
+_WRK_MAX = re.compile(rf"^[ \t]*Latency\s+{_TIME}\s+{_TIME}\s+{_TIME}", re.MULTILINE)
+_WRK_PERCENTILE = re.compile(rf"^[ \t]*(\d+(?:\.\d+)?)%\s+{_TIME}\s*$", re.MULTILINE)
+_WRK_SOCKETS = re.compile(r"^[ \t]*Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", re.MULTILINE)
+_WRK_STATUS = re.compile(r"^[ \t]*Non-2xx or 3xx responses: (\d+)", re.MULTILINE)
 
 
 def read_wrk(text: str) -> ForeignResult:

@@ -6,6 +6,7 @@ finds every module of the package that satisfies `Lesson`.
 
 from __future__ import annotations
 
+import reprlib
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from engines.common.work import Handler
 
 
+_SHORT = reprlib.Repr()  # a value that is told back is never long
+_SHORT.maxstring = _SHORT.maxother = 80
 SPARE_DESCRIPTORS = 256  # beside the connections: listener, epolls, rings, mailboxes, board, streams
 
 
@@ -45,12 +48,12 @@ class Knob:
         """Answer `value` as the knob's own type; raise BadKnob in words that a person can act on."""
         if self.choices:
             if value not in self.choices:
-                raise BadKnob(self.name, f"must be one of {', '.join(self.choices)}, not {value!r}")
+                raise BadKnob(self.name, f"must be one of {', '.join(self.choices)}, not {_SHORT.repr(value)}")
             return str(value)
         number = self._number(value)
         if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
             unit = f" {self.unit}" if self.unit else ""
-            raise BadKnob(self.name, f"must be from {self.minimum:,} to {self.maximum:,}{unit}, not {number:,}")
+            raise BadKnob(self.name, f"must be from {self.minimum:,} to {self.maximum:,}{unit}, not {_told(number)}")
         return number
 
     def _number(self, value: object) -> int:
@@ -59,7 +62,11 @@ class Knob:
                 raise ValueError
             return int(value)
         except ValueError:
-            raise BadKnob(self.name, f"must be a whole number, not {value!r}") from None
+            raise BadKnob(self.name, f"must be a whole number, not {_SHORT.repr(value)}") from None
+
+
+def _told(number: int) -> str:
+    return f"{number:,}" if number.bit_length() <= 64 else "one of more digits"
 
 
 @dataclass(frozen=True, slots=True)
