@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from app.lab.compared import LETTERS
 from app.lab.comparison import ComparisonView, Entry
 from app.lab.notes import notes
 from app.lab.plan_words import words
@@ -62,12 +63,12 @@ def keep_history(data_dir: Path) -> None:
     """Write the history to a data directory in which no lab has run yet."""
     url = f"sqlite:///{data_dir / 'threadlab.sqlite3'}"
     with closing(RunStore(url)) as store:
-        trials = [_keep(store, each) for each in _runs()][-2:]
+        trials = [keep_past(store, each) for each in _runs()][-2:]
     with closing(ComparisonStore(url)) as comparisons:
-        _keep_comparison(comparisons, trials)
+        keep_comparison(comparisons, trials)
 
 
-def _keep(store: RunStore, past: Past) -> Past:
+def keep_past(store: RunStore, past: Past) -> Past:
     view = store.add(past.view)
     store.save_ended(view, past.outcome.to_json(), dict(past.series))
     return replace(past, view=view)
@@ -78,15 +79,15 @@ def _runs() -> Sequence[Past]:
     rate = Plan(executor="constant-arrival-rate", vus=8, rate_per_s=2000.0, duration_s=4.0, warmup_s=1.0)
     stalled = replace(rate, rate_per_s=200.0, stall_ms=STALL_MS)
     return (
-        _run(closed, 400, label="a label", thresholds=("p(99)<1us", "errors<1%")),
-        _run(replace(rate, work=MIX), 250, model="reactor-pool", model_title="Reactor pool"),
-        _run(stalled, 300, title="Stall"),
-        _run(rate, 300, comparison=1, cpu_us=20.5),
-        _run(rate, 350, comparison=1, cpu_us=31.0, model="blocking", model_title="Blocking"),
+        made_run(closed, 400, label="a label", thresholds=("p(99)<1us", "errors<1%")),
+        made_run(replace(rate, work=MIX), 250, model="reactor-pool", model_title="Reactor pool"),
+        made_run(stalled, 300, title="Stall"),
+        made_run(rate, 300, comparison=1, cpu_us=20.5),
+        made_run(rate, 350, comparison=1, cpu_us=31.0, model="blocking", model_title="Blocking"),
     )
 
 
-def _run(
+def made_run(
     plan: Plan, service_us: int, *, thresholds: Sequence[str] = (), cpu_us: float = 21.5, **changes: Any
 ) -> Past:  # fmt: skip
     outcome = _outcome(plan, service_us)
@@ -153,17 +154,18 @@ def _points(outcome: Outcome) -> list[SeriesPoint]:
     ]
 
 
-def _keep_comparison(store: ComparisonStore, trials: Sequence[Past]) -> None:
+def keep_comparison(store: ComparisonStore, runs: Sequence[Past], trials: int = 1) -> None:
+    """Keep a comparison of these runs: the trials of its first entry, then those of the second …"""
+    firsts = runs[::trials]
     entries = tuple(
-        Entry(letter, past.view.model_title, past.view.model, {}) for letter, past in zip("AB", trials, strict=True)
+        Entry(letter, past.view.model_title, past.view.model, {}) for letter, past in zip(LETTERS, firsts, strict=False)
     )
-    ended = [measured("cpu_us", i, 1, past.view, past.outcome) for i, past in enumerate(trials)]
-    plan = trials[0].view.plan
+    ended = [measured("cpu_us", i // trials, i % trials + 1, past.view, past.outcome) for i, past in enumerate(runs)]
     view = {
         "id": 1, "state": "finished", "progress": 1.0, "left_s": None, "label": None, "view": "equal-rate",
-        "title": "Equal rate", "scenario": "equal-rate", "entries": entries, "trials": 1, "plan": plan,
-        "plan_text": trials[0].view.plan_text, "thresholds": (), "environment": VIEW["environment"],
-        "runs": tuple(each.trial for each in ended), "current": None,
+        "title": "Equal rate", "scenario": "equal-rate", "entries": entries, "trials": trials,
+        "plan": runs[0].view.plan, "plan_text": runs[0].view.plan_text, "thresholds": (),
+        "environment": VIEW["environment"], "runs": tuple(each.trial for each in ended), "current": None,
         "result": conclude("cpu_us", entries, ended), "failure": None, "created_at": VIEW["created_at"],
         "finished_at": VIEW["finished_at"],
     }  # fmt: skip

@@ -1,0 +1,181 @@
+"""For how long a call holds the event loop of the control plane, with a history as large as the lab makes them.
+
+    python -m tests.bench.loop_hold [--trials 5] [--over 50]
+
+The history: 500 runs, of which the first lasted 600 s with eight kinds of work and has 20 foreign results beside it,
+and a comparison of 12 entries with 10 trials each. Each call is made `trials` times. `held` is the longest single step
+of the event loop that it led to, the best of the trials: others of this machine only make it longer. `whole` is the
+time of the answer. Exit code 1 if a call holds the loop for longer than `--over` ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+
+from app.load.plan import KINDS, Plan, Work
+from app.report import foreign
+from app.store.comparisons import ComparisonStore
+from app.store.runs import RunStore
+from tests.app.inside import LabInside
+from tests.app.test_foreign import WRK
+from tests.browser.history import keep_comparison, keep_past, made_run
+
+RUNS, FOREIGN = 500, 20
+ENTRIES, TRIALS = 12, 10
+PARAMETERS: dict[str, dict[str, int]] = {
+    "echo": {"n": 10}, "cpu": {"us": 10}, "hash": {"us": 10}, "sleep": {"ms": 2}, "bytes": {"n": 1000},
+}  # fmt: skip
+WORK = tuple(Work(kind, 1, PARAMETERS.get(kind, {})) for kind in (*KINDS, "cpu", "hash"))
+LONG = Plan(executor="constant-arrival-rate", vus=64, rate_per_s=8000.0, duration_s=598.0, warmup_s=2.0, work=WORK)
+SHORT = replace(LONG, duration_s=4.0, warmup_s=1.0)
+
+
+def keep_large_history(data_dir: Path) -> None:
+    """Write it to a data directory in which no lab has run yet."""
+    url = f"sqlite:///{data_dir / 'threadlab.sqlite3'}"
+    thresholds = tuple(f"p({n})<20ms" for n in range(80, 100))
+    with closing(RunStore(url)) as store:
+        long = keep_past(store, made_run(LONG, 400, thresholds=thresholds, label="long"))
+        keep_past(store, made_run(LONG, 420, thresholds=thresholds, label="as long"))
+        for _ in range(FOREIGN):
+            store.foreign.add(long.view.id, foreign.read("wrk", WRK), long.view.created_at)
+        small = made_run(SHORT, 400, thresholds=thresholds, comparison=1)
+        kept = [keep_past(store, small) for _ in range(RUNS - 2)]
+    with closing(ComparisonStore(url)) as comparisons:
+        keep_comparison(comparisons, kept[: ENTRIES * TRIALS], TRIALS)
+
+
+@dataclass
+class Steps:
+    """The longest step of an event loop since `begin`, in ms. Wraps every callback of every loop of this process."""
+
+    longest_ms: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        run: Callable[[asyncio.Handle], None] = asyncio.Handle._run
+
+        def timed(handle: asyncio.Handle) -> None:
+            began = time.thread_time_ns()
+            run(handle)
+            took_ms = (time.thread_time_ns() - began) / 1e6
+            with self._lock:
+                self.longest_ms = max(self.longest_ms, took_ms)
+
+        with patch.object(asyncio.Handle, "_run", timed):
+            yield
+
+
+GETS = (
+    "/", "/?again=1", "/live", "/runs", "/runs?text=reactor+sprint&sort=p99", "/runs/1", "/runs/1/delete",
+    "/runs/diff?a=1&b=2", "/runs/delete?" + "&".join(f"run={id}" for id in range(1, 101)), "/runs/current",
+    "/comparisons", "/comparisons/1", "/comparisons/1/delete", "/models", "/models/reactor", "/models/proactor",
+    "/models/reactor/now", "/cards/reactor", "/about", "/login", "/api/docs", "/metrics", "/readyz",
+    "/api/v1/openapi.json", "/api/v1/models", "/api/v1/models/reactor", "/api/v1/scenarios", "/api/v1/system",
+    "/api/v1/events", "/api/v1/engines", "/api/v1/runs", "/api/v1/runs?limit=500", "/api/v1/runs/1",
+    "/api/v1/runs/1/series", "/api/v1/runs/1/percentiles", "/api/v1/runs/1/histogram", "/api/v1/runs/1/csv",
+    "/api/v1/runs/1/junit", "/api/v1/runs/1/report", "/api/v1/runs/1/perfetto", "/api/v1/runs/1/bundle",
+    "/api/v1/runs/1/foreign", "/api/v1/runs/1/diff/2", "/api/v1/runs/export", "/api/v1/runs/export?format=json",
+    "/api/v1/comparisons", "/api/v1/comparisons?limit=500", "/api/v1/comparisons/1",
+    "/api/v1/comparisons/1/percentiles", "/api/v1/comparisons/1/csv", "/api/v1/comparisons/1/junit",
+    "/api/v1/comparisons/1/bundle", "/api/v1/comparisons/1/report",
+    "/api/v1/runs?" + "&".join(f"q{i}" for i in range(9000)),
+)  # fmt: skip
+FORM = {"engine": "model:reactor", "scenario": ""}
+FULL = 60_000
+OHA = {
+    "summary": {"total": 1, "slowest": 1}, "statusCodeDistribution": {str(10**9 + i): 1 for i in range(3400)},
+    "errorDistribution": {}, "latencyPercentiles": {},
+}  # fmt: skip
+FORMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "POST /runs (stages of the issue)": ("/runs", FORM | {"stages": "5s:5" + "\n" * 2000 + "x"}),
+    "POST /runs (stages, 30,000 lines)": ("/runs", FORM | {"stages": "5s:5" + "\n" * 30_000 + "x"}),
+    "POST /runs (work of 60 KB)": ("/runs", FORM | {"work": "5" + " " * FULL}),
+    "POST /runs (7,000 thresholds)": ("/runs", FORM | {"thresholds": "rate>1\n" * 7000}),
+    "POST /comparisons (thresholds)": ("/comparisons", {"tick_reactor": "on", "thresholds": "rate>1\n" * 7000}),
+    "POST /runs/1/foreign (empty lines)": ("/runs/1/foreign", {"tool": "wrk", "text": "\n" * (FULL // 2)}),
+    "POST /runs/1/foreign (JSON)": ("/runs/1/foreign", {"tool": "oha", "text": json.dumps(OHA)[:FULL]}),
+    "POST /login": ("/login", {"token": "x" * FULL}),
+    "POST /runs/3/label": ("/runs/3/label", {"label": "x"}),
+}
+BODIES: dict[str, tuple[str, bytes]] = {
+    "POST /api/v1/runs (unknown fields)": (
+        "/api/v1/runs", json.dumps({f"f{i}": 0 for i in range(5500)}).encode()
+    ),
+    "POST /api/v1/runs (stages)": (
+        "/api/v1/runs", json.dumps({"model": "reactor", "plan": {"stages": [{}] * 15_000}}).encode()
+    ),
+    "POST /api/v1/runs (knobs)": (
+        "/api/v1/runs", json.dumps({"model": "reactor", "knobs": {f"k{i}": 0 for i in range(5500)}}).encode()
+    ),
+    "POST /api/v1/comparisons (models)": (
+        "/api/v1/comparisons", json.dumps({"models": [{}] * 15_000}).encode()
+    ),
+    "POST /api/v1/engines (a long knob)": (
+        "/api/v1/engines", json.dumps({"model": "reactor", "knobs": {"idle_s": "9" * FULL}}).encode()
+    ),
+    "POST /api/v1/engines (nested)": ("/api/v1/engines", b'{"model":' + b"[" * 30_000 + b"]" * 30_000 + b"}"),
+    "POST /api/v1/runs/1/foreign": (
+        "/api/v1/runs/1/foreign", json.dumps({"tool": "wrk", "text": "\n" * (FULL // 2)}).encode()
+    ),
+}  # fmt: skip
+
+
+def calls(http: httpx.Client) -> Iterator[tuple[str, Callable[[], httpx.Response]]]:
+    """Each call by name."""
+    for path in GETS:
+        name = path if len(path) < 60 else f"{path[:57]}…"
+        yield f"GET {name}", lambda path=path: http.get(path)  # type: ignore[misc]
+    for name, (path, form) in FORMS.items():
+        yield name, lambda path=path, form=form: http.post(path, data=form)  # type: ignore[misc]
+    headers = {"Content-Type": "application/json"}
+    for name, (path, body) in BODIES.items():
+        yield name, lambda path=path, body=body: http.post(path, content=body, headers=headers)  # type: ignore[misc]
+
+
+def hold(steps: Steps, call: Callable[[], httpx.Response], trials: int) -> tuple[float, float, int]:
+    """The longest step in ms and the whole time in ms, each the best of the trials, and the status."""
+    held, whole = [], []
+    for _ in range(trials):
+        steps.longest_ms, began = 0.0, time.perf_counter()
+        status = call().status_code
+        whole.append((time.perf_counter() - began) * 1000)
+        held.append(steps.longest_ms)
+        if whole[-1] > 5000:
+            break
+    return min(held), min(whole), status
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=5)
+    parser.add_argument("--over", type=float, default=50.0)
+    asked = parser.parse_args()
+    steps, bad = Steps(), []
+    with tempfile.TemporaryDirectory() as folder, steps.watched():
+        keep_large_history(Path(folder))
+        with closing(LabInside(Path(folder))) as lab:
+            for name, call in calls(lab.http):
+                held, whole, status = hold(steps, call, asked.trials)
+                print(f"{name:64} {status}  held {held:8.1f} ms  whole {whole:8.1f} ms", flush=True)
+                bad += [name] * (held > asked.over)
+    if bad:
+        raise SystemExit(f"over {asked.over:g} ms: {', '.join(bad)}")
+
+
+if __name__ == "__main__":
+    main()
