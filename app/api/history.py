@@ -59,7 +59,7 @@ async def diff(a: int, b: int, lab: LabDep) -> Difference:
 async def add_foreign(id: int, spec: ForeignSpec, lab: LabDep) -> KeptForeign:
     """Keep what wrk, oha or k6 has said of the same engine beside a run. It is another clock, and took its own share
     of the machine: never ranked, never mixed with ours."""
-    return lab.history.add_foreign(id, spec.tool, spec.text)
+    return await lab.history.add_foreign(id, spec.tool, spec.text)
 
 
 @router.get("/runs/{id}/foreign")
@@ -71,4 +71,4 @@ async def foreign(id: int, lab: LabDep) -> list[KeptForeign]:
 @router.delete("/runs/{id}/foreign/{which}", status_code=204)
 async def delete_foreign(id: int, which: int, lab: LabDep) -> None:
     """Take one away."""
-    lab.history.delete_foreign(id, which)
+    await lab.history.delete_foreign(id, which)

@@ -71,7 +71,7 @@ async def stop(id: int, lab: LabDep) -> RunView:
 @router.delete("/runs/{id:number}", status_code=204)
 async def delete(id: int, lab: LabDep) -> None:
     """Remove it from the history."""
-    lab.runs.delete(id)
+    await lab.runs.delete([id])
 
 
 @router.get("/runs/{id}/series")

@@ -35,6 +35,7 @@ class History:
     def __init__(self, store: RunStore, runs: Runs) -> None:
         self._store = store
         self._runs = runs
+        self._adding = asyncio.Lock()
 
     async def find(self, which: RunFilter, limit: int, offset: int = 0) -> Found:
         """The runs that a filter leaves, in its order; those that are queued or going as they are now."""
@@ -58,22 +59,18 @@ class History:
             raise Invalid.field("/label", f"A label has at most {LABEL_MAX} characters.")
         return await self._runs.relabel(id, label)
 
-    def delete(self, ids: Sequence[int]) -> None:
-        """All of them, or none where one is unknown or still going."""
-        for id in ids:
-            self._runs.get(id)
-            if id in self._runs.active:
-                raise NotNow(f"Run {id} is still {self._runs.active[id].view.state}; stop it first.")
-            self._runs.require_ours(id)
-        for id in ids:
-            self._runs.delete(id)
+    async def some(self, ids: Sequence[int]) -> list[RunView]:
+        """The runs of these numbers; raises Unknown where there is none."""
+        possible = [id for id in ids if 0 < id <= ID_MAX]
+        kept = {view.id: view for view in await asyncio.to_thread(self._store.some, possible)}
+        return [self._runs.as_now(kept[id]) if id in kept else self._runs.get(id) for id in ids]
 
     async def difference(self, a: int, b: int) -> Difference:
         """Run `b` against run `a`; what either of them lacks, as long as it goes, is told as missing."""
         one, other = self._runs.get(a), self._runs.get(b)
         return await asyncio.to_thread(lambda: difference(one, other, self._runs.series(a), self._runs.series(b)))
 
-    def add_foreign(self, id: int, tool: str, text: str) -> KeptForeign:
+    async def add_foreign(self, id: int, tool: str, text: str) -> KeptForeign:
         """Keep what another tool has said of the same engine beside a run."""
         view = self._runs.get(id)
         if view.summary is None:
@@ -82,6 +79,10 @@ class History:
             raise Invalid.field("/tool", f"The tool is one of {', '.join(foreign.READERS)}, not {shown(tool)}.")
         if len(text) > foreign.TEXT_MAX:
             raise Invalid.field("/text", f"What a tool wrote is at most {foreign.TEXT_MAX:,} characters here.")
+        async with self._adding:  # or two at once could both be the last that has room
+            return await asyncio.to_thread(self._add_foreign, id, tool, text)
+
+    def _add_foreign(self, id: int, tool: str, text: str) -> KeptForeign:
         if self._store.foreign.count(id) >= FOREIGN_MAX:
             raise NotNow(f"{FOREIGN_MAX} results stand beside run {id} already; take one away first.")
         try:
@@ -95,7 +96,7 @@ class History:
         self._runs.get(id)
         return self._store.foreign.of(id)
 
-    def delete_foreign(self, id: int, which: int) -> None:
+    async def delete_foreign(self, id: int, which: int) -> None:
         self._runs.get(id)
-        if not (0 < which <= ID_MAX and self._store.foreign.delete(id, which)):
+        if not (0 < which <= ID_MAX and await asyncio.to_thread(self._store.foreign.delete, id, which)):
             raise Unknown(f"There is no result {which} beside run {id}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,13 +101,15 @@ class Trial:
             if self._stopped:
                 generator.stop()
             await self._watch(generator)
-            outcome = generator.outcome()
+            outcome = await asyncio.to_thread(generator.outcome)  # of shards it adds two histograms for each second
             if not outcome.has_measured:
                 return None
             if watcher.calls:
                 watcher.system_calls = await watcher.calls.count()
             await self._settle(lambda: self._answered() >= answers(outcome) and self._watcher.at_rest)
-            return self._result(outcome, generator.lost)
+            self.meter.take(self._watcher.now)
+            # 600 s take 2.7 s of CPU: two histograms a second. What watches and what is watched have ended by now.
+            return await asyncio.to_thread(self._result, outcome, generator.lost, self._watchers[:], self._answered())
         except NoOutcome:
             if self._stopped:
                 return None
@@ -205,13 +207,13 @@ class Trial:
         """What all engines say; each that took over was asked once, by the lab, whether it serves."""
         return sum(watcher.count_answers() for watcher in self._watchers) - (len(self._watchers) - 1)
 
-    def _result(self, outcome: Outcome, lost: str | None) -> Result:
-        watcher, watchers = self._watcher, self._watchers
-        self.meter.take(watcher.now)
+    def _result(self, outcome: Outcome, lost: str | None, watchers: Sequence[Watcher], answered: int) -> Result:
+        """From any thread: reads only what does not change any more."""
+        watcher = watchers[-1]
         started_ns = watcher.now.started_ns
         summary = summarise(outcome)
         seen = evidence(self.plan, outcome, summary, watchers, self._placement, self._others, lost)
-        seen = replace(seen, answered=self._answered(), swaps=self._relay.asked, beside=self._beside)
+        seen = replace(seen, answered=answered, swaps=self._relay.asked, beside=self._beside)
         figures = of_summary(summary, self.figure == "kept_per_s")
         points = [point for each in watchers for point in each.series]
         return Result(

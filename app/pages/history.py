@@ -73,7 +73,7 @@ def _label(request: Request, view: RunView, back: str, status: int = 200, **more
 async def confirm_delete(request: Request, lab: LabDep, run: Picked = []) -> HTMLResponse:  # noqa: B006
     if not run:
         raise Invalid("Tick the runs that are to go, in the list of runs.")
-    return page(request, "pages/runs_delete.html", runs=[lab.runs.get(id) for id in dict.fromkeys(run)])
+    return page(request, "pages/runs_delete.html", runs=await lab.history.some(list(dict.fromkeys(run))))
 
 
 @router.post("/runs/delete")
@@ -83,7 +83,7 @@ async def delete(request: Request, lab: LabDep) -> RedirectResponse:
     ids = [id for id in dict.fromkeys(typed) if id is not None]
     if None in typed:
         raise Invalid.field("/run", "Runs are named by their numbers.")
-    lab.history.delete(ids)
+    await lab.runs.delete(ids)
     return RedirectResponse("/runs", 303)
 
 
@@ -95,7 +95,7 @@ async def add_foreign(id: int, request: Request, lab: LabDep) -> Response:
         if isinstance(file, UploadFile) and file.size:
             text = (await file.read(FOREIGN_BYTES_MAX)).decode(errors="replace")
     try:
-        lab.history.add_foreign(id, tool, text)
+        await lab.history.add_foreign(id, tool, text)
     except Invalid as error:
         return run_page(id, request, lab, 422, tool=tool, text=text, problem=error.detail)
     return RedirectResponse(f"/runs/{id}#foreign", 303)
@@ -103,5 +103,5 @@ async def add_foreign(id: int, request: Request, lab: LabDep) -> Response:
 
 @router.post("/runs/{id}/foreign/{which}/delete")
 async def delete_foreign(id: int, which: int, lab: LabDep) -> RedirectResponse:
-    lab.history.delete_foreign(id, which)
+    await lab.history.delete_foreign(id, which)
     return RedirectResponse(f"/runs/{id}#foreign", 303)

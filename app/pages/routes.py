@@ -223,7 +223,7 @@ async def confirm_delete(id: int, request: Request, lab: LabDep) -> HTMLResponse
 
 @router.post("/runs/{id}/delete")
 async def delete(id: int, lab: LabDep) -> RedirectResponse:
-    lab.runs.delete(id)
+    await lab.runs.delete([id])
     return RedirectResponse("/runs", 303)
 
 

@@ -120,9 +120,10 @@ def test_a_run_of_another_lab_on_the_same_data_is_left_alone(lab: LabProcess) ->
 
     async def beside(other: Lab) -> None:
         assert other.runs.get(run["id"]).state not in ("failed", "stopped")
-        for changes in (other.runs.stop, other.runs.delete):
-            with pytest.raises(NotNow, match=f"pid {lab.pid}"):
-                changes(run["id"])
+        with pytest.raises(NotNow, match=f"pid {lab.pid}"):
+            other.runs.stop(run["id"])
+        with pytest.raises(NotNow, match=f"pid {lab.pid}"):
+            await other.runs.delete([run["id"]])
         with pytest.raises(NotNow, match="another process"):
             await other.history.relabel(run["id"], "theirs")
         ended = await asyncio.to_thread(lab.stop, run["id"])

@@ -3,9 +3,10 @@
     python -m tests.bench.loop_hold [--trials 5] [--over 50]
 
 The history: 500 runs, of which the first lasted 600 s with eight kinds of work and has 20 foreign results beside it,
-and a comparison of 12 entries with 10 trials each. Each call is made `trials` times. `held` is the longest single step
-of the event loop that it led to, the best of the trials: others of this machine only make it longer. `whole` is the
-time of the answer. Exit code 1 if a call holds the loop for longer than `--over` ms.
+and a comparison of 12 entries with 10 trials each. Each call is made `trials` times, but for those that delete. `held`
+is the longest single step of the event loop that it led to, in CPU time, and `wall` in wall time, which also counts a
+wait for the disk or for the GIL; both are the best of the trials, for others on this machine only make them longer.
+`whole` is the time of the answer. Exit code 1 if a call holds the loop for longer than `--over` ms of CPU time.
 """
 
 from __future__ import annotations
@@ -60,9 +61,11 @@ def keep_large_history(data_dir: Path) -> None:
 
 @dataclass
 class Steps:
-    """The longest step of an event loop since `begin`, in ms. Wraps every callback of every loop of this process."""
+    """The longest step of the event loops of this process since both were 0, in ms."""
 
-    longest_ms: float = 0.0
+    cpu_ms: float = 0.0
+    wall_ms: float = 0.0
+    loop: asyncio.AbstractEventLoop | None = None  # the one that made a step last
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
@@ -70,14 +73,20 @@ class Steps:
         run: Callable[[asyncio.Handle], None] = asyncio.Handle._run
 
         def timed(handle: asyncio.Handle) -> None:
-            began = time.thread_time_ns()
+            cpu, wall = time.thread_time(), time.perf_counter()
             run(handle)
-            took_ms = (time.thread_time_ns() - began) / 1e6
+            cpu, wall = time.thread_time() - cpu, time.perf_counter() - wall
             with self._lock:
-                self.longest_ms = max(self.longest_ms, took_ms)
+                self.loop = handle._loop  # type: ignore[attr-defined]
+                self.cpu_ms, self.wall_ms = max(self.cpu_ms, cpu * 1000), max(self.wall_ms, wall * 1000)
 
         with patch.object(asyncio.Handle, "_run", timed):
             yield
+
+    def end(self) -> None:
+        """Wait for the end of the step that has sent the answer."""
+        assert self.loop
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop).result()
 
 
 GETS = (
@@ -98,17 +107,15 @@ GETS = (
 FORM = {"engine": "model:reactor", "scenario": ""}
 FULL = 60_000
 OHA = {
-    "summary": {"total": 1, "slowest": 1}, "statusCodeDistribution": {str(10**9 + i): 1 for i in range(3400)},
+    "summary": {"total": 1, "slowest": 1}, "statusCodeDistribution": {str(10**9 + i): 1 for i in range(3300)},
     "errorDistribution": {}, "latencyPercentiles": {},
 }  # fmt: skip
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "POST /runs (stages of the issue)": ("/runs", FORM | {"stages": "5s:5" + "\n" * 2000 + "x"}),
     "POST /runs (stages, 30,000 lines)": ("/runs", FORM | {"stages": "5s:5" + "\n" * 30_000 + "x"}),
-    "POST /runs (work of 60 KB)": ("/runs", FORM | {"work": "5" + " " * FULL}),
-    "POST /runs (7,000 thresholds)": ("/runs", FORM | {"thresholds": "rate>1\n" * 7000}),
-    "POST /comparisons (thresholds)": ("/comparisons", {"tick_reactor": "on", "thresholds": "rate>1\n" * 7000}),
-    "POST /runs/1/foreign (empty lines)": ("/runs/1/foreign", {"tool": "wrk", "text": "\n" * (FULL // 2)}),
-    "POST /runs/1/foreign (JSON)": ("/runs/1/foreign", {"tool": "oha", "text": json.dumps(OHA)[:FULL]}),
+    "POST /runs (work of 60 KB)": ("/runs", FORM | {"work": "5" + " " * FULL + "!"}),
+    "POST /runs (5,000 thresholds)": ("/runs", FORM | {"thresholds": "rate>1\n" * 5000}),
+    "POST /comparisons (thresholds)": ("/comparisons", {"tick_reactor": "on", "thresholds": "rate>1\n" * 5000}),
     "POST /login": ("/login", {"token": "x" * FULL}),
     "POST /runs/3/label": ("/runs/3/label", {"label": "x"}),
 }
@@ -129,8 +136,11 @@ BODIES: dict[str, tuple[str, bytes]] = {
         "/api/v1/engines", json.dumps({"model": "reactor", "knobs": {"idle_s": "9" * FULL}}).encode()
     ),
     "POST /api/v1/engines (nested)": ("/api/v1/engines", b'{"model":' + b"[" * 30_000 + b"]" * 30_000 + b"}"),
-    "POST /api/v1/runs/1/foreign": (
-        "/api/v1/runs/1/foreign", json.dumps({"tool": "wrk", "text": "\n" * (FULL // 2)}).encode()
+    "POST /api/v1/runs/3/foreign (oha)": (
+        "/api/v1/runs/3/foreign", json.dumps({"tool": "oha", "text": json.dumps(OHA)}).encode()
+    ),
+    "POST /api/v1/runs/3/foreign (empty lines)": (
+        "/api/v1/runs/3/foreign", json.dumps({"tool": "wrk", "text": "\n" * (FULL // 2)}).encode()
     ),
 }  # fmt: skip
 
@@ -147,17 +157,32 @@ def calls(http: httpx.Client) -> Iterator[tuple[str, Callable[[], httpx.Response
         yield name, lambda path=path, body=body: http.post(path, content=body, headers=headers)  # type: ignore[misc]
 
 
-def hold(steps: Steps, call: Callable[[], httpx.Response], trials: int) -> tuple[float, float, int]:
-    """The longest step in ms and the whole time in ms, each the best of the trials, and the status."""
-    held, whole = [], []
+def deletions(http: httpx.Client) -> Iterator[tuple[str, Callable[[], httpx.Response]]]:
+    """Calls that can be made once."""
+    hundred = {"run": [str(id) for id in range(200, 300)]}
+    yield "POST /runs/delete (100 runs)", lambda: http.post("/runs/delete", data=hundred)
+    yield "POST /runs/1/delete (a long one)", lambda: http.post("/runs/1/delete")
+    yield "DELETE /api/v1/runs/2 (a long one)", lambda: http.delete("/api/v1/runs/2")
+    yield "DELETE /api/v1/comparisons/1?runs=true", lambda: http.delete("/api/v1/comparisons/1?runs=true")
+
+
+def held_by(steps: Steps, name: str, call: Callable[[], httpx.Response], trials: int) -> float:
+    """Print how long the loop was held, and return it in ms of CPU time."""
+    cpu, wall, whole = [], [], []
     for _ in range(trials):
-        steps.longest_ms, began = 0.0, time.perf_counter()
+        steps.cpu_ms = steps.wall_ms = 0.0
+        began = time.perf_counter()
         status = call().status_code
         whole.append((time.perf_counter() - began) * 1000)
-        held.append(steps.longest_ms)
+        steps.end()
+        cpu.append(steps.cpu_ms)
+        wall.append(steps.wall_ms)
         if whole[-1] > 5000:
             break
-    return min(held), min(whole), status
+    print(
+        f"{name:62} {status}  held {min(cpu):8.1f} ms  wall {min(wall):8.1f} ms  whole {min(whole):8.1f} ms", flush=True
+    )
+    return min(cpu)
 
 
 def main() -> None:
@@ -169,10 +194,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, steps.watched():
         keep_large_history(Path(folder))
         with closing(LabInside(Path(folder))) as lab:
-            for name, call in calls(lab.http):
-                held, whole, status = hold(steps, call, asked.trials)
-                print(f"{name:64} {status}  held {held:8.1f} ms  whole {whole:8.1f} ms", flush=True)
-                bad += [name] * (held > asked.over)
+            bad += [name for name, call in calls(lab.http) if held_by(steps, name, call, asked.trials) > asked.over]
+            bad += [name for name, call in deletions(lab.http) if held_by(steps, name, call, 1) > asked.over]
     if bad:
         raise SystemExit(f"over {asked.over:g} ms: {', '.join(bad)}")
 
