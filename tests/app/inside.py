@@ -49,6 +49,11 @@ class LabInside(LabProcess):
         """The protocols of the connections that are open."""
         return list(self._server.server_state.connections)
 
+    @property
+    def event_loop_thread(self) -> int | None:
+        """Which thread must never be held up."""
+        return self._thread.ident
+
     def others(self) -> set[int]:
         """The processes of its engines."""
         return {pid for engine in self.lab.fleet.engines.values() for pid in engine.processes if not gone(pid)}
