@@ -27,7 +27,7 @@ from app.pages import comparisons as comparison_pages
 from app.pages import history as history_pages
 from app.pages import lessons, routes
 from app.pages.looks import make_environment
-from app.security import Door
+from app.security import Door, cut
 from app.store.database import why
 from app.tokens import Tokens
 
@@ -86,7 +86,7 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.BAD_REQUEST:  # a body that is no text at all, or more than a form may be
         return await _lab_error(request, _unread(request, error.detail))
     title = HTTPStatus(error.status_code).phrase
-    detail = f"{request.method} {request.url.path}: {title.lower()}."
+    detail = f"{request.method} {cut(request.url.path)}: {title.lower()}."
     if _for_programs(request):
         answer: Response = problems.problem(error.status_code, title, detail, request.url.path, "http")
     else:

@@ -106,7 +106,7 @@ class Door:
         """Whether the call is meant for another host, comes from another site, or is too long."""
         host = headers.get("host", "")
         if _name(host) not in self._hosts:
-            return Refusal(421, f"This lab does not answer to the host {_cut(host)!r}; see THREADLAB_ALLOWED_HOSTS.")
+            return Refusal(421, f"This lab does not answer to the host {cut(host)!r}; see THREADLAB_ALLOWED_HOSTS.")
         if changes_something(scope) and not _same_origin(headers, host):
             return Refusal(403, _foreign(headers, host))
         length = headers.get("content-length", "0")
@@ -233,7 +233,7 @@ def _foreign(headers: Headers, host: str) -> str:
     said = "Only this lab's own pages, and programs that send no Origin, may do that."
     if origin and _name(origin.partition("://")[2]) == _name(host):
         said += (
-            f" The page is of {_cut(origin)}, and the request says Host: {_cut(host)}: a proxy in front must pass Host"
+            f" The page is of {cut(origin)}, and the request says Host: {cut(host)}: a proxy in front must pass Host"
         )
         said += " on as it is."
     return said
@@ -244,7 +244,7 @@ def _fits(length: str) -> bool:
     return length.isascii() and length.isdigit() and len(length) < 10 and int(length) <= BODY_MAX
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
     """What a client has said, as far as it is told again."""
     return text if len(text) <= ECHOED_MAX else f"{text[:ECHOED_MAX]}…"
 
@@ -277,7 +277,7 @@ def _address(scope: Scope) -> str:
 
 
 def _short(scope: Scope) -> str:
-    return _cut(str(scope["path"]))
+    return cut(str(scope["path"]))
 
 
 def _audited(scope: Scope, send: Send) -> Send:

@@ -225,3 +225,12 @@ def test_every_file_that_is_linked_or_named_is_there(doc: Path) -> None:
 def test_readme_says_how_to_run_and_test_first() -> None:
     first_screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:45])
     assert "make run" in first_screen and "make test" in first_screen and "![" in first_screen
+
+
+def test_each_promise_of_security_names_tests_that_there_are() -> None:
+    text = (ROOT / "docs" / "security.md").read_text()
+    files = {file.stem for file in (ROOT / "tests").rglob("test_*.py")}
+    named = set(re.findall(r"\btest_\w+", text))
+    assert len(named) > 15 and named - files == set()
+    promises = re.findall(r"^\d+\. .*?(?=^\d+\. |^$|^#)", text, re.MULTILINE | re.DOTALL)
+    assert len(promises) == 17 and [promise for promise in promises if "test_" not in promise] == []

@@ -28,6 +28,8 @@ from app.lab import syscalls, thresholds
 from app.lab.thresholds import Threshold
 from app.pages import compare_form, forms, load_form, looks, routes
 from app.report import foreign, junit
+from app.tokens import COOKIE, cookie_value
+from app.web import log
 from engines.common import strict
 from tests.app.driver import bare_app
 
@@ -124,6 +126,15 @@ JSONS = (
 )  # fmt: skip
 
 
+COOKIES = (
+    repeated('\\"', 'a="', '"'),
+    repeated(";"),
+    repeated("a=b; "),
+    repeated(f"{COOKIE} "),
+    repeated("\\101", 'a="'),
+)
+
+
 def of(pattern: str | re.Pattern[Any], how: str, texts: tuple[Text, ...], flags: int = 0) -> Row:
     """A pattern, and how it is used: `fullmatch`, `search` …"""
     return getattr(re.compile(pattern, flags), how), texts
@@ -152,6 +163,7 @@ PATTERNS: dict[str, Row] = {
     "app/report/foreign.py _WRK_TOTAL": of(foreign._WRK_TOTAL, "search", WRK),
     "app/report/junit.py _NOT_XML": of(junit._NOT_XML, "split", TEXT),
     r'app/settings.py r"(/[A-Za-z0-9._~-]+)+"': of(r"(/[A-Za-z0-9._~-]+)+", "fullmatch", PATHS),
+    "app/web/log.py _CONTROL": of(log._CONTROL, "split", TEXT),
     "engines/common/strict.py _ABSOLUTE": of(strict._ABSOLUTE, "match", HTTP),
     "engines/common/strict.py _CHUNK_LINE": of(strict._CHUNK_LINE, "fullmatch", CHUNKS),
     "engines/common/strict.py _HOST": of(strict._HOST, "fullmatch", HTTP),
@@ -171,6 +183,7 @@ READERS: dict[str, Row] = {
     "k6": (foreign.read_k6, JSONS),
     "a docstring": (lambda text: list(looks.doc_parts(text)), (*BLANKS, repeated("`"), repeated("a\n\n"))),
     "the host of a request": (strict.is_host, HTTP),
+    "a cookie": (lambda text: cookie_value(text, COOKIE), COOKIES),
 }
 
 
