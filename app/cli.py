@@ -186,7 +186,8 @@ def run(asked: argparse.Namespace) -> int:
     if asked.json:
         missing += files.written("json", asked.json, shell.json_text(shell.to_json(view)))
     if "-" not in wanted.values():
-        print(shell.report(view))
+        with remote.understood(asked.server):
+            print(shell.report(view))
     for problem in missing:
         print(f"threadlab: {problem}", file=sys.stderr)
     return shell.exit_code(view, stopped_by) or (FAILED if missing else OK)
@@ -201,7 +202,8 @@ def import_(asked: argparse.Namespace) -> int:
         return BAD_ARGUMENTS
     theirs = foreign.read(asked.tool, text)
     ours = _kept_run(asked) if asked.run is not None else None
-    print(beside.table(theirs, ours))
+    with remote.understood(asked.server):
+        print(beside.table(theirs, ours))
     return OK
 
 

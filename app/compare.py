@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from app import plan_flags, remote, shell
+from app import plan_flags, remote, shell, streams
 from app.lab.compared import VIEWS
 from app.lab.comparison import ComparisonView, Standing
 from app.lab.lab import Lab
@@ -55,11 +55,13 @@ def compare(asked: argparse.Namespace) -> int:
     view, problems, stopped_by = _on(asked.server, spec, wanted) if asked.server else asyncio.run(_here(spec, wanted))
     if asked.json:
         problems += files.written("json", asked.json, shell.json_text(compared.to_json(view)))
+    with remote.understood(asked.server):
+        words, code = table(view), _exit_code(view, stopped_by)
     if "-" not in wanted.values():
-        sys.stdout.write(table(view))
+        sys.stdout.write(words)
     for problem in problems:
         sys.stderr.write(f"threadlab: {problem}\n")
-    return _exit_code(view, stopped_by) or (FAILED if problems else OK)
+    return code or (FAILED if problems else OK)
 
 
 def _entry(text: str) -> dict[str, Any]:
@@ -74,7 +76,8 @@ Ended = tuple[ComparisonView, list[str], int | None]
 def _on(server: str, spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
     """By a lab that is running, over its REST API."""
     spec["models"] = spec["models"] or _available(remote.models(server))
-    view, stopped_by = remote.comparison(server, spec, teller())
+    with remote.understood(server):
+        view, stopped_by = remote.comparison(server, spec, teller())
     fetch = lambda export: remote.export(server, view.id, export.part, export.noun)  # noqa: E731
     return view, files.leave(wanted, fetch, compared.FLAGS), stopped_by
 
@@ -114,19 +117,26 @@ def teller() -> Callable[[ComparisonView], None]:
 
     def tell(view: ComparisonView) -> None:
         nonlocal said
-        bar = "\r\x1b[K" if sys.stderr.isatty() else ""
+        has_bar = streams.is_terminal(sys.stderr)
         for trial in view.runs[said:]:
             verdict = trial.verdict or trial.state
             name = view.entries[trial.entry].name
-            sys.stderr.write(f"{bar}{name}, trial {trial.trial} of {view.trials}: {verdict}\n")
+            _erase_bar(has_bar)
+            sys.stderr.write(f"{name}, trial {trial.trial} of {view.trials}: {verdict}\n")
         said = len(view.runs)
-        if bar and view.left_s is not None:
+        if has_bar and view.left_s is not None:
             done = round(shell.BAR * view.progress)
             filled = "█" * done + "░" * (shell.BAR - done)
-            sys.stderr.write(f"{bar}{filled} {said} of {view.runs_total} runs, about {view.left_s:.0f} s left ")
+            _erase_bar(has_bar)
+            sys.stderr.write(f"{filled} {said} of {view.runs_total} runs, about {view.left_s:.0f} s left ")
         sys.stderr.flush()
 
     return tell
+
+
+def _erase_bar(has_bar: bool) -> None:
+    if has_bar:
+        streams.control(sys.stderr, streams.ERASE_LINE)
 
 
 def table(view: ComparisonView) -> str:

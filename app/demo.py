@@ -51,7 +51,8 @@ async def run_on(server: str, seconds: float, json_file: str | None) -> int:
         caught.extend([stopped_by] if stopped_by else [])
         return view
 
-    code = await _tour(one, remote.models(server), seconds, json_file)
+    with remote.understood(server):
+        code = await _tour(one, remote.models(server), seconds, json_file)
     return 128 + caught[0] if caught else code
 
 

@@ -1,9 +1,15 @@
-"""Runs by a lab that is running, over its REST API (stdlib only); THREADLAB_TOKEN is sent along where it is set."""
+"""Runs by a lab that is running, over its REST API (stdlib only); THREADLAB_TOKEN is sent along where it is set.
+
+The server may be anything. The token goes to the origin that was given and to no other, what is read is bounded, and
+an answer that no lab would give is NotNow: one sentence, not a traceback.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import math
 import signal
 import threading
 import time
@@ -11,12 +17,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import IO, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from app import shell
-from app.addresses import is_loopback
+from app.addresses import bracketed, is_loopback
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
 from app.lab.comparison import GOING, ComparisonView
 from app.lab.views import RunView
@@ -25,9 +32,26 @@ from app.store.runs import UNFINISHED
 
 LOOK_S = 0.5
 ANSWER_WITHIN_S = 30
+ANSWER_MAX = 16 * 2**20  # of JSON that is parsed: the longest comparison is below 1 MiB
+EXPORT_MAX = 128 * 2**20  # of a file that is passed on: a trace for Perfetto is 45 MB at most
+WORDS_MAX = 200
+INTEGER_DIGITS_MAX = 19  # of 64 bits
+NOT_A_LAB = "what it says is nothing that a lab would"
+PORTS = {"http": 80, "https": 443}
 V = TypeVar("V", RunView, ComparisonView)
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What is needed of a model: the rest of its view may be of another version."""
+
+    name: str
+    unavailable_reason: str | None
+
+
 _RUN = TypeAdapter(RunView)
 _COMPARISON = TypeAdapter(ComparisonView)
+_MODELS = TypeAdapter(tuple[_Model, ...])
 _ERRORS: dict[int, type[LabError]] = {kind.status: kind for kind in (Unknown, NotNow, Invalid, Busy)}
 
 
@@ -128,19 +152,40 @@ def _signals_kept() -> Iterator[_Signals]:
 
 def export(server: str, id: int, part: str, noun: str = "run") -> str:
     """A run, or a comparison, as a file: `csv`, `junit`, `report` or `bundle`."""
-    return _fetch("GET", _url(server, f"{noun}s/{id}/{part}")).decode()
+    url = _url(server, f"{noun}s/{id}/{part}")
+    try:
+        return _fetch("GET", url, EXPORT_MAX).decode()
+    except UnicodeDecodeError as error:
+        raise _no_lab(url, error) from None
 
 
 def models(server: str) -> dict[str, str | None]:
     """The models of a lab: why each is unavailable, or None."""
     url = _url(server, "models")
     try:
-        found: dict[str, str | None] = {view["name"]: view["unavailable_reason"] for view in _ask("GET", url)}
-    except (TypeError, KeyError):
-        found = {}
+        found = _MODELS.validate_python(_ask("GET", url))
+    except ValidationError as error:
+        raise _no_lab(url, error) from None
     if not found:
-        raise _no_lab(url, ValueError("what it says is nothing that a lab would"))
-    return found
+        raise NotNow(f"No lab answers at {url}: {NOT_A_LAB}.")
+    return {model.name: model.unavailable_reason for model in found}
+
+
+@contextlib.contextmanager
+def understood(server: str | None) -> Iterator[None]:
+    """Around what works with a server's views: their types are checked, their meaning is not.
+
+    A figure of another version, an entry that is not there or a cost of 0 is then NotNow. Without a server the views
+    are our own, and what is raised is our own fault.
+    """
+    try:
+        yield
+    except ValidationError:
+        raise  # of our settings
+    except (LookupError, ArithmeticError, ValueError) as error:
+        if not server:
+            raise
+        raise NotNow(f"The lab at {server} says what this version does not understand: {error!r}.") from error
 
 
 def _url(server: str, path: str) -> str:
@@ -157,12 +202,30 @@ def _read(kind: TypeAdapter[V], url: str, method: str = "GET", body: Mapping[str
 
 def _ask(method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
     try:
-        return json.loads(_fetch(method, url, body))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return _parsed(_fetch(method, url, ANSWER_MAX, body))
+    except (ValueError, RecursionError) as error:
         raise _no_lab(url, error) from None
 
 
-def _fetch(method: str, url: str, body: Mapping[str, Any] | None = None) -> bytes:
+def _parsed(text: str | bytes) -> Any:
+    """JSON as a lab writes it. Raises ValueError, also for numbers that are not finite or beyond 64 bits, which cannot
+    be computed with, and RecursionError."""
+    return json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_integer)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:20]} is not a number")
+    return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > INTEGER_DIGITS_MAX:
+        raise ValueError(f"{text[:20]}… is too large a number")
+    return int(text)
+
+
+def _fetch(method: str, url: str, most: int, body: Mapping[str, Any] | None = None) -> bytes:
     data = json.dumps(body).encode() if body is not None else None
     headers = {"Content-Type": "application/json"}
     if token := Settings().token:
@@ -170,30 +233,77 @@ def _fetch(method: str, url: str, body: Mapping[str, Any] | None = None) -> byte
     request = urllib.request.Request(url, data, headers, method=method)
     try:
         with _opener(request.host).open(request, timeout=ANSWER_WITHIN_S) as answer:
-            return bytes(answer.read())
+            return _bounded(answer, most)
     except urllib.error.HTTPError as error:
-        with error:
-            said = error.read().decode("utf-8", "replace")
-        raise _ERRORS.get(error.code, LabError)(_detail(said) or f"{url} answered {error.code}.") from None
-    except (OSError, ValueError) as error:
+        raise _problem(url, error) from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise _no_lab(url, error) from None
+
+
+def _bounded(answer: IO[bytes], most: int) -> bytes:
+    """All that is said, if it is not more than `most` bytes; raises ValueError."""
+    said = answer.read(most + 1)
+    if len(said) > most:
+        raise ValueError(f"it says more than {most / 2**20:.0f} MiB")
+    return said
+
+
+def _problem(url: str, error: urllib.error.HTTPError) -> LabError:
+    """An error as the lab's own words have it, or by its status where it has none."""
+    with error:
+        try:
+            detail = _detail(_bounded(error, ANSWER_MAX))
+        except (OSError, ValueError, RecursionError, http.client.HTTPException):
+            detail = None
+    return _ERRORS.get(error.code, LabError)(detail or f"{url} answered {error.code}.")
+
+
+class _SameOrigin(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect of a GET within its origin. urllib alone would send the token wherever it is told to."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        fp.close()  # or urllib would read what else it says, however much that is
+        here, there = _origin(req.full_url), _origin(newurl)
+        if here != there:
+            raise NotNow(
+                f"{here} redirects to {there}, which would get the token as well. If that is the lab, give its "
+                f"address: --server {there}"
+            )
+        if req.get_method() != "GET":
+            raise NotNow(f"{req.full_url} redirects to {newurl}: give the address at which the lab itself answers.")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port. Raises ValueError."""
+    parts = urllib.parse.urlsplit(url)
+    port = parts.port or PORTS.get(parts.scheme, 0)
+    return f"{parts.scheme}://{bracketed(parts.hostname or '')}:{port}"
 
 
 def _opener(host: str) -> urllib.request.OpenerDirector:
     """Through the proxy of the environment; but never to this machine itself, for a proxy would get the token."""
     name = urllib.parse.urlsplit(f"//{host}").hostname or ""
-    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if is_loopback(name) else []))
+    direct = [urllib.request.ProxyHandler({})] if is_loopback(name) else []
+    return urllib.request.build_opener(_SameOrigin, *direct)
 
 
-def _detail(said: str) -> str | None:
-    """The sentence of a lab's problem document."""
-    try:
-        detail = json.loads(said)["detail"]
-    except (ValueError, KeyError, TypeError):
-        return None
+def _detail(said: bytes) -> str | None:
+    """The sentence of a lab's problem document. Raises ValueError or RecursionError where it is no JSON."""
+    problem = _parsed(said)
+    detail = problem.get("detail") if isinstance(problem, dict) else None
     return detail if isinstance(detail, str) else None
 
 
 def _no_lab(url: str, error: Exception) -> NotNow:
-    said = "what it says is nothing that a lab would" if isinstance(error, ValidationError) else error
-    return NotNow(f"No lab answers at {url}: {getattr(said, 'reason', said)}.")
+    said = NOT_A_LAB if isinstance(error, ValidationError | RecursionError) else getattr(error, "reason", error)
+    words = " ".join(str(said)[:WORDS_MAX].split())  # it may quote the server
+    return NotNow(f"No lab answers at {url}: {words or NOT_A_LAB}.")

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from app import streams
 from app.lab.figures import Family, figure
 from app.lab.fitness import resolution_us, spoiled
 from app.lab.lab import Lab
@@ -38,7 +39,7 @@ def json_text(content: Any) -> str:
 def write(file: str, text: str) -> None:
     """To a file, or - for stdout."""
     if file == "-":
-        sys.stdout.write(text)
+        streams.exact(sys.stdout, text)
     else:
         Path(file).write_text(text, encoding="utf-8", newline="")
 
@@ -79,14 +80,15 @@ async def follow(lab: Lab, view: RunView) -> RunView:
     ended = asyncio.create_task(lab.runs.finished(view.id))
     while not ended.done():
         await asyncio.wait([ended], timeout=LOOK_S)
-        if sys.stderr.isatty() and (now := lab.runs.progress()):
+        if streams.is_terminal(sys.stderr) and (now := lab.runs.progress()):
             done = round(BAR * now.progress)
             rate = f"{now.achieved_per_s:,.0f}/s" if now.achieved_per_s is not None else ""
             bar = "█" * done + "░" * (BAR - done)
-            sys.stderr.write(f"\r{view.model:14}{bar} {now.elapsed_s:4.0f} of {now.total_s:.0f} s {rate:>12} ")
+            streams.control(sys.stderr, "\r")
+            sys.stderr.write(f"{view.model:14}{bar} {now.elapsed_s:4.0f} of {now.total_s:.0f} s {rate:>12} ")
             sys.stderr.flush()
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
+    if streams.is_terminal(sys.stderr):
+        streams.control(sys.stderr, streams.ERASE_LINE)
     return ended.result()
 
 
