@@ -27,6 +27,7 @@ from app import compare, demo, plan_flags, remote, shell, streams
 from app.addresses import WILDCARDS, bracketed, reachable
 from app.errors import LabError, Unknown
 from app.lab import system
+from app.lab.child_environment import child_environment
 from app.lab.lab import Lab
 from app.lab.models import Models
 from app.lab.runs import ID_MAX
@@ -78,6 +79,8 @@ def serve(asked: argparse.Namespace) -> int:
     """The lab, until it is told to stop."""
     given = {name: getattr(asked, name) for name in Settings.model_fields if getattr(asked, name) is not None}
     settings = Settings(**given)
+    for warning in _exposed_token(asked, settings):
+        print(f"threadlab: {warning}", file=sys.stderr)
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
@@ -88,6 +91,19 @@ def serve(asked: argparse.Namespace) -> int:
         return FAILED
     with listener:
         return _serve(settings, listener)
+
+
+def _exposed_token(asked: argparse.Namespace, settings: Settings) -> list[str]:
+    """Warnings of a token that other users of this machine can read."""
+    if asked.token:
+        return [
+            "the token is on the command line, where other users of this machine can see it (ps). "
+            "Give it in THREADLAB_TOKEN or by --token-file instead."
+        ]
+    with contextlib.suppress(OSError):  # a pipe, such as of <(…), that has been read and is gone
+        if settings.token_file and settings.token_file.stat().st_mode & 0o077:
+            return [f"other users may read the token in {settings.token_file}; `chmod 600` closes it to them."]
+    return []
 
 
 def _serve(settings: Settings, listener: socket.socket) -> int:
@@ -162,7 +178,7 @@ def doctor(asked: argparse.Namespace) -> int:
 def engine(asked: argparse.Namespace) -> int:
     """One engine in the foreground: this process becomes it."""
     python = Settings().engine_python
-    os.execv(python, [python, "-m", "engines", asked.model, *asked.rest])
+    os.execve(python, [python, "-m", "engines", asked.model, *asked.rest], child_environment())
 
 
 def run(asked: argparse.Namespace) -> int:

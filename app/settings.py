@@ -1,4 +1,7 @@
-"""Settings: environment THREADLAB_* and the flags of `threadlab serve` of the same names. One place."""
+"""Settings: environment THREADLAB_* and the flags of `threadlab serve` of the same names. One place.
+
+`token_file` is another way to give `token`: once validated, the token of the file is `token`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 import sys
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,16 +18,21 @@ from sqlalchemy.engine import URL, make_url
 from app.addresses import WILDCARDS, bracketed, is_loopback
 
 TOKEN_CHARACTERS = 32  # of hex: 128 bits
+TOKEN_LINE_MAX = 4096
 
 
 class Settings(BaseSettings):
     """Every setting of the control plane, with its default."""
 
-    model_config = SettingsConfigDict(env_prefix="THREADLAB_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="THREADLAB_", extra="ignore", frozen=True,
+        hide_input_in_errors=True,  # which may be the token
+    )  # fmt: skip
 
     host: str = Field("127.0.0.1", description="address the lab listens on; other than loopback only with a token")
     port: int = Field(8000, ge=0, le=65535, description="port the lab listens on; 0 takes a free one")
     token: str = Field("", description="what callers must know; `threadlab token` makes one")
+    token_file: Path | None = Field(None, description="a file whose first line is the token, instead of it")
     allowed_hosts: str = Field("localhost,127.0.0.1,[::1]", description="Host names the lab answers to, by commas")
     trusted_proxies: str = Field(
         "", description="addresses or networks of reverse proxies whose X-Forwarded-For is believed, by commas"
@@ -44,10 +52,19 @@ class Settings(BaseSettings):
     )
     sample_interval_ms: int = Field(100, ge=50, le=5000, description="how often the lab reads its engines")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _token_of_file(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not given.get("token_file"):
+            return {**given, "token_file": None} if isinstance(given, dict) else given
+        if given.get("token"):
+            raise ValueError("token and token_file are both given (by flag or environment); give one of them")
+        return {**given, "token": _first_line(Path(given["token_file"]))}
+
     @field_validator("token")
     @classmethod
     def _hard_to_guess(cls, token: str) -> str:
-        if token and (len(token) < TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token):
+        if token and _is_weak(token):
             raise ValueError("has fewer than 128 bits; `threadlab token` makes a good one")
         return token
 
@@ -111,3 +128,20 @@ class Settings(BaseSettings):
         named = {host.strip().lower() for host in self.allowed_hosts.split(",") if host.strip()}
         own = () if self.host in WILDCARDS else (bracketed(self.host).lower(),)
         return frozenset((*named, *own))
+
+
+def _is_weak(token: str) -> bool:
+    return len(token) < TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token
+
+
+def _first_line(file: Path) -> str:
+    """The token that a file holds. Raises ValueError where it cannot be read, or holds none that is good enough."""
+    try:
+        with file.open(encoding="ascii", errors="replace") as lines:
+            token = lines.readline(TOKEN_LINE_MAX).strip()
+    except OSError as error:
+        raise ValueError(f"token_file: {file} cannot be read: {error.strerror}") from error
+    if _is_weak(token):
+        what = "has fewer than 128 bits" if token else "is empty"
+        raise ValueError(f"token_file: the first line of {file} {what}; `threadlab token` makes a good token")
+    return token

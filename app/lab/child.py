@@ -1,5 +1,7 @@
 """A child process that cannot be lost: its own session, a life-line, its output drained, its end noticed.
 
+It gets an environment of its own, without the lab's secrets: app/lab/child_environment.py.
+
 Spawn from the main thread only: a child's parent-death signal is tied to the *thread* that forked it.
 """
 
@@ -15,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.lab import scheduling
+from app.lab.child_environment import child_environment
 
 LOG_LINES = 200
 POPEN_OPENS = 8  # three pipes, and one on which it hears of a failed exec
@@ -72,6 +75,7 @@ class Child:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     pass_fds=(*lend, theirs),
+                    env=child_environment(),
                     start_new_session=True,
                 )
         except BaseException:

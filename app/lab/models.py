@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from app.errors import FieldProblem, Invalid, LabError, NotNow, Unknown, shown
+from app.lab.child_environment import child_environment
 from app.lab.views import KnobView, ModelView, RoleView, TermView
 from engines.common.contract import BadKnob, Knob, Model, Role, parse_knobs
 
@@ -63,7 +64,14 @@ class Models:
 
 def _engines(python: str, flag: str) -> str:
     try:
-        done = subprocess.run([python, "-m", "engines", flag], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            [python, "-m", "engines", flag],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+            env=child_environment(),
+        )
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or str(error)
         raise NoEngines(f"{python} -m engines {flag} failed: {said.strip().splitlines()[-1]}") from error

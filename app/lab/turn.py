@@ -9,14 +9,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from app.store import private
+
 LOOK_S = 0.1
 
 
 @asynccontextmanager
 async def run_turn(data_dir: Path, given_up: Callable[[], bool]) -> AsyncIterator[None]:
     """Wait for the machine's turn, unless it is `given_up`; the kernel gives it up for us if we die."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    fd = os.open(data_dir / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    private.make_folder(data_dir)
+    fd = os.open(data_dir / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)
     try:
         while not given_up() and not _locked(fd):
             await asyncio.sleep(LOOK_S)

@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError, SQLAlchemyError
 
 from app.errors import LabError
+from app.store import private
 from app.store.migrate import bring_up_to_date
 
 NOT_SAVED = (OSError, SQLAlchemyError)  # a full disk, a locked history, a folder that is gone
@@ -50,13 +51,25 @@ def open_database(where: str | URL) -> Engine:
 @contextmanager
 def _alone(database: Path) -> Iterator[None]:
     """One process opens at a time: SQLite does not wait for another that is just turning the file to WAL."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(database.with_name("open.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    private.make_folder(database.parent)
+    lock = database.with_name("open.lock")
+    private.close_to_others(lock)
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
+        _keep_private(database)
         yield
     finally:
         os.close(fd)
+
+
+def _keep_private(database: Path) -> None:
+    """SQLite gives its -wal and -shm the mode of the database, so it is made before SQLite would, with ours."""
+    if database.name == ":memory:" or str(database).startswith("file:"):
+        return  # no path
+    private.make_file(database)
+    for suffix in ("-wal", "-shm", "-journal"):
+        private.close_to_others(database.with_name(database.name + suffix))
 
 
 def _careful(connection: Any, _record: Any) -> None:

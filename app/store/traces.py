@@ -1,10 +1,11 @@
-"""What traced runs have left: one compressed file each, beside the history. Gone with its run."""
+"""What traced runs have left: one compressed file each, beside the history, for its owner only. Gone with its run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from app.lab.recording import Recording
+from app.store import private
 
 
 class TraceStore:
@@ -12,12 +13,15 @@ class TraceStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        for file in folder.glob("run-*"):
+            private.close_to_others(file)
 
     def save(self, run: int, recording: Recording) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private.make_folder(self._folder.parent)  # the data directory, where the database is elsewhere
+        private.make_folder(self._folder)
         whole, part = self._file(run), self._file(run).with_suffix(".part")
         try:
-            part.write_bytes(recording.pack())
+            private.write(part, recording.pack())
             part.replace(whole)  # there is the whole of it, or nothing
         except OSError:
             part.unlink(missing_ok=True)

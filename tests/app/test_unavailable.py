@@ -81,11 +81,11 @@ def test_a_run_from_the_shell_says_why(here: None, capsys: pytest.CaptureFixture
 def test_an_engine_in_the_foreground_says_why(here: None, monkeypatch: pytest.MonkeyPatch) -> None:
     became: list[str] = []
 
-    def execv(_path: str, argv: list[str]) -> NoReturn:
+    def execve(_path: str, argv: list[str], _environment: dict[str, str]) -> NoReturn:
         became.extend(argv)
         raise SystemExit
 
-    monkeypatch.setattr("os.execv", execv)
+    monkeypatch.setattr("os.execve", execve)
     with pytest.raises(SystemExit):
         main(["engine", "proactor"])
     done = subprocess.run(became, capture_output=True, text=True, timeout=BOUND_S)
