@@ -50,11 +50,13 @@ class Fleet:
     ) -> EngineView:
         """Start an engine; with `wait`, return when it is ready. Raises LabError, and then nothing was started.
 
+        `port`: 0 takes a free one; of the operator's range, if there is one, like any other port.
         `shared`: its port can be taken over by another that is started so.
         """
         parsed = self._models.knobs(model, knobs)
         self._models.require_available(model)
         self._check_cpus(cpus)
+        self._check_port(port)
         if len(self.alive) >= self._settings.max_engines:
             raise Busy(f"At most {self._settings.max_engines} engines run at once; stop one first.")
         listener = self._listen(port, int(parsed["backlog"]), shared)
@@ -130,6 +132,13 @@ class Fleet:
         usable = usable_cpus()
         if cpus is not None and (not cpus or not set(cpus) <= set(usable)):
             raise Invalid.field("/cpus", f"cpus are some of {', '.join(map(str, usable))}.")
+
+    def _check_port(self, port: int) -> None:
+        """An operator who names a range has opened, published or watches those ports and no others."""
+        ports = self._settings.engine_port_range
+        if port and ports and port not in ports:
+            allowed = f"{ports[0]} to {ports[-1]} (THREADLAB_ENGINE_PORTS)"
+            raise Invalid.field("/port", f"Engines of this lab take ports from {allowed}, or 0 for a free one of them.")
 
     def _forget_old(self) -> None:
         ended = [engine.id for engine in self.engines.values() if not engine.alive]

@@ -140,6 +140,30 @@ def test_a_fixed_port_is_taken_and_given_back(lab: LabProcess) -> None:
         assert lab.start("blocking", port=port)["port"] == port
 
 
+def test_a_port_outside_the_operators_range_is_refused(tmp_path: Path) -> None:
+    with reserved_port() as port, closing(LabInside(tmp_path, engine_ports=f"{port}-{port}")) as lab:
+        with nothing_changes(lab):
+            for other in (1, port - 1, port + 1):
+                said = is_problem(lab.post("/engines", {"model": "reactor", "port": other}), 422, "/port")
+                assert str(port) in said and "THREADLAB_ENGINE_PORTS" in said
+        engine = lab.start("reactor", port=port)
+        assert engine["port"] == port
+        is_problem(lab.post("/engines", {"model": "reactor"}), 503)
+        lab.http.delete(f"/api/v1/engines/{engine['id']}")
+        assert lab.start("reactor")["port"] == port
+        lab.tidy()
+
+
+def test_engines_that_take_over_from_each_other_share_a_port_of_the_range(tmp_path: Path) -> None:
+    async def play(lab: Lab) -> list[int | None]:
+        first = await lab.fleet.start("reactor", {}, shared=True)
+        second = await lab.fleet.start("blocking", {}, first.port or 0, shared=True)
+        return [first.port, second.port]
+
+    with reserved_port() as port:
+        assert in_a_lab(tmp_path, play, engine_ports=f"{port}-{port}") == [port, port]
+
+
 REFUSED: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
     "unknown model": ({"model": "reactors"}, 404, (), "reactor-pool"),
     "knob out of bounds": ({"model": "reactor-pool", "knobs": {"workers": 99999}}, 422, ("/knobs/workers",), "workers"),
