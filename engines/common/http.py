@@ -12,6 +12,7 @@ from typing import Any
 
 import httptools
 
+from engines.common.body_budget import BODIES, BodyBudget
 from engines.common.strict import (
     BadRequest,
     Refusal,
@@ -80,15 +81,20 @@ class Inbox:
     A plain GET costs 0.9 µs here, half of it in llhttp and its four callbacks: so nothing is built that no one
     reads, and whatever a plain GET does not have is judged on a second path. That path also looks for what llhttp
     should have refused; bytes that it has passed, and that come again at a request's beginning, need no second look.
+
+    `bodies`: counts what is held of an incomplete body; by default together with all others of the process.
     """
 
     __slots__ = (
-        "_body", "_body_size", "_chunked", "_expects", "_fault", "_fields", "_framing", "_grown_to", "_host", "_hosts",
-        "_known", "_last", "_left", "_length", "_line", "_long_size", "_options", "_parser", "_plain", "_ready",
-        "_target", "_trailing", "_unparsed", "_version", "_wire", "in_body", "partial", "wants_continue",
+        "_bodies", "_body", "_body_size", "_chunked", "_counted", "_expects", "_fault", "_fields", "_framing",
+        "_grown_to", "_host", "_hosts", "_known", "_last", "_left", "_length", "_line", "_long_size", "_options",
+        "_parser", "_plain", "_ready", "_target", "_trailing", "_unparsed", "_version", "_wire", "in_body", "partial",
+        "wants_continue",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, bodies: BodyBudget = BODIES) -> None:
+        self._bodies = bodies
+        self._counted = 0  # of the body, by `bodies`: all that had come when this was last fed
         self._parser: Any = httptools.HttpRequestParser(self)
         self._ready: list[Request] = []
         self._known = b""  # what came last, if it is in KNOWN
@@ -104,14 +110,20 @@ class Inbox:
 
     def _forget(self) -> None:
         """Clear what only requests that are not plain have touched."""
+        self._let_body_go()
         self._plain = True
         self._long_size = self._unparsed = self._wire = self._body_size = self._grown_to = 0
         self._length: bytes | None = None
-        self._body: bytes | bytearray | None = None
         self._fault: BadRequest | None = None
         self._options = b""
         self._left = 0
         self._chunked = self._trailing = self._expects = self.wants_continue = self.in_body = False
+
+    def _let_body_go(self) -> None:
+        self._body: bytes | bytearray | None = None
+        if self._counted:
+            self._bodies.give_back(self._counted)
+            self._counted = 0
 
     def feed(self, data: bytes) -> list[Request]:
         """The requests that `data` completes, in order; the last may be a refusal, after which all is ignored."""
@@ -125,8 +137,10 @@ class Inbox:
         return ready
 
     def close(self) -> None:
-        """Let go of the parser: it holds this object's methods, and a cycle would wait for the collector."""
+        """Let go of the parser: it holds this object's methods, and a cycle would wait for the collector. And of what
+        has come of a body: a peer that was refused may linger for a second."""
         self._parser = LET_GO
+        self._let_body_go()
         self._known = b""
         self.partial = False
 
@@ -294,8 +308,18 @@ class Inbox:
             self._feed_piece(data)
         else:
             self._feed_pieces(data)
-        if not self.partial and began_whole and parser is self._parser and len(data) <= KNOWN_LIMIT:
+        if self.partial:
+            if self._body_size != self._counted:
+                self._count_body()
+        elif began_whole and parser is self._parser and len(data) <= KNOWN_LIMIT:
             self._know(data)
+
+    def _count_body(self) -> None:
+        """A body has grown and is not complete: what is held of it counts together with all others."""
+        if self._bodies.take(self._body_size - self._counted):
+            self._counted = self._body_size
+        else:
+            self._refuse(BadRequest(503, "too many bodies are incomplete; try again"))
 
     def _know(self, data: bytes) -> None:
         """`data` was whole requests, and a parser that has had them is as it was before: they may come again."""

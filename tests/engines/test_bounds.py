@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from engines.common.body_budget import BODIES_LIMIT
+
 from .conftest import Starter, is_model, variants
 from .crowds import allow_descriptors, asking
 from .driver import GET, GREETING, HOST, Client, Engine, Variant, until
@@ -209,6 +211,36 @@ def test_a_thousand_idle_connections_and_64_active(start: Starter, variant: Vari
         assert {answer.status for asker in active.all for answer in asker.answers} == {200}
         assert engine.held() == 1064
         assert idle.open == 1000
+
+
+def test_incomplete_bodies_of_all_connections_are_bounded(start: Starter, variant: Variant) -> None:
+    """Of one process: `prefork` has one worker here. Each body may be 1 MiB, and all of them together 64 MiB."""
+    engine = start(variant.with_knobs(processes=1))
+    head = b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n"
+    most = b"x" * (MIB - 1)
+    with contextlib.ExitStack() as stack:
+        before = engine.rss_mib()
+        holding = [stack.enter_context(engine.connect()) for _ in range(BODIES_LIMIT // MIB)]
+        for client in holding:
+            client.send(head % MIB + most)
+        until(engine.is_asleep, "it has read them")
+        with engine.connect() as late, engine.connect() as other:
+            late.send(head % 1000 + b"x" * 500)
+            answer = late.answer()
+            assert (answer.status, answer.closes) == (503, True)
+            assert other.ask().body == GREETING
+            assert other.ask("/echo", "POST", b"small").body == b"small", "what is whole at once needs no room"
+        assert engine.rss_mib() - before < 2 * BODIES_LIMIT / MIB
+        for client in holding[1:]:
+            client.sock.close()
+        until(lambda: engine.held() == 1, "the others are gone")
+        with engine.connect() as late:
+            late.send(head % MIB + most)
+            until(engine.is_asleep, "it has read that too")
+            late.send(b"y")
+            assert late.answer().body == most + b"y"
+        holding[0].send(b"z")
+        assert holding[0].answer().body == most + b"z", "one that was there before is served"
 
 
 # A peer that does not read

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.common.body_budget import BODIES, BodyBudget
 from engines.common.http import BODY_LIMIT, HEADER_COUNT_LIMIT, REQUEST_LINE_LIMIT, Inbox, Request
 
 from .malformed import ACCEPTED, LIMITS, MALFORMED, Accepted, Malformed
@@ -275,6 +277,92 @@ def test_exactly_at_the_limits() -> None:
     (request,) = Inbox().feed(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n" + fields + b"\r\n")
     assert request.refusal is not None
     assert request.refusal.status == 431
+
+
+# All bodies together
+
+
+def post(size: int, *fields: bytes) -> bytes:
+    return b"POST /echo HTTP/1.1\r\nHost: a\r\n%bContent-Length: %d\r\n\r\n" % (b"".join(fields), size)
+
+
+CHUNKED = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("head", [post(1000), CHUNKED + b"3e8\r\n"], ids=["length", "chunked"])
+def test_incomplete_bodies_are_counted_together_and_who_comes_too_late_is_refused(head: bytes) -> None:
+    bodies = BodyBudget(1500)
+    first, second = Inbox(bodies), Inbox(bodies)
+    assert first.feed(head + b"x" * 400) == second.feed(head) == []
+    assert bodies.free == 1100
+    assert first.feed(b"x" * 500) == second.feed(b"x" * 600) == []
+    assert bodies.free == 0
+    assert refusal_of(second.feed(b"x")) == 503
+    assert bodies.free == 600, "a peer that was refused may linger, but its body does not"
+    (request,) = first.feed(b"x" * 100 + (b"\r\n0\r\n\r\n" if b"chunked" in head else b""))
+    assert (request.refusal, request.body) == (None, b"x" * 1000)
+    assert bodies.free == 1500
+    assert [facts(request) for request in first.feed(GET)] == [(b"GET", b"/", b"", True, None)]
+
+
+def test_what_a_body_had_taken_is_given_back_however_it_ends() -> None:
+    bodies = BodyBudget(10_000)
+    ends: dict[str, Callable[[Inbox], object]] = {
+        "closed": lambda inbox: inbox.close(),
+        "complete": lambda inbox: inbox.feed(b"x" * 900),
+        "complete, and the next begins": lambda inbox: inbox.feed(b"x" * 900 + GET[:9]),
+    }
+    for name, end in ends.items():
+        for head in (
+            post(1000),
+            post(1000, b"Connection: close\r\n"),
+            post(1000, b"Connection: Upgrade\r\nUpgrade: x\r\n"),
+        ):
+            inbox = Inbox(bodies)
+            inbox.feed(head + b"x" * 50)
+            inbox.feed(b"x" * 50)
+            assert bodies.free == 9_900, name
+            end(inbox)
+            assert bodies.free == 10_000, name
+            inbox.close()
+            assert bodies.free == 10_000, "and not twice"
+    malformed = Inbox(bodies)
+    malformed.feed(CHUNKED + b"5\r\nhell")
+    assert bodies.free == 9_996
+    assert refusal_of(malformed.feed(b"oo")) == 400
+    assert bodies.free == 10_000
+
+
+def test_only_a_body_that_is_incomplete_after_it_was_read_is_counted() -> None:
+    bodies = BodyBudget(0)
+    inbox = Inbox(bodies)
+    for data in (GET, GET * 50, post(5) + b"hello", CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"):
+        assert {request.refusal for request in inbox.feed(data)} == {None}
+    for piece in (GET[:9], GET[9:], post(5)):
+        assert not [request for request in inbox.feed(piece) if request.refusal]
+    assert refusal_of(inbox.feed(b"hell")) == 503
+
+
+@settings(max_examples=100, deadline=None)
+@given(streams(), st.integers(0, 9))
+def test_in_the_end_all_is_given_back(stream: tuple[list[Sent], list[bytes]], cut_off: int) -> None:
+    bodies = BodyBudget(BODY_LIMIT)
+    inbox = Inbox(bodies)
+    for piece in stream[1][: len(stream[1]) - cut_off]:
+        inbox.feed(piece)
+    inbox.close()
+    assert bodies.free == BODY_LIMIT
+
+
+def test_all_connections_of_a_process_share_a_budget() -> None:
+    free = BODIES.free
+    one, two = Inbox(), Inbox()
+    one.feed(post(100) + b"x" * 40)
+    two.feed(post(100) + b"x" * 2)
+    assert BODIES.free == free - 42
+    one.close()
+    two.close()
+    assert BODIES.free == free
 
 
 # Small print
