@@ -22,14 +22,14 @@ from typing import Any
 
 import pytest
 
+from app import streams
 from app.api.deps import Number
 from app.errors import Invalid
 from app.lab import syscalls, thresholds
 from app.lab.thresholds import Threshold
 from app.pages import compare_form, forms, load_form, looks, routes
-from app.report import foreign, junit
+from app.report import csv, foreign, junit
 from app.tokens import COOKIE, cookie_value
-from app.web import log
 from engines.common import strict
 from tests.app.driver import bare_app
 
@@ -155,6 +155,7 @@ PATTERNS: dict[str, Row] = {
     r'app/pages/looks.py r"\n\s*\n"': of(r"\n\s*\n", "split", BLANKS),
     "app/pages/routes.py _OWN_PATH": of(routes._OWN_PATH, "fullmatch", PATHS),
     r'app/report/foreign.py r"^p(\d+(?:\.\d+)?)$"': of(r"^p(\d+(?:\.\d+)?)$", "search", NAMES),
+    "app/report/csv.py _FORMULA": of(csv._FORMULA, "split", (*TEXT, *BLANKS, repeated(";  "))),
     "app/report/foreign.py _WRK_MAX": of(foreign._WRK_MAX, "search", WRK),
     "app/report/foreign.py _WRK_PERCENTILE": of(foreign._WRK_PERCENTILE, "findall", WRK),
     "app/report/foreign.py _WRK_RATE": of(foreign._WRK_RATE, "search", WRK),
@@ -163,7 +164,7 @@ PATTERNS: dict[str, Row] = {
     "app/report/foreign.py _WRK_TOTAL": of(foreign._WRK_TOTAL, "search", WRK),
     "app/report/junit.py _NOT_XML": of(junit._NOT_XML, "split", TEXT),
     r'app/settings.py r"(/[A-Za-z0-9._~-]+)+"': of(r"(/[A-Za-z0-9._~-]+)+", "fullmatch", PATHS),
-    "app/web/log.py _CONTROL": of(log._CONTROL, "split", TEXT),
+    "app/streams.py _CONTROLS": of(streams._CONTROLS, "split", (*TEXT, repeated("\r"), repeated("\x1b"))),
     "engines/common/strict.py _ABSOLUTE": of(strict._ABSOLUTE, "match", HTTP),
     "engines/common/strict.py _CHUNK_LINE": of(strict._CHUNK_LINE, "fullmatch", CHUNKS),
     "engines/common/strict.py _HOST": of(strict._HOST, "fullmatch", HTTP),

@@ -20,6 +20,7 @@ from app.lab import scheduling
 from app.lab.child_environment import child_environment
 
 LOG_LINES = 200
+LINE_MAX = 64 * 1024  # bytes of a line that has no end
 POPEN_OPENS = 8  # three pipes, and one on which it hears of a failed exec
 
 
@@ -137,6 +138,9 @@ class Child:
 
     def _logged(self, data: bytes) -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
+        if len(self._partial) > LINE_MAX:
+            lines.append(self._partial)
+            self._partial = b""
         for line in lines:
             self.log.append(line.decode("utf-8", "replace"))
             self.heard(self.log[-1])

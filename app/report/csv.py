@@ -14,7 +14,7 @@ from typing import Any
 # A spreadsheet takes a cell that begins with one of these for a formula, and runs it; some skip white space before it.
 # The last four are their full-width forms, which East Asian versions take as well. Where a cell begins is up to who
 # opens the file: half of the world separates by `;`, others by tabs, and who takes quotes for text sees newlines too.
-_FORMULA = re.compile(r"(^|[;,|\t\r\n\"])(\s*)(?=[=+\-@＝＋－＠])")
+_FORMULA = re.compile(r"(^|[;,|\t\r\n\"])([^\S\t\r\n]*+)(?=[=+\-@＝＋－＠])")
 
 
 def write(series: Mapping[str, Any]) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 
+from app.streams import visible
+
 KINDS_MAX = 1000
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def set_up() -> None:
@@ -22,7 +22,7 @@ class EscapingFormatter(logging.Formatter):
     """A line is a line: what a client has sent cannot begin another, or command a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], super().format(record))
+        return visible(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = record.message.replace("\n", "\\n")

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -21,6 +22,7 @@ from fastapi import Request, Response
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from app.lab.child import LINE_MAX, Child
 from app.tokens import COOKIE, cookie_value, new_token
 from app.web import connection_limit, server
 from app.web.connection_limit import ACCEPTED_AT_ONCE, ConnectionLimit, connections_for
@@ -547,3 +549,17 @@ def test_a_viewer_is_a_connection_that_is_not_closed_for_others(tmp_path: Path) 
         view.frame()
         with connect(lab.url.replace("http", "ws") + "/ws/v1/live") as socket:
             assert socket.recv(BOUND_S)
+
+
+# The children
+
+
+def test_a_line_without_an_end_is_kept_in_pieces() -> None:
+    async def flood() -> list[str]:
+        child = Child.spawn([sys.executable, "-c", f"import os; os.write(2, b'x' * {3 * LINE_MAX} + b'end')"])
+        await child.exited
+        return list(child.log)
+
+    lines = asyncio.run(flood())
+    assert "".join(lines) == "x" * 3 * LINE_MAX + "end"
+    assert max(map(len, lines)) < 3 * LINE_MAX
