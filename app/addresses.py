@@ -36,3 +36,11 @@ def reachable(host: str) -> str:
 def bracketed(host: str) -> str:
     """The host part of a URL: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
+
+
+def unmapped(client: tuple[str, int] | None) -> tuple[str, int] | None:
+    """A client's address and port, IPv4 as IPv4: who listens on `::` sees it as IPv6 (`::ffff:192.0.2.1`)."""
+    if client is None or not client[0].startswith("::ffff:"):
+        return client
+    mapped = ipaddress.IPv6Address(client[0]).ipv4_mapped
+    return (str(mapped), client[1]) if mapped else client

@@ -80,7 +80,7 @@ class Door:
         refusal = self._stranger(scope, headers)
         if scope["type"] == "websocket":
             return await self._websocket(scope, receive, send, refusal or self._token(scope, headers))
-        send = _with_headers(_audited(scope, send), self._root)
+        send = _with_headers(_audited(scope, send, self._knows(headers)), self._root)
         if refusal is None and (code := self._code(scope)) is not None:
             return await self._redeem(code, scope, headers)(scope, receive, send)
         refusal = refusal or self._token(scope, headers)
@@ -114,14 +114,17 @@ class Door:
             return TOO_LONG
         return None
 
+    def _knows(self, headers: Headers) -> bool:
+        """Whether the caller has the token, or none is needed."""
+        return not self._tokens.required or self._tokens.knows(
+            headers.get("authorization", ""), headers.get("cookie", "")
+        )
+
     def _token(self, scope: Scope, headers: Headers) -> Refusal | None:
         path = scope["path"]
-        if not self._tokens.required or path in OPEN_PATHS or path.startswith("/static/"):
+        if path in OPEN_PATHS or path.startswith("/static/") or self._knows(headers):
             return None
-        authorization, cookie = headers.get("authorization", ""), headers.get("cookie", "")
-        if self._tokens.knows(authorization, cookie):
-            return None
-        if authorization:  # an attempt; who sends none guesses nothing, and need not wait to be told so
+        if headers.get("authorization"):  # an attempt; who sends none guesses nothing, and need not wait to be told so
             if refusal := self._must_wait(scope):
                 return refusal
             self._tokens.failed(_address(scope))
@@ -142,7 +145,7 @@ class Door:
             answer = RedirectResponse("/", 303)
             answer.headers["Set-Cookie"] = cookie_header(self._tokens.new_session(), self._root)
             return answer
-        if self._tokens.knows("", headers.get("cookie", "")):
+        if self._knows(headers):
             return RedirectResponse("/", 303)
         if headers.get("sec-fetch-site") not in FOREIGN_SITES:
             if refusal := self._must_wait(scope):
@@ -164,7 +167,9 @@ class Door:
         except BodyTooLong:
             return await _refused(TOO_LONG, scope, Headers(scope=scope))(scope, receive, send)
         except ClientDisconnect:
-            log.warning("%s left before the body of %s %r was whole", _address(scope), scope["method"], _short(scope))
+            log.warning(
+                "%s left before the body of %s %s was whole", _address(scope), scope["method"], _literal(scope["path"])
+            )
             return
 
         async def receiving() -> Message:
@@ -276,21 +281,24 @@ def _address(scope: Scope) -> str:
         return repr(client[0][:80]) if client else "nowhere"
 
 
-def _short(scope: Scope) -> str:
-    return cut(str(scope["path"]))
+def _literal(path: str) -> str:
+    return cut(repr(path))
 
 
-def _audited(scope: Scope, send: Send) -> Send:
-    """One line for each call that changes something; the path as a literal, so that it cannot forge a line."""
+def _audited(scope: Scope, send: Send, known: bool) -> Send:
+    """One line for each call that changes something; the path as a literal, so that it cannot forge a line.
+
+    Of calls that were not let in, and of what others ask in vain, those that repeat are counted and not logged each.
+    """
     if not changes_something(scope):
         return send
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             status = message["status"]
-            refused = status in REFUSED or (status >= 400 and scope["path"] in OPEN_PATHS)
-            level = logging.WARNING if refused else logging.INFO  # those that repeat are counted, not logged each
-            audit.log(level, "%s %s %r %d", _address(scope), scope["method"], _short(scope), status)
+            in_vain = status in REFUSED or (status >= 400 and not known)
+            level = logging.WARNING if in_vain else logging.INFO
+            audit.log(level, "%s %s %s %d", _address(scope), scope["method"], _literal(scope["path"]), status)
         await send(message)
 
     return sending

@@ -20,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h11
 import pytest
 
 from app import streams
@@ -30,6 +31,8 @@ from app.lab.thresholds import Threshold
 from app.pages import compare_form, forms, load_form, looks, routes
 from app.report import csv, foreign, junit
 from app.tokens import COOKIE, cookie_value
+from app.web.h11_connection import BoundedConnection
+from app.web.small_reads import READ_MAX
 from engines.common import strict
 from tests.app.driver import bare_app
 
@@ -135,6 +138,31 @@ COOKIES = (
 )
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+HEAD = b"GET / HTTP/1.1\r\na:"
+HEADS = (
+    octets(b" ", HEAD, b"\0\r\n\r\n"), octets(b"\t", HEAD, b"\0\r\n\r\n"), octets(b" x", HEAD, b"\0\r\n\r\n"),
+    octets(b"a:\r\n", HEAD), octets(b" \r\n", HEAD), octets(b" ", b"GET", b"/"), octets(b"a", b"GET /"), octets(b"\n"),
+    octets(b"\r\n"),
+)  # fmt: skip
+CHUNK_LINES = (
+    octets(b" ", b"1;", b"\nx\r\n"), octets(b" ", b"0\r\na:", b"\0\r\n"), octets(b"1\r\na\r\n"), octets(b"0"),
+    octets(b"1;a\r\nb\r\n"), octets(b"\n", b"1"),
+)  # fmt: skip
+
+
+def request(data: bytes) -> None:
+    """What the control plane does with what comes, until it refuses it; in pieces as they are read."""
+    connection = BoundedConnection()
+    with contextlib.suppress(h11.RemoteProtocolError):
+        for start in range(0, len(data), READ_MAX):
+            connection.receive_data(data[start : start + READ_MAX])
+            while connection.next_event() not in (h11.NEED_DATA, h11.PAUSED):
+                pass
+
+
 def of(pattern: str | re.Pattern[Any], how: str, texts: tuple[Text, ...], flags: int = 0) -> Row:
     """A pattern, and how it is used: `fullmatch`, `search` …"""
     return getattr(re.compile(pattern, flags), how), texts
@@ -184,6 +212,8 @@ READERS: dict[str, Row] = {
     "k6": (foreign.read_k6, JSONS),
     "a docstring": (lambda text: list(looks.doc_parts(text)), (*BLANKS, repeated("`"), repeated("a\n\n"))),
     "the host of a request": (strict.is_host, HTTP),
+    "a request's head": (request, HEADS),
+    "a chunked body": (lambda text: request(CHUNKED + text), CHUNK_LINES),
     "a cookie": (lambda text: cookie_value(text, COOKIE), COOKIES),
 }
 

@@ -12,7 +12,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import addresses
 from app.web.connection_limit import ACCEPTED_AT_ONCE, ConnectionLimit
-from app.web.http_protocol import HEAD_MAX, BoundedHttp
+from app.web.http_protocol import BoundedHttp
 from app.web.websocket_protocol import BoundedWebSocket
 
 UNSENT_BYTES = 128 * 1024  # a frame of five engines with 1,000 threads is half of it: it goes out at once
@@ -46,9 +46,9 @@ def configured(app: FastAPI, most: int, trusted_proxies: tuple[str, ...] = (), *
         served = ProxyHeadersMiddleware(served, list(trusted_proxies))
     http: Any = partial(BoundedHttp, limit=ConnectionLimit(most))
     return uvicorn.Config(
-        served, http=http, ws=BoundedWebSocket, loop="asyncio", h11_max_incomplete_event_size=HEAD_MAX,
-        ws_max_size=MESSAGE_MAX, ws_per_message_deflate=False, proxy_headers=False, server_header=False,
-        backlog=ACCEPTED_AT_ONCE, timeout_graceful_shutdown=GRACE_S, log_config=None, access_log=False, **more,
+        served, http=http, ws=BoundedWebSocket, loop="asyncio", ws_max_size=MESSAGE_MAX, ws_per_message_deflate=False,
+        proxy_headers=False, server_header=False, backlog=ACCEPTED_AT_ONCE, timeout_graceful_shutdown=GRACE_S,
+        log_config=None, access_log=False, **more,
     )  # fmt: skip
 
 

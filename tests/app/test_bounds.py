@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -22,11 +23,13 @@ from fastapi import Request, Response
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from app.addresses import unmapped
 from app.lab.child import LINE_MAX, Child
 from app.tokens import COOKIE, cookie_value, new_token
 from app.web import connection_limit, server
 from app.web.connection_limit import ACCEPTED_AT_ONCE, ConnectionLimit, connections_for
-from app.web.http_protocol import CHUNK_LINES_MAX, HEAD_MAX, LINGER_MAX, REST_MAX, WITHIN_S, Phase
+from app.web.h11_connection import CHUNKS_MAX, HEAD_MAX
+from app.web.http_protocol import LINGER_MAX, REST_MAX, WITHIN_S, Phase
 from app.web.log import EscapingFormatter, RepeatFilter
 from app.web.server import Server, configured
 from tests.waiting import BOUND_S
@@ -72,11 +75,11 @@ class Application:
 class Served:
     """A server on a thread of its own."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, **more: Any) -> None:
         self.app = Application()
         listener = server.listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
-        self._server = Server(configured(cast(Any, self.app), most, log_level="warning"))
+        self._server = Server(configured(cast(Any, self.app), most, log_level="warning", **more))
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
         until(lambda: self._server.started, "the server has started")
@@ -182,6 +185,51 @@ def test_a_head_has_at_most_100_fields(served: Served, number: int, status: byte
         assert answered(sock).startswith(b"HTTP/1.1 " + status)
 
 
+def test_the_bounds_hold_for_a_later_request_of_a_connection_too(served: Served) -> None:
+    many = head(more="a:\r\n" * 200)
+    said = all_of(served.connect(head() + many))  # at once
+    assert said.count(b"\r\n\r\nserved") == 1 and said.count(b"HTTP/1.1 431") == 1
+    chunks = head("POST /body", "Transfer-Encoding: chunked\r\n") + b"1\r\na\r\n" * (CHUNKS_MAX + 1)
+    assert all_of(served.connect(head() + chunks)).count(b"HTTP/1.1 400") == 1
+    with served.connect(head()) as sock:
+        assert answered(sock) == b"HTTP/1.1 200 OK"
+        sock.sendall(many)  # one after the other
+        assert all_of(sock).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_head_that_comes_whole_is_not_longer_either(served: Served) -> None:
+    assert all_of(served.connect(head(more=f"x: {'y' * HEAD_MAX}\r\n"))).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_body_has_one_length(served: Served) -> None:
+    both = head("POST /body", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + b"0\r\n\r\n"
+    assert all_of(served.connect(both)).startswith(b"HTTP/1.1 400 ")
+
+
+def test_lines_of_a_text_are_no_chunks(served: Served) -> None:
+    body = b"%x\r\n" % 5000 + b"\n" * 5000 + b"\r\n0\r\n\r\n"
+    with served.connect(head("POST /body", "Transfer-Encoding: chunked\r\n") + body) as sock:
+        assert answered(sock) == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize(
+    "line", [b"1;" + b"x" * 600 + b"\r\na\r\n", b"0\r\n" + b"a: b\r\n" * 200], ids=["size", "trailers"]
+)
+def test_a_chunk_has_no_long_line(served: Served, line: bytes) -> None:
+    sock = served.connect(head("POST /body", "Transfer-Encoding: chunked\r\n") + line)
+    assert all_of(sock).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_that_nobody_reads_is_cut_also_where_no_answer_is_taken(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for phase in (Phase.ANSWER, Phase.REST, Phase.LINGER):
+        monkeypatch.setitem(WITHIN_S, phase, 2 * BOUND_S)  # so that it is not a deadline that closes it
+    with served.connect(head("POST /long", "Content-Length: 99999999\r\n")) as sock, pytest.raises(OSError):
+        for _ in range(8 * (REST_MAX + LINGER_MAX) // 65536):
+            sock.sendall(b"x" * 65536)
+
+
 def test_lines_of_a_body_are_no_fields(served: Served) -> None:
     with served.connect(head("POST /body", "Content-Length: 500\r\n") + b"\n" * 500) as sock:
         assert answered(sock) == b"HTTP/1.1 200 OK"
@@ -193,13 +241,13 @@ def test_chunks_of_a_byte_are_refused(served: Served, monkeypatch: pytest.Monkey
     monkeypatch.setitem(WITHIN_S, Phase.BODY, 2 * BOUND_S)
     sock = served.connect(head(f"POST {path}", "Transfer-Encoding: chunked\r\n"))
     with suppress(ConnectionResetError, BrokenPipeError):
-        sock.sendall(b"1\r\na\r\n" * CHUNK_LINES_MAX)
+        sock.sendall(b"1\r\na\r\n" * (CHUNKS_MAX + 1))
     all_of(sock)
     until(lambda: not served.connections, "the connection is closed")
 
 
 def test_chunks_of_some_size_are_taken_and_the_next_request_begins_anew(served: Served) -> None:
-    body = b"a\r\n0123456789\r\n" * (CHUNK_LINES_MAX // 2 - 5) + b"0\r\n\r\n"
+    body = b"a\r\n0123456789\r\n" * (CHUNKS_MAX - 5) + b"0\r\n\r\n"
     with served.connect() as sock:
         for _ in range(3):
             sock.sendall(head("POST /body", "Transfer-Encoding: chunked\r\n") + body)
@@ -305,6 +353,38 @@ def test_the_application_may_take_its_time(served: Served, soon: Callable[[Phase
         assert answered(sock) == b"HTTP/1.1 200 OK"
 
 
+def test_the_head_of_the_next_request_has_its_own_time() -> None:
+    """Not what is left of keep-alive, which is nothing here."""
+    with closing(Served(MOST, timeout_keep_alive=0)) as impatient:
+        one = head()
+        with impatient.connect(one + one[:9]) as sock:
+            assert answered(sock) == b"HTTP/1.1 200 OK"
+            assert len(impatient.connections) == 1
+            sock.sendall(one[9:])
+            assert answered(sock) == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"GET /",
+        head("POST /body", "Content-Length: 9\r\n"),
+        head("POST /", "Content-Length: 9\r\n"),
+        head("GET /long"),
+    ],
+    ids=["silent", "head", "body", "rest", "answer"],
+)
+def test_no_client_keeps_the_lab_from_ending(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(server, "GRACE_S", 10 * BOUND_S)
+    for phase in WITHIN_S:
+        monkeypatch.setitem(WITHIN_S, phase, 10 * BOUND_S)
+    one = Served(MOST)
+    with one.connect(data):
+        until(lambda: one.connections, "the connection is there")
+        one.close()
+
+
 @pytest.mark.parametrize("phase", [Phase.IDLE, Phase.REST])
 def test_who_was_answered_and_sends_nothing_more_is_closed(
     served: Served, soon: Callable[[Phase], None], phase: Phase
@@ -405,6 +485,15 @@ def test_descriptors_are_left_for_engines() -> None:
     assert connections_for(100, 16) == connection_limit.CONNECTIONS_MIN
 
 
+def test_the_soft_limit_of_descriptors_is_raised() -> None:
+    few = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (100, 200))"
+    raised = (
+        "from app.web.connection_limit import raise_descriptor_limit as up; print(up(), r.getrlimit(r.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", f"{few}; {raised}"], capture_output=True, text=True, check=True)
+    assert done.stdout == "200 (200, 200)\n"
+
+
 def test_2000_sockets_keep_nobody_out_at_400_descriptors(tmp_path: Path) -> None:
     """Idle, with a part of a head, with a part of a body: more than there are descriptors, and the lab goes on."""
     with closing(LabProcess(tmp_path, "--token", TOKEN, descriptors=400)) as lab, ExitStack() as stack:
@@ -442,6 +531,40 @@ def test_a_message_of_more_than_16_kib_is_refused_by_its_head(inside: LabInside)
     with viewer(inside) as view:
         view.say(type="subscribe", engines=["x" * (server.MESSAGE_MAX - 100)])
         view.frame()
+
+
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Version: 13\r\n"
+)
+NO_HANDSHAKES = {
+    "a body": head("GET /ws/v1/live", f"Content-Length: 5\r\n{UPGRADE}"),
+    "chunks": head("GET /ws/v1/live", f"Transfer-Encoding: chunked\r\n{UPGRADE}"),
+    "a long address": head(f"GET /{'a' * 9000}", UPGRADE),
+    "a long field": head("GET /ws/v1/live", f"a: {'b' * 9000}\r\n{UPGRADE}"),
+    "a control character": head("GET /ws/v1/live", f"a: \x01\r\n{UPGRADE}"),
+    "no key": head("GET /ws/v1/live", "Upgrade: websocket\r\nConnection: Upgrade\r\n"),
+}
+
+
+@pytest.mark.parametrize("case", NO_HANDSHAKES)
+def test_a_handshake_that_is_none_is_refused_and_closed(inside: LabInside, case: str) -> None:
+    sock = socket.create_connection(("127.0.0.1", inside.port), BOUND_S)
+    sock.sendall(NO_HANDSHAKES[case])
+    assert all_of(sock).startswith(b"HTTP/1.1 400 ")
+    until(lambda: not inside.connections, "the connection is closed")
+
+
+def test_a_handshake_behind_answers_that_are_not_taken_is_closed(served: Served) -> None:
+    with served.connect(head("GET /long") + head("GET /ws", UPGRADE)):
+        until(lambda: served.connections, "the connection is there")
+        until(lambda: not served.connections, "the connection is closed")
+
+
+def test_a_message_has_not_more_than_64_fragments(inside: LabInside) -> None:
+    with upgraded(inside) as sock:
+        sock.sendall(b"\x01\x80mask" + b"\x00\x80mask" * 100)
+        assert (1009).to_bytes(2, "big") in all_of(sock)
 
 
 def test_who_reads_no_answer_to_a_ping_is_not_read(inside: LabInside) -> None:
@@ -526,6 +649,26 @@ def test_kinds_are_told_apart_and_bounded() -> None:
     for number in range(5000):
         assert some.filter(record("%s", number))
     assert len(some._seen) <= 1000
+
+
+def test_ipv4_is_ipv4_also_for_who_listens_on_ipv6() -> None:
+    assert unmapped(("::ffff:192.0.2.1", 5)) == ("192.0.2.1", 5)
+    for client in (("192.0.2.1", 5), ("2001:db8::1", 5), None):
+        assert unmapped(client) == client
+
+
+@pytest.mark.parametrize(("known", "level"), [(True, "INFO"), (False, "WARNING")])
+def test_what_strangers_ask_in_vain_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, known: bool, level: str
+) -> None:
+    caplog.set_level("INFO", "threadlab.audit")
+    with closing(LabInside(tmp_path, token=TOKEN)) as lab:
+        headers = {"Authorization": f"Bearer {TOKEN}"} if known else {}
+        assert lab.http.post("/static/" + "%1b" * 500, headers=headers).status_code == 405
+        lab.http.post("/login", data={"token": TOKEN})
+    lines = [each for each in caplog.records if each.name == "threadlab.audit"]
+    assert [each.levelname for each in lines] == [level, "INFO"]
+    assert len(lines[0].getMessage()) < 300
 
 
 def test_a_line_of_the_log_cannot_be_forged() -> None:

@@ -40,6 +40,7 @@ TOKEN = os.environ.get("THREADLAB_TOKEN") or new_token()
 AUTHORIZATION = f"Authorization: Bearer {TOKEN}\r\n"
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 MANY = 2000
+REOPENED_PER_S = 500
 FEW_DESCRIPTORS = 400
 
 
@@ -153,7 +154,8 @@ def fields(target: Target) -> None:
 
 
 def sockets(target: Target) -> None:
-    """2,000 sockets: idle, with a part of a head, with a part of a body; what is closed is opened again."""
+    """2,000 sockets: idle, with a part of a head, with a part of a body; what is closed is opened again,
+    500 a second."""
     held: list[socket.socket] = []
     for number in range(MANY):
         with contextlib.suppress(OSError):
@@ -165,7 +167,10 @@ def sockets(target: Target) -> None:
                 sock.close()
                 with contextlib.suppress(OSError):
                     held[number] = _part_of_a_request(target, number)
-        time.sleep(1)
+                time.sleep(1 / REOPENED_PER_S)
+                if target.over:
+                    break
+        time.sleep(0.1)
     target.attackers[f"held at the end: {sum(not _is_closed(sock) for sock in held)}"] += 1
     for sock in held:
         sock.close()
