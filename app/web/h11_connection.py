@@ -14,14 +14,15 @@ from app.web.refusal import Refusal
 HEAD_MAX = 64 * 1024
 FIELDS_MAX = 100
 BLANKS_MAX = 64  # in a row
-CHUNKS_MAX = 1000  # of one body
+CHUNKS_FREE = 64  # of one body, of any size
+BYTES_PER_CHUNK = 64  # of the others
 CHUNK_LINE_MAX = 256  # with its extensions; also of all trailers
 
 TOO_LONG = Refusal(431, f"A request line with its header fields is at most {HEAD_MAX // 1024} KiB here.")
 TOO_MANY = Refusal(431, f"A request has at most {FIELDS_MAX} header fields here.")
 BLANKS = Refusal(400, f"A head has at most {BLANKS_MAX} blanks in a row here.")
 TWO_LENGTHS = Refusal(400, "A request has Content-Length or Transfer-Encoding, not both.")
-SMALL_CHUNKS = Refusal(400, f"A body has at most {CHUNKS_MAX} chunks here.")
+SMALL_CHUNKS = Refusal(400, f"The chunks of this body are too small: send {BYTES_PER_CHUNK} bytes or more in each.")
 LONG_CHUNK_LINE = Refusal(400, f"The size of a chunk, with its extensions, is at most {CHUNK_LINE_MAX} bytes here.")
 
 
@@ -33,7 +34,7 @@ class BoundedConnection(h11.Connection):
         self.refusal: Refusal | None = None
         self._pending = b""  # received, and not given to h11 yet
         self._is_chunked = False
-        self._chunks = 0
+        self._chunks = self._carried = 0  # chunks of the body, and bytes in them
 
     @property
     def has_unparsed(self) -> bool:
@@ -86,12 +87,14 @@ class BoundedConnection(h11.Connection):
     ) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         if isinstance(event, h11.Request):
             names = {name for name, _ in event.headers}
-            self._is_chunked, self._chunks = b"transfer-encoding" in names, 0
+            self._is_chunked = b"transfer-encoding" in names
+            self._chunks = self._carried = 0
             if self._is_chunked and b"content-length" in names:
                 self._refuse(TWO_LENGTHS)
         elif isinstance(event, h11.Data):
             self._chunks += event.chunk_start
-            if self._chunks > CHUNKS_MAX:
+            self._carried += len(event.data)
+            if self._chunks > CHUNKS_FREE + self._carried // BYTES_PER_CHUNK:
                 self._refuse(SMALL_CHUNKS)
         return event
 

@@ -28,7 +28,7 @@ from app.lab.child import LINE_MAX, Child
 from app.tokens import COOKIE, cookie_value, new_token
 from app.web import connection_limit, server
 from app.web.connection_limit import ACCEPTED_AT_ONCE, ConnectionLimit, connections_for
-from app.web.h11_connection import CHUNKS_MAX, HEAD_MAX
+from app.web.h11_connection import BYTES_PER_CHUNK, CHUNKS_FREE, HEAD_MAX
 from app.web.http_protocol import LINGER_MAX, REST_MAX, WITHIN_S, Phase
 from app.web.log import EscapingFormatter, RepeatFilter
 from app.web.server import Server, configured
@@ -200,7 +200,7 @@ def test_the_bounds_hold_for_a_later_request_of_a_connection_too(served: Served)
     many = head(more="a:\r\n" * 200)
     said = all_of(served.connect(head() + many))  # at once
     assert said.count(b"\r\n\r\nserved") == 1 and said.count(b"HTTP/1.1 431") == 1
-    chunks = head("POST /body", "Transfer-Encoding: chunked\r\n") + b"1\r\na\r\n" * (CHUNKS_MAX + 1)
+    chunks = head("POST /body", "Transfer-Encoding: chunked\r\n") + b"1\r\na\r\n" * (CHUNKS_FREE + 2)
     assert all_of(served.connect(head() + chunks)).count(b"HTTP/1.1 400") == 1
     with served.connect(head()) as sock:
         assert answered(sock) == b"HTTP/1.1 200 OK"
@@ -252,13 +252,14 @@ def test_chunks_of_a_byte_are_refused(served: Served, monkeypatch: pytest.Monkey
     monkeypatch.setitem(WITHIN_S, Phase.BODY, 2 * BOUND_S)
     sock = served.connect(head(f"POST {path}", "Transfer-Encoding: chunked\r\n"))
     with suppress(ConnectionResetError, BrokenPipeError):
-        sock.sendall(b"1\r\na\r\n" * (CHUNKS_MAX + 1))
+        sock.sendall(b"1\r\na\r\n" * (CHUNKS_FREE + 2))
     all_of(sock)
     until(lambda: not served.connections, "the connection is closed")
 
 
 def test_chunks_of_some_size_are_taken_and_the_next_request_begins_anew(served: Served) -> None:
-    body = b"a\r\n0123456789\r\n" * (CHUNKS_MAX - 5) + b"0\r\n\r\n"
+    small, large = b"1\r\na\r\n" * (CHUNKS_FREE - 1), b"%x\r\n%b\r\n" % (BYTES_PER_CHUNK, b"a" * BYTES_PER_CHUNK) * 500
+    body = small + large + b"0\r\n\r\n"
     with served.connect() as sock:
         for _ in range(3):
             sock.sendall(head("POST /body", "Transfer-Encoding: chunked\r\n") + body)
