@@ -28,6 +28,7 @@ from app.metrics import Metrics
 WHILE_MEASURING_S = 0.5
 VIEWERS_MAX = 128
 VIEWERS_OF_ADDRESS_MAX = 64
+ARE_OPEN = "are open already. Close one, and this page connects."
 
 
 class Hub:
@@ -45,9 +46,9 @@ class Hub:
     def join(self, address: str) -> Viewer:
         """A viewer more, of a page at `address`. Raises Busy where there are too many."""
         if len(self._viewers) >= VIEWERS_MAX:
-            raise Busy(f"{VIEWERS_MAX} pages watch this lab already; close some.")
+            raise Busy(f"{VIEWERS_MAX} live pages of this lab {ARE_OPEN}")
         if sum(viewer.address == address for viewer in self._viewers) >= VIEWERS_OF_ADDRESS_MAX:
-            raise Busy(f"{VIEWERS_OF_ADDRESS_MAX} pages at {address} watch this lab already; close some.")
+            raise Busy(f"{VIEWERS_OF_ADDRESS_MAX} live pages from {address} {ARE_OPEN}")
         viewer = Viewer(address)
         self._viewers.add(viewer)
         self._metrics.viewers.set(len(self._viewers))

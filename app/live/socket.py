@@ -15,6 +15,7 @@ from app.live.viewer import Viewer
 
 SEND_WITHIN_S = 5.0  # a viewer that takes nothing for so long is let go
 CLOSE_WITHIN_S = 0.5
+REASON_MAX = 120  # a close frame has room for 123 bytes
 # The page has left, or nobody hears it any more.
 GONE = (asyncio.CancelledError, TimeoutError, WebSocketDisconnect, RuntimeError, OSError)
 BAD_MESSAGE, NOT_TEXT, TRY_LATER = 1008, 1003, 1013
@@ -34,7 +35,7 @@ async def live(socket: WebSocket) -> None:
     try:
         viewer = hub.join(socket.client.host if socket.client else "nowhere")
     except Busy as error:
-        return await socket.close(TRY_LATER, error.detail)
+        return await socket.close(TRY_LATER, error.detail[:REASON_MAX])
     jobs = [asyncio.create_task(_listen(socket, viewer)), asyncio.create_task(_send(socket, hub, viewer))]
     try:
         await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
@@ -58,7 +59,7 @@ async def _listen(socket: WebSocket, viewer: Viewer) -> None:
         try:
             viewer.obey(json.loads(text))
         except (ValueError, RecursionError) as error:
-            return await socket.close(BAD_MESSAGE, str(error)[:120])
+            return await socket.close(BAD_MESSAGE, str(error)[:REASON_MAX])
 
 
 async def _send(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:

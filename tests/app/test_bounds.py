@@ -606,7 +606,8 @@ def test_too_many_viewers_are_told_so(inside: LabInside, monkeypatch: pytest.Mon
         with viewer(inside) as second, viewer(inside) as third:
             first.frame()
             second.frame()
-            assert third.closed() == (1013, "2 pages watch this lab already; close some.")
+            code, reason = third.closed()
+            assert code == 1013 and reason.startswith("2 live pages of this lab are open already.")
         _comes_in(inside)
 
 
@@ -616,7 +617,8 @@ def test_one_address_cannot_take_all_places_of_viewers(tmp_path: Path, monkeypat
     with closing(LabInside(tmp_path, trusted_proxies="127.0.0.1")) as lab, viewer(lab, **one) as first:
         first.frame()
         with viewer(lab, **one) as second, viewer(lab, **other) as third:
-            assert second.closed() == (1013, "1 pages at 192.0.2.1 watch this lab already; close some.")
+            code, reason = second.closed()
+            assert code == 1013 and reason.startswith("1 live pages from 192.0.2.1 are open already.")
             third.frame()
 
 
