@@ -40,7 +40,7 @@ from app.store.runs import RunStore
 from app.tokens import Tokens, new_token
 from app.web import log
 from app.web.connection_limit import connections_for, raise_descriptor_limit
-from app.web.server import Server, configured, listen
+from app.web.server import Server, listen, make_config
 
 OK, FAILED, BAD_ARGUMENTS, BREACHED = 0, 1, 2, 3
 
@@ -111,7 +111,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
     tokens = Tokens(settings.token)
     most = connections_for(raise_descriptor_limit(), settings.max_engines)
     app = create_app(Lab.open(settings), tokens)
-    server = _Server(configured(app, most, settings.proxies, log_level="warning"), tokens)
+    server = _Server(make_config(app, most, settings.proxies, log_level="warning"), tokens)
     server.run(sockets=[listener])
     return OK if server.started else FAILED
 

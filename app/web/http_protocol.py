@@ -1,6 +1,6 @@
-"""HTTP/1.1 of the control plane: uvicorn's h11 protocol, bounded in bytes, time and connections.
+"""HTTP/1.1 for the control plane: uvicorn's h11 protocol with limits on size, time and connections.
 
-uvicorn itself waits for ever for the rest of a head or of a body. docs/security.md lists the bounds.
+uvicorn itself waits forever for the rest of a head or a body. docs/security.md lists the limits.
 """
 
 from __future__ import annotations
@@ -17,44 +17,44 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.addresses import unmapped
 from app.web.connection_limit import ConnectionLimit
+from app.web.error_response import NOT_HTTP, ErrorResponse
 from app.web.h11_connection import BoundedConnection
-from app.web.refusal import NOT_HTTP, Refusal
 from app.web.small_reads import SmallReads
 
-REST_MAX = 64 * 1024  # of a body whose request is answered: so much is read, that the connection may go on
-LINGER_MAX = 1024 * 1024  # and so much more is thrown away
-TAKEN_MIN = 10 * 1024  # bytes of an answer, in each WITHIN_S of Phase.ANSWER
-CLOSE_WITHIN_S = 1.0  # when the lab ends
+UNREAD_MAX = 64 * 1024  # bytes read of a body after its response was sent, so that the connection can be reused
+LINGER_MAX = 1024 * 1024  # bytes discarded after that
+PROGRESS_MIN = 10 * 1024  # bytes of a response that the client must read per WITHIN_S[Phase.RESPONSE]
+CLOSE_WITHIN_S = 1.0  # for unread responses, on shutdown
 
 
 class Phase(StrEnum):
-    """What a connection waits for."""
+    """What a connection is waiting for."""
 
-    HEAD = "head"  # the rest of a request's head, or the first byte of the first one
-    BODY = "body"  # the rest of a request's body
-    WORK = "work"  # the application
-    ANSWER = "answer"  # the client, which has not taken the answer yet
+    HEAD = "head"  # the rest of a request head, or the first byte of the first one
+    BODY = "body"  # the rest of a request body
+    HANDLING = "handling"  # the application
+    RESPONSE = "response"  # the client to read the response
     IDLE = "idle"  # the next request
-    REST = "rest"  # the end of a body whose request is answered already
-    LINGER = "linger"  # the client to leave, who sends too much of it: closed at once, it might miss the answer
-    OVER = "over"  # nothing: it is closed, or a WebSocket now
+    UNREAD_BODY = "unread body"  # the rest of a body whose request has been responded to
+    LINGER = "linger"  # the client to close; if the server closed first, the client could miss the response
+    CLOSED = "closed"  # nothing: closed, or upgraded to a WebSocket
 
 
 WITHIN_S = {
     Phase.HEAD: 10.0,
     Phase.BODY: 30.0,
-    Phase.ANSWER: 10.0,
+    Phase.RESPONSE: 10.0,
     Phase.IDLE: 10.0,
-    Phase.REST: 5.0,
+    Phase.UNREAD_BODY: 5.0,
     Phase.LINGER: 5.0,
 }
-FULL = Refusal(503, "All connections of this lab are in use; try again.")
-LATE_HEAD = Refusal(408, f"A request's head has to come within {WITHIN_S[Phase.HEAD]:.0f} s.")
-LATE_BODY = Refusal(408, f"A request's body has to come within {WITHIN_S[Phase.BODY]:.0f} s.")
+FULL = ErrorResponse(503, "The connection limit is reached. Try again later.")
+LATE_HEAD = ErrorResponse(408, f"The request head did not arrive within {WITHIN_S[Phase.HEAD]:.0f} s.")
+LATE_BODY = ErrorResponse(408, f"The request body did not arrive within {WITHIN_S[Phase.BODY]:.0f} s.")
 
 
 class BoundedHttp(H11Protocol, SmallReads):
-    """One connection. In each phase it has a deadline, but for the application's own work."""
+    """One connection. Every phase has a deadline, except while the application handles a request."""
 
     conn: BoundedConnection
 
@@ -62,101 +62,101 @@ class BoundedHttp(H11Protocol, SmallReads):
         super().__init__(**uvicorns)
         self.conn = BoundedConnection()
         self._limit = limit
-        self._phase = Phase.OVER
+        self._phase = Phase.CLOSED
         self._deadline: asyncio.TimerHandle | None = None
-        self._received = 0  # bytes of a body whose request is answered
-        self._unsent = 0  # bytes of the answer that the client had not taken when the phase began
+        self._received = 0  # bytes of a body that nobody reads
+        self._unsent = 0  # bytes of the response that the client had not read at the start of the phase
 
-    # Of asyncio's protocol
+    # asyncio's protocol
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.client = unmapped(self.client)
-        if self._limit.make_room(len(self.connections)):
+        if self._limit.admit(len(self.connections)):
             self._enter(Phase.HEAD)
         else:
             self._refuse(FULL)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._enter(Phase.OVER)
+        self._enter(Phase.CLOSED)
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()  # it holds the request for seconds more
+        self._unset_keepalive_if_required()  # its timer would keep the request in memory
 
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.LINGER:
             self._discard(len(data))
-        elif self._phase is not Phase.OVER:
+        elif self._phase is not Phase.CLOSED:
             super().data_received(data)
-            self._look()
-            if self._has_rest:
+            self._update_phase()
+            if self._has_unread_body:
                 self._count(len(data))
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._look()
+        self._update_phase()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._look()
+        self._update_phase()
 
-    # Of uvicorn's protocol
+    # uvicorn's protocol
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         if self.transport.get_write_buffer_size():
-            return self.evict()  # answers to earlier requests, which it does not take: nothing would end it
-        self._enter(Phase.OVER)
+            return self.evict()  # unread responses: a WebSocket has no deadline for them
+        self._enter(Phase.CLOSED)
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
-        """Called where h11 refuses what was sent."""
+        """Called when h11 rejects the request."""
         self._refuse(self.conn.refusal or NOT_HTTP)
 
     def on_response_complete(self) -> None:
         self._received = 0
         super().on_response_complete()
-        self._look()
+        self._update_phase()
 
     def shutdown(self) -> None:
-        """The lab ends: only the application's own work is waited for."""
-        if self._phase is Phase.WORK:
+        """Close the connection, unless the application is handling a request."""
+        if self._phase is Phase.HANDLING:
             super().shutdown()
-        elif self._phase is Phase.ANSWER:
+        elif self._phase is Phase.RESPONSE:
             self.cycle.disconnected = True
             self.transport.close()
             self.loop.call_later(CLOSE_WITHIN_S, self.transport.abort)
         else:
             self.evict()
 
-    # Our own
+    # Phases
 
     def evict(self) -> None:
-        """Close at once: others need its place."""
-        self._enter(Phase.OVER)
+        """Close immediately."""
+        self._enter(Phase.CLOSED)
         self.transport.abort()
 
     @property
-    def _answered(self) -> bool:
+    def _responded(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
     @property
-    def _has_rest(self) -> bool:
-        """Whether a body comes on whose request is answered; also while the client takes no answer."""
-        return self._phase is not Phase.OVER and self._answered and self.conn.their_state is h11.SEND_BODY
+    def _has_unread_body(self) -> bool:
+        """Whether the rest of a body arrives whose request has been responded to."""
+        return self._phase is not Phase.CLOSED and self._responded and self.conn.their_state is h11.SEND_BODY
 
-    def _look(self) -> None:
-        """Enter the phase that the connection is in now."""
-        if self._phase not in (Phase.OVER, Phase.LINGER):
-            self._enter(self._phase_now())
+    def _update_phase(self) -> None:
+        """Enter the phase that follows from the state of the connection."""
+        if self._phase not in (Phase.CLOSED, Phase.LINGER):
+            self._enter(self._current_phase())
 
-    def _phase_now(self) -> Phase:
-        if self.flow.write_paused or (self._answered and self.transport.get_write_buffer_size()):
-            return Phase.ANSWER
+    def _current_phase(self) -> Phase:
+        if self.flow.write_paused or (self._responded and self.transport.get_write_buffer_size()):
+            return Phase.RESPONSE
         if self.transport.is_closing():
-            return Phase.OVER
+            return Phase.CLOSED
         if self.conn.their_state is h11.SEND_BODY:
-            return Phase.REST if self._answered else Phase.BODY
-        if not self._answered:
-            return Phase.WORK
+            return Phase.UNREAD_BODY if self._responded else Phase.BODY
+        if not self._responded:
+            return Phase.HANDLING
         return Phase.HEAD if self.cycle is None or self.conn.has_unparsed else Phase.IDLE
 
     def _enter(self, phase: Phase, again: bool = False) -> None:
@@ -166,39 +166,41 @@ class BoundedHttp(H11Protocol, SmallReads):
         if self._deadline:
             self._deadline.cancel()
         within_s = WITHIN_S.get(phase)
-        self._deadline = self.loop.call_later(within_s, self._expired) if within_s else None
+        self._deadline = self.loop.call_later(within_s, self._on_deadline) if within_s else None
         if within_s:
-            self._limit.waits(self, served=self.cycle is not None and self.cycle.response_complete)
+            self._limit.mark_waiting(self, served=self.cycle is not None and self.cycle.response_complete)
         else:
-            self._limit.works(self)
+            self._limit.mark_busy(self)
         if phase is Phase.HEAD:
-            self._unset_keepalive_if_required()  # the next request has begun
-        elif phase is Phase.ANSWER:
-            self._unsent = self._not_taken()
+            self._unset_keepalive_if_required()  # the next request has started
+        elif phase is Phase.RESPONSE:
+            self._unsent = self._unsent_bytes()
 
-    def _expired(self) -> None:
+    def _on_deadline(self) -> None:
         if self._phase is Phase.HEAD and self.conn.has_unparsed:
             self._refuse(LATE_HEAD)
         elif self._phase is Phase.BODY:
             self._refuse(LATE_BODY)
-        elif self._phase is Phase.ANSWER and not self.transport.get_write_buffer_size():
-            self._look()
-        elif self._phase is Phase.ANSWER and self._unsent - self._not_taken() >= TAKEN_MIN:
-            self._enter(Phase.ANSWER, again=True)
+        elif self._phase is Phase.RESPONSE and not self.transport.get_write_buffer_size():
+            self._update_phase()
+        elif self._phase is Phase.RESPONSE and self._unsent - self._unsent_bytes() >= PROGRESS_MIN:
+            self._enter(Phase.RESPONSE, again=True)
         else:
             self.evict()
 
-    def _not_taken(self) -> int:
-        """Bytes of the answer that are here or in the kernel. Those here alone shrink in steps of 64 KiB, which a slow
-        client takes longer for than its deadline."""
+    def _unsent_bytes(self) -> int:
+        """Return the bytes of the response in the transport's and the kernel's buffers.
+
+        The transport's buffer alone shrinks in steps of 64 KiB, which a slow client may not read in time.
+        """
         in_kernel = bytearray(4)
         fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, in_kernel)
         return self.transport.get_write_buffer_size() + int(struct.unpack("i", in_kernel)[0])
 
     def _count(self, number: int) -> None:
-        """Of a body that nobody reads, so many bytes more have come."""
+        """Count received bytes of a body that nobody reads."""
         self._received += number
-        if self._received > REST_MAX:
+        if self._received > UNREAD_MAX:
             self._received = 0
             self.transport.write_eof()
             self._enter(Phase.LINGER)
@@ -208,13 +210,13 @@ class BoundedHttp(H11Protocol, SmallReads):
         if self._received > LINGER_MAX:
             self.evict()
 
-    def _refuse(self, refusal: Refusal) -> None:
-        """Answer without the application, and close; or only close, where an answer has begun."""
+    def _refuse(self, refusal: ErrorResponse) -> None:
+        """Send an error response and close; only close if the application's response has started."""
         begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
         if self.cycle is not None:
             self.cycle.disconnected = True
         if begun:
             return self.evict()
-        self.transport.write(refusal.response())
+        self.transport.write(refusal.to_bytes())
         self.transport.close()
-        self._enter(Phase.ANSWER if self.transport.get_write_buffer_size() else Phase.OVER)
+        self._enter(Phase.RESPONSE if self.transport.get_write_buffer_size() else Phase.CLOSED)

@@ -1,4 +1,4 @@
-"""The lab's log: control characters of others are escaped, and an error that repeats is logged with its count."""
+"""Logging of the control plane: control characters are escaped, and repeated warnings are counted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def set_up() -> None:
 
 
 class EscapingFormatter(logging.Formatter):
-    """A line is a line: what a client has sent cannot begin another, or command a terminal."""
+    """Escapes control characters, so that client data cannot start a new line or control a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record))
@@ -30,9 +30,9 @@ class EscapingFormatter(logging.Formatter):
 
 
 class RepeatFilter(logging.Filter):
-    """Of warnings and errors of one kind lets pass the 1st, 10th, 100th …, with their number.
+    """Passes the 1st, 10th, 100th … warning or error of each kind, with its count.
 
-    A kind is a logger with a message and its first argument: for the audit log, one address.
+    A kind is a logger, a message and its first argument, which is the client's address in the audit log.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class RepeatFilter(logging.Filter):
 
 
 def _raised(record: logging.LogRecord) -> str:
-    """The type of an exception, and where it was raised."""
+    """Return the type of the exception and where it was raised."""
     kind, _, trace = record.exc_info or (None, None, None)
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

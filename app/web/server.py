@@ -1,4 +1,4 @@
-"""The control plane as a server: its listening socket, and uvicorn with this lab's bounds."""
+"""The control plane's listening socket and uvicorn configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import addresses
-from app.web.connection_limit import ACCEPTED_AT_ONCE, ConnectionLimit
+from app.web.connection_limit import ACCEPT_BATCH, ConnectionLimit
 from app.web.http_protocol import BoundedHttp
 from app.web.websocket_protocol import BoundedWebSocket
 
@@ -29,17 +29,17 @@ def listen(host: str, port: int) -> socket.socket:
     # head, which a client may delay by 40 ms. asyncio sets it only where the protocol is named, which `create_server`
     # does not do.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # What a viewer does not take is soon seen here, not first in 4 MB of kernel memory.
+    # Unread data is noticed early, and not only after 4 MB of kernel memory.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    # And who takes nothing for so long is gone: a close alone would wait for the rest to be taken, if need be for ever.
+    # A client that acknowledges nothing for so long is disconnected: a close alone could wait for it forever.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKEN_WITHIN_MS)
     return listener
 
 
-def configured(app: FastAPI, most: int, trusted_proxies: tuple[str, ...] = (), **more: Any) -> uvicorn.Config:
-    """uvicorn's configuration for a lab that keeps `most` connections.
+def make_config(app: FastAPI, most: int, trusted_proxies: tuple[str, ...] = (), **more: Any) -> uvicorn.Config:
+    """Return the uvicorn configuration.
 
-    What a proxy says of its client is believed only of `trusted_proxies` (addresses and networks).
+    most: the connection limit. trusted_proxies: addresses and networks whose X-Forwarded-For is used.
     """
     served: Any = app
     if trusted_proxies:
@@ -47,16 +47,15 @@ def configured(app: FastAPI, most: int, trusted_proxies: tuple[str, ...] = (), *
     http: Any = partial(BoundedHttp, limit=ConnectionLimit(most))
     return uvicorn.Config(
         served, http=http, ws=BoundedWebSocket, loop="asyncio", ws_max_size=MESSAGE_MAX, ws_per_message_deflate=False,
-        proxy_headers=False, server_header=False, backlog=ACCEPTED_AT_ONCE, timeout_graceful_shutdown=GRACE_S,
+        proxy_headers=False, server_header=False, backlog=ACCEPT_BATCH, timeout_graceful_shutdown=GRACE_S,
         log_config=None, access_log=False, **more,
     )  # fmt: skip
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, with a longer queue of connections in the kernel.
+    """uvicorn's server with a longer accept queue.
 
-    asyncio has one number for how many connections it accepts at once, which has to be small, and for how many may
-    wait, which need not.
+    asyncio uses one number as the backlog and as the number of connections accepted per iteration, which must be small.
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -1,6 +1,6 @@
-"""A protocol that takes what arrives in small pieces, so that a bound on what may be kept is checked while reading.
+"""A protocol that reads at most 8 KiB at a time, so that limits are checked while data arrives.
 
-asyncio hands a plain protocol up to 256 KiB at a time, four times what a request head may be.
+asyncio passes up to 256 KiB at a time to a plain protocol, four times the maximum size of a request head.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import asyncio
 
 READ_MAX = 8 * 1024
 
-# One for all connections: what was read is copied out of it before the event loop reads from another.
+# Shared by all connections: `buffer_updated` copies the data before the event loop reads from another socket.
 _BUFFER = memoryview(bytearray(READ_MAX))
 
 
 class SmallReads(asyncio.BufferedProtocol):
-    """Mixed into a protocol with `data_received`: bytes come to it in pieces of READ_MAX at most."""
+    """Mixin for a protocol with `data_received`, which then gets at most READ_MAX bytes per call."""
 
     def data_received(self, data: bytes) -> None:
-        """The protocol's own, which comes first among the base classes."""
+        """Implemented by the protocol, which precedes this mixin among the base classes."""
         raise NotImplementedError
 
     def get_buffer(self, sizehint: int) -> memoryview:

@@ -1,8 +1,8 @@
-"""WebSockets of the control plane: uvicorn's protocol, which keeps no more of a client than one small message.
+"""WebSockets for the control plane: uvicorn's protocol with limits on what it keeps of a client.
 
-The library refuses a message over `ws_max_size` by the head of its frame, before the rest has come. What is left to
-bound is what comes in one read, how many fragments a message has, answers to pings of a client that reads none of them,
-and handshakes that the library refuses without a word to uvicorn.
+The library rejects a message over `ws_max_size` by the header of its frame, before the payload arrives. Added here are
+limits on the size of a read, on the fragments of a message and on unread pongs, and a response to handshakes that the
+library rejects without telling uvicorn.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from app.addresses import unmapped
-from app.web.refusal import Refusal
+from app.web.error_response import ErrorResponse
 from app.web.small_reads import SmallReads
 
 FRAGMENTS_MAX = 64
 TOO_BIG = 1009
-NO_HANDSHAKE = Refusal(400, "That is no handshake of a WebSocket: a GET without a body, with no field over 8 KiB.")
+BAD_HANDSHAKE = ErrorResponse(
+    400, "That is no handshake of a WebSocket: a GET without a body, with no field over 8 KiB."
+)
 
 
 class BoundedWebSocket(WebSocketsSansIOProtocol, SmallReads):
-    """One connection. Who does not read is not read."""
+    """One connection. Nothing is read from a client that does not read."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -31,13 +33,13 @@ class BoundedWebSocket(WebSocketsSansIOProtocol, SmallReads):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            self.transport.write(NO_HANDSHAKE.response())
+            self.transport.write(BAD_HANDSHAKE.to_bytes())
             self.transport.close()
 
     def handle_cont(self, event: Frame) -> None:
         super().handle_cont(event)
         if len(self.frames) > FRAGMENTS_MAX:
-            self.conn.fail(TOO_BIG, f"a message has at most {FRAGMENTS_MAX} fragments")
+            self.conn.fail(TOO_BIG, f"more than {FRAGMENTS_MAX} fragments")
             self.handle_parser_exception()
 
     def pause_writing(self) -> None:

@@ -20,7 +20,7 @@ from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from app.tokens import Tokens
 from app.web.connection_limit import CONNECTIONS_MAX
-from app.web.server import Server, configured, listen
+from app.web.server import Server, listen, make_config
 from tests.waiting import BOUND_S
 
 from .driver import LabProcess, gone, known_models, until
@@ -38,7 +38,7 @@ class LabInside(LabProcess):
         self._listener = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.http = httpx.Client(base_url=self.url, timeout=BOUND_S)
-        self._server = Server(configured(self.app, most, given.proxies, ws_ping_interval=None))
+        self._server = Server(make_config(self.app, most, given.proxies, ws_ping_interval=None))
         self._thread = Thread(target=self._server.run, args=([self._listener],), daemon=True)
         self._thread.start()
         until(lambda: self._server.started or not self._thread.is_alive(), "the lab has started")

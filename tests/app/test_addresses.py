@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app import addresses
+from app.addresses import unmapped
 from app.cli import main
 from app.tokens import new_token
 
@@ -67,3 +68,9 @@ def test_an_address_of_another_machine_is_said_in_words(host: str, tmp_path: Pat
     said = capsys.readouterr().err
     assert f"cannot listen on {addresses.bracketed(host)}:0: " in said and "Unknown error" not in said
     assert any(words in said for words in ("Cannot assign", "not available", *map(str, (errno.EADDRNOTAVAIL,))))
+
+
+def test_an_ipv4_mapped_address_is_shown_as_ipv4() -> None:
+    assert unmapped(("::ffff:192.0.2.1", 5)) == ("192.0.2.1", 5)
+    for client in (("192.0.2.1", 5), ("2001:db8::1", 5), None):
+        assert unmapped(client) == client

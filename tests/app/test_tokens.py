@@ -13,11 +13,12 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from fastapi import Request, Response
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from app import tokens
-from app.tokens import Tokens, new_token
+from app.tokens import COOKIE, Tokens, cookie_value, new_token
 from tests.waiting import BOUND_S
 
 from .driver import LabProcess, is_problem
@@ -252,3 +253,25 @@ def test_sessions_and_codes_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_new_token_is_hard_to_guess() -> None:
     some = {new_token() for _ in range(100)}
     assert len(some) == 100 and all(re.fullmatch(r"[0-9a-f]{64}", each) for each in some)
+
+
+def test_the_session_cookie_is_found_among_other_cookies() -> None:
+    for header in (f"{COOKIE}=x", f"a=1; {COOKIE}=x; b=2", f'a="\\";{COOKIE}=x', f"{COOKIE} = x "):
+        assert cookie_value(header, COOKIE) == "x", header
+    for header in ("", f"a{COOKIE}=x", COOKIE, f'a="{COOKIE}"=x', ";" * 100):
+        assert cookie_value(header, COOKIE) == "", header
+
+
+def test_no_route_receives_a_cookie_header(tmp_path: Path) -> None:
+    """Starlette would read it as http.cookies does."""
+    seen: list[list[str]] = []
+
+    async def see(request: Request) -> Response:
+        seen.append(list(request.headers))
+        return Response()
+
+    with closing(LabInside(tmp_path, token=TOKEN)) as lab:
+        lab.app.add_api_route("/seen", see, include_in_schema=False)
+        session = lab.app.state.tokens.new_session()
+        lab.http.get("/seen", headers={"Cookie": f"{COOKIE}={session}"})
+    assert len(seen) == 1 and "cookie" not in seen[0] and "host" in seen[0]

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from app.live.hub import VIEWERS_OF_ADDRESS_MAX
 from tests.app.driver import LabProcess
-from tests.app.test_bounds import upgraded
+from tests.app.web.served import upgraded
 
 from .conftest import Opener
 from .pages import HELD, live

@@ -1,4 +1,4 @@
-"""Answers without the application: whole responses, for what does not reach it."""
+"""Error responses that the protocols send themselves, for requests that do not reach the application."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from http import HTTPStatus
 from app.api.problems import problem
 from app.security import HEADERS
 
-TITLE = "Not a request that can be served"
+TITLE = "Bad request"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A status, and one sentence for the client."""
+class ErrorResponse:
+    """An HTTP status and a sentence for the client."""
 
     status: int
     detail: str
 
-    def response(self) -> bytes:
-        """The response, with a problem document and the headers of every answer; the connection closes after it."""
+    def to_bytes(self) -> bytes:
+        """Return the whole response: a problem document, all security headers, and `Connection: close`."""
         answer = problem(self.status, TITLE, self.detail, "", "http")
         answer.headers.update({**HEADERS, "Cache-Control": "no-store", "Connection": "close"})
         lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}".encode()]
@@ -27,4 +27,4 @@ class Refusal:
         return b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body)
 
 
-NOT_HTTP = Refusal(400, "That is not HTTP/1.1.")
+NOT_HTTP = ErrorResponse(400, "The request is not valid HTTP/1.1.")

@@ -1,0 +1,162 @@
+"""Deadlines of a connection in each phase, unread bodies, and shutdown."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.web import server
+from app.web.http_protocol import LINGER_MAX, UNREAD_MAX, WITHIN_S, Phase
+from tests.app.driver import until
+from tests.app.inside import LabInside
+from tests.app.test_live import viewer
+from tests.waiting import BOUND_S
+
+from .served import LONG, MOST, Served, all_of, answered, head
+
+
+def test_a_connection_is_reused_after_a_short_unread_body(served: Served) -> None:
+    with served.connect(head("POST /", "Content-Length: 9\r\n")) as sock:
+        assert answered(sock) == b"HTTP/1.1 200 OK"
+        sock.sendall(b"unwanted." + head())
+        assert answered(sock) == b"HTTP/1.1 200 OK"
+
+
+def test_a_long_unread_body_is_discarded_and_then_cut_off(served: Served) -> None:
+    with served.connect(head("POST /", "Content-Length: 99999999\r\n")) as sock:
+        assert answered(sock) == b"HTTP/1.1 200 OK"
+        sock.sendall(b"x" * (UNREAD_MAX + 1))
+        assert sock.recv(1) == b"", "no other answer comes on this connection"
+        with pytest.raises(OSError):
+            for _ in range(2 + LINGER_MAX // 1024):
+                sock.sendall(b"x" * 1024 * 1024)
+    until(lambda: not served.connections, "the connection is closed")
+
+
+def test_an_unread_body_is_bounded_while_the_client_does_not_read(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for phase in (Phase.RESPONSE, Phase.UNREAD_BODY, Phase.LINGER):
+        monkeypatch.setitem(WITHIN_S, phase, 2 * BOUND_S)  # so that it is not a deadline that closes it
+    with served.connect(head("POST /long", "Content-Length: 99999999\r\n")) as sock, pytest.raises(OSError):
+        for _ in range(8 * (UNREAD_MAX + LINGER_MAX) // 65536):
+            sock.sendall(b"x" * 65536)
+
+
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost:", b"G"], ids=["a field", "a letter"])
+def test_an_incomplete_head_times_out_with_408(served: Served, soon: Callable[[Phase], None], data: bytes) -> None:
+    soon(Phase.HEAD)
+    assert all_of(served.connect(data)).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_silent_connection_is_closed(served: Served, soon: Callable[[Phase], None]) -> None:
+    soon(Phase.HEAD)
+    assert all_of(served.connect()) == b""
+
+
+def test_a_trickle_of_bytes_does_not_extend_the_deadline(served: Served, soon: Callable[[Phase], None]) -> None:
+    soon(Phase.HEAD)
+    with served.connect(b"GET / HTTP/1.1\r\n") as sock:
+        protocol = until(lambda: next(iter(served.connections), None), "the connection is there")
+        due_s = protocol._deadline.when()
+        sock.sendall(b"a: b\r\n")
+        until(lambda: b"a: b" in protocol.conn.trailing_data[0] or not served.connections, "more of it was read")
+        assert protocol._deadline is None or protocol._deadline.when() == due_s
+        assert all_of(sock).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 10", "Transfer-Encoding: chunked"])
+def test_an_incomplete_body_times_out_with_408(served: Served, soon: Callable[[Phase], None], framing: str) -> None:
+    soon(Phase.BODY)
+    assert all_of(served.connect(head("POST /body", f"{framing}\r\n"))).startswith(b"HTTP/1.1 408 ")
+
+
+def test_the_application_has_no_deadline(served: Served, soon: Callable[[Phase], None]) -> None:
+    for phase in (Phase.HEAD, Phase.BODY):
+        soon(phase)
+    with served.connect(head("GET /work")) as sock, served.connect(b"GET") as other:
+        until(lambda: served.app.working, "the application works")
+        assert all_of(other)  # its deadline is over
+        served.app.go_on.set()
+        assert answered(sock) == b"HTTP/1.1 200 OK"
+
+
+def test_a_pipelined_partial_head_is_not_closed_by_the_keep_alive_timeout() -> None:
+    """Not what is left of keep-alive, which is nothing here."""
+    with closing(Served(MOST, timeout_keep_alive=0)) as impatient:
+        one = head()
+        with impatient.connect(one + one[:9]) as sock:
+            assert answered(sock) == b"HTTP/1.1 200 OK"
+            assert len(impatient.connections) == 1
+            sock.sendall(one[9:])
+            assert answered(sock) == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"GET /",
+        head("POST /body", "Content-Length: 9\r\n"),
+        head("POST /", "Content-Length: 9\r\n"),
+        head("GET /long"),
+    ],
+    ids=["silent", "head", "body", "rest", "answer"],
+)
+def test_shutdown_does_not_wait_for_clients(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(server, "GRACE_S", 10 * BOUND_S)
+    monkeypatch.setattr(server, "TAKEN_WITHIN_MS", 1_000_000)  # so that it is not the kernel that closes it
+    for phase in WITHIN_S:
+        monkeypatch.setitem(WITHIN_S, phase, 10 * BOUND_S)
+    one = Served(MOST)
+    with one.connect(data):
+        until(lambda: one.connections, "the connection is there")
+        one.close()
+
+
+@pytest.mark.parametrize("phase", [Phase.IDLE, Phase.UNREAD_BODY])
+def test_a_connection_is_closed_when_no_request_follows(
+    served: Served, soon: Callable[[Phase], None], phase: Phase
+) -> None:
+    soon(phase)
+    body = "Content-Length: 10\r\n" if phase is Phase.UNREAD_BODY else ""
+    assert all_of(served.connect(head("POST /", body))).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_client_that_does_not_read_is_closed(served: Served, soon: Callable[[Phase], None]) -> None:
+    soon(Phase.RESPONSE)
+    with served.connect(head("GET /long")):
+        until(lambda: served.connections, "the connection is there")
+        until(lambda: not served.connections, "the connection is closed")
+
+
+def test_a_large_response_is_delivered_completely(served: Served, soon: Callable[[Phase], None]) -> None:
+    with served.connect(head("GET /long", "Connection: close\r\n")) as sock:
+        assert len(all_of(sock)) > LONG
+
+
+def test_the_deadlines_do_not_apply_to_a_websocket(tmp_path: Path, soon: Callable[[Phase], None]) -> None:
+    with closing(LabInside(tmp_path)) as lab, viewer(lab) as view:
+        for phase in WITHIN_S:
+            soon(phase)
+        with viewer(lab) as late:
+            for _ in range(5):  # a frame each 100 ms
+                view.frame()
+                late.frame()
+
+
+def test_an_aborted_body_logs_one_line(inside: LabInside, caplog: pytest.LogCaptureFixture) -> None:
+    paths = {"/login": "application/x-www-form-urlencoded", "/api/v1/runs": "application/json"}
+    for path, kind in paths.items():
+        with socket.create_connection(("127.0.0.1", inside.port), BOUND_S) as sock:
+            more = f"Content-Type: {kind}\r\nContent-Length: 100\r\n"
+            sock.sendall(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{inside.port}\r\n{more}\r\n{{".encode())
+        until(lambda path=path: f"'{path}'" in caplog.text, f"{path} was logged")  # type: ignore[misc]
+    until(lambda: len(inside.connections) <= 1, "the connections are closed")
+    assert [each.getMessage() for each in caplog.records if each.name != "httpx"] == [
+        f"127.0.0.1 left before the body of POST '{path}' was whole" for path in paths
+    ]

@@ -1,0 +1,127 @@
+"""Bounds on WebSocket handshakes, messages, and the number of viewers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from app.web import server
+from tests.app.driver import until
+from tests.app.inside import LabInside
+from tests.app.test_live import viewer
+from tests.waiting import BOUND_S
+
+from .served import MOST, UPGRADE, Served, all_of, head, upgraded
+
+
+def expect_close_1009(sock: socket.socket) -> None:
+    """Among frames of the live view comes a close with 1009."""
+    found = bytearray()
+
+    def read() -> bool:
+        found.extend(sock.recv(65536))
+        return (1009).to_bytes(2, "big") in found
+
+    until(read, "it is closed with 1009")
+
+
+def test_a_message_over_16_kib_is_refused_by_its_frame_header(inside: LabInside) -> None:
+    with upgraded(inside) as sock:
+        sock.sendall(b"\x81\xff" + (server.MESSAGE_MAX + 1).to_bytes(8, "big") + b"mask")  # nothing of it has come yet
+        expect_close_1009(sock)
+    with viewer(inside) as view:
+        view.say(type="subscribe", engines=["x" * (server.MESSAGE_MAX - 100)])
+        view.frame()
+
+
+NO_HANDSHAKES = {
+    "a body": head("GET /ws/v1/live", f"Content-Length: 5\r\n{UPGRADE}"),
+    "chunks": head("GET /ws/v1/live", f"Transfer-Encoding: chunked\r\n{UPGRADE}"),
+    "a long address": head(f"GET /{'a' * 9000}", UPGRADE),
+    "a long field": head("GET /ws/v1/live", f"a: {'b' * 9000}\r\n{UPGRADE}"),
+    "a control character": head("GET /ws/v1/live", f"a: \x01\r\n{UPGRADE}"),
+    "no key": head("GET /ws/v1/live", "Upgrade: websocket\r\nConnection: Upgrade\r\n"),
+}
+
+
+@pytest.mark.parametrize("case", NO_HANDSHAKES)
+def test_an_invalid_handshake_gets_400_and_is_closed(inside: LabInside, case: str) -> None:
+    sock = socket.create_connection(("127.0.0.1", inside.port), BOUND_S)
+    sock.sendall(NO_HANDSHAKES[case])
+    assert all_of(sock).startswith(b"HTTP/1.1 400 ")
+    until(lambda: not inside.connections, "the connection is closed")
+
+
+def test_a_handshake_behind_unread_responses_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "TAKEN_WITHIN_MS", 1_000_000)  # so that it is not the kernel that closes it
+    with closing(Served(MOST)) as one, one.connect(head("GET /long") + head("GET /ws", UPGRADE)):
+        until(lambda: one.connections, "the connection is there")
+        until(lambda: not one.connections, "the connection is closed")
+
+
+def test_a_message_has_at_most_64_fragments(inside: LabInside) -> None:
+    with upgraded(inside) as sock:
+        sock.sendall(b"\x01\x80mask" + b"\x00\x80mask" * 100)
+        expect_close_1009(sock)
+
+
+def test_a_client_that_reads_no_pongs_is_not_read(inside: LabInside) -> None:
+    """The answers would be kept for a client that takes none."""
+    with upgraded(inside) as sock:
+        sock.setblocking(False)
+        ping = (b"\x89\xfd" + b"mask" + b"x" * 125) * 500
+        stuck = until(lambda: _stuck(sock, ping), "nothing more is taken")
+        kept = [each.transport.get_write_buffer_size() for each in inside.connections]
+        assert stuck and max(kept) < 1024 * 1024, kept
+
+
+def _stuck(sock: socket.socket, data: bytes) -> bool:
+    """Send until nothing is taken; whether nothing was taken at all."""
+    sent = 0
+    with suppress(BlockingIOError):
+        while True:
+            sent += sock.send(data)
+    return not sent
+
+
+def test_viewers_over_the_limit_are_closed_with_a_reason(inside: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.live.hub.VIEWERS_MAX", 2)
+    with viewer(inside) as first:
+        with viewer(inside) as second, viewer(inside) as third:
+            first.frame()
+            second.frame()
+            code, reason = third.closed()
+            assert code == 1013 and reason.startswith("2 live pages of this lab are open already.")
+        _expect_accepted(inside)
+
+
+def test_viewers_per_address_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.live.hub.VIEWERS_OF_ADDRESS_MAX", 1)
+    one, other = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
+    with closing(LabInside(tmp_path, trusted_proxies="127.0.0.1")) as lab, viewer(lab, **one) as first:
+        first.frame()
+        with viewer(lab, **one) as second, viewer(lab, **other) as third:
+            code, reason = second.closed()
+            assert code == 1013 and reason.startswith("1 live pages from 192.0.2.1 are open already.")
+            third.frame()
+
+
+def _expect_accepted(lab: LabInside) -> None:
+    """A viewer is served as soon as the lab has seen that the others left."""
+
+    def one() -> bool:
+        with viewer(lab) as view:
+            return bool(view.message()["type"] == "hello")
+
+    until(lambda: _unless_closed(one), "there is a place again")
+
+
+def _unless_closed(play: Callable[[], bool]) -> bool:
+    with suppress(ConnectionClosed):
+        return play()
+    return False
