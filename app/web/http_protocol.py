@@ -121,7 +121,8 @@ class BoundedHttp(H11Protocol, SmallReads):
         if self._phase is Phase.HANDLING:
             super().shutdown()
         elif self._phase is Phase.RESPONSE:
-            self.cycle.disconnected = True
+            if self.cycle is not None:
+                self.cycle.disconnected = True  # the application need not wait for the client
             self.transport.close()
             self.loop.call_later(CLOSE_WITHIN_S, self.transport.abort)
         else:
