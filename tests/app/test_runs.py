@@ -14,6 +14,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
+from app.lab.fitness import LOAD_SPOILED, TOO_FEW
 from app.load import histogram
 from app.load.outcome import Outcome
 
@@ -140,7 +141,9 @@ def test_each_figure_is_valid_or_says_why_not(results: Results, which: str) -> N
     assert verdict["rankable"] == (verdict["fitness"][verdict["figure"]] is None)
     assert all(reason is None or reason.endswith(".") for reason in verdict["fitness"].values())
     if summary["latency"]["response"]["p999_us"] is None:
-        assert "too few requests" in verdict["fitness"]["p999_us"]
+        # The verdict depends on how busy the machine is; where it makes all latencies invalid, its reason comes first.
+        expected = f"{verdict['title']}." if verdict["name"] in LOAD_SPOILED else TOO_FEW
+        assert verdict["fitness"]["p999_us"].startswith(expected)
     if which == "overloaded":
         assert verdict["fitness"]["cpu_us"].endswith("so it is the cost of another rate.")
 
