@@ -20,12 +20,13 @@ class Application:
     """Responds differently per path; `/work` blocks until the test allows it to continue."""
 
     def __init__(self) -> None:
-        self.working = 0
+        self.calls = self.working = 0
         self.go_on = threading.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             return await self._live(receive, send)
+        self.calls += 1
         body = b"served"
         if scope["path"] == "/work":
             self.working += 1

@@ -60,7 +60,7 @@ def test_an_invalid_handshake_gets_400_and_is_closed(inside: LabInside, case: st
 def test_a_handshake_behind_unread_responses_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "TAKEN_WITHIN_MS", 1_000_000)  # so that it is not the kernel that closes it
     with closing(Served(MOST)) as one, one.connect(head("GET /long") + head("GET /ws", UPGRADE)):
-        until(lambda: one.connections, "the connection is there")
+        until(lambda: one.app.calls, "the first request is handled")
         until(lambda: not one.connections, "the connection is closed")
 
 
