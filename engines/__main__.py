@@ -13,7 +13,7 @@ from typing import Any
 
 from engines.catalogue import describe, lessons
 from engines.common.contract import BadKnob, all_knobs, parse_knobs
-from engines.common.process import CannotListen, Order, run
+from engines.common.process.lifecycle import CannotListen, Order, run
 from engines.common.work import Calibration, calibrate
 
 PORT_MAX = 65535

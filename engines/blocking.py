@@ -15,11 +15,11 @@ from __future__ import annotations
 import socket
 import threading
 
-from engines.common.answer import answer_some
-from engines.common.board import ACCEPTING, C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING
+from engines.common.board.board import ACCEPTING, C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.crowd import Conversation, Crowd
-from engines.common.door import Door
+from engines.common.http.responses import answer_some
+from engines.threaded_io.accept_loop import Door
+from engines.threaded_io.connections import Conversation, Crowd
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:

@@ -17,13 +17,13 @@ import socket
 from collections import Counter
 from itertools import cycle
 
-from engines.common.board import CLOSED, STATE, WAITING, Row
+from engines.common.board.board import CLOSED, STATE, WAITING, Row
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.demultiplexer import Demultiplexer
-from engines.common.pool import REPLIES
-from engines.common.threads import start_thread
+from engines.common.process.threads import start_thread
+from engines.common.worker_pool import REPLIES
 from engines.reactor import Reactor
 from engines.reactor_pool import PoolReactor
+from engines.readiness_io.demultiplexer import Demultiplexer
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:

@@ -17,10 +17,10 @@ from __future__ import annotations
 import select
 import socket
 
-from engines.common.board import HANDLING, STATE, WAIT_CALLS, WAITING, WAKEUPS, Row
+from engines.common.board.board import HANDLING, STATE, WAIT_CALLS, WAITING, WAKEUPS, Row
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.last_call import refuse_newcomers
-from engines.common.worker_process import WorkerProcesses
+from engines.common.stop_handshakes import refuse_newcomers
+from engines.prefork_io.worker_process import WorkerProcesses
 from engines.reactor import Reactor
 
 

@@ -16,15 +16,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from engines.common.answer import answer_some
-from engines.common.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, Row
-from engines.common.completion_peer import CompletionPeer
-from engines.common.completion_pool import CompletionPool
-from engines.common.completion_queue import CompletionQueue
-from engines.common.completion_rings import run_rings
+from engines.common.board.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, Row
 from engines.common.contract import Knob, Model, Role, Setup
+from engines.common.http.responses import answer_some
 from engines.common.mailbox import Mailbox
-from engines.common.ring import RECEIVED, Completion, why_unavailable
+from engines.completion_io.completion_queue import CompletionQueue
+from engines.completion_io.connection import CompletionPeer
+from engines.completion_io.ring import RECEIVED, Completion, why_unavailable
+from engines.completion_io.rings import run_rings
+from engines.completion_io.worker_pool import CompletionPool
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import socket
 
-from engines.common.answer import answer_some
-from engines.common.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, Row
+from engines.common.board.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, Row
+from engines.common.connection import Peer
 from engines.common.contract import Model, Role, Setup
-from engines.common.demultiplexer import READABLE, Demultiplexer
+from engines.common.http.responses import answer_some
 from engines.common.mailbox import Mailbox
-from engines.common.peer import Peer
+from engines.readiness_io.demultiplexer import READABLE, Demultiplexer
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import socket
 
-from engines.common.answer import answer_some
-from engines.common.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING, Row
+from engines.common.board.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING, Row
+from engines.common.connection import Peer
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.http import Request
-from engines.common.peer import Peer
-from engines.common.pool import REPLIES, Pool
+from engines.common.http.inbox import Request
+from engines.common.http.responses import answer_some
+from engines.common.worker_pool import REPLIES, Pool
 from engines.reactor import Reactor
 
 

@@ -48,22 +48,22 @@ MUTATIONS = (
         "engines/test_http.py",
     ),
     Mutation(
-        "scheme not checked", "engines/common/strict.py",
+        "scheme not checked", "engines/common/http/strict.py",
         'if absolute[1].lower() != b"http":', "if not absolute[1]:",
         "engines/test_inbox.py engines/test_http.py",
     ),
     Mutation(
-        "lost counter", "engines/common/crowd.py",
+        "lost counter", "engines/threaded_io/connections.py",
         "self.row.bytes_out += len(answer)", "self.row.bytes_out += 0",
         "engines/test_board.py",
     ),
     Mutation(
-        "trickling extends the deadline", "engines/common/peers.py",
+        "trickling extends the deadline", "engines/common/connections.py",
         "if (self._words[peer.fd] & 0xFF) != state:", "if True:",
         "engines/test_bounds.py",
     ),
     Mutation(
-        "idle connections are cut in a drain", "engines/common/peers.py",
+        "idle connections are cut in a drain", "engines/common/connections.py",
         "(self.is_idle(peer) and not peer.has_unread())", "self.is_idle(peer)",
         "engines/test_drain.py",
     ),
@@ -73,12 +73,12 @@ MUTATIONS = (
         "engines/test_lessons.py",
     ),
     Mutation(
-        "two workers answer one connection", "engines/common/pool.py",
+        "two workers answer one connection", "engines/common/worker_pool.py",
         "return peer.turn.acquire(blocking=False)", "return peer.turn.acquire(blocking=False) or True",
         "engines/test_http.py engines/test_lessons.py",
     ),
     Mutation(
-        "a killed worker process is not replaced", "engines/common/worker_process.py",
+        "a killed worker process is not replaced", "engines/prefork_io/worker_process.py",
         "            self._start(process.index)\n", "",
         "engines/test_prefork.py",
     ),

@@ -14,6 +14,7 @@ from engines.catalogue import lessons
 
 ROOT = Path(__file__).parents[1]
 LESSONS = [Path(f"engines/{name.replace('-', '_')}.py") for name in lessons()]  # in the order in which they are taught
+IO_PACKAGES = sorted(path.name for path in (ROOT / "engines").glob("*_io"))
 
 
 @cache
@@ -59,8 +60,8 @@ def foreign(names: set[str], *allowed: str) -> set[str]:
 
 
 def test_the_reader_of_imports_sees_them() -> None:
-    assert "engines.common.board" in imports(Path("engines/reactor.py"))
-    assert "httptools" in imports(Path("engines/common/http.py"))
+    assert "engines.common.board.board" in imports(Path("engines/reactor.py"))
+    assert "httptools" in imports(Path("engines/common/http/inbox.py"))
     assert len(LESSONS) >= 5
     assert all((ROOT / path).is_file() for path in LESSONS)
 
@@ -74,11 +75,20 @@ def test_engines_import_next_to_nothing() -> None:
     assert wrong(sources("engines"), lambda path: foreign(imports(path), "engines", "httptools", "uring_api")) == {}
 
 
-def test_what_lessons_share_knows_no_lesson() -> None:
-    def lessons_of(path: Path) -> set[str]:
+def test_what_the_models_share_imports_no_model() -> None:
+    def not_common(path: Path) -> set[str]:
         return {name for name in imports(path) if under(name, "engines") and not under(name, "engines.common")}
 
-    assert wrong(sources("engines/common"), lambda path: lessons_of(path) - {"engines"}) == {}
+    assert wrong(sources("engines/common"), lambda path: not_common(path) - {"engines"}) == {}
+
+
+@pytest.mark.parametrize("package", IO_PACKAGES)
+def test_io_packages_import_only_themselves_and_what_all_models_share(package: str) -> None:
+    def others(path: Path) -> set[str]:
+        ours = {name for name in imports(path) if under(name, "engines")}
+        return {name for name in ours if not under(name, "engines.common", f"engines.{package}")}
+
+    assert wrong(sources(f"engines/{package}"), others) == {}
 
 
 def test_only_the_adapter_knows_the_binding() -> None:
@@ -102,13 +112,15 @@ def type_checking_imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("place", range(len(LESSONS)), ids=[path.stem for path in LESSONS])
 def test_a_lesson_builds_on_earlier_ones_only(place: int) -> None:
-    earlier = [f"engines.{path.stem}" for path in LESSONS[:place]]
+    earlier = [f"engines.{path.stem}" for path in LESSONS[:place]] + [f"engines.{name}" for name in IO_PACKAGES]
     ours = {name for name in imports(LESSONS[place]) if under(name, "engines")}
     assert {name for name in ours if not under(name, "engines.common", *earlier)} == set()
 
 
 def test_the_control_plane_knows_contract_and_board_of_the_engines() -> None:
-    known = {f"engines.common.{name}" for name in ("board", "board_reader", "board_trace", "contract")}
+    known = {"engines.common.contract"} | {
+        f"engines.common.board.{name}" for name in ("board", "reader", "trace_reader")
+    }
     control_plane = [path for path in sources("app") if path.parts[:2] != ("app", "load")]
     assert wrong(control_plane, lambda path: {name for name in imports(path) if under(name, "engines")} - known) == {}
 

@@ -33,7 +33,7 @@ from app.report import csv, foreign, junit
 from app.tokens import COOKIE, cookie_value
 from app.web.h11_connection import BoundedConnection
 from app.web.small_reads import READ_MAX
-from engines.common import strict
+from engines.common.http import strict
 from tests.app.driver import bare_app
 
 ROOT = Path(__file__).parent.parent
@@ -193,11 +193,11 @@ PATTERNS: dict[str, Row] = {
     "app/report/junit.py _NOT_XML": of(junit._NOT_XML, "split", TEXT),
     r'app/settings.py r"(/[A-Za-z0-9._~-]+)+"': of(r"(/[A-Za-z0-9._~-]+)+", "fullmatch", PATHS),
     "app/streams.py _CONTROLS": of(streams._CONTROLS, "split", (*TEXT, repeated("\r"), repeated("\x1b"))),
-    "engines/common/strict.py _ABSOLUTE": of(strict._ABSOLUTE, "match", HTTP),
-    "engines/common/strict.py _CHUNK_LINE": of(strict._CHUNK_LINE, "fullmatch", CHUNKS),
-    "engines/common/strict.py _HOST": of(strict._HOST, "fullmatch", HTTP),
-    "engines/common/strict.py _REQUEST_LINE": of(strict._REQUEST_LINE, "fullmatch", HTTP),
-    "engines/common/strict.py begins_well": (strict.begins_well, HTTP),
+    "engines/common/http/strict.py _ABSOLUTE": of(strict._ABSOLUTE, "match", HTTP),
+    "engines/common/http/strict.py _CHUNK_LINE": of(strict._CHUNK_LINE, "fullmatch", CHUNKS),
+    "engines/common/http/strict.py _HOST": of(strict._HOST, "fullmatch", HTTP),
+    "engines/common/http/strict.py _REQUEST_LINE": of(strict._REQUEST_LINE, "fullmatch", HTTP),
+    "engines/common/http/strict.py begins_well": (strict.begins_well, HTTP),
 }
 # What reads a text of a user, a file or a tool, whatever it reads it with.
 READERS: dict[str, Row] = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.lab.proc import ThreadClock, ThreadClocks
-from engines.common.board_reader import ThreadReading
+from engines.common.board.reader import ThreadReading
 
 # Read at each look: 7 µs a thread, ten times a second. More threads than that are read in turns.
 LOOK_MAX = 64

@@ -28,8 +28,8 @@ from app.lab.said import Said
 from app.lab.tracing import Tracing
 from app.lab.views import EngineView, ExitView
 from app.moment import written
-from engines.common.board import make_board
-from engines.common.board_reader import BoardReader
+from engines.common.board.board import make_board
+from engines.common.board.reader import BoardReader
 from engines.common.contract import Model
 
 READY_WITHIN_S = 15.0

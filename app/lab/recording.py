@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
-from engines.common.board import ENDED
-from engines.common.board_reader import BoardReader
-from engines.common.board_trace import GAP, STATE_BITS, UNKNOWN, Lane, Trace
+from engines.common.board.board import ENDED
+from engines.common.board.reader import BoardReader
+from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
 WARMUP_MAX, MEASURED_MAX = 100_000, 400_000  # changes; 4 MB as they are, 45 MB as JSON for Perfetto
 VERSION = 1

@@ -11,8 +11,8 @@ from app.lab.engine import Engine
 from app.lab.proc import ProcessReading
 from app.lab.views import SampleView, ThreadView
 from app.lab.window import Cost, Total, Window
-from engines.common.board import COUNTER_NAMES, THREAD_STATES
-from engines.common.board_reader import Reading, ThreadReading
+from engines.common.board.board import COUNTER_NAMES, THREAD_STATES
+from engines.common.board.reader import Reading, ThreadReading
 
 UNTOLD_MOST = 16  # a frame has those since the one before; where nobody looks there are no frames
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from app.lab.recording import Recording
-from engines.common.board_reader import BoardReader
-from engines.common.board_trace import GAP, STATE_BITS, UNKNOWN, Lane, Trace
+from engines.common.board.reader import BoardReader
+from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
 PENDING_MAX = 20  # pieces kept for who comes to take them; older ones make way, and that is a gap
 LATE_NS = 150_000_000  # so long after a reading the next is due

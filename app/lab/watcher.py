@@ -23,8 +23,8 @@ from app.lab.proc import (
 from app.lab.syscalls import SystemCalls
 from app.lab.views import WARM_UP_ENDS, Mark
 from app.load.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
-from engines.common.board import ENDED, RESTING
-from engines.common.board_reader import Reading
+from engines.common.board.board import ENDED, RESTING
+from engines.common.board.reader import Reading
 
 FEW_ROWS = 256  # beyond so many threads their states are read each tenth time: 2 ms for 1,000 of them
 SELDOM = 10

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from app.lab.proc import ProcessReading
-from engines.common.board_reader import Reading
+from engines.common.board.reader import Reading
 
 WINDOW_NS = 1_000_000_000
 ENOUGH = 10  # waits above a percentile, as for every percentile of the lab

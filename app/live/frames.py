@@ -9,9 +9,9 @@ from app.lab.engine import Engine
 from app.lab.lab import Lab
 from app.lab.progress import Progress
 from app.lab.sample import Sampler, cpu_percent
-from engines.common.board import CONNECTION_STATES, REQUESTS_2XX, REQUESTS_4XX, REQUESTS_5XX, THREAD_STATES
-from engines.common.board_reader import ThreadReading
-from engines.common.board_trace import UNKNOWN
+from engines.common.board.board import CONNECTION_STATES, REQUESTS_2XX, REQUESTS_4XX, REQUESTS_5XX, THREAD_STATES
+from engines.common.board.reader import ThreadReading
+from engines.common.board.trace_reader import UNKNOWN
 
 SCHEMA = 1
 _STATES = CONNECTION_STATES[1:]  # without "closed"

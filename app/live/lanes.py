@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engines.common.board import ENDED, QUEUE, RESTING
-from engines.common.board_trace import GAP, STATE_BITS, UNKNOWN, Lane, Trace
+from engines.common.board.board import ENDED, QUEUE, RESTING
+from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
 CHANGES_MAX = 200  # of one lane in a frame; more are told as shares of time
 CHANGES_IN_ALL = 4000  # a frame with 64 busy lanes stays below 50 KB

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.lab.recording import RecordedLane, Recording
 from app.lab.views import RunView
-from engines.common.board import THREAD_STATES
+from engines.common.board.board import THREAD_STATES
 
 LAB = 1  # the "process" of counters and marks
 # column of the series → (track, name of its value)

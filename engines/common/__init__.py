@@ -1,1 +1,1 @@
-"""What the lessons share. A line lives here if changing the thread model would not change it."""
+"""What all models share: the contract, the handlers, connections and queues. It imports no model module."""

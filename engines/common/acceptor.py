@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from engines.common.board import (
+from engines.common.board.board import (
     ACCEPT_CALLS,
     ACCEPTED,
     FLAG_OUT_OF_DESCRIPTORS,

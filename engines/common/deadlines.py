@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from types import SimpleNamespace
 
-from engines.common.peer import LINGER_S, Peer
+from engines.common.connection import LINGER_S, Peer
 
 
 class Deadlines:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import parse_qsl
 
-from engines.common.board import BLOCKED, HANDLING, REQUESTS_4XX, REQUESTS_5XX, STATE, Row
-from engines.common.http import Request
+from engines.common.board.board import BLOCKED, HANDLING, REQUESTS_4XX, REQUESTS_5XX, STATE, Row
+from engines.common.http.inbox import Request
 
 CPU_US_MAX = 1_000_000
 SLEEP_MS_MAX = 10_000

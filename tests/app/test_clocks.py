@@ -23,8 +23,8 @@ from app.lab.models import Models
 from app.lab.proc import ProcessReading, read_process, read_processes
 from app.lab.sample import Sampler
 from app.settings import Settings
-from engines.common.board import WAITING, Board, Note, make_board
-from engines.common.board_reader import BoardReader, ThreadReading
+from engines.common.board.board import WAITING, Board, Note, make_board
+from engines.common.board.reader import BoardReader, ThreadReading
 from tests.waiting import BOUND_S
 
 from .driver import gone, on_a_thread, until

@@ -13,7 +13,7 @@ import pytest
 
 from app.lab.recording import Recording
 from app.report import perfetto
-from engines.common.board import THREAD_STATES
+from engines.common.board.board import THREAD_STATES
 
 from .driver import LabProcess, is_problem, light
 

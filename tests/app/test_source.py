@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from app.pages.source import MARKS, VERBS, paint, source_lines, state_marks
 from engines.catalogue import lessons
-from engines.common.board import THREAD_STATES
+from engines.common.board.board import THREAD_STATES
 
 SOURCES = {name: Path(str(lesson.__file__)).read_text() for name, lesson in lessons().items()}  # type: ignore[attr-defined]
 EACH = pytest.mark.parametrize("name", SOURCES)

@@ -25,7 +25,7 @@ from app.lab.window import Total, Window
 from app.live.grid import Grid
 from app.live.lanes import SLICES, Rounds, lanes
 from app.store.traces import TraceStore
-from engines.common.board import (
+from engines.common.board.board import (
     ENDED,
     HANDLING,
     QUEUE,
@@ -37,9 +37,9 @@ from engines.common.board import (
     Note,
     make_board,
 )
-from engines.common.board_reader import BoardReader
-from engines.common.board_trace import UNKNOWN, Lane, Trace
-from engines.common.trace import RINGS_MAX
+from engines.common.board.reader import BoardReader
+from engines.common.board.trace import RINGS_MAX
+from engines.common.board.trace_reader import UNKNOWN, Lane, Trace
 
 MS = 1_000_000
 

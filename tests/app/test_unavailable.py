@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app.cli import main
-from engines.common.ring import why_unavailable
+from engines.completion_io.ring import why_unavailable
 from tests.engines.denied import denied_python
 from tests.waiting import BOUND_S
 

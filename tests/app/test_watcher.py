@@ -15,7 +15,7 @@ from app.lab.placement import Placement
 from app.lab.proc import ProcessReading
 from app.lab.watcher import FEW_ROWS, Watcher
 from app.load.meter import DRAIN, MEASURE, WARMUP, MeterReading
-from engines.common.board import ENDED, HANDLING, WAITING
+from engines.common.board.board import ENDED, HANDLING, WAITING
 
 CHANCES = 100
 MEASURING = MeterReading(phase=MEASURE, started_ns=1, measured_from_ns=1, at_ns=2)

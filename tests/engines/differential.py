@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from hypothesis import HealthCheck, given, settings
 
 from engines.catalogue import lessons
-from engines.common.http import Inbox
+from engines.common.http.inbox import Inbox
 
 from .driver import PATIENCE_S, Engine, Variant, running, take_answer
 from .reference import Answer, Opinion, opinion

@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from engines.catalogue import lessons
-from engines.common.board import BLOCKED, make_board
-from engines.common.board_reader import BoardReader, Reading
-from engines.common.board_trace import TraceReader
+from engines.common.board.board import BLOCKED, make_board
+from engines.common.board.reader import BoardReader, Reading
+from engines.common.board.trace_reader import TraceReader
 from engines.common.contract import parse_knobs
 from engines.common.work import calibrate
 from tests.waiting import BOUND_S

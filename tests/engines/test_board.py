@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.common.board import (
+from engines.common.board.board import (
     CONNECTION_STATES,
     COUNTER_NAMES,
     ENDED,
@@ -27,7 +27,7 @@ from engines.common.board import (
     board_bytes,
     make_board,
 )
-from engines.common.board_reader import BoardReader
+from engines.common.board.reader import BoardReader
 
 from .conftest import Starter
 from .driver import GET, GREETING, HOST, Engine, Variant, until

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.common.body_budget import BODIES_LIMIT
+from engines.common.http.body_budget import BODIES_LIMIT
 
 from .conftest import Starter, is_model, variants
 from .crowds import allow_descriptors, asking

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from engines.common.connection import Peer
 from engines.common.deadlines import Deadlines
-from engines.common.peer import Peer
 
 PEERS = 1000
 KNOBS = SimpleNamespace(idle_s=15, header_s=10, body_s=30, write_s=10)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.common.body_budget import BODIES, BodyBudget
-from engines.common.http import BODY_LIMIT, HEADER_COUNT_LIMIT, REQUEST_LINE_LIMIT, Inbox, Request
+from engines.common.http.body_budget import BODIES, BodyBudget
+from engines.common.http.inbox import BODY_LIMIT, HEADER_COUNT_LIMIT, REQUEST_LINE_LIMIT, Inbox, Request
 
 from .malformed import ACCEPTED, LIMITS, MALFORMED, Accepted, Malformed
 

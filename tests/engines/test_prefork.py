@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.common.board import (
+from engines.common.board.board import (
     ACCEPTED,
     C_IDLE,
     CONNECTIONS,
@@ -24,9 +24,9 @@ from engines.common.board import (
     Note,
     make_board,
 )
-from engines.common.board_reader import BoardReader, ThreadReading
-from engines.common.threads import CRASHED
-from engines.common.worker_process import START_EVERY_S
+from engines.common.board.reader import BoardReader, ThreadReading
+from engines.common.process.threads import CRASHED
+from engines.prefork_io.worker_process import START_EVERY_S
 
 from .conftest import Starter
 from .driver import GREETING, HOST, PATIENCE_S, ROOT, Client, Engine, Variant, until
@@ -205,7 +205,7 @@ CRASHES = """
 import sys
 from types import SimpleNamespace
 from engines import prefork
-from engines.common.process import Order, run
+from engines.common.process.lifecycle import Order, run
 from engines.common.work import Calibration
 
 def work(listener, setup, row):

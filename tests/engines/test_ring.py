@@ -14,16 +14,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from engines.common import ring
-from engines.common.board import SEND_CALLS, WAIT_CALLS, WOULD_BLOCKS, Board, Note, make_board
-from engines.common.completion_peer import CompletionPeer
-from engines.common.completion_pool import CompletionPool
-from engines.common.completion_queue import CompletionQueue
+from engines.common.board.board import SEND_CALLS, WAIT_CALLS, WOULD_BLOCKS, Board, Note, make_board
+from engines.common.connection import AHEAD_BYTES
 from engines.common.contract import Setup, parse_knobs
-from engines.common.last_call import refuse_newcomers
-from engines.common.peer import AHEAD_BYTES
-from engines.common.ring import RECEIVED, Ring
+from engines.common.stop_handshakes import refuse_newcomers
 from engines.common.work import Calibration, Handler
+from engines.completion_io import ring
+from engines.completion_io.completion_queue import CompletionQueue
+from engines.completion_io.connection import CompletionPeer
+from engines.completion_io.ring import RECEIVED, Ring
+from engines.completion_io.worker_pool import CompletionPool
 from engines.proactor import MODEL, Proactor
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

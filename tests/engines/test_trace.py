@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-from engines.common.board import (
+from engines.common.board.board import (
     ACCEPTING,
     BLOCKED,
     ENDED,
@@ -25,9 +25,9 @@ from engines.common.board import (
     Row,
     make_board,
 )
-from engines.common.board_reader import BoardReader
-from engines.common.board_trace import SETTLED_NS, UNKNOWN, Lane, Trace, TraceReader
-from engines.common.trace import ENTRIES, RINGS_MAX, TRACED
+from engines.common.board.reader import BoardReader
+from engines.common.board.trace import ENTRIES, RINGS_MAX, TRACED
+from engines.common.board.trace_reader import SETTLED_NS, UNKNOWN, Lane, Trace, TraceReader
 
 from .conftest import Starter
 from .driver import GET, GREETING, HOST, Engine, Variant, until

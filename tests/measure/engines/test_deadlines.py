@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from engines.common.board import BLOCKED
+from engines.common.board.board import BLOCKED
 from tests.engines.conftest import Starter, variants
 from tests.engines.driver import GET, GREETING, HOST, Client, Engine, Variant, until
 from tests.engines.test_trace import Follower

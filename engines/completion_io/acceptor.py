@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engines.common.acceptor import EXHAUSTED
-from engines.common.board import (
+from engines.common.board.board import (
     ACCEPT_CALLS,
     ACCEPTED,
     ACCEPTING,
@@ -20,8 +20,8 @@ from engines.common.board import (
     Board,
     Row,
 )
-from engines.common.last_call import refuse_newcomers
-from engines.common.ring import MORE, Ring
+from engines.common.stop_handshakes import refuse_newcomers
+from engines.completion_io.ring import MORE, Ring
 
 if TYPE_CHECKING:
     from uring_api import Completion

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from engines.common.board import Board, Row
+from engines.common.board.board import Board, Row
 
 CRASHED = 70  # EX_SOFTWARE
 

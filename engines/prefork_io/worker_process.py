@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
-from engines.common.board import PID, Board, Row
+from engines.common.board.board import PID, Board, Row
 from engines.common.contract import Setup
-from engines.common.process import allow_descriptors, die_with_parent
-from engines.common.threads import CRASHED
+from engines.common.process.lifecycle import allow_descriptors, die_with_parent
+from engines.common.process.threads import CRASHED
 
 UP = b"u"
 UP_WITHIN_S = 10.0

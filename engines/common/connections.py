@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 
-from engines.common.board import (
+from engines.common.board.board import (
     C_IDLE,
     C_READING,
     C_WRITING,
@@ -18,9 +18,9 @@ from engines.common.board import (
     WAKEUPS,
     Row,
 )
+from engines.common.connection import Peer
 from engines.common.contract import Setup
 from engines.common.deadlines import Deadlines
-from engines.common.peer import Peer
 
 TICK_S = 1.0
 DRAIN_IDLE_S = 0.1  # what an idle peer gets to send one last request when the engine is asked to stop

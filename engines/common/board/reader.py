@@ -10,7 +10,7 @@ import mmap
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from engines.common.board import (
+from engines.common.board.board import (
     C_CLOSED,
     CONNECTION_STATES,
     CONNECTIONS,
@@ -43,7 +43,7 @@ from engines.common.board import (
     Note,
     map_board,
 )
-from engines.common.board_trace import TraceReader
+from engines.common.board.trace_reader import TraceReader
 
 
 class ThreadReading(NamedTuple):

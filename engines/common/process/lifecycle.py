@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from engines.common.board import Board, Note, make_board
+from engines.common.board.board import Board, Note, make_board
 from engines.common.contract import SPARE_DESCRIPTORS, Lesson, Setup, parse_knobs
-from engines.common.threads import die_whole
+from engines.common.process.threads import die_whole
 from engines.common.work import Calibration, Handler, calibrate
 
 PR_SET_PDEATHSIG = 1

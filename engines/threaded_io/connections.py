@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from engines.common.board import (
+from engines.common.board.board import (
     C_IDLE,
     C_READING,
     CLOSED,
@@ -24,11 +24,11 @@ from engines.common.board import (
     TIMEOUTS,
     Row,
 )
+from engines.common.connection import CHUNK, LINGER_BYTES, LINGER_S
+from engines.common.connections import DRAIN_IDLE_S
 from engines.common.contract import Setup
-from engines.common.http import CONTINUE, NO_REQUEST, Inbox, Request
-from engines.common.peer import CHUNK, LINGER_BYTES, LINGER_S
-from engines.common.peers import DRAIN_IDLE_S
-from engines.common.threads import start_thread
+from engines.common.http.inbox import CONTINUE, NO_REQUEST, Inbox, Request
+from engines.common.process.threads import start_thread
 
 
 class Conversation:

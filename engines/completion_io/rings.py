@@ -12,11 +12,11 @@ from itertools import cycle
 from threading import Barrier
 from typing import Protocol
 
-from engines.common.board import Row
-from engines.common.completion_queue import CompletionQueue
+from engines.common.board.board import Row
 from engines.common.contract import Setup
 from engines.common.mailbox import Mailbox
-from engines.common.threads import start_thread
+from engines.common.process.threads import start_thread
+from engines.completion_io.completion_queue import CompletionQueue
 
 
 class HasRing(Protocol):

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from engines.common.board import C_IDLE, C_QUEUED, INDEX, OTHER_CALLS, QUEUE_HIGH_WATER, Row
+from engines.common.board.board import C_IDLE, C_QUEUED, INDEX, OTHER_CALLS, QUEUE_HIGH_WATER, Row
+from engines.common.connection import AHEAD_BYTES, Peer
 from engines.common.contract import Setup
 from engines.common.mailbox import Mailbox
-from engines.common.peer import AHEAD_BYTES, Peer
-from engines.common.threads import start_thread
+from engines.common.process.threads import start_thread
 
 STALE_NS = 20_000_000  # how old the counters may be of a worker that never finds the queue empty
 PIPELINED_MAX = 128  # requests of one peer read ahead of its turn

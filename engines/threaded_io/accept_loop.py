@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator
 
 from engines.common.acceptor import PAUSE_S, Acceptor
-from engines.common.board import WAIT_CALLS, Row
+from engines.common.board.board import WAIT_CALLS, Row
+from engines.common.connections import TICK_S
 from engines.common.contract import Setup
-from engines.common.crowd import Crowd
-from engines.common.last_call import refuse_newcomers
-from engines.common.peers import TICK_S
+from engines.common.stop_handshakes import refuse_newcomers
+from engines.threaded_io.connections import Crowd
 
 
 class Door:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import socket
 import threading
 
-from engines.common.board import WOULD_BLOCKS, Row
-from engines.common.http import NO_REQUEST, Inbox, Request
+from engines.common.board.board import WOULD_BLOCKS, Row
+from engines.common.http.inbox import NO_REQUEST, Inbox, Request
 
 CHUNK = 64 * 1024
 AHEAD_BYTES = 64 * 1024  # what a peer may send beyond the request that is being answered

@@ -11,12 +11,12 @@ import socket
 from collections.abc import Callable
 
 from engines.common.acceptor import BATCH, PAUSE_S, Acceptor
-from engines.common.board import ACCEPTING, C_IDLE, OTHER_CALLS, READING, STATE, Row
+from engines.common.board.board import ACCEPTING, C_IDLE, OTHER_CALLS, READING, STATE, Row
+from engines.common.connection import Peer
+from engines.common.connections import Peers
 from engines.common.contract import Setup
-from engines.common.http import CONTINUE
-from engines.common.last_call import refuse_newcomers
-from engines.common.peer import Peer
-from engines.common.peers import Peers
+from engines.common.http.inbox import CONTINUE
+from engines.common.stop_handshakes import refuse_newcomers
 
 EVENTS_MAX = 256
 READABLE, WRITABLE = select.EPOLLIN, select.EPOLLOUT

@@ -12,8 +12,8 @@ from typing import Any
 
 import httptools
 
-from engines.common.body_budget import BODIES, BodyBudget
-from engines.common.strict import (
+from engines.common.http.body_budget import BODIES, BodyBudget
+from engines.common.http.strict import (
     BadRequest,
     Refusal,
     begins_well,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from engines.common.answer import answer_some
-from engines.common.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING, Row
-from engines.common.completion_peer import CompletionPeer
-from engines.common.completion_queue import CompletionQueue
+from engines.common.board.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING, Row
 from engines.common.contract import Setup
-from engines.common.http import Request
+from engines.common.http.inbox import Request
+from engines.common.http.responses import answer_some
 from engines.common.mailbox import Mailbox
-from engines.common.pool import Pool
+from engines.common.worker_pool import Pool
+from engines.completion_io.completion_queue import CompletionQueue
+from engines.completion_io.connection import CompletionPeer
 
 
 class CompletionPool:

@@ -24,7 +24,7 @@ from copy import copy
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from engines.common.trace import RING_BYTES, RINGS_MAX, TRACED, Tracer
+from engines.common.board.trace import RING_BYTES, RINGS_MAX, TRACED, Tracer
 
 VERSION = 2
 MAGIC = 0x7468_7264_6C61_6231  # "thrdlab1"

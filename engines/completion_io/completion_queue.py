@@ -10,15 +10,15 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from engines.common.board import C_IDLE, CONNECTIONS, READING, STATE, Row
-from engines.common.completion_acceptor import PAUSE_S, CompletionAcceptor
-from engines.common.completion_peer import CompletionPeer
+from engines.common.board.board import C_IDLE, CONNECTIONS, READING, STATE, Row
+from engines.common.connection import AHEAD_BYTES
+from engines.common.connections import TICK_S, Peers
 from engines.common.contract import Setup
-from engines.common.http import CONTINUE, NO_REQUEST, Request
+from engines.common.http.inbox import CONTINUE, NO_REQUEST, Request
 from engines.common.mailbox import Mailbox
-from engines.common.peer import AHEAD_BYTES
-from engines.common.peers import TICK_S, Peers
-from engines.common.ring import SEND_FLAGS, Ring
+from engines.completion_io.acceptor import PAUSE_S, CompletionAcceptor
+from engines.completion_io.connection import CompletionPeer
+from engines.completion_io.ring import SEND_FLAGS, Ring
 
 if TYPE_CHECKING:
     from uring_api import Completion

@@ -11,7 +11,7 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engines.common.board import (
+from engines.common.board.board import (
     ENDED,
     GENERATION,
     H_ROWS_USED,
@@ -25,7 +25,7 @@ from engines.common.board import (
     WAITING,
     rings_at,
 )
-from engines.common.trace import ENTRIES, LIFE, MASK, RING_BYTES, RINGS_MAX, STATE_BITS, TRACED
+from engines.common.board.trace import ENTRIES, LIFE, MASK, RING_BYTES, RINGS_MAX, STATE_BITS, TRACED
 
 __all__ = ["GAP", "STATE_BITS", "UNKNOWN", "Lane", "Trace", "TraceReader"]
 

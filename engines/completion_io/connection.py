@@ -9,9 +9,9 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Any
 
-from engines.common.board import WOULD_BLOCKS, Row
-from engines.common.peer import AHEAD_BYTES, Peer
-from engines.common.ring import MORE
+from engines.common.board.board import WOULD_BLOCKS, Row
+from engines.common.connection import AHEAD_BYTES, Peer
+from engines.completion_io.ring import MORE
 
 if TYPE_CHECKING:
     from uring_api import Completion

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engines.common.board import Row
-from engines.common.http import Request
+from engines.common.board.board import Row
+from engines.common.http.inbox import Request
 from engines.common.work import Handler
 
 ANSWER_LIMIT = 256 * 1024

@@ -1,0 +1,1 @@
+"""Completion-based I/O (io_uring), for the proactor. May import engines.common."""

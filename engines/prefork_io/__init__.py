@@ -1,0 +1,1 @@
+"""Worker processes, for the prefork model. May import engines.common."""

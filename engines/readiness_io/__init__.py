@@ -1,0 +1,1 @@
+"""Readiness-based I/O (epoll), for the reactor models. May import engines.common."""
