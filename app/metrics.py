@@ -22,7 +22,7 @@ from app.lab.events import Event
 from app.lab.lab import Lab
 from app.lab.sample import Sampler
 from app.lab.verdict import TITLES
-from app.load import histogram
+from app.load.protocol import histogram
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from app.load.plan import EXECUTORS, PLACEMENTS, SPACINGS
+from app.load.protocol.plan import EXECUTORS, PLACEMENTS, SPACINGS
 from app.pages.forms import parse_stages, parse_work
 
 # Flag, field of the plan, what argparse is told. What is not given stays the scenario's, or the default.

@@ -84,17 +84,17 @@ MUTATIONS = (
     ),
     # Load
     Mutation(
-        "swapped percentiles", "app/load/histogram.py",
+        "swapped percentiles", "app/load/protocol/histogram.py",
         "return Percentiles(count, p50, p90, p99, p999,", "return Percentiles(count, p50, p99, p90, p999,",
         "load app/test_runs.py",
     ),
     Mutation(
-        "response time from the actual send", "app/load/open_model.py",
+        "response time from the actual send", "app/load/executors/open_model.py",
         "kind.response.append((now - peer.intended) // 1000)", "kind.response.append((now - peer.sent_at) // 1000)",
         "load",
     ),
     Mutation(
-        "late sends are not counted", "app/load/open_model.py",
+        "late sends are not counted", "app/load/executors/open_model.py",
         "floor.waited += 1\n", "floor.waited += 0\n",
         "load",
     ),

@@ -13,7 +13,7 @@ from app.lab.thresholds import Threshold
 from app.lab.trial import Result
 from app.lab.verdict import ERRORS_MAX, RATE_RATIO_MIN
 from app.lab.views import Capacity, Step
-from app.load.plan import Plan
+from app.load.protocol.plan import Plan
 
 PROBE_S = 2.0
 PROBE_SHARE = 0.5  # of what a closed load reached: where the search begins

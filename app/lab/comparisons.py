@@ -26,7 +26,7 @@ from app.lab.standings import Measured, conclude, counted, measured, merged
 from app.lab.summary import curve_of
 from app.lab.thresholds import parse_all
 from app.lab.views import RunView, SystemView
-from app.load.outcome import Outcome
+from app.load.protocol.outcome import Outcome
 from app.moment import now
 from app.store.comparisons import ComparisonStore
 from app.store.database import NOT_SAVED, why

@@ -10,8 +10,8 @@ from typing import Any
 from app.lab.noise import MACHINE, OFFERED, Noise, count_noise, noise
 from app.lab.unlike import Unlike, notes, unlike
 from app.lab.views import RunView
-from app.load.histogram import Percentiles
-from app.load.plan import CLOSED
+from app.load.protocol.histogram import Percentiles
+from app.load.protocol.plan import CLOSED
 
 Series = Mapping[str, Any]  # columns and rows, as a run keeps them
 

@@ -9,8 +9,8 @@ from app.lab.summary import answers, little_residual
 from app.lab.verdict import Evidence
 from app.lab.views import Summary
 from app.lab.watcher import Edge, Watcher
-from app.load.outcome import Outcome
-from app.load.plan import Plan
+from app.load.protocol.outcome import Outcome
+from app.load.protocol.plan import Plan
 
 GROWN = 1.5  # sent and not answered: so many times more at the end than at the start is growth
 FEW_IN_FLIGHT = 4  # below so many it is chance

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cache
 
 from app.lab.views import Capacity, Ledger, Summary
-from app.load.histogram import Percentiles
+from app.load.protocol.histogram import Percentiles
 
 
 class Family(StrEnum):

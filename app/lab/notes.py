@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from app.lab.summary import total
 from app.lab.views import Summary
-from app.load import histogram
-from app.load.outcome import Outcome
-from app.load.plan import Plan
+from app.load.protocol import histogram
+from app.load.protocol.outcome import Outcome
+from app.load.protocol.plan import Plan
 
 
 def notes(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> tuple[str, ...]:

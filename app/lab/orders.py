@@ -14,7 +14,7 @@ from app.lab.plan_words import words
 from app.lab.scenarios import SCENARIOS
 from app.lab.thresholds import Threshold, parse_all
 from app.lab.views import Follower, RunView, ScenarioView, SystemView
-from app.load.plan import Plan
+from app.load.protocol.plan import Plan
 from app.moment import now
 from app.settings import Settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.load.plan import Plan
+from app.load.protocol.plan import Plan
 
 
 def words(plan: Plan) -> str:

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from app.lab.views import RunView
-from app.load.meter import MEASURE, MeterReading, quantile_us
-from app.load.plan import Plan
+from app.load.protocol.meter import MEASURE, MeterReading, quantile_us
+from app.load.protocol.plan import Plan
 
 LAST_SECOND_S = 1.0
 ENOUGH_S = 0.1  # of readings, before a rate is one

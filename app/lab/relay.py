@@ -14,10 +14,10 @@ from app.lab.fleet import Fleet
 from app.lab.ledger import cost
 from app.lab.views import Follower, Leg
 from app.lab.watcher import Watcher
-from app.load import histogram
-from app.load.meter import MeterReading
-from app.load.outcome import Outcome, Second
-from app.load.plan import Plan
+from app.load.protocol import histogram
+from app.load.protocol.meter import MeterReading
+from app.load.protocol.outcome import Outcome, Second
+from app.load.protocol.plan import Plan
 
 
 class Relay:

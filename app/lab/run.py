@@ -19,8 +19,8 @@ from app.lab.thresholds import Threshold
 from app.lab.trial import Result, Trial
 from app.lab.verdict import of_search
 from app.lab.views import Capacity, RunView, Verdict
-from app.load.outcome import Outcome
-from app.load.plan import Plan
+from app.load.protocol.outcome import Outcome
+from app.load.protocol.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

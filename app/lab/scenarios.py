@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 
 from app.lab.views import ScenarioView
-from app.load.plan import Plan, Stage, Work
+from app.load.protocol.plan import Plan, Stage, Work
 
 CROWD = 10_000
 ACTIVE = 64

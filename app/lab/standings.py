@@ -12,8 +12,8 @@ from app.lab.fitness import reason_of
 from app.lab.ranking import Ranking, rank, spread
 from app.lab.summary import total
 from app.lab.views import Latency, RunView
-from app.load import histogram
-from app.load.outcome import Outcome
+from app.load.protocol import histogram
+from app.load.protocol.outcome import Outcome
 
 ENOUGH_SHARE = 0.5  # of its trials that must be fit, before an entry is called anything
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from app.lab.views import KindSummary, Latency, Summary
 from app.lab.watcher import SeriesPoint
-from app.load import histogram
-from app.load.outcome import Outcome, Second
+from app.load.protocol import histogram
+from app.load.protocol.outcome import Outcome, Second
 
 SERIES_COLUMNS = (
     "t_s", "phase", "offered_per_s", "achieved_per_s", "errors", "service_p50_us", "service_p99_us",

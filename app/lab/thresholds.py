@@ -12,9 +12,9 @@ from app.errors import Invalid, shown
 from app.lab.summary import total
 from app.lab.verdict import TITLES
 from app.lab.views import Ledger, Summary, ThresholdResult, Verdict
-from app.load import histogram
-from app.load.histogram import ENOUGH_ABOVE
-from app.load.outcome import Outcome
+from app.load.protocol import histogram
+from app.load.protocol.histogram import ENOUGH_ABOVE
+from app.load.protocol.outcome import Outcome
 
 LENGTH_MAX = 200  # characters of one, as the API has it
 THRESHOLDS_MAX = 20  # of one run

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.load.histogram import Percentiles
+from app.load.protocol.histogram import Percentiles
 
 
 @dataclass(frozen=True, slots=True)

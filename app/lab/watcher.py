@@ -22,7 +22,7 @@ from app.lab.proc import (
 )
 from app.lab.syscalls import SystemCalls
 from app.lab.views import WARM_UP_ENDS, Mark
-from app.load.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
+from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
 from engines.common.board.board import ENDED, RESTING
 from engines.common.board.reader import Reading
 

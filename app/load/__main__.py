@@ -9,9 +9,9 @@ import json
 import signal
 import sys
 
-from app.load.confine import Lifeline, confine
-from app.load.meter import BadMeter
-from app.load.order import BadOrder, Order
+from app.load.protocol.meter import BadMeter
+from app.load.protocol.shard_job import BadOrder, Order
+from app.load.sandbox import Lifeline, confine
 from app.load.shard import Shard
 
 

@@ -13,20 +13,20 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns
 
-from app.load import report
-from app.load.alarm import FAR, Alarm
-from app.load.closed_model import ClosedModel
-from app.load.crew import Crew
-from app.load.crowd import Crowd
-from app.load.floor import Executor, Floor
-from app.load.meter import DONE, DRAIN, MEASURE, WARMUP, Meter
-from app.load.mix import Mix
-from app.load.open_model import OpenModel
-from app.load.order import Order
-from app.load.outcome import Outcome
-from app.load.plan import RAMPING
-from app.load.ramp import Ramp
-from app.load.tally import Tally
+from app.load.connections.connection_set import Crowd
+from app.load.connections.pool import Crew
+from app.load.connections.request_mix import Mix
+from app.load.executors.alarm import FAR, Alarm
+from app.load.executors.closed_model import ClosedModel
+from app.load.executors.dispatcher import Executor, Floor
+from app.load.executors.open_model import OpenModel
+from app.load.executors.ramp import Ramp
+from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, Meter
+from app.load.protocol.outcome import Outcome
+from app.load.protocol.plan import RAMPING
+from app.load.protocol.shard_job import Order
+from app.load.recording import report
+from app.load.recording.tally import Tally
 
 STOPPED_DRAIN_NS = 1_000_000_000  # who says stop does not want to wait for slow answers
 

@@ -11,7 +11,7 @@ from app.errors import Invalid, LabError, NotNow, TooShortIdle, Unknown, shown
 from app.lab.lab import Lab
 from app.lab.scenarios import SCENARIOS
 from app.lab.views import Follower, RunView
-from app.load.plan import CLOSED, EXECUTORS, RAMPING, Plan
+from app.load.protocol.plan import CLOSED, EXECUTORS, RAMPING, Plan
 from app.pages.fields import check_lengths
 from app.pages.forms import BESIDE, FRESH, number_of, parse_stages, parse_work, targets
 from app.pages.looks import plan_fields

@@ -23,7 +23,7 @@ from fastapi import FastAPI
 
 from app.lab.lab import Lab
 from app.lab.models import Models
-from app.load.meter import MEASURE, MeterReader, MeterReading
+from app.load.protocol.meter import MEASURE, MeterReader, MeterReading
 from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore

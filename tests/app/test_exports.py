@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from app.cli import main
 from app.lab.views import RunView
-from app.load import histogram
+from app.load.protocol import histogram
 from app.report import chart, files, html, junit
 from app.report import csv as series_csv
 

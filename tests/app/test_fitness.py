@@ -14,8 +14,8 @@ from app.lab.fitness import LATENESS_MIN_US, LATENESS_SHARE_MAX, appraise, main_
 from app.lab.scenarios import SCENARIOS
 from app.lab.verdict import Evidence, judge
 from app.lab.views import KindSummary, Latency, Summary, Verdict
-from app.load.histogram import Percentiles
-from app.load.plan import Plan, Work
+from app.load.protocol.histogram import Percentiles
+from app.load.protocol.plan import Plan, Work
 
 from .test_verdict import ANY, CALM, MISSED, OPEN
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from app.lab.notes import notes
 from app.lab.summary import summarise
-from app.load import histogram
-from app.load.outcome import KindOutcome, Outcome
-from app.load.plan import Plan, Stage
+from app.load.protocol import histogram
+from app.load.protocol.outcome import KindOutcome, Outcome
+from app.load.protocol.plan import Plan, Stage
 
 NOTHING = histogram.encode(histogram.new())
 CALM = Outcome(

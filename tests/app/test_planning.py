@@ -15,8 +15,8 @@ from app.lab import placement
 from app.lab.plan_words import words
 from app.lab.planning import checked
 from app.lab.scenarios import SCENARIOS
-from app.load import histogram
-from app.load.plan import Plan
+from app.load.protocol import histogram
+from app.load.protocol.plan import Plan
 from app.settings import Settings
 
 DESCRIPTORS = 20_000

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from app.lab.progress import LastSecond, Progress, progress
-from app.load.meter import MEASURE, PLACES, MeterReading
-from app.load.plan import Plan
+from app.load.protocol.meter import MEASURE, PLACES, MeterReading
+from app.load.protocol.plan import Plan
 
 from .past import past_run
 

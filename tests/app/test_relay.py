@@ -25,9 +25,9 @@ from app.lab.lab import Lab
 from app.lab.relay import Relay, legs
 from app.lab.views import Follower, RunView
 from app.lab.watcher import Watcher
-from app.load import histogram
-from app.load.meter import MEASURE, MeterReading
-from app.load.outcome import Outcome, Second
+from app.load.protocol import histogram
+from app.load.protocol.meter import MEASURE, MeterReading
+from app.load.protocol.outcome import Outcome, Second
 from engines.catalogue import lessons
 
 from .driver import LabProcess, endless, eventually, in_a_lab, is_problem, light

@@ -15,8 +15,8 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
 from app.lab.fitness import LOAD_SPOILED, TOO_FEW
-from app.load import histogram
-from app.load.outcome import Outcome
+from app.load.protocol import histogram
+from app.load.protocol.outcome import Outcome
 
 from .driver import LabProcess, endless, is_problem, light, plan, until
 

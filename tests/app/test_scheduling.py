@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from app.lab import scheduling
-from app.load import confine, time_slice
-from app.load.order import BadOrder
+from app.load import sandbox, time_slice
+from app.load.protocol.shard_job import BadOrder
 
 from .driver import LabMaker, LabProcess, endless, generators, plan, until
 
@@ -106,4 +106,4 @@ def test_trying_it_leaves_the_policy_as_it_was() -> None:
 def test_a_generator_that_was_promised_it_and_is_refused_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_setscheduler", refused)
     with pytest.raises(BadOrder, match="real-time priority: Operation not permitted"):
-        confine.come_first(realtime=True)
+        sandbox.come_first(realtime=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from app.lab.capacity import CapacitySearch, Limits
 from app.lab.search import WIDTH, Search, Tried
 from app.lab.trial import Result
-from app.load.plan import Plan
+from app.load.protocol.plan import Plan
 
 FLOOR, CEILING = 10.0, 100_000.0
 Server = Callable[[float], Tried]

@@ -14,7 +14,7 @@ from app.lab.engine import Engine
 from app.lab.lab import Lab
 from app.lab.trial import Trial
 from app.lab.views import RunView
-from app.load.meter import MEASURE
+from app.load.protocol.meter import MEASURE
 
 from .driver import LabProcess, eventually, gone, in_a_lab, light, state_of
 

@@ -12,8 +12,8 @@ from app.demo import _tables
 from app.lab.comparison import Entry
 from app.lab.standings import Measured, conclude, measured, why_not
 from app.lab.views import GeneratorCost, Latency, Ledger, RunView, Summary, Verdict
-from app.load import histogram
-from app.load.histogram import Percentiles
+from app.load.protocol import histogram
+from app.load.protocol.histogram import Percentiles
 
 NOTHING = Percentiles(0, None, None, None, None, None, None)
 ENTRIES = tuple(Entry(letter, letter * 3, "reactor", {}) for letter in "ABC")

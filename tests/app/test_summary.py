@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from app.lab.summary import answers, curve, interval_log, little_residual, series, summarise
 from app.lab.watcher import SeriesPoint
-from app.load import histogram
-from app.load.outcome import KindOutcome, Outcome, Second
+from app.load.protocol import histogram
+from app.load.protocol.outcome import KindOutcome, Outcome, Second
 
 # µs → requests: 10,000 in all, so that every percentile has its ten samples above.
 SERVICE = {1000: 5000, 1100: 4000, 1200: 900, 1300: 90, 1400: 10}

@@ -19,7 +19,7 @@ from app.lab.runs import NOTHING_MEASURED
 from app.lab.syscalls import SystemCalls
 from app.lab.trial import Trial
 from app.lab.views import RunView
-from app.load.meter import MEASURE, MeterReading
+from app.load.protocol.meter import MEASURE, MeterReading
 
 from .driver import endless, eventually, in_a_lab, light, on_a_thread
 

@@ -14,7 +14,7 @@ from app.lab.engine import Engine
 from app.lab.placement import Placement
 from app.lab.proc import ProcessReading
 from app.lab.watcher import FEW_ROWS, Watcher
-from app.load.meter import DRAIN, MEASURE, WARMUP, MeterReading
+from app.load.protocol.meter import DRAIN, MEASURE, WARMUP, MeterReading
 from engines.common.board.board import ENDED, HANDLING, WAITING
 
 CHANCES = 100

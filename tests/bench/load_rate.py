@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 
-from app.load import histogram
-from app.load.outcome import Outcome
+from app.load.protocol import histogram
+from app.load.protocol.outcome import Outcome
 from tests.engines.driver import Variant
 
 from .load_vs_wrk import cpu_us, ours

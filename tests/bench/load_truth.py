@@ -27,8 +27,8 @@ import time
 from typing import Any
 
 from app.lab.summary import little_residual
-from app.load import histogram
-from app.load.outcome import Outcome
+from app.load.protocol import histogram
+from app.load.protocol.outcome import Outcome
 from tests.engines.driver import ROOT, Variant, running
 from tests.load.server import Server, ok
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from typing import Any
 
-from app.load.outcome import Outcome
+from app.load.protocol.outcome import Outcome
 from tests.engines.driver import ROOT
 
 from .servers import LOAD_CPU, nginx, require

@@ -26,7 +26,7 @@ from unittest.mock import patch
 
 import httpx
 
-from app.load.plan import KINDS, Plan, Work
+from app.load.protocol.plan import KINDS, Plan, Work
 from app.report import foreign
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore

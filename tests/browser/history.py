@@ -25,9 +25,9 @@ from app.lab.summary import curve_of, series, summarise
 from app.lab.thresholds import Threshold
 from app.lab.views import Check, GeneratorCost, Ledger, Mark, RunView, Verdict
 from app.lab.watcher import SeriesPoint
-from app.load import histogram
-from app.load.outcome import KindOutcome, Outcome, Second
-from app.load.plan import Plan, Work
+from app.load.protocol import histogram
+from app.load.protocol.outcome import KindOutcome, Outcome, Second
+from app.load.protocol.plan import Plan, Work
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from tests.app.past import VIEW, past_run

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.lab.scenarios import SCENARIOS
-from app.load.plan import EXECUTORS
+from app.load.protocol.plan import EXECUTORS
 from app.pages.load_form import APPLIES
 from app.pages.looks import plan_fields
 from tests.app.driver import LabProcess, plan, until

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.load import histogram
-from app.load.histogram import Percentiles
-from app.load.meter import H_SEQUENCE, MeterReader, MeterReading, make_meter
-from app.load.outcome import Outcome
+from app.load.protocol import histogram
+from app.load.protocol.histogram import Percentiles
+from app.load.protocol.meter import H_SEQUENCE, MeterReader, MeterReading, make_meter
+from app.load.protocol.outcome import Outcome
 from tests.waiting import BOUND_S
 from tests.waiting import until as until
 

@@ -12,18 +12,18 @@ from math import sqrt
 
 import pytest
 
-from app.load import histogram
-from app.load.alarm import Alarm
-from app.load.answer import parse_head
-from app.load.crew import Crew
-from app.load.floor import Floor
-from app.load.histogram import decode
-from app.load.mix import Kind, Mix
-from app.load.open_model import OpenModel
-from app.load.part import Part
-from app.load.plan import Plan
-from app.load.ramp import Ramp
-from app.load.schedule import intended_times
+from app.load.connections.pool import Crew
+from app.load.connections.request_mix import Kind, Mix
+from app.load.connections.response_head import parse_head
+from app.load.executors.alarm import Alarm
+from app.load.executors.dispatcher import Floor
+from app.load.executors.open_model import OpenModel
+from app.load.executors.ramp import Ramp
+from app.load.executors.schedule import intended_times
+from app.load.protocol import histogram
+from app.load.protocol.histogram import decode
+from app.load.protocol.plan import Plan
+from app.load.protocol.shard_share import Part
 
 from .driver import HELD_S, OPEN, ServerMaker, Starter, answered, lost, merged, run_load, service, sorted_us
 from .driver import until as until

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.load.meter import MEASURE
+from app.load.protocol.meter import MEASURE
 from tests.waiting import BOUND_S, reserved_port
 
 from .driver import HELD_S, OPEN, ServerMaker, Starter, lost, run_load, service, until

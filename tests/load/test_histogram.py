@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.load import histogram
-from app.load.answer import BadAnswer, parse_head
-from app.load.meter import PLACES, MeterReader, make_meter, place_of, quantile_us
-from app.load.mix import Mix
-from app.load.plan import EXECUTORS, KINDS, SPACINGS, Plan, Work
-from app.load.ramp import Ramp
-from app.load.schedule import intended_times
+from app.load.connections.request_mix import Mix
+from app.load.connections.response_head import BadAnswer, parse_head
+from app.load.executors.ramp import Ramp
+from app.load.executors.schedule import intended_times
+from app.load.protocol import histogram
+from app.load.protocol.meter import PLACES, MeterReader, make_meter, place_of, quantile_us
+from app.load.protocol.plan import EXECUTORS, KINDS, SPACINGS, Plan, Work
 
 MICROSECONDS = st.integers(0, 5_000_000_000)
 SAMPLES = st.lists(MICROSECONDS, max_size=200)

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from app.load.crew import Crew
-from app.load.meter import MEASURE, WARMUP, MeterReader, make_meter
-from app.load.order import Order
-from app.load.plan import Stage
-from app.load.ramp import Ramp
-from app.load.schedule import intended_times
+from app.load.connections.pool import Crew
+from app.load.executors.ramp import Ramp
+from app.load.executors.schedule import intended_times
+from app.load.protocol.meter import MEASURE, WARMUP, MeterReader, make_meter
+from app.load.protocol.plan import Stage
+from app.load.protocol.shard_job import Order
 from app.load.shard import Shard
 from tests.engines.driver import Variant, running
 from tests.waiting import reserved_port

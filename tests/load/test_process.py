@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from app.load.meter import DONE, MEASURE
-from app.load.order import BadOrder, Order
+from app.load.protocol.meter import DONE, MEASURE
+from app.load.protocol.shard_job import BadOrder, Order
 from tests.waiting import BOUND_S, reserved_port
 
 from .driver import COMMAND, HELD_S, OPEN, ROOT, ServerMaker, Starter, order, run_load, try_load, until

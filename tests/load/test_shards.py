@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.lab.generator import Generator, NoOutcome
-from app.load import histogram
-from app.load.merging import merge
-from app.load.meter import COUNTERS, PLACES, Meter, MeterReader, MeterReading, make_meter, together
-from app.load.outcome import KindOutcome, Outcome, Second
-from app.load.part import Part
-from app.load.plan import SPACINGS, Plan, Stage
-from app.load.ramp import Ramp
-from app.load.schedule import intended_times
+from app.load.executors.ramp import Ramp
+from app.load.executors.schedule import intended_times
+from app.load.protocol import histogram
+from app.load.protocol.merging import merge
+from app.load.protocol.meter import COUNTERS, PLACES, Meter, MeterReader, MeterReading, make_meter, together
+from app.load.protocol.outcome import KindOutcome, Outcome, Second
+from app.load.protocol.plan import SPACINGS, Plan, Stage
+from app.load.protocol.shard_share import Part
 from tests.engines.driver import Variant, running
 from tests.waiting import BOUND_S
 

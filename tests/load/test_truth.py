@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 
-from app.load import histogram
+from app.load.protocol import histogram
 
 from .driver import HELD_S, OPEN, ServerMaker, Starter, run_load, sorted_us
 from .server import ok

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from app.load import histogram
-from app.load.meter import MEASURE
-from app.load.order import Order
+from app.load.protocol import histogram
+from app.load.protocol.meter import MEASURE
+from app.load.protocol.shard_job import Order
 from app.load.shard import Shard
 from tests.engines.driver import Variant, running
 from tests.load.driver import HELD_S, OPEN, Running, ServerMaker, Starter, order, run_load

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from app.load import histogram
-from app.load.meter import MEASURE
-from app.load.outcome import Outcome, Second
+from app.load.protocol import histogram
+from app.load.protocol.meter import MEASURE
+from app.load.protocol.outcome import Outcome, Second
 from tests.engines.driver import Engine, Variant, running
 from tests.load.driver import HELD_S, OPEN, Running, Starter, merged, response, service, sorted_us, until
 from tests.measure.conftest import Report

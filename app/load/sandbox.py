@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable
 
 from app.load import time_slice
-from app.load.crew import Crew
-from app.load.order import BadOrder, Order
+from app.load.connections.pool import Crew
+from app.load.protocol.shard_job import BadOrder, Order
 
 PR_SET_PDEATHSIG = 1
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from app.load.part import Part
-from app.load.plan import EXECUTORS, KINDS, RAMPING, Plan
+from app.load.protocol.plan import EXECUTORS, KINDS, RAMPING, Plan
+from app.load.protocol.shard_share import Part
 
 SPARE_DESCRIPTORS = 64  # stdio, epoll, timer, meter, life-line, and what the interpreter opens by itself
 

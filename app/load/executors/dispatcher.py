@@ -10,12 +10,12 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Protocol
 
-from app.load.alarm import FAR, Alarm
-from app.load.crew import Crew
-from app.load.mix import Kind, Mix
-from app.load.peer import Peer
-from app.load.ramp import Ramp
-from app.load.reading import digest
+from app.load.connections.connection import Peer
+from app.load.connections.pool import Crew
+from app.load.connections.request_mix import Kind, Mix
+from app.load.connections.response_reader import digest
+from app.load.executors.alarm import FAR, Alarm
+from app.load.executors.ramp import Ramp
 
 POLL_S = 0.05  # how long a loop may sleep: ticks, timeouts and a stop are noticed that late at most
 

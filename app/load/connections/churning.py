@@ -11,10 +11,10 @@ import select
 import socket
 from itertools import cycle
 
-from app.load.failures import name_of
-from app.load.mix import Kind
-from app.load.peer import Peer
-from app.load.reading import digest
+from app.load.connections.connection import Peer
+from app.load.connections.failures import name_of
+from app.load.connections.request_mix import Kind
+from app.load.connections.response_reader import digest
 
 SOURCES = cycle(f"127.0.0.{last}" for last in range(2, 66))
 IP_BIND_ADDRESS_NO_PORT = 24  # the port is chosen by connect(), which knows the target: one port serves many targets

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.load.answer import BadAnswer, parse_head
+from app.load.connections.response_head import BadAnswer, parse_head
 
 if TYPE_CHECKING:
-    from app.load.crew import Crew
-    from app.load.peer import Peer
+    from app.load.connections.connection import Peer
+    from app.load.connections.pool import Crew
 
 
 def digest(crew: Crew, peer: Peer, data: bytes, now: int) -> bool:

@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.load.answer import BadAnswer, parse_head
-from app.load.mix import Kind, request_bytes
-from app.load.peer import Peer
-from app.load.plan import Work
+from app.load.connections.connection import Peer
+from app.load.connections.request_mix import Kind, request_bytes
+from app.load.connections.response_head import BadAnswer, parse_head
+from app.load.protocol.plan import Work
 
 if TYPE_CHECKING:
-    from app.load.crew import Crew
+    from app.load.connections.pool import Crew
 
 STEP_NS = 250_000_000
 AGAIN_NS = 1_000_000_000  # after it was cut off: a server that lets nobody be slow is not stormed

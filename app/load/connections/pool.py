@@ -12,10 +12,10 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from app.load.failures import name_of
-from app.load.mix import Kind
-from app.load.peer import OPENING_EVENTS, Peer
-from app.load.slow_peer import SlowPeer
+from app.load.connections.connection import OPENING_EVENTS, Peer
+from app.load.connections.failures import name_of
+from app.load.connections.request_mix import Kind
+from app.load.connections.slow_clients import SlowPeer
 
 AT_ONCE = 128  # opening at the same time: below every usual accept queue
 CROWD_AT_ONCE = 96  # of them of the idle crowd: a server that serves none of it leaves the load room to open again

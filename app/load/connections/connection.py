@@ -9,13 +9,13 @@ import select
 import socket
 from typing import TYPE_CHECKING
 
-from app.load.answer import Head
-from app.load.failures import name_of
-from app.load.mix import Kind
-from app.load.reading import heard_unasked
+from app.load.connections.failures import name_of
+from app.load.connections.request_mix import Kind
+from app.load.connections.response_head import Head
+from app.load.connections.response_reader import heard_unasked
 
 if TYPE_CHECKING:
-    from app.load.crew import Crew
+    from app.load.connections.pool import Crew
 
 OPENING_EVENTS = select.EPOLLOUT
 

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.load import histogram
-from app.load.crew import Crew
-from app.load.floor import Floor
-from app.load.meter import CONNECTING, MEASURE, PHASES, Meter
-from app.load.mix import Kind
+from app.load.connections.pool import Crew
+from app.load.connections.request_mix import Kind
+from app.load.executors.dispatcher import Floor
+from app.load.protocol import histogram
+from app.load.protocol.meter import CONNECTING, MEASURE, PHASES, Meter
 
 TICK_NS = 20_000_000  # longer ones stall the schedule of the open model: 0.55 ms at 50 ms and 30,000/s
 SECOND_NS = 1_000_000_000

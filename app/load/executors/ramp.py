@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 
-from app.load.plan import Stage
+from app.load.protocol.plan import Stage
 
 
 @dataclass(frozen=True, slots=True)

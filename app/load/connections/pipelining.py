@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 
-from app.load.answer import BadAnswer, Head, parse_head
-from app.load.crew import Crew
-from app.load.failures import name_of
-from app.load.mix import Kind
-from app.load.peer import Peer
+from app.load.connections.connection import Peer
+from app.load.connections.failures import name_of
+from app.load.connections.pool import Crew
+from app.load.connections.request_mix import Kind
+from app.load.connections.response_head import BadAnswer, Head, parse_head
 
 ROOM = 64 * 1024
 

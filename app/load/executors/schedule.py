@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 from itertools import accumulate, count, islice, repeat, takewhile
 
-from app.load.part import Part
-from app.load.ramp import Ramp
+from app.load.executors.ramp import Ramp
+from app.load.protocol.shard_share import Part
 
 WHOLE = Part()
 

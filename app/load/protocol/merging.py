@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from app.load import histogram
-from app.load.outcome import KindOutcome, Outcome, Second
+from app.load.protocol import histogram
+from app.load.protocol.outcome import KindOutcome, Outcome, Second
 
 _ADDED = (
     "requests", "sent", "dropped", "late", "waited", "reconnects", "bytes_in", "bytes_out", "connections_peak",

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import monotonic_ns
 
-from app.load import slow_peer
-from app.load.churn_peer import ChurnPeer
-from app.load.crew import Crew
-from app.load.floor import Floor
-from app.load.idle_peer import IdlePeer
-from app.load.mix import Kind, request_bytes
-from app.load.order import Order
-from app.load.peer import Peer
-from app.load.pipeline_peer import PipelinePeer
-from app.load.plan import Work
-from app.load.slow_peer import STEP_NS, SlowPeer
+from app.load.connections import slow_clients
+from app.load.connections.churning import ChurnPeer
+from app.load.connections.connection import Peer
+from app.load.connections.idle import IdlePeer
+from app.load.connections.pipelining import PipelinePeer
+from app.load.connections.pool import Crew
+from app.load.connections.request_mix import Kind, request_bytes
+from app.load.connections.slow_clients import STEP_NS, SlowPeer
+from app.load.executors.dispatcher import Floor
+from app.load.protocol.plan import Work
+from app.load.protocol.shard_job import Order
 
 HOPELESS_FAILURES = 10  # connects refused in a row, at 20 a second, before the run begins with what it has
 
@@ -55,8 +55,8 @@ class Crowd:
         return Peer(self._crew, self._kind)
 
     def _slow(self) -> list[SlowPeer]:
-        manners = [slow_peer.reader(self._host)] * self._share(self._plan.slow_readers)
-        manners += [slow_peer.writer(self._host)] * self._share(self._plan.slow_writers)
+        manners = [slow_clients.reader(self._host)] * self._share(self._plan.slow_readers)
+        manners += [slow_clients.writer(self._host)] * self._share(self._plan.slow_writers)
         now, crew = monotonic_ns(), self._crew
         slow = [
             SlowPeer(crew, self._kind, manner, now + number * STEP_NS // len(manners))  # spread over the beat

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from itertools import cycle
 from math import gcd
 
-from app.load.answer import Head
-from app.load.plan import Plan, Work
+from app.load.connections.response_head import Head
+from app.load.protocol.plan import Plan, Work
 
 PLAINTEXT_BYTES = 13
 LEAST_ROOM, MOST_ROOM = 4096, 256 * 1024  # a recv allocates its room first: 64 KiB costs 1 µs more than 4 KiB

@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from time import monotonic_ns
 
-from app.load.alarm import FAR
-from app.load.floor import Floor
-from app.load.mix import Mix
-from app.load.part import Part
-from app.load.peer import Peer
-from app.load.ramp import Ramp
-from app.load.reading import digest
-from app.load.schedule import intended_times
+from app.load.connections.connection import Peer
+from app.load.connections.request_mix import Mix
+from app.load.connections.response_reader import digest
+from app.load.executors.alarm import FAR
+from app.load.executors.dispatcher import Floor
+from app.load.executors.ramp import Ramp
+from app.load.executors.schedule import intended_times
+from app.load.protocol.shard_share import Part
 
 BATCH = 32  # answers between two looks for the tick; sends that are due are looked for after each answer
 LATE_NS = 1_000_000

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app.load.answer import BadAnswer
-from app.load.crew import Crew
-from app.load.mix import Kind
-from app.load.peer import Peer
-from app.load.reading import take
+from app.load.connections.connection import Peer
+from app.load.connections.pool import Crew
+from app.load.connections.request_mix import Kind
+from app.load.connections.response_head import BadAnswer
+from app.load.connections.response_reader import take
 
 
 class IdlePeer(Peer):

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.load import histogram
-from app.load.crowd import Crowd
-from app.load.meter import DRAIN
-from app.load.mix import Kind, Mix
-from app.load.outcome import KindOutcome, Outcome, Second
-from app.load.tally import Marks, Row, Tally
+from app.load.connections.connection_set import Crowd
+from app.load.connections.request_mix import Kind, Mix
+from app.load.protocol import histogram
+from app.load.protocol.meter import DRAIN
+from app.load.protocol.outcome import KindOutcome, Outcome, Second
+from app.load.recording.tally import Marks, Row, Tally
 
 
 @dataclass(frozen=True, slots=True)

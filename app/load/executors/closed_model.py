@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from time import monotonic_ns
 
-from app.load.alarm import FAR
-from app.load.floor import POLL_S, Floor
-from app.load.mix import Mix
-from app.load.part import Part
-from app.load.peer import Peer
-from app.load.ramp import Ramp
-from app.load.reading import digest
+from app.load.connections.connection import Peer
+from app.load.connections.request_mix import Mix
+from app.load.connections.response_reader import digest
+from app.load.executors.alarm import FAR
+from app.load.executors.dispatcher import POLL_S, Floor
+from app.load.executors.ramp import Ramp
+from app.load.protocol.shard_share import Part
 
 BATCH = 256
 

@@ -1,0 +1,1 @@
+"""When requests are sent: the closed model, the open model, ramps and schedules."""

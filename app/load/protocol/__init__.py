@@ -1,0 +1,1 @@
+"""What the control plane and a load-generator process exchange: plan, live meter, outcome."""
