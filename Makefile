@@ -68,12 +68,12 @@ mutations: $(VENV)/.dev chromium ## break the code in twenty places, one at a ti
 
 check: $(VENV)/.dev ## lint and types only
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --quiet app engines tests
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
 fix: $(VENV)/.dev ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format app engines tests
+	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev ## what a request costs, beside nginx and uvicorn; wants wrk, nginx and a quiet machine
 	$(BIN)/python -m tests.bench.engines_vs_peers

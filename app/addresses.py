@@ -25,7 +25,9 @@ def listen(host: str, port: int, backlog: int | None = None, shared: bool = Fals
     """
     family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     both = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server((host, port), family=family, backlog=backlog, reuse_port=shared, dualstack_ipv6=both)
+    return socket.create_server(
+        (host, port), family=family, backlog=backlog, reuse_port=shared, dualstack_ipv6=both
+    )
 
 
 def reachable(host: str) -> str:

@@ -102,7 +102,9 @@ def _exposed_token(asked: argparse.Namespace, settings: Settings) -> list[str]:
         ]
     with contextlib.suppress(OSError):  # a pipe, such as of <(…), that has been read and is gone
         if settings.token_file and settings.token_file.stat().st_mode & 0o077:
-            return [f"other users may read the token in {settings.token_file}; `chmod 600` closes it to them."]
+            return [
+                f"other users may read the token in {settings.token_file}; `chmod 600` closes it to them."
+            ]
     return []
 
 
@@ -141,7 +143,10 @@ class _Server(Server):
             print(f"Thread Model Lab: http://{bracketed(reachable(host))}:{port}/", flush=True)
             if self._tokens.required:
                 name = "localhost" if host in WILDCARDS else bracketed(host)
-                print(f"Once, within 10 minutes: http://{name}:{port}/?token={self._tokens.new_code()}", flush=True)
+                print(
+                    f"Once, within 10 minutes: http://{name}:{port}/?token={self._tokens.new_code()}",
+                    flush=True,
+                )
 
 
 def token(_asked: argparse.Namespace) -> int:
@@ -155,7 +160,9 @@ def models(_asked: argparse.Namespace) -> int:
     for view in Models.ask(Settings().engine_python).views.values():
         state = "" if view.available else f"  (not available: {view.unavailable_reason})"
         print(f"{view.name:14}{view.summary}{state}")
-        print("".ljust(14) + "  ".join(f"{knob.name}={knob.default}" for knob in view.knobs if not knob.common))
+        print(
+            "".ljust(14) + "  ".join(f"{knob.name}={knob.default}" for knob in view.knobs if not knob.common)
+        )
     return OK
 
 
@@ -187,17 +194,23 @@ def run(asked: argparse.Namespace) -> int:
     wanted = files.checked({flag: getattr(asked, flag) for flag in (*files.FLAGS, "json")})
     knobs = dict(text.partition("=")[::2] for text in asked.set)
     spec: dict[str, Any] = {
-        "model": asked.model, "knobs": knobs, "scenario": asked.scenario,
+        "model": asked.model,
+        "knobs": knobs,
+        "scenario": asked.scenario,
         "plan": plan_flags.plan_of(asked),
-        "thresholds": asked.threshold, "label": asked.label, "then": [{"model": each} for each in asked.then],
-    }  # fmt: skip
+        "thresholds": asked.threshold,
+        "label": asked.label,
+        "then": [{"model": each} for each in asked.then],
+    }
     if asked.server:
         view, stopped_by = remote.one_run(asked.server, spec)
         missing = files.leave(wanted, lambda export: remote.export(asked.server, view.id, export.part))
     else:
         missing = []
         view, stopped_by = asyncio.run(
-            shell.one_run(spec, lambda lab, id: missing.extend(files.leave(wanted, lambda each: each.make(lab, id))))
+            shell.one_run(
+                spec, lambda lab, id: missing.extend(files.leave(wanted, lambda each: each.make(lab, id)))
+            )
         )
     if asked.json:
         missing += files.written("json", asked.json, shell.json_text(shell.to_json(view)))
@@ -242,13 +255,17 @@ def run_demo(asked: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="threadlab", description="Real servers, one for each I/O-thread model.")
+    parser = argparse.ArgumentParser(
+        prog="threadlab", description="Real servers, one for each I/O-thread model."
+    )
     parser.add_argument("--version", action="version", version=f"threadlab {version('threadlab')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_serve(commands)
     commands.add_parser("models", help="what models there are").set_defaults(call=models)
     commands.add_parser("token", help="a new token, for THREADLAB_TOKEN").set_defaults(call=token)
-    checkup = commands.add_parser("doctor", help="this machine, and what to know before trusting a number from it")
+    checkup = commands.add_parser(
+        "doctor", help="this machine, and what to know before trusting a number from it"
+    )
     checkup.add_argument("--json", action="store_true", help="as JSON")
     checkup.set_defaults(call=doctor)
     _add_run(commands)
@@ -256,12 +273,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_import(commands)
     tour = commands.add_parser("demo", help="every model in turn, a table with verdicts")
     tour.add_argument("--seconds", type=float, default=demo.SECONDS, help="of each run (default %(default)s)")
-    tour.add_argument("--json", metavar="FILE", help="write the runs as JSON; - for stdout instead of the table")
-    tour.add_argument("--server", metavar="URL", help="let a lab that is running do it, such as http://127.0.0.1:8000")
+    tour.add_argument(
+        "--json", metavar="FILE", help="write the runs as JSON; - for stdout instead of the table"
+    )
+    tour.add_argument(
+        "--server", metavar="URL", help="let a lab that is running do it, such as http://127.0.0.1:8000"
+    )
     tour.set_defaults(call=run_demo)
     one = commands.add_parser("engine", help="one engine in the foreground")
     one.add_argument("model", help="such as reactor; `threadlab models` lists them")
-    one.add_argument("rest", nargs=argparse.REMAINDER, help="--host, --port, --set KNOB=VALUE: MODEL --help lists them")
+    one.add_argument(
+        "rest", nargs=argparse.REMAINDER, help="--host, --port, --set KNOB=VALUE: MODEL --help lists them"
+    )
     one.set_defaults(call=engine)
     return parser
 
@@ -271,7 +294,9 @@ def _add_serve(commands: Any) -> None:
     for name, field in Settings.model_fields.items():
         flag = "--" + name.replace("_", "-")
         default = field.default or "none"
-        parser.add_argument(flag, dest=name, help=f"{field.description} (default {default}; THREADLAB_{name.upper()})")
+        parser.add_argument(
+            flag, dest=name, help=f"{field.description} (default {default}; THREADLAB_{name.upper()})"
+        )
     parser.set_defaults(call=serve)
 
 
@@ -282,16 +307,23 @@ def _add_run(commands: Any) -> None:
     plan_flags.add(parser)
     parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE", help="a knob; repeatable")
     parser.add_argument(
-        "--then", action="append", default=[], metavar="MODEL",
+        "--then",
+        action="append",
+        default=[],
+        metavar="MODEL",
         help="a model that takes the port over while the load stays on (hot swap); repeatable",
-    )  # fmt: skip
+    )
     parser.add_argument("--threshold", action="append", default=[], help="such as 'p(99)<20ms'; repeatable")
     parser.add_argument("--label", help="a note that is kept with the run")
     parser.add_argument("--json", metavar="FILE", help="write the run as JSON; - for stdout")
     parser.add_argument("--csv", metavar="FILE", help="write a row a second; - for stdout")
     parser.add_argument("--junit", metavar="FILE", help="write the thresholds as JUnit XML; - for stdout")
-    parser.add_argument("--html", metavar="FILE", help="write a report, one file with its charts; - for stdout")
-    parser.add_argument("--perfetto", metavar="FILE", help="write a Chrome trace, for ui.perfetto.dev; implies --trace")
+    parser.add_argument(
+        "--html", metavar="FILE", help="write a report, one file with its charts; - for stdout"
+    )
+    parser.add_argument(
+        "--perfetto", metavar="FILE", help="write a Chrome trace, for ui.perfetto.dev; implies --trace"
+    )
     parser.add_argument(
         "--server", metavar="URL", help="let a lab that is running do it, such as http://127.0.0.1:8000"
     )
@@ -299,11 +331,15 @@ def _add_run(commands: Any) -> None:
 
 
 def _add_import(commands: Any) -> None:
-    parser = commands.add_parser("import", help="what wrk, oha or k6 has said of an engine, beside a run of ours")
+    parser = commands.add_parser(
+        "import", help="what wrk, oha or k6 has said of an engine, beside a run of ours"
+    )
     parser.add_argument("file", metavar="FILE", help="what the tool wrote; - for stdin")
     parser.add_argument("--tool", choices=list(foreign.READERS), required=True)
     parser.add_argument("--run", type=int, metavar="ID", help="a run of the history to put beside it")
-    parser.add_argument("--server", metavar="URL", help="the lab that has the run (default: the history on this disk)")
+    parser.add_argument(
+        "--server", metavar="URL", help="the lab that has the run (default: the history on this disk)"
+    )
     parser.set_defaults(call=import_)
 
 

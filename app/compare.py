@@ -25,16 +25,26 @@ COLUMNS = (("CPU µs/req", 23), ("req/s", 24), ("p50", 9), ("p99", 9), ("RSS", 9
 
 def add(commands: Any) -> None:
     """The command and its flags."""
-    parser = commands.add_parser("compare", help="models in turns under one plan, and which can be called better")
+    parser = commands.add_parser(
+        "compare", help="models in turns under one plan, and which can be called better"
+    )
     parser.add_argument(
-        "models", nargs="*", metavar="MODEL[:KNOB=VALUE,…]",
+        "models",
+        nargs="*",
+        metavar="MODEL[:KNOB=VALUE,…]",
         help="may be named several times; without any, all that are available",
-    )  # fmt: skip
-    parser.add_argument("--view", choices=tuple(VIEWS), help="by CPU at an equal rate (the default), or by the ceiling")
-    parser.add_argument("--trials", type=int, default=1, help="of each, in turns: A B C A B C … (default %(default)s)")
+    )
+    parser.add_argument(
+        "--view", choices=tuple(VIEWS), help="by CPU at an equal rate (the default), or by the ceiling"
+    )
+    parser.add_argument(
+        "--trials", type=int, default=1, help="of each, in turns: A B C A B C … (default %(default)s)"
+    )
     parser.add_argument("--scenario", choices=list(SCENARIOS))
     plan_flags.add(parser)
-    parser.add_argument("--threshold", action="append", default=[], help="for every trial, as in run; repeatable")
+    parser.add_argument(
+        "--threshold", action="append", default=[], help="for every trial, as in run; repeatable"
+    )
     parser.add_argument("--label", help="a note that is kept with the comparison")
     parser.add_argument("--json", metavar="FILE", help="write it as JSON; - for stdout")
     parser.add_argument("--csv", metavar="FILE", help="write a row a trial; - for stdout")
@@ -49,10 +59,17 @@ def compare(asked: argparse.Namespace) -> int:
     wanted = files.checked({flag: getattr(asked, flag) for flag in (*compared.FLAGS, "json")})
     plan = plan_flags.plan_of(asked)
     spec = {
-        "models": [_entry(text) for text in asked.models], "view": asked.view, "trials": asked.trials,
-        "scenario": asked.scenario, "plan": plan or None, "thresholds": asked.threshold, "label": asked.label,
-    }  # fmt: skip
-    view, problems, stopped_by = _on(asked.server, spec, wanted) if asked.server else asyncio.run(_here(spec, wanted))
+        "models": [_entry(text) for text in asked.models],
+        "view": asked.view,
+        "trials": asked.trials,
+        "scenario": asked.scenario,
+        "plan": plan or None,
+        "thresholds": asked.threshold,
+        "label": asked.label,
+    }
+    view, problems, stopped_by = (
+        _on(asked.server, spec, wanted) if asked.server else asyncio.run(_here(spec, wanted))
+    )
     if asked.json:
         problems += files.written("json", asked.json, shell.json_text(compared.to_json(view)))
     with remote.understood(asked.server):
@@ -158,12 +175,16 @@ def _row(view: ComparisonView, standing: Standing, width: int) -> str:
     place = f"{standing.place}." if standing.place else looks.DASH
     entry = view.entries[standing.entry]
     cells = (
-        _spread(standing.figures["cpu_us"], 1), _spread(standing.figures["achieved_per_s"], 0),
-        *_percentiles(standing.latency), looks.size(_median(standing.figures["rss_bytes_peak"])),
+        _spread(standing.figures["cpu_us"], 1),
+        _spread(standing.figures["achieved_per_s"], 0),
+        *_percentiles(standing.latency),
+        looks.size(_median(standing.figures["rss_bytes_peak"])),
         f"{standing.ranked} of {standing.trials}",
-    )  # fmt: skip
+    )
     head = f"{place:3}{entry.letter} {entry.name}"
-    return f"{head:{width}}" + "".join(f"{text:>{wide}}" for text, (_, wide) in zip(cells, COLUMNS, strict=True))
+    return f"{head:{width}}" + "".join(
+        f"{text:>{wide}}" for text, (_, wide) in zip(cells, COLUMNS, strict=True)
+    )
 
 
 def _spread(figure: Spread | None, places: int) -> str:
@@ -186,7 +207,9 @@ def _excluded(view: ComparisonView) -> list[str]:
     return [
         f"Not ranked: {view.entries[each.entry].name}, trial {each.trial} (run {each.run}): {each.why_not}"
         for each in view.runs
-        if each.why_not and view.result and view.result.standings[each.entry].place  # the others are said already
+        if each.why_not
+        and view.result
+        and view.result.standings[each.entry].place  # the others are said already
     ]
 
 

@@ -68,7 +68,9 @@ async def _tour(one: RunOne, models: dict[str, str | None], seconds: float, json
         sys.stderr.write("The demo was stopped or nothing was measured.\n")
         return 1
     rate = float(min(RATE_MAX, int(SHARE_OF_SLOWEST * min(rates) / 100) * 100 or 100))
-    equal = await _each(one, names, {"executor": "constant-arrival-rate", "rate_per_s": rate}, seconds, "equal rate")
+    equal = await _each(
+        one, names, {"executor": "constant-arrival-rate", "rate_per_s": rate}, seconds, "equal rate"
+    )
     problems = []
     if json_file:
         runs = [shell.to_json(view) for view in ceilings + equal]
@@ -80,7 +82,9 @@ async def _tour(one: RunOne, models: dict[str, str | None], seconds: float, json
     return 0 if all(_good(view) for view in ceilings + equal) and not problems else 1
 
 
-async def _each(one: RunOne, names: list[str], load: dict[str, Any], seconds: float, label: str) -> list[RunView]:
+async def _each(
+    one: RunOne, names: list[str], load: dict[str, Any], seconds: float, label: str
+) -> list[RunView]:
     views: list[RunView] = []
     for name in names:
         if any(view.state == "stopped" for view in views):
@@ -116,7 +120,9 @@ def _tables(ceilings: list[RunView], equal: list[RunView], rate: float) -> str:
     placement = ceilings[0].placement.get("mode", "?")
     text = f"\nCeiling: {CONNECTIONS} connections, as fast as answers come (placement: {placement})\n" + HEAD
     text += "".join(_row(view) for view in ceilings)
-    text += f"\nThe same {rate:,.0f} requests/s for everyone, ranked by CPU per request (n = 1 run each)\n" + HEAD
+    text += (
+        f"\nThe same {rate:,.0f} requests/s for everyone, ranked by CPU per request (n = 1 run each)\n" + HEAD
+    )
     text += "".join(_row(view, places.get(i)) for i, view in enumerate(ordered))
     return text + _said(ordered, ranking, bool(places))
 
@@ -131,7 +137,9 @@ def _said(ordered: list[RunView], ranking: Ranking, has_winner: bool) -> str:
     elif ranking.groups:
         named = "; ".join(", ".join(ordered[i].model for i in group) for group in ranking.groups)
         lines.append(f"Too close to call with one run each (gaps under {100 * GAP_FEW:.0f} %): {named}.")
-    reasons = ((view.model, reason_of(view.verdict, "cpu_us") if view.verdict else view.failure) for view in ordered)
+    reasons = (
+        (view.model, reason_of(view.verdict, "cpu_us") if view.verdict else view.failure) for view in ordered
+    )
     lines += [f"{model}: not ranked. {reason}" for model, reason in reasons if reason]
     return "".join(f"\n{line}" for line in lines) + "\n" if lines else ""
 

@@ -63,7 +63,9 @@ class Invalid(LabError):
 
     def under(self, pointer: str) -> Invalid:
         """The same, of a part of a request that was checked by itself: where that part stands in the whole."""
-        return Invalid(self.detail, tuple(FieldProblem(pointer + each.pointer, each.detail) for each in self.problems))
+        return Invalid(
+            self.detail, tuple(FieldProblem(pointer + each.pointer, each.detail) for each in self.problems)
+        )
 
 
 class StartFailed(LabError):

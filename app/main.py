@@ -45,9 +45,14 @@ def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
             yield
 
     app = FastAPI(
-        title="Thread Model Lab", version="1", lifespan=lifespan,
-        openapi_url=f"{API}/openapi.json", responses=problems.documented(), docs_url=None, redoc_url=None,
-    )  # fmt: skip
+        title="Thread Model Lab",
+        version="1",
+        lifespan=lifespan,
+        openapi_url=f"{API}/openapi.json",
+        responses=problems.documented(),
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.looks = make_environment(paths.TEMPLATES, lab.settings.root_path)
     api = (models, engines, history, runs, exports, comparisons, events, system)
     for router in (each.router for each in api):
@@ -73,7 +78,9 @@ async def _lab_error(request: Request, error: Exception) -> Response:
 
 async def _history_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SQLAlchemyError)
-    return await _lab_error(request, LabError(f"The history did not take it, or could not be read: {why(error)}."))
+    return await _lab_error(
+        request, LabError(f"The history did not take it, or could not be read: {why(error)}.")
+    )
 
 
 async def _validation(request: Request, error: Exception) -> Response:
@@ -83,7 +90,9 @@ async def _validation(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == HTTPStatus.BAD_REQUEST:  # a body that is no text at all, or more than a form may be
+    if (
+        error.status_code == HTTPStatus.BAD_REQUEST
+    ):  # a body that is no text at all, or more than a form may be
         return await _lab_error(request, _unread(request, error.detail))
     title = HTTPStatus(error.status_code).phrase
     detail = f"{request.method} {cut(request.url.path)}: {title.lower()}."

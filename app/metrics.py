@@ -25,7 +25,24 @@ from app.lab.verdict import TITLES
 from app.load.protocol import histogram
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-LATENCY_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LATENCY_S = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
 SHORT_S = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 STATES = ("starting", "ready", "degraded", "draining", "stopped", "exited", "failed")
 CLASSES = ("2xx", "4xx", "5xx")
@@ -40,10 +57,16 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.viewers = Gauge("threadlab_viewers", "Open live WebSockets.", registry=self.registry)
         self.frame_build = Histogram(
-            "threadlab_frame_build_seconds", "Time to build one live frame.", buckets=SHORT_S, registry=self.registry
+            "threadlab_frame_build_seconds",
+            "Time to build one live frame.",
+            buckets=SHORT_S,
+            registry=self.registry,
         )
         self.loop_lag = Histogram(
-            "threadlab_loop_lag_seconds", "How late the event loop woke up.", buckets=SHORT_S, registry=self.registry
+            "threadlab_loop_lag_seconds",
+            "How late the event loop woke up.",
+            buckets=SHORT_S,
+            registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
         self.registry.register(_Engines(lab))
@@ -59,7 +82,9 @@ class _Engines(Collector):
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._gone: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by model, of engines that were forgotten
+        self._gone: defaultdict[str, Counter[str]] = defaultdict(
+            Counter
+        )  # by model, of engines that were forgotten
         lab.fleet.forgets = self._forget
 
     def _forget(self, engine: Engine, sampler: Sampler) -> None:
@@ -85,14 +110,22 @@ class _Engines(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         states = GaugeMetricFamily("threadlab_engines", "Engines by state.", labels=("model", "state"))
-        memory = GaugeMetricFamily("threadlab_engine_resident_memory_bytes", "Resident memory.", labels=("model",))
+        memory = GaugeMetricFamily(
+            "threadlab_engine_resident_memory_bytes", "Resident memory.", labels=("model",)
+        )
         threads = GaugeMetricFamily("threadlab_engine_threads", "Threads by role.", labels=("model", "role"))
-        peers = GaugeMetricFamily("threadlab_engine_connections", "Connections by state.", labels=("model", "state"))
-        queue = GaugeMetricFamily("threadlab_engine_queue_depth", "Requests waiting for a worker.", labels=("model",))
+        peers = GaugeMetricFamily(
+            "threadlab_engine_connections", "Connections by state.", labels=("model", "state")
+        )
+        queue = GaugeMetricFamily(
+            "threadlab_engine_queue_depth", "Requests waiting for a worker.", labels=("model",)
+        )
         alive = self._lab.fleet.alive
         for view in self._lab.models.views.values():
             engines = [e for e in self._lab.fleet.engines.values() if e.model.name == view.name]
-            samples = [s for e in alive if e.model.name == view.name and (s := self._lab.fleet.samplers[e.id].last)]
+            samples = [
+                s for e in alive if e.model.name == view.name and (s := self._lab.fleet.samplers[e.id].last)
+            ]
             for state in STATES:
                 states.add_metric((view.name, state), sum(e.state == state for e in engines))
             memory.add_metric((view.name,), sum(s.process.rss_bytes for s in samples if s.process))
@@ -116,11 +149,17 @@ def _count(sampler: Sampler) -> Counter[str]:
 
 
 def _counters(totals: dict[str, Counter[str]]) -> Iterator[Metric]:
-    requests = CounterMetricFamily("threadlab_engine_requests", "Requests answered.", labels=("model", "class"))
+    requests = CounterMetricFamily(
+        "threadlab_engine_requests", "Requests answered.", labels=("model", "class")
+    )
     moved = CounterMetricFamily("threadlab_engine_bytes", "Bytes moved.", labels=("model", "direction"))
-    calls = CounterMetricFamily("threadlab_engine_io_calls", "I/O system calls, by kind.", labels=("model", "call"))
+    calls = CounterMetricFamily(
+        "threadlab_engine_io_calls", "I/O system calls, by kind.", labels=("model", "call")
+    )
     cpu = CounterMetricFamily("threadlab_engine_cpu_seconds", "CPU time.", labels=("model",))
-    waited = CounterMetricFamily("threadlab_engine_queue_wait_seconds", "Time in the queue.", labels=("model",))
+    waited = CounterMetricFamily(
+        "threadlab_engine_queue_wait_seconds", "Time in the queue.", labels=("model",)
+    )
     for model, counted in sorted(totals.items()):
         for name in CLASSES:
             requests.add_metric((model, name), counted[f"requests_{name}"])
@@ -183,19 +222,25 @@ class _Runs(Collector):
 
     def collect(self) -> Iterator[Metric]:
         models = sorted(self._lab.models.views)  # all from the start: a series that begins at 1 has no rate
-        runs = CounterMetricFamily("threadlab_runs", "Runs that have ended, by verdict.", labels=("model", "verdict"))
+        runs = CounterMetricFamily(
+            "threadlab_runs", "Runs that have ended, by verdict.", labels=("model", "verdict")
+        )
         for labels in ((model, verdict) for model in models for verdict in (*TITLES, "none")):
             runs.add_metric(labels, self._verdicts[labels])
         yield runs
         for clock, by_model in self._latency.items():
             family = HistogramMetricFamily(
-                f"threadlab_run_{clock}_seconds", f"Latency of finished runs, {clock} time.", labels=("model",)
+                f"threadlab_run_{clock}_seconds",
+                f"Latency of finished runs, {clock} time.",
+                labels=("model",),
             )
             for model in models:
                 family.add_metric((model,), by_model[model].buckets(), by_model[model].total_s)
             yield family
         cost = GaugeMetricFamily(
-            "threadlab_run_cpu_seconds_per_request", "Engine CPU a request, of the last run.", labels=("model",)
+            "threadlab_run_cpu_seconds_per_request",
+            "Engine CPU a request, of the last run.",
+            labels=("model",),
         )
         for model, seconds in sorted(self._cpu_s.items()):
             cost.add_metric((model,), seconds)

@@ -60,7 +60,9 @@ def one_run(server: str, spec: Mapping[str, Any]) -> tuple[RunView, int | None]:
 
     Raises LabError in the server's words, NotNow if there is none.
     """
-    return _followed(_url(server, "runs"), spec, _RUN, lambda view: view.state in UNFINISHED, lambda view: None)
+    return _followed(
+        _url(server, "runs"), spec, _RUN, lambda view: view.state in UNFINISHED, lambda view: None
+    )
 
 
 def run(server: str, id: int) -> RunView:
@@ -110,7 +112,11 @@ class _Signals:
 
 
 def _followed(
-    base: str, spec: Mapping[str, Any], kind: TypeAdapter[V], goes: Callable[[V], bool], told: Callable[[V], None]
+    base: str,
+    spec: Mapping[str, Any],
+    kind: TypeAdapter[V],
+    goes: Callable[[V], bool],
+    told: Callable[[V], None],
 ) -> tuple[V, int | None]:
     """Submit, and follow to the end. The first signal stops it there; a second one leaves it, and says where it is."""
     stopped_by: int | None = None
@@ -118,7 +124,9 @@ def _followed(
         try:
             view = _read(kind, base, "POST", spec)  # only its answer tells what there is to stop
         except _Caught:
-            raise NotNow(f"The lab had not answered yet: if it has begun, it goes on there. See {base}.") from None
+            raise NotNow(
+                f"The lab had not answered yet: if it has begun, it goes on there. See {base}."
+            ) from None
         at = f"{base}/{view.id}"
         while goes(view):
             try:
@@ -278,7 +286,9 @@ class _SameOrigin(urllib.request.HTTPRedirectHandler):
                 f"address: --server {there}"
             )
         if req.get_method() != "GET":
-            raise NotNow(f"{req.full_url} redirects to {newurl}: give the address at which the lab itself answers.")
+            raise NotNow(
+                f"{req.full_url} redirects to {newurl}: give the address at which the lab itself answers."
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -304,6 +314,8 @@ def _detail(said: bytes) -> str | None:
 
 
 def _no_lab(url: str, error: Exception) -> NotNow:
-    said = NOT_A_LAB if isinstance(error, ValidationError | RecursionError) else getattr(error, "reason", error)
+    said = (
+        NOT_A_LAB if isinstance(error, ValidationError | RecursionError) else getattr(error, "reason", error)
+    )
     words = " ".join(str(said)[:WORDS_MAX].split())  # it may quote the server
     return NotNow(f"No lab answers at {url}: {words or NOT_A_LAB}.")

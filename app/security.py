@@ -106,7 +106,9 @@ class Door:
         """Whether the call is meant for another host, comes from another site, or is too long."""
         host = headers.get("host", "")
         if _name(host) not in self._hosts:
-            return Refusal(421, f"This lab does not answer to the host {cut(host)!r}; see THREADLAB_ALLOWED_HOSTS.")
+            return Refusal(
+                421, f"This lab does not answer to the host {cut(host)!r}; see THREADLAB_ALLOWED_HOSTS."
+            )
         if changes_something(scope) and not _same_origin(headers, host):
             return Refusal(403, _foreign(headers, host))
         length = headers.get("content-length", "0")
@@ -124,7 +126,9 @@ class Door:
         path = scope["path"]
         if path in OPEN_PATHS or path.startswith("/static/") or self._knows(headers):
             return None
-        if headers.get("authorization"):  # an attempt; who sends none guesses nothing, and need not wait to be told so
+        if headers.get(
+            "authorization"
+        ):  # an attempt; who sends none guesses nothing, and need not wait to be told so
             if refusal := self._must_wait(scope):
                 return refusal
             self._tokens.failed(_address(scope))
@@ -157,7 +161,9 @@ class Door:
         address = _address(scope)
         wait_s = self._tokens.must_wait_s(address)
         return (
-            Refusal(429, f"Too many wrong tokens from {address}; try again in {wait_s} s.", wait_s) if wait_s else None
+            Refusal(429, f"Too many wrong tokens from {address}; try again in {wait_s} s.", wait_s)
+            if wait_s
+            else None
         )
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -168,7 +174,10 @@ class Door:
             return await _refused(TOO_LONG, scope, Headers(scope=scope))(scope, receive, send)
         except ClientDisconnect:
             log.warning(
-                "%s left before the body of %s %s was whole", _address(scope), scope["method"], _literal(scope["path"])
+                "%s left before the body of %s %s was whole",
+                _address(scope),
+                scope["method"],
+                _literal(scope["path"]),
             )
             return
 
@@ -237,10 +246,8 @@ def _foreign(headers: Headers, host: str) -> str:
     origin = headers.get("origin")
     said = "Only this lab's own pages, and programs that send no Origin, may do that."
     if origin and _name(origin.partition("://")[2]) == _name(host):
-        said += (
-            f" The page is of {cut(origin)}, and the request says Host: {cut(host)}: a proxy in front must pass Host"
-        )
-        said += " on as it is."
+        said += f" The page is of {cut(origin)}, and the request says Host: {cut(host)}: "
+        said += "a proxy in front must pass Host on as it is."
     return said
 
 

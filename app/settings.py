@@ -25,28 +25,41 @@ class Settings(BaseSettings):
     """Every setting of the control plane, with its default."""
 
     model_config = SettingsConfigDict(
-        env_prefix="THREADLAB_", extra="ignore", frozen=True,
+        env_prefix="THREADLAB_",
+        extra="ignore",
+        frozen=True,
         hide_input_in_errors=True,  # which may be the token
-    )  # fmt: skip
+    )
 
-    host: str = Field("127.0.0.1", description="address the lab listens on; other than loopback only with a token")
+    host: str = Field(
+        "127.0.0.1", description="address the lab listens on; other than loopback only with a token"
+    )
     port: int = Field(8000, ge=0, le=65535, description="port the lab listens on; 0 takes a free one")
     token: str = Field("", description="what callers must know; `threadlab token` makes one")
     token_file: Path | None = Field(None, description="a file whose first line is the token, instead of it")
-    allowed_hosts: str = Field("localhost,127.0.0.1,[::1]", description="Host names the lab answers to, by commas")
+    allowed_hosts: str = Field(
+        "localhost,127.0.0.1,[::1]", description="Host names the lab answers to, by commas"
+    )
     trusted_proxies: str = Field(
-        "", description="addresses or networks of reverse proxies whose X-Forwarded-For is believed, by commas"
+        "",
+        description="addresses or networks of reverse proxies whose X-Forwarded-For is believed, by commas",
     )
     root_path: str = Field("", description="path under which a reverse proxy shows the lab, such as /lab")
     data_dir: Path = Field(Path("data"), description="where runs are kept")
     database_url: str = Field("", description="SQLAlchemy URL of the runs; default: SQLite in data_dir")
-    engine_host: str = Field("127.0.0.1", description="address the engines listen on; other than loopback with a token")
-    engine_ports: str = Field("", description="ports that engines take, such as 8101-8110; default: any free one")
+    engine_host: str = Field(
+        "127.0.0.1", description="address the engines listen on; other than loopback with a token"
+    )
+    engine_ports: str = Field(
+        "", description="ports that engines take, such as 8101-8110; default: any free one"
+    )
     engine_python: str = Field(sys.executable, description="interpreter that runs the engines")
     max_engines: int = Field(16, ge=1, le=64, description="engines alive at once")
     max_connections: int = Field(15000, ge=1, le=100_000, description="connections a plan may ask for")
     max_rate: float = Field(100_000, gt=0, description="requests a second that a plan may ask for")
-    max_duration_s: float = Field(600, gt=0, le=3600, description="seconds, warm-up included, that a plan may last")
+    max_duration_s: float = Field(
+        600, gt=0, le=3600, description="seconds, warm-up included, that a plan may last"
+    )
     load_priority: Literal["auto", "normal"] = Field(
         "auto", description="of the load generator; auto: real-time where the system allows it"
     )
@@ -83,7 +96,9 @@ class Settings(BaseSettings):
             try:
                 ip_network(each)
             except ValueError:
-                raise ValueError(f"{each!r} is not an address or network such as 10.0.0.5 or 10.0.0.0/8") from None
+                raise ValueError(
+                    f"{each!r} is not an address or network such as 10.0.0.5 or 10.0.0.0/8"
+                ) from None
         return text
 
     @field_validator("engine_ports")

@@ -104,7 +104,9 @@ def report(view: RunView) -> str:
     if view.summary:
         summary, response = view.summary, view.summary.latency.response
         lines.append(f"  {looks.rate(summary.achieved_per_s)} requests/s; {summary.counts}")
-        lines.append(f"  response p50 {_ms(response.p50_us)}  p99 {_ms(response.p99_us)}  max {_ms(response.max_us)}")
+        lines.append(
+            f"  response p50 {_ms(response.p50_us)}  p99 {_ms(response.p99_us)}  max {_ms(response.max_us)}"
+        )
     if view.capacity:
         lines += [
             f"  {'✓' if step.kept else '✗'} {step.rate_per_s:>10,.6g}/s  {step.seen:>10}  {step.because}"
@@ -126,7 +128,9 @@ def _main_figure(view: RunView) -> str:
     assert view.verdict
     of = figure(view.verdict.figure)
     off = resolution_us(of, view.summary) if of.family is Family.LATENCY else None
-    said = f"{of.title[:1].upper()}{of.title[1:]}: {of.text(of.value(view.summary, view.ledger, view.capacity))}"
+    said = (
+        f"{of.title[:1].upper()}{of.title[1:]}: {of.text(of.value(view.summary, view.ledger, view.capacity))}"
+    )
     return said if off is None else f"{said} (the generator's own lateness changes it by {_ms(off)})"
 
 

@@ -21,7 +21,9 @@ from typing import Any, TextIO
 ERASE_LINE = "\r\x1b[K"
 # C0 without tab and newline (a CR before a newline belongs to it), DEL, C1; then line separators and what changes the
 # direction of text, so that it reads as something else than it is.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)")
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
+)
 
 
 def visible(text: str) -> str:

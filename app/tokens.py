@@ -55,7 +55,11 @@ class Tokens:
     def take_code(self, text: str) -> bool:
         """Whether `text` is a code that was not used yet; it is used up by this."""
         now_s = time.monotonic()
-        found = [code for code in self._codes if hmac.compare_digest(code.encode(), text.encode("utf-8", "replace"))]
+        found = [
+            code
+            for code in self._codes
+            if hmac.compare_digest(code.encode(), text.encode("utf-8", "replace"))
+        ]
         return any([self._codes.pop(code) > now_s for code in found])
 
     def knows(self, authorization: str, cookie: str) -> bool:

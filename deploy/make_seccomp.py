@@ -18,7 +18,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 DEFAULT, OURS = HERE / "seccomp-default.json", HERE / "seccomp.json"
 IO_URING = ("io_uring_enter", "io_uring_register", "io_uring_setup")
-RULE = {"names": [*IO_URING], "action": "SCMP_ACT_ALLOW", "comment": "added by deploy/make_seccomp.py, for proactor"}
+RULE = {
+    "names": [*IO_URING],
+    "action": "SCMP_ACT_ALLOW",
+    "comment": "added by deploy/make_seccomp.py, for proactor",
+}
 
 
 def ours() -> str:
@@ -31,7 +35,11 @@ def ours() -> str:
 def main() -> int:
     if "--check" in sys.argv[1:]:
         same = OURS.is_file() and OURS.read_text() == ours()
-        return 0 if same else int(bool(sys.stderr.write("deploy/seccomp.json is stale: run deploy/make_seccomp.py\n")))
+        return (
+            0
+            if same
+            else int(bool(sys.stderr.write("deploy/seccomp.json is stale: run deploy/make_seccomp.py\n")))
+        )
     OURS.write_text(ours())
     return 0
 

@@ -34,7 +34,9 @@ def main() -> None:
     parser.add_argument("what", choices=("models", "runs", "busy", "prometheus"))
     parser.add_argument("--denied", default="", help="the model that must be unavailable, with a reason")
     asked = parser.parse_args()
-    {"models": lambda: models(asked.denied), "runs": runs, "busy": busy, "prometheus": prometheus}[asked.what]()
+    {"models": lambda: models(asked.denied), "runs": runs, "busy": busy, "prometheus": prometheus}[
+        asked.what
+    ]()
 
 
 def models(denied: str) -> None:
@@ -42,7 +44,10 @@ def models(denied: str) -> None:
     for path, wanted in (("/readyz", 200), ("/api/v1/models", 401), ("/metrics", 401)):
         must(status(path) == wanted, f"{path} without a token answers {wanted}")
     for path in ("/", "/static/css/base.css"):
-        must(status(path, token()) == 200, f"{path} with the token answers 200: templates and static are in the wheel")
+        must(
+            status(path, token()) == 200,
+            f"{path} with the token answers 200: templates and static are in the wheel",
+        )
     known = call("GET", "/api/v1/models")
     must(len(known) == 6, f"six models: {', '.join(model['name'] for model in known)}")
     for model in known:
@@ -84,7 +89,10 @@ def prometheus() -> None:
     ends = time.monotonic() + 30
     while not (up := query("up")) and time.monotonic() < ends:
         time.sleep(0.5)
-    must(bool(up) and up[0]["value"][1] == "1", f"Prometheus scrapes: up {up[0]['metric'] if up else 'unknown'} = 1")
+    must(
+        bool(up) and up[0]["value"][1] == "1",
+        f"Prometheus scrapes: up {up[0]['metric'] if up else 'unknown'} = 1",
+    )
     time.sleep(8)  # a few scrapes, for rate()
     answered = {expr: len(query(expr)) for expr in expressions()}
     empty = [expr for expr, series in answered.items() if not series]
@@ -149,7 +157,9 @@ def token() -> dict[str, str]:
 
 def status(path: str, headers: dict[str, str] | None = None) -> int:
     try:
-        with urllib.request.urlopen(urllib.request.Request(LAB + path, headers=headers or {}), timeout=5) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(LAB + path, headers=headers or {}), timeout=5
+        ) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -62,7 +62,12 @@ def chapter(model: Told) -> Iterator[str]:
         for term in model["literature"]:
             yield from bullet(f"**{term['name']}.** {term['says']} *{term['source']}.*")
     if own := [knob for knob in model["knobs"] if not knob["common"]]:
-        yield from ("", "**Knobs**, beside [those of every model](#knobs-that-every-model-has)", "", *knob_table(own))
+        yield from (
+            "",
+            "**Knobs**, beside [those of every model](#knobs-that-every-model-has)",
+            "",
+            *knob_table(own),
+        )
 
 
 def docstring(doc: str) -> tuple[str, str, str, str]:

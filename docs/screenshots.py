@@ -22,14 +22,23 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 HERE = Path(__file__).parent / "screenshots"
 FLAGS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 WIDE, NARROW, HEIGHT = 1440, 360, 900
 FULL_MS = 12_000  # so long until lanes and charts have something to show
-MIX = [{"kind": "plaintext", "weight": 92}, {"kind": "sleep", "weight": 4, "params": {"ms": 40}},
-       {"kind": "hash", "weight": 4, "params": {"us": 800}}]  # fmt: skip
+MIX = [
+    {"kind": "plaintext", "weight": 92},
+    {"kind": "sleep", "weight": 4, "params": {"ms": 40}},
+    {"kind": "hash", "weight": 4, "params": {"us": 800}},
+]
 
 
 class Lab:
@@ -50,8 +59,17 @@ class Lab:
         return str(self.call("POST", "/engines", {"model": model, "knobs": knobs})["id"])
 
     def load(self, engine: str, seconds: float, rate: float = 900, trace: bool = False, **more: Any) -> int:
-        plan = {"executor": "constant-arrival-rate", "rate_per_s": rate, "spacing": "poisson", "vus": 64,
-                "duration_s": seconds, "warmup_s": 2, "work": MIX, "trace": trace, **more}  # fmt: skip
+        plan = {
+            "executor": "constant-arrival-rate",
+            "rate_per_s": rate,
+            "spacing": "poisson",
+            "vus": 64,
+            "duration_s": seconds,
+            "warmup_s": 2,
+            "work": MIX,
+            "trace": trace,
+            **more,
+        }
         body = {"engine": engine, "plan": plan, "thresholds": ["p(99)<200ms"]}
         return int(self.call("POST", "/runs", body)["id"])
 
@@ -79,9 +97,19 @@ def lab() -> Iterator[Lab]:
                 process.terminate()
 
 
-def shot(browser: Browser, url: str, name: str, *, dark: bool = False, width: int = WIDE, ms: int = 1500,
-         ready: str = "main", full: bool = True, only: str = "",
-         act: Callable[[Page], object] | None = None) -> None:  # fmt: skip
+def shot(
+    browser: Browser,
+    url: str,
+    name: str,
+    *,
+    dark: bool = False,
+    width: int = WIDE,
+    ms: int = 1500,
+    ready: str = "main",
+    full: bool = True,
+    only: str = "",
+    act: Callable[[Page], object] | None = None,
+) -> None:
     """One picture of a page, or of one element of it; prints what the page complained about, if it did."""
     scheme: Any = "dark" if dark else "light"
     size = ViewportSize(width=width, height=HEIGHT)
@@ -181,7 +209,12 @@ def results(browser: Browser, lab: Lab, pool: str) -> None:
 
 def compared(browser: Browser, lab: Lab) -> None:
     plan = {"executor": "constant-arrival-rate", "rate_per_s": 400, "vus": 32, "duration_s": 3, "warmup_s": 1}
-    body = {"models": ["blocking", "reactor", "reactor-pool"], "view": "equal-rate", "trials": 3, "plan": plan}
+    body = {
+        "models": ["blocking", "reactor", "reactor-pool"],
+        "view": "equal-rate",
+        "trials": 3,
+        "plan": plan,
+    }
     made = lab.call("POST", "/comparisons", body)["id"]
     while not lab.call("GET", f"/comparisons/{made}")["finished_at"]:
         time.sleep(0.5)

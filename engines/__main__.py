@@ -60,9 +60,16 @@ def _order(asked: argparse.Namespace) -> Order:
         knobs[name] = value
     calibration = Calibration(**json.loads(asked.calibration)) if asked.calibration else None
     return Order(
-        knobs, asked.host, asked.port, asked.listen_fd, asked.board_fd, asked.ready_fd, asked.lifeline_fd,
-        asked.parent_pid, calibration,
-    )  # fmt: skip
+        knobs,
+        asked.host,
+        asked.port,
+        asked.listen_fd,
+        asked.board_fd,
+        asked.ready_fd,
+        asked.lifeline_fd,
+        asked.parent_pid,
+        calibration,
+    )
 
 
 def _port(text: str) -> int:
@@ -84,10 +91,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", nargs="?", choices=list(lessons()))
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=_port, default=0, help="port to listen on; 0 takes a free one (default)")
-    parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE", help="set a knob; repeatable")
+    parser.add_argument(
+        "--port", type=_port, default=0, help="port to listen on; 0 takes a free one (default)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KNOB=VALUE", help="set a knob; repeatable"
+    )
     parser.add_argument("--describe", action="store_true", help="print every model as JSON and exit")
-    parser.add_argument("--calibrate", action="store_true", help="time the cpu and hash work, print JSON and exit")
+    parser.add_argument(
+        "--calibrate", action="store_true", help="time the cpu and hash work, print JSON and exit"
+    )
     for name in ("listen-fd", "board-fd", "ready-fd", "lifeline-fd", "parent-pid"):
         parser.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--calibration", help=argparse.SUPPRESS)

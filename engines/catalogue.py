@@ -36,17 +36,35 @@ def describe(lesson: Lesson) -> dict[str, Any]:
     path = Path(inspect.getfile(cast(Any, lesson)))
     reason = model.why_unavailable()
     return {
-        "name": model.name, "title": model.title, "order": model.order, "summary": model.summary,
-        **{name: getattr(model, name) or told.get(name, ()) for name in ("aliases", "pros", "cons", "used_by")},
+        "name": model.name,
+        "title": model.title,
+        "order": model.order,
+        "summary": model.summary,
+        **{
+            name: getattr(model, name) or told.get(name, ())
+            for name in ("aliases", "pros", "cons", "used_by")
+        },
         "literature": told.get("literature", ()),
-        "roles": [{"name": r.name, "title": r.title, "does": r.does, "restaurant": r.restaurant} for r in model.roles],
+        "roles": [
+            {"name": r.name, "title": r.title, "does": r.does, "restaurant": r.restaurant}
+            for r in model.roles
+        ],
         "knobs": [
             {
-                "name": k.name, "default": k.default, "minimum": k.minimum, "maximum": k.maximum, "unit": k.unit,
-                "choices": k.choices, "help": k.help, "common": k.name in common,
+                "name": k.name,
+                "default": k.default,
+                "minimum": k.minimum,
+                "maximum": k.maximum,
+                "unit": k.unit,
+                "choices": k.choices,
+                "help": k.help,
+                "common": k.name in common,
             }
             for k in all_knobs(model)
         ],
-        "available": reason is None, "unavailable_reason": reason,
-        "doc": inspect.getdoc(lesson), "file": f"engines/{path.name}", "source": path.read_text(encoding="utf-8"),
-    }  # fmt: skip
+        "available": reason is None,
+        "unavailable_reason": reason,
+        "doc": inspect.getdoc(lesson),
+        "file": f"engines/{path.name}",
+        "source": path.read_text(encoding="utf-8"),
+    }

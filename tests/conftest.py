@@ -7,7 +7,11 @@ import gc
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "deterministic", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    "deterministic",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("deterministic")
 

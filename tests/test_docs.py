@@ -52,7 +52,9 @@ def loaded(page: Path) -> set[Path]:
     """Every script and style sheet of a page, and what they import at once or later; not what a fold loads when it is
     opened, nor what is only for who has no JavaScript."""
     own: dict[str, str] = dict(BLOCK.findall(page.read_text()))
-    text = BLOCK.sub(lambda block: own.get(str(block[1]), str(block[2])), (paths.TEMPLATES / "base.html").read_text())
+    text = BLOCK.sub(
+        lambda block: own.get(str(block[1]), str(block[2])), (paths.TEMPLATES / "base.html").read_text()
+    )
     text = re.sub(r"<noscript>.*?</noscript>", "", text, flags=re.DOTALL)
     names = re.findall(r"asset\(['\"]([^'\"]+)['\"]\)", text)
     waiting, found = [paths.STATIC / name for name in names], set[Path]()
@@ -65,7 +67,9 @@ def loaded(page: Path) -> set[Path]:
     return {file for file in found if file.suffix in (".js", ".css")}
 
 
-@pytest.mark.parametrize("page", sorted((paths.TEMPLATES / "pages").glob("*.html")), ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", sorted((paths.TEMPLATES / "pages").glob("*.html")), ids=lambda page: page.stem
+)
 def test_what_a_page_loads_is_light(page: Path) -> None:
     packed = sum(len(gzip.compress(file.read_bytes())) for file in loaded(page))
     assert 20_000 < packed <= PAGE_BYTES_MAX
@@ -93,7 +97,9 @@ def templates() -> Environment:
     return make_environment(paths.TEMPLATES)
 
 
-@pytest.mark.parametrize("name", [str(f.relative_to(paths.TEMPLATES)) for f in sorted(paths.TEMPLATES.rglob("*.html"))])
+@pytest.mark.parametrize(
+    "name", [str(f.relative_to(paths.TEMPLATES)) for f in sorted(paths.TEMPLATES.rglob("*.html"))]
+)
 def test_a_template_compiles_and_refers_to_what_is_there(name: str) -> None:
     env = templates()
     env.get_template(name)
@@ -182,16 +188,23 @@ def test_every_setting_that_is_named_exists(doc: Path) -> None:
 @NAMED
 def test_every_route_that_is_named_exists(doc: Path) -> None:
     text = " ".join(spans(doc.read_text()))
-    named = set(re.findall(r"(?<![\w.])(/(?:api/v1|ws|healthz|readyz|metrics|runs|models|about)[\w/{}.-]*)", text))
+    named = set(
+        re.findall(r"(?<![\w.])(/(?:api/v1|ws|healthz|readyz|metrics|runs|models|about)[\w/{}.-]*)", text)
+    )
     named |= set(re.findall(r"(?:localhost|127\.0\.0\.1):8000(/[\w/{}.-]*)", text))
-    missing = {path for path in named if not exists(re.sub(r"\{\w+\}|\bID\b|\bN\b", "1", path)) and path != "/api/v1"}
+    missing = {
+        path for path in named if not exists(re.sub(r"\{\w+\}|\bID\b|\bN\b", "1", path)) and path != "/api/v1"
+    }
     assert missing == set()
 
 
 @NAMED
 def test_every_make_target_that_is_named_exists(doc: Path) -> None:
     named = {
-        word for words in commands(doc.read_text(), "make") for word in words[:1] if re.fullmatch(r"[a-z-]+", word)
+        word
+        for words in commands(doc.read_text(), "make")
+        for word in words[:1]
+        if re.fullmatch(r"[a-z-]+", word)
     }
     if named:
         makefile = (ROOT / "Makefile").read_text()
@@ -214,7 +227,9 @@ def test_every_model_and_knob_that_is_set_exists(doc: Path) -> None:
 @NAMED
 def test_every_file_that_is_linked_or_named_is_there(doc: Path) -> None:
     text = doc.read_text()
-    linked = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text) + re.findall(r'src="(?!https?:)([^"]+)"', text)
+    linked = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text) + re.findall(
+        r'src="(?!https?:)([^"]+)"', text
+    )
     for name in linked:
         assert (doc.parent / name).exists(), name
     for span in re.findall(r"`([^`\n]+)`", text):

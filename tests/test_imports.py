@@ -13,7 +13,9 @@ import pytest
 from engines.catalogue import lessons
 
 ROOT = Path(__file__).parents[1]
-LESSONS = [Path(f"engines/{name.replace('-', '_')}.py") for name in lessons()]  # in the order in which they are taught
+LESSONS = [
+    Path(f"engines/{name.replace('-', '_')}.py") for name in lessons()
+]  # in the order in which they are taught
 IO_PACKAGES = sorted(path.name for path in (ROOT / "engines").glob("*_io"))
 
 
@@ -56,7 +58,11 @@ def under(name: str, *packages: str) -> bool:
 
 def foreign(names: set[str], *allowed: str) -> set[str]:
     """Those that are neither of the standard library nor allowed."""
-    return {name for name in names if not under(name, *allowed) and name.split(".")[0] not in sys.stdlib_module_names}
+    return {
+        name
+        for name in names
+        if not under(name, *allowed) and name.split(".")[0] not in sys.stdlib_module_names
+    }
 
 
 def test_the_reader_of_imports_sees_them() -> None:
@@ -72,12 +78,17 @@ def wrong(paths: Iterable[Path], which: Callable[[Path], set[str]]) -> dict[str,
 
 
 def test_engines_import_next_to_nothing() -> None:
-    assert wrong(sources("engines"), lambda path: foreign(imports(path), "engines", "httptools", "uring_api")) == {}
+    assert (
+        wrong(sources("engines"), lambda path: foreign(imports(path), "engines", "httptools", "uring_api"))
+        == {}
+    )
 
 
 def test_what_the_models_share_imports_no_model() -> None:
     def not_common(path: Path) -> set[str]:
-        return {name for name in imports(path) if under(name, "engines") and not under(name, "engines.common")}
+        return {
+            name for name in imports(path) if under(name, "engines") and not under(name, "engines.common")
+        }
 
     assert wrong(sources("engines/common"), lambda path: not_common(path) - {"engines"}) == {}
 
@@ -112,7 +123,9 @@ def type_checking_imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("place", range(len(LESSONS)), ids=[path.stem for path in LESSONS])
 def test_a_lesson_builds_on_earlier_ones_only(place: int) -> None:
-    earlier = [f"engines.{path.stem}" for path in LESSONS[:place]] + [f"engines.{name}" for name in IO_PACKAGES]
+    earlier = [f"engines.{path.stem}" for path in LESSONS[:place]] + [
+        f"engines.{name}" for name in IO_PACKAGES
+    ]
     ours = {name for name in imports(LESSONS[place]) if under(name, "engines")}
     assert {name for name in ours if not under(name, "engines.common", *earlier)} == set()
 
@@ -122,13 +135,22 @@ def test_the_control_plane_knows_contract_and_board_of_the_engines() -> None:
         f"engines.common.board.{name}" for name in ("board", "reader", "trace_reader")
     }
     control_plane = [path for path in sources("app") if path.parts[:2] != ("app", "load")]
-    assert wrong(control_plane, lambda path: {name for name in imports(path) if under(name, "engines")} - known) == {}
+    assert (
+        wrong(control_plane, lambda path: {name for name in imports(path) if under(name, "engines")} - known)
+        == {}
+    )
 
 
 def test_the_generator_stands_alone() -> None:
-    assert wrong(sources("app/load"), lambda path: foreign(imports(path), "hdrh", "engines.common", "app.load")) == {}
+    assert (
+        wrong(sources("app/load"), lambda path: foreign(imports(path), "hdrh", "engines.common", "app.load"))
+        == {}
+    )
 
 
 def test_routes_know_no_engine_process() -> None:
     routes = sources("app/api") + sources("app/pages")
-    assert wrong(routes, lambda path: {name for name in imports(path) if under(name, "engines", "subprocess")}) == {}
+    assert (
+        wrong(routes, lambda path: {name for name in imports(path) if under(name, "engines", "subprocess")})
+        == {}
+    )

@@ -52,8 +52,12 @@ def said() -> dict[str, dict[str, Any]]:
 def test_the_page_is_not_stale() -> None:
     made = subprocess.run(
         [sys.executable, ROOT / "docs" / "make_models.py"],
-        input=json.dumps(list(said().values())), capture_output=True, text=True, timeout=BOUND_S, check=True,
-    )  # fmt: skip
+        input=json.dumps(list(said().values())),
+        capture_output=True,
+        text=True,
+        timeout=BOUND_S,
+        check=True,
+    )
     assert PAGE.read_text(encoding="utf-8") == made.stdout, "docs/models.md is stale: run `make docs`"
 
 
@@ -62,8 +66,12 @@ def test_a_chapter_has_it_all(name: str) -> None:
     text = " ".join(chapter(name).split())
     told = said()[name]
     terms = [term[key] for term in told["literature"] for key in ("name", "says", "source")]
-    assert [each for each in (*told["pros"], *told["cons"], *told["used_by"], *terms) if each not in text] == []
-    assert [knob["name"] for knob in told["knobs"] if not knob["common"] and f"`{knob['name']}`" not in text] == []
+    assert [
+        each for each in (*told["pros"], *told["cons"], *told["used_by"], *terms) if each not in text
+    ] == []
+    assert [
+        knob["name"] for knob in told["knobs"] if not knob["common"] and f"`{knob['name']}`" not in text
+    ] == []
     assert "──" in text and "**In the lab.** Watch " in text
     assert [role["restaurant"] for role in told["roles"] if role["restaurant"] not in text] == []
 
@@ -77,14 +85,21 @@ def chapter(name: str) -> str:
 def test_the_model_page_of_the_lab_has_it_all(name: str) -> None:
     view = _view(said()[name])
     page = looks().get_template("pages/model.html")
-    now: dict[str, Any] = {"card": Card(view, None, (), "stopped", {}), "run": None, "scenarios": [], "first_load": ""}
+    now: dict[str, Any] = {
+        "card": Card(view, None, (), "stopped", {}),
+        "run": None,
+        "scenarios": [],
+        "first_load": "",
+    }
     text = (
         unescape(page.render(model=view, previous=None, next=None, **now))
         .replace("<code>", "`")
         .replace("</code>", "`")
     )
     terms = [each for term in view.literature for each in (term.name, term.says, term.source)]
-    assert [each for each in (*view.pros, *view.cons, *view.used_by, *terms, view.summary) if each not in text] == []
+    assert [
+        each for each in (*view.pros, *view.cons, *view.used_by, *terms, view.summary) if each not in text
+    ] == []
     assert [knob.help for knob in view.knobs if knob.help not in text] == []
     assert [role.restaurant for role in view.roles if role.restaurant not in text] == []
 
@@ -94,7 +109,9 @@ def test_a_model_has_a_picture_a_marker_and_a_colour_of_its_own(name: str) -> No
     art = looks().globals["art"]
     assert str(art.diagram(name)) != str(art.diagram("no such model")).replace("no such model", name)  # type: ignore[attr-defined]
     assert 'role="img"' in str(art.lesson(name))  # type: ignore[attr-defined]
-    rules = re.findall(r'^\[data-model="([\w-]+)"\] \{ --model: var\((--\w+)\); --shape: ([^;]+); \}', TOKENS, re.M)
+    rules = re.findall(
+        r'^\[data-model="([\w-]+)"\] \{ --model: var\((--\w+)\); --shape: ([^;]+); \}', TOKENS, re.M
+    )
     mine = [(hue, shape) for model, hue, shape in rules if model == name]
     assert len(mine) == 1
     assert not set(mine[0]) & {each for model, *both in rules if model != name for each in both}

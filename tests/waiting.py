@@ -12,7 +12,9 @@ T = TypeVar("T")
 BOUND_S = 60.0  # only ends a test that has failed: no assertion depends on how fast the machine is
 
 
-def until(condition: Callable[[], T | None], what: str, deadline_s: float = BOUND_S, every_s: float = 0.005) -> T:
+def until(
+    condition: Callable[[], T | None], what: str, deadline_s: float = BOUND_S, every_s: float = 0.005
+) -> T:
     """Wait until `condition` returns something true, and return that; the deadline only bounds a failure."""
     ends = time.monotonic() + deadline_s
     while not (found := condition()):

@@ -21,16 +21,22 @@ async def submit(spec: ComparisonSpec, lab: LabDep, response: Response) -> Compa
     """Queue a comparison; its trials go one at a time. Follow it at its Location or on the WebSocket."""
     view = await lab.comparisons.submit(
         models=[each.model_dump() if isinstance(each, ModelSpec) else each for each in spec.models],
-        view=spec.view, scenario=spec.scenario, plan=spec.plan.model_dump(exclude_unset=True) if spec.plan else None,
-        trials=spec.trials, thresholds=spec.thresholds, label=spec.label,
-    )  # fmt: skip
+        view=spec.view,
+        scenario=spec.scenario,
+        plan=spec.plan.model_dump(exclude_unset=True) if spec.plan else None,
+        trials=spec.trials,
+        thresholds=spec.thresholds,
+        label=spec.label,
+    )
     response.headers["Location"] = f"/api/v1/comparisons/{view.id}"
     return view
 
 
 @router.get("/comparisons")
 async def comparisons(
-    lab: LabDep, limit: Annotated[int, Query(ge=1, le=500)] = 100, offset: Annotated[int, Query(ge=0, le=10**9)] = 0
+    lab: LabDep,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> list[ComparisonView]:
     """The history, newest first, with what is queued and going."""
     return await lab.comparisons.history(limit, offset)

@@ -25,14 +25,18 @@ async def known_query(request: Request) -> None:
     """Refuse query parameters that the call does not have, as unknown fields of a body are refused: a typing error
     would otherwise answer another question than the one that was asked."""
     path = str(request.scope["route"].path_format)
-    path = path if path.startswith(API) else API + path  # from FastAPI 0.16x on, a route does not know its prefix
+    path = (
+        path if path.startswith(API) else API + path
+    )  # from FastAPI 0.16x on, a route does not know its prefix
     call = request.app.openapi()["paths"][path][request.method.lower()]
     known = {each["name"] for each in call.get("parameters", ()) if each["in"] == "query"}
     unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
     if unknown:
         there_are = f"there are {', '.join(sorted(known))}" if known else "there are none"
         names = [name[:NAME_MAX] for name in unknown[:NAMES_MAX]]
-        problems = tuple(FieldProblem(f"/{name}", f"{name} is no parameter here; {there_are}.") for name in names)
+        problems = tuple(
+            FieldProblem(f"/{name}", f"{name} is no parameter here; {there_are}.") for name in names
+        )
         raise Invalid(" ".join(problem.detail for problem in problems), problems)
 
 

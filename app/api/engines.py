@@ -11,7 +11,9 @@ from app.lab.views import EngineView, SampleView
 router = APIRouter(tags=["engines"])
 
 
-@router.post("/engines", status_code=201, responses={202: {"model": EngineView, "description": "It is starting."}})
+@router.post(
+    "/engines", status_code=201, responses={202: {"model": EngineView, "description": "It is starting."}}
+)
 async def start(spec: EngineSpec, lab: LabDep, response: Response, wait: bool = True) -> EngineView:
     """Start an engine; answers when it is ready, or at once with `wait=false` (202)."""
     view = await lab.fleet.start(spec.model, spec.knobs, spec.port, spec.cpus, wait)

@@ -32,7 +32,9 @@ FILES = {
 
 
 @router.get(
-    "/runs/export", response_class=StreamingResponse, responses={200: {"description": "A file.", "content": FILES}}
+    "/runs/export",
+    response_class=StreamingResponse,
+    responses={200: {"description": "A file.", "content": FILES}},
 )
 async def export(lab: LabDep, query: Annotated[ExportQuery, Query()]) -> Response:
     """All runs that the filter leaves: CSV, a row each, or as the API gives them: one JSON array, or JSON lines."""

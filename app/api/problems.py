@@ -11,16 +11,24 @@ from fastapi.responses import JSONResponse
 from app.errors import FieldProblem, Invalid, LabError
 
 _TEXT = {"type": "string"}
-_FIELD = {"type": "object", "properties": {"pointer": _TEXT, "detail": _TEXT}, "required": ["pointer", "detail"]}
+_FIELD = {
+    "type": "object",
+    "properties": {"pointer": _TEXT, "detail": _TEXT},
+    "required": ["pointer", "detail"],
+}
 SCHEMA = {
     "title": "Problem",
     "type": "object",
     "properties": {
-        "type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "instance": _TEXT,
+        "type": _TEXT,
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "instance": _TEXT,
         "errors": {"type": "array", "items": _FIELD},
     },
     "required": ["type", "title", "status", "detail", "instance"],
-}  # fmt: skip
+}
 MEANINGS = {
     401: "The token is missing or wrong.",
     403: "The call comes from another site.",
@@ -53,8 +61,12 @@ def problem(
 ) -> JSONResponse:
     """One problem document."""
     body: dict[str, Any] = {
-        "type": TYPES + slug, "title": title, "status": status, "detail": detail, "instance": instance[:INSTANCE_MAX],
-    }  # fmt: skip
+        "type": TYPES + slug,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": instance[:INSTANCE_MAX],
+    }
     if fields:
         body["errors"] = [{"pointer": field.pointer, "detail": field.detail} for field in fields]
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else None
@@ -67,7 +79,9 @@ def of_lab(error: LabError, instance: str) -> JSONResponse:
 
 def of_validation(error: RequestValidationError) -> Invalid:
     """pydantic's findings as the lab says them: a pointer and a sentence each."""
-    found = tuple(FieldProblem(_pointer(each)[:POINTER_MAX], _sentence(each)) for each in error.errors()[:PROBLEMS_MAX])
+    found = tuple(
+        FieldProblem(_pointer(each)[:POINTER_MAX], _sentence(each)) for each in error.errors()[:PROBLEMS_MAX]
+    )
     return Invalid(" ".join(field.detail for field in found) or "The request is not valid.", found)
 
 

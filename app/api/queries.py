@@ -14,7 +14,14 @@ from app.store.listing import RunFilter
 
 State = Literal["queued", "warming", "running", "finished", "stopped", "failed"]
 VerdictName = Literal[
-    "server_bound", "client_bound", "unsaturated", "rate_missed", "errors_dominate", "kernel_drops", "noisy", "degraded"
+    "server_bound",
+    "client_bound",
+    "unsaturated",
+    "rate_missed",
+    "errors_dominate",
+    "kernel_drops",
+    "noisy",
+    "degraded",
 ]
 
 
@@ -47,7 +54,9 @@ def _moment(text: str) -> str:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
         return written(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
-        raise ValueError(f"write a day or a time like 2026-11-24 or 2026-11-24T15:30:00Z, not {text[:40]!r}") from None
+        raise ValueError(
+            f"write a day or a time like 2026-11-24 or 2026-11-24T15:30:00Z, not {text[:40]!r}"
+        ) from None
 
 
 class RunQuery(BaseModel):
@@ -60,7 +69,9 @@ class RunQuery(BaseModel):
     rankable: bool | None = None
     comparison: Annotated[int, Field(ge=1, le=ID_MAX)] | None = None
     text: Text | None = Field(None, description="words that are all in label, title, plan, engine or knobs")
-    since: Annotated[Text, AfterValidator(_since)] | None = Field(None, description="a day, or a time (RFC 3339)")
+    since: Annotated[Text, AfterValidator(_since)] | None = Field(
+        None, description="a day, or a time (RFC 3339)"
+    )
     until: Annotated[Text, AfterValidator(_until)] | None = Field(
         None, description="up to the end of that day, or time"
     )

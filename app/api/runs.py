@@ -32,8 +32,11 @@ async def submit(spec: RunSpec, lab: LabDep, response: Response) -> RunView:
     """
     plan = spec.plan.model_dump(exclude_unset=True) if spec.plan else None
     load: dict[str, Any] = {
-        "scenario": spec.scenario, "plan": plan, "thresholds": spec.thresholds, "label": spec.label,
-    }  # fmt: skip
+        "scenario": spec.scenario,
+        "plan": plan,
+        "thresholds": spec.thresholds,
+        "label": spec.label,
+    }
     if spec.engines:
         if spec.engine or spec.model or spec.knobs or spec.then:
             raise Invalid.field("/engines", "Name either several engines, or one engine or model.")

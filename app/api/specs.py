@@ -95,7 +95,9 @@ class RunSpec(Spec):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"oneOf": [{"required": ["engine"]}, {"required": ["model"]}, {"required": ["engines"]}]},
+        json_schema_extra={
+            "oneOf": [{"required": ["engine"]}, {"required": ["model"]}, {"required": ["engines"]}]
+        },
     )
 
     engine: Annotated[Text, Field(min_length=1)] = ""

@@ -18,13 +18,17 @@ def one_of(name: str, value: Any, choices: tuple[str, ...], at: str = "/plan") -
 def whole(name: str, value: Any, low: int, high: int, at: str = "/plan") -> FieldProblem | None:
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return None
-    return FieldProblem(f"{at}/{name}", f"{name} is a whole number from {low:,} to {high:,} ({said(value)} was given).")
+    return FieldProblem(
+        f"{at}/{name}", f"{name} is a whole number from {low:,} to {high:,} ({said(value)} was given)."
+    )
 
 
 def number(name: str, value: Any, low: float, high: float, at: str = "/plan") -> FieldProblem | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
         return None
-    return FieldProblem(f"{at}/{name}", f"{name} is a number from {low:,g} to {high:,g} ({said(value)} was given).")
+    return FieldProblem(
+        f"{at}/{name}", f"{name} is a number from {low:,g} to {high:,g} ({said(value)} was given)."
+    )
 
 
 def flag(name: str, value: Any) -> FieldProblem | None:

@@ -21,7 +21,9 @@ ENOUGH = 1.1  # times the requests that the objective's percentile needs
 TRIALS_MAX = 30
 TRIAL_MAX_S = 30.0  # a lower rate would need longer for as many requests
 REQUESTS_LEAST = 100  # of a trial: with fewer, one that is late is more than the 1 % that may be missing
-LAG_S = 0.010  # how far a rate may be behind at the end of a trial: a scheduler's hiccup, and no growing queue
+LAG_S = (
+    0.010  # how far a rate may be behind at the end of a trial: a scheduler's hiccup, and no growing queue
+)
 
 Try = Callable[[Plan], Awaitable[Result | None]]
 
@@ -43,7 +45,9 @@ class CapacitySearch:
     try_: Try
     told: Callable[[Capacity], None]
     steps: list[Step] = field(default_factory=list)
-    best: Result | None = None  # of the trial that counts: the last that kept the highest rate, or else the last
+    best: Result | None = (
+        None  # of the trial that counts: the last that kept the highest rate, or else the last
+    )
     limited_by: str | None = None
     search: Search | None = None
     _results: dict[float, Result] = field(default_factory=dict)
@@ -60,7 +64,9 @@ class CapacitySearch:
         while self.limited_by is None and (rate := search.next_rate()) is not None:
             plan = self._plan_at(rate)
             if len(self.steps) >= TRIALS_MAX:
-                self.limited_by = f"After {TRIALS_MAX} trials they still contradict each other: it is too noisy here."
+                self.limited_by = (
+                    f"After {TRIALS_MAX} trials they still contradict each other: it is too noisy here."
+                )
                 break
             if self._elapsed_s + plan.total_s > self.limits.budget_s:
                 self.limited_by = f"The time for a search, {self.limits.budget_s:g} s, was over."
@@ -116,7 +122,7 @@ class CapacitySearch:
         length = max(self.plan.duration_s, round(enough_s, 1))
         return replace(
             self.plan, executor="constant-arrival-rate", objective=None, rate_per_s=rate, duration_s=length
-        )  # fmt: skip
+        )
 
     async def _step(self, search: Search, rate: float, plan: Plan) -> None:
         try:
@@ -131,7 +137,9 @@ class CapacitySearch:
             self.best = self.best or result
             return
         because = self._why_failed(result)
-        by_generator = because is not None and (result.verdict.name == "client_bound" or self._held_but_for_us(result))
+        by_generator = because is not None and (
+            result.verdict.name == "client_bound" or self._held_but_for_us(result)
+        )
         trial = len(search.tried.get(rate, ())) + 1
         search.take(rate, Tried(because is None, by_generator))
         seen = self.objective.check(result.summary, result.ledger, result.verdict, result.outcome).seen

@@ -151,7 +151,10 @@ class Child:
         os.close(self._lifeline)
         returncode = self._process.wait()
         assert self._process.stdout and self._process.stderr
-        for stream, take in ((self._process.stdout, self.output.extend), (self._process.stderr, self._logged)):
+        for stream, take in (
+            (self._process.stdout, self.output.extend),
+            (self._process.stderr, self._logged),
+        ):
             while self._read(stream.fileno(), take):
                 pass
             self._loop.remove_reader(stream.fileno())

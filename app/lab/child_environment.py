@@ -12,10 +12,19 @@ from collections.abc import Mapping
 
 NAMES = frozenset(
     (
-        "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "VIRTUAL_ENV", "GLIBC_TUNABLES",
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "TMPDIR",
+        "TZ",
+        "LANG",
+        "LANGUAGE",
+        "VIRTUAL_ENV",
+        "GLIBC_TUNABLES",
         "THREADLAB_TEST_MARK",  # by which tests find the processes that a lab has started
     )
-)  # fmt: skip
+)
 PREFIXES = ("LC_", "LD_", "PYTHON", "MALLOC_", "COVERAGE_", "COV_CORE_")
 
 

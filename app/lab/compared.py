@@ -19,7 +19,9 @@ VIEWS = {
 }
 
 
-def fitting(view: str | None, scenario: str | None, plan: Mapping[str, Any]) -> tuple[str, str | None, dict[str, Any]]:
+def fitting(
+    view: str | None, scenario: str | None, plan: Mapping[str, Any]
+) -> tuple[str, str | None, dict[str, Any]]:
     """View, scenario and plan that go together, what was left out filled in. Raises Invalid where they do not."""
     if view is not None and view not in VIEWS:
         raise Invalid.field("/view", f"view is one of {', '.join(VIEWS)}, not {shown(view)}.")
@@ -32,7 +34,9 @@ def fitting(view: str | None, scenario: str | None, plan: Mapping[str, Any]) -> 
         return view or "equal-rate", scenario, dict(plan)
     view = view or next((name for name, (fits, _) in VIEWS.items() if executor in fits), "ceiling")
     if executor not in VIEWS[view][0]:
-        raise Invalid.field("/view", f"{view} compares under {' or '.join(VIEWS[view][0])}; this load is {executor}.")
+        raise Invalid.field(
+            "/view", f"{view} compares under {' or '.join(VIEWS[view][0])}; this load is {executor}."
+        )
     return view, scenario, dict(plan)
 
 
@@ -41,7 +45,9 @@ def entries_of(
 ) -> tuple[tuple[Entry, ...], tuple[Mapping[str, Any], ...]]:
     """The entries, and the knobs that were given for each; raises LabError for a model or a knob that is not."""
     if not 1 <= len(asked) <= len(LETTERS):
-        raise Invalid.field("/models", f"From 1 to {len(LETTERS)} entries are compared, of one model or of several.")
+        raise Invalid.field(
+            "/models", f"From 1 to {len(LETTERS)} entries are compared, of one model or of several."
+        )
     pairs = [_pair(models, i, each) for i, each in enumerate(asked)]
     names = [_name(models, model, knobs) for model, knobs in pairs]
     twice = {name for name, n in Counter(names).items() if n > 1}
@@ -56,7 +62,9 @@ def entries_of(
 def _pair(models: Models, at: int, asked: str | Mapping[str, Any]) -> tuple[str, dict[str, int | str]]:
     model, given = (asked, {}) if isinstance(asked, str) else (str(asked["model"]), asked.get("knobs") or {})
     if model not in models.views:
-        raise Invalid.field(f"/models/{at}", f"There is no model {shown(model)}; there are {', '.join(models.views)}.")
+        raise Invalid.field(
+            f"/models/{at}", f"There is no model {shown(model)}; there are {', '.join(models.views)}."
+        )
     try:
         parsed = models.knobs(model, given)
     except Invalid as error:

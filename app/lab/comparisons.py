@@ -35,7 +35,9 @@ from app.store.runs import RunStore
 
 QUEUE_MAX = 10
 TRIALS_MAX = 10
-AROUND_A_RUN_S = 1.5  # starting and stopping an engine, until a run of this comparison has told how long that takes
+AROUND_A_RUN_S = (
+    1.5  # starting and stopping an engine, until a run of this comparison has told how long that takes
+)
 
 
 @dataclass(eq=False)
@@ -67,9 +69,14 @@ class Comparisons:
     """One comparison at a time; the others wait. Event loop of the main thread only."""
 
     def __init__(
-        self, models: Models, runs: Runs, kept_runs: RunStore, store: ComparisonStore, system: SystemView,
+        self,
+        models: Models,
+        runs: Runs,
+        kept_runs: RunStore,
+        store: ComparisonStore,
+        system: SystemView,
         events: Events,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.active: dict[int, Going] = {}  # queued and going; the others are in the store
         self._unsaved: dict[int, ComparisonView] = {}  # ended, and the store could not take it
         self._coming = 0  # have their place in the queue, and are being saved
@@ -104,12 +111,27 @@ class Comparisons:
         if len(self.active) + self._coming >= QUEUE_MAX:
             raise Busy(f"{QUEUE_MAX} comparisons are waiting already.")
         new = ComparisonView(
-            id=0, state="queued", progress=0.0, left_s=None, label=label, view=view,
-            title=named.title if named else "By hand", scenario=scenario, entries=entries, trials=trials,
-            plan=checked.to_json(), plan_text=words(checked), thresholds=tuple(thresholds),
-            environment=system.environment(self._system), runs=(), current=None, result=None, failure=None,
-            created_at=now(), finished_at=None,
-        )  # fmt: skip
+            id=0,
+            state="queued",
+            progress=0.0,
+            left_s=None,
+            label=label,
+            view=view,
+            title=named.title if named else "By hand",
+            scenario=scenario,
+            entries=entries,
+            trials=trials,
+            plan=checked.to_json(),
+            plan_text=words(checked),
+            thresholds=tuple(thresholds),
+            environment=system.environment(self._system),
+            runs=(),
+            current=None,
+            result=None,
+            failure=None,
+            created_at=now(),
+            finished_at=None,
+        )
         self._coming += 1
         try:
             new = await asyncio.to_thread(self._store.add, new)
@@ -223,16 +245,22 @@ class Comparisons:
                 going.ended_s = time.monotonic()
                 await asyncio.to_thread(self._take, going, entry, trial, ended)
                 name = going.view.entries[entry].name
-                self._changed(going, f"Comparison {going.view.id}: {name}, trial {trial} of {going.view.trials} ended")
+                self._changed(
+                    going, f"Comparison {going.view.id}: {name}, trial {trial} of {going.view.trials} ended"
+                )
 
     async def _run(self, going: Going, entry: int, trial: int) -> RunView:
         view = going.view
         which = view.entries[entry]
         run = await self._runs.submit(
-            model=which.model, knobs=going.knobs[entry], scenario=view.scenario, plan=going.plan,
-            thresholds=view.thresholds, comparison=view.id,
+            model=which.model,
+            knobs=going.knobs[entry],
+            scenario=view.scenario,
+            plan=going.plan,
+            thresholds=view.thresholds,
+            comparison=view.id,
             label=f"comparison {view.id}: {which.letter}, trial {trial} of {view.trials}",
-        )  # fmt: skip
+        )
         going.view = replace(view, state="running", current=run.id)
         self._changed(going, f"Comparison {view.id}: {which.name}, trial {trial} of {view.trials}")
         if going.stop_asked:  # while it was being queued
@@ -261,9 +289,13 @@ class Comparisons:
         await self.save_unsaved()
         state = "stopped" if going.stop_asked else "failed" if failure else "finished"
         ended = replace(
-            going.view, state=state, progress=1.0, current=None, finished_at=now(),
+            going.view,
+            state=state,
+            progress=1.0,
+            current=None,
+            finished_at=now(),
             failure=failure if state == "failed" else None,
-        )  # fmt: skip
+        )
         try:
             await asyncio.to_thread(self._store.save, ended)
         except NOT_SAVED as error:

@@ -60,7 +60,9 @@ def _scaled(seconds: list[float], to: float) -> list[float]:
 
 
 def _cpu_seconds(series: Series) -> list[float]:
-    return [1e4 * percent / rate for percent, rate in _seconds(series, "cpu_percent", "achieved_per_s") if rate]
+    return [
+        1e4 * percent / rate for percent, rate in _seconds(series, "cpu_percent", "achieved_per_s") if rate
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,18 @@ def difference(a: RunView, b: RunView, seconds_a: Series, seconds_b: Series) -> 
     offered = all(run.plan.get("executor", "constant-vus") not in CLOSED for run in (a, b))
     pair = Pair(seconds_a, seconds_b)
     figures = (
-        *_rates(a, b, pair, offered, same_load), *_latencies(a, b, pair), *_costs(a, b, pair), *_whole(a, b),
+        *_rates(a, b, pair, offered, same_load),
+        *_latencies(a, b, pair),
+        *_costs(a, b, pair),
+        *_whole(a, b),
         *_kinds(a, b, pair),
-    )  # fmt: skip
+    )
     return Difference(a.id, b.id, same_load, found, tuple(notes(a, b, found)), figures)
 
 
-def figure(group: str, name: str, unit: str, a: float | None, b: float | None, within: Noise | None) -> Figure:
+def figure(
+    group: str, name: str, unit: str, a: float | None, b: float | None, within: Noise | None
+) -> Figure:
     """One figure with its change; `within` None: not judged."""
     if a is None or b is None:
         return Figure(group, name, unit, a, b, None, None, None, None, None)
@@ -112,7 +119,9 @@ def figure(group: str, name: str, unit: str, a: float | None, b: float | None, w
     percent = 100 * change / a if a else None
     if within is None:
         return Figure(group, name, unit, a, b, change, percent, None, None, None)
-    return Figure(group, name, unit, a, b, change, percent, within.width, within.basis, abs(change) > within.width)
+    return Figure(
+        group, name, unit, a, b, change, percent, within.width, within.basis, abs(change) > within.width
+    )
 
 
 def _plain(group: str, name: str, unit: str, a: float | None, b: float | None) -> Figure:
@@ -125,7 +134,10 @@ def _rates(a: RunView, b: RunView, pair: Pair, offered: bool, same_load: bool) -
     if not x or not y:
         return
     held = noise(
-        x.achieved_per_s, y.achieved_per_s, drift=OFFERED if offered else MACHINE, seconds=pair.of("achieved_per_s")
+        x.achieved_per_s,
+        y.achieved_per_s,
+        drift=OFFERED if offered else MACHINE,
+        seconds=pair.of("achieved_per_s"),
     )
     yield figure("Rate", "offered_per_s", "per_s", x.offered_per_s, y.offered_per_s, None)
     yield figure("Rate", "achieved_per_s", "per_s", x.achieved_per_s, y.achieved_per_s, held)
@@ -143,7 +155,9 @@ def _latencies(a: RunView, b: RunView, pair: Pair) -> Iterator[Figure]:
             yield from _percentiles(f"{clock.capitalize()} time", one, other, clock, pair)
 
 
-def _percentiles(group: str, one: Percentiles, other: Percentiles, clock: str, pair: Pair) -> Iterator[Figure]:
+def _percentiles(
+    group: str, one: Percentiles, other: Percentiles, clock: str, pair: Pair
+) -> Iterator[Figure]:
     for name, above in ABOVE.items():
         x, y = getattr(one, name), getattr(other, name)
         width = None
@@ -178,10 +192,17 @@ def _whole(a: RunView, b: RunView) -> Iterator[Figure]:
         for name in ("rss_bytes_peak", "anon_bytes_per_connection", "kernel_stack_bytes"):
             yield _plain("Whole run", name, "bytes", getattr(x, name), getattr(y, name))
         yield _plain("Whole run", "generator_cpu_us", "us", x.generator.cpu_us, y.generator.cpu_us)
-        yield _plain("Whole run", "generator_utilisation", "ratio", x.generator.utilisation, y.generator.utilisation)
+        yield _plain(
+            "Whole run", "generator_utilisation", "ratio", x.generator.utilisation, y.generator.utilisation
+        )
     if a.summary and b.summary:
-        for name, unit in (("bytes_in", "bytes"), ("bytes_out", "bytes"), ("connections_peak", "count"),
-                           ("idle_connections_held", "count"), ("duration_s", "seconds")):  # fmt: skip
+        for name, unit in (
+            ("bytes_in", "bytes"),
+            ("bytes_out", "bytes"),
+            ("connections_peak", "count"),
+            ("idle_connections_held", "count"),
+            ("duration_s", "seconds"),
+        ):
             yield figure("Whole run", name, unit, getattr(a.summary, name), getattr(b.summary, name), None)
 
 

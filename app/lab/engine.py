@@ -57,7 +57,12 @@ class Engine:
     what it says on stderr."""
 
     def __init__(
-        self, id: str, model: Model, knobs: dict[str, int | str], changed: Changed, said: Changed = lambda *_: None
+        self,
+        id: str,
+        model: Model,
+        knobs: dict[str, int | str],
+        changed: Changed,
+        said: Changed = lambda *_: None,
     ) -> None:
         self.id = id
         self.model = model
@@ -120,14 +125,18 @@ class Engine:
     def log(self) -> tuple[str, ...]:
         return tuple(self.child.log) if self.child else ()
 
-    def spawn(self, python: str, listener: socket.socket, calibration: str, cpus: Sequence[int] | None) -> None:
+    def spawn(
+        self, python: str, listener: socket.socket, calibration: str, cpus: Sequence[int] | None
+    ) -> None:
         """Start the process; closes `listener` here, or clients would connect to a socket that nobody serves.
 
         Raises Busy where the lab has too few descriptors or processes; then nothing was started, and nothing is left.
         """
         with listener, contextlib.ExitStack() as lent, contextlib.ExitStack() as ours:
             try:
-                board = make_board(self.model.thread_rows(self.knobs), self.model.descriptor_words(self.knobs))
+                board = make_board(
+                    self.model.thread_rows(self.knobs), self.model.descriptor_words(self.knobs)
+                )
                 lent.callback(os.close, board)
                 self._ready_fd, theirs = os.pipe()
                 lent.callback(os.close, theirs)
@@ -136,11 +145,24 @@ class Engine:
                 ours.callback(reader.close)
                 self.host, self.port = listener.getsockname()[:2]
                 argv = [
-                    python, "-m", "engines", self.model.name, "--listen-fd", str(listener.fileno()),
-                    "--board-fd", str(board), "--ready-fd", str(theirs), "--lifeline-fd", "{lifeline}",
-                    "--parent-pid", str(os.getpid()), "--calibration", calibration,
+                    python,
+                    "-m",
+                    "engines",
+                    self.model.name,
+                    "--listen-fd",
+                    str(listener.fileno()),
+                    "--board-fd",
+                    str(board),
+                    "--ready-fd",
+                    str(theirs),
+                    "--lifeline-fd",
+                    "{lifeline}",
+                    "--parent-pid",
+                    str(os.getpid()),
+                    "--calibration",
+                    calibration,
                     *(part for name, value in self.knobs.items() for part in ("--set", f"{name}={value}")),
-                ]  # fmt: skip
+                ]
                 self.child = Child.spawn(argv, lend=(listener.fileno(), board, theirs))
             except OSError as error:
                 raise Busy(f"The lab cannot start a process: {os.strerror(error.errno or 0)}.") from error
@@ -175,7 +197,9 @@ class Engine:
             self._changed(self, f"{self.id} is ready on port {self.port}")
             return
         await self.child.exited
-        raise StartFailed(f"{self.id} {self.exit.reason if self.exit else 'ended'} {' '.join(self.log[-3:])}".strip())
+        raise StartFailed(
+            f"{self.id} {self.exit.reason if self.exit else 'ended'} {' '.join(self.log[-3:])}".strip()
+        )
 
     async def stop(self, force: bool = False) -> None:
         """Drain and stop within the grace; `force` kills. Returns when it is gone."""
@@ -183,7 +207,9 @@ class Engine:
             return
         if self.state != "draining":
             self.state = "draining"
-            self._changed(self, f"{self.id} drains: it takes no new connections and finishes what is in flight")
+            self._changed(
+                self, f"{self.id} drains: it takes no new connections and finishes what is in flight"
+            )
         await self.child.stop(0.0 if force else float(self.knobs["grace_s"]) + 1.0)
 
     def look(self, suspended: bool) -> None:
@@ -212,13 +238,22 @@ class Engine:
     def view(self) -> EngineView:
         end_s = self._died_s if self._died_s is not None else time.monotonic()
         return EngineView(
-            id=self.id, model=self.model.name, state=self.state, host=self.host, port=self.port,
+            id=self.id,
+            model=self.model.name,
+            state=self.state,
+            host=self.host,
+            port=self.port,
             url=f"http://{addresses.bracketed(self.reach)}:{self.port}/" if self.port else None,
-            pid=self.pid if self.alive else None, knobs=self.knobs, cpus=self.cpus,
-            python=self._said.get("python"), gil=self._said.get("gil"),
+            pid=self.pid if self.alive else None,
+            knobs=self.knobs,
+            cpus=self.cpus,
+            python=self._said.get("python"),
+            gil=self._said.get("gil"),
             started_at=written(self._since),
-            uptime_s=round(end_s - self._born_s, 3), exit=self.exit, detail=self.detail,
-        )  # fmt: skip
+            uptime_s=round(end_s - self._born_s, 3),
+            exit=self.exit,
+            detail=self.detail,
+        )
 
     async def _first_line(self) -> bytes:
         """The ready line; empty when the engine ended without one."""

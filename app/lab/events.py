@@ -51,7 +51,9 @@ class Events:
     def __init__(self) -> None:
         self._listeners: list[Callable[[Event], None]] = []
         self._kept: deque[EventView] = deque(maxlen=KEPT)
-        self._lines: deque[EventView] = deque(maxlen=LINES_KEPT)  # an engine that talks much drives nothing else out
+        self._lines: deque[EventView] = deque(
+            maxlen=LINES_KEPT
+        )  # an engine that talks much drives nothing else out
         self.newest: EventView | None = None
 
     @property
@@ -82,6 +84,14 @@ class Events:
 def _view(id: int, event: Event) -> EventView:
     level = "error" if event.name in ERRORS else "warning" if event.name in WARNINGS else "info"
     return EventView(
-        id, now(), round(time.monotonic(), 4), level, event.name, event.engine, event.model, event.run, event.text,
+        id,
+        now(),
+        round(time.monotonic(), 4),
+        level,
+        event.name,
+        event.engine,
+        event.model,
+        event.run,
+        event.text,
         event.comparison,
-    )  # fmt: skip
+    )

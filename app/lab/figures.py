@@ -24,16 +24,27 @@ class Family(StrEnum):
 
 PERCENTILES = ("p50_us", "p90_us", "p99_us", "p999_us")
 _TITLES = {
-    "cpu_us": "CPU per request", "cpu_user_us": "user CPU per request", "cpu_system_us": "system CPU per request",
-    "io_calls": "I/O calls per request", "syscalls": "system calls per request",
-    "voluntary_switches": "voluntary switches per request", "involuntary_switches": "involuntary switches per request",
-    "run_queue_us": "run-queue wait per request", "wakeups": "wake-ups per request",
-    "queue_wait_us": "queue wait per request", "threads_peak": "threads", "rss_bytes_peak": "memory",
-    "anon_bytes_per_connection": "memory per connection", "kernel_stack_bytes": "kernel stacks",
-    "achieved_per_s": "throughput", "kept_per_s": "the highest rate that kept the objective",
-    "p50_us": "p50 response time", "p90_us": "p90 response time", "p99_us": "p99 response time",
+    "cpu_us": "CPU per request",
+    "cpu_user_us": "user CPU per request",
+    "cpu_system_us": "system CPU per request",
+    "io_calls": "I/O calls per request",
+    "syscalls": "system calls per request",
+    "voluntary_switches": "voluntary switches per request",
+    "involuntary_switches": "involuntary switches per request",
+    "run_queue_us": "run-queue wait per request",
+    "wakeups": "wake-ups per request",
+    "queue_wait_us": "queue wait per request",
+    "threads_peak": "threads",
+    "rss_bytes_peak": "memory",
+    "anon_bytes_per_connection": "memory per connection",
+    "kernel_stack_bytes": "kernel stacks",
+    "achieved_per_s": "throughput",
+    "kept_per_s": "the highest rate that kept the objective",
+    "p50_us": "p50 response time",
+    "p90_us": "p90 response time",
+    "p99_us": "p99 response time",
     "p999_us": "p99.9 response time",
-}  # fmt: skip
+}
 _RATES = frozenset(("achieved_per_s", "kept_per_s"))
 LEDGER = tuple(name for name in _TITLES if name not in _RATES and name not in PERCENTILES)
 
@@ -84,7 +95,9 @@ class Figure:
             return f"{value:,.0f} /s" if value >= 100 else f"{value:,.3g} /s"
         return f"{value:,.0f}" if self.name == "threads_peak" else f"{value:,.3f}"
 
-    def value(self, summary: Summary | None, ledger: Ledger | None, capacity: Capacity | None = None) -> float | None:
+    def value(
+        self, summary: Summary | None, ledger: Ledger | None, capacity: Capacity | None = None
+    ) -> float | None:
         """None where it is not known."""
         found: float | None = None
         if self.family is Family.COST:

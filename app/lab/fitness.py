@@ -21,12 +21,16 @@ from app.load.protocol.plan import Plan
 
 LATENESS_SHARE_MAX = 0.10  # of the percentile without the generator's lateness
 LATENESS_MIN_US = 250.0  # a smaller change never makes a percentile invalid
-SHARED_GENERATOR_MAX = 0.10  # of one CPU: a generator that uses no more takes nothing from an engine beside it
+SHARED_GENERATOR_MAX = (
+    0.10  # of one CPU: a generator that uses no more takes nothing from an engine beside it
+)
 TOO_FEW = "There were too few requests for it"
 LOAD_SPOILED = frozenset(("kernel_drops", "client_bound", "rate_missed", "noisy"))
 
 
-def appraise(verdict: Verdict, evidence: Evidence, summary: Summary, figures: Iterable[Figure], main: str) -> Verdict:
+def appraise(
+    verdict: Verdict, evidence: Evidence, summary: Summary, figures: Iterable[Figure], main: str
+) -> Verdict:
     """The verdict with the fitness of these figures; `main`: the one that the run is read for."""
     whole = _of_everything(evidence)
     load = whole or _of_load(verdict, evidence)
@@ -84,11 +88,12 @@ def _of_everything(e: Evidence) -> str | None:
     share = e.errors / total
     disturbed = (
         (share > ERRORS_MAX, f"{100 * share:.1f} % of the requests failed."),
-        (e.stopped, "It was stopped early."), (e.stalled, "It was stalled on purpose."),
+        (e.stopped, "It was stopped early."),
+        (e.stalled, "It was stalled on purpose."),
         (e.traced, f"It was traced, which costs {TRACE_COSTS}."),
         (e.swaps > 0, "It was a relay, in which engines take over from each other."),
         (e.beside > 0, "It shared the machine with other runs."),
-    )  # fmt: skip
+    )
     return " ".join(said for it_was, said in disturbed if it_was) or None
 
 

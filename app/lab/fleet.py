@@ -33,7 +33,9 @@ class Fleet:
         self._events = events
         self._numbers: dict[str, int] = {}
         self._jobs: set[asyncio.Task[Any]] = set()
-        self.forgets: Callable[[Engine, Sampler], None] = lambda engine, sampler: None  # called for each it removes
+        self.forgets: Callable[[Engine, Sampler], None] = lambda engine, sampler: (
+            None
+        )  # called for each it removes
 
     @property
     def alive(self) -> list[Engine]:
@@ -80,7 +82,9 @@ class Fleet:
     def _listen(self, port: int, backlog: int, shared: bool = False) -> socket.socket:
         """On the port asked for; else on the first free one of the operator's range; else on any."""
         host, ports = self._settings.engine_host, self._settings.engine_port_range
-        if shared and not port:  # one that nobody has: a shared socket would join whoever shares a port already
+        if (
+            shared and not port
+        ):  # one that nobody has: a shared socket would join whoever shares a port already
             with self._listen(0, backlog) as free:
                 port = free.getsockname()[1]
         if port or not ports:
@@ -138,7 +142,9 @@ class Fleet:
         ports = self._settings.engine_port_range
         if port and ports and port not in ports:
             allowed = f"{ports[0]} to {ports[-1]} (THREADLAB_ENGINE_PORTS)"
-            raise Invalid.field("/port", f"Engines of this lab take ports from {allowed}, or 0 for a free one of them.")
+            raise Invalid.field(
+                "/port", f"Engines of this lab take ports from {allowed}, or 0 for a free one of them."
+            )
 
     def _forget_old(self) -> None:
         ended = [engine.id for engine in self.engines.values() if not engine.alive]

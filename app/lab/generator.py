@@ -54,7 +54,9 @@ class Generator:
         self._shards = shards
         self._began_ns = time.monotonic_ns()
         self._killed: str | None = None
-        self.lost: str | None = None  # a sentence, if some of the shards ended without a result and others did not
+        self.lost: str | None = (
+            None  # a sentence, if some of the shards ended without a result and others did not
+        )
         self.exited: asyncio.Task[Exit] = asyncio.create_task(self._follow())
 
     @classmethod
@@ -125,7 +127,9 @@ class Generator:
         missing = [shard.child for shard, each in zip(self._shards, outcomes, strict=True) if each is None]
         if missing:
             said = " ".join(list(missing[0].log)[-3:])
-            who = "The load generator" if not found else f"{len(missing)} of {len(outcomes)} shards of the load"
+            who = (
+                "The load generator" if not found else f"{len(missing)} of {len(outcomes)} shards of the load"
+            )
             self.lost = f"{who} ended {missing[0].exited.result()} without a result. {said}".strip()
         if not found:
             raise NoOutcome(self.lost)
@@ -152,10 +156,20 @@ def _spawn(
     meter_fd = make_meter()
     try:
         order = {
-            "host": host, "port": port, "plan": plan.to_json(), "shard": shard, "shards": shards, "cpus": cpus,
-            "realtime": realtime, "meter_fd": meter_fd, "lifeline_fd": "{lifeline}", "parent_pid": os.getpid(),
-        }  # fmt: skip
-        child = Child.spawn([sys.executable, "-m", "app.load"], lend=(meter_fd,), stdin=json.dumps(order).encode())
+            "host": host,
+            "port": port,
+            "plan": plan.to_json(),
+            "shard": shard,
+            "shards": shards,
+            "cpus": cpus,
+            "realtime": realtime,
+            "meter_fd": meter_fd,
+            "lifeline_fd": "{lifeline}",
+            "parent_pid": os.getpid(),
+        }
+        child = Child.spawn(
+            [sys.executable, "-m", "app.load"], lend=(meter_fd,), stdin=json.dumps(order).encode()
+        )
         return _Shard(child, MeterReader(meter_fd))
     finally:
         os.close(meter_fd)

@@ -68,7 +68,9 @@ class History:
     async def difference(self, a: int, b: int) -> Difference:
         """Run `b` against run `a`; what either of them lacks, as long as it goes, is told as missing."""
         one, other = self._runs.get(a), self._runs.get(b)
-        return await asyncio.to_thread(lambda: difference(one, other, self._runs.series(a), self._runs.series(b)))
+        return await asyncio.to_thread(
+            lambda: difference(one, other, self._runs.series(a), self._runs.series(b))
+        )
 
     async def add_foreign(self, id: int, tool: str, text: str) -> KeptForeign:
         """Keep what another tool has said of the same engine beside a run."""
@@ -76,9 +78,13 @@ class History:
         if view.summary is None:
             raise NotNow(f"Run {id} is {view.state} and has no figures to stand beside.")
         if tool not in foreign.READERS:
-            raise Invalid.field("/tool", f"The tool is one of {', '.join(foreign.READERS)}, not {shown(tool)}.")
+            raise Invalid.field(
+                "/tool", f"The tool is one of {', '.join(foreign.READERS)}, not {shown(tool)}."
+            )
         if len(text) > foreign.TEXT_MAX:
-            raise Invalid.field("/text", f"What a tool wrote is at most {foreign.TEXT_MAX:,} characters here.")
+            raise Invalid.field(
+                "/text", f"What a tool wrote is at most {foreign.TEXT_MAX:,} characters here."
+            )
         async with self._adding:  # or two at once could both be the last that has room
             return await asyncio.to_thread(self._add_foreign, id, tool, text)
 

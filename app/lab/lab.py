@@ -23,13 +23,17 @@ from app.store.runs import RunStore
 
 ENDED_WITHIN_S = 8.0  # the generator takes its answers for 1 s, engines have their grace
 STOPPED = "The control plane stopped while this run was going."
-COMPARISON_STOPPED = "The control plane stopped while this comparison was going; trials that had ended are kept."
+COMPARISON_STOPPED = (
+    "The control plane stopped while this comparison was going; trials that had ended are kept."
+)
 
 
 class Lab:
     """All of it. Made, used and left on the event loop of the main thread: `async with Lab.open(settings) as lab`."""
 
-    def __init__(self, settings: Settings, models: Models, store: RunStore, comparisons: ComparisonStore) -> None:
+    def __init__(
+        self, settings: Settings, models: Models, store: RunStore, comparisons: ComparisonStore
+    ) -> None:
         self.settings = settings
         self.models = models
         self.store = store
@@ -46,7 +50,9 @@ class Lab:
     def open(cls, settings: Settings) -> Lab:
         """Ask for the models and open the history."""
         models, database = Models.ask(settings.engine_python), settings.database
-        return cls(settings, models, RunStore(database, settings.data_dir / "traces"), ComparisonStore(database))
+        return cls(
+            settings, models, RunStore(database, settings.data_dir / "traces"), ComparisonStore(database)
+        )
 
     async def __aenter__(self) -> Lab:
         scheduling.run_as_batch()
@@ -100,4 +106,6 @@ class Lab:
 def _must_not_end(task: asyncio.Task[Any]) -> None:
     """Background work that ends by itself says so loudly."""
     if not task.cancelled() and (error := task.exception()):
-        asyncio.get_running_loop().call_exception_handler({"message": "a job of the lab ended", "exception": error})
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a job of the lab ended", "exception": error}
+        )

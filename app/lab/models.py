@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from app.errors import FieldProblem, Invalid, LabError, NotNow, Unknown, shown
 from app.lab.child_environment import child_environment
@@ -78,17 +79,19 @@ def _engines(python: str, flag: str) -> str:
     return done.stdout
 
 
-def _view(said: dict[str, object]) -> ModelView:
-    tuples: dict[str, tuple[str, ...]] = {name: tuple(said[name]) for name in ("aliases", "pros", "cons", "used_by")}  # type: ignore[arg-type]
-    roles = tuple(RoleView(**role) for role in said["roles"])  # type: ignore[attr-defined]
-    knobs = tuple(KnobView(**{**knob, "choices": tuple(knob["choices"])}) for knob in said["knobs"])  # type: ignore[attr-defined]
-    terms = tuple(TermView(**term) for term in said["literature"])  # type: ignore[attr-defined]
-    return ModelView(**{**said, **tuples, "literature": terms, "roles": roles, "knobs": knobs})  # type: ignore[arg-type]
+def _view(said: dict[str, Any]) -> ModelView:
+    tuples = {name: tuple(said[name]) for name in ("aliases", "pros", "cons", "used_by")}
+    roles = tuple(RoleView(**role) for role in said["roles"])
+    knobs = tuple(KnobView(**{**knob, "choices": tuple(knob["choices"])}) for knob in said["knobs"])
+    terms = tuple(TermView(**term) for term in said["literature"])
+    return ModelView(**{**said, **tuples, "literature": terms, "roles": roles, "knobs": knobs})
 
 
 def _contract(view: ModelView) -> Model:
     own = tuple(
-        Knob(k.name, k.default, k.help, k.minimum, k.maximum, k.unit, k.choices) for k in view.knobs if not k.common
+        Knob(k.name, k.default, k.help, k.minimum, k.maximum, k.unit, k.choices)
+        for k in view.knobs
+        if not k.common
     )
     roles = tuple(Role(r.name, r.title, r.does, r.restaurant) for r in view.roles)
     return Model(view.name, view.title, view.order, view.summary, roles, own)

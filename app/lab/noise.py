@@ -58,7 +58,9 @@ def noise(
     if one is not None and other is not None:
         found.append(Noise(SIGMAS * math.hypot(one, other), "seconds"))
     if samples is not None:
-        one, other = (abs(value) / math.sqrt(k) if k > 0 else 0.0 for value, k in zip((a, b), samples, strict=True))
+        one, other = (
+            abs(value) / math.sqrt(k) if k > 0 else 0.0 for value, k in zip((a, b), samples, strict=True)
+        )
         found.append(Noise(SIGMAS * math.hypot(one, other), "samples"))
     return max(found, key=lambda each: each.width)
 

@@ -80,7 +80,9 @@ class Orders:
             target = replace(target, followers=self._followers(target, checked, then))
         return Order(self._new_view(target, checked, named, label), checked, conditions, target)
 
-    def planned(self, scenario: str | None, plan: Mapping[str, Any] | None) -> tuple[ScenarioView | None, Plan]:
+    def planned(
+        self, scenario: str | None, plan: Mapping[str, Any] | None
+    ) -> tuple[ScenarioView | None, Plan]:
         """The scenario that is named, and its plan with the given fields over it. Raises Invalid."""
         named = self._scenario(scenario) if scenario else None
         fields = {**(named.plan if named else {}), **(plan or {})}
@@ -94,7 +96,9 @@ class Orders:
             if found.state not in ("ready", "degraded"):
                 raise NotNow(f"{engine} is {found.state}; a run needs one that is ready.")
             if knobs:
-                raise Invalid.field("/knobs", "Knobs are for a model; an engine that runs has its own already.")
+                raise Invalid.field(
+                    "/knobs", "Knobs are for a model; an engine that runs has its own already."
+                )
             if _is_silent(plan) and int(found.knobs["idle_s"]) < outlives:
                 raise TooShortIdle(engine, int(found.knobs["idle_s"]), outlives)
             self._check_room(plan, found.knobs)
@@ -107,38 +111,65 @@ class Orders:
         self._check_room(plan, parsed)
         return Target(None, model, parsed)
 
-    def _followers(self, target: Target, plan: Plan, then: Sequence[Mapping[str, Any]]) -> tuple[Follower, ...]:
+    def _followers(
+        self, target: Target, plan: Plan, then: Sequence[Mapping[str, Any]]
+    ) -> tuple[Follower, ...]:
         """The engines that are to take over, checked as the first one was."""
         if target.engine is not None:
-            raise Invalid.field("/then", "A relay begins with a fresh engine: name a model, not an engine that runs.")
+            raise Invalid.field(
+                "/then", "A relay begins with a fresh engine: name a model, not an engine that runs."
+            )
         if len(then) > FOLLOWERS_MAX:
             raise Invalid.field("/then", f"At most {FOLLOWERS_MAX} engines take over.")
         if plan.executor == "find-capacity" or plan.stall_ms:
             raise Invalid.field("/then", "A relay is neither searched for capacity nor stalled.")
-        targets = [self.target(None, str(each["model"]), dict(each.get("knobs") or {}), plan) for each in then]
+        targets = [
+            self.target(None, str(each["model"]), dict(each.get("knobs") or {}), plan) for each in then
+        ]
         return tuple(Follower(each.model, each.knobs) for each in targets)
 
     def _check_room(self, plan: Plan, knobs: Mapping[str, int | str]) -> None:
         room = min(int(knobs["max_connections"]), int(knobs.get("max_threads", 1_000_000)))
         if plan.connections > room:
             raise Invalid.field(
-                "/plan/vus", f"The plan holds {plan.connections:,} connections, and the engine's knobs allow {room:,}."
+                "/plan/vus",
+                f"The plan holds {plan.connections:,} connections, and the engine's knobs allow {room:,}.",
             )
 
-    def _new_view(self, target: Target, plan: Plan, scenario: ScenarioView | None, label: str | None) -> RunView:
+    def _new_view(
+        self, target: Target, plan: Plan, scenario: ScenarioView | None, label: str | None
+    ) -> RunView:
         text = words(plan)
         return RunView(
-            id=0, state="queued", progress=0.0, label=label, scenario=scenario.name if scenario else None,
-            title=scenario.title if scenario else "By hand", model=target.model,
-            model_title=self._models.get(target.model).title, engine=target.engine, knobs=target.knobs,
-            plan=plan.to_json(), plan_text=text, placement={"mode": plan.placement},
-            environment=system.environment(self._system), summary=None, ledger=None, verdict=None, thresholds=(),
-            failure=None, created_at=now(), finished_at=None, then=target.followers,
-        )  # fmt: skip
+            id=0,
+            state="queued",
+            progress=0.0,
+            label=label,
+            scenario=scenario.name if scenario else None,
+            title=scenario.title if scenario else "By hand",
+            model=target.model,
+            model_title=self._models.get(target.model).title,
+            engine=target.engine,
+            knobs=target.knobs,
+            plan=plan.to_json(),
+            plan_text=text,
+            placement={"mode": plan.placement},
+            environment=system.environment(self._system),
+            summary=None,
+            ledger=None,
+            verdict=None,
+            thresholds=(),
+            failure=None,
+            created_at=now(),
+            finished_at=None,
+            then=target.followers,
+        )
 
     def _scenario(self, name: str) -> ScenarioView:
         if name not in SCENARIOS:
-            raise Invalid.field("/scenario", f"There is no scenario {shown(name)}; there are {', '.join(SCENARIOS)}.")
+            raise Invalid.field(
+                "/scenario", f"There is no scenario {shown(name)}; there are {', '.join(SCENARIOS)}."
+            )
         return SCENARIOS[name]
 
 

@@ -44,9 +44,10 @@ def _manner_words(plan: Plan) -> Iterator[str]:
 
 def _crowd_words(plan: Plan) -> Iterator[str]:
     for many, who in (
-        (plan.idle_connections, "idle beside them"), (plan.slow_readers, "slow readers"),
+        (plan.idle_connections, "idle beside them"),
+        (plan.slow_readers, "slow readers"),
         (plan.slow_writers, "slow writers"),
-    ):  # fmt: skip
+    ):
         if many:
             yield f"{many:,} {who}"
     if plan.stall_ms:

@@ -19,7 +19,7 @@ _PARAMETERS = {
     "hash": {"us": (0, 1_000_000)},
     "sleep": {"ms": (0, 10_000)},
     "bytes": {"n": (0, 1024 * 1024)},
-}  # fmt: skip
+}
 WORKS_MAX = 8
 STAGES_MAX = 50
 STAGE_LEAST_S = 0.1
@@ -36,7 +36,11 @@ def checked(data: Mapping[str, Any], settings: Settings, descriptor_limit: int) 
     except TypeError as error:
         raise Invalid.field("/plan", f"{error}.") from None
     most = min(settings.max_connections, descriptor_limit - GENERATOR_SPARE)
-    problems = [*filter(None, _bounds(plan, settings, most)), *_stages(plan, settings, most), *_work(plan.work)]
+    problems = [
+        *filter(None, _bounds(plan, settings, most)),
+        *_stages(plan, settings, most),
+        *_work(plan.work),
+    ]
     if not problems:  # what does not go together is only worth saying of fields that are right by themselves
         problems = [*_together(plan), *_size(plan, settings, most)]
     if problems:
@@ -69,14 +73,19 @@ def _bounds(plan: Plan, settings: Settings, most: int) -> Iterator[FieldProblem 
 def _stages(plan: Plan, settings: Settings, most: int) -> list[FieldProblem]:
     if plan.executor not in RAMPING:
         return (
-            [FieldProblem("/plan/stages", f"{plan.executor} has no stages; {' and '.join(sorted(RAMPING))} have.")]
+            [
+                FieldProblem(
+                    "/plan/stages", f"{plan.executor} has no stages; {' and '.join(sorted(RAMPING))} have."
+                )
+            ]
             if plan.stages
             else []
         )
     if not 1 <= len(plan.stages) <= STAGES_MAX:
         return [
             FieldProblem(
-                "/plan/stages", f"{plan.executor} needs from 1 to {STAGES_MAX} stages, each with duration_s and target."
+                "/plan/stages",
+                f"{plan.executor} needs from 1 to {STAGES_MAX} stages, each with duration_s and target.",
             )
         ]
     found = []
@@ -124,21 +133,30 @@ def _together(plan: Plan) -> Iterator[FieldProblem]:
         return FieldProblem(f"/plan/{name}", text)
 
     if plan.churn and plan.pipeline > 1:
-        yield wrong("pipeline", "With churn a connection carries one request, so there is nothing to pipeline.")
+        yield wrong(
+            "pipeline", "With churn a connection carries one request, so there is nothing to pipeline."
+        )
     if plan.pipeline > 1 and plan.is_open:
         yield wrong(
-            "pipeline", f"{plan.executor} sends each request at its own instant; only the closed executors pipeline."
+            "pipeline",
+            f"{plan.executor} sends each request at its own instant; only the closed executors pipeline.",
         )
     if plan.think_time_ms and plan.is_open:
-        yield wrong("think_time_ms", f"{plan.executor} sends by its schedule; only the closed executors think.")
+        yield wrong(
+            "think_time_ms", f"{plan.executor} sends by its schedule; only the closed executors think."
+        )
     if plan.think_time_ms and plan.pipeline > 1:
-        yield wrong("think_time_ms", "Who pipelines does not wait for an answer, and so does not think after it.")
+        yield wrong(
+            "think_time_ms", "Who pipelines does not wait for an answer, and so does not think after it."
+        )
     if plan.stall_ms and plan.stall_ms > 500 * plan.duration_s:
         yield wrong("stall_ms", f"A stall takes at most half of the measured {plan.duration_s:g} s.")
     if plan.executor == "find-capacity":
         yield from _search(plan, wrong)
     elif plan.objective is not None:
-        yield wrong("objective", f"An objective is what find-capacity searches by; {plan.executor} has thresholds.")
+        yield wrong(
+            "objective", f"An objective is what find-capacity searches by; {plan.executor} has thresholds."
+        )
     cpus = load_cpus(plan.placement)
     if plan.shards > min(cpus, plan.vus):
         yield wrong(
@@ -153,7 +171,8 @@ def _search(plan: Plan, wrong: Any) -> Iterator[FieldProblem]:
         yield wrong("objective", "find-capacity needs an objective, such as p(99)<20ms.")
     elif not Threshold.parse(plan.objective, "/plan/objective").is_ceiling_of_latency:
         yield wrong(
-            "objective", f"{shown(plan.objective)} is no objective: it is a ceiling of latency, such as p(99)<20ms."
+            "objective",
+            f"{shown(plan.objective)} is no objective: it is a ceiling of latency, such as p(99)<20ms.",
         )
     if plan.spacing != "constant":
         yield wrong("spacing", "find-capacity offers its rates with constant spacing.")
@@ -171,4 +190,6 @@ def _size(plan: Plan, settings: Settings, most: int) -> Iterator[FieldProblem]:
         )
     if plan.total_s > settings.max_duration_s:
         at = "stages" if plan.executor in RAMPING else "duration_s"
-        yield FieldProblem(f"/plan/{at}", f"Warm-up and duration together last at most {settings.max_duration_s:g} s.")
+        yield FieldProblem(
+            f"/plan/{at}", f"Warm-up and duration together last at most {settings.max_duration_s:g} s."
+        )

@@ -35,10 +35,15 @@ class ProcessReading:
     def __add__(self, other: ProcessReading) -> ProcessReading:
         """Both together, at the time of the first."""
         return ProcessReading(
-            self.at_ns, self.cpu_ns + other.cpu_ns, self.user_ticks + other.user_ticks,
-            self.system_ticks + other.system_ticks, self.threads + other.threads,
-            self.rss_bytes + other.rss_bytes, self.anon_bytes + other.anon_bytes, self.suspended or other.suspended,
-        )  # fmt: skip
+            self.at_ns,
+            self.cpu_ns + other.cpu_ns,
+            self.user_ticks + other.user_ticks,
+            self.system_ticks + other.system_ticks,
+            self.threads + other.threads,
+            self.rss_bytes + other.rss_bytes,
+            self.anon_bytes + other.anon_bytes,
+            self.suspended or other.suspended,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,15 @@ def read_process(pid: int, ended: bool = False) -> ProcessReading | None:
         user, system, children_user, children_system = map(int, fields[11:15])
         status = (ZOMBIE if ended else {}) | _fields(Path(f"/proc/{pid}/status").read_text())
         return ProcessReading(
-            at_ns, cpu_ns + (children_user + children_system) * TICK_NS, user + children_user,
-            system + children_system, int(fields[17]), _bytes(status["VmRSS"]), _bytes(status["RssAnon"]),
+            at_ns,
+            cpu_ns + (children_user + children_system) * TICK_NS,
+            user + children_user,
+            system + children_system,
+            int(fields[17]),
+            _bytes(status["VmRSS"]),
+            _bytes(status["RssAnon"]),
             fields[0] == "T",
-        )  # fmt: skip
+        )
     except (OSError, KeyError, IndexError):
         return None
 
@@ -166,7 +176,9 @@ def read_cores() -> dict[int, CoreReading]:
         for line in Path("/proc/stat").read_text().splitlines():
             name, *ticks = line.split()
             if name.startswith("cpu") and name[3:].isdigit():
-                user, nice, system, idle, waiting, *rest = map(int, ticks[:8])  # the last two are in user already
+                user, nice, system, idle, waiting, *rest = map(
+                    int, ticks[:8]
+                )  # the last two are in user already
                 busy = user + nice + system + sum(rest)
                 found[int(name[3:])] = CoreReading(busy, busy + idle + waiting)
     return found

@@ -76,12 +76,22 @@ def progress(view: RunView, plan: Plan, meter: LastSecond, done: float | None, t
     # The meter is read anew here, and the run hears of the end of its warm-up a little later: one frame, one truth.
     state = "running" if view.state == "warming" and now.phase >= MEASURE else view.state
     return Progress(
-        id=view.id, state=state, engine=view.engine, title=view.title, phase=PHASES[now.phase], progress=share,
-        elapsed_s=min(elapsed, total_s) if done is None else done * total_s, total_s=total_s,
+        id=view.id,
+        state=state,
+        engine=view.engine,
+        title=view.title,
+        phase=PHASES[now.phase],
+        progress=share,
+        elapsed_s=min(elapsed, total_s) if done is None else done * total_s,
+        total_s=total_s,
         warmup_s=plan.warmup_s if done is None else 0.0,
-        offered_per_s=rate(grown.intended) if plan.is_open else None, achieved_per_s=rate(grown.completed),
-        in_flight=now.in_flight, errors=now.errors, connections=now.connections,
-        p50_us=quantile_us(grown.service, 0.5), p99_us=quantile_us(grown.service, 0.99),
+        offered_per_s=rate(grown.intended) if plan.is_open else None,
+        achieved_per_s=rate(grown.completed),
+        in_flight=now.in_flight,
+        errors=now.errors,
+        connections=now.connections,
+        p50_us=quantile_us(grown.service, 0.5),
+        p99_us=quantile_us(grown.service, 0.99),
         response_p99_us=quantile_us(grown.response if plan.is_open else grown.service, 0.99),
         generator_utilisation=grown.cpu_ns / 1e9 / seconds / plan.shards if seconds > ENOUGH_S else None,
-    )  # fmt: skip
+    )

@@ -56,7 +56,9 @@ class Ranking:
     order: tuple[int, ...]  # by median, best first
     places: dict[int, int]  # 1 + how many are called better
     better_than: dict[int, tuple[int, ...]]  # those that it is called better than
-    groups: tuple[tuple[int, ...], ...]  # neighbours in the order, none of which is called better than another
+    groups: tuple[
+        tuple[int, ...], ...
+    ]  # neighbours in the order, none of which is called better than another
 
 
 def spread(values: Sequence[float]) -> Spread | None:
@@ -73,7 +75,8 @@ def rank(entries: Sequence[Sequence[float]], lower_is_better: bool) -> Ranking:
     known = [i for i, values in enumerate(entries) if values]
     order = tuple(sorted(known, key=lambda i: (sign * median(entries[i]), i)))
     better_than = {
-        i: tuple(j for j in order if j != i and is_better(entries[i], entries[j], lower_is_better)) for i in order
+        i: tuple(j for j in order if j != i and is_better(entries[i], entries[j], lower_is_better))
+        for i in order
     }
     places = {i: 1 + sum(i in beaten for beaten in better_than.values()) for i in order}
     return Ranking(order, places, better_than, tuple(_groups(order, better_than)))
@@ -103,7 +106,9 @@ def _ways(n: int, m: int, wins: int) -> int:
         return int(wins == 0)
     if wins < 0:
         return 0
-    return _ways(n - 1, m, wins - m) + _ways(n, m - 1, wins)  # the best value is one of the first, or it is not
+    return _ways(n - 1, m, wins - m) + _ways(
+        n, m - 1, wins
+    )  # the best value is one of the first, or it is not
 
 
 def _groups(order: Sequence[int], better_than: dict[int, tuple[int, ...]]) -> Iterator[tuple[int, ...]]:

@@ -116,13 +116,25 @@ class Recording:
     def pack(self) -> bytes:
         """As a file keeps it: a line of JSON, and the changes behind it; compressed. 50 ms for 400,000 changes."""
         head = {
-            "version": VERSION, "from_ns": self.from_ns, "to_ns": self.to_ns, "cuts": self.cuts,
+            "version": VERSION,
+            "from_ns": self.from_ns,
+            "to_ns": self.to_ns,
+            "cuts": self.cuts,
             "untraced": self.untraced,
             "lanes": [
-                [lane.slot, lane.generation, lane.role, lane.index, lane.pid, lane.tid, lane.lost, len(lane.changes)]
+                [
+                    lane.slot,
+                    lane.generation,
+                    lane.role,
+                    lane.index,
+                    lane.pid,
+                    lane.tid,
+                    lane.lost,
+                    len(lane.changes),
+                ]
                 for lane in self.lanes.values()
             ],
-        }  # fmt: skip
+        }
         body = b"".join(lane.changes.tobytes() for lane in self.lanes.values())
         return zlib.compress(json.dumps(head).encode() + b"\n" + body, 1)
 

@@ -23,7 +23,9 @@ from app.load.protocol.plan import Plan
 class Relay:
     """Who takes over, and when. Event loop of the main thread only."""
 
-    def __init__(self, fleet: Fleet, followers: Sequence[Follower] = (), cpus: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, fleet: Fleet, followers: Sequence[Follower] = (), cpus: Sequence[int] | None = None
+    ) -> None:
         self._fleet = fleet
         self._followers = tuple(followers)
         self._cpus = cpus
@@ -60,7 +62,9 @@ def legs(watchers: Sequence[Watcher], outcome: Outcome, started_ns: int) -> tupl
     for watcher, follower in zip(watchers, [*watchers[1:], None], strict=True):
         from_s = (watcher.alone_from_ns - started_ns) / 1e9 if watcher.alone_from_ns else None
         to_s = (follower.begun_ns - started_ns) / 1e9 if follower else float("inf")
-        inside = [] if from_s is None else [second for second in outcome.seconds if _inside(second, from_s, to_s)]
+        inside = (
+            [] if from_s is None else [second for second in outcome.seconds if _inside(second, from_s, to_s)]
+        )
         found.append(_leg(watcher, inside))
     return tuple(found)
 
@@ -89,7 +93,11 @@ def _leg(watcher: Watcher, seconds: Sequence[Second]) -> Leg:
         requests=requests,
         errors=sum(second.errors for second in seconds),
         achieved_per_s=requests / length_s if length_s else None,
-        service=histogram.percentiles(histogram.merge(histogram.decode(second.service) for second in seconds)),
-        response=histogram.percentiles(histogram.merge(histogram.decode(second.response) for second in seconds)),
+        service=histogram.percentiles(
+            histogram.merge(histogram.decode(second.service) for second in seconds)
+        ),
+        response=histogram.percentiles(
+            histogram.merge(histogram.decode(second.response) for second in seconds)
+        ),
         cpu_us=ledger.cpu_us if ledger else None,
     )

@@ -40,7 +40,9 @@ class Run:
         self.thresholds = thresholds
         self.stop_asked = False
         self.done = asyncio.Event()
-        self.saving = asyncio.Lock()  # its view is being changed and saved: by who ends it, or gives it a label
+        self.saving = (
+            asyncio.Lock()
+        )  # its view is being changed and saved: by who ends it, or gives it a label
         self.series: dict[str, Any] = {"columns": (), "rows": []}
         self.outcome: Outcome | None = None
         self.recording: Recording | None = None  # of its threads, if the plan asks for it
@@ -58,7 +60,10 @@ class Run:
         self, engine: Engine, placement: Placement, others: int, limits: Limits, relay: Relay, told: Told
     ) -> None:
         """Offer the plan to the engine, watch, and judge. Raises NoOutcome if there is nothing to judge."""
-        beside, figure = len(self.view.beside), main_figure(SCENARIOS.get(self.view.scenario or ""), self.plan)
+        beside, figure = (
+            len(self.view.beside),
+            main_figure(SCENARIOS.get(self.view.scenario or ""), self.plan),
+        )
         before = engine.cpus
         engine.pin(placement.engine_cpus)
 
@@ -122,9 +127,15 @@ class Run:
             lambda: tuple(each.check(summary, ledger, verdict, result.outcome) for each in self.thresholds)
         )
         self.view = replace(
-            self.view, summary=summary, ledger=ledger, verdict=verdict, marks=result.marks, notes=result.notes,
-            legs=result.legs, thresholds=checked,
-        )  # fmt: skip
+            self.view,
+            summary=summary,
+            ledger=ledger,
+            verdict=verdict,
+            marks=result.marks,
+            notes=result.notes,
+            legs=result.legs,
+            thresholds=checked,
+        )
 
 
 def no_verdict(reason: str) -> Verdict:

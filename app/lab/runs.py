@@ -49,7 +49,13 @@ class Runs:
     """One run at a time; the others wait. Event loop of the main thread only."""
 
     def __init__(
-        self, settings: Settings, models: Models, fleet: Fleet, store: RunStore, system: SystemView, events: Events
+        self,
+        settings: Settings,
+        models: Models,
+        fleet: Fleet,
+        store: RunStore,
+        system: SystemView,
+        events: Events,
     ) -> None:
         self.active: dict[int, Run] = {}  # queued and going; the others are in the store
         self._unsaved: dict[int, RunView] = {}  # ended, and the store could not take it
@@ -247,7 +253,9 @@ class Runs:
             others = len(self._fleet.alive) - 1
             limits = Limits(self._settings.max_rate, self._settings.max_duration_s)
             told = Told(lambda: self._measuring(run), lambda said: self._stepped(run, said))
-            await run.measure(engine, placement, others, limits, Relay(self._fleet, target.followers, cpus), told)
+            await run.measure(
+                engine, placement, others, limits, Relay(self._fleet, target.followers, cpus), told
+            )
         finally:
             if own:
                 await self._fleet.stop_on(engine.port)
@@ -281,7 +289,9 @@ class Runs:
         """Save it and let it go. What cannot be saved is told, and costs nothing else."""
         await self.save_unsaved()
         async with run.saving:
-            failure = run.view.failure or (NOTHING_MEASURED if state == "stopped" and not run.view.summary else None)
+            failure = run.view.failure or (
+                NOTHING_MEASURED if state == "stopped" and not run.view.summary else None
+            )
             ended = replace(run.view, state=state, progress=1.0, failure=failure, finished_at=now())
             ended = await self._save(run, ended)
             run.view = ended  # in one step with the next line: nobody sees an ended run that is still active
@@ -297,14 +307,18 @@ class Runs:
             await asyncio.to_thread(self._store.save_ended, ended, outcome, run.series)
         except NOT_SAVED as error:
             reason = f"The result could not be saved: {why(error)}."
-            ended = self._unsaved[ended.id] = replace(ended, state="failed", failure=reason, verdict=no_verdict(reason))
+            ended = self._unsaved[ended.id] = replace(
+                ended, state="failed", failure=reason, verdict=no_verdict(reason)
+            )
             return ended
         if run.recording is None:
             return ended
         try:
             await asyncio.to_thread(self._store.save_recording, ended.id, run.recording)
         except OSError as error:
-            ended = replace(ended, notes=(*ended.notes, f"The recorded trace could not be saved: {why(error)}."))
+            ended = replace(
+                ended, notes=(*ended.notes, f"The recorded trace could not be saved: {why(error)}.")
+            )
             with contextlib.suppress(*NOT_SAVED):
                 await asyncio.to_thread(self._store.save, ended)
         return ended

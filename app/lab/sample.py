@@ -113,12 +113,18 @@ class Sampler:
     def _thread(self, thread: ThreadReading) -> ThreadView:
         rates = self.threads.get(thread.tid)
         return ThreadView(
-            slot=thread.slot, generation=thread.generation, pid=thread.pid, tid=thread.tid, role=thread.role,
-            index=thread.index, state=THREAD_STATES[thread.state], connections=thread.connections,
+            slot=thread.slot,
+            generation=thread.generation,
+            pid=thread.pid,
+            tid=thread.tid,
+            role=thread.role,
+            index=thread.index,
+            state=THREAD_STATES[thread.state],
+            connections=thread.connections,
             cpu_percent=rates.cpu_percent if rates else None,
             run_queue_wait_us=rates.clock.waited_ns / 1000 if rates else None,
             counters=dict(zip(COUNTER_NAMES, thread.counters, strict=True)),
-        )  # fmt: skip
+        )
 
 
 def cpu_percent(before: Sample | None, last: Sample) -> float | None:
@@ -126,5 +132,7 @@ def cpu_percent(before: Sample | None, last: Sample) -> float | None:
     if before is None or before.process is None or last.process is None:
         return None
     elapsed_ns = last.process.at_ns - before.process.at_ns
-    used_ns = last.process.cpu_ns - before.process.cpu_ns  # below 0: one has ended, and was rounded down to ticks
+    used_ns = (
+        last.process.cpu_ns - before.process.cpu_ns
+    )  # below 0: one has ended, and was rounded down to ticks
     return 100 * used_ns / elapsed_ns if elapsed_ns > 0 and used_ns >= 0 else None

@@ -12,7 +12,9 @@ ACTIVE = 64
 SPARE = 512  # descriptors of an engine or of the generator that are no connections
 _HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 _ROOM = CROWD if _HARD == resource.RLIM_INFINITY else max(0, min(CROWD, _HARD - ACTIVE - SPARE))
-_SMALLER = "" if _ROOM == CROWD else f" It should be {CROWD:,}, but here are no more than {_HARD:,} descriptors."
+_SMALLER = (
+    "" if _ROOM == CROWD else f" It should be {CROWD:,}, but here are no more than {_HARD:,} descriptors."
+)
 OPEN = "constant-arrival-rate"
 
 
@@ -71,7 +73,9 @@ SCENARIOS: dict[str, ScenarioView] = {
             "The same work, without the GIL",
             "achieved_per_s",
             "models with several handler threads pass one core now; a single reactor cannot.",
-            Plan(vus=16, duration_s=10, warmup_s=2, work=(Work("hash", 1, {"us": 1000}),), placement="shared"),
+            Plan(
+                vus=16, duration_s=10, warmup_s=2, work=(Work("hash", 1, {"us": 1000}),), placement="shared"
+            ),
         ),
         _scenario(
             "c10k",

@@ -85,7 +85,9 @@ class Search:
 
     def _ends(self) -> tuple[float | None, float | None]:
         failed = min((rate for rate, trials in self.tried.items() if not _kept(trials)), default=None)
-        below = [rate for rate, trials in self.tried.items() if _kept(trials) and (failed is None or rate < failed)]
+        below = [
+            rate for rate, trials in self.tried.items() if _kept(trials) and (failed is None or rate < failed)
+        ]
         return max(below, default=None), failed
 
     def _doubted(self, rate: float) -> float | None:

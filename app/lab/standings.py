@@ -30,13 +30,25 @@ class Measured:
 
 def measured(metric: str, entry: int, trial: int, run: RunView, outcome: Outcome | None) -> Measured:
     """A run that has ended, as a trial of a comparison by `metric`."""
-    figures = {name: figure(name).value(run.summary, run.ledger) for name in (*LEDGER, "achieved_per_s", metric)}
+    figures = {
+        name: figure(name).value(run.summary, run.ledger) for name in (*LEDGER, "achieved_per_s", metric)
+    }
     response = run.summary.latency.response if run.summary else None
     described = Trial(
-        entry, trial, run.id, run.state, run.verdict.title if run.verdict else None, figures["achieved_per_s"],
-        figures["cpu_us"], response.p50_us if response else None, response.p99_us if response else None,
-        run.ledger.rss_bytes_peak if run.ledger else None, why_not(metric, run), run.thresholds, figures[metric],
-    )  # fmt: skip
+        entry,
+        trial,
+        run.id,
+        run.state,
+        run.verdict.title if run.verdict else None,
+        figures["achieved_per_s"],
+        figures["cpu_us"],
+        response.p50_us if response else None,
+        response.p99_us if response else None,
+        run.ledger.rss_bytes_peak if run.ledger else None,
+        why_not(metric, run),
+        run.thresholds,
+        figures[metric],
+    )
     both = (total(outcome, clock) if outcome else None for clock in ("service", "response"))
     return Measured(described, figures, *both)
 
@@ -58,7 +70,9 @@ def conclude(metric: str, entries: Sequence[Entry], trials: Sequence[Measured]) 
     """The answer that these trials give. With fewer than two entries that have enough fit trials there is no winner."""
     of = [[each for each in trials if each.trial.entry == i] for i in range(len(entries))]
     fit = [[each for each in mine if each.trial.why_not is None] for mine in of]
-    ranked = [ours if len(ours) >= ENOUGH_SHARE * len(mine) else [] for ours, mine in zip(fit, of, strict=True)]
+    ranked = [
+        ours if len(ours) >= ENOUGH_SHARE * len(mine) else [] for ours, mine in zip(fit, of, strict=True)
+    ]
     ranking = rank([_values(mine, metric) for mine in ranked], figure(metric).lower_is_better)
     if len(ranking.order) < 2:
         ranking = Ranking((), {}, {}, ())
@@ -82,14 +96,21 @@ def merged(trials: Sequence[Measured]) -> tuple[Any, Any]:
     )
 
 
-def _standing(entry: int, metric: str, mine: list[Measured], ranked: list[Measured], ranking: Ranking) -> Standing:
+def _standing(
+    entry: int, metric: str, mine: list[Measured], ranked: list[Measured], ranking: Ranking
+) -> Standing:
     count = counted(mine, entry)
     names = ("achieved_per_s", *LEDGER, metric)
     latency = Latency(*map(histogram.percentiles, merged(count))) if count else None
     return Standing(
-        entry, ranking.places.get(entry), len(ranked), len(mine), ranking.better_than.get(entry, ()),
-        {name: spread(_values(count, name)) for name in names}, latency,
-    )  # fmt: skip
+        entry,
+        ranking.places.get(entry),
+        len(ranked),
+        len(mine),
+        ranking.better_than.get(entry, ()),
+        {name: spread(_values(count, name)) for name in names},
+        latency,
+    )
 
 
 def _values(trials: Sequence[Measured], name: str) -> list[float]:
@@ -97,7 +118,11 @@ def _values(trials: Sequence[Measured], name: str) -> list[float]:
 
 
 def _sentences(
-    metric: str, entries: Sequence[Entry], standings: Sequence[Standing], ranking: Ranking, trials: Sequence[Measured]
+    metric: str,
+    entries: Sequence[Entry],
+    standings: Sequence[Standing],
+    ranking: Ranking,
+    trials: Sequence[Measured],
 ) -> list[str]:
     of = figure(metric)
     if len(entries) == 1 and standings[0].ranked:
@@ -108,7 +133,9 @@ def _sentences(
         best = ranking.order[0]
         leaders = [i for i in ranking.order if ranking.places[i] == 1]
         said = [_leading(of, [entries[i].name for i in leaders], [standings[i] for i in leaders])]
-        if close := [entries[i].name for i in ranking.order if i not in (*leaders, *ranking.better_than[best])]:
+        if close := [
+            entries[i].name for i in ranking.order if i not in (*leaders, *ranking.better_than[best])
+        ]:
             said.append(f"Yet {entries[best].name} is not called better than {_listed(close)}.")
         said += [_beside(of, entries, standings, best, i) for i in ranking.order if i not in leaders]
         said += [
@@ -132,7 +159,9 @@ def _alone(of: Figure, entry: Entry, standing: Standing) -> str:
 
 
 def _no_winner(of: Figure, entries: Sequence[Entry], standings: Sequence[Standing]) -> str:
-    valid = [entries[each.entry].name for each in standings if each.ranked >= max(1, ENOUGH_SHARE * each.trials)]
+    valid = [
+        entries[each.entry].name for each in standings if each.ranked >= max(1, ENOUGH_SHARE * each.trials)
+    ]
     who = f"only {valid[0]} has" if valid else "no entry has"
     return f"No winner: {who} enough valid trials to compare {of.title}."
 
@@ -144,13 +173,17 @@ def _leading(of: Figure, names: Sequence[str], standings: Sequence[Standing]) ->
     if len(names) > 1:
         ends = sorted({figures[0].median, figures[-1].median})
         count = "one trial each" if trials == [1] else f"medians of {' to '.join(map(str, trials))} trials"
-        return f"{_listed(names)} are too close to call: {of.title} {' to '.join(map(of.text, ends))} ({count})."
+        return (
+            f"{_listed(names)} are too close to call: {of.title} {' to '.join(map(of.text, ends))} ({count})."
+        )
     count = "one trial" if trials == [1] else f"the median of {trials[0]} trials"
     extreme = "lowest" if of.lower_is_better else "highest"
     return f"{names[0]} has the {extreme} {of.title}: {of.text(figures[0].median)}, {count}."
 
 
-def _beside(of: Figure, entries: Sequence[Entry], standings: Sequence[Standing], best: int, other: int) -> str:
+def _beside(
+    of: Figure, entries: Sequence[Entry], standings: Sequence[Standing], best: int, other: int
+) -> str:
     ours, theirs = standings[other].figures[str(of)], standings[best].figures[str(of)]
     assert ours and theirs
     ratio = f"{ours.median / theirs.median:.2f} times that of {entries[best].name}"

@@ -12,12 +12,50 @@ from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome, Second
 
 SERIES_COLUMNS = (
-    "t_s", "phase", "offered_per_s", "achieved_per_s", "errors", "service_p50_us", "service_p99_us",
-    "response_p50_us", "response_p99_us", "connections", "threads", "cpu_percent", "rss_bytes", "queue_depth",
-    "service_max_us", "response_max_us",
-)  # fmt: skip
-QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.985, 0.99, 0.993,
-             0.995, 0.997, 0.998, 0.999, 0.9995, 0.9999, 0.99995, 0.99999)  # fmt: skip
+    "t_s",
+    "phase",
+    "offered_per_s",
+    "achieved_per_s",
+    "errors",
+    "service_p50_us",
+    "service_p99_us",
+    "response_p50_us",
+    "response_p99_us",
+    "connections",
+    "threads",
+    "cpu_percent",
+    "rss_bytes",
+    "queue_depth",
+    "service_max_us",
+    "response_max_us",
+)
+QUANTILES = (
+    0.0,
+    0.1,
+    0.25,
+    0.5,
+    0.6,
+    0.7,
+    0.75,
+    0.8,
+    0.85,
+    0.9,
+    0.925,
+    0.95,
+    0.97,
+    0.98,
+    0.985,
+    0.99,
+    0.993,
+    0.995,
+    0.997,
+    0.998,
+    0.999,
+    0.9995,
+    0.9999,
+    0.99995,
+    0.99999,
+)
 WHOLE_SECOND = 0.5  # a shorter last piece of a phase says little of a rate
 
 
@@ -165,7 +203,16 @@ def _row(second: Second, points: list[SeriesPoint], started_ns: int) -> list[Any
     point, cpu = _nearest(points, started_ns, second), _cpu_percent(points, started_ns, second)
     seen = (point.connections, point.threads, cpu, point.rss_bytes, point.queue_depth) if point else ()
     return [
-        round(second.t, 3), second.phase, offered, second.requests / second.length_s if whole else None, second.errors,
-        service.p50_us, service.p99_us, response.p50_us, response.p99_us, *(seen or (None, None, cpu, None, None)),
-        service.max_us, response.max_us,
-    ]  # fmt: skip
+        round(second.t, 3),
+        second.phase,
+        offered,
+        second.requests / second.length_s if whole else None,
+        second.errors,
+        service.p50_us,
+        service.p99_us,
+        response.p50_us,
+        response.p99_us,
+        *(seen or (None, None, cpu, None, None)),
+        service.max_us,
+        response.max_us,
+    ]

@@ -37,9 +37,16 @@ class SystemCalls:
         theirs, ours = os.pipe()
         try:
             argv = [
-                "perf", "stat", "-x,", "-e", EVENT, "--delay=-1", f"--control=fd:{theirs}",
-                "-p", ",".join(map(str, pids)),
-            ]  # fmt: skip
+                "perf",
+                "stat",
+                "-x,",
+                "-e",
+                EVENT,
+                "--delay=-1",
+                f"--control=fd:{theirs}",
+                "-p",
+                ",".join(map(str, pids)),
+            ]
             found = cls(Child.spawn(argv, lend=(theirs,)), ours)
         except BaseException:
             os.close(ours)
@@ -64,7 +71,9 @@ class SystemCalls:
         """What was counted between `begin` and `end`; None if perf did not say. Ends it."""
         self._child.signal(signal.SIGINT)
         await asyncio.wait([self._child.exited], timeout=COUNTED_WITHIN_S)
-        found = next((re.match(rf"(\d+),[^,]*,{EVENT}", line) for line in self._child.log if EVENT in line), None)
+        found = next(
+            (re.match(rf"(\d+),[^,]*,{EVENT}", line) for line in self._child.log if EVENT in line), None
+        )
         return int(found[1]) if found else None
 
     async def close(self) -> None:

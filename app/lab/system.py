@@ -38,7 +38,9 @@ def look(models: Models, settings: Settings) -> SystemView:
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         engine_cpus=split.engine_cpus or cpus,
         load_cpus=split.load_cpus or cpus,
-        load_priority=REALTIME if settings.load_priority == "auto" and scheduling.allows_realtime() else NORMAL,
+        load_priority=REALTIME
+        if settings.load_priority == "auto" and scheduling.allows_realtime()
+        else NORMAL,
         warnings=(),
         version=version("threadlab"),
     )
@@ -48,12 +50,19 @@ def look(models: Models, settings: Settings) -> SystemView:
 def environment(view: SystemView) -> dict[str, Any]:
     """What a run keeps of the machine."""
     return {
-        "kernel": view.kernel, "cpu_model": view.cpu_model, "cores": view.cores, "python": view.python,
-        "gil": view.gil, "memory_bytes": view.memory_bytes, "somaxconn": view.somaxconn,
-        "port_range": view.port_range, "descriptor_limit": view.descriptor_limit, "threadlab": view.version,
+        "kernel": view.kernel,
+        "cpu_model": view.cpu_model,
+        "cores": view.cores,
+        "python": view.python,
+        "gil": view.gil,
+        "memory_bytes": view.memory_bytes,
+        "somaxconn": view.somaxconn,
+        "port_range": view.port_range,
+        "descriptor_limit": view.descriptor_limit,
+        "threadlab": view.version,
         "libraries": {name: _version(name) for name in ("httptools", "uring-api", "hdrhistogram", "uvicorn")},
         "load_average": os.getloadavg()[0],
-    }  # fmt: skip
+    }
 
 
 def _warned(view: SystemView) -> SystemView:
@@ -61,7 +70,9 @@ def _warned(view: SystemView) -> SystemView:
 
     warnings = []
     if view.cores < 2:
-        warnings.append("One CPU: engine and generator share it, so no ceiling measured here is the server's alone.")
+        warnings.append(
+            "One CPU: engine and generator share it, so no ceiling measured here is the server's alone."
+        )
     elif view.cores < 4:
         warnings.append(
             f"{view.cores} CPUs: the generator has one, the engine {view.cores - 1}. The plaintext ceiling is the "
@@ -73,11 +84,15 @@ def _warned(view: SystemView) -> SystemView:
             "millisecond invalid. Allow it real-time priority: docs/deploy.md says how."
         )
     if view.descriptor_limit < 20_000:
-        warnings.append(f"At most {view.descriptor_limit:,} descriptors: the idle crowd of ten thousand will not fit.")
+        warnings.append(
+            f"At most {view.descriptor_limit:,} descriptors: the idle crowd of ten thousand will not fit."
+        )
     if not view.io_uring:
         warnings.append(f"No io_uring: {view.io_uring_reason}")
     if (view.somaxconn or 0) < 1024:
-        warnings.append(f"net.core.somaxconn is {view.somaxconn}: bursts of connections overflow the accept queue.")
+        warnings.append(
+            f"net.core.somaxconn is {view.somaxconn}: bursts of connections overflow the accept queue."
+        )
     return replace(view, warnings=tuple(warnings))
 
 
@@ -90,7 +105,9 @@ def _version(name: str) -> str | None:
 def _cpu_model() -> str:
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model")))
+        return next(
+            line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))
+        )
     return platform.machine()
 
 

@@ -26,8 +26,13 @@ _GRAMMAR = re.compile(
     re.ASCII,
 )
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
-}  # fmt: skip
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
 _TIMES = frozenset(("avg", "mean", "med", "min", "max"))
 _US = {"us": 1.0, "ms": 1e3, "s": 1e6}
 _FIELDS = {"avg": "mean_us", "mean": "mean_us", "max": "max_us"}
@@ -61,7 +66,9 @@ class Threshold:
         what, unit, raw = found["what"], found["unit"], found["value"]
         if what == "verdict":
             if raw not in TITLES or unit or found["op"] not in ("==", "!="):
-                raise Invalid.field(pointer, f"{shown(text)}: a verdict is == or != one of {', '.join(TITLES)}.")
+                raise Invalid.field(
+                    pointer, f"{shown(text)}: a verdict is == or != one of {', '.join(TITLES)}."
+                )
             return cls(text.strip(), what, found["op"], raw)
         is_time = what.removeprefix(_SERVICE) in _TIMES or "(" in what
         allowed = tuple(_US) if is_time else ("%", None) if what in ("errors", "rate_ratio") else (None,)
@@ -69,7 +76,9 @@ class Threshold:
             raise Invalid.field(pointer, f"{shown(text)}: {shown(raw)} is not a number; {EXAMPLE}.")
         value = float(raw)
         if unit not in allowed:
-            raise Invalid.field(pointer, f"{shown(text)} needs {'a unit: us, ms or s' if is_time else 'another unit'}.")
+            raise Invalid.field(
+                pointer, f"{shown(text)} needs {'a unit: us, ms or s' if is_time else 'another unit'}."
+            )
         scale = _US[unit] if is_time else 0.01 if unit == "%" else 1.0
         return cls(text.strip(), what, found["op"], value * scale)
 
@@ -101,7 +110,11 @@ class Threshold:
         return float(self._name[2:-1]) / 100 if "(" in self._name else None
 
     def check(
-        self, summary: Summary | None, ledger: Ledger | None, verdict: Verdict | None, outcome: Outcome | None = None
+        self,
+        summary: Summary | None,
+        ledger: Ledger | None,
+        verdict: Verdict | None,
+        outcome: Outcome | None = None,
     ) -> ThresholdResult:
         """Hold it against a result; what is not known breaches, for it cannot be said to hold."""
         seen = self._seen(summary, ledger, verdict, outcome)

@@ -112,5 +112,7 @@ def joined(pieces: list[Trace]) -> Trace:
                 lanes[key] = lane
                 continue
             gap = [piece.from_ns << STATE_BITS | GAP] if lane.start == UNKNOWN else []
-            lanes[key] = replace(so_far, lost=so_far.lost + lane.lost, changes=[*so_far.changes, *gap, *lane.changes])
+            lanes[key] = replace(
+                so_far, lost=so_far.lost + lane.lost, changes=[*so_far.changes, *gap, *lane.changes]
+            )
     return Trace(pieces[0].from_ns, pieces[-1].to_ns, tuple(lanes.values()))

@@ -54,7 +54,14 @@ class Trial:
     """Carries one plan out. `measuring` is told when the warm-up is over."""
 
     def __init__(
-        self, plan: Plan, figure: str, engine: Engine, placement: Placement, others: int, relay: Relay, beside: int
+        self,
+        plan: Plan,
+        figure: str,
+        engine: Engine,
+        placement: Placement,
+        others: int,
+        relay: Relay,
+        beside: int,
     ) -> None:
         """`figure`: the one that the run is read for; `others`: engines alive beside it; `beside`: runs that go at the
         same time."""
@@ -75,7 +82,9 @@ class Trial:
     async def run(self, measuring: Callable[[], None]) -> Result | None:
         """To its end; None if it was stopped before it could measure anything. Raises NoOutcome."""
         engine, plan = self.engine, self.plan
-        async with contextlib.AsyncExitStack() as held:  # whatever fails, the rest of it is ended all the same
+        async with (
+            contextlib.AsyncExitStack() as held
+        ):  # whatever fails, the rest of it is ended all the same
             calls = await SystemCalls.watch(engine.processes) if plan.trace else None
             if calls:
                 held.push_async_callback(calls.close)
@@ -101,7 +110,9 @@ class Trial:
             if self._stopped:
                 generator.stop()
             await self._watch(generator)
-            outcome = await asyncio.to_thread(generator.outcome)  # of shards it adds two histograms for each second
+            outcome = await asyncio.to_thread(
+                generator.outcome
+            )  # of shards it adds two histograms for each second
             if not outcome.has_measured:
                 return None
             if watcher.calls:
@@ -109,7 +120,9 @@ class Trial:
             await self._settle(lambda: self._answered() >= answers(outcome) and self._watcher.at_rest)
             self.meter.take(self._watcher.now)
             # 600 s take 2.7 s of CPU: two histograms a second. What watches and what is watched have ended by now.
-            return await asyncio.to_thread(self._result, outcome, generator.lost, self._watchers[:], self._answered())
+            return await asyncio.to_thread(
+                self._result, outcome, generator.lost, self._watchers[:], self._answered()
+            )
         except NoOutcome:
             if self._stopped:
                 return None
@@ -207,7 +220,9 @@ class Trial:
         """What all engines say; each that took over was asked once, by the lab, whether it serves."""
         return sum(watcher.count_answers() for watcher in self._watchers) - (len(self._watchers) - 1)
 
-    def _result(self, outcome: Outcome, lost: str | None, watchers: Sequence[Watcher], answered: int) -> Result:
+    def _result(
+        self, outcome: Outcome, lost: str | None, watchers: Sequence[Watcher], answered: int
+    ) -> Result:
         """From any thread: reads only what does not change any more."""
         watcher = watchers[-1]
         started_ns = watcher.now.started_ns
@@ -217,9 +232,12 @@ class Trial:
         figures = of_summary(summary, self.figure == "kept_per_s")
         points = [point for each in watchers for point in each.series]
         return Result(
-            outcome=outcome, summary=summary, ledger=None if len(watchers) > 1 else cost(watcher, outcome),
+            outcome=outcome,
+            summary=summary,
+            ledger=None if len(watchers) > 1 else cost(watcher, outcome),
             verdict=appraise(judge(seen), seen, summary, figures, self.figure),
-            series=series(outcome, points, started_ns), marks=marks(watchers, started_ns),
+            series=series(outcome, points, started_ns),
+            marks=marks(watchers, started_ns),
             notes=(*notes(self.plan, outcome, summary, watcher.stalled_ns), *notes_of(self.plan, watchers)),
             legs=legs(watchers, outcome, started_ns),
-        )  # fmt: skip
+        )

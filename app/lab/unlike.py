@@ -79,7 +79,10 @@ def _things(found: Sequence[Unlike]) -> list[str]:
         for each in parts
         if not (models and each.kind == "knobs" and None in (each.a, each.b))
     ]
-    return [*named, *(kind for kind in KINDS if kind not in NAMED and any(each.kind == kind for each in found))]
+    return [
+        *named,
+        *(kind for kind in KINDS if kind not in NAMED and any(each.kind == kind for each in found)),
+    ]
 
 
 def _and(words: Sequence[str]) -> str:

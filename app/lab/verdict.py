@@ -44,7 +44,9 @@ class Evidence:
     requests: int
     errors: int
     generator_utilisation: float | None
-    generator_waited: float | None  # share of the time in which another had the CPU that is the generator's own
+    generator_waited: (
+        float | None
+    )  # share of the time in which another had the CPU that is the generator's own
     late_share: float | None
     rate_ratio: float | None
     occupancy: Mapping[str, float]  # per role: share of looks at which its threads had something to do
@@ -116,7 +118,9 @@ def _drops(e: Evidence) -> list[str]:
 def _generator(e: Evidence) -> list[str]:
     used, waited = e.generator_utilisation, e.generator_waited or 0.0
     if used is not None and (used + waited > GENERATOR_BUSY_MAX or waited > WAITED_MAX):
-        starved = f", and waited for it {_percent(waited)} of the time" if waited > WAITED_WORTH_SAYING else ""
+        starved = (
+            f", and waited for it {_percent(waited)} of the time" if waited > WAITED_WORTH_SAYING else ""
+        )
         return [
             f"The load generator used {_percent(used)} of its CPU{starved}.",
             "A higher figure might be possible; what was measured is as much the generator's limit as the engine's.",
@@ -144,7 +148,11 @@ def _server(e: Evidence) -> list[str]:
     if e.is_open:
         if e.rate_ratio is None or e.rate_ratio >= RATE_RATIO_MIN:
             return []
-        busy = f"its {seen[0]} was occupied for {_percent(seen[1])} of the time" if seen else "fell further behind"
+        busy = (
+            f"its {seen[0]} was occupied for {_percent(seen[1])} of the time"
+            if seen
+            else "fell further behind"
+        )
         return [
             f"The engine answered {_percent(e.rate_ratio)} of the offered rate, and {busy}.",
             "Response time here is that of a growing queue.",
@@ -160,7 +168,9 @@ def _server(e: Evidence) -> list[str]:
 def _little(e: Evidence) -> list[str]:
     if e.little_residual is None or e.requests < LITTLE_ENOUGH or abs(e.little_residual) <= LITTLE_MAX:
         return []
-    return [f"Requests in flight differ from rate x latency (Little's law) by {_percent(abs(e.little_residual))}."]
+    return [
+        f"Requests in flight differ from rate x latency (Little's law) by {_percent(abs(e.little_residual))}."
+    ]
 
 
 def _unsaturated(e: Evidence) -> list[str]:
@@ -196,7 +206,9 @@ def _checks(e: Evidence) -> tuple[Check, ...]:
             "must be 0" if not e.other_engines else "shared with other engines",
             None if e.listen_drops is None or e.other_engines else e.listen_drops == 0,
         ),
-        _check("Generator used of its CPU", e.generator_utilisation, "must stay under 85 %", GENERATOR_BUSY_MAX),
+        _check(
+            "Generator used of its CPU", e.generator_utilisation, "must stay under 85 %", GENERATOR_BUSY_MAX
+        ),
         _check("Generator waited for its CPU", e.generator_waited, "must stay under 25 %", WAITED_MAX),
     ]
     if e.is_open:
@@ -227,7 +239,9 @@ def _occupied(e: Evidence) -> Check:
     if (found := busiest(e)) is None:
         return Check("Occupied", "–", limit, None)
     who, share = found
-    looks = f" of {e.looks:,} looks" if who in e.occupancy and not e.swaps else ""  # in a relay, each has its own
+    looks = (
+        f" of {e.looks:,} looks" if who in e.occupancy and not e.swaps else ""
+    )  # in a relay, each has its own
     return Check(f"Occupied: {who}", f"{_percent(share)}{looks}", limit, True)
 
 

@@ -173,8 +173,12 @@ class Summary:
     idle_connections_held: int
     latency: Latency
     by_kind: tuple[KindSummary, ...]
-    reconnects: int | None = None  # connections that the server closed while nothing was in flight, or with an answer
-    send_jitter_p99_us: float | None = None  # the generator's own: how long after its intended instant it sent
+    reconnects: int | None = (
+        None  # connections that the server closed while nothing was in flight, or with an answer
+    )
+    send_jitter_p99_us: float | None = (
+        None  # the generator's own: how long after its intended instant it sent
+    )
     # Intended = sent + dropped; sent = requests (answered) + failed + unfinished (in flight when it was stopped).
     # `errors` has the failed ones by kind, and those of connections, which are no request's. None: of before 0.2.
     intended: int | None = None
@@ -252,7 +256,10 @@ class Verdict:
         """Why it is not ranked, in one sentence; None: it can be."""
         if self.rankable:
             return None
-        return self.fitness.get(self.figure) or f"{self.title}. {self.because[0] if self.because else ''}".strip()
+        return (
+            self.fitness.get(self.figure)
+            or f"{self.title}. {self.because[0] if self.because else ''}".strip()
+        )
 
 
 @dataclass(frozen=True, slots=True)

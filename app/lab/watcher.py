@@ -47,7 +47,12 @@ class Edge:
         assert engine.board
         process = engine.process()
         return cls(
-            time.monotonic_ns(), engine.board.read(), process, engine.switches(), read_listen_drops(), read_cores()
+            time.monotonic_ns(),
+            engine.board.read(),
+            process,
+            engine.switches(),
+            read_listen_drops(),
+            read_cores(),
         )
 
 
@@ -78,7 +83,9 @@ class Watcher:
     first: Edge | None = None  # of the measured window
     last: Edge | None = None
     rest: ProcessReading | None = None  # before any connection of the trial
-    answered: int = 0  # requests that the engine has answered in this trial, from its first connection to its last
+    answered: int = (
+        0  # requests that the engine has answered in this trial, from its first connection to its last
+    )
     rss_peak: int | None = None
     threads_peak: int | None = None
     looks: int = 0  # at the threads, in the measured window
@@ -121,7 +128,9 @@ class Watcher:
             self.first = Edge.take(self.engine)
             if self.calls:
                 self.calls.begin()
-            if now.measured_from_ns > max(now.started_ns, self.begun_ns):  # of a relay, only the first one saw it
+            if now.measured_from_ns > max(
+                now.started_ns, self.begun_ns
+            ):  # of a relay, only the first one saw it
                 self.mark(WARM_UP_ENDS, now.measured_from_ns)
             self.measuring()
         if now.phase in (DRAIN, DONE) and self.last is None and self.first is not None:
@@ -228,10 +237,15 @@ class Watcher:
         at_ns = time.monotonic_ns()
         self.series.append(
             SeriesPoint(
-                before.at_ns if before else at_ns, at_ns, sum(board.connections.values()),
-                process.threads if process else None, cpu, process.rss_bytes if process else None, board.queue_depth,
+                before.at_ns if before else at_ns,
+                at_ns,
+                sum(board.connections.values()),
+                process.threads if process else None,
+                cpu,
+                process.rss_bytes if process else None,
+                board.queue_depth,
             )
-        )  # fmt: skip
+        )
 
 
 def marks(watchers: Iterable[Watcher], started_ns: int) -> tuple[Mark, ...]:

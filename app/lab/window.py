@@ -28,14 +28,23 @@ class Total:
     switches: int | None
 
     @classmethod
-    def of(cls, at_ns: int, board: Reading, process: ProcessReading | None, live_switches: int | None) -> Total:
+    def of(
+        cls, at_ns: int, board: Reading, process: ProcessReading | None, live_switches: int | None
+    ) -> Total:
         counters = board.counters
         ended = counters["voluntary_switches"] + counters["involuntary_switches"]
         return cls(
-            at_ns, board.requests, board.io_calls, counters["bytes_in"], counters["bytes_out"],
-            counters["queue_pops"], counters["queue_wait_us"], board.queue_wait,
-            process.cpu_ns if process else None, live_switches + ended if live_switches is not None else None,
-        )  # fmt: skip
+            at_ns,
+            board.requests,
+            board.io_calls,
+            counters["bytes_in"],
+            counters["bytes_out"],
+            counters["queue_pops"],
+            counters["queue_wait_us"],
+            board.queue_wait,
+            process.cpu_ns if process else None,
+            live_switches + ended if live_switches is not None else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

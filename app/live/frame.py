@@ -49,7 +49,9 @@ class Frame:
     run: str
     _texts: dict[Any, str] = field(default_factory=dict)
 
-    def text(self, watched: frozenset[str] | None, wants: frozenset[str], seen: Mapping[str, int], skipped: int) -> str:
+    def text(
+        self, watched: frozenset[str] | None, wants: frozenset[str], seen: Mapping[str, int], skipped: int
+    ) -> str:
         """For a viewer that `wants` this of the engines it has `watched` (None: of all), and has `seen` these steps
         of their grids."""
         grids = "connections" in wants

@@ -9,16 +9,31 @@ from app.lab.engine import Engine
 from app.lab.lab import Lab
 from app.lab.progress import Progress
 from app.lab.sample import Sampler, cpu_percent
-from engines.common.board.board import CONNECTION_STATES, REQUESTS_2XX, REQUESTS_4XX, REQUESTS_5XX, THREAD_STATES
+from engines.common.board.board import (
+    CONNECTION_STATES,
+    REQUESTS_2XX,
+    REQUESTS_4XX,
+    REQUESTS_5XX,
+    THREAD_STATES,
+)
 from engines.common.board.reader import ThreadReading
 from engines.common.board.trace_reader import UNKNOWN
 
 SCHEMA = 1
 _STATES = CONNECTION_STATES[1:]  # without "closed"
 THREAD_FIELDS = (
-    "slot", "generation", "tid", "role", "index", "state", "connections", "requests_per_s", "cpu_percent",
-    "run_queue_us_per_s", "switches_per_s",
-)  # fmt: skip
+    "slot",
+    "generation",
+    "tid",
+    "role",
+    "index",
+    "state",
+    "connections",
+    "requests_per_s",
+    "cpu_percent",
+    "run_queue_us_per_s",
+    "switches_per_s",
+)
 LANE_FIELDS = ("slot", "generation", "start_state", "lost", "transitions", "slices")
 WORD = {"state": [0, 8], "generation": [8, 8], "owner": [16, 16]}  # lowest bit and number of bits
 
@@ -26,10 +41,17 @@ WORD = {"state": [0, 8], "generation": [8, 8], "owner": [16, 16]}  # lowest bit 
 def hello(interval_ms: int, last_event: int) -> dict[str, Any]:
     """The first message: what the integers in frames stand for."""
     return {
-        "type": "hello", "schema": SCHEMA, "interval_ms": interval_ms,
-        "thread_states": THREAD_STATES, "connection_states": CONNECTION_STATES, "unknown_state": UNKNOWN,
-        "thread_fields": THREAD_FIELDS, "lane_fields": LANE_FIELDS, "word": WORD, "last_event": last_event,
-    }  # fmt: skip
+        "type": "hello",
+        "schema": SCHEMA,
+        "interval_ms": interval_ms,
+        "thread_states": THREAD_STATES,
+        "connection_states": CONNECTION_STATES,
+        "unknown_state": UNKNOWN,
+        "thread_fields": THREAD_FIELDS,
+        "lane_fields": LANE_FIELDS,
+        "word": WORD,
+        "last_event": last_event,
+    }
 
 
 def engines(lab: Lab) -> dict[str, dict[str, Any]]:
@@ -49,7 +71,9 @@ def threads(sampler: Sampler) -> list[list[Any]]:
         return []
     then = {(t.slot, t.generation): t for t in before.board.threads} if before else {}
     seconds = (last.at_ns - before.at_ns) / 1e9 if before else 0.0
-    return [_thread(now, then.get((now.slot, now.generation)), seconds, sampler) for now in last.board.threads]
+    return [
+        _thread(now, then.get((now.slot, now.generation)), seconds, sampler) for now in last.board.threads
+    ]
 
 
 def samples(sampler: Sampler) -> list[list[Any]]:
@@ -98,9 +122,16 @@ def _thread(now: ThreadReading, then: ThreadReading | None, seconds: float, samp
     rate = (_requests(now) - _requests(then)) / seconds if then and seconds else None
     used = (rates.cpu_percent, rates.run_queue_us_per_s, rates.switches_per_s) if rates else (None,) * 3
     return [
-        now.slot, now.generation, now.tid, now.role, now.index, now.state, now.connections, _short(rate),
+        now.slot,
+        now.generation,
+        now.tid,
+        now.role,
+        now.index,
+        now.state,
+        now.connections,
+        _short(rate),
         *map(_short, used),
-    ]  # fmt: skip
+    ]
 
 
 def _requests(thread: ThreadReading) -> int:

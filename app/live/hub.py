@@ -65,7 +65,9 @@ class Hub:
         """Build a frame each interval, while somebody looks."""
         due_s = time.monotonic()
         while True:
-            due_s = max(due_s + self._interval_s, time.monotonic())  # after a hold-up, no burst to make up for it
+            due_s = max(
+                due_s + self._interval_s, time.monotonic()
+            )  # after a hold-up, no burst to make up for it
             await asyncio.sleep(due_s - time.monotonic())
             now_ns = time.monotonic_ns()
             self._metrics.loop_lag.observe(max(0.0, now_ns / 1e9 - due_s))

@@ -28,10 +28,13 @@ def lanes(trace: Trace, rings: int) -> dict[str, Any]:
 def _lane(lane: Lane, trace: Trace, allowed: int) -> list[Any]:
     few = len(lane.changes) <= allowed
     return [
-        lane.slot, lane.generation, lane.start, lane.lost,
+        lane.slot,
+        lane.generation,
+        lane.start,
+        lane.lost,
         _changes(lane, trace.from_ns) if few else None,
         None if few else slices(lane, trace.from_ns, trace.to_ns),
-    ]  # fmt: skip
+    ]
 
 
 def _changes(lane: Lane, from_ns: int) -> list[int]:
@@ -39,7 +42,9 @@ def _changes(lane: Lane, from_ns: int) -> list[int]:
     flat: list[int] = []
     before_us = from_ns // 1000
     for change in lane.changes:
-        at_us = max(before_us, (change >> STATE_BITS) // 1000)  # a thread can be late to show what it has stamped
+        at_us = max(
+            before_us, (change >> STATE_BITS) // 1000
+        )  # a thread can be late to show what it has stamped
         flat += (at_us - before_us, _state(change & 15))
         before_us = at_us
     return flat
@@ -80,7 +85,9 @@ class Rounds:
     """Loop lag: how long somebody had to wait who arrived when a loop had just begun a round. One engine's."""
 
     def __init__(self) -> None:
-        self._busy_since: dict[tuple[int, int], int | None] = {}  # at the last interval's end; None: not known
+        self._busy_since: dict[
+            tuple[int, int], int | None
+        ] = {}  # at the last interval's end; None: not known
         self._to_ns = 0
         self._workers: set[str] = set()  # roles that rest in a queue: nobody waits for a certain one of them
 
@@ -94,7 +101,9 @@ class Rounds:
         self._workers |= {loops[lane.slot] for lane in lanes if _queues(lane)}
         lanes = [lane for lane in lanes if loops[lane.slot] not in self._workers]
         rounds = [_rounds(lane, self._since(lane), trace.to_ns) for lane in lanes]
-        self._busy_since = {(lane.slot, lane.generation): since for lane, (_, since) in zip(lanes, rounds, strict=True)}
+        self._busy_since = {
+            (lane.slot, lane.generation): since for lane, (_, since) in zip(lanes, rounds, strict=True)
+        }
         seen = {lane.slot for lane in trace.lanes}
         if any(slot not in seen and role not in self._workers for slot, role in loops.items()):
             return None  # it has no ring

@@ -43,7 +43,9 @@ class Viewer:
 
     def _subscribe(self, message: dict[str, Any]) -> None:
         engines, interval = message.get("engines", "all"), message.get("interval_ms", INTERVAL_MIN_MS)
-        if engines != "all" and not (isinstance(engines, list) and all(isinstance(each, str) for each in engines)):
+        if engines != "all" and not (
+            isinstance(engines, list) and all(isinstance(each, str) for each in engines)
+        ):
             raise ValueError('engines is "all" or a list of engine ids')
         if not isinstance(interval, int | float) or not INTERVAL_MIN_MS <= interval <= INTERVAL_MAX_MS:
             raise ValueError(f"interval_ms is from {INTERVAL_MIN_MS} to {INTERVAL_MAX_MS}")

@@ -113,7 +113,9 @@ class Shard:
         if not floor.stopped:
             crew.abandon(monotonic_ns())
         self.tally.begin(DONE, monotonic_ns())
-        return sum(due >= self.tally.measured_from_ns for due, _, _ in floor.backlog)  # the warm-up's are there as well
+        return sum(
+            due >= self.tally.measured_from_ns for due, _, _ in floor.backlog
+        )  # the warm-up's are there as well
 
 
 def _executor(order: Order, floor: Floor) -> Executor:

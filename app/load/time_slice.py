@@ -12,17 +12,26 @@ import os
 import platform
 
 SHORT_NS, LONG_NS = 100_000, 10_000_000
-_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "riscv64": 274}  # Linux's number: older libraries have no name for it
+_SCHED_SETATTR = {
+    "x86_64": 314,
+    "aarch64": 274,
+    "riscv64": 274,
+}  # Linux's number: older libraries have no name for it
 
 
 class _SchedAttr(ctypes.Structure):
     """struct sched_attr of linux/sched/types.h, in its first version."""
 
     _fields_ = (
-        ("size", ctypes.c_uint32), ("policy", ctypes.c_uint32), ("flags", ctypes.c_uint64), ("nice", ctypes.c_int32),
-        ("priority", ctypes.c_uint32), ("runtime", ctypes.c_uint64), ("deadline", ctypes.c_uint64),
+        ("size", ctypes.c_uint32),
+        ("policy", ctypes.c_uint32),
+        ("flags", ctypes.c_uint64),
+        ("nice", ctypes.c_int32),
+        ("priority", ctypes.c_uint32),
+        ("runtime", ctypes.c_uint64),
+        ("deadline", ctypes.c_uint64),
         ("period", ctypes.c_uint64),
-    )  # fmt: skip
+    )
 
 
 def choose(policy: int, slice_ns: int = 0) -> bool:

@@ -71,11 +71,13 @@ def order(form: Mapping[str, str], lines: CompareForm) -> dict[str, Any]:
     entries = asked(form, lines)
     return {
         "models": [{"model": model, "knobs": _knobs(form.get(f"knobs_{key}", ""))} for key, model in entries],
-        "view": form.get("view") or None, "scenario": form.get("scenario") or None, "plan": plan,
+        "view": form.get("view") or None,
+        "scenario": form.get("scenario") or None,
+        "plan": plan,
         "trials": _number("/trials", form.get("trials", "") or "1"),
         "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
         "label": form.get("label", "").strip() or None,
-    }  # fmt: skip
+    }
 
 
 def asked(form: Mapping[str, str], lines: CompareForm) -> list[tuple[str, str]]:
@@ -84,7 +86,9 @@ def asked(form: Mapping[str, str], lines: CompareForm) -> list[tuple[str, str]]:
     return ticked + [(key, model) for key in lines.more if (model := form.get(key, ""))]
 
 
-def problems(error: Invalid | None, detail: str, form: Mapping[str, str], lines: CompareForm) -> dict[str, str]:
+def problems(
+    error: Invalid | None, detail: str, form: Mapping[str, str], lines: CompareForm
+) -> dict[str, str]:
     """Problems by the name of the field that they stand at; what has no field stands above the form."""
     keys = [key for key, _ in asked(form, lines)]
     found: dict[str, str] = {}
@@ -99,7 +103,9 @@ def problems(error: Invalid | None, detail: str, form: Mapping[str, str], lines:
 
 def _knobs(text: str) -> dict[str, str]:
     """`workers=8, reply=reactor`: separated by commas or blanks."""
-    return {name: value for name, _, value in (part.partition("=") for part in text.replace(",", " ").split())}
+    return {
+        name: value for name, _, value in (part.partition("=") for part in text.replace(",", " ").split())
+    }
 
 
 def _number(pointer: str, text: str) -> float:

@@ -26,9 +26,12 @@ async def comparisons(request: Request, lab: LabDep) -> HTMLResponse:
 
 
 async def _listed(
-    request: Request, lab: Lab, status: int = 200, values: Mapping[str, str] | None = None,
+    request: Request,
+    lab: Lab,
+    status: int = 200,
+    values: Mapping[str, str] | None = None,
     problems: Mapping[str, str] | None = None,
-) -> HTMLResponse:  # fmt: skip
+) -> HTMLResponse:
     form = compare_form.form_of(lab, values, problems)
     listed = await lab.comparisons.history(LISTED)
     total = await asyncio.to_thread(lab.comparisons.count)
@@ -42,7 +45,9 @@ async def submit(request: Request, lab: LabDep, form: TypedDep) -> Response:
         view = await lab.comparisons.submit(**compare_form.order(form, lines))
     except LabError as error:
         invalid = error if isinstance(error, Invalid) else None
-        return await _listed(request, lab, 422, form, compare_form.problems(invalid, error.detail, form, lines))
+        return await _listed(
+            request, lab, 422, form, compare_form.problems(invalid, error.detail, form, lines)
+        )
     return RedirectResponse(f"/comparisons/{view.id}", 303)
 
 
@@ -51,9 +56,15 @@ async def comparison(id: int, request: Request, lab: LabDep) -> HTMLResponse:
     view = lab.comparisons.get(id)
     kept = await asyncio.to_thread(lab.comparisons.percentiles, id)
     return page(
-        request, "pages/comparison.html", view=view, going=view.state in GOING, run=_current(lab, view),
-        intervals=comparing.intervals(view), curves=comparing.curves(kept), rows=comparing.ROWS,
-    )  # fmt: skip
+        request,
+        "pages/comparison.html",
+        view=view,
+        going=view.state in GOING,
+        run=_current(lab, view),
+        intervals=comparing.intervals(view),
+        curves=comparing.curves(kept),
+        rows=comparing.ROWS,
+    )
 
 
 def _current(lab: Lab, view: ComparisonView) -> object:

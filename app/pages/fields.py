@@ -31,7 +31,9 @@ def length_max(name: str) -> int:
 def check_lengths(form: Mapping[str, str], plan: Collection[str] = ()) -> None:
     """Raise Invalid with every field that is too long; `plan` are those that stand in a run's plan."""
     found = [
-        FieldProblem(_pointer(name, plan), f"{_label(name)} is at most {most:,} characters ({len(text):,} were given).")
+        FieldProblem(
+            _pointer(name, plan), f"{_label(name)} is at most {most:,} characters ({len(text):,} were given)."
+        )
         for name, text in form.items()
         if len(text) > (most := length_max(name))
     ]

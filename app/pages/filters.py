@@ -36,13 +36,17 @@ class FilterForm:
 def read(typed: Mapping[str, str]) -> FilterForm:
     """Read a filter; what cannot be read is told, and left out."""
     # One character over the bound is refused as any number would be, and the page's links carry no more than that.
-    values = {name: text for name in RunQuery.model_fields if (text := typed.get(name, "").strip()[: TEXT_MAX + 1])}
+    values = {
+        name: text for name in RunQuery.model_fields if (text := typed.get(name, "").strip()[: TEXT_MAX + 1])
+    }
     problems: dict[str, str] = {}
     try:
         query = RunQuery.model_validate(values)
     except ValidationError as error:
         problems = {str(each["loc"][0]): _sentence(each["msg"]) for each in error.errors()}
-        query = RunQuery.model_validate({name: value for name, value in values.items() if name not in problems})
+        query = RunQuery.model_validate(
+            {name: value for name, value in values.items() if name not in problems}
+        )
     return FilterForm(values, problems, query.filter)
 
 

@@ -16,10 +16,17 @@ from app.lab.views import EngineView, ModelView
 _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
 # Possessive (`*+`) where two repeats could share a run of blanks: they would try every way to divide it.
 _WORK = re.compile(
-    r"(?P<weight>\d{1,18})\s*+%?\s*+(?P<kind>[a-z]++)(?:\s++(?P<value>\d{1,18})\s*+(?P<unit>us|ms|s|b)?)?", re.ASCII
+    r"(?P<weight>\d{1,18})\s*+%?\s*+(?P<kind>[a-z]++)(?:\s++(?P<value>\d{1,18})\s*+(?P<unit>us|ms|s|b)?)?",
+    re.ASCII,
 )
 _US = {"us": 1, "ms": 1000, "s": 1_000_000}
-_TAKES = {"cpu": "us, ms or s", "hash": "us, ms or s", "sleep": "whole ms, or s", "bytes": "bytes", "echo": "bytes"}
+_TAKES = {
+    "cpu": "us, ms or s",
+    "hash": "us, ms or s",
+    "sleep": "whole ms, or s",
+    "bytes": "bytes",
+    "echo": "bytes",
+}
 BESIDE = "engines:"  # a target that is several engines, loaded at once
 FRESH = "model:"  # a target that is a model: an engine is started for the run
 
@@ -38,27 +45,43 @@ class Card:
 
 
 def card(
-    lab: Lab, model: str, watched: str | None, typed: Mapping[str, str] | None = None, error: Invalid | None = None
+    lab: Lab,
+    model: str,
+    watched: str | None,
+    typed: Mapping[str, str] | None = None,
+    error: Invalid | None = None,
 ) -> Card:
     """The card of a model as it is now; `typed` knobs and their problems if a start was refused."""
     view = lab.models.get(model)
     engines = [engine.view() for engine in lab.fleet.engines.values() if engine.model.name == model]
     alive = [engine for engine in engines if engine.exit is None]
-    newest = alive[-1] if alive else next((e for e in reversed(engines) if e.state in ("failed", "exited")), None)
+    newest = (
+        alive[-1] if alive else next((e for e in reversed(engines) if e.state in ("failed", "exited")), None)
+    )
     if engines and not alive and engines[-1].state == "stopped":
         newest = None
     state = newest.state if newest else "stopped" if view.available else "unavailable"
-    knobs: Mapping[str, Any] = typed or (newest.knobs if newest else {knob.name: knob.default for knob in view.knobs})
+    knobs: Mapping[str, Any] = typed or (
+        newest.knobs if newest else {knob.name: knob.default for knob in view.knobs}
+    )
     problems = {p.pointer.rpartition("/")[2]: p.detail for p in error.problems} if error else {}
     if error and not problems:
         problems = {"": error.detail}
     return Card(
-        view, newest, tuple(alive[:-1]), state, knobs, problems, bool(newest and alive and newest.id == watched)
-    )  # fmt: skip
+        view,
+        newest,
+        tuple(alive[:-1]),
+        state,
+        knobs,
+        problems,
+        bool(newest and alive and newest.id == watched),
+    )
 
 
 def typed_knobs(form: Mapping[str, str]) -> dict[str, str]:
-    return {name.removeprefix("knob_"): value.strip() for name, value in form.items() if name.startswith("knob_")}
+    return {
+        name.removeprefix("knob_"): value.strip() for name, value in form.items() if name.startswith("knob_")
+    }
 
 
 def number_of(text: str) -> int | None:
@@ -110,7 +133,8 @@ def _scaled(kind: str, value: int, unit: str | None) -> int | None:
 
 
 _STAGE = re.compile(
-    r"(?P<length>\d+(?:\.\d+)?)\s*+(?P<unit>ms|s|min|m)?\s*+(?:to|:)\s*+(?P<target>\d[\d,]*(?:\.\d+)?)", re.ASCII
+    r"(?P<length>\d+(?:\.\d+)?)\s*+(?P<unit>ms|s|min|m)?\s*+(?:to|:)\s*+(?P<target>\d[\d,]*(?:\.\d+)?)",
+    re.ASCII,
 )
 _BLANKS = re.compile(r"\s+", re.ASCII)
 # Not the comma of 2,000. Runs of blanks are one character by then: with `\s*` this would be cubic in a run of lines.
@@ -131,5 +155,7 @@ def parse_stages(text: str) -> list[dict[str, float]]:
             detail = f"{shown(part.strip())} is not a stage; write stages like 10s to 2000, 20s to 5000, or 10s:2000."
             raise Invalid.field("/plan/stages", detail)
         target = float(found["target"].replace(",", ""))
-        stages.append({"duration_s": round(float(found["length"]) * _LENGTHS_S[found["unit"]], 6), "target": target})
+        stages.append(
+            {"duration_s": round(float(found["length"]) * _LENGTHS_S[found["unit"]], 6), "target": target}
+        )
     return stages

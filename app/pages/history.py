@@ -24,13 +24,23 @@ Picked = Annotated[list[int], Query(max_length=PICKED_MAX)]
 
 
 @router.get("/runs")
-async def runs(request: Request, lab: LabDep, offset: Annotated[int, Query(ge=0, le=10**9)] = 0) -> HTMLResponse:
+async def runs(
+    request: Request, lab: LabDep, offset: Annotated[int, Query(ge=0, le=10**9)] = 0
+) -> HTMLResponse:
     form = filters.read(request.query_params)
     found = await lab.history.find(form.filter, filters.PAGE_SIZE, offset)
     return page(
-        request, "pages/runs.html", runs=found.runs, total=found.total, offset=offset, size=filters.PAGE_SIZE,
-        form=form, names=await lab.history.names(), models=lab.models.views, any=bool(lab.store.count()),
-    )  # fmt: skip
+        request,
+        "pages/runs.html",
+        runs=found.runs,
+        total=found.total,
+        offset=offset,
+        size=filters.PAGE_SIZE,
+        form=form,
+        names=await lab.history.names(),
+        models=lab.models.views,
+        any=bool(lab.store.count()),
+    )
 
 
 @router.get("/runs/diff")
@@ -47,7 +57,9 @@ async def diff(
         raise Invalid("Tick exactly two runs in the list of runs, to see one against the other.")
     found = await lab.history.difference(a, b)
     figures = [(group, list(each)) for group, each in groupby(found.figures, key=lambda figure: figure.group)]
-    return page(request, "pages/runs_diff.html", diff=found, a=lab.runs.get(a), b=lab.runs.get(b), figures=figures)
+    return page(
+        request, "pages/runs_diff.html", diff=found, a=lab.runs.get(a), b=lab.runs.get(b), figures=figures
+    )
 
 
 @router.post("/runs/{id}/label")

@@ -61,7 +61,7 @@ async def load(name: str, request: Request, lab: LabDep, form: FormDep) -> Respo
     scenario = form.get("scenario") or FIRST_LOAD
     await lab.runs.submit(
         engine=_running(lab, name), model=None, scenario=scenario, plan={}, thresholds=[], label=None
-    )  # fmt: skip
+    )
     return await _answer(name, request, lab)
 
 

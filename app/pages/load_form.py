@@ -52,14 +52,25 @@ class LoadForm:
     def more(self) -> bool:
         """Whether something that is folded away is wrong, or is not as it is by default."""
         return any(
-            name in self.problems or self.values.get(name, "") not in ("", _DEFAULT.get(name, "")) for name in FOLDED
+            name in self.problems or self.values.get(name, "") not in ("", _DEFAULT.get(name, ""))
+            for name in FOLDED
         )
 
 
 FOLDED = (
-    "churn", "pipeline", "idle_connections", "slow_readers", "slow_writers", "stall_ms", "timeout_s", "shards",
-    "placement", "then", "thresholds", "label",
-)  # fmt: skip
+    "churn",
+    "pipeline",
+    "idle_connections",
+    "slow_readers",
+    "slow_writers",
+    "stall_ms",
+    "timeout_s",
+    "shards",
+    "placement",
+    "then",
+    "thresholds",
+    "label",
+)
 _DEFAULT = plan_fields(Plan().to_json())
 
 
@@ -80,11 +91,14 @@ def again(lab: Lab, run: RunView) -> LoadForm:
     named = SCENARIOS.get(run.scenario or "")
     same = named is not None and Plan.from_json(named.plan) == replace(plan, trace=False)
     values = {
-        **plan_fields(run.plan), "scenario": run.scenario if same and run.scenario else "", "engine": target or "",
+        **plan_fields(run.plan),
+        "scenario": run.scenario if same and run.scenario else "",
+        "engine": target or "",
         "then": ", ".join(each.model for each in run.then),
-        "thresholds": "\n".join(each.text for each in run.thresholds), "label": label_of(run) or "",
+        "thresholds": "\n".join(each.text for each in run.thresholds),
+        "label": label_of(run) or "",
         "again": str(run.id),
-    }  # fmt: skip
+    }
     return LoadForm(values, choices, again=run)
 
 
@@ -130,7 +144,9 @@ async def _restarted(lab: Lab, form: Mapping[str, str]) -> dict[str, str]:
     if meant := [run.view.id for run in lab.runs.active.values() if run.view.engine == before.id]:
         raise NotNow(f"Run {meant[0]} is meant for {before.id} and would end with it. Stop that run first.")
     knobs = {**before.knobs, "idle_s": form["restart"]}
-    lab.models.knobs(before.model.name, knobs)  # or a wrong one would only be seen when the old engine is gone
+    lab.models.knobs(
+        before.model.name, knobs
+    )  # or a wrong one would only be seen when the old engine is gone
     await lab.fleet.stop(before.id)
     view = await lab.fleet.start(before.model.name, knobs, before.port or 0, before.cpus)
     return {**form, "engine": view.id}

@@ -42,7 +42,9 @@ def us(value: float | None) -> str:
         return DASH
     scale, unit = (1.0, "µs") if value < 1e3 else (1e3, "ms") if value < 1e6 else (1e6, "s")
     number = value / scale
-    return f"{number:.0f} {unit}" if number >= 100 or (unit == "µs" and number >= 10) else f"{number:.1f} {unit}"
+    return (
+        f"{number:.0f} {unit}" if number >= 100 or (unit == "µs" and number >= 10) else f"{number:.1f} {unit}"
+    )
 
 
 def size(value: float | None) -> str:
@@ -157,9 +159,23 @@ def stages_text(stages: Sequence[Mapping[str, Any]]) -> str:
 
 
 PLAN_FIELDS = (
-    "executor", "vus", "rate_per_s", "spacing", "objective", "duration_s", "warmup_s", "idle_connections", "pipeline",
-    "slow_readers", "slow_writers", "stall_ms", "think_time_ms", "timeout_s", "shards", "placement",
-)  # fmt: skip
+    "executor",
+    "vus",
+    "rate_per_s",
+    "spacing",
+    "objective",
+    "duration_s",
+    "warmup_s",
+    "idle_connections",
+    "pipeline",
+    "slow_readers",
+    "slow_writers",
+    "stall_ms",
+    "think_time_ms",
+    "timeout_s",
+    "shards",
+    "placement",
+)
 
 
 def plan_fields(plan: Mapping[str, Any]) -> dict[str, str]:
@@ -180,9 +196,14 @@ def figure(value: float | None, unit: str) -> str:
         return DASH
     sign = "−" if value < 0 else ""
     shown: dict[str, Callable[[float], str]] = {
-        "us": us, "bytes": size, "per_s": rate, "ratio": share, "count": count, "seconds": lambda v: f"{v:.1f} s",
+        "us": us,
+        "bytes": size,
+        "per_s": rate,
+        "ratio": share,
+        "count": count,
+        "seconds": lambda v: f"{v:.1f} s",
         "per_request": lambda v: decimal(v, 3),
-    }  # fmt: skip
+    }
     return sign + shown[unit](abs(value))
 
 
@@ -193,9 +214,15 @@ def change(value: float | None, unit: str) -> str:
 
 def figure_name(name: str) -> str:
     """p999_us becomes p99.9, achieved_per_s becomes Achieved; the unit stands with the value."""
-    known = {"p999_us": "p99.9", "io_calls": "I/O calls", "anon_bytes_per_connection": "Memory per connection"}
+    known = {
+        "p999_us": "p99.9",
+        "io_calls": "I/O calls",
+        "anon_bytes_per_connection": "Memory per connection",
+    }
     plain = name.removesuffix("_us").removesuffix("_per_s").removesuffix("_s")
-    return known.get(name) or (plain if re.fullmatch(r"p\d+", plain) else words(plain).replace("Rss bytes", "RSS,"))
+    return known.get(name) or (
+        plain if re.fullmatch(r"p\d+", plain) else words(plain).replace("Rss bytes", "RSS,")
+    )
 
 
 def unlike_value(value: Any, name: str) -> str:
@@ -224,7 +251,9 @@ def doc_parts(doc: str) -> Iterator[tuple[str, str | Markup]]:
 
 def with_code(text: str) -> Markup:
     """`name` in prose as code."""
-    parts = (Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(text.split("`")))
+    parts = (
+        Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(text.split("`"))
+    )
     return Markup("").join(parts)
 
 
@@ -253,13 +282,35 @@ def resolution(run: RunView, name: str) -> float | None:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "count": count, "rate": rate, "us": us, "bytes": size, "decimal": decimal, "percent": percent, "share": share,
-    "duration": duration, "when": when, "knob": knob, "knobs": knobs, "cpus": cpus, "fact": fact, "words": words,
-    "figure": figure, "change": change, "figure_name": figure_name, "unlike_value": unlike_value,
-    "plan_fields": plan_fields, "source_lines": source_lines, "doc_parts": doc_parts, "with_code": with_code,
-    "marks": marks, "figure_title": figure_title, "figure_text": figure_text, "main_value": main_value,
-    "spoiled": fitness.spoiled, "resolution": resolution,
-}  # fmt: skip
+    "count": count,
+    "rate": rate,
+    "us": us,
+    "bytes": size,
+    "decimal": decimal,
+    "percent": percent,
+    "share": share,
+    "duration": duration,
+    "when": when,
+    "knob": knob,
+    "knobs": knobs,
+    "cpus": cpus,
+    "fact": fact,
+    "words": words,
+    "figure": figure,
+    "change": change,
+    "figure_name": figure_name,
+    "unlike_value": unlike_value,
+    "plan_fields": plan_fields,
+    "source_lines": source_lines,
+    "doc_parts": doc_parts,
+    "with_code": with_code,
+    "marks": marks,
+    "figure_title": figure_title,
+    "figure_text": figure_text,
+    "main_value": main_value,
+    "spoiled": fitness.spoiled,
+    "resolution": resolution,
+}
 
 
 def make_environment(templates: Path, root: str = "") -> Environment:

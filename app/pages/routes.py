@@ -61,7 +61,9 @@ def by_htmx(request: Request) -> bool:
 
 
 @router.get("/")
-async def lab_page(request: Request, lab: LabDep, watch: str | None = None, again: int | None = None) -> HTMLResponse:
+async def lab_page(
+    request: Request, lab: LabDep, watch: str | None = None, again: int | None = None
+) -> HTMLResponse:
     given: dict[str, Any] = {} if again is None else {"form": load_form.again(lab, lab.runs.get(again))}
     return await _lab_page(request, lab, watch, **given)
 
@@ -110,7 +112,9 @@ async def start(request: Request, lab: LabDep, form: TypedDep) -> Response:
     return RedirectResponse("/", 303)
 
 
-async def _refused_start(request: Request, lab: Lab, model: str, typed: dict[str, str], error: LabError) -> Response:
+async def _refused_start(
+    request: Request, lab: Lab, model: str, typed: dict[str, str], error: LabError
+) -> Response:
     as_invalid = error if isinstance(error, Invalid) else Invalid(error.detail)
     refused = forms.card(lab, model, None, typed, as_invalid)
     if by_htmx(request):
@@ -160,9 +164,13 @@ async def _refused_run(request: Request, lab: Lab, form: dict[str, str], error: 
     if by_htmx(request):
         current = lab.runs.current()
         return block(
-            request, "load_form", 422, form=filled, scenarios=list(SCENARIOS.values()),
+            request,
+            "load_form",
+            422,
+            form=filled,
+            scenarios=list(SCENARIOS.values()),
             current=current.view if current else None,
-        )  # fmt: skip
+        )
     return await _lab_page(request, lab, status=422, form=filled)
 
 
@@ -187,12 +195,18 @@ async def run_again(id: int, lab: LabDep) -> RedirectResponse:
     """The same plan at once, against a fresh engine with the same knobs, and in a relay the same after it."""
     before = lab.runs.get(id)
     if before.beside:
-        raise NotNow(f"Run {id} went beside others, and would be another one alone; load several engines at once.")
+        raise NotNow(
+            f"Run {id} went beside others, and would be another one alone; load several engines at once."
+        )
     view = await lab.runs.submit(
-        model=before.model, knobs=before.knobs, scenario=before.scenario if before.scenario in SCENARIOS else None,
-        plan=before.plan, thresholds=[each.text for each in before.thresholds], label=load_form.label_of(before),
+        model=before.model,
+        knobs=before.knobs,
+        scenario=before.scenario if before.scenario in SCENARIOS else None,
+        plan=before.plan,
+        thresholds=[each.text for each in before.thresholds],
+        label=load_form.label_of(before),
         then=[asdict(each) for each in before.then],
-    )  # fmt: skip
+    )
     return RedirectResponse(f"/runs/{view.id}", 303)
 
 
@@ -260,7 +274,9 @@ async def login(request: Request, form: TypedDep) -> Response:
         tokens.failed(address)
         return page(request, "pages/login.html", 401, problem="That is not this lab's token.", next=to)
     answer = RedirectResponse(to, 303)
-    answer.headers["Set-Cookie"] = cookie_header(tokens.new_session(), request.app.state.lab.settings.root_path)
+    answer.headers["Set-Cookie"] = cookie_header(
+        tokens.new_session(), request.app.state.lab.settings.root_path
+    )
     return answer
 
 

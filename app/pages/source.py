@@ -19,10 +19,17 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 VERBS = {
-    "accept": "accepting", "wait": "waiting", "select": "waiting", "recv": "reading", "received": "reading",
-    "feed": "reading", "answer_some": "handling", "send": "writing", "reply": "writing",
+    "accept": "accepting",
+    "wait": "waiting",
+    "select": "waiting",
+    "recv": "reading",
+    "received": "reading",
+    "feed": "reading",
+    "answer_some": "handling",
+    "send": "writing",
+    "reply": "writing",
     "take": "queue",
-}  # fmt: skip
+}
 MARKS = ("WAITING", "ACCEPTING", "READING", "HANDLING", "WRITING", "QUEUE")
 
 
@@ -61,7 +68,9 @@ def _follow(block: Sequence[ast.stmt], state: str | None, found: dict[int, list[
     for statement in block:
         state = _mark(statement) or state
         inner = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
-        last = min((part[0].lineno - 1 for part in inner if part), default=statement.end_lineno or statement.lineno)
+        last = min(
+            (part[0].lineno - 1 for part in inner if part), default=statement.end_lineno or statement.lineno
+        )
         if state:
             for number in range(statement.lineno, last + 1):
                 found.setdefault(number, []).append(state)
@@ -74,7 +83,9 @@ def _follow(block: Sequence[ast.stmt], state: str | None, found: dict[int, list[
 def _mark(statement: ast.AST) -> str | None:
     """READING, if it is `…[STATE] = READING`."""
     match statement:
-        case ast.Assign(targets=[ast.Subscript(slice=ast.Name(id="STATE"))], value=ast.Name(id=name)) if name in MARKS:
+        case ast.Assign(targets=[ast.Subscript(slice=ast.Name(id="STATE"))], value=ast.Name(id=name)) if (
+            name in MARKS
+        ):
             return name.lower()
     return None
 

@@ -35,7 +35,9 @@ def rows(theirs: Figures, ours: RunView | None) -> list[Row]:
 
 def table(theirs: Figures, ours: RunView | None = None) -> str:
     """The foreign figures, and beside them those of a run and what theirs are of ours, as lines of text."""
-    head = f"{'':16}{theirs.tool:>14}" + (f"{f'run {ours.id}':>14}{f'{theirs.tool} / run':>14}" if ours else "")
+    head = f"{'':16}{theirs.tool:>14}" + (
+        f"{f'run {ours.id}':>14}{f'{theirs.tool} / run':>14}" if ours else ""
+    )
     lines = [head.rstrip()]
     for row in rows(theirs, ours):
         lines.append(f"{row.name:16}{row.theirs:>14}" + (f"{row.ours:>14}{row.ratio:>14}" if ours else ""))
@@ -48,12 +50,16 @@ def table(theirs: Figures, ours: RunView | None = None) -> str:
 
 def _figures(result: Figures) -> dict[str, tuple[float | None, Words]]:
     return {
-        "answers": (result.requests, looks.count), "failed": (result.errors, looks.count),
+        "answers": (result.requests, looks.count),
+        "failed": (result.errors, looks.count),
         "too late": (result.late, looks.count),
-        "answers a second": (result.rate_per_s, looks.rate), "duration": (result.duration_s, seconds),
-        "p50 service": (result.p50_us, looks.us), "p90 service": (result.p90_us, looks.us),
-        "p99 service": (result.p99_us, looks.us), "max service": (result.max_us, looks.us),
-    }  # fmt: skip
+        "answers a second": (result.rate_per_s, looks.rate),
+        "duration": (result.duration_s, seconds),
+        "p50 service": (result.p50_us, looks.us),
+        "p90 service": (result.p90_us, looks.us),
+        "p99 service": (result.p99_us, looks.us),
+        "max service": (result.max_us, looks.us),
+    }
 
 
 def seconds(value: float | None) -> str:
@@ -66,8 +72,12 @@ def _figures_of(run: RunView) -> dict[str, float | None]:
         return {}
     service = summary.latency.service
     return {
-        "answers": summary.requests, "failed": sum(summary.errors.values()),
-        "answers a second": summary.achieved_per_s, "duration": summary.duration_s,
-        "p50 service": service.p50_us, "p90 service": service.p90_us,
-        "p99 service": service.p99_us, "max service": service.max_us,
-    }  # fmt: skip
+        "answers": summary.requests,
+        "failed": sum(summary.errors.values()),
+        "answers a second": summary.achieved_per_s,
+        "duration": summary.duration_s,
+        "p50 service": service.p50_us,
+        "p90 service": service.p90_us,
+        "p99 service": service.p99_us,
+        "max service": service.max_us,
+    }

@@ -14,7 +14,10 @@ from pydantic import TypeAdapter
 
 from app.lab.views import RunView
 
-FORMAT, SCHEMA = "threadlab-run", 2  # the number grows when a name goes or changes its meaning, not when one is added
+FORMAT, SCHEMA = (
+    "threadlab-run",
+    2,
+)  # the number grows when a name goes or changes its meaning, not when one is added
 _VIEW = TypeAdapter(RunView)
 
 

@@ -60,7 +60,9 @@ class Axis:
     ticks: tuple[Tick, ...]
 
 
-def chart(title: str, note: str, given: Iterable[Given], x: Axis, y: Axis, warm_until: float | None = None) -> Chart:
+def chart(
+    title: str, note: str, given: Iterable[Given], x: Axis, y: Axis, warm_until: float | None = None
+) -> Chart:
     drawn = [Line(each.name, each.look, path(each.points, x.place, y.place)) for each in given]
     warm = x.place(warm_until) if warm_until else None
     return Chart(title, note, tuple(line for line in drawn if line.path), x.ticks, y.ticks, warm)
@@ -72,7 +74,9 @@ def path(points: Points, x: Callable[[float], float], y: Callable[[float], float
     pen_is_down = False
     for at, value in points:
         if value is not None:
-            pieces.append(f"{'L' if pen_is_down else 'M'}{x(at):.1f} {y(value):.1f}{'' if pen_is_down else 'h0'}")
+            pieces.append(
+                f"{'L' if pen_is_down else 'M'}{x(at):.1f} {y(value):.1f}{'' if pen_is_down else 'h0'}"
+            )
         pen_is_down = value is not None
     return "".join(pieces)
 

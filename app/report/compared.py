@@ -54,19 +54,28 @@ def _bundle(lab: Lab, id: int) -> str:
     view = _ended(lab, id)
     runs = [_RUN.dump_python(run, mode="json") for run in _kept(lab, view)]
     document = {
-        "format": FORMAT, "schema": SCHEMA, "comparison": to_json(view), "runs": runs,
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "comparison": to_json(view),
+        "runs": runs,
         "percentiles": lab.comparisons.percentiles(id),
-    }  # fmt: skip
+    }
     return json.dumps(document)
 
 
 def _report(lab: Lab, id: int) -> str:
     """One HTML file with its pictures; like a run's it has its style inside, no script, and asks for nothing."""
     view = _ended(lab, id)
-    return html.environment().get_template("report_comparison.html").render(
-        view=view, intervals=comparing.intervals(view), rows=comparing.ROWS,
-        curves=comparing.curves(lab.comparisons.percentiles(id)),
-    )  # fmt: skip
+    return (
+        html.environment()
+        .get_template("report_comparison.html")
+        .render(
+            view=view,
+            intervals=comparing.intervals(view),
+            rows=comparing.ROWS,
+            curves=comparing.curves(lab.comparisons.percentiles(id)),
+        )
+    )
 
 
 def _kept(lab: Lab, view: ComparisonView) -> list[RunView]:

@@ -20,15 +20,21 @@ def _places(places: int) -> Callable[[float | None], str]:
 
 # What is put side by side: label, figure, and how it is written.
 ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
-    ("Requests a second", "achieved_per_s", looks.rate), ("CPU, µs", "cpu_us", _places(1)),
-    ("user, µs", "cpu_user_us", _places(1)), ("system, µs", "cpu_system_us", _places(1)),
-    ("I/O calls", "io_calls", _places(2)), ("System calls", "syscalls", _places(2)),
+    ("Requests a second", "achieved_per_s", looks.rate),
+    ("CPU, µs", "cpu_us", _places(1)),
+    ("user, µs", "cpu_user_us", _places(1)),
+    ("system, µs", "cpu_system_us", _places(1)),
+    ("I/O calls", "io_calls", _places(2)),
+    ("System calls", "syscalls", _places(2)),
     ("Voluntary switches", "voluntary_switches", _places(3)),
-    ("Involuntary switches", "involuntary_switches", _places(3)), ("Wake-ups", "wakeups", _places(3)),
-    ("Run-queue wait", "run_queue_us", looks.us), ("Queue wait", "queue_wait_us", looks.us),
-    ("Threads, peak", "threads_peak", looks.count), ("RSS, peak", "rss_bytes_peak", looks.size),
+    ("Involuntary switches", "involuntary_switches", _places(3)),
+    ("Wake-ups", "wakeups", _places(3)),
+    ("Run-queue wait", "run_queue_us", looks.us),
+    ("Queue wait", "queue_wait_us", looks.us),
+    ("Threads, peak", "threads_peak", looks.count),
+    ("RSS, peak", "rss_bytes_peak", looks.size),
     ("Memory per connection", "anon_bytes_per_connection", looks.size),
-)  # fmt: skip
+)
 ROOM = 1.04  # the axis ends a little beyond the highest trial
 
 
@@ -81,7 +87,9 @@ def intervals(view: ComparisonView) -> tuple[Interval, ...]:
 
 def _interval(view: ComparisonView, standing: Standing, metric: str, scale: float) -> Interval:
     mine = [trial for trial in view.runs if trial.entry == standing.entry]
-    dots = tuple(Dot(round(scale * value, 2), trial) for trial in mine if (value := trial.of(metric)) is not None)
+    dots = tuple(
+        Dot(round(scale * value, 2), trial) for trial in mine if (value := trial.of(metric)) is not None
+    )
     figure = standing.figures[metric]
     if figure is None:
         return Interval(standing, dots, None, None, None)
@@ -97,7 +105,9 @@ def curves(kept: Mapping[str, Any]) -> Curves | None:
     x = percentile_axis(max(kept["entries"][i]["cut"] for i in points))
     y = logarithmic([us for each in points.values() for _, us in each], looks.us)
     note = "Logarithmic. Trials merged; a curve ends where fewer than 10 samples lie above."
-    drawn = chart("Response time by percentile", note, [Given("", str(i), each) for i, each in points.items()], x, y)
+    drawn = chart(
+        "Response time by percentile", note, [Given("", str(i), each) for i, each in points.items()], x, y
+    )
     lines = tuple(_lettered(int(line.look), line.path, points, x, y) for line in drawn.lines)
     return Curves(lines, drawn)
 

@@ -46,7 +46,9 @@ def _bundle(lab: Lab, id: int) -> str:
     view, runs = _ended(lab, id), lab.runs
     if view.summary is None:
         return bundle.write(view, runs.series(id), None, None, None)
-    return bundle.write(view, runs.series(id), runs.percentiles(id), runs.histogram(id), lab.store.outcome(id))
+    return bundle.write(
+        view, runs.series(id), runs.percentiles(id), runs.histogram(id), lab.store.outcome(id)
+    )
 
 
 def _perfetto(lab: Lab, id: int) -> str:

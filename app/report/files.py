@@ -45,7 +45,9 @@ def written(flag: str, file: str, text: str) -> list[str]:
     return []
 
 
-def leave(files: Mapping[str, str], make: Callable[[Export], str], flags: Mapping[str, Export] = FLAGS) -> list[str]:
+def leave(
+    files: Mapping[str, str], make: Callable[[Export], str], flags: Mapping[str, Export] = FLAGS
+) -> list[str]:
     """Make and write each file that is an export; answers a sentence for each that could not be."""
     problems = []
     for flag in (each for each in flags if each in files):

@@ -70,7 +70,9 @@ _WRK_TOTAL = re.compile(rf"^[ \t]*(\d+) requests in {_TIME}\b", re.MULTILINE)
 _WRK_RATE = re.compile(r"^Requests/sec:\s*([\d.]+)", re.MULTILINE)
 _WRK_MAX = re.compile(rf"^[ \t]*Latency\s+{_TIME}\s+{_TIME}\s+{_TIME}", re.MULTILINE)
 _WRK_PERCENTILE = re.compile(rf"^[ \t]*(\d+(?:\.\d+)?)%\s+{_TIME}\s*$", re.MULTILINE)
-_WRK_SOCKETS = re.compile(r"^[ \t]*Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", re.MULTILINE)
+_WRK_SOCKETS = re.compile(
+    r"^[ \t]*Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", re.MULTILINE
+)
 _WRK_STATUS = re.compile(r"^[ \t]*Non-2xx or 3xx responses: (\d+)", re.MULTILINE)
 
 
@@ -87,11 +89,19 @@ def read_wrk(text: str) -> ForeignResult:
     at = printed if 0 < requests < MOST else {}
     at = {q: us for q, us in at.items() if late <= _WRK_LATE_MAX * (100 - q) / 100 * requests + 1e-6}
     return ForeignResult(
-        tool="wrk", requests=requests, rate_per_s=float(rate[1]), duration_s=_wrk_us(total[2], total[3]) / 1e6,
-        errors=sum(broken) + (int(status[1]) if status else 0), p50_us=at.get(50.0), p90_us=at.get(90.0),
-        p99_us=at.get(99.0), max_us=_wrk_us(most[5], most[6]) if most and not late and requests else None,
-        late=late, missing=_wrk_missing(late, requests), raw=text,
-    )  # fmt: skip
+        tool="wrk",
+        requests=requests,
+        rate_per_s=float(rate[1]),
+        duration_s=_wrk_us(total[2], total[3]) / 1e6,
+        errors=sum(broken) + (int(status[1]) if status else 0),
+        p50_us=at.get(50.0),
+        p90_us=at.get(90.0),
+        p99_us=at.get(99.0),
+        max_us=_wrk_us(most[5], most[6]) if most and not late and requests else None,
+        late=late,
+        missing=_wrk_missing(late, requests),
+        raw=text,
+    )
 
 
 def _wrk_missing(late: int, requests: int) -> str | None:
@@ -136,10 +146,17 @@ def read_oha(text: str) -> ForeignResult:
 
     return ForeignResult(
         # Not its own requestsPerSec, which counts those that were cut off as well.
-        tool="oha", requests=requests, rate_per_s=requests / duration_s if duration_s else 0.0, duration_s=duration_s,
-        errors=errors, p50_us=us("latencyPercentiles", "p50"), p90_us=us("latencyPercentiles", "p90"),
-        p99_us=us("latencyPercentiles", "p99"), max_us=us("summary", "slowest"), raw=text,
-    )  # fmt: skip
+        tool="oha",
+        requests=requests,
+        rate_per_s=requests / duration_s if duration_s else 0.0,
+        duration_s=duration_s,
+        errors=errors,
+        p50_us=us("latencyPercentiles", "p50"),
+        p90_us=us("latencyPercentiles", "p90"),
+        p99_us=us("latencyPercentiles", "p99"),
+        max_us=us("summary", "slowest"),
+        raw=text,
+    )
 
 
 # k6: `--summary-export`, what handleSummary gets (the same under "values"), and the summary of 2.x; times in ms
@@ -162,9 +179,17 @@ def read_k6(text: str) -> ForeignResult:
     # A rate metric "passes" where it is true: of http_req_failed, the requests that failed.
     errors = int(found.perhaps(*at("http_req_failed", "passes")) or 0)
     return ForeignResult(
-        tool="k6", requests=requests, rate_per_s=rate, duration_s=requests / rate if rate else 0.0, errors=errors,
-        p50_us=us("med", "p(50)"), p90_us=us("p(90)"), p99_us=us("p(99)"), max_us=us("max"), raw=text,
-    )  # fmt: skip
+        tool="k6",
+        requests=requests,
+        rate_per_s=rate,
+        duration_s=requests / rate if rate else 0.0,
+        errors=errors,
+        p50_us=us("med", "p(50)"),
+        p90_us=us("p(90)"),
+        p99_us=us("p(99)"),
+        max_us=us("max"),
+        raw=text,
+    )
 
 
 def _k6_2(found: Reader) -> Reader:

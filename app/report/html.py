@@ -25,7 +25,7 @@ from app.report.chart import (
     logarithmic,
     percentile_axis,
     seconds_axis,
-)  # fmt: skip
+)
 
 CLOCKS = {"response": "a", "service": "b dashed"}  # the clock, and the look of its line
 
@@ -64,7 +64,9 @@ def throughput(rows: list[dict[str, Any]]) -> Chart:
 def latency_over_time(rows: list[dict[str, Any]]) -> Chart:
     columns = [f"{clock}_{part}_us" for part in ("p99", "p50") for clock in CLOCKS]
     # The closed model has one clock: a request is meant for when it is sent.
-    if all(row[f"service_{part}_us"] == row[f"response_{part}_us"] for row in rows for part in ("p50", "p99")):
+    if all(
+        row[f"service_{part}_us"] == row[f"response_{part}_us"] for row in rows for part in ("p50", "p99")
+    ):
         columns = [name for name in columns if name.startswith("response")]
     looked = {"p99": CLOCKS, "p50": {"response": "c", "service": "d dashed"}}
     given = []

@@ -57,9 +57,15 @@ def _answer(view: ComparisonView) -> xml.Element:
     if not called:
         case.append(_element("skipped", message=said[0]))
     suite = _element(
-        "testsuite", name=f"comparison {view.id}: {view.title}", tests=1, failures=0, errors=0, skipped=int(not called),
-        time="0", timestamp=view.created_at[:19],
-    )  # fmt: skip
+        "testsuite",
+        name=f"comparison {view.id}: {view.title}",
+        tests=1,
+        failures=0,
+        errors=0,
+        skipped=int(not called),
+        time="0",
+        timestamp=view.created_at[:19],
+    )
     suite.append(case)
     xml.SubElement(suite, "system-out").text = _clean(" ".join(said))
     return suite
@@ -68,11 +74,15 @@ def _answer(view: ComparisonView) -> xml.Element:
 def _suite(view: RunView, classname: str) -> xml.Element:
     cases = [_result(view, classname), *_thresholds(view, classname)]
     suite = _element(
-        "testsuite", name=f"run {view.id}: {view.model}, {view.title}", tests=len(cases),
+        "testsuite",
+        name=f"run {view.id}: {view.model}, {view.title}",
+        tests=len(cases),
         failures=sum(case.find("failure") is not None for case in cases),
         errors=sum(case.find("error") is not None for case in cases),
-        skipped=0, time=_seconds(view), timestamp=view.created_at[:19],
-    )  # fmt: skip
+        skipped=0,
+        time=_seconds(view),
+        timestamp=view.created_at[:19],
+    )
     properties = xml.SubElement(suite, "properties")
     properties.extend(_element("property", name=name, value=value) for name, value in _properties(view))
     suite.extend(cases)
@@ -112,7 +122,11 @@ def _thresholds(view: RunView, classname: str) -> Iterator[xml.Element]:
         again = f" ({seen[threshold.text]})" if seen[threshold.text] > 1 else ""
         case = _element("testcase", classname=classname, name=threshold.text + again, time="0")
         if threshold.breached:
-            case.append(_element("failure", type="threshold", message=f"{threshold.text}, but it was {threshold.seen}"))
+            case.append(
+                _element(
+                    "failure", type="threshold", message=f"{threshold.text}, but it was {threshold.seen}"
+                )
+            )
         yield case
 
 

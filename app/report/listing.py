@@ -26,16 +26,34 @@ class Format:
 
 # The heads of the CSV, and where in a run's view their values stand.
 COLUMNS = {
-    "id": "id", "created_at": "created_at", "finished_at": "finished_at", "state": "state", "model": "model",
-    "scenario": "scenario", "label": "label", "engine": "engine", "knobs": "knobs", "plan": "plan_text",
-    "comparison": "comparison", "verdict": "verdict.name", "rankable": "verdict.rankable",
-    "requests": "summary.requests", "errors": "summary.errors", "offered_per_s": "summary.offered_per_s",
-    "achieved_per_s": "summary.achieved_per_s", "service_p50_us": "summary.latency.service.p50_us",
-    "service_p99_us": "summary.latency.service.p99_us", "response_p50_us": "summary.latency.response.p50_us",
-    "response_p99_us": "summary.latency.response.p99_us", "response_max_us": "summary.latency.response.max_us",
-    "cpu_us_per_request": "ledger.cpu_us", "io_calls_per_request": "ledger.io_calls",
-    "threads_peak": "ledger.threads_peak", "rss_bytes_peak": "ledger.rss_bytes_peak", "failure": "failure",
-}  # fmt: skip
+    "id": "id",
+    "created_at": "created_at",
+    "finished_at": "finished_at",
+    "state": "state",
+    "model": "model",
+    "scenario": "scenario",
+    "label": "label",
+    "engine": "engine",
+    "knobs": "knobs",
+    "plan": "plan_text",
+    "comparison": "comparison",
+    "verdict": "verdict.name",
+    "rankable": "verdict.rankable",
+    "requests": "summary.requests",
+    "errors": "summary.errors",
+    "offered_per_s": "summary.offered_per_s",
+    "achieved_per_s": "summary.achieved_per_s",
+    "service_p50_us": "summary.latency.service.p50_us",
+    "service_p99_us": "summary.latency.service.p99_us",
+    "response_p50_us": "summary.latency.response.p50_us",
+    "response_p99_us": "summary.latency.response.p99_us",
+    "response_max_us": "summary.latency.response.max_us",
+    "cpu_us_per_request": "ledger.cpu_us",
+    "io_calls_per_request": "ledger.io_calls",
+    "threads_peak": "ledger.threads_peak",
+    "rss_bytes_peak": "ledger.rss_bytes_peak",
+    "failure": "failure",
+}
 
 
 def _at(view: RunView, path: str) -> Any:

@@ -60,7 +60,13 @@ def _said(view: RunView, recording: Recording | None, zero_ns: int) -> dict[str,
 
 
 def _heads(view: RunView) -> Iterator[dict[str, Any]]:
-    yield {"ph": "M", "name": "process_name", "pid": LAB, "tid": 0, "args": {"name": f"run {view.id}: {view.title}"}}
+    yield {
+        "ph": "M",
+        "name": "process_name",
+        "pid": LAB,
+        "tid": 0,
+        "args": {"name": f"run {view.id}: {view.title}"},
+    }
     yield {"ph": "M", "name": "process_sort_index", "pid": LAB, "tid": 0, "args": {"sort_index": 0}}
 
 
@@ -105,7 +111,13 @@ def _threads(view: RunView, recording: Recording, zero_ns: int) -> Iterator[str]
         tid = lane.tid if lane.tid and lane.tid not in taken else 2**31 + number  # ended before it was named
         taken.add(tid)
         yield _name("thread_name", lane.pid, tid, _title(lane))
-        order = {"ph": "M", "name": "thread_sort_index", "pid": lane.pid, "tid": tid, "args": {"sort_index": number}}
+        order = {
+            "ph": "M",
+            "name": "thread_sort_index",
+            "pid": lane.pid,
+            "tid": tid,
+            "args": {"sort_index": number},
+        }
         yield json.dumps(order)
         where = f'"pid":{lane.pid},"tid":{tid}'
         for state, begin, end in lane.stays(recording.to_ns):

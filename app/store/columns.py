@@ -11,14 +11,19 @@ def columns(view: RunView) -> dict[str, Any]:
     """The columns that lists are filtered, sorted and found by."""
     summary, ledger, verdict = view.summary, view.ledger, view.verdict
     return {
-        "state": view.state, "model": view.model, "created_at": view.created_at, "finished_at": view.finished_at,
-        "scenario": view.scenario, "comparison": view.comparison,
-        "verdict": verdict.name if verdict else None, "rankable": verdict.rankable if verdict else None,
+        "state": view.state,
+        "model": view.model,
+        "created_at": view.created_at,
+        "finished_at": view.finished_at,
+        "scenario": view.scenario,
+        "comparison": view.comparison,
+        "verdict": verdict.name if verdict else None,
+        "rankable": verdict.rankable if verdict else None,
         "rate_per_s": summary.achieved_per_s if summary else None,
         "p99_us": summary.latency.response.p99_us if summary else None,
         "cpu_us": ledger.cpu_us if ledger else None,
         "words": words(view),
-    }  # fmt: skip
+    }
 
 
 def words(view: RunView) -> str:

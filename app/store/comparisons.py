@@ -81,8 +81,12 @@ class ComparisonStore:
         with Session(self._engine) as session:
             unfinished = select(ComparisonRow.view, ComparisonRow.owner).where(ComparisonRow.state.in_(GOING))
             left = [
-                row.view for row in session.execute(unfinished) if (ours and row.owner == OURS) or is_gone(row.owner)
+                row.view
+                for row in session.execute(unfinished)
+                if (ours and row.owner == OURS) or is_gone(row.owner)
             ]
         for text in left:
-            view = replace(_VIEW.validate_json(text), state="failed", failure=reason, current=None, finished_at=now())
+            view = replace(
+                _VIEW.validate_json(text), state="failed", failure=reason, current=None, finished_at=now()
+            )
             self.save(view)

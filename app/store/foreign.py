@@ -33,7 +33,9 @@ class ForeignStore:
     def add(self, run: int, result: ForeignResult, created_at: str) -> KeptForeign:
         figures = _FIGURES.dump_json(result.figures).decode()
         with Session(self._engine) as session, session.begin():
-            row = ForeignRow(run=run, tool=result.tool, created_at=created_at, figures=figures, raw=result.raw)
+            row = ForeignRow(
+                run=run, tool=result.tool, created_at=created_at, figures=figures, raw=result.raw
+            )
             session.add(row)
             session.flush()
             return KeptForeign(row.id, run, created_at, result.figures)
@@ -49,7 +51,9 @@ class ForeignStore:
 
     def count(self, run: int) -> int:
         with Session(self._engine) as session:
-            return session.scalar(select(func.count()).select_from(ForeignRow).where(ForeignRow.run == run)) or 0
+            return (
+                session.scalar(select(func.count()).select_from(ForeignRow).where(ForeignRow.run == run)) or 0
+            )
 
     def delete(self, run: int, id: int | None = None) -> bool:
         """One of a run's, or all; answers whether there was any."""

@@ -43,7 +43,9 @@ class RunFilter:
         if self.scenario is not None:
             by_hand = self.scenario == BY_HAND
             found.append(RunRow.scenario.is_(None) if by_hand else RunRow.scenario == self.scenario)
-        found += [RunRow.words.contains(word, autoescape=True) for word in (self.text or "").casefold().split()]
+        found += [
+            RunRow.words.contains(word, autoescape=True) for word in (self.text or "").casefold().split()
+        ]
         if self.since:
             found.append(RunRow.created_at >= self.since)
         if self.until:

@@ -27,7 +27,9 @@ def make_file(path: Path) -> None:
 
 def close_to_others(path: Path) -> None:
     """Take the rights of group and others off a file of ours that is there, such as one of before 0.2."""
-    with contextlib.suppress(FileNotFoundError, PermissionError):  # PermissionError: a file system without modes
+    with contextlib.suppress(
+        FileNotFoundError, PermissionError
+    ):  # PermissionError: a file system without modes
         found = path.stat()
         if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_mode & 0o077:
             path.chmod(stat.S_IMODE(found.st_mode) & FOLDER)

@@ -88,12 +88,17 @@ class RunStore:
     def ids(self, which: RunFilter) -> list[int]:
         """The numbers of all runs that a filter leaves, in its order."""
         with Session(self._engine) as session:
-            return list(session.scalars(select(RunRow.id).where(*which.conditions()).order_by(*which.order())))
+            return list(
+                session.scalars(select(RunRow.id).where(*which.conditions()).order_by(*which.order()))
+            )
 
     def some(self, ids: Sequence[int]) -> list[RunView]:
         """The runs of these numbers, in their order; those that are gone are left out."""
         with Session(self._engine) as session:
-            kept = {id: view for id, view in session.execute(select(RunRow.id, RunRow.view).where(RunRow.id.in_(ids)))}
+            kept = {
+                id: view
+                for id, view in session.execute(select(RunRow.id, RunRow.view).where(RunRow.id.in_(ids)))
+            }
         return [_VIEW.validate_json(kept[id]) for id in ids if id in kept]
 
     def names(self) -> dict[str, list[str]]:
@@ -107,7 +112,9 @@ class RunStore:
 
     def newest(self, limit: int = 100, offset: int = 0) -> list[RunView]:
         with Session(self._engine) as session:
-            texts = session.scalars(select(RunRow.view).order_by(RunRow.id.desc()).limit(limit).offset(offset)).all()
+            texts = session.scalars(
+                select(RunRow.view).order_by(RunRow.id.desc()).limit(limit).offset(offset)
+            ).all()
         return [_VIEW.validate_json(text) for text in texts]
 
     def count(self) -> int:
@@ -146,7 +153,9 @@ class RunStore:
         with Session(self._engine) as session:
             unfinished = select(RunRow.view, RunRow.owner).where(RunRow.state.in_(UNFINISHED))
             left = [
-                row.view for row in session.execute(unfinished) if (ours and row.owner == OURS) or is_gone(row.owner)
+                row.view
+                for row in session.execute(unfinished)
+                if (ours and row.owner == OURS) or is_gone(row.owner)
             ]
         for text in left:
             self.save(replace(_VIEW.validate_json(text), state="failed", failure=reason, finished_at=now()))
@@ -164,7 +173,9 @@ def _identity(pid: int) -> str:
     return f"{boot}-{pid}-{Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[19]}"
 
 
-def other_owner(engine: Engine, kind: type[RunRow] | type[ComparisonRow], id: int, going: Sequence[str]) -> int | None:
+def other_owner(
+    engine: Engine, kind: type[RunRow] | type[ComparisonRow], id: int, going: Sequence[str]
+) -> int | None:
     """The living process, not ours, that is at this row's work."""
     with Session(engine) as session:
         owner = session.scalar(select(kind.owner).where(kind.id == id, kind.state.in_(going)))

@@ -25,7 +25,9 @@ class RunRow(Base):
     created_at: Mapped[str] = mapped_column(String(32), index=True)
     owner: Mapped[str] = mapped_column(String(64))  # the control plane that has it: `OURS` in store/runs.py
     view: Mapped[str] = mapped_column(Text)
-    outcome: Mapped[str | None] = deferred(mapped_column(Text))  # the generator's own words, with all histograms
+    outcome: Mapped[str | None] = deferred(
+        mapped_column(Text)
+    )  # the generator's own words, with all histograms
     series: Mapped[str | None] = deferred(mapped_column(Text))
     finished_at: Mapped[str | None] = mapped_column(String(32))
     scenario: Mapped[str | None] = mapped_column(String(64), index=True)

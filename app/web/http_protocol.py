@@ -21,7 +21,9 @@ from app.web.error_response import NOT_HTTP, ErrorResponse
 from app.web.h11_connection import BoundedConnection
 from app.web.small_reads import SmallReads
 
-UNREAD_MAX = 64 * 1024  # bytes read of a body after its response was sent, so that the connection can be reused
+UNREAD_MAX = (
+    64 * 1024
+)  # bytes read of a body after its response was sent, so that the connection can be reused
 LINGER_MAX = 1024 * 1024  # bytes discarded after that
 PROGRESS_MIN = 10 * 1024  # bytes of a response that the client must read per WITHIN_S[Phase.RESPONSE]
 CLOSE_WITHIN_S = 1.0  # for unread responses, on shutdown

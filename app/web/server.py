@@ -36,7 +36,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def make_config(app: FastAPI, most: int, trusted_proxies: tuple[str, ...] = (), **more: Any) -> uvicorn.Config:
+def make_config(
+    app: FastAPI, most: int, trusted_proxies: tuple[str, ...] = (), **more: Any
+) -> uvicorn.Config:
     """Return the uvicorn configuration.
 
     most: the connection limit. trusted_proxies: addresses and networks whose X-Forwarded-For is used.
@@ -46,10 +48,20 @@ def make_config(app: FastAPI, most: int, trusted_proxies: tuple[str, ...] = (), 
         served = ProxyHeadersMiddleware(served, list(trusted_proxies))
     http: Any = partial(BoundedHttp, limit=ConnectionLimit(most))
     return uvicorn.Config(
-        served, http=http, ws=BoundedWebSocket, loop="asyncio", ws_max_size=MESSAGE_MAX, ws_per_message_deflate=False,
-        proxy_headers=False, server_header=False, backlog=ACCEPT_BATCH, timeout_graceful_shutdown=GRACE_S,
-        log_config=None, access_log=False, **more,
-    )  # fmt: skip
+        served,
+        http=http,
+        ws=BoundedWebSocket,
+        loop="asyncio",
+        ws_max_size=MESSAGE_MAX,
+        ws_per_message_deflate=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=ACCEPT_BATCH,
+        timeout_graceful_shutdown=GRACE_S,
+        log_config=None,
+        access_log=False,
+        **more,
+    )
 
 
 class Server(uvicorn.Server):

@@ -26,7 +26,9 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 class Acceptor:
     """Accepts for one thread. While `paused`, the loop must not wait for the listener: it stays readable."""
 
-    def __init__(self, listener: socket.socket, board: Board, row: Row, most: int, batch: int = BATCH) -> None:
+    def __init__(
+        self, listener: socket.socket, board: Board, row: Row, most: int, batch: int = BATCH
+    ) -> None:
         self.listener = listener
         self.paused = False
         self._batch = batch

@@ -21,9 +21,25 @@ class Peer:
     """One connection. `todo` are requests not yet answered; `unsettled` says that more is ahead than the next one."""
 
     __slots__ = (
-        "answer_must_be_read", "closing", "discarded", "eof", "fd", "filed", "inbox", "interest",
-        "lingering", "lost", "outbox", "queued_ns", "since_s", "sock", "tag", "todo", "turn", "unsettled",
-    )  # fmt: skip
+        "answer_must_be_read",
+        "closing",
+        "discarded",
+        "eof",
+        "fd",
+        "filed",
+        "inbox",
+        "interest",
+        "lingering",
+        "lost",
+        "outbox",
+        "queued_ns",
+        "since_s",
+        "sock",
+        "tag",
+        "todo",
+        "turn",
+        "unsettled",
+    )
 
     def __init__(self, sock: socket.socket, now_s: float) -> None:
         self.sock = sock

@@ -47,7 +47,9 @@ class Peers:
     def open(self, sock: socket.socket) -> Peer:
         """Take a connection over."""
         peer = Peer(sock, self.now_s)
-        peer.tag = self._row.tag | ((self._words[peer.fd] + 0x100) & 0xFF00)  # the descriptor's next generation
+        peer.tag = self._row.tag | (
+            (self._words[peer.fd] + 0x100) & 0xFF00
+        )  # the descriptor's next generation
         self.by_fd[peer.fd] = peer
         self._words[peer.fd] = peer.tag | C_IDLE
         self._row.cells[CONNECTIONS] = len(self.by_fd)
@@ -118,7 +120,9 @@ class Peers:
             yield peer
         if self.leave_by_s is not None and self.now_s > self._drain_idle_until_s:
             late = self.now_s > self.leave_by_s
-            yield from [peer for peer in self.by_fd.values() if late or (self.is_idle(peer) and not peer.has_unread())]
+            yield from [
+                peer for peer in self.by_fd.values() if late or (self.is_idle(peer) and not peer.has_unread())
+            ]
 
     def is_idle(self, peer: Peer) -> bool:
         """Nothing of a request has come, nothing is being answered, or all is said."""

@@ -48,12 +48,18 @@ class Knob:
         """Answer `value` as the knob's own type; raise BadKnob in words that a person can act on."""
         if self.choices:
             if value not in self.choices:
-                raise BadKnob(self.name, f"must be one of {', '.join(self.choices)}, not {_SHORT.repr(value)}")
+                raise BadKnob(
+                    self.name, f"must be one of {', '.join(self.choices)}, not {_SHORT.repr(value)}"
+                )
             return str(value)
         number = self._number(value)
-        if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
+        if (self.minimum is not None and number < self.minimum) or (
+            self.maximum is not None and number > self.maximum
+        ):
             unit = f" {self.unit}" if self.unit else ""
-            raise BadKnob(self.name, f"must be from {self.minimum:,} to {self.maximum:,}{unit}, not {_told(number)}")
+            raise BadKnob(
+                self.name, f"must be from {self.minimum:,} to {self.maximum:,}{unit}, not {_told(number)}"
+            )
         return number
 
     def _number(self, value: object) -> int:
@@ -101,7 +107,9 @@ class Model:
 
     def thread_rows(self, knobs: Mapping[str, Any]) -> int:
         """How many board rows these knobs can need, at most."""
-        threads = knobs.get("max_threads", 0) + knobs.get("workers", 0) * knobs.get("reactors", knobs.get("rings", 1))
+        threads = knobs.get("max_threads", 0) + knobs.get("workers", 0) * knobs.get(
+            "reactors", knobs.get("rings", 1)
+        )
         return int(threads + knobs.get("reactors", 0) + knobs.get("rings", 0) + knobs.get("processes", 0) + 2)
 
     def descriptor_words(self, knobs: Mapping[str, Any]) -> int:
@@ -111,8 +119,20 @@ class Model:
 
 # Every model has these: they bound what one engine may take, and say when a silent peer is let go.
 COMMON_KNOBS = (
-    Knob("backlog", 4096, "Accept queue: connections the kernel completes before the engine takes them.", 1, 65535),
-    Knob("max_connections", 15000, "Connections held at once; beyond them the engine stops accepting.", 1, 100_000),
+    Knob(
+        "backlog",
+        4096,
+        "Accept queue: connections the kernel completes before the engine takes them.",
+        1,
+        65535,
+    ),
+    Knob(
+        "max_connections",
+        15000,
+        "Connections held at once; beyond them the engine stops accepting.",
+        1,
+        100_000,
+    ),
     Knob("idle_s", 15, "Silence between two requests of a connection before it is closed.", 1, 86_400, "s"),
     Knob("header_s", 10, "Time for a whole request head to arrive.", 1, 3600, "s"),
     Knob("body_s", 30, "Time for a whole request body to arrive.", 1, 3600, "s"),

@@ -54,7 +54,10 @@ class Deadlines:
 
     def expired(self, now_s: float) -> Iterator[Peer]:
         """Peers whose time is up; the others of the seconds that have passed are filed again."""
-        first, self._swept = self._swept, int(now_s) + 1  # now: whom we make wait does not expire, however late we look
+        first, self._swept = (
+            self._swept,
+            int(now_s) + 1,
+        )  # now: whom we make wait does not expire, however late we look
         for second in range(first, self._swept):
             for peer in tuple(self._due.pop(second, ())):
                 if self.of(peer) <= now_s:

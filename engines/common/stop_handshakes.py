@@ -31,6 +31,8 @@ def refuse_newcomers(listener: socket.socket) -> None:
     program = array("B", b"".join(struct.pack("HBBI", *instruction) for instruction in INSTRUCTIONS))
     address, _ = program.buffer_info()
     with contextlib.suppress(OSError):
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(INSTRUCTIONS), address))
+        listener.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(INSTRUCTIONS), address)
+        )
     with contextlib.suppress(OSError):
         listener.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NOWHERE)

@@ -29,11 +29,20 @@ BYTES_MAX = 1024 * 1024
 GREETING = b"Hello, World!"
 METHODS = "GET, HEAD, OPTIONS"
 REASONS = {
-    200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
-    413: "Content Too Large", 414: "URI Too Long", 421: "Misdirected Request", 431: "Request Header Fields Too Large",
-    500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    421: "Misdirected Request",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
     505: "HTTP Version Not Supported",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,9 @@ class Handler:
         self._date_until_s = 0.0
         self._date = self._greeting = b""
         self.tick(time.monotonic())
-        self.draining = False  # set by a lesson that is asked to stop: every answer then says `Connection: close`
+        self.draining = (
+            False  # set by a lesson that is asked to stop: every answer then says `Connection: close`
+        )
 
     def tick(self, now_s: float) -> None:
         """After each wait, with the monotonic time: a new second needs a new `Date`."""
@@ -137,8 +148,12 @@ class Handler:
         if allow:
             extra += b"Allow: %b\r\n" % allow.encode()
         head = b"HTTP/1.1 %d %b\r\nDate: %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%b\r\n" % (
-            status, REASONS[status].encode(), self._date, len(body), extra,
-        )  # fmt: skip
+            status,
+            REASONS[status].encode(),
+            self._date,
+            len(body),
+            extra,
+        )
         return head if request.method == b"HEAD" else head + body
 
     def _work(self, request: Request, row: Row) -> bytes:

@@ -52,7 +52,9 @@ class Pool:
             self._queue.put(None)
         ends_s = time.monotonic() + JOIN_S
         for thread in self._threads:
-            thread.join(max(0.0, ends_s - time.monotonic()))  # one still in a handler after the grace is left behind
+            thread.join(
+                max(0.0, ends_s - time.monotonic())
+            )  # one still in a handler after the grace is left behind
 
     def turn(self, peer: Peer) -> bool:
         """Try to take the peer's turn; False if somebody else has it."""

@@ -120,7 +120,9 @@ class CompletionAcceptor:
             self._row.tally[ACCEPTED] += 1
             self._adopt(sock)
         self.paused = False
-        with suppress(OSError):  # the ring may hold the listener until its next wait: stop the kernel accepting now
+        with suppress(
+            OSError
+        ):  # the ring may hold the listener until its next wait: stop the kernel accepting now
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         then()

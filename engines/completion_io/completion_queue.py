@@ -67,7 +67,9 @@ class CompletionQueue:
     ) -> None:
         """Accept from `listener` here. Each connection goes to `adopt`; `held` tells how many there are already."""
         most = self._setup.knobs.max_connections
-        self._acceptor = CompletionAcceptor(listener, self.ring, self._setup.board, self._row, most, adopt, held)
+        self._acceptor = CompletionAcceptor(
+            listener, self.ring, self._setup.board, self._row, most, adopt, held
+        )
 
     def watch(self, fd: int, call: Callable[[], None], once: bool = False) -> None:
         """Call `call` when `fd` is readable. For a bell or the end, not for data: there is nothing to receive, and
@@ -163,7 +165,9 @@ class CompletionQueue:
             self.peers.close(peer)
         elif not peer.ending:
             peer.ending = True
-            self._words[peer.fd] &= 0xFF00  # said once: a drain must not find thousands of them idle in each round
+            self._words[peer.fd] &= (
+                0xFF00  # said once: a drain must not find thousands of them idle in each round
+            )
             for operation in flying:
                 self.ring.cancel(operation)
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 try:
     import uring_api
-except ImportError:  # a platform without the binding: the lesson is still described, and says why it cannot run
+except (
+    ImportError
+):  # a platform without the binding: the lesson is still described, and says why it cannot run
     uring_api = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -62,7 +64,9 @@ def _refusal(number: int) -> str:
     if number == errno.EPERM:
         return f"io_uring is refused here ({name}: a container's seccomp profile; see deploy/seccomp.json)"
     if number == errno.ENOSYS:
-        return f"io_uring is not there ({name}: a kernel built without it, or a seccomp profile that hides it)"
+        return (
+            f"io_uring is not there ({name}: a kernel built without it, or a seccomp profile that hides it)"
+        )
     if number == errno.ENOMEM:
         return f"io_uring gets no memory here ({name}: raise RLIMIT_MEMLOCK)"
     return f"io_uring cannot be set up here ({name})"

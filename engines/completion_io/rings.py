@@ -31,7 +31,9 @@ class HasRing(Protocol):
 
 def run_rings(kind: Callable[[Setup, Row], HasRing], listener: socket.socket, setup: Setup) -> None:
     """Run the first ring on this thread, each other on its own, until told to stop."""
-    first, *others = rings = [kind(setup, setup.board.claim("ring", index)) for index in range(setup.knobs.rings)]
+    first, *others = rings = [
+        kind(setup, setup.board.claim("ring", index)) for index in range(setup.knobs.rings)
+    ]
     up = Barrier(len(rings))
     setup.board.enter(first.row)
     threads = [start_thread(setup.board, ring.row, ring.run, up.wait) for ring in others]

@@ -106,7 +106,9 @@ class Demultiplexer:
         """More than the next request is ahead: the rest of one, the rest of an answer, or the end."""
         if peer.lost or (peer.eof and not peer.outbox and not peer.busy):
             return self.peers.close(peer)
-        if peer.inbox.wants_continue and not (peer.todo or peer.outbox or peer.busy):  # answers to come go first
+        if peer.inbox.wants_continue and not (
+            peer.todo or peer.outbox or peer.busy
+        ):  # answers to come go first
             peer.inbox.wants_continue = False
             peer.send(CONTINUE, self._row)
         if peer.outbox:
@@ -157,7 +159,9 @@ class Demultiplexer:
             while self._accept():
                 pass
             self._calls.pop(self._acceptor.listener.fileno(), None)
-            self._poll.unregister(self._acceptor.listener)  # closing ends that only if no other process has it open
+            self._poll.unregister(
+                self._acceptor.listener
+            )  # closing ends that only if no other process has it open
             self._acceptor.listener.close()
             self._acceptor = None
         self.peers.drain()

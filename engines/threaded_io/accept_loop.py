@@ -45,7 +45,9 @@ class Door:
     def _patience_ms(self) -> float | None:
         if not self._listening:
             return PAUSE_S * 1000
-        return TICK_S * 1000 if len(self._crowd) else None  # the threads' answers need a new `Date` each second
+        return (
+            TICK_S * 1000 if len(self._crowd) else None
+        )  # the threads' answers need a new `Date` each second
 
     def accept(self) -> Iterator[socket.socket]:
         """Newcomers, as many as there is room for; once it is time to close, everybody whom the kernel has let in."""

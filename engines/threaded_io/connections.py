@@ -43,7 +43,9 @@ class Conversation:
         self.over = False
         self.row = row
         row.plain = True
-        self.tag = row.tag | ((setup.board.words[self.fd] + 0x100) & 0xFF00)  # the descriptor's next generation
+        self.tag = row.tag | (
+            (setup.board.words[self.fd] + 0x100) & 0xFF00
+        )  # the descriptor's next generation
         self._setup = setup
         self._words = setup.board.words
         self._arrived_s = 0.0  # when the request that is arriving began
@@ -107,7 +109,9 @@ class Conversation:
     def rest(self) -> None:
         """After a round: leave on the board what the peer is at, and give a request that is arriving its deadline."""
         if self._words[self.fd] & 0xFF != C_READING:
-            self._arrived_s = 0.0  # something was answered: what has come of the next request has its own time
+            self._arrived_s = (
+                0.0  # something was answered: what has come of the next request has its own time
+            )
         if self.inbox.partial and not self.over:
             if self.inbox.wants_continue:
                 self.inbox.wants_continue = False
@@ -211,10 +215,14 @@ class Crowd:
                 return
             for peer in self._peers:
                 if self._setup.board.words[peer.fd] & 0xFF == C_IDLE:
-                    with contextlib.suppress(OSError):  # it has left (ENOTCONN), and its thread has not heard of it yet
+                    with contextlib.suppress(
+                        OSError
+                    ):  # it has left (ENOTCONN), and its thread has not heard of it yet
                         peer.sock.shutdown(socket.SHUT_RD)  # wakes its recv; what had arrived is still read
             self._changed.wait_for(lambda: not self._peers, max(0.0, grace_ends_s - time.monotonic()))
 
 
 def _timeval(seconds: float) -> bytes:
-    return struct.pack("ll", int(seconds), max(1, int(seconds % 1 * 1_000_000)))  # (0, 0) would be no timeout at all
+    return struct.pack(
+        "ll", int(seconds), max(1, int(seconds % 1 * 1_000_000))
+    )  # (0, 0) would be no timeout at all

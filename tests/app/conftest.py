@@ -55,7 +55,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
     def run(*args: str) -> CompletedProcess[str]:
         capsys.readouterr()
-        with ThreadPoolExecutor(1) as thread:  # a browser test of the same process may have an event loop on this one
+        with ThreadPoolExecutor(
+            1
+        ) as thread:  # a browser test of the same process may have an event loop on this one
             code = thread.submit(code_of, args).result()
         written = capsys.readouterr()
         return CompletedProcess(args, code, written.out, written.err)

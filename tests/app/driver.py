@@ -110,8 +110,11 @@ class LabProcess:
             with_descriptors(
                 descriptors, [THREADLAB, "serve", "--port", str(port), "--data-dir", str(data_dir), *flags]
             ),
-            stdout=subprocess.PIPE, stderr=self._err, text=True, env={**os.environ, MARK: self.mark},
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=self._err,
+            text=True,
+            env={**os.environ, MARK: self.mark},
+        )
         self.pid = self.process.pid
         self.killed = False
         try:
@@ -196,14 +199,16 @@ class LabProcess:
         """A run, once it has ended."""
         return until(
             lambda: view if (view := self.get(f"/runs/{id}"))["state"] in ENDED else None,
-            f"run {id} ends", every_s=0.05,
-        )  # fmt: skip
+            f"run {id} ends",
+            every_s=0.05,
+        )
 
     def reaches(self, id: int, state: str) -> Any:
         return until(
             lambda: view if (view := self.get(f"/runs/{id}"))["state"] == state else None,
-            f"run {id} is {state}", every_s=0.02,
-        )  # fmt: skip
+            f"run {id} is {state}",
+            every_s=0.02,
+        )
 
     def run(self, **spec: Any) -> Any:
         """Submit a run and wait for its end."""
@@ -225,8 +230,9 @@ class LabProcess:
         view = self.reaches(id, "running")
         until(
             lambda: sum(meter.completed for meter in self.meters()) >= responses,
-            f"{responses} responses of run {id}", every_s=0.02,
-        )  # fmt: skip
+            f"{responses} responses of run {id}",
+            every_s=0.02,
+        )
         return view
 
     def measured_until_next_second(self, id: int) -> None:
@@ -241,14 +247,17 @@ class LabProcess:
         next_s = int(seconds()) + 1
         until(lambda: seconds() > next_s, f"second {next_s} begins", every_s=0.05)
         since_s = elapsed_s()
-        until(lambda: elapsed_s() > since_s + 0.1, "the lab has looked again", every_s=0.02)  # it does every 20 ms
+        until(
+            lambda: elapsed_s() > since_s + 0.1, "the lab has looked again", every_s=0.02
+        )  # it does every 20 ms
 
     def compared(self, id: int) -> Any:
         """A comparison, once it has ended."""
         return until(
             lambda: view if (view := self.get(f"/comparisons/{id}"))["state"] in ENDED else None,
-            f"comparison {id} ends", every_s=0.05,
-        )  # fmt: skip
+            f"comparison {id} ends",
+            every_s=0.05,
+        )
 
     def compare(self, models: Sequence[Any], **spec: Any) -> Any:
         """A comparison under a tiny open load, to its end."""
@@ -300,7 +309,11 @@ def threadlab(
 ) -> subprocess.CompletedProcess[str]:
     """The command line, to its end."""
     return subprocess.run(
-        [THREADLAB, *args], capture_output=True, text=True, timeout=timeout_s, env={**os.environ, **(env or {})}
+        [THREADLAB, *args],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env={**os.environ, **(env or {})},
     )
 
 

@@ -32,7 +32,9 @@ class LabInside(LabProcess):
     def __init__(self, data_dir: Path, most: int = CONNECTIONS_MAX, **settings: Any) -> None:
         given = Settings(data_dir=data_dir, **settings)
         models = Models.ask(given.engine_python) if "engine_python" in settings else known_models()
-        lab = Lab(given, models, RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database))
+        lab = Lab(
+            given, models, RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database)
+        )
         self.lab, self.app = lab, create_app(lab, Tokens(given.token))
         self.data_dir, self.pid, self.killed = data_dir, os.getpid(), False
         self._listener = listen("127.0.0.1", 0)
@@ -56,7 +58,9 @@ class LabInside(LabProcess):
 
     def others(self) -> set[int]:
         """The processes of its engines."""
-        return {pid for engine in self.lab.fleet.engines.values() for pid in engine.processes if not gone(pid)}
+        return {
+            pid for engine in self.lab.fleet.engines.values() for pid in engine.processes if not gone(pid)
+        }
 
     def close(self) -> None:
         self.http.close()

@@ -31,7 +31,14 @@ IPV6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.0.0.2", "localhost", "0.0.0.0", *(pytest.param(v6, marks=IPV6) for v6 in ("::1", "::"))]
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.2",
+        "localhost",
+        "0.0.0.0",
+        *(pytest.param(v6, marks=IPV6) for v6 in ("::1", "::")),
+    ],
 )
 def test_who_listens_is_reached_at_what_is_printed(host: str) -> None:
     with addresses.listen(host, 0) as door:
@@ -54,7 +61,9 @@ def test_brackets_are_where_a_url_needs_them(host: str, in_a_url: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.2", pytest.param("::1", marks=IPV6)])
-def test_a_lab_answers_at_the_address_that_it_prints_and_so_do_its_engines(make_lab: LabMaker, host: str) -> None:
+def test_a_lab_answers_at_the_address_that_it_prints_and_so_do_its_engines(
+    make_lab: LabMaker, host: str
+) -> None:
     lab = make_lab("--host", host)
     assert httpx.get(f"{lab.url}/healthz").status_code == 200 and addresses.bracketed(host) in lab.url
     engine = lab.start("reactor")
@@ -67,7 +76,9 @@ def test_an_address_of_another_machine_is_said_in_words(host: str, tmp_path: Pat
     assert main(["serve", *flags]) == 1
     said = capsys.readouterr().err
     assert f"cannot listen on {addresses.bracketed(host)}:0: " in said and "Unknown error" not in said
-    assert any(words in said for words in ("Cannot assign", "not available", *map(str, (errno.EADDRNOTAVAIL,))))
+    assert any(
+        words in said for words in ("Cannot assign", "not available", *map(str, (errno.EADDRNOTAVAIL,)))
+    )
 
 
 def test_an_ipv4_mapped_address_is_shown_as_ipv4() -> None:

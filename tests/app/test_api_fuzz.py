@@ -52,13 +52,33 @@ def fuzz(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[
         schemathesis = str(Path(sys.executable).with_name("schemathesis"))
         done = subprocess.run(
             [
-                schemathesis, "--config-file", "schemathesis.toml", "run", f"{lab.url}/api/v1/openapi.json",
-                "--no-color", "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--phases", phases,
-                "--max-examples", str(EXAMPLES), "--seed", "1", "--request-timeout", str(BOUND_S),
-                "--suppress-health-check", "all", *flags,
+                schemathesis,
+                "--config-file",
+                "schemathesis.toml",
+                "run",
+                f"{lab.url}/api/v1/openapi.json",
+                "--no-color",
+                "--checks",
+                "all",
+                "--exclude-checks",
+                "positive_data_acceptance",
+                "--phases",
+                phases,
+                "--max-examples",
+                str(EXAMPLES),
+                "--seed",
+                "1",
+                "--request-timeout",
+                str(BOUND_S),
+                "--suppress-health-check",
+                "all",
+                *flags,
             ],
-            capture_output=True, text=True, timeout=10 * BOUND_S, cwd=tmp_path,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=10 * BOUND_S,
+            cwd=tmp_path,
+        )
         assert done.returncode == 0, done.stdout[-6000:]
         assert [record for record in caplog.records if record.exc_info] == []
 
@@ -97,7 +117,9 @@ def test_what_a_change_answers_is_described(lab: LabProcess) -> None:
     """The successes that chance does not find: each call that changes something, with a request that is accepted."""
     described = lab.get("/openapi.json")
 
-    def call(method: str, template: str, status: int, body: object = None, **ids: object) -> dict[str, object]:
+    def call(
+        method: str, template: str, status: int, body: object = None, **ids: object
+    ) -> dict[str, object]:
         answer = lab.http.request(method, f"/api/v1{template.format(**ids)}", json=body)
         assert answer.status_code == status, answer.text
         path = re.sub(r"\?.*", "", template)

@@ -20,7 +20,9 @@ def test_every_file_of_a_page_is_kept_for_ever_and_packed(lab: LabProcess) -> No
         assert address.startswith(f"/static/{assets.version()}/")
         answer = lab.http.get(address)
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-        assert answer.headers.get("content-encoding") == ("gzip" if len(answer.content) >= 1024 else None), address
+        assert answer.headers.get("content-encoding") == ("gzip" if len(answer.content) >= 1024 else None), (
+            address
+        )
 
 
 def test_modules_import_each_other_in_the_same_version(lab: LabProcess) -> None:
@@ -37,7 +39,9 @@ def test_without_a_version_it_is_asked_for_each_time(lab: LabProcess) -> None:
     assert again.status_code == 304
 
 
-@pytest.mark.parametrize("path", ["v-0123456789ab/js/site.js", "../app/main.py", "%2e%2e/app/main.py", "js/none.js"])
+@pytest.mark.parametrize(
+    "path", ["v-0123456789ab/js/site.js", "../app/main.py", "%2e%2e/app/main.py", "js/none.js"]
+)
 def test_another_version_and_what_is_no_file_are_not_there(lab: LabProcess, path: str) -> None:
     assert lab.http.get(f"/static/{path}").status_code == 404
 

@@ -32,16 +32,30 @@ def result(asked: Plan, p50_us: float = 1_000.0, verdict: str = "unsaturated", *
     """Of a trial that answered all that its plan offered, with this latency."""
     rate = asked.rate_per_s
     latency = SimpleNamespace(response=SimpleNamespace(p50_us=p50_us))
-    answered = {"errors": {}, "dropped": 0, "requests": 1000, "offered_per_s": rate, "achieved_per_s": rate,
-                "rate_ratio": 1.0, "duration_s": asked.duration_s, "latency": latency}  # fmt: skip
-    return cast(Result, SimpleNamespace(
-        summary=SimpleNamespace(**{**answered, **summary}), outcome=SimpleNamespace(stopped=False, kinds=()),
-        ledger=None,
-        verdict=SimpleNamespace(name=verdict, because=("Its reason.",)),
-    ))  # fmt: skip
+    answered = {
+        "errors": {},
+        "dropped": 0,
+        "requests": 1000,
+        "offered_per_s": rate,
+        "achieved_per_s": rate,
+        "rate_ratio": 1.0,
+        "duration_s": asked.duration_s,
+        "latency": latency,
+    }
+    return cast(
+        Result,
+        SimpleNamespace(
+            summary=SimpleNamespace(**{**answered, **summary}),
+            outcome=SimpleNamespace(stopped=False, kinds=()),
+            ledger=None,
+            verdict=SimpleNamespace(name=verdict, because=("Its reason.",)),
+        ),
+    )
 
 
-def searched(trial: Trial, asked: Plan = PLAN, max_rate: float = 100_000.0, budget_s: float = 1e9) -> CapacitySearch:
+def searched(
+    trial: Trial, asked: Plan = PLAN, max_rate: float = 100_000.0, budget_s: float = 1e9
+) -> CapacitySearch:
     """A search that has ended, against a server for which `trial` stands."""
 
     async def attempt(each: Plan) -> Result | None:
@@ -71,7 +85,11 @@ def test_it_closes_in_on_the_capacity_and_shows_the_trial_at_the_highest_rate_th
 
 def test_without_a_rate_it_begins_at_half_of_what_a_closed_load_reaches() -> None:
     def server(asked: Plan) -> Result:
-        return result(asked, achieved_per_s=900.0) if asked.executor == "constant-vus" else server_up_to(700)(asked)  # type: ignore[return-value]
+        if asked.executor == "constant-vus":
+            return result(asked, achieved_per_s=900.0)
+        found = server_up_to(700)(asked)
+        assert found
+        return found
 
     search = searched(server, replace(PLAN, rate_per_s=None))
     assert search.steps[0].rate_per_s == 450
@@ -95,7 +113,9 @@ def test_it_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     search = CapacitySearch(PLAN, Limits(1e5, 3.5), attempt, lambda _: None, _began_s=0.0)
     on_a_thread(search.run)
     assert search.capacity.limited_by == "The time for a search, 3.5 s, was over."
-    assert (search.capacity.kept_per_s, len(search.steps)) == (800, 3), "a fourth trial would have taken it beyond"
+    assert (search.capacity.kept_per_s, len(search.steps)) == (800, 3), (
+        "a fourth trial would have taken it beyond"
+    )
 
 
 def test_where_no_rate_is_kept_that_is_said() -> None:
@@ -117,8 +137,11 @@ def test_a_trial_that_left_requests_out_has_not_kept_its_rate(summary: dict[str,
 
 
 def test_a_generator_at_its_own_limit_is_the_limit_of_the_search() -> None:
-    found = searched(lambda asked: result(asked, 90_000, "client_bound") if (asked.rate_per_s or 0) > 300
-                     else result(asked)).capacity  # fmt: skip
+    found = searched(
+        lambda asked: (
+            result(asked, 90_000, "client_bound") if (asked.rate_per_s or 0) > 300 else result(asked)
+        )
+    ).capacity
     assert "the load generator was the limit" in (found.limited_by or "")
     assert found.failed_per_s is None, "that it failed there says nothing of the server"
 
@@ -127,9 +150,10 @@ def held_in_the_second_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every trial after the first last until the test ends it."""
     plan_at = CapacitySearch._plan_at
     monkeypatch.setattr(
-        CapacitySearch, "_plan_at",
+        CapacitySearch,
+        "_plan_at",
         lambda search, rate: replace(plan_at(search, rate), duration_s=500.0 if search.steps else 0.5),
-    )  # fmt: skip
+    )
 
 
 async def until_the_second_trial(lab: Lab, run: RunView) -> None:
@@ -146,8 +170,10 @@ def test_a_search_shows_each_step_while_it_runs_and_can_be_stopped(
     held_in_the_second_trial(monkeypatch)
 
     async def play(lab: Lab) -> tuple[RunView, RunView]:
-        run = await lab.runs.submit(model="reactor", plan=plan(0.5, 0, executor=SEARCH, objective="p(50)<1s",
-                                                               rate_per_s=200, timeout_s=60))  # fmt: skip
+        run = await lab.runs.submit(
+            model="reactor",
+            plan=plan(0.5, 0, executor=SEARCH, objective="p(50)<1s", rate_per_s=200, timeout_s=60),
+        )
         await until_the_second_trial(lab, run)
         now = lab.runs.get(run.id)
         lab.runs.stop(run.id)

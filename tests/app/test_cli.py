@@ -39,7 +39,18 @@ from .driver import (
 from .past import LEDGER, VIEW, past_run, verdict
 
 MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
-LIGHT = ("--executor", "constant-arrival-rate", "--rate", "100", "--vus", "4", "--duration", "0.5", "--warmup", "0")
+LIGHT = (
+    "--executor",
+    "constant-arrival-rate",
+    "--rate",
+    "100",
+    "--vus",
+    "4",
+    "--duration",
+    "0.5",
+    "--warmup",
+    "0",
+)
 
 
 @pytest.fixture
@@ -104,7 +115,9 @@ BAD_ARGUMENTS = [
 
 
 @pytest.mark.parametrize(("args", "word"), BAD_ARGUMENTS)
-def test_bad_arguments_are_exit_code_2_and_a_sentence(args: tuple[str, ...], word: str, command: Command) -> None:
+def test_bad_arguments_are_exit_code_2_and_a_sentence(
+    args: tuple[str, ...], word: str, command: Command
+) -> None:
     done = command(*args)
     assert (done.returncode, done.stdout) == (2, "")
     assert word in done.stderr and "Traceback" not in done.stderr
@@ -136,9 +149,12 @@ def started(*args: str, **env: str) -> Iterator[tuple[subprocess.Popen[str], str
     """A command that is running; ended if the test does not."""
     mark = os.urandom(8).hex()
     process = subprocess.Popen(
-        [THREADLAB, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [THREADLAB, *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, MARK: mark, **env},
-    )  # fmt: skip
+    )
     with process:
         try:
             yield process, mark
@@ -163,7 +179,9 @@ def interrupted(number: signal.Signals, *args: str, **env: str) -> tuple[int, st
     ("number", "code"),
     [(signal.SIGINT, 130), (signal.SIGHUP, 129), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.full)],
 )
-def test_an_interrupted_run_reports_what_it_has(number: signal.Signals, code: int, data: dict[str, str]) -> None:
+def test_an_interrupted_run_reports_what_it_has(
+    number: signal.Signals, code: int, data: dict[str, str]
+) -> None:
     returned, out, err, mark = interrupted(number, "--json", "-", **data)
     assert returned == code, err
     run = json.loads(out)
@@ -172,7 +190,9 @@ def test_an_interrupted_run_reports_what_it_has(number: signal.Signals, code: in
     until(lambda: all(gone(pid) for pid in marked(mark)), "nothing is left")
 
 
-def test_a_run_that_is_interrupted_in_its_warm_up_says_that_nothing_was_measured(data: dict[str, str]) -> None:
+def test_a_run_that_is_interrupted_in_its_warm_up_says_that_nothing_was_measured(
+    data: dict[str, str],
+) -> None:
     with started("run", "reactor", *LIGHT, "--warmup", "580", **data) as (process, mark):
         until(
             lambda: any((meter := read_meter(pid)) and meter.started_ns for pid in generators(marked(mark))),
@@ -187,7 +207,9 @@ def test_a_run_that_is_interrupted_in_its_warm_up_says_that_nothing_was_measured
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGHUP, 129, marks=pytest.mark.full)]
 )
-@pytest.mark.parametrize("words", [("run", "reactor"), ("compare", "reactor", "blocking")], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words", [("run", "reactor"), ("compare", "reactor", "blocking")], ids=lambda words: words[0]
+)
 def test_an_interrupted_command_stops_what_another_lab_does_for_it(
     number: signal.Signals, code: int, words: tuple[str, ...], lab: LabProcess
 ) -> None:
@@ -222,7 +244,10 @@ def test_a_signal_before_the_other_lab_has_answered_stops_the_run_all_the_same()
 
     with ThreadingHTTPServer(("127.0.0.1", 0), SlowLab) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with started("run", "reactor", *LIGHT, "--server", f"http://127.0.0.1:{server.server_port}") as (process, _):
+        with started("run", "reactor", *LIGHT, "--server", f"http://127.0.0.1:{server.server_port}") as (
+            process,
+            _,
+        ):
             until(lambda: asked, "it is submitted")
             process.send_signal(signal.SIGINT)
             may_answer.set()
@@ -261,9 +286,13 @@ class Demo:
         rate, cpu_us, judged = self._models[spec["model"]]
         achieved = spec["plan"].get("rate_per_s", rate)
         view: dict[str, Any] = {
-            "id": len(self.specs), "model": spec["model"], "plan": spec["plan"], "verdict": judged,
-            "ledger": {**LEDGER, "cpu_us": cpu_us}, "summary": {**VIEW["summary"], "achieved_per_s": achieved},
-        }  # fmt: skip
+            "id": len(self.specs),
+            "model": spec["model"],
+            "plan": spec["plan"],
+            "verdict": judged,
+            "ledger": {**LEDGER, "cpu_us": cpu_us},
+            "summary": {**VIEW["summary"], "achieved_per_s": achieved},
+        }
         return past_run(**{**view, **self._changes})
 
     def run(self, json_file: Path, **unavailable: str) -> int:
@@ -273,9 +302,11 @@ class Demo:
 
 FIT = verdict("unsaturated", rankable=True)
 TWO_ROUNDS = {
-    "reactor": (9_000.0, 30.0, FIT), "blocking": (1_730.0, 10.0, FIT), "main-sub": (4_000.0, 31.0, FIT),
+    "reactor": (9_000.0, 30.0, FIT),
+    "blocking": (1_730.0, 10.0, FIT),
+    "main-sub": (4_000.0, 31.0, FIT),
     "prefork": (5_000.0, 5.0, verdict("client_bound")),
-}  # fmt: skip
+}
 
 
 def rows(table: str) -> list[str]:
@@ -306,11 +337,21 @@ def test_demo_ranks_by_cpu_per_request_at_the_equal_rate_and_only_what_is_fit_fo
     Demo(TWO_ROUNDS).run(tmp_path / "demo.json")
     ceiling, equal = capsys.readouterr().out.split("The same 800 requests/s")
     assert [row.split()[:2] for row in rows(ceiling)] == [
-        ["reactor", "9,000"], ["blocking", "1,730"], ["main-sub", "4,000"], ["prefork", "5,000"]
-    ]  # fmt: skip
-    assert [row[:16].strip() for row in rows(equal)] == ["1. blocking", "2. reactor", "2. main-sub", "prefork"]
+        ["reactor", "9,000"],
+        ["blocking", "1,730"],
+        ["main-sub", "4,000"],
+        ["prefork", "5,000"],
+    ]
+    assert [row[:16].strip() for row in rows(equal)] == [
+        "1. blocking",
+        "2. reactor",
+        "2. main-sub",
+        "prefork",
+    ]
     assert [row.split()[-1] for row in rows(equal)] == ["unsaturated"] * 3 + ["client_bound"]
-    assert equal.rstrip().endswith("(gaps under 15 %): reactor, main-sub.\nprefork: not ranked. client_bound. x")
+    assert equal.rstrip().endswith(
+        "(gaps under 15 %): reactor, main-sub.\nprefork: not ranked. client_bound. x"
+    )
 
 
 @pytest.mark.parametrize("survivors", [0, 1])
@@ -330,7 +371,10 @@ def test_a_demo_with_fewer_than_two_valid_runs_has_no_winner(
     ("changes", "said"),
     [
         ({"state": "stopped"}, "The demo was stopped or nothing was measured."),
-        ({"state": "failed", "summary": None, "verdict": None, "failure": "It ended."}, "nothing was measured."),
+        (
+            {"state": "failed", "summary": None, "verdict": None, "failure": "It ended."},
+            "nothing was measured.",
+        ),
         ({"summary": {**VIEW["summary"], "errors": {"timeout": 1}}}, "equal rate: unsaturated"),
     ],
 )
@@ -352,7 +396,9 @@ def test_demo_runs_all_models_and_prints_what_it_measured(data: dict[str, str], 
     for runs, table in ((kept["ceiling"], ceiling), (kept["equal_rate"], equal)):
         assert {run["model"] for run in runs} == models
         for run in runs:
-            assert run["summary"]["requests"] > 0 and run["summary"]["errors"] == {} and run["verdict"]["name"]
+            assert (
+                run["summary"]["requests"] > 0 and run["summary"]["errors"] == {} and run["verdict"]["name"]
+            )
             rate, title = f"{run['summary']['achieved_per_s']:,.0f}", run["verdict"]["title"].lower()
             row = rf"^(\d\.| ) +{run['model']} +{rate} .*{title}$"
             assert re.search(row, table, re.MULTILINE), table

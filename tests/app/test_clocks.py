@@ -148,7 +148,8 @@ class Threads:
         self._end.set()
         for thread in self._threads:
             thread.join()
-            until(lambda thread=thread: not Path(f"/proc/self/task/{thread.native_id}").exists(), "a thread has ended")  # type: ignore[misc]
+            task = Path(f"/proc/self/task/{thread.native_id}")
+            until(lambda task=task: not task.exists(), "a thread has ended")  # type: ignore[misc]
 
 
 class KilledEngine:

@@ -24,9 +24,18 @@ TINY = ("--rate", "100", "--vus", "4", "--duration", "0.5", "--warmup", "0")
 def test_a_comparison_in_words_and_as_files(command: Command, tmp_path: Path) -> None:
     to_json, to_junit = tmp_path / "c.json", tmp_path / "c.xml"
     done = command(
-        "compare", "main-sub:reactors=1,workers=0", "--trials", "2", *TINY, "--threshold", "errors<100%",
-        "--json", str(to_json), "--junit", str(to_junit),
-    )  # fmt: skip
+        "compare",
+        "main-sub:reactors=1,workers=0",
+        "--trials",
+        "2",
+        *TINY,
+        "--threshold",
+        "errors<100%",
+        "--json",
+        str(to_json),
+        "--junit",
+        str(to_junit),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     view = json.loads(to_json.read_text())
     assert (view["state"], view["trials"], len(view["runs"])) == ("finished", 2, 2)
@@ -45,8 +54,12 @@ def test_a_comparison_in_words_and_as_files(command: Command, tmp_path: Path) ->
     assert len(xml.parse(to_junit).getroot().findall("testsuite")) == 1 + 2
 
 
-def test_a_running_lab_can_do_it_and_a_breached_threshold_is_exit_code_3(lab: LabProcess, command: Command) -> None:
-    done = command("compare", "reactor", *TINY, "--threshold", "rate>9999999", "--csv", "-", "--server", lab.url)
+def test_a_running_lab_can_do_it_and_a_breached_threshold_is_exit_code_3(
+    lab: LabProcess, command: Command
+) -> None:
+    done = command(
+        "compare", "reactor", *TINY, "--threshold", "rate>9999999", "--csv", "-", "--server", lab.url
+    )
     assert done.returncode == 3, done.stderr
     (row,) = csv.DictReader(io.StringIO(done.stdout))
     (kept,) = lab.get("/comparisons?limit=1")
@@ -68,8 +81,22 @@ def test_what_cannot_be_compared_is_exit_code_2(args: tuple[str, ...], word: str
     assert word in done.stderr and "Traceback" not in done.stderr
 
 
-SLOW = ("--work", "100% sleep 50ms", "--executor", "constant-arrival-rate", "--rate", "200", "--vus", "1",
-        "--duration", "0.5", "--warmup", "0", "--trials", "1")  # fmt: skip
+SLOW = (
+    "--work",
+    "100% sleep 50ms",
+    "--executor",
+    "constant-arrival-rate",
+    "--rate",
+    "200",
+    "--vus",
+    "1",
+    "--duration",
+    "0.5",
+    "--warmup",
+    "0",
+    "--trials",
+    "1",
+)
 
 
 def test_where_nobody_could_be_called_better_is_exit_code_4_and_said_in_every_file(
@@ -92,10 +119,26 @@ def test_where_nobody_could_be_called_better_is_exit_code_4_and_said_in_every_fi
 
 def test_an_interrupted_comparison_reports_what_it_has(tmp_path: Path) -> None:
     mark = os.urandom(8).hex()
-    argv = [THREADLAB, "compare", "reactor", "blocking", "--vus", "4", "--rate", "100", "--duration", "590",
-            "--warmup", "0", "--json", "-"]  # fmt: skip
+    argv = [
+        THREADLAB,
+        "compare",
+        "reactor",
+        "blocking",
+        "--vus",
+        "4",
+        "--rate",
+        "100",
+        "--duration",
+        "590",
+        "--warmup",
+        "0",
+        "--json",
+        "-",
+    ]
     env = {**os.environ, MARK: mark, "THREADLAB_DATA_DIR": str(tmp_path)}
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    ) as process:
 
         def measures() -> bool:
             return any((meter := read_meter(pid)) and meter.completed for pid in generators(marked(mark)))

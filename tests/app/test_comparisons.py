@@ -40,7 +40,9 @@ def submit(lab: LabProcess, **spec: Any) -> Any:
 @pytest.fixture(scope="module")
 def compared(shared_lab: LabProcess) -> tuple[LabProcess, Any]:
     """A lab with a comparison that has ended; no test changes it."""
-    return shared_lab, shared_lab.compare(ENTRIES, plan=TINY, trials=TRIALS, label=LABEL, thresholds=["p(50)<60s"])
+    return shared_lab, shared_lab.compare(
+        ENTRIES, plan=TINY, trials=TRIALS, label=LABEL, thresholds=["p(50)<60s"]
+    )
 
 
 def test_a_fault_of_the_lab_itself_fails_the_comparison_and_not_the_next_one(
@@ -74,8 +76,10 @@ def test_a_fault_of_the_lab_itself_fails_the_comparison_and_not_the_next_one(
 def test_entries_have_letters_and_names_of_their_own() -> None:
     entries, knobs = entries_of(known_models(), ["reactor", POOL, "reactor"])
     assert [(entry.letter, entry.model, entry.knobs) for entry in entries] == [
-        ("A", "reactor", {}), ("B", "reactor-pool", {"workers": 2}), ("C", "reactor", {})
-    ]  # fmt: skip
+        ("A", "reactor", {}),
+        ("B", "reactor-pool", {"workers": 2}),
+        ("C", "reactor", {}),
+    ]
     names = [entry.name for entry in entries]
     assert len(set(names)) == 3 and "workers 2" in names[1]
     assert [dict(each) for each in knobs] == [{}, {"workers": 2}, {}]
@@ -104,7 +108,10 @@ def test_the_answer_is_what_the_rule_makes_of_the_ranked_trials(compared: tuple[
     _, view = compared
     result = view["result"]
     assert (view["view"], result["metric"], view["rule"]) == ("equal-rate", "cpu_us", RULE)
-    costs = [[run["cpu_us"] for run in view["runs"] if run["entry"] == i and run["why_not"] is None] for i in range(2)]
+    costs = [
+        [run["cpu_us"] for run in view["runs"] if run["entry"] == i and run["why_not"] is None]
+        for i in range(2)
+    ]
     ranking = rank(costs, True)
     assert [each["place"] for each in result["standings"]] == [ranking.places.get(i) for i in range(2)]
     assert tuple(result["order"][: len(ranking.order)]) == ranking.order and sorted(result["order"]) == [0, 1]
@@ -154,10 +161,14 @@ def test_a_comparison_can_be_taken_away_as_files(compared: tuple[LabProcess, Any
     assert [(row["entry"], int(row["trial"]), int(row["run"])) for row in rows] == [
         ("AB"[run["entry"]], run["trial"], run["run"]) for run in view["runs"]
     ]
-    assert [row["cpu_us"] and float(row["cpu_us"]) for row in rows] == [run["cpu_us"] or "" for run in view["runs"]]
+    assert [row["cpu_us"] and float(row["cpu_us"]) for row in rows] == [
+        run["cpu_us"] or "" for run in view["runs"]
+    ]
     suites = xml.fromstring(export(lab, view, "junit")).findall("testsuite")
     assert [suite.get("tests") for suite in suites] == ["1"] + ["2"] * len(view["runs"])
-    cases = [(case.get("classname"), case.get("name")) for suite in suites for case in suite.findall("testcase")]
+    cases = [
+        (case.get("classname"), case.get("name")) for suite in suites for case in suite.findall("testcase")
+    ]
     assert len(set(cases)) == len(cases), "a build server keeps one case of each class and name"
     bundle = json.loads(export(lab, view, "bundle"))
     assert (bundle["format"], bundle["comparison"]) == ("threadlab-comparison", view)
@@ -205,11 +216,15 @@ def test_a_comparison_can_be_stopped_and_keeps_what_it_has(lab: LabProcess) -> N
     """Ten trials take ten times as long as the first: it is still going when the first has been seen."""
     made = submit(lab, models=["reactor"], trials=10, plan=light(0.5))
     waiting = submit(lab, models=["reactor"])
-    now = until(lambda: view if (view := lab.get(f"/comparisons/{made['id']}"))["runs"] else None, "a trial ends")
+    now = until(
+        lambda: view if (view := lab.get(f"/comparisons/{made['id']}"))["runs"] else None, "a trial ends"
+    )
     assert now["state"] == "running" and 0 < now["progress"] < 1 and now["left_s"] > 0
     assert lab.get(f"/comparisons/{waiting['id']}")["state"] == "queued", "one at a time"
     is_problem(lab.http.delete(f"/api/v1/comparisons/{made['id']}"), 409)
-    assert lab.post(f"/comparisons/{waiting['id']}/stop").json()["state"] == "stopped", "at once: none of it has run"
+    assert lab.post(f"/comparisons/{waiting['id']}/stop").json()["state"] == "stopped", (
+        "at once: none of it has run"
+    )
     assert lab.post(f"/comparisons/{made['id']}/stop").status_code == 200
     view = lab.compared(made["id"])
     assert view["state"] == "stopped" and 1 <= len(view["runs"]) < 10
@@ -228,16 +243,22 @@ def test_a_trial_that_is_stopped_is_shown_and_not_ranked(lab: LabProcess) -> Non
     assert (trial["run"], trial["state"]) == (run, "stopped") and trial["why_not"]
     assert trial["achieved_per_s"] > 0, "what was measured is shown"
     assert [(each["place"], each["ranked"], each["trials"]) for each in view["result"]["standings"]] == [
-        (None, 0, 1), (None, 0, 0)
-    ]  # fmt: skip
-    assert view["result"]["said"][0] == "No winner: no entry has enough valid trials to compare CPU per request."
+        (None, 0, 1),
+        (None, 0, 0),
+    ]
+    assert (
+        view["result"]["said"][0] == "No winner: no entry has enough valid trials to compare CPU per request."
+    )
     skipped = xml.fromstring(export(lab, view, "junit")).find("testsuite/testcase/skipped")
     assert skipped is not None and skipped.get("message") == view["result"]["said"][0]
 
 
 def test_without_a_load_it_takes_that_of_its_view(lab: LabProcess) -> None:
     going = submit(lab, models=["reactor"], plan=endless())
-    for spec, view, scenario in (({}, "equal-rate", "equal-rate"), ({"view": "ceiling"}, "ceiling", "sprint")):
+    for spec, view, scenario in (
+        ({}, "equal-rate", "equal-rate"),
+        ({"view": "ceiling"}, "ceiling", "sprint"),
+    ):
         answer = lab.post("/comparisons", {"models": ["reactor"], **spec})
         assert answer.status_code == 201, answer.text
         made = answer.json()

@@ -15,15 +15,25 @@ from .driver import LabProcess, is_problem, light
 from .past import LEDGER, PERCENTILES, VIEW, past_run, verdict
 
 SUMMARY = VIEW["summary"]
-COLUMNS = ["t_s", "phase", "achieved_per_s", "service_p50_us", "service_p99_us", "response_p50_us", "response_p99_us",
-           "cpu_percent"]  # fmt: skip
+COLUMNS = [
+    "t_s",
+    "phase",
+    "achieved_per_s",
+    "service_p50_us",
+    "service_p99_us",
+    "response_p50_us",
+    "response_p99_us",
+    "cpu_percent",
+]
 
 
 def figures(found: Difference) -> dict[tuple[str, str], Figure]:
     return {(each.group, each.name): each for each in found.figures}
 
 
-def simulated(chance: random.Random, factor: float = 1.0, seconds: int = 10, spread: float = 0.05) -> tuple[Any, Any]:
+def simulated(
+    chance: random.Random, factor: float = 1.0, seconds: int = 10, spread: float = 0.05
+) -> tuple[Any, Any]:
     """A run as a machine that drifts by 4 % gives it: its seconds scatter about the drift. And its series."""
     drift = factor * chance.gauss(1, 0.04)
 
@@ -39,15 +49,24 @@ def simulated(chance: random.Random, factor: float = 1.0, seconds: int = 10, spr
         ],
     }
     latency = PERCENTILES | {
-        "count": 100_000, "p50_us": sum(p50) / seconds, "p90_us": 3 * sum(p50) / seconds, "p99_us": sum(p99) / seconds,
-        "p999_us": 2 * sum(p99) / seconds, "mean_us": 1.2 * sum(p50) / seconds,
-    }  # fmt: skip
+        "count": 100_000,
+        "p50_us": sum(p50) / seconds,
+        "p90_us": 3 * sum(p50) / seconds,
+        "p99_us": sum(p99) / seconds,
+        "p999_us": 2 * sum(p99) / seconds,
+        "mean_us": 1.2 * sum(p50) / seconds,
+    }
     summary = SUMMARY | {
-        "achieved_per_s": sum(rate) / seconds, "requests": 100_000,
+        "achieved_per_s": sum(rate) / seconds,
+        "requests": 100_000,
         "latency": {"service": latency, "response": latency},
         "errors": {"reset": sum(chance.random() < 0.5 for _ in range(40))},
-    }  # fmt: skip
-    ledger = LEDGER | {"cpu_us": sum(cpu) / seconds, "io_calls": 2.0 * drift, "voluntary_switches": 1e-4 * rows()[0]}
+    }
+    ledger = LEDGER | {
+        "cpu_us": sum(cpu) / seconds,
+        "io_calls": 2.0 * drift,
+        "voluntary_switches": 1e-4 * rows()[0],
+    }
     return past_run(summary=summary, ledger=ledger), series
 
 
@@ -75,8 +94,12 @@ def test_the_same_twice_is_rarely_larger_than_the_noise(spread: float) -> None:
 @pytest.mark.parametrize("factor", [2.0, 0.5])
 def test_twice_as_much_is_larger_than_the_noise(factor: float) -> None:
     found = figures(compared(random.Random(2), factor))
-    for key in (("Rate", "achieved_per_s"), ("Response time", "p50_us"), ("Service time", "p99_us"),
-                ("A request costs", "cpu_us")):  # fmt: skip
+    for key in (
+        ("Rate", "achieved_per_s"),
+        ("Response time", "p50_us"),
+        ("Service time", "p99_us"),
+        ("A request costs", "cpu_us"),
+    ):
         assert found[key].larger, key
         assert found[key].percent == pytest.approx(100 * (factor - 1), abs=40)
 
@@ -106,13 +129,19 @@ def test_few_seconds_have_no_spread() -> None:
 
 def test_an_offered_rate_is_held_by_a_clock() -> None:
     offered = {"plan": VIEW["plan"] | {"executor": "constant-arrival-rate"}}
-    a = past_run(**offered, summary=SUMMARY | {"offered_per_s": 1000.0, "achieved_per_s": 1000.0, "rate_ratio": 1.0})
-    b = past_run(**offered, summary=SUMMARY | {"offered_per_s": 1000.0, "achieved_per_s": 950.0, "rate_ratio": 0.95})
+    a = past_run(
+        **offered, summary=SUMMARY | {"offered_per_s": 1000.0, "achieved_per_s": 1000.0, "rate_ratio": 1.0}
+    )
+    b = past_run(
+        **offered, summary=SUMMARY | {"offered_per_s": 1000.0, "achieved_per_s": 950.0, "rate_ratio": 0.95}
+    )
     found = figures(difference(a, b, {}, {}))
     rate, ratio = found["Rate", "achieved_per_s"], found["Rate", "rate_ratio"]
     assert (rate.larger, rate.basis, ratio.larger) == (True, "offered", True)
     assert rate.noise == pytest.approx(1000 * OFFERED)
-    closed = figures(difference(past_run(summary=a_summary(1000.0)), past_run(summary=a_summary(950.0)), {}, {}))
+    closed = figures(
+        difference(past_run(summary=a_summary(1000.0)), past_run(summary=a_summary(950.0)), {}, {})
+    )
     assert closed["Rate", "achieved_per_s"].larger is False
 
 
@@ -152,31 +181,42 @@ def test_a_maximum_is_not_judged_and_a_missing_figure_is_no_zero() -> None:
 
 def test_every_number_is_finite() -> None:
     for each in compared(random.Random(3), 1.0).figures:
-        assert all(value is None or math.isfinite(value) for value in (each.a, each.b, each.change, each.noise))
+        assert all(
+            value is None or math.isfinite(value) for value in (each.a, each.b, each.change, each.noise)
+        )
 
 
 def test_what_was_not_the_same_comes_first() -> None:
     a = past_run(environment={"kernel": "6.1", "load_average": 0.1, "cores": 2})
     b = past_run(
-        id=2, knobs={"idle_s": 15, "workers": 4}, plan=VIEW["plan"] | {"vus": 128},
-        environment={"kernel": "6.2", "load_average": 7.5, "cores": 2}, verdict=verdict("noisy"),
-    )  # fmt: skip
+        id=2,
+        knobs={"idle_s": 15, "workers": 4},
+        plan=VIEW["plan"] | {"vus": 128},
+        environment={"kernel": "6.2", "load_average": 7.5, "cores": 2},
+        verdict=verdict("noisy"),
+    )
     found = difference(a, b, {}, {})
     assert [(each.kind, each.name, each.a, each.b) for each in found.unlike] == [
-        ("plan", "vus", 64, 128), ("knobs", "workers", None, 4), ("environment", "kernel", "6.1", "6.2"),
-    ]  # fmt: skip
+        ("plan", "vus", 64, 128),
+        ("knobs", "workers", None, 4),
+        ("environment", "kernel", "6.1", "6.2"),
+    ]
     said = " ".join(found.notes)
     assert not found.same_load
     for each in (
-        "more than one thing: vus, knob workers and environment", "not given the same load", "load average 7.5",
+        "more than one thing: vus, knob workers and environment",
+        "not given the same load",
+        "load average 7.5",
         "Run 2 is not valid for ranking",
-    ):  # fmt: skip
+    ):
         assert each in said
     assert figures(found)["Rate", "errors"].larger is None, "counts under different loads are not judged"
 
 
 def test_a_models_own_knobs_come_with_the_model() -> None:
-    found = difference(past_run(), past_run(id=2, model="reactor-pool", knobs={"idle_s": 15, "workers": 4}), {}, {})
+    found = difference(
+        past_run(), past_run(id=2, model="reactor-pool", knobs={"idle_s": 15, "workers": 4}), {}, {}
+    )
     assert [each.name for each in found.unlike] == ["model", "workers"]
     assert found.notes == (), "it is one thing in which they differ"
 
@@ -227,6 +267,9 @@ def test_two_real_runs_side_by_side(lab: LabProcess) -> None:
     text = lab.http.get(f"/runs/diff?a={one['id']}&b={two['id']}").text
     assert "not given the same load" in text and "rate_per_s" in text
     picked = lab.http.get("/runs/diff", params={"run": [two["id"], one["id"]]})
-    assert (picked.status_code, picked.headers["location"]) == (303, f"/runs/diff?a={one['id']}&b={two['id']}")
+    assert (picked.status_code, picked.headers["location"]) == (
+        303,
+        f"/runs/diff?a={one['id']}&b={two['id']}",
+    )
     assert lab.http.get("/runs/diff", params={"run": one["id"]}).status_code == 422
     is_problem(lab.http.get(f"/api/v1/runs/{one['id']}/diff/99999"), 404)

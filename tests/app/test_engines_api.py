@@ -69,7 +69,11 @@ def test_an_engine_of_each_model_serves_is_listed_and_stops(lab: LabProcess, mod
         assert (got.status_code, got.text) == (200, "Hello, World!")
         assert f"engines {model}" in command_line(started["pid"])
         listed = next(engine for engine in lab.get("/engines") if engine["id"] == id)
-        assert {**listed, "uptime_s": 0} == {**started, "uptime_s": 0} == {**lab.get(f"/engines/{id}"), "uptime_s": 0}
+        assert (
+            {**listed, "uptime_s": 0}
+            == {**started, "uptime_s": 0}
+            == {**lab.get(f"/engines/{id}"), "uptime_s": 0}
+        )
         stopped = lab.http.delete(f"/api/v1/engines/{id}").json()
         assert (stopped["state"], stopped["pid"]) == ("stopped", None)
         assert (stopped["exit"]["code"], stopped["exit"]["signal"]) == (0, None)
@@ -166,14 +170,36 @@ def test_engines_that_take_over_from_each_other_share_a_port_of_the_range(tmp_pa
 
 REFUSED: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
     "unknown model": ({"model": "reactors"}, 404, (), "reactor-pool"),
-    "knob out of bounds": ({"model": "reactor-pool", "knobs": {"workers": 99999}}, 422, ("/knobs/workers",), "workers"),
-    "knob not a number": ({"model": "reactor-pool", "knobs": {"workers": "x"}}, 422, ("/knobs/workers",), "workers"),
-    "knob of no type": ({"model": "reactor-pool", "knobs": {"workers": 2.5}}, 422, ("/knobs/workers",), "workers"),
-    "knob is a list": ({"model": "reactor-pool", "knobs": {"workers": [1]}}, 422, ("/knobs/workers",), "workers"),
+    "knob out of bounds": (
+        {"model": "reactor-pool", "knobs": {"workers": 99999}},
+        422,
+        ("/knobs/workers",),
+        "workers",
+    ),
+    "knob not a number": (
+        {"model": "reactor-pool", "knobs": {"workers": "x"}},
+        422,
+        ("/knobs/workers",),
+        "workers",
+    ),
+    "knob of no type": (
+        {"model": "reactor-pool", "knobs": {"workers": 2.5}},
+        422,
+        ("/knobs/workers",),
+        "workers",
+    ),
+    "knob is a list": (
+        {"model": "reactor-pool", "knobs": {"workers": [1]}},
+        422,
+        ("/knobs/workers",),
+        "workers",
+    ),
     "wrong choice": ({"model": "reactor-pool", "knobs": {"reply": "x"}}, 422, ("/knobs/reply",), "worker"),
     "unknown knob": ({"model": "reactor", "knobs": {"workers": 2}}, 422, ("/knobs/workers",), "workers"),
     "two bad knobs": (
-        {"model": "reactor-pool", "knobs": {"workers": -1, "idle_s": 0}}, 422, ("/knobs/workers", "/knobs/idle_s"),
+        {"model": "reactor-pool", "knobs": {"workers": -1, "idle_s": 0}},
+        422,
+        ("/knobs/workers", "/knobs/idle_s"),
         "idle_s",
     ),
     "unknown field": ({"model": "reactor", "host": "0.0.0.0"}, 422, ("/host",), "host"),
@@ -183,7 +209,7 @@ REFUSED: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
     "no cpus": ({"model": "reactor", "cpus": []}, 422, ("/cpus",), "cpus"),
     "a list": ([], 422, ("",), "body"),
     "null": (None, 422, ("",), "body"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -199,7 +225,9 @@ def test_no_wrong_request_changes_anything(lab: LabProcess) -> None:
             assert lab.post("/engines", body).status_code == status, case
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 60_000, b'{"model": "reactor", "port": 1e999}', b""])
+@pytest.mark.parametrize(
+    "body", [b"{", b"\xff\xfe", b"[" * 60_000, b'{"model": "reactor", "port": 1e999}', b""]
+)
 def test_garbage_is_refused_in_words(lab: LabProcess, body: bytes) -> None:
     with nothing_changes(lab):
         answer = lab.http.post("/api/v1/engines", content=body, headers={"Content-Type": "application/json"})
@@ -246,7 +274,8 @@ def test_a_sample_shows_threads_with_roles_and_connections(lab: LabProcess, mode
     with httpx.Client(base_url=engine["url"]) as one, httpx.Client(base_url=engine["url"]) as two:
         assert one.get("/").status_code == two.get("/").status_code == 200
         seen = until(
-            lambda: found if (found := sample(lab, engine))["connections_total"] == 2 else None, "two connections"
+            lambda: found if (found := sample(lab, engine))["connections_total"] == 2 else None,
+            "two connections",
         )
         until(lambda: sample(lab, engine)["requests"] >= 3, "ours, and the lab's own look")
     assert {thread["role"] for thread in seen["threads"]} >= ROLES[model], seen["threads"]
@@ -281,7 +310,8 @@ def test_a_killed_engine_tells_its_signal(lab: LabProcess, number: signal.Signal
     engine = lab.start("main-sub")
     os.kill(engine["pid"], number)
     view = until(
-        lambda: found if (found := lab.get(f"/engines/{engine['id']}"))["state"] == "exited" else None, "it has exited"
+        lambda: found if (found := lab.get(f"/engines/{engine['id']}"))["state"] == "exited" else None,
+        "it has exited",
     )
     assert (view["exit"]["signal"], view["exit"]["code"], view["pid"]) == (number.name, None, None)
     assert number.name in view["exit"]["reason"]
@@ -308,7 +338,9 @@ def test_a_stopped_process_still_shows_a_sample(lab: LabProcess) -> None:
         until(lambda: sample(lab, engine)["connections_total"] == 1, "the connection")
         os.kill(engine["pid"], signal.SIGSTOP)
         before = sample(lab, engine)
-        after = until(lambda: found if (found := sample(lab, engine))["t_s"] > before["t_s"] else None, "a new sample")
+        after = until(
+            lambda: found if (found := sample(lab, engine))["t_s"] > before["t_s"] else None, "a new sample"
+        )
         assert after["connections_total"] == 1 and after["threads"]
         assert lab.http.get("/healthz").status_code == 200
 
@@ -340,7 +372,10 @@ def test_stopping_drains_what_is_in_flight(lab: LabProcess) -> None:
         peer.settimeout(BOUND_S)
         peer.connect(("127.0.0.1", engine["port"]))
         peer.sendall(b"GET /bytes?n=%d HTTP/1.1\r\nHost: x\r\n\r\n" % size)
-        until(lambda: sample(lab, engine)["connections"]["writing"] == 1, "more is written than the kernel takes")
+        until(
+            lambda: sample(lab, engine)["connections"]["writing"] == 1,
+            "more is written than the kernel takes",
+        )
         with ThreadPoolExecutor(1) as thread:
             stopped = thread.submit(lab.http.delete, f"/api/v1{path}")
             until(lambda: lab.get(path)["state"] == "draining", "it drains")

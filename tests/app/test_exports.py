@@ -28,18 +28,44 @@ from .test_perfetto import check
 EVIL = "</title><script>alert(1)</script><img src=x onerror=y> \" ' =cmd|' /C calc'!A0 \u202e {{7*7}}"
 HELD, BREACHED = "errors<1%", "rate>10000000"
 PARTS = {
-    "csv": "text/csv", "junit": "application/xml", "report": "text/html", "bundle": "application/json",
+    "csv": "text/csv",
+    "junit": "application/xml",
+    "report": "text/html",
+    "bundle": "application/json",
     "perfetto": "application/json",
-}  # fmt: skip
+}
 SHORT = (
-    "--executor", "constant-arrival-rate", "--rate", "100", "--vus", "4", "--duration", "0.5", "--warmup", "0.1",
-    "--timeout", "60",
-)  # fmt: skip
+    "--executor",
+    "constant-arrival-rate",
+    "--rate",
+    "100",
+    "--vus",
+    "4",
+    "--duration",
+    "0.5",
+    "--warmup",
+    "0.1",
+    "--timeout",
+    "60",
+)
 COLUMNS = [
-    "t_s", "phase", "offered_per_s", "achieved_per_s", "errors", "service_p50_us", "service_p99_us", "response_p50_us",
-    "response_p99_us", "connections", "threads", "cpu_percent", "rss_bytes", "queue_depth", "service_max_us",
+    "t_s",
+    "phase",
+    "offered_per_s",
+    "achieved_per_s",
+    "errors",
+    "service_p50_us",
+    "service_p99_us",
+    "response_p50_us",
+    "response_p99_us",
+    "connections",
+    "threads",
+    "cpu_percent",
+    "rss_bytes",
+    "queue_depth",
+    "service_max_us",
     "response_max_us",
-]  # fmt: skip
+]
 EACH = pytest.mark.parametrize("part", PARTS)
 
 
@@ -82,7 +108,9 @@ def test_an_export_is_a_file_to_be_kept(lab: LabProcess, run: int, part: str) ->
     answer = export(lab, part, run)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].partition(";")[0] == PARTS[part]
-    assert re.fullmatch(rf'attachment; filename="threadlab-run-{run}[.a-z]+"', answer.headers["content-disposition"])
+    assert re.fullmatch(
+        rf'attachment; filename="threadlab-run-{run}[.a-z]+"', answer.headers["content-disposition"]
+    )
     assert answer.text == text_of(lab, part, run), "twice asked, twice the same"
 
 
@@ -114,7 +142,9 @@ def test_the_bundle_has_everything(lab: LabProcess, run: int) -> None:
     assert said["percentiles"] == lab.get(f"/runs/{run}/percentiles")
     assert said["histogram_log"] == text_of(lab, "histogram", run)
     kinds = said["outcome"]["kinds"]
-    counts = [histogram.decode(kind[clock]).total_count for kind in kinds for clock in ("service", "response")]
+    counts = [
+        histogram.decode(kind[clock]).total_count for kind in kinds for clock in ("service", "response")
+    ]
     assert sum(counts) == 2 * said["run"]["summary"]["requests"]
 
 
@@ -123,7 +153,9 @@ def test_the_junit_file_says_what_is_breached(lab: LabProcess, run: int) -> None
     suite = root.find("testsuite")
     assert root.tag == "testsuites" and suite is not None
     assert [case.get("name") for case in suite.iter("testcase")] == [junit.HAS_A_RESULT, HELD, BREACHED]
-    assert [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None] == [BREACHED]
+    assert [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None] == [
+        BREACHED
+    ]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
     view = lab.get(f"/runs/{run}")
     properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
@@ -137,8 +169,12 @@ def test_the_junit_file_says_what_is_breached(lab: LabProcess, run: int) -> None
 def test_the_report_stands_alone_and_runs_nothing(lab: LabProcess, run: int) -> None:
     document = text_of(lab, "report", run)
     found = Tags(document)
-    assert not {"script", "link", "img", "iframe", "object", "base", "form", "a", "image", "use"} & set(found.tags)
-    assert not [name for name, _ in found.attributes if name in ("src", "href", "style") or name.startswith("on")]
+    assert not {"script", "link", "img", "iframe", "object", "base", "form", "a", "image", "use"} & set(
+        found.tags
+    )
+    assert not [
+        name for name, _ in found.attributes if name in ("src", "href", "style") or name.startswith("on")
+    ]
     assert "url(" not in document and "@import" not in document
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in found.attributes
     assert "prefers-color-scheme: dark" in document
@@ -184,9 +220,21 @@ def test_the_page_of_a_run_leads_to_each_of_its_files(lab: LabProcess, run: int)
 def test_a_run_leaves_the_files_that_were_asked_for(tmp_path: Path) -> None:
     table, page, trace = tmp_path / "run.csv", tmp_path / "run.html", tmp_path / "run.json"
     done = threadlab(
-        "run", "reactor", *SHORT, "--threshold", BREACHED, "--csv", str(table), "--html", str(page), "--junit", "-",
-        "--perfetto", str(trace), env={"THREADLAB_DATA_DIR": str(tmp_path / "data")},
-    )  # fmt: skip
+        "run",
+        "reactor",
+        *SHORT,
+        "--threshold",
+        BREACHED,
+        "--csv",
+        str(table),
+        "--html",
+        str(page),
+        "--junit",
+        "-",
+        "--perfetto",
+        str(trace),
+        env={"THREADLAB_DATA_DIR": str(tmp_path / "data")},
+    )
     assert done.returncode == 3, done.stderr
     assert xml.fromstring(done.stdout).get("failures") == "1"
     assert table.read_bytes().startswith(b"t_s,phase,offered_per_s,") and table.read_bytes().endswith(b"\r\n")
@@ -233,7 +281,9 @@ def test_a_file_that_could_not_be_written_is_told_and_the_others_are_there(tmp_p
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)"])
 def test_a_text_in_a_csv_is_no_formula(text: str) -> None:
-    (cell, number), *_ = list(csv.reader(io.StringIO(series_csv.write({"columns": [text, -1.5], "rows": []}))))
+    (cell, number), *_ = list(
+        csv.reader(io.StringIO(series_csv.write({"columns": [text, -1.5], "rows": []})))
+    )
     assert cell == f"'{text}" and number == "-1.5"
 
 
@@ -244,7 +294,9 @@ def view(lab: LabProcess, run: int) -> RunView:
 
 
 def test_what_xml_cannot_say_is_replaced(view: RunView) -> None:
-    hostile = replace(view, label="\x00\x1b[31m\ud800\uffff <b>&", title="]]>\x0b", state="failed", failure="a\x08b")
+    hostile = replace(
+        view, label="\x00\x1b[31m\ud800\uffff <b>&", title="]]>\x0b", state="failed", failure="a\x08b"
+    )
     root = xml.fromstring(junit.write(hostile).encode())
     labels = [each.get("value") for each in root.iter("property") if each.get("name") == "label"]
     assert labels == ["\ufffd\ufffd[31m\ufffd\ufffd <b>&"]
@@ -255,14 +307,24 @@ def test_whatever_a_run_says_is_text_in_its_report(view: RunView) -> None:
     assert view.verdict and view.summary
     check = replace(view.verdict.checks[0], what=EVIL, seen=EVIL, limit=EVIL)
     hostile = replace(
-        view, label=EVIL, title=EVIL, plan_text=EVIL, failure=EVIL, engine=EVIL, knobs={EVIL: EVIL},
-        environment={EVIL: EVIL}, placement={"mode": EVIL}, created_at=view.created_at,
+        view,
+        label=EVIL,
+        title=EVIL,
+        plan_text=EVIL,
+        failure=EVIL,
+        engine=EVIL,
+        knobs={EVIL: EVIL},
+        environment={EVIL: EVIL},
+        placement={"mode": EVIL},
+        created_at=view.created_at,
         verdict=replace(view.verdict, title=EVIL, because=(EVIL,), checks=(check,)),
         thresholds=tuple(replace(each, text=EVIL, seen=EVIL) for each in view.thresholds),
         summary=replace(
-            view.summary, errors={EVIL: 1}, by_kind=tuple(replace(each, label=EVIL) for each in view.summary.by_kind)
+            view.summary,
+            errors={EVIL: 1},
+            by_kind=tuple(replace(each, label=EVIL) for each in view.summary.by_kind),
         ),
-    )  # fmt: skip
+    )
     document = html.write(hostile, {"columns": (), "rows": []}, None)
     found = Tags(document)
     assert document.count("&lt;script&gt;alert(1)") >= 12
@@ -282,7 +344,9 @@ def test_a_gap_in_a_line_stays_a_gap() -> None:
     assert chart.path([(0.0, None)], same, same) == ""
 
 
-@pytest.mark.parametrize("values", [[], [0.0], [5.0], [5.0, 5.0], [1e-3, 1e9], [0.0, 99_999.0], [2.0, 1000.0]])
+@pytest.mark.parametrize(
+    "values", [[], [0.0], [5.0], [5.0, 5.0], [1e-3, 1e9], [0.0, 99_999.0], [2.0, 1000.0]]
+)
 def test_an_axis_holds_every_value(values: list[float]) -> None:
     for axis in (chart.from_zero(values, str), chart.logarithmic(values, str)):
         for value in values:
@@ -297,6 +361,9 @@ def test_an_open_run_has_both_clocks_in_its_charts_and_a_closed_one_has_one() ->
     opened = [dict(zip(names, (t, "measure", 10.0, 20.0, 12.0, 20.0), strict=True)) for t in (0.0, 1.0)]
     closed = [{**row, "response_p50_us": 10.0} for row in opened]
     assert [line.name for line in html.latency_over_time(opened).lines] == [
-        "p99 response", "p99 service", "p50 response", "p50 service",
-    ]  # fmt: skip
+        "p99 response",
+        "p99 service",
+        "p50 response",
+        "p50 service",
+    ]
     assert [line.name for line in html.latency_over_time(closed).lines] == ["p99 response", "p50 response"]

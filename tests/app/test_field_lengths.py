@@ -30,13 +30,23 @@ from .inside import LabInside
 from .past import keep
 
 PAGES = (
-    "/", "/live", "/runs", "/runs/1", "/runs/1/delete", "/runs/delete?run=1&run=2", "/comparisons", "/models/reactor",
+    "/",
+    "/live",
+    "/runs",
+    "/runs/1",
+    "/runs/1/delete",
+    "/runs/delete?run=1&run=2",
+    "/comparisons",
+    "/models/reactor",
     "/login",
-)  # fmt: skip
+)
 HIDDEN = {  # that no page has now: of a refusal, of an engine or a comparison that there is not
-    "/runs": {"again", "restart"}, "/engines/reactor-1/stop": {"force"}, "/models/reactor/stop": {"force"},
-    "/models/reactor/load": {"scenario"}, "/comparisons/1/delete": {"runs"},
-}  # fmt: skip
+    "/runs": {"again", "restart"},
+    "/engines/reactor-1/stop": {"force"},
+    "/models/reactor/stop": {"force"},
+    "/models/reactor/load": {"scenario"},
+    "/comparisons/1/delete": {"runs"},
+}
 # Fields that have no place of their own for a problem: it is said above the form, or on a page of its own.
 NOWHERE = re.compile(r"again|restart|force|runs?|model|scenario|tick_.*|more_.*")
 
@@ -104,15 +114,27 @@ def beside(html: str) -> str:
 def test_every_field_of_every_form_is_refused_when_it_is_too_long(past: LabInside) -> None:
     found, before = forms(past), state(past)
     names = {(form.action, name) for form in found for name in form.names}
-    assert names >= {("/runs", name) for name in load_form.FIELDS} and ("/login", "token") in names and len(names) > 60
+    assert (
+        names >= {("/runs", name) for name in load_form.FIELDS}
+        and ("/login", "token") in names
+        and len(names) > 60
+    )
     for form in found:
         for name in form.names:
-            typed = {"engine": "model:reactor", "tool": "wrk"} | form.hidden | {name: "1" * (length_max(name) + 1)}
+            typed = (
+                {"engine": "model:reactor", "tool": "wrk"}
+                | form.hidden
+                | {name: "1" * (length_max(name) + 1)}
+            )
             answer = past.http.post(form.action, data=typed, headers={"HX-Request": "true"})
             assert answer.status_code == (404 if name == "model" else 422), (form.action, name)
             if not NOWHERE.fullmatch(name):
                 said = beside(answer.text)
-                assert re.search(r"at most [\d,]+ characters|The tool is one of", said), (form.action, name, said)
+                assert re.search(r"at most [\d,]+ characters|The tool is one of", said), (
+                    form.action,
+                    name,
+                    said,
+                )
     assert state(past) == before
 
 
@@ -120,7 +142,9 @@ ATTACK = "5s:5" + "\n" * 2000 + "x"
 
 
 def test_the_stages_of_many_lines_are_refused_beside_their_field(past: LabInside) -> None:
-    answer = past.http.post("/runs", data={"engine": "model:reactor", "executor": "ramping-vus", "stages": ATTACK})
+    answer = past.http.post(
+        "/runs", data={"engine": "model:reactor", "executor": "ramping-vus", "stages": ATTACK}
+    )
     assert answer.status_code == 422
     assert "stages is at most 2,000 characters (2,005 were given)." in beside(answer.text)
     with pytest.raises(Invalid) as refused:
@@ -143,7 +167,12 @@ def test_the_name_of_a_field_has_a_bound_too(past: LabInside) -> None:
 
 def test_more_thresholds_than_a_run_takes_are_refused_in_every_way(past: LabInside) -> None:
     many = ["rate>1"] * (THRESHOLDS_MAX + 1)
-    form = {"engine": "model:reactor", "scenario": "sprint", "thresholds": "\n".join(many), "tick_reactor": "on"}
+    form = {
+        "engine": "model:reactor",
+        "scenario": "sprint",
+        "thresholds": "\n".join(many),
+        "tick_reactor": "on",
+    }
     for path in ("/runs", "/comparisons"):
         answer = past.http.post(path, data=form)
         assert answer.status_code == 422 and "at most 20 thresholds" in beside(answer.text)
@@ -170,7 +199,16 @@ def test_a_long_value_of_a_knob_is_refused_at_the_knob(past: LabInside, value: s
         ("/engines", {"model": "reactor", "knobs": {"idle_s": ["x" * 30_000] * 2}}),
         ("/comparisons", {"models": [{"model": "reactor", "knobs": {"k" * 200: "v" * 200}}] * 12}),
     ],
-    ids=["a name", "many names", "a number", "a choice", "a model", "a knob's number", "a knob's list", "entries"],
+    ids=[
+        "a name",
+        "many names",
+        "a number",
+        "a choice",
+        "a model",
+        "a knob's number",
+        "a knob's list",
+        "entries",
+    ],
 )
 def test_a_refusal_does_not_repeat_what_was_sent_at_length(past: LabInside, path: str, body: Any) -> None:
     answer = past.post(path, body)
@@ -193,7 +231,9 @@ def test_a_filter_that_is_too_long_is_not_carried_on(past: LabInside) -> None:
 
 def test_what_is_shown_of_a_value_is_short() -> None:
     assert shown("reactor") == "'reactor'"
-    assert all(len(shown(value)) < 500 for value in ("x" * 10**6, "\x00" * 10**6, ["x" * 10**5] * 1000, 10**4000))
+    assert all(
+        len(shown(value)) < 500 for value in ("x" * 10**6, "\x00" * 10**6, ["x" * 10**5] * 1000, 10**4000)
+    )
 
 
 def watched(patch: pytest.MonkeyPatch, *functions: tuple[Any, str]) -> dict[str, int]:
@@ -214,10 +254,12 @@ def watched(patch: pytest.MonkeyPatch, *functions: tuple[Any, str]) -> dict[str,
     return seen
 
 
-def test_what_takes_long_is_not_done_on_the_event_loop(past: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_takes_long_is_not_done_on_the_event_loop(
+    past: LabInside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = watched(
         monkeypatch, (RunStore, "some"), (RunStore, "delete"), (ForeignStore, "delete"), (foreign, "read")
-    )  # fmt: skip
+    )
     assert past.http.get("/runs/delete?run=1&run=2").status_code == 200
     assert past.http.get("/runs/delete?run=1&run=999999999999999999999").status_code == 404
     is_problem(past.post("/runs/1/foreign", {"tool": "wrk", "text": "\n" * 30_000}), 422, "/text")
@@ -230,7 +272,9 @@ def test_what_takes_long_is_not_done_on_the_event_loop(past: LabInside, monkeypa
 
 def test_a_result_is_not_made_on_the_event_loop(past: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a run of 600 s it takes 2.7 s."""
-    seen = watched(monkeypatch, (Generator, "outcome"), (trial, "series"), (trial, "evidence"), (Threshold, "check"))
+    seen = watched(
+        monkeypatch, (Generator, "outcome"), (trial, "series"), (trial, "evidence"), (Threshold, "check")
+    )
     run = past.run(model="reactor", plan=light(), thresholds=["p(42)<60s"])
     assert (run["state"], run["thresholds"][0]["breached"]) == ("finished", False)
     assert seen.keys() == {"outcome", "series", "evidence", "check"}

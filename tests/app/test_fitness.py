@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.lab.figures import LEDGER, PERCENTILES, Family, Figure, figure, of_summary
-from app.lab.fitness import LATENESS_MIN_US, LATENESS_SHARE_MAX, appraise, main_figure, resolution_us, spoiled, unfit
+from app.lab.fitness import (
+    LATENESS_MIN_US,
+    LATENESS_SHARE_MAX,
+    appraise,
+    main_figure,
+    resolution_us,
+    spoiled,
+    unfit,
+)
 from app.lab.scenarios import SCENARIOS
 from app.lab.verdict import Evidence, judge
 from app.lab.views import KindSummary, Latency, Summary, Verdict
@@ -21,9 +29,21 @@ from .test_verdict import ANY, CALM, MISSED, OPEN
 
 TIMES = Percentiles(100_000, 1_000.0, 2_000.0, 4_000.0, 8_000.0, 9_000.0, 1_100.0)
 SUMMARY = Summary(
-    100_000, {}, 10.0, None, 10_000.0, None, 0, 0, 0, 0, 64, 0, Latency(TIMES, TIMES, TIMES),
+    100_000,
+    {},
+    10.0,
+    None,
+    10_000.0,
+    None,
+    0,
+    0,
+    0,
+    0,
+    64,
+    0,
+    Latency(TIMES, TIMES, TIMES),
     tuple(KindSummary(label, 50_000, 0, TIMES, TIMES, TIMES) for label in ("plaintext", "sleep ms=50")),
-)  # fmt: skip
+)
 COST, RATE, P50, P99 = "cpu_us", "achieved_per_s", "p50_us", "p99_us"
 
 
@@ -50,7 +70,11 @@ SPOILED: dict[str, tuple[Evidence, dict[str, Any], tuple[bool, bool, bool]]] = {
     "a kernel that dropped connections": (CALM, {"listen_drops": 3}, (True, False, False)),
     "Little's law": (OPEN, {"little_residual": 0.5}, (True, False, False)),
     "a rate that was missed by too few connections": (MISSED, {}, (False, False, False)),
-    "a rate that was missed by a full server": (MISSED, {"occupancy": {"reactor": 0.99}}, (False, True, True)),
+    "a rate that was missed by a full server": (
+        MISSED,
+        {"occupancy": {"reactor": 0.99}},
+        (False, True, True),
+    ),
     "a full server": (CALM, {"occupancy": {"reactor": 0.99}}, (True, True, True)),
     "errors": (CALM, {"errors": 5_000}, (False, False, False)),
     "no answer": (CALM, {"requests": 0}, (False, False, False)),
@@ -63,10 +87,12 @@ SPOILED: dict[str, tuple[Evidence, dict[str, Any], tuple[bool, bool, bool]]] = {
     "runs beside it": (CALM, {"beside": 1}, (False, False, False)),
     "shared CPUs": (CALM, {"placement": "shared"}, (True, False, False)),
     "shared CPUs, with a generator that hardly needs one": (
-        CALM, {"placement": "shared", "generator_utilisation": 0.1}, (True, True, True),
+        CALM,
+        {"placement": "shared", "generator_utilisation": 0.1},
+        (True, True, True),
     ),
     "shared CPUs at a rate": (OPEN, {"placement": "shared"}, (True, True, True)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SPOILED)
@@ -85,8 +111,10 @@ def test_rankable_is_the_figure_that_the_run_is_read_for() -> None:
 
 def test_the_reason_is_the_reason_and_not_the_text_of_the_verdict() -> None:
     told: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"traced": True}, "traced"), ({"stopped": True}, "stopped early"), ({"stalled": True}, "stalled"),
-    )  # fmt: skip
+        ({"traced": True}, "traced"),
+        ({"stopped": True}, "stopped early"),
+        ({"stalled": True}, "stalled"),
+    )
     for changes, word in told:
         assert word in (appraised(replace(CALM, **changes)).why_not or "")
 
@@ -154,7 +182,10 @@ def test_the_figure_of_a_scenario_whose_work_was_changed_is_the_usual_one() -> N
     scenario = SCENARIOS["slow-handler"]
     plan = replace(Plan.from_json(scenario.plan), work=(Work("plaintext"),))
     assert main_figure(scenario, plan) == COST
-    assert main_figure(None, Plan()) == RATE and main_figure(None, Plan(executor="find-capacity")) == "kept_per_s"
+    assert (
+        main_figure(None, Plan()) == RATE
+        and main_figure(None, Plan(executor="find-capacity")) == "kept_per_s"
+    )
 
 
 def test_names_of_figures_are_read_as_they_are_written() -> None:

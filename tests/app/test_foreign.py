@@ -50,14 +50,28 @@ Transfer/sec:       0.00B
 # The shapes of oha 1.x (`schema.json` in its repository) and of k6 1.x (`--summary-export`), with numbers of our own.
 OHA: dict[str, Any] = {
     "summary": {
-        "successRate": 0.99, "total": 4.0, "slowest": 0.125, "fastest": 0.0005, "average": 0.002,
-        "requestsPerSec": 252.0, "totalData": 13000, "sizePerRequest": 13, "sizePerSec": 3250.0,
+        "successRate": 0.99,
+        "total": 4.0,
+        "slowest": 0.125,
+        "fastest": 0.0005,
+        "average": 0.002,
+        "requestsPerSec": 252.0,
+        "totalData": 13000,
+        "sizePerRequest": 13,
+        "sizePerSec": 3250.0,
     },
     "responseTimeHistogram": {"0.0005": 1, "0.125": 999},
-    "latencyPercentiles": {"p10": 0.0006, "p50": 0.0015, "p90": 0.004, "p95": 0.005, "p99": 0.0625, "p99.9": 0.12},
+    "latencyPercentiles": {
+        "p10": 0.0006,
+        "p50": 0.0015,
+        "p90": 0.004,
+        "p95": 0.005,
+        "p99": 0.0625,
+        "p99.9": 0.12,
+    },
     "statusCodeDistribution": {"200": 990, "304": 4, "503": 6},
     "errorDistribution": {"aborted due to deadline": 8, "connection closed before message completed": 2},
-}  # fmt: skip
+}
 TREND = {"avg": 2.5, "min": 0.5, "med": 1.5, "max": 125.0, "p(90)": 4.0, "p(95)": 5.0}
 K6: dict[str, Any] = {
     "root_group": {"name": "", "path": "", "groups": {}, "checks": {}},
@@ -71,7 +85,11 @@ K6: dict[str, Any] = {
 K6_SUMMARY = {
     "state": {"testRunDurationMs": 4000.0},
     "metrics": {
-        name: {"type": "trend", "contains": "time", "values": {k: v for k, v in metric.items() if k != "thresholds"}}
+        name: {
+            "type": "trend",
+            "contains": "time",
+            "values": {k: v for k, v in metric.items() if k != "thresholds"},
+        }
         for name, metric in K6["metrics"].items()
     },
 }
@@ -83,7 +101,12 @@ def figures(result: foreign.ForeignResult) -> tuple[float | None, ...]:
 
 def test_wrk_is_read_with_all_its_units() -> None:
     result = foreign.read("wrk", WRK)
-    assert (result.tool, result.requests, result.rate_per_s, result.duration_s) == ("wrk", 31616, 1053.87, 30.0)
+    assert (result.tool, result.requests, result.rate_per_s, result.duration_s) == (
+        "wrk",
+        31616,
+        1053.87,
+        30.0,
+    )
     assert (result.errors, result.late) == (1 + 2 + 3 + 5, 4)
     assert figures(result) == (480.0, 2670.0, 90e6, None), "some answers were too late for its distribution"
     on_time = foreign.read("wrk", WRK.replace("timeout 4", "timeout 0"))
@@ -119,7 +142,9 @@ LATE = """  Thread Stats   Avg      Stdev     Max   +/- Stdev
     [(111, 16, 0), (16, 16, 0), (1000, 50, 1), (1000, 10, 2), (10_000, 10, 3), (111, 0, 4)],
     ids=["one in seven", "all of them", "a twentieth", "one in a hundred", "one in a thousand", "none"],
 )
-def test_wrk_has_not_measured_what_came_too_late_for_its_distribution(requests: int, late: int, known: int) -> None:
+def test_wrk_has_not_measured_what_came_too_late_for_its_distribution(
+    requests: int, late: int, known: int
+) -> None:
     result = foreign.read("wrk", LATE.format(requests=requests, late=late, status=""))
     assert [value is not None for value in figures(result)] == [place < known for place in range(4)]
     assert (result.requests, result.errors, result.late) == (requests, 0, late), "they were answered"
@@ -148,9 +173,11 @@ def test_oha_is_read_and_what_the_end_cut_off_is_no_error() -> None:
 
 def test_oha_without_an_answer_has_measured_nothing() -> None:
     nothing = {
-        **OHA, "statusCodeDistribution": {}, "latencyPercentiles": {"p50": None, "p90": None, "p99": None},
+        **OHA,
+        "statusCodeDistribution": {},
+        "latencyPercentiles": {"p50": None, "p90": None, "p99": None},
         "errorDistribution": {"aborted due to deadline": 8},
-    }  # fmt: skip
+    }
     result = foreign.read("oha", json.dumps(nothing))
     assert (result.requests, result.errors, *figures(result)) == (0, 0, None, None, None, None)
 
@@ -168,8 +195,16 @@ K6_2: dict[str, Any] = {
         "checks": [],
         "metrics": [
             {"name": "http_reqs", "type": "counter", "values": {"count": 500, "rate": 50.0}},
-            {"name": "http_req_duration", "type": "trend", "values": {"med": 2.9, "max": 30.5, "p90": 5.0, "p95": 6.1}},
-            {"name": "http_req_failed", "type": "rate", "values": {"rate": 0.02, "matches": 10, "total": 500}},
+            {
+                "name": "http_req_duration",
+                "type": "trend",
+                "values": {"med": 2.9, "max": 30.5, "p90": 5.0, "p95": 6.1},
+            },
+            {
+                "name": "http_req_failed",
+                "type": "rate",
+                "values": {"rate": 0.02, "matches": 10, "total": 500},
+            },
         ],
     },
 }
@@ -220,7 +255,11 @@ REFUSED = {
     "a rate without end": ("wrk", WRK.replace("1053.87", "9" * 400), "rate_per_s would be"),
     "a time without end": ("wrk", WRK.replace("0.50m", "9" * 400 + "m"), "duration_s would be"),
     "no time at all": ("oha", changed(OHA, 1e-320, "summary", "total"), "rate_per_s would be"),
-    "a rate of next to nothing": ("k6", changed(K6, 1e-320, "metrics", "http_reqs", "rate"), "duration_s would be"),
+    "a rate of next to nothing": (
+        "k6",
+        changed(K6, 1e-320, "metrics", "http_reqs", "rate"),
+        "duration_s would be",
+    ),
     "counts that are none": ("oha", changed(OHA, [1], "errorDistribution"), "errorDistribution"),
 }
 
@@ -230,10 +269,14 @@ def test_what_is_not_the_tools_is_refused_in_a_sentence(case: str) -> None:
     tool, text, word = REFUSED[case]
     with pytest.raises(Invalid) as refused:
         foreign.read(tool, text)
-    assert word in refused.value.detail and refused.value.detail.endswith(".") and tool in refused.value.detail
+    assert (
+        word in refused.value.detail and refused.value.detail.endswith(".") and tool in refused.value.detail
+    )
 
 
-def test_a_file_that_cannot_be_read_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_read_is_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for file in ("missing", "binary"):
         assert main(("import", str(tmp_path / file), "--tool", "wrk")) == 2

@@ -44,7 +44,9 @@ def test_what_each_tool_said_is_kept_beside_a_run(past: LabProcess) -> None:
 
 
 def test_what_is_not_the_tools_is_refused_and_nothing_kept(past: LabProcess) -> None:
-    assert "requests in" in is_problem(past.post("/runs/2/foreign", {"tool": "wrk", "text": "hello"}), 422, "/text")
+    assert "requests in" in is_problem(
+        past.post("/runs/2/foreign", {"tool": "wrk", "text": "hello"}), 422, "/text"
+    )
     is_problem(past.post("/runs/2/foreign", {"tool": "ab", "text": WRK}), 422, "/tool")
     is_problem(past.post("/runs/2/foreign", {"tool": "wrk", "text": WRK, "more": 1}), 422, "/more")
     is_problem(past.post("/runs/99/foreign", {"tool": "wrk", "text": WRK}), 404)
@@ -53,7 +55,10 @@ def test_what_is_not_the_tools_is_refused_and_nothing_kept(past: LabProcess) -> 
 
 
 def test_the_form_takes_pasted_text_or_a_file(past: LabProcess) -> None:
-    for sent in ({"data": {"tool": "wrk", "text": WRK}}, {"data": {"tool": "oha"}, "files": {"file": SAID["oha"]}}):
+    for sent in (
+        {"data": {"tool": "wrk", "text": WRK}},
+        {"data": {"tool": "oha"}, "files": {"file": SAID["oha"]}},
+    ):
         answer = past.http.post("/runs/3/foreign", **sent)  # type: ignore[arg-type]
         assert (answer.status_code, answer.headers["location"]) == (303, "/runs/3#foreign")
     kept = past.get("/runs/3/foreign")

@@ -26,7 +26,9 @@ WORK = st.sampled_from(sorted(PARAMETER)).flatmap(
         {
             "kind": st.just(kind),
             "weight": st.integers(1, 10_000),
-            "params": st.fixed_dictionaries({name: st.integers(0, 1_000_000)} if (name := PARAMETER[kind]) else {}),
+            "params": st.fixed_dictionaries(
+                {name: st.integers(0, 1_000_000)} if (name := PARAMETER[kind]) else {}
+            ),
         }
     )
 )
@@ -40,7 +42,9 @@ def shares(work: list[dict[str, Any]]) -> list[tuple[str, dict[str, int], float]
 @given(st.lists(WORK, min_size=1, max_size=8))
 def test_a_work_mix_is_read_as_it_is_written(work: list[dict[str, Any]]) -> None:
     again = shares(parse_work(work_text(work)))
-    for (kind, params, share), (kind_again, params_again, share_again) in zip(shares(work), again, strict=True):
+    for (kind, params, share), (kind_again, params_again, share_again) in zip(
+        shares(work), again, strict=True
+    ):
         assert (kind, params) == (kind_again, params_again)
         assert share == pytest.approx(share_again)
 
@@ -65,9 +69,23 @@ def test_work_has_units(text: str, expected: list[tuple[str, dict[str, int], flo
 
 @pytest.mark.parametrize(
     "text",
-    ["nonsense here", "50%", "5% sleep", "5% plaintext 4ms", "5% sleep 4 hours", "-5% plaintext", "5% sleep -4ms", ",",
-     "50% plaintext,,", "5% sleep 500us", "5% cpu 800b", "5% bytes 300ms", "5% SLEEP 4ms", "5.5.5% plaintext"],
-)  # fmt: skip
+    [
+        "nonsense here",
+        "50%",
+        "5% sleep",
+        "5% plaintext 4ms",
+        "5% sleep 4 hours",
+        "-5% plaintext",
+        "5% sleep -4ms",
+        ",",
+        "50% plaintext,,",
+        "5% sleep 500us",
+        "5% cpu 800b",
+        "5% bytes 300ms",
+        "5% SLEEP 4ms",
+        "5.5.5% plaintext",
+    ],
+)
 def test_what_is_not_work_is_refused_and_never_bent(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         parse_work(text)
@@ -92,17 +110,26 @@ def test_a_scenario_in_the_forms_fields_is_the_scenario(name: str) -> None:
     expected = Plan.from_json(plan)
     for one, other in zip(read.work, expected.work, strict=True):
         assert one.label == other.label
-        assert one.weight * sum(w.weight for w in expected.work) == other.weight * sum(w.weight for w in read.work)
+        assert one.weight * sum(w.weight for w in expected.work) == other.weight * sum(
+            w.weight for w in read.work
+        )
     assert read.to_json() | {"work": 0} == expected.to_json() | {"work": 0}
 
 
 def test_a_chosen_scenario_wins_over_the_fields() -> None:
     asked = order({"engine": "reactor-1", "scenario": "sprint", "vus": "nonsense"})
-    assert (asked["engine"], asked["model"], asked["scenario"], asked["plan"]) == ("reactor-1", None, "sprint", {})
+    assert (asked["engine"], asked["model"], asked["scenario"], asked["plan"]) == (
+        "reactor-1",
+        None,
+        "sprint",
+        {},
+    )
 
 
 def test_a_scenario_is_traced_if_that_is_ticked() -> None:
-    assert order({"engine": "reactor-1", "scenario": "sprint", "trace": "on", "churn": "on"})["plan"] == {"trace": True}
+    assert order({"engine": "reactor-1", "scenario": "sprint", "trace": "on", "churn": "on"})["plan"] == {
+        "trace": True
+    }
 
 
 @pytest.mark.parametrize(
@@ -120,7 +147,8 @@ def test_stages_are_read_as_they_are_meant(text: str, expected: list[tuple[float
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10s", "to 5", "10s 2000", "10h to 5", "10s to", "10s to 5 to 6", "-1s to 5", "10s to -5", "a to b"]
+    "text",
+    ["", "10s", "to 5", "10s 2000", "10h to 5", "10s to", "10s to 5 to 6", "-1s to 5", "10s to -5", "a to b"],
 )
 def test_what_is_no_stage_is_refused(text: str) -> None:
     with pytest.raises(Invalid) as refused:
@@ -128,7 +156,10 @@ def test_what_is_no_stage_is_refused(text: str) -> None:
     assert refused.value.problems[0].pointer == "/plan/stages" and "10s to 2000" in refused.value.detail
 
 
-LENGTHS, TARGETS = st.integers(1, 10**6).map(lambda ms: ms / 1000), st.integers(0, 10**6).map(lambda n: n / 10)
+LENGTHS, TARGETS = (
+    st.integers(1, 10**6).map(lambda ms: ms / 1000),
+    st.integers(0, 10**6).map(lambda n: n / 10),
+)
 
 
 @given(st.lists(st.builds(Stage, LENGTHS, TARGETS), min_size=1, max_size=6))
@@ -138,10 +169,23 @@ def test_stages_are_read_as_they_are_written(stages: list[Stage]) -> None:
 
 
 EVERYTHING = Plan(
-    executor="ramping-vus", vus=12, stages=(Stage(1.5, 8), Stage(2, 2000)), duration_s=3.5, warmup_s=0.5,
-    work=(Work("plaintext", 3), Work("sleep", 1, {"ms": 4})), churn=True, idle_connections=7, slow_readers=2,
-    slow_writers=3, stall_ms=400, think_time_ms=0.5, timeout_s=2.5, shards=1, placement="shared", trace=True,
-)  # fmt: skip
+    executor="ramping-vus",
+    vus=12,
+    stages=(Stage(1.5, 8), Stage(2, 2000)),
+    duration_s=3.5,
+    warmup_s=0.5,
+    work=(Work("plaintext", 3), Work("sleep", 1, {"ms": 4})),
+    churn=True,
+    idle_connections=7,
+    slow_readers=2,
+    slow_writers=3,
+    stall_ms=400,
+    think_time_ms=0.5,
+    timeout_s=2.5,
+    shards=1,
+    placement="shared",
+    trace=True,
+)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +217,9 @@ def test_a_fresh_engine_is_a_model() -> None:
 
 
 def test_numbers_may_be_grouped_and_fields_left_empty() -> None:
-    plan = order({"engine": "x", "vus": "1,000", "rate_per_s": "10 000", "duration_s": "2.5", "warmup_s": ""})["plan"]
+    plan = order(
+        {"engine": "x", "vus": "1,000", "rate_per_s": "10 000", "duration_s": "2.5", "warmup_s": ""}
+    )["plan"]
     assert plan == {"vus": 1000, "rate_per_s": 10000.0, "duration_s": 2.5}
 
 
@@ -202,9 +248,12 @@ def test_problems_stand_at_their_fields() -> None:
     error = Invalid("x", ())
     assert problems(error, "A sentence.") == {"": "A sentence."}
     for pointer, field in (
-        ("/plan/vus", "vus"), ("/plan/work/0/params/ms", "work"), ("/thresholds/1", "thresholds"),
-        ("/engine", "engine"), ("/knobs/idle_s", ""),
-    ):  # fmt: skip
+        ("/plan/vus", "vus"),
+        ("/plan/work/0/params/ms", "work"),
+        ("/thresholds/1", "thresholds"),
+        ("/engine", "engine"),
+        ("/knobs/idle_s", ""),
+    ):
         assert problems(Invalid.field(pointer, "Wrong.")) == {field: "Wrong."}
 
 

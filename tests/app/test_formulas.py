@@ -22,12 +22,23 @@ TEXTS = st.text(st.sampled_from([*"=+-@;,|\t\r\n\" 'a1\xa0＝"]), max_size=12)
 @pytest.mark.parametrize(
     ("text", "written"),
     [
-        ("=1+1", "'=1+1"), ("a;=1+1", "a;'=1+1"), ("a,-1", "a,'-1"), ("a\t@x", "a\t'@x"), ("a\r\n+1", "a\r\n'+1"),
-        ('say "=1"', "say \"'=1\""), ("; =1", "; '=1"), ("  =1", "  '=1"), ("\t=1", "\t'=1"), ("a|=1", "a|'=1"),
-        ("k=v, p50 <= 3-4 a@b", "k=v, p50 <= 3-4 a@b"), ("workers=4 queue=8", "workers=4 queue=8"), ("", ""),
-        (-1.5, -1.5), (None, None),
+        ("=1+1", "'=1+1"),
+        ("a;=1+1", "a;'=1+1"),
+        ("a,-1", "a,'-1"),
+        ("a\t@x", "a\t'@x"),
+        ("a\r\n+1", "a\r\n'+1"),
+        ('say "=1"', 'say "\'=1"'),
+        ("; =1", "; '=1"),
+        ("  =1", "  '=1"),
+        ("\t=1", "\t'=1"),
+        ("a|=1", "a|'=1"),
+        ("k=v, p50 <= 3-4 a@b", "k=v, p50 <= 3-4 a@b"),
+        ("workers=4 queue=8", "workers=4 queue=8"),
+        ("", ""),
+        (-1.5, -1.5),
+        (None, None),
     ],
-)  # fmt: skip
+)
 def test_an_apostrophe_stands_before_what_a_cell_could_begin_with(text: object, written: object) -> None:
     assert cell(text) == written
 
@@ -46,5 +57,7 @@ def test_no_cell_is_a_formula_however_a_file_is_taken_apart(text: str) -> None:
 
 @given(TEXTS)
 def test_a_text_is_written_as_rfc_4180_and_reads_as_itself_but_for_apostrophes(text: str) -> None:
-    ((found,),) = csv.reader(io.StringIO(series_csv.write({"columns": [text or "x"], "rows": []}), newline=""))
+    ((found,),) = csv.reader(
+        io.StringIO(series_csv.write({"columns": [text or "x"], "rows": []}), newline="")
+    )
     assert found.replace("'", "") == (text or "x").replace("'", "")

@@ -29,7 +29,9 @@ async def frozen(lab: Lab) -> RunView:
     def generator() -> int | None:
         going = active._trial and active._trial._generator
         return (
-            next((pid for pid in going.pids if (meter := read_meter(pid)) and meter.completed), None) if going else None
+            next((pid for pid in going.pids if (meter := read_meter(pid)) and meter.completed), None)
+            if going
+            else None
         )
 
     pid = await eventually(generator, "something was answered")

@@ -19,20 +19,64 @@ from .past import LEDGER, VIEW, keep, verdict
 SUMMARY = VIEW["summary"]
 RUNS: list[dict[str, Any]] = [
     {"label": "Ärger mit 100% CPU", "ledger": LEDGER},
-    {"model": "blocking", "model_title": "Blocking", "scenario": None, "title": "By hand",
-     "knobs": {"max_threads": 500}, "summary": SUMMARY | {"achieved_per_s": 2000.0}, "verdict": verdict("client_bound"),
-     "created_at": "2026-11-02T23:59:59.999Z"},
-    {"model": "reactor-pool", "model_title": "Reactor pool", "state": "failed", "summary": None, "verdict": None,
-     "failure": "It broke.", "created_at": "2026-11-03T00:00:00.000Z", "label": "=1+1"},
-    {"scenario": "slow-handler", "verdict": verdict("noisy"), "comparison": 4, "engine": "reactor-2",
-     "ledger": LEDGER | {"cpu_us": 10.0}, "created_at": "2026-11-04T12:00:00.000Z"},
-]  # fmt: skip
+    {
+        "model": "blocking",
+        "model_title": "Blocking",
+        "scenario": None,
+        "title": "By hand",
+        "knobs": {"max_threads": 500},
+        "summary": SUMMARY | {"achieved_per_s": 2000.0},
+        "verdict": verdict("client_bound"),
+        "created_at": "2026-11-02T23:59:59.999Z",
+    },
+    {
+        "model": "reactor-pool",
+        "model_title": "Reactor pool",
+        "state": "failed",
+        "summary": None,
+        "verdict": None,
+        "failure": "It broke.",
+        "created_at": "2026-11-03T00:00:00.000Z",
+        "label": "=1+1",
+    },
+    {
+        "scenario": "slow-handler",
+        "verdict": verdict("noisy"),
+        "comparison": 4,
+        "engine": "reactor-2",
+        "ledger": LEDGER | {"cpu_us": 10.0},
+        "created_at": "2026-11-04T12:00:00.000Z",
+    },
+]
 COLUMNS = [
-    "id", "created_at", "finished_at", "state", "model", "scenario", "label", "engine", "knobs", "plan", "comparison",
-    "verdict", "rankable", "requests", "errors", "offered_per_s", "achieved_per_s", "service_p50_us", "service_p99_us",
-    "response_p50_us", "response_p99_us", "response_max_us", "cpu_us_per_request", "io_calls_per_request",
-    "threads_peak", "rss_bytes_peak", "failure",
-]  # fmt: skip
+    "id",
+    "created_at",
+    "finished_at",
+    "state",
+    "model",
+    "scenario",
+    "label",
+    "engine",
+    "knobs",
+    "plan",
+    "comparison",
+    "verdict",
+    "rankable",
+    "requests",
+    "errors",
+    "offered_per_s",
+    "achieved_per_s",
+    "service_p50_us",
+    "service_p99_us",
+    "response_p50_us",
+    "response_p99_us",
+    "response_max_us",
+    "cpu_us_per_request",
+    "io_calls_per_request",
+    "threads_peak",
+    "rss_bytes_peak",
+    "failure",
+]
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +144,18 @@ def test_a_page_of_the_list_says_how_many_there_are_in_all(past: LabProcess) -> 
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("verdict=good", "verdict"), ("state=x", "state"), ("since=yesterday", "since"), ("until=2026-13-01", "until"),
-     ("until=9999-12-31", "until"), ("sort=best", "sort"), ("limit=0", "limit"), ("comparison=0", "comparison"),
-     ("rankable=perhaps", "rankable")],
-)  # fmt: skip
+    [
+        ("verdict=good", "verdict"),
+        ("state=x", "state"),
+        ("since=yesterday", "since"),
+        ("until=2026-13-01", "until"),
+        ("until=9999-12-31", "until"),
+        ("sort=best", "sort"),
+        ("limit=0", "limit"),
+        ("comparison=0", "comparison"),
+        ("rankable=perhaps", "rankable"),
+    ],
+)
 def test_a_filter_that_cannot_be_meant_is_refused(past: LabProcess, query: str, field: str) -> None:
     is_problem(past.http.get(f"/api/v1/runs?{query}"), 422, f"/{field}")
 
@@ -115,9 +167,17 @@ def test_the_list_is_taken_out_as_csv(past: LabProcess) -> None:
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
     assert list(rows[0]) == COLUMNS
     assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
-    assert (rows[0]["achieved_per_s"], rows[0]["cpu_us_per_request"], rows[0]["errors"]) == ("1000.5", "12.5", "0")
+    assert (rows[0]["achieved_per_s"], rows[0]["cpu_us_per_request"], rows[0]["errors"]) == (
+        "1000.5",
+        "12.5",
+        "0",
+    )
     assert (rows[2]["achieved_per_s"], rows[2]["cpu_us_per_request"], rows[2]["errors"]) == ("", "", "")
-    assert (rows[1]["knobs"], rows[2]["label"], rows[2]["failure"]) == ("max_threads=500", "'=1+1", "It broke.")
+    assert (rows[1]["knobs"], rows[2]["label"], rows[2]["failure"]) == (
+        "max_threads=500",
+        "'=1+1",
+        "It broke.",
+    )
 
 
 @pytest.mark.parametrize("query", ["model=reactor", "text=nowhere", "sort=rate"])
@@ -153,7 +213,9 @@ def test_only_the_label_can_be_changed(changing: LabProcess) -> None:
 def test_a_run_that_goes_keeps_the_label_that_it_is_given_and_is_not_deleted(changing: LabProcess) -> None:
     id = changing.submit(model="reactor", plan=endless())["id"]
     changing.reaches(id, "running")
-    assert changing.http.patch(f"/api/v1/runs/{id}", json={"label": "given late"}).json()["state"] == "running"
+    assert (
+        changing.http.patch(f"/api/v1/runs/{id}", json={"label": "given late"}).json()["state"] == "running"
+    )
     assert "Stop it first" in changing.http.get("/runs/delete", params={"run": [1, id]}).text
     assert changing.http.post("/runs/delete", data={"run": ["1", str(id)]}).status_code == 409
     ended = changing.stop(id)

@@ -101,9 +101,12 @@ Requests/sec:  10000.00
 Transfer/sec:      1.40MB
 """
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "run": ("run", "reactor"), "compare": ("compare", "reactor", "blocking"), "compare all": ("compare",),
-    "demo": ("demo",), "import": ("import", "{wrk}", "--tool", "wrk", "--run", "7"),
-}  # fmt: skip
+    "run": ("run", "reactor"),
+    "compare": ("compare", "reactor", "blocking"),
+    "compare all": ("compare",),
+    "demo": ("demo",),
+    "import": ("import", "{wrk}", "--tool", "wrk", "--run", "7"),
+}
 EACH = pytest.mark.parametrize("words", COMMANDS.values(), ids=list(COMMANDS))
 
 
@@ -158,11 +161,22 @@ def test_a_redirect_within_the_origin_is_followed_for_a_get_only(command: Comman
 
 DEEP = b"[" * 100_000
 NONSENSE = {
-    "nothing": b"", "text": b"hello", "a list": b"[1]", "an empty list": b"[]", "a number": b"7", "null": b"null",
-    "an empty object": b"{}", "a text": b'"x"', "deep": DEEP, "not UTF-8": b"\xff\xfe", "NaN": b'{"detail": NaN}',
-    "a long number": b"1" * 5000, "detail is a list": b'{"detail": ["x"]}', "detail is null": b'{"detail": null}',
+    "nothing": b"",
+    "text": b"hello",
+    "a list": b"[1]",
+    "an empty list": b"[]",
+    "a number": b"7",
+    "null": b"null",
+    "an empty object": b"{}",
+    "a text": b'"x"',
+    "deep": DEEP,
+    "not UTF-8": b"\xff\xfe",
+    "NaN": b'{"detail": NaN}',
+    "a long number": b"1" * 5000,
+    "detail is a list": b'{"detail": ["x"]}',
+    "detail is null": b'{"detail": null}',
     "foreign": b'{"error": {"code": 5}}',
-}  # fmt: skip
+}
 
 
 @EACH
@@ -183,14 +197,21 @@ def test_an_answer_that_no_lab_would_give_is_a_sentence(
 @pytest.mark.parametrize(
     "said",
     [
-        b"", b"\r\n\r\n", b"220 mail ready\r\n", b"HTTP/1.1 xyz\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000,
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx",
+        b"",
+        b"\r\n\r\n",
+        b"220 mail ready\r\n",
+        b"HTTP/1.1 xyz\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nx",
     ],
     ids=["nothing", "empty lines", "mail", "status", "field", "fields", "short", "chunk", "short error"],
-)  # fmt: skip
-def test_what_is_not_http_is_a_sentence(words: tuple[str, ...], said: bytes, command: Command, wrk: Path) -> None:
+)
+def test_what_is_not_http_is_a_sentence(
+    words: tuple[str, ...], said: bytes, command: Command, wrk: Path
+) -> None:
     with serving(Answer(said, is_raw=True)) as server:
         code, out, err = asked_of(server, command, words, wrk)
     assert (code, out) == (1, "") and err.startswith("threadlab: ") and err.count("\n") == 1
@@ -212,25 +233,58 @@ def test_a_run_of_another_version_is_a_sentence(changes: dict[str, Any], command
 
 def comparison(**changes: Any) -> bytes:
     standing = {
-        "entry": 0, "place": 1, "ranked": 1, "trials": 1, "better_than": [], "latency": None,
+        "entry": 0,
+        "place": 1,
+        "ranked": 1,
+        "trials": 1,
+        "better_than": [],
+        "latency": None,
         "figures": dict.fromkeys(("cpu_us", "achieved_per_s", "rss_bytes_peak")),
-    }  # fmt: skip
+    }
     trial = {
-        "entry": 0, "trial": 1, "run": 1, "state": "finished", "verdict": ESCAPES, "achieved_per_s": 1.0, "cpu_us": 1.0,
-        "p50_us": None, "p99_us": None, "rss_bytes_peak": None, "why_not": ESCAPES,
-    }  # fmt: skip
+        "entry": 0,
+        "trial": 1,
+        "run": 1,
+        "state": "finished",
+        "verdict": ESCAPES,
+        "achieved_per_s": 1.0,
+        "cpu_us": 1.0,
+        "p50_us": None,
+        "p99_us": None,
+        "rss_bytes_peak": None,
+        "why_not": ESCAPES,
+    }
     result = {"metric": "cpu_us", "standings": [standing], "order": [0], "groups": [], "said": [ESCAPES]}
     entry = {"letter": "A", "name": f"Reactor {ESCAPES}", "model": "reactor", "knobs": {}}
     view = {
-        "id": 3, "state": "finished", "progress": 1.0, "left_s": None, "label": None, "view": "equal-rate",
-        "title": "x", "scenario": None, "entries": [entry], "trials": 1, "plan": {}, "plan_text": ESCAPES,
-        "thresholds": [], "environment": {}, "runs": [trial], "current": None, "result": result, "failure": None,
-        "created_at": "x", "finished_at": None, "rule": ESCAPES,
-    }  # fmt: skip
+        "id": 3,
+        "state": "finished",
+        "progress": 1.0,
+        "left_s": None,
+        "label": None,
+        "view": "equal-rate",
+        "title": "x",
+        "scenario": None,
+        "entries": [entry],
+        "trials": 1,
+        "plan": {},
+        "plan_text": ESCAPES,
+        "thresholds": [],
+        "environment": {},
+        "runs": [trial],
+        "current": None,
+        "result": result,
+        "failure": None,
+        "created_at": "x",
+        "finished_at": None,
+        "rule": ESCAPES,
+    }
     return json.dumps(view | changes).encode()
 
 
-@pytest.mark.parametrize("changes", [{"entries": []}, {"runs": [json.loads(comparison())["runs"][0] | {"entry": 9}]}])
+@pytest.mark.parametrize(
+    "changes", [{"entries": []}, {"runs": [json.loads(comparison())["runs"][0] | {"entry": 9}]}]
+)
 def test_a_comparison_that_names_what_is_not_there_is_a_sentence(
     changes: dict[str, Any], command: Command, wrk: Path
 ) -> None:
@@ -252,7 +306,9 @@ def test_a_demo_by_a_lab_whose_requests_cost_nothing_is_a_sentence(command: Comm
 # How much it says
 
 
-def test_more_than_an_answer_may_have_is_not_read(command: Command, wrk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_an_answer_may_have_is_not_read(
+    command: Command, wrk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(remote, "ANSWER_MAX", 1000)
     for status in (200, 500):
         with serving(Answer(b" " * 1001, status, {"Content-Length": str(10**12)})) as server:
@@ -267,13 +323,29 @@ def test_more_than_an_answer_may_have_is_not_read(command: Command, wrk: Path, m
 def escaped_run(**changes: Any) -> bytes:
     judged = {**verdict(ESCAPES), "because": [ESCAPES], "fitness": {"cpu_us": ESCAPES}}
     said = {
-        "id": 7, "model": f"reactor{ESCAPES}", "plan_text": ESCAPES, "verdict": judged, "notes": [ESCAPES],
-        "thresholds": [{"text": ESCAPES, "seen": ESCAPES, "breached": False}], "label": ESCAPES,
-        "legs": [{
-            "engine": "x", "model": ESCAPES, "model_title": "x", "from_s": None, "to_s": None, "requests": 1,
-            "errors": 0, "achieved_per_s": None, "service": PERCENTILES, "response": PERCENTILES, "cpu_us": None,
-        }],
-    }  # fmt: skip
+        "id": 7,
+        "model": f"reactor{ESCAPES}",
+        "plan_text": ESCAPES,
+        "verdict": judged,
+        "notes": [ESCAPES],
+        "thresholds": [{"text": ESCAPES, "seen": ESCAPES, "breached": False}],
+        "label": ESCAPES,
+        "legs": [
+            {
+                "engine": "x",
+                "model": ESCAPES,
+                "model_title": "x",
+                "from_s": None,
+                "to_s": None,
+                "requests": 1,
+                "errors": 0,
+                "achieved_per_s": None,
+                "service": PERCENTILES,
+                "response": PERCENTILES,
+                "cpu_us": None,
+            }
+        ],
+    }
     return TypeAdapter(RunView).dump_json(past_run(**said | changes))
 
 
@@ -284,7 +356,9 @@ def test_control_characters_of_a_server_are_printed_visibly(
 ) -> None:
     told = escaped_run() if words[0] != "compare" else comparison()
     models = Answer(
-        json.dumps([{"name": "a", "unavailable_reason": None}, {"name": "b", "unavailable_reason": ESCAPES}]).encode()
+        json.dumps(
+            [{"name": "a", "unavailable_reason": None}, {"name": "b", "unavailable_reason": ESCAPES}]
+        ).encode()
     )
     detail = json.dumps({"detail": f"No. {ESCAPES}"}).encode()
     answers = {"models": models} if status == 200 else {}
@@ -328,9 +402,13 @@ def test_a_terminal_gets_an_export_with_its_control_characters_visible() -> None
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("a\tb\nc – ü", "a\tb\nc – ü"), ("\x1b[31m", "\\x1b[31m"), ("\x7f\x80\x9f\xa0", "\\x7f\\x80\\x9f\xa0"),
-        ("a\r\nb\rc", "a\r\nb\\x0dc"), ("\u202a\u202e\u2066\u2069", "\\u202a\\u202e\\u2066\\u2069"), ("\0", "\\x00"),
+        ("a\tb\nc – ü", "a\tb\nc – ü"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("\x7f\x80\x9f\xa0", "\\x7f\\x80\\x9f\xa0"),
+        ("a\r\nb\rc", "a\r\nb\\x0dc"),
+        ("\u202a\u202e\u2066\u2069", "\\u202a\\u202e\\u2066\\u2069"),
+        ("\0", "\\x00"),
     ],
-)  # fmt: skip
+)
 def test_what_is_made_visible(text: str, shown: str) -> None:
     assert visible(text) == shown

@@ -21,9 +21,21 @@ def test_an_engines_last_lines_are_text_on_its_card() -> None:
     model = Models.ask(sys.executable).views["reactor"]
     ended = ExitView(1, None, f"ended {EVIL}", (EVIL, EVIL, EVIL, EVIL))
     engine = EngineView(
-        "reactor-1", "reactor", "exited", "127.0.0.1", 1, None, None, {}, None, None, None,
-        "2026-01-01T00:00:00Z", 1.0, ended,
-    )  # fmt: skip
+        "reactor-1",
+        "reactor",
+        "exited",
+        "127.0.0.1",
+        1,
+        None,
+        None,
+        {},
+        None,
+        None,
+        None,
+        "2026-01-01T00:00:00Z",
+        1.0,
+        ended,
+    )
     card = Card(model, engine, (), "exited", {}, {"": EVIL})
     html = render_block(make_environment(paths.TEMPLATES), "pages/lab.html", "card", {"card": card})
     assert html.count("&lt;script&gt;alert(1)") >= 6

@@ -21,6 +21,7 @@ from typing import Any, cast
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from app.lab.lab import Lab
 from app.live.frame import Frame
@@ -79,8 +80,11 @@ class Viewer:
 def viewer(lab: LabProcess, **headers: str) -> Iterator[Viewer]:
     origin = headers.pop("origin", None)
     with connect(
-        lab.url.replace("http", "ws") + "/ws/v1/live", origin=origin, additional_headers=headers, max_size=None,  # type: ignore[arg-type]
-    ) as socket:  # fmt: skip
+        lab.url.replace("http", "ws") + "/ws/v1/live",
+        origin=Origin(origin) if origin else None,
+        additional_headers=headers,
+        max_size=None,
+    ) as socket:
         yield Viewer(socket)
 
 
@@ -108,7 +112,8 @@ def test_threads_come_only_for_what_was_subscribed(lab: LabProcess) -> None:
     with viewer(lab) as view:
         view.say(type="subscribe", engines=[watched], threads=True, interval_ms=100)
         frame = view.frame(
-            lambda f: "threads" in f["engines"].get(watched, {}) and other in f["engines"], "threads of the watched"
+            lambda f: "threads" in f["engines"].get(watched, {}) and other in f["engines"],
+            "threads of the watched",
         )
         assert "threads" not in frame["engines"][other]
         rows = frame["engines"][watched]["threads"]
@@ -153,16 +158,19 @@ def test_a_frame_of_a_measured_run_has_all_samples_since_the_one_before(lab: Lab
     at_us = [us for us, _ in engine["samples"]]
     assert at_us == sorted(set(at_us)) and at_us[-1] / 1e6 < frame["t_s"]
     slots = {str(row[0]) for row in engine["threads"]}
-    assert all(states.keys() <= slots for _, states in engine["samples"]), "the first ones may be of its start"
+    assert all(states.keys() <= slots for _, states in engine["samples"]), (
+        "the first ones may be of its start"
+    )
     lab.stop(run["id"])
 
 
 def test_frames_are_fewer_while_a_run_is_measured_and_never_more_than_samples() -> None:
     def interval_s(sample_interval_ms: int, run: object) -> float:
         lab = SimpleNamespace(
-            settings=Settings(sample_interval_ms=sample_interval_ms), events=SimpleNamespace(listen=lambda _: None),
+            settings=Settings(sample_interval_ms=sample_interval_ms),
+            events=SimpleNamespace(listen=lambda _: None),
             runs=SimpleNamespace(current=lambda: run),
-        )  # fmt: skip
+        )
         return Hub(cast(Lab, lab), cast(Metrics, None))._interval_s
 
     assert [interval_s(100, None), interval_s(100, "a run"), interval_s(1000, "a run")] == [0.1, 0.5, 1.0]
@@ -172,7 +180,9 @@ def test_a_slow_interval_gets_fewer_frames(lab: LabProcess) -> None:
     engine = lab.start("reactor")["id"]
     with viewer(lab) as slow, viewer(lab) as fast:
         slow.say(type="subscribe", engines="all", threads=True, interval_ms=500)
-        seen = [slow.frame(lambda f: "threads" in f["engines"].get(engine, {}), "a frame of this subscription")]
+        seen = [
+            slow.frame(lambda f: "threads" in f["engines"].get(engine, {}), "a frame of this subscription")
+        ]
         seen, told = [*seen, slow.frame()], [fast.frame()]
 
         def between() -> bool:
@@ -237,7 +247,9 @@ def test_a_run_shows_its_numbers(lab: LabProcess) -> None:
             run = frame["run"]
             if not run or not run["achieved_per_s"] or not run["response_p99_us"] or run["connections"] != 8:
                 return False
-            shown = frame["engines"][run["engine"]]["p99_us"]  # read anew for each, so a request may lie between them
+            shown = frame["engines"][run["engine"]][
+                "p99_us"
+            ]  # read anew for each, so a request may lie between them
             return bool(shown == pytest.approx(run["response_p99_us"], rel=0.01))
 
         run = view.frame(whole, "its numbers")["run"]
@@ -326,8 +338,12 @@ def test_a_viewer_that_takes_nothing_is_closed_and_another_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.live.socket.SEND_WITHIN_S", 0.1)
-    monkeypatch.setattr("app.web.server.TAKEN_WITHIN_MS", 1_000_000)  # so that it is not the kernel that closes it
-    monkeypatch.setattr("app.live.frames.threads", lambda _: [["x" * 500_000]])  # soon more than the kernel takes
+    monkeypatch.setattr(
+        "app.web.server.TAKEN_WITHIN_MS", 1_000_000
+    )  # so that it is not the kernel that closes it
+    monkeypatch.setattr(
+        "app.live.frames.threads", lambda _: [["x" * 500_000]]
+    )  # soon more than the kernel takes
     with closing(LabInside(tmp_path)) as lab, viewer(lab) as view:
         lab.start("reactor")
         with stalled(lab, threads=True):
@@ -403,7 +419,10 @@ def test_a_foreign_site_is_refused(lab: LabProcess) -> None:
 
 def test_a_foreign_host_is_refused(lab: LabProcess) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        connect(f"ws://lab.evil.example:{lab.port}/ws/v1/live", sock=socket.create_connection(("127.0.0.1", lab.port)))
+        connect(
+            f"ws://lab.evil.example:{lab.port}/ws/v1/live",
+            sock=socket.create_connection(("127.0.0.1", lab.port)),
+        )
     assert refused.value.response.status_code in (403, 421)
 
 

@@ -142,7 +142,9 @@ def test_it_stops_when_the_last_page_has_gone_however_it_went(lab: LabProcess) -
         with viewer(lab) as view:
             lanes = Lanes(view, engine)
             view.say(type="pause")
-            other.frame(lambda f: "nobody watches" in f["engines"][engine]["tracing"], "a page that pauses sees none")
+            other.frame(
+                lambda f: "nobody watches" in f["engines"][engine]["tracing"], "a page that pauses sees none"
+            )
             view.say(type="resume")
             assert lanes.read()
 
@@ -175,7 +177,10 @@ def test_a_thread_has_its_wait_for_a_cpu_and_its_switches(lab: LabProcess) -> No
 
         def busy(frame: Any) -> bool:
             assert asker.ask().body == GREETING
-            rows = [dict(zip(fields, row, strict=True)) for row in frame["engines"][engine["id"]].get("threads", ())]
+            rows = [
+                dict(zip(fields, row, strict=True))
+                for row in frame["engines"][engine["id"]].get("threads", ())
+            ]
             return any(row["switches_per_s"] and row["run_queue_us_per_s"] is not None for row in rows)
 
         view.frame(busy, "a thread that was given a CPU")
@@ -215,7 +220,9 @@ def test_a_page_knows_every_connection(lab: LabProcess) -> None:
                 each.sock.close()
         view.frame(lambda f: count(f) == 0, "none of them")
         watch(view, engine["id"], "connections")
-        view.frame(lambda f: f["engines"][engine["id"]].get("grid", {}).get("full"), "the whole, as it asks anew")
+        view.frame(
+            lambda f: f["engines"][engine["id"]].get("grid", {}).get("full"), "the whole, as it asks anew"
+        )
 
 
 # The ledger
@@ -235,7 +242,9 @@ def test_a_request_has_its_price_while_there_are_some(lab: LabProcess) -> None:
         def is_priced(frame: Any) -> bool:
             now = numbers(frame)
             known = ("cpu_us_per_request", "io_calls_per_request", "queue_wait_us", "switches_per_request")
-            return all(now[each] for each in known) and bool(now["bytes_out_per_s"] > now["bytes_in_per_s"] > 0)
+            return all(now[each] for each in known) and bool(
+                now["bytes_out_per_s"] > now["bytes_in_per_s"] > 0
+            )
 
         view.frame(is_quiet, "a second without a request")
         id = lab.submit(engine=engine["id"], plan=queueing)["id"]
@@ -257,15 +266,22 @@ def test_events_are_kept_in_order_for_who_comes_later(lab: LabProcess) -> None:
     events = lab.get(f"/events?since={before}")
     assert [event["id"] for event in events] == list(range(before + 1, before + 1 + len(events)))
     assert [e["event"] for e in events if e["engine"] == engine] == [
-        "engine.starting", "engine.ready", "engine.draining", "engine.stopped",
-    ]  # fmt: skip
+        "engine.starting",
+        "engine.ready",
+        "engine.draining",
+        "engine.stopped",
+    ]
     assert {event["level"] for event in events} == {"info"}
     with viewer(lab) as view:
         assert view.message()["last_event"] == events[-1]["id"]
         again = lab.start("reactor")["id"]
         told = view.event("engine.ready")
         kept = lab.get(f"/events?since={events[-1]['id']}")
-        assert {**told, "type": 0, "seq": 0} == {**next(e for e in kept if e["id"] == told["id"]), "type": 0, "seq": 0}
+        assert {**told, "type": 0, "seq": 0} == {
+            **next(e for e in kept if e["id"] == told["id"]),
+            "type": 0,
+            "seq": 0,
+        }
         assert told["engine"] == again
     is_problem(lab.http.get("/api/v1/events?since=-1"), 422, "/since")
 
@@ -274,7 +290,9 @@ def test_what_an_engine_says_is_an_event(lab: LabProcess) -> None:
     engine = lab.start("prefork")
     with viewer(lab) as view:
         sampled = f"/engines/{engine['id']}/sample"
-        (worker,) = until(lambda: [t["pid"] for t in lab.get(sampled)["threads"] if t["index"] == 1], "both workers")
+        (worker,) = until(
+            lambda: [t["pid"] for t in lab.get(sampled)["threads"] if t["index"] == 1], "both workers"
+        )
         os.kill(worker, signal.SIGKILL)
         said = view.event("log.line")
     assert (said["engine"], said["level"]) == (engine["id"], "warning")
@@ -317,4 +335,6 @@ def test_every_name_that_the_document_gives_is_there(lab: LabProcess) -> None:
         assert re.search(rf"\b{name}\b", text), name
     assert len(numbers["threads"][0]) == len(hello["thread_fields"])
     assert len(numbers["trace"]["lanes"][0]) == len(hello["lane_fields"])
-    assert before_s <= frame["t_s"] + 1e-4 and frame["t_s"] - 1e-4 <= time.monotonic(), "the clock of this machine"
+    assert before_s <= frame["t_s"] + 1e-4 and frame["t_s"] - 1e-4 <= time.monotonic(), (
+        "the clock of this machine"
+    )

@@ -53,14 +53,26 @@ def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: La
         model="reactor-pool", knobs={"workers": 3}, plan=light(), thresholds=["errors<1%"], label="the first"
     )
     page = lab.http.get(f"/?again={first['id']}").text
-    assert f'name="again" value="{first["id"]}"' in page and 'value="the first"' in page and "errors&lt;1%" in page
+    assert (
+        f'name="again" value="{first["id"]}"' in page
+        and 'value="the first"' in page
+        and "errors&lt;1%" in page
+    )
     assert '<option value="model:reactor-pool" selected>' in page
 
     ramp = {
-        "again": str(first["id"]), "engine": "model:reactor-pool", "scenario": "", "executor": "ramping-vus",
-        "vus": "2", "stages": "300ms to 4, 0.3s to 1", "warmup_s": "0", "think_time_ms": "20", "timeout_s": "60",
-        "trace": "on", "label": "the second",
-    }  # fmt: skip
+        "again": str(first["id"]),
+        "engine": "model:reactor-pool",
+        "scenario": "",
+        "executor": "ramping-vus",
+        "vus": "2",
+        "stages": "300ms to 4, 0.3s to 1",
+        "warmup_s": "0",
+        "think_time_ms": "20",
+        "timeout_s": "60",
+        "trace": "on",
+        "label": "the second",
+    }
     second = submitted(lab, ramp)
     assert second["plan"]["stages"] == [{"duration_s": 0.3, "target": 4}, {"duration_s": 0.3, "target": 1}]
     assert (second["state"], second["plan"]["trace"], second["knobs"]["workers"]) == ("finished", True, 3)
@@ -77,7 +89,9 @@ def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: La
     )
 
 
-def test_a_restart_with_a_longer_keep_alive_ends_no_run_and_begins_nothing_that_is_refused(lab: LabProcess) -> None:
+def test_a_restart_with_a_longer_keep_alive_ends_no_run_and_begins_nothing_that_is_refused(
+    lab: LabProcess,
+) -> None:
     engine = lab.start("reactor", idle_s=9)
     crowd = FORM | {"engine": engine["id"], "duration_s": "9", "idle_connections": "5", "restart": "60"}
     refused = lab.http.post("/runs", data=crowd | {"stall_ms": "-1"})

@@ -104,12 +104,16 @@ def test_counters_keep_what_engines_served_that_were_forgotten_between_two_scrap
         assert len(lab.get("/engines")) < 4, "some have been forgotten"
         after, labels = scraped(lab), {"model": "reactor", "class": "2xx"}
         name = "threadlab_engine_requests_total"
-        assert value(after, name, **labels) - samples(before).get((name, frozenset(labels.items())), 0) == 4 * (10 + 1)
+        assert value(after, name, **labels) - samples(before).get(
+            (name, frozenset(labels.items())), 0
+        ) == 4 * (10 + 1)
         assert value(after, "threadlab_engine_cpu_seconds_total", model="reactor") > 0
 
 
 def test_promtool_finds_nothing_to_say(after_a_run: LabProcess) -> None:
     if not (promtool := shutil.which("promtool")):
         pytest.skip("promtool is not installed (Debian: prometheus)")
-    done = subprocess.run([promtool, "check", "metrics"], input=scraped(after_a_run), capture_output=True, text=True)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=scraped(after_a_run), capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -34,7 +34,10 @@ NEWEST = migrate.revisions()[-1]
 COLUMNS = "finished_at, scenario, verdict, rankable, comparison, rate_per_s, p99_us, cpu_us, words"
 # A row for each table that came later, by the step that made it.
 LATER = {
-    "0003": ("comparisons", "INSERT INTO comparisons VALUES (3, 'finished', '2026-11-01', 'gone', '{}', NULL)"),
+    "0003": (
+        "comparisons",
+        "INSERT INTO comparisons VALUES (3, 'finished', '2026-11-01', 'gone', '{}', NULL)",
+    ),
     "0004": ("foreign_results", "INSERT INTO foreign_results VALUES (4, 7, 'wrk', '2026-11-01', '{}', 'x')"),
 }
 # What 0.1.0 made, word for word.
@@ -54,7 +57,14 @@ CREATE INDEX ix_runs_model ON runs (model);
 CREATE INDEX ix_runs_state ON runs (state);
 """
 OLD = VIEW | {"id": 7, "label": "Before Ärger"}
-QUEUED = VIEW | {"id": 9, "state": "queued", "label": None, "summary": None, "verdict": None, "finished_at": None}
+QUEUED = VIEW | {
+    "id": 9,
+    "state": "queued",
+    "label": None,
+    "summary": None,
+    "verdict": None,
+    "finished_at": None,
+}
 
 
 @pytest.fixture
@@ -64,7 +74,16 @@ def old(tmp_path: Path) -> Path:
     with contextlib.closing(sqlite3.connect(file)) as database, database:
         database.executescript(DDL)
         for view in (OLD, QUEUED):
-            values = (view["id"], view["state"], "reactor", view["created_at"], "gone", json.dumps(view), None, None)
+            values = (
+                view["id"],
+                view["state"],
+                "reactor",
+                view["created_at"],
+                "gone",
+                json.dumps(view),
+                None,
+                None,
+            )
             database.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     return file
 
@@ -113,7 +132,16 @@ def test_an_old_run_gets_the_columns_that_lists_are_found_by(old: Path) -> None:
             view = store.get(id)
             assert view
             store.save(view)
-    assert before[0][:-1] == ("2026-11-01T10:00:12.000Z", "sprint", "server_bound", 1, None, 1000.5, 121.0, None)
+    assert before[0][:-1] == (
+        "2026-11-01T10:00:12.000Z",
+        "sprint",
+        "server_bound",
+        1,
+        None,
+        1000.5,
+        121.0,
+        None,
+    )
     assert "before ärger" in before[0][-1] and "idle_s=15" in before[0][-1]
     assert before[1][1:4] == ("sprint", None, None)
     assert ask(old, filled) == before, "the step fills them as the store does"
@@ -121,7 +149,9 @@ def test_an_old_run_gets_the_columns_that_lists_are_found_by(old: Path) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("revision", migrate.revisions())
-def test_a_history_of_every_version_opens_with_all_that_is_in_it(old: Path, tmp_path: Path, revision: str) -> None:
+def test_a_history_of_every_version_opens_with_all_that_is_in_it(
+    old: Path, tmp_path: Path, revision: str
+) -> None:
     engine = create_engine(f"sqlite:///{old}")
     with engine.begin() as connection:
         migrate._set_stamp(connection, migrate.BEFORE_ALEMBIC)
@@ -191,8 +221,10 @@ def test_a_history_of_today_opens_without_alembic(tmp_path: Path) -> None:
     )
     said = subprocess.run(
         [sys.executable, "-c", twice, f"sqlite:///{tmp_path}/threadlab.sqlite3"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert said.stdout.split() == ["False", "False"], "neither made nor opened"
 
 
@@ -257,10 +289,13 @@ def test_many_that_open_it_at_once_do_not_clash(old: Path, fresh: bool) -> None:
     openers = [
         subprocess.Popen(
             [sys.executable, "-c", OPENER, f"sqlite:///{old}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(3)
-    ]  # fmt: skip
+    ]
     for each in openers:
         assert each.stdout and each.stdout.readline() == "here\n"
     for each in openers:

@@ -67,7 +67,9 @@ def test_a_killed_control_plane_leaves_no_process_and_loses_no_run_and_no_compar
     going = lab.submit(engine=engines[0]["id"], plan=plan(6.0, 0, stall_ms=3000, think_time_ms=20))["id"]
     waiting = lab.submit(model="blocking", plan=endless())["id"]
     until(lambda: state_of(engines[0]["pid"]) == "T", "its engine is stopped")
-    comparison = until(lambda: next_is_queued(lab, comparison["id"]), "a trial has ended, and the next is queued")
+    comparison = until(
+        lambda: next_is_queued(lab, comparison["id"]), "a trial has ended, and the next is queued"
+    )
     children = [command_line(pid) for pid in lab.others()]
     assert sum("-m engines" in line for line in children) == 3, children
     assert len(generators(lab.others())) == 1
@@ -139,7 +141,10 @@ def test_labs_on_the_same_data_carry_out_one_run_at_a_time(lab: LabProcess) -> N
 
     async def beside(other: Lab) -> None:
         second = await other.runs.submit(model="reactor", plan=light())
-        turns = (await asyncio.to_thread(lab.get, f"/runs/{run['id']}"))["state"], other.runs.get(second.id).state
+        turns = (
+            (await asyncio.to_thread(lab.get, f"/runs/{run['id']}"))["state"],
+            other.runs.get(second.id).state,
+        )
         assert turns == ("running", "queued")
         await asyncio.to_thread(lab.stop, run["id"])
         assert (await other.runs.finished(second.id)).state == "finished"

@@ -22,7 +22,9 @@ SAID = "The result could not be saved: database or disk is full."
 
 
 @contextmanager
-def full(lab: LabProcess, table: str, when: str = "UPDATE", what: str = "NEW.state = 'finished'") -> Iterator[None]:
+def full(
+    lab: LabProcess, table: str, when: str = "UPDATE", what: str = "NEW.state = 'finished'"
+) -> Iterator[None]:
     """The history refuses what has finished, or something else, with the words of a full disk."""
     with closing(sqlite3.connect(lab.data_dir / "threadlab.sqlite3", timeout=BOUND_S)) as database:
         database.execute(

@@ -19,7 +19,9 @@ def test_a_run_of_so_many_digits_is_not_there(lab: LabProcess, method: str) -> N
         is_problem(lab.http.request(method, f"/api/v1/runs/{number}", json={"label": None}), 404)
 
 
-@pytest.mark.parametrize("path", ["/runs/{}/series", "/runs/{}/diff/1", "/comparisons/{}", "/runs?comparison={}"])
+@pytest.mark.parametrize(
+    "path", ["/runs/{}/series", "/runs/{}/diff/1", "/comparisons/{}", "/runs?comparison={}"]
+)
 def test_nor_is_anything_else_of_that_number(lab: LabProcess, path: str) -> None:
     assert lab.http.get("/api/v1" + path.format(HUGE)).status_code == 422
 
@@ -43,7 +45,14 @@ def test_work_of_so_many_digits_is_no_work(lab: LabProcess, work: str) -> None:
 
 def test_the_form_of_the_list_names_no_such_run(lab: LabProcess) -> None:
     assert lab.http.post("/runs/delete", data={"run": [HUGE]}).status_code == 422
-    assert [number_of(text) for text in ("12", "", "-1", "1.5", "²", HUGE)] == [12, None, None, None, None, None]
+    assert [number_of(text) for text in ("12", "", "-1", "1.5", "²", HUGE)] == [
+        12,
+        None,
+        None,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_a_form_of_too_many_fields_is_not_called_json(lab: LabProcess) -> None:

@@ -12,11 +12,30 @@ from app.load.protocol.plan import Plan, Stage
 
 NOTHING = histogram.encode(histogram.new())
 CALM = Outcome(
-    started_at="2026-01-01T00:00:00.000Z", measured_from_ns=10**9, measured_to_ns=2 * 10**9, duration_s=1.0,
-    stopped=False, requests=100, errors={}, intended=None, sent=100, dropped=0, late=0, waited=0, reconnects=0,
-    bytes_in=0, bytes_out=0, connections_peak=4, idle_connections_held=0, cpu_user_s=0.1, cpu_system_s=0.1, wall_s=1.0,
-    send_jitter_p99_us=None, in_flight_ns=0, kinds=(KindOutcome("plaintext", "plaintext", 100, {}, NOTHING, NOTHING),),
-)  # fmt: skip
+    started_at="2026-01-01T00:00:00.000Z",
+    measured_from_ns=10**9,
+    measured_to_ns=2 * 10**9,
+    duration_s=1.0,
+    stopped=False,
+    requests=100,
+    errors={},
+    intended=None,
+    sent=100,
+    dropped=0,
+    late=0,
+    waited=0,
+    reconnects=0,
+    bytes_in=0,
+    bytes_out=0,
+    connections_peak=4,
+    idle_connections_held=0,
+    cpu_user_s=0.1,
+    cpu_system_s=0.1,
+    wall_s=1.0,
+    send_jitter_p99_us=None,
+    in_flight_ns=0,
+    kinds=(KindOutcome("plaintext", "plaintext", 100, {}, NOTHING, NOTHING),),
+)
 PLAN = Plan(vus=8, idle_connections=30, slow_readers=5)
 
 

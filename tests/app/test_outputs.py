@@ -22,8 +22,20 @@ from app.tokens import new_token
 
 from .driver import THREADLAB, Command, LabProcess, threadlab
 
-RUN = ("run", "reactor", "--executor", "constant-arrival-rate", "--rate", "100", "--vus", "4", "--duration", "0.5",
-       "--warmup", "0")  # fmt: skip
+RUN = (
+    "run",
+    "reactor",
+    "--executor",
+    "constant-arrival-rate",
+    "--rate",
+    "100",
+    "--vus",
+    "4",
+    "--duration",
+    "0.5",
+    "--warmup",
+    "0",
+)
 
 
 def runs_kept(data_dir: Path) -> int:
@@ -38,7 +50,9 @@ def runs_kept(data_dir: Path) -> int:
     ("flag", "file", "reason"),
     [("--json", "{tmp}/none/run.json", "there is no such folder"), ("--json", "{tmp}", "it is a folder")],
 )
-@pytest.mark.parametrize("words", [RUN, ("compare", "reactor", "blocking"), ("demo",)], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words", [RUN, ("compare", "reactor", "blocking"), ("demo",)], ids=lambda words: words[0]
+)
 def test_a_file_that_cannot_be_written_is_known_before_the_run(
     flag: str, file: str, reason: str, words: tuple[str, ...], tmp_path: Path, command: Command
 ) -> None:
@@ -49,7 +63,9 @@ def test_a_file_that_cannot_be_written_is_known_before_the_run(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_to_is_known_before_the_run(tmp_path: Path, command: Command) -> None:
+def test_a_folder_that_may_not_be_written_to_is_known_before_the_run(
+    tmp_path: Path, command: Command
+) -> None:
     shut = tmp_path / "shut"
     shut.mkdir(mode=0o500)
     for flag in ("--json", "--csv", "--junit", "--html", "--perfetto"):
@@ -61,7 +77,10 @@ def test_a_folder_that_may_not_be_written_to_is_known_before_the_run(tmp_path: P
 def test_a_file_that_fills_the_disk_is_said_after_the_report(tmp_path: Path, command: Command) -> None:
     done = command(*RUN, "--json", "/dev/full")
     assert done.returncode == 1 and "Verdict:" in done.stdout
-    assert done.stderr.splitlines()[-1] == "threadlab: --json: /dev/full cannot be written: No space left on device."
+    assert (
+        done.stderr.splitlines()[-1]
+        == "threadlab: --json: /dev/full cannot be written: No space left on device."
+    )
     breached = command(*RUN, "--threshold", "rate>9999999", "--json", "/dev/full")
     assert breached.returncode == 3, "what the run came to is said first"
 
@@ -73,7 +92,10 @@ def test_a_file_that_fills_the_disk_is_said_after_the_report(tmp_path: Path, com
 def test_streams_that_nobody_reads_cost_no_exit_code(redirected: str, code: int, tmp_path: Path) -> None:
     shell = f"set -o pipefail; {THREADLAB} models {redirected}; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
-        ["bash", "-c", shell], capture_output=True, text=True, env={**os.environ, "THREADLAB_DATA_DIR": str(tmp_path)}
+        ["bash", "-c", shell],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "THREADLAB_DATA_DIR": str(tmp_path)},
     )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
@@ -133,7 +155,9 @@ def test_what_answers_and_is_no_lab_is_said(body: bytes, words: tuple[str, ...],
     assert done.stderr.startswith("threadlab: ") and "Traceback" not in done.stderr
 
 
-def test_nothing_for_this_machine_goes_through_a_proxy(lab: LabProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_for_this_machine_goes_through_a_proxy(
+    lab: LabProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It would be told the token, and it is not there where `localhost` is."""
     monkeypatch.setenv("THREADLAB_TOKEN", new_token())
     monkeypatch.delenv("no_proxy", raising=False)

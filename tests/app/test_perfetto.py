@@ -21,8 +21,10 @@ REQUIRED = {"M": {"args"}, "X": {"ts", "dur", "cat"}, "C": {"ts", "args"}, "i": 
 WORK = [{"kind": "plaintext", "weight": 9}, {"kind": "sleep", "weight": 1, "params": {"ms": 5}}]
 # The load is so light that no trace ring runs over, however late the lab reads it.
 TRACED: dict[str, dict[str, Any]] = {
-    "blocking": {"vus": 4, "churn": True}, "main-sub": {"vus": 8, "work": WORK}, "prefork": {"vus": 4, "work": WORK},
-}  # fmt: skip
+    "blocking": {"vus": 4, "churn": True},
+    "main-sub": {"vus": 8, "work": WORK},
+    "prefork": {"vus": 4, "work": WORK},
+}
 UNTRACED = "reactor"
 MODELS = pytest.mark.parametrize("model", TRACED)
 
@@ -37,8 +39,12 @@ class Kept:
 
 @pytest.fixture(scope="module")
 def kept(shared_lab: LabProcess) -> Kept:
-    plans = {model: light(0.5, 0.2, trace=True, **load) for model, load in TRACED.items()} | {UNTRACED: light(0.5, 0.2)}
-    return Kept(shared_lab, {model: shared_lab.run(model=model, plan=plan)["id"] for model, plan in plans.items()})
+    plans = {model: light(0.5, 0.2, trace=True, **load) for model, load in TRACED.items()} | {
+        UNTRACED: light(0.5, 0.2)
+    }
+    return Kept(
+        shared_lab, {model: shared_lab.run(model=model, plan=plan)["id"] for model, plan in plans.items()}
+    )
 
 
 def file_of(lab: LabProcess, id: int) -> Any:
@@ -109,7 +115,7 @@ def test_counters_are_the_numbers_of_the_series(kept: Kept, model: str) -> None:
         event["args"]["achieved"]
         for event in file["traceEvents"]
         if event["ph"] == "C" and "achieved" in event["args"]
-    ]  # fmt: skip
+    ]
     assert told == rows != []
     marks = [event["name"] for event in file["traceEvents"] if event["ph"] == "i"]
     assert "measure begins" in marks

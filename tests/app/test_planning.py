@@ -37,13 +37,21 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a ramp without stages": ({"executor": RAMP}, ("stages",)),
     "stages without a ramp": ({"stages": UP}, ("stages",)),
     "too many stages": ({"executor": RAMP, "stages": UP * 51}, ("stages",)),
-    "half a connection": ({"executor": RAMP, "stages": [{"duration_s": 1, "target": 1.5}]}, ("stages/0/target",)),
-    "a ramp too high": ({"executor": RAMP, "stages": [*UP, {"duration_s": 1, "target": 10**6}]}, ("stages/1/target",)),
+    "half a connection": (
+        {"executor": RAMP, "stages": [{"duration_s": 1, "target": 1.5}]},
+        ("stages/0/target",),
+    ),
+    "a ramp too high": (
+        {"executor": RAMP, "stages": [*UP, {"duration_s": 1, "target": 10**6}]},
+        ("stages/1/target",),
+    ),
     "a stage too short": (
-        {"executor": RATES, "rate_per_s": 9, "stages": [{"duration_s": 0, "target": 9}]}, ("stages/0/duration_s",)
+        {"executor": RATES, "rate_per_s": 9, "stages": [{"duration_s": 0, "target": 9}]},
+        ("stages/0/duration_s",),
     ),
     "a rate too high": (
-        {"executor": RATES, "rate_per_s": 9, "stages": [{"duration_s": 1, "target": 10**9}]}, ("stages/0/target",)
+        {"executor": RATES, "rate_per_s": 9, "stages": [{"duration_s": 1, "target": 10**9}]},
+        ("stages/0/target",),
     ),
     "a ramp too long": ({"executor": RAMP, "stages": [{"duration_s": 400, "target": 2}] * 2}, ("stages",)),
     "a ramp of a rate without its start": ({"executor": RATES, "stages": UP}, ("rate_per_s",)),
@@ -55,19 +63,25 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a stall in a search": ({"executor": SEARCH, "objective": "max<1s", "stall_ms": 100}, ("stall_ms",)),
     "an objective without a search": ({"objective": "max<1s"}, ("objective",)),
     "churn in a pipeline": ({"churn": True, "pipeline": 2}, ("pipeline",)),
-    "an open pipeline": ({"executor": "constant-arrival-rate", "rate_per_s": 100, "pipeline": 2}, ("pipeline",)),
+    "an open pipeline": (
+        {"executor": "constant-arrival-rate", "rate_per_s": 100, "pipeline": 2},
+        ("pipeline",),
+    ),
     "a long pipeline": ({"pipeline": 65}, ("pipeline",)),
     "thought by schedule": ({"executor": OPEN, "rate_per_s": 9, "think_time_ms": 1}, ("think_time_ms",)),
     "thought in a pipeline": ({"pipeline": 4, "think_time_ms": 1}, ("think_time_ms",)),
     "a stall of most of it": ({"stall_ms": 900, "duration_s": 1}, ("stall_ms",)),
     "a very long stall": ({"stall_ms": 60_000, "duration_s": 300}, ("stall_ms",)),
     "too many slow ones": ({"slow_readers": 1001, "slow_writers": -1}, ("slow_readers", "slow_writers")),
-    "too many together": ({"vus": 14_000, "slow_writers": 1000, "idle_connections": 500}, ("idle_connections",)),
+    "too many together": (
+        {"vus": 14_000, "slow_writers": 1000, "idle_connections": 500},
+        ("idle_connections",),
+    ),
     "more shards than connections": ({"vus": 1, "shards": 2, "placement": "shared"}, ("shards",)),
     "more shards than CPUs": ({"shards": 999}, ("shards",)),
     "no shard": ({"shards": 0}, ("shards",)),
     "neither true nor false": ({"churn": 1, "trace": "yes"}, ("churn", "trace")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -82,8 +96,14 @@ def test_a_wrong_plan_is_refused_by_field(case: str) -> None:
 RIGHT: dict[str, tuple[dict[str, Any], str]] = {
     "closed": ({}, "64 connections, as fast as answers come, 10 s after 2 s of warm-up"),
     "thought": ({"think_time_ms": 5}, "as fast as answers come after 5 ms of thought"),
-    "open": ({"executor": OPEN, "rate_per_s": 12_500.5}, "12,500.5 requests a second (constant), at most 64 conn"),
-    "ramp": ({"executor": RAMP, "vus": 8, "stages": UP}, "8 connections, then 32 in 2 s, as fast as answers come, 2 s"),
+    "open": (
+        {"executor": OPEN, "rate_per_s": 12_500.5},
+        "12,500.5 requests a second (constant), at most 64 conn",
+    ),
+    "ramp": (
+        {"executor": RAMP, "vus": 8, "stages": UP},
+        "8 connections, then 32 in 2 s, as fast as answers come, 2 s",
+    ),
     "ramp of a rate": (
         {"executor": RATES, "rate_per_s": 100, "stages": [*UP, {"duration_s": 1, "target": 0}]},
         "100 requests a second (constant), then 32 in 2 s, then 0 in 1 s, at most 64 connections, 3 s after",
@@ -92,7 +112,10 @@ RIGHT: dict[str, tuple[dict[str, Any], str]] = {
         {"executor": SEARCH, "objective": "p(99)<20ms", "duration_s": 1},
         "the highest rate that keeps p(99)<20ms, at most 64 connections, trials of 1 s after",
     ),
-    "search from": ({"executor": SEARCH, "objective": "max<1s", "rate_per_s": 50}, "max<1s, from 50 a second on"),
+    "search from": (
+        {"executor": SEARCH, "objective": "max<1s", "rate_per_s": 50},
+        "max<1s, from 50 a second on",
+    ),
     "churn": ({"churn": True}, "a new connection for each request"),
     "pipeline": ({"pipeline": 16}, "16 requests at a time on each"),
     "crowd": (
@@ -102,9 +125,11 @@ RIGHT: dict[str, tuple[dict[str, Any], str]] = {
     "stall": ({"stall_ms": 500}, "a stall of 500 ms in the middle"),
     "patience": ({"timeout_s": 1}, "given up after 1 s"),
     "trace": ({"trace": True}, "traced"),
-    "mix": ({"work": [{"kind": "plaintext", "weight": 99}, {"kind": "sleep", "params": {"ms": 50}}]},
-            "99 % plaintext + 1 % sleep ms=50"),
-}  # fmt: skip
+    "mix": (
+        {"work": [{"kind": "plaintext", "weight": 99}, {"kind": "sleep", "params": {"ms": 50}}]},
+        "99 % plaintext + 1 % sleep ms=50",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", RIGHT)
@@ -119,8 +144,11 @@ def test_the_generator_gets_a_cpu_for_each_shard(four_cpus: None) -> None:
         plan(shards=4)
     assert plan(shards=4, placement="shared").shards == 4
     assert placement.place("split", (0, 1, 2, 3), 2).to_json() == {
-        "mode": "split", "engine_cpus": (0, 1), "load_cpus": (2, 3), "load_priority": "normal",
-    }  # fmt: skip
+        "mode": "split",
+        "engine_cpus": (0, 1),
+        "load_cpus": (2, 3),
+        "load_priority": "normal",
+    }
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -130,11 +158,47 @@ def test_every_scenario_is_within_its_bounds(name: str) -> None:
 
 def test_every_field_of_a_plan_has_a_flag() -> None:
     given = [
-        "--executor", RATES, "--vus", "8", "--rate", "100", "--spacing", "poisson", "--stage", "10s:2000",
-        "--stage", "0.5m:0", "--objective", "max<1s", "--duration", "3", "--warmup", "1", "--work", "1 cpu 5us",
-        "--churn", "--pipeline", "4", "--think", "2", "--timeout", "1", "--idle", "9", "--slow-readers", "1",
-        "--slow-writers", "2", "--stall", "5", "--shards", "2", "--placement", "shared", "--trace",
-    ]  # fmt: skip
+        "--executor",
+        RATES,
+        "--vus",
+        "8",
+        "--rate",
+        "100",
+        "--spacing",
+        "poisson",
+        "--stage",
+        "10s:2000",
+        "--stage",
+        "0.5m:0",
+        "--objective",
+        "max<1s",
+        "--duration",
+        "3",
+        "--warmup",
+        "1",
+        "--work",
+        "1 cpu 5us",
+        "--churn",
+        "--pipeline",
+        "4",
+        "--think",
+        "2",
+        "--timeout",
+        "1",
+        "--idle",
+        "9",
+        "--slow-readers",
+        "1",
+        "--slow-writers",
+        "2",
+        "--stall",
+        "5",
+        "--shards",
+        "2",
+        "--placement",
+        "shared",
+        "--trace",
+    ]
     found = plan_flags.plan_of(_parser().parse_args(["run", "reactor", *given]))
     assert set(found) == set(Plan().to_json())
     assert found["stages"] == [{"duration_s": 10, "target": 2000}, {"duration_s": 30, "target": 0}]
@@ -151,14 +215,21 @@ def test_a_stage_that_cannot_be_read_is_refused(text: str) -> None:
     st.fixed_dictionaries(
         {},
         optional={
-            "vus": st.integers(-1, 20_000), "rate_per_s": st.none() | st.floats(), "pipeline": st.integers(-1, 70),
-            "executor": st.sampled_from([OPEN, RAMP, RATES, SEARCH, "constant-vus"]), "churn": st.booleans(),
-            "stages": st.lists(st.fixed_dictionaries({"duration_s": st.floats(), "target": st.floats()}), max_size=3),
-            "objective": st.none() | st.text("p(9)<=20ms", max_size=12), "stall_ms": st.integers(-1, 20_000),
-            "duration_s": st.floats(), "shards": st.integers(-1, 9),
+            "vus": st.integers(-1, 20_000),
+            "rate_per_s": st.none() | st.floats(),
+            "pipeline": st.integers(-1, 70),
+            "executor": st.sampled_from([OPEN, RAMP, RATES, SEARCH, "constant-vus"]),
+            "churn": st.booleans(),
+            "stages": st.lists(
+                st.fixed_dictionaries({"duration_s": st.floats(), "target": st.floats()}), max_size=3
+            ),
+            "objective": st.none() | st.text("p(9)<=20ms", max_size=12),
+            "stall_ms": st.integers(-1, 20_000),
+            "duration_s": st.floats(),
+            "shards": st.integers(-1, 9),
         },
     )
-)  # fmt: skip
+)
 def test_any_plan_is_either_said_or_refused(fields: dict[str, Any]) -> None:
     try:
         found = plan(**fields)
@@ -169,7 +240,9 @@ def test_any_plan_is_either_said_or_refused(fields: dict[str, Any]) -> None:
 
 
 def test_no_time_of_any_plan_is_longer_than_a_histogram_reaches() -> None:
-    longest_s = next(each.le for each in Settings.model_fields["max_duration_s"].metadata if hasattr(each, "le"))
+    longest_s = next(
+        each.le for each in Settings.model_fields["max_duration_s"].metadata if hasattr(each, "le")
+    )
     longest_wait_s = 60
     with pytest.raises(Invalid):
         plan(timeout_s=longest_wait_s + 0.1)

@@ -40,13 +40,20 @@ def cpu_seconds(lab: LabProcess) -> float:
 
 def test_a_sample_is_of_all_its_processes(lab: LabProcess) -> None:
     engine = lab.start("prefork", processes=3)
-    workers = until(lambda: found if len(found := pids(lab, engine)) == 3 else None, "three processes are seen")
+    workers = until(
+        lambda: found if len(found := pids(lab, engine)) == 3 else None, "three processes are seen"
+    )
     assert pids(lab, engine, "master") == {engine["pid"]} and engine["pid"] not in workers
     assert all(f"engines {engine['model']}" in command_line(pid) for pid in workers)
     assert sample(lab, engine)["thread_count"] == 4
     everyone = (engine["pid"], *workers)
-    until(lambda: sample(lab, engine)["rss_bytes"] > 0.9 * sum(map(rss, everyone)), "their memory is added up")
-    until(lambda: all(t["cpu_percent"] is not None for t in sample(lab, engine)["threads"]), "each has its CPU time")
+    until(
+        lambda: sample(lab, engine)["rss_bytes"] > 0.9 * sum(map(rss, everyone)), "their memory is added up"
+    )
+    until(
+        lambda: all(t["cpu_percent"] is not None for t in sample(lab, engine)["threads"]),
+        "each has its CPU time",
+    )
 
 
 @two_cpus
@@ -75,7 +82,8 @@ def test_a_killed_worker_is_replaced_in_its_place_and_told_in_the_log(lab: LabPr
     victim = max(workers)
     os.kill(victim, signal.SIGKILL)
     now = until(
-        lambda: found if len(found := pids(lab, engine)) == 2 and victim not in found else None, "it is replaced"
+        lambda: found if len(found := pids(lab, engine)) == 2 and victim not in found else None,
+        "it is replaced",
     )
     assert len(now - workers) == 1
     assert all(os.sched_getaffinity(pid) == {min(os.sched_getaffinity(0))} for pid in now)
@@ -84,7 +92,9 @@ def test_a_killed_worker_is_replaced_in_its_place_and_told_in_the_log(lab: LabPr
     assert lab.get(f"/engines/{engine['id']}")["state"] == "ready"
     assert httpx.get(engine["url"]).status_code == 200
     assert cpu_seconds(lab) >= used, "a counter never falls"
-    used_now = until(lambda: [used for used in [sample(lab, engine)["cpu_percent"]] if used is not None], "its CPU")
+    used_now = until(
+        lambda: [used for used in [sample(lab, engine)["cpu_percent"]] if used is not None], "its CPU"
+    )
     assert used_now[0] >= 0
 
 

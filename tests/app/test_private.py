@@ -51,7 +51,13 @@ def modes(data_dir: Path) -> dict[str, str]:
     return {str(path.relative_to(data_dir)): oct(mode(path)) for path in data_dir.rglob("*")}
 
 
-FILES = ("open.lock", "threadlab.sqlite3", "threadlab.sqlite3-shm", "threadlab.sqlite3-wal", "traces/run-1.trace")
+FILES = (
+    "open.lock",
+    "threadlab.sqlite3",
+    "threadlab.sqlite3-shm",
+    "threadlab.sqlite3-wal",
+    "traces/run-1.trace",
+)
 PRIVATE = {**dict.fromkeys(FILES, "0o600"), "traces": "0o700"}
 
 
@@ -79,7 +85,9 @@ def test_a_history_of_before_is_closed_to_others_when_it_is_opened(tmp_path: Pat
             assert modes(tmp_path) == PRIVATE | {"traces": "0o755"}
 
 
-@pytest.mark.parametrize(("before", "after"), [(0o644, 0o600), (0o400, 0o400), (0o666, 0o600), (0o440, 0o400)])
+@pytest.mark.parametrize(
+    ("before", "after"), [(0o644, 0o600), (0o400, 0o400), (0o666, 0o600), (0o440, 0o400)]
+)
 def test_only_the_rights_of_others_are_taken(before: int, after: int, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
@@ -106,7 +114,8 @@ def test_to_open_a_history_again_leaves_the_locks_that_sqlite_holds(tmp_path: Pa
     def locks() -> int:
         inode = f":{(tmp_path / 'threadlab.sqlite3').stat().st_ino} "
         return sum(
-            inode in line and f" {os.getpid()} " in line for line in Path("/proc/locks").read_text().splitlines()
+            inode in line and f" {os.getpid()} " in line
+            for line in Path("/proc/locks").read_text().splitlines()
         )
 
     with closing(opened(tmp_path)) as store:
@@ -173,10 +182,19 @@ def test_an_engine_in_the_foreground_gets_no_secret(secretive: None) -> None:
 
 def test_what_a_child_needs_is_passed_on() -> None:
     needed = {
-        "PATH": "/bin", "HOME": "/root", "LANG": "C.UTF-8", "LC_ALL": "C", "TZ": "UTC", "TMPDIR": "/tmp",
-        "PYTHONPATH": "/x", "LD_LIBRARY_PATH": "/lib", "VIRTUAL_ENV": "/v", "COVERAGE_PROCESS_START": "x",
-        "MALLOC_ARENA_MAX": "2", "THREADLAB_TEST_MARK": "m",
-    }  # fmt: skip
+        "PATH": "/bin",
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        "TMPDIR": "/tmp",
+        "PYTHONPATH": "/x",
+        "LD_LIBRARY_PATH": "/lib",
+        "VIRTUAL_ENV": "/v",
+        "COVERAGE_PROCESS_START": "x",
+        "MALLOC_ARENA_MAX": "2",
+        "THREADLAB_TEST_MARK": "m",
+    }
     others = {
         "THREADLAB_TOKEN_FILE": "/t",
         "THREADLAB_DATABASE_URL": "pg://u:p@h/d",
@@ -205,7 +223,9 @@ def serve(command: Command, *flags: str) -> str:
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\nanother line\n"])
-def test_the_first_line_of_the_file_is_the_token(ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_line_of_the_file_is_the_token(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = new_token()
     file = token_file(tmp_path, token + ending)
     assert Settings(token_file=file).token == token
@@ -229,11 +249,15 @@ def test_a_lab_with_a_token_file_wants_that_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("", "is empty"), ("\n" + "a" * 64, "is empty"), ("short\n", "128 bits"), ("x " * 40, "128 bits"),
-        (b"\xff" * 64, "128 bits"), (b"\0" * 10_000, "128 bits"),
+        ("", "is empty"),
+        ("\n" + "a" * 64, "is empty"),
+        ("short\n", "128 bits"),
+        ("x " * 40, "128 bits"),
+        (b"\xff" * 64, "128 bits"),
+        (b"\0" * 10_000, "128 bits"),
     ],
     ids=["empty", "second line", "short", "spaces", "not ASCII", "zeros"],
-)  # fmt: skip
+)
 def test_a_file_without_a_good_token_is_refused_and_not_quoted(
     text: str | bytes, word: str, tmp_path: Path, command: Command
 ) -> None:

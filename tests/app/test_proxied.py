@@ -27,16 +27,24 @@ def below(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabInside]:
 @pytest.mark.parametrize("taken_off", [True, False])
 def test_a_proxy_may_take_the_path_off_or_not(below: LabInside, taken_off: bool) -> None:
     root = "" if taken_off else ROOT
-    assert below.http.get(f"{root}/").status_code == below.http.get(f"{root}/api/v1/system").status_code == 200
+    assert (
+        below.http.get(f"{root}/").status_code == below.http.get(f"{root}/api/v1/system").status_code == 200
+    )
     assert below.http.get(f"{root}/api/v1/nothing").status_code == 404
 
 
-@pytest.mark.parametrize("page", ["/", "/models", "/models/reactor", "/runs", "/comparisons", "/api/docs", "/about"])
+@pytest.mark.parametrize(
+    "page", ["/", "/models", "/models/reactor", "/runs", "/comparisons", "/api/docs", "/about"]
+)
 def test_every_address_on_a_page_is_below_the_path(below: LabInside, page: str) -> None:
     text = below.http.get(ROOT + page).text
     ours = [link for link in LINKS.findall(text) if not link.startswith(("http", "data:"))]
     assert len(ours) > 10 and [link for link in ours if not link.startswith(f"{ROOT}/")] == []
-    missing = [link for link in set(LINKS.findall(text)) if "/static/" in link and not below.http.get(link).is_success]
+    missing = [
+        link
+        for link in set(LINKS.findall(text))
+        if "/static/" in link and not below.http.get(link).is_success
+    ]
     assert missing == []
 
 
@@ -68,7 +76,9 @@ def test_a_host_without_its_port_is_ours_if_the_browser_says_so(lab: LabProcess)
         {"Host": "127.0.0.1", **FROM_PAGE},
     ],
 )
-def test_any_other_page_is_foreign_and_told_what_a_proxy_must_pass_on(lab: LabProcess, headers: dict[str, str]) -> None:
+def test_any_other_page_is_foreign_and_told_what_a_proxy_must_pass_on(
+    lab: LabProcess, headers: dict[str, str]
+) -> None:
     said = is_problem(lab.http.post("/api/v1/engines", json={}, headers=headers), 403)
     same_name = headers["Host"].startswith("localhost")
     assert ("must pass Host on" in said) == same_name
@@ -103,7 +113,8 @@ def test_after_the_login_comes_the_page_that_was_asked_for(locked: LabInside) ->
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["//evil.example", "/\\evil.example", "https://evil.example/", "javascript:alert(1)", "", "/a\r\nB: c"]
+    "elsewhere",
+    ["//evil.example", "/\\evil.example", "https://evil.example/", "javascript:alert(1)", "", "/a\r\nB: c"],
 )
 def test_after_the_login_nobody_is_sent_elsewhere(locked: LabInside, elsewhere: str) -> None:
     entered = locked.http.post("/login", data={"token": TOKEN, "next": elsewhere})

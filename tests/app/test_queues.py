@@ -14,7 +14,9 @@ from app.lab.lab import Lab
 from .driver import in_a_lab, light
 
 
-def test_a_trial_is_run_though_the_queue_of_runs_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_is_run_though_the_queue_of_runs_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def play(lab: Lab) -> None:
         monkeypatch.setattr(runs, "QUEUE_MAX", 0)
         with pytest.raises(Busy):

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lab.ranking import CHANCE_MAX, ENOUGH_TRIALS, GAP_ENOUGH, GAP_FEW, RULE, chance, is_better, rank, spread
+from app.lab.ranking import (
+    CHANCE_MAX,
+    ENOUGH_TRIALS,
+    GAP_ENOUGH,
+    GAP_FEW,
+    RULE,
+    chance,
+    is_better,
+    rank,
+    spread,
+)
 
 TRIALS = (1, 2, 3, 4, 5, 7, 10)
 PAIRS = 100_000  # of single trials, simulated by a seed and so the same in every run; fewer of more trials
@@ -44,7 +54,9 @@ def false_calls(noise: Noise, trials: int) -> float:
 def first_here_others_in_full(noises: dict[str, Noise]) -> pytest.MarkDecorator:
     """The first noise of a table in the default suite; the others, of which 100,000 pairs take a while, in `full`."""
     first, *others = noises
-    return pytest.mark.parametrize("noise", [first, *(pytest.param(each, marks=pytest.mark.full) for each in others)])
+    return pytest.mark.parametrize(
+        "noise", [first, *(pytest.param(each, marks=pytest.mark.full) for each in others)]
+    )
 
 
 @pytest.mark.parametrize("trials", TRIALS)
@@ -89,12 +101,17 @@ def test_trials_that_overlap_decide_nothing_however_far_the_medians_are() -> Non
 def test_ten_trials_resolve_what_one_cannot() -> None:
     assert not is_better([100], [108], True)
     assert is_better([100 + i / 10 for i in range(10)], [108 + i / 10 for i in range(10)], True)
-    assert not is_better([100 + i / 10 for i in range(10)], [103 + i / 10 for i in range(10)], True)  # under 5 %
+    assert not is_better(
+        [100 + i / 10 for i in range(10)], [103 + i / 10 for i in range(10)], True
+    )  # under 5 %
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 3), (3, 3), (4, 2)])
 def test_the_chance_is_what_counting_all_orders_gives(n: int, m: int) -> None:
-    wins = [sum(a < b for a in ours for b in set(range(n + m)) - set(ours)) for ours in combinations(range(n + m), n)]
+    wins = [
+        sum(a < b for a in ours for b in set(range(n + m)) - set(ours))
+        for ours in combinations(range(n + m), n)
+    ]
     for least in range((n * m) // 2 + 1, n * m + 1):
         either = sum(each >= least for each in wins) + sum(n * m - each >= least for each in wins)
         assert chance(n, m, least) == pytest.approx(either / len(wins))
@@ -105,7 +122,9 @@ def test_five_trials_that_are_all_apart_are_enough_and_four_are_not() -> None:
 
 
 @given(st.lists(costs, min_size=1, max_size=10), st.lists(costs, min_size=1, max_size=10), st.booleans())
-def test_never_both_and_never_against_the_medians(ours: list[float], theirs: list[float], lower: bool) -> None:
+def test_never_both_and_never_against_the_medians(
+    ours: list[float], theirs: list[float], lower: bool
+) -> None:
     won, lost = is_better(ours, theirs, lower), is_better(theirs, ours, lower)
     assert not (won and lost)
     if won:
@@ -147,7 +166,11 @@ def test_a_spread_is_in_order_and_says_how_many(values: list[float]) -> None:
         assert found is None
         return
     assert found and found.n == len(values)
-    inner = [found.q1, found.median, found.q3] if found.q1 is not None and found.q3 is not None else [found.median]
+    inner = (
+        [found.q1, found.median, found.q3]
+        if found.q1 is not None and found.q3 is not None
+        else [found.median]
+    )
     assert [found.minimum, *inner, found.maximum] == sorted([found.minimum, *inner, found.maximum])
     assert (found.q1 is None) == (found.n < 4)
 

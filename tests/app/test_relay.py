@@ -83,7 +83,9 @@ async def serves(lab: Lab, model: str, requests: int = REQUESTS, alone_s: float 
         await eventually(watched, f"{model} has been watched for {alone_s} s")
 
 
-async def relay(lab: Lab, hand_overs: HandOvers, models: Sequence[str], alone_s: float = 0.0, **fields: Any) -> RunView:
+async def relay(
+    lab: Lab, hand_overs: HandOvers, models: Sequence[str], alone_s: float = 0.0, **fields: Any
+) -> RunView:
     """A run in which these models take over from each other, each after some requests; stopped after the last."""
     run = await submitted(lab, models, **fields)
     for number, model in enumerate(models):
@@ -153,10 +155,16 @@ def test_a_leg_is_of_the_whole_seconds_that_its_engine_served_alone() -> None:
     def watcher(name: str, begun_s: float, alone_from_s: float) -> Watcher:
         model = SimpleNamespace(name=name, title=name.title())
         engine = SimpleNamespace(id=f"{name}-1", model=model)
-        return Watcher(cast(Any, engine), lambda: None, begun_ns=int(begun_s * 1e9),
-                       alone_from_ns=int(alone_from_s * 1e9))  # fmt: skip
+        return Watcher(
+            cast(Any, engine),
+            lambda: None,
+            begun_ns=int(begun_s * 1e9),
+            alone_from_ns=int(alone_from_s * 1e9),
+        )
 
-    first, next_, last = legs([watcher("a", 1, 1), watcher("b", 13.4, 14.1), watcher("c", 16.2, 16.9)], outcome, 10**10)
+    first, next_, last = legs(
+        [watcher("a", 1, 1), watcher("b", 13.4, 14.1), watcher("c", 16.2, 16.9)], outcome, 10**10
+    )
     assert (first.from_s, first.to_s, first.requests) == (1, 3, 1 + 2), "up to the start of the next one"
     assert (next_.from_s, next_.to_s, next_.requests) == (5, 6, 5), "since the end of the one before"
     assert (last.from_s, last.requests) == (7, 7) and last.to_s == pytest.approx(7.4)
@@ -183,7 +191,9 @@ def test_the_measured_time_is_shared_out_equally() -> None:
     assert not due_at(8.9), "there is nobody left"
 
 
-def test_where_no_engine_can_take_over_that_is_marked_and_not_ranked(tmp_path: Path, hand_overs: HandOvers) -> None:
+def test_where_no_engine_can_take_over_that_is_marked_and_not_ranked(
+    tmp_path: Path, hand_overs: HandOvers
+) -> None:
     hand_overs.allowed = 1
 
     async def play(lab: Lab) -> RunView:
@@ -195,7 +205,9 @@ def test_where_no_engine_can_take_over_that_is_marked_and_not_ranked(tmp_path: P
 
     run = in_a_lab(tmp_path, play, max_engines=1)
     assert run.summary and (run.state, run.legs, run.summary.errors) == ("stopped", (), {})
-    assert [mark.text for mark in run.marks] == ["nobody took over: At most 1 engines run at once; stop one first."]
+    assert [mark.text for mark in run.marks] == [
+        "nobody took over: At most 1 engines run at once; stop one first."
+    ]
     assert run.verdict and "It was a relay" in str(run.verdict.why_not)
 
 
@@ -217,8 +229,12 @@ def test_a_relay_that_is_stopped_while_an_engine_takes_over_leaves_no_engine(
 def test_a_relay_that_makes_no_sense_is_refused(lab: LabProcess) -> None:
     engine, then = lab.start("reactor")["id"], [{"model": "blocking"}]
     is_problem(lab.post("/runs", {"engine": engine, "then": then, "plan": light()}), 422, "/then")
-    is_problem(lab.post("/runs", {"model": "reactor", "then": then, "plan": light(stall_ms=100)}), 422, "/then")
-    page = lab.http.post("/runs", data={"engine": "model:reactor", "then": "blocking, x", "scenario": "sprint"})
+    is_problem(
+        lab.post("/runs", {"model": "reactor", "then": then, "plan": light(stall_ms=100)}), 422, "/then"
+    )
+    page = lab.http.post(
+        "/runs", data={"engine": "model:reactor", "then": "blocking, x", "scenario": "sprint"}
+    )
     assert page.status_code == 422 and "There is no model" in page.text
     is_problem(lab.post("/runs", {"model": "reactor", "then": [{"model": "x"}], "plan": light()}), 404)
 
@@ -249,4 +265,6 @@ def test_several_at_once_that_make_no_sense_are_refused(lab: LabProcess) -> None
     for engines in ([one], [one, one], [one, "x"]):
         answer = lab.post("/runs", {"engines": engines, "plan": light()})
         assert answer.status_code == (404 if "x" in engines else 422), answer.text
-    is_problem(lab.post("/runs", {"engines": [one, one], "model": "reactor", "plan": light()}), 422, "/engines")
+    is_problem(
+        lab.post("/runs", {"engines": [one, one], "model": "reactor", "plan": light()}), 422, "/engines"
+    )

@@ -67,7 +67,10 @@ async def _newest(lab: Lab) -> list[RunView]:
 
 @pytest.mark.parametrize(("method", "listed"), [("find", _page), ("newest", _newest)])
 def test_a_list_that_was_read_before_it_ended_has_it_as_it_is_now(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, listed: Callable[[Lab], Awaitable[list[RunView]]]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    listed: Callable[[Lab], Awaitable[list[RunView]]],
 ) -> None:
     async def play(lab: Lab) -> None:
         run = await lab.runs.submit(model="reactor", plan=light())

@@ -22,9 +22,15 @@ from .driver import LabProcess, endless, is_problem, light, plan, until
 
 PERCENTILES = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
 VERDICTS = {
-    "server_bound", "client_bound", "unsaturated", "rate_missed", "errors_dominate", "kernel_drops", "noisy",
+    "server_bound",
+    "client_bound",
+    "unsaturated",
+    "rate_missed",
+    "errors_dominate",
+    "kernel_drops",
+    "noisy",
     "degraded",
-}  # fmt: skip
+}
 MIX = [{"kind": "plaintext", "weight": 3}, {"kind": "sleep", "weight": 1, "params": {"ms": 5}}]
 SLOW = [{"kind": "sleep", "params": {"ms": 10}}]
 WHICH = pytest.mark.parametrize("which", ["closed", "open", "overloaded"])
@@ -61,14 +67,25 @@ def results(shared_lab: LabProcess) -> Results:
     """A closed run, an open one with a work mix, and an open one at twice the rate that its connection can carry."""
     specs: dict[str, dict[str, Any]] = {
         "closed": {
-            "model": "reactor", "plan": plan(0.5, 0.2, vus=16, think_time_ms=10, timeout_s=60), "label": "a note",
-            "thresholds": ["max<60s", "max<1us", "p(99.9)<60s", "errors<0.1%", "rate>10000000", "rate<10000000"],
+            "model": "reactor",
+            "plan": plan(0.5, 0.2, vus=16, think_time_ms=10, timeout_s=60),
+            "label": "a note",
+            "thresholds": [
+                "max<60s",
+                "max<1us",
+                "p(99.9)<60s",
+                "errors<0.1%",
+                "rate>10000000",
+                "rate<10000000",
+            ],
         },
         "open": {
-            "model": "reactor-pool", "knobs": {"workers": 2}, "plan": light(0.5, 0.2, rate_per_s=200, work=MIX)
+            "model": "reactor-pool",
+            "knobs": {"workers": 2},
+            "plan": light(0.5, 0.2, rate_per_s=200, work=MIX),
         },
         "overloaded": {"model": "reactor", "plan": light(0.5, rate_per_s=200, vus=1, work=SLOW)},
-    }  # fmt: skip
+    }
     runs, engine_states = {}, {}
     for which, spec in specs.items():
         runs[which] = shared_lab.run(**spec)
@@ -82,9 +99,13 @@ def test_a_run_comes_to_a_verdict_with_its_reasons(results: Results, which: str)
     assert (run["state"], run["progress"], run["failure"]) == ("finished", 1.0, None)
     verdict = run["verdict"]
     assert verdict["name"] in VERDICTS
-    assert all(reason.endswith(".") and len(reason) > 20 for reason in verdict["because"]) and verdict["because"]
+    assert (
+        all(reason.endswith(".") and len(reason) > 20 for reason in verdict["because"]) and verdict["because"]
+    )
     assert {check["what"] for check in verdict["checks"]} >= {"Errors", "Generator used of its CPU"}
-    assert all(value is None or isinstance(value, float | int | str) for value in verdict["evidence"].values())
+    assert all(
+        value is None or isinstance(value, float | int | str) for value in verdict["evidence"].values()
+    )
     assert run["created_at"] < run["finished_at"]
 
 
@@ -119,7 +140,9 @@ def test_the_summary_is_what_the_load_generator_counted(results: Results, which:
     in_window = sum(second.requests for second in measured)
     assert summary["achieved_per_s"] == pytest.approx(in_window / summary["duration_s"])
     assert summary["requests"] == outcome.requests
-    if which == "overloaded":  # it has no warm-up, so all that finished at any time was meant for the measured window
+    if (
+        which == "overloaded"
+    ):  # it has no warm-up, so all that finished at any time was meant for the measured window
         assert sum(second.requests for second in outcome.seconds) == outcome.requests
     for clock in ("service", "response"):
         total = HdrHistogram(1, histogram.HIGHEST_US, 3)
@@ -157,7 +180,9 @@ def test_response_time_without_the_generators_lateness_is_never_longer(results: 
         assert latency["service"][name] <= corrected[name] <= response[name] or which == "closed"
     if which == "closed":
         assert corrected == response
-    if which == "overloaded":  # its requests wait for a connection: that is the server's doing, not the generator's
+    if (
+        which == "overloaded"
+    ):  # its requests wait for a connection: that is the server's doing, not the generator's
         assert corrected["p50_us"] > 2 * latency["service"]["p50_us"]
 
 
@@ -196,7 +221,9 @@ def test_an_overloaded_server_shows_in_response_time_and_in_the_rate_and_is_not_
 ) -> None:
     """One connection at 10 ms per request carries at most 50 requests in half a second, and 100 are offered."""
     summary, verdict = results["overloaded"]["summary"], results["overloaded"]["verdict"]
-    assert summary["achieved_per_s"] <= 102 and summary["rate_ratio"] <= 0.51  # one may be in flight at the end
+    assert (
+        summary["achieved_per_s"] <= 102 and summary["rate_ratio"] <= 0.51
+    )  # one may be in flight at the end
     service, response = summary["latency"]["service"], summary["latency"]["response"]
     for name in ("p50_us", "p90_us", "mean_us", "max_us"):
         assert response[name] > service[name] >= 10_000
@@ -220,12 +247,16 @@ def test_the_series_is_of_the_same_run(results: Results, which: str) -> None:
     assert [row["phase"] for row in rows] == ["measure"] if which == "overloaded" else ["warmup", "measure"]
     (measured,) = [row for row in rows if row["phase"] == "measure"]
     summary = run["summary"]
-    assert measured["achieved_per_s"] == pytest.approx(summary["achieved_per_s"], rel=0.002), "lengths have 1 ms"
+    assert measured["achieved_per_s"] == pytest.approx(summary["achieved_per_s"], rel=0.002), (
+        "lengths have 1 ms"
+    )
     assert measured["offered_per_s"] == (None if which == "closed" else summary["offered_per_s"])
     assert sum(row["errors"] for row in rows) == 0
     for clock in ("service", "response"):
         p50_us, max_us = measured[f"{clock}_p50_us"], measured[f"{clock}_max_us"]
-        assert p50_us is None or p50_us <= max_us  # a slow machine may answer fewer than twenty in half a second
+        assert (
+            p50_us is None or p50_us <= max_us
+        )  # a slow machine may answer fewer than twenty in half a second
 
 
 @WHICH
@@ -241,7 +272,9 @@ def test_the_percentile_curve_ends_where_the_data_ends(results: Results, which: 
 
 
 @WHICH
-def test_the_histogram_log_is_readable_and_is_of_the_same_run(results: Results, which: str, tmp_path: Path) -> None:
+def test_the_histogram_log_is_readable_and_is_of_the_same_run(
+    results: Results, which: str, tmp_path: Path
+) -> None:
     run = results[which]
     answer = results.lab.http.get(f"/api/v1/runs/{run['id']}/histogram")
     assert answer.headers["content-type"].startswith("text/plain")
@@ -261,9 +294,13 @@ def test_the_histogram_log_is_readable_and_is_of_the_same_run(results: Results, 
 def test_thresholds_are_held_against_the_result(results: Results) -> None:
     held = {each["text"]: each for each in results["closed"]["thresholds"]}
     assert {text: each["breached"] for text, each in held.items()} == {
-        "max<60s": False, "max<1us": True, "p(99.9)<60s": True, "errors<0.1%": False, "rate>10000000": True,
+        "max<60s": False,
+        "max<1us": True,
+        "p(99.9)<60s": True,
+        "errors<0.1%": False,
+        "rate>10000000": True,
         "rate<10000000": False,
-    }  # fmt: skip
+    }
     assert "/s" in held["rate>10000000"]["seen"]
     assert held["p(99.9)<60s"]["seen"] == "not known", "what is not known cannot be said to hold"
     assert results["open"]["thresholds"] == []
@@ -272,12 +309,23 @@ def test_thresholds_are_held_against_the_result(results: Results) -> None:
 def test_a_run_keeps_what_it_was(results: Results) -> None:
     run = results["closed"]
     assert (run["label"], run["model"], run["scenario"]) == ("a note", "reactor", None)
-    assert (run["plan"]["vus"], run["plan"]["duration_s"], run["plan"]["executor"]) == (16, 0.5, "constant-vus")
+    assert (run["plan"]["vus"], run["plan"]["duration_s"], run["plan"]["executor"]) == (
+        16,
+        0.5,
+        "constant-vus",
+    )
     assert "16 connections" in run["plan_text"]
     assert (run["knobs"]["idle_s"], results["open"]["knobs"]["workers"]) == (15, 2)
-    assert {"kernel", "cpu_model", "cores", "python", "gil", "somaxconn", "port_range", "descriptor_limit"} <= set(
-        run["environment"]
-    )
+    assert {
+        "kernel",
+        "cpu_model",
+        "cores",
+        "python",
+        "gil",
+        "somaxconn",
+        "port_range",
+        "descriptor_limit",
+    } <= set(run["environment"])
     mode, cpus = run["placement"]["mode"], os.sched_getaffinity(0)
     assert (run["verdict"]["evidence"]["generator_waited"] is not None) == (mode == "split")
     assert mode == ("split" if len(cpus) > 1 else "shared")
@@ -371,7 +419,9 @@ def test_a_run_that_is_stopped_in_its_warm_up_has_measured_nothing(lab: LabProce
     is_problem(lab.http.get(f"/api/v1/runs/{run['id']}/csv"), 409)
 
 
-def test_runs_are_carried_out_one_at_a_time_in_their_order_and_a_queued_one_can_be_cancelled(lab: LabProcess) -> None:
+def test_runs_are_carried_out_one_at_a_time_in_their_order_and_a_queued_one_can_be_cancelled(
+    lab: LabProcess,
+) -> None:
     ids = [lab.submit(model="reactor", plan=endless())["id"] for _ in range(4)]
     first, cancelled, third, fourth = ids
     lab.measuring(first)
@@ -379,7 +429,8 @@ def test_runs_are_carried_out_one_at_a_time_in_their_order_and_a_queued_one_can_
     lab.http.post(f"/api/v1/runs/{cancelled}/stop")
     ended = lab.stop(first)
     running = until(
-        lambda: next((id for id in (third, fourth) if lab.get(f"/runs/{id}")["state"] == "running"), None), "one runs"
+        lambda: next((id for id in (third, fourth) if lab.get(f"/runs/{id}")["state"] == "running"), None),
+        "one runs",
     )
     assert running == third
     assert lab.get(f"/runs/{fourth}")["state"] == "queued"
@@ -403,7 +454,13 @@ def test_a_deleted_run_is_gone_and_its_number_is_not_given_again(lab: LabProcess
 
 @pytest.mark.parametrize("id", ["0", "-1", "99999", "9" * 30])
 def test_an_unknown_run_is_not_found(lab: LabProcess, id: str) -> None:
-    for method, path in (("GET", ""), ("GET", "/series"), ("GET", "/histogram"), ("POST", "/stop"), ("DELETE", "")):
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/series"),
+        ("GET", "/histogram"),
+        ("POST", "/stop"),
+        ("DELETE", ""),
+    ):
         is_problem(lab.http.request(method, f"/api/v1/runs/{id}{path}"), 404)
 
 
@@ -425,21 +482,28 @@ REFUSED: dict[str, tuple[dict[str, Any], int, tuple[str, ...]]] = {
     "unknown work": (with_plan(work=[{"kind": "shell"}]), 422, ("/plan/work/0/kind",)),
     "work without its parameter": (with_plan(work=[{"kind": "sleep"}]), 422, ("/plan/work/0/params",)),
     "work too long": (
-        with_plan(work=[{"kind": "plaintext"}, {"kind": "sleep", "params": {"ms": 10**6}}]), 422,
+        with_plan(work=[{"kind": "plaintext"}, {"kind": "sleep", "params": {"ms": 10**6}}]),
+        422,
         ("/plan/work/1/params/ms",),
     ),
     "two wrong": (with_plan(vus=0, timeout_s=0), 422, ("/plan/vus", "/plan/timeout_s")),
     "more than the knobs allow": (
-        {"model": "reactor", "knobs": {"max_connections": 4}, "plan": plan()}, 422, ("/plan/vus",)
+        {"model": "reactor", "knobs": {"max_connections": 4}, "plan": plan()},
+        422,
+        ("/plan/vus",),
     ),
     "unknown scenario": ({"model": "reactor", "scenario": "nope"}, 422, ("/scenario",)),
-    "bad threshold": ({"model": "reactor", "thresholds": ["errors<1%", "p(100)<1ms"]}, 422, ("/thresholds/1",)),
+    "bad threshold": (
+        {"model": "reactor", "thresholds": ["errors<1%", "p(100)<1ms"]},
+        422,
+        ("/thresholds/1",),
+    ),
     "bad knob": ({"model": "reactor", "knobs": {"idle_s": 0}}, 422, ("/knobs/idle_s",)),
     "neither": ({"plan": plan()}, 422, ("/engine",)),
     "both": ({"model": "reactor", "engine": "reactor-1"}, 422, ("/engine",)),
     "unknown model": ({"model": "nope"}, 404, ()),
     "unknown engine": ({"engine": "nope-1"}, 404, ()),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -31,7 +31,9 @@ MOST = 60  # a start takes about 20 descriptors, many of them for a moment only
 
 def kinds(pid: int) -> Counter[str]:
     """How many sockets, pipes, pidfds … a process has open; not files: those of the history come and go."""
-    names = (name for name in descriptors(pid).values() if not name.startswith("/") or name.startswith("/memfd:"))
+    names = (
+        name for name in descriptors(pid).values() if not name.startswith("/") or name.startswith("/memfd:")
+    )
     return Counter(re.sub(r"\[\d+\]", "", name) for name in names)
 
 
@@ -74,7 +76,10 @@ def test_wherever_a_start_runs_out_of_descriptors_nothing_is_left_of_it(lab: Lab
             refused += 1
             new = [engine for engine in lab.get("/engines") if engine["id"] not in earlier]
             assert all(engine["state"] == "failed" for engine in new)
-            until(lambda: not kinds(lab.pid) - before and not lab.others(), "all is closed, and no process is left")
+            until(
+                lambda: not kinds(lab.pid) - before and not lab.others(),
+                "all is closed, and no process is left",
+            )
             goes_on(view, seen)
         assert answer.status_code == 201 and refused > 10
         engine = answer.json()["id"]
@@ -82,7 +87,9 @@ def test_wherever_a_start_runs_out_of_descriptors_nothing_is_left_of_it(lab: Lab
     assert lab.http.get("/readyz").status_code == 200
 
 
-def test_a_lab_whose_live_view_has_ended_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lab_whose_live_view_has_ended_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def run(_: Hub) -> None:
         raise KeyError("reactor-1")
 

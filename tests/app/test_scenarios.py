@@ -37,7 +37,9 @@ def test_a_scenario_is_carried_out_as_it_is_planned(lab: LabProcess, name: str) 
     assert summary["connections_peak"] >= plan["vus"] or plan["churn"]
     if plan["executor"] == "constant-arrival-rate" and plan["spacing"] == "constant":
         assert summary["requests"] == plan["rate_per_s"] * plan["duration_s"]
-    assert [kind["label"].split()[0] for kind in summary["by_kind"]] == [work["kind"] for work in plan["work"]]
+    assert [kind["label"].split()[0] for kind in summary["by_kind"]] == [
+        work["kind"] for work in plan["work"]
+    ]
     if name == "stall":
         assert any("coordinated omission" in note for note in run["notes"])
 

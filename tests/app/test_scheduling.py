@@ -74,7 +74,9 @@ def test_loads_beside_each_other_do_not_keep_the_cpu_from_each_other(lab: LabPro
     runs = lab.get("/runs?limit=2")
     for run in runs:
         assert lab.reaches(run["id"], "running")["placement"]["load_priority"] == "normal"
-    policies = until(lambda: [os.sched_getscheduler(pid) for pid in generators(lab.others())], "there are generators")
+    policies = until(
+        lambda: [os.sched_getscheduler(pid) for pid in generators(lab.others())], "there are generators"
+    )
     assert set(policies) == {os.SCHED_OTHER}
 
 
@@ -89,7 +91,9 @@ def test_what_the_system_does_not_allow_is_not_asked_for(monkeypatch: pytest.Mon
     assert os.sched_getscheduler(0) == before
 
 
-def test_a_limit_for_real_time_cpu_that_would_kill_a_busy_generator_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_for_real_time_cpu_that_would_kill_a_busy_generator_is_heeded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (200_000, 200_000))
     asked: list[object] = []
     monkeypatch.setattr(os, "sched_setscheduler", lambda *policy: asked.append(policy))

@@ -113,9 +113,15 @@ def result(plan: Plan, p50_us: float) -> Result:
     """Of a trial that answered all that its plan offered, with this latency."""
     assert plan.rate_per_s
     summary = SimpleNamespace(
-        errors={}, dropped=0, requests=1000, offered_per_s=plan.rate_per_s, achieved_per_s=plan.rate_per_s,
-        rate_ratio=1.0, duration_s=plan.duration_s, latency=SimpleNamespace(response=SimpleNamespace(p50_us=p50_us)),
-    )  # fmt: skip
+        errors={},
+        dropped=0,
+        requests=1000,
+        offered_per_s=plan.rate_per_s,
+        achieved_per_s=plan.rate_per_s,
+        rate_ratio=1.0,
+        duration_s=plan.duration_s,
+        latency=SimpleNamespace(response=SimpleNamespace(p50_us=p50_us)),
+    )
     seen = SimpleNamespace(
         summary=summary,
         outcome=SimpleNamespace(stopped=False, kinds=()),
@@ -134,7 +140,9 @@ def test_where_the_only_rate_that_was_kept_is_overturned_the_last_trial_is_shown
 
     plan = Plan("find-capacity", rate_per_s=100.0, objective="p(50)<20ms", duration_s=1.0)
     search = CapacitySearch(plan, Limits(max_rate=100.0, budget_s=1e6), attempt, lambda _: None)
-    with ThreadPoolExecutor(1) as thread:  # a browser test of the same process may have left its loop on this one
+    with ThreadPoolExecutor(
+        1
+    ) as thread:  # a browser test of the same process may have left its loop on this one
         thread.submit(asyncio.run, search.run()).result()
     assert search.capacity.kept_per_s is None and search.steps[0].kept
     assert search.best is trials[-1]

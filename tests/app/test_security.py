@@ -29,7 +29,9 @@ def routes() -> list[tuple[str, str]]:
             if nested := getattr(getattr(route, "original_router", None), "routes", None):
                 prefix = getattr(getattr(route, "include_context", None), "prefix", "")
                 for each in nested:
-                    found.update((method, prefix + each.path) for method in getattr(each, "methods", None) or ())
+                    found.update(
+                        (method, prefix + each.path) for method in getattr(each, "methods", None) or ()
+                    )
             elif methods := getattr(route, "methods", None):
                 found.update((method, route.path) for method in methods)
 
@@ -56,7 +58,9 @@ class Filled:
 
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Call one of ROUTES, on the engine and the run that are there."""
-        path = re.sub(r"/engines/1\b", f"/engines/{self.engine}", re.sub(r"/runs/1\b", f"/runs/{self.run}", path))
+        path = re.sub(
+            r"/engines/1\b", f"/engines/{self.engine}", re.sub(r"/runs/1\b", f"/runs/{self.run}", path)
+        )
         return self.lab.http.request(method, path, **more)
 
 
@@ -115,19 +119,28 @@ class Inline(HTMLParser):
         if tag == "style" or (tag == "script" and "src" not in names):
             self.found.add(f"<{tag}>")
         self.found |= {f"<{tag} {name}>" for name in names if name == "style" or name.startswith("on")}
-        self.found |= {f"<{tag} {name}>" for name, value in attrs if (value or "").strip().startswith("javascript:")}
+        self.found |= {
+            f"<{tag} {name}>" for name, value in attrs if (value or "").strip().startswith("javascript:")
+        }
 
 
 def test_what_is_written_into_a_page_is_found() -> None:
-    page = (
-        '<p style="x" onclick=y>on&lt;img onerror=z> style=</p><script>1</script><style></style><a href="javascript:1">'
-    )
+    page = '<p style="x" onclick=y>on&lt;img onerror=z> style=</p>'
+    page += '<script>1</script><style></style><a href="javascript:1">'
     assert Inline(page).found == {"<p style>", "<p onclick>", "<script>", "<style>", "<a href>"}
 
 
 def test_the_list_of_routes_is_not_empty() -> None:
     paths = {path for _, path in ROUTES}
-    assert {"/", "/runs", "/engines", "/api/v1/engines", "/api/v1/runs/1/stop", "/healthz", "/models/1"} <= paths
+    assert {
+        "/",
+        "/runs",
+        "/engines",
+        "/api/v1/engines",
+        "/api/v1/runs/1/stop",
+        "/healthz",
+        "/models/1",
+    } <= paths
     assert len(CHANGING) >= 9 and len(READING) >= 20
 
 
@@ -140,9 +153,21 @@ def test_a_foreign_host_is_refused_everywhere(filled: Filled) -> None:
 
 
 LOOKALIKES = [
-    "evil.example:8000", "127.0.0.1.evil.example", "[::2]", "[::1", "127.0.0.1@evil", "", "127.0.0.1:", "127.0.0.1:8a",
-    "127.0.0.1:80:80", "127.0.0.1:-1", "127.0.0.1:@evil.example", "[::1]x:80", "localhost.", "localhost:\xb2",
-]  # fmt: skip
+    "evil.example:8000",
+    "127.0.0.1.evil.example",
+    "[::2]",
+    "[::1",
+    "127.0.0.1@evil",
+    "",
+    "127.0.0.1:",
+    "127.0.0.1:8a",
+    "127.0.0.1:80:80",
+    "127.0.0.1:-1",
+    "127.0.0.1:@evil.example",
+    "[::1]x:80",
+    "localhost.",
+    "localhost:\xb2",
+]
 
 
 @pytest.mark.parametrize("host", LOOKALIKES)
@@ -164,7 +189,16 @@ def test_a_host_that_only_looks_right_is_refused(lab: LabProcess, host: str) -> 
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
     ],
-    ids=["foreign", "null", "other port", "no address", "no scheme", "cross-site", "same-site", "null cross-site"],
+    ids=[
+        "foreign",
+        "null",
+        "other port",
+        "no address",
+        "no scheme",
+        "cross-site",
+        "same-site",
+        "null cross-site",
+    ],
 )
 def test_a_foreign_page_can_change_nothing(filled: Filled, headers: dict[str, str]) -> None:
     with nothing_changes(filled.lab):
@@ -187,7 +221,9 @@ def test_reading_changes_nothing_and_is_guarded(filled: Filled) -> None:
     with nothing_changes(filled.lab):
         for _, path in READING:
             answer = filled.request("GET", path)
-            assert answer.status_code in (200, 404, 422), path  # 422: a page of several runs, without saying of which
+            assert answer.status_code in (200, 404, 422), (
+                path
+            )  # 422: a page of several runs, without saying of which
             is_guarded(answer)
             if answer.headers["content-type"].startswith("text/html"):
                 downloaded = answer.headers.get("content-disposition", "").startswith("attachment")
@@ -199,7 +235,9 @@ def test_reading_changes_nothing_and_is_guarded(filled: Filled) -> None:
     "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json"]
 )
 def test_a_body_over_64_kib_without_a_length_is_refused_on_every_route(filled: Filled, kind: str) -> None:
-    body = b'--x\r\nContent-Disposition: form-data; name="label"\r\n\r\n' if "multipart" in kind else b"label="
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="label"\r\n\r\n' if "multipart" in kind else b"label="
+    )
     with nothing_changes(filled.lab):
         for method, path in CHANGING:
             chunks = iter([body, b"x" * 40_000, b"x" * 40_000])
@@ -209,13 +247,23 @@ def test_a_body_over_64_kib_without_a_length_is_refused_on_every_route(filled: F
 
 
 ERRORS = [
-    ("GET", "/nowhere", 404), ("GET", "/runs/99999", 404), ("GET", "/runs/x", None), ("GET", "/api/v1/runs/x", None),
-    ("GET", "/api/v1/nowhere", 404), ("PUT", "/api/v1/runs", 405), ("PUT", "/", 405), ("POST", "/api/v1/runs", 422),
-    ("GET", "/static/nowhere.js", 404), ("GET", "/static/%2e%2e/pyproject.toml", 404),
-    ("POST", "/engines", 404), ("POST", "/runs", 422),
-    ("GET", "/api/v1/runs?limit=0", 422), ("GET", "/api/v1/runs?limit=x", 422), ("GET", "/models/%3Cscript%3E", 404),
+    ("GET", "/nowhere", 404),
+    ("GET", "/runs/99999", 404),
+    ("GET", "/runs/x", None),
+    ("GET", "/api/v1/runs/x", None),
+    ("GET", "/api/v1/nowhere", 404),
+    ("PUT", "/api/v1/runs", 405),
+    ("PUT", "/", 405),
+    ("POST", "/api/v1/runs", 422),
+    ("GET", "/static/nowhere.js", 404),
+    ("GET", "/static/%2e%2e/pyproject.toml", 404),
+    ("POST", "/engines", 404),
+    ("POST", "/runs", 422),
+    ("GET", "/api/v1/runs?limit=0", 422),
+    ("GET", "/api/v1/runs?limit=x", 422),
+    ("GET", "/models/%3Cscript%3E", 404),
     ("GET", "/?watch=%3Cscript%3E", 200),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("method", "path", "status"), ERRORS, ids=[f"{m} {p}" for m, p, _ in ERRORS])
@@ -225,7 +273,9 @@ def test_errors_are_guarded_too(lab: LabProcess, method: str, path: str, status:
     is_guarded(answer)
     assert "<script>" not in answer.text
     kind = answer.headers["content-type"]
-    assert kind == ("application/problem+json" if path.startswith(("/api", "/static")) else "text/html; charset=utf-8")
+    assert kind == (
+        "application/problem+json" if path.startswith(("/api", "/static")) else "text/html; charset=utf-8"
+    )
 
 
 def test_errors_change_nothing(filled: Filled) -> None:
@@ -253,7 +303,9 @@ def test_a_form_of_its_own_page_is_welcome(lab: LabProcess) -> None:
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
-def test_a_browsers_plain_form_is_welcome_whatever_the_referrer_policy_does_to_origin(lab: LabProcess) -> None:
+def test_a_browsers_plain_form_is_welcome_whatever_the_referrer_policy_does_to_origin(
+    lab: LabProcess,
+) -> None:
     """With `Referrer-Policy: no-referrer` a browser sends `Origin: null` with a plain form of the same site."""
     policy = lab.http.get("/").headers["referrer-policy"]
     origin = "null" if policy == "no-referrer" else lab.url
@@ -287,7 +339,9 @@ def test_head_is_get_without_a_body(filled: Filled) -> None:
 
 
 def test_an_unknown_query_parameter_is_refused_by_name_on_every_call_of_the_api(filled: Filled) -> None:
-    calls = [(method, path) for method, path in ROUTES if path.startswith("/api/v1/") and "openapi" not in path]
+    calls = [
+        (method, path) for method, path in ROUTES if path.startswith("/api/v1/") and "openapi" not in path
+    ]
     assert len(calls) > 30
     with nothing_changes(filled.lab):
         for method, path in calls:

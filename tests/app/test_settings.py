@@ -43,9 +43,12 @@ def test_serve_refuses_another_host_with_a_sentence(flag: str, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    ("flag", "value"), [("--port", "70000"), ("--port", "x"), ("--max-engines", "0"), ("--sample-interval-ms", "1")]
+    ("flag", "value"),
+    [("--port", "70000"), ("--port", "x"), ("--max-engines", "0"), ("--sample-interval-ms", "1")],
 )
-def test_serve_refuses_a_bad_value_by_its_name(flag: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_serve_refuses_a_bad_value_by_its_name(
+    flag: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["serve", flag, value]) == 2
     assert flag.removeprefix("--").replace("-", "_") in capsys.readouterr().err
 
@@ -57,14 +60,20 @@ def test_a_taken_port_is_said_and_nothing_starts(lab: LabProcess, capsys: pytest
 
 
 def test_an_engine_python_that_is_none_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "--port", "0", "--engine-python", "/nowhere/python", "--data-dir", str(tmp_path)]) == 1
+    assert (
+        main(["serve", "--port", "0", "--engine-python", "/nowhere/python", "--data-dir", str(tmp_path)]) == 1
+    )
     said = capsys.readouterr()
     assert "/nowhere/python" in said.err and said.out == ""
 
 
 def test_a_response_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
     """A body that follows its head at once is sent at once: Nagle's algorithm would hold it back, often for 40 ms."""
-    with listen("127.0.0.1", 0) as door, socket.create_connection(door.getsockname()), door.accept()[0] as accepted:
+    with (
+        listen("127.0.0.1", 0) as door,
+        socket.create_connection(door.getsockname()),
+        door.accept()[0] as accepted,
+    ):
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 

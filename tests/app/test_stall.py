@@ -45,7 +45,9 @@ async def begin_stall(lab: Lab, model: str) -> tuple[RunView, Engine]:
     started = await lab.fleet.start(model, {})
     engine = lab.fleet.engine(started.id)
     run = await lab.runs.submit(engine=engine.id, plan=light(60, stall_ms=10_000))
-    await eventually(lambda: all(state_of(pid) == "T" for pid in engine.processes), "all its processes are stopped")
+    await eventually(
+        lambda: all(state_of(pid) == "T" for pid in engine.processes), "all its processes are stopped"
+    )
     return run, engine
 
 

@@ -20,18 +20,56 @@ ENTRIES = tuple(Entry(letter, letter * 3, "reactor", {}) for letter in "ABC")
 
 
 def run(
-    cost: float | None = 8.0, rate: float = 1000.0, rankable: bool = True, unfit: dict[str, str | None] | None = None
+    cost: float | None = 8.0,
+    rate: float = 1000.0,
+    rankable: bool = True,
+    unfit: dict[str, str | None] | None = None,
 ) -> RunView:
     """A run that has ended, with these figures; of before 0.2, unless it is said which are `unfit`."""
     summary = Summary(1000, {}, 1.0, rate, rate, 1.0, 0, 0, 0, 0, 8, 0, Latency(NOTHING, NOTHING), ())
     ledger = Ledger(
-        cost, None, None, None, None, None, None, None, None, None, 1, 1, None, None, GeneratorCost(None, None)
+        cost,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        1,
+        1,
+        None,
+        None,
+        GeneratorCost(None, None),
     )
-    verdict = Verdict("unsaturated", "Unsaturated", rankable, ("It was late.",), (), {}, "cpu_us", unfit or {})
+    verdict = Verdict(
+        "unsaturated", "Unsaturated", rankable, ("It was late.",), (), {}, "cpu_us", unfit or {}
+    )
     return RunView(
-        1, "finished", 1.0, None, None, "By hand", "reactor", "Reactor", "reactor-1", {}, {}, "", {}, {}, summary,
-        ledger, verdict, (), None, "2026-11-24T00:00:00Z", None,
-    )  # fmt: skip
+        1,
+        "finished",
+        1.0,
+        None,
+        None,
+        "By hand",
+        "reactor",
+        "Reactor",
+        "reactor-1",
+        {},
+        {},
+        "",
+        {},
+        {},
+        summary,
+        ledger,
+        verdict,
+        (),
+        None,
+        "2026-11-24T00:00:00Z",
+        None,
+    )
 
 
 def trials(view: str, *of: list[RunView]) -> list[Measured]:
@@ -78,8 +116,9 @@ def test_who_is_called_better_is_said_first_with_unit_and_n() -> None:
     assert [each.place for each in result.standings] == [1, 2]
     faster = answer("achieved_per_s", [run(rate=1000.0)], [run(rate=500.0)])
     assert faster.said[:2] == (
-        "AAA has the highest throughput: 1,000 /s, one trial.", "BBB: 500 /s, 0.50 times that of AAA.",
-    )  # fmt: skip
+        "AAA has the highest throughput: 1,000 /s, one trial.",
+        "BBB: 500 /s, 0.50 times that of AAA.",
+    )
 
 
 def test_equals_are_too_close_to_call() -> None:
@@ -119,13 +158,17 @@ def test_the_only_survivor_is_no_winner() -> None:
 
 def test_one_alone_has_its_figure_and_no_place() -> None:
     result = answer("cpu_us", [run(38.0), run(38.2), run(38.4)])
-    assert result.said == ("AAA: CPU per request 38.2 µs, the median of 3 trials. It was not compared with anything.",)
+    assert result.said == (
+        "AAA: CPU per request 38.2 µs, the median of 3 trials. It was not compared with anything.",
+    )
     assert [each.place for each in result.standings] == [None]
 
 
 def test_a_comparison_can_be_about_any_figure() -> None:
     result = answer("threads_peak", [run()] * 3, [run()] * 3)
-    assert result.metric == "threads_peak" and result.said[0].startswith("AAA and BBB are too close to call: threads 1")
+    assert result.metric == "threads_peak" and result.said[0].startswith(
+        "AAA and BBB are too close to call: threads 1"
+    )
 
 
 def test_percentiles_of_trials_are_merged_and_not_averaged() -> None:
@@ -145,7 +188,12 @@ def test_what_is_kept_of_a_comparison_is_read_back_the_same() -> None:
 
 
 def test_the_demo_says_whose_order_is_chance() -> None:
-    named = {"proactor": run(8.0), "reactor": run(8.3), "blocking": run(13.0), "prefork": run(13.1, rankable=False)}
+    named = {
+        "proactor": run(8.0),
+        "reactor": run(8.3),
+        "blocking": run(13.0),
+        "prefork": run(13.1, rankable=False),
+    }
     views = [replace(view, model=name) for name, view in named.items()]
     said = _tables(views, views, 100.0)
     assert "Too close to call with one run each (gaps under 15 %): proactor, reactor." in said

@@ -29,26 +29,60 @@ def encoded(counts: Mapping[int, int]) -> str:
 def second(t: float, length_s: float = 1.0, phase: str = "measure", **more: Any) -> Second:
     empty = encoded({})
     counted = {"intended": 100, "sent": 100, "requests": 100, "errors": 0, "in_flight": 0}
-    return Second(t=t, length_s=length_s, phase=phase, **{**counted, "service": empty, "response": empty, **more})
+    return Second(
+        t=t, length_s=length_s, phase=phase, **{**counted, "service": empty, "response": empty, **more}
+    )
 
 
 OUTCOME = Outcome(
-    started_at="2026-01-01T00:00:00.000Z", measured_from_ns=10**9, measured_to_ns=3 * 10**9, duration_s=2.0,
-    stopped=False, requests=10_000, errors={"timeout": 3, "reset": 0, "connect_refused": 2}, intended=10_400,
-    sent=10_100, dropped=300, late=7, waited=0, reconnects=5, bytes_in=1, bytes_out=2, connections_peak=4,
-    idle_connections_held=6, cpu_user_s=0.1, cpu_system_s=0.1, wall_s=2.0, send_jitter_p99_us=12.0, in_flight_ns=0,
+    started_at="2026-01-01T00:00:00.000Z",
+    measured_from_ns=10**9,
+    measured_to_ns=3 * 10**9,
+    duration_s=2.0,
+    stopped=False,
+    requests=10_000,
+    errors={"timeout": 3, "reset": 0, "connect_refused": 2},
+    intended=10_400,
+    sent=10_100,
+    dropped=300,
+    late=7,
+    waited=0,
+    reconnects=5,
+    bytes_in=1,
+    bytes_out=2,
+    connections_peak=4,
+    idle_connections_held=6,
+    cpu_user_s=0.1,
+    cpu_system_s=0.1,
+    wall_s=2.0,
+    send_jitter_p99_us=12.0,
+    in_flight_ns=0,
     kinds=(
-        KindOutcome("plaintext", "plaintext", 9_000, {"timeout": 3}, encoded({1000: 5000, 1100: 4000}),
-                    encoded({10_000: 5000, 11_000: 4000})),
-        KindOutcome("sleep ms=1", "sleep", 1_000, {}, encoded({1200: 900, 1300: 90, 1400: 10}),
-                    encoded({12_000: 900, 13_000: 90, 14_000: 10})),
+        KindOutcome(
+            "plaintext",
+            "plaintext",
+            9_000,
+            {"timeout": 3},
+            encoded({1000: 5000, 1100: 4000}),
+            encoded({10_000: 5000, 11_000: 4000}),
+        ),
+        KindOutcome(
+            "sleep ms=1",
+            "sleep",
+            1_000,
+            {},
+            encoded({1200: 900, 1300: 90, 1400: 10}),
+            encoded({12_000: 900, 13_000: 90, 14_000: 10}),
+        ),
     ),
     seconds=(
-        second(0.0, phase="warmup", requests=50), second(1.0, requests=4000, errors=3), second(2.0, requests=5000),
+        second(0.0, phase="warmup", requests=50),
+        second(1.0, requests=4000, errors=3),
+        second(2.0, requests=5000),
         second(3.0, 0.2, "drain", requests=1000),
     ),
     aside_requests=40,
-)  # fmt: skip
+)
 
 
 def about(value: float) -> Any:
@@ -59,7 +93,10 @@ def test_what_became_of_its_requests_adds_up() -> None:
     summary = summarise(OUTCOME)
     assert (summary.intended, summary.sent, summary.dropped) == (10_400, 10_100, 300)
     assert (summary.requests, summary.failed, summary.unfinished) == (10_000, 3, 97)
-    assert summary.counts == "10,400 intended: 10,000 answered, 3 failed, 97 in flight at the stop, 300 never sent"
+    assert (
+        summary.counts
+        == "10,400 intended: 10,000 answered, 3 failed, 97 in flight at the stop, 300 never sent"
+    )
     closed = summarise(replace(OUTCOME, intended=None, dropped=0, sent=10_003))
     assert closed.counts == "10,003 sent: 10,000 answered, 3 failed"
 
@@ -70,8 +107,12 @@ def test_whatever_became_of_them_the_numbers_of_the_sentence_add_up(
 ) -> None:
     kind = replace(OUTCOME.kinds[0], errors={"timeout": failed})
     sent = answered + failed + unfinished
-    outcome = replace(OUTCOME, requests=answered, sent=sent, dropped=dropped, intended=sent + dropped, kinds=(kind,))
-    total, *parts = (int(each.replace(",", "")) for each in re.findall(r"[\d,]*\d", summarise(outcome).counts))
+    outcome = replace(
+        OUTCOME, requests=answered, sent=sent, dropped=dropped, intended=sent + dropped, kinds=(kind,)
+    )
+    total, *parts = (
+        int(each.replace(",", "")) for each in re.findall(r"[\d,]*\d", summarise(outcome).counts)
+    )
     assert total == sum(parts) == sent + dropped
 
 
@@ -80,8 +121,12 @@ def test_each_percentile_is_of_its_own_clock_over_all_kinds_together() -> None:
     for clock, times in ((latency.service, 1), (latency.response, 10)):
         assert clock.count == 10_000
         assert (clock.p50_us, clock.p90_us, clock.p99_us, clock.p999_us, clock.max_us) == (
-            about(1000 * times), about(1100 * times), about(1200 * times), about(1300 * times), about(1400 * times)
-        )  # fmt: skip
+            about(1000 * times),
+            about(1100 * times),
+            about(1200 * times),
+            about(1300 * times),
+            about(1400 * times),
+        )
         assert clock.mean_us == about(sum(us * count for us, count in SERVICE.items()) / 10_000 * times)
 
 
@@ -151,17 +196,31 @@ def rows(outcome: Outcome, points: list[SeriesPoint]) -> list[dict[str, Any]]:
 def test_a_second_of_the_series_has_both_sides_of_the_same_second() -> None:
     seconds = (
         second(0.0, phase="warmup", requests=50),
-        second(1.0, intended=120, requests=90, errors=3, service=encoded({1000: 90}), response=encoded({4000: 90})),
+        second(
+            1.0,
+            intended=120,
+            requests=90,
+            errors=3,
+            service=encoded({1000: 90}),
+            response=encoded({4000: 90}),
+        ),
         second(2.0, 0.3, intended=30, requests=30),
         second(2.3, 0.1, "drain"),
     )
     points = [point(-0.1, 0.01, 5, 0), point(0.01, 1.01, 20, 7), point(1.01, 2.01, 60), point(2.01, 2.31, 90)]
     warm, first, last = rows(replace(OUTCOME, seconds=seconds), points)
-    assert [row["phase"] for row in (warm, first, last)] == ["warmup", "measure", "measure"], "no row of the drain"
+    assert [row["phase"] for row in (warm, first, last)] == ["warmup", "measure", "measure"], (
+        "no row of the drain"
+    )
     assert (first["offered_per_s"], first["achieved_per_s"], first["errors"]) == (120, 90, 3)
     assert (first["service_p50_us"], first["response_p50_us"]) == (about(1000), about(4000))
     assert (first["service_max_us"], first["response_max_us"]) == (about(1000), about(4000))
-    assert (first["connections"], first["threads"], first["rss_bytes"], first["queue_depth"]) == (7, 5, 30_000_000, 2)
+    assert (first["connections"], first["threads"], first["rss_bytes"], first["queue_depth"]) == (
+        7,
+        5,
+        30_000_000,
+        2,
+    )
     assert (last["offered_per_s"], last["achieved_per_s"]) == (None, None), "too short a piece for a rate"
 
 
@@ -174,5 +233,7 @@ def test_the_cpu_of_a_second_is_that_of_this_second() -> None:
 
 def test_a_second_in_which_nobody_looked_at_the_engine_has_nothing_of_it() -> None:
     (row,) = rows(replace(OUTCOME, seconds=(second(0.0),)), [])
-    assert {row[name] for name in ("connections", "threads", "cpu_percent", "rss_bytes", "queue_depth")} == {None}
+    assert {row[name] for name in ("connections", "threads", "cpu_percent", "rss_bytes", "queue_depth")} == {
+        None
+    }
     assert row["achieved_per_s"] == 100

@@ -22,13 +22,28 @@ from app.load.protocol.outcome import KindOutcome, Outcome
 RESPONSE = Percentiles(1000, 10_000, 20_000, 40_000, None, 90_000, 12_000)
 SERVICE = Percentiles(1000, 1_000, 2_000, 4_000, None, 9_000, 1_200)
 SUMMARY = Summary(
-    requests=990, errors={"closed": 10}, duration_s=1.0, offered_per_s=1000, achieved_per_s=990, rate_ratio=0.99,
-    bytes_in=1, bytes_out=1, dropped=0, late=0, connections_peak=8, idle_connections_held=0,
-    latency=Latency(SERVICE, RESPONSE), by_kind=(),
-)  # fmt: skip
+    requests=990,
+    errors={"closed": 10},
+    duration_s=1.0,
+    offered_per_s=1000,
+    achieved_per_s=990,
+    rate_ratio=0.99,
+    bytes_in=1,
+    bytes_out=1,
+    dropped=0,
+    late=0,
+    connections_peak=8,
+    idle_connections_held=0,
+    latency=Latency(SERVICE, RESPONSE),
+    by_kind=(),
+)
 LEDGER = Ledger(25.0, 15.0, 10.0, 2.0, None, 0.1, 0.1, 1.0, 1.0, None, 1, 1, 1.0, 1, GeneratorCost(9.0, 0.5))
-HUNDRED = histogram.encode(histogram.of((1000 * ms, 1) for ms in range(1, 101)))  # 1 ms to 100 ms, one of each
-OUTCOME = cast(Outcome, SimpleNamespace(kinds=(KindOutcome("plaintext", "plaintext", 100, {}, HUNDRED, HUNDRED),)))
+HUNDRED = histogram.encode(
+    histogram.of((1000 * ms, 1) for ms in range(1, 101))
+)  # 1 ms to 100 ms, one of each
+OUTCOME = cast(
+    Outcome, SimpleNamespace(kinds=(KindOutcome("plaintext", "plaintext", 100, {}, HUNDRED, HUNDRED),))
+)
 VERDICT = Verdict("server_bound", "Server bound", True, ("So it is.",), (), {})
 
 
@@ -38,22 +53,58 @@ def breached(text: str) -> bool:
 
 @pytest.mark.parametrize(
     "text",
-    ["p(99)<41ms", "p(99)<=40ms", "p(50)<11000us", "p(90)<0.021s", "max<91ms", "mean<13ms", "service_p(50)<2ms",
-     "service_max<10ms", "service_mean<2ms", "p(75)<76ms", "p(33.3)>33ms", "med<11ms", "avg<13ms", "min<1.1ms",
-     "min>0.9ms", "service_med<2ms", "service_avg<2ms", "service_min<2ms", "rate>0.5",
-     "errors<1.1%", "errors<=0.01", "rate>989", "rate>=990", "rate!=5",
-     "rate_ratio>0.98", "rate_ratio>=99%", "cpu_us_per_request<30", "verdict==server_bound", "verdict!=noisy",
-     " p(99) < 41 ms "],
-)  # fmt: skip
+    [
+        "p(99)<41ms",
+        "p(99)<=40ms",
+        "p(50)<11000us",
+        "p(90)<0.021s",
+        "max<91ms",
+        "mean<13ms",
+        "service_p(50)<2ms",
+        "service_max<10ms",
+        "service_mean<2ms",
+        "p(75)<76ms",
+        "p(33.3)>33ms",
+        "med<11ms",
+        "avg<13ms",
+        "min<1.1ms",
+        "min>0.9ms",
+        "service_med<2ms",
+        "service_avg<2ms",
+        "service_min<2ms",
+        "rate>0.5",
+        "errors<1.1%",
+        "errors<=0.01",
+        "rate>989",
+        "rate>=990",
+        "rate!=5",
+        "rate_ratio>0.98",
+        "rate_ratio>=99%",
+        "cpu_us_per_request<30",
+        "verdict==server_bound",
+        "verdict!=noisy",
+        " p(99) < 41 ms ",
+    ],
+)
 def test_a_condition_that_holds(text: str) -> None:
     assert not breached(text)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["p(99)<40ms", "p(50)<1ms", "service_p(50)<1ms", "errors<0.1%", "errors<1%", "rate>990", "rate==5",
-     "cpu_us_per_request<25", "verdict==unsaturated", "verdict!=server_bound"],
-)  # fmt: skip
+    [
+        "p(99)<40ms",
+        "p(50)<1ms",
+        "service_p(50)<1ms",
+        "errors<0.1%",
+        "errors<1%",
+        "rate>990",
+        "rate==5",
+        "cpu_us_per_request<25",
+        "verdict==unsaturated",
+        "verdict!=server_bound",
+    ],
+)
 def test_a_condition_that_does_not(text: str) -> None:
     assert breached(text)
 
@@ -68,11 +119,19 @@ def test_a_percentile_needs_ten_samples_above_it() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seen", "said"),
-    [("rate>=200", 199.6, "199.6 /s"), ("rate>=200", 200.4, "200 /s"), ("rate>=200", 199.96, "199.96 /s"),
-     ("rate>2", 2.5, "2.5 /s"), ("rate>0.1", 0.25, "0.2 /s"), ("rate<=0.2", 0.25, "0.25 /s"),
-     ("rate>5", 12345, "12,345 /s")],
-)  # fmt: skip
-def test_what_is_printed_is_on_the_side_of_the_bound_on_which_it_was(text: str, seen: float, said: str) -> None:
+    [
+        ("rate>=200", 199.6, "199.6 /s"),
+        ("rate>=200", 200.4, "200 /s"),
+        ("rate>=200", 199.96, "199.96 /s"),
+        ("rate>2", 2.5, "2.5 /s"),
+        ("rate>0.1", 0.25, "0.2 /s"),
+        ("rate<=0.2", 0.25, "0.25 /s"),
+        ("rate>5", 12345, "12,345 /s"),
+    ],
+)
+def test_what_is_printed_is_on_the_side_of_the_bound_on_which_it_was(
+    text: str, seen: float, said: str
+) -> None:
     result = Threshold.parse(text).check(replace(SUMMARY, achieved_per_s=seen), LEDGER, VERDICT)
     assert result.seen == said
 
@@ -96,12 +155,38 @@ def test_what_is_not_known_breaches_and_says_so() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "p99<20ms", "p(0)<20ms", "p(0.0)<20ms", "p(100)<20ms", "p()<20ms", "median<20ms",
-     "p(99)<20", "p(99)<20%", "p(99)=20ms", "p(99)<-1ms", "p(99)<ms", "rate>5ms",
-     "rate>5%", "rate", "errors<1ms", "verdict==fine", "verdict<noisy", "verdict==", "latency<5ms", "p(99)<1.2.3ms",
-     "verdict==server_bounds", "verdict==noisy%", "verdict==noisyms", "rate>nan", "rate<inf", "p(99)<infs",
-     "errors<nan%", "p(99)<20ms p(50)<1ms"],
-)  # fmt: skip
+    [
+        "",
+        "p99<20ms",
+        "p(0)<20ms",
+        "p(0.0)<20ms",
+        "p(100)<20ms",
+        "p()<20ms",
+        "median<20ms",
+        "p(99)<20",
+        "p(99)<20%",
+        "p(99)=20ms",
+        "p(99)<-1ms",
+        "p(99)<ms",
+        "rate>5ms",
+        "rate>5%",
+        "rate",
+        "errors<1ms",
+        "verdict==fine",
+        "verdict<noisy",
+        "verdict==",
+        "latency<5ms",
+        "p(99)<1.2.3ms",
+        "verdict==server_bounds",
+        "verdict==noisy%",
+        "verdict==noisyms",
+        "rate>nan",
+        "rate<inf",
+        "p(99)<infs",
+        "errors<nan%",
+        "p(99)<20ms p(50)<1ms",
+    ],
+)
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         Threshold.parse(text, "/thresholds/3")
@@ -111,7 +196,9 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
     assert "there are p(n)" in problem.detail or "verdict" in text or "unit" in problem.detail
 
 
-@given(st.text(max_size=40) | st.from_regex(r"(p\(99\)|errors|rate|verdict)[<>=!]=?[\w.%]{0,8}", fullmatch=True))
+@given(
+    st.text(max_size=40) | st.from_regex(r"(p\(99\)|errors|rate|verdict)[<>=!]=?[\w.%]{0,8}", fullmatch=True)
+)
 @example("verdict==server_bound\n")
 @example("rate>٣")
 def test_whatever_is_typed_is_read_or_refused(text: str) -> None:

@@ -26,7 +26,13 @@ from .inside import LabInside
 from .test_security import ROUTES
 
 TOKEN = new_token()
-OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login"), ("GET", "/static/css/app.css")}
+OPEN = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("GET", "/static/css/app.css"),
+}
 GUARDED = [route for route in ROUTES if route not in OPEN]
 
 
@@ -57,7 +63,9 @@ def link(lab: LabProcess) -> str:
 
 
 def test_without_the_token_no_route_answers(http: httpx.Client) -> None:
-    stale = {"Cookie": f"{tokens.COOKIE}={'a' * 43}"}  # as after a restart: a session that is not known any more
+    stale = {
+        "Cookie": f"{tokens.COOKIE}={'a' * 43}"
+    }  # as after a restart: a session that is not known any more
     for method, path in GUARDED:
         for headers in ({}, stale):
             answer = http.request(method, path, headers=headers)
@@ -120,14 +128,20 @@ def test_the_pasted_token_gives_a_session(exposed: LabProcess, http: httpx.Clien
 
 def test_a_session_does_not_excuse_another_origin(http: httpx.Client) -> None:
     http.post("/login", data={"token": TOKEN})
-    is_problem(http.post("/api/v1/engines", json={"model": "reactor"}, headers={"Origin": "http://evil.example"}), 403)
+    is_problem(
+        http.post("/api/v1/engines", json={"model": "reactor"}, headers={"Origin": "http://evil.example"}),
+        403,
+    )
     is_problem(http.get("/api/v1/engines", headers={"Host": "evil.example"}), 421)
 
 
 def test_a_websocket_wants_the_token_too(exposed: LabProcess, http: httpx.Client) -> None:
     url = exposed.url.replace("http", "ws") + "/ws/v1/live"
     for headers in ({}, bearer("wrong" * 10), {"Cookie": f"{tokens.COOKIE}=x"}):
-        with pytest.raises((InvalidStatus, ConnectionClosed)), connect(url, additional_headers=headers) as socket:
+        with (
+            pytest.raises((InvalidStatus, ConnectionClosed)),
+            connect(url, additional_headers=headers) as socket,
+        ):
             socket.recv(BOUND_S)
     with connect(url, additional_headers=bearer(TOKEN)) as socket:
         assert '"hello"' in str(socket.recv(BOUND_S))
@@ -172,7 +186,9 @@ def test_a_valid_code_never_waits(guarded: LabInside, monkeypatch: pytest.Monkey
     assert "set-cookie" in guarded.http.get("/", params={"token": code}).headers
 
 
-@pytest.mark.parametrize(("site", "counts"), [("cross-site", False), ("same-site", False), ("none", True), ("", True)])
+@pytest.mark.parametrize(
+    ("site", "counts"), [("cross-site", False), ("same-site", False), ("none", True), ("", True)]
+)
 def test_what_a_foreign_page_makes_a_browser_ask_counts_for_nobody(
     guarded: LabInside, monkeypatch: pytest.MonkeyPatch, site: str, counts: bool
 ) -> None:
@@ -188,24 +204,34 @@ def test_a_used_link_leads_whoever_is_logged_in_to_the_first_page(guarded: LabIn
     assert guarded.http.get("/", params={"token": "used"}).headers["location"] == "/"
 
 
-def test_no_header_makes_another_address_of_a_caller(guarded: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_header_makes_another_address_of_a_caller(
+    guarded: LabInside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock(monkeypatch)
     for number in range(tokens.FAILURES_MAX):
-        assert guesses(guarded, 1, **{"X-Forwarded-For": f"192.0.2.{number}", "Forwarded": "for=192.0.2.1"}) == [401]
+        assert guesses(
+            guarded, 1, **{"X-Forwarded-For": f"192.0.2.{number}", "Forwarded": "for=192.0.2.1"}
+        ) == [401]
     assert guesses(guarded, 1, **{"X-Forwarded-For": "192.0.2.99"}) == [429]
 
 
-def test_a_proxy_that_is_named_tells_its_clients_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_is_named_tells_its_clients_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock(monkeypatch)
     with closing(LabInside(tmp_path, token=TOKEN, trusted_proxies="10.0.0.0/8, 127.0.0.1")) as lab:
         assert guesses(lab, 11, **{"X-Forwarded-For": "192.0.2.1"})[-1] == 429
-        assert guesses(lab, 1, **{"X-Forwarded-For": "192.0.2.1, 10.1.2.3"}) == [429]  # through two of its proxies
+        assert guesses(lab, 1, **{"X-Forwarded-For": "192.0.2.1, 10.1.2.3"}) == [
+            429
+        ]  # through two of its proxies
         assert guesses(lab, 1, **{"X-Forwarded-For": "192.0.2.1, 192.0.2.2"}) == [
             401
         ]  # the client has written the first
 
 
-def test_an_audit_line_takes_no_address_that_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_audit_line_takes_no_address_that_is_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO", "threadlab.audit")
     with closing(LabInside(tmp_path, trusted_proxies="127.0.0.1")) as lab:
         for said in ("192.0.2.1", "2001:db8::1", "x POST '/api/v1/runs' 200", "a" * 1000):

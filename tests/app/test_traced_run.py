@@ -31,17 +31,23 @@ async def traced(lab: Lab) -> RunView:
     run = await lab.runs.submit(model="main-sub", plan=endless(trace=True))
     await eventually(lambda: lab.runs.get(run.id).state == "running", "it is measured")
     (engine,) = lab.fleet.alive
-    await eventually(lambda: engine.board and engine.board.read().requests >= 40, "some requests are answered")
+    await eventually(
+        lambda: engine.board and engine.board.read().requests >= 40, "some requests are answered"
+    )
     lab.runs.stop(run.id)
     return await lab.runs.finished(run.id)
 
 
 def perfs() -> list[int]:
-    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if "perf stat" in command_line(int(path.name))]
+    return [
+        int(path.name) for path in Path("/proc").glob("[0-9]*") if "perf stat" in command_line(int(path.name))
+    ]
 
 
 @pytest.mark.skipif(not perf_works(), reason="no perf here, or it is not allowed to count system calls")
-def test_perf_counts_the_system_calls_of_a_traced_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_perf_counts_the_system_calls_of_a_traced_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(syscalls, "BEGUN_WITHIN_S", BOUND_S)
     monkeypatch.setattr(syscalls, "COUNTED_WITHIN_S", BOUND_S)
     before = set(perfs())

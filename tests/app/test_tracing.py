@@ -171,7 +171,9 @@ def test_a_recording_that_is_full_says_what_was_cut_and_has_room_again_for_what_
         assert recording.to_ns == 500 * MS
         (recorded,) = recording.lanes.values()
         stays = [(state, begin // MS, end // MS) for state, begin, end in recorded.stays(recording.to_ns)]
-        assert [stay for stay in stays if stay[0] == READING] == [(READING, at + 10, at + 90) for at in (0, 100, 400)]
+        assert [stay for stay in stays if stay[0] == READING] == [
+            (READING, at + 10, at + 90) for at in (0, 100, 400)
+        ]
         known = sum(end - begin for _, begin, end in stays)
         assert known == 300, "the rest was cut, and is nobody's state"
 
@@ -211,7 +213,9 @@ def test_threads_without_a_ring_are_counted_if_they_were_there_meanwhile() -> No
 
 def test_intervals_are_joined_and_a_gap_stays_one() -> None:
     first = Trace(0, 100 * MS, (lane(WAITING, (20, HANDLING)),))
-    second = Trace(100 * MS, 200 * MS, (lane(UNKNOWN, (150, WAITING), lost=9), lane(ENDED, (120, WAITING), slot=1)))
+    second = Trace(
+        100 * MS, 200 * MS, (lane(UNKNOWN, (150, WAITING), lost=9), lane(ENDED, (120, WAITING), slot=1))
+    )
     both = joined([first, second])
     assert (both.from_ns, both.to_ns) == (0, 200 * MS)
     told = lanes(both, 4)["lanes"]
@@ -264,10 +268,15 @@ def test_loop_lag_is_not_known_until_a_loop_was_seen_to_wait() -> None:
     rounds, loops = Rounds(), {0: "reactor"}
     began = lane(UNKNOWN, (50, HANDLING))
     assert rounds.longest_us(Trace(0, 100 * MS, (began,)), loops) is None
-    assert rounds.longest_us(Trace(100 * MS, 200 * MS, (lane(HANDLING),)), loops) is None, "it goes on, since when?"
+    assert rounds.longest_us(Trace(100 * MS, 200 * MS, (lane(HANDLING),)), loops) is None, (
+        "it goes on, since when?"
+    )
     assert rounds.longest_us(Trace(200 * MS, 300 * MS, (lane(HANDLING, (250, WAITING)),)), loops) is None
     assert rounds.longest_us(Trace(300 * MS, 400 * MS, (lane(WAITING, (390, READING)),)), loops) == 10_000
-    pieces = [Trace(400 * MS, 450 * MS, (lane(READING),)), Trace(450 * MS, 500 * MS, (lane(UNKNOWN, (480, WAITING)),))]
+    pieces = [
+        Trace(400 * MS, 450 * MS, (lane(READING),)),
+        Trace(450 * MS, 500 * MS, (lane(UNKNOWN, (480, WAITING)),)),
+    ]
     assert rounds.longest_us(joined(pieces), loops) is None, "with a gap in it"
     assert rounds.longest_us(Trace(500 * MS, 600 * MS, (lane(WAITING),)), loops) == 0
 
@@ -291,7 +300,11 @@ def decoded(text: str) -> tuple[bool, array[int]]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.dictionaries(st.integers(0, 599), st.integers(0, 2**32 - 1), max_size=40), min_size=2, max_size=5))
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 599), st.integers(0, 2**32 - 1), max_size=40), min_size=2, max_size=5
+    )
+)
 def test_changes_of_the_grid_lead_from_one_to_the_next(frames: list[dict[int, int]]) -> None:
     grid, words, page = Grid(), array("I", [0] * 600), array("I", [0] * 600)
     for number, changed in enumerate(frames):
@@ -313,7 +326,9 @@ def total(second: float, requests: int, **more: Any) -> Total:
     none: dict[str, int | None] = dict.fromkeys(("cpu_ns", "switches"))
     counts = dict.fromkeys(("io_calls", "bytes_in", "bytes_out", "queue_pops", "queue_wait_us"), 0)
     waits = (0,) * QUEUE_WAIT_BUCKETS
-    return Total(at_ns=int(second * 1e9), requests=requests, **{"queue_wait": waits, **none, **counts, **more})
+    return Total(
+        at_ns=int(second * 1e9), requests=requests, **{"queue_wait": waits, **none, **counts, **more}
+    )
 
 
 def test_a_request_costs_what_the_last_second_says() -> None:
@@ -322,7 +337,11 @@ def test_a_request_costs_what_the_last_second_says() -> None:
     for tenth in range(31):
         window.add(total(tenth / 10, 50 * tenth, cpu_ns=500_000 * tenth, io_calls=100 * tenth, switches=None))
     cost = window.cost()
-    assert (cost.cpu_us_per_request, cost.io_calls_per_request, cost.switches_per_request) == (10.0, 2.0, None)
+    assert (cost.cpu_us_per_request, cost.io_calls_per_request, cost.switches_per_request) == (
+        10.0,
+        2.0,
+        None,
+    )
     assert cost.queue_wait_us is None, "nobody was in a queue"
     for tenth in range(31, 45):
         window.add(total(tenth / 10, 1500, cpu_ns=20_000_000, io_calls=3000))

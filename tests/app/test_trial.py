@@ -59,7 +59,9 @@ def test_a_stall_that_fails_leaves_what_was_measured(tmp_path: Path, monkeypatch
     assert [mark.text for mark in run.marks] == ["could not be stalled: [Errno 24] Too many open files"]
 
 
-def test_a_hand_over_that_fails_leaves_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hand_over_that_fails_leaves_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     start, failed = Fleet.start, []
 
     async def only_one(self: Fleet, *args: Any, **more: Any) -> Any:
@@ -104,11 +106,18 @@ def test_a_run_that_is_stopped_while_its_engine_starts_carries_no_load(
     monkeypatch.setattr(Fleet, "start", held)
     monkeypatch.setattr(Generator, "spawn", lambda *args, **more: spawned.append(args))
     ended = in_a_lab(tmp_path, play)
-    assert (ended.state, ended.summary, ended.verdict, ended.failure) == ("stopped", None, None, NOTHING_MEASURED)
+    assert (ended.state, ended.summary, ended.verdict, ended.failure) == (
+        "stopped",
+        None,
+        None,
+        NOTHING_MEASURED,
+    )
     assert spawned == []
 
 
-def test_a_generator_that_cannot_be_started_leaves_no_perf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_generator_that_cannot_be_started_leaves_no_perf(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     closed = []
 
     class Counting:

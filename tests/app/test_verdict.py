@@ -13,12 +13,29 @@ from app.lab.verdict import TITLES, Evidence, busiest, judge, of_search
 from app.lab.views import Capacity
 
 CALM = Evidence(
-    is_open=False, placement="split", think_time=False, requests=100_000, errors=0, generator_utilisation=0.5,
-    generator_waited=0.0, late_share=None, rate_ratio=None, occupancy={"reactor": 0.4}, looks=500,
-    engine_cpu_share=0.4, cores={0: 0.4, 1: 0.5}, in_flight_grew=False,
-    little_residual=0.01, listen_drops=0, answered=120_000, counted=120_000, other_engines=0, died=None, lost=None,
+    is_open=False,
+    placement="split",
+    think_time=False,
+    requests=100_000,
+    errors=0,
+    generator_utilisation=0.5,
+    generator_waited=0.0,
+    late_share=None,
+    rate_ratio=None,
+    occupancy={"reactor": 0.4},
+    looks=500,
+    engine_cpu_share=0.4,
+    cores={0: 0.4, 1: 0.5},
+    in_flight_grew=False,
+    little_residual=0.01,
+    listen_drops=0,
+    answered=120_000,
+    counted=120_000,
+    other_engines=0,
+    died=None,
+    lost=None,
     stopped=False,
-)  # fmt: skip
+)
 OPEN = replace(CALM, is_open=True, late_share=0.0, rate_ratio=1.0)
 MISSED = replace(OPEN, rate_ratio=0.9)
 
@@ -37,15 +54,25 @@ CASES: dict[str, tuple[Evidence, dict[str, Any], str]] = {
     "the generator was busy": (CALM, {"generator_utilisation": 0.86}, "client_bound"),
     "the generator was nearly busy": (CALM, {"generator_utilisation": 0.85}, "unsaturated"),
     "the generator was starved": (CALM, {"generator_waited": 0.26}, "client_bound"),
-    "the generator was busy and starved": (CALM, {"generator_utilisation": 0.7, "generator_waited": 0.2},
-                                           "client_bound"),
+    "the generator was busy and starved": (
+        CALM,
+        {"generator_utilisation": 0.7, "generator_waited": 0.2},
+        "client_bound",
+    ),
     "the generator waited a little": (CALM, {"generator_waited": 0.25}, "unsaturated"),
     "the generator was late, which its percentiles tell": (OPEN, {"late_share": 0.5}, "unsaturated"),
-    "a worker process was lost": (CALM, {"lost": "A worker process of prefork-1 ended 2.0 s after the load began."},
-                                  "degraded"),
+    "a worker process was lost": (
+        CALM,
+        {"lost": "A worker process of prefork-1 ended 2.0 s after the load began."},
+        "degraded",
+    ),
     "the rate was missed, and why is open": (MISSED, {}, "rate_missed"),
     "the rate was missed by a queue": (MISSED, {"in_flight_grew": True}, "server_bound"),
-    "the rate was missed by a busy role": (MISSED, {"occupancy": {"worker": 0.91, "reactor": 0.1}}, "server_bound"),
+    "the rate was missed by a busy role": (
+        MISSED,
+        {"occupancy": {"worker": 0.91, "reactor": 0.1}},
+        "server_bound",
+    ),
     "the rate was missed by a busy CPU": (MISSED, {"engine_cpu_share": 0.95}, "server_bound"),
     "a rate just kept": (OPEN, {"rate_ratio": 0.99, "occupancy": {"reactor": 1.0}}, "unsaturated"),
     "a closed load filled a role": (CALM, {"occupancy": {"main": 0.0, "sub": 0.86}}, "server_bound"),
@@ -55,9 +82,12 @@ CASES: dict[str, tuple[Evidence, dict[str, Any], str]] = {
     "Little disagrees": (OPEN, {"little_residual": 0.06}, "noisy"),
     "Little disagrees the other way": (OPEN, {"little_residual": -0.06}, "noisy"),
     "too few for Little": (OPEN, {"little_residual": 0.5, "requests": 999}, "unsaturated"),
-    "nothing was seen": (CALM, {"occupancy": {}, "engine_cpu_share": None, "generator_utilisation": None,
-                                "little_residual": None}, "unsaturated"),
-}  # fmt: skip
+    "nothing was seen": (
+        CALM,
+        {"occupancy": {}, "engine_cpu_share": None, "generator_utilisation": None, "little_residual": None},
+        "unsaturated",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -95,7 +125,12 @@ def test_a_full_server_wins_over_little() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "ok"),
-    [({}, True), ({"counted": 119_999}, False), ({"counted": 1, "errors": 3}, None), ({"died": "It ended."}, None)],
+    [
+        ({}, True),
+        ({"counted": 119_999}, False),
+        ({"counted": 1, "errors": 3}, None),
+        ({"died": "It ended."}, None),
+    ],
 )
 def test_both_sides_must_have_counted_the_same(changes: dict[str, Any], ok: bool | None) -> None:
     checks = {check.what: check for check in judge(replace(CALM, **changes)).checks}
@@ -109,11 +144,14 @@ def test_a_search_says_of_which_trial_it_shows_the_figures() -> None:
     assert "800 requests a second" in of_search(judge(OPEN), FOUND).because[-1]
     nothing = of_search(judge(OPEN), replace(FOUND, kept_per_s=None, limited_by="The time was over."))
     assert nothing.because[-2:] == (
-        "No rate kept p(99)<20ms; what is shown is of the last trial.", "The time was over.",
-    )  # fmt: skip
+        "No rate kept p(99)<20ms; what is shown is of the last trial.",
+        "The time was over.",
+    )
 
 
-@pytest.mark.parametrize("evidence", [CALM, OPEN, MISSED, replace(CALM, listen_drops=None, generator_utilisation=None)])
+@pytest.mark.parametrize(
+    "evidence", [CALM, OPEN, MISSED, replace(CALM, listen_drops=None, generator_utilisation=None)]
+)
 def test_what_could_not_be_checked_is_neither_good_nor_bad(evidence: Evidence) -> None:
     checks = {check.what: check for check in judge(evidence).checks}
     assert checks["Errors"].ok is True
@@ -140,16 +178,32 @@ def test_the_verdict_keeps_its_numbers() -> None:
 
 SHARES = st.none() | st.floats(0, 2)
 ANY = st.builds(
-    Evidence, is_open=st.booleans(), placement=st.sampled_from(["split", "shared"]), think_time=st.booleans(),
-    requests=st.integers(0, 10**7), errors=st.integers(0, 10**6), generator_utilisation=SHARES, generator_waited=SHARES,
-    late_share=SHARES, rate_ratio=SHARES, looks=st.integers(0, 999), cores=st.just({0: 0.5}),
+    Evidence,
+    is_open=st.booleans(),
+    placement=st.sampled_from(["split", "shared"]),
+    think_time=st.booleans(),
+    requests=st.integers(0, 10**7),
+    errors=st.integers(0, 10**6),
+    generator_utilisation=SHARES,
+    generator_waited=SHARES,
+    late_share=SHARES,
+    rate_ratio=SHARES,
+    looks=st.integers(0, 999),
+    cores=st.just({0: 0.5}),
     occupancy=st.dictionaries(st.sampled_from(["reactor", "worker"]), st.floats(0, 1)),
-    engine_cpu_share=SHARES, in_flight_grew=st.booleans(), little_residual=st.none() | st.floats(-1, 10),
-    listen_drops=st.none() | st.integers(0, 100), answered=st.integers(0, 99),
-    counted=st.integers(0, 99), other_engines=st.integers(0, 3),
-    died=st.none() | st.just("It ended."), lost=st.none(), stopped=st.booleans(), stalled=st.booleans(),
+    engine_cpu_share=SHARES,
+    in_flight_grew=st.booleans(),
+    little_residual=st.none() | st.floats(-1, 10),
+    listen_drops=st.none() | st.integers(0, 100),
+    answered=st.integers(0, 99),
+    counted=st.integers(0, 99),
+    other_engines=st.integers(0, 3),
+    died=st.none() | st.just("It ended."),
+    lost=st.none(),
+    stopped=st.booleans(),
+    stalled=st.booleans(),
     traced=st.booleans(),
-)  # fmt: skip
+)
 
 
 @given(ANY)

@@ -41,7 +41,10 @@ def test_errors_dominate_where_handlers_outlast_the_timeout(lab: LabProcess) -> 
     assert run["summary"]["errors"]["timeout"] == run["summary"]["failed"] >= 4
     assert run["summary"]["sent"] == run["summary"]["failed"] + run["summary"]["unfinished"]
     assert check(run, "Errors")["ok"] is False
-    assert [(each["seen"], each["breached"]) for each in run["thresholds"]] == [("100.00 %", True), ("not known", True)]
+    assert [(each["seen"], each["breached"]) for each in run["thresholds"]] == [
+        ("100.00 %", True),
+        ("not known", True),
+    ]
 
 
 def test_degraded_an_engine_that_is_killed(lab: LabProcess) -> None:
@@ -84,7 +87,9 @@ def test_degraded_the_only_shard_is_killed(lab: LabProcess) -> None:
 def listen_overflows() -> int:
     """How often an accept queue of this network namespace has overflowed."""
     names, values = (
-        line.split() for line in Path("/proc/net/netstat").read_text().splitlines() if line.startswith("TcpExt:")
+        line.split()
+        for line in Path("/proc/net/netstat").read_text().splitlines()
+        if line.startswith("TcpExt:")
     )
     return int(values[names.index("ListenOverflows")])
 
@@ -114,7 +119,11 @@ def test_a_generator_that_was_stopped_for_a_second_is_known_to_have_sent_late(la
     os.kill(pid, signal.SIGSTOP)
     try:
         began = lab.get(f"/runs/{run['id']}")["progress"]
-        until(lambda: lab.get(f"/runs/{run['id']}")["progress"] > began + 1 / 590, "a second of the run", every_s=0.05)
+        until(
+            lambda: lab.get(f"/runs/{run['id']}")["progress"] > began + 1 / 590,
+            "a second of the run",
+            every_s=0.05,
+        )
     finally:
         os.kill(pid, signal.SIGCONT)
     until(lambda: (meter := read_meter(pid)) and meter.late >= 40, "what fell due has been sent")
@@ -124,7 +133,9 @@ def test_a_generator_that_was_stopped_for_a_second_is_known_to_have_sent_late(la
     fitness = view["verdict"]["fitness"]
     raw, corrected = view["summary"]["latency"]["response"], view["summary"]["latency"]["corrected"]
     late_us = (raw["mean_us"] - corrected["mean_us"]) * view["summary"]["requests"]
-    assert late_us > 8e6, "fifty fell due in that second, and were sent after it: each half a second late, on average"
+    assert late_us > 8e6, (
+        "fifty fell due in that second, and were sent after it: each half a second late, on average"
+    )
     assert fitness["cpu_us"] == "It was stopped early."
 
 
@@ -146,7 +157,9 @@ def test_both_sides_count_the_same_in_every_manner_of_load(lab: LabProcess) -> N
         assert evidence["answered"] == evidence["counted"] > 0, name
         assert check(run, "Requests answered = responses counted")["ok"] is True
     assert (run["placement"]["mode"], run["placement"]["engine_cpus"]) == ("shared", None)
-    assert run["verdict"]["rankable"], "they shared their CPUs, but the generator used less than a tenth of one"
+    assert run["verdict"]["rankable"], (
+        "they shared their CPUs, but the generator used less than a tenth of one"
+    )
 
 
 def test_degraded_a_worker_process_is_killed_and_the_engine_goes_on(lab: LabProcess) -> None:

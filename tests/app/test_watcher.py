@@ -27,11 +27,13 @@ def engine_of(threads: int, states: list[int]) -> Engine:
     rows = tuple(SimpleNamespace(role="worker", slot=slot) for slot in range(threads))
     board = SimpleNamespace(
         read=lambda: SimpleNamespace(threads=rows, connections={"idle": 3, "handling": 5}, queue_depth=2),
-        states=lambda: [states.pop(0)] * threads, roles=lambda: ["worker"] * threads,
-    )  # fmt: skip
-    return cast(Engine, SimpleNamespace(
-        board=board, alive=True, processes=(), process=lambda: None, switches=lambda: None
-    ))  # fmt: skip
+        states=lambda: [states.pop(0)] * threads,
+        roles=lambda: ["worker"] * threads,
+    )
+    return cast(
+        Engine,
+        SimpleNamespace(board=board, alive=True, processes=(), process=lambda: None, switches=lambda: None),
+    )
 
 
 @pytest.mark.parametrize(("threads", "looks"), [(FEW_ROWS, CHANCES), (FEW_ROWS + 1, CHANCES // 10)])
@@ -70,10 +72,13 @@ def test_there_is_a_point_of_the_series_at_the_beginning_of_each_second_and_of_e
     for phase, times in phases.items():
         for number, at_s in enumerate(times):
             now = MeterReading(
-                phase=phase, started_ns=started_ns, at_ns=started_ns + int(at_s * SECOND_NS), in_flight=number,
+                phase=phase,
+                started_ns=started_ns,
+                at_ns=started_ns + int(at_s * SECOND_NS),
+                in_flight=number,
                 measured_from_ns=started_ns + SECOND_NS if phase != WARMUP else 0,
                 measured_to_ns=started_ns + int(3.2 * SECOND_NS) if phase == DRAIN else 0,
-            )  # fmt: skip
+            )
             before = len(watcher.series)
             watcher.look(now)
             if len(watcher.series) > before:
@@ -89,14 +94,18 @@ def test_the_edges_of_the_measured_window_are_taken_once_and_the_lab_hears_of_th
     watcher = Watcher(engine_of(1, [1] * 100), lambda: heard.append("measuring"))
     for phase in (WARMUP, MEASURE, MEASURE, DRAIN, DRAIN):
         before = (watcher.first, watcher.last)
-        watcher.look(MeterReading(phase=phase, started_ns=1, measured_from_ns=5 if phase != WARMUP else 0, at_ns=6))
+        watcher.look(
+            MeterReading(phase=phase, started_ns=1, measured_from_ns=5 if phase != WARMUP else 0, at_ns=6)
+        )
         assert before[0] in (None, watcher.first) and before[1] in (None, watcher.last), "an edge never moves"
         assert (watcher.first is not None, watcher.last is not None) == (phase != WARMUP, phase == DRAIN)
     assert heard == ["measuring"]
     assert [text for _, text in watcher.happened] == ["warm-up ends"]
 
 
-def test_an_engine_that_is_not_pinned_has_the_cpus_that_the_lab_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_is_not_pinned_has_the_cpus_that_the_lab_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3})
     edges = [SimpleNamespace(process=SimpleNamespace(at_ns=s * 10**9, cpu_ns=s * 10**9)) for s in (5, 6)]

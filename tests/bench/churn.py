@@ -41,7 +41,9 @@ def measure(variant: Variant, connections: int, rounds: int) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--connections", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--model", choices=list(lessons()), help="only this one")

@@ -44,14 +44,18 @@ def measure(variant: Variant, kind: str, drains: int, connections: int) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--drains", type=int, default=20)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--model", choices=list(lessons()), help="only this one")
     asked = parser.parse_args()
     allow_descriptors()
     lost = 0
-    print(f"{'':28} {'':6} {'drains':>6} {'answered':>10} {'lost':>6} {'refused':>8} {'median':>10} {'slowest':>10}")
+    print(
+        f"{'':28} {'':6} {'drains':>6} {'answered':>10} {'lost':>6} {'refused':>8} {'median':>10} {'slowest':>10}"
+    )
     for variant in (variant for variant in VARIANTS if asked.model in (None, variant.model)):
         if reason := lessons()[variant.model].MODEL.why_unavailable():
             print(f"{variant.name:28} skipped: {reason}")

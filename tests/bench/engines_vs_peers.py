@@ -62,7 +62,9 @@ def trial(server: Server, connections: int, seconds: float) -> Trial:
         return Trial(loaded.rate, cpu_us, loaded.errors, loaded.p99_ms)
 
 
-def compare(contestants: Sequence[Contestant], trials: int, seconds: float, connections: int) -> dict[str, list[Trial]]:
+def compare(
+    contestants: Sequence[Contestant], trials: int, seconds: float, connections: int
+) -> dict[str, list[Trial]]:
     found: dict[str, list[Trial]] = {}
     for contestant in contestants:
         if contestant.server.missing:
@@ -81,7 +83,9 @@ def median_cost(trials: list[Trial] | None) -> float | None:
 
 def show(found: dict[str, list[Trial]]) -> None:
     nginx_us = median_cost(found.get("nginx"))
-    print(f"{'':32} {'req/s':>9}  {'CPU µs/req (lowest-highest)':27}  x nginx  bound        aim           p99 ms")
+    print(
+        f"{'':32} {'req/s':>9}  {'CPU µs/req (lowest-highest)':27}  x nginx  bound        aim           p99 ms"
+    )
     for contestant in (*CONTESTANTS, *OTHERS):
         trials = found.get(contestant.server.name)
         cost = median_cost(trials)
@@ -92,7 +96,9 @@ def show(found: dict[str, list[Trial]]) -> None:
         ratio = cost / nginx_us if nginx_us else None
         p99_ms = statistics.median(trial.p99_ms for trial in trials)
         print(
-            f"{contestant.server.name:32} {rate:9,.0f}  {cost:6.2f} ({min(costs):.2f}-{max(costs):.2f})".ljust(74)
+            f"{contestant.server.name:32} {rate:9,.0f}  {cost:6.2f} ({min(costs):.2f}-{max(costs):.2f})".ljust(
+                74
+            )
             + (f"{ratio:5.2f}  " if ratio else "    –  ")
             + f"{reached(ratio, contestant.bound)}{reached(ratio, contestant.aim)}{p99_ms:8.2f}",
             flush=True,
@@ -106,7 +112,9 @@ def reached(ratio: float | None, target: float | None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=64)
@@ -114,10 +122,14 @@ def main() -> None:
     asked = parser.parse_args()
     contestants = (*CONTESTANTS, *OTHERS) if asked.peers else CONTESTANTS
     require("wrk", "taskset", cpus=2)
-    print(f"{asked.connections} connections, {asked.trials} trials of {asked.seconds:.0f} s each, alternated; medians")
+    print(
+        f"{asked.connections} connections, {asked.trials} trials of {asked.seconds:.0f} s each, alternated; medians"
+    )
     found = compare(contestants, asked.trials, asked.seconds, asked.connections)
     show(found)
-    if errors := {name: total for name, trials in found.items() if (total := sum(trial.errors for trial in trials))}:
+    if errors := {
+        name: total for name, trials in found.items() if (total := sum(trial.errors for trial in trials))
+    }:
         raise SystemExit(f"wrk counted errors: {errors}")
 
 

@@ -31,7 +31,10 @@ def by_curl(port: int, seconds: float) -> Told:
     requests = errors = 0
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
-        for arguments in ([f"http://127.0.0.1:{port}/?[1-500]"], ["-d", "x" * 2000, f"http://127.0.0.1:{port}/echo"]):
+        for arguments in (
+            [f"http://127.0.0.1:{port}/?[1-500]"],
+            ["-d", "x" * 2000, f"http://127.0.0.1:{port}/echo"],
+        ):
             # By -w, for -o is for the first URL only; the bodies go to the same place and are of no interest.
             command = ["curl", "-sS", "-w", "\n%{http_code}\n", *arguments]
             done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
@@ -49,7 +52,11 @@ def by_wrk(port: int, seconds: float) -> Told:
 def by_ab(port: int, seconds: float, *more: str) -> Told:
     command = ["ab", "-q", "-t", f"{seconds:.0f}", "-n", "100000000", "-c", str(CONNECTIONS), *more]
     done = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, timeout=seconds + 30, check=False
+        [*command, f"http://127.0.0.1:{port}/"],
+        capture_output=True,
+        text=True,
+        timeout=seconds + 30,
+        check=False,
     )
     complete = re.search(r"Complete requests:\s+(\d+)", done.stdout)
     if done.returncode or not complete:
@@ -70,12 +77,16 @@ PROGRAMS: dict[str, Callable[[int, float], Told]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=5)
     asked = parser.parse_args()
     require("curl", "wrk", "ab")
     errors = 0
-    print(f"requests and errors in {asked.seconds:.0f} s\n{'':28}" + "".join(f"{name:>18}" for name in PROGRAMS))
+    print(
+        f"requests and errors in {asked.seconds:.0f} s\n{'':28}" + "".join(f"{name:>18}" for name in PROGRAMS)
+    )
     for variant in VARIANTS:
         server = engine(variant, cpu=None)
         if server.missing:

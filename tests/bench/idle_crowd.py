@@ -66,7 +66,9 @@ class Crowd:
 @contextlib.contextmanager
 def crowd(port: int, size: int) -> Iterator[Crowd]:
     command = [sys.executable, "-m", "tests.bench.idle_crowd", "--hold", str(port), "--idle", str(size)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
         try:
             yield Crowd(process)
         finally:
@@ -104,7 +106,9 @@ def measure(variant: Variant, idle: int, connections: int, seconds: float) -> in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=3)
@@ -115,7 +119,9 @@ def main() -> None:
         return hold(asked.hold, asked.idle)
     require("wrk")
     errors = 0
-    print(f"{asked.idle:,} idle, {asked.connections} active; the crowd's own process start is in the time to accept")
+    print(
+        f"{asked.idle:,} idle, {asked.connections} active; the crowd's own process start is in the time to accept"
+    )
     print(f"{'':28} {'accepted':>10} {'per idle one':>14} {'at rest':>11} {'active req/s':>12} {'errors':>8}")
     for variant in (variant for variant in VARIANTS if asked.model in (None, variant.model)):
         if reason := lessons()[variant.model].MODEL.why_unavailable():

@@ -97,7 +97,9 @@ def line(name: str, view: RunView, outside: Outside) -> str:
     ledger, answered = view.ledger, int(view.verdict.evidence["answered"] or 0)
     ours = (ledger.voluntary_switches or 0) + (ledger.involuntary_switches or 0)
     cpu = f"{ledger.cpu_us or 0:8.2f} {outside.cpu_us / answered:8.2f}" if outside.cpu_us else f"{'':17}"
-    switches = f"{ours:8.3f} {outside.switches / answered:8.3f}" if outside.switches is not None else f"{'':17}"
+    switches = (
+        f"{ours:8.3f} {outside.switches / answered:8.3f}" if outside.switches is not None else f"{'':17}"
+    )
     most = sorted(outside.named.items(), key=lambda item: -item[1])[:6]
     named = ", ".join(f"{call} {count / answered:.2f}" for call, count in most)
     calls = f"{ledger.io_calls:8.3f} {outside.calls / answered:8.3f}"
@@ -107,7 +109,12 @@ def line(name: str, view: RunView, outside: Outside) -> str:
 async def measure(lab: Lab, model: str, requests: int, rate: float, with_strace: bool, folder: Path) -> None:
     started = await lab.fleet.start(model, {})
     engine = lab.fleet.engine(started.id)
-    plan = {"executor": "constant-arrival-rate", "rate_per_s": rate, "duration_s": requests / rate, "warmup_s": 0}
+    plan = {
+        "executor": "constant-arrival-rate",
+        "rate_per_s": rate,
+        "duration_s": requests / rate,
+        "warmup_s": 0,
+    }
     print(line(model, *await by_perf(lab, engine, plan, folder / "perf")), flush=True)
     if with_strace:
         slow = {**plan, "rate_per_s": rate / 10, "timeout_s": 30}
@@ -124,7 +131,9 @@ async def run_all(asked: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=2000)
     parser.add_argument("--model", help="only this one")
@@ -133,7 +142,9 @@ def main() -> None:
     require("perf", *(["strace"] if asked.strace else []), cpus=2)
     print(f"{asked.requests:,} requests at {asked.rate:,.0f} a second, 64 connections; a request's cost")
     print(f"{'':24} {'n':>8} | {'CPU, µs':^17} | {'switches':^17} | {'calls':^17}")
-    print(f"{'':24} {'':>8} | {'ledger':>8} {'perf':>8} | {'ledger':>8} {'perf':>8} | {'our I/O':>8} {'all':>8}")
+    print(
+        f"{'':24} {'':>8} | {'ledger':>8} {'perf':>8} | {'ledger':>8} {'perf':>8} | {'our I/O':>8} {'all':>8}"
+    )
     asyncio.run(run_all(asked))
 
 

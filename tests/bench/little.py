@@ -56,7 +56,9 @@ async def run_all(seconds: float) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=3)
     asked = parser.parse_args()
     print(f"{'':14}{'off by':>9} {'answered':>9} {'counted':>9}")

@@ -23,7 +23,9 @@ ASKED = 0.1  # % of rate error
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--connections", type=int, default=64)
@@ -32,8 +34,12 @@ def main() -> None:
     require(cpus=2)
     worst = 0.0
     with engine(Variant(asked.model)).serve() as serving:
-        print(f"{asked.model}, {asked.connections} connections, {asked.trials} trials of {asked.seconds:g} s each")
-        print("     rate spacing      error  jitter p50   p99   max   late  waited  service p50 p99 / response p50 p99")
+        print(
+            f"{asked.model}, {asked.connections} connections, {asked.trials} trials of {asked.seconds:g} s each"
+        )
+        print(
+            "     rate spacing      error  jitter p50   p99   max   late  waited  service p50 p99 / response p50 p99"
+        )
         for spacing in ("constant", "poisson"):
             for rate in RATES:
                 plan = {"executor": "constant-arrival-rate", "rate_per_s": rate, "spacing": spacing}
@@ -55,7 +61,8 @@ def show(outcome: Outcome, rate: float, spacing: str) -> None:
     late = histogram.decode(outcome.lateness)
     p50, p99 = (late.get_value_at_percentile(percent) for percent in (50, 99))
     service, response = (
-        histogram.percentiles(histogram.decode(text)) for text in (outcome.kinds[0].service, outcome.kinds[0].response)
+        histogram.percentiles(histogram.decode(text))
+        for text in (outcome.kinds[0].service, outcome.kinds[0].response)
     )
     print(
         f"  {rate:7,} {spacing:8} {error_percent(outcome, rate, spacing):+8.3f} % "

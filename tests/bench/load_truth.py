@@ -41,7 +41,9 @@ NEAR, NEAR_US = 0.02, 100.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--model", default="blocking")
     asked = parser.parse_args()
@@ -87,7 +89,11 @@ def known_distribution(seconds: float) -> None:
         os.sched_setaffinity(0, before)
     print("(a) a server of the tests, log-normal around 10 ms, by its own clock")
     for q in (0.5, 0.9, 0.99):
-        compare(f"service p{100 * q:g}, n {len(truth):,}", quantile(outcome, "service", q), truth[int(q * len(truth))])
+        compare(
+            f"service p{100 * q:g}, n {len(truth):,}",
+            quantile(outcome, "service", q),
+            truth[int(q * len(truth))],
+        )
 
 
 def sleep_of_an_engine(model: str, seconds: float) -> None:
@@ -135,11 +141,15 @@ def stall(seconds: float) -> None:
         told, right = quantile(outcome, "response", q), known[min(len(known) - 1, int(q * len(known)))]
         if right:
             name = f"response p{100 * q:g}" if q < 1 else "response max"
-            print(f"  {name:34} known {right:9,.0f} µs  said {told:9,.0f} µs  {told / right - 1:+7.2%}  "
-                  f"{_word(abs(told / right - 1) <= 0.05)}")  # fmt: skip
+            print(
+                f"  {name:34} known {right:9,.0f} µs  said {told:9,.0f} µs  {told / right - 1:+7.2%}  "
+                f"{_word(abs(told / right - 1) <= 0.05)}"
+            )
     print(f"  {'service p99 of the same run':34} {quantile(outcome, 'service', 0.99):,.0f} µs")
     closed, _, _ = stalled({"vus": 4, "think_time_ms": 4.0, "duration_s": seconds, "warmup_s": 0.0})
-    print(f"  {'p99 of a closed load':34} {quantile(closed, 'response', 0.99):,.0f} µs: the stall is not in it")
+    print(
+        f"  {'p99 of a closed load':34} {quantile(closed, 'response', 0.99):,.0f} µs: the stall is not in it"
+    )
 
 
 def stalled(plan: dict[str, Any]) -> tuple[Outcome, int, int]:
@@ -147,7 +157,11 @@ def stalled(plan: dict[str, Any]) -> tuple[Outcome, int, int]:
     with running(Variant("reactor"), shell=f"taskset -cp {SERVER_CPU} $$ > /dev/null") as target:
         order = {"host": "127.0.0.1", "port": target.port, "plan": plan, "cpus": [LOAD_CPU]}
         with subprocess.Popen(
-            [sys.executable, "-m", "app.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+            [sys.executable, "-m", "app.load"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
         ) as load:
             assert load.stdin
             load.stdin.write(json.dumps(order))
@@ -164,8 +178,12 @@ def stalled(plan: dict[str, Any]) -> tuple[Outcome, int, int]:
 
 def littles_law(model: str, seconds: float) -> None:
     work = [{"kind": "sleep", "params": {"ms": 5}}]
-    plans: list[dict[str, Any]] = [{"vus": vus, "think_time_ms": think} for vus in (2, 8, 32) for think in (0.0, 5.0)]
-    plans += [{**OPEN, "rate_per_s": rate, "vus": 64, "spacing": "poisson"} for rate in (50.0, 200.0, 500.0, 1000.0)]
+    plans: list[dict[str, Any]] = [
+        {"vus": vus, "think_time_ms": think} for vus in (2, 8, 32) for think in (0.0, 5.0)
+    ]
+    plans += [
+        {**OPEN, "rate_per_s": rate, "vus": 64, "spacing": "poisson"} for rate in (50.0, 200.0, 500.0, 1000.0)
+    ]
     residuals = []
     with engine(Variant(model)).serve() as serving:
         for plan in plans:
@@ -175,7 +193,9 @@ def littles_law(model: str, seconds: float) -> None:
     print(f"(c) N = X·R, {len(plans)} runs of {seconds:g} s with 5 ms of sleep on {model}: off by")
     print("  " + " ".join(f"{residual:+.2%}" for residual in residuals))
     largest = max(map(abs, residuals))
-    print(f"  largest {largest:.2%}, median {statistics.median(map(abs, residuals)):.2%}  {_word(largest <= 0.03)}")
+    print(
+        f"  largest {largest:.2%}, median {statistics.median(map(abs, residuals)):.2%}  {_word(largest <= 0.03)}"
+    )
 
 
 if __name__ == "__main__":

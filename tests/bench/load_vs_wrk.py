@@ -27,7 +27,9 @@ def wrk(port: int, connections: int, seconds: float) -> tuple[float, float]:
     """Requests a second and CPU µs a request of wrk."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = ["taskset", "-c", str(LOAD_CPU), "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s"]
-    out = subprocess.run([*command, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [*command, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True
+    ).stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = re.search(r"(\d+) requests in ([\d.]+)s", out)
     assert found, out
@@ -38,7 +40,9 @@ def wrk(port: int, connections: int, seconds: float) -> tuple[float, float]:
 def ours(port: int, **plan: Any) -> Outcome:
     order = {"host": "127.0.0.1", "port": port, "plan": {"warmup_s": 0.5, **plan}, "cpus": [LOAD_CPU]}
     command = [sys.executable, "-m", "app.load"]
-    done = subprocess.run(command, input=json.dumps(order), capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        command, input=json.dumps(order), capture_output=True, text=True, check=True, cwd=ROOT
+    )
     outcome = Outcome.from_json(json.loads(done.stdout))
     assert not outcome.errors, outcome.errors
     return outcome
@@ -54,7 +58,9 @@ def closed(port: int, trials: int, seconds: float, connections: int) -> None:
         theirs.append(wrk(port, connections, seconds))
         outcome = ours(port, vus=connections, duration_s=seconds)
         mine.append((outcome.requests / outcome.duration_s, cpu_us(outcome)))
-    print(f"closed model, {connections} connections, {trials} trials of {seconds:.0f} s, median (lowest-highest)")
+    print(
+        f"closed model, {connections} connections, {trials} trials of {seconds:.0f} s, median (lowest-highest)"
+    )
     for name, trial in (("wrk", theirs), ("app.load", mine)):
         rates, costs = zip(*trial, strict=True)
         print(f"  {name:9} {_range(rates, ',.0f')} req/s   {_range(costs, '.2f')} CPU µs/req")
@@ -67,7 +73,9 @@ def _range(values: tuple[float, ...], form: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=64)

@@ -37,10 +37,16 @@ from tests.browser.history import keep_comparison, keep_past, made_run
 RUNS, FOREIGN = 500, 20
 ENTRIES, TRIALS = 12, 10
 PARAMETERS: dict[str, dict[str, int]] = {
-    "echo": {"n": 10}, "cpu": {"us": 10}, "hash": {"us": 10}, "sleep": {"ms": 2}, "bytes": {"n": 1000},
-}  # fmt: skip
+    "echo": {"n": 10},
+    "cpu": {"us": 10},
+    "hash": {"us": 10},
+    "sleep": {"ms": 2},
+    "bytes": {"n": 1000},
+}
 WORK = tuple(Work(kind, 1, PARAMETERS.get(kind, {})) for kind in (*KINDS, "cpu", "hash"))
-LONG = Plan(executor="constant-arrival-rate", vus=64, rate_per_s=8000.0, duration_s=598.0, warmup_s=2.0, work=WORK)
+LONG = Plan(
+    executor="constant-arrival-rate", vus=64, rate_per_s=8000.0, duration_s=598.0, warmup_s=2.0, work=WORK
+)
 SHORT = replace(LONG, duration_s=4.0, warmup_s=1.0)
 
 
@@ -90,59 +96,112 @@ class Steps:
 
 
 GETS = (
-    "/", "/?again=1", "/live", "/runs", "/runs?text=reactor+sprint&sort=p99", "/runs/1", "/runs/1/delete",
-    "/runs/diff?a=1&b=2", "/runs/delete?" + "&".join(f"run={id}" for id in range(1, 101)), "/runs/current",
-    "/comparisons", "/comparisons/1", "/comparisons/1/delete", "/models", "/models/reactor", "/models/proactor",
-    "/models/reactor/now", "/cards/reactor", "/about", "/login", "/api/docs", "/metrics", "/readyz",
-    "/api/v1/openapi.json", "/api/v1/models", "/api/v1/models/reactor", "/api/v1/scenarios", "/api/v1/system",
-    "/api/v1/events", "/api/v1/engines", "/api/v1/runs", "/api/v1/runs?limit=500", "/api/v1/runs/1",
-    "/api/v1/runs/1/series", "/api/v1/runs/1/percentiles", "/api/v1/runs/1/histogram", "/api/v1/runs/1/csv",
-    "/api/v1/runs/1/junit", "/api/v1/runs/1/report", "/api/v1/runs/1/perfetto", "/api/v1/runs/1/bundle",
-    "/api/v1/runs/1/foreign", "/api/v1/runs/1/diff/2", "/api/v1/runs/export", "/api/v1/runs/export?format=json",
-    "/api/v1/comparisons", "/api/v1/comparisons?limit=500", "/api/v1/comparisons/1",
-    "/api/v1/comparisons/1/percentiles", "/api/v1/comparisons/1/csv", "/api/v1/comparisons/1/junit",
-    "/api/v1/comparisons/1/bundle", "/api/v1/comparisons/1/report",
+    "/",
+    "/?again=1",
+    "/live",
+    "/runs",
+    "/runs?text=reactor+sprint&sort=p99",
+    "/runs/1",
+    "/runs/1/delete",
+    "/runs/diff?a=1&b=2",
+    "/runs/delete?" + "&".join(f"run={id}" for id in range(1, 101)),
+    "/runs/current",
+    "/comparisons",
+    "/comparisons/1",
+    "/comparisons/1/delete",
+    "/models",
+    "/models/reactor",
+    "/models/proactor",
+    "/models/reactor/now",
+    "/cards/reactor",
+    "/about",
+    "/login",
+    "/api/docs",
+    "/metrics",
+    "/readyz",
+    "/api/v1/openapi.json",
+    "/api/v1/models",
+    "/api/v1/models/reactor",
+    "/api/v1/scenarios",
+    "/api/v1/system",
+    "/api/v1/events",
+    "/api/v1/engines",
+    "/api/v1/runs",
+    "/api/v1/runs?limit=500",
+    "/api/v1/runs/1",
+    "/api/v1/runs/1/series",
+    "/api/v1/runs/1/percentiles",
+    "/api/v1/runs/1/histogram",
+    "/api/v1/runs/1/csv",
+    "/api/v1/runs/1/junit",
+    "/api/v1/runs/1/report",
+    "/api/v1/runs/1/perfetto",
+    "/api/v1/runs/1/bundle",
+    "/api/v1/runs/1/foreign",
+    "/api/v1/runs/1/diff/2",
+    "/api/v1/runs/export",
+    "/api/v1/runs/export?format=json",
+    "/api/v1/comparisons",
+    "/api/v1/comparisons?limit=500",
+    "/api/v1/comparisons/1",
+    "/api/v1/comparisons/1/percentiles",
+    "/api/v1/comparisons/1/csv",
+    "/api/v1/comparisons/1/junit",
+    "/api/v1/comparisons/1/bundle",
+    "/api/v1/comparisons/1/report",
     "/api/v1/runs?" + "&".join(f"q{i}" for i in range(9000)),
-)  # fmt: skip
+)
 FORM = {"engine": "model:reactor", "scenario": ""}
 FULL = 60_000
 OHA = {
-    "summary": {"total": 1, "slowest": 1}, "statusCodeDistribution": {str(10**9 + i): 1 for i in range(3300)},
-    "errorDistribution": {}, "latencyPercentiles": {},
-}  # fmt: skip
+    "summary": {"total": 1, "slowest": 1},
+    "statusCodeDistribution": {str(10**9 + i): 1 for i in range(3300)},
+    "errorDistribution": {},
+    "latencyPercentiles": {},
+}
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "POST /runs (stages of the issue)": ("/runs", FORM | {"stages": "5s:5" + "\n" * 2000 + "x"}),
     "POST /runs (stages, 30,000 lines)": ("/runs", FORM | {"stages": "5s:5" + "\n" * 30_000 + "x"}),
     "POST /runs (work of 60 KB)": ("/runs", FORM | {"work": "5" + " " * FULL + "!"}),
     "POST /runs (5,000 thresholds)": ("/runs", FORM | {"thresholds": "rate>1\n" * 5000}),
-    "POST /comparisons (thresholds)": ("/comparisons", {"tick_reactor": "on", "thresholds": "rate>1\n" * 5000}),
+    "POST /comparisons (thresholds)": (
+        "/comparisons",
+        {"tick_reactor": "on", "thresholds": "rate>1\n" * 5000},
+    ),
     "POST /login": ("/login", {"token": "x" * FULL}),
     "POST /runs/3/label": ("/runs/3/label", {"label": "x"}),
 }
 BODIES: dict[str, tuple[str, bytes]] = {
     "POST /api/v1/runs (unknown fields)": (
-        "/api/v1/runs", json.dumps({f"f{i}": 0 for i in range(5500)}).encode()
+        "/api/v1/runs",
+        json.dumps({f"f{i}": 0 for i in range(5500)}).encode(),
     ),
     "POST /api/v1/runs (stages)": (
-        "/api/v1/runs", json.dumps({"model": "reactor", "plan": {"stages": [{}] * 15_000}}).encode()
+        "/api/v1/runs",
+        json.dumps({"model": "reactor", "plan": {"stages": [{}] * 15_000}}).encode(),
     ),
     "POST /api/v1/runs (knobs)": (
-        "/api/v1/runs", json.dumps({"model": "reactor", "knobs": {f"k{i}": 0 for i in range(5500)}}).encode()
+        "/api/v1/runs",
+        json.dumps({"model": "reactor", "knobs": {f"k{i}": 0 for i in range(5500)}}).encode(),
     ),
     "POST /api/v1/comparisons (models)": (
-        "/api/v1/comparisons", json.dumps({"models": [{}] * 15_000}).encode()
+        "/api/v1/comparisons",
+        json.dumps({"models": [{}] * 15_000}).encode(),
     ),
     "POST /api/v1/engines (a long knob)": (
-        "/api/v1/engines", json.dumps({"model": "reactor", "knobs": {"idle_s": "9" * FULL}}).encode()
+        "/api/v1/engines",
+        json.dumps({"model": "reactor", "knobs": {"idle_s": "9" * FULL}}).encode(),
     ),
     "POST /api/v1/engines (nested)": ("/api/v1/engines", b'{"model":' + b"[" * 30_000 + b"]" * 30_000 + b"}"),
     "POST /api/v1/runs/3/foreign (oha)": (
-        "/api/v1/runs/3/foreign", json.dumps({"tool": "oha", "text": json.dumps(OHA)}).encode()
+        "/api/v1/runs/3/foreign",
+        json.dumps({"tool": "oha", "text": json.dumps(OHA)}).encode(),
     ),
     "POST /api/v1/runs/3/foreign (empty lines)": (
-        "/api/v1/runs/3/foreign", json.dumps({"tool": "wrk", "text": "\n" * (FULL // 2)}).encode()
+        "/api/v1/runs/3/foreign",
+        json.dumps({"tool": "wrk", "text": "\n" * (FULL // 2)}).encode(),
     ),
-}  # fmt: skip
+}
 
 
 def calls(http: httpx.Client) -> Iterator[tuple[str, Callable[[], httpx.Response]]]:
@@ -180,13 +239,16 @@ def held_by(steps: Steps, name: str, call: Callable[[], httpx.Response], trials:
         if whole[-1] > 5000:
             break
     print(
-        f"{name:62} {status}  held {min(cpu):8.1f} ms  wall {min(wall):8.1f} ms  whole {min(whole):8.1f} ms", flush=True
+        f"{name:62} {status}  held {min(cpu):8.1f} ms  wall {min(wall):8.1f} ms  whole {min(whole):8.1f} ms",
+        flush=True,
     )
     return min(cpu)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--over", type=float, default=50.0)
     asked = parser.parse_args()
@@ -194,7 +256,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, steps.watched():
         keep_large_history(Path(folder))
         with closing(LabInside(Path(folder))) as lab:
-            bad += [name for name, call in calls(lab.http) if held_by(steps, name, call, asked.trials) > asked.over]
+            bad += [
+                name
+                for name, call in calls(lab.http)
+                if held_by(steps, name, call, asked.trials) > asked.over
+            ]
             bad += [name for name, call in deletions(lab.http) if held_by(steps, name, call, 1) > asked.over]
     if bad:
         raise SystemExit(f"over {asked.over:g} ms: {', '.join(bad)}")

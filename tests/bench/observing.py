@@ -47,7 +47,9 @@ def viewers(lab: LabProcess, number: int, **wants: Any) -> Iterator[None]:
     """So many pages that take every frame and do nothing with it."""
     with contextlib.ExitStack() as stack:
         for _ in range(number):
-            page = stack.enter_context(connect(f"ws{lab.url[4:]}/ws/v1/live", max_size=None, ping_interval=None))
+            page = stack.enter_context(
+                connect(f"ws{lab.url[4:]}/ws/v1/live", max_size=None, ping_interval=None)
+            )
             page.send(json.dumps({"type": "subscribe", "interval_ms": 100, **wants}))
             threading.Thread(target=_take_all, args=(page,), daemon=True).start()
         yield
@@ -71,9 +73,12 @@ class Watched:
 
     def load(self) -> None:
         plan = {
-            "executor": "constant-arrival-rate", "rate_per_s": self.rate, "vus": 32, "duration_s": self.seconds,
+            "executor": "constant-arrival-rate",
+            "rate_per_s": self.rate,
+            "vus": 32,
+            "duration_s": self.seconds,
             "warmup_s": 0,
-        }  # fmt: skip
+        }
         order = {"host": "127.0.0.1", "port": self.engine["port"], "plan": plan, "cpus": [LOAD_CPU]}
         command = [sys.executable, "-m", "app.load"]
         subprocess.run(command, input=json.dumps(order), capture_output=True, text=True, check=True, cwd=ROOT)
@@ -105,7 +110,9 @@ class Watched:
         return (self.cpu_s() - cpu_s) / (self.requests() - requests) * 1e6
 
 
-def pairs(number: int, one: Callable[[], float], other: Callable[[], float]) -> tuple[list[float], list[float]]:
+def pairs(
+    number: int, one: Callable[[], float], other: Callable[[], float]
+) -> tuple[list[float], list[float]]:
     """Both sides in turn, each pair in the other order than the one before."""
     ones, others = [], []
     for each in range(number):
@@ -164,20 +171,27 @@ def control(lab: LabProcess, seconds: float) -> float:
                 used_s = time.clock_gettime((~lab.pid << 3) | 2) - cpu_s
                 found[wants] = 100 * used_s / (time.monotonic() - began_s)
             threads = ENGINES * (CONNECTIONS + 1)
-            print(f"control    {found[wants]:5.1f} % of a core: {ENGINES} engines, {threads:,} threads, "
-                  f"{VIEWERS} viewers at 10 Hz ({', '.join(wants)})", flush=True)  # fmt: skip
+            print(
+                f"control    {found[wants]:5.1f} % of a core: {ENGINES} engines, {threads:,} threads, "
+                f"{VIEWERS} viewers at 10 Hz ({', '.join(wants)})",
+                flush=True,
+            )
     return found["threads", "connections"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rate", type=float, default=4000)
     parser.add_argument("--model", default="reactor")
     asked = parser.parse_args()
     require(cpus=2)
-    print(f"{asked.model}, plaintext at {asked.rate:,.0f}/s over 32 connections; trials of {asked.seconds:g} s")
+    print(
+        f"{asked.model}, plaintext at {asked.rate:,.0f}/s over 32 connections; trials of {asked.seconds:g} s"
+    )
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(LabProcess(Path(folder))) as lab:
         watched = Watched(lab, asked.model, asked.rate, asked.seconds)
         for pid in (0, lab.pid):
@@ -188,7 +202,9 @@ def main() -> None:
         used = control(lab, asked.seconds * 2)
         lab.tidy()
     if cost > WATCHING_MAX or used > CONTROL_MAX:
-        raise SystemExit(f"a target is missed: watching ≤ {WATCHING_MAX} %, control plane ≤ {CONTROL_MAX} % of a core")
+        raise SystemExit(
+            f"a target is missed: watching ≤ {WATCHING_MAX} %, control plane ≤ {CONTROL_MAX} % of a core"
+        )
 
 
 if __name__ == "__main__":

@@ -72,7 +72,9 @@ def own_start_ms(lab: LabProcess, engine: str) -> float:
 def start_and_kill(page: Page, lab: LabProcess, model: str) -> tuple[float, float]:
     """Milliseconds from click to page beyond the engine's own start, and from kill to page."""
     page.evaluate(CLOCK)
-    page.evaluate("(id) => { window.clickedAt = Date.now(); document.getElementById(id).click(); }", f"act-{model}")
+    page.evaluate(
+        "(id) => { window.clickedAt = Date.now(); document.getElementById(id).click(); }", f"act-{model}"
+    )
     ready = came(page, f"card-{model} ready") - page.evaluate("window.clickedAt")
     engine = lab.get("/engines")[-1]
     page.evaluate(CLOCK)
@@ -121,12 +123,16 @@ def measure(browser: Browser, lab: LabProcess, trials: int) -> bool:
     views = [first_paint(browser, lab) for _ in range(max(5, trials // 4))]
     good = line("First paint", [paint for paint, _, _ in views], PAINT_MS, worst=True) and good
     _, weight, elsewhere = views[-1]
-    print(f"Scripts and styles of the lab's page: {weight:,} bytes, target {BYTES:,}; elsewhere: {len(elsewhere)}")
+    print(
+        f"Scripts and styles of the lab's page: {weight:,} bytes, target {BYTES:,}; elsewhere: {len(elsewhere)}"
+    )
     return good and weight <= BYTES and not elsewhere
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=20)
     trials = parser.parse_args().trials
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:

@@ -30,14 +30,30 @@ def bjoern(port: int) -> None:
 def granian(port: int) -> None:
     from granian import Granian
 
-    Granian("tests.bench.bare_asgi:app", address=HOST, port=port, interface="asgi", workers=1, log_access=False).serve()
+    Granian(
+        "tests.bench.bare_asgi:app", address=HOST, port=port, interface="asgi", workers=1, log_access=False
+    ).serve()
 
 
 def gunicorn(port: int) -> None:
     from gunicorn.app.wsgiapp import run
 
-    sys.argv = ["gunicorn", "-k", "gthread", "-w", "1", "--threads", "8", "--keep-alive", "60", "--log-level", "error",
-                "-b", f"{HOST}:{port}", "tests.bench.python_peers:wsgi"]  # fmt: skip
+    sys.argv = [
+        "gunicorn",
+        "-k",
+        "gthread",
+        "-w",
+        "1",
+        "--threads",
+        "8",
+        "--keep-alive",
+        "60",
+        "--log-level",
+        "error",
+        "-b",
+        f"{HOST}:{port}",
+        "tests.bench.python_peers:wsgi",
+    ]
     run()
 
 

@@ -24,7 +24,9 @@ from app.settings import Settings
 def shortened(name: str, seconds: float) -> dict[str, Any]:
     plan = SCENARIOS[name].plan
     if plan["stages"]:
-        return {"stages": [{**stage, "duration_s": seconds / len(plan["stages"])} for stage in plan["stages"]]}
+        return {
+            "stages": [{**stage, "duration_s": seconds / len(plan["stages"])} for stage in plan["stages"]]
+        }
     return {"duration_s": min(seconds, plan["duration_s"]), "warmup_s": min(1.0, plan["warmup_s"])}
 
 
@@ -36,11 +38,16 @@ def line(view: RunView) -> str:
     found = f"  keeps {rate(view.capacity.kept_per_s)}/s" if view.capacity else ""
     response, service = summary.latency.response, summary.latency.service
     cells = (
-        f"{rate(summary.achieved_per_s):>8}", f"{us(response.p50_us):>9}", f"{us(response.p99_us):>9}",
-        f"{us(service.p99_us):>9}", f"{count(sum(summary.errors.values())):>7}",
-        f"{decimal(ledger.cpu_us if ledger else None):>8}", f"{decimal(ledger.io_calls if ledger else None, 2):>7}",
-        f"{count(ledger.threads_peak if ledger else None):>7}", f"{size(ledger.rss_bytes_peak if ledger else None):>9}",
-    )  # fmt: skip
+        f"{rate(summary.achieved_per_s):>8}",
+        f"{us(response.p50_us):>9}",
+        f"{us(response.p99_us):>9}",
+        f"{us(service.p99_us):>9}",
+        f"{count(sum(summary.errors.values())):>7}",
+        f"{decimal(ledger.cpu_us if ledger else None):>8}",
+        f"{decimal(ledger.io_calls if ledger else None, 2):>7}",
+        f"{count(ledger.threads_peak if ledger else None):>7}",
+        f"{size(ledger.rss_bytes_peak if ledger else None):>9}",
+    )
     return f"  {view.model:14}{' '.join(cells)}  {verdict}{found}"
 
 
@@ -54,20 +61,24 @@ async def run_all(asked: argparse.Namespace) -> None:
                     try:
                         view = await lab.runs.submit(
                             model=model, scenario=name, plan=shortened(name, asked.seconds)
-                        )  # fmt: skip
+                        )
                         print(line(await lab.runs.finished(view.id)), flush=True)
                     except LabError as error:
                         print(f"  {model:14} {error.detail}", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--scenario", choices=list(SCENARIOS))
     parser.add_argument("--model")
     asked = parser.parse_args()
     columns = "    rate/s       p50       p99   p99 svc  errors   CPU µs I/O/req threads       RSS  verdict"
-    print(f"{asked.seconds:g} s each; latencies are response times, a request's CPU and I/O calls are the engine's")
+    print(
+        f"{asked.seconds:g} s each; latencies are response times, a request's CPU and I/O calls are the engine's"
+    )
     print(f"{'':16}{columns}")
     asyncio.run(run_all(asked))
 

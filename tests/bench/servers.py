@@ -85,16 +85,31 @@ def _nginx() -> Iterator[Serving]:
 
 def uvicorn() -> Server:
     lacks = [name for name in ("uvicorn", "uvloop", "httptools") if not importlib.util.find_spec(name)]
-    return Server("uvicorn+uvloop", _uvicorn, f"{', '.join(lacks)} not installed (pip install)" if lacks else None)
+    return Server(
+        "uvicorn+uvloop", _uvicorn, f"{', '.join(lacks)} not installed (pip install)" if lacks else None
+    )
 
 
 @contextlib.contextmanager
 def _uvicorn() -> Iterator[Serving]:
     port = free_port()
     command = [
-        sys.executable, "-m", "uvicorn", "tests.bench.bare_asgi:app", "--port", str(port), "--loop", "uvloop",
-        "--http", "httptools", "--no-access-log", "--log-level", "error", "--lifespan", "off",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "tests.bench.bare_asgi:app",
+        "--port",
+        str(port),
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--log-level",
+        "error",
+        "--lifespan",
+        "off",
+    ]
     with _process(command, port) as pid:
         yield Serving(port, (pid,))
 
@@ -157,7 +172,12 @@ class Loaded:
 
 
 def wrk(
-    port: int, connections: int, seconds: float, path: str = "/", cpu: int | None = LOAD_CPU, pipelined: bool = False
+    port: int,
+    connections: int,
+    seconds: float,
+    path: str = "/",
+    cpu: int | None = LOAD_CPU,
+    pipelined: bool = False,
 ) -> Loaded:
     pin = ["taskset", "-c", str(cpu)] if cpu is not None else []
     script = ["-s", str(Path(__file__).with_name("pipeline.lua"))] if pipelined else []

@@ -28,14 +28,23 @@ UNRANKED_MAX = 0.2  # a disturbed trial or two are what the rule is there for
 
 async def compared(model: str, trials: int, rate: float, seconds: float) -> ComparisonView:
     """The model against itself, in a lab of our own."""
-    plan = {"executor": "constant-arrival-rate", "rate_per_s": rate, "duration_s": seconds, "warmup_s": WARMUP_S}
+    plan = {
+        "executor": "constant-arrival-rate",
+        "rate_per_s": rate,
+        "duration_s": seconds,
+        "warmup_s": WARMUP_S,
+    }
     with tempfile.TemporaryDirectory() as folder:
         async with Lab.open(Settings(data_dir=Path(folder))) as lab:
-            return await follow(lab, await lab.comparisons.submit(models=[model, model], plan=plan, trials=trials))
+            return await follow(
+                lab, await lab.comparisons.submit(models=[model, model], plan=plan, trials=trials)
+            )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="reactor")
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--rate", type=float, default=10_000)
@@ -53,7 +62,9 @@ def main() -> None:
     unranked = [run.why_not for run in view.runs if run.why_not]
     called = [each for each in result.standings if each.better_than]
     if called or len(unranked) > UNRANKED_MAX * view.runs_total:
-        raise SystemExit(f"A/A was {'called' if called else 'not called'}; {len(unranked)} trials were not ranked")
+        raise SystemExit(
+            f"A/A was {'called' if called else 'not called'}; {len(unranked)} trials were not ranked"
+        )
     print("A/A: too close to call, as it must be")
 
 

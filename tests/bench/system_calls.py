@@ -27,8 +27,17 @@ from .servers import SERVER_CPU, require, wrk
 
 ALL = "raw_syscalls:sys_enter"
 CALLS = (
-    "accept4", "recvfrom", "sendto", "epoll_wait", "epoll_ctl", "io_uring_enter", "futex", "poll", "read", "write",
-)  # fmt: skip
+    "accept4",
+    "recvfrom",
+    "sendto",
+    "epoll_wait",
+    "epoll_ctl",
+    "io_uring_enter",
+    "futex",
+    "poll",
+    "read",
+    "write",
+)
 FIXED = 12_800  # requests under strace
 
 
@@ -71,7 +80,9 @@ def by_perf(engine: Engine, connections: int, seconds: float, into: Path) -> Cou
     command = ["perf", "stat", "-x,", "-o", str(into), "-e", events, "-p", ",".join(map(str, engine.pids))]
     with tracing(command, perf_has_begun):
         requests, ours = load(engine, lambda: wrk(engine.port, connections, seconds))
-    fields = [line.split(",") for line in into.read_text().splitlines() if ",,raw_" in line or ",,sys" in line]
+    fields = [
+        line.split(",") for line in into.read_text().splitlines() if ",,raw_" in line or ",,sys" in line
+    ]
     counts = {name.rpartition("sys_enter")[2].lstrip("_"): int(count) for count, _, name, *_ in fields}
     return Counted(requests, ours, counts.pop(""), counts)
 
@@ -106,15 +117,26 @@ def load(engine: Engine, act: Callable[[], object]) -> tuple[int, int]:
 
 
 def measure(variant: Variant, connections: int, seconds: float, with_strace: bool) -> None:
-    with running(variant, shell=f"taskset -cp {SERVER_CPU} $$ > /dev/null") as engine, TemporaryDirectory() as folder:
+    with (
+        running(variant, shell=f"taskset -cp {SERVER_CPU} $$ > /dev/null") as engine,
+        TemporaryDirectory() as folder,
+    ):
         wrk(engine.port, connections, 1)
-        print(f"{variant.name:28} {by_perf(engine, connections, seconds, Path(folder, 'perf')).line()}", flush=True)
+        print(
+            f"{variant.name:28} {by_perf(engine, connections, seconds, Path(folder, 'perf')).line()}",
+            flush=True,
+        )
         if with_strace:
-            print(f"{'  under strace':28} {by_strace(engine, connections, Path(folder, 'strace')).line()}", flush=True)
+            print(
+                f"{'  under strace':28} {by_strace(engine, connections, Path(folder, 'strace')).line()}",
+                flush=True,
+            )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--model", choices=list(lessons()), help="only this one")

@@ -117,15 +117,25 @@ def told(name: str, ages: Ages, viewers: int, seconds: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--viewers", type=int, default=50)
     parser.add_argument("--stalled", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=20)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(LabProcess(Path(folder))) as lab:
-        engines = [lab.start(model)["id"] for model in ("reactor", "blocking", "reactor-pool", "main-sub", "prefork")]
+        engines = [
+            lab.start(model)["id"] for model in ("reactor", "blocking", "reactor-pool", "main-sub", "prefork")
+        ]
         wants = json.dumps(
-            {"type": "subscribe", "engines": [engines[2]], "threads": True, "trace": True, "connections": True}
+            {
+                "type": "subscribe",
+                "engines": [engines[2]],
+                "threads": True,
+                "trace": True,
+                "connections": True,
+            }
         )
         load = {"executor": "constant-arrival-rate", "rate_per_s": 500, "vus": 32, "trace": True}
         lab.submit(engine=engines[2], plan={**load, "duration_s": 2 * asked.seconds + 40, "warmup_s": 1})
@@ -142,7 +152,9 @@ def main() -> None:
             sock.close()
         lab.tidy()
     if max(p99, worse) >= AGE_P99_MAX_MS:
-        raise SystemExit(f"a frame is {max(p99, worse):.0f} ms old at its p99; the target is {AGE_P99_MAX_MS:.0f} ms")
+        raise SystemExit(
+            f"a frame is {max(p99, worse):.0f} ms old at its p99; the target is {AGE_P99_MAX_MS:.0f} ms"
+        )
 
 
 if __name__ == "__main__":

@@ -29,9 +29,15 @@ from .history import keep_history
 __all__ = ["lab", "make_lab"]
 
 FLAGS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 expect.set_options(timeout=1000 * BOUND_S)
 # The shell first: it draws no window around a page, which is a fifth of the CPU of these tests.
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
@@ -47,7 +53,9 @@ LEFT_EARLY = "closed before the connection is established"
 
 def chromium() -> str | None:
     """Where a Chromium is: named by the environment, or Debian's."""
-    return os.environ.get("CHROMIUM") or next((found for name in NAMES if (found := shutil.which(name))), None)
+    return os.environ.get("CHROMIUM") or next(
+        (found for name in NAMES if (found := shutil.which(name))), None
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -100,7 +108,9 @@ class PagePool:
         """Keep a page of the lab at `url`, without anything that its test has left in it."""
         try:
             page.unroute_all(behavior="ignoreErrors")
-            page.route(resting := url + RESTING, lambda route: route.fulfill(body=EMPTY, content_type="text/html"))
+            page.route(
+                resting := url + RESTING, lambda route: route.fulfill(body=EMPTY, content_type="text/html")
+            )
             page.goto(resting)  # its storage can be cleared there, with no script to fill it again
             page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
             page.unroute_all()
@@ -127,7 +137,9 @@ class Tab:
         self.shared = shared
         self._url = url
         self._forgiven = [LEFT_EARLY]
-        self._switches = page.context.new_cdp_session(page)  # what it switches is switched back when it is detached
+        self._switches = page.context.new_cdp_session(
+            page
+        )  # what it switches is switched back when it is detached
         if not js:
             self._switches.send("Emulation.setScriptExecutionDisabled", {"value": True})
         if not csp:
@@ -150,7 +162,9 @@ class Tab:
     def finish(self) -> None:
         """Stop listening, after everything that the page has said until now."""
         with contextlib.suppress(Error):  # the page is closed, or is being navigated
-            self.page.evaluate("0")  # messages come in order: those of the console are here before this answer
+            self.page.evaluate(
+                "0"
+            )  # messages come in order: those of the console are here before this answer
         self.page.remove_listener("console", self._console)
         self.page.remove_listener("pageerror", self._error)
         with contextlib.suppress(Error):

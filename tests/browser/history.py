@@ -42,11 +42,22 @@ CHECKS = (
     Check("Listen drops", "not known", "0", None),
 )
 LEDGER = Ledger(
-    cpu_us=21.5, cpu_user_us=9.25, cpu_system_us=12.25, io_calls=2.01, syscalls=None, voluntary_switches=0.5,
-    involuntary_switches=0.012, run_queue_us=3.4, wakeups=0.75, queue_wait_us=None, threads_peak=5,
-    rss_bytes_peak=31_457_280, anon_bytes_per_connection=2048.0, kernel_stack_bytes=81_920,
+    cpu_us=21.5,
+    cpu_user_us=9.25,
+    cpu_system_us=12.25,
+    io_calls=2.01,
+    syscalls=None,
+    voluntary_switches=0.5,
+    involuntary_switches=0.012,
+    run_queue_us=3.4,
+    wakeups=0.75,
+    queue_wait_us=None,
+    threads_peak=5,
+    rss_bytes_peak=31_457_280,
+    anon_bytes_per_connection=2048.0,
+    kernel_stack_bytes=81_920,
     generator=GeneratorCost(cpu_us=14.5, utilisation=0.52),
-)  # fmt: skip
+)
 MIX = (Work("plaintext", 9), Work("sleep", 1, {"ms": 2}))
 
 
@@ -89,21 +100,32 @@ def _runs() -> Sequence[Past]:
 
 def made_run(
     plan: Plan, service_us: int, *, thresholds: Sequence[str] = (), cpu_us: float = 21.5, **changes: Any
-) -> Past:  # fmt: skip
+) -> Past:
     outcome = _outcome(plan, service_us)
     summary, ledger = summarise(outcome), replace(LEDGER, cpu_us=cpu_us)
-    verdict = Verdict("server_bound", "Server bound", True, ("The reactor thread was busy all the time.",), CHECKS, {})
+    verdict = Verdict(
+        "server_bound", "Server bound", True, ("The reactor thread was busy all the time.",), CHECKS, {}
+    )
     marks = [Mark(plan.warmup_s, "warm-up ends")]
     if plan.stall_ms:
         because = ("The engine was stalled on purpose.",)
         verdict = Verdict("unsaturated", "Unsaturated", False, because, CHECKS, {})
         marks.append(Mark(plan.warmup_s + plan.duration_s / 2, f"stalled for {plan.stall_ms} ms"))
-    view = past_run(**{
-        "title": "By hand", "scenario": None, "plan": plan.to_json(), "plan_text": words(plan), "summary": summary,
-        "ledger": ledger, "verdict": verdict, "marks": tuple(marks),
-        "notes": notes(plan, outcome, summary, plan.stall_ms * 1_000_000),
-        "thresholds": tuple(Threshold.parse(text).check(summary, ledger, verdict) for text in thresholds), **changes,
-    })  # fmt: skip
+    view = past_run(
+        **{
+            "title": "By hand",
+            "scenario": None,
+            "plan": plan.to_json(),
+            "plan_text": words(plan),
+            "summary": summary,
+            "ledger": ledger,
+            "verdict": verdict,
+            "marks": tuple(marks),
+            "notes": notes(plan, outcome, summary, plan.stall_ms * 1_000_000),
+            "thresholds": tuple(Threshold.parse(text).check(summary, ledger, verdict) for text in thresholds),
+            **changes,
+        }
+    )
     return Past(view, outcome, series(outcome, _points(outcome), STARTED_NS))
 
 
@@ -122,19 +144,43 @@ def _outcome(plan: Plan, service_us: int) -> Outcome:
     measured_rows = [row for row in rows if row.phase == "measure"]
     requests = sum(row.requests for row in measured_rows)
     kinds = tuple(
-        KindOutcome(work.label, work.kind, each := requests * work.weight // sum(w.weight for w in plan.work), {},
-                    _histogram(at := service_us + 2000 * i, each), _histogram(at + waiting_us, each))
+        KindOutcome(
+            work.label,
+            work.kind,
+            each := requests * work.weight // sum(w.weight for w in plan.work),
+            {},
+            _histogram(at := service_us + 2000 * i, each),
+            _histogram(at + waiting_us, each),
+        )
         for i, work in enumerate(plan.work)
-    )  # fmt: skip
+    )
     measured_from_ns = STARTED_NS + int(plan.warmup_s * 1e9)
     return Outcome(
-        started_at=VIEW["created_at"], measured_from_ns=measured_from_ns,
-        measured_to_ns=measured_from_ns + int(plan.duration_s * 1e9), duration_s=plan.duration_s, stopped=False,
-        requests=requests, errors={}, intended=rate * len(measured_rows) if plan.is_open else None, sent=requests,
-        dropped=0, late=0, waited=0, reconnects=0, bytes_in=requests * 150, bytes_out=requests * 40,
-        connections_peak=plan.vus, idle_connections_held=0, cpu_user_s=1.2, cpu_system_s=0.9, wall_s=plan.duration_s,
-        send_jitter_p99_us=None, in_flight_ns=requests * service_us * 1000, kinds=kinds, seconds=tuple(rows),
-    )  # fmt: skip
+        started_at=VIEW["created_at"],
+        measured_from_ns=measured_from_ns,
+        measured_to_ns=measured_from_ns + int(plan.duration_s * 1e9),
+        duration_s=plan.duration_s,
+        stopped=False,
+        requests=requests,
+        errors={},
+        intended=rate * len(measured_rows) if plan.is_open else None,
+        sent=requests,
+        dropped=0,
+        late=0,
+        waited=0,
+        reconnects=0,
+        bytes_in=requests * 150,
+        bytes_out=requests * 40,
+        connections_peak=plan.vus,
+        idle_connections_held=0,
+        cpu_user_s=1.2,
+        cpu_system_s=0.9,
+        wall_s=plan.duration_s,
+        send_jitter_p99_us=None,
+        in_flight_ns=requests * service_us * 1000,
+        kinds=kinds,
+        seconds=tuple(rows),
+    )
 
 
 @cache
@@ -149,7 +195,15 @@ def _points(outcome: Outcome) -> list[SeriesPoint]:
     """The engine at the end of each second."""
     at = [STARTED_NS + int((row.t + 0.9) * 1e9) for row in outcome.seconds]
     return [
-        SeriesPoint(each - 10**9, each, outcome.connections_peak - i % 2, 5 + i % 2, 61.25 + 3.5 * i, 30_000_000, i % 4)
+        SeriesPoint(
+            each - 10**9,
+            each,
+            outcome.connections_peak - i % 2,
+            5 + i % 2,
+            61.25 + 3.5 * i,
+            30_000_000,
+            i % 4,
+        )
         for i, each in enumerate(at)
     ]
 
@@ -158,16 +212,34 @@ def keep_comparison(store: ComparisonStore, runs: Sequence[Past], trials: int = 
     """Keep a comparison of these runs: the trials of its first entry, then those of the second …"""
     firsts = runs[::trials]
     entries = tuple(
-        Entry(letter, past.view.model_title, past.view.model, {}) for letter, past in zip(LETTERS, firsts, strict=False)
+        Entry(letter, past.view.model_title, past.view.model, {})
+        for letter, past in zip(LETTERS, firsts, strict=False)
     )
-    ended = [measured("cpu_us", i // trials, i % trials + 1, past.view, past.outcome) for i, past in enumerate(runs)]
+    ended = [
+        measured("cpu_us", i // trials, i % trials + 1, past.view, past.outcome)
+        for i, past in enumerate(runs)
+    ]
     view = {
-        "id": 1, "state": "finished", "progress": 1.0, "left_s": None, "label": None, "view": "equal-rate",
-        "title": "Equal rate", "scenario": "equal-rate", "entries": entries, "trials": trials,
-        "plan": runs[0].view.plan, "plan_text": runs[0].view.plan_text, "thresholds": (),
-        "environment": VIEW["environment"], "runs": tuple(each.trial for each in ended), "current": None,
-        "result": conclude("cpu_us", entries, ended), "failure": None, "created_at": VIEW["created_at"],
+        "id": 1,
+        "state": "finished",
+        "progress": 1.0,
+        "left_s": None,
+        "label": None,
+        "view": "equal-rate",
+        "title": "Equal rate",
+        "scenario": "equal-rate",
+        "entries": entries,
+        "trials": trials,
+        "plan": runs[0].view.plan,
+        "plan_text": runs[0].view.plan_text,
+        "thresholds": (),
+        "environment": VIEW["environment"],
+        "runs": tuple(each.trial for each in ended),
+        "current": None,
+        "result": conclude("cpu_us", entries, ended),
+        "failure": None,
+        "created_at": VIEW["created_at"],
         "finished_at": VIEW["finished_at"],
-    }  # fmt: skip
+    }
     kept = store.add(TypeAdapter(ComparisonView).validate_python(view))
     store.save(kept, {"entries": [curve_of(*merged(counted(ended, i))) for i in range(len(entries))]})

@@ -68,7 +68,9 @@ def click(what: Locator) -> None:
     still in the document.
     """
     what.click(trial=True)
-    until(lambda: what.evaluate("(element) => element.isConnected && (element.click(), true)"), "it is clicked")
+    until(
+        lambda: what.evaluate("(element) => element.isConnected && (element.click(), true)"), "it is clicked"
+    )
 
 
 def start(page: Page, model: str) -> None:

@@ -64,11 +64,31 @@ GOING = "/runs/{going}"  # the page of the run that goes
 MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
 IMPORTANT = ("/runs/1", "/models/reactor-pool", "/comparisons/1")
 PAGES = (
-    "/", "/live", "/runs", "/runs/1", "/runs/3", GOING, "/runs/1/delete", "/runs/diff?run=1&run=2",
-    "/runs/delete?run=1", "/comparisons", "/comparisons/1", "/comparisons/1/delete", "/models", "/about", "/api/docs",
+    "/",
+    "/live",
+    "/runs",
+    "/runs/1",
+    "/runs/3",
+    GOING,
+    "/runs/1/delete",
+    "/runs/diff?run=1&run=2",
+    "/runs/delete?run=1",
+    "/comparisons",
+    "/comparisons/1",
+    "/comparisons/1/delete",
+    "/models",
+    "/about",
+    "/api/docs",
     *(f"/models/{name}" for name in MODELS),
-)  # fmt: skip
-STILL = ("/runs/1", "/runs/3", "/comparisons/1", "/about", "/api/docs", "/models")  # whatever goes on in the lab
+)
+STILL = (
+    "/runs/1",
+    "/runs/3",
+    "/comparisons/1",
+    "/about",
+    "/api/docs",
+    "/models",
+)  # whatever goes on in the lab
 
 
 def further(*paths: str) -> list[ParameterSet]:
@@ -114,7 +134,9 @@ def test_an_important_page_is_accessible(visit: Opener, lab: LabProcess, path: s
 
 @pytest.mark.full
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_of_a_lab_that_works_is_accessible_in_light_and_dark(visit: Opener, lab: LabProcess, path: str) -> None:
+def test_a_page_of_a_lab_that_works_is_accessible_in_light_and_dark(
+    visit: Opener, lab: LabProcess, path: str
+) -> None:
     assert judge(opened(visit, working(lab, path)).page, path) == []
 
 
@@ -164,7 +186,9 @@ def test_a_form_that_was_refused_is_accessible(visit: Opener) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("path", ["/", "/models/reactor"])
-def test_a_lab_that_is_out_of_reach_is_told_accessibly(page_pool: PagePool, make_lab: LabMaker, path: str) -> None:
+def test_a_lab_that_is_out_of_reach_is_told_accessibly(
+    page_pool: PagePool, make_lab: LabMaker, path: str
+) -> None:
     lab = make_lab()
     lab.start("reactor")
     opener = Opener(page_pool, lab)
@@ -196,7 +220,9 @@ def test_every_control_is_reached_by_tab_and_shows_that_it_has_the_focus(
         lab.start("reactor-pool")
     page = visit(path).page
     caught_up(page)
-    for nothing in page.locator("[data-unwatched]").all():  # there is an engine, as soon as its frames are drawn
+    for nothing in page.locator(
+        "[data-unwatched]"
+    ).all():  # there is an engine, as soon as its frames are drawn
         expect(nothing).to_be_hidden()
     page.evaluate(OPEN_ALL)
     page.evaluate(CONTROLS)

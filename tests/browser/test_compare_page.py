@@ -25,7 +25,9 @@ def fill(page: Page, models: tuple[str, ...], trials: str) -> None:
 
 
 def test_a_comparison_from_the_form_to_its_answer(visit: Opener, lab: LabProcess) -> None:
-    before = lab.submit(model="reactor", plan=HELD)["id"]  # its trials wait for this run, so it is seen under way
+    before = lab.submit(model="reactor", plan=HELD)[
+        "id"
+    ]  # its trials wait for this run, so it is seen under way
     page = visit("/comparisons").page
     live(page)
     page.locator("#compare-more").evaluate("(fold) => { fold.open = true }")
@@ -49,7 +51,9 @@ def test_a_comparison_from_the_form_to_its_answer(visit: Opener, lab: LabProcess
     expect(page.locator(".verdict")).to_contain_text(view["rule"])
     expect(page.locator(".intervals li")).to_have_count(2)
     expect(page.locator(".interval .dot")).to_have_count(2)
-    expect(page.locator(".interval .dot.out")).to_have_count(sum(bool(run["why_not"]) for run in view["runs"]))
+    expect(page.locator(".interval .dot.out")).to_have_count(
+        sum(bool(run["why_not"]) for run in view["runs"])
+    )
     expect(page.locator(".curves .curve")).to_have_count(2)
     places = [standing["place"] for standing in view["result"]["standings"]]
     shown = page.locator(".intervals .place").all_inner_texts()

@@ -17,17 +17,36 @@ NARROW = 360
 A4_WIDTH = 718  # 190 mm at 96 dots per inch: the sheet without its margins
 # Each template once, each theme and each width in turn.
 ONCE: tuple[tuple[str, Scheme, int], ...] = (
-    ("/", "dark", WIDTH), ("/live", "light", NARROW), ("/runs", "dark", NARROW), ("/runs/1", "light", WIDTH),
-    ("/runs/1/delete", "dark", NARROW), ("/runs/delete?run=1&run=2", "light", NARROW),
-    ("/runs/diff?a=1&b=2", "dark", WIDTH), ("/comparisons", "light", NARROW), ("/comparisons/1", "dark", WIDTH),
-    ("/comparisons/1/delete", "light", NARROW), ("/models", "dark", NARROW), ("/models/reactor-pool", "light", NARROW),
-    ("/about", "dark", WIDTH), ("/api/docs", "light", NARROW), ("/login", "dark", NARROW),
+    ("/", "dark", WIDTH),
+    ("/live", "light", NARROW),
+    ("/runs", "dark", NARROW),
+    ("/runs/1", "light", WIDTH),
+    ("/runs/1/delete", "dark", NARROW),
+    ("/runs/delete?run=1&run=2", "light", NARROW),
+    ("/runs/diff?a=1&b=2", "dark", WIDTH),
+    ("/comparisons", "light", NARROW),
+    ("/comparisons/1", "dark", WIDTH),
+    ("/comparisons/1/delete", "light", NARROW),
+    ("/models", "dark", NARROW),
+    ("/models/reactor-pool", "light", NARROW),
+    ("/about", "dark", WIDTH),
+    ("/api/docs", "light", NARROW),
+    ("/login", "dark", NARROW),
     ("/nowhere", "light", NARROW),
-)  # fmt: skip
+)
 PAGES = (
-    *(path for path, _, _ in ONCE), "/runs/2", "/runs/3", "/models/blocking", "/models/reactor", "/models/main-sub",
-    "/models/proactor", "/models/prefork", "/runs?text=nowhere&since=yesterday", "/?again=2", "/runs/99999",
-)  # fmt: skip
+    *(path for path, _, _ in ONCE),
+    "/runs/2",
+    "/runs/3",
+    "/models/blocking",
+    "/models/reactor",
+    "/models/main-sub",
+    "/models/proactor",
+    "/models/prefork",
+    "/runs?text=nowhere&since=yesterday",
+    "/?again=2",
+    "/runs/99999",
+)
 ERRORS = ("/runs/99999", "/nowhere")
 MOVING = ("/", "/live", "/models/reactor-pool", "/models/blocking", "/?again=2")  # they show engines
 CONTRAST_MIN = 4.5
@@ -209,7 +228,9 @@ MORE_ENTRIES = """() => document.querySelectorAll(".table tr").forEach((row) => 
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("path", ["/runs", "/runs/1", "/runs/diff?a=1&b=2", "/comparisons/1", "/models/reactor"])
+@pytest.mark.parametrize(
+    "path", ["/runs", "/runs/1", "/runs/diff?a=1&b=2", "/comparisons/1", "/models/reactor"]
+)
 def test_on_paper_nothing_is_cut_off(visit: Opener, path: str) -> None:
     page = visit(path, A4_WIDTH).page
     settled(page)

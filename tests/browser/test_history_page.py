@@ -80,7 +80,9 @@ def test_a_refresh_that_was_asked_before_the_filter_does_not_undo_it(see: Opener
     held: list[Route] = []
     page.route(re.compile(r"/runs(\?|$)"), lambda route: held.append(route))
     page.evaluate("document.body.dispatchEvent(new CustomEvent('run-changed'))")
-    until(lambda: page.evaluate("true") and held, "a refresh is on its way, be it this one or the page's first")
+    until(
+        lambda: page.evaluate("true") and held, "a refresh is on its way, be it this one or the page's first"
+    )
     with page.expect_request(re.compile("model=reactor")):
         page.locator("#f-model").select_option("reactor")
     for each in held:

@@ -86,7 +86,9 @@ def test_a_bad_knob_is_said_beside_its_field_and_nothing_starts(visit: Opener, l
     tab.forgive("422")
 
 
-def test_a_load_test_from_the_form_is_followed_in_the_strip_and_stopped_there(visit: Opener, lab: LabProcess) -> None:
+def test_a_load_test_from_the_form_is_followed_in_the_strip_and_stopped_there(
+    visit: Opener, lab: LabProcess
+) -> None:
     tab = visit()
     page = tab.page
     start(page, "reactor")
@@ -130,7 +132,9 @@ def test_a_load_test_from_the_form_to_its_verdict(visit: Opener, lab: LabProcess
     drawn(page.locator('[data-chart="percentiles"]'))
     tab.goto("/runs")
     expect(page.locator("table.runs tbody tr").first).to_contain_text("reactor", ignore_case=True)
-    expect(page.locator("table.runs tbody tr").first).to_contain_text(run["verdict"]["title"], ignore_case=True)
+    expect(page.locator("table.runs tbody tr").first).to_contain_text(
+        run["verdict"]["title"], ignore_case=True
+    )
 
 
 def test_the_last_runs_follow_what_becomes_of_them(visit: Opener, lab: LabProcess) -> None:
@@ -173,7 +177,9 @@ def test_a_page_of_a_run_that_is_stopped_becomes_its_result(visit: Opener, lab: 
     assert page.evaluate("window.stayed")
 
 
-def test_a_page_of_a_queued_run_becomes_its_result_when_the_run_has_finished(visit: Opener, lab: LabProcess) -> None:
+def test_a_page_of_a_queued_run_becomes_its_result_when_the_run_has_finished(
+    visit: Opener, lab: LabProcess
+) -> None:
     engine = lab.start("reactor")["id"]
     before = lab.submit(engine=engine, plan=HELD)["id"]
     run = lab.submit(engine=engine, plan=plan(1.0, 0, vus=4, executor=OPEN, rate_per_s=100))["id"]

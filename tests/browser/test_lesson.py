@@ -31,9 +31,13 @@ def test_an_engine_is_started_loaded_and_stopped_beside_its_code(visit: Opener, 
     run = lab.submit(engine=engine, plan=HELD)["id"]
     expect(page.locator("#engine-now")).to_contain_text(f"run {run}, running")
     click(page.locator("#load-now"))  # its run waits for that one
-    queued = until(lambda: newest if (newest := lab.get("/runs")[0])["id"] != run else None, "a run is queued")
+    queued = until(
+        lambda: newest if (newest := lab.get("/runs")[0])["id"] != run else None, "a run is queued"
+    )
     assert (queued["engine"], queued["scenario"], queued["state"]) == (engine, "slow-handler", "queued")
-    expect(page.locator("#engine-now [data-live='requests_per_s']")).to_have_text(re.compile(r"^[1-9][\d,.]*$"))
+    expect(page.locator("#engine-now [data-live='requests_per_s']")).to_have_text(
+        re.compile(r"^[1-9][\d,.]*$")
+    )
     expect(page.locator("[data-diagram] [data-node='worker']")).to_have_count(4)
     expect(page.locator("[data-diagram] .dot.all").first).to_be_attached()
     expect(page.locator("[data-diagram-still]")).to_be_hidden()
@@ -83,7 +87,9 @@ def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -
 
 
 @pytest.mark.full
-def test_the_diagram_shows_the_threads_that_there_are_and_what_is_saturated(visit: Opener, lab: LabProcess) -> None:
+def test_the_diagram_shows_the_threads_that_there_are_and_what_is_saturated(
+    visit: Opener, lab: LabProcess
+) -> None:
     engine = lab.start("reactor-pool", workers=2)
     page = visit(f"/?watch={engine['id']}", 1440, motion=True).page
     page.locator("#diagram > summary").press("Enter")
@@ -114,7 +120,9 @@ def test_the_diagram_speaks_of_a_restaurant_and_keeps_still_where_motion_is_not_
     group = page.locator("#diagram [data-node='connection']")
     expect(group).to_contain_text("9 threads")
     expect(group.locator(".cell[visibility=visible]")).to_have_count(9)
-    expect(page.locator("#diagram [data-diagram-says]")).to_contain_text(re.compile(r"[1-9][\d,]* requests/s"))
+    expect(page.locator("#diagram [data-diagram-says]")).to_contain_text(
+        re.compile(r"[1-9][\d,]* requests/s")
+    )
     expect(page.locator("#diagram .dot")).to_have_count(0)
     page.locator("#kitchen").check(force=True)
     expect(group.get_by_text("waiter", exact=True)).to_be_visible()

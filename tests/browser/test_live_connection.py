@@ -30,7 +30,9 @@ HOOKED = """
 
 
 @pytest.mark.full
-def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(visit: Opener, lab: LabProcess) -> None:
+def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(
+    visit: Opener, lab: LabProcess
+) -> None:
     engine = lab.start("reactor", idle_s=900)["id"]
     run = lab.submit(engine=engine, plan={**HELD, "vus": 2, "idle_connections": 50})["id"]
     page = visit(f"/?watch={engine}", script=HOOKED).page
@@ -93,7 +95,9 @@ def test_a_page_whose_socket_is_refused_says_why_in_the_words_of_the_lab(visit: 
         tab.forgive(complaint)
 
 
-def test_a_page_that_finds_no_place_says_why_and_comes_in_when_there_is_one(visit: Opener, lab: LabProcess) -> None:
+def test_a_page_that_finds_no_place_says_why_and_comes_in_when_there_is_one(
+    visit: Opener, lab: LabProcess
+) -> None:
     with ExitStack() as stack:
         others = [stack.enter_context(upgraded(lab)) for _ in range(VIEWERS_OF_ADDRESS_MAX)]
         page = visit("/about").page

@@ -86,8 +86,14 @@ def test_a_connection_that_is_seen_before_its_thread_is_told_goes_to_it_when_it_
     groups = dict(page.evaluate("grid.groups.map(({ name, n }) => [name, n])"))
     assert groups == {f"worker {i}": 1 for i in range(1, 9)}
     assert page.evaluate("grid.totals") == {
-        "closed": 0, "idle": 8, "recent": 0, "reading": 0, "queued": 0, "handling": 0, "writing": 0
-    }  # fmt: skip
+        "closed": 0,
+        "idle": 8,
+        "recent": 0,
+        "reading": 0,
+        "queued": 0,
+        "handling": 0,
+        "writing": 0,
+    }
 
 
 def module(page: Page, name: str, code: str) -> Any:
@@ -189,6 +195,8 @@ def test_charts_keep_the_past_of_an_engine_that_another_one_takes_over_from(visi
     rate = page.locator('[data-chart="rate"]')
     rate.locator("summary").click()
     expect(rate.locator("thead th")).to_have_text(["ago", "a", "b"])
-    cells = rate.locator("tbody tr").evaluate_all("all => all.map((row) => [...row.cells].map((c) => c.textContent))")
+    cells = rate.locator("tbody tr").evaluate_all(
+        "all => all.map((row) => [...row.cells].map((c) => c.textContent))"
+    )
     figures = [figures for _, *figures in cells]
     assert figures == [["–", "9.0"]] * 3 + [["–", "–"]] + [["7.0", "–"]] * 3  # newest first

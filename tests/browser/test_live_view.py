@@ -64,7 +64,11 @@ def test_lanes_are_read_by_keys_alone(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool")["id"]
     page = visit(f"/?watch={engine}", motion=True).page
     painted(page)
-    canvas, tip, follow = page.locator("[data-lanes]"), page.locator("[data-lane-tip]"), page.locator("[data-follow]")
+    canvas, tip, follow = (
+        page.locator("[data-lanes]"),
+        page.locator("[data-lane-tip]"),
+        page.locator("[data-follow]"),
+    )
     canvas.focus()
     page.keyboard.press("ArrowDown")
     expect(tip).to_contain_text("worker 1")
@@ -143,7 +147,9 @@ def test_the_grid_has_a_dot_for_each_connection_and_tells_whose_it_is(visit: Ope
 
 
 @pytest.mark.full
-def test_cursors_of_charts_and_lanes_go_together_and_a_chart_is_also_a_table(visit: Opener, lab: LabProcess) -> None:
+def test_cursors_of_charts_and_lanes_go_together_and_a_chart_is_also_a_table(
+    visit: Opener, lab: LabProcess
+) -> None:
     engine = lab.start("reactor")["id"]
     page = visit(f"/?watch={engine}", motion=True).page
     expect(page.locator("[data-more-charts]")).not_to_have_attribute("open", "")

@@ -46,7 +46,16 @@ def test_a_scenario_fills_every_field_and_editing_goes_by_hand(visit: Opener) ->
         page.locator(f"#scenario-{name}").check()
         expect(page.locator("[data-watch-text] span")).to_have_text(scenario.watch)
         values = plan_fields(scenario.plan)
-        for field in ("executor", "vus", "rate_per_s", "work", "stages", "idle_connections", "pipeline", "placement"):
+        for field in (
+            "executor",
+            "vus",
+            "rate_per_s",
+            "work",
+            "stages",
+            "idle_connections",
+            "pipeline",
+            "placement",
+        ):
             expect(page.locator(f"#f-{field}")).to_have_value(values.get(field, ""))
         expect(page.locator("#f-churn")).to_be_checked(checked=bool(scenario.plan["churn"]))
     expect(page.locator("#f-label")).to_have_value("mine")
@@ -100,7 +109,11 @@ def test_a_run_is_run_again_from_its_page_as_it_was_or_changed(visit: Opener, la
     for number, changed in ((1, {}), (2, {"vus": 3})):
         again = lab.get(f"/runs/{before['id'] + number}")
         assert again["plan"] == before["plan"] | changed
-        assert (again["model"], again["knobs"], again["label"]) == ("reactor-pool", before["knobs"], "this one")
+        assert (again["model"], again["knobs"], again["label"]) == (
+            "reactor-pool",
+            before["knobs"],
+            "this one",
+        )
 
 
 def test_an_engine_that_is_too_hasty_for_an_idle_crowd_can_be_restarted_where_that_is_said(

@@ -58,7 +58,9 @@ def test_a_key_does_not_end_what_is_being_measured(visit: Opener, lab: LabProces
     lab.measuring(run)
     page = visit(f"/?watch={engine}").page
     ready(page)
-    page.wait_for_function("(id) => document.querySelector('#run-strip')?.dataset.run === String(id)", arg=run)
+    page.wait_for_function(
+        "(id) => document.querySelector('#run-strip')?.dataset.run === String(id)", arg=run
+    )
     page.keyboard.press("s")
     expect(page.locator("[data-toasts]")).to_contain_text(f"Run {run} loads {engine}")
     expect(page.locator("#act-reactor")).to_be_focused()
@@ -121,7 +123,9 @@ def test_the_end_of_a_run_is_told_to_a_screen_reader(visit: Opener, lab: LabProc
     page.evaluate(HEAR)
     engine, _ = (lab.start(model)["id"] for model in ("reactor", "blocking"))
     run = lab.run(engine=engine, plan=plan(0.5, 0, vus=4, executor=OPEN, rate_per_s=100))
-    page.wait_for_function("(id) => window.heard.some((said) => said.includes(`Run ${id} finished`))", arg=run["id"])
+    page.wait_for_function(
+        "(id) => window.heard.some((said) => said.includes(`Run ${id} finished`))", arg=run["id"]
+    )
 
 
 def test_numbers_that_are_old_say_since_when_and_lose_their_colour(visit: Opener, lab: LabProcess) -> None:
@@ -130,7 +134,9 @@ def test_numbers_that_are_old_say_since_when_and_lose_their_colour(visit: Opener
     number = page.locator("#card-reactor [data-live='requests_per_s']")
     expect(number).to_have_text(re.compile(r"\d"))
     colour = "(e) => getComputedStyle(e).color"
-    fresh = until(lambda: str(number.evaluate(colour)), "it has a colour: none while a newer card takes its place")
+    fresh = until(
+        lambda: str(number.evaluate(colour)), "it has a colour: none while a newer card takes its place"
+    )
     os.kill(lab.pid, signal.SIGSTOP)
     try:
         expect(page.locator("[data-live-text]")).to_have_text(re.compile(r"^Stale since \d\d:\d\d:\d\d$"))

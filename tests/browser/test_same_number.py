@@ -23,7 +23,9 @@ def table(page: Page, name: str) -> list[list[str]]:
     panel.get_by_text("Show as table").click()
     rows = panel.locator("[data-chart-table] tbody tr")
     expect(rows.first).to_be_visible()
-    read: list[list[str]] = rows.evaluate_all("all => all.map((row) => [...row.children].map((c) => c.textContent))")
+    read: list[list[str]] = rows.evaluate_all(
+        "all => all.map((row) => [...row.children].map((c) => c.textContent))"
+    )
     return read
 
 
@@ -36,7 +38,9 @@ def says(text: str, value: float | None) -> bool:
     return bool(abs(float(number) - value) <= 0.5 * 10**-places + 1e-9)
 
 
-def test_a_second_has_the_same_numbers_on_the_chart_in_rest_and_in_csv(visit: Opener, lab: LabProcess) -> None:
+def test_a_second_has_the_same_numbers_on_the_chart_in_rest_and_in_csv(
+    visit: Opener, lab: LabProcess
+) -> None:
     series: dict[str, Any] = lab.get("/runs/2/series")
     columns, rows = series["columns"], series["rows"]
     written = list(csv.DictReader(io.StringIO(lab.http.get("/api/v1/runs/2/csv").text)))
@@ -54,4 +58,6 @@ def test_a_second_has_the_same_numbers_on_the_chart_in_rest_and_in_csv(visit: Op
             values = {column: known[column] for column in shown}
             for text, (column, value) in zip(texts, values.items(), strict=True):
                 assert says(text, value), f"second {second}: {column} is {value}, and the chart says {text}"
-    assert len({row[columns.index("achieved_per_s")] for row in rows}) > 1, "a column that is the same everywhere"
+    assert len({row[columns.index("achieved_per_s")] for row in rows}) > 1, (
+        "a column that is the same everywhere"
+    )

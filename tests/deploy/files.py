@@ -35,6 +35,10 @@ def defaults(text: str) -> str:
 
 def dockerfile() -> list[tuple[str, str]]:
     """Instruction and arguments, comments gone and continued lines joined."""
-    lines = "\n".join(line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#"))
+    lines = "\n".join(
+        line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#")
+    )
     joined = lines.replace("\\\n", " ").splitlines()
-    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in joined if line.strip())]
+    return [
+        (word, rest.strip()) for word, _, rest in (line.partition(" ") for line in joined if line.strip())
+    ]

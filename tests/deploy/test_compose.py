@@ -56,8 +56,10 @@ def test_every_file_that_is_mounted_exists(name: str, service: Json) -> None:
 
 def test_the_lab_stands_alone_and_the_rest_is_a_profile() -> None:
     assert {name: service.get("profiles") for name, service in SERVICES} == {
-        "grafana": ["observability"], "lab": None, "prometheus": ["observability"],
-    }  # fmt: skip
+        "grafana": ["observability"],
+        "lab": None,
+        "prometheus": ["observability"],
+    }
 
 
 def test_the_token_has_no_default() -> None:

@@ -13,13 +13,28 @@ from engines.catalogue import lessons
 from .files import DEPLOY, ROOT, Json, compose, read_json, read_yaml
 
 BOARD = DEPLOY / "grafana" / "dashboards" / "threadlab.json"
-WORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "bool", "offset", "le"}
+WORDS = {
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "and",
+    "or",
+    "unless",
+    "bool",
+    "offset",
+    "le",
+}
 PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}  # prometheus-client's own
 
 
 def documented() -> dict[str, tuple[str, set[str]]]:
     """Metrics of docs/metrics.md: name → type, labels."""
-    rows = re.findall(r"^\| `(threadlab_\w+)` \| (\w+) \| ([^|]*)\|", (ROOT / "docs" / "metrics.md").read_text(), re.M)
+    rows = re.findall(
+        r"^\| `(threadlab_\w+)` \| (\w+) \| ([^|]*)\|", (ROOT / "docs" / "metrics.md").read_text(), re.M
+    )
     return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
@@ -41,7 +56,9 @@ def panels(board: Json) -> Iterator[Json]:
 
 
 def queries() -> list[str]:
-    return sorted({target["expr"] for panel in panels(read_json(BOARD)) for target in panel.get("targets", ())})
+    return sorted(
+        {target["expr"] for panel in panels(read_json(BOARD)) for target in panel.get("targets", ())}
+    )
 
 
 def metrics_of(query: str) -> set[str]:
@@ -61,7 +78,9 @@ def labels_of(query: str) -> set[str]:
 
 
 def test_the_reader_of_queries_reads_queries() -> None:
-    query = 'histogram_quantile(0.9, sum by (le, x) (rate(a_bucket{job=~"b",c="d"}[5m]))) / (sum(e_total) > 1)'
+    query = (
+        'histogram_quantile(0.9, sum by (le, x) (rate(a_bucket{job=~"b",c="d"}[5m]))) / (sum(e_total) > 1)'
+    )
     assert metrics_of(query) == {"a_bucket", "e_total"}
     assert labels_of(query) == {"le", "x", "job", "c"}
 
@@ -104,7 +123,9 @@ def test_panels_do_not_overlap_and_have_numbers_of_their_own() -> None:
 
 def test_every_panel_asks_the_source_that_is_provisioned() -> None:
     (source,) = read_yaml(DEPLOY / "grafana/provisioning/datasources/prometheus.yml")["datasources"]
-    used: set[Any] = {panel["datasource"]["uid"] for panel in panels(read_json(BOARD)) if "datasource" in panel}
+    used: set[Any] = {
+        panel["datasource"]["uid"] for panel in panels(read_json(BOARD)) if "datasource" in panel
+    }
     assert used == {source["uid"]}
     assert source["url"] == "http://prometheus:9090" and "prometheus" in compose()["services"]
 

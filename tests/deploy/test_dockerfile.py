@@ -20,13 +20,17 @@ def test_the_base_can_be_replaced_and_is_the_same_in_both_stages() -> None:
 
 def test_the_lab_runs_as_a_user_with_a_number_that_is_not_root() -> None:
     users = [rest for word, rest in last_stage() if word == "USER"]
-    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", users[-1]), "a number, so that a cluster can check it is not root"
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", users[-1]), (
+        "a number, so that a cluster can check it is not root"
+    )
 
 
 def test_nothing_is_installed_in_the_last_stage() -> None:
     said = " ".join(rest for word, rest in last_stage() if word == "RUN")
     assert not re.search(r"\b(pip|apt|apt-get|apk|curl|wget)\b", said)
-    assert [rest for word, rest in last_stage() if word == "COPY"] == ["--from=build /opt/threadlab /opt/threadlab"]
+    assert [rest for word, rest in last_stage() if word == "COPY"] == [
+        "--from=build /opt/threadlab /opt/threadlab"
+    ]
 
 
 def test_health_is_readiness_asked_by_python() -> None:
@@ -46,8 +50,9 @@ def test_whatever_is_copied_exists_and_reaches_the_builder() -> None:
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     sources = {
         source
-        for word, rest in dockerfile() if word == "COPY" and not rest.startswith("--from")
+        for word, rest in dockerfile()
+        if word == "COPY" and not rest.startswith("--from")
         for source in rest.replace("${WHEELHOUSE}/", "deploy/wheelhouse").split()[:-1]
-    }  # fmt: skip
+    }
     assert sources == let_in
     assert all((ROOT / source).exists() for source in sources)

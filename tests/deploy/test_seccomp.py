@@ -16,10 +16,11 @@ def allowed(profile: Json) -> set[str]:
     """What is allowed without any condition."""
     return {
         name
-        for rule in profile["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW"
+        for rule in profile["syscalls"]
+        if rule["action"] == "SCMP_ACT_ALLOW"
         and not (rule.get("args") or rule.get("includes") or rule.get("excludes"))
         for name in rule["names"]
-    }  # fmt: skip
+    }
 
 
 def test_exactly_the_three_calls_are_added() -> None:
@@ -34,7 +35,9 @@ def test_whatever_is_not_named_is_refused() -> None:
 
 
 def test_the_default_denies_io_uring_as_newer_engines_do() -> None:
-    named = {name for rule in read_json(DEPLOY / "seccomp-default.json")["syscalls"] for name in rule["names"]}
+    named = {
+        name for rule in read_json(DEPLOY / "seccomp-default.json")["syscalls"] for name in rule["names"]
+    }
     assert not IO_URING & named
 
 

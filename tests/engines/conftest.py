@@ -12,7 +12,12 @@ from engines.catalogue import lessons
 
 from .driver import VARIANTS, Engine, Variant, running
 
-OWN_IO = ("blocking", "reactor", "proactor", "prefork")  # each with I/O code of its own: the others share theirs
+OWN_IO = (
+    "blocking",
+    "reactor",
+    "proactor",
+    "prefork",
+)  # each with I/O code of its own: the others share theirs
 
 
 def _param(variant: Variant, full: bool) -> Any:

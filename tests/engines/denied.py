@@ -28,7 +28,10 @@ def deny(number: int) -> None:
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in program))
     described = struct.pack("HP", len(program), ctypes.addressof(code))
     prctl = ctypes.CDLL(None, use_errno=True).prctl
-    for arguments in ((PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, described, 0, 0)):
+    for arguments in (
+        (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+        (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, described, 0, 0),
+    ):
         if prctl(*arguments):
             sys.exit(f"no filter may be set here: {os.strerror(ctypes.get_errno())}")
 

@@ -48,7 +48,9 @@ class Panel:
         said = [cleaned(data) for data in exchange([engine.port for engine in self.engines], pieces)]
         for engine, data in zip(self.engines, said, strict=True):
             if data != said[0]:
-                raise Disagreement(f"{engine.variant.name}: {data!r}, {self.engines[0].variant.name}: {said[0]!r}")
+                raise Disagreement(
+                    f"{engine.variant.name}: {data!r}, {self.engines[0].variant.name}: {said[0]!r}"
+                )
         self._compare(expected, read_answers(said[0], expected))
         self._compare(expected, by_inbox(pieces, expected))
         self.mutations.update(stream.mutations)
@@ -78,7 +80,9 @@ def difference(expected: Opinion, got: list[Answer]) -> str:
 def exchange(ports: Sequence[int], pieces: Sequence[bytes]) -> list[bytes]:
     """Send the pieces on a connection to each, end the stream, and read all that comes."""
     with contextlib.ExitStack() as stack:
-        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE_S)) for port in ports]
+        socks = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE_S)) for port in ports
+        ]
         for sock in socks:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -139,9 +143,13 @@ def ask_many(panel: Panel, count: int, at_random: bool) -> None:
     """So many streams; the same ones each time unless `at_random`."""
 
     @settings(
-        max_examples=count, deadline=None, database=None, derandomize=not at_random,
-        suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
-    )  # fmt: skip
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=not at_random,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )
     @given(streams())
     def agree(stream: Stream) -> None:
         panel.ask(stream)
@@ -157,7 +165,11 @@ def main() -> None:
         seconds = time.monotonic() - began_s
         say = sys.stdout.write
         say(f"{judges.asked} streams, {judges.answers} answers, {len(MODELS)} engines, {seconds:.0f} s\n")
-        for title, counts in (("mutations", judges.mutations), ("rules", judges.rules), ("allowed", judges.allowed)):
+        for title, counts in (
+            ("mutations", judges.mutations),
+            ("rules", judges.rules),
+            ("allowed", judges.allowed),
+        ):
             say(f"{title}: " + ", ".join(f"{name} {number}" for name, number in counts.most_common()) + "\n")
 
 

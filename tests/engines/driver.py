@@ -33,7 +33,9 @@ HOST = b"Host: engine\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 GREETING = b"Hello, World!"
 PATIENCE_S = BOUND_S
-PYTHON = os.environ.get("THREADLAB_TEST_PYTHON") or sys.executable  # so that all of this can be asked of another one
+PYTHON = (
+    os.environ.get("THREADLAB_TEST_PYTHON") or sys.executable
+)  # so that all of this can be asked of another one
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,9 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self.sock.close()
 
 
@@ -205,10 +209,19 @@ class Engine:
         self._board = BoardReader(board)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
         command = [
-            python, "-m", "engines", variant.model, "--port", "0", "--board-fd", str(board),
-            "--calibration", calibration(), *arguments,
+            python,
+            "-m",
+            "engines",
+            variant.model,
+            "--port",
+            "0",
+            "--board-fd",
+            str(board),
+            "--calibration",
+            calibration(),
+            *arguments,
             *(part for name, value in variant.knobs for part in ("--set", f"{name}={value}")),
-        ]  # fmt: skip
+        ]
         if shell:
             command = ["sh", "-c", f'{shell} && exec "$@"', "sh", *command]
         self.process = subprocess.Popen(

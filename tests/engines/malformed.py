@@ -73,7 +73,8 @@ def _extension(line: str, extension: bytes) -> Malformed:
 def _bytes_in(line: str, what: str, template: bytes, *codes: int) -> tuple[Malformed, ...]:
     """The template with each of some bytes in place of its question mark."""
     return tuple(
-        Malformed(line, f"byte {code:#04x} in {what}", template.replace(b"?", bytes([code]))) for code in codes
+        Malformed(line, f"byte {code:#04x} in {what}", template.replace(b"?", bytes([code])))
+        for code in codes
     )
 
 
@@ -116,7 +117,10 @@ FIRST_LINES = (
         _version("line-version-form", b"HTTP/" + number, 400)
         for number in (b"1.10", b"1", b"1,1", b"01.1", b"x.y", b"")
     ),
-    *(_version("line-version-form", protocol, 400) for protocol in (b"http/1.1", b"HTP/1.1", b"HTTP 1.1", b"ICE/1.1")),
+    *(
+        _version("line-version-form", protocol, 400)
+        for protocol in (b"http/1.1", b"HTP/1.1", b"HTTP 1.1", b"ICE/1.1")
+    ),
 )
 TARGETS = (
     *(_target("target-form", target) for target in (b"index", b"a:80", b"a.example:80", b"?a", b"%2F")),
@@ -144,7 +148,21 @@ HOSTS = (
     Malformed("host-twice", "two Hosts in HTTP/1.0", head(b"host: a", first=b"GET / HTTP/1.0")),
     *map(
         _host,
-        (b"", b" ", b"a b", b"a,b", b"a/b", b"a?b", b"a#b", b"a@b", b"u:p@a", b"a\\b", b"a:b", b"a:80:80", b":80"),
+        (
+            b"",
+            b" ",
+            b"a b",
+            b"a,b",
+            b"a/b",
+            b"a?b",
+            b"a#b",
+            b"a@b",
+            b"u:p@a",
+            b"a\\b",
+            b"a:b",
+            b"a:80:80",
+            b":80",
+        ),
     ),
     *map(_host, (b"[::1", b"::1", b"[::1]x", b"[x]", b"a\xe9", b"a%2", b"<a>", b'"a"')),
 )
@@ -160,20 +178,32 @@ FIELDS = (
     Malformed("field-fold", "folded line after no value", head(b"X:", b" b")),
     Malformed("field-fold", "first field begins with a space", head(host=b" Host: a")),
     Malformed("field-colon", "space before the colon", head(b"X : a")),
-    Malformed("field-colon", "space before the colon of a length", post(b"Content-Length : 5", body=b"hello")),
+    Malformed(
+        "field-colon", "space before the colon of a length", post(b"Content-Length : 5", body=b"hello")
+    ),
     Malformed("field-colon", "tab before the colon", head(b"X\t: a")),
     Malformed("field-colon", "no colon", head(b"X")),
     Malformed("field-name", "no field name", head(b": a")),
     Malformed("field-name", "space in a field name", head(b"X Y: a")),
-    *_bytes_in("field-name", "a field name", head(b"X?Y: a"), *CONTROLS, 0x22, 0x28, 0x2F, 0x40, 0x7B, 0x80, 0xE9),
+    *_bytes_in(
+        "field-name", "a field name", head(b"X?Y: a"), *CONTROLS, 0x22, 0x28, 0x2F, 0x40, 0x7B, 0x80, 0xE9
+    ),
     *_bytes_in("field-value", "a value", head(b"X: a?b"), *CONTROLS),
     *_bytes_in("field-value", "a Connection", head(b"Connection: a?b"), *CONTROLS),
 )
 FRAMING = (
-    Malformed("cl-te", "Content-Length and coding", post(b"Content-Length: 5", b"Transfer-Encoding: chunked")),
-    Malformed("cl-te", "coding and Content-Length", post(b"Transfer-Encoding: chunked", b"Content-Length: 5")),
-    Malformed("cl-te", "Content-Length 0 and coding", post(b"Content-Length: 0", b"Transfer-Encoding: chunked")),
-    Malformed("cl-twice", "unequal lengths", post(b"Content-Length: 5", b"Content-Length: 6", body=b"hello!")),
+    Malformed(
+        "cl-te", "Content-Length and coding", post(b"Content-Length: 5", b"Transfer-Encoding: chunked")
+    ),
+    Malformed(
+        "cl-te", "coding and Content-Length", post(b"Transfer-Encoding: chunked", b"Content-Length: 5")
+    ),
+    Malformed(
+        "cl-te", "Content-Length 0 and coding", post(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    ),
+    Malformed(
+        "cl-twice", "unequal lengths", post(b"Content-Length: 5", b"Content-Length: 6", body=b"hello!")
+    ),
     Malformed("cl-twice", "equal lengths", post(b"Content-Length: 5", b"Content-Length: 5", body=b"hello")),
     *(_length("cl-twice", value) for value in (b"5, 5", b"5,6", b"5,")),
     *(
@@ -181,10 +211,20 @@ FRAMING = (
         for value in (b"+5", b"-1", b"-0", b"0x5", b"5_0", b"5 5", b"", b"five", b"5.0", b"5e0")
     ),
     *(_length("cl-digits", value) for value in (b"\xb2", b"5;", b'"5"', b"1" + b"0" * 30)),
-    *map(_coding, (b"gzip", b"gzip, chunked", b"chunked, gzip", b"chunked, chunked", b"identity", b"xchunked", b"")),
-    *map(_coding, (b",chunked", b"chunked,", b"chunked;a=b", b'"chunked"', b"chunked x", b"\x0bchunked", b"chunked\t")),
-    Malformed("te-twice", "chunked said twice", post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")),
-    Malformed("te-twice", "chunked and then gzip", post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip")),
+    *map(
+        _coding,
+        (b"gzip", b"gzip, chunked", b"chunked, gzip", b"chunked, chunked", b"identity", b"xchunked", b""),
+    ),
+    *map(
+        _coding,
+        (b",chunked", b"chunked,", b"chunked;a=b", b'"chunked"', b"chunked x", b"\x0bchunked", b"chunked\t"),
+    ),
+    Malformed(
+        "te-twice", "chunked said twice", post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")
+    ),
+    Malformed(
+        "te-twice", "chunked and then gzip", post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip")
+    ),
     Malformed(
         "te-1.0",
         "chunked in HTTP/1.0",
@@ -197,7 +237,10 @@ CHUNKS = (
         _chunk("chunk-size", f"chunk size {s!r}", s + HELLO)
         for s in (b"g", b"+5", b"-5", b"0x5", b"", b"5_", b"5h", b"5.0")
     ),
-    *(_chunk("chunk-size", f"chunk size {s!r}", s + HELLO) for s in (b"5 ", b" 5", b"5\t", b"\t5", b"5\0", b"\xb5")),
+    *(
+        _chunk("chunk-size", f"chunk size {s!r}", s + HELLO)
+        for s in (b"5 ", b" 5", b"5\t", b"\t5", b"5\0", b"\xb5")
+    ),
     _chunk("chunk-size", "chunk size of more than 64 bits", b"1" + b"0" * 16 + b"5" + HELLO),
     _chunk("chunk-line-end", "bare LF after the chunk size", b"5\nhello\r\n0\r\n\r\n"),
     _chunk("chunk-line-end", "bare CR after the chunk size", b"5\rhello\r\n0\r\n\r\n"),
@@ -212,7 +255,10 @@ CHUNKS = (
         _extension("chunk-ext-form", extension)
         for extension in (b";", b";;", b";;a", b";=b", b";a=", b";a=;b", b';a=b"c"')
     ),
-    *(_extension("chunk-ext-form", extension) for extension in (b';a="b', b';a="b"c', b";a/b", b";a=b=c", b"x")),
+    *(
+        _extension("chunk-ext-form", extension)
+        for extension in (b';a="b', b';a="b"c', b";a/b", b";a=b=c", b"x")
+    ),
     *(
         _extension("chunk-ext-form", extension)
         for extension in (b";a\0", b";a=\x01", b';a="\x7f"', b";a\nb", b";a\rb", b";\xe9")
@@ -246,17 +292,25 @@ LIMITS = (
     Malformed("limit-head", "empty lines without an end", b"\r\n" * 21_000, 431),
     Malformed("limit-body", "body by its length", post(b"Content-Length: 1048577"), 413),
     Malformed("limit-body", "body of 10^9", post(b"Content-Length: 1000000000"), 413),
-    Malformed("limit-body", "body in chunks", chunks(b"%x\r\n%b\r\n1\r\nx\r\n0\r\n\r\n" % (MIB, b"x" * MIB)), 413),
+    Malformed(
+        "limit-body", "body in chunks", chunks(b"%x\r\n%b\r\n1\r\nx\r\n0\r\n\r\n" % (MIB, b"x" * MIB)), 413
+    ),
     Malformed("limit-chunks", "extension of 45,000 bytes", chunks(b"5;" + LONG * 5), 431),
-    Malformed("limit-chunks", "an extension at each byte", chunks((b"1;" + b"x" * 900 + b"\r\nx\r\n") * 120), 431),
+    Malformed(
+        "limit-chunks", "an extension at each byte", chunks((b"1;" + b"x" * 900 + b"\r\nx\r\n") * 120), 431
+    ),
     Malformed("limit-chunks", "trailers without an end", chunks(b"0\r\n" + b"X: y\r\n" * 8000), 431),
-    Malformed("limit-chunks", "101 fields, trailers included", chunks(b"0\r\n" + b"X: y\r\n" * 99 + b"\r\n"), 431),
+    Malformed(
+        "limit-chunks", "101 fields, trailers included", chunks(b"0\r\n" + b"X: y\r\n" * 99 + b"\r\n"), 431
+    ),
 )
 
 NOTHING_LEFT = (GREETING, GREETING)
 ACCEPTED = (
     Accepted("line-empty", "an empty line before a request", b"\r\n" + head()),
-    Accepted("line-empty", "empty lines before and behind", b"\r\n\r\n" + head() + b"\r\n" + head(), NOTHING_LEFT),
+    Accepted(
+        "line-empty", "empty lines before and behind", b"\r\n\r\n" + head() + b"\r\n" + head(), NOTHING_LEFT
+    ),
     Accepted(
         "line-empty",
         "an empty line behind a body",
@@ -289,16 +343,25 @@ ACCEPTED = (
     Accepted("field-value-any", "tabs, and bytes over 127", head(b"X:\ta\xe9\xff\tb \t", b"Y:", b"Z: ")),
     Accepted("field-value-any", "every sign in a name", head(b"!#$%&'*+-.^_`|~09azAZ: x")),
     *(
-        Accepted("cl-zeros", f"Content-Length {v!r}", post(b"Content-Length: " + v, body=b"hello"), (b"hello",))
+        Accepted(
+            "cl-zeros", f"Content-Length {v!r}", post(b"Content-Length: " + v, body=b"hello"), (b"hello",)
+        )
         for v in (b"05", b"0" * 19 + b"5")
     ),
     Accepted("cl-zeros", "Content-Length 000", post(b"Content-Length: 000"), (b"",)),
-    Accepted("cl-zeros", "white space around a length", post(b"Content-Length:\t 5 \t", body=b"hello"), (b"hello",)),
+    Accepted(
+        "cl-zeros", "white space around a length", post(b"Content-Length:\t 5 \t", body=b"hello"), (b"hello",)
+    ),
     *(
         Accepted("te-chunked", v.decode(), post(b"Transfer-Encoding:" + v, body=b"5" + HELLO), (b"hello",))
         for v in (b" Chunked", b"\tchunked  ")
     ),
-    Accepted("te-chunked", "zeros before a chunk size", chunks(b"0" * 19 + b"5\r\nhello\r\n000\r\n\r\n"), (b"hello",)),
+    Accepted(
+        "te-chunked",
+        "zeros before a chunk size",
+        chunks(b"0" * 19 + b"5\r\nhello\r\n000\r\n\r\n"),
+        (b"hello",),
+    ),
     Accepted(
         "te-chunked",
         "chunk size in both cases",
@@ -307,7 +370,10 @@ ACCEPTED = (
     ),
     *(
         Accepted(
-            "chunk-ext", f"chunk extension {x!r}", chunks(b"5" + x + b"\r\nhello\r\n0" + x + b"\r\n\r\n"), (b"hello",)
+            "chunk-ext",
+            f"chunk extension {x!r}",
+            chunks(b"5" + x + b"\r\nhello\r\n0" + x + b"\r\n\r\n"),
+            (b"hello",),
         )
         for x in (b";a", b";a=b", b';a="b c"', b';a="\\"\xe9;"', b';a=1;b="2";c', b";a=" + b"x" * 1000)
     ),
@@ -345,12 +411,17 @@ ACCEPTED = (
     Accepted("expect-other", "another expectation", head(b"Expect: 200-ok")),
     Accepted("expect-other", "an expectation without a body", head(b"Expect: 100-continue")),
     *(
-        Accepted("upgrade", f"Upgrade {v!r}", head(b"Connection: Upgrade", b"Upgrade: " + v) + head(), NOTHING_LEFT)
+        Accepted(
+            "upgrade", f"Upgrade {v!r}", head(b"Connection: Upgrade", b"Upgrade: " + v) + head(), NOTHING_LEFT
+        )
         for v in (b"websocket", b"h2c", b"TLS/1.0")
     ),
     Accepted("upgrade", "and close", head(b"Connection: Upgrade, close", b"Upgrade: x"), closes=True),
     Accepted(
-        "upgrade", "in HTTP/1.0", head(b"Connection: Upgrade", b"Upgrade: x", first=b"GET / HTTP/1.0"), closes=True
+        "upgrade",
+        "in HTTP/1.0",
+        head(b"Connection: Upgrade", b"Upgrade: x", first=b"GET / HTTP/1.0"),
+        closes=True,
     ),
     Accepted(
         "upgrade",

@@ -69,7 +69,9 @@ def opinion(data: bytes, used: Counter[str]) -> Opinion:
             return Opinion(answers, heads, False, False, message.counted, at)
         except Refused as refused:
             used[refused.line] += 1
-            return Opinion([*answers, Answer(refused.kind, None, True)], [*heads, False], True, True, False, len(data))
+            return Opinion(
+                [*answers, Answer(refused.kind, None, True)], [*heads, False], True, True, False, len(data)
+            )
         at += message.size
         closes = message.closes(used)
         kind, body = serve(message.request, message.body)
@@ -165,7 +167,9 @@ def judge_first_line(data: bytes) -> None:
         raise Incomplete
     parts = FIRST_LINE.fullmatch(line)
     if not parts:
-        raise Refused("line-version" if _other_protocol(line) else "line-form", 5 if _other_protocol(line) else 4)
+        raise Refused(
+            "line-version" if _other_protocol(line) else "line-form", 5 if _other_protocol(line) else 4
+        )
     method, target, major, minor = parts.groups()
     if method not in METHODS:
         raise Refused("line-method")
@@ -222,7 +226,9 @@ HEAD_RULES: dict[str, Rule] = {
         re.search(rb"(?i)\ntransfer-encoding:[^\n]*\t *\r\n", head)
         and not re.search(rb"(?i)\ntransfer-encoding:[ \t]*chunked *\r\n", head)
     ),
-    "limit-body": lambda head, request, names: any(int(v) > BODY_LIMIT for v in _values(request, b"content-length")),
+    "limit-body": lambda head, request, names: any(
+        int(v) > BODY_LIMIT for v in _values(request, b"content-length")
+    ),
 }
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"

@@ -42,8 +42,32 @@ SEEDS = (
 )
 
 NASTY = b'\0\t\n\x0b\r "#%,-/0:;=?@AHT[\\_x\x7f\x80\xff'
-LENGTHS = (b"+5", b"-1", b"0x5", b"5_0", b"5, 5", b"5 5", b"", b"5.0", b"05", b"4", b"6", b"99999999", b"\xb2", b" 5\t")
-CODINGS = (b"gzip", b"gzip, chunked", b"chunked, gzip", b"chunked,chunked", b"identity", b"", b"Chunked", b"chunked\t")
+LENGTHS = (
+    b"+5",
+    b"-1",
+    b"0x5",
+    b"5_0",
+    b"5, 5",
+    b"5 5",
+    b"",
+    b"5.0",
+    b"05",
+    b"4",
+    b"6",
+    b"99999999",
+    b"\xb2",
+    b" 5\t",
+)
+CODINGS = (
+    b"gzip",
+    b"gzip, chunked",
+    b"chunked, gzip",
+    b"chunked,chunked",
+    b"identity",
+    b"",
+    b"Chunked",
+    b"chunked\t",
+)
 SIZES = (b"", b"-5", b"+5", b"0x5", b"5_", b" 5", b"5 ", b"5\t", b"g", b"00005", b"4", b"6", b"F" * 17, b"5h")
 EXTENSIONS = (
     b";",
@@ -102,8 +126,30 @@ TARGETS = (
     b"//",
     b"/%zz",
 )
-METHODS = (b"get", b"FETCH", b"GE T", b"", b"G@T", b"PRI", b"SOURCE", b"HEAD", b"PUT", b"OPTIONS", b"CONNECT", b"GETT")
-OPTIONS = (b"close", b"Close, x", b"keep-alive", b"keep-alive, close", b"closed", b"upgrade", b'"close"', b",,")
+METHODS = (
+    b"get",
+    b"FETCH",
+    b"GE T",
+    b"",
+    b"G@T",
+    b"PRI",
+    b"SOURCE",
+    b"HEAD",
+    b"PUT",
+    b"OPTIONS",
+    b"CONNECT",
+    b"GETT",
+)
+OPTIONS = (
+    b"close",
+    b"Close, x",
+    b"keep-alive",
+    b"keep-alive, close",
+    b"closed",
+    b"upgrade",
+    b'"close"',
+    b",,",
+)
 FIELDS = (
     CHUNKED,
     b"Content-Length: 5\r\n",
@@ -129,7 +175,19 @@ TRAILERS = (
     b"X\r\n",
     b"X: y\n",
 )
-JUNK = (b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\0", b"x", b" ", b"hello", b"0\r\n\r\n", b"GET", b"GET / HTTP/1.1\r\n")
+JUNK = (
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\r\n\r\n",
+    b"\0",
+    b"x",
+    b" ",
+    b"hello",
+    b"0\r\n\r\n",
+    b"GET",
+    b"GET / HTTP/1.1\r\n",
+)
 
 
 def _at(draw: st.DrawFn, data: bytes) -> int:
@@ -220,7 +278,9 @@ MUTATIONS: dict[str, Callable[[st.DrawFn, bytes], bytes]] = {
     "another target": _replace(rb"^[^ ]* ([^ ]*) ", TARGETS),
     "another method": _replace(rb"^([^ ]*) ", METHODS),
     "another option": _replace(rb"Connection: ([^\r\n]*)", OPTIONS),
-    "one more field": _replace(rb"^[^\n]*\r\n()", (*FIELDS, *(b"Connection: " + o + b"\r\n" for o in OPTIONS))),
+    "one more field": _replace(
+        rb"^[^\n]*\r\n()", (*FIELDS, *(b"Connection: " + o + b"\r\n" for o in OPTIONS))
+    ),
     "cut short": cut_short,
     "junk behind": junk_behind,
     "junk before": junk_before,

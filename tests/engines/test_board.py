@@ -122,7 +122,9 @@ def test_a_queue_wait_falls_into_the_bucket_of_its_power_of_two(waits_ns: list[i
         reading = reader.read()
         expected = [0] * QUEUE_WAIT_BUCKETS
         for wait_ns in waits_ns:
-            bucket = next((i for i in range(QUEUE_WAIT_BUCKETS) if wait_ns // 1000 < 2**i), QUEUE_WAIT_BUCKETS - 1)
+            bucket = next(
+                (i for i in range(QUEUE_WAIT_BUCKETS) if wait_ns // 1000 < 2**i), QUEUE_WAIT_BUCKETS - 1
+            )
             expected[bucket] += 1
         assert list(reading.queue_wait) == expected
         assert reading.counters["queue_pops"] == len(waits_ns)
@@ -138,7 +140,9 @@ def test_connection_words_are_counted_by_their_state(words: list[tuple[int, int,
             last[fd] = state
         read = reader.read().connections
         assert "closed" not in read
-        assert read == {name: list(last.values()).count(state) for state, name in enumerate(CONNECTION_STATES) if state}
+        assert read == {
+            name: list(last.values()).count(state) for state, name in enumerate(CONNECTION_STATES) if state
+        }
 
 
 def test_flags_and_pauses() -> None:
@@ -278,7 +282,10 @@ def test_states_are_seen(start: Starter, variant: Variant) -> None:
         until(lambda: engine.board().connections == seen(idle=2, reading=1), "one is reading")
         sleeping.send(sleep)
         until(lambda: engine.board().connections == seen(idle=1, reading=1, handling=1), "one is handled")
-        until(lambda: [THREAD_STATES[t.state] for t in engine.board().threads].count("blocked") == 1, "it sleeps")
+        until(
+            lambda: [THREAD_STATES[t.state] for t in engine.board().threads].count("blocked") == 1,
+            "it sleeps",
+        )
         sleeping.answer()
         resting = {"waiting", "queue"}
         until(lambda: {THREAD_STATES[t.state] for t in engine.board().threads} <= resting, "all rest")
@@ -300,7 +307,9 @@ def test_slots_of_blocking_are_used_again(start: Starter) -> None:
         until(lambda: engine.threads() == 1, "its thread has ended")
     counters = engine.board().counters
     assert counters["requests_2xx"] == counters["closed"] == 5
-    assert counters["voluntary_switches"] + counters["involuntary_switches"] >= 1, "those of threads that ended"
+    assert counters["voluntary_switches"] + counters["involuntary_switches"] >= 1, (
+        "those of threads that ended"
+    )
 
 
 def test_thread_ids_are_the_kernels(start: Starter, variant: Variant) -> None:

@@ -182,7 +182,9 @@ def test_a_burst_does_not_pass_the_limit(start: Starter, variant: Variant) -> No
 def test_out_of_descriptors_it_waits_without_spinning(start: Starter, variant: Variant) -> None:
     engine = start(variant, shell="ulimit -n 64")
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(engine.connect()) for _ in range(64 * len(engine.pids))]  # more than fit
+        clients = [
+            stack.enter_context(engine.connect()) for _ in range(64 * len(engine.pids))
+        ]  # more than fit
         until(lambda: engine.board().out_of_descriptors, "it says that it is out of descriptors")
         until(lambda: engine.held() >= 20, "what could be accepted is held")
         assert clients[0].ask().body == GREETING, "clients that it has accepted are served"
@@ -230,7 +232,9 @@ def test_incomplete_bodies_of_all_connections_are_bounded(start: Starter, varian
             answer = late.answer()
             assert (answer.status, answer.closes) == (503, True)
             assert other.ask().body == GREETING
-            assert other.ask("/echo", "POST", b"small").body == b"small", "what is whole at once needs no room"
+            assert other.ask("/echo", "POST", b"small").body == b"small", (
+                "what is whole at once needs no room"
+            )
         assert engine.rss_mib() - before < 2 * BODIES_LIMIT / MIB
         for client in holding[1:]:
             client.sock.close()
@@ -293,7 +297,11 @@ def test_the_kernel_holds_little_for_a_peer_that_does_not_read(start: Starter, v
 def sent_and_not_taken(port: int) -> int:
     """Bytes in the send queues of this port's connections, as the kernel tells them."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    queues = [row[4].partition(":")[0] for row in rows if int(row[1].rpartition(":")[2], 16) == port and row[3] == "01"]
+    queues = [
+        row[4].partition(":")[0]
+        for row in rows
+        if int(row[1].rpartition(":")[2], 16) == port and row[3] == "01"
+    ]
     return sum(int(queue, 16) for queue in queues)
 
 
@@ -315,7 +323,9 @@ def test_bodies_read_ahead_of_a_busy_handler_are_bounded(start: Starter, kind: V
         engine.kill()
 
 
-@pytest.mark.parametrize("kind", variants(lambda v: v.name in ("blocking", "reactor", "reactor-pool", "proactor")))
+@pytest.mark.parametrize(
+    "kind", variants(lambda v: v.name in ("blocking", "reactor", "reactor-pool", "proactor"))
+)
 def test_a_refused_peer_that_trickles_on_is_let_go(start: Starter, kind: Variant) -> None:
     engine = start(kind)
     with engine.connect() as client:
@@ -333,7 +343,9 @@ def test_a_refused_peer_that_trickles_on_is_let_go(start: Starter, kind: Variant
 
 @pytest.mark.full
 @pytest.mark.parametrize("kind", variants(lambda v: v.pooled and v.model != "main-sub"))
-def test_a_client_that_waits_does_not_expire_while_its_engine_is_stopped(start: Starter, kind: Variant) -> None:
+def test_a_client_that_waits_does_not_expire_while_its_engine_is_stopped(
+    start: Starter, kind: Variant
+) -> None:
     """The loop looks late: the whole engine was stopped for longer than `idle_s`."""
     engine = start(kind.with_knobs(idle_s=1))
     with engine.connect() as client:
@@ -355,7 +367,9 @@ def test_blocking_outlives_a_lack_of_threads(start: Starter) -> None:
             with contextlib.suppress(OSError):
                 client.send(GET)
         until(lambda: engine.board().saturated, "it says that it is full")
-        first = until(lambda: next((client for client in clients[:5] if client.readable()), None), "one is answered")
+        first = until(
+            lambda: next((client for client in clients[:5] if client.readable()), None), "one is answered"
+        )
         assert first.answer().status == 200
     until(lambda: served(engine), "there is room again")
 

@@ -32,8 +32,12 @@ def engines(*arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.Complet
     """`python -m engines …`, for what ends by itself."""
     return subprocess.run(
         [sys.executable, "-m", "engines", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, pass_fds=pass_fds,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        pass_fds=pass_fds,
+    )
 
 
 # Every model is documented
@@ -124,7 +128,11 @@ def test_describe_is_json_with_everything_the_lab_shows() -> None:
         assert model["source"] == (ROOT / model["file"]).read_text(encoding="utf-8")
         assert model["doc"] == inspect.getdoc(lesson)
         assert model["available"] == (model["unavailable_reason"] is None)
-        assert {knob["name"] for knob in model["knobs"] if knob["common"]} >= {"idle_s", "grace_s", "max_connections"}
+        assert {knob["name"] for knob in model["knobs"] if knob["common"]} >= {
+            "idle_s",
+            "grace_s",
+            "max_connections",
+        }
 
 
 def test_calibrate_is_json() -> None:

@@ -14,7 +14,9 @@ SMALL_POOL = {"buffers": 16, "buffer_size": 64}
 proactors = pytest.mark.parametrize("proactor", variants(lambda variant: variant.model == "proactor"))
 
 
-def test_connections_that_come_and_go_leave_no_descriptor_and_no_thread(start: Starter, variant: Variant) -> None:
+def test_connections_that_come_and_go_leave_no_descriptor_and_no_thread(
+    start: Starter, variant: Variant
+) -> None:
     engine = start(variant)
     at_start = held(engine)
     assert churn(engine, 520) == 0, "an answer was wrong or missing"

@@ -60,7 +60,9 @@ def test_who_was_active_is_looked_at_once_a_period(deadlines: tuple[Watched, lis
         for peer in peers:
             peer.since_s = float(second)
         assert list(watched.expired(second + 0.5)) == []
-    assert watched.looks <= PEERS * 2 * (60 / 15 + 1), "two looks for each period: is it late, and when will it be"
+    assert watched.looks <= PEERS * 2 * (60 / 15 + 1), (
+        "two looks for each period: is it late, and when will it be"
+    )
 
 
 def test_who_is_forgotten_is_never_late(deadlines: tuple[Watched, list[Peer]]) -> None:

@@ -56,7 +56,15 @@ def test_switched_off_by_the_administrator_is_told_apart(tmp_path: Path) -> None
     """As with `sysctl kernel.io_uring_disabled=2`, for this one process: EPERM, and a switch that says 2."""
     off = tmp_path / "io_uring_disabled"
     off.write_text("2\n")
-    hidden = ["unshare", "--mount", "--map-root-user", "sh", "-c", f'mount --bind {off} {SWITCH} && exec "$@"', "sh"]
+    hidden = [
+        "unshare",
+        "--mount",
+        "--map-root-user",
+        "sh",
+        "-c",
+        f'mount --bind {off} {SWITCH} && exec "$@"',
+        "sh",
+    ]
     if not Path(SWITCH).exists() or run(*hidden, "true").returncode:
         pytest.skip("no mount namespace may be had here, or this kernel has no such switch")
     done = run(*hidden, *denied("EPERM", sys.executable, "-m", "engines", "proactor"))

@@ -139,13 +139,17 @@ def test_pipelined_requests_are_answered_until_close_is_said(start: Starter, var
             answers.append(answer)
         assert answers[0].body == b"slept 200 ms\n"
         assert not data
-        assert not any(answer.closes for answer in answers[:-1]), "nothing is answered after `Connection: close`"
+        assert not any(answer.closes for answer in answers[:-1]), (
+            "nothing is answered after `Connection: close`"
+        )
         assert answers[-1].closes or len(answers) == 21
     assert engine.wait().code == 0
 
 
 @pytest.mark.parametrize(("number", "idle"), [(signal.SIGTERM, 0), (signal.SIGTERM, 50), (signal.SIGINT, 50)])
-def test_an_idle_engine_does_not_wait_for_its_grace(start: Starter, variant: Variant, number: int, idle: int) -> None:
+def test_an_idle_engine_does_not_wait_for_its_grace(
+    start: Starter, variant: Variant, number: int, idle: int
+) -> None:
     engine = start(variant.with_knobs(grace_s=LONG_S))
     with engine.crowd(idle) as clients:
         for client in clients:
@@ -242,8 +246,10 @@ def test_no_engine_outlives_a_killed_parent(variant: Variant) -> None:
     knobs = [part for name, value in variant.knobs for part in ("--set", f"{name}={value}")]
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, variant.model, *knobs],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     with parent:
         assert parent.stdout
         engine = os.pidfd_open(int(parent.stdout.readline()))
@@ -266,7 +272,9 @@ def test_an_engine_whose_parent_is_gone_does_not_begin() -> None:
     assert "ended before" in done.stderr
 
 
-@pytest.mark.parametrize("kind", variants(lambda v: not v.pooled and v.model in ("reactor", "main-sub", "prefork")))
+@pytest.mark.parametrize(
+    "kind", variants(lambda v: not v.pooled and v.model in ("reactor", "main-sub", "prefork"))
+)
 def test_a_loop_that_is_behind_loses_nobody(start: Starter, kind: Variant) -> None:
     """More peers are ready than one wait tells of, and the drain's moment for idle peers passes meanwhile."""
     engine = start(unhurried(kind))
@@ -293,7 +301,10 @@ def test_requests_that_a_draining_loop_has_not_read_yet_are_answered(start: Star
         clients[0].send(sleeping(500))
         until(engine.blocked, "the loop is busy")
         engine.tell(signal.SIGTERM)
-        until(lambda: not has_pending_signals(engine.pid), "the signal is delivered: it is the first thing to be read")
+        until(
+            lambda: not has_pending_signals(engine.pid),
+            "the signal is delivered: it is the first thing to be read",
+        )
         with engine.frozen():
             for client in clients[1:100]:
                 client.send(sleeping(3))

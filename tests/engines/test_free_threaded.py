@@ -90,4 +90,7 @@ def test_the_lab_runs_them_by_its_setting_and_says_so(
     engine = lab.start("reactor-pool")
     assert engine["gil"] is False
     assert httpx.get(engine["url"]).content == GREETING
-    assert lab.run(engine=engine["id"], plan={"vus": 4, "duration_s": 0.5, "warmup_s": 0.1})["state"] == "finished"
+    assert (
+        lab.run(engine=engine["id"], plan={"vus": 4, "duration_s": 0.5, "warmup_s": 0.1})["state"]
+        == "finished"
+    )

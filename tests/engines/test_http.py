@@ -26,7 +26,13 @@ def echo(body: bytes, more: bytes = b"") -> bytes:
 def chunked(*chunks: bytes, trailer: bytes = b"") -> bytes:
     lines = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
     return (
-        b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + lines + b"0\r\n" + trailer + b"\r\n"
+        b"POST /echo HTTP/1.1\r\n"
+        + HOST
+        + b"Transfer-Encoding: chunked\r\n\r\n"
+        + lines
+        + b"0\r\n"
+        + trailer
+        + b"\r\n"
     )
 
 
@@ -105,7 +111,9 @@ def settled(engine: Engine) -> dict[str, int]:
     """Its counters once every connection until now is over; one is ours, so that there is any. They may come late."""
     with engine.connect() as client:
         client.ask()
-    until(lambda: 0 < engine.board().counters["accepted"] == engine.board().counters["closed"], "nobody is left")
+    until(
+        lambda: 0 < engine.board().counters["accepted"] == engine.board().counters["closed"], "nobody is left"
+    )
     return engine.board().counters
 
 
@@ -113,7 +121,16 @@ def test_a_request_that_comes_in_pieces(engine: Engine) -> None:
     """Cut where it hurts; `Inbox` alone is tested with every cut."""
     request = echo(b"slow")
     cuts = sorted(
-        {0, 1, 5, request.index(b"\r"), request.index(b"Host") + 2, len(request) - 7, len(request) - 5, len(request)}
+        {
+            0,
+            1,
+            5,
+            request.index(b"\r"),
+            request.index(b"Host") + 2,
+            len(request) - 7,
+            len(request) - 5,
+            len(request),
+        }
     )
     read = settled(engine)["bytes_in"]
     with engine.connect() as client:
@@ -167,7 +184,11 @@ def test_echo_takes_any_method(table_engine: Engine, method: str) -> None:
 def test_head_is_get_without_the_body(table_engine: Engine, target: str) -> None:
     with table_engine.connect() as client:
         get, head = client.ask(target), client.ask(target, "HEAD")
-        assert (head.status, head.headers["content-length"], head.body) == (get.status, str(len(get.body)), b"")
+        assert (head.status, head.headers["content-length"], head.body) == (
+            get.status,
+            str(len(get.body)),
+            b"",
+        )
         assert client.ask().body == GREETING
 
 
@@ -290,11 +311,15 @@ def test_an_upgrade_that_waits_to_send_its_body_is_told_to(engine: Engine) -> No
 
 
 @pytest.mark.parametrize("host", [b"Host: a b", b"Host: a\r\nHost: a"])
-def test_what_is_malformed_behind_an_upgrade_is_refused(start: Starter, variant: Variant, host: bytes) -> None:
+def test_what_is_malformed_behind_an_upgrade_is_refused(
+    start: Starter, variant: Variant, host: bytes
+) -> None:
     engine = start(variant)  # one of its own: this has ended engines
     upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
     with engine.connect() as client, engine.connect() as other:
-        client.send(b"GET / HTTP/1.1\r\n" + HOST + upgrade + b"\r\nGET / HTTP/1.1\r\n" + host + b"\r\n\r\n" + GET)
+        client.send(
+            b"GET / HTTP/1.1\r\n" + HOST + upgrade + b"\r\nGET / HTTP/1.1\r\n" + host + b"\r\n\r\n" + GET
+        )
         assert client.answer().body == GREETING
         assert client.answer().status == 400
         assert answers_in(client.rest()) == 0
@@ -374,7 +399,9 @@ REFUSED = (*MALFORMED, *LIMITS)
 
 
 @pytest.mark.parametrize("bad", REFUSED, ids=lambda bad: f"{bad.line}: {bad.name}")
-def test_what_is_malformed_is_refused_and_nothing_after_it_is_answered(table_engine: Engine, bad: Malformed) -> None:
+def test_what_is_malformed_is_refused_and_nothing_after_it_is_answered(
+    table_engine: Engine, bad: Malformed
+) -> None:
     for before in (b"", GET):
         with table_engine.connect() as client:
             client.send(before + bad.data + (b"" if bad in LIMITS else GET))

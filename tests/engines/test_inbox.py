@@ -43,7 +43,9 @@ TARGETS = st.one_of(
     st.sampled_from([b"/", b"/echo", b"/cpu?us=1", b"http://a/b?c", b"http://[::1]:80"]),
     st.text("abcXYZ019-._~%!$&'()+,;=:@/?", max_size=60).map(lambda text: b"/" + text.encode()),
 )
-VALUES = st.text("".join(map(chr, range(0x21, 0x7F))) + " \t", max_size=400).map(lambda text: text.strip().encode())
+VALUES = st.text("".join(map(chr, range(0x21, 0x7F))) + " \t", max_size=400).map(
+    lambda text: text.strip().encode()
+)
 FIELDS = st.lists(
     st.builds(
         lambda name, space, value: b"X-" + name.encode() + b":" + space + value + b"\r\n",
@@ -141,7 +143,9 @@ def test_what_is_too_long_is_refused_however_it_is_cut(bad: Malformed) -> None:
     for before in (b"", GET, UPGRADE):
         for size in (1 << 21, 1 << 16, 1460, 7) if len(bad.data) < 1 << 20 else (1 << 21, 1 << 16):
             inbox = Inbox()
-            *good, refused = [request for piece in cut(before + bad.data, size) for request in inbox.feed(piece)]
+            *good, refused = [
+                request for piece in cut(before + bad.data, size) for request in inbox.feed(piece)
+            ]
             assert len(good) == bool(before)
             assert refused.refusal is not None
             assert refused.refusal.status == bad.status
@@ -159,7 +163,9 @@ def test_what_is_accepted_is_accepted_however_it_is_cut(good: Accepted, before: 
         assert not any(request.refusal for request in got)
         assert all(request.keep_alive for request in got[:-1])
         assert got[-1].keep_alive != good.closes
-        assert len(inbox.feed(GET)) == (not good.closes), "after `close` nothing is parsed, else it is as good as new"
+        assert len(inbox.feed(GET)) == (not good.closes), (
+            "after `close` nothing is parsed, else it is as good as new"
+        )
 
 
 @pytest.mark.parametrize("bad", MALFORMED, ids=lambda bad: f"{bad.line}: {bad.name}")
@@ -195,7 +201,9 @@ def test_a_large_batch_of_small_requests_is_no_long_request(size: int) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.one_of(st.binary(max_size=200), st.sampled_from([bad.data for bad in MALFORMED])), max_size=4))
+@given(
+    st.lists(st.one_of(st.binary(max_size=200), st.sampled_from([bad.data for bad in MALFORMED])), max_size=4)
+)
 def test_no_bytes_break_it(pieces: list[bytes]) -> None:
     inbox = Inbox()
     got = [request for piece in pieces for request in inbox.feed(piece)]
@@ -244,7 +252,17 @@ def test_a_chunked_body_over_the_limit_is_refused_as_soon_as_it_is_over(piece: i
         (b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX:", b"y", 431),
         (b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;", b"x", 431),
     ],
-    ids=["target", "value", "name", "fields", "method", "empty lines", "trailers", "trailer", "chunk extension"],
+    ids=[
+        "target",
+        "value",
+        "name",
+        "fields",
+        "method",
+        "empty lines",
+        "trailers",
+        "trailer",
+        "chunk extension",
+    ],
 )
 def test_what_never_ends_is_refused_in_time(begin: bytes, more: bytes, status: int, size: int) -> None:
     """Within 64 KiB of it."""

@@ -104,9 +104,15 @@ def test_the_others_have_as_many_threads_as_before(start: Starter, kind: Variant
     engine = start(kind)
     before = len(engine.board().threads)
     expected = {
-        "reactor": 1, "reactor-pool": 5, "reactor-pool reply=reactor": 5, "main-sub": 7, "main-sub workers=0": 3,
-        "proactor": 1, "proactor workers=2": 3, "prefork": 3,
-    }  # fmt: skip
+        "reactor": 1,
+        "reactor-pool": 5,
+        "reactor-pool reply=reactor": 5,
+        "main-sub": 7,
+        "main-sub workers=0": 3,
+        "proactor": 1,
+        "proactor workers=2": 3,
+        "prefork": 3,
+    }
     assert before == expected[kind.name]
     with engine.crowd(50) as clients:
         for client in clients:

@@ -141,9 +141,15 @@ def test_a_killed_worker_is_replaced_and_the_others_do_not_notice(start: Starter
         replaced, same = workers(engine)
         assert (replaced.slot, replaced.index, replaced.generation) == (victim.slot, victim.index, 2)
         assert (same.pid, same.generation) == (other.pid, 1)
-        until(lambda: engine.board().connections["idle"] == other.connections, "and so are the words of the dead")
+        until(
+            lambda: engine.board().connections["idle"] == other.connections,
+            "and so are the words of the dead",
+        )
     until(lambda: engine.held() == 0, "all are closed")
-    until(lambda: engine.board().counters["accepted"] == engine.board().counters["closed"], "all is accounted for")
+    until(
+        lambda: engine.board().counters["accepted"] == engine.board().counters["closed"],
+        "all is accounted for",
+    )
     assert "worker process 1 was killed (SIGKILL); another takes its place (1 so far)" in engine.said()
 
 
@@ -225,7 +231,11 @@ run(lesson, Order({}, calibration=Calibration(1.0, 1.0)))
 @pytest.mark.parametrize(("when", "code"), [("at once", 1), ("later", CRASHED)])
 def test_a_fault_of_ours_ends_the_whole_engine(when: str, code: int) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", CRASHES, when], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", CRASHES, when],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as engine:
         assert engine.stdout and engine.stderr
         if when == "later":

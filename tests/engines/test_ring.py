@@ -131,7 +131,9 @@ def test_every_buffer_is_back_after_a_burst(proactor: Proactor, connect: Connect
 
 
 @needs_ring
-def test_a_descriptor_used_again_never_gets_its_predecessors_bytes(proactor: Proactor, connect: Connect) -> None:
+def test_a_descriptor_used_again_never_gets_its_predecessors_bytes(
+    proactor: Proactor, connect: Connect
+) -> None:
     first = connect()
     peer = only_peer(proactor)
     server, second = socket.create_server(("127.0.0.1", 0)), socket.socket()
@@ -227,7 +229,11 @@ def test_workers_answer_a_peer_one_at_a_time_and_in_order(proactor: Proactor, co
 
 
 def test_last_call_lets_in_who_has_begun_and_nobody_else() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as begun, socket.socket() as late:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.socket() as begun,
+        socket.socket() as late,
+    ):
         begun.connect(listener.getsockname())
         refuse_newcomers(listener)
         assert late.connect_ex(listener.getsockname()) == errno.ECONNREFUSED

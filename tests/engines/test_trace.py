@@ -241,7 +241,9 @@ def followed(engine: Engine) -> Iterator[Follower]:
     yield follower
 
 
-def test_a_trace_has_the_states_of_every_thread_in_an_order_that_is_possible(start: Starter, variant: Variant) -> None:
+def test_a_trace_has_the_states_of_every_thread_in_an_order_that_is_possible(
+    start: Starter, variant: Variant
+) -> None:
     with followed(start(variant)) as follower:
         assert follower.lost == 0
         for changes in follower.changes.values():

@@ -62,7 +62,9 @@ def merged(outcome: Outcome, clock: str) -> Any:
 
 def sorted_us(recorded: Any) -> list[float]:
     """The latencies in a histogram, in order; each is too low by less than 0.1 % and 1 µs."""
-    return [float(histogram.quantise(int(us))) for us, count in histogram.places(recorded) for _ in range(count)]
+    return [
+        float(histogram.quantise(int(us))) for us, count in histogram.places(recorded) for _ in range(count)
+    ]
 
 
 def answered(outcome: Outcome) -> int:
@@ -88,9 +90,14 @@ class Running:
         far_fd, self._lifeline = os.pipe()
         more = {"meter_fd": self._meter_fd, "lifeline_fd": far_fd, "parent_pid": os.getpid()}
         self.process = subprocess.Popen(
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
             pass_fds=(self._meter_fd, far_fd),
-        )  # fmt: skip
+        )
         os.close(far_fd)
         assert self.process.stdin
         self.process.stdin.write(order(port, plan, **more))

@@ -60,8 +60,12 @@ def test_think_time_is_kept_between_requests(serve: ServerMaker, start: Starter)
     load.complete(40)
     outcome = load.stop()
     assert outcome.errors == {}
-    pauses_ns = 4 * outcome.wall_s * 1e9 - outcome.in_flight_ns  # time of the four connections without a request
-    assert pauses_ns >= (outcome.requests - 4) * 20e6 * 0.999  # the first request of each connection need not wait
+    pauses_ns = (
+        4 * outcome.wall_s * 1e9 - outcome.in_flight_ns
+    )  # time of the four connections without a request
+    assert (
+        pauses_ns >= (outcome.requests - 4) * 20e6 * 0.999
+    )  # the first request of each connection need not wait
 
 
 def test_open_load_sends_exactly_what_its_schedule_says(serve: ServerMaker) -> None:
@@ -72,7 +76,9 @@ def test_open_load_sends_exactly_what_its_schedule_says(serve: ServerMaker) -> N
     assert server.requests == answered(outcome) == 41 + 121
     assert (outcome.dropped, outcome.errors) == (0, {})
     assert [second.intended for second in outcome.seconds if second.phase == "measure"] == [121]
-    assert histogram.decode(outcome.lateness).total_count == 121, "also of those that found no connection free"
+    assert histogram.decode(outcome.lateness).total_count == 121, (
+        "also of those that found no connection free"
+    )
     assert outcome.late + outcome.waited <= 121
     assert outcome.duration_s == 0.3
 
@@ -94,7 +100,10 @@ def test_the_generators_own_lateness_is_not_in_corrected_time() -> None:
     head = parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     assert head
     is_open, closed = (Kind("plaintext", "plaintext", b"", 0, each) for each in (True, False))
-    for kind in (is_open, closed):  # due at 1 ms, handled at 3, sent at 4 (it waited for a connection), answered at 9
+    for kind in (
+        is_open,
+        closed,
+    ):  # due at 1 ms, handled at 3, sent at 4 (it waited for a connection), answered at 9
         kind.take(head, 9_000_000, 4_000_000, 1_000_000, 3_000_000)
     assert (is_open.service, is_open.response, is_open.corrected) == ([5000], [8000], [6000])
     assert closed.corrected is closed.response is closed.service
@@ -113,7 +122,9 @@ def test_corrected_time_is_kept_of_every_request(serve: ServerMaker) -> None:
 def test_poisson_spacing_has_the_same_mean_rate(serve: ServerMaker) -> None:
     expected = len(list(intended_times(Ramp(1000.0), "poisson", 0, int(0.3 * 1e9))))
     assert abs(expected - 300) <= 4 * sqrt(300)
-    outcome = run_load(serve().port, executor=OPEN, rate_per_s=1000.0, spacing="poisson", duration_s=0.3, vus=16)
+    outcome = run_load(
+        serve().port, executor=OPEN, rate_per_s=1000.0, spacing="poisson", duration_s=0.3, vus=16
+    )
     assert outcome.intended == outcome.requests == expected
 
 
@@ -121,7 +132,10 @@ def test_the_response_time_of_an_open_load_has_the_whole_stall(serve: ServerMake
     """A request that was due during the stall is answered after it, so its response time is at least the difference."""
     with Gate(20) as gate:
         load = start(serve(gate).port, executor=OPEN, rate_per_s=200.0, duration_s=1.0, vus=2)
-        until(lambda: load.meter.read().intended >= 72, "20 have passed, 2 are held, and 50 wait for a connection")
+        until(
+            lambda: load.meter.read().intended >= 72,
+            "20 have passed, 2 are held, and 50 wait for a connection",
+        )
         released_ns = time.monotonic_ns()
         gate.open()
         outcome = load.outcome()
@@ -148,7 +162,9 @@ def test_the_response_time_of_a_closed_load_is_its_service_time(serve: ServerMak
         load = start(server.port, think_time_ms=1.0, duration_s=HELD_S, vus=2)
         until(lambda: server.requests == 22, "both connections wait")
         stalled_ns = time.monotonic_ns()
-        until(lambda: load.meter.read().at_ns - stalled_ns >= 100_000_000, "the generator has waited for 100 ms")
+        until(
+            lambda: load.meter.read().at_ns - stalled_ns >= 100_000_000, "the generator has waited for 100 ms"
+        )
         assert load.meter.read().sent == 22
         gate.open()
         load.complete(40)

@@ -31,7 +31,17 @@ TIMEOUTS = {"timeout", "connect_timeout"}
         (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\nHell", "closed"),
         (b"", "closed"),
     ],
-    ids=["503", "201", "short body", "long body", "no length", "endless length", "not HTTP", "cut short", "no answer"],
+    ids=[
+        "503",
+        "201",
+        "short body",
+        "long body",
+        "no length",
+        "endless length",
+        "not HTTP",
+        "cut short",
+        "no answer",
+    ],
 )
 def test_a_wrong_answer_is_an_error(serve: ServerMaker, other: bytes, error: str) -> None:
     server = serve(every_third(other), delay_s=0.002)
@@ -67,7 +77,9 @@ def test_answers_in_pieces_are_put_together(serve: ServerMaker) -> None:
         return ok(b"b" * 13 if path == "/" else b"b" * 2_000_000)
 
     server = serve(answer, delay_s=0.001)
-    outcome = run_load(server.port, work=[{"kind": "plaintext"}, {"kind": "bytes", "params": {"n": 2_000_000}}])
+    outcome = run_load(
+        server.port, work=[{"kind": "plaintext"}, {"kind": "bytes", "params": {"n": 2_000_000}}]
+    )
     assert outcome.errors == {}
     assert outcome.requests == server.requests
     assert [kind.requests for kind in outcome.kinds] == [server.asked["/"], server.asked["/bytes?n=2000000"]]
@@ -101,7 +113,9 @@ def test_a_connection_that_timed_out_is_opened_and_used_again(serve: ServerMaker
     assert outcome.in_flight_ns >= 0.3e9 * (in_time - outcome.errors.get("connect_timeout", 0))
 
 
-@pytest.mark.parametrize("manner", [{}, {"churn": True}, {"pipeline": 3}], ids=["keep-alive", "churn", "pipeline"])
+@pytest.mark.parametrize(
+    "manner", [{}, {"churn": True}, {"pipeline": 3}], ids=["keep-alive", "churn", "pipeline"]
+)
 def test_what_is_given_up_at_the_end_is_in_flight_no_more(
     serve: ServerMaker, start: Starter, manner: dict[str, Any]
 ) -> None:
@@ -119,7 +133,9 @@ def test_what_is_given_up_at_the_end_is_in_flight_no_more(
     [({}, 10), ({"executor": OPEN, "rate_per_s": 100.0, "timeout_s": 0.5}, 1)],
     ids=["closed", "open"],
 )
-def test_a_refusing_target_is_tried_at_most_twenty_times_per_second(plan: dict[str, Any], at_least: int) -> None:
+def test_a_refusing_target_is_tried_at_most_twenty_times_per_second(
+    plan: dict[str, Any], at_least: int
+) -> None:
     began_s = time.monotonic()
     with reserved_port() as port:
         outcome = run_load(port, duration_s=0.3, **plan)
@@ -188,7 +204,9 @@ def test_an_idle_crowd_that_is_not_served_is_not_held(serve: ServerMaker) -> Non
     assert outcome.errors["idle_unserved"] == outcome.idle_missing == 10
 
 
-def test_an_unserved_idle_crowd_does_not_keep_the_load_from_opening(serve: ServerMaker, start: Starter) -> None:
+def test_an_unserved_idle_crowd_does_not_keep_the_load_from_opening(
+    serve: ServerMaker, start: Starter
+) -> None:
     """No idle connection is answered, so the slots for opening one stay taken; the active ones reconnect each time."""
     with Gate() as gate:
 

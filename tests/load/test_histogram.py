@@ -51,7 +51,9 @@ def test_a_time_longer_than_two_minutes_is_what_it_was(seconds: int) -> None:
     us = seconds * 1_000_000
     times = histogram.percentiles(histogram.of([(us, 100)]))
     assert times.p90_us == times.max_us == pytest.approx(us, rel=0.001)
-    assert quantile_us([int(place == place_of(us)) for place in range(PLACES)], 0.5) == pytest.approx(us, rel=0.125)
+    assert quantile_us([int(place == place_of(us)) for place in range(PLACES)], 0.5) == pytest.approx(
+        us, rel=0.125
+    )
 
 
 @given(SAMPLES)
@@ -77,9 +79,17 @@ def test_the_mean_is_within_a_thousandth(samples: list[int]) -> None:
 
 @pytest.mark.parametrize(
     ("count", "reached"),
-    [(0, ""), (19, ""), (20, "p50"), (99, "p50"), (100, "p50 p90"), (1000, "p50 p90 p99"), (9999, "p50 p90 p99"),
-     (10_000, "p50 p90 p99 p999")],
-)  # fmt: skip
+    [
+        (0, ""),
+        (19, ""),
+        (20, "p50"),
+        (99, "p50"),
+        (100, "p50 p90"),
+        (1000, "p50 p90 p99"),
+        (9999, "p50 p90 p99"),
+        (10_000, "p50 p90 p99 p999"),
+    ],
+)
 def test_a_percentile_needs_ten_samples_above_it(count: int, reached: str) -> None:
     latency = histogram.percentiles(histogram.of([(100, count)] if count else []))
     shown = [name for name in ("p50", "p90", "p99", "p999") if getattr(latency, f"{name}_us") is not None]
@@ -115,7 +125,9 @@ def test_a_new_meter_reads_as_nothing() -> None:
     assert (reading.phase, reading.sent, sum(reading.service)) == (0, 0, 0)
 
 
-WORKS = st.builds(Work, st.sampled_from(KINDS), st.integers(1, 100), st.dictionaries(st.sampled_from("n"), st.just(5)))
+WORKS = st.builds(
+    Work, st.sampled_from(KINDS), st.integers(1, 100), st.dictionaries(st.sampled_from("n"), st.just(5))
+)
 PLANS = st.builds(
     Plan,
     executor=st.sampled_from(EXECUTORS),
@@ -171,9 +183,15 @@ def test_a_head_is_read_only_when_it_is_whole() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"HTTP/2 200\r\n\r\n", b"HTTP/1.1 20 OK\r\nContent-Length: 1\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n",
-     b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n", b"x" * 40_000],
-)  # fmt: skip
+    [
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 20 OK\r\nContent-Length: 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n",
+        b"x" * 40_000,
+    ],
+)
 def test_a_head_that_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(BadAnswer):
         parse_head(data)

@@ -57,7 +57,18 @@ MIX = [{"kind": "plaintext", "weight": 3}, {"kind": "bytes", "params": {"n": 100
         ({"idle_connections": 100}, 104),
         ({"slow_readers": 3, "slow_writers": 3, "think_time_ms": 1.0}, 3 * 32 + 3),
     ],
-    ids=["closed", "mix", "open", "ramping vus", "ramping rate", "churn", "open churn", "pipeline", "idle", "slow"],
+    ids=[
+        "closed",
+        "mix",
+        "open",
+        "ramping vus",
+        "ramping rate",
+        "churn",
+        "open churn",
+        "pipeline",
+        "idle",
+        "slow",
+    ],
 )
 def test_generator_and_board_count_the_same(plan: dict[str, Any], at_least: int) -> None:
     """`at_least` are the requests that are sent on any machine: by the schedule, or by each connection at the start.
@@ -96,7 +107,9 @@ def test_slow_writers_are_seen_in_the_middle_of_their_request(start: Starter) ->
         assert service(outcome).count == outcome.requests >= 50
 
 
-def test_slow_connections_that_are_cut_off_are_no_errors_of_the_load(serve: ServerMaker, start: Starter) -> None:
+def test_slow_connections_that_are_cut_off_are_no_errors_of_the_load(
+    serve: ServerMaker, start: Starter
+) -> None:
     def answer(path: str, body: bytes) -> bytes:
         return b"" if path.startswith("/bytes") else ok()
 
@@ -122,14 +135,19 @@ def test_churn_opens_a_connection_for_each_request_from_many_addresses() -> None
         outcome = run_load(engine.port, churn=True, executor=OPEN, rate_per_s=400.0, duration_s=0.5)
         assert outcome.requests == 200
         assert outcome.time_wait is not None and outcome.time_wait >= 20
-        until(lambda: engine.board().counters["accepted"] - accepted >= 200, "the engine has counted all connections")
+        until(
+            lambda: engine.board().counters["accepted"] - accepted >= 200,
+            "the engine has counted all connections",
+        )
         assert engine.board().counters["accepted"] - accepted == 200
 
         # TIME_WAIT is at the end that closes first, which is the generator's.
         def of_the_load() -> set[tuple[str, str]]:
             return {end for end in in_time_wait(engine.port) - before if end[0] != LOCALHOST}
 
-        ends = until(lambda: found if len(found := of_the_load()) >= 200 else None, "200 more are in TIME_WAIT")
+        ends = until(
+            lambda: found if len(found := of_the_load()) >= 200 else None, "200 more are in TIME_WAIT"
+        )
         assert len(ends) == 200
         assert len({address for address, _ in ends}) == SOURCES
 
@@ -148,7 +166,9 @@ def in_time_wait(port: int) -> set[tuple[str, str]]:
     return found
 
 
-def test_ports_that_run_out_are_an_error_of_their_own(serve: ServerMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ports_that_run_out_are_an_error_of_their_own(
+    serve: ServerMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every socket may have the same single port, so each source address has one connection at a time."""
     with Gate() as gate:
         server = serve(gate)
@@ -216,11 +236,16 @@ def test_silence_is_a_timeout_in_every_manner(serve: ServerMaker, manner: dict[s
     with Gate() as gate:
         server = serve(gate)
         outcome = run_load(server.port, timeout_s=0.3, **manner)
-        assert set(outcome.errors) <= {"timeout", "connect_timeout"}  # the second on a machine that is too busy
+        assert set(outcome.errors) <= {
+            "timeout",
+            "connect_timeout",
+        }  # the second on a machine that is too busy
         assert outcome.requests == 0
         assert outcome.sent == sum(lost(outcome).values()) >= 4
         sent = lost(outcome)["timeout"]
-        until(lambda: server.requests * manner.get("pipeline", 1) == sent, "the server has read what was sent")
+        until(
+            lambda: server.requests * manner.get("pipeline", 1) == sent, "the server has read what was sent"
+        )
 
 
 def test_a_target_that_refuses_churn_is_tried_at_most_twenty_times_per_second() -> None:
@@ -234,7 +259,13 @@ def test_a_target_that_refuses_churn_is_tried_at_most_twenty_times_per_second() 
 def test_a_warm_up_has_the_vus_at_the_foot_of_the_ramp(start: Starter) -> None:
     stages = [{"duration_s": HELD_S, "target": 20}]
     with running(REACTOR) as engine:
-        plan = {"executor": "ramping-vus", "vus": 2, "think_time_ms": 5.0, "warmup_s": HELD_S, "stages": stages}
+        plan = {
+            "executor": "ramping-vus",
+            "vus": 2,
+            "think_time_ms": 5.0,
+            "warmup_s": HELD_S,
+            "stages": stages,
+        }
         load = start(engine.port, **plan)
         load.complete(20)
         reading = load.consistent_reading()
@@ -246,7 +277,9 @@ def test_a_warm_up_has_the_vus_at_the_foot_of_the_ramp(start: Starter) -> None:
 def test_vus_follow_their_ramp_up(start: Starter) -> None:
     stages = [{"duration_s": 0.3, "target": 20}, {"duration_s": HELD_S, "target": 20}]
     with running(REACTOR) as engine:
-        load = start(engine.port, executor="ramping-vus", vus=2, think_time_ms=5.0, warmup_s=0.1, stages=stages)
+        load = start(
+            engine.port, executor="ramping-vus", vus=2, think_time_ms=5.0, warmup_s=0.1, stages=stages
+        )
         until(lambda: load.meter.read().connections == 20, "the connections at the top are open")
         outcome = load.stop()
         assert (outcome.errors, outcome.connections_peak) == ({}, 20)

@@ -119,7 +119,10 @@ def test_more_connections_than_descriptors_are_refused_before_any_is_opened(serv
         ('{"host": "127.0.0.1", "port": 1, "plan": {"executor": "ramping-vus"}}', "stages"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {"churn": true, "pipeline": 2}}', "pipeline"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {}, "shards": 2}', "life-line"),
-        ('{"host": "127.0.0.1", "port": 1, "plan": {"vus": 1}, "shard": 1, "shards": 2, "lifeline_fd": 0}', "too few"),
+        (
+            '{"host": "127.0.0.1", "port": 1, "plan": {"vus": 1}, "shard": 1, "shards": 2, "lifeline_fd": 0}',
+            "too few",
+        ),
     ],
 )
 def test_a_bad_order_is_refused_in_one_sentence(text: str, sentence: str) -> None:

@@ -46,17 +46,23 @@ def test_shares_add_up(count: int, shards: int) -> None:
 
 
 @given(RAMPS, st.sampled_from(SPACINGS), SHARDS, st.integers(0, 9))
-def test_the_schedules_of_all_shards_are_that_of_one(ramp: Ramp, spacing: str, shards: int, seed: int) -> None:
+def test_the_schedules_of_all_shards_are_that_of_one(
+    ramp: Ramp, spacing: str, shards: int, seed: int
+) -> None:
     span = (10**9, 10**9 + 400_000_000)
     whole = list(intended_times(ramp, spacing, *span, seed=seed))
-    parts = [list(intended_times(ramp, spacing, *span, Part(number, shards), seed)) for number in range(shards)]
+    parts = [
+        list(intended_times(ramp, spacing, *span, Part(number, shards), seed)) for number in range(shards)
+    ]
     assert sorted(at for part in parts for at in part) == whole == sorted(whole)
 
 
 @given(RAMPS)
 def test_a_ramp_brings_as_many_arrivals_as_the_area_under_it(ramp: Ramp) -> None:
     levels = [ramp.start, *(stage.target for stage in ramp.stages)]
-    area = sum((a + b) / 2 * stage.duration_s for a, b, stage in zip(levels, levels[1:], ramp.stages, strict=False))
+    area = sum(
+        (a + b) / 2 * stage.duration_s for a, b, stage in zip(levels, levels[1:], ramp.stages, strict=False)
+    )
     if ramp.stages:
         times = list(intended_times(ramp, "constant", 0, 10**12))
         assert abs(len(times) - area) <= 1.001
@@ -70,10 +76,14 @@ def test_merged_outcomes_hold_every_sample_once(parts: list[tuple[list[int], lis
     everything = [us for first, second in parts for us in first + second]
     assert held(merged.kinds[0].service) == held(packed(everything))
     for number in range(2):
-        assert held(merged.seconds[number].service) == held(packed([us for part in parts for us in part[number]]))
+        assert held(merged.seconds[number].service) == held(
+            packed([us for part in parts for us in part[number]])
+        )
     assert (merged.requests, merged.shards) == (len(everything), len(parts))
     assert merged.errors == ({"timeout": len(parts), "reset": 2 * len(parts)})
-    assert (merged.missing, merged.idle_missing, merged.aside_cut_off) == tuple(len(parts) * n for n in (1, 2, 3))
+    assert (merged.missing, merged.idle_missing, merged.aside_cut_off) == tuple(
+        len(parts) * n for n in (1, 2, 3)
+    )
     assert [second.t for second in merged.seconds] == [0.0, 1.0]
     assert merged.utilisation == pytest.approx(0.5)
 
@@ -102,13 +112,34 @@ def outcome(first: list[int], second: list[int]) -> Outcome:
         for number, each in enumerate((first, second))
     ]
     return Outcome(
-        started_at="2026-01-01T00:00:00.000Z", measured_from_ns=10**9, measured_to_ns=3 * 10**9, duration_s=2.0,
-        stopped=False, requests=len(first + second), errors={"timeout": 1, "reset": 2}, intended=None,
-        sent=len(first + second), dropped=0, late=0, waited=0, reconnects=0, bytes_in=0, bytes_out=0,
-        connections_peak=4, idle_connections_held=0, cpu_user_s=0.6, cpu_system_s=0.4, wall_s=2.0,
-        send_jitter_p99_us=None, in_flight_ns=0, seconds=tuple(rows), missing=1, idle_missing=2, aside_cut_off=3,
+        started_at="2026-01-01T00:00:00.000Z",
+        measured_from_ns=10**9,
+        measured_to_ns=3 * 10**9,
+        duration_s=2.0,
+        stopped=False,
+        requests=len(first + second),
+        errors={"timeout": 1, "reset": 2},
+        intended=None,
+        sent=len(first + second),
+        dropped=0,
+        late=0,
+        waited=0,
+        reconnects=0,
+        bytes_in=0,
+        bytes_out=0,
+        connections_peak=4,
+        idle_connections_held=0,
+        cpu_user_s=0.6,
+        cpu_system_s=0.4,
+        wall_s=2.0,
+        send_jitter_p99_us=None,
+        in_flight_ns=0,
+        seconds=tuple(rows),
+        missing=1,
+        idle_missing=2,
+        aside_cut_off=3,
         kinds=(KindOutcome("plaintext", "plaintext", len(first + second), {}, everything, everything),),
-    )  # fmt: skip
+    )
 
 
 def test_meters_are_read_as_one() -> None:
@@ -152,9 +183,17 @@ def generate(port: int, plan: Plan, disturb: Any = None) -> tuple[Outcome, Gener
 @pytest.mark.parametrize("executor", ["constant-vus", OPEN])
 def test_three_shards_load_one_engine_together(executor: str) -> None:
     plan = Plan(
-        executor, vus=7, rate_per_s=302.0, duration_s=0.5, warmup_s=0.1, shards=3, idle_connections=5,
-        think_time_ms=1.0, slow_writers=1, timeout_s=TIMEOUT_S,
-    )  # fmt: skip
+        executor,
+        vus=7,
+        rate_per_s=302.0,
+        duration_s=0.5,
+        warmup_s=0.1,
+        shards=3,
+        idle_connections=5,
+        think_time_ms=1.0,
+        slow_writers=1,
+        timeout_s=TIMEOUT_S,
+    )
     with running(Variant("reactor")) as engine:
         merged, generator, meters = generate(engine.port, plan)
         assert generator.lost is None

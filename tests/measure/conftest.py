@@ -17,7 +17,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE not in item.path.parents or not isinstance(item, pytest.Function):
             continue
         if "Noise:" not in (item.function.__doc__ or ""):
-            raise pytest.UsageError(f'{item.nodeid}: its docstring needs a paragraph that begins with "Noise:"')
+            raise pytest.UsageError(
+                f'{item.nodeid}: its docstring needs a paragraph that begins with "Noise:"'
+            )
         if "report" not in item.fixturenames:
             raise pytest.UsageError(f"{item.nodeid}: it must print what it measured, by the fixture `report`")
 

@@ -123,7 +123,9 @@ def attacking(port: int, attack: Attack, seconds: float, connections: int) -> It
 
     def attack_on() -> None:
         while (left_s := ends_s - time.monotonic()) >= 1:
-            subprocess.run(order(port, attack, round(left_s), connections), capture_output=True, timeout=seconds + 60)
+            subprocess.run(
+                order(port, attack, round(left_s), connections), capture_output=True, timeout=seconds + 60
+            )
         over.set()
 
     attacker = threading.Thread(target=attack_on)
@@ -134,12 +136,24 @@ def attacking(port: int, attack: Attack, seconds: float, connections: int) -> It
 
 def order(port: int, attack: Attack, seconds: int, connections: int) -> list[str]:
     return [
-        "slowhttptest", "-u", f"http://127.0.0.1:{port}{attack.target}", "-c", str(connections), "-r", str(RATE),
-        "-l", str(seconds), "-p", "3", *attack.flags,
-    ]  # fmt: skip
+        "slowhttptest",
+        "-u",
+        f"http://127.0.0.1:{port}{attack.target}",
+        "-c",
+        str(connections),
+        "-r",
+        str(RATE),
+        "-l",
+        str(seconds),
+        "-p",
+        "3",
+        *attack.flags,
+    ]
 
 
-def campaign(variants: Sequence[Variant], attack: Attack, seconds: float, connections: int) -> Iterator[Outcome]:
+def campaign(
+    variants: Sequence[Variant], attack: Attack, seconds: float, connections: int
+) -> Iterator[Outcome]:
     """One attack on all engines, at the same time if it can be."""
     at_once = 1 if attack.alone else len(variants)
     for first in range(0, len(variants), at_once):
@@ -153,7 +167,9 @@ def together(variants: Sequence[Variant], attack: Attack, seconds: float, connec
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--model", choices=list(lessons()), help="only this one")
@@ -178,7 +194,9 @@ def tabled(
     """Print a table of one attack; answers who did not stand it."""
     deadlines = "deadlines longer than the attack" if knobs else "its own deadlines"
     say(f"\n{attack.name}, {connections} connections, {seconds:.0f} s, {deadlines}")
-    say(f"{'':28} {'held':>5} {'served':>7} {'failed':>7} {'p50':>8} {'p99':>8} {'max':>8}    {'':5} {'back':>6}")
+    say(
+        f"{'':28} {'held':>5} {'served':>7} {'failed':>7} {'p50':>8} {'p99':>8} {'max':>8}    {'':5} {'back':>6}"
+    )
     chosen = [variant.with_knobs(**knobs) for variant in variants]
     for variant, outcome in zip(variants, campaign(chosen, attack, seconds, connections), strict=True):
         say(f"{variant.name:28} {outcome.line()}")

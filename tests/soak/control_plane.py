@@ -179,7 +179,11 @@ def sockets(target: Target) -> None:
 def _part_of_a_request(target: Target, number: int) -> socket.socket:
     sock = target.connect()
     sock.setblocking(False)
-    parts = (b"", target.head("GET /"), target.head("POST /login", "Content-Length: 60000\r\n\r\n") + b"token=")
+    parts = (
+        b"",
+        target.head("GET /"),
+        target.head("POST /login", "Content-Length: 60000\r\n\r\n") + b"token=",
+    )
     with contextlib.suppress(BlockingIOError):
         sock.send(parts[number % 3])
     return sock
@@ -204,7 +208,11 @@ def stages(target: Target) -> None:
     """A form whose field of 2.2 KB was matched in cubic time, and one of 30 KB."""
     while not target.over:
         for number in (2000, 30_000):
-            plan = {"engine": "model:reactor", "executor": "ramping-vus", "stages": f"5s:5{chr(10) * number}x"}
+            plan = {
+                "engine": "model:reactor",
+                "executor": "ramping-vus",
+                "stages": f"5s:5{chr(10) * number}x",
+            }
             form = urlencode(plan).replace("%0A", "\n")
             more = f"{AUTHORIZATION}{FORM}Content-Length: {len(form)}\r\n\r\n"
             target.ask(target.head("POST /runs", more) + form.encode())
@@ -358,11 +366,15 @@ def memory_mb(pid: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--tree", help="another checkout, whose lab is attacked")
     parser.add_argument("--only", nargs="*", choices=list(ATTACKS), default=list(ATTACKS))
-    parser.add_argument("--port", type=int, help="of a lab that is running, whose token is in THREADLAB_TOKEN")
+    parser.add_argument(
+        "--port", type=int, help="of a lab that is running, whose token is in THREADLAB_TOKEN"
+    )
     parser.add_argument("--pid", type=int, default=0, help="of that lab")
     asked = parser.parse_args()
     allow_descriptors()
@@ -375,7 +387,11 @@ def main() -> None:
         attack = ATTACKS[name]
         if asked.port and attack.descriptors:
             continue
-        there = contextlib.nullcontext(Elsewhere(asked.port, asked.pid)) if asked.port else fresh(attack.descriptors)
+        there = (
+            contextlib.nullcontext(Elsewhere(asked.port, asked.pid))
+            if asked.port
+            else fresh(attack.descriptors)
+        )
         with there as lab:
             seen = suffer(attack, asked.seconds, lab)
         sys.stdout.write(f"{name:26}{seen.line()}\n")

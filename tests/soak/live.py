@@ -23,9 +23,12 @@ from tests.app.driver import LabProcess, plan
 from tests.browser.conftest import FLAGS, chromium
 
 ENGINES: dict[str, dict[str, int]] = {
-    "reactor": {}, "reactor-pool": {"workers": 24}, "main-sub": {"reactors": 4, "workers": 4},
-    "proactor": {"workers": 15}, "blocking": {},
-}  # fmt: skip
+    "reactor": {},
+    "reactor-pool": {"workers": 24},
+    "main-sub": {"reactors": 4, "workers": 4},
+    "proactor": {"workers": 15},
+    "blocking": {},
+}
 LONG_MS, BUSY_MOST, HELD_WITHIN = 100, 0.30, 0.10
 HEAR_LONG_TASKS = """window.longTasks = []; new PerformanceObserver((list) => {
   for (const { startTime, duration } of list.getEntries()) longTasks.push([startTime, duration]);
@@ -76,7 +79,12 @@ def crowd(lab: LabProcess, connections: int, seconds: float) -> list[str]:
         if model != "proactor" or lab.get("/system")["io_uring"]
     ]
     steady = plan(
-        seconds, 0, vus=64, executor="constant-arrival-rate", rate_per_s=300, idle_connections=connections - 64
+        seconds,
+        0,
+        vus=64,
+        executor="constant-arrival-rate",
+        rate_per_s=300,
+        idle_connections=connections - 64,
     )
     lab.submit(engine=ids[0], plan=steady)
     return ids
@@ -98,8 +106,14 @@ def watch(browser: Browser, lab: LabProcess, ids: list[str], connections: int, s
     after = metrics(session)
     tasks: list[list[float]] = page.evaluate("longTasks")
     busy = (after["ThreadTime"] - before["ThreadTime"]) / (after["Timestamp"] - before["Timestamp"])
-    outcome = Outcome(lanes(page), int(grid.get_attribute("data-dots") or 0), busy,
-                      max((ms for _, ms in tasks), default=0), early, held(session))  # fmt: skip
+    outcome = Outcome(
+        lanes(page),
+        int(grid.get_attribute("data-dots") or 0),
+        busy,
+        max((ms for _, ms in tasks), default=0),
+        early,
+        held(session),
+    )
     context.close()
     return outcome
 

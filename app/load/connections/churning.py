@@ -17,7 +17,9 @@ from app.load.connections.request_mix import Kind
 from app.load.connections.response_reader import digest
 
 SOURCES = cycle(f"127.0.0.{last}" for last in range(2, 66))
-IP_BIND_ADDRESS_NO_PORT = 24  # the port is chosen by connect(), which knows the target: one port serves many targets
+IP_BIND_ADDRESS_NO_PORT = (
+    24  # the port is chosen by connect(), which knows the target: one port serves many targets
+)
 
 
 class ChurnPeer(Peer):
@@ -75,7 +77,9 @@ class ChurnPeer(Peer):
             rest = waiting
         except BrokenPipeError:  # connect() failed: SO_ERROR says why, send() only that
             assert self.sock is not None
-            raise OSError(self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.EPIPE, "connect") from None
+            raise OSError(
+                self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.EPIPE, "connect"
+            ) from None
         before, self.unsent = self.unsent, rest if rest else None
         if bool(rest) != (before is not None):
             # Ask for writability only while bytes are waiting, or the loop never sleeps.

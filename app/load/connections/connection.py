@@ -23,8 +23,24 @@ OPENING_EVENTS = select.EPOLLOUT
 class Peer:
     """Keep-alive: one request at a time, on one connection, again and again."""
 
-    __slots__ = ("buffer", "crew", "due", "fd", "got", "handled", "head", "intended", "kind", "opened_at", "recv",
-                 "send", "sent_at", "since", "sock", "unsent")  # fmt: skip
+    __slots__ = (
+        "buffer",
+        "crew",
+        "due",
+        "fd",
+        "got",
+        "handled",
+        "head",
+        "intended",
+        "kind",
+        "opened_at",
+        "recv",
+        "send",
+        "sent_at",
+        "since",
+        "sock",
+        "unsent",
+    )
 
     def __init__(self, crew: Crew, kind: Kind) -> None:
         self.crew = crew

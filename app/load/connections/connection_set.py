@@ -72,7 +72,11 @@ class Crowd:
         for peer in peers:
             peer.queue_up()
         moved_at, moved = monotonic_ns(), -1
-        while (crew.vacant or crew.outside or crew.opening) and not floor.stopped and crew.failures < HOPELESS_FAILURES:
+        while (
+            (crew.vacant or crew.outside or crew.opening)
+            and not floor.stopped
+            and crew.failures < HOPELESS_FAILURES
+        ):
             now = monotonic_ns()
             there = crew.connected + crew.held + crew.beside
             if there != moved:

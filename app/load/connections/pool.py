@@ -18,7 +18,9 @@ from app.load.connections.request_mix import Kind
 from app.load.connections.slow_clients import SlowPeer
 
 AT_ONCE = 128  # opening at the same time: below every usual accept queue
-CROWD_AT_ONCE = 96  # of them of the idle crowd: a server that serves none of it leaves the load room to open again
+CROWD_AT_ONCE = (
+    96  # of them of the idle crowd: a server that serves none of it leaves the load room to open again
+)
 RETRY_EVERY_NS = 50_000_000  # while the target refuses: each attempt is an error, and none of them spins
 TIMEOUTS_EVERY_NS = 250_000_000  # a scan of 10,000 peers takes 0.9 ms
 
@@ -57,7 +59,9 @@ class Crew:
         self.vacant: deque[Peer] = deque()  # to be opened
         self.outside: deque[Peer] = deque()  # of the idle crowd, to be opened when the load wants nothing
         self.reserve: deque[Peer] = deque()  # not yet called up by a ramp, or retired by it
-        self.active = 0  # connections that the load itself has or wants: all but the reserve and who stands beside
+        self.active = (
+            0  # connections that the load itself has or wants: all but the reserve and who stands beside
+        )
         self.opening = self.connected = self.held = self.beside = self.peak = 0
         self.unproved = 0  # of those that are opening: of the idle crowd
         self.counts_itself = False  # these peers take their own events, and count in `owed` what is in flight

@@ -23,10 +23,29 @@ class Kind:
     """One kind of request in one phase. The hot loops compare with `length` and `prefix`, and call `note`."""
 
     __slots__ = (
-        "body_bytes", "bytes_in", "corrected", "done", "errors", "head", "label", "length", "name", "note", "prefix",
-        "request", "request_bytes", "response", "room", "second_corrected", "second_response", "second_service",
-        "service", "total_corrected", "total_response", "total_service",
-    )  # fmt: skip
+        "body_bytes",
+        "bytes_in",
+        "corrected",
+        "done",
+        "errors",
+        "head",
+        "label",
+        "length",
+        "name",
+        "note",
+        "prefix",
+        "request",
+        "request_bytes",
+        "response",
+        "room",
+        "second_corrected",
+        "second_response",
+        "second_service",
+        "service",
+        "total_corrected",
+        "total_response",
+        "total_service",
+    )
 
     def __init__(self, label: str, name: str, request: bytes, body_bytes: int | None, is_open: bool) -> None:
         self.label, self.name = label, name
@@ -78,7 +97,11 @@ class Mix:
     def __init__(self, plan: Plan, host: str, seed: int = 1) -> None:
         self.kinds = [_kind(work, host, plan.is_open) for work in plan.work]
         share = gcd(*(work.weight for work in plan.work)) or 1
-        order = [kind for kind, work in zip(self.kinds, plan.work, strict=True) for _ in range(work.weight // share)]
+        order = [
+            kind
+            for kind, work in zip(self.kinds, plan.work, strict=True)
+            for _ in range(work.weight // share)
+        ]
         random.Random(seed).shuffle(order)
         self.pick: Callable[[], Kind] = cycle(order).__next__
 

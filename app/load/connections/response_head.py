@@ -36,7 +36,9 @@ def parse_head(data: bytes) -> Head | None:
         return None
     status_line, *lines = data[:end].split(b"\r\n")
     fields = dict(_field(line) for line in lines)
-    return Head(_status(status_line), status_line + b"\r\n", end + 4, _length(fields), _closes(status_line, fields))
+    return Head(
+        _status(status_line), status_line + b"\r\n", end + 4, _length(fields), _closes(status_line, fields)
+    )
 
 
 def _status(line: bytes) -> int:

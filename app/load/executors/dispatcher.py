@@ -58,7 +58,9 @@ class Floor:
         self.pick: Callable[[], Kind] | None = None  # None: the load has not begun, or is over
         self.intended = self.late = self.waited = 0
         self.lateness_us: list[int] = []
-        self.admit: Callable[[Peer, int], None] = self.rest  # the executor's rule for a connection that is free
+        self.admit: Callable[[Peer, int], None] = (
+            self.rest
+        )  # the executor's rule for a connection that is free
 
     @property
     def in_flight(self) -> int:

@@ -78,7 +78,9 @@ class OpenModel:
                     resting.append(peer)
                 if now >= self._due:
                     self._release(now)
-        self._release(min(clock(), until_ns - 1))  # those due since the last look: none is lost between two phases
+        self._release(
+            min(clock(), until_ns - 1)
+        )  # those due since the last look: none is lost between two phases
 
     def _start(self, mix: Mix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
         self._phases += 1

@@ -39,7 +39,9 @@ class Ramp:
             brought = (rate + piece.target) / 2 * length_s
             while number is not None and number - before < brought:
                 n = number - before
-                root = sqrt(max(0.0, rate * rate + 2 * growth * n))  # at the foot of a ramp to 0 rounding goes below
+                root = sqrt(
+                    max(0.0, rate * rate + 2 * growth * n)
+                )  # at the foot of a ramp to 0 rounding goes below
                 yield began_s + (2 * n / (rate + root) if n else 0.0)
                 number = next(numbers, None)
             rate, began_s, before = piece.target, began_s + length_s, before + brought

@@ -15,7 +15,9 @@ from hdrh.histogram import HdrHistogram
 
 LOWEST_US, DIGITS = 1, 3
 HIGHEST_US = 4_200_000_000  # longer than any run: see the bounds of max_duration_s and timeout_s
-EXACT_BITS = 11  # below 2,048 µs each microsecond has its own place; above, 1,024 places for each power of two
+EXACT_BITS = (
+    11  # below 2,048 µs each microsecond has its own place; above, 1,024 places for each power of two
+)
 ENOUGH_ABOVE = 10  # a percentile with fewer samples above it is beyond the data
 
 Counts = Mapping[int, int]

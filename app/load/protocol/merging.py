@@ -14,10 +14,24 @@ from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 
 _ADDED = (
-    "requests", "sent", "dropped", "late", "waited", "reconnects", "bytes_in", "bytes_out", "connections_peak",
-    "idle_connections_held", "cpu_user_s", "cpu_system_s", "in_flight_ns", "aside_requests", "aside_cut_off", "missing",
+    "requests",
+    "sent",
+    "dropped",
+    "late",
+    "waited",
+    "reconnects",
+    "bytes_in",
+    "bytes_out",
+    "connections_peak",
+    "idle_connections_held",
+    "cpu_user_s",
+    "cpu_system_s",
+    "in_flight_ns",
+    "aside_requests",
+    "aside_cut_off",
+    "missing",
     "idle_missing",
-)  # fmt: skip
+)
 
 
 def merge(outcomes: Sequence[Outcome]) -> Outcome:

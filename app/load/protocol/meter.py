@@ -25,8 +25,18 @@ PLACES = 248  # up to 2^33 µs, 2 h 23 min
 METER_WORDS = HEADER_WORDS + 2 * PLACES
 PHASES = ("connecting", "warmup", "measure", "drain", "done")
 CONNECTING, WARMUP, MEASURE, DRAIN, DONE = range(len(PHASES))
-_LEVELS = frozenset({"phase", "connected_ns", "started_ns", "measured_from_ns", "measured_to_ns", "in_flight",
-                     "connections", "idle_connections"})  # fmt: skip
+_LEVELS = frozenset(
+    {
+        "phase",
+        "connected_ns",
+        "started_ns",
+        "measured_from_ns",
+        "measured_to_ns",
+        "in_flight",
+        "connections",
+        "idle_connections",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,9 @@ class Order:
         try:
             address = ipaddress.ip_address(self.host)
         except ValueError:
-            raise BadOrder(f"host {self.host!r} is not an IP address; names are resolved before the order") from None
+            raise BadOrder(
+                f"host {self.host!r} is not an IP address; names are resolved before the order"
+            ) from None
         if not (address.is_loopback or self.allow_any):
             raise BadOrder(f"host {self.host} is not a loopback address, and the order does not allow others")
 
@@ -90,7 +92,9 @@ class Order:
             raise BadOrder("the duration and the target of a stage are 0 or more")
         if plan.vus < 1 or plan.duration_s <= 0 or plan.timeout_s <= 0:
             raise BadOrder("vus, duration_s and timeout_s must be above 0")
-        if any(work.kind not in KINDS or work.weight < 0 for work in plan.work) or not sum(w.weight for w in plan.work):
+        if any(work.kind not in KINDS or work.weight < 0 for work in plan.work) or not sum(
+            w.weight for w in plan.work
+        ):
             raise BadOrder(f"work must be of {', '.join(KINDS)}, with weights that add up to more than 0")
 
     def _check_manners(self) -> None:
@@ -104,7 +108,9 @@ class Order:
         if not 0 <= self.shard < self.shards:
             raise BadOrder(f"there is no shard {self.shard} of {self.shards}")
         if not self.part.share(self.plan.vus_peak):
-            raise BadOrder(f"{self.plan.vus_peak} connections are too few for {self.shards} shards: each needs one")
+            raise BadOrder(
+                f"{self.plan.vus_peak} connections are too few for {self.shards} shards: each needs one"
+            )
         if self.shards > 1 and self.lifeline_fd is None:
             raise BadOrder("one of several shards needs a life-line: through it comes the instant to begin")
 

@@ -36,8 +36,14 @@ class Instant:
         now = time.monotonic_ns()
         used = resource.getrusage(resource.RUSAGE_SELF)
         return cls(
-            now, datetime.now(UTC), used.ru_utime, used.ru_stime, _run_queue_ns(), tally.held_ns(now), tally.marks()
-        )  # fmt: skip
+            now,
+            datetime.now(UTC),
+            used.ru_utime,
+            used.ru_stime,
+            _run_queue_ns(),
+            tally.held_ns(now),
+            tally.marks(),
+        )
 
 
 def _run_queue_ns() -> int | None:
@@ -110,7 +116,9 @@ def _worth_a_row(row: Row) -> bool:
 
 def _second(tally: Tally, row: Row) -> Second:
     service = histogram.encode(histogram.of(row.service.items()))
-    response = service if row.response is row.service else histogram.encode(histogram.of(row.response.items()))
+    response = (
+        service if row.response is row.service else histogram.encode(histogram.of(row.response.items()))
+    )
     return Second(
         t=round((row.from_ns - tally.started_ns) / 1e9, 3),
         length_s=round((row.to_ns - row.from_ns) / 1e9, 3),

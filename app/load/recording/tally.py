@@ -125,7 +125,9 @@ class Tally:
         service, response = self._fold_second()
         if to_ns > self._row_from:
             counted = _difference(marks, self._row_marks)
-            self.rows.append(Row(self._row_from, to_ns, self.phase, counted, self.floor.in_flight, service, response))
+            self.rows.append(
+                Row(self._row_from, to_ns, self.phase, counted, self.floor.in_flight, service, response)
+            )
         self._row_from, self._row_marks = to_ns, marks
 
     def _fold_second(self) -> tuple[histogram.Packed, histogram.Packed]:
@@ -161,11 +163,29 @@ class Tally:
         marks, crew = self.marks(), self.crew
         bytes_in = sum(kind.bytes_in for kind in self.kinds)
         bytes_out = sum(kind.sent * kind.request_bytes for kind in self.kinds)
-        self.meter.publish((
-            self.phase, self.connected_ns, self.started_ns, self.measured_from_ns, self.measured_to_ns,
-            marks.intended, marks.sent, marks.requests, marks.errors, self.floor.in_flight, crew.connected, crew.held,
-            marks.late, marks.waited, crew.reconnects, time.process_time_ns(), bytes_in, bytes_out, now,
-        ))  # fmt: skip
+        self.meter.publish(
+            (
+                self.phase,
+                self.connected_ns,
+                self.started_ns,
+                self.measured_from_ns,
+                self.measured_to_ns,
+                marks.intended,
+                marks.sent,
+                marks.requests,
+                marks.errors,
+                self.floor.in_flight,
+                crew.connected,
+                crew.held,
+                marks.late,
+                marks.waited,
+                crew.reconnects,
+                time.process_time_ns(),
+                bytes_in,
+                bytes_out,
+                now,
+            )
+        )
 
     def phase_of(self, row: Row) -> str:
         return PHASES[row.phase]
@@ -180,6 +200,10 @@ def _move(second: dict[int, int], total: dict[int, int], row: dict[int, int]) ->
 
 def _difference(later: Marks, earlier: Marks) -> Marks:
     return Marks(
-        later.intended - earlier.intended, later.sent - earlier.sent, later.requests - earlier.requests,
-        later.errors - earlier.errors, later.late - earlier.late, later.waited - earlier.waited,
-    )  # fmt: skip
+        later.intended - earlier.intended,
+        later.sent - earlier.sent,
+        later.requests - earlier.requests,
+        later.errors - earlier.errors,
+        later.late - earlier.late,
+        later.waited - earlier.waited,
+    )

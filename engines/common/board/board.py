@@ -34,7 +34,9 @@ ROW_WORDS = 64
 ROW_BYTES = ROW_WORDS * 8
 
 # Header words.
-H_MAGIC, H_VERSION, H_ROWS, H_WORDS, H_PID, H_FLAGS, H_PAUSES, H_ROWS_USED, H_NOTE_BYTES, H_PARTS, H_TRACE = range(11)
+H_MAGIC, H_VERSION, H_ROWS, H_WORDS, H_PID, H_FLAGS, H_PAUSES, H_ROWS_USED, H_NOTE_BYTES, H_PARTS, H_TRACE = (
+    range(11)
+)
 H_PART_FLAGS = 16  # two words (flags, pauses) for each part, up to the note
 HEADER_WORDS = NOTE_AT // 8
 PARTS_MAX = (HEADER_WORDS - H_PART_FLAGS) // 2
@@ -44,21 +46,60 @@ FLAG_OUT_OF_DESCRIPTORS, FLAG_SATURATED = 1, 2
 GENERATION, TID, ROLE, INDEX, STATE, CONNECTIONS, PID = range(TRACED)
 COUNTERS = TRACED + 1
 COUNTER_NAMES = (
-    "accepted", "closed", "requests_2xx", "requests_4xx", "requests_5xx", "bytes_in", "bytes_out",
-    "accept_calls", "recv_calls", "send_calls", "wait_calls", "other_calls", "would_blocks", "wakeups",
-    "queue_pushes", "queue_pops", "queue_wait_us", "queue_high_water", "voluntary_switches", "involuntary_switches",
+    "accepted",
+    "closed",
+    "requests_2xx",
+    "requests_4xx",
+    "requests_5xx",
+    "bytes_in",
+    "bytes_out",
+    "accept_calls",
+    "recv_calls",
+    "send_calls",
+    "wait_calls",
+    "other_calls",
+    "would_blocks",
+    "wakeups",
+    "queue_pushes",
+    "queue_pops",
+    "queue_wait_us",
+    "queue_high_water",
+    "voluntary_switches",
+    "involuntary_switches",
     "timeouts",
-)  # fmt: skip
+)
 (
-    ACCEPTED, CLOSED, REQUESTS_2XX, REQUESTS_4XX, REQUESTS_5XX, BYTES_IN, BYTES_OUT,
-    ACCEPT_CALLS, RECV_CALLS, SEND_CALLS, WAIT_CALLS, OTHER_CALLS, WOULD_BLOCKS, WAKEUPS,
-    QUEUE_PUSHES, QUEUE_POPS, QUEUE_WAIT_US, QUEUE_HIGH_WATER, VOLUNTARY, INVOLUNTARY, TIMEOUTS,
-) = range(len(COUNTER_NAMES))  # fmt: skip
+    ACCEPTED,
+    CLOSED,
+    REQUESTS_2XX,
+    REQUESTS_4XX,
+    REQUESTS_5XX,
+    BYTES_IN,
+    BYTES_OUT,
+    ACCEPT_CALLS,
+    RECV_CALLS,
+    SEND_CALLS,
+    WAIT_CALLS,
+    OTHER_CALLS,
+    WOULD_BLOCKS,
+    WAKEUPS,
+    QUEUE_PUSHES,
+    QUEUE_POPS,
+    QUEUE_WAIT_US,
+    QUEUE_HIGH_WATER,
+    VOLUNTARY,
+    INVOLUNTARY,
+    TIMEOUTS,
+) = range(len(COUNTER_NAMES))
 QUEUE_WAIT_BUCKETS = 24  # bucket i counts waits of [2^(i-1), 2^i) µs
 QUEUE_WAIT = len(COUNTER_NAMES)
 COUNTER_WORDS = QUEUE_WAIT + QUEUE_WAIT_BUCKETS
 # Where the counters of a plain request are in a row: an addition saved for each, at each publishing.
-_AT_REQUESTS_2XX, _AT_BYTES_IN, _AT_BYTES_OUT = COUNTERS + REQUESTS_2XX, COUNTERS + BYTES_IN, COUNTERS + BYTES_OUT
+_AT_REQUESTS_2XX, _AT_BYTES_IN, _AT_BYTES_OUT = (
+    COUNTERS + REQUESTS_2XX,
+    COUNTERS + BYTES_IN,
+    COUNTERS + BYTES_OUT,
+)
 _AT_RECV_CALLS, _AT_SEND_CALLS, _AT_WAKEUPS = COUNTERS + RECV_CALLS, COUNTERS + SEND_CALLS, COUNTERS + WAKEUPS
 IO_CALLS = ("accept_calls", "recv_calls", "send_calls", "wait_calls", "other_calls")
 
@@ -125,9 +166,25 @@ class Row:
     """
 
     __slots__ = (
-        "_ring", "bytes_in", "bytes_out", "cells", "mark", "number", "plain", "queue_pops", "queue_pushes",
-        "queue_wait_us", "recv_calls", "requests_2xx", "send_calls", "stale_at_ns", "tag", "tally", "tracing", "wanted",
-    )  # fmt: skip
+        "_ring",
+        "bytes_in",
+        "bytes_out",
+        "cells",
+        "mark",
+        "number",
+        "plain",
+        "queue_pops",
+        "queue_pushes",
+        "queue_wait_us",
+        "recv_calls",
+        "requests_2xx",
+        "send_calls",
+        "stale_at_ns",
+        "tag",
+        "tally",
+        "tracing",
+        "wanted",
+    )
 
     def __init__(self, number: int, cells: memoryview, ring: memoryview | None, wanted: memoryview) -> None:
         self.number = number
@@ -215,7 +272,9 @@ class Board:
         self.words = view[start : start + words * 4].cast("I")
         start = rings_at(rows, words)
         rings = view[start : start + min(rows, RINGS_MAX) * RING_BYTES]
-        self._rings = [rings[i * RING_BYTES : (i + 1) * RING_BYTES].cast("Q") for i in range(min(rows, RINGS_MAX))]
+        self._rings = [
+            rings[i * RING_BYTES : (i + 1) * RING_BYTES].cast("Q") for i in range(min(rows, RINGS_MAX))
+        ]
         self._wanted = self._head[H_TRACE : H_TRACE + 1]
         self._free: list[int] = []  # a heap: only low rows have a ring, so the lowest is taken first
         self._claiming = threading.Lock()
@@ -223,7 +282,9 @@ class Board:
         self._announce(view, note)
 
     def _announce(self, view: memoryview, note: Note) -> None:
-        text = json.dumps({"model": note.model, "python": note.python, "gil": note.gil, "roles": note.roles}).encode()
+        text = json.dumps(
+            {"model": note.model, "python": note.python, "gil": note.gil, "roles": note.roles}
+        ).encode()
         view[NOTE_AT : NOTE_AT + len(text)] = text
         self._head[H_NOTE_BYTES] = len(text)
         self._head[H_PID] = os.getpid()
@@ -240,7 +301,9 @@ class Board:
         return self._row(number)
 
     def _row(self, number: int) -> Row:
-        return Row(number, self._rows[number], self._rings[number] if number < RINGS_MAX else None, self._wanted)
+        return Row(
+            number, self._rows[number], self._rings[number] if number < RINGS_MAX else None, self._wanted
+        )
 
     def part(self, index: int, of: int) -> Board:
         """The share of one of `of` processes: the same rows, and flags and descriptor words that only it writes."""

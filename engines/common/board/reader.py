@@ -109,7 +109,9 @@ class BoardReader:
         rows = [flat[i * ROW_WORDS : (i + 1) * ROW_WORDS] for i in range(used)]
         roles = note.roles if note else ()
         totals = (
-            [sum(column) for column in zip(*rows, strict=True)][COUNTERS:] if rows else [0] * (ROW_WORDS - COUNTERS)
+            [sum(column) for column in zip(*rows, strict=True)][COUNTERS:]
+            if rows
+            else [0] * (ROW_WORDS - COUNTERS)
         )
         totals[QUEUE_HIGH_WATER] = max((row[COUNTERS + QUEUE_HIGH_WATER] for row in rows), default=0)
         return Reading(
@@ -187,7 +189,9 @@ class BoardReader:
     def _connections(self, view: memoryview) -> dict[str, int]:
         start = HEADER_BYTES + self._rows * ROW_BYTES
         states = bytes(view[start : start + self._words * 4 : 4])  # little-endian: the low byte is the state
-        return {name: states.count(state) for state, name in enumerate(CONNECTION_STATES) if state != C_CLOSED}
+        return {
+            name: states.count(state) for state, name in enumerate(CONNECTION_STATES) if state != C_CLOSED
+        }
 
 
 def _flags(head: memoryview) -> tuple[bool, bool, int]:

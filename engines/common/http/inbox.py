@@ -86,11 +86,37 @@ class Inbox:
     """
 
     __slots__ = (
-        "_bodies", "_body", "_body_size", "_chunked", "_counted", "_expects", "_fault", "_fields", "_framing",
-        "_grown_to", "_host", "_hosts", "_known", "_last", "_left", "_length", "_line", "_long_size", "_options",
-        "_parser", "_plain", "_ready", "_target", "_trailing", "_unparsed", "_version", "_wire", "in_body", "partial",
+        "_bodies",
+        "_body",
+        "_body_size",
+        "_chunked",
+        "_counted",
+        "_expects",
+        "_fault",
+        "_fields",
+        "_framing",
+        "_grown_to",
+        "_host",
+        "_hosts",
+        "_known",
+        "_last",
+        "_left",
+        "_length",
+        "_line",
+        "_long_size",
+        "_options",
+        "_parser",
+        "_plain",
+        "_ready",
+        "_target",
+        "_trailing",
+        "_unparsed",
+        "_version",
+        "_wire",
+        "in_body",
+        "partial",
         "wants_continue",
-    )  # fmt: skip
+    )
 
     def __init__(self, bodies: BodyBudget = BODIES) -> None:
         self._bodies = bodies
@@ -404,7 +430,10 @@ class Inbox:
         self._unparsed += fed
         if self._body_size != self._grown_to:
             self._grown_to, self._unparsed = self._body_size, 0
-        if max(self._unparsed, self._wire - WIRE_PER_BYTE * self._body_size) > REQUEST_LINE_LIMIT + HEADERS_LIMIT:
+        if (
+            max(self._unparsed, self._wire - WIRE_PER_BYTE * self._body_size)
+            > REQUEST_LINE_LIMIT + HEADERS_LIMIT
+        ):
             reason = "the request head, the chunk extensions or the trailers are longer than 40 KiB"
             self._refuse(BadRequest(431, reason))
 
@@ -434,8 +463,13 @@ class Inbox:
         self._ready.pop()
         option = b"close" if not request.keep_alive else b"keep-alive"
         return b"%b %b HTTP/1.%d\r\nHost: x\r\nConnection: %b\r\n%b\r\n%b" % (
-            request.method, request.target, type(request) is Request, option, self._framing, rest,
-        )  # fmt: skip
+            request.method,
+            request.target,
+            type(request) is Request,
+            option,
+            self._framing,
+            rest,
+        )
 
     def _refuse(self, error: BaseException | None) -> None:
         if isinstance(error, NoMore) or str(error) == "Data after `Connection: close`":
@@ -457,5 +491,7 @@ NO_REQUEST = Request(b"", b"", b"", True)
 NO_HOST = b" "  # no value begins with a space
 _STATUSES = {"Invalid HTTP version": 505, "Pause on PRI/Upgrade": 505}
 _LENGTHS_THAT_MATTER = frozenset(
-    map(len, (b"host", b"content-length", b"transfer-encoding", b"expect", b"connection", b"proxy-connection"))
+    map(
+        len, (b"host", b"content-length", b"transfer-encoding", b"expect", b"connection", b"proxy-connection")
+    )
 )

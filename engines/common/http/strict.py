@@ -28,7 +28,9 @@ class BadRequest(Exception):
 
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_NAME = rb"(?:[A-Za-z0-9._~!$&'()*+;=-]++|%[0-9A-Fa-f]{2})++"  # a reg-name; a comma would be two merged fields
+_NAME = (
+    rb"(?:[A-Za-z0-9._~!$&'()*+;=-]++|%[0-9A-Fa-f]{2})++"  # a reg-name; a comma would be two merged fields
+)
 _LITERAL = rb"\[(?:[0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\]"
 _HOST = re.compile(rb"(?:%b|%b)(?::[0-9]*)?" % (_NAME, _LITERAL))
 _REQUEST_LINE = re.compile(rb"([A-Z-]+) ([^ ]+) HTTP/1\.[01]\r\n")

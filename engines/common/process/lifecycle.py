@@ -65,7 +65,9 @@ def run(lesson: Lesson, order: Order) -> None:
     )
     lesson.serve(listener, setup)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # told again while the interpreter tidies up: it is going already
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # told again while the interpreter tidies up: it is going already
 
 
 def die_with_parent(parent_pid: int) -> None:
@@ -142,12 +144,19 @@ def _board(lesson: Lesson, order: Order, knobs: dict[str, int | str]) -> Board:
 def _announcer(lesson: Lesson, order: Order, listener: socket.socket) -> Callable[[], None]:
     def ready() -> None:
         host, port = listener.getsockname()[:2]
-        line = json.dumps({
-            "event": "ready", "model": lesson.MODEL.name, "pid": os.getpid(), "host": host, "port": port,
-            "url": f"http://{f'[{host}]' if ':' in host else host}:{port}/",
-            "python": platform.python_version(), "gil": gil_is_on(),
-            "platform": sysconfig.get_platform(),
-        })  # fmt: skip
+        line = json.dumps(
+            {
+                "event": "ready",
+                "model": lesson.MODEL.name,
+                "pid": os.getpid(),
+                "host": host,
+                "port": port,
+                "url": f"http://{f'[{host}]' if ':' in host else host}:{port}/",
+                "python": platform.python_version(),
+                "gil": gil_is_on(),
+                "platform": sysconfig.get_platform(),
+            }
+        )
         if order.ready_fd is None:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

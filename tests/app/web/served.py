@@ -36,7 +36,13 @@ class Application:
                 pass
         elif scope["path"] == "/long":
             body = bytes(LONG)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-length", b"%d" % len(body))],
+            }
+        )
         await send({"type": "http.response.body", "body": body})
 
     async def _live(self, receive: Any, send: Any) -> None:

@@ -80,10 +80,11 @@ def test_descriptors_are_reserved_for_engines() -> None:
 
 def test_the_soft_limit_of_descriptors_is_raised() -> None:
     few = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (100, 200))"
-    raised = (
-        "from app.web.connection_limit import raise_descriptor_limit as up; print(up(), r.getrlimit(r.RLIMIT_NOFILE))"
+    raised = "from app.web.connection_limit import raise_descriptor_limit as up; "
+    raised += "print(up(), r.getrlimit(r.RLIMIT_NOFILE))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{few}; {raised}"], capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-c", f"{few}; {raised}"], capture_output=True, text=True, check=True)
     assert done.stdout == "200 (200, 200)\n"
 
 
@@ -92,7 +93,9 @@ def test_the_lab_serves_requests_while_2000_sockets_are_opened_at_400_descriptor
     held: deque[socket.socket] = deque()
     with closing(LabProcess(tmp_path, "--token", TOKEN, descriptors=400)) as lab, ExitStack() as stack:
         lab.http.headers["Authorization"] = f"Bearer {TOKEN}"
-        body = head("POST /login", "Content-Length: 60000\r\n").replace(b"127.0.0.1", b"localhost") + b"token="
+        body = (
+            head("POST /login", "Content-Length: 60000\r\n").replace(b"127.0.0.1", b"localhost") + b"token="
+        )
         for number in range(2000):
             sock = stack.enter_context(socket.create_connection(("127.0.0.1", lab.port), BOUND_S))
             held.append(sock)
@@ -111,7 +114,10 @@ def test_the_lab_serves_requests_while_2000_sockets_are_opened_at_400_descriptor
 @contextmanager
 def sockets_of(lab: LabProcess, number: int) -> Iterator[list[socket.socket]]:
     with ExitStack() as stack:
-        yield [stack.enter_context(socket.create_connection(("127.0.0.1", lab.port), BOUND_S)) for _ in range(number)]
+        yield [
+            stack.enter_context(socket.create_connection(("127.0.0.1", lab.port), BOUND_S))
+            for _ in range(number)
+        ]
 
 
 def test_a_websocket_is_not_closed_for_new_connections(tmp_path: Path) -> None:

@@ -96,7 +96,9 @@ def test_newlines_in_a_body_are_not_counted_as_fields(served: Served) -> None:
 
 @pytest.mark.parametrize("path", ["/body", "/"], ids=["that is read", "that nobody reads"])
 def test_one_byte_chunks_are_refused(served: Served, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    monkeypatch.setitem(WITHIN_S, Phase.UNREAD_BODY, 2 * BOUND_S)  # so that it is not the deadline that closes it
+    monkeypatch.setitem(
+        WITHIN_S, Phase.UNREAD_BODY, 2 * BOUND_S
+    )  # so that it is not the deadline that closes it
     monkeypatch.setitem(WITHIN_S, Phase.BODY, 2 * BOUND_S)
     sock = served.connect(head(f"POST {path}", "Transfer-Encoding: chunked\r\n"))
     with suppress(ConnectionResetError, BrokenPipeError):
@@ -106,7 +108,10 @@ def test_one_byte_chunks_are_refused(served: Served, monkeypatch: pytest.MonkeyP
 
 
 def test_larger_chunks_are_accepted_and_the_count_restarts_with_each_request(served: Served) -> None:
-    small, large = b"1\r\na\r\n" * (CHUNKS_FREE - 1), b"%x\r\n%b\r\n" % (BYTES_PER_CHUNK, b"a" * BYTES_PER_CHUNK) * 500
+    small, large = (
+        b"1\r\na\r\n" * (CHUNKS_FREE - 1),
+        b"%x\r\n%b\r\n" % (BYTES_PER_CHUNK, b"a" * BYTES_PER_CHUNK) * 500,
+    )
     body = small + large + b"0\r\n\r\n"
     with served.connect() as sock:
         for _ in range(3):

@@ -48,7 +48,9 @@ def test_an_unread_body_is_bounded_while_the_client_does_not_read(
 
 
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost:", b"G"], ids=["a field", "a letter"])
-def test_an_incomplete_head_times_out_with_408(served: Served, soon: Callable[[Phase], None], data: bytes) -> None:
+def test_an_incomplete_head_times_out_with_408(
+    served: Served, soon: Callable[[Phase], None], data: bytes
+) -> None:
     soon(Phase.HEAD)
     assert all_of(served.connect(data)).startswith(b"HTTP/1.1 408 ")
 
@@ -68,7 +70,9 @@ def test_a_trickle_of_bytes_does_not_extend_the_deadline(served: Served) -> None
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 10", "Transfer-Encoding: chunked"])
-def test_an_incomplete_body_times_out_with_408(served: Served, soon: Callable[[Phase], None], framing: str) -> None:
+def test_an_incomplete_body_times_out_with_408(
+    served: Served, soon: Callable[[Phase], None], framing: str
+) -> None:
     soon(Phase.BODY)
     assert all_of(served.connect(head("POST /body", f"{framing}\r\n"))).startswith(b"HTTP/1.1 408 ")
 

@@ -15,7 +15,9 @@ from tests.app.inside import LabInside
 TOKEN = new_token()
 
 
-def record(message: str, *args: object, level: int = logging.WARNING, name: str = "threadlab") -> logging.LogRecord:
+def record(
+    message: str, *args: object, level: int = logging.WARNING, name: str = "threadlab"
+) -> logging.LogRecord:
     return logging.LogRecord(name, level, __file__, 1, message, args, None)
 
 

@@ -32,7 +32,9 @@ def expect_close_1009(sock: socket.socket) -> None:
 
 def test_a_message_over_16_kib_is_refused_by_its_frame_header(inside: LabInside) -> None:
     with upgraded(inside) as sock:
-        sock.sendall(b"\x81\xff" + (server.MESSAGE_MAX + 1).to_bytes(8, "big") + b"mask")  # nothing of it has come yet
+        sock.sendall(
+            b"\x81\xff" + (server.MESSAGE_MAX + 1).to_bytes(8, "big") + b"mask"
+        )  # nothing of it has come yet
         expect_close_1009(sock)
     with viewer(inside) as view:
         view.say(type="subscribe", engines=["x" * (server.MESSAGE_MAX - 100)])
@@ -89,7 +91,9 @@ def _stuck(sock: socket.socket, data: bytes) -> bool:
     return not sent
 
 
-def test_viewers_over_the_limit_are_closed_with_a_reason(inside: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_viewers_over_the_limit_are_closed_with_a_reason(
+    inside: LabInside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.live.hub.VIEWERS_MAX", 2)
     with viewer(inside) as first:
         with viewer(inside) as second, viewer(inside) as third:

@@ -33,8 +33,15 @@ def starved(run: Any) -> bool:
 def told(run: Any) -> str:
     """The verdict and the numbers that it rests on, on one line."""
     evidence = evidence_of(run)
-    names = ("generator_utilisation", "generator_waited", "late_share", "rate_ratio", "engine_cpu_share",
-             "little_residual", "listen_drops")  # fmt: skip
+    names = (
+        "generator_utilisation",
+        "generator_waited",
+        "late_share",
+        "rate_ratio",
+        "engine_cpu_share",
+        "little_residual",
+        "listen_drops",
+    )
     shown = {name: evidence[name] for name in names if evidence[name] is not None}
     shown |= {name: share for name, share in evidence.items() if name.startswith("occupied_")}
     return f"{name_of(run)}: " + ", ".join(f"{name} {value:.3g}" for name, value in shown.items())

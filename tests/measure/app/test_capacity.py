@@ -40,11 +40,16 @@ def test_one_thread_with_a_known_service_time_has_the_capacity_that_arithmetic_s
     after = ceiling(lab, engine)
     capacity, changed = (before + after) / 2, abs(before / after - 1)
     found = run["capacity"]
-    report(f"ceiling {before:.0f} before and {after:.0f} after, capacity {found['kept_per_s']}, failed "
-           f"{found['failed_per_s']}, {len(found['steps'])} steps, limited by {found['limited_by']}")  # fmt: skip
+    report(
+        f"ceiling {before:.0f} before and {after:.0f} after, capacity {found['kept_per_s']}, failed "
+        f"{found['failed_per_s']}, {len(found['steps'])} steps, limited by {found['limited_by']}"
+    )
     assert run["state"] == "finished" and found["objective"] == "p(50)<50ms"
     assert abs(found["kept_per_s"] / capacity - 1) < NEAR + changed, (found, capacity)
-    assert found["failed_per_s"] is None or found["kept_per_s"] < found["failed_per_s"] <= 1.06 * found["kept_per_s"]
+    assert (
+        found["failed_per_s"] is None
+        or found["kept_per_s"] < found["failed_per_s"] <= 1.06 * found["kept_per_s"]
+    )
     steps = found["steps"]
     assert len(steps) >= 5 and all(step["because"].endswith(".") for step in steps)
     kept = [step for step in steps if step["rate_per_s"] == found["kept_per_s"] and step["kept"]]
@@ -55,7 +60,9 @@ def test_one_thread_with_a_known_service_time_has_the_capacity_that_arithmetic_s
     assert run["verdict"]["rankable"] <= (found["limited_by"] is None)
 
 
-def test_a_search_ends_at_the_highest_rate_that_is_allowed_and_says_so(make_lab: LabMaker, report: Report) -> None:
+def test_a_search_ends_at_the_highest_rate_that_is_allowed_and_says_so(
+    make_lab: LabMaker, report: Report
+) -> None:
     """Noise: the rates are a fiftieth of what the engine answers, and each rate counts by two of three trials. The
     objective is one that any stall short of ten seconds keeps."""
     lab = make_lab("--max-rate", "600")

@@ -25,8 +25,10 @@ def test_all_models_keep_the_equal_rate_and_are_ranked(tmp_path: Path, report: R
     rate = runs["equal_rate"][0]["plan"]["rate_per_s"]
     slowest = min(run["summary"]["achieved_per_s"] for run in runs["ceiling"])
     ratios = {run["model"]: run["summary"]["rate_ratio"] for run in runs["equal_rate"]}
-    report(f"slowest ceiling {slowest:.0f}/s, equal rate {rate:.0f}/s, kept {ratios}, verdicts "
-           f"{[run['verdict']['name'] for run in runs['equal_rate']]}")  # fmt: skip
+    report(
+        f"slowest ceiling {slowest:.0f}/s, equal rate {rate:.0f}/s, kept {ratios}, verdicts "
+        f"{[run['verdict']['name'] for run in runs['equal_rate']]}"
+    )
     assert rate <= max(100, slowest / 2)
     assert statistics.median(ratios.values()) > 0.99
     assert all(run["verdict"]["rankable"] or starved(run) for run in runs["equal_rate"])

@@ -9,7 +9,9 @@ from tests.app.driver import LabMaker, endless, until
 from tests.measure.conftest import Report
 
 
-def test_what_a_killed_control_plane_has_started_is_gone_in_two_seconds(make_lab: LabMaker, report: Report) -> None:
+def test_what_a_killed_control_plane_has_started_is_gone_in_two_seconds(
+    make_lab: LabMaker, report: Report
+) -> None:
     """Noise: the median of three labs counts, against a bound of ten times what it takes on a quiet machine."""
     took = []
     for _ in range(3):

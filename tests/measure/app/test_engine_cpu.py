@@ -23,7 +23,9 @@ def cpu_us(processes: set[int]) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1000
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the generator would share the CPU of the engine")
+@pytest.mark.skipif(
+    len(os.sched_getaffinity(0)) < 2, reason="the generator would share the CPU of the engine"
+)
 def test_the_ledger_counts_the_cpu_of_every_process_of_an_engine(lab: LabProcess, report: Report) -> None:
     """Noise: the control is the CPU time of the same processes in the same run, read from /proc around it: whatever the
     machine does to the run, it does to both. The window of the ledger is a little shorter, so the median of three
@@ -58,7 +60,9 @@ def test_the_live_price_of_a_request_is_that_of_the_ledger(lab: LabProcess, repo
         ledger = lab.ended(id)["ledger"]
     priced = [each for each in frames if each["cpu_us_per_request"] and each["queue_wait_p99_us"]]
     cpu = statistics.median(each["cpu_us_per_request"] for each in priced)
-    report(f"live {cpu:.1f} µs/request in {len(priced)} of {len(frames)} frames, ledger {ledger['cpu_us']:.1f}")
+    report(
+        f"live {cpu:.1f} µs/request in {len(priced)} of {len(frames)} frames, ledger {ledger['cpu_us']:.1f}"
+    )
     assert cpu == pytest.approx(ledger["cpu_us"], rel=0.2)
     assert 1 < cpu < 10_000
     assert len(priced) > 10, "there are 1,000 waits in a second, so their p99 is known"

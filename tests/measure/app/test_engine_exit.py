@@ -17,8 +17,9 @@ ROUNDS = 5
 
 def control_s() -> float:
     """How long a killed process of our own takes to be gone."""
-    with subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(999)"],
-                          stdout=subprocess.PIPE) as process:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(999)"], stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout and process.stdout.readline()
         before = time.monotonic()
         process.kill()
@@ -36,6 +37,8 @@ def test_a_killed_engine_tells_its_signal_within_a_second(lab: LabProcess, repor
         os.kill(engine["pid"], number)
         until(lambda id=engine["id"]: lab.get(f"/engines/{id}")["state"] == "exited", "it has exited")  # type: ignore[misc]
         took.append(time.monotonic() - before)
-    report(f"exited after {[f'{1000 * each:.0f}' for each in took]} ms, a process without a lab after "
-           f"{[f'{1000 * each:.0f}' for each in controls]} ms")  # fmt: skip
+    report(
+        f"exited after {[f'{1000 * each:.0f}' for each in took]} ms, a process without a lab after "
+        f"{[f'{1000 * each:.0f}' for each in controls]} ms"
+    )
     assert statistics.median(took) < 1.0 + statistics.median(controls)

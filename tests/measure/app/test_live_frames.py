@@ -62,7 +62,9 @@ def test_frames_come_at_the_interval_and_are_young(lab: LabProcess, report: Repo
             frames.append(view.frame())
             ages.append(time.monotonic() - frames[-1]["t_s"])
         seen, slept = gaps(frames), control()
-    report(f"gaps {told(seen)}; control {told(slept)}; ages {told(ages)}; skipped {sum(f['skipped'] for f in frames)}")
+    report(
+        f"gaps {told(seen)}; control {told(slept)}; ages {told(ages)}; skipped {sum(f['skipped'] for f in frames)}"
+    )
     assert 0.8 * INTERVAL_S <= statistics.median(seen) < 1.5 * statistics.median(slept)
     assert max(seen) < 5 * max(slept) + 0.1
     assert statistics.median(ages) < 0.05 + statistics.median(slept) - INTERVAL_S
@@ -121,7 +123,12 @@ def test_a_lane_shows_how_long_a_handler_slept_and_not_much_more(lab: LabProcess
             time.sleep(SLEEP_MS / 1000)
             control.append(1000 * (time.monotonic() - before))
             assert asker.answer().status == 200
-            until(lambda number=number: lanes.read() and len(lanes.stays(BLOCKED)) == number, "the sleep is in a lane")  # type: ignore[misc]
+
+            def is_drawn(number: int = number) -> bool:
+                lanes.read()
+                return len(lanes.stays(BLOCKED)) == number
+
+            until(is_drawn, "the sleep is in a lane")
     seen, asked = statistics.median(lanes.stays(BLOCKED)), statistics.median(control)
     report(
         f"lane {seen:.2f} ms, control {asked:.2f} ms, {SLEEP_MS} ms asked for; highest {max(lanes.stays(BLOCKED)):.1f}"

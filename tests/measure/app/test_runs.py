@@ -71,14 +71,20 @@ def test_the_cpu_of_a_second_is_that_of_this_second(lab: LabProcess, report: Rep
     assert 4 * cpu[0] < min(cpu[1:]), "12 times as many requests, and what the thread costs without any"
 
 
-def test_a_request_costs_what_its_work_burns_and_the_way_there_and_back(lab: LabProcess, report: Report) -> None:
+def test_a_request_costs_what_its_work_burns_and_the_way_there_and_back(
+    lab: LabProcess, report: Report
+) -> None:
     """Noise: an A/B pair under the same load. The cost of a plaintext request is subtracted from that of one that burns
     a millisecond; CPU time does not count what the machine does for others."""
     load = {"executor": OPEN, "rate_per_s": 200}
     plaintext = lab.run(model="reactor", plan=plan(1.5, 0.3, **load))["ledger"]
-    burning = lab.run(model="reactor", plan=plan(1.5, 0.3, **load, work=[{"kind": "hash", "params": {"us": 1000}}]))
+    burning = lab.run(
+        model="reactor", plan=plan(1.5, 0.3, **load, work=[{"kind": "hash", "params": {"us": 1000}}])
+    )
     extra = burning["ledger"]["cpu_us"] - plaintext["cpu_us"]
-    report(f"plaintext {plaintext['cpu_us']:.0f} µs, hash us=1000 {burning['ledger']['cpu_us']:.0f} µs of CPU")
+    report(
+        f"plaintext {plaintext['cpu_us']:.0f} µs, hash us=1000 {burning['ledger']['cpu_us']:.0f} µs of CPU"
+    )
     assert 1 < plaintext["cpu_us"] < 5000
     assert extra == pytest.approx(1000, rel=0.5)
     assert 0 < plaintext["generator"]["utilisation"] <= 1.1

@@ -21,7 +21,9 @@ def curve_of(lab: LabProcess, run: Any, clock: str) -> dict[float, float]:
 
 def stalled_ms(run: Any) -> float:
     """How long the engine was really stopped, by the run's own note."""
-    found = next(match for note in run["notes"] if (match := re.match(r"The engine was stopped for ([\d,]+) ms", note)))
+    found = next(
+        match for note in run["notes"] if (match := re.match(r"The engine was stopped for ([\d,]+) ms", note))
+    )
     return float(found[1].replace(",", ""))
 
 
@@ -42,8 +44,10 @@ def test_a_stall_shows_in_response_time_as_the_schedule_says_and_hides_in_servic
     response, service = curve_of(lab, run, "response"), curve_of(lab, run, "service")
     at_95 = response[0.95] / 1000
     longest = summary["latency"]["response"]["max_us"] / 1000
-    report(f"stalled {real_ms:.0f} ms, p95 {at_95:.0f} ms, max {longest:.0f} ms, service p99 "
-           f"{service[0.99] / 1000:.1f} ms, max without a stall {noise_ms:.1f} ms")  # fmt: skip
+    report(
+        f"stalled {real_ms:.0f} ms, p95 {at_95:.0f} ms, max {longest:.0f} ms, service p99 "
+        f"{service[0.99] / 1000:.1f} ms, max without a stall {noise_ms:.1f} ms"
+    )
     assert summary["requests"] == 4 * RATE and not run["verdict"]["rankable"]
     waited = (0.15 - 0.05) / 0.15  # of the stall, at the 95th percentile
     assert at_95 == pytest.approx(real_ms * waited, abs=0.1 * real_ms + noise_ms)

@@ -40,7 +40,9 @@ def busy(cpu: int) -> Iterator[None]:
     spin = f"import os; os.sched_setaffinity(0, [{cpu}]); print(flush=True)\nwhile True: pass"
     with contextlib.ExitStack() as stack:
         for _ in range(4):
-            child = stack.enter_context(subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE))
+            child = stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE)
+            )
             stack.callback(child.kill)
             assert child.stdout and child.stdout.readline()
         yield
@@ -58,8 +60,14 @@ def test_server_bound_a_rate_beyond_the_server(lab: LabProcess, report: Report) 
     report("; ".join(map(told, runs)))
     assert all(run["summary"]["rate_ratio"] < 0.6 for run in runs)
     assert is_verdict(runs, "server_bound")
-    assert all("growing queue" in " ".join(run["verdict"]["because"]) for run in runs if name_of(run) == "server_bound")
-    assert all(run["summary"]["latency"]["response"]["max_us"] > 200_000 for run in runs), "far from a sleep's 20 ms"
+    assert all(
+        "growing queue" in " ".join(run["verdict"]["because"])
+        for run in runs
+        if name_of(run) == "server_bound"
+    )
+    assert all(run["summary"]["latency"]["response"]["max_us"] > 200_000 for run in runs), (
+        "far from a sleep's 20 ms"
+    )
 
 
 def test_server_bound_a_closed_load_that_fills_the_one_thread(lab: LabProcess, report: Report) -> None:
@@ -69,7 +77,9 @@ def test_server_bound_a_closed_load_that_fills_the_one_thread(lab: LabProcess, r
     report("; ".join(map(told, runs)))
     assert is_verdict(runs, "server_bound")
     for run in runs:
-        assert starved(run) or (evidence_of(run)["occupied_reactor"] > 0.85 and check(run, "Occupied: reactor")["ok"])
+        assert starved(run) or (
+            evidence_of(run)["occupied_reactor"] > 0.85 and check(run, "Occupied: reactor")["ok"]
+        )
     assert all(run["verdict"]["rankable"] == (name_of(run) == "server_bound") for run in runs)
 
 
@@ -98,7 +108,9 @@ def test_client_bound_a_generator_that_is_starved_of_its_cpu(lab: LabProcess, re
     assert "waited for it" in " ".join(run["verdict"]["because"])
 
 
-def test_percentiles_of_a_generator_that_was_stopped_for_a_while_are_not_valid(lab: LabProcess, report: Report) -> None:
+def test_percentiles_of_a_generator_that_was_stopped_for_a_while_are_not_valid(
+    lab: LabProcess, report: Report
+) -> None:
     """Noise: an A/B pair. The same load runs once undisturbed, and what it sends late then is subtracted. A generator
     that neighbours starve as well is client bound for this reason first, and the run tells if it was."""
     load = light(2.0, vus=128)
@@ -147,7 +159,9 @@ def test_noisy_a_window_too_short_for_its_answers(lab: LabProcess, report: Repor
     Noise: a control. Few users with short answers keep the law whatever the machine does, for requests in flight and
     latency grow together; their residual must be far below that of the short window.
     """
-    short = lab.run(model="blocking", plan=plan(0.75, 0, vus=800, think_time_ms=10, work=work("sleep", ms=300)))
+    short = lab.run(
+        model="blocking", plan=plan(0.75, 0, vus=800, think_time_ms=10, work=work("sleep", ms=300))
+    )
     steady = lab.run(model="blocking", plan=plan(1.5, 0, vus=40, think_time_ms=20, work=work("sleep", ms=5)))
     report(f"short window: {told(short)}; steady: {told(steady)}")
     residual, control = (abs(evidence_of(run)["little_residual"]) for run in (short, steady))

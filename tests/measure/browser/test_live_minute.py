@@ -30,7 +30,9 @@ print(1000 * late)
 @contextmanager
 def latest_wakeup(ms: list[float]) -> Iterator[None]:
     """Append the longest delay of a process that sleeps, over the time of the block."""
-    control = subprocess.Popen([sys.executable, "-c", LATEST], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    control = subprocess.Popen(
+        [sys.executable, "-c", LATEST], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         yield
     finally:

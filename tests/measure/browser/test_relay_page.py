@@ -34,7 +34,9 @@ def test_an_engine_that_takes_over_in_a_relay_is_seen_beside_the_one_before(
     rate.locator("summary").click()
     first = rate.locator("tbody td:nth-child(2)").filter(has_text=re.compile(r"^[1-9]")).first
     expect(first).to_be_visible()
-    report(f"the first engine's rate was in the chart {time.monotonic() - began_s:.1f} s after its {LEG_S:g} s began")
+    report(
+        f"the first engine's rate was in the chart {time.monotonic() - began_s:.1f} s after its {LEG_S:g} s began"
+    )
     expect(blocks).to_have_count(2)
     expect(page.locator("[data-engine-lanes] > [data-gone]")).to_have_count(1)
     expect(rate.locator("thead th")).to_have_count(3)  # when, and a column for each

@@ -70,7 +70,9 @@ def test_a_silent_client_is_closed_when_it_is_due(start: Starter, variant: Varia
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_engine_ends_at_once(start: Starter, variant: Variant, number: signal.Signals, report: Report) -> None:
+def test_an_idle_engine_ends_at_once(
+    start: Starter, variant: Variant, number: signal.Signals, report: Report
+) -> None:
     """Noise: the bound tells a drain (0.1 s) from waiting for the grace (5 s), which no noise does."""
     engine = start(variant)
     with engine.crowd(50) as clients:
@@ -101,7 +103,9 @@ def test_an_engine_that_accepts_no_more_does_not_spin(
 ) -> None:
     """Noise: CPU time, not wall time, and a thread that waits for a CPU counts as if it ran: a spin is 1.0 core."""
     limit = {"max_threads": 8} if variant.model == "blocking" else {"max_connections": 8}
-    engine = start(variant.with_knobs(**limit)) if fill is at_its_limit else start(variant, shell="ulimit -n 64")
+    engine = (
+        start(variant.with_knobs(**limit)) if fill is at_its_limit else start(variant, shell="ulimit -n 64")
+    )
     with contextlib.ExitStack() as stack:
         (at_its_limit if fill is at_its_limit else out_of_descriptors)(engine, stack)
         until(engine.is_asleep, "it has done what it can")
@@ -111,7 +115,9 @@ def test_an_engine_that_accepts_no_more_does_not_spin(
 
 
 @pytest.mark.parametrize("kind", variants(lambda v: v.pooled or v.model == "blocking"))
-def test_a_slow_handler_is_traced_for_as_long_as_it_sleeps(start: Starter, kind: Variant, report: Report) -> None:
+def test_a_slow_handler_is_traced_for_as_long_as_it_sleeps(
+    start: Starter, kind: Variant, report: Report
+) -> None:
     """Noise: the client's own measurement of the same request bounds the handler's sleep from above."""
     follower = Follower(engine := start(kind))
     took_ms = []

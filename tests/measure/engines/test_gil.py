@@ -73,7 +73,9 @@ def test_work_that_holds_the_gil_overlaps_in_processes(start: Starter, report: R
 
 
 @pools_or_threads
-def test_work_overlaps_on_a_python_without_the_gil(start: Starter, kind: Variant, python: str, report: Report) -> None:
+def test_work_overlaps_on_a_python_without_the_gil(
+    start: Starter, kind: Variant, python: str, report: Report
+) -> None:
     """Noise: as above, a ratio to a sequence on the same engine, alternated."""
     require(python, kind)
     engine = start(kind, python=python)

@@ -59,7 +59,9 @@ def at(sorted_values: list[float], q: float) -> float:
     return sorted_values[int(q * len(sorted_values))]
 
 
-def test_a_closed_load_without_think_time_keeps_every_connection_busy(serve: ServerMaker, report: Report) -> None:
+def test_a_closed_load_without_think_time_keeps_every_connection_busy(
+    serve: ServerMaker, report: Report
+) -> None:
     """The mean number of requests in flight is that of the connections, within 2 %.
 
     Noise: a connection is busy from the send to the next send, whatever happens in between, so a slow machine changes

@@ -35,7 +35,9 @@ def test_a_timeout_is_noticed_within_a_quarter_of_a_second(serve: ServerMaker, r
 
 
 @pytest.mark.parametrize("executor", ["constant-vus", OPEN])
-def test_a_refusing_target_is_tried_twenty_times_per_second_without_spinning(executor: str, report: Report) -> None:
+def test_a_refusing_target_is_tried_twenty_times_per_second_without_spinning(
+    executor: str, report: Report
+) -> None:
     """Noise: a rate of half as many is enough, and the CPU time is that of the generator itself."""
     with reserved_port() as port:
         outcome = run_load(port, executor=executor, rate_per_s=100.0, duration_s=1.0, timeout_s=1.0)
@@ -51,7 +53,11 @@ def test_a_rate_follows_its_ramp_second_by_second(report: Report) -> None:
     Noise: a second ends with the first look at the clock after it, and what was due by then counts for it. How late
     such a look can be is taken from the same run: the lateness of its sends.
     """
-    stages = [{"duration_s": 1.0, "target": 600}, {"duration_s": 0, "target": 100}, {"duration_s": 1.0, "target": 100}]
+    stages = [
+        {"duration_s": 1.0, "target": 600},
+        {"duration_s": 0, "target": 100},
+        {"duration_s": 1.0, "target": 100},
+    ]
     with running(Variant("reactor")) as engine:
         plan = {"executor": "ramping-arrival-rate", "rate_per_s": 200.0, "stages": stages, "vus": 16}
         outcome = run_load(engine.port, **plan)
@@ -121,7 +127,9 @@ def test_ports_in_time_wait_run_out(monkeypatch: pytest.MonkeyPatch, report: Rep
         only_port(monkeypatch, holder.sock.getsockname()[1])
         began_s = time.monotonic()
         try:
-            outcome = Shard(Order.parse(order(engine.port, {"churn": True, "vus": 2, "duration_s": 0.5}))).run()
+            outcome = Shard(
+                Order.parse(order(engine.port, {"churn": True, "vus": 2, "duration_s": 0.5}))
+            ).run()
         finally:
             gc.enable()
         took_s = time.monotonic() - began_s

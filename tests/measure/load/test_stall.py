@@ -17,7 +17,9 @@ RATE_PER_S, SECONDS, VUS = 200, 3, 8
 DUE_EVERY_NS = 1_000_000_000 // RATE_PER_S
 
 
-def test_an_open_load_has_the_stall_in_its_response_times_as_arithmetic_says(report: Report, start: Starter) -> None:
+def test_an_open_load_has_the_stall_in_its_response_times_as_arithmetic_says(
+    report: Report, start: Starter
+) -> None:
     """A request that was due during the stall is answered when the engine goes on and has caught up.
 
     Noise: both bounds are made of the instants at which this test saw the engine stop, go on and catch up, so whatever
@@ -25,7 +27,9 @@ def test_an_open_load_has_the_stall_in_its_response_times_as_arithmetic_says(rep
     The hidden part is a ratio of two clocks of the same requests.
     """
     with running(Variant("reactor")) as engine:
-        load = start(engine.port, executor=OPEN, rate_per_s=float(RATE_PER_S), vus=VUS, duration_s=float(SECONDS))
+        load = start(
+            engine.port, executor=OPEN, rate_per_s=float(RATE_PER_S), vus=VUS, duration_s=float(SECONDS)
+        )
         reach_middle(load)
         before_ns = time.monotonic_ns()
         stopped_ns, on_ns = stall(engine)
@@ -40,17 +44,23 @@ def test_an_open_load_has_the_stall_in_its_response_times_as_arithmetic_says(rep
     found = sorted_us(merged(outcome, "response"))
     places = {q: min(count - 1, int(q * count)) for q in (0.9, 0.95, 0.99, 1.0)}
     for q, at in places.items():
-        report(f"p{100 * q:.0f}: {least[at]:.0f} ≤ {found[at]:.0f} ≤ {most[at]:.0f} µs, and without a stall {usual_us}")
+        report(
+            f"p{100 * q:.0f}: {least[at]:.0f} ≤ {found[at]:.0f} ≤ {most[at]:.0f} µs, and without a stall {usual_us}"
+        )
     hidden, shown = service(outcome).p90_us, response(outcome).p90_us
     latest_us = histogram.decode(outcome.lateness).get_max_value()
-    report(f"p90 service {hidden} µs, response {shown} µs; {outcome.waited} waited, the others ≤ {latest_us} µs late")
+    report(
+        f"p90 service {hidden} µs, response {shown} µs; {outcome.waited} waited, the others ≤ {latest_us} µs late"
+    )
     for at in places.values():
         assert least[at] * 0.95 <= found[at] <= most[at] * 1.05 + usual_us
     assert found[-1] >= 0.95 * STALL_US
     assert hidden is not None and shown is not None
     assert hidden < 0.5 * shown  # the stall is in the service time of 8 requests only, one on each connection
     assert outcome.waited >= 0.8 * STALL_S * RATE_PER_S
-    assert latest_us < 0.5 * STALL_US  # late is what the generator is to blame for, and it did not wait for the engine
+    assert (
+        latest_us < 0.5 * STALL_US
+    )  # late is what the generator is to blame for, and it did not wait for the engine
 
 
 def in_the_last_second(outcome: Outcome) -> Second:

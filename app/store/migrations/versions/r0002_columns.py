@@ -32,7 +32,9 @@ def upgrade() -> None:
         op.create_index(f"ix_runs_{name}", "runs", [name])
     runs = sa.table("runs", sa.column("id"), sa.column("view"), *map(sa.column, ADDED))
     kept = op.get_bind()
-    for id in kept.scalars(sa.select(runs.c.id)).all():  # one view at a time: a history may be larger than memory
+    for id in kept.scalars(
+        sa.select(runs.c.id)
+    ).all():  # one view at a time: a history may be larger than memory
         view = json.loads(kept.scalar(sa.select(runs.c.view).where(runs.c.id == id)) or "{}")
         kept.execute(sa.update(runs).where(runs.c.id == id).values(**_columns(view)))
 
@@ -56,4 +58,6 @@ def _columns(view: dict[str, Any]) -> dict[str, Any]:
 def _words(view: dict[str, Any]) -> str:
     names = ("label", "title", "model_title", "model", "engine", "plan_text", "scenario")
     parts = [view[name] for name in names if view.get(name)]
-    return " · ".join([*parts, *(f"{name}={value}" for name, value in (view.get("knobs") or {}).items())]).casefold()
+    return " · ".join(
+        [*parts, *(f"{name}={value}" for name, value in (view.get("knobs") or {}).items())]
+    ).casefold()
