@@ -32,9 +32,9 @@ from app.lab.lab import Lab
 from app.lab.models import Models
 from app.lab.runs import ID_MAX
 from app.lab.scenarios import SCENARIOS
-from app.lab.views import RunView
 from app.main import create_app
 from app.report import beside, files, foreign
+from app.schemas.run import RunView
 from app.settings import Settings
 from app.store.runs import RunStore
 from app.tokens import Tokens, new_token

@@ -14,9 +14,9 @@ from app.lab.comparison import ComparisonView, Standing
 from app.lab.lab import Lab
 from app.lab.ranking import Spread
 from app.lab.scenarios import SCENARIOS
-from app.lab.views import Latency
 from app.pages import looks
 from app.report import compared, files
+from app.schemas.result import Latency
 from app.settings import Settings
 
 OK, FAILED, BREACHED, NO_ANSWER = 0, 1, 3, 4

@@ -15,8 +15,8 @@ from app import remote, shell
 from app.lab.fitness import reason_of
 from app.lab.lab import Lab
 from app.lab.ranking import GAP_FEW, Ranking, rank
-from app.lab.views import RunView
 from app.report import files
+from app.schemas.run import RunView
 from app.settings import Settings
 
 SECONDS = 4.0

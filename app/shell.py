@@ -16,8 +16,8 @@ from app import streams
 from app.lab.figures import Family, figure
 from app.lab.fitness import resolution_us, spoiled
 from app.lab.lab import Lab
-from app.lab.views import RunView
 from app.pages import looks
+from app.schemas.run import RunView
 from app.settings import Settings
 
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from app.api.deps import LabDep
 from app.api.specs import EngineSpec
-from app.lab.views import EngineView, SampleView
+from app.schemas.engine import EngineView, SampleView
 
 router = APIRouter(tags=["engines"])
 

@@ -11,8 +11,8 @@ from app.api.deps import LabDep
 from app.api.queries import RunQuery
 from app.api.specs import ForeignSpec, LabelSpec
 from app.lab.difference import Difference
-from app.lab.views import RunView
 from app.report import listing
+from app.schemas.run import RunView
 from app.store.foreign import KeptForeign
 
 router = APIRouter(tags=["runs"])

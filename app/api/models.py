@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.api.deps import LabDep
-from app.lab.views import ModelView
+from app.schemas.model import ModelView
 
 router = APIRouter(tags=["models"])
 

@@ -13,7 +13,8 @@ from app.api.queries import RunPage
 from app.api.specs import RunSpec
 from app.errors import Invalid
 from app.lab.scenarios import SCENARIOS
-from app.lab.views import RunView, ScenarioView
+from app.schemas.run import RunView
+from app.schemas.scenario import ScenarioView
 
 router = APIRouter(tags=["runs"])
 

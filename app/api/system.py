@@ -7,8 +7,8 @@ from typing import cast
 from fastapi import APIRouter, Request, Response
 
 from app.api.deps import LabDep
-from app.lab.views import SystemView
 from app.metrics import CONTENT_TYPE, Metrics
+from app.schemas.system import SystemView
 
 router = APIRouter(tags=["system"])
 health = APIRouter(tags=["health"])

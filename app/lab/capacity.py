@@ -12,8 +12,8 @@ from app.lab.summary import summarise
 from app.lab.thresholds import Threshold
 from app.lab.trial import Result
 from app.lab.verdict import ERRORS_MAX, RATE_RATIO_MIN
-from app.lab.views import Capacity, Step
 from app.load.protocol.plan import Plan
+from app.schemas.capacity import Capacity, Step
 
 PROBE_S = 2.0
 PROBE_SHARE = 0.5  # of what a closed load reached: where the search begins

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.lab.ranking import RULE, Spread
-from app.lab.views import Latency, ThresholdResult
+from app.schemas.result import Latency, ThresholdResult
 
 GOING = ("queued", "running")
 

@@ -25,9 +25,10 @@ from app.lab.runs import ID_MAX, Runs
 from app.lab.standings import Measured, conclude, counted, measured, merged
 from app.lab.summary import curve_of
 from app.lab.thresholds import parse_all
-from app.lab.views import RunView, SystemView
 from app.load.protocol.outcome import Outcome
 from app.moment import now
+from app.schemas.run import RunView
+from app.schemas.system import SystemView
 from app.store.comparisons import ComparisonStore
 from app.store.database import NOT_SAVED, why
 from app.store.listing import RunFilter

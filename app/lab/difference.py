@@ -9,9 +9,9 @@ from typing import Any
 
 from app.lab.noise import MACHINE, OFFERED, Noise, count_noise, noise
 from app.lab.unlike import Unlike, notes, unlike
-from app.lab.views import RunView
 from app.load.protocol.histogram import Percentiles
 from app.load.protocol.plan import CLOSED
+from app.schemas.run import RunView
 
 Series = Mapping[str, Any]  # columns and rows, as a run keeps them
 

@@ -26,8 +26,8 @@ from app.lab.proc import ProcessReading, SwitchReading, read_processes, read_swi
 from app.lab.recording import Recording
 from app.lab.said import Said
 from app.lab.tracing import Tracing
-from app.lab.views import EngineView, ExitView
 from app.moment import written
+from app.schemas.engine import EngineView, ExitView
 from engines.common.board.board import make_board
 from engines.common.board.reader import BoardReader
 from engines.common.contract import Model

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from app.lab.placement import REALTIME, Placement, usable_cpus
 from app.lab.summary import answers, little_residual
 from app.lab.verdict import Evidence
-from app.lab.views import Summary
 from app.lab.watcher import Edge, Watcher
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
+from app.schemas.result import Summary
 
 GROWN = 1.5  # sent and not answered: so many times more at the end than at the start is growth
 FEW_IN_FLIGHT = 4  # below so many it is chance

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from app.lab.views import Capacity, Ledger, Summary
 from app.load.protocol.histogram import Percentiles
+from app.schemas.capacity import Capacity
+from app.schemas.result import Ledger, Summary
 
 
 class Family(StrEnum):

@@ -16,8 +16,9 @@ from dataclasses import replace
 
 from app.lab.figures import Family, Figure, figure
 from app.lab.verdict import ERRORS_MAX, RATE_RATIO_MIN, TRACE_COSTS, Evidence
-from app.lab.views import ScenarioView, Summary, Verdict
 from app.load.protocol.plan import Plan
+from app.schemas.result import Summary, Verdict
+from app.schemas.scenario import ScenarioView
 
 LATENESS_SHARE_MAX = 0.10  # of the percentile without the generator's lateness
 LATENESS_MIN_US = 250.0  # a smaller change never makes a percentile invalid

@@ -16,7 +16,7 @@ from app.lab.events import LINE, Event, Events
 from app.lab.models import Models
 from app.lab.placement import usable_cpus
 from app.lab.sample import Sampler
-from app.lab.views import EngineView, SampleView
+from app.schemas.engine import EngineView, SampleView
 from app.settings import Settings
 
 ENDED_KEPT = 20  # ended engines whose last state and log can still be asked for

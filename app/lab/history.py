@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from app.errors import Invalid, NotNow, Unknown, shown
 from app.lab.difference import Difference, difference
 from app.lab.runs import ID_MAX, Runs
-from app.lab.views import RunView
 from app.moment import now
 from app.report import foreign
+from app.schemas.run import RunView
 from app.store.foreign import KeptForeign
 from app.store.listing import RunFilter
 from app.store.runs import RunStore

@@ -15,7 +15,7 @@ from app.lab.fleet import Fleet
 from app.lab.history import History
 from app.lab.models import Models
 from app.lab.runs import Runs
-from app.lab.views import SystemView
+from app.schemas.system import SystemView
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.database import NOT_SAVED

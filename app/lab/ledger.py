@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.lab.views import GeneratorCost, Ledger
 from app.lab.watcher import Edge, Watcher
 from app.load.protocol.outcome import Outcome
+from app.schemas.result import GeneratorCost, Ledger
 
 KERNEL_STACK_BYTES = 16 * 1024  # x86-64 and arm64: a thread's kernel stack, computed and not measured
 ENOUGH_CPU_NS = 50_000_000  # below so much CPU, user and system ticks (10 ms) say nothing

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.errors import FieldProblem, Invalid, LabError, NotNow, Unknown, shown
 from app.lab.child_environment import child_environment
-from app.lab.views import KnobView, ModelView, RoleView, TermView
+from app.schemas.model import KnobView, ModelView, RoleView, TermView
 from engines.common.contract import BadKnob, Knob, Model, Role, parse_knobs
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.lab.summary import total
-from app.lab.views import Summary
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
+from app.schemas.result import Summary
 
 
 def notes(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> tuple[str, ...]:

@@ -13,9 +13,11 @@ from app.lab.models import Models
 from app.lab.plan_words import words
 from app.lab.scenarios import SCENARIOS
 from app.lab.thresholds import Threshold, parse_all
-from app.lab.views import Follower, RunView, ScenarioView, SystemView
 from app.load.protocol.plan import Plan
 from app.moment import now
+from app.schemas.run import Follower, RunView
+from app.schemas.scenario import ScenarioView
+from app.schemas.system import SystemView
 from app.settings import Settings
 
 FOLLOWERS_MAX = 5

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from app.lab.views import RunView
 from app.load.protocol.meter import MEASURE, MeterReading, quantile_us
 from app.load.protocol.plan import Plan
+from app.schemas.run import RunView
 
 LAST_SECOND_S = 1.0
 ENOUGH_S = 0.1  # of readings, before a rate is one

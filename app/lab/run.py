@@ -18,9 +18,11 @@ from app.lab.scenarios import SCENARIOS
 from app.lab.thresholds import Threshold
 from app.lab.trial import Result, Trial
 from app.lab.verdict import of_search
-from app.lab.views import Capacity, RunView, Verdict
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
+from app.schemas.capacity import Capacity
+from app.schemas.result import Verdict
+from app.schemas.run import RunView
 
 
 @dataclass(frozen=True, slots=True)

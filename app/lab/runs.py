@@ -24,9 +24,10 @@ from app.lab.relay import Relay
 from app.lab.run import Run, Told, no_verdict
 from app.lab.summary import curve, interval_log
 from app.lab.turn import run_turn
-from app.lab.views import RunView, SystemView
 from app.load.protocol.outcome import Outcome
 from app.moment import now
+from app.schemas.run import RunView
+from app.schemas.system import SystemView
 from app.settings import Settings
 from app.store.database import NOT_SAVED, why
 from app.store.runs import UNFINISHED, RunStore

@@ -9,8 +9,8 @@ from app.lab import scheduling
 from app.lab.clocks import ThreadWatch
 from app.lab.engine import Engine
 from app.lab.proc import ProcessReading
-from app.lab.views import SampleView, ThreadView
 from app.lab.window import Cost, Total, Window
+from app.schemas.engine import SampleView, ThreadView
 from engines.common.board.board import COUNTER_NAMES, THREAD_STATES
 from engines.common.board.reader import Reading, ThreadReading
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import resource
 
-from app.lab.views import ScenarioView
 from app.load.protocol.plan import Plan, Stage, Work
+from app.schemas.scenario import ScenarioView
 
 CROWD = 10_000
 ACTIVE = 64

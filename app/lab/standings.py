@@ -11,9 +11,10 @@ from app.lab.figures import LEDGER, Figure, figure
 from app.lab.fitness import reason_of
 from app.lab.ranking import Ranking, rank, spread
 from app.lab.summary import total
-from app.lab.views import Latency, RunView
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
+from app.schemas.result import Latency
+from app.schemas.run import RunView
 
 ENOUGH_SHARE = 0.5  # of its trials that must be fit, before an entry is called anything
 

@@ -6,10 +6,10 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from app.lab.views import KindSummary, Latency, Summary
 from app.lab.watcher import SeriesPoint
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome, Second
+from app.schemas.result import KindSummary, Latency, Summary
 
 SERIES_COLUMNS = (
     "t_s",

@@ -14,7 +14,7 @@ from typing import Any
 from app.lab import scheduling
 from app.lab.models import Models
 from app.lab.placement import NORMAL, REALTIME, place, usable_cpus
-from app.lab.views import SystemView
+from app.schemas.system import SystemView
 from app.settings import Settings
 
 

@@ -25,11 +25,12 @@ from app.lab.stall import stall
 from app.lab.summary import answers, series, summarise
 from app.lab.syscalls import SystemCalls
 from app.lab.verdict import judge
-from app.lab.views import Ledger, Leg, Mark, Summary, Verdict
 from app.lab.watcher import Watcher, marks
 from app.load.protocol.meter import MEASURE
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
+from app.schemas.result import Ledger, Summary, Verdict
+from app.schemas.run import Leg, Mark
 
 SETTLED_WITHIN_S = 1.0
 SILENT_MAX_S, SILENT_MAX_PER_S = 10.0, 0.05

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from app.lab.views import RunView
+from app.schemas.run import RunView
 
 MOVING = ("load_average", "memory_bytes")  # of an environment: they always differ a little, or do not matter
 KINDS = ("model", "plan", "knobs", "placement", "environment")

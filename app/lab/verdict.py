@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
-from app.lab.views import Capacity, Check, Verdict
+from app.schemas.capacity import Capacity
+from app.schemas.result import Check, Verdict
 
 ERRORS_MAX = 0.01
 GENERATOR_BUSY_MAX = 0.85

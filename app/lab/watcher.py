@@ -21,8 +21,8 @@ from app.lab.proc import (
     read_listen_drops,
 )
 from app.lab.syscalls import SystemCalls
-from app.lab.views import WARM_UP_ENDS, Mark
 from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
+from app.schemas.run import WARM_UP_ENDS, Mark
 from engines.common.board.board import ENDED, RESTING
 from engines.common.board.reader import Reading
 

@@ -11,7 +11,8 @@ from typing import Any
 from app.errors import Invalid, shown
 from app.lab.lab import Lab
 from app.lab.runs import BESIDE_MAX, ID_MAX
-from app.lab.views import EngineView, ModelView
+from app.schemas.engine import EngineView
+from app.schemas.model import ModelView
 
 _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
 # Possessive (`*+`) where two repeats could share a run of blanks: they would try every way to divide it.

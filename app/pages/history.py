@@ -11,11 +11,11 @@ from starlette.datastructures import UploadFile
 
 from app.api.deps import LabDep
 from app.errors import Invalid
-from app.lab.views import RunView
 from app.pages import filters
 from app.pages.fields import check_lengths
 from app.pages.forms import number_of
 from app.pages.routes import TypedDep, by_htmx, page, run_page
+from app.schemas.run import RunView
 
 router = APIRouter(include_in_schema=False)
 PICKED_MAX = 100

@@ -17,8 +17,8 @@ from markupsafe import Markup, escape
 
 from app import assets
 from app.lab import figures, fitness
-from app.lab.views import WARM_UP_ENDS, Mark, RunView
 from app.pages.source import source_lines
+from app.schemas.run import WARM_UP_ENDS, Mark, RunView
 
 DASH = "–"
 WORK_UNITS = {"us": "us", "ms": "ms"}  # the other parameters of work have none

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.lab.views import RunView
 from app.pages import looks
 from app.report.foreign import Figures
+from app.schemas.run import RunView
 
 Words = Callable[[float | None], str]
 

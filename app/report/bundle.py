@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.lab.views import RunView
+from app.schemas.run import RunView
 
 FORMAT, SCHEMA = (
     "threadlab-run",

@@ -13,10 +13,10 @@ from pydantic import TypeAdapter
 from app.errors import NotNow, Unknown
 from app.lab.comparison import GOING, ComparisonView, Trial
 from app.lab.lab import Lab
-from app.lab.views import RunView
 from app.report import comparing, html, junit
 from app.report.csv import cell
 from app.report.exports import Export
+from app.schemas.run import RunView
 
 FORMAT, SCHEMA = "threadlab-comparison", 1  # as those of a run's bundle
 COLUMNS = tuple(each.name for each in fields(Trial) if each.name not in ("entry", "thresholds"))

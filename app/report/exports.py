@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from app.errors import NotNow
 from app.lab.lab import Lab
-from app.lab.views import RunView
 from app.report import bundle, csv, html, junit, perfetto
+from app.schemas.run import RunView
 
 GOING = ("queued", "warming", "running")
 

@@ -13,7 +13,6 @@ from typing import Any
 from jinja2 import Environment
 
 from app import paths
-from app.lab.views import RunView
 from app.pages import looks
 from app.report.chart import (
     Chart,
@@ -26,6 +25,7 @@ from app.report.chart import (
     percentile_axis,
     seconds_axis,
 )
+from app.schemas.run import RunView
 
 CLOCKS = {"response": "a", "service": "b dashed"}  # the clock, and the look of its line
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from xml.etree import ElementTree as xml
 
 from app.lab.comparison import ComparisonView, Trial
-from app.lab.views import RunView, Verdict
+from app.schemas.result import Verdict
+from app.schemas.run import RunView
 
 HAS_A_RESULT = "the run has a result"
 HAS_A_WINNER = "the comparison has an answer"

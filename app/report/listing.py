@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.lab.views import RunView
 from app.report.csv import cell
+from app.schemas.run import RunView
 
 _VIEW = TypeAdapter(RunView)
 

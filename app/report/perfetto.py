@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.lab.recording import RecordedLane, Recording
-from app.lab.views import RunView
+from app.schemas.run import RunView
 from engines.common.board.board import THREAD_STATES
 
 LAB = 1  # the "process" of counters and marks

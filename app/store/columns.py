@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.lab.views import RunView
+from app.schemas.run import RunView
 
 
 def columns(view: RunView) -> dict[str, Any]:

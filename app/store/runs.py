@@ -14,8 +14,8 @@ from sqlalchemy import URL, Engine, func, select, update
 from sqlalchemy.orm import Session
 
 from app.lab.recording import Recording
-from app.lab.views import RunView
 from app.moment import now
+from app.schemas.run import RunView
 from app.store.columns import columns
 from app.store.database import open_database
 from app.store.foreign import ForeignStore

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.lab.views import RunView
+from app.schemas.run import RunView
 from app.store.runs import RunStore
 
 PERCENTILES = {

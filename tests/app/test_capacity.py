@@ -18,8 +18,8 @@ import pytest
 from app.lab.capacity import CapacitySearch, Limits
 from app.lab.lab import Lab
 from app.lab.trial import Result
-from app.lab.views import RunView
 from app.load.protocol.plan import Plan
+from app.schemas.run import RunView
 
 from .driver import eventually, in_a_lab, on_a_thread, plan
 

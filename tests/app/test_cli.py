@@ -20,7 +20,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from app import demo
-from app.lab.views import RunView
+from app.schemas.run import RunView
 from tests.waiting import BOUND_S
 
 from .driver import (

@@ -17,10 +17,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.cli import main
-from app.lab.views import RunView
 from app.load.protocol import histogram
 from app.report import chart, files, html, junit
 from app.report import csv as series_csv
+from app.schemas.run import RunView
 
 from .driver import LabProcess, endless, is_problem, light, threadlab
 from .test_perfetto import check

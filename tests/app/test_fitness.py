@@ -21,9 +21,9 @@ from app.lab.fitness import (
 )
 from app.lab.scenarios import SCENARIOS
 from app.lab.verdict import Evidence, judge
-from app.lab.views import KindSummary, Latency, Summary, Verdict
 from app.load.protocol.histogram import Percentiles
 from app.load.protocol.plan import Plan, Work
+from app.schemas.result import KindSummary, Latency, Summary, Verdict
 
 from .test_verdict import ANY, CALM, MISSED, OPEN
 

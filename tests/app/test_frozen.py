@@ -10,7 +10,7 @@ import pytest
 
 from app.lab import trial
 from app.lab.lab import Lab
-from app.lab.views import RunView
+from app.schemas.run import RunView
 
 from .driver import LabProcess, eventually, in_a_lab, light, read_meter, until
 

@@ -17,7 +17,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from app import remote, streams
-from app.lab.views import RunView
+from app.schemas.run import RunView
 from app.streams import visible
 from app.tokens import new_token
 from tests.waiting import BOUND_S

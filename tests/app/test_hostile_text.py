@@ -8,9 +8,9 @@ import pytest
 
 from app import paths
 from app.lab.models import Models
-from app.lab.views import EngineView, ExitView
 from app.pages.forms import Card
 from app.pages.looks import make_environment, render_block
+from app.schemas.engine import EngineView, ExitView
 
 from .driver import LabProcess, endless
 

@@ -12,7 +12,7 @@ from app import shell
 from app.errors import NotNow
 from app.lab.comparison import ComparisonView
 from app.lab.lab import Lab
-from app.lab.views import RunView
+from app.schemas.run import RunView
 
 from .driver import (
     LabMaker,

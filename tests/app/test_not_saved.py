@@ -11,7 +11,7 @@ from typing import Any
 from app import shell
 from app.lab.events import Event, Events
 from app.lab.lab import Lab
-from app.lab.views import RunView
+from app.schemas.run import RunView
 from app.store.runs import RunStore
 from tests.waiting import BOUND_S
 

@@ -23,11 +23,11 @@ from app.lab.evidence import ENOUGH_LOOKS
 from app.lab.fleet import Fleet
 from app.lab.lab import Lab
 from app.lab.relay import Relay, legs
-from app.lab.views import Follower, RunView
 from app.lab.watcher import Watcher
 from app.load.protocol import histogram
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome, Second
+from app.schemas.run import Follower, RunView
 from engines.catalogue import lessons
 
 from .driver import LabProcess, endless, eventually, in_a_lab, is_problem, light

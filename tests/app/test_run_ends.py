@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.lab.lab import Lab
-from app.lab.views import RunView
+from app.schemas.run import RunView
 from app.store.listing import RunFilter
 from tests.waiting import BOUND_S
 

@@ -13,8 +13,8 @@ import pytest
 from app.lab.engine import Engine
 from app.lab.lab import Lab
 from app.lab.trial import Trial
-from app.lab.views import RunView
 from app.load.protocol.meter import MEASURE
+from app.schemas.run import RunView
 
 from .driver import LabProcess, eventually, gone, in_a_lab, light, state_of
 

@@ -11,9 +11,10 @@ from pydantic import TypeAdapter
 from app.demo import _tables
 from app.lab.comparison import Entry
 from app.lab.standings import Measured, conclude, measured, why_not
-from app.lab.views import GeneratorCost, Latency, Ledger, RunView, Summary, Verdict
 from app.load.protocol import histogram
 from app.load.protocol.histogram import Percentiles
+from app.schemas.result import GeneratorCost, Latency, Ledger, Summary, Verdict
+from app.schemas.run import RunView
 
 NOTHING = Percentiles(0, None, None, None, None, None, None)
 ENTRIES = tuple(Entry(letter, letter * 3, "reactor", {}) for letter in "ABC")

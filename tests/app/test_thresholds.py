@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from app.errors import Invalid
 from app.lab.thresholds import Threshold
 from app.lab.verdict import TITLES
-from app.lab.views import GeneratorCost, Latency, Ledger, Summary, Verdict
 from app.load.protocol import histogram
 from app.load.protocol.histogram import Percentiles
 from app.load.protocol.outcome import KindOutcome, Outcome
+from app.schemas.result import GeneratorCost, Latency, Ledger, Summary, Verdict
 
 RESPONSE = Percentiles(1000, 10_000, 20_000, 40_000, None, 90_000, 12_000)
 SERVICE = Percentiles(1000, 1_000, 2_000, 4_000, None, 9_000, 1_200)

@@ -13,7 +13,7 @@ import pytest
 
 from app.lab import syscalls
 from app.lab.lab import Lab
-from app.lab.views import RunView
+from app.schemas.run import RunView
 from tests.waiting import BOUND_S
 
 from .driver import command_line, endless, eventually, in_a_lab

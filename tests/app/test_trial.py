@@ -18,8 +18,8 @@ from app.lab.relay import Relay
 from app.lab.runs import NOTHING_MEASURED
 from app.lab.syscalls import SystemCalls
 from app.lab.trial import Trial
-from app.lab.views import RunView
 from app.load.protocol.meter import MEASURE, MeterReading
+from app.schemas.run import RunView
 
 from .driver import endless, eventually, in_a_lab, light, on_a_thread
 

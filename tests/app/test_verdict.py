@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.lab.verdict import TITLES, Evidence, busiest, judge, of_search
-from app.lab.views import Capacity
+from app.schemas.capacity import Capacity
 
 CALM = Evidence(
     is_open=False,

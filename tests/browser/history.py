@@ -23,11 +23,12 @@ from app.lab.plan_words import words
 from app.lab.standings import conclude, counted, measured, merged
 from app.lab.summary import curve_of, series, summarise
 from app.lab.thresholds import Threshold
-from app.lab.views import Check, GeneratorCost, Ledger, Mark, RunView, Verdict
 from app.lab.watcher import SeriesPoint
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.protocol.plan import Plan, Work
+from app.schemas.result import Check, GeneratorCost, Ledger, Verdict
+from app.schemas.run import Mark, RunView
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from tests.app.past import VIEW, past_run

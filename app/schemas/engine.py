@@ -1,0 +1,69 @@
+"""An engine, its threads and its newest sample, as pages, API and command line show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ExitView:
+    code: int | None  # None when a signal ended it
+    signal: str | None  # "SIGKILL"
+    reason: str  # one sentence
+    stderr: tuple[str, ...]  # the last lines
+
+
+@dataclass(frozen=True, slots=True)
+class EngineView:
+    id: str
+    model: str
+    state: str  # starting ready degraded draining stopped exited failed
+    host: str
+    port: int | None
+    url: str | None
+    pid: int | None
+    knobs: dict[str, int | str]
+    cpus: tuple[int, ...] | None
+    python: str | None
+    gil: bool | None
+    started_at: str
+    uptime_s: float | None
+    exit: ExitView | None
+    detail: str | None = None  # why it is degraded, or what is being waited for
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadView:
+    slot: int
+    generation: int
+    pid: int
+    tid: int
+    role: str
+    index: int
+    state: str
+    connections: int
+    cpu_percent: float | None
+    run_queue_wait_us: float | None
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleView:
+    """The newest sample of an engine. Rates are of the last second, CPU of the last interval; None of one sample."""
+
+    engine: str
+    t_s: float
+    requests: int
+    requests_per_s: float | None
+    errors: int
+    connections: dict[str, int]
+    connections_total: int
+    threads: tuple[ThreadView, ...]
+    thread_count: int
+    cpu_percent: float | None
+    rss_bytes: int | None
+    io_calls: int
+    queue_depth: int
+    queue_high_water: int
+    accept_pauses: int
+    counters: dict[str, int]

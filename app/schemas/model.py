@@ -1,0 +1,54 @@
+"""A thread model as pages, API and command line show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KnobView:
+    name: str
+    default: int | str
+    minimum: int | None
+    maximum: int | None
+    unit: str
+    choices: tuple[str, ...]
+    help: str
+    common: bool  # every model has it: folded away on the card
+
+
+@dataclass(frozen=True, slots=True)
+class RoleView:
+    name: str
+    title: str
+    does: str
+    restaurant: str
+
+
+@dataclass(frozen=True, slots=True)
+class TermView:
+    """A name that the literature has for a model, or for a part of it."""
+
+    name: str
+    says: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    name: str
+    title: str
+    order: int
+    aliases: tuple[str, ...]
+    summary: str
+    pros: tuple[str, ...]
+    cons: tuple[str, ...]
+    used_by: tuple[str, ...]
+    literature: tuple[TermView, ...]
+    roles: tuple[RoleView, ...]
+    knobs: tuple[KnobView, ...]
+    available: bool
+    unavailable_reason: str | None
+    doc: str  # the lesson's docstring
+    file: str  # engines/reactor.py
+    source: str
