@@ -10,12 +10,11 @@ from typing import Any
 
 from app import plan_flags, remote, shell, streams
 from app.lab.compared import VIEWS
-from app.lab.comparison import ComparisonView, Standing
 from app.lab.lab import Lab
-from app.lab.ranking import Spread
 from app.lab.scenarios import SCENARIOS
 from app.pages import looks
 from app.report import compared, files
+from app.schemas.comparison import ComparisonView, Spread, Standing
 from app.schemas.result import Latency
 from app.settings import Settings
 

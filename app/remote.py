@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from app import shell
 from app.addresses import bracketed, is_loopback
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
-from app.lab.comparison import GOING, ComparisonView
+from app.schemas.comparison import GOING, ComparisonView
 from app.schemas.run import RunView
 from app.settings import Settings
 from app.store.runs import UNFINISHED

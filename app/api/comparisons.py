@@ -10,8 +10,8 @@ from fastapi.responses import HTMLResponse
 from app.api.deps import LabDep
 from app.api.exports import CsvResponse, JsonTextResponse, XmlResponse, as_file
 from app.api.specs import ComparisonSpec, ModelSpec
-from app.lab.comparison import ComparisonView
 from app.report.compared import BUNDLE, CSV, JUNIT, REPORT
+from app.schemas.comparison import ComparisonView
 
 router = APIRouter(tags=["comparisons"])
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.errors import Invalid, shown
-from app.lab.comparison import Entry
 from app.lab.models import Models
 from app.lab.scenarios import SCENARIOS
+from app.schemas.comparison import Entry
 
 LETTERS = "ABCDEFGHIJKL"
 # Executors that a view can compare by, and the scenario that it takes where no load is named.

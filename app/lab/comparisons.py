@@ -16,17 +16,18 @@ from typing import Any
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
 from app.lab import fault, system
 from app.lab.compared import entries_of, fitting
-from app.lab.comparison import GOING, ComparisonView
 from app.lab.events import Event, Events
 from app.lab.fitness import main_figure
 from app.lab.models import Models
 from app.lab.plan_words import words
+from app.lab.ranking import RULE
 from app.lab.runs import ID_MAX, Runs
 from app.lab.standings import Measured, conclude, counted, measured, merged
 from app.lab.summary import curve_of
 from app.lab.thresholds import parse_all
 from app.load.protocol.outcome import Outcome
 from app.moment import now
+from app.schemas.comparison import GOING, ComparisonView
 from app.schemas.run import RunView
 from app.schemas.system import SystemView
 from app.store.comparisons import ComparisonStore
@@ -132,6 +133,7 @@ class Comparisons:
             failure=None,
             created_at=now(),
             finished_at=None,
+            rule=RULE,
         )
         self._coming += 1
         try:

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import median, quantiles
 
+from app.schemas.comparison import Spread
+
 ENOUGH_TRIALS = 5  # from here on the trials themselves tell the noise
 CHANCE_MAX = 0.01
 GAP_FEW, GAP_ENOUGH = 0.15, 0.05
@@ -35,18 +37,6 @@ RULE = (
     "with fewer, every trial of one beats every trial of the other. Enough: by 5 %; with fewer than five trials by "
     "15 %, for below that a gap is noise on a small machine. Everything else is too close to call."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """One figure over several trials; quartiles from four trials on."""
-
-    n: int
-    median: float
-    minimum: float
-    maximum: float
-    q1: float | None
-    q3: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app.errors import NotNow, Unknown
-from app.lab.comparison import GOING, ComparisonView, Trial
 from app.lab.lab import Lab
 from app.report import comparing, html, junit
 from app.report.csv import cell
 from app.report.exports import Export
+from app.schemas.comparison import GOING, ComparisonView, Trial
 from app.schemas.run import RunView
 
 FORMAT, SCHEMA = "threadlab-comparison", 1  # as those of a run's bundle

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.lab.comparison import ComparisonView, Standing, Trial
 from app.pages import looks
 from app.report.chart import Axis, Chart, Given, chart, logarithmic, percentile_axis
+from app.schemas.comparison import ComparisonView, Standing, Trial
 
 
 def _places(places: int) -> Callable[[float | None], str]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from xml.etree import ElementTree as xml
 
-from app.lab.comparison import ComparisonView, Trial
+from app.schemas.comparison import ComparisonView, Trial
 from app.schemas.result import Verdict
 from app.schemas.run import RunView
 

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import URL, func, select, update
 from sqlalchemy.orm import Session
 
-from app.lab.comparison import GOING, ComparisonView
 from app.moment import now
+from app.schemas.comparison import GOING, ComparisonView
 from app.store.database import open_database
 from app.store.runs import OURS, is_gone, other_owner
 from app.store.schema import ComparisonRow

@@ -16,10 +16,10 @@ from xml.etree import ElementTree as xml
 import pytest
 
 from app.lab.compared import entries_of
-from app.lab.comparison import ComparisonView
 from app.lab.lab import Lab
 from app.lab.ranking import RULE, rank
 from app.lab.standings import conclude
+from app.schemas.comparison import ComparisonView
 
 from .driver import LabProcess, endless, in_a_lab, is_problem, known_models, light, plan, until
 

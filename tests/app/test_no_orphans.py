@@ -10,8 +10,8 @@ import pytest
 
 from app import shell
 from app.errors import NotNow
-from app.lab.comparison import ComparisonView
 from app.lab.lab import Lab
+from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
 
 from .driver import (

@@ -9,10 +9,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.demo import _tables
-from app.lab.comparison import Entry
 from app.lab.standings import Measured, conclude, measured, why_not
 from app.load.protocol import histogram
 from app.load.protocol.histogram import Percentiles
+from app.schemas.comparison import Entry
 from app.schemas.result import GeneratorCost, Latency, Ledger, Summary, Verdict
 from app.schemas.run import RunView
 

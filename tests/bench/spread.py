@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 from app.compare import follow, table
-from app.lab.comparison import ComparisonView
 from app.lab.lab import Lab
 from app.lab.ranking import is_better, spread
+from app.schemas.comparison import ComparisonView
 from app.settings import Settings
 
 WARMUP_S = 2.0

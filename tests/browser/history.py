@@ -17,7 +17,6 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app.lab.compared import LETTERS
-from app.lab.comparison import ComparisonView, Entry
 from app.lab.notes import notes
 from app.lab.plan_words import words
 from app.lab.standings import conclude, counted, measured, merged
@@ -27,6 +26,7 @@ from app.lab.watcher import SeriesPoint
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.protocol.plan import Plan, Work
+from app.schemas.comparison import ComparisonView, Entry
 from app.schemas.result import Check, GeneratorCost, Ledger, Verdict
 from app.schemas.run import Mark, RunView
 from app.store.comparisons import ComparisonStore

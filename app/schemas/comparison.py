@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.lab.ranking import RULE, Spread
 from app.schemas.result import Latency, ThresholdResult
 
 GOING = ("queued", "running")
@@ -45,6 +44,18 @@ class Trial:
     def of(self, metric: str) -> float | None:
         """Its value of that figure, also where it is of before 0.2 and has none of its own."""
         return self.value if self.value is not None else getattr(self, metric, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One figure over several trials; quartiles from four trials on."""
+
+    n: int
+    median: float
+    minimum: float
+    maximum: float
+    q1: float | None
+    q3: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,7 @@ class ComparisonView:
     failure: str | None  # one sentence, when state is failed
     created_at: str
     finished_at: str | None
-    rule: str = RULE
+    rule: str = ""  # how entries were ranked; "" in comparisons of before 0.2
 
     @property
     def runs_total(self) -> int:
