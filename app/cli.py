@@ -26,12 +26,12 @@ from pydantic import ValidationError
 from app import compare, demo, plan_flags, remote, shell, streams
 from app.addresses import WILDCARDS, bracketed, reachable
 from app.errors import LabError, Unknown
-from app.lab import system
-from app.lab.child_environment import child_environment
 from app.lab.lab import Lab
 from app.lab.models import Models
 from app.lab.runs import ID_MAX
 from app.lab.scenarios import SCENARIOS
+from app.machine import system
+from app.machine.child_environment import child_environment
 from app.main import create_app
 from app.report import beside, files, foreign
 from app.schemas.run import RunView
@@ -169,7 +169,7 @@ def models(_asked: argparse.Namespace) -> int:
 def doctor(asked: argparse.Namespace) -> int:
     """The environment, and what to know before trusting a number from it."""
     settings = Settings()
-    view = system.look(Models.ask(settings.engine_python), settings)
+    view = system.read_system(Models.ask(settings.engine_python).views.get("proactor"), settings)
     facts = asdict(view)
     if asked.json:
         print(json.dumps(facts, indent=2))

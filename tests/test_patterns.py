@@ -26,8 +26,9 @@ import pytest
 from app import streams
 from app.api.deps import Number
 from app.errors import Invalid
-from app.lab import syscalls, thresholds
+from app.lab import thresholds
 from app.lab.thresholds import Threshold
+from app.machine import syscalls
 from app.pages import compare_form, forms, load_form, looks, routes
 from app.report import csv, foreign, junit
 from app.tokens import COOKIE, cookie_value
@@ -288,7 +289,7 @@ def of(pattern: str | re.Pattern[Any], how: str, texts: tuple[Text, ...], flags:
 # By the file and the name that the pattern has there, or else the pattern as it stands there.
 PATTERNS: dict[str, Row] = {
     "app/api/deps.py regex": of(Number.regex, "fullmatch", (repeated("1"), repeated("1", after="x"))),
-    r'app/lab/syscalls.py rf"(\d+),[^,]*,{EVENT}"': of(rf"(\d+),[^,]*,{syscalls.EVENT}", "match", EVENTS),
+    r'app/machine/syscalls.py rf"(\d+),[^,]*,{EVENT}"': of(rf"(\d+),[^,]*,{syscalls.EVENT}", "match", EVENTS),
     "app/lab/thresholds.py _GRAMMAR": of(thresholds._GRAMMAR, "fullmatch", CONDITIONS),
     r'app/main.py r"\{\w+\}"': of(r"\{\w+\}", "split", TEMPLATES),
     "app/main.py pattern": of("/api/v1/runs/[^/]+/diff/[^/]+", "fullmatch", URLS),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
-from app.lab import fault, system
+from app.lab import fault
 from app.lab.compared import entries_of, fitting
 from app.lab.events import Event, Events
 from app.lab.fitness import main_figure
@@ -26,6 +26,7 @@ from app.lab.standings import Measured, conclude, counted, measured, merged
 from app.lab.summary import curve_of
 from app.lab.thresholds import parse_all
 from app.load.protocol.outcome import Outcome
+from app.machine import system
 from app.moment import now
 from app.schemas.comparison import GOING, ComparisonView
 from app.schemas.run import RunView

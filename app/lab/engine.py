@@ -20,12 +20,12 @@ from typing import Any
 
 from app import addresses
 from app.errors import Busy, NotNow, StartFailed
-from app.lab.child import Child, Exit
-from app.lab.placement import pin
-from app.lab.proc import ProcessReading, SwitchReading, read_processes, read_switches
 from app.lab.recording import Recording
 from app.lab.said import Said
 from app.lab.tracing import Tracing
+from app.machine.child import Child, Exit
+from app.machine.cpu_placement import pin
+from app.machine.proc import ProcessReading, SwitchReading, read_processes, read_switches
 from app.moment import written
 from app.schemas.engine import EngineView, ExitView
 from engines.common.board.board import make_board

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.errors import Busy, Invalid, NotNow, Unknown, shown
-from app.lab import scheduling
 from app.lab.engine import Engine, listen
 from app.lab.events import LINE, Event, Events
 from app.lab.models import Models
-from app.lab.placement import usable_cpus
 from app.lab.sample import Sampler
+from app.machine import scheduling
+from app.machine.cpu_placement import usable_cpus
 from app.schemas.engine import EngineView, SampleView
 from app.settings import Settings
 

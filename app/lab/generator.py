@@ -16,11 +16,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from app.lab.child import Child, Exit
 from app.load.protocol.merging import merge
 from app.load.protocol.meter import DONE, MeterReader, MeterReading, make_meter, together
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
+from app.machine.child import Child, Exit
 
 CONNECTED_EVERY_S = 0.005
 SOON_NS = 20_000_000  # from the word to the start: a shard that sleeps hears it within 0.1 ms, a busy CPU takes longer

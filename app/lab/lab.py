@@ -8,13 +8,13 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.errors import Busy
-from app.lab import scheduling, system
 from app.lab.comparisons import Comparisons
 from app.lab.events import Events
 from app.lab.fleet import Fleet
 from app.lab.history import History
 from app.lab.models import Models
 from app.lab.runs import Runs
+from app.machine import scheduling, system
 from app.schemas.system import SystemView
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
@@ -37,7 +37,7 @@ class Lab:
         self.settings = settings
         self.models = models
         self.store = store
-        self.system: SystemView = system.look(models, settings)
+        self.system: SystemView = system.read_system(models.views.get("proactor"), settings)
         self.events = Events()
         self.fleet = Fleet(settings, models, self.events)
         self.runs = Runs(settings, models, self.fleet, store, self.system, self.events)

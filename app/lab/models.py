@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from app.errors import FieldProblem, Invalid, LabError, NotNow, Unknown, shown
-from app.lab.child_environment import child_environment
+from app.machine.child_environment import child_environment
 from app.schemas.model import KnobView, ModelView, RoleView, TermView
 from engines.common.contract import BadKnob, Knob, Model, Role, parse_knobs
 

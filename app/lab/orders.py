@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import Invalid, NotNow, TooShortIdle, shown
-from app.lab import planning, system
+from app.lab import planning
 from app.lab.fleet import Fleet
 from app.lab.models import Models
 from app.lab.plan_words import words
 from app.lab.scenarios import SCENARIOS
 from app.lab.thresholds import Threshold, parse_all
 from app.load.protocol.plan import Plan
+from app.machine import system
 from app.moment import now
 from app.schemas.run import Follower, RunView
 from app.schemas.scenario import ScenarioView

@@ -10,7 +10,6 @@ from typing import Any
 from app.lab.capacity import CapacitySearch, Limits, Try
 from app.lab.engine import Engine
 from app.lab.fitness import main_figure, unfit
-from app.lab.placement import Placement
 from app.lab.progress import LastSecond, Progress, progress
 from app.lab.recording import Recording
 from app.lab.relay import Relay
@@ -20,6 +19,7 @@ from app.lab.trial import Result, Trial
 from app.lab.verdict import of_search
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
+from app.machine.cpu_placement import Placement
 from app.schemas.capacity import Capacity
 from app.schemas.result import Verdict
 from app.schemas.run import RunView

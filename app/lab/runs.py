@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from app.errors import Busy, Invalid, LabError, NotNow, StartFailed, Unknown
-from app.lab import fault, system
+from app.lab import fault
 from app.lab.capacity import Limits
 from app.lab.engine import Engine
 from app.lab.events import Event, Events
@@ -18,13 +18,14 @@ from app.lab.fleet import Fleet
 from app.lab.generator import NoOutcome
 from app.lab.models import Models
 from app.lab.orders import Order, Orders, Target
-from app.lab.placement import NORMAL, place, usable_cpus
 from app.lab.progress import Progress
 from app.lab.relay import Relay
 from app.lab.run import Run, Told, no_verdict
 from app.lab.summary import curve, interval_log
-from app.lab.turn import run_turn
 from app.load.protocol.outcome import Outcome
+from app.machine import system
+from app.machine.cpu_placement import NORMAL, place, usable_cpus
+from app.machine.machine_lock import run_turn
 from app.moment import now
 from app.schemas.run import RunView
 from app.schemas.system import SystemView

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from app.lab import scheduling
-from app.lab.clocks import ThreadWatch
 from app.lab.engine import Engine
-from app.lab.proc import ProcessReading
 from app.lab.window import Cost, Total, Window
+from app.machine import scheduling
+from app.machine.proc import ProcessReading
+from app.machine.thread_stats import ThreadWatch
 from app.schemas.engine import SampleView, ThreadView
 from engines.common.board.board import COUNTER_NAMES, THREAD_STATES
 from engines.common.board.reader import Reading, ThreadReading

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import LabError
-from app.lab import scheduling
 from app.lab.engine import Engine
 from app.lab.evidence import evidence
 from app.lab.figures import of_summary
@@ -18,17 +17,18 @@ from app.lab.fitness import appraise
 from app.lab.generator import Generator, NoOutcome
 from app.lab.ledger import cost
 from app.lab.notes import notes
-from app.lab.placement import REALTIME, Placement
 from app.lab.progress import LastSecond
 from app.lab.relay import Relay, legs, notes_of
-from app.lab.stall import stall
 from app.lab.summary import answers, series, summarise
-from app.lab.syscalls import SystemCalls
 from app.lab.verdict import judge
 from app.lab.watcher import Watcher, marks
 from app.load.protocol.meter import MEASURE
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
+from app.machine import scheduling
+from app.machine.cpu_placement import REALTIME, Placement
+from app.machine.pause import stall
+from app.machine.syscalls import SystemCalls
 from app.schemas.result import Ledger, Summary, Verdict
 from app.schemas.run import Leg, Mark
 

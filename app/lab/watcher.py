@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from app.lab.engine import Engine
-from app.lab.proc import (
+from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
+from app.machine.proc import (
     CoreReading,
     ListenDrops,
     ProcessReading,
@@ -20,8 +21,7 @@ from app.lab.proc import (
     read_cores,
     read_listen_drops,
 )
-from app.lab.syscalls import SystemCalls
-from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
+from app.machine.syscalls import SystemCalls
 from app.schemas.run import WARM_UP_ENDS, Mark
 from engines.common.board.board import ENDED, RESTING
 from engines.common.board.reader import Reading

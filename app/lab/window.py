@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from app.lab.proc import ProcessReading
+from app.machine.proc import ProcessReading
 from engines.common.board.reader import Reading
 
 WINDOW_NS = 1_000_000_000

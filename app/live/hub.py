@@ -13,7 +13,6 @@ from dataclasses import asdict
 from typing import Any
 
 from app.errors import Busy
-from app.lab import scheduling
 from app.lab.engine import Engine
 from app.lab.events import Event
 from app.lab.lab import Lab
@@ -22,6 +21,7 @@ from app.live.frame import Frame, Part, compact
 from app.live.grid import Grid
 from app.live.lanes import Rounds, lanes
 from app.live.viewer import Viewer
+from app.machine import scheduling
 from app.metrics import Metrics
 
 # A frame costs lab, browser and whoever shares their CPUs some milliseconds: while a run is measured there are fewer.

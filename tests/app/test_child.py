@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from app.lab.child import LINE_MAX, Child
+from app.machine.child import LINE_MAX, Child
 
 
 def test_a_line_without_an_end_is_split() -> None:

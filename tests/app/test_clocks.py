@@ -15,13 +15,13 @@ from typing import Any, cast
 
 import pytest
 
-from app.lab.clocks import LOOK_MAX, ThreadWatch
 from app.lab.engine import Engine
 from app.lab.events import Events
 from app.lab.fleet import Fleet
 from app.lab.models import Models
-from app.lab.proc import ProcessReading, read_process, read_processes
 from app.lab.sample import Sampler
+from app.machine.proc import ProcessReading, read_process, read_processes
+from app.machine.thread_stats import LOOK_MAX, ThreadWatch
 from app.settings import Settings
 from engines.common.board.board import WAITING, Board, Note, make_board
 from engines.common.board.reader import BoardReader, ThreadReading

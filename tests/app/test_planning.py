@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from app import plan_flags
 from app.cli import _parser
 from app.errors import Invalid
-from app.lab import placement
 from app.lab.plan_words import words
 from app.lab.planning import checked
 from app.lab.scenarios import SCENARIOS
 from app.load.protocol import histogram
 from app.load.protocol.plan import Plan
+from app.machine import cpu_placement
 from app.settings import Settings
 
 DESCRIPTORS = 20_000
@@ -30,7 +30,7 @@ def plan(**fields: Any) -> Plan:
 
 @pytest.fixture
 def four_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement, "usable_cpus", lambda: (0, 1, 2, 3))
+    monkeypatch.setattr(cpu_placement, "usable_cpus", lambda: (0, 1, 2, 3))
 
 
 WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -143,7 +143,7 @@ def test_the_generator_gets_a_cpu_for_each_shard(four_cpus: None) -> None:
     with pytest.raises(Invalid, match="3 here"):
         plan(shards=4)
     assert plan(shards=4, placement="shared").shards == 4
-    assert placement.place("split", (0, 1, 2, 3), 2).to_json() == {
+    assert cpu_placement.place("split", (0, 1, 2, 3), 2).to_json() == {
         "mode": "split",
         "engine_cpus": (0, 1),
         "load_cpus": (2, 3),

@@ -15,9 +15,9 @@ from typing import cast
 
 import pytest
 
-from app.lab.child_environment import NAMES, PREFIXES, child_environment
 from app.lab.models import Models, NoEngines
 from app.lab.recording import Recording
+from app.machine.child_environment import NAMES, PREFIXES, child_environment
 from app.settings import Settings
 from app.store import private
 from app.store.comparisons import ComparisonStore

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from app.lab import scheduling
 from app.load import sandbox, time_slice
 from app.load.protocol.shard_job import BadOrder
+from app.machine import scheduling
 
 from .driver import LabMaker, LabProcess, endless, generators, plan, until
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.lab import syscalls
 from app.lab.lab import Lab
+from app.machine import syscalls
 from app.schemas.run import RunView
 from tests.waiting import BOUND_S
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from app.lab.child import Child
 from app.lab.fleet import Fleet
 from app.lab.generator import Generator
 from app.lab.lab import Lab
 from app.lab.relay import Relay
 from app.lab.runs import NOTHING_MEASURED
-from app.lab.syscalls import SystemCalls
 from app.lab.trial import Trial
 from app.load.protocol.meter import MEASURE, MeterReading
+from app.machine.child import Child
+from app.machine.syscalls import SystemCalls
 from app.schemas.run import RunView
 
 from .driver import endless, eventually, in_a_lab, light, on_a_thread
@@ -170,7 +170,7 @@ def test_perf_that_cannot_be_started_leaves_no_descriptor(monkeypatch: pytest.Mo
     def cannot(*_: object, **__: object) -> Child:
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr("app.lab.syscalls.shutil.which", lambda _: "/usr/bin/perf")
+    monkeypatch.setattr("app.machine.syscalls.shutil.which", lambda _: "/usr/bin/perf")
     monkeypatch.setattr(Child, "spawn", cannot)
     before = pipes()
     with pytest.raises(OSError, match="unavailable"):

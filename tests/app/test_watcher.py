@@ -11,10 +11,10 @@ import pytest
 
 from app.lab import evidence
 from app.lab.engine import Engine
-from app.lab.placement import Placement
-from app.lab.proc import ProcessReading
 from app.lab.watcher import FEW_ROWS, Watcher
 from app.load.protocol.meter import DRAIN, MEASURE, WARMUP, MeterReading
+from app.machine.cpu_placement import Placement
+from app.machine.proc import ProcessReading
 from engines.common.board.board import ENDED, HANDLING, WAITING
 
 CHANCES = 100

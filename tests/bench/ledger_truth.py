@@ -23,7 +23,7 @@ from typing import Any
 
 from app.lab.engine import Engine
 from app.lab.lab import Lab
-from app.lab.proc import tasks
+from app.machine.proc import tasks
 from app.schemas.run import RunView
 from app.settings import Settings
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.lab.proc import tasks
+from app.machine.proc import tasks
 
 NORMAL, REALTIME = "normal", "real-time"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.lab.proc import ThreadClock, ThreadClocks
+from app.machine.proc import ThreadClock, ThreadClocks
 from engines.common.board.reader import ThreadReading
 
 # Read at each look: 7 µs a thread, ten times a second. More threads than that are read in turns.

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.lab.child import Child
+from app.machine.child import Child
 
 EVENT = "raw_syscalls:sys_enter"
 BEGUN_WITHIN_S = 3.0

@@ -11,18 +11,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from app.lab import scheduling
-from app.lab.models import Models
-from app.lab.placement import NORMAL, REALTIME, place, usable_cpus
+from app.machine import scheduling
+from app.machine.cpu_placement import NORMAL, REALTIME, place, usable_cpus
+from app.schemas.model import ModelView
 from app.schemas.system import SystemView
 from app.settings import Settings
 
 
-def look(models: Models, settings: Settings) -> SystemView:
-    """Read what the machine is, and what it allows this lab."""
+def read_system(proactor: ModelView | None, settings: Settings) -> SystemView:
+    """Return what this machine is and what it allows the lab. `proactor`: tells whether io_uring works; None: no such model."""
     cpus = usable_cpus()
     split = place("split", cpus)
-    uring = models.views.get("proactor")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     view = SystemView(
         cores=len(cpus),
@@ -30,8 +29,8 @@ def look(models: Models, settings: Settings) -> SystemView:
         kernel=f"{platform.system()} {platform.release()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
         gil=bool(getattr(sys, "_is_gil_enabled", lambda: True)()),
-        io_uring=bool(uring and uring.available),
-        io_uring_reason=uring.unavailable_reason if uring else "there is no proactor among the models",
+        io_uring=bool(proactor and proactor.available),
+        io_uring_reason=proactor.unavailable_reason if proactor else "there is no proactor among the models",
         descriptor_limit=limit,
         somaxconn=_number("/proc/sys/net/core/somaxconn"),
         port_range=_port_range(),

@@ -1,6 +1,6 @@
 """A child process that cannot be lost: its own session, a life-line, its output drained, its end noticed.
 
-It gets an environment of its own, without the lab's secrets: app/lab/child_environment.py.
+It gets an environment of its own, without the lab's secrets: app/machine/child_environment.py.
 
 Spawn from the main thread only: a child's parent-death signal is tied to the *thread* that forked it.
 """
@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.lab import scheduling
-from app.lab.child_environment import child_environment
+from app.machine import scheduling
+from app.machine.child_environment import child_environment
 
 LOG_LINES = 200
 LINE_MAX = 64 * 1024  # bytes of a line that has no end
