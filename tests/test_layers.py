@@ -56,7 +56,6 @@ KNOWN: frozenset[str] = frozenset(
         "report → pages",
         "report → shell",
         "security → api",
-        "store → lab",
         "store → report",
         "web → api",
     }

@@ -20,14 +20,14 @@ from typing import Any
 
 from app import addresses
 from app.errors import Busy, NotNow, StartFailed
-from app.lab.recording import Recording
 from app.lab.said import Said
-from app.lab.tracing import Tracing
 from app.machine.child import Child, Exit
 from app.machine.cpu_placement import pin
 from app.machine.proc import ProcessReading, SwitchReading, read_processes, read_switches
 from app.moment import written
 from app.schemas.engine import EngineView, ExitView
+from app.trace.recording import Recording
+from app.trace.tracing import Tracing
 from engines.common.board.board import make_board
 from engines.common.board.reader import BoardReader
 from engines.common.contract import Model

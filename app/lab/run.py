@@ -11,7 +11,6 @@ from app.lab.capacity import CapacitySearch, Limits, Try
 from app.lab.engine import Engine
 from app.lab.fitness import main_figure, unfit
 from app.lab.progress import LastSecond, Progress, progress
-from app.lab.recording import Recording
 from app.lab.relay import Relay
 from app.lab.scenarios import SCENARIOS
 from app.lab.thresholds import Threshold
@@ -23,6 +22,7 @@ from app.machine.cpu_placement import Placement
 from app.schemas.capacity import Capacity
 from app.schemas.result import Verdict
 from app.schemas.run import RunView
+from app.trace.recording import Recording
 
 
 @dataclass(frozen=True, slots=True)

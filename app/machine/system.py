@@ -19,7 +19,7 @@ from app.settings import Settings
 
 
 def read_system(proactor: ModelView | None, settings: Settings) -> SystemView:
-    """Return what this machine is and what it allows the lab. `proactor`: tells whether io_uring works; None: no such model."""
+    """Return what this machine is and allows. `proactor` tells whether io_uring works; None: no such model."""
     cpus = usable_cpus()
     split = place("split", cpus)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -55,7 +55,7 @@ def _perfetto(lab: Lab, id: int) -> str:
     view = _ended(lab, id)
     if not (series := lab.runs.series(id))["columns"]:
         raise NotNow(f"Run {id} is {view.state} and has neither a series nor a trace.")
-    return perfetto.write(view, series, lab.store.recording(id))
+    return perfetto.write(view, series, lab.runs.recording(id))
 
 
 def _ended(lab: Lab, id: int) -> RunView:

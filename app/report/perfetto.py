@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.lab.recording import RecordedLane, Recording
 from app.schemas.run import RunView
+from app.trace.recording import RecordedLane, Recording
 from engines.common.board.board import THREAD_STATES
 
 LAB = 1  # the "process" of counters and marks

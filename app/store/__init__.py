@@ -1,1 +1,1 @@
-"""Runs in SQLite by SQLAlchemy 2: still there after a restart."""
+"""Runs in SQLite by SQLAlchemy 2: still there after a restart. Imports only schemas and below."""

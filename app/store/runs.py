@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from sqlalchemy import URL, Engine, func, select, update
 from sqlalchemy.orm import Session
 
-from app.lab.recording import Recording
 from app.moment import now
 from app.schemas.run import RunView
 from app.store.columns import columns
@@ -67,9 +66,10 @@ class RunStore:
             values |= {"outcome": json.dumps(outcome) if outcome else None, "series": json.dumps(series)}
             session.execute(update(RunRow).where(RunRow.id == view.id).values(**values))
 
-    def save_recording(self, id: int, recording: Recording) -> None:
+    def save_trace(self, id: int, packed: bytes) -> None:
+        """Keep the packed recording of a traced run. Raises OSError."""
         if self._traces:
-            self._traces.save(id, recording)
+            self._traces.save(id, packed)
 
     def get(self, id: int) -> RunView | None:
         with Session(self._engine) as session:
@@ -127,12 +127,10 @@ class RunStore:
     def series(self, id: int) -> dict[str, Any] | None:
         return self._json(id, RunRow.series)
 
-    def recording(self, id: int) -> Recording | None:
-        """What a run's threads did; None if it was not traced, or if the file with its number is another run's."""
+    def trace(self, id: int) -> bytes | None:
+        """Return the packed recording of a run; None if it was not traced."""
         view = self.get(id)
-        recording = self._traces.load(id) if self._traces and view and view.plan.get("trace") else None
-        started_ns = (self.series(id) or {}).get("started_ns")
-        return recording if recording and started_ns and recording.has_seen(started_ns) else None
+        return self._traces.load(id) if self._traces and view and view.plan.get("trace") else None
 
     def delete(self, id: int) -> bool:
         if self._traces:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.lab.recording import Recording
 from app.store import private
 
 
@@ -16,21 +15,21 @@ class TraceStore:
         for file in folder.glob("run-*"):
             private.close_to_others(file)
 
-    def save(self, run: int, recording: Recording) -> None:
+    def save(self, run: int, packed: bytes) -> None:
         private.make_folder(self._folder.parent)  # the data directory, where the database is elsewhere
         private.make_folder(self._folder)
         whole, part = self._file(run), self._file(run).with_suffix(".part")
         try:
-            private.write(part, recording.pack())
+            private.write(part, packed)
             part.replace(whole)  # there is the whole of it, or nothing
         except OSError:
             part.unlink(missing_ok=True)
             raise
 
-    def load(self, run: int) -> Recording | None:
+    def load(self, run: int) -> bytes | None:
         """None where the run was not traced."""
         file = self._file(run)
-        return Recording.unpack(file.read_bytes()) if file.is_file() else None
+        return file.read_bytes() if file.is_file() else None
 
     def delete(self, run: int) -> None:
         self._file(run).unlink(missing_ok=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from app.lab.recording import Recording
 from app.report import perfetto
+from app.trace.recording import Recording
 from engines.common.board.board import THREAD_STATES
 
 from .driver import LabProcess, is_problem, light

@@ -10,13 +10,10 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
 from app.lab.models import Models, NoEngines
-from app.lab.recording import Recording
 from app.machine.child_environment import NAMES, PREFIXES, child_environment
 from app.settings import Settings
 from app.store import private
@@ -28,7 +25,7 @@ from tests.waiting import BOUND_S
 from .driver import THREADLAB, Command, LabProcess, endless, generators, until
 from .past import past_run
 
-TRACE = cast(Recording, SimpleNamespace(pack=lambda: b"a trace"))
+TRACE = b"a trace"
 SECRETS = {"THREADLAB_TOKEN": new_token(), "AWS_SECRET_ACCESS_KEY": "s3cret", "THREADLAB_MAX_RATE": "5000"}
 
 
@@ -67,21 +64,21 @@ PRIVATE = {**dict.fromkeys(FILES, "0o600"), "traces": "0o700"}
 def test_a_history_that_is_made_is_its_owners_only(tmp_path: Path) -> None:
     data_dir = tmp_path / "new" / "data"
     with closing(opened(data_dir)) as store, closing(ComparisonStore(Settings(data_dir=data_dir).database)):
-        store.save_recording(store.add(past_run()).id, TRACE)
+        store.save_trace(store.add(past_run()).id, TRACE)
         assert modes(data_dir) == PRIVATE
         assert mode(data_dir) == 0o700
 
 
 def test_a_history_of_before_is_closed_to_others_when_it_is_opened(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as store:
-        store.save_recording(store.add(past_run()).id, TRACE)
+        store.save_trace(store.add(past_run()).id, TRACE)
         for path in tmp_path.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         tmp_path.chmod(0o755)
         with closing(opened(tmp_path)):
             assert modes(tmp_path) == PRIVATE | {"traces": "0o755"}
             assert mode(tmp_path) == 0o755, "a folder that is there may be shared on purpose"
-            store.save_recording(1, TRACE)
+            store.save_trace(1, TRACE)
             assert modes(tmp_path) == PRIVATE | {"traces": "0o755"}
 
 
@@ -103,7 +100,7 @@ def test_only_the_rights_of_others_are_taken(before: int, after: int, tmp_path: 
 def test_traces_are_private_where_the_database_is_elsewhere(tmp_path: Path) -> None:
     url, data_dir = f"sqlite:///{tmp_path / 'other' / 'x.sqlite3'}", tmp_path / "data"
     with closing(RunStore(url, data_dir / "traces")) as store:
-        store.save_recording(1, TRACE)
+        store.save_trace(1, TRACE)
     assert (mode(data_dir), mode(data_dir / "traces")) == (0o700, 0o700)
     assert mode(data_dir / "traces" / "run-1.trace") == 0o600
 

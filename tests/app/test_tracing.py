@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.lab import recording as recordings
 from app.lab.events import LINE, LINES_KEPT, Event, Events
-from app.lab.recording import Recording
 from app.lab.said import LINE_MAX, LINES_PER_S, Said
-from app.lab.tracing import MEASURED, UNWATCHED, Tracing, joined
 from app.lab.window import Total, Window
 from app.live.grid import Grid
 from app.live.lanes import SLICES, Rounds, lanes
 from app.store.traces import TraceStore
+from app.trace import recording as recordings
+from app.trace.recording import Recording
+from app.trace.tracing import MEASURED, UNWATCHED, Tracing, joined
 from engines.common.board.board import (
     ENDED,
     HANDLING,
@@ -143,9 +143,10 @@ def test_a_recording_is_read_back_as_it_was_packed(tmp_path_factory: pytest.Temp
             tracing.read(now())
         store = TraceStore(tmp_path_factory.mktemp("traces") / "new")
         assert store.load(7) is None
-        store.save(7, recording)
-        again = store.load(7)
-        assert again
+        store.save(7, recording.pack())
+        packed = store.load(7)
+        assert packed
+        again = Recording.unpack(packed)
         assert (again.from_ns, again.to_ns, again.cuts) == (recording.from_ns, recording.to_ns, [])
         assert again.lanes == recording.lanes and len(again.lanes) == 3
         store.delete(7)

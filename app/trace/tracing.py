@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from app.lab.recording import Recording
+from app.trace.recording import Recording
 from engines.common.board.reader import BoardReader
 from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
