@@ -26,8 +26,8 @@ from pydantic import ValidationError
 from app import compare, demo, plan_flags, remote, shell, streams
 from app.addresses import WILDCARDS, bracketed, reachable
 from app.errors import LabError, Unknown
+from app.fleet.models import Models
 from app.lab.lab import Lab
-from app.lab.models import Models
 from app.lab.runs import ID_MAX
 from app.lab.scenarios import SCENARIOS
 from app.machine import system

@@ -17,10 +17,10 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.lab.engine import Engine
-from app.lab.events import Event
+from app.events import Event
+from app.fleet.engine import Engine
+from app.fleet.sampler import Sampler
 from app.lab.lab import Lab
-from app.lab.sample import Sampler
 from app.lab.verdict import TITLES
 from app.load.protocol import histogram
 

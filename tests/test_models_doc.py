@@ -15,7 +15,7 @@ import pytest
 from jinja2 import Environment
 
 from app import paths
-from app.lab.models import _view
+from app.fleet.models import _view
 from app.pages.forms import Card
 from app.pages.looks import make_environment
 from engines.catalogue import describe, lessons, literature

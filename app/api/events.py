@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.api.deps import LabDep
-from app.lab.events import EventView
+from app.events import EventView
 
 router = APIRouter(tags=["events"])
 

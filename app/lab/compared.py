@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.errors import Invalid, shown
-from app.lab.models import Models
+from app.fleet.models import Models
 from app.lab.scenarios import SCENARIOS
 from app.schemas.comparison import Entry
 

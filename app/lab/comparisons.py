@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
+from app.events import Event, Events
+from app.fleet.models import Models
 from app.lab import fault
 from app.lab.compared import entries_of, fitting
-from app.lab.events import Event, Events
 from app.lab.fitness import main_figure
-from app.lab.models import Models
 from app.lab.plan_words import words
 from app.lab.ranking import RULE
 from app.lab.runs import ID_MAX, Runs

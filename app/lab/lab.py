@@ -8,11 +8,11 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.errors import Busy
+from app.events import Events
+from app.fleet.fleet import Fleet
+from app.fleet.models import Models
 from app.lab.comparisons import Comparisons
-from app.lab.events import Events
-from app.lab.fleet import Fleet
 from app.lab.history import History
-from app.lab.models import Models
 from app.lab.runs import Runs
 from app.machine import scheduling, system
 from app.schemas.system import SystemView

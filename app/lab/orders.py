@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import Invalid, NotNow, TooShortIdle, shown
+from app.fleet.fleet import Fleet
+from app.fleet.models import Models
 from app.lab import planning
-from app.lab.fleet import Fleet
-from app.lab.models import Models
 from app.lab.plan_words import words
 from app.lab.scenarios import SCENARIOS
 from app.lab.thresholds import Threshold, parse_all

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.lab.engine import Engine
-from app.lab.fleet import Fleet
+from app.fleet.engine import Engine
+from app.fleet.fleet import Fleet
 from app.lab.ledger import cost
 from app.lab.watcher import Watcher
 from app.load.protocol import histogram

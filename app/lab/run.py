@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.fleet.engine import Engine
 from app.lab.capacity import CapacitySearch, Limits, Try
-from app.lab.engine import Engine
 from app.lab.fitness import main_figure, unfit
 from app.lab.progress import LastSecond, Progress, progress
 from app.lab.relay import Relay

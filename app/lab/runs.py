@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 from app.errors import Busy, Invalid, LabError, NotNow, StartFailed, Unknown
+from app.events import Event, Events
+from app.fleet.engine import Engine
+from app.fleet.fleet import Fleet
+from app.fleet.models import Models
 from app.lab import fault
 from app.lab.capacity import Limits
-from app.lab.engine import Engine
-from app.lab.events import Event, Events
-from app.lab.fleet import Fleet
 from app.lab.generator import NoOutcome
-from app.lab.models import Models
 from app.lab.orders import Order, Orders, Target
 from app.lab.progress import Progress
 from app.lab.relay import Relay

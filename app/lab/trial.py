@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import LabError
-from app.lab.engine import Engine
+from app.fleet.engine import Engine
 from app.lab.evidence import evidence
 from app.lab.figures import of_summary
 from app.lab.fitness import appraise

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from app.lab.engine import Engine
+from app.fleet.engine import Engine
 from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
 from app.machine.proc import (
     CoreReading,

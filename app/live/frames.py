@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from app.lab.engine import Engine
+from app.fleet.engine import Engine
+from app.fleet.sampler import Sampler, cpu_percent
 from app.lab.lab import Lab
 from app.lab.progress import Progress
-from app.lab.sample import Sampler, cpu_percent
 from engines.common.board.board import (
     CONNECTION_STATES,
     REQUESTS_2XX,

@@ -13,8 +13,8 @@ from dataclasses import asdict
 from typing import Any
 
 from app.errors import Busy
-from app.lab.engine import Engine
-from app.lab.events import Event
+from app.events import Event
+from app.fleet.engine import Engine
 from app.lab.lab import Lab
 from app.live import frames
 from app.live.frame import Frame, Part, compact

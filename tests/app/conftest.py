@@ -12,7 +12,7 @@ import pytest
 
 from app import shell
 from app.cli import main
-from app.lab.models import Models
+from app.fleet.models import Models
 
 from .driver import Command, LabMaker, LabProcess, known_models
 

@@ -21,8 +21,8 @@ from typing import Any, Protocol, TypeVar, cast
 import httpx
 from fastapi import FastAPI
 
+from app.fleet.models import Models
 from app.lab.lab import Lab
-from app.lab.models import Models
 from app.load.protocol.meter import MEASURE, MeterReader, MeterReading
 from app.main import create_app
 from app.settings import Settings

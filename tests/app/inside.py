@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
+from app.fleet.models import Models
 from app.lab.lab import Lab
-from app.lab.models import Models
 from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore

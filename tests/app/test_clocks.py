@@ -15,11 +15,11 @@ from typing import Any, cast
 
 import pytest
 
-from app.lab.engine import Engine
-from app.lab.events import Events
-from app.lab.fleet import Fleet
-from app.lab.models import Models
-from app.lab.sample import Sampler
+from app.events import Events
+from app.fleet.engine import Engine
+from app.fleet.fleet import Fleet
+from app.fleet.models import Models
+from app.fleet.sampler import Sampler
 from app.machine.proc import ProcessReading, read_process, read_processes
 from app.machine.thread_stats import LOOK_MAX, ThreadWatch
 from app.settings import Settings

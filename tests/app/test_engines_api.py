@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from app.errors import StartFailed
-from app.lab.engine import Engine
+from app.fleet.engine import Engine
 from app.lab.lab import Lab
 from tests.waiting import BOUND_S, reserved_port
 

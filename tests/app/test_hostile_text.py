@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from app import paths
-from app.lab.models import Models
+from app.fleet.models import Models
 from app.pages.forms import Card
 from app.pages.looks import make_environment, render_block
 from app.schemas.engine import EngineView, ExitView

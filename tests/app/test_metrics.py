@@ -12,7 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.lab import fleet
+from app.fleet import fleet
 
 from .driver import LabProcess, light, until
 from .inside import LabInside

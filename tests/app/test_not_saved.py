@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app import shell
-from app.lab.events import Event, Events
+from app.events import Event, Events
 from app.lab.lab import Lab
 from app.schemas.run import RunView
 from app.store.runs import RunStore

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.models import Models, NoEngines
+from app.fleet.models import Models, NoEngines
 from app.machine.child_environment import NAMES, PREFIXES, child_environment
 from app.settings import Settings
 from app.store import private

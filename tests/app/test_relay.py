@@ -19,8 +19,8 @@ from typing import Any, cast
 
 import pytest
 
+from app.fleet.fleet import Fleet
 from app.lab.evidence import ENOUGH_LOOKS
-from app.lab.fleet import Fleet
 from app.lab.lab import Lab
 from app.lab.relay import Relay, legs
 from app.lab.watcher import Watcher

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.engine import Engine
+from app.fleet.engine import Engine
 from app.lab.lab import Lab
 from app.lab.trial import Trial
 from app.load.protocol.meter import MEASURE

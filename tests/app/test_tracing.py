@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.lab.events import LINE, LINES_KEPT, Event, Events
-from app.lab.said import LINE_MAX, LINES_PER_S, Said
-from app.lab.window import Total, Window
+from app.events import LINE, LINES_KEPT, Event, Events
+from app.fleet.rates import Total, Window
+from app.fleet.stderr_events import LINE_MAX, LINES_PER_S, Said
 from app.live.grid import Grid
 from app.live.lanes import SLICES, Rounds, lanes
 from app.store.traces import TraceStore
@@ -390,7 +390,7 @@ def test_an_engine_that_talks_much_drives_nothing_else_out() -> None:
 
 def test_a_flood_of_lines_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr("app.lab.said.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("app.fleet.stderr_events.time", SimpleNamespace(monotonic=lambda: clock[0]))
     told: list[str] = []
     said = Said(told.append)
     for _ in range(LINES_PER_S + 1234):

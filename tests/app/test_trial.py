@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.lab.fleet import Fleet
+from app.fleet.fleet import Fleet
 from app.lab.generator import Generator
 from app.lab.lab import Lab
 from app.lab.relay import Relay

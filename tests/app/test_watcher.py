@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
+from app.fleet.engine import Engine
 from app.lab import evidence
-from app.lab.engine import Engine
 from app.lab.watcher import FEW_ROWS, Watcher
 from app.load.protocol.meter import DRAIN, MEASURE, WARMUP, MeterReading
 from app.machine.cpu_placement import Placement

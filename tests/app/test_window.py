@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.lab.window import Total, Window
+from app.fleet.rates import Total, Window
 
 
 def window(*looks: tuple[float, int]) -> Window:

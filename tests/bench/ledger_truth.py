@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from app.lab.engine import Engine
+from app.fleet.engine import Engine
 from app.lab.lab import Lab
 from app.machine.proc import tasks
 from app.schemas.run import RunView

@@ -20,7 +20,7 @@ from typing import Any
 
 from app import addresses
 from app.errors import Busy, NotNow, StartFailed
-from app.lab.said import Said
+from app.fleet.stderr_events import Said
 from app.machine.child import Child, Exit
 from app.machine.cpu_placement import pin
 from app.machine.proc import ProcessReading, SwitchReading, read_processes, read_switches

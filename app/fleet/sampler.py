@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from app.lab.engine import Engine
-from app.lab.window import Cost, Total, Window
+from app.fleet.engine import Engine
+from app.fleet.rates import Cost, Total, Window
 from app.machine import scheduling
 from app.machine.proc import ProcessReading
 from app.machine.thread_stats import ThreadWatch

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.errors import Busy, Invalid, NotNow, Unknown, shown
-from app.lab.engine import Engine, listen
-from app.lab.events import LINE, Event, Events
-from app.lab.models import Models
-from app.lab.sample import Sampler
+from app.events import LINE, Event, Events
+from app.fleet.engine import Engine, listen
+from app.fleet.models import Models
+from app.fleet.sampler import Sampler
 from app.machine import scheduling
 from app.machine.cpu_placement import usable_cpus
 from app.schemas.engine import EngineView, SampleView

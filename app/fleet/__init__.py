@@ -1,0 +1,1 @@
+"""The engines: models, processes, samples and rates."""

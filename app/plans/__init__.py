@@ -1,0 +1,1 @@
+"""A plan as users write it: checked, described in words, named as scenarios, judged by thresholds."""
