@@ -29,10 +29,10 @@ from app.errors import LabError, Unknown
 from app.fleet.models import Models
 from app.lab.lab import Lab
 from app.lab.runs import ID_MAX
-from app.lab.scenarios import SCENARIOS
 from app.machine import system
 from app.machine.child_environment import child_environment
 from app.main import create_app
+from app.plans.scenarios import SCENARIOS
 from app.report import beside, files, foreign
 from app.schemas.run import RunView
 from app.settings import Settings

@@ -11,8 +11,8 @@ from typing import Any
 from app import plan_flags, remote, shell, streams
 from app.lab.compared import VIEWS
 from app.lab.lab import Lab
-from app.lab.scenarios import SCENARIOS
 from app.pages import looks
+from app.plans.scenarios import SCENARIOS
 from app.report import compared, files
 from app.schemas.comparison import ComparisonView, Spread, Standing
 from app.schemas.result import Latency

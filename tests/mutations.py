@@ -137,7 +137,7 @@ MUTATIONS = (
     ),
     Mutation(
         "unknown thresholds hold",
-        "app/lab/thresholds.py",
+        "app/plans/thresholds.py",
         "breached = seen is None or not",
         "breached = seen is not None and not",
         "app/test_thresholds.py",

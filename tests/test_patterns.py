@@ -26,10 +26,10 @@ import pytest
 from app import streams
 from app.api.deps import Number
 from app.errors import Invalid
-from app.lab import thresholds
-from app.lab.thresholds import Threshold
 from app.machine import syscalls
 from app.pages import compare_form, forms, load_form, looks, routes
+from app.plans import thresholds
+from app.plans.thresholds import Threshold
 from app.report import csv, foreign, junit
 from app.tokens import COOKIE, cookie_value
 from app.web.h11_connection import BoundedConnection
@@ -290,7 +290,7 @@ def of(pattern: str | re.Pattern[Any], how: str, texts: tuple[Text, ...], flags:
 PATTERNS: dict[str, Row] = {
     "app/api/deps.py regex": of(Number.regex, "fullmatch", (repeated("1"), repeated("1", after="x"))),
     r'app/machine/syscalls.py rf"(\d+),[^,]*,{EVENT}"': of(rf"(\d+),[^,]*,{syscalls.EVENT}", "match", EVENTS),
-    "app/lab/thresholds.py _GRAMMAR": of(thresholds._GRAMMAR, "fullmatch", CONDITIONS),
+    "app/plans/thresholds.py _GRAMMAR": of(thresholds._GRAMMAR, "fullmatch", CONDITIONS),
     r'app/main.py r"\{\w+\}"': of(r"\{\w+\}", "split", TEMPLATES),
     "app/main.py pattern": of("/api/v1/runs/[^/]+/diff/[^/]+", "fullmatch", URLS),
     "app/pages/forms.py _BLANKS": of(forms._BLANKS, "split", STAGES),

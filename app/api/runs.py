@@ -12,7 +12,7 @@ from app.api.deps import LabDep
 from app.api.queries import RunPage
 from app.api.specs import RunSpec
 from app.errors import Invalid
-from app.lab.scenarios import SCENARIOS
+from app.plans.scenarios import SCENARIOS
 from app.schemas.run import RunView
 from app.schemas.scenario import ScenarioView
 

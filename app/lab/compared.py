@@ -8,7 +8,7 @@ from typing import Any
 
 from app.errors import Invalid, shown
 from app.fleet.models import Models
-from app.lab.scenarios import SCENARIOS
+from app.plans.scenarios import SCENARIOS
 from app.schemas.comparison import Entry
 
 LETTERS = "ABCDEFGHIJKL"

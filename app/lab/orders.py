@@ -9,13 +9,13 @@ from typing import Any
 from app.errors import Invalid, NotNow, TooShortIdle, shown
 from app.fleet.fleet import Fleet
 from app.fleet.models import Models
-from app.lab import planning
-from app.lab.plan_words import words
-from app.lab.scenarios import SCENARIOS
-from app.lab.thresholds import Threshold, parse_all
 from app.load.protocol.plan import Plan
 from app.machine import system
 from app.moment import now
+from app.plans import validate
+from app.plans.describe import words
+from app.plans.scenarios import SCENARIOS
+from app.plans.thresholds import Threshold, parse_all
 from app.schemas.run import Follower, RunView
 from app.schemas.scenario import ScenarioView
 from app.schemas.system import SystemView
@@ -89,7 +89,7 @@ class Orders:
         """The scenario that is named, and its plan with the given fields over it. Raises Invalid."""
         named = self._scenario(scenario) if scenario else None
         fields = {**(named.plan if named else {}), **(plan or {})}
-        return named, planning.checked(fields, self._settings, self._system.descriptor_limit)
+        return named, validate.checked(fields, self._settings, self._system.descriptor_limit)
 
     def target(self, engine: str | None, model: str | None, knobs: dict[str, object], plan: Plan) -> Target:
         """What the run will be against, checked now and not when its turn comes."""

@@ -9,9 +9,9 @@ from typing import Any
 from app.errors import Invalid, shown
 from app.lab.compared import VIEWS
 from app.lab.lab import Lab
-from app.lab.scenarios import SCENARIOS
 from app.pages.fields import check_lengths
 from app.pages.forms import parse_work
+from app.plans.scenarios import SCENARIOS
 from app.schemas.scenario import ScenarioView
 
 MORE = 3  # lines for a model once more, with other knobs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from app.errors import FieldProblem, Invalid
-from app.lab.thresholds import LENGTH_MAX, THRESHOLDS_MAX
+from app.plans.thresholds import LENGTH_MAX, THRESHOLDS_MAX
 from app.report.foreign import TEXT_MAX
 
 NAME_MAX = 200

@@ -13,9 +13,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.api.deps import LabDep
 from app.errors import Invalid, LabError, NotNow, StartFailed
 from app.lab.lab import Lab
-from app.lab.scenarios import SCENARIOS
 from app.pages import fields, forms, load_form
 from app.pages.looks import render_block
+from app.plans.scenarios import SCENARIOS
 from app.report import beside
 from app.schemas.run import RunView
 from app.tokens import Tokens, cookie_header

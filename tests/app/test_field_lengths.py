@@ -18,9 +18,9 @@ import pytest
 from app.errors import Invalid, shown
 from app.lab import trial
 from app.lab.generator import Generator
-from app.lab.thresholds import THRESHOLDS_MAX, Threshold
 from app.pages import load_form
 from app.pages.fields import check_lengths, length_max
+from app.plans.thresholds import THRESHOLDS_MAX, Threshold
 from app.report import foreign
 from app.store.foreign import ForeignStore
 from app.store.runs import RunStore

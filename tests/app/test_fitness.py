@@ -19,10 +19,10 @@ from app.lab.fitness import (
     spoiled,
     unfit,
 )
-from app.lab.scenarios import SCENARIOS
 from app.lab.verdict import Evidence, judge
 from app.load.protocol.histogram import Percentiles
 from app.load.protocol.plan import Plan, Work
+from app.plans.scenarios import SCENARIOS
 from app.schemas.result import KindSummary, Latency, Summary, Verdict
 
 from .test_verdict import ANY, CALM, MISSED, OPEN

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from app import plan_flags
 from app.cli import _parser
 from app.errors import Invalid
-from app.lab.plan_words import words
-from app.lab.planning import checked
-from app.lab.scenarios import SCENARIOS
 from app.load.protocol import histogram
 from app.load.protocol.plan import Plan
 from app.machine import cpu_placement
+from app.plans.describe import words
+from app.plans.scenarios import SCENARIOS
+from app.plans.validate import checked
 from app.settings import Settings
 
 DESCRIPTORS = 20_000

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.lab.scenarios import SCENARIOS
+from app.plans.scenarios import SCENARIOS
 
 from .driver import LabProcess, until
 
@@ -54,7 +54,7 @@ def test_the_scenario_that_searches_begins_to_search(lab: LabProcess) -> None:
 
 def test_where_descriptors_are_few_the_crowd_is_smaller_and_says_why() -> None:
     few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))"
-    look = "from app.lab.scenarios import SCENARIOS; c = SCENARIOS['c10k']"
+    look = "from app.plans.scenarios import SCENARIOS; c = SCENARIOS['c10k']"
     code = f"{few}; {look}; print(c.plan['idle_connections'], c.title, c.watch)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.startswith("3520 3,520 idle connections") and "4,096 descriptors" in said

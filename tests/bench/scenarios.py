@@ -15,8 +15,8 @@ from typing import Any
 
 from app.errors import LabError
 from app.lab.lab import Lab
-from app.lab.scenarios import SCENARIOS
 from app.pages.looks import count, decimal, rate, size, us
+from app.plans.scenarios import SCENARIOS
 from app.schemas.run import RunView
 from app.settings import Settings
 

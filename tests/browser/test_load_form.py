@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from app.lab.scenarios import SCENARIOS
 from app.load.protocol.plan import EXECUTORS
 from app.pages.load_form import APPLIES
 from app.pages.looks import plan_fields
+from app.plans.scenarios import SCENARIOS
 from tests.app.driver import LabProcess, plan, until
 
 from .conftest import Opener

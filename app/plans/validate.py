@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.errors import FieldProblem, Invalid, shown
-from app.lab.bounds import flag, number, one_of, whole
-from app.lab.thresholds import Threshold
 from app.load.protocol.plan import EXECUTORS, KINDS, PLACEMENTS, RAMPING, SPACINGS, Plan, Work
 from app.machine.cpu_placement import load_cpus
+from app.plans.bounds import flag, number, one_of, whole
+from app.plans.thresholds import Threshold
 from app.settings import Settings
 
 _PARAMETERS = {
