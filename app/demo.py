@@ -12,10 +12,10 @@ from math import isfinite
 from typing import Any
 
 from app import remote, shell
-from app.lab.fitness import reason_of
 from app.lab.lab import Lab
 from app.lab.ranking import GAP_FEW, Ranking, rank
 from app.report import files
+from app.results.fitness import reason_of
 from app.schemas.run import RunView
 from app.settings import Settings
 

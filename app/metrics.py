@@ -21,8 +21,8 @@ from app.events import Event
 from app.fleet.engine import Engine
 from app.fleet.sampler import Sampler
 from app.lab.lab import Lab
-from app.lab.verdict import TITLES
 from app.load.protocol import histogram
+from app.results.verdict import TITLES
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_S = (

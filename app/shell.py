@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app import streams
-from app.lab.figures import Family, figure
-from app.lab.fitness import resolution_us, spoiled
 from app.lab.lab import Lab
 from app.pages import looks
+from app.results.figures import Family, figure
+from app.results.fitness import resolution_us, spoiled
 from app.schemas.run import RunView
 from app.settings import Settings
 

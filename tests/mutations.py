@@ -123,14 +123,14 @@ MUTATIONS = (
     # Lab
     Mutation(
         "a stopped run is ranked",
-        "app/lab/fitness.py",
+        "app/results/fitness.py",
         '(e.stopped, "It was stopped early.")',
         '(False, "It was stopped early.")',
         "app/test_fitness.py app/test_runs.py",
     ),
     Mutation(
         "errors may be a tenth",
-        "app/lab/verdict.py",
+        "app/results/verdict.py",
         "if e.errors / total <= ERRORS_MAX:",
         "if e.errors / total <= 0.1:",
         "app/test_verdict.py",

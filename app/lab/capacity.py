@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from app.lab.generator import NoOutcome
 from app.lab.search import Search, Tried
-from app.lab.summary import summarise
 from app.lab.trial import Result
-from app.lab.verdict import ERRORS_MAX, RATE_RATIO_MIN
 from app.load.protocol.plan import Plan
 from app.plans.thresholds import Threshold
+from app.results.summary import summarise
+from app.results.verdict import ERRORS_MAX, RATE_RATIO_MIN
 from app.schemas.capacity import Capacity, Step
 
 PROBE_S = 2.0

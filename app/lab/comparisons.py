@@ -18,16 +18,16 @@ from app.events import Event, Events
 from app.fleet.models import Models
 from app.lab import fault
 from app.lab.compared import entries_of, fitting
-from app.lab.fitness import main_figure
 from app.lab.ranking import RULE
 from app.lab.runs import ID_MAX, Runs
 from app.lab.standings import Measured, conclude, counted, measured, merged
-from app.lab.summary import curve_of
 from app.load.protocol.outcome import Outcome
 from app.machine import system
 from app.moment import now
 from app.plans.describe import words
 from app.plans.thresholds import parse_all
+from app.results.fitness import main_figure
+from app.results.summary import curve_of
 from app.schemas.comparison import GOING, ComparisonView
 from app.schemas.run import RunView
 from app.schemas.system import SystemView

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from app.fleet.engine import Engine
 from app.fleet.fleet import Fleet
-from app.lab.ledger import cost
 from app.lab.watcher import Watcher
 from app.load.protocol import histogram
 from app.load.protocol.meter import MeterReading
 from app.load.protocol.outcome import Outcome, Second
 from app.load.protocol.plan import Plan
+from app.results.ledger import cost
 from app.schemas.run import Follower, Leg
 
 

@@ -9,16 +9,16 @@ from typing import Any
 
 from app.fleet.engine import Engine
 from app.lab.capacity import CapacitySearch, Limits, Try
-from app.lab.fitness import main_figure, unfit
 from app.lab.progress import LastSecond, Progress, progress
 from app.lab.relay import Relay
 from app.lab.trial import Result, Trial
-from app.lab.verdict import of_search
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine.cpu_placement import Placement
 from app.plans.scenarios import SCENARIOS
 from app.plans.thresholds import Threshold
+from app.results.fitness import main_figure, unfit
+from app.results.verdict import of_search
 from app.schemas.capacity import Capacity
 from app.schemas.result import Verdict
 from app.schemas.run import RunView

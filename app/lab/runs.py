@@ -21,12 +21,12 @@ from app.lab.orders import Order, Orders, Target
 from app.lab.progress import Progress
 from app.lab.relay import Relay
 from app.lab.run import Run, Told, no_verdict
-from app.lab.summary import curve, interval_log
 from app.load.protocol.outcome import Outcome
 from app.machine import system
 from app.machine.cpu_placement import NORMAL, place, usable_cpus
 from app.machine.machine_lock import run_turn
 from app.moment import now
+from app.results.summary import curve, interval_log
 from app.schemas.run import RunView
 from app.schemas.system import SystemView
 from app.settings import Settings

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.lab.figures import LEDGER, Figure, figure
-from app.lab.fitness import reason_of
 from app.lab.ranking import Ranking, rank, spread
-from app.lab.summary import total
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
+from app.results.figures import LEDGER, Figure, figure
+from app.results.fitness import reason_of
+from app.results.summary import total
 from app.schemas.comparison import Entry, Result, Standing, Trial
 from app.schemas.result import Latency
 from app.schemas.run import RunView

@@ -11,16 +11,9 @@ from typing import Any
 
 from app.errors import LabError
 from app.fleet.engine import Engine
-from app.lab.evidence import evidence
-from app.lab.figures import of_summary
-from app.lab.fitness import appraise
 from app.lab.generator import Generator, NoOutcome
-from app.lab.ledger import cost
-from app.lab.notes import notes
 from app.lab.progress import LastSecond
 from app.lab.relay import Relay, legs, notes_of
-from app.lab.summary import answers, series, summarise
-from app.lab.verdict import judge
 from app.lab.watcher import Watcher, marks
 from app.load.protocol.meter import MEASURE
 from app.load.protocol.outcome import Outcome
@@ -29,6 +22,13 @@ from app.machine import scheduling
 from app.machine.cpu_placement import REALTIME, Placement
 from app.machine.pause import stall
 from app.machine.syscalls import SystemCalls
+from app.results.evidence import evidence
+from app.results.figures import of_summary
+from app.results.fitness import appraise
+from app.results.ledger import cost
+from app.results.remarks import notes
+from app.results.summary import answers, series, summarise
+from app.results.verdict import judge
 from app.schemas.result import Ledger, Summary, Verdict
 from app.schemas.run import Leg, Mark
 

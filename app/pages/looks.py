@@ -16,8 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from app import assets
-from app.lab import figures, fitness
 from app.pages.source import source_lines
+from app.results import figures, fitness
 from app.schemas.run import WARM_UP_ENDS, Mark, RunView
 
 DASH = "–"
@@ -258,7 +258,7 @@ def with_code(text: str) -> Markup:
 
 
 def figure_title(name: str) -> str:
-    """What a figure of app/lab/figures.py is called: "p99 response time of plaintext"."""
+    """What a figure of app/results/figures.py is called: "p99 response time of plaintext"."""
     return figures.figure(name).title
 
 

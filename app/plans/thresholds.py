@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import Invalid, shown
-from app.lab.summary import total
-from app.lab.verdict import TITLES
 from app.load.protocol import histogram
 from app.load.protocol.histogram import ENOUGH_ABOVE
 from app.load.protocol.outcome import Outcome
+from app.results.summary import total
+from app.results.verdict import TITLES
 from app.schemas.result import Ledger, Summary, ThresholdResult, Verdict
 
 LENGTH_MAX = 200  # characters of one, as the API has it

@@ -75,7 +75,7 @@ class Standing:
 class Result:
     """The answer, as far as trials have ended."""
 
-    metric: str  # the figure that is compared: app/lab/figures.py
+    metric: str  # the figure that is compared: app/results/figures.py
     standings: tuple[Standing, ...]  # in the order of the entries
     order: tuple[int, ...]  # entries, best first; those that are not ranked come last
     groups: tuple[tuple[int, ...], ...]  # too close to call among each other

@@ -119,7 +119,7 @@ class Verdict:
     because: tuple[str, ...]
     checks: tuple[Check, ...]
     evidence: dict[str, float | int | str | None]
-    figure: str = ""  # the one that the run is read for: app/lab/figures.py
+    figure: str = ""  # the one that the run is read for: app/results/figures.py
     fitness: dict[str, str | None] = field(
         default_factory=dict
     )  # of each figure: None, or why it is not to be relied on

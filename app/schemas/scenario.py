@@ -12,5 +12,5 @@ class ScenarioView:
     title: str
     watch: str
     plan: dict[str, Any]
-    figure: str  # the one that matters: app/lab/figures.py
+    figure: str  # the one that matters: app/results/figures.py
     knobs: dict[str, int | str] = field(default_factory=dict)

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lab.figures import LEDGER, PERCENTILES, Family, Figure, figure, of_summary
-from app.lab.fitness import (
+from app.load.protocol.histogram import Percentiles
+from app.load.protocol.plan import Plan, Work
+from app.plans.scenarios import SCENARIOS
+from app.results.figures import LEDGER, PERCENTILES, Family, Figure, figure, of_summary
+from app.results.fitness import (
     LATENESS_MIN_US,
     LATENESS_SHARE_MAX,
     appraise,
@@ -19,10 +22,7 @@ from app.lab.fitness import (
     spoiled,
     unfit,
 )
-from app.lab.verdict import Evidence, judge
-from app.load.protocol.histogram import Percentiles
-from app.load.protocol.plan import Plan, Work
-from app.plans.scenarios import SCENARIOS
+from app.results.verdict import Evidence, judge
 from app.schemas.result import KindSummary, Latency, Summary, Verdict
 
 from .test_verdict import ANY, CALM, MISSED, OPEN

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.lab.notes import notes
-from app.lab.summary import summarise
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome
 from app.load.protocol.plan import Plan, Stage
+from app.results.remarks import notes
+from app.results.summary import summarise
 
 NOTHING = histogram.encode(histogram.new())
 CALM = Outcome(

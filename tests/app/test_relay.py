@@ -20,13 +20,13 @@ from typing import Any, cast
 import pytest
 
 from app.fleet.fleet import Fleet
-from app.lab.evidence import ENOUGH_LOOKS
 from app.lab.lab import Lab
 from app.lab.relay import Relay, legs
 from app.lab.watcher import Watcher
 from app.load.protocol import histogram
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome, Second
+from app.results.evidence import ENOUGH_LOOKS
 from app.schemas.run import Follower, RunView
 from engines.catalogue import lessons
 

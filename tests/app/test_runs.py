@@ -14,9 +14,9 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-from app.lab.fitness import LOAD_SPOILED, TOO_FEW
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
+from app.results.fitness import LOAD_SPOILED, TOO_FEW
 
 from .driver import LabProcess, endless, is_problem, light, plan, until
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lab.summary import answers, curve, interval_log, little_residual, series, summarise
 from app.lab.watcher import SeriesPoint
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
+from app.results.summary import answers, curve, interval_log, little_residual, series, summarise
 
 # µs → requests: 10,000 in all, so that every percentile has its ten samples above.
 SERVICE = {1000: 5000, 1100: 4000, 1200: 900, 1300: 90, 1400: 10}

@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.errors import Invalid
-from app.lab.verdict import TITLES
 from app.load.protocol import histogram
 from app.load.protocol.histogram import Percentiles
 from app.load.protocol.outcome import KindOutcome, Outcome
 from app.plans.thresholds import Threshold
+from app.results.verdict import TITLES
 from app.schemas.result import GeneratorCost, Latency, Ledger, Summary, Verdict
 
 RESPONSE = Percentiles(1000, 10_000, 20_000, 40_000, None, 90_000, 12_000)

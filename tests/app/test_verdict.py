@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lab.verdict import TITLES, Evidence, busiest, judge, of_search
+from app.results.verdict import TITLES, Evidence, busiest, judge, of_search
 from app.schemas.capacity import Capacity
 
 CALM = Evidence(

@@ -10,11 +10,11 @@ from typing import Any, cast
 import pytest
 
 from app.fleet.engine import Engine
-from app.lab import evidence
 from app.lab.watcher import FEW_ROWS, Watcher
 from app.load.protocol.meter import DRAIN, MEASURE, WARMUP, MeterReading
 from app.machine.cpu_placement import Placement
 from app.machine.proc import ProcessReading
+from app.results import evidence
 from engines.common.board.board import ENDED, HANDLING, WAITING
 
 CHANCES = 100

@@ -26,9 +26,9 @@ import threading
 import time
 from typing import Any
 
-from app.lab.summary import little_residual
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
+from app.results.summary import little_residual
 from tests.engines.driver import ROOT, Variant, running
 from tests.load.server import Server, ok
 

@@ -17,15 +17,15 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app.lab.compared import LETTERS
-from app.lab.notes import notes
 from app.lab.standings import conclude, counted, measured, merged
-from app.lab.summary import curve_of, series, summarise
 from app.lab.watcher import SeriesPoint
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.protocol.plan import Plan, Work
 from app.plans.describe import words
 from app.plans.thresholds import Threshold
+from app.results.remarks import notes
+from app.results.summary import curve_of, series, summarise
 from app.schemas.comparison import ComparisonView, Entry
 from app.schemas.result import Check, GeneratorCost, Ledger, Verdict
 from app.schemas.run import Mark, RunView

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.lab.summary import little_residual
 from app.load.protocol import histogram
+from app.results.summary import little_residual
 from tests.engines.driver import Variant, running
 from tests.load.driver import OPEN, ServerMaker, run_load, sorted_us
 from tests.load.server import ok

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.lab.summary import answers, little_residual
-from app.lab.verdict import Evidence
 from app.lab.watcher import Edge, Watcher
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine.cpu_placement import REALTIME, Placement, usable_cpus
+from app.results.summary import answers, little_residual
+from app.results.verdict import Evidence
 from app.schemas.result import Summary
 
 GROWN = 1.5  # sent and not answered: so many times more at the end than at the start is growth

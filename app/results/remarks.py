@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.lab.summary import total
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
+from app.results.summary import total
 from app.schemas.result import Summary
 
 

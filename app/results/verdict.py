@@ -71,7 +71,7 @@ class Evidence:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """The first rule that matches decides. Which figures are fit is added by app/lab/fitness.py."""
+    """The first rule that matches decides. Which figures are fit is added by app/results/fitness.py."""
     name, because = next((name, said) for name, rule in _RULES if (said := rule(evidence)))
     return Verdict(name, TITLES[name], False, tuple(because), _checks(evidence), _plain(evidence))
 

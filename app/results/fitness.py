@@ -14,9 +14,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from app.lab.figures import Family, Figure, figure
-from app.lab.verdict import ERRORS_MAX, RATE_RATIO_MIN, TRACE_COSTS, Evidence
 from app.load.protocol.plan import Plan
+from app.results.figures import Family, Figure, figure
+from app.results.verdict import ERRORS_MAX, RATE_RATIO_MIN, TRACE_COSTS, Evidence
 from app.schemas.result import Summary, Verdict
 from app.schemas.scenario import ScenarioView
 
