@@ -12,6 +12,7 @@ from app.lab.trial import Result
 from app.load.protocol.plan import Plan
 from app.plans.thresholds import Threshold
 from app.results.summary import summarise
+from app.results.threshold_check import check
 from app.results.verdict import ERRORS_MAX, RATE_RATIO_MIN
 from app.schemas.capacity import Capacity, Step
 
@@ -142,7 +143,7 @@ class CapacitySearch:
         )
         trial = len(search.tried.get(rate, ())) + 1
         search.take(rate, Tried(because is None, by_generator))
-        seen = self.objective.check(result.summary, result.ledger, result.verdict, result.outcome).seen
+        seen = check(self.objective, result.summary, result.ledger, result.verdict, result.outcome).seen
         said = because or "It was kept."
         if by_generator:
             said += " The load generator was at its own limit."
@@ -162,7 +163,7 @@ class CapacitySearch:
         missing = (offered - summary.achieved_per_s) * summary.duration_s
         if missing > max(1.0, LAG_S * offered, (1 - RATE_RATIO_MIN) * offered * summary.duration_s):
             return f"Only {100 * (summary.rate_ratio or 0):.1f} % of the rate was answered."
-        held = self.objective.check(summary, result.ledger, result.verdict, result.outcome)
+        held = check(self.objective, summary, result.ledger, result.verdict, result.outcome)
         return f"{self.objective.what} was {held.seen}." if held.breached else None
 
     def _held_but_for_us(self, result: Result) -> bool:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from app.fleet.engine import Engine
 from app.fleet.fleet import Fleet
-from app.lab.watcher import Watcher
 from app.load.protocol import histogram
 from app.load.protocol.meter import MeterReading
 from app.load.protocol.outcome import Outcome, Second
 from app.load.protocol.plan import Plan
 from app.results.ledger import cost
+from app.results.observation import Observation
 from app.schemas.run import Follower, Leg
 
 
@@ -54,40 +54,40 @@ class Relay:
         await self._fleet.stop(engine.id)
 
 
-def legs(watchers: Sequence[Watcher], outcome: Outcome, started_ns: int) -> tuple[Leg, ...]:
+def legs(observations: Sequence[Observation], outcome: Outcome, started_ns: int) -> tuple[Leg, ...]:
     """What each engine served alone, in whole seconds; none if there was no relay."""
-    if len(watchers) < 2:
+    if len(observations) < 2:
         return ()
     found = []
-    for watcher, follower in zip(watchers, [*watchers[1:], None], strict=True):
-        from_s = (watcher.alone_from_ns - started_ns) / 1e9 if watcher.alone_from_ns else None
+    for observation, follower in zip(observations, [*observations[1:], None], strict=True):
+        from_s = (observation.alone_from_ns - started_ns) / 1e9 if observation.alone_from_ns else None
         to_s = (follower.begun_ns - started_ns) / 1e9 if follower else float("inf")
         inside = (
             [] if from_s is None else [second for second in outcome.seconds if _inside(second, from_s, to_s)]
         )
-        found.append(_leg(watcher, inside))
+        found.append(_leg(observation, inside))
     return tuple(found)
 
 
-def notes_of(plan: Plan, watchers: Sequence[Watcher]) -> tuple[str, ...]:
+def notes_of(plan: Plan, observations: Sequence[Observation]) -> tuple[str, ...]:
     """What is to be said of the relay beside its figures."""
-    if len(watchers) < 2 or not plan.trace:
+    if len(observations) < 2 or not plan.trace:
         return ()
-    return (f"The recorded trace is of {watchers[0].engine.id} only, which served first.",)
+    return (f"The recorded trace is of {observations[0].engine} only, which served first.",)
 
 
 def _inside(second: Second, from_s: float, to_s: float) -> bool:
     return second.phase == "measure" and second.t >= from_s and second.t + second.length_s <= to_s
 
 
-def _leg(watcher: Watcher, seconds: Sequence[Second]) -> Leg:
-    engine, length_s = watcher.engine, sum(second.length_s for second in seconds)
+def _leg(observation: Observation, seconds: Sequence[Second]) -> Leg:
+    length_s = sum(second.length_s for second in seconds)
     requests = sum(second.requests for second in seconds)
-    ledger = cost(watcher, None)
+    ledger = cost(observation, None)
     return Leg(
-        engine=engine.id,
-        model=engine.model.name,
-        model_title=engine.model.title,
+        engine=observation.engine,
+        model=observation.model,
+        model_title=observation.model_title,
         from_s=seconds[0].t if seconds else None,
         to_s=seconds[-1].t + seconds[-1].length_s if seconds else None,
         requests=requests,

@@ -18,6 +18,7 @@ from app.machine.cpu_placement import Placement
 from app.plans.scenarios import SCENARIOS
 from app.plans.thresholds import Threshold
 from app.results.fitness import main_figure, unfit
+from app.results.threshold_check import check
 from app.results.verdict import of_search
 from app.schemas.capacity import Capacity
 from app.schemas.result import Verdict
@@ -126,7 +127,7 @@ class Run:
         summary, ledger, verdict = result.summary, result.ledger, result.verdict
         # A percentile that no summary has is of the histograms of all kinds: 20 such thresholds take 60 ms.
         checked = await asyncio.to_thread(
-            lambda: tuple(each.check(summary, ledger, verdict, result.outcome) for each in self.thresholds)
+            lambda: tuple(check(each, summary, ledger, verdict, result.outcome) for each in self.thresholds)
         )
         self.view = replace(
             self.view,

@@ -14,7 +14,7 @@ from app.fleet.engine import Engine
 from app.lab.generator import Generator, NoOutcome
 from app.lab.progress import LastSecond
 from app.lab.relay import Relay, legs, notes_of
-from app.lab.watcher import Watcher, marks
+from app.lab.watcher import Watcher
 from app.load.protocol.meter import MEASURE
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
@@ -26,6 +26,7 @@ from app.results.evidence import evidence
 from app.results.figures import of_summary
 from app.results.fitness import appraise
 from app.results.ledger import cost
+from app.results.observation import Observation, marks
 from app.results.remarks import notes
 from app.results.summary import answers, series, summarise
 from app.results.verdict import judge
@@ -121,9 +122,9 @@ class Trial:
             await self._settle(lambda: self._answered() >= answers(outcome) and self._watcher.at_rest)
             self.meter.take(self._watcher.now)
             # 600 s take 2.7 s of CPU: two histograms a second. What watches and what is watched have ended by now.
-            return await asyncio.to_thread(
-                self._result, outcome, generator.lost, self._watchers[:], self._answered()
-            )
+            self._answered()
+            observations = [each.observation() for each in self._watchers]
+            return await asyncio.to_thread(self._result, outcome, generator.lost, observations)
         except NoOutcome:
             if self._stopped:
                 return None
@@ -221,24 +222,22 @@ class Trial:
         """What all engines say; each that took over was asked once, by the lab, whether it serves."""
         return sum(watcher.count_answers() for watcher in self._watchers) - (len(self._watchers) - 1)
 
-    def _result(
-        self, outcome: Outcome, lost: str | None, watchers: Sequence[Watcher], answered: int
-    ) -> Result:
+    def _result(self, outcome: Outcome, lost: str | None, observations: Sequence[Observation]) -> Result:
         """From any thread: reads only what does not change any more."""
-        watcher = watchers[-1]
-        started_ns = watcher.now.started_ns
+        last = observations[-1]
+        started_ns = last.started_ns
         summary = summarise(outcome)
-        seen = evidence(self.plan, outcome, summary, watchers, self._placement, self._others, lost)
-        seen = replace(seen, answered=answered, swaps=self._relay.asked, beside=self._beside)
+        seen = evidence(self.plan, outcome, summary, observations, self._placement, self._others, lost)
+        seen = replace(seen, swaps=self._relay.asked, beside=self._beside)
         figures = of_summary(summary, self.figure == "kept_per_s")
-        points = [point for each in watchers for point in each.series]
+        points = [point for each in observations for point in each.series]
         return Result(
             outcome=outcome,
             summary=summary,
-            ledger=None if len(watchers) > 1 else cost(watcher, outcome),
+            ledger=None if len(observations) > 1 else cost(last, outcome),
             verdict=appraise(judge(seen), seen, summary, figures, self.figure),
             series=series(outcome, points, started_ns),
-            marks=marks(watchers, started_ns),
-            notes=(*notes(self.plan, outcome, summary, watcher.stalled_ns), *notes_of(self.plan, watchers)),
-            legs=legs(watchers, outcome, started_ns),
+            marks=marks(observations, started_ns),
+            notes=(*notes(self.plan, outcome, summary, last.stalled_ns), *notes_of(self.plan, observations)),
+            legs=legs(observations, outcome, started_ns),
         )

@@ -8,68 +8,20 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.fleet.engine import Engine
 from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
-from app.machine.proc import (
-    CoreReading,
-    ListenDrops,
-    ProcessReading,
-    SwitchReading,
-    read_cores,
-    read_listen_drops,
-)
+from app.machine.proc import ProcessReading, read_cores, read_listen_drops
 from app.machine.syscalls import SystemCalls
-from app.schemas.run import WARM_UP_ENDS, Mark
+from app.results.observation import Edge, Observation, SeriesPoint
+from app.schemas.run import WARM_UP_ENDS
 from engines.common.board.board import ENDED, RESTING
-from engines.common.board.reader import Reading
 
 FEW_ROWS = 256  # beyond so many threads their states are read each tenth time: 2 ms for 1,000 of them
 SELDOM = 10
 SECOND_NS = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """Everything at one end of the measured window."""
-
-    at_ns: int
-    board: Reading
-    process: ProcessReading | None
-    switches: SwitchReading | None
-    drops: ListenDrops | None
-    cores: dict[int, CoreReading]
-
-    @classmethod
-    def take(cls, engine: Engine) -> Edge:
-        assert engine.board
-        process = engine.process()
-        return cls(
-            time.monotonic_ns(),
-            engine.board.read(),
-            process,
-            engine.switches(),
-            read_listen_drops(),
-            read_cores(),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesPoint:
-    """The engine at an edge of a second; the generator's side of the second comes with its outcome.
-
-    `cpu_percent` is of the time since `since_ns`, the edge before; the others are as they were seen at `at_ns`.
-    """
-
-    since_ns: int
-    at_ns: int
-    connections: int
-    threads: int | None
-    cpu_percent: float | None
-    rss_bytes: int | None
-    queue_depth: int
 
 
 @dataclass
@@ -125,7 +77,7 @@ class Watcher:
         """Take the generator's newest numbers, and look at the engine."""
         self.now = now
         if now.phase == MEASURE and self.first is None:
-            self.first = Edge.take(self.engine)
+            self.first = take_edge(self.engine)
             if self.calls:
                 self.calls.begin()
             if now.measured_from_ns > max(
@@ -134,7 +86,7 @@ class Watcher:
                 self.mark(WARM_UP_ENDS, now.measured_from_ns)
             self.measuring()
         if now.phase in (DRAIN, DONE) and self.last is None and self.first is not None:
-            self.last = Edge.take(self.engine)
+            self.last = take_edge(self.engine)
             if self.calls:
                 self.calls.end()
         if now.phase == MEASURE:
@@ -148,7 +100,7 @@ class Watcher:
         self._look_at_processes()
         self._follow_seconds()
         if self.first is not None and self.last is None:
-            self.last = Edge.take(self.engine)
+            self.last = take_edge(self.engine)
 
     @property
     def at_rest(self) -> bool:
@@ -172,6 +124,33 @@ class Watcher:
         for (role, slot), seen in self._seen.items():
             shares[role].append(self._busy[role, slot] / seen)
         return {role: sum(each) / len(each) for role, each in shares.items()}
+
+    def observation(self) -> Observation:
+        """Return what has been observed so far, as a value that does not change any more."""
+        engine = self.engine
+        return Observation(
+            engine=engine.id,
+            model=engine.model.name,
+            model_title=engine.model.title,
+            died=None if engine.alive else f"{engine.id} {engine.exit.reason if engine.exit else 'ended.'}",
+            lost=self.lost,
+            first=self.first,
+            last=self.last,
+            before=self.rest,
+            answered=self.answered,
+            system_calls=self.system_calls,
+            rss_peak=self.rss_peak,
+            threads_peak=self.threads_peak,
+            samples=self.looks,
+            occupancy=self.occupancy,
+            in_flight=tuple(self.in_flight),
+            series=tuple(self.series),
+            happened=tuple(self.happened),
+            stalled_ns=self.stalled_ns,
+            started_ns=self.now.started_ns,
+            begun_ns=self.begun_ns,
+            alone_from_ns=self.alone_from_ns,
+        )
 
     def _look_at_threads(self) -> None:
         """Which threads have something to do, right now."""
@@ -248,7 +227,15 @@ class Watcher:
         )
 
 
-def marks(watchers: Iterable[Watcher], started_ns: int) -> tuple[Mark, ...]:
-    """What happened when, from the start of the warm-up."""
-    happened = sorted(each for watcher in watchers for each in watcher.happened)
-    return tuple(Mark(round((at - started_ns) / 1e9, 3), text) for at, text in happened if started_ns)
+def take_edge(engine: Engine) -> Edge:
+    """Read everything that is known of the engine now."""
+    assert engine.board
+    process = engine.process()
+    return Edge(
+        time.monotonic_ns(),
+        engine.board.read(),
+        process,
+        engine.switches(),
+        read_listen_drops(),
+        read_cores(),
+    )

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from app.errors import Invalid, shown
-from app.load.protocol import histogram
 from app.load.protocol.histogram import ENOUGH_ABOVE
-from app.load.protocol.outcome import Outcome
-from app.results.summary import total
-from app.results.verdict import TITLES
-from app.schemas.result import Ledger, Summary, ThresholdResult, Verdict
+from app.schemas.states import VerdictName
 
 LENGTH_MAX = 200  # characters of one, as the API has it
 THRESHOLDS_MAX = 20  # of one run
@@ -25,20 +19,9 @@ _GRAMMAR = re.compile(
     r"(?P<value>[a-z_]++|\d{1,12}(?:\.\d{1,6})?)\s*+(?P<unit>us|ms|s|%)?\s*+",
     re.ASCII,
 )
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 _TIMES = frozenset(("avg", "mean", "med", "min", "max"))
 _US = {"us": 1.0, "ms": 1e3, "s": 1e6}
-_FIELDS = {"avg": "mean_us", "mean": "mean_us", "max": "max_us"}
-_KEPT = {0.5: "p50_us", 0.9: "p90_us", 0.99: "p99_us", 0.999: "p999_us"}  # percentiles that a summary has
 _SERVICE = "service_"
-PLACES_MAX = 9
 EXAMPLE = (
     "there are p(n) for any n above 0 and below 100, avg, med, min, max (each also with service_ before it, and with a "
     "unit: us, ms or s), errors, rate, rate_ratio, cpu_us_per_request and verdict; write it like p(99)<20ms, "
@@ -65,9 +48,9 @@ class Threshold:
             raise Invalid.field(pointer, f"{shown(text)} is not a threshold; {EXAMPLE}.")
         what, unit, raw = found["what"], found["unit"], found["value"]
         if what == "verdict":
-            if raw not in TITLES or unit or found["op"] not in ("==", "!="):
+            if raw not in set(VerdictName) or unit or found["op"] not in ("==", "!="):
                 raise Invalid.field(
-                    pointer, f"{shown(text)}: a verdict is == or != one of {', '.join(TITLES)}."
+                    pointer, f"{shown(text)}: a verdict is == or != one of {', '.join(VerdictName)}."
                 )
             return cls(text.strip(), what, found["op"], raw)
         is_time = what.removeprefix(_SERVICE) in _TIMES or "(" in what
@@ -85,89 +68,34 @@ class Threshold:
     @property
     def is_ceiling_of_latency(self) -> bool:
         """Whether it can be the objective of a search: more load never makes it hold again."""
-        return self._is_latency and self.op in ("<", "<=")
+        return self.is_latency and self.op in ("<", "<=")
 
     @property
     def samples(self) -> int:
         """Requests that a trial needs before this can be known: ten must lie above a percentile."""
-        quantile = self._quantile
+        quantile = self.quantile
         return 1 if quantile is None else round(ENOUGH_ABOVE / (1 - quantile))
 
     @property
-    def _name(self) -> str:
+    def statistic(self) -> str:
         """What of the latency: "p(99)", "avg" …"""
         return self.what.removeprefix(_SERVICE)
 
     @property
-    def _is_latency(self) -> bool:
-        return self._name in _TIMES or "(" in self.what
+    def clock(self) -> str:
+        """Of which times a latency is: "service" or "response"."""
+        return "service" if self.what.startswith(_SERVICE) else "response"
 
     @property
-    def _quantile(self) -> float | None:
+    def is_latency(self) -> bool:
+        return self.statistic in _TIMES or "(" in self.what
+
+    @property
+    def quantile(self) -> float | None:
         """Which percentile, as a share; None if it is none."""
-        if self._name == "med":
+        if self.statistic == "med":
             return 0.5
-        return float(self._name[2:-1]) / 100 if "(" in self._name else None
-
-    def check(
-        self,
-        summary: Summary | None,
-        ledger: Ledger | None,
-        verdict: Verdict | None,
-        outcome: Outcome | None = None,
-    ) -> ThresholdResult:
-        """Hold it against a result; what is not known breaches, for it cannot be said to hold."""
-        seen = self._seen(summary, ledger, verdict, outcome)
-        breached = seen is None or not _OPERATORS[self.op](seen, self.value)
-        return ThresholdResult(self.text, self._words(seen), breached)
-
-    def _seen(
-        self, summary: Summary | None, ledger: Ledger | None, verdict: Verdict | None, outcome: Outcome | None
-    ) -> float | str | None:
-        if self.what == "verdict":
-            return verdict.name if verdict else None
-        if self.what == "cpu_us_per_request":
-            return ledger.cpu_us if ledger else None
-        if summary is None:
-            return None
-        if self.what == "errors":
-            failed = sum(summary.errors.values())  # of those never sent, rate_ratio tells
-            return failed / (failed + summary.requests) if failed + summary.requests else None
-        if self.what in ("rate", "rate_ratio"):
-            return summary.achieved_per_s if self.what == "rate" else summary.rate_ratio
-        clock = "service" if self.what.startswith(_SERVICE) else "response"
-        quantile = self._quantile
-        if field := _FIELDS.get(self._name) or _KEPT.get(quantile or 0.0):
-            seen: float | None = getattr(getattr(summary.latency, clock), field)
-            return seen
-        times = total(outcome, clock) if outcome else None
-        if times is None or not times.total_count:
-            return None
-        return histogram.lowest(times) if quantile is None else histogram.at(times, quantile)
-
-    def _words(self, seen: float | str | None) -> str:
-        """The value, in as many places as it takes that it is on the same side of the bound as it was."""
-        if seen is None:
-            return "not known"
-        if isinstance(seen, str):
-            return seen
-        compare = _OPERATORS[self.op]
-        scale, unit, usual = self._look(seen)
-        for places in range(usual, PLACES_MAX):
-            text = f"{seen / scale:.{places}f}"
-            if compare(float(text) * scale, self.value) == compare(seen, self.value):
-                break
-        return f"{float(text):,.{places}f}{unit}"
-
-    def _look(self, seen: float) -> tuple[float, str, int]:
-        """By what it is divided, its unit, and how many places are usual."""
-        if self._is_latency:
-            return 1000.0, " ms", 1 if seen >= 10_000 else 2
-        if self.what == "errors":
-            return 0.01, " %", 2
-        if self.what == "rate":
-            return 1.0, " /s", 0 if seen >= 100 else 1
-        return 1.0, "", 3
+        return float(self.statistic[2:-1]) / 100 if "(" in self.statistic else None
 
 
 def parse_all(texts: Sequence[str]) -> tuple[Threshold, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.lab.watcher import Edge, Watcher
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine.cpu_placement import REALTIME, Placement, usable_cpus
+from app.results.observation import Edge, Observation
 from app.results.summary import answers, little_residual
 from app.results.verdict import Evidence
 from app.schemas.result import Summary
@@ -21,16 +21,17 @@ def evidence(
     plan: Plan,
     outcome: Outcome,
     summary: Summary,
-    watchers: Sequence[Watcher],
+    observations: Sequence[Observation],
     placement: Placement,
     others: int,
     lost: str | None,
 ) -> Evidence:
-    """`watchers`: one, or of a relay one for each engine that served; `others`: engines alive beside the loaded one;
-    `lost`: a sentence, if a shard ended before its time."""
-    engine = watchers[-1].engine
-    first, last = watchers[0].first, watchers[-1].last
-    died = None if engine.alive else f"{engine.id} {engine.exit.reason if engine.exit else 'ended.'}"
+    """Return the numbers that the verdict rests on.
+
+    `observations`: one, or of a hot swap one for each engine that served; `others`: other engines that are alive;
+    `lost`: a sentence, if a shard ended early.
+    """
+    first, last = observations[0].first, observations[-1].last
     spread = (first, last) if first and last else None
     return Evidence(
         is_open=plan.is_open,
@@ -42,20 +43,21 @@ def evidence(
         generator_waited=outcome.waited_for_cpu if placement.mode == "split" else None,
         late_share=outcome.late / outcome.intended if outcome.intended else None,
         rate_ratio=summary.rate_ratio,
-        occupancy=_occupancy(watchers),
-        looks=sum(watcher.looks for watcher in watchers),
-        engine_cpu_share=_engine_share(watchers, placement),
+        occupancy=_occupancy(observations),
+        looks=sum(each.samples for each in observations),
+        engine_cpu_share=_engine_share(observations, placement),
         cores=_cores(spread),
         in_flight_grew=_grew(
-            [each for watcher in watchers for each in watcher.in_flight], plan.vus_peak * plan.pipeline
+            [sent for each in observations for sent in each.in_flight], plan.vus_peak * plan.pipeline
         ),
         little_residual=None if outcome.errors else little_residual(outcome),
         listen_drops=_drops(spread),
-        answered=sum(watcher.answered for watcher in watchers),
+        answered=sum(each.answered for each in observations)
+        - (len(observations) - 1),  # less the requests of the lab itself
         counted=answers(outcome),
         other_engines=others,
-        died=died or lost,
-        lost=next((watcher.lost for watcher in watchers if watcher.lost), None),
+        died=observations[-1].died or lost,
+        lost=next((each.lost for each in observations if each.lost), None),
         stopped=outcome.stopped,
         stalled=plan.stall_ms > 0,
         traced=plan.trace,
@@ -73,19 +75,19 @@ def _grew(in_flight: list[int], most: int) -> bool:
     return max(in_flight[0], FEW_IN_FLIGHT) * GROWN < in_flight[-1] < most
 
 
-def _occupancy(watchers: Sequence[Watcher]) -> dict[str, float]:
+def _occupancy(observations: Sequence[Observation]) -> dict[str, float]:
     """By role; in a relay by role and engine, for each had its own share of the time."""
-    enough = [watcher for watcher in watchers if watcher.looks >= ENOUGH_LOOKS]
-    if len(watchers) == 1:
-        return enough[0].occupancy if enough else {}
-    return {f"{role} of {each.engine.id}": share for each in enough for role, share in each.occupancy.items()}
+    enough = [each for each in observations if each.samples >= ENOUGH_LOOKS]
+    if len(observations) == 1:
+        return dict(enough[0].occupancy) if enough else {}
+    return {f"{role} of {each.engine}": share for each in enough for role, share in each.occupancy.items()}
 
 
-def _engine_share(watchers: Sequence[Watcher], placement: Placement) -> float | None:
+def _engine_share(observations: Sequence[Observation], placement: Placement) -> float | None:
     """The engine's CPU time, of all that its CPUs had to give; in a relay that of each while it was watched."""
     used = elapsed = 0
-    for watcher in watchers:
-        begin, end = (edge.process if edge else None for edge in (watcher.first, watcher.last))
+    for each in observations:
+        begin, end = (edge.process if edge else None for edge in (each.first, each.last))
         if begin is None or end is None:
             return None
         used += max(0, end.cpu_ns - begin.cpu_ns)

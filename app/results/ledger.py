@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from app.lab.watcher import Edge, Watcher
 from app.load.protocol.outcome import Outcome
+from app.results.observation import Edge, Observation
 from app.schemas.result import GeneratorCost, Ledger
 
 KERNEL_STACK_BYTES = 16 * 1024  # x86-64 and arm64: a thread's kernel stack, computed and not measured
 ENOUGH_CPU_NS = 50_000_000  # below so much CPU, user and system ticks (10 ms) say nothing
 
 
-def cost(watcher: Watcher, outcome: Outcome | None) -> Ledger | None:
+def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
     """The ledger; None if the window was not seen from both ends, or nothing was answered in it."""
-    begin, end = watcher.first, watcher.last
+    begin, end = observation.first, observation.last
     if begin is None or end is None:
         return None
     requests = end.board.requests - begin.board.requests
@@ -33,16 +33,18 @@ def cost(watcher: Watcher, outcome: Outcome | None) -> Ledger | None:
         cpu_user_us=None if cpu_us is None or user is None else cpu_us * user,
         cpu_system_us=None if cpu_us is None or user is None else cpu_us * (1 - user),
         io_calls=each(end.board.io_calls - begin.board.io_calls),
-        syscalls=each(watcher.system_calls),
+        syscalls=each(observation.system_calls),
         voluntary_switches=each(voluntary),
         involuntary_switches=each(involuntary),
         run_queue_us=each(waited_us),
         wakeups=each(grown("wakeups")),
         queue_wait_us=grown("queue_wait_us") / grown("queue_pops") if grown("queue_pops") else None,
-        threads_peak=watcher.threads_peak,
-        rss_bytes_peak=watcher.rss_peak,
-        anon_bytes_per_connection=_memory_per_connection(watcher, end),
-        kernel_stack_bytes=watcher.threads_peak * KERNEL_STACK_BYTES if watcher.threads_peak else None,
+        threads_peak=observation.threads_peak,
+        rss_bytes_peak=observation.rss_peak,
+        anon_bytes_per_connection=_memory_per_connection(observation, end),
+        kernel_stack_bytes=observation.threads_peak * KERNEL_STACK_BYTES
+        if observation.threads_peak
+        else None,
         generator=_generator(outcome),
     )
 
@@ -81,9 +83,9 @@ def _switches(begin: Edge, end: Edge) -> tuple[int | None, int | None, float | N
 _LEFT = ("voluntary_switches", "involuntary_switches")
 
 
-def _memory_per_connection(watcher: Watcher, end: Edge) -> float | None:
+def _memory_per_connection(observation: Observation, end: Edge) -> float | None:
     """Anonymous memory that the connections of the run added; the board is shared memory, and not in it."""
     connections = sum(end.board.connections.values())
-    if watcher.rest is None or end.process is None or not connections:
+    if observation.before is None or end.process is None or not connections:
         return None
-    return max(0.0, (end.process.anon_bytes - watcher.rest.anon_bytes) / connections)
+    return max(0.0, (end.process.anon_bytes - observation.before.anon_bytes) / connections)

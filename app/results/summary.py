@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from app.lab.watcher import SeriesPoint
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome, Second
+from app.results.observation import SeriesPoint
 from app.schemas.result import KindSummary, Latency, Summary
 
 SERIES_COLUMNS = (
@@ -112,7 +113,7 @@ def total(outcome: Outcome, clock: str) -> Any:
     return histogram.merge(histogram.decode(getattr(kind, clock)) for kind in outcome.kinds)
 
 
-def series(outcome: Outcome, points: list[SeriesPoint], started_ns: int) -> dict[str, Any]:
+def series(outcome: Outcome, points: Sequence[SeriesPoint], started_ns: int) -> dict[str, Any]:
     """One row a second: the generator's side, with the nearest look at the engine. `started_ns`: when `t_s` was 0, on
     CLOCK_MONOTONIC, as traces have it."""
     rows = [_row(second, points, started_ns) for second in outcome.seconds if second.phase != "drain"]
@@ -177,14 +178,14 @@ def _points(hist: Any, cut: float) -> list[tuple[float, float]]:
     return [(q, float(hist.get_value_at_percentile(100 * q))) for q in quantiles]
 
 
-def _nearest(points: list[SeriesPoint], started_ns: int, second: Second) -> SeriesPoint | None:
+def _nearest(points: Sequence[SeriesPoint], started_ns: int, second: Second) -> SeriesPoint | None:
     """The look that fell into this second, if one did."""
     low, high = second.t, second.t + second.length_s
     inside = [p for p in points if low <= (p.at_ns - started_ns) / 1e9 < high]
     return inside[-1] if inside else None
 
 
-def _cpu_percent(points: list[SeriesPoint], started_ns: int, second: Second) -> float | None:
+def _cpu_percent(points: Sequence[SeriesPoint], started_ns: int, second: Second) -> float | None:
     """What the engine used between the two looks at the edges of this second, if there were some near enough."""
     low = started_ns + second.t * 1e9
     high = low + second.length_s * 1e9
@@ -195,7 +196,7 @@ def _cpu_percent(points: list[SeriesPoint], started_ns: int, second: Second) -> 
     return None
 
 
-def _row(second: Second, points: list[SeriesPoint], started_ns: int) -> list[Any]:
+def _row(second: Second, points: Sequence[SeriesPoint], started_ns: int) -> list[Any]:
     service = histogram.percentiles(histogram.decode(second.service))
     response = histogram.percentiles(histogram.decode(second.response))
     whole = second.length_s >= WHOLE_SECOND

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 
 from app.schemas.capacity import Capacity
 from app.schemas.result import Check, Verdict
+from app.schemas.states import VerdictName
 
 ERRORS_MAX = 0.01
 GENERATOR_BUSY_MAX = 0.85
@@ -22,15 +23,15 @@ CLOSED_OCCUPIED_MIN = 0.85
 LITTLE_MAX = 0.05
 LITTLE_ENOUGH = 1000  # requests below which the law's residual is mostly chance
 
-TITLES = {
-    "server_bound": "Server bound",
-    "client_bound": "Client bound",
-    "unsaturated": "Unsaturated",
-    "rate_missed": "Rate missed",
-    "errors_dominate": "Errors dominate",
-    "kernel_drops": "Kernel drops",
-    "noisy": "Noisy",
-    "degraded": "Degraded",
+TITLES: Mapping[str, str] = {
+    VerdictName.SERVER_BOUND: "Server bound",
+    VerdictName.CLIENT_BOUND: "Client bound",
+    VerdictName.UNSATURATED: "Unsaturated",
+    VerdictName.RATE_MISSED: "Rate missed",
+    VerdictName.ERRORS_DOMINATE: "Errors dominate",
+    VerdictName.KERNEL_DROPS: "Kernel drops",
+    VerdictName.NOISY: "Noisy",
+    VerdictName.DEGRADED: "Degraded",
 }
 TRACE_COSTS = "each request some CPU"
 

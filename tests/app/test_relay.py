@@ -22,11 +22,11 @@ import pytest
 from app.fleet.fleet import Fleet
 from app.lab.lab import Lab
 from app.lab.relay import Relay, legs
-from app.lab.watcher import Watcher
 from app.load.protocol import histogram
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome, Second
 from app.results.evidence import ENOUGH_LOOKS
+from app.results.observation import Observation
 from app.schemas.run import Follower, RunView
 from engines.catalogue import lessons
 
@@ -152,18 +152,12 @@ def test_a_leg_is_of_the_whole_seconds_that_its_engine_served_alone() -> None:
     seconds = [second(0, 1, "warmup"), *(second(t, t) for t in range(1, 7)), second(7, 7, length_s=0.4)]
     outcome = cast(Outcome, SimpleNamespace(seconds=seconds))
 
-    def watcher(name: str, begun_s: float, alone_from_s: float) -> Watcher:
-        model = SimpleNamespace(name=name, title=name.title())
-        engine = SimpleNamespace(id=f"{name}-1", model=model)
-        return Watcher(
-            cast(Any, engine),
-            lambda: None,
-            begun_ns=int(begun_s * 1e9),
-            alone_from_ns=int(alone_from_s * 1e9),
-        )
+    def seen(name: str, begun_s: float, alone_from_s: float) -> Observation:
+        begun_ns, alone_from_ns = int(begun_s * 1e9), int(alone_from_s * 1e9)
+        return Observation(f"{name}-1", name, name.title(), begun_ns=begun_ns, alone_from_ns=alone_from_ns)
 
     first, next_, last = legs(
-        [watcher("a", 1, 1), watcher("b", 13.4, 14.1), watcher("c", 16.2, 16.9)], outcome, 10**10
+        [seen("a", 1, 1), seen("b", 13.4, 14.1), seen("c", 16.2, 16.9)], outcome, 10**10
     )
     assert (first.from_s, first.to_s, first.requests) == (1, 3, 1 + 2), "up to the start of the next one"
     assert (next_.from_s, next_.to_s, next_.requests) == (5, 6, 5), "since the end of the one before"
@@ -173,7 +167,7 @@ def test_a_leg_is_of_the_whole_seconds_that_its_engine_served_alone() -> None:
         pytest.approx(5000, rel=1e-3),
         pytest.approx(7000, rel=1e-3),
     ]
-    assert legs([watcher("a", 1, 1)], outcome, 10**10) == (), "one engine is no relay"
+    assert legs([seen("a", 1, 1)], outcome, 10**10) == (), "one engine is no relay"
 
 
 def test_the_measured_time_is_shared_out_equally() -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lab.watcher import SeriesPoint
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
+from app.results.observation import SeriesPoint
 from app.results.summary import answers, curve, interval_log, little_residual, series, summarise
 
 # µs → requests: 10,000 in all, so that every percentile has its ten samples above.

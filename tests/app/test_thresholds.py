@@ -16,6 +16,7 @@ from app.load.protocol import histogram
 from app.load.protocol.histogram import Percentiles
 from app.load.protocol.outcome import KindOutcome, Outcome
 from app.plans.thresholds import Threshold
+from app.results.threshold_check import check
 from app.results.verdict import TITLES
 from app.schemas.result import GeneratorCost, Latency, Ledger, Summary, Verdict
 
@@ -48,7 +49,7 @@ VERDICT = Verdict("server_bound", "Server bound", True, ("So it is.",), (), {})
 
 
 def breached(text: str) -> bool:
-    return Threshold.parse(text).check(SUMMARY, LEDGER, VERDICT, OUTCOME).breached
+    return check(Threshold.parse(text), SUMMARY, LEDGER, VERDICT, OUTCOME).breached
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_a_percentile_needs_ten_samples_above_it() -> None:
     assert Threshold.parse("p(90)<1s").samples == 100 and Threshold.parse("med<1s").samples == 20
     assert not breached("p(80)<1s") and not breached("p(89.9)<1s")
     for text in ("p(91)<1s", "p(95)<1s"):
-        result = Threshold.parse(text).check(SUMMARY, LEDGER, VERDICT, OUTCOME)
+        result = check(Threshold.parse(text), SUMMARY, LEDGER, VERDICT, OUTCOME)
         assert result.breached and result.seen == "not known"
 
 
@@ -132,7 +133,7 @@ def test_a_percentile_needs_ten_samples_above_it() -> None:
 def test_what_is_printed_is_on_the_side_of_the_bound_on_which_it_was(
     text: str, seen: float, said: str
 ) -> None:
-    result = Threshold.parse(text).check(replace(SUMMARY, achieved_per_s=seen), LEDGER, VERDICT)
+    result = check(Threshold.parse(text), replace(SUMMARY, achieved_per_s=seen), LEDGER, VERDICT)
     assert result.seen == said
 
 
@@ -140,17 +141,17 @@ def test_what_is_printed_is_on_the_side_of_the_bound_on_which_it_was(
 def test_no_rounding_contradicts_the_mark(bound: float, seen: float) -> None:
     threshold = Threshold.parse(f"rate>={bound:.6f}")
     assert isinstance(threshold.value, float)
-    result = threshold.check(replace(SUMMARY, achieved_per_s=seen), LEDGER, VERDICT)
+    result = check(threshold, replace(SUMMARY, achieved_per_s=seen), LEDGER, VERDICT)
     printed = float(result.seen.removesuffix(" /s").replace(",", ""))
     assert (printed >= threshold.value) == (not result.breached) or abs(seen - threshold.value) < 1e-8
 
 
 def test_what_is_not_known_breaches_and_says_so() -> None:
     for text in ("p(99.9)<1s", "service_p(99.9)>0us"):
-        result = Threshold.parse(text).check(SUMMARY, LEDGER, VERDICT)
+        result = check(Threshold.parse(text), SUMMARY, LEDGER, VERDICT)
         assert result.breached and result.seen == "not known"
     for text in ("rate>0", "cpu_us_per_request>0", "verdict!=noisy", "errors<100%", "p(50)<60s"):
-        assert Threshold.parse(text).check(None, None, None).breached
+        assert check(Threshold.parse(text), None, None, None).breached
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,7 @@ def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
         return
     assert isinstance(threshold.value, str) or math.isfinite(threshold.value)
     assert threshold.value in TITLES or threshold.what != "verdict"
-    assert threshold.check(SUMMARY, LEDGER, VERDICT).text == text.strip()
+    assert check(threshold, SUMMARY, LEDGER, VERDICT).text == text.strip()
 
 
 @given(st.floats(0.001, 1e6), st.sampled_from(["us", "ms", "s"]))

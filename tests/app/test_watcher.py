@@ -15,6 +15,7 @@ from app.load.protocol.meter import DRAIN, MEASURE, WARMUP, MeterReading
 from app.machine.cpu_placement import Placement
 from app.machine.proc import ProcessReading
 from app.results import evidence
+from app.results.observation import Observation
 from engines.common.board.board import ENDED, HANDLING, WAITING
 
 CHANCES = 100
@@ -109,5 +110,5 @@ def test_an_engine_that_is_not_pinned_has_the_cpus_that_the_lab_may_use(
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3})
     edges = [SimpleNamespace(process=SimpleNamespace(at_ns=s * 10**9, cpu_ns=s * 10**9)) for s in (5, 6)]
-    watcher = Watcher(engine_of(1, []), lambda: None, first=cast(Any, edges[0]), last=cast(Any, edges[1]))
-    assert evidence._engine_share([watcher], Placement("shared", None, None)) == 0.5
+    seen = Observation("reactor-1", "reactor", "Reactor", first=cast(Any, edges[0]), last=cast(Any, edges[1]))
+    assert evidence._engine_share([seen], Placement("shared", None, None)) == 0.5

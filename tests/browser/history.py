@@ -18,14 +18,15 @@ from pydantic import TypeAdapter
 
 from app.lab.compared import LETTERS
 from app.lab.standings import conclude, counted, measured, merged
-from app.lab.watcher import SeriesPoint
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.protocol.plan import Plan, Work
 from app.plans.describe import words
 from app.plans.thresholds import Threshold
+from app.results.observation import SeriesPoint
 from app.results.remarks import notes
 from app.results.summary import curve_of, series, summarise
+from app.results.threshold_check import check
 from app.schemas.comparison import ComparisonView, Entry
 from app.schemas.result import Check, GeneratorCost, Ledger, Verdict
 from app.schemas.run import Mark, RunView
@@ -123,7 +124,9 @@ def made_run(
             "verdict": verdict,
             "marks": tuple(marks),
             "notes": notes(plan, outcome, summary, plan.stall_ms * 1_000_000),
-            "thresholds": tuple(Threshold.parse(text).check(summary, ledger, verdict) for text in thresholds),
+            "thresholds": tuple(
+                check(Threshold.parse(text), summary, ledger, verdict) for text in thresholds
+            ),
             **changes,
         }
     )
