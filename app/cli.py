@@ -28,12 +28,12 @@ from app.addresses import WILDCARDS, bracketed, reachable
 from app.errors import LabError, Unknown
 from app.fleet.models import Models
 from app.lab.lab import Lab
-from app.lab.runs import ID_MAX
 from app.machine import system
 from app.machine.child_environment import child_environment
 from app.main import create_app
 from app.plans.scenarios import SCENARIOS
 from app.report import beside, files, foreign
+from app.runs.queue import ID_MAX
 from app.schemas.run import RunView
 from app.settings import Settings
 from app.store.runs import RunStore

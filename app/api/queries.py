@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from app.api.specs import Text
-from app.lab.runs import ID_MAX
 from app.moment import written
+from app.runs.queue import ID_MAX
 from app.store.listing import RunFilter
 
 State = Literal["queued", "warming", "running", "finished", "stopped", "failed"]

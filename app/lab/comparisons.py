@@ -16,10 +16,8 @@ from typing import Any
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
 from app.events import Event, Events
 from app.fleet.models import Models
-from app.lab import fault
 from app.lab.compared import entries_of, fitting
 from app.lab.ranking import RULE
-from app.lab.runs import ID_MAX, Runs
 from app.lab.standings import Measured, conclude, counted, measured, merged
 from app.load.protocol.outcome import Outcome
 from app.machine import system
@@ -28,6 +26,8 @@ from app.plans.describe import words
 from app.plans.thresholds import parse_all
 from app.results.fitness import main_figure
 from app.results.summary import curve_of
+from app.runs import fault
+from app.runs.queue import ID_MAX, Runs
 from app.schemas.comparison import GOING, ComparisonView
 from app.schemas.run import RunView
 from app.schemas.system import SystemView

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from app.errors import Invalid, NotNow, Unknown, shown
 from app.lab.difference import Difference, difference
-from app.lab.runs import ID_MAX, Runs
 from app.moment import now
 from app.report import foreign
+from app.runs.queue import ID_MAX, Runs
 from app.schemas.run import RunView
 from app.store.foreign import KeptForeign
 from app.store.listing import RunFilter

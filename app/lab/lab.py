@@ -13,8 +13,8 @@ from app.fleet.fleet import Fleet
 from app.fleet.models import Models
 from app.lab.comparisons import Comparisons
 from app.lab.history import History
-from app.lab.runs import Runs
 from app.machine import scheduling, system
+from app.runs.queue import Runs
 from app.schemas.system import SystemView
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore

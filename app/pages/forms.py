@@ -10,7 +10,7 @@ from typing import Any
 
 from app.errors import Invalid, shown
 from app.lab.lab import Lab
-from app.lab.runs import BESIDE_MAX, ID_MAX
+from app.runs.queue import BESIDE_MAX, ID_MAX
 from app.schemas.engine import EngineView
 from app.schemas.model import ModelView
 

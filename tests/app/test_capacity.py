@@ -15,10 +15,10 @@ from typing import Any, cast
 
 import pytest
 
-from app.lab.capacity import CapacitySearch, Limits
 from app.lab.lab import Lab
-from app.lab.trial import Result
 from app.load.protocol.plan import Plan
+from app.runs.capacity import CapacitySearch, Limits
+from app.runs.trial import Result
 from app.schemas.run import RunView
 
 from .driver import eventually, in_a_lab, on_a_thread, plan
@@ -104,7 +104,7 @@ def test_at_the_highest_rate_that_is_allowed_it_ends_and_says_so() -> None:
 
 def test_it_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     times = [0.0]
-    monkeypatch.setattr("app.lab.capacity.time", SimpleNamespace(monotonic=lambda: times[-1]))
+    monkeypatch.setattr("app.runs.capacity.time", SimpleNamespace(monotonic=lambda: times[-1]))
 
     async def attempt(asked: Plan) -> Result:
         times.append(times[-1] + asked.total_s)

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from app.errors import Invalid, shown
-from app.lab import trial
-from app.lab.generator import Generator
 from app.pages import load_form
 from app.pages.fields import check_lengths, length_max
 from app.plans.thresholds import THRESHOLDS_MAX, Threshold
 from app.report import foreign
+from app.runs import trial
+from app.runs.generator import Generator
 from app.store.foreign import ForeignStore
 from app.store.runs import RunStore
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.lab import trial
 from app.lab.lab import Lab
+from app.runs import trial
 from app.schemas.run import RunView
 
 from .driver import LabProcess, eventually, in_a_lab, light, read_meter, until

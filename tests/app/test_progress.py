@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.lab.progress import LastSecond, Progress, progress
 from app.load.protocol.meter import MEASURE, PLACES, MeterReading
 from app.load.protocol.plan import Plan
+from app.runs.progress import LastSecond, Progress, progress
 
 from .past import past_run
 
@@ -21,7 +21,7 @@ NOW_NS = 100 * 10**9
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time is NOW_NS, however slow the machine is."""
-    monkeypatch.setattr("app.lab.progress.time", SimpleNamespace(monotonic_ns=lambda: NOW_NS))
+    monkeypatch.setattr("app.runs.progress.time", SimpleNamespace(monotonic_ns=lambda: NOW_NS))
 
 
 def after(age_s: float) -> Progress:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import Busy
-from app.lab import comparisons, runs
+from app.lab import comparisons
 from app.lab.lab import Lab
+from app.runs import queue
 
 from .driver import in_a_lab, light
 
@@ -18,7 +19,7 @@ def test_a_trial_is_run_though_the_queue_of_runs_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def play(lab: Lab) -> None:
-        monkeypatch.setattr(runs, "QUEUE_MAX", 0)
+        monkeypatch.setattr(queue, "QUEUE_MAX", 0)
         with pytest.raises(Busy):
             await lab.runs.submit(model="reactor", plan=light())
         made = await lab.comparisons.submit(models=["reactor"], plan=light())

@@ -21,12 +21,12 @@ import pytest
 
 from app.fleet.fleet import Fleet
 from app.lab.lab import Lab
-from app.lab.relay import Relay, legs
 from app.load.protocol import histogram
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome, Second
 from app.results.evidence import ENOUGH_LOOKS
 from app.results.observation import Observation
+from app.runs.hot_swap import Relay, legs
 from app.schemas.run import Follower, RunView
 from engines.catalogue import lessons
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lab.capacity import CapacitySearch, Limits
-from app.lab.search import WIDTH, Search, Tried
-from app.lab.trial import Result
 from app.load.protocol.plan import Plan
+from app.runs.bisection import WIDTH, Search, Tried
+from app.runs.capacity import CapacitySearch, Limits
+from app.runs.trial import Result
 
 FLOOR, CEILING = 10.0, 100_000.0
 Server = Callable[[float], Tried]

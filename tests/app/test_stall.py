@@ -12,8 +12,8 @@ import pytest
 
 from app.fleet.engine import Engine
 from app.lab.lab import Lab
-from app.lab.trial import Trial
 from app.load.protocol.meter import MEASURE
+from app.runs.trial import Trial
 from app.schemas.run import RunView
 
 from .driver import LabProcess, eventually, gone, in_a_lab, light, state_of

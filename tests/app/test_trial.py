@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from app.fleet.fleet import Fleet
-from app.lab.generator import Generator
 from app.lab.lab import Lab
-from app.lab.relay import Relay
-from app.lab.runs import NOTHING_MEASURED
-from app.lab.trial import Trial
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.machine.child import Child
 from app.machine.syscalls import SystemCalls
+from app.runs.generator import Generator
+from app.runs.hot_swap import Relay
+from app.runs.queue import NOTHING_MEASURED
+from app.runs.trial import Trial
 from app.schemas.run import RunView
 
 from .driver import endless, eventually, in_a_lab, light, on_a_thread
@@ -52,7 +52,7 @@ def test_a_stall_that_fails_leaves_what_was_measured(tmp_path: Path, monkeypatch
         failed.append("stall")
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("app.lab.trial.stall", fails)
+    monkeypatch.setattr("app.runs.trial.stall", fails)
     monkeypatch.setattr(Trial, "_is_middle", lambda trial: trial._watcher.now.phase == MEASURE)
     run = in_a_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(stall_ms=100)))
     assert run.state == "stopped" and run.summary and run.summary.requests >= 10 and run.summary.errors == {}

@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 
 from app.fleet.engine import Engine
-from app.lab.watcher import FEW_ROWS, Watcher
 from app.load.protocol.meter import DRAIN, MEASURE, WARMUP, MeterReading
 from app.machine.cpu_placement import Placement
 from app.machine.proc import ProcessReading
 from app.results import evidence
 from app.results.observation import Observation
+from app.runs.watcher import FEW_ROWS, Watcher
 from engines.common.board.board import ENDED, HANDLING, WAITING
 
 CHANCES = 100

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.lab.generator import Generator, NoOutcome
 from app.load.executors.ramp import Ramp
 from app.load.executors.schedule import intended_times
 from app.load.protocol import histogram
@@ -23,6 +22,7 @@ from app.load.protocol.meter import COUNTERS, PLACES, Meter, MeterReader, MeterR
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.protocol.plan import SPACINGS, Plan, Stage
 from app.load.protocol.shard_share import Part
+from app.runs.generator import Generator, NoOutcome
 from tests.engines.driver import Variant, running
 from tests.waiting import BOUND_S
 

@@ -6,14 +6,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from app.lab.generator import NoOutcome
-from app.lab.search import Search, Tried
-from app.lab.trial import Result
 from app.load.protocol.plan import Plan
 from app.plans.thresholds import Threshold
 from app.results.summary import summarise
 from app.results.threshold_check import check
 from app.results.verdict import ERRORS_MAX, RATE_RATIO_MIN
+from app.runs.bisection import Search, Tried
+from app.runs.generator import NoOutcome
+from app.runs.trial import Result
 from app.schemas.capacity import Capacity, Step
 
 PROBE_S = 2.0

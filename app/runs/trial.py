@@ -11,10 +11,6 @@ from typing import Any
 
 from app.errors import LabError
 from app.fleet.engine import Engine
-from app.lab.generator import Generator, NoOutcome
-from app.lab.progress import LastSecond
-from app.lab.relay import Relay, legs, notes_of
-from app.lab.watcher import Watcher
 from app.load.protocol.meter import MEASURE
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
@@ -30,6 +26,10 @@ from app.results.observation import Observation, marks
 from app.results.remarks import notes
 from app.results.summary import answers, series, summarise
 from app.results.verdict import judge
+from app.runs.generator import Generator, NoOutcome
+from app.runs.hot_swap import Relay, legs, notes_of
+from app.runs.progress import LastSecond
+from app.runs.watcher import Watcher
 from app.schemas.result import Ledger, Summary, Verdict
 from app.schemas.run import Leg, Mark
 

@@ -14,19 +14,19 @@ from app.events import Event, Events
 from app.fleet.engine import Engine
 from app.fleet.fleet import Fleet
 from app.fleet.models import Models
-from app.lab import fault
-from app.lab.capacity import Limits
-from app.lab.generator import NoOutcome
-from app.lab.orders import Order, Orders, Target
-from app.lab.progress import Progress
-from app.lab.relay import Relay
-from app.lab.run import Run, Told, no_verdict
 from app.load.protocol.outcome import Outcome
 from app.machine import system
 from app.machine.cpu_placement import NORMAL, place, usable_cpus
 from app.machine.machine_lock import run_turn
 from app.moment import now
 from app.results.summary import curve, interval_log
+from app.runs import fault
+from app.runs.capacity import Limits
+from app.runs.generator import NoOutcome
+from app.runs.hot_swap import Relay
+from app.runs.progress import Progress
+from app.runs.request import Order, Orders, Target
+from app.runs.run import Run, Told, no_verdict
 from app.schemas.run import RunView
 from app.schemas.system import SystemView
 from app.settings import Settings

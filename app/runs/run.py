@@ -8,10 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.fleet.engine import Engine
-from app.lab.capacity import CapacitySearch, Limits, Try
-from app.lab.progress import LastSecond, Progress, progress
-from app.lab.relay import Relay
-from app.lab.trial import Result, Trial
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine.cpu_placement import Placement
@@ -20,6 +16,10 @@ from app.plans.thresholds import Threshold
 from app.results.fitness import main_figure, unfit
 from app.results.threshold_check import check
 from app.results.verdict import of_search
+from app.runs.capacity import CapacitySearch, Limits, Try
+from app.runs.hot_swap import Relay
+from app.runs.progress import LastSecond, Progress, progress
+from app.runs.trial import Result, Trial
 from app.schemas.capacity import Capacity
 from app.schemas.result import Verdict
 from app.schemas.run import RunView

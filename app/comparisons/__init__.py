@@ -1,0 +1,1 @@
+"""Comparisons: entries measured in rounds, aggregated and ranked."""

@@ -1,0 +1,1 @@
+"""Runs: requests, the queue, trials, capacity searches and hot swaps."""
