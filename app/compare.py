@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app import plan_flags, remote, shell, streams
-from app.lab.compared import VIEWS
+from app.comparisons.entries import VIEWS
 from app.lab.lab import Lab
 from app.pages import looks
 from app.plans.scenarios import SCENARIOS

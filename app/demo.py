@@ -12,8 +12,8 @@ from math import isfinite
 from typing import Any
 
 from app import remote, shell
+from app.comparisons.ranking import GAP_FEW, Ranking, rank
 from app.lab.lab import Lab
-from app.lab.ranking import GAP_FEW, Ranking, rank
 from app.report import files
 from app.results.fitness import reason_of
 from app.schemas.run import RunView

@@ -144,7 +144,7 @@ MUTATIONS = (
     ),
     Mutation(
         "trials are not in turns",
-        "app/lab/comparisons.py",
+        "app/comparisons/rounds.py",
         """        for trial in range(1, going.view.trials + 1):
             for entry in range(len(going.view.entries)):
 """,

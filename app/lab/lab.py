@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
+from app.comparisons.rounds import Comparisons
 from app.errors import Busy
 from app.events import Events
 from app.fleet.fleet import Fleet
 from app.fleet.models import Models
-from app.lab.comparisons import Comparisons
 from app.lab.history import History
 from app.machine import scheduling, system
 from app.runs.queue import Runs

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.comparisons.entries import VIEWS
 from app.errors import Invalid, shown
-from app.lab.compared import VIEWS
 from app.lab.lab import Lab
 from app.pages.fields import check_lengths
 from app.pages.forms import parse_work

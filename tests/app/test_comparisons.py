@@ -15,10 +15,10 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from app.lab.compared import entries_of
+from app.comparisons.aggregate import conclude
+from app.comparisons.entries import entries_of
+from app.comparisons.ranking import RULE, rank
 from app.lab.lab import Lab
-from app.lab.ranking import RULE, rank
-from app.lab.standings import conclude
 from app.schemas.comparison import ComparisonView
 
 from .driver import LabProcess, endless, in_a_lab, is_problem, known_models, light, plan, until
@@ -67,7 +67,7 @@ def test_a_fault_of_the_lab_itself_fails_the_comparison_and_not_the_next_one(
         lab.require_ready()
         return ended
 
-    monkeypatch.setattr("app.lab.comparisons.conclude", concluded)
+    monkeypatch.setattr("app.comparisons.rounds.conclude", concluded)
     first, second = in_a_lab(tmp_path, play)
     assert first.state == "failed" and "TypeError: no programmer has thought of this" in (first.failure or "")
     assert second.state == "finished" and second.result

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from app.errors import Busy
-from app.lab import comparisons
 from app.lab.lab import Lab
 from app.runs import queue
 
@@ -19,7 +18,7 @@ def test_a_trial_is_run_though_the_queue_of_runs_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def play(lab: Lab) -> None:
-        monkeypatch.setattr(queue, "QUEUE_MAX", 0)
+        monkeypatch.setattr(module, "QUEUE_MAX", 0)
         with pytest.raises(Busy):
             await lab.runs.submit(model="reactor", plan=light())
         made = await lab.comparisons.submit(models=["reactor"], plan=light())
@@ -29,11 +28,11 @@ def test_a_trial_is_run_though_the_queue_of_runs_is_full(
     in_a_lab(tmp_path, play)
 
 
-@pytest.mark.parametrize("queue", [runs, comparisons])
-def test_the_last_place_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: object) -> None:
+@pytest.mark.parametrize("module", [queue, rounds])
+def test_the_last_place_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object) -> None:
     async def play(lab: Lab) -> None:
-        monkeypatch.setattr(queue, "QUEUE_MAX", 1)
-        if queue is runs:
+        monkeypatch.setattr(module, "QUEUE_MAX", 1)
+        if module is queue:
             both = [lab.runs.submit(model="reactor", plan=light()) for _ in range(2)]
         else:
             both = [lab.comparisons.submit(models=["reactor"], plan=light()) for _ in range(2)]  # type: ignore[misc]

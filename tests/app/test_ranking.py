@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lab.ranking import (
+from app.comparisons.ranking import (
     CHANCE_MAX,
     ENOUGH_TRIALS,
     GAP_ENOUGH,

@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 from app.compare import follow, table
+from app.comparisons.ranking import is_better, spread
 from app.lab.lab import Lab
-from app.lab.ranking import is_better, spread
 from app.schemas.comparison import ComparisonView
 from app.settings import Settings
 

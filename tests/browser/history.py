@@ -16,8 +16,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.lab.compared import LETTERS
-from app.lab.standings import conclude, counted, measured, merged
+from app.comparisons.aggregate import conclude, counted, measured, merged
+from app.comparisons.entries import LETTERS
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.protocol.plan import Plan, Work

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.comparisons.aggregate import Measured, conclude, counted, measured, merged
+from app.comparisons.entries import entries_of, fitting
+from app.comparisons.ranking import RULE
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
 from app.events import Event, Events
 from app.fleet.models import Models
-from app.lab.compared import entries_of, fitting
-from app.lab.ranking import RULE
-from app.lab.standings import Measured, conclude, counted, measured, merged
 from app.load.protocol.outcome import Outcome
 from app.machine import system
 from app.moment import now

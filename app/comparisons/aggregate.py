@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.lab.ranking import Ranking, rank, spread
+from app.comparisons.ranking import Ranking, rank, spread
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
 from app.results.figures import LEDGER, Figure, figure
