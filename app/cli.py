@@ -27,12 +27,13 @@ from app import compare, demo, plan_flags, remote, shell, streams
 from app.addresses import WILDCARDS, bracketed, reachable
 from app.errors import LabError, Unknown
 from app.fleet.models import Models
+from app.imports import parsers, side_by_side
 from app.lab.lab import Lab
 from app.machine import system
 from app.machine.child_environment import child_environment
 from app.main import create_app
 from app.plans.scenarios import SCENARIOS
-from app.report import beside, files, foreign
+from app.report import files
 from app.runs.queue import ID_MAX
 from app.schemas.run import RunView
 from app.settings import Settings
@@ -229,10 +230,10 @@ def import_(asked: argparse.Namespace) -> int:
     except (OSError, UnicodeDecodeError) as error:
         print(f"threadlab: {asked.file} cannot be read: {getattr(error, 'strerror', error)}", file=sys.stderr)
         return BAD_ARGUMENTS
-    theirs = foreign.read(asked.tool, text)
+    theirs = parsers.read(asked.tool, text)
     ours = _kept_run(asked) if asked.run is not None else None
     with remote.understood(asked.server):
-        print(beside.table(theirs, ours))
+        print(side_by_side.table(theirs, ours))
     return OK
 
 
@@ -335,7 +336,7 @@ def _add_import(commands: Any) -> None:
         "import", help="what wrk, oha or k6 has said of an engine, beside a run of ours"
     )
     parser.add_argument("file", metavar="FILE", help="what the tool wrote; - for stdin")
-    parser.add_argument("--tool", choices=list(foreign.READERS), required=True)
+    parser.add_argument("--tool", choices=list(parsers.READERS), required=True)
     parser.add_argument("--run", type=int, metavar="ID", help="a run of the history to put beside it")
     parser.add_argument(
         "--server", metavar="URL", help="the lab that has the run (default: the history on this disk)"

@@ -26,11 +26,12 @@ import pytest
 from app import streams
 from app.api.deps import Number
 from app.errors import Invalid
+from app.imports import parsers
 from app.machine import syscalls
 from app.pages import compare_form, forms, load_form, looks, routes
 from app.plans import thresholds
 from app.plans.thresholds import Threshold
-from app.report import csv, foreign, junit
+from app.report import csv, junit
 from app.tokens import COOKIE, cookie_value
 from app.web.h11_connection import BoundedConnection
 from app.web.small_reads import READ_MAX
@@ -300,14 +301,14 @@ PATTERNS: dict[str, Row] = {
     r'app/pages/looks.py r"p\d+"': of(r"p\d+", "fullmatch", NAMES),
     r'app/pages/looks.py r"\n\s*\n"': of(r"\n\s*\n", "split", BLANKS),
     "app/pages/routes.py _OWN_PATH": of(routes._OWN_PATH, "fullmatch", PATHS),
-    r'app/report/foreign.py r"^p(\d+(?:\.\d+)?)$"': of(r"^p(\d+(?:\.\d+)?)$", "search", NAMES),
+    r'app/imports/parsers.py r"^p(\d+(?:\.\d+)?)$"': of(r"^p(\d+(?:\.\d+)?)$", "search", NAMES),
     "app/report/csv.py _FORMULA": of(csv._FORMULA, "split", (*TEXT, *BLANKS, repeated(";  "))),
-    "app/report/foreign.py _WRK_MAX": of(foreign._WRK_MAX, "search", WRK),
-    "app/report/foreign.py _WRK_PERCENTILE": of(foreign._WRK_PERCENTILE, "findall", WRK),
-    "app/report/foreign.py _WRK_RATE": of(foreign._WRK_RATE, "search", WRK),
-    "app/report/foreign.py _WRK_SOCKETS": of(foreign._WRK_SOCKETS, "search", WRK),
-    "app/report/foreign.py _WRK_STATUS": of(foreign._WRK_STATUS, "search", WRK),
-    "app/report/foreign.py _WRK_TOTAL": of(foreign._WRK_TOTAL, "search", WRK),
+    "app/imports/parsers.py _WRK_MAX": of(parsers._WRK_MAX, "search", WRK),
+    "app/imports/parsers.py _WRK_PERCENTILE": of(parsers._WRK_PERCENTILE, "findall", WRK),
+    "app/imports/parsers.py _WRK_RATE": of(parsers._WRK_RATE, "search", WRK),
+    "app/imports/parsers.py _WRK_SOCKETS": of(parsers._WRK_SOCKETS, "search", WRK),
+    "app/imports/parsers.py _WRK_STATUS": of(parsers._WRK_STATUS, "search", WRK),
+    "app/imports/parsers.py _WRK_TOTAL": of(parsers._WRK_TOTAL, "search", WRK),
     "app/report/junit.py _NOT_XML": of(junit._NOT_XML, "split", TEXT),
     r'app/settings.py r"(/[A-Za-z0-9._~-]+)+"': of(r"(/[A-Za-z0-9._~-]+)+", "fullmatch", PATHS),
     "app/streams.py _CONTROLS": of(streams._CONTROLS, "split", (*TEXT, repeated("\r"), repeated("\x1b"))),
@@ -328,9 +329,9 @@ READERS: dict[str, Row] = {
     ),
     "knobs on a line": (compare_form._knobs, (*BLANKS, repeated("a=1 "), repeated("a,"), repeated("="))),
     "the number of a run": (forms.number_of, (repeated("1"), repeated("a"))),
-    "wrk": (foreign.read_wrk, WRK),
-    "oha": (foreign.read_oha, JSONS),
-    "k6": (foreign.read_k6, JSONS),
+    "wrk": (parsers.read_wrk, WRK),
+    "oha": (parsers.read_oha, JSONS),
+    "k6": (parsers.read_k6, JSONS),
     "a docstring": (lambda text: list(looks.doc_parts(text)), (*BLANKS, repeated("`"), repeated("a\n\n"))),
     "the host of a request": (strict.is_host, HTTP),
     "a request's head": (request, HEADS),

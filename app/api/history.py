@@ -10,10 +10,10 @@ from fastapi.responses import Response, StreamingResponse
 from app.api.deps import LabDep
 from app.api.queries import RunQuery
 from app.api.specs import ForeignSpec, LabelSpec
-from app.lab.difference import Difference
+from app.history.diff import Difference
 from app.report import listing
+from app.schemas.imported_result import StoredImport
 from app.schemas.run import RunView
-from app.store.foreign import KeptForeign
 
 router = APIRouter(tags=["runs"])
 
@@ -58,14 +58,14 @@ async def diff(a: int, b: int, lab: LabDep) -> Difference:
 
 
 @router.post("/runs/{id}/foreign", status_code=201)
-async def add_foreign(id: int, spec: ForeignSpec, lab: LabDep) -> KeptForeign:
+async def add_foreign(id: int, spec: ForeignSpec, lab: LabDep) -> StoredImport:
     """Keep what wrk, oha or k6 has said of the same engine beside a run. It is another clock, and took its own share
     of the machine: never ranked, never mixed with ours."""
     return await lab.history.add_foreign(id, spec.tool, spec.text)
 
 
 @router.get("/runs/{id}/foreign")
-async def foreign(id: int, lab: LabDep) -> list[KeptForeign]:
+async def foreign(id: int, lab: LabDep) -> list[StoredImport]:
     """What other tools have said, oldest first."""
     return lab.history.foreign(id)
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from app.imports.parsers import TEXT_MAX as FOREIGN_MAX
 from app.plans.thresholds import THRESHOLDS_MAX
-from app.report.foreign import TEXT_MAX as FOREIGN_MAX
 
 TEXT_MAX = 200  # characters of a text, where nothing else is said
 Text = Annotated[str, Field(max_length=TEXT_MAX)]

@@ -12,7 +12,7 @@ from app.errors import Busy
 from app.events import Events
 from app.fleet.fleet import Fleet
 from app.fleet.models import Models
-from app.lab.history import History
+from app.history.history import History
 from app.machine import scheduling, system
 from app.runs.queue import Runs
 from app.schemas.system import SystemView

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from app.errors import FieldProblem, Invalid
+from app.imports.parsers import TEXT_MAX
 from app.plans.thresholds import LENGTH_MAX, THRESHOLDS_MAX
-from app.report.foreign import TEXT_MAX
 
 NAME_MAX = 200
 USUAL_MAX = 200  # as a text of the API

@@ -12,11 +12,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.api.deps import LabDep
 from app.errors import Invalid, LabError, NotNow, StartFailed
+from app.imports import side_by_side
 from app.lab.lab import Lab
 from app.pages import fields, forms, load_form
 from app.pages.looks import render_block
 from app.plans.scenarios import SCENARIOS
-from app.report import beside
 from app.schemas.run import RunView
 from app.tokens import Tokens, cookie_header
 
@@ -87,7 +87,7 @@ async def _lab_page(
 
 
 @router.get("/live")
-async def side_by_side(request: Request) -> HTMLResponse:
+async def live_page(request: Request) -> HTMLResponse:
     return page(request, "pages/live.html")
 
 
@@ -226,7 +226,7 @@ async def run(id: int, request: Request, lab: LabDep) -> HTMLResponse:
 def run_page(id: int, request: Request, lab: Lab, status: int = 200, **typed: Any) -> HTMLResponse:
     """A run with what stands beside it; `typed`: a foreign result that was refused."""
     view = lab.runs.get(id)
-    foreign = [(each, beside.rows(each.figures, view)) for each in lab.history.foreign(id)]
+    foreign = [(each, side_by_side.rows(each.figures, view)) for each in lab.history.foreign(id)]
     return page(request, "pages/run.html", status, run=view, foreign=foreign, typed=typed)
 
 

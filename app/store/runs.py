@@ -17,7 +17,7 @@ from app.moment import now
 from app.schemas.run import RunView
 from app.store.columns import columns
 from app.store.database import open_database
-from app.store.foreign import ForeignStore
+from app.store.imported_results import ImportedResultStore
 from app.store.listing import RunFilter
 from app.store.schema import ComparisonRow, RunRow
 from app.store.traces import TraceStore
@@ -33,7 +33,7 @@ class RunStore:
         """`traces`: the folder in which recordings are kept, a file each; without one they are not."""
         self._engine = open_database(url)
         self._traces = TraceStore(traces) if traces else None
-        self.foreign = ForeignStore(self._engine)
+        self.foreign = ImportedResultStore(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()

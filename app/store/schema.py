@@ -57,7 +57,7 @@ class ComparisonRow(Base):
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
-class ForeignRow(Base):
+class ImportedResultRow(Base):
     """What another load tool has said, kept beside a run."""
 
     __tablename__ = "foreign_results"

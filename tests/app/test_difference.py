@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.lab.difference import Difference, Figure, difference
-from app.lab.noise import MACHINE, OFFERED, count_noise, noise, standard_error
+from app.history.diff import Difference, Figure, difference
+from app.history.noise import MACHINE, OFFERED, count_noise, noise, standard_error
 
 from .driver import LabProcess, is_problem, light
 from .past import LEDGER, PERCENTILES, VIEW, past_run, verdict

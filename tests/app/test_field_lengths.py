@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from app.errors import Invalid, shown
+from app.imports import parsers
 from app.pages import load_form
 from app.pages.fields import check_lengths, length_max
 from app.plans.thresholds import THRESHOLDS_MAX, Threshold
-from app.report import foreign
 from app.runs import trial
 from app.runs.generator import Generator
-from app.store.foreign import ForeignStore
+from app.store.imported_results import ImportedResultStore
 from app.store.runs import RunStore
 
 from .driver import is_problem, light
@@ -258,7 +258,11 @@ def test_what_takes_long_is_not_done_on_the_event_loop(
     past: LabInside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = watched(
-        monkeypatch, (RunStore, "some"), (RunStore, "delete"), (ForeignStore, "delete"), (foreign, "read")
+        monkeypatch,
+        (RunStore, "some"),
+        (RunStore, "delete"),
+        (ImportedResultStore, "delete"),
+        (parsers, "read"),
     )
     assert past.http.get("/runs/delete?run=1&run=2").status_code == 200
     assert past.http.get("/runs/delete?run=1&run=999999999999999999999").status_code == 404

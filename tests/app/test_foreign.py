@@ -12,7 +12,8 @@ import pytest
 
 from app.cli import main
 from app.errors import Invalid
-from app.report import foreign
+from app.imports import parsers
+from app.schemas.imported_result import ImportedResult
 
 from .driver import LabProcess, light
 
@@ -95,12 +96,12 @@ K6_SUMMARY = {
 }
 
 
-def figures(result: foreign.ForeignResult) -> tuple[float | None, ...]:
+def figures(result: ImportedResult) -> tuple[float | None, ...]:
     return (result.p50_us, result.p90_us, result.p99_us, result.max_us)
 
 
 def test_wrk_is_read_with_all_its_units() -> None:
-    result = foreign.read("wrk", WRK)
+    result = parsers.read("wrk", WRK)
     assert (result.tool, result.requests, result.rate_per_s, result.duration_s) == (
         "wrk",
         31616,
@@ -109,18 +110,18 @@ def test_wrk_is_read_with_all_its_units() -> None:
     )
     assert (result.errors, result.late) == (1 + 2 + 3 + 5, 4)
     assert figures(result) == (480.0, 2670.0, 90e6, None), "some answers were too late for its distribution"
-    on_time = foreign.read("wrk", WRK.replace("timeout 4", "timeout 0"))
+    on_time = parsers.read("wrk", WRK.replace("timeout 4", "timeout 0"))
     assert figures(on_time) == pytest.approx((480.0, 2670.0, 90e6, 1.04e6)) and on_time.missing is None
     assert result.raw == WRK
 
 
 def test_wrk_without_latency_knows_no_percentile_and_is_not_taken_to() -> None:
-    *percentiles, highest = figures(foreign.read("wrk", WRK_PLAIN.replace("timeout 4", "timeout 0")))
+    *percentiles, highest = figures(parsers.read("wrk", WRK_PLAIN.replace("timeout 4", "timeout 0")))
     assert percentiles == [None] * 3 and highest == pytest.approx(1.04e6)
 
 
 def test_wrk_without_an_answer_has_measured_nothing() -> None:
-    result = foreign.read("wrk", WRK_NOTHING)
+    result = parsers.read("wrk", WRK_NOTHING)
     assert (result.requests, result.errors, result.rate_per_s) == (0, 0, 0.0)
     assert figures(result) == (None,) * 4
 
@@ -145,7 +146,7 @@ LATE = """  Thread Stats   Avg      Stdev     Max   +/- Stdev
 def test_wrk_has_not_measured_what_came_too_late_for_its_distribution(
     requests: int, late: int, known: int
 ) -> None:
-    result = foreign.read("wrk", LATE.format(requests=requests, late=late, status=""))
+    result = parsers.read("wrk", LATE.format(requests=requests, late=late, status=""))
     assert [value is not None for value in figures(result)] == [place < known for place in range(4)]
     assert (result.requests, result.errors, result.late) == (requests, 0, late), "they were answered"
     assert (result.missing is None) == (late == 0) and (
@@ -155,18 +156,18 @@ def test_wrk_has_not_measured_what_came_too_late_for_its_distribution(
 
 def test_an_answer_that_is_late_and_wrong_is_one_error() -> None:
     text = LATE.format(requests=612, late=612, status="  Non-2xx or 3xx responses: 612\n")
-    result = foreign.read("wrk", text)
+    result = parsers.read("wrk", text)
     assert (result.requests, result.errors, result.late) == (612, 612, 612)
 
 
 def test_wrk2_and_its_second_table() -> None:
     corrected = WRK.replace(" 50%", " 50.000%").replace(" 99%", " 99.000%").replace("1.50m", "-nanms")
     text = corrected.replace("  31616", "     50.000%    1.00us\n  31616")
-    assert figures(foreign.read("wrk", text))[0] == 480.0
+    assert figures(parsers.read("wrk", text))[0] == 480.0
 
 
 def test_oha_is_read_and_what_the_end_cut_off_is_no_error() -> None:
-    result = foreign.read("oha", json.dumps(OHA))
+    result = parsers.read("oha", json.dumps(OHA))
     assert (result.requests, result.errors, result.duration_s, result.rate_per_s) == (1000, 6 + 2, 4.0, 250.0)
     assert figures(result) == pytest.approx((1500.0, 4000.0, 62_500.0, 125_000.0))
 
@@ -178,13 +179,13 @@ def test_oha_without_an_answer_has_measured_nothing() -> None:
         "latencyPercentiles": {"p50": None, "p90": None, "p99": None},
         "errorDistribution": {"aborted due to deadline": 8},
     }
-    result = foreign.read("oha", json.dumps(nothing))
+    result = parsers.read("oha", json.dumps(nothing))
     assert (result.requests, result.errors, *figures(result)) == (0, 0, None, None, None, None)
 
 
 @pytest.mark.parametrize("said", [K6, K6_SUMMARY], ids=["summary-export", "handleSummary"])
 def test_k6_is_read_and_its_failed_requests_are_those_that_pass(said: dict[str, Any]) -> None:
-    result = foreign.read("k6", json.dumps(said))
+    result = parsers.read("k6", json.dumps(said))
     assert (result.requests, result.errors, result.rate_per_s, result.duration_s) == (1000, 7, 250.0, 4.0)
     assert figures(result) == (1500.0, 4000.0, None, 125_000.0), "p(99) only where it was asked for"
 
@@ -211,18 +212,18 @@ K6_2: dict[str, Any] = {
 
 
 def test_the_summary_of_k6_2_is_read() -> None:
-    result = foreign.read("k6", json.dumps(K6_2))
+    result = parsers.read("k6", json.dumps(K6_2))
     assert (result.requests, result.errors, result.rate_per_s, result.duration_s) == (500, 10, 50.0, 10.0)
     assert figures(result) == (2900.0, 5000.0, None, 30_500.0)
     refused: tuple[object, ...] = ({}, [1], [{"name": "http_reqs"}], [{"name": "http_reqs", "values": 3}])
     for wrong in refused:
         with pytest.raises(Invalid):
-            foreign.read("k6", changed(K6_2, wrong, "results", "metrics"))
+            parsers.read("k6", changed(K6_2, wrong, "results", "metrics"))
 
 
 def test_k6_with_the_percentiles_that_were_asked_for() -> None:
     metrics = {**K6["metrics"], "http_req_duration": {"p(50)": 1.0, "p(99)": 9.0, "max": 10.0}}
-    assert figures(foreign.read("k6", json.dumps({"metrics": metrics}))) == (1000.0, None, 9000.0, 10_000.0)
+    assert figures(parsers.read("k6", json.dumps({"metrics": metrics}))) == (1000.0, None, 9000.0, 10_000.0)
 
 
 def changed(content: dict[str, Any], value: object, *path: str) -> str:
@@ -268,7 +269,7 @@ REFUSED = {
 def test_what_is_not_the_tools_is_refused_in_a_sentence(case: str) -> None:
     tool, text, word = REFUSED[case]
     with pytest.raises(Invalid) as refused:
-        foreign.read(tool, text)
+        parsers.read(tool, text)
     assert (
         word in refused.value.detail and refused.value.detail.endswith(".") and tool in refused.value.detail
     )
@@ -293,7 +294,7 @@ def test_wrk_itself_stands_beside_a_run_of_the_same_engine(
     for flags in ((), ("--latency",)):
         command = ["wrk", "-t1", "-c2", "-d1s", *flags, engine["url"]]
         said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-        result = foreign.read("wrk", said)
+        result = parsers.read("wrk", said)
         assert result.requests > 0 and result.errors == 0
         assert result.rate_per_s == pytest.approx(result.requests / result.duration_s, rel=0.02)
         assert result.max_us and result.max_us > 0

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from app.lab.history import FOREIGN_MAX
+from app.history.history import FOREIGN_MAX
 
 from .driver import LabProcess, is_problem
 from .inside import LabInside

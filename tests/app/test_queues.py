@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.comparisons import rounds
 from app.errors import Busy
 from app.lab.lab import Lab
 from app.runs import queue
@@ -18,7 +19,7 @@ def test_a_trial_is_run_though_the_queue_of_runs_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def play(lab: Lab) -> None:
-        monkeypatch.setattr(module, "QUEUE_MAX", 0)
+        monkeypatch.setattr(queue, "QUEUE_MAX", 0)
         with pytest.raises(Busy):
             await lab.runs.submit(model="reactor", plan=light())
         made = await lab.comparisons.submit(models=["reactor"], plan=light())
@@ -29,7 +30,9 @@ def test_a_trial_is_run_though_the_queue_of_runs_is_full(
 
 
 @pytest.mark.parametrize("module", [queue, rounds])
-def test_the_last_place_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object) -> None:
+def test_the_last_place_is_given_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object
+) -> None:
     async def play(lab: Lab) -> None:
         monkeypatch.setattr(module, "QUEUE_MAX", 1)
         if module is queue:

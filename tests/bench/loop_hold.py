@@ -26,8 +26,8 @@ from unittest.mock import patch
 
 import httpx
 
+from app.imports import parsers
 from app.load.protocol.plan import KINDS, Plan, Work
-from app.report import foreign
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from tests.app.inside import LabInside
@@ -58,7 +58,7 @@ def keep_large_history(data_dir: Path) -> None:
         long = keep_past(store, made_run(LONG, 400, thresholds=thresholds, label="long"))
         keep_past(store, made_run(LONG, 420, thresholds=thresholds, label="as long"))
         for _ in range(FOREIGN):
-            store.foreign.add(long.view.id, foreign.read("wrk", WRK), long.view.created_at)
+            store.foreign.add(long.view.id, parsers.read("wrk", WRK), long.view.created_at)
         small = made_run(SHORT, 400, thresholds=thresholds, comparison=1)
         kept = [keep_past(store, small) for _ in range(RUNS - 2)]
     with closing(ComparisonStore(url)) as comparisons:

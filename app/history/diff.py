@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from app.lab.noise import MACHINE, OFFERED, Noise, count_noise, noise
-from app.lab.unlike import Unlike, notes, unlike
+from app.history.config_diff import Unlike, notes, unlike
+from app.history.noise import MACHINE, OFFERED, Noise, count_noise, noise
 from app.load.protocol.histogram import Percentiles
 from app.load.protocol.plan import CLOSED
 from app.schemas.run import RunView

@@ -11,44 +11,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.errors import Invalid
+from app.schemas.imported_result import ImportedResult
 
 TEXT_MAX = 60_000  # characters of what a tool wrote: with its quotes it fits into a body
 MOST = 1e15  # more than that, no tool has measured
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The figures of one run of another tool."""
-
-    tool: str
-    requests: int
-    rate_per_s: float
-    duration_s: float
-    errors: int
-    p50_us: float | None
-    p90_us: float | None
-    p99_us: float | None
-    max_us: float | None
-    late: int | None = None  # None: the tool does not tell
-    missing: str | None = None  # a sentence, where it did not measure something that it printed
-
-
-@dataclass(frozen=True, slots=True)
-class ForeignResult(Figures):
-    """The same, with what the tool wrote."""
-
-    raw: str = ""
-
-    @property
-    def figures(self) -> Figures:
-        return Figures(*(getattr(self, each.name) for each in fields(Figures)))
-
-
-def read(tool: str, text: str) -> ForeignResult:
+def read(tool: str, text: str) -> ImportedResult:
     """Raises Invalid, in a sentence, if this is not what the tool writes."""
     try:
         found = READERS[tool](text)
@@ -76,7 +49,7 @@ _WRK_SOCKETS = re.compile(
 _WRK_STATUS = re.compile(r"^[ \t]*Non-2xx or 3xx responses: (\d+)", re.MULTILINE)
 
 
-def read_wrk(text: str) -> ForeignResult:
+def read_wrk(text: str) -> ImportedResult:
     total, rate = _WRK_TOTAL.search(text), _WRK_RATE.search(text)
     if not total or not rate:
         line = "Requests/sec: …" if total else "… requests in …"
@@ -88,7 +61,7 @@ def read_wrk(text: str) -> ForeignResult:
     # Without an answer in time wrk prints 0.00us, which nothing has measured.
     at = printed if 0 < requests < MOST else {}
     at = {q: us for q, us in at.items() if late <= _WRK_LATE_MAX * (100 - q) / 100 * requests + 1e-6}
-    return ForeignResult(
+    return ImportedResult(
         tool="wrk",
         requests=requests,
         rate_per_s=float(rate[1]),
@@ -132,7 +105,7 @@ def _wrk_us(number: str, unit: str) -> float:
 _OHA_CUT_OFF = "aborted due to deadline"
 
 
-def read_oha(text: str) -> ForeignResult:
+def read_oha(text: str) -> ImportedResult:
     found = Reader.of("oha", text)
     duration_s = found.number("summary", "total")
     by_status, by_error = found.counts("statusCodeDistribution"), found.counts("errorDistribution")
@@ -144,7 +117,7 @@ def read_oha(text: str) -> ForeignResult:
         seconds = found.perhaps(*path)
         return seconds * 1e6 if seconds is not None and requests else None
 
-    return ForeignResult(
+    return ImportedResult(
         # Not its own requestsPerSec, which counts those that were cut off as well.
         tool="oha",
         requests=requests,
@@ -162,7 +135,7 @@ def read_oha(text: str) -> ForeignResult:
 # k6: `--summary-export`, what handleSummary gets (the same under "values"), and the summary of 2.x; times in ms
 
 
-def read_k6(text: str) -> ForeignResult:
+def read_k6(text: str) -> ImportedResult:
     found = Reader.of("k6", text)
     if found.has("results", "metrics"):
         found = _k6_2(found)
@@ -178,7 +151,7 @@ def read_k6(text: str) -> ForeignResult:
     requests, rate = int(found.number(*at("http_reqs", "count"))), found.number(*at("http_reqs", "rate"))
     # A rate metric "passes" where it is true: of http_req_failed, the requests that failed.
     errors = int(found.perhaps(*at("http_req_failed", "passes")) or 0)
-    return ForeignResult(
+    return ImportedResult(
         tool="k6",
         requests=requests,
         rate_per_s=rate,
@@ -258,4 +231,4 @@ class Reader:
         return found
 
 
-READERS: dict[str, Callable[[str], ForeignResult]] = {"wrk": read_wrk, "oha": read_oha, "k6": read_k6}
+READERS: dict[str, Callable[[str], ImportedResult]] = {"wrk": read_wrk, "oha": read_oha, "k6": read_k6}

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.errors import Invalid, NotNow, Unknown, shown
-from app.lab.difference import Difference, difference
+from app.history.diff import Difference, difference
+from app.imports import parsers
 from app.moment import now
-from app.report import foreign
 from app.runs.queue import ID_MAX, Runs
+from app.schemas.imported_result import StoredImport
 from app.schemas.run import RunView
-from app.store.foreign import KeptForeign
 from app.store.listing import RunFilter
 from app.store.runs import RunStore
 
@@ -72,32 +72,32 @@ class History:
             lambda: difference(one, other, self._runs.series(a), self._runs.series(b))
         )
 
-    async def add_foreign(self, id: int, tool: str, text: str) -> KeptForeign:
+    async def add_foreign(self, id: int, tool: str, text: str) -> StoredImport:
         """Keep what another tool has said of the same engine beside a run."""
         view = self._runs.get(id)
         if view.summary is None:
             raise NotNow(f"Run {id} is {view.state} and has no figures to stand beside.")
-        if tool not in foreign.READERS:
+        if tool not in parsers.READERS:
             raise Invalid.field(
-                "/tool", f"The tool is one of {', '.join(foreign.READERS)}, not {shown(tool)}."
+                "/tool", f"The tool is one of {', '.join(parsers.READERS)}, not {shown(tool)}."
             )
-        if len(text) > foreign.TEXT_MAX:
+        if len(text) > parsers.TEXT_MAX:
             raise Invalid.field(
-                "/text", f"What a tool wrote is at most {foreign.TEXT_MAX:,} characters here."
+                "/text", f"What a tool wrote is at most {parsers.TEXT_MAX:,} characters here."
             )
         async with self._adding:  # or two at once could both be the last that has room
             return await asyncio.to_thread(self._add_foreign, id, tool, text)
 
-    def _add_foreign(self, id: int, tool: str, text: str) -> KeptForeign:
+    def _add_foreign(self, id: int, tool: str, text: str) -> StoredImport:
         if self._store.foreign.count(id) >= FOREIGN_MAX:
             raise NotNow(f"{FOREIGN_MAX} results stand beside run {id} already; take one away first.")
         try:
-            said = foreign.read(tool, text)
+            said = parsers.read(tool, text)
         except Invalid as error:
             raise Invalid.field("/text", error.detail) from None
         return self._store.foreign.add(id, said, now())
 
-    def foreign(self, id: int) -> list[KeptForeign]:
+    def foreign(self, id: int) -> list[StoredImport]:
         """What stands beside a run."""
         self._runs.get(id)
         return self._store.foreign.of(id)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.pages import looks
-from app.report.foreign import Figures
+from app.schemas.imported_result import ImportedFigures
 from app.schemas.run import RunView
 
 Words = Callable[[float | None], str]
@@ -22,7 +22,7 @@ class Row:
     ratio: str  # theirs / ours
 
 
-def rows(theirs: Figures, ours: RunView | None) -> list[Row]:
+def rows(theirs: ImportedFigures, ours: RunView | None) -> list[Row]:
     """Every figure that the tools print, and beside it that of the run."""
     mine = _figures_of(ours) if ours else {}
     found = []
@@ -33,7 +33,7 @@ def rows(theirs: Figures, ours: RunView | None) -> list[Row]:
     return found
 
 
-def table(theirs: Figures, ours: RunView | None = None) -> str:
+def table(theirs: ImportedFigures, ours: RunView | None = None) -> str:
     """The foreign figures, and beside them those of a run and what theirs are of ours, as lines of text."""
     head = f"{'':16}{theirs.tool:>14}" + (
         f"{f'run {ours.id}':>14}{f'{theirs.tool} / run':>14}" if ours else ""
@@ -48,7 +48,7 @@ def table(theirs: Figures, ours: RunView | None = None) -> str:
     return "\n".join(lines)
 
 
-def _figures(result: Figures) -> dict[str, tuple[float | None, Words]]:
+def _figures(result: ImportedFigures) -> dict[str, tuple[float | None, Words]]:
     return {
         "answers": (result.requests, looks.count),
         "failed": (result.errors, looks.count),

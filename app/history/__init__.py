@@ -1,0 +1,1 @@
+"""Finished runs: search, labels, and the comparison of two of them."""

@@ -1,0 +1,1 @@
+"""Results of other load generators (wrk, oha, k6), read from their output."""

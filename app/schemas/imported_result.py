@@ -1,0 +1,43 @@
+"""What another load generator (wrk, oha, k6) measured, as the lab keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedFigures:
+    """The figures of one run of another tool."""
+
+    tool: str
+    requests: int
+    rate_per_s: float
+    duration_s: float
+    errors: int
+    p50_us: float | None
+    p90_us: float | None
+    p99_us: float | None
+    max_us: float | None
+    late: int | None = None  # None: the tool does not tell
+    missing: str | None = None  # a sentence, where it did not measure something that it printed
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedResult(ImportedFigures):
+    """The same, with what the tool wrote."""
+
+    raw: str = ""
+
+    @property
+    def figures(self) -> ImportedFigures:
+        return ImportedFigures(*(getattr(self, each.name) for each in fields(ImportedFigures)))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImport:
+    """One of them, as it was read on the day."""
+
+    id: int
+    run: int
+    created_at: str
+    figures: ImportedFigures
