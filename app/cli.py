@@ -28,7 +28,7 @@ from app.addresses import WILDCARDS, bracketed, reachable
 from app.errors import LabError, Unknown
 from app.fleet.models import Models
 from app.imports import parsers, side_by_side
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.machine import system
 from app.machine.child_environment import child_environment
 from app.main import create_app

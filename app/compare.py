@@ -10,7 +10,7 @@ from typing import Any
 
 from app import plan_flags, remote, shell, streams
 from app.comparisons.entries import VIEWS
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.pages import looks
 from app.plans.scenarios import SCENARIOS
 from app.report import compared, files

@@ -13,7 +13,7 @@ from typing import Any
 
 from app import remote, shell
 from app.comparisons.ranking import GAP_FEW, Ranking, rank
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.report import files
 from app.results.fitness import reason_of
 from app.schemas.run import RunView

@@ -19,7 +19,7 @@ from app.api import comparisons, engines, events, exports, history, models, prob
 from app.api.deps import API, known_query
 from app.assets import static_files
 from app.errors import Invalid, LabError
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.live import socket
 from app.live.hub import Hub
 from app.metrics import Metrics

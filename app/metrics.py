@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from app.events import Event
 from app.fleet.engine import Engine
 from app.fleet.sampler import Sampler
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.load.protocol import histogram
 from app.results.verdict import TITLES
 

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app import streams
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.pages import looks
 from app.results.figures import Family, figure
 from app.results.fitness import resolution_us, spoiled

@@ -9,7 +9,7 @@ from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import HTTPConnection, Request
 
 from app.errors import FieldProblem, Invalid
-from app.lab.lab import Lab
+from app.lab import Lab
 
 API = "/api/v1"
 NAMES_MAX, NAME_MAX = 10, 100  # unknown parameters that are told back, and characters of each

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from app.api.deps import LabDep
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.report.exports import BUNDLE, CSV, JUNIT, PERFETTO, REPORT, Export
 
 router = APIRouter(prefix="/runs/{id}", tags=["runs"])

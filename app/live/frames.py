@@ -7,7 +7,7 @@ from typing import Any
 
 from app.fleet.engine import Engine
 from app.fleet.sampler import Sampler, cpu_percent
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.runs.progress import Progress
 from engines.common.board.board import (
     CONNECTION_STATES,

@@ -15,7 +15,7 @@ from typing import Any
 from app.errors import Busy
 from app.events import Event
 from app.fleet.engine import Engine
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.live import frames
 from app.live.frame import Frame, Part, compact
 from app.live.grid import Grid

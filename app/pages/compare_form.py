@@ -8,7 +8,7 @@ from typing import Any
 
 from app.comparisons.entries import VIEWS
 from app.errors import Invalid, shown
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.pages.fields import check_lengths
 from app.pages.forms import parse_work
 from app.plans.scenarios import SCENARIOS

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.api.deps import LabDep
 from app.errors import Invalid, LabError
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.pages import compare_form
 from app.pages.routes import FormDep, TypedDep, page
 from app.report import comparing

@@ -9,7 +9,7 @@ from math import gcd
 from typing import Any
 
 from app.errors import Invalid, shown
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.runs.queue import BESIDE_MAX, ID_MAX
 from app.schemas.engine import EngineView
 from app.schemas.model import ModelView

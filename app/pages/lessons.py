@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.api.deps import LabDep
 from app.errors import NotNow, StartFailed
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.pages import forms
 from app.pages.looks import render_block
 from app.pages.routes import FormDep, ask_to_stop, by_htmx, page

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.errors import Invalid, LabError, NotNow, TooShortIdle, Unknown, shown
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.load.protocol.plan import CLOSED, EXECUTORS, RAMPING, Plan
 from app.pages.fields import check_lengths
 from app.pages.forms import BESIDE, FRESH, number_of, parse_stages, parse_work, targets

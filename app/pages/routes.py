@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.api.deps import LabDep
 from app.errors import Invalid, LabError, NotNow, StartFailed
 from app.imports import side_by_side
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.pages import fields, forms, load_form
 from app.pages.looks import render_block
 from app.plans.scenarios import SCENARIOS

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app.errors import NotNow, Unknown
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.report import comparing, html, junit
 from app.report.csv import cell
 from app.report.exports import Export

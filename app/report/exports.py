@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.errors import NotNow
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.report import bundle, csv, html, junit, perfetto
 from app.schemas.run import RunView
 

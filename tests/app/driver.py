@@ -22,7 +22,7 @@ import httpx
 from fastapi import FastAPI
 
 from app.fleet.models import Models
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.load.protocol.meter import MEASURE, MeterReader, MeterReading
 from app.main import create_app
 from app.settings import Settings

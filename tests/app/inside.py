@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from app.fleet.models import Models
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.load.protocol.plan import Plan
 from app.runs.capacity import CapacitySearch, Limits
 from app.runs.trial import Result

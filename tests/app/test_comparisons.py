@@ -18,7 +18,7 @@ import pytest
 from app.comparisons.aggregate import conclude
 from app.comparisons.entries import entries_of
 from app.comparisons.ranking import RULE, rank
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.schemas.comparison import ComparisonView
 
 from .driver import LabProcess, endless, in_a_lab, is_problem, known_models, light, plan, until

@@ -18,7 +18,7 @@ import pytest
 
 from app.errors import StartFailed
 from app.fleet.engine import Engine
-from app.lab.lab import Lab
+from app.lab import Lab
 from tests.waiting import BOUND_S, reserved_port
 
 from .driver import LabProcess, command_line, gone, in_a_lab, is_problem, unavailable, until

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.runs import trial
 from app.schemas.run import RunView
 

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.live.frame import Frame
 from app.live.hub import Hub
 from app.live.viewer import Viewer as LabViewer

@@ -10,7 +10,7 @@ import pytest
 
 from app import shell
 from app.errors import NotNow
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from app import shell
 from app.events import Event, Events
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.schemas.run import RunView
 from app.store.runs import RunStore
 from tests.waiting import BOUND_S

@@ -9,7 +9,7 @@ import pytest
 
 from app.comparisons import rounds
 from app.errors import Busy
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.runs import queue
 
 from .driver import in_a_lab, light

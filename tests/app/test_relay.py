@@ -20,7 +20,7 @@ from typing import Any, cast
 import pytest
 
 from app.fleet.fleet import Fleet
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.load.protocol import histogram
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome, Second

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.schemas.run import RunView
 from app.store.listing import RunFilter
 from tests.waiting import BOUND_S

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import Busy
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.live.hub import Hub
 from app.main import create_app
 from app.settings import Settings

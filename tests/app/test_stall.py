@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.fleet.engine import Engine
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.load.protocol.meter import MEASURE
 from app.runs.trial import Trial
 from app.schemas.run import RunView

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.machine import syscalls
 from app.schemas.run import RunView
 from tests.waiting import BOUND_S

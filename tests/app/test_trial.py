@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.fleet.fleet import Fleet
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.machine.child import Child
 from app.machine.syscalls import SystemCalls

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.fleet.engine import Engine
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.machine.proc import tasks
 from app.schemas.run import RunView
 from app.settings import Settings

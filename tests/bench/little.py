@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.settings import Settings
 
 OFF_MAX = 0.03

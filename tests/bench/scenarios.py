@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.errors import LabError
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.pages.looks import count, decimal, rate, size, us
 from app.plans.scenarios import SCENARIOS
 from app.schemas.run import RunView

@@ -17,7 +17,7 @@ from statistics import mean, median, stdev
 
 from app.compare import follow, table
 from app.comparisons.ranking import is_better, spread
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.schemas.comparison import ComparisonView
 from app.settings import Settings
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from app.lab.lab import Lab
+from app.lab import Lab
 from app.settings import Settings
 
 START_P95_MS, STOP_P95_MS = 500, 300
