@@ -38,10 +38,10 @@ from app.runs.queue import ID_MAX
 from app.schemas.run import RunView
 from app.settings import Settings
 from app.store.runs import RunStore
-from app.tokens import Tokens, new_token
 from app.web import log
 from app.web.connection_limit import connections_for, raise_descriptor_limit
 from app.web.server import Server, listen, make_config
+from app.web.tokens import Tokens, new_token
 
 OK, FAILED, BAD_ARGUMENTS, BREACHED = 0, 1, 2, 3
 

@@ -15,8 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from app import paths
-from app.api import comparisons, engines, events, exports, history, models, problems, runs, system
-from app.api.deps import API, known_query
+from app.api import comparisons, engines, events, exports, history, models, runs, system
 from app.assets import static_files
 from app.errors import Invalid, LabError
 from app.lab import Lab
@@ -27,9 +26,11 @@ from app.pages import comparisons as comparison_pages
 from app.pages import history as history_pages
 from app.pages import lessons, routes
 from app.pages.looks import make_environment
-from app.security import Door, cut
 from app.store.database import why
-from app.tokens import Tokens
+from app.web import problems
+from app.web.deps import API, known_query
+from app.web.security import Door, cut
+from app.web.tokens import Tokens
 
 
 def create_app(lab: Lab, tokens: Tokens) -> FastAPI:

@@ -155,14 +155,14 @@ MUTATIONS = (
     ),
     Mutation(
         "no CSRF check",
-        "app/security.py",
+        "app/web/security.py",
         "if changes_something(scope) and not _same_origin(headers, host):",
         "if False:",
         "app/test_security.py",
     ),
     Mutation(
         "WebSocket without a token",
-        "app/security.py",
+        "app/web/security.py",
         "refusal or self._token(scope, headers))",
         "refusal)",
         "app/test_tokens.py",

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 
-from app.api.deps import LabDep
 from app.api.exports import CsvResponse, JsonTextResponse, XmlResponse, as_file
 from app.api.specs import ComparisonSpec, ModelSpec
 from app.report.compared import BUNDLE, CSV, JUNIT, REPORT
 from app.schemas.comparison import ComparisonView
+from app.web.deps import LabDep
 
 router = APIRouter(tags=["comparisons"])
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from app.api.deps import LabDep
 from app.api.specs import EngineSpec
 from app.schemas.engine import EngineView, SampleView
+from app.web.deps import LabDep
 
 router = APIRouter(tags=["engines"])
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.deps import LabDep
 from app.events import EventView
+from app.web.deps import LabDep
 
 router = APIRouter(tags=["events"])
 

@@ -10,9 +10,9 @@ import asyncio
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from app.api.deps import LabDep
 from app.lab import Lab
 from app.report.exports import BUNDLE, CSV, JUNIT, PERFETTO, REPORT, Export
+from app.web.deps import LabDep
 
 router = APIRouter(prefix="/runs/{id}", tags=["runs"])
 

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 
-from app.api.deps import LabDep
 from app.api.queries import RunQuery
 from app.api.specs import ForeignSpec, LabelSpec
 from app.history.diff import Difference
 from app.report import listing
 from app.schemas.imported_result import StoredImport
 from app.schemas.run import RunView
+from app.web.deps import LabDep
 
 router = APIRouter(tags=["runs"])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.api.deps import LabDep
 from app.schemas.model import ModelView
+from app.web.deps import LabDep
 
 router = APIRouter(tags=["models"])
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
-from app.api.deps import LabDep
 from app.api.queries import RunPage
 from app.api.specs import RunSpec
 from app.errors import Invalid
 from app.plans.scenarios import SCENARIOS
 from app.schemas.run import RunView
 from app.schemas.scenario import ScenarioView
+from app.web.deps import LabDep
 
 router = APIRouter(tags=["runs"])
 

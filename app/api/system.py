@@ -6,9 +6,9 @@ from typing import cast
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.deps import LabDep
 from app.metrics import CONTENT_TYPE, Metrics
 from app.schemas.system import SystemView
+from app.web.deps import LabDep
 
 router = APIRouter(tags=["system"])
 health = APIRouter(tags=["health"])

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.api.deps import LabDep
 from app.errors import Invalid, LabError
 from app.lab import Lab
 from app.pages import compare_form
 from app.pages.routes import FormDep, TypedDep, page
 from app.report import comparing
 from app.schemas.comparison import GOING, ComparisonView
+from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
 LISTED = 100

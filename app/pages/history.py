@@ -9,13 +9,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
 
-from app.api.deps import LabDep
 from app.errors import Invalid
 from app.pages import filters
 from app.pages.fields import check_lengths
 from app.pages.forms import number_of
 from app.pages.routes import TypedDep, by_htmx, page, run_page
 from app.schemas.run import RunView
+from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
 PICKED_MAX = 100

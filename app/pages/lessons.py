@@ -8,13 +8,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.api.deps import LabDep
 from app.errors import NotNow, StartFailed
 from app.lab import Lab
 from app.pages import forms
 from app.pages.looks import render_block
 from app.pages.routes import FormDep, ask_to_stop, by_htmx, page
 from app.plans.scenarios import SCENARIOS
+from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
 PAGE = "pages/model.html"

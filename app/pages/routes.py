@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.api.deps import LabDep
 from app.errors import Invalid, LabError, NotNow, StartFailed
 from app.imports import side_by_side
 from app.lab import Lab
@@ -18,7 +17,8 @@ from app.pages import fields, forms, load_form
 from app.pages.looks import render_block
 from app.plans.scenarios import SCENARIOS
 from app.schemas.run import RunView
-from app.tokens import Tokens, cookie_header
+from app.web.deps import LabDep
+from app.web.tokens import Tokens, cookie_header
 
 router = APIRouter(include_in_schema=False)
 LAB_PAGE = "pages/lab.html"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from app.api.problems import problem
-from app.security import HEADERS
+from app.web.problems import problem
+from app.web.security import HEADERS
 
 TITLE = "Bad request"
 

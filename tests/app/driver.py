@@ -28,7 +28,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
-from app.tokens import Tokens
+from app.web.tokens import Tokens
 from tests.waiting import BOUND_S
 from tests.waiting import until as until
 

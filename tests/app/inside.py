@@ -18,9 +18,9 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
-from app.tokens import Tokens
 from app.web.connection_limit import CONNECTIONS_MAX
 from app.web.server import Server, listen, make_config
+from app.web.tokens import Tokens
 from tests.waiting import BOUND_S
 
 from .driver import LabProcess, gone, known_models, until

@@ -14,7 +14,7 @@ import pytest
 from app import addresses
 from app.addresses import unmapped
 from app.cli import main
-from app.tokens import new_token
+from app.web.tokens import new_token
 
 from .driver import LabMaker
 

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from app import remote, streams
 from app.schemas.run import RunView
 from app.streams import visible
-from app.tokens import new_token
+from app.web.tokens import new_token
 from tests.waiting import BOUND_S
 
 from .driver import Command

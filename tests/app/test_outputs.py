@@ -18,7 +18,7 @@ from app import remote
 from app.errors import NotNow
 from app.settings import Settings
 from app.store.runs import RunStore
-from app.tokens import new_token
+from app.web.tokens import new_token
 
 from .driver import THREADLAB, Command, LabProcess, threadlab
 

@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.store import private
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
-from app.tokens import new_token
+from app.web.tokens import new_token
 from tests.waiting import BOUND_S
 
 from .driver import THREADLAB, Command, LabProcess, endless, generators, until

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from app.tokens import new_token
+from app.web.tokens import new_token
 
 from .driver import LabProcess, is_problem
 from .inside import LabInside

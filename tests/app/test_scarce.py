@@ -20,7 +20,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
-from app.tokens import Tokens
+from app.web.tokens import Tokens
 from tests.waiting import BOUND_S
 
 from .driver import LabProcess, is_problem, known_models, on_a_thread, until

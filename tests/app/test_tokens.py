@@ -17,8 +17,8 @@ from fastapi import Request, Response
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from app import tokens
-from app.tokens import COOKIE, Tokens, cookie_value, new_token
+from app.web import tokens
+from app.web.tokens import COOKIE, Tokens, cookie_value, new_token
 from tests.waiting import BOUND_S
 
 from .driver import LabProcess, is_problem

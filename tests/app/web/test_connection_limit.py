@@ -12,9 +12,9 @@ from pathlib import Path
 
 from websockets.sync.client import connect
 
-from app.tokens import new_token
 from app.web import connection_limit
 from app.web.connection_limit import ACCEPT_BATCH, ConnectionLimit, connections_for
+from app.web.tokens import new_token
 from tests.app.driver import LabProcess, until
 from tests.app.inside import LabInside
 from tests.app.test_live import Viewer, viewer

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.tokens import new_token
 from app.web.log import EscapingFormatter, RepeatFilter
+from app.web.tokens import new_token
 from tests.app.inside import LabInside
 
 TOKEN = new_token()

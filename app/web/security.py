@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import problem
-from app.tokens import Tokens, cookie_header
+from app.web.problems import problem
+from app.web.tokens import Tokens, cookie_header
 
 BODY_MAX = 64 * 1024
 ECHOED_MAX = 200
