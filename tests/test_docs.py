@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, meta
 
-from app import cli, paths
+from app import paths
+from app.cli import main
 from app.pages.looks import make_environment
 from app.settings import Settings
 from engines.catalogue import lessons
@@ -126,7 +127,7 @@ def spans(text: str) -> Iterator[str]:
 @cache
 def flags() -> dict[str, set[str]]:
     """Every subcommand and its flags."""
-    parser = cli._parser()
+    parser = main._parser()
     (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
     return {
         name: {option for action in each._actions for option in action.option_strings}

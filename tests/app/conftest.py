@@ -10,8 +10,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from app import shell
-from app.cli import main
+from app.cli import shell
+from app.cli.main import main
 from app.fleet.models import Models
 
 from .driver import Command, LabMaker, LabProcess, known_models

@@ -13,7 +13,7 @@ import pytest
 
 from app import addresses
 from app.addresses import unmapped
-from app.cli import main
+from app.cli.main import main
 from app.web.tokens import new_token
 
 from .driver import LabMaker

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from app import demo
+from app.cli import demo
 from app.schemas.run import RunView
 from tests.waiting import BOUND_S
 

@@ -16,9 +16,10 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from app.cli import main
+from app.cli import output
+from app.cli.main import main
 from app.load.protocol import histogram
-from app.report import chart, files, html, junit
+from app.report import chart, html, junit
 from app.report import csv as series_csv
 from app.schemas.run import RunView
 
@@ -245,12 +246,12 @@ def test_a_run_leaves_the_files_that_were_asked_for(tmp_path: Path) -> None:
 def test_a_running_lab_gives_the_files_as_well(
     lab: LabProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = {flag: tmp_path / flag for flag in files.FLAGS}
+    wanted = {flag: tmp_path / flag for flag in output.FLAGS}
     flags = [text for flag, file in wanted.items() for text in (f"--{flag}", str(file))]
     assert main(("run", "reactor", *SHORT, *flags, "--json", "-", "--server", lab.url)) == 0
     id = json.loads(capsys.readouterr().out)["id"]
     for flag, file in wanted.items():
-        assert file.read_bytes().decode() == text_of(lab, files.FLAGS[flag].part, id)
+        assert file.read_bytes().decode() == text_of(lab, output.FLAGS[flag].part, id)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +272,7 @@ def test_files_that_cannot_be_written_are_refused_before_the_run(
 
 
 def test_a_file_that_could_not_be_written_is_told_and_the_others_are_there(tmp_path: Path) -> None:
-    problems = files.leave({"csv": "/dev/full", "html": str(tmp_path / "a")}, lambda each: each.part)
+    problems = output.leave({"csv": "/dev/full", "html": str(tmp_path / "a")}, lambda each: each.part)
     assert len(problems) == 1 and "/dev/full" in problems[0]
     assert (tmp_path / "a").read_text() == "report"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.cli import main
+from app.cli.main import main
 from app.errors import Invalid
 from app.imports import parsers
 from app.schemas.imported_result import ImportedResult

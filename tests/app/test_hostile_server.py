@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from app import remote, streams
+from app import streams
+from app.cli import remote
 from app.schemas.run import RunView
 from app.streams import visible
 from app.web.tokens import new_token

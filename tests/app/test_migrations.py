@@ -20,7 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from app.cli import main
+from app.cli.main import main
 from app.errors import LabError
 from app.store import migrate
 from app.store.runs import RunStore

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app import shell
+from app.cli import shell
 from app.errors import NotNow
 from app.lab import Lab
 from app.schemas.comparison import ComparisonView

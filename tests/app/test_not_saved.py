@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from app import shell
+from app.cli import shell
 from app.events import Event, Events
 from app.lab import Lab
 from app.schemas.run import RunView

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import pytest
 
-from app import remote
+from app.cli import remote
 from app.errors import NotNow
 from app.settings import Settings
 from app.store.runs import RunStore

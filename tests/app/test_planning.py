@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import plan_flags
-from app.cli import _parser
+from app.cli import plan_options
+from app.cli.main import _parser
 from app.errors import Invalid
 from app.load.protocol import histogram
 from app.load.protocol.plan import Plan
@@ -199,16 +199,16 @@ def test_every_field_of_a_plan_has_a_flag() -> None:
         "shared",
         "--trace",
     ]
-    found = plan_flags.plan_of(_parser().parse_args(["run", "reactor", *given]))
+    found = plan_options.plan_of(_parser().parse_args(["run", "reactor", *given]))
     assert set(found) == set(Plan().to_json())
     assert found["stages"] == [{"duration_s": 10, "target": 2000}, {"duration_s": 30, "target": 0}]
-    assert plan_flags.plan_of(_parser().parse_args(["run", "reactor"])) == {}
+    assert plan_options.plan_of(_parser().parse_args(["run", "reactor"])) == {}
 
 
 @pytest.mark.parametrize("text", ["10s", "x:5", "10s:-5", "10h:5", ""])
 def test_a_stage_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="10s:2000"):
-        plan_flags.plan_of(_parser().parse_args(["run", "reactor", "--stage", text]))
+        plan_options.plan_of(_parser().parse_args(["run", "reactor", "--stage", text]))
 
 
 @given(

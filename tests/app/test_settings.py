@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.addresses import is_loopback
-from app.cli import main
+from app.cli.main import main
 from app.settings import Settings
 from app.store.runs import RunStore
 from app.web.server import listen

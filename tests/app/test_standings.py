@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from app.cli.demo import _tables
 from app.comparisons.aggregate import Measured, conclude, measured, why_not
-from app.demo import _tables
 from app.load.protocol import histogram
 from app.load.protocol.histogram import Percentiles
 from app.schemas.comparison import Entry

@@ -12,7 +12,7 @@ from typing import NoReturn
 import httpx
 import pytest
 
-from app.cli import main
+from app.cli.main import main
 from engines.completion_io.ring import why_unavailable
 from tests.engines.denied import denied_python
 from tests.waiting import BOUND_S

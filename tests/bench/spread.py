@@ -15,7 +15,7 @@ from itertools import combinations
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from app.compare import follow, table
+from app.cli.compare import follow, table
 from app.comparisons.ranking import is_better, spread
 from app.lab import Lab
 from app.schemas.comparison import ComparisonView

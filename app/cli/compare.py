@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from app import plan_flags, remote, shell, streams
+from app import streams
+from app.cli import output, plan_options, remote, shell
 from app.comparisons.entries import VIEWS
 from app.lab import Lab
 from app.pages import looks
 from app.plans.scenarios import SCENARIOS
-from app.report import compared, files
+from app.report import compared
 from app.schemas.comparison import ComparisonView, Spread, Standing
 from app.schemas.result import Latency
 from app.settings import Settings
@@ -40,7 +41,7 @@ def add(commands: Any) -> None:
         "--trials", type=int, default=1, help="of each, in turns: A B C A B C … (default %(default)s)"
     )
     parser.add_argument("--scenario", choices=list(SCENARIOS))
-    plan_flags.add(parser)
+    plan_options.add(parser)
     parser.add_argument(
         "--threshold", action="append", default=[], help="for every trial, as in run; repeatable"
     )
@@ -55,8 +56,8 @@ def add(commands: Any) -> None:
 
 def compare(asked: argparse.Namespace) -> int:
     """A comparison; answers the exit code."""
-    wanted = files.checked({flag: getattr(asked, flag) for flag in (*compared.FLAGS, "json")})
-    plan = plan_flags.plan_of(asked)
+    wanted = output.checked({flag: getattr(asked, flag) for flag in (*compared.FLAGS, "json")})
+    plan = plan_options.plan_of(asked)
     spec = {
         "models": [_entry(text) for text in asked.models],
         "view": asked.view,
@@ -70,7 +71,7 @@ def compare(asked: argparse.Namespace) -> int:
         _on(asked.server, spec, wanted) if asked.server else asyncio.run(_here(spec, wanted))
     )
     if asked.json:
-        problems += files.written("json", asked.json, shell.json_text(compared.to_json(view)))
+        problems += output.written("json", asked.json, shell.json_text(compared.to_json(view)))
     with remote.understood(asked.server):
         words, code = table(view), _exit_code(view, stopped_by)
     if "-" not in wanted.values():
@@ -95,7 +96,7 @@ def _on(server: str, spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
     with remote.understood(server):
         view, stopped_by = remote.comparison(server, spec, teller())
     fetch = lambda export: remote.export(server, view.id, export.part, export.noun)  # noqa: E731
-    return view, files.leave(wanted, fetch, compared.FLAGS), stopped_by
+    return view, output.leave(wanted, fetch, compared.FLAGS), stopped_by
 
 
 async def _here(spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
@@ -106,7 +107,7 @@ async def _here(spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
         view = await lab.comparisons.submit(**spec)
         caught = shell.stop_on_signals(lab)
         view = await follow(lab, view)
-        problems = files.leave(wanted, lambda export: export.make(lab, view.id), compared.FLAGS)
+        problems = output.leave(wanted, lambda export: export.make(lab, view.id), compared.FLAGS)
         return view, problems, next(iter(caught), None)
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from app import shell
+from app.cli import shell
 from app.errors import Invalid, LabError
 from app.report.exports import CSV, JUNIT, PERFETTO, REPORT, Export
 

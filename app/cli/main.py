@@ -23,8 +23,9 @@ from typing import Any
 import uvicorn
 from pydantic import ValidationError
 
-from app import compare, demo, plan_flags, remote, shell, streams
+from app import streams
 from app.addresses import WILDCARDS, bracketed, reachable
+from app.cli import compare, demo, output, plan_options, remote, shell
 from app.errors import LabError, Unknown
 from app.fleet.models import Models
 from app.imports import parsers, side_by_side
@@ -33,7 +34,6 @@ from app.machine import system
 from app.machine.child_environment import child_environment
 from app.main import create_app
 from app.plans.scenarios import SCENARIOS
-from app.report import files
 from app.runs.queue import ID_MAX
 from app.schemas.run import RunView
 from app.settings import Settings
@@ -192,29 +192,29 @@ def engine(asked: argparse.Namespace) -> int:
 def run(asked: argparse.Namespace) -> int:
     """One run, in process; its verdict on stdout."""
     asked.trace = asked.trace or (True if asked.perfetto else None)
-    wanted = files.checked({flag: getattr(asked, flag) for flag in (*files.FLAGS, "json")})
+    wanted = output.checked({flag: getattr(asked, flag) for flag in (*output.FLAGS, "json")})
     knobs = dict(text.partition("=")[::2] for text in asked.set)
     spec: dict[str, Any] = {
         "model": asked.model,
         "knobs": knobs,
         "scenario": asked.scenario,
-        "plan": plan_flags.plan_of(asked),
+        "plan": plan_options.plan_of(asked),
         "thresholds": asked.threshold,
         "label": asked.label,
         "then": [{"model": each} for each in asked.then],
     }
     if asked.server:
         view, stopped_by = remote.one_run(asked.server, spec)
-        missing = files.leave(wanted, lambda export: remote.export(asked.server, view.id, export.part))
+        missing = output.leave(wanted, lambda export: remote.export(asked.server, view.id, export.part))
     else:
         missing = []
         view, stopped_by = asyncio.run(
             shell.one_run(
-                spec, lambda lab, id: missing.extend(files.leave(wanted, lambda each: each.make(lab, id)))
+                spec, lambda lab, id: missing.extend(output.leave(wanted, lambda each: each.make(lab, id)))
             )
         )
     if asked.json:
-        missing += files.written("json", asked.json, shell.json_text(shell.to_json(view)))
+        missing += output.written("json", asked.json, shell.json_text(shell.to_json(view)))
     if "-" not in wanted.values():
         with remote.understood(asked.server):
             print(shell.report(view))
@@ -249,7 +249,7 @@ def _kept_run(asked: argparse.Namespace) -> RunView:
 
 def run_demo(asked: argparse.Namespace) -> int:
     """The models in turn, each at its ceiling and then all at one rate."""
-    files.checked({"json": asked.json})
+    output.checked({"json": asked.json})
     if asked.server:
         return asyncio.run(demo.run_on(asked.server, asked.seconds, asked.json))
     return asyncio.run(demo.run(asked.seconds, asked.json))
@@ -305,7 +305,7 @@ def _add_run(commands: Any) -> None:
     parser = commands.add_parser("run", help="one run against a fresh engine, with its verdict")
     parser.add_argument("model")
     parser.add_argument("--scenario", choices=list(SCENARIOS))
-    plan_flags.add(parser)
+    plan_options.add(parser)
     parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE", help="a knob; repeatable")
     parser.add_argument(
         "--then",

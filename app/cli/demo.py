@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable
 from math import isfinite
 from typing import Any
 
-from app import remote, shell
+from app.cli import output, remote, shell
 from app.comparisons.ranking import GAP_FEW, Ranking, rank
 from app.lab import Lab
-from app.report import files
 from app.results.fitness import reason_of
 from app.schemas.run import RunView
 from app.settings import Settings
@@ -75,7 +74,7 @@ async def _tour(one: RunOne, models: dict[str, str | None], seconds: float, json
     if json_file:
         runs = [shell.to_json(view) for view in ceilings + equal]
         both = {"ceiling": runs[: len(ceilings)], "equal_rate": runs[len(ceilings) :]}
-        problems = files.written("json", json_file, shell.json_text(both))
+        problems = output.written("json", json_file, shell.json_text(both))
     if json_file != "-":
         sys.stdout.write(_tables(ceilings, equal, rate))
     sys.stderr.writelines(f"threadlab: {problem}\n" for problem in problems)

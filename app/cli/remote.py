@@ -22,8 +22,8 @@ from typing import IO, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from app import shell
 from app.addresses import bracketed, is_loopback
+from app.cli import shell
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
 from app.schemas.comparison import GOING, ComparisonView
 from app.schemas.run import RunView
