@@ -14,7 +14,6 @@ from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from app import paths
 from app.api import comparisons, engines, events, exports, history, models, runs, system
 from app.assets import static_files
 from app.errors import Invalid, LabError
@@ -25,7 +24,7 @@ from app.metrics import Metrics
 from app.pages import comparisons as comparison_pages
 from app.pages import history as history_pages
 from app.pages import lessons, routes
-from app.pages.looks import make_environment
+from app.pages.environment import page_environment
 from app.store.database import why
 from app.web import problems
 from app.web.deps import API, known_query
@@ -54,7 +53,7 @@ def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.looks = make_environment(paths.TEMPLATES, lab.settings.root_path)
+    app.state.templates = page_environment(lab.settings.root_path)
     api = (models, engines, history, runs, exports, comparisons, events, system)
     for router in (each.router for each in api):
         app.include_router(router, prefix=API, dependencies=[Depends(known_query)])

@@ -15,7 +15,7 @@ from jinja2 import Environment, meta
 
 from app import paths
 from app.cli import main
-from app.pages.looks import make_environment
+from app.pages.environment import page_environment
 from app.settings import Settings
 from engines.catalogue import lessons
 from engines.common.contract import all_knobs
@@ -95,7 +95,7 @@ def test_modules_and_style_sheets_import_what_is_there() -> None:
 
 @cache
 def templates() -> Environment:
-    return make_environment(paths.TEMPLATES)
+    return page_environment()
 
 
 @pytest.mark.parametrize(

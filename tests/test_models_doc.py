@@ -16,8 +16,8 @@ from jinja2 import Environment
 
 from app import paths
 from app.fleet.models import _view
+from app.pages.environment import page_environment
 from app.pages.forms import Card
-from app.pages.looks import make_environment
 from engines.catalogue import describe, lessons, literature
 from tests.waiting import BOUND_S
 
@@ -40,7 +40,7 @@ NAMES = {
 
 @cache
 def looks() -> Environment:
-    return make_environment(paths.TEMPLATES)
+    return page_environment()
 
 
 @cache

@@ -23,12 +23,12 @@ from typing import Any
 import h11
 import pytest
 
-from app import streams
+from app import streams, templating
 from app.errors import Invalid
 from app.imports import parsers
 from app.machine import syscalls
-from app.pages import compare_form, forms, load_form, looks, routes
-from app.plans import thresholds
+from app.pages import compare_form, forms, load_form, routes
+from app.plans import text, thresholds
 from app.plans.thresholds import Threshold
 from app.report import csv, junit
 from app.web.deps import Number
@@ -294,12 +294,12 @@ PATTERNS: dict[str, Row] = {
     "app/plans/thresholds.py _GRAMMAR": of(thresholds._GRAMMAR, "fullmatch", CONDITIONS),
     r'app/main.py r"\{\w+\}"': of(r"\{\w+\}", "split", TEMPLATES),
     "app/main.py pattern": of("/api/v1/runs/[^/]+/diff/[^/]+", "fullmatch", URLS),
-    "app/pages/forms.py _BLANKS": of(forms._BLANKS, "split", STAGES),
-    "app/pages/forms.py _NEXT_STAGE": of(forms._NEXT_STAGE, "split", STAGES),
-    "app/pages/forms.py _STAGE": of(forms._STAGE, "fullmatch", STAGES),
-    "app/pages/forms.py _WORK": of(forms._WORK, "fullmatch", WORK),
-    r'app/pages/looks.py r"p\d+"': of(r"p\d+", "fullmatch", NAMES),
-    r'app/pages/looks.py r"\n\s*\n"': of(r"\n\s*\n", "split", BLANKS),
+    "app/plans/text.py _BLANKS": of(text._BLANKS, "split", STAGES),
+    "app/plans/text.py _NEXT_STAGE": of(text._NEXT_STAGE, "split", STAGES),
+    "app/plans/text.py _STAGE": of(text._STAGE, "fullmatch", STAGES),
+    "app/plans/text.py _WORK": of(text._WORK, "fullmatch", WORK),
+    r'app/format.py r"p\d+"': of(r"p\d+", "fullmatch", NAMES),
+    r'app/templating.py r"\n\s*\n"': of(r"\n\s*\n", "split", BLANKS),
     "app/pages/routes.py _OWN_PATH": of(routes._OWN_PATH, "fullmatch", PATHS),
     r'app/imports/parsers.py r"^p(\d+(?:\.\d+)?)$"': of(r"^p(\d+(?:\.\d+)?)$", "search", NAMES),
     "app/report/csv.py _FORMULA": of(csv._FORMULA, "split", (*TEXT, *BLANKS, repeated(";  "))),
@@ -320,8 +320,8 @@ PATTERNS: dict[str, Row] = {
 }
 # What reads a text of a user, a file or a tool, whatever it reads it with.
 READERS: dict[str, Row] = {
-    "stages": (forms.parse_stages, STAGES),
-    "work": (forms.parse_work, WORK),
+    "stages": (text.parse_stages, STAGES),
+    "work": (text.parse_work, WORK),
     "a threshold": (Threshold.parse, CONDITIONS),
     "the load form": (
         lambda text: load_form.order({"thresholds": text, "then": text, "vus": text}),
@@ -332,7 +332,10 @@ READERS: dict[str, Row] = {
     "wrk": (parsers.read_wrk, WRK),
     "oha": (parsers.read_oha, JSONS),
     "k6": (parsers.read_k6, JSONS),
-    "a docstring": (lambda text: list(looks.doc_parts(text)), (*BLANKS, repeated("`"), repeated("a\n\n"))),
+    "a docstring": (
+        lambda text: list(templating.doc_parts(text)),
+        (*BLANKS, repeated("`"), repeated("a\n\n")),
+    ),
     "the host of a request": (strict.is_host, HTTP),
     "a request's head": (request, HEADS),
     "a chunked body": (lambda text: request(CHUNKED + text), CHUNK_LINES),

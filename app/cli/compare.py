@@ -8,11 +8,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from app import streams
+from app import format, streams
 from app.cli import output, plan_options, remote, shell
 from app.comparisons.entries import VIEWS
 from app.lab import Lab
-from app.pages import looks
 from app.plans.scenarios import SCENARIOS
 from app.report import compared
 from app.schemas.comparison import ComparisonView, Spread, Standing
@@ -172,13 +171,13 @@ def table(view: ComparisonView) -> str:
 
 
 def _row(view: ComparisonView, standing: Standing, width: int) -> str:
-    place = f"{standing.place}." if standing.place else looks.DASH
+    place = f"{standing.place}." if standing.place else format.DASH
     entry = view.entries[standing.entry]
     cells = (
         _spread(standing.figures["cpu_us"], 1),
         _spread(standing.figures["achieved_per_s"], 0),
         *_percentiles(standing.latency),
-        looks.size(_median(standing.figures["rss_bytes_peak"])),
+        format.size(_median(standing.figures["rss_bytes_peak"])),
         f"{standing.ranked} of {standing.trials}",
     )
     head = f"{place:3}{entry.letter} {entry.name}"
@@ -189,7 +188,7 @@ def _row(view: ComparisonView, standing: Standing, width: int) -> str:
 
 def _spread(figure: Spread | None, places: int) -> str:
     if figure is None:
-        return looks.DASH
+        return format.DASH
     between = f" ({figure.minimum:,.{places}f}–{figure.maximum:,.{places}f})" if figure.n > 1 else ""
     return f"{figure.median:,.{places}f}{between}"
 
@@ -200,7 +199,7 @@ def _median(figure: Spread | None) -> float | None:
 
 def _percentiles(latency: Latency | None) -> tuple[str, str]:
     response = latency.response if latency else None
-    return looks.us(response.p50_us if response else None), looks.us(response.p99_us if response else None)
+    return format.us(response.p50_us if response else None), format.us(response.p99_us if response else None)
 
 
 def _excluded(view: ComparisonView) -> list[str]:

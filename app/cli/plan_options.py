@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from app.load.protocol.plan import EXECUTORS, PLACEMENTS, SPACINGS
-from app.pages.forms import parse_stages, parse_work
+from app.plans.text import parse_stages, parse_work
 
 # Flag, field of the plan, what argparse is told. What is not given stays the scenario's, or the default.
 _FLAGS: tuple[tuple[str, str, dict[str, Any]], ...] = (

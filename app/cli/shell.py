@@ -12,9 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app import streams
+from app import format, streams
 from app.lab import Lab
-from app.pages import looks
 from app.results.figures import Family, figure
 from app.results.fitness import resolution_us, spoiled
 from app.schemas.run import RunView
@@ -103,7 +102,7 @@ def report(view: RunView) -> str:
         lines.append(view.failure if view.state == "stopped" else f"Failed: {view.failure}")
     if view.summary:
         summary, response = view.summary, view.summary.latency.response
-        lines.append(f"  {looks.rate(summary.achieved_per_s)} requests/s; {summary.counts}")
+        lines.append(f"  {format.rate(summary.achieved_per_s)} requests/s; {summary.counts}")
         lines.append(
             f"  response p50 {_ms(response.p50_us)}  p99 {_ms(response.p99_us)}  max {_ms(response.max_us)}"
         )

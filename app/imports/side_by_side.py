@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.pages import looks
+from app import format
 from app.schemas.imported_result import ImportedFigures
 from app.schemas.run import RunView
 
@@ -28,7 +28,7 @@ def rows(theirs: ImportedFigures, ours: RunView | None) -> list[Row]:
     found = []
     for name, (value, words) in _figures(theirs).items():
         own = mine.get(name)
-        ratio = f"{value / own:.2f}" if value is not None and own else looks.DASH
+        ratio = f"{value / own:.2f}" if value is not None and own else format.DASH
         found.append(Row(name, words(value), words(own), ratio))
     return found
 
@@ -50,20 +50,20 @@ def table(theirs: ImportedFigures, ours: RunView | None = None) -> str:
 
 def _figures(result: ImportedFigures) -> dict[str, tuple[float | None, Words]]:
     return {
-        "answers": (result.requests, looks.count),
-        "failed": (result.errors, looks.count),
-        "too late": (result.late, looks.count),
-        "answers a second": (result.rate_per_s, looks.rate),
+        "answers": (result.requests, format.count),
+        "failed": (result.errors, format.count),
+        "too late": (result.late, format.count),
+        "answers a second": (result.rate_per_s, format.rate),
         "duration": (result.duration_s, seconds),
-        "p50 service": (result.p50_us, looks.us),
-        "p90 service": (result.p90_us, looks.us),
-        "p99 service": (result.p99_us, looks.us),
-        "max service": (result.max_us, looks.us),
+        "p50 service": (result.p50_us, format.us),
+        "p90 service": (result.p90_us, format.us),
+        "p99 service": (result.p99_us, format.us),
+        "max service": (result.max_us, format.us),
     }
 
 
 def seconds(value: float | None) -> str:
-    return looks.DASH if value is None else f"{value:.1f} s"
+    return format.DASH if value is None else f"{value:.1f} s"
 
 
 def _figures_of(run: RunView) -> dict[str, float | None]:

@@ -10,8 +10,8 @@ from app.comparisons.entries import VIEWS
 from app.errors import Invalid, shown
 from app.lab import Lab
 from app.pages.fields import check_lengths
-from app.pages.forms import parse_work
 from app.plans.scenarios import SCENARIOS
+from app.plans.text import parse_work
 from app.schemas.scenario import ScenarioView
 
 MORE = 3  # lines for a model once more, with other knobs

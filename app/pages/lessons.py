@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.errors import NotNow, StartFailed
 from app.lab import Lab
 from app.pages import forms
-from app.pages.looks import render_block
 from app.pages.routes import FormDep, ask_to_stop, by_htmx, page
 from app.plans.scenarios import SCENARIOS
+from app.templating import render_block
 from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
@@ -39,7 +39,7 @@ async def model(name: str, request: Request, lab: LabDep) -> HTMLResponse:
 @router.get("/models/{name}/now")
 async def now(name: str, request: Request, lab: LabDep) -> HTMLResponse:
     """The model's newest engine as it is now, and what can be done with it."""
-    return HTMLResponse(render_block(request.app.state.looks, PAGE, "engine_now", _now(lab, name)))
+    return HTMLResponse(render_block(request.app.state.templates, PAGE, "engine_now", _now(lab, name)))
 
 
 @router.post("/models/{name}/start")

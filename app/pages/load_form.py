@@ -11,9 +11,9 @@ from app.errors import Invalid, LabError, NotNow, TooShortIdle, Unknown, shown
 from app.lab import Lab
 from app.load.protocol.plan import CLOSED, EXECUTORS, RAMPING, Plan
 from app.pages.fields import check_lengths
-from app.pages.forms import BESIDE, FRESH, number_of, parse_stages, parse_work, targets
-from app.pages.looks import plan_fields
+from app.pages.forms import BESIDE, FRESH, number_of, targets
 from app.plans.scenarios import SCENARIOS
+from app.plans.text import parse_stages, parse_work, plan_fields
 from app.schemas.run import Follower, RunView
 
 WORDS = ("executor", "spacing", "placement", "objective")

@@ -14,9 +14,9 @@ from app.errors import Invalid, LabError, NotNow, StartFailed
 from app.imports import side_by_side
 from app.lab import Lab
 from app.pages import fields, forms, load_form
-from app.pages.looks import render_block
 from app.plans.scenarios import SCENARIOS
 from app.schemas.run import RunView
+from app.templating import render_block
 from app.web.deps import LabDep
 from app.web.tokens import Tokens, cookie_header
 
@@ -49,11 +49,11 @@ FormDep = Annotated[dict[str, str], Depends(_bounded)]
 
 def page(request: Request, template: str, code: int = 200, **context: Any) -> HTMLResponse:
     event = getattr(request.state, "event", "")
-    return HTMLResponse(request.app.state.looks.get_template(template).render(context, event=event), code)
+    return HTMLResponse(request.app.state.templates.get_template(template).render(context, event=event), code)
 
 
 def block(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
-    return HTMLResponse(render_block(request.app.state.looks, LAB_PAGE, name, context), status)
+    return HTMLResponse(render_block(request.app.state.templates, LAB_PAGE, name, context), status)
 
 
 def by_htmx(request: Request) -> bool:

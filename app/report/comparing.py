@@ -9,18 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.pages import looks
+from app import format
 from app.report.chart import Axis, Chart, Given, chart, logarithmic, percentile_axis
 from app.schemas.comparison import ComparisonView, Standing, Trial
 
 
 def _places(places: int) -> Callable[[float | None], str]:
-    return lambda value: looks.decimal(value, places)
+    return lambda value: format.decimal(value, places)
 
 
 # What is put side by side: label, figure, and how it is written.
 ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
-    ("Requests a second", "achieved_per_s", looks.rate),
+    ("Requests a second", "achieved_per_s", format.rate),
     ("CPU, µs", "cpu_us", _places(1)),
     ("user, µs", "cpu_user_us", _places(1)),
     ("system, µs", "cpu_system_us", _places(1)),
@@ -29,11 +29,11 @@ ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("Voluntary switches", "voluntary_switches", _places(3)),
     ("Involuntary switches", "involuntary_switches", _places(3)),
     ("Wake-ups", "wakeups", _places(3)),
-    ("Run-queue wait", "run_queue_us", looks.us),
-    ("Queue wait", "queue_wait_us", looks.us),
-    ("Threads, peak", "threads_peak", looks.count),
-    ("RSS, peak", "rss_bytes_peak", looks.size),
-    ("Memory per connection", "anon_bytes_per_connection", looks.size),
+    ("Run-queue wait", "run_queue_us", format.us),
+    ("Queue wait", "queue_wait_us", format.us),
+    ("Threads, peak", "threads_peak", format.count),
+    ("RSS, peak", "rss_bytes_peak", format.size),
+    ("Memory per connection", "anon_bytes_per_connection", format.size),
 )
 ROOM = 1.04  # the axis ends a little beyond the highest trial
 
@@ -103,7 +103,7 @@ def curves(kept: Mapping[str, Any]) -> Curves | None:
     if not points:
         return None
     x = percentile_axis(max(kept["entries"][i]["cut"] for i in points))
-    y = logarithmic([us for each in points.values() for _, us in each], looks.us)
+    y = logarithmic([us for each in points.values() for _, us in each], format.us)
     note = "Logarithmic. Trials merged; a curve ends where fewer than 10 samples lie above."
     drawn = chart(
         "Response time by percentile", note, [Given("", str(i), each) for i, each in points.items()], x, y

@@ -12,8 +12,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from app import paths
-from app.pages import looks
+from app import format, paths, templating
 from app.report.chart import (
     Chart,
     Given,
@@ -40,7 +39,7 @@ def write(view: RunView, series: Mapping[str, Any], curve: Mapping[str, Any] | N
 @cache
 def environment() -> Environment:
     """The templates of the pages, for a file."""
-    return looks.make_environment(paths.TEMPLATES)
+    return templating.make_environment(paths.TEMPLATES)
 
 
 def charts_of(rows: list[dict[str, Any]], curve: Mapping[str, Any] | None) -> Iterator[Chart]:
@@ -57,7 +56,7 @@ def throughput(rows: list[dict[str, Any]]) -> Chart:
         Given("achieved", "a", _column(rows, "achieved_per_s")),
         Given("offered", "ink dashed", _column(rows, "offered_per_s")),
     ]
-    axis = from_zero(known(given), looks.rate)
+    axis = from_zero(known(given), format.rate)
     return chart("Throughput, requests a second", "From 0.", given, _time(rows), axis, _warm_until(rows))
 
 
@@ -73,7 +72,7 @@ def latency_over_time(rows: list[dict[str, Any]]) -> Chart:
     for name in columns:
         clock, part, _ = name.split("_")
         given.append(Given(f"{part} {clock}", looked[part][clock], _column(rows, name)))
-    axis = logarithmic(known(given), looks.us)
+    axis = logarithmic(known(given), format.us)
     note = "Logarithmic. Response is from the intended send, service from the actual one."
     return chart("Latency, each second", note, given, _time(rows), axis, _warm_until(rows))
 
@@ -82,7 +81,7 @@ def latency_by_percentile(curve: Mapping[str, Any]) -> Chart:
     given = [Given(clock, look, curve[clock]) for clock, look in CLOCKS.items()]
     if curve["response"] == curve["service"]:
         given = given[:1]
-    axis = logarithmic(known(given), looks.us)
+    axis = logarithmic(known(given), format.us)
     note = "Logarithmic. It ends where fewer than 10 samples lie above."
     return chart("Latency by percentile", note, given, percentile_axis(curve["cut"]), axis)
 

@@ -19,7 +19,8 @@ from app.errors import Invalid, shown
 from app.imports import parsers
 from app.pages import load_form
 from app.pages.fields import check_lengths, length_max
-from app.plans.thresholds import THRESHOLDS_MAX, Threshold
+from app.plans.thresholds import THRESHOLDS_MAX
+from app.runs import run as run_module
 from app.runs import trial
 from app.runs.generator import Generator
 from app.store.imported_results import ImportedResultStore
@@ -277,7 +278,7 @@ def test_what_takes_long_is_not_done_on_the_event_loop(
 def test_a_result_is_not_made_on_the_event_loop(past: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a run of 600 s it takes 2.7 s."""
     seen = watched(
-        monkeypatch, (Generator, "outcome"), (trial, "series"), (trial, "evidence"), (Threshold, "check")
+        monkeypatch, (Generator, "outcome"), (trial, "series"), (trial, "evidence"), (run_module, "check")
     )
     run = past.run(model="reactor", plan=light(), thresholds=["p(42)<60s"])
     assert (run["state"], run["thresholds"][0]["breached"]) == ("finished", False)

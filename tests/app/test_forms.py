@@ -13,10 +13,10 @@ from app import paths
 from app.errors import Invalid
 from app.load.protocol.plan import Plan, Stage, Work
 from app.pages import load_form
-from app.pages.forms import parse_stages, parse_work, typed_knobs
+from app.pages.forms import typed_knobs
 from app.pages.load_form import order, problems
-from app.pages.looks import plan_fields, work_text
 from app.plans.scenarios import SCENARIOS
+from app.plans.text import parse_stages, parse_work, plan_fields, work_text
 
 from .past import past_run
 

@@ -9,8 +9,8 @@ import pytest
 from app import paths
 from app.fleet.models import Models
 from app.pages.forms import Card
-from app.pages.looks import make_environment, render_block
 from app.schemas.engine import EngineView, ExitView
+from app.templating import make_environment, render_block
 
 from .driver import LabProcess, endless
 

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.errors import LabError
+from app.format import count, decimal, rate, size, us
 from app.lab import Lab
-from app.pages.looks import count, decimal, rate, size, us
 from app.plans.scenarios import SCENARIOS
 from app.schemas.run import RunView
 from app.settings import Settings

@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 
 from app.load.protocol.plan import EXECUTORS
 from app.pages.load_form import APPLIES
-from app.pages.looks import plan_fields
 from app.plans.scenarios import SCENARIOS
+from app.plans.text import plan_fields
 from tests.app.driver import LabProcess, plan, until
 
 from .conftest import Opener
