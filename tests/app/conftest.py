@@ -13,8 +13,7 @@ import pytest
 from app.cli import shell
 from app.cli.main import main
 from app.fleet.models import Models
-
-from .driver import Command, LabMaker, LabProcess, known_models
+from tests.app.driver import Command, LabMaker, LabProcess, known_models
 
 
 @pytest.fixture(scope="session")

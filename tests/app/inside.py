@@ -21,9 +21,8 @@ from app.store.runs import RunStore
 from app.web.connection_limit import CONNECTIONS_MAX
 from app.web.server import Server, listen, make_config
 from app.web.tokens import Tokens
+from tests.app.driver import LabProcess, gone, known_models, until
 from tests.waiting import BOUND_S
-
-from .driver import LabProcess, gone, known_models, until
 
 
 class LabInside(LabProcess):

@@ -15,8 +15,7 @@ from app import addresses
 from app.addresses import unmapped
 from app.cli.main import main
 from app.web.tokens import new_token
-
-from .driver import LabMaker
+from tests.app.driver import LabMaker
 
 
 def has_ipv6() -> bool:

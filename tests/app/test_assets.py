@@ -7,8 +7,7 @@ import re
 import pytest
 
 from app import assets
-
-from .driver import LabProcess
+from tests.app.driver import LabProcess
 
 IMPORTS = re.compile(r'(?:from|import)\s*\(?\s*"(\./[^"]+)"')
 

@@ -13,9 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.fleet import fleet
-
-from .driver import LabProcess, light, until
-from .inside import LabInside
+from tests.app.driver import LabProcess, light, until
+from tests.app.inside import LabInside
 
 DOC = Path(__file__).parents[2] / "docs" / "metrics.md"
 FORBIDDEN_LABELS = {"id", "engine", "tid", "thread", "pid", "port"}

@@ -21,10 +21,9 @@ from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from app.web.tokens import Tokens
+from tests.app.driver import LabProcess, is_problem, known_models, on_a_thread, until
+from tests.app.live.test_live import Viewer, descriptors, viewer
 from tests.waiting import BOUND_S
-
-from .driver import LabProcess, is_problem, known_models, on_a_thread, until
-from .test_live import Viewer, descriptors, viewer
 
 MOST = 60  # a start takes about 20 descriptors, many of them for a moment only
 

@@ -14,9 +14,8 @@ from app.cli.main import main
 from app.settings import Settings
 from app.store.runs import RunStore
 from app.web.server import listen
-
-from .driver import LabProcess
-from .past import past_run
+from tests.app.driver import LabProcess
+from tests.app.past import past_run
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])

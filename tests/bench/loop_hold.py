@@ -30,8 +30,8 @@ from app.imports import parsers
 from app.load.protocol.plan import KINDS, Plan, Work
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
+from tests.app.imports.test_parsers import WRK
 from tests.app.inside import LabInside
-from tests.app.test_foreign import WRK
 from tests.browser.history import keep_comparison, keep_past, made_run
 
 RUNS, FOREIGN = 500, 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.app.test_unavailable import REASON, python, shared_lab
+from tests.app.fleet.test_unavailable import REASON, python, shared_lab
 
 from .conftest import Opener
 from .pages import click

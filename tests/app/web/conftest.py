@@ -10,8 +10,7 @@ import pytest
 
 from app.web.http_protocol import WITHIN_S, Phase
 from tests.app.inside import LabInside
-
-from .served import MOST, Served
+from tests.app.web.served import MOST, Served
 
 SOON_S = 0.05
 

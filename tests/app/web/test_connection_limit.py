@@ -17,10 +17,9 @@ from app.web.connection_limit import ACCEPT_BATCH, ConnectionLimit, connections_
 from app.web.tokens import new_token
 from tests.app.driver import LabProcess, until
 from tests.app.inside import LabInside
-from tests.app.test_live import Viewer, viewer
+from tests.app.live.test_live import Viewer, viewer
+from tests.app.web.served import MOST, Served, all_of, answered, head
 from tests.waiting import BOUND_S
-
-from .served import MOST, Served, all_of, answered, head
 
 TOKEN = new_token()
 

@@ -12,10 +12,9 @@ import pytest
 from app.web.h11_connection import BYTES_PER_CHUNK, CHUNKS_FREE, HEAD_MAX
 from app.web.http_protocol import WITHIN_S, Phase
 from tests.app.driver import LabProcess, until
-from tests.app.test_security import is_guarded
+from tests.app.web.served import Served, all_of, answered, head
+from tests.app.web.test_security import is_guarded
 from tests.waiting import BOUND_S
-
-from .served import Served, all_of, answered, head
 
 
 @pytest.mark.parametrize(

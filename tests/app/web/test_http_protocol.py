@@ -13,10 +13,9 @@ from app.web import server
 from app.web.http_protocol import LINGER_MAX, UNREAD_MAX, WITHIN_S, Phase
 from tests.app.driver import until
 from tests.app.inside import LabInside
-from tests.app.test_live import viewer
+from tests.app.live.test_live import viewer
+from tests.app.web.served import LONG, MOST, Served, all_of, answered, head
 from tests.waiting import BOUND_S
-
-from .served import LONG, MOST, Served, all_of, answered, head
 
 
 def test_a_connection_is_reused_after_a_short_unread_body(served: Served) -> None:

@@ -13,10 +13,9 @@ from websockets.exceptions import ConnectionClosed
 from app.web import server
 from tests.app.driver import until
 from tests.app.inside import LabInside
-from tests.app.test_live import viewer
+from tests.app.live.test_live import viewer
+from tests.app.web.served import MOST, UPGRADE, Served, all_of, head, upgraded
 from tests.waiting import BOUND_S
-
-from .served import MOST, UPGRADE, Served, all_of, head, upgraded
 
 
 def expect_close_1009(sock: socket.socket) -> None:

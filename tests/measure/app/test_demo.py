@@ -1,4 +1,4 @@
-"""`threadlab demo` as a whole. Its order and its table are tested in tests/app/test_cli.py."""
+"""`threadlab demo` as a whole. Its order and its table are tested in tests/app/cli/test_cli.py."""
 
 from __future__ import annotations
 

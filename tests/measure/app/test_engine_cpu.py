@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.app.driver import LabProcess, light, plan, until
-from tests.app.test_live import viewer
-from tests.app.test_prefork import pids
+from tests.app.fleet.test_prefork import pids
+from tests.app.live.test_live import viewer
 from tests.measure.conftest import Report
 
 WORK = [{"kind": "cpu", "params": {"us": 500}}]

@@ -12,8 +12,8 @@ from threading import Event, Thread
 from typing import Any
 
 from tests.app.driver import LabProcess, until
-from tests.app.test_live import Viewer, stalled, viewer, viewers
-from tests.app.test_live_trace import BLOCKED, SLEEP, SLEEP_MS, Lanes, client
+from tests.app.live.test_live import Viewer, stalled, viewer, viewers
+from tests.app.live.test_live_trace import BLOCKED, SLEEP, SLEEP_MS, Lanes, client
 from tests.measure.conftest import Report
 
 INTERVAL_S = 0.1

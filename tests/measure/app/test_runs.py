@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.app.driver import LabProcess, plan
-from tests.app.test_runs import rows_of
+from tests.app.runs.test_runs import rows_of
 from tests.measure.conftest import Report
 
 from .noise import rounds, told

@@ -1,7 +1,7 @@
 """Verdicts about the limits of this machine, provoked for real.
 
-What any evidence leads to is in tests/app/test_verdict.py; faults whose verdict logic alone decides are in
-tests/app/test_verdicts_for_real.py.
+What any evidence leads to is in tests/app/results/test_verdict.py; faults whose verdict logic alone decides are in
+tests/app/results/test_verdicts_of_runs.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,152 @@
+"""schemathesis over the OpenAPI description, with all its checks but one: no answer that is not described, no 500.
+
+The one is "what fits the schema is accepted": which knobs there are depends on the model, and a schema cannot say so.
+
+Its coverage phase tries each field of each call at its bounds and beyond; its fuzzing phase tries random requests, from
+a fixed seed. Of the 1,500 cases of the coverage phase 900 are of the lists of runs and comparisons and of what starts
+them: the default suite leaves these out.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+from tests.app.driver import LabProcess, bare_app, endless, light
+from tests.app.imports.test_parsers import WRK
+from tests.app.inside import LabInside
+from tests.waiting import BOUND_S
+
+EXAMPLES = 40
+LIMITS = {"max_engines": 64, "max_duration_s": 2, "max_connections": 50, "max_rate": 200}
+# A body that is too long is refused for that, whatever else is wrong with it.
+CONFIG = """
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 413, 421, 422, 428, "5xx"]
+"""
+MANY_CASES = r"^/api/v1/(runs|comparisons|runs/export)$"
+GROUPS = {
+    "engines": r"^/api/v1/engines",
+    "runs": r"^/api/v1/runs$",
+    "runs as files": r"^/api/v1/runs/export$",
+    "a run": r"^/api/v1/runs/(?!export$)",
+    "comparisons": r"^/api/v1/comparisons$",
+    "a comparison": r"^/api/v1/comparisons/",
+    "the rest": r"^/(?!api/v1/(engines|runs|comparisons))",
+}
+
+
+@pytest.fixture
+def fuzz(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., None]]:
+    """schemathesis with these phases and flags, on a lab with an engine and a run."""
+
+    def run(phases: str, *flags: str) -> None:
+        schemathesis = str(Path(sys.executable).with_name("schemathesis"))
+        done = subprocess.run(
+            [
+                schemathesis,
+                "--config-file",
+                "schemathesis.toml",
+                "run",
+                f"{lab.url}/api/v1/openapi.json",
+                "--no-color",
+                "--checks",
+                "all",
+                "--exclude-checks",
+                "positive_data_acceptance",
+                "--phases",
+                phases,
+                "--max-examples",
+                str(EXAMPLES),
+                "--seed",
+                "1",
+                "--request-timeout",
+                str(BOUND_S),
+                "--suppress-health-check",
+                "all",
+                *flags,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=10 * BOUND_S,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stdout[-6000:]
+        assert [record for record in caplog.records if record.exc_info] == []
+
+    (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    with closing(LabInside(tmp_path, **LIMITS)) as lab:
+        lab.run(model="reactor", plan=light())  # so that /runs/1 is there, with all its files
+        lab.start("reactor")
+        yield run
+
+
+def test_no_field_at_its_bounds_gets_an_answer_that_is_not_described(fuzz: Callable[..., None]) -> None:
+    fuzz("examples,coverage", "--exclude-path-regex", MANY_CASES)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_request_gets_an_answer_that_is_not_described(fuzz: Callable[..., None], group: str) -> None:
+    fuzz("examples,coverage,fuzzing", "--include-path-regex", GROUPS[group])
+
+
+def test_each_path_is_in_one_group() -> None:
+    for path in bare_app().openapi()["paths"]:
+        assert sum(bool(re.search(pattern, path)) for pattern in GROUPS.values()) == 1, path
+
+
+def test_each_call_describes_every_problem_that_it_may_answer() -> None:
+    problems = {"401", "403", "404", "405", "409", "413", "421", "422", "429", "502", "503"}
+    for path, calls in bare_app().openapi()["paths"].items():
+        for method, call in calls.items():
+            responses = call["responses"]
+            assert problems <= responses.keys(), f"{method} {path}"
+            assert all("application/problem+json" in responses[status]["content"] for status in problems)
+
+
+def test_what_a_change_answers_is_described(lab: LabProcess) -> None:
+    """The successes that chance does not find: each call that changes something, with a request that is accepted."""
+    described = lab.get("/openapi.json")
+
+    def call(
+        method: str, template: str, status: int, body: object = None, **ids: object
+    ) -> dict[str, object]:
+        answer = lab.http.request(method, f"/api/v1{template.format(**ids)}", json=body)
+        assert answer.status_code == status, answer.text
+        path = re.sub(r"\?.*", "", template)
+        responses = described["paths"][f"/api/v1{path}"][method.lower()]["responses"]
+        assert str(status) in responses, f"{method} {path} does not describe {status}"
+        if not answer.content:
+            return {}
+        schema = responses[str(status)]["content"]["application/json"]["schema"]
+        checker = jsonschema_rs.validator_for({**schema, "components": described["components"]})
+        found: dict[str, object] = answer.json()
+        assert [error.message for error in checker.iter_errors(found)] == []
+        return found
+
+    engine = call("POST", "/engines", 201, {"model": "reactor"})["id"]
+    call("POST", "/engines?wait=false", 202, {"model": "reactor"})
+    call("DELETE", "/engines/{id}", 200, id=engine)
+    first = call("POST", "/runs", 201, {"model": "reactor", "plan": endless()})["id"]
+    second = call("POST", "/runs", 201, {"model": "reactor", "plan": light()})["id"]
+    for id in (second, first):
+        call("POST", "/runs/{id}/stop", 200, id=id)
+    call("PATCH", "/runs/{id}", 200, {"label": "a note"}, id=first)
+    id = lab.run(model="reactor", plan=light())["id"]
+    call("GET", "/runs/export?format=json", 200)
+    foreign = call("POST", "/runs/{id}/foreign", 201, {"tool": "wrk", "text": WRK}, id=id)["id"]
+    call("DELETE", "/runs/{id}/foreign/{which}", 204, id=id, which=foreign)
+    call("DELETE", "/runs/{id}", 204, id=id)
+    models = [{"model": "reactor"}, {"model": "blocking"}]
+    comparison = call("POST", "/comparisons", 201, {"models": models, "plan": endless()})["id"]
+    call("POST", "/comparisons/{id}/stop", 200, id=comparison)
+    lab.compared(int(str(comparison)))
+    call("DELETE", "/comparisons/{id}", 204, id=comparison)

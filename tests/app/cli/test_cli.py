@@ -1,0 +1,409 @@
+"""The command line: results on stdout, progress on stderr, and exit codes that programs can rely on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import TypeAdapter
+
+from app.cli import demo
+from app.schemas.run import RunView
+from tests.app.driver import (
+    MARK,
+    THREADLAB,
+    Command,
+    LabProcess,
+    generators,
+    gone,
+    marked,
+    on_a_thread,
+    read_meter,
+    threadlab,
+    until,
+)
+from tests.app.past import LEDGER, VIEW, past_run, verdict
+from tests.waiting import BOUND_S
+
+MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
+LIGHT = (
+    "--executor",
+    "constant-arrival-rate",
+    "--rate",
+    "100",
+    "--vus",
+    "4",
+    "--duration",
+    "0.5",
+    "--warmup",
+    "0",
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> dict[str, str]:
+    return {"THREADLAB_DATA_DIR": str(tmp_path)}
+
+
+def test_models_are_listed_with_their_knobs(command: Command) -> None:
+    done = command("models")
+    assert done.returncode == 0
+    for model in MODELS:
+        assert re.search(rf"^{model} ", done.stdout, re.MULTILINE)
+    assert "workers=4" in done.stdout
+
+
+def test_doctor_says_what_the_machine_is(command: Command) -> None:
+    facts = json.loads(command("doctor", "--json").stdout)
+    assert facts["cores"] == len(os.sched_getaffinity(0))
+    assert facts["kernel"].startswith("Linux") and isinstance(facts["warnings"], list)
+    words = command("doctor")
+    assert words.returncode == 0
+    assert all(warning in words.stdout for warning in facts["warnings"])
+
+
+def test_runs_are_printed_in_words_and_as_json_and_are_kept_and_a_breached_threshold_is_exit_code_3(
+    data: dict[str, str], tmp_path: Path, command: Command
+) -> None:
+    file = tmp_path / "run.json"
+    thresholds = ("--threshold", "p(50)<60s", "--threshold", "rate>99999999", "--threshold", "errors<1%")
+    knobs = ("--set", "workers=2", "--label", "x")
+    done = threadlab("run", "reactor-pool", *LIGHT, *knobs, *thresholds, "--json", str(file), env=data)
+    assert done.returncode == 3, done.stderr
+    assert "Verdict:" in done.stdout and "requests/s; 50 intended: 50 answered, 0 failed" in done.stdout
+    assert "✓ p(50)<60s" in done.stdout and "✗ rate>99999999" in done.stdout and "✓ errors<1%" in done.stdout
+    run = json.loads(file.read_text())
+    assert (run["id"], run["state"], run["model"]) == (1, "finished", "reactor-pool")
+    assert (run["knobs"]["workers"], run["label"]) == (2, "x")
+    assert run["summary"]["requests"] == 50 and run["verdict"]["because"]
+
+    done = command("run", "reactor", *LIGHT, "--threshold", "errors<1%", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)  # and nothing else is on stdout
+    assert again.keys() == run.keys() >= {"summary", "ledger", "verdict", "thresholds"}
+    assert (again["id"], again["state"]) == (2, "finished"), "the history of the data directory goes on"
+
+
+BAD_ARGUMENTS = [
+    (("run", "nope"), "nope"),
+    (("run", "reactor", "--vus", "0"), "vus"),
+    (("run", "reactor", "--executor", "constant-arrival-rate"), "rate_per_s"),
+    (("run", "reactor", "--set", "workers=2"), "workers"),
+    (("run", "reactor", "--set", "idle_s"), "idle_s"),
+    (("run", "reactor", "--threshold", "p99<1"), "p99<1"),
+    (("demo", "--seconds", "0"), "0.5"),
+    (("run", "reactor", "--vus", "x"), "--vus"),
+    (("run", "reactor", "--executor", "ramping"), "ramping"),
+    (("run", "reactor", "--scenario", "nope"), "nope"),
+    (("run", "reactor", "--work", "5% nonsense 3"), "nonsense"),
+    (("run",), "model"),
+    (("nope",), "nope"),
+]
+
+
+@pytest.mark.parametrize(("args", "word"), BAD_ARGUMENTS)
+def test_bad_arguments_are_exit_code_2_and_a_sentence(
+    args: tuple[str, ...], word: str, command: Command
+) -> None:
+    done = command(*args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert word in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (("engine", "nope"), "nope"),
+        pytest.param(("engine", "reactor", "--set", "idle_s=0"), "idle_s", marks=pytest.mark.full),
+    ],
+)
+def test_bad_arguments_of_an_engine_are_exit_code_2_of_its_process(
+    args: tuple[str, ...], word: str, data: dict[str, str]
+) -> None:
+    done = threadlab(*args, env=data)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert word in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_command_it_says_what_there_is(command: Command) -> None:
+    done = command()
+    assert done.returncode == 2
+    assert all(name in done.stdout for name in ("serve", "models", "doctor", "run", "demo", "engine"))
+
+
+@contextmanager
+def started(*args: str, **env: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A command that is running; ended if the test does not."""
+    mark = os.urandom(8).hex()
+    process = subprocess.Popen(
+        [THREADLAB, *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, MARK: mark, **env},
+    )
+    with process:
+        try:
+            yield process, mark
+        finally:
+            process.kill()
+
+
+def interrupted(number: signal.Signals, *args: str, **env: str) -> tuple[int, str, str, str]:
+    with started("run", "reactor", *LIGHT, "--duration", "590", *args, **env) as (process, mark):
+
+        def measures() -> bool:
+            meters = [read_meter(pid) for pid in generators(marked(mark))]
+            return any(meter and meter.measured_from_ns and meter.completed >= 10 for meter in meters)
+
+        until(measures, "something is measured", every_s=0.05)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=BOUND_S)
+        return process.returncode, out, err, mark
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGHUP, 129), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.full)],
+)
+def test_an_interrupted_run_reports_what_it_has(
+    number: signal.Signals, code: int, data: dict[str, str]
+) -> None:
+    returned, out, err, mark = interrupted(number, "--json", "-", **data)
+    assert returned == code, err
+    run = json.loads(out)
+    assert run["state"] == "stopped"
+    assert run["summary"]["requests"] >= 10 and run["summary"]["duration_s"] < 590
+    until(lambda: all(gone(pid) for pid in marked(mark)), "nothing is left")
+
+
+def test_a_run_that_is_interrupted_in_its_warm_up_says_that_nothing_was_measured(
+    data: dict[str, str],
+) -> None:
+    with started("run", "reactor", *LIGHT, "--warmup", "580", **data) as (process, mark):
+        until(
+            lambda: any((meter := read_meter(pid)) and meter.started_ns for pid in generators(marked(mark))),
+            "it warms up",
+        )
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=BOUND_S)
+    assert process.returncode == 130, err
+    assert "It was stopped before anything was measured." in out and "Verdict" not in out
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGHUP, 129, marks=pytest.mark.full)]
+)
+@pytest.mark.parametrize(
+    "words", [("run", "reactor"), ("compare", "reactor", "blocking")], ids=lambda words: words[0]
+)
+def test_an_interrupted_command_stops_what_another_lab_does_for_it(
+    number: signal.Signals, code: int, words: tuple[str, ...], lab: LabProcess
+) -> None:
+    args = (*words, *LIGHT, "--duration", "590", "--json", "-", "--server", lab.url)
+    with started(*args) as (process, _):
+        until(lambda: any(meter.completed for meter in lab.meters()), "it is measured", every_s=0.05)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=BOUND_S)
+    assert process.returncode == code, err
+    assert json.loads(out)["state"] == "stopped"
+    noun = "comparisons" if words[0] == "compare" else "runs"
+    assert lab.get(f"/{noun}?limit=1")[0]["state"] == "stopped"
+
+
+def test_a_signal_before_the_other_lab_has_answered_stops_the_run_all_the_same() -> None:
+    asked: list[str] = []
+    may_answer = threading.Event()
+    run = TypeAdapter(RunView).dump_json(past_run(id=7, state="running"))
+
+    class SlowLab(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            may_answer.wait(BOUND_S)
+            self.send_response(201)
+            self.send_header("Content-Length", str(len(run)))
+            self.end_headers()
+            self.wfile.write(run)
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowLab) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with started("run", "reactor", *LIGHT, "--server", f"http://127.0.0.1:{server.server_port}") as (
+            process,
+            _,
+        ):
+            until(lambda: asked, "it is submitted")
+            process.send_signal(signal.SIGINT)
+            may_answer.set()
+            until(lambda: "/api/v1/runs/7/stop" in asked, "it is stopped there")
+            process.send_signal(signal.SIGINT)  # for this lab never says that the run has ended
+            _, err = process.communicate(timeout=BOUND_S)
+        server.shutdown()
+    assert process.returncode == 1 and "It goes on at" in err
+
+
+def test_version_and_help_of_each_command_are_told(command: Command) -> None:
+    assert command("--version").stdout == f"threadlab {version('threadlab')}\n"
+    for name in ("serve", "models", "doctor", "run", "compare", "import", "demo", "engine"):
+        done = command(name, "--help")
+        assert done.returncode == 0 and f"threadlab {name}" in done.stdout
+
+
+def test_engine_is_one_engine_in_the_foreground() -> None:
+    with started("engine", "reactor", "--port", "0", "--set", "idle_s=30") as (process, _):
+        assert process.stdout
+        ready: dict[str, Any] = json.loads(process.stdout.readline())
+        assert httpx.get(f"http://127.0.0.1:{ready['port']}/").text == "Hello, World!"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(BOUND_S) == 0
+
+
+class Demo:
+    """A demo with runs that were never carried out: each model has its rate, its CPU per request and its verdict."""
+
+    def __init__(self, models: Mapping[str, tuple[float, float, Any]], **changes: Any) -> None:
+        self.specs: list[dict[str, Any]] = []
+        self._models, self._changes = models, changes
+
+    async def one(self, spec: dict[str, Any]) -> RunView:
+        self.specs.append(spec)
+        rate, cpu_us, judged = self._models[spec["model"]]
+        achieved = spec["plan"].get("rate_per_s", rate)
+        view: dict[str, Any] = {
+            "id": len(self.specs),
+            "model": spec["model"],
+            "plan": spec["plan"],
+            "verdict": judged,
+            "ledger": {**LEDGER, "cpu_us": cpu_us},
+            "summary": {**VIEW["summary"], "achieved_per_s": achieved},
+        }
+        return past_run(**{**view, **self._changes})
+
+    def run(self, json_file: Path, **unavailable: str) -> int:
+        models = {**dict.fromkeys(self._models), **unavailable}
+        return on_a_thread(lambda: demo._tour(self.one, models, 3.0, str(json_file)))
+
+
+FIT = verdict("unsaturated", rankable=True)
+TWO_ROUNDS = {
+    "reactor": (9_000.0, 30.0, FIT),
+    "blocking": (1_730.0, 10.0, FIT),
+    "main-sub": (4_000.0, 31.0, FIT),
+    "prefork": (5_000.0, 5.0, verdict("client_bound")),
+}
+
+
+def rows(table: str) -> list[str]:
+    return [line for line in table.splitlines() if re.match(r"^(\d\.| {2}) ", line) and "req/s" not in line]
+
+
+def test_demo_measures_each_ceiling_and_then_all_at_half_of_the_lowest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tour = Demo(TWO_ROUNDS)
+    assert tour.run(tmp_path / "demo.json", proactor="There is no io_uring here.") == 0
+    assert "proactor is left out: There is no io_uring here." in capsys.readouterr().err
+    ceiling, equal = tour.specs[:4], tour.specs[4:]
+    assert [spec["model"] for spec in ceiling] == [spec["model"] for spec in equal] == list(TWO_ROUNDS)
+    assert {spec["plan"]["executor"] for spec in ceiling} == {"constant-vus"}
+    assert {(spec["plan"]["executor"], spec["plan"]["rate_per_s"]) for spec in equal} == {
+        ("constant-arrival-rate", 800)  # of 1,730, in whole hundreds
+    }
+    assert {(spec["plan"]["duration_s"], spec["plan"]["vus"]) for spec in tour.specs} == {(3.0, 64)}
+    kept = json.loads((tmp_path / "demo.json").read_text())
+    assert [run["id"] for run in kept["ceiling"]] == [1, 2, 3, 4]
+    assert [run["id"] for run in kept["equal_rate"]] == [5, 6, 7, 8]
+
+
+def test_demo_ranks_by_cpu_per_request_at_the_equal_rate_and_only_what_is_fit_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Demo(TWO_ROUNDS).run(tmp_path / "demo.json")
+    ceiling, equal = capsys.readouterr().out.split("The same 800 requests/s")
+    assert [row.split()[:2] for row in rows(ceiling)] == [
+        ["reactor", "9,000"],
+        ["blocking", "1,730"],
+        ["main-sub", "4,000"],
+        ["prefork", "5,000"],
+    ]
+    assert [row[:16].strip() for row in rows(equal)] == [
+        "1. blocking",
+        "2. reactor",
+        "2. main-sub",
+        "prefork",
+    ]
+    assert [row.split()[-1] for row in rows(equal)] == ["unsaturated"] * 3 + ["client_bound"]
+    assert equal.rstrip().endswith(
+        "(gaps under 15 %): reactor, main-sub.\nprefork: not ranked. client_bound. x"
+    )
+
+
+@pytest.mark.parametrize("survivors", [0, 1])
+def test_a_demo_with_fewer_than_two_valid_runs_has_no_winner(
+    survivors: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = verdict("client_bound")
+    models = {"reactor": (9_000.0, 30.0, bad), "blocking": (1_730.0, 35.9, FIT if survivors else bad)}
+    Demo(models).run(tmp_path / "demo.json")
+    _, equal = capsys.readouterr().out.split("The same 800 requests/s")
+    assert not re.search(r"^\d\.", equal, re.MULTILINE)
+    who = "only blocking has a valid run" if survivors else "no model has a valid run"
+    assert f"No winner: {who} to compare CPU per request." in equal
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"state": "stopped"}, "The demo was stopped or nothing was measured."),
+        (
+            {"state": "failed", "summary": None, "verdict": None, "failure": "It ended."},
+            "nothing was measured.",
+        ),
+        ({"summary": {**VIEW["summary"], "errors": {"timeout": 1}}}, "equal rate: unsaturated"),
+    ],
+)
+def test_a_demo_without_a_whole_answer_is_exit_code_1(
+    changes: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Demo(TWO_ROUNDS, **changes).run(tmp_path / "demo.json") == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.full
+def test_demo_runs_all_models_and_prints_what_it_measured(data: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "demo.json"
+    done = threadlab("demo", "--seconds", "0.5", "--json", str(file), timeout_s=10 * BOUND_S, env=data)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ceiling, equal = done.stdout.split("The same ")
+    kept = json.loads(file.read_text())
+    models = {model for model in MODELS if f"{model} is left out" not in done.stderr}
+    for runs, table in ((kept["ceiling"], ceiling), (kept["equal_rate"], equal)):
+        assert {run["model"] for run in runs} == models
+        for run in runs:
+            assert (
+                run["summary"]["requests"] > 0 and run["summary"]["errors"] == {} and run["verdict"]["name"]
+            )
+            rate, title = f"{run['summary']['achieved_per_s']:,.0f}", run["verdict"]["title"].lower()
+            row = rf"^(\d\.| ) +{run['model']} +{rate} .*{title}$"
+            assert re.search(row, table, re.MULTILINE), table
+    assert len({run["plan"]["rate_per_s"] for run in kept["equal_rate"]}) == 1
+    ranked = [run for run in kept["equal_rate"] if run["verdict"]["fitness"]["cpu_us"] is None]
+    ranked.sort(key=lambda run: run["ledger"]["cpu_us"])
+    places = re.findall(r"^(\d)\. +([a-z-]+)", equal, re.MULTILINE)
+    assert [model for _, model in places] == ([run["model"] for run in ranked] if len(ranked) > 1 else [])
+    assert [place for place, _ in places] == sorted(place for place, _ in places)

@@ -1,0 +1,278 @@
+"""Comparisons: interleaved trials, each a run like any other, and nothing ranked that is not fit for it."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import html
+import io
+import json
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as xml
+
+import pytest
+
+from app.comparisons.aggregate import conclude
+from app.comparisons.entries import entries_of
+from app.comparisons.ranking import RULE, rank
+from app.lab import Lab
+from app.schemas.comparison import ComparisonView
+from tests.app.driver import LabProcess, endless, in_a_lab, is_problem, known_models, light, plan, until
+
+TINY = light(0.5, 0.1)
+POOL = {"model": "reactor-pool", "knobs": {"workers": 2}}
+ENTRIES = ["reactor", POOL]
+TRIALS = 2
+LABEL = "a note & <b>no tag</b>"
+
+
+def submit(lab: LabProcess, **spec: Any) -> Any:
+    answer = lab.post("/comparisons", {"plan": TINY, **spec})
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["location"] == f"/api/v1/comparisons/{answer.json()['id']}"
+    return answer.json()
+
+
+@pytest.fixture(scope="module")
+def compared(shared_lab: LabProcess) -> tuple[LabProcess, Any]:
+    """A lab with a comparison that has ended; no test changes it."""
+    return shared_lab, shared_lab.compare(
+        ENTRIES, plan=TINY, trials=TRIALS, label=LABEL, thresholds=["p(50)<60s"]
+    )
+
+
+def test_a_fault_of_the_lab_itself_fails_the_comparison_and_not_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = iter([True])
+
+    def concluded(*args: Any) -> Any:
+        if next(broken, False):
+            raise TypeError("no programmer has thought of this")
+        return conclude(*args)
+
+    async def play(lab: Lab) -> list[ComparisonView]:
+        told: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        ended = []
+        for _ in range(2):
+            view = await lab.comparisons.submit(models=["reactor", "blocking"], plan=TINY)
+            await lab.comparisons.active[view.id].done.wait()
+            ended.append(lab.comparisons.get(view.id))
+        assert [type(error) for error in told] == [TypeError], "its log has the traceback"
+        lab.require_ready()
+        return ended
+
+    monkeypatch.setattr("app.comparisons.rounds.conclude", concluded)
+    first, second = in_a_lab(tmp_path, play)
+    assert first.state == "failed" and "TypeError: no programmer has thought of this" in (first.failure or "")
+    assert second.state == "finished" and second.result
+
+
+def test_entries_have_letters_and_names_of_their_own() -> None:
+    entries, knobs = entries_of(known_models(), ["reactor", POOL, "reactor"])
+    assert [(entry.letter, entry.model, entry.knobs) for entry in entries] == [
+        ("A", "reactor", {}),
+        ("B", "reactor-pool", {"workers": 2}),
+        ("C", "reactor", {}),
+    ]
+    names = [entry.name for entry in entries]
+    assert len(set(names)) == 3 and "workers 2" in names[1]
+    assert [dict(each) for each in knobs] == [{}, {"workers": 2}, {}]
+
+
+def test_trials_are_interleaved_and_each_is_a_run_of_the_history(compared: tuple[LabProcess, Any]) -> None:
+    lab, view = compared
+    assert (view["state"], view["progress"], view["failure"], view["label"]) == ("finished", 1.0, None, LABEL)
+    assert [(run["trial"], run["entry"]) for run in view["runs"]] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    for trial in view["runs"]:
+        run = lab.get(f"/runs/{trial['run']}")
+        assert (run["comparison"], run["model"]) == (view["id"], view["entries"][trial["entry"]]["model"])
+        assert run["plan"]["rate_per_s"] == 100 and run["plan"]["warmup_s"] == 0.1
+        assert run["summary"]["requests"] == 50
+        assert trial["achieved_per_s"] == run["summary"]["achieved_per_s"]
+        assert trial["cpu_us"] == (run["ledger"] or {"cpu_us": None})["cpu_us"]
+        assert [(each["text"], each["breached"]) for each in trial["thresholds"]] == [("p(50)<60s", False)]
+        assert (trial["why_not"] is None) <= run["verdict"]["rankable"]
+    ids = [trial["run"] for trial in view["runs"]]
+    engines = {lab.get(f"/runs/{id}")["engine"] for id in ids}
+    assert ids == sorted(ids) and len(engines) == 4, "a fresh engine for each"
+    assert lab.get(f"/runs/{ids[1]}")["knobs"]["workers"] == 2
+
+
+def test_the_answer_is_what_the_rule_makes_of_the_ranked_trials(compared: tuple[LabProcess, Any]) -> None:
+    _, view = compared
+    result = view["result"]
+    assert (view["view"], result["metric"], view["rule"]) == ("equal-rate", "cpu_us", RULE)
+    costs = [
+        [run["cpu_us"] for run in view["runs"] if run["entry"] == i and run["why_not"] is None]
+        for i in range(2)
+    ]
+    ranking = rank(costs, True)
+    assert [each["place"] for each in result["standings"]] == [ranking.places.get(i) for i in range(2)]
+    assert tuple(result["order"][: len(ranking.order)]) == ranking.order and sorted(result["order"]) == [0, 1]
+    assert tuple(map(tuple, result["groups"])) == ranking.groups
+    for i, standing in enumerate(result["standings"]):
+        assert (standing["ranked"], standing["trials"]) == (len(costs[i]), TRIALS)
+        mine = [run["cpu_us"] for run in view["runs"] if run["entry"] == i]
+        counted = costs[i] or [cost for cost in mine if cost is not None]
+        cost = standing["figures"]["cpu_us"]
+        assert cost["median"] == pytest.approx(statistics.median(counted))
+        assert (cost["n"], cost["minimum"], cost["maximum"]) == (len(counted), min(counted), max(counted))
+    assert result["said"] and all(said.endswith(".") for said in result["said"])
+
+
+def test_percentiles_are_of_the_merged_histograms(compared: tuple[LabProcess, Any]) -> None:
+    lab, view = compared
+    curves = lab.get(f"/comparisons/{view['id']}/percentiles")["entries"]
+    for i, standing in enumerate(view["result"]["standings"]):
+        mine = [run for run in view["runs"] if run["entry"] == i]
+        counted = [run for run in mine if run["why_not"] is None] or mine
+        total = sum(lab.get(f"/runs/{run['run']}")["summary"]["requests"] for run in counted)
+        assert curves[i]["count"] == standing["latency"]["response"]["count"] == total
+        median = next(us for share, us in curves[i]["response"] if share == 0.5)
+        assert median == standing["latency"]["response"]["p50_us"]
+
+
+def test_a_comparison_is_listed_newest_first(compared: tuple[LabProcess, Any]) -> None:
+    lab, view = compared
+    ids = [each["id"] for each in lab.get("/comparisons")]
+    assert view["id"] in ids and ids == sorted(ids, reverse=True)
+    assert [each["id"] for each in lab.get("/comparisons?offset=1")] == ids[1:]
+    assert lab.get(f"/comparisons?limit=1&offset={ids.index(view['id'])}") == [view]
+    is_problem(lab.http.get("/api/v1/comparisons/99999"), 404)
+    is_problem(lab.http.post(f"/api/v1/comparisons/{view['id']}/stop"), 409)
+
+
+def export(lab: LabProcess, view: Any, part: str) -> str:
+    answer = lab.http.get(f"/api/v1/comparisons/{view['id']}/{part}")
+    assert answer.status_code == 200, answer.text
+    assert f'filename="threadlab-comparison-{view["id"]}.' in answer.headers["content-disposition"]
+    return answer.text
+
+
+def test_a_comparison_can_be_taken_away_as_files(compared: tuple[LabProcess, Any]) -> None:
+    lab, view = compared
+    rows = list(csv.DictReader(io.StringIO(export(lab, view, "csv"), newline="")))
+    assert [(row["entry"], int(row["trial"]), int(row["run"])) for row in rows] == [
+        ("AB"[run["entry"]], run["trial"], run["run"]) for run in view["runs"]
+    ]
+    assert [row["cpu_us"] and float(row["cpu_us"]) for row in rows] == [
+        run["cpu_us"] or "" for run in view["runs"]
+    ]
+    suites = xml.fromstring(export(lab, view, "junit")).findall("testsuite")
+    assert [suite.get("tests") for suite in suites] == ["1"] + ["2"] * len(view["runs"])
+    cases = [
+        (case.get("classname"), case.get("name")) for suite in suites for case in suite.findall("testcase")
+    ]
+    assert len(set(cases)) == len(cases), "a build server keeps one case of each class and name"
+    bundle = json.loads(export(lab, view, "bundle"))
+    assert (bundle["format"], bundle["comparison"]) == ("threadlab-comparison", view)
+    assert [run["id"] for run in bundle["runs"]] == [run["run"] for run in view["runs"]]
+    assert bundle["percentiles"] == lab.get(f"/comparisons/{view['id']}/percentiles")
+
+
+def test_the_report_stands_alone(compared: tuple[LabProcess, Any]) -> None:
+    lab, view = compared
+    report = export(lab, view, "report")
+    assert html.escape(LABEL) in report and "<b>no" not in report
+    assert not re.search(r"<script|<link|<img|src=|href=|url\(|@import", report)
+    assert report.count('class="curve ') == 2 and report.count('class="dot') == len(view["runs"])
+    assert html.escape(view["rule"], quote=False) in report
+    for said in view["result"]["said"]:
+        assert html.escape(said) in report
+
+
+@pytest.mark.parametrize(
+    ("spec", "pointers"),
+    [
+        ({"models": []}, ["/models"]),
+        ({"models": ["nope"]}, ["/models/0"]),
+        ({"models": ["reactor", {"model": "reactor", "knobs": {"workers": 2}}]}, ["/models/1/knobs/workers"]),
+        ({"models": ["reactor"], "trials": 11}, ["/trials"]),
+        ({"models": ["reactor"], "view": "ceiling"}, ["/view"]),
+        ({"models": ["reactor"], "plan": {"executor": "find-capacity", "objective": "p(99)<1s"}}, ["/view"]),
+        ({"models": ["reactor"], "plan": {}, "scenario": "nope"}, ["/scenario"]),
+        ({"models": ["reactor"], "plan": {"duration_s": 0}}, ["/plan/duration_s"]),
+        ({"models": ["reactor"], "thresholds": ["p99"]}, ["/thresholds/0"]),
+        ({"models": ["reactor"], "plan": plan(vus=10_000), "view": "ceiling"}, ["/plan/vus"]),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_with_its_field(
+    lab: LabProcess, spec: dict[str, Any], pointers: list[str]
+) -> None:
+    if "vus" in spec.get("plan", {}):
+        spec = {**spec, "models": [{"model": "reactor", "knobs": {"max_connections": 100}}]}
+    before = lab.get("/comparisons?limit=1")
+    is_problem(lab.post("/comparisons", {"plan": TINY, **spec}), 422, *pointers)
+    assert lab.get("/comparisons?limit=1") == before, "nothing is queued"
+
+
+def test_a_comparison_can_be_stopped_and_keeps_what_it_has(lab: LabProcess) -> None:
+    """Ten trials take ten times as long as the first: it is still going when the first has been seen."""
+    made = submit(lab, models=["reactor"], trials=10, plan=light(0.5))
+    waiting = submit(lab, models=["reactor"])
+    now = until(
+        lambda: view if (view := lab.get(f"/comparisons/{made['id']}"))["runs"] else None, "a trial ends"
+    )
+    assert now["state"] == "running" and 0 < now["progress"] < 1 and now["left_s"] > 0
+    assert lab.get(f"/comparisons/{waiting['id']}")["state"] == "queued", "one at a time"
+    is_problem(lab.http.delete(f"/api/v1/comparisons/{made['id']}"), 409)
+    assert lab.post(f"/comparisons/{waiting['id']}/stop").json()["state"] == "stopped", (
+        "at once: none of it has run"
+    )
+    assert lab.post(f"/comparisons/{made['id']}/stop").status_code == 200
+    view = lab.compared(made["id"])
+    assert view["state"] == "stopped" and 1 <= len(view["runs"]) < 10
+    assert view["result"]["standings"][0]["trials"] == len(view["runs"])
+    last = lab.compared(waiting["id"])
+    assert (last["state"], last["runs"], last["result"]) == ("stopped", [], None)
+
+
+def test_a_trial_that_is_stopped_is_shown_and_not_ranked(lab: LabProcess) -> None:
+    made = submit(lab, models=["reactor", "blocking"], plan=endless())
+    run = until(lambda: lab.get(f"/comparisons/{made['id']}")["current"], "a trial begins")
+    lab.measuring(run)
+    assert lab.post(f"/comparisons/{made['id']}/stop").status_code == 200
+    view = lab.compared(made["id"])
+    (trial,) = view["runs"]
+    assert (trial["run"], trial["state"]) == (run, "stopped") and trial["why_not"]
+    assert trial["achieved_per_s"] > 0, "what was measured is shown"
+    assert [(each["place"], each["ranked"], each["trials"]) for each in view["result"]["standings"]] == [
+        (None, 0, 1),
+        (None, 0, 0),
+    ]
+    assert (
+        view["result"]["said"][0] == "No winner: no entry has enough valid trials to compare CPU per request."
+    )
+    skipped = xml.fromstring(export(lab, view, "junit")).find("testsuite/testcase/skipped")
+    assert skipped is not None and skipped.get("message") == view["result"]["said"][0]
+
+
+def test_without_a_load_it_takes_that_of_its_view(lab: LabProcess) -> None:
+    going = submit(lab, models=["reactor"], plan=endless())
+    for spec, view, scenario in (
+        ({}, "equal-rate", "equal-rate"),
+        ({"view": "ceiling"}, "ceiling", "sprint"),
+    ):
+        answer = lab.post("/comparisons", {"models": ["reactor"], **spec})
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        assert (made["view"], made["scenario"]) == (view, scenario)
+        assert lab.post(f"/comparisons/{made['id']}/stop").json()["state"] == "stopped"
+    lab.post(f"/comparisons/{going['id']}/stop")
+
+
+@pytest.mark.parametrize("with_runs", [False, True])
+def test_deleting_it_keeps_its_runs_unless_they_are_to_go_with_it(lab: LabProcess, with_runs: bool) -> None:
+    view = lab.compare(["reactor"], plan=light())
+    run = view["runs"][0]["run"]
+    assert lab.http.delete(f"/api/v1/comparisons/{view['id']}", params={"runs": with_runs}).status_code == 204
+    is_problem(lab.http.get(f"/api/v1/comparisons/{view['id']}"), 404)
+    if with_runs:
+        is_problem(lab.http.get(f"/api/v1/runs/{run}"), 404)
+    else:
+        assert lab.get(f"/runs/{run}")["comparison"] is None

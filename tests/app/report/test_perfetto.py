@@ -1,0 +1,167 @@
+"""Runs as Chrome traces: the format, lanes without overlaps or holes, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from app.report import perfetto
+from app.trace.recording import Recording
+from engines.common.board.board import THREAD_STATES
+from tests.app.driver import LabProcess, is_problem, light
+
+REQUIRED = {"M": {"args"}, "X": {"ts", "dur", "cat"}, "C": {"ts", "args"}, "i": {"ts", "s"}}
+WORK = [{"kind": "plaintext", "weight": 9}, {"kind": "sleep", "weight": 1, "params": {"ms": 5}}]
+# The load is so light that no trace ring runs over, however late the lab reads it.
+TRACED: dict[str, dict[str, Any]] = {
+    "blocking": {"vus": 4, "churn": True},
+    "main-sub": {"vus": 8, "work": WORK},
+    "prefork": {"vus": 4, "work": WORK},
+}
+UNTRACED = "reactor"
+MODELS = pytest.mark.parametrize("model", TRACED)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A lab, and the numbers of its runs by their models: all are traced but that of UNTRACED."""
+
+    lab: LabProcess
+    ids: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def kept(shared_lab: LabProcess) -> Kept:
+    plans = {model: light(0.5, 0.2, trace=True, **load) for model, load in TRACED.items()} | {
+        UNTRACED: light(0.5, 0.2)
+    }
+    return Kept(
+        shared_lab, {model: shared_lab.run(model=model, plan=plan)["id"] for model, plan in plans.items()}
+    )
+
+
+def file_of(lab: LabProcess, id: int) -> Any:
+    answer = lab.http.get(f"/api/v1/runs/{id}/perfetto")
+    assert answer.status_code == 200, answer.text
+    assert f"threadlab-run-{id}.perfetto.json" in answer.headers["content-disposition"]
+    return answer.json()
+
+
+def check(file: Any) -> dict[tuple[int, int], list[Any]]:
+    """Assert that a file is in the format; answer the events of each lane."""
+    assert set(file) == {"displayTimeUnit", "otherData", "traceEvents"}
+    lanes: defaultdict[tuple[int, int], list[Any]] = defaultdict(list)
+    named: dict[tuple[int, int], str] = {}
+    for event in file["traceEvents"]:
+        assert isinstance(event["pid"], int) and isinstance(event["tid"], int) and event["name"]
+        assert REQUIRED[event["ph"]] <= set(event), event
+        assert event.get("ts", 0) >= 0
+        if event["ph"] == "X":
+            assert event["name"] in THREAD_STATES and event["dur"] > 0
+            lanes[event["pid"], event["tid"]].append(event)
+        elif event["name"] == "thread_name":
+            assert (event["pid"], event["tid"]) not in named, "two lanes with one id"
+            named[event["pid"], event["tid"]] = event["args"]["name"]
+    assert set(lanes) <= set(named) and len(set(named.values())) == len(named)
+    return lanes
+
+
+@MODELS
+def test_lanes_have_neither_overlaps_nor_holes(kept: Kept, model: str) -> None:
+    file = file_of(kept.lab, kept.ids[model])
+    lanes = check(file)
+    assert file["otherData"]["lost"] == 0 and "cut" not in file["otherData"]
+    for events in lanes.values():
+        for before, after in pairwise(events):
+            assert after["ts"] >= before["ts"], "times go on"
+            assert after["ts"] == pytest.approx(before["ts"] + before["dur"], abs=0.01)
+            assert after["name"] != before["name"]
+        wall = events[-1]["ts"] + events[-1]["dur"] - events[0]["ts"]
+        assert sum(event["dur"] for event in events) == pytest.approx(wall, rel=0.01)
+
+
+@MODELS
+def test_what_threads_did_is_what_the_run_asked_for(kept: Kept, model: str) -> None:
+    file = file_of(kept.lab, kept.ids[model])
+    lanes = check(file)
+    run = kept.lab.get(f"/runs/{kept.ids[model]}")
+    names = {event["args"]["name"] for event in file["traceEvents"] if event["name"] == "thread_name"}
+    handled = sum(event["name"] == "handling" for events in lanes.values() for event in events)
+    assert handled >= run["summary"]["requests"]
+    if model == "blocking":
+        assert "acceptor 1" in names and sum(name.startswith("connection") for name in names) > 4, "churn"
+    else:
+        assert {"main 1", "sub 1", "sub 2", "worker 4"} <= names or {"master 1", "worker 2"} <= names
+        slept = [event["dur"] for events in lanes.values() for event in events if event["name"] == "blocked"]
+        assert slept and min(slept) >= 5000
+    if model == "prefork":
+        assert len({pid for pid, _ in lanes}) == 3, "the master and its workers are processes"
+
+
+@pytest.mark.parametrize("model", ["blocking", UNTRACED])
+def test_counters_are_the_numbers_of_the_series(kept: Kept, model: str) -> None:
+    id = kept.ids[model]
+    file, series = file_of(kept.lab, id), kept.lab.get(f"/runs/{id}/series")
+    column = series["columns"].index("achieved_per_s")
+    rows = [row[column] for row in series["rows"] if row[column] is not None]
+    told = [
+        event["args"]["achieved"]
+        for event in file["traceEvents"]
+        if event["ph"] == "C" and "achieved" in event["args"]
+    ]
+    assert told == rows != []
+    marks = [event["name"] for event in file["traceEvents"] if event["ph"] == "i"]
+    assert "measure begins" in marks
+
+
+def test_a_run_that_was_not_traced_has_counters_and_says_so(kept: Kept) -> None:
+    file = file_of(kept.lab, kept.ids[UNTRACED])
+    assert check(file) == {}
+    assert "not traced" in file["otherData"]["trace"]
+
+
+def test_a_recording_goes_with_its_run(lab: LabProcess) -> None:
+    id = lab.run(model="reactor", plan=light(trace=True))["id"]
+    file = lab.data_dir / "traces" / f"run-{id}.trace"
+    assert file.stat().st_size > 100
+    assert lab.http.delete(f"/api/v1/runs/{id}").status_code == 204
+    assert not file.exists()
+    is_problem(lab.http.get(f"/api/v1/runs/{id}/perfetto"), 404)
+
+
+@pytest.mark.parametrize(("model", "said"), [("prefork", "not kept"), (UNTRACED, "not traced")])
+def test_the_recording_of_another_run_is_not_taken_for_its_own(kept: Kept, model: str, said: str) -> None:
+    folder, id = kept.lab.data_dir / "traces", kept.ids[model]
+    mine, own = folder / f"run-{id}.trace", folder / "own"
+    if mine.exists():
+        mine.rename(own)
+    try:  # as of a history that was replaced, beside traces that were not
+        shutil.copy(folder / f"run-{kept.ids['blocking']}.trace", mine)
+        file = file_of(kept.lab, id)
+    finally:
+        mine.unlink()
+        if own.exists():
+            own.rename(mine)
+    assert check(file) == {} and said in file["otherData"]["trace"]
+
+
+def test_what_was_cut_lost_or_without_a_ring_is_said(kept: Kept) -> None:
+    id = kept.ids["blocking"]
+    recording = Recording.unpack((kept.lab.data_dir / "traces" / f"run-{id}.trace").read_bytes())
+    recording.cuts = [[recording.from_ns + ms * 1_000_000 for ms in (1500, 2250)]]
+    recording.untraced = 36
+    next(iter(recording.lanes.values())).lost = 7
+    run = kept.lab.get(f"/runs/{id}")
+    view = type("View", (), {**run, "marks": (), "legs": (1, 2)})
+    file = json.loads(perfetto.write(view, kept.lab.get(f"/runs/{id}/series"), recording))  # type: ignore[arg-type]
+    assert file["otherData"]["lost"] == 7
+    assert file["otherData"]["only"].endswith(f"{run['engine']} was recorded.")
+    assert "from 1.500 to 2.250 s" in file["otherData"]["cut"] and file["otherData"]["untraced"].endswith(
+        "not in it: 36."
+    )

@@ -1,0 +1,50 @@
+"""Where a run stands: numbers of the last second, and none if the generator has reported none in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from app.load.protocol.meter import MEASURE, PLACES, MeterReading
+from app.load.protocol.plan import Plan
+from app.runs.progress import LastSecond, Progress, progress
+from tests.app.past import past_run
+
+PLAN = Plan("constant-arrival-rate", rate_per_s=100.0)
+HISTOGRAM = (0,) * 7 + (100,) + (0,) * (PLACES - 8)
+NOW_NS = 100 * 10**9
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is NOW_NS, however slow the machine is."""
+    monkeypatch.setattr("app.runs.progress.time", SimpleNamespace(monotonic_ns=lambda: NOW_NS))
+
+
+def after(age_s: float) -> Progress:
+    """A run whose generator has reported half a second of load, and nothing for `age_s` since then."""
+    ended_ns = NOW_NS - int(age_s * 1e9)
+    first = MeterReading(phase=MEASURE, started_ns=ended_ns - 10**9, at_ns=ended_ns - 500_000_000)
+    last = replace(
+        first, at_ns=ended_ns, intended=100, completed=50, in_flight=50, service=HISTOGRAM, response=HISTOGRAM
+    )
+    meter = LastSecond()
+    meter.take(first)
+    meter.take(last)
+    return progress(past_run(state="running"), PLAN, meter, None, 10.0)
+
+
+def test_rates_and_percentiles_are_of_the_last_second() -> None:
+    seen = after(0.0)
+    assert (seen.offered_per_s, seen.achieved_per_s, seen.in_flight) == (200.0, 100.0, 50)
+    assert seen.p50_us and seen.p99_us and seen.response_p99_us and seen.generator_utilisation is not None
+    assert (seen.elapsed_s, seen.progress) == (1.0, 0.1)
+
+
+def test_a_generator_that_reports_nothing_for_a_second_has_no_rate() -> None:
+    seen = after(1.5)
+    assert (seen.offered_per_s, seen.achieved_per_s, seen.generator_utilisation) == (None, None, None)
+    assert (seen.p50_us, seen.p99_us, seen.response_p99_us) == (None, None, None)
+    assert seen.phase == "measure", "the phase is still the last one that was reported"

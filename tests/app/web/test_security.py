@@ -1,0 +1,349 @@
+"""The door: tried on every route there is, so that a new one cannot be forgotten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.app.driver import LabProcess, bare_app, endless, is_problem, light
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every method and path of the application, pages included, with its parameters filled in."""
+    found: set[tuple[str, str]] = set()
+
+    def walk(some: Any) -> None:
+        for route in some:
+            if nested := getattr(getattr(route, "original_router", None), "routes", None):
+                prefix = getattr(getattr(route, "include_context", None), "prefix", "")
+                for each in nested:
+                    found.update(
+                        (method, prefix + each.path) for method in getattr(each, "methods", None) or ()
+                    )
+            elif methods := getattr(route, "methods", None):
+                found.update((method, route.path) for method in methods)
+
+    app = bare_app()
+    walk(app.routes)
+    for path, calls in app.openapi()["paths"].items():
+        found.update((method.upper(), path) for method in calls)
+    filled = {(method, re.sub(r"\{\w+(:\w+)?\}", "1", path)) for method, path in found if method != "HEAD"}
+    return sorted(filled | {("GET", "/static/css/app.css")})
+
+
+ROUTES = routes()
+CHANGING = [(method, path) for method, path in ROUTES if method not in ("GET", "HEAD", "OPTIONS")]
+READING = [(method, path) for method, path in ROUTES if method == "GET"]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A lab with an engine and a run, so that no route is 404 for want of them."""
+
+    lab: LabProcess
+    engine: str
+    run: int
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Call one of ROUTES, on the engine and the run that are there."""
+        path = re.sub(
+            r"/engines/1\b", f"/engines/{self.engine}", re.sub(r"/runs/1\b", f"/runs/{self.run}", path)
+        )
+        return self.lab.http.request(method, path, **more)
+
+
+@pytest.fixture(scope="module")
+def run(shared_lab: LabProcess) -> int:
+    return int(shared_lab.run(model="reactor", plan=light())["id"])
+
+
+@pytest.fixture
+def filled(lab: LabProcess, run: int) -> Filled:
+    return Filled(lab, lab.start("reactor")["id"], run)
+
+
+@contextmanager
+def nothing_changes(lab: LabProcess) -> Iterator[None]:
+    """Engines, runs and processes are the same afterwards."""
+
+    def state() -> Any:
+        return [{**engine, "uptime_s": 0} for engine in lab.get("/engines")], lab.get("/runs"), lab.others()
+
+    before = state()
+    yield
+    assert state() == before
+
+
+def unguarded(answer: httpx.Response) -> list[str]:
+    """Which headers of every answer it lacks, and which of CORS it has."""
+    headers = answer.headers
+    right = {
+        "content-security-policy": headers.get("content-security-policy") == CSP,
+        "x-content-type-options": headers.get("x-content-type-options") == "nosniff",
+        "x-frame-options": headers.get("x-frame-options") == "DENY",
+        "cross-origin-opener-policy": headers.get("cross-origin-opener-policy") == "same-origin",
+        "cross-origin-resource-policy": headers.get("cross-origin-resource-policy") == "same-origin",
+        "referrer-policy": headers.get("referrer-policy") in ("no-referrer", "same-origin"),
+        "access-control": not [name for name in headers if name.startswith("access-control-")],
+        "server": "server" not in headers,
+    }
+    return [name for name, is_right in right.items() if not is_right]
+
+
+def is_guarded(answer: httpx.Response) -> None:
+    assert unguarded(answer) == [], answer.headers
+
+
+class Inline(HTMLParser):
+    """What the policy forbids in a page: scripts and styles that are written into it."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(document)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = dict(attrs)
+        if tag == "style" or (tag == "script" and "src" not in names):
+            self.found.add(f"<{tag}>")
+        self.found |= {f"<{tag} {name}>" for name in names if name == "style" or name.startswith("on")}
+        self.found |= {
+            f"<{tag} {name}>" for name, value in attrs if (value or "").strip().startswith("javascript:")
+        }
+
+
+def test_what_is_written_into_a_page_is_found() -> None:
+    page = '<p style="x" onclick=y>on&lt;img onerror=z> style=</p>'
+    page += '<script>1</script><style></style><a href="javascript:1">'
+    assert Inline(page).found == {"<p style>", "<p onclick>", "<script>", "<style>", "<a href>"}
+
+
+def test_the_list_of_routes_is_not_empty() -> None:
+    paths = {path for _, path in ROUTES}
+    assert {
+        "/",
+        "/runs",
+        "/engines",
+        "/api/v1/engines",
+        "/api/v1/runs/1/stop",
+        "/healthz",
+        "/models/1",
+    } <= paths
+    assert len(CHANGING) >= 9 and len(READING) >= 20
+
+
+def test_a_foreign_host_is_refused_everywhere(filled: Filled) -> None:
+    for method, path in ROUTES:
+        answer = filled.request(method, path, headers={"Host": "evil.example"})
+        assert answer.status_code == 421, f"{method} {path}"
+        is_problem(answer, 421)
+        is_guarded(answer)
+
+
+LOOKALIKES = [
+    "evil.example:8000",
+    "127.0.0.1.evil.example",
+    "[::2]",
+    "[::1",
+    "127.0.0.1@evil",
+    "",
+    "127.0.0.1:",
+    "127.0.0.1:8a",
+    "127.0.0.1:80:80",
+    "127.0.0.1:-1",
+    "127.0.0.1:@evil.example",
+    "[::1]x:80",
+    "localhost.",
+    "localhost:\xb2",
+]
+
+
+@pytest.mark.parametrize("host", LOOKALIKES)
+def test_a_host_that_only_looks_right_is_refused(lab: LabProcess, host: str) -> None:
+    for path in ("/", "/api/v1/engines", "/static/css/app.css"):
+        answer = lab.http.get(path, headers=[(b"Host", host.encode("latin-1"))])
+        assert answer.status_code in ((400, 421) if not host else (421,))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://["},
+        {"Origin": "127.0.0.1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+    ],
+    ids=[
+        "foreign",
+        "null",
+        "other port",
+        "no address",
+        "no scheme",
+        "cross-site",
+        "same-site",
+        "null cross-site",
+    ],
+)
+def test_a_foreign_page_can_change_nothing(filled: Filled, headers: dict[str, str]) -> None:
+    with nothing_changes(filled.lab):
+        for method, path in CHANGING:
+            answer = filled.request(method, path, headers=headers, data={"model": "reactor"})
+            assert answer.status_code == 403, f"{method} {path}"
+            is_problem(answer, 403)
+            is_guarded(answer)
+
+
+def test_no_preflight_is_answered(filled: Filled) -> None:
+    for method, path in ROUTES:
+        headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": method}
+        answer = filled.request("OPTIONS", path, headers=headers)
+        is_guarded(answer)
+        assert answer.status_code >= 400, f"{method} {path}"
+
+
+def test_reading_changes_nothing_and_is_guarded(filled: Filled) -> None:
+    with nothing_changes(filled.lab):
+        for _, path in READING:
+            answer = filled.request("GET", path)
+            assert answer.status_code in (200, 404, 422), (
+                path
+            )  # 422: a page of several runs, without saying of which
+            is_guarded(answer)
+            if answer.headers["content-type"].startswith("text/html"):
+                downloaded = answer.headers.get("content-disposition", "").startswith("attachment")
+                inline = Inline(answer.text).found - ({"<style>"} if downloaded else set())
+                assert inline == set(), path  # a download is never shown as a page
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json"]
+)
+def test_a_body_over_64_kib_without_a_length_is_refused_on_every_route(filled: Filled, kind: str) -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="label"\r\n\r\n' if "multipart" in kind else b"label="
+    )
+    with nothing_changes(filled.lab):
+        for method, path in CHANGING:
+            chunks = iter([body, b"x" * 40_000, b"x" * 40_000])
+            answer = filled.request(method, path, content=chunks, headers={"Content-Type": kind})
+            assert "64 KiB" in is_problem(answer, 413), f"{method} {path}"
+            is_guarded(answer)
+
+
+ERRORS = [
+    ("GET", "/nowhere", 404),
+    ("GET", "/runs/99999", 404),
+    ("GET", "/runs/x", None),
+    ("GET", "/api/v1/runs/x", None),
+    ("GET", "/api/v1/nowhere", 404),
+    ("PUT", "/api/v1/runs", 405),
+    ("PUT", "/", 405),
+    ("POST", "/api/v1/runs", 422),
+    ("GET", "/static/nowhere.js", 404),
+    ("GET", "/static/%2e%2e/pyproject.toml", 404),
+    ("POST", "/engines", 404),
+    ("POST", "/runs", 422),
+    ("GET", "/api/v1/runs?limit=0", 422),
+    ("GET", "/api/v1/runs?limit=x", 422),
+    ("GET", "/models/%3Cscript%3E", 404),
+    ("GET", "/?watch=%3Cscript%3E", 200),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), ERRORS, ids=[f"{m} {p}" for m, p, _ in ERRORS])
+def test_errors_are_guarded_too(lab: LabProcess, method: str, path: str, status: int | None) -> None:
+    answer = lab.http.request(method, path)
+    assert answer.status_code == status if status else 400 <= answer.status_code < 500
+    is_guarded(answer)
+    assert "<script>" not in answer.text
+    kind = answer.headers["content-type"]
+    assert kind == (
+        "application/problem+json" if path.startswith(("/api", "/static")) else "text/html; charset=utf-8"
+    )
+
+
+def test_errors_change_nothing(filled: Filled) -> None:
+    with nothing_changes(filled.lab):
+        for method, path, _ in ERRORS:
+            filled.lab.http.request(method, path)
+
+
+def test_what_a_person_typed_is_never_markup(lab: LabProcess) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    id = lab.submit(model="reactor", plan=endless(), label=evil)["id"]
+    lab.stop(id)
+    for path in ("/", "/runs", f"/runs/{id}", f"/runs/{id}/delete"):
+        text = lab.http.get(path).text
+        assert "<img" not in text, path
+        assert "&lt;img" in text or path.endswith("/delete"), path  # where the label is not shown
+    answer = lab.http.post("/engines", data={"model": "reactor", "knob_idle_s": evil})
+    assert answer.status_code == 422 and "<img" not in answer.text and "&lt;img" in answer.text
+    lab.http.delete(f"/api/v1/runs/{id}")
+
+
+def test_a_form_of_its_own_page_is_welcome(lab: LabProcess) -> None:
+    for headers in ({"Origin": lab.url, "Sec-Fetch-Site": "same-origin"}, {"Origin": lab.url}, {}):
+        answer = lab.http.post("/engines/stop-all", headers=headers)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_a_browsers_plain_form_is_welcome_whatever_the_referrer_policy_does_to_origin(
+    lab: LabProcess,
+) -> None:
+    """With `Referrer-Policy: no-referrer` a browser sends `Origin: null` with a plain form of the same site."""
+    policy = lab.http.get("/").headers["referrer-policy"]
+    origin = "null" if policy == "no-referrer" else lab.url
+    headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
+    assert lab.http.post("/engines/stop-all", headers=headers).status_code == 303
+
+
+def test_a_form_of_too_many_fields_or_files_is_refused(lab: LabProcess) -> None:
+    with nothing_changes(lab):
+        many = lab.http.post("/runs", data={f"f{i}": "x" for i in range(500)})
+        file = lab.http.post("/engines", data={"model": "reactor"}, files={"knob_idle_s": ("x", b"5")})
+        assert 400 <= many.status_code < 500 and 400 <= file.status_code < 500
+        is_guarded(many)
+
+
+def test_names_of_loopback_are_answered(lab: LabProcess) -> None:
+    for host in (f"localhost:{lab.port}", "LOCALHOST", f"127.0.0.1:{lab.port}", "[::1]:5"):
+        assert lab.http.get("/healthz", headers={"Host": host}).status_code == 200
+
+
+def test_health_is_told(lab: LabProcess) -> None:
+    assert lab.http.get("/healthz").json() == {"status": "ok"}
+    assert lab.http.get("/readyz").status_code == 200
+
+
+def test_head_is_get_without_a_body(filled: Filled) -> None:
+    for method, path in READING:
+        got, head = filled.request(method, path), filled.request("HEAD", path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers.get("content-type") == got.headers.get("content-type"), path
+
+
+def test_an_unknown_query_parameter_is_refused_by_name_on_every_call_of_the_api(filled: Filled) -> None:
+    calls = [
+        (method, path) for method, path in ROUTES if path.startswith("/api/v1/") and "openapi" not in path
+    ]
+    assert len(calls) > 30
+    with nothing_changes(filled.lab):
+        for method, path in calls:
+            said = is_problem(filled.request(method, path, params={"limt": "5"}), 422, "/limt")
+            assert "limt is no parameter here" in said, (method, path)
