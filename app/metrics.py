@@ -22,7 +22,7 @@ from app.fleet.engine import Engine
 from app.fleet.sampler import Sampler
 from app.lab import Lab
 from app.load.protocol import histogram
-from app.results.verdict import TITLES
+from app.schemas.states import EngineState, VerdictName
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_S = (
@@ -44,7 +44,6 @@ LATENCY_S = (
     10.0,
 )
 SHORT_S = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
-STATES = ("starting", "ready", "degraded", "draining", "stopped", "exited", "failed")
 CLASSES = ("2xx", "4xx", "5xx")
 CALLS = ("accept", "recv", "send", "wait", "other")
 ENDED = ("run.finished", "run.stopped", "run.failed")
@@ -126,7 +125,7 @@ class _Engines(Collector):
             samples = [
                 s for e in alive if e.model.name == view.name and (s := self._lab.fleet.samplers[e.id].last)
             ]
-            for state in STATES:
+            for state in EngineState:
                 states.add_metric((view.name, state), sum(e.state == state for e in engines))
             memory.add_metric((view.name,), sum(s.process.rss_bytes for s in samples if s.process))
             queue.add_metric((view.name,), sum(s.board.queue_depth for s in samples))
@@ -137,8 +136,8 @@ class _Engines(Collector):
                 roles.update(thread.role for thread in sample.board.threads)
             for role, count in roles.items():
                 threads.add_metric((view.name, role), count)
-            for state in ("idle", "reading", "queued", "handling", "writing"):
-                peers.add_metric((view.name, state), held[state])
+            for kind in ("idle", "reading", "queued", "handling", "writing"):
+                peers.add_metric((view.name, kind), held[kind])
         yield from (states, memory, threads, peers, queue)
 
 
@@ -225,7 +224,7 @@ class _Runs(Collector):
         runs = CounterMetricFamily(
             "threadlab_runs", "Runs that have ended, by verdict.", labels=("model", "verdict")
         )
-        for labels in ((model, verdict) for model in models for verdict in (*TITLES, "none")):
+        for labels in ((model, verdict) for model in models for verdict in (*VerdictName, "none")):
             runs.add_metric(labels, self._verdicts[labels])
         yield runs
         for clock, by_model in self._latency.items():

@@ -10,19 +10,8 @@ from pydantic import AfterValidator, BaseModel, Field
 from app.api.specs import Text
 from app.moment import written
 from app.runs.queue import ID_MAX
+from app.schemas.states import RunState, VerdictName
 from app.store.listing import RunFilter
-
-State = Literal["queued", "warming", "running", "finished", "stopped", "failed"]
-VerdictName = Literal[
-    "server_bound",
-    "client_bound",
-    "unsaturated",
-    "rate_missed",
-    "errors_dominate",
-    "kernel_drops",
-    "noisy",
-    "degraded",
-]
 
 
 def _since(text: str) -> str:
@@ -65,7 +54,7 @@ class RunQuery(BaseModel):
     model: Text | None = None
     scenario: Text | None = Field(None, description="a scenario's name, or by-hand")
     verdict: VerdictName | None = None
-    state: State | None = None
+    state: RunState | None = None
     rankable: bool | None = None
     comparison: Annotated[int, Field(ge=1, le=ID_MAX)] | None = None
     text: Text | None = Field(None, description="words that are all in label, title, plan, engine or knobs")

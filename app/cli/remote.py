@@ -25,10 +25,9 @@ from pydantic import TypeAdapter, ValidationError
 from app.addresses import bracketed, is_loopback
 from app.cli import shell
 from app.errors import Busy, Invalid, LabError, NotNow, Unknown
-from app.schemas.comparison import GOING, ComparisonView
+from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
 from app.settings import Settings
-from app.store.runs import UNFINISHED
 
 LOOK_S = 0.5
 ANSWER_WITHIN_S = 30
@@ -61,7 +60,7 @@ def one_run(server: str, spec: Mapping[str, Any]) -> tuple[RunView, int | None]:
     Raises LabError in the server's words, NotNow if there is none.
     """
     return _followed(
-        _url(server, "runs"), spec, _RUN, lambda view: view.state in UNFINISHED, lambda view: None
+        _url(server, "runs"), spec, _RUN, lambda view: view.state.is_unfinished, lambda view: None
     )
 
 
@@ -74,7 +73,9 @@ def comparison(
     server: str, spec: Mapping[str, Any], told: Callable[[ComparisonView], None]
 ) -> tuple[ComparisonView, int | None]:
     """Submit a comparison and wait for its end; `told` is called with it now and then. As `one_run` otherwise."""
-    return _followed(_url(server, "comparisons"), spec, _COMPARISON, lambda view: view.state in GOING, told)
+    return _followed(
+        _url(server, "comparisons"), spec, _COMPARISON, lambda view: view.state.is_unfinished, told
+    )
 
 
 class _Caught(NotNow):

@@ -28,8 +28,9 @@ from app.results.fitness import main_figure
 from app.results.summary import curve_of
 from app.runs import fault
 from app.runs.queue import ID_MAX, Runs
-from app.schemas.comparison import GOING, ComparisonView
+from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
+from app.schemas.states import ComparisonState
 from app.schemas.system import SystemView
 from app.store.comparisons import ComparisonStore
 from app.store.database import NOT_SAVED, why
@@ -115,7 +116,7 @@ class Comparisons:
             raise Busy(f"{QUEUE_MAX} comparisons are waiting already.")
         new = ComparisonView(
             id=0,
-            state="queued",
+            state=ComparisonState.QUEUED,
             progress=0.0,
             left_s=None,
             label=label,
@@ -164,7 +165,7 @@ class Comparisons:
 
     def _as_now(self, read: ComparisonView) -> ComparisonView:
         """A row that a thread has read, as the comparison is now; as for runs."""
-        if read.id not in self.active and read.state not in GOING:
+        if read.id not in self.active and not read.state.is_unfinished:
             return read
         with contextlib.suppress(Unknown):
             return self.get(read.id)
@@ -265,7 +266,7 @@ class Comparisons:
             comparison=view.id,
             label=f"comparison {view.id}: {which.letter}, trial {trial} of {view.trials}",
         )
-        going.view = replace(view, state="running", current=run.id)
+        going.view = replace(view, state=ComparisonState.RUNNING, current=run.id)
         self._changed(going, f"Comparison {view.id}: {which.name}, trial {trial} of {view.trials}")
         if going.stop_asked:  # while it was being queued
             self._runs.stop(run.id)
@@ -291,20 +292,22 @@ class Comparisons:
             return
         going.closing = True
         await self.save_unsaved()
-        state = "stopped" if going.stop_asked else "failed" if failure else "finished"
+        state = ComparisonState.FAILED if failure else ComparisonState.FINISHED
+        if going.stop_asked:
+            state = ComparisonState.STOPPED
         ended = replace(
             going.view,
             state=state,
             progress=1.0,
             current=None,
             finished_at=now(),
-            failure=failure if state == "failed" else None,
+            failure=failure if state == ComparisonState.FAILED else None,
         )
         try:
             await asyncio.to_thread(self._store.save, ended)
         except NOT_SAVED as error:
             failure = f"The result could not be saved: {why(error)}."
-            ended = self._unsaved[ended.id] = replace(ended, state="failed", failure=failure)
+            ended = self._unsaved[ended.id] = replace(ended, state=ComparisonState.FAILED, failure=failure)
         going.view = ended  # in one step with the next line, as for runs
         del self.active[ended.id]
         going.done.set()

@@ -26,6 +26,7 @@ from app.machine.cpu_placement import pin
 from app.machine.proc import ProcessReading, SwitchReading, read_processes, read_switches
 from app.moment import written
 from app.schemas.engine import EngineView, ExitView
+from app.schemas.states import EngineState
 from app.trace.recording import Recording
 from app.trace.tracing import Tracing
 from engines.common.board.board import make_board
@@ -37,7 +38,6 @@ ANSWER_WITHIN_S = 3.0
 PROBE_CLOSED_WITHIN_S, PROBE_POLL_S = 0.5, 0.002
 LAST_LINES = 12
 SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-ALIVE = frozenset(("starting", "ready", "degraded", "draining"))
 
 Changed = Callable[["Engine", str], None]
 
@@ -67,7 +67,7 @@ class Engine:
         self.id = id
         self.model = model
         self.knobs = knobs
-        self.state = "starting"
+        self.state = EngineState.STARTING
         self.cpus: tuple[int, ...] | None = None
         self.host = ""
         self.port: int | None = None
@@ -85,7 +85,7 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        return self.state in ALIVE
+        return self.state.is_alive
 
     @property
     def pid(self) -> int | None:
@@ -188,12 +188,14 @@ class Engine:
                     await self._answers()
                     await self._probe_closed()
         except (TimeoutError, OSError, ValueError) as error:
-            if self.state not in ("draining", "stopped"):
+            if self.state not in (EngineState.DRAINING, EngineState.STOPPED):
                 if self.child.alive:
                     await self.child.stop(0.2)
                 self._fail(f"It did not become ready: {error or 'no answer in time'}.")
-        if self.child.alive and self._said and self.state == "starting":  # nobody has stopped it meanwhile
-            self.state = "ready"
+        if (
+            self.child.alive and self._said and self.state == EngineState.STARTING
+        ):  # nobody has stopped it meanwhile
+            self.state = EngineState.READY
             self._changed(self, f"{self.id} is ready on port {self.port}")
             return
         await self.child.exited
@@ -205,8 +207,8 @@ class Engine:
         """Drain and stop within the grace; `force` kills. Returns when it is gone."""
         if not self.alive or not self.child:
             return
-        if self.state != "draining":
-            self.state = "draining"
+        if self.state != EngineState.DRAINING:
+            self.state = EngineState.DRAINING
             self._changed(
                 self, f"{self.id} drains: it takes no new connections and finishes what is in flight"
             )
@@ -215,8 +217,8 @@ class Engine:
     def look(self, suspended: bool) -> None:
         """Tell ready from degraded by the board's flags, and by whether one of its processes is `suspended`."""
         self._suspended = suspended
-        if self.state in ("ready", "degraded"):
-            state = "degraded" if self.detail else "ready"
+        if self.state.is_serving:
+            state = EngineState.DEGRADED if self.detail else EngineState.READY
             if state != self.state:
                 self.state = state
                 self._changed(self, f"{self.id} is {state}{f': {self.detail}' if self.detail else ' again'}")
@@ -293,20 +295,20 @@ class Engine:
             await asyncio.sleep(PROBE_POLL_S)
 
     def _fail(self, reason: str) -> None:
-        self.state = "failed"
+        self.state = EngineState.FAILED
         self.exit = ExitView(None, None, reason, self.log[-LAST_LINES:])
         self._changed(self, f"{self.id} failed: {reason}")
 
     def _ended(self, exit: Exit) -> None:
         self._died_s = time.monotonic()
         self._heard.flush()
-        if self.state == "failed":
+        if self.state == EngineState.FAILED:
             return
-        if self.state == "starting":
-            self.state, reason = "failed", f"ended {exit} while starting."
-        elif self.state == "draining":
-            self.state, reason = "stopped", f"was stopped and ended {exit}."
+        if self.state == EngineState.STARTING:
+            self.state, reason = EngineState.FAILED, f"ended {exit} while starting."
+        elif self.state == EngineState.DRAINING:
+            self.state, reason = EngineState.STOPPED, f"was stopped and ended {exit}."
         else:
-            self.state, reason = "exited", f"ended unexpectedly {exit}."
+            self.state, reason = EngineState.EXITED, f"ended unexpectedly {exit}."
         self.exit = ExitView(exit.code, exit.signal, reason, self.log[-LAST_LINES:])
         self._changed(self, f"{self.id} {reason}")

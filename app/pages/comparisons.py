@@ -13,7 +13,7 @@ from app.lab import Lab
 from app.pages import compare_form
 from app.pages.routes import FormDep, TypedDep, page
 from app.report import comparing
-from app.schemas.comparison import GOING, ComparisonView
+from app.schemas.comparison import ComparisonView
 from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
@@ -59,7 +59,7 @@ async def comparison(id: int, request: Request, lab: LabDep) -> HTMLResponse:
         request,
         "pages/comparison.html",
         view=view,
-        going=view.state in GOING,
+        going=view.state.is_unfinished,
         run=_current(lab, view),
         intervals=comparing.intervals(view),
         curves=comparing.curves(kept),

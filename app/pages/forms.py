@@ -11,6 +11,7 @@ from app.lab import Lab
 from app.runs.queue import BESIDE_MAX, ID_MAX
 from app.schemas.engine import EngineView
 from app.schemas.model import ModelView
+from app.schemas.states import EngineState
 
 BESIDE = "engines:"  # a target that is several engines, loaded at once
 FRESH = "model:"  # a target that is a model: an engine is started for the run
@@ -40,10 +41,9 @@ def card(
     view = lab.models.get(model)
     engines = [engine.view() for engine in lab.fleet.engines.values() if engine.model.name == model]
     alive = [engine for engine in engines if engine.exit is None]
-    newest = (
-        alive[-1] if alive else next((e for e in reversed(engines) if e.state in ("failed", "exited")), None)
-    )
-    if engines and not alive and engines[-1].state == "stopped":
+    lost = (e for e in reversed(engines) if e.state in (EngineState.FAILED, EngineState.EXITED))
+    newest = alive[-1] if alive else next(lost, None)
+    if engines and not alive and engines[-1].state == EngineState.STOPPED:
         newest = None
     state = newest.state if newest else "stopped" if view.available else "unavailable"
     knobs: Mapping[str, Any] = typed or (
@@ -76,7 +76,7 @@ def number_of(text: str) -> int | None:
 
 def targets(lab: Lab) -> list[tuple[str, str]]:
     """Engines that are ready, newest first, all of them at once, then a fresh one of each model."""
-    ready = [e.view() for e in reversed(lab.fleet.engines.values()) if e.state in ("ready", "degraded")]
+    ready = [e.view() for e in reversed(lab.fleet.engines.values()) if e.state.is_serving]
     ids = [e.id for e in reversed(ready)][:BESIDE_MAX]
     at_once = [(BESIDE + ",".join(ids), f"{len(ids)} engines at once, not ranked")] if len(ids) > 1 else []
     fresh = [(FRESH + m.name, f"a fresh {m.title}") for m in lab.models.views.values() if m.available]

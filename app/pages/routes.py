@@ -16,6 +16,7 @@ from app.lab import Lab
 from app.pages import fields, forms, load_form
 from app.plans.scenarios import SCENARIOS
 from app.schemas.run import RunView
+from app.schemas.states import RunState
 from app.templating import render_block
 from app.web.deps import LabDep
 from app.web.tokens import Tokens, cookie_header
@@ -185,7 +186,9 @@ def _strip(request: Request, lab: Lab, otherwise: RunView | None, status: int = 
     going = lab.runs.current()
     shown = lab.runs.get(going.view.id) if going else otherwise
     waiting = sum(
-        run.view.state == "queued" for run in lab.runs.active.values() if not shown or run.view.id != shown.id
+        run.view.state == RunState.QUEUED
+        for run in lab.runs.active.values()
+        if not shown or run.view.id != shown.id
     )
     return block(request, "run_strip", status, current=shown, queued=waiting)
 

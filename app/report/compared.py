@@ -15,7 +15,7 @@ from app.lab import Lab
 from app.report import comparing, html, junit
 from app.report.csv import cell
 from app.report.exports import Export
-from app.schemas.comparison import GOING, ComparisonView, Trial
+from app.schemas.comparison import ComparisonView, Trial
 from app.schemas.run import RunView
 
 FORMAT, SCHEMA = "threadlab-comparison", 1  # as those of a run's bundle
@@ -91,7 +91,7 @@ def _kept(lab: Lab, view: ComparisonView) -> list[RunView]:
 
 def _ended(lab: Lab, id: int) -> ComparisonView:
     view = lab.comparisons.get(id)
-    if view.state in GOING:
+    if view.state.is_unfinished:
         raise NotNow(f"Comparison {id} is {view.state}; it can be exported when it has ended.")
     return view
 

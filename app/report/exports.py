@@ -10,8 +10,6 @@ from app.lab import Lab
 from app.report import bundle, csv, html, junit, perfetto
 from app.schemas.run import RunView
 
-GOING = ("queued", "warming", "running")
-
 
 @dataclass(frozen=True, slots=True)
 class Export:
@@ -60,7 +58,7 @@ def _perfetto(lab: Lab, id: int) -> str:
 
 def _ended(lab: Lab, id: int) -> RunView:
     view = lab.runs.get(id)
-    if view.state in GOING:
+    if view.state.is_unfinished:
         raise NotNow(f"Run {id} is {view.state}; it can be exported when it has ended.")
     return view
 

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as xml
 from app.schemas.comparison import ComparisonView, Trial
 from app.schemas.result import Verdict
 from app.schemas.run import RunView
+from app.schemas.states import RunState
 
 HAS_A_RESULT = "the run has a result"
 HAS_A_WINNER = "the comparison has an answer"
@@ -110,7 +111,7 @@ def _properties(view: RunView) -> Iterator[tuple[str, object]]:
 
 def _result(view: RunView, classname: str) -> xml.Element:
     case = _element("testcase", classname=classname, name=HAS_A_RESULT, time=_seconds(view))
-    if view.summary is None or view.state == "failed":
+    if view.summary is None or view.state == RunState.FAILED:
         said = view.failure or f"The run is {view.state}, and nothing was measured."
         case.append(_element("error", type=view.state, message=said))
     return case

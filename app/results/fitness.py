@@ -19,6 +19,7 @@ from app.results.figures import Family, Figure, figure
 from app.results.verdict import ERRORS_MAX, RATE_RATIO_MIN, TRACE_COSTS, Evidence
 from app.schemas.result import Summary, Verdict
 from app.schemas.scenario import ScenarioView
+from app.schemas.states import VerdictName
 
 LATENESS_SHARE_MAX = 0.10  # of the percentile without the generator's lateness
 LATENESS_MIN_US = 250.0  # a smaller change never makes a percentile invalid
@@ -26,7 +27,9 @@ SHARED_GENERATOR_MAX = (
     0.10  # of one CPU: a generator that uses no more takes nothing from an engine beside it
 )
 TOO_FEW = "There were too few requests for it"
-LOAD_SPOILED = frozenset(("kernel_drops", "client_bound", "rate_missed", "noisy"))
+LOAD_SPOILED = frozenset(
+    (VerdictName.KERNEL_DROPS, VerdictName.CLIENT_BOUND, VerdictName.RATE_MISSED, VerdictName.NOISY)
+)
 
 
 def appraise(

@@ -23,7 +23,7 @@ CLOSED_OCCUPIED_MIN = 0.85
 LITTLE_MAX = 0.05
 LITTLE_ENOUGH = 1000  # requests below which the law's residual is mostly chance
 
-TITLES: Mapping[str, str] = {
+TITLES = {
     VerdictName.SERVER_BOUND: "Server bound",
     VerdictName.CLIENT_BOUND: "Client bound",
     VerdictName.UNSATURATED: "Unsaturated",
@@ -183,15 +183,15 @@ def _unsaturated(e: Evidence) -> list[str]:
     return [said + (f", the generator for {_percent(generator)}." if generator is not None else ".")]
 
 
-_RULES: tuple[tuple[str, Callable[[Evidence], list[str]]], ...] = (
-    ("degraded", _degraded),
-    ("errors_dominate", _errors),
-    ("kernel_drops", _drops),
-    ("client_bound", _generator),
-    ("rate_missed", _rate),
-    ("server_bound", _server),
-    ("noisy", _little),
-    ("unsaturated", _unsaturated),
+_RULES: tuple[tuple[VerdictName, Callable[[Evidence], list[str]]], ...] = (
+    (VerdictName.DEGRADED, _degraded),
+    (VerdictName.ERRORS_DOMINATE, _errors),
+    (VerdictName.KERNEL_DROPS, _drops),
+    (VerdictName.CLIENT_BOUND, _generator),
+    (VerdictName.RATE_MISSED, _rate),
+    (VerdictName.SERVER_BOUND, _server),
+    (VerdictName.NOISY, _little),
+    (VerdictName.UNSATURATED, _unsaturated),
 )
 
 

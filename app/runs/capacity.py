@@ -15,6 +15,7 @@ from app.runs.bisection import Search, Tried
 from app.runs.generator import NoOutcome
 from app.runs.trial import Result
 from app.schemas.capacity import Capacity, Step
+from app.schemas.states import VerdictName
 
 PROBE_S = 2.0
 PROBE_SHARE = 0.5  # of what a closed load reached: where the search begins
@@ -106,7 +107,7 @@ class CapacitySearch:
         length = min(PROBE_S, self.plan.duration_s)
         probe = replace(self.plan, executor="constant-vus", objective=None, duration_s=length)
         result = await self.try_(probe)
-        if result is None or result.verdict.name == "degraded":
+        if result is None or result.verdict.name == VerdictName.DEGRADED:
             self.limited_by = _end_words(result)
             return self._floor
         self.best = result
@@ -133,13 +134,13 @@ class CapacitySearch:
                 raise
             self.limited_by = str(error)
             return
-        if result is None or result.outcome.stopped or result.verdict.name == "degraded":
+        if result is None or result.outcome.stopped or result.verdict.name == VerdictName.DEGRADED:
             self.limited_by = _end_words(result)
             self.best = self.best or result
             return
         because = self._why_failed(result)
         by_generator = because is not None and (
-            result.verdict.name == "client_bound" or self._held_but_for_us(result)
+            result.verdict.name == VerdictName.CLIENT_BOUND or self._held_but_for_us(result)
         )
         trial = len(search.tried.get(rate, ())) + 1
         search.take(rate, Tried(because is None, by_generator))
@@ -190,6 +191,6 @@ class CapacitySearch:
 
 
 def _end_words(result: Result | None) -> str:
-    if result is None or result.verdict.name != "degraded":
+    if result is None or result.verdict.name != VerdictName.DEGRADED:
         return "It was stopped early."
     return result.verdict.because[0]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.load.protocol.meter import MEASURE, MeterReading, quantile_us
 from app.load.protocol.plan import Plan
 from app.schemas.run import RunView
+from app.schemas.states import RunState
 
 LAST_SECOND_S = 1.0
 ENOUGH_S = 0.1  # of readings, before a rate is one
@@ -19,7 +20,7 @@ class Progress:
     """A run in progress. Rates and percentiles are of the last second; None where nothing was read in it."""
 
     id: int
-    state: str
+    state: RunState
     engine: str | None
     title: str
     phase: str
@@ -74,7 +75,7 @@ def progress(view: RunView, plan: Plan, meter: LastSecond, done: float | None, t
         return count / seconds if seconds > ENOUGH_S else None
 
     # The meter is read anew here, and the run hears of the end of its warm-up a little later: one frame, one truth.
-    state = "running" if view.state == "warming" and now.phase >= MEASURE else view.state
+    state = RunState.RUNNING if view.state == RunState.WARMING and now.phase >= MEASURE else view.state
     return Progress(
         id=view.id,
         state=state,

@@ -28,15 +28,15 @@ from app.runs.progress import Progress
 from app.runs.request import Order, Orders, Target
 from app.runs.run import Run, Told, no_verdict
 from app.schemas.run import RunView
+from app.schemas.states import RunState
 from app.schemas.system import SystemView
 from app.settings import Settings
 from app.store.database import NOT_SAVED, why
-from app.store.runs import UNFINISHED, RunStore
+from app.store.runs import RunStore
 from app.trace.recording import Recording
 
 QUEUE_MAX = 50
 BESIDE_MAX = 5
-GOING = ("warming", "running")
 NOTHING_MEASURED = "It was stopped before anything was measured."
 ID_MAX = 2**63 - 1  # what SQLite can hold
 
@@ -125,7 +125,7 @@ class Runs:
 
     def as_now(self, read: RunView) -> RunView:
         """A row that a thread has read, as the run is now: one that was going then may have ended meanwhile."""
-        if read.id not in self.active and read.state not in UNFINISHED:
+        if read.id not in self.active and not read.state.is_unfinished:
             return read
         with contextlib.suppress(Unknown):  # it may be deleted by now
             return self.get(read.id)
@@ -176,7 +176,7 @@ class Runs:
 
     def current(self) -> Run | None:
         """The run that is going now."""
-        return next((run for run in self.active.values() if run.view.state in GOING), None)
+        return next((run for run in self.active.values() if run.view.state.is_in_progress), None)
 
     def progress(self) -> Progress | None:
         run = self.current()
@@ -184,7 +184,7 @@ class Runs:
 
     def progresses(self) -> list[Progress]:
         """Of all runs that are going: several, where they were asked to go beside each other."""
-        return [run.progress() for run in self.active.values() if run.view.state in GOING]
+        return [run.progress() for run in self.active.values() if run.view.state.is_in_progress]
 
     async def finished(self, id: int) -> RunView:
         """Wait for a run's end."""
@@ -234,18 +234,18 @@ class Runs:
         except Exception as error:
             await self._fail(run, fault.report(error, f"run {run.view.id}"))
         else:
-            await self._close_run(run, "stopped" if run.stop_asked else "finished")
+            await self._close_run(run, RunState.STOPPED if run.stop_asked else RunState.FINISHED)
 
     async def _fail(self, run: Run, reason: str) -> None:
         if not run.stop_asked:
             run.view = replace(run.view, failure=reason, verdict=no_verdict(reason))
-        await self._close_run(run, "stopped" if run.stop_asked else "failed")
+        await self._close_run(run, RunState.STOPPED if run.stop_asked else RunState.FAILED)
 
     async def _carry_out(self, run: Run, target: Target) -> None:
         # Runs beside each other share a CPU for their load, and one that never sleeps would keep it from the other.
         priority = self._system.load_priority if run.plan.is_open and not run.view.beside else NORMAL
         placement = place(run.plan.placement, usable_cpus(), run.plan.shards, priority)
-        run.view = replace(run.view, state="warming", placement=placement.to_json())
+        run.view = replace(run.view, state=RunState.WARMING, placement=placement.to_json())
         await self._save_state(run)
         self._changed(run, f"Run {run.view.id} starts")
         own = target.engine is None
@@ -270,11 +270,11 @@ class Runs:
                 await self._fleet.stop_on(engine.port)
 
     def _measuring(self, run: Run) -> None:
-        if run.view.state == "running":
+        if run.view.state == RunState.RUNNING:
             return  # a later trial of a search
         if run.recording:
             run.recording.measuring()
-        run.view = replace(run.view, state="running")
+        run.view = replace(run.view, state=RunState.RUNNING)
         saving = asyncio.create_task(self._save_state(run))
         self._savings.add(saving)
         saving.add_done_callback(self._savings.discard)
@@ -294,12 +294,12 @@ class Runs:
         view = engine.view()
         return {**system.environment(self._system), "engine_python": view.python, "engine_gil": view.gil}
 
-    async def _close_run(self, run: Run, state: str) -> None:
+    async def _close_run(self, run: Run, state: RunState) -> None:
         """Save it and let it go. What cannot be saved is told, and costs nothing else."""
         await self.save_unsaved()
         async with run.saving:
             failure = run.view.failure or (
-                NOTHING_MEASURED if state == "stopped" and not run.view.summary else None
+                NOTHING_MEASURED if state == RunState.STOPPED and not run.view.summary else None
             )
             ended = replace(run.view, state=state, progress=1.0, failure=failure, finished_at=now())
             ended = await self._save(run, ended)
@@ -321,7 +321,7 @@ class Runs:
         except NOT_SAVED as error:
             reason = f"The result could not be saved: {why(error)}."
             ended = self._unsaved[ended.id] = replace(
-                ended, state="failed", failure=reason, verdict=no_verdict(reason)
+                ended, state=RunState.FAILED, failure=reason, verdict=no_verdict(reason)
             )
             return ended
         if run.recording is None:

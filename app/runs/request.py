@@ -18,6 +18,7 @@ from app.plans.scenarios import SCENARIOS
 from app.plans.thresholds import Threshold, parse_all
 from app.schemas.run import Follower, RunView
 from app.schemas.scenario import ScenarioView
+from app.schemas.states import RunState
 from app.schemas.system import SystemView
 from app.settings import Settings
 
@@ -96,7 +97,7 @@ class Orders:
         outlives = plan.total_s + IDLE_SPARE_S
         if engine is not None:
             found = self._fleet.engine(engine)
-            if found.state not in ("ready", "degraded"):
+            if not found.state.is_serving:
                 raise NotNow(f"{engine} is {found.state}; a run needs one that is ready.")
             if knobs:
                 raise Invalid.field(
@@ -145,7 +146,7 @@ class Orders:
         text = words(plan)
         return RunView(
             id=0,
-            state="queued",
+            state=RunState.QUEUED,
             progress=0.0,
             label=label,
             scenario=scenario.name if scenario else None,

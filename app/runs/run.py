@@ -23,6 +23,7 @@ from app.runs.trial import Result, Trial
 from app.schemas.capacity import Capacity
 from app.schemas.result import Verdict
 from app.schemas.run import RunView
+from app.schemas.states import VerdictName
 from app.trace.recording import Recording
 
 
@@ -143,4 +144,4 @@ class Run:
 
 def no_verdict(reason: str) -> Verdict:
     """For a run that ended without anything to judge."""
-    return Verdict("degraded", "Degraded", False, (reason,), (), {})
+    return Verdict(VerdictName.DEGRADED, "Degraded", False, (reason,), (), {})

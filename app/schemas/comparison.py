@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.schemas.result import Latency, ThresholdResult
-
-GOING = ("queued", "running")
+from app.schemas.states import ComparisonState, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Trial:
     entry: int  # its place in `entries`, from 0
     trial: int  # from 1
     run: int
-    state: str  # of the run when it ended
+    state: RunState  # of the run when it ended
     verdict: str | None  # "Server bound"
     achieved_per_s: float | None
     cpu_us: float | None
@@ -87,7 +86,7 @@ class ComparisonView:
     """Entries under one plan, in turns: A B C A B C …"""
 
     id: int
-    state: str  # queued running finished stopped failed
+    state: ComparisonState
     progress: float  # 0..1
     left_s: float | None  # about; None: not known, or nothing left
     label: str | None

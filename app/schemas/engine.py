@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.schemas.states import EngineState
+
 
 @dataclass(frozen=True, slots=True)
 class ExitView:
@@ -17,7 +19,7 @@ class ExitView:
 class EngineView:
     id: str
     model: str
-    state: str  # starting ready degraded draining stopped exited failed
+    state: EngineState
     host: str
     port: int | None
     url: str | None

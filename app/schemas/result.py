@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.load.protocol.histogram import Percentiles
+from app.schemas.states import VerdictName
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    name: str  # server_bound client_bound unsaturated rate_missed errors_dominate kernel_drops noisy degraded
+    name: VerdictName
     title: str  # "Server bound"
     rankable: bool  # whether its figure is fit
     because: tuple[str, ...]

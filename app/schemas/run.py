@@ -8,6 +8,7 @@ from typing import Any
 from app.load.protocol.histogram import Percentiles
 from app.schemas.capacity import Capacity
 from app.schemas.result import Ledger, Summary, ThresholdResult, Verdict
+from app.schemas.states import RunState
 
 WARM_UP_ENDS = "warm-up ends"
 
@@ -48,7 +49,7 @@ class Leg:
 @dataclass(frozen=True, slots=True)
 class RunView:
     id: int
-    state: str  # queued warming running finished stopped failed
+    state: RunState
     progress: float  # 0..1
     label: str | None
     scenario: str | None

@@ -11,11 +11,13 @@ from sqlalchemy import URL, func, select, update
 from sqlalchemy.orm import Session
 
 from app.moment import now
-from app.schemas.comparison import GOING, ComparisonView
+from app.schemas.comparison import ComparisonView
+from app.schemas.states import ComparisonState
 from app.store.database import open_database
 from app.store.runs import OURS, is_gone, other_owner
 from app.store.schema import ComparisonRow
 
+UNFINISHED = tuple(state for state in ComparisonState if state.is_unfinished)
 _VIEW = TypeAdapter(ComparisonView)
 
 
@@ -74,12 +76,14 @@ class ComparisonStore:
 
     def owner(self, id: int) -> int | None:
         """The process that carries an unfinished comparison out, if that is another one than ours and it lives."""
-        return other_owner(self._engine, ComparisonRow, id, GOING)
+        return other_owner(self._engine, ComparisonRow, id, UNFINISHED)
 
     def fail_unfinished(self, reason: str, ours: bool) -> None:
         """Mark what control planes that ended have left behind, with the trials that had ended; as for runs."""
         with Session(self._engine) as session:
-            unfinished = select(ComparisonRow.view, ComparisonRow.owner).where(ComparisonRow.state.in_(GOING))
+            unfinished = select(ComparisonRow.view, ComparisonRow.owner).where(
+                ComparisonRow.state.in_(UNFINISHED)
+            )
             left = [
                 row.view
                 for row in session.execute(unfinished)
@@ -87,6 +91,10 @@ class ComparisonStore:
             ]
         for text in left:
             view = replace(
-                _VIEW.validate_json(text), state="failed", failure=reason, current=None, finished_at=now()
+                _VIEW.validate_json(text),
+                state=ComparisonState.FAILED,
+                failure=reason,
+                current=None,
+                finished_at=now(),
             )
             self.save(view)

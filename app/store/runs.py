@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.moment import now
 from app.schemas.run import RunView
+from app.schemas.states import RunState
 from app.store.columns import columns
 from app.store.database import open_database
 from app.store.imported_results import ImportedResultStore
@@ -22,7 +23,7 @@ from app.store.listing import RunFilter
 from app.store.schema import ComparisonRow, RunRow
 from app.store.traces import TraceStore
 
-UNFINISHED = ("queued", "warming", "running")
+UNFINISHED = tuple(state for state in RunState if state.is_unfinished)
 _VIEW = TypeAdapter(RunView)
 
 
@@ -156,7 +157,9 @@ class RunStore:
                 if (ours and row.owner == OURS) or is_gone(row.owner)
             ]
         for text in left:
-            self.save(replace(_VIEW.validate_json(text), state="failed", failure=reason, finished_at=now()))
+            self.save(
+                replace(_VIEW.validate_json(text), state=RunState.FAILED, failure=reason, finished_at=now())
+            )
 
     def _json(self, id: int, column: Any) -> dict[str, Any] | None:
         with Session(self._engine) as session:

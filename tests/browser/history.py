@@ -30,6 +30,7 @@ from app.results.threshold_check import check
 from app.schemas.comparison import ComparisonView, Entry
 from app.schemas.result import Check, GeneratorCost, Ledger, Verdict
 from app.schemas.run import Mark, RunView
+from app.schemas.states import VerdictName
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from tests.app.past import VIEW, past_run
@@ -106,12 +107,17 @@ def made_run(
     outcome = _outcome(plan, service_us)
     summary, ledger = summarise(outcome), replace(LEDGER, cpu_us=cpu_us)
     verdict = Verdict(
-        "server_bound", "Server bound", True, ("The reactor thread was busy all the time.",), CHECKS, {}
+        VerdictName.SERVER_BOUND,
+        "Server bound",
+        True,
+        ("The reactor thread was busy all the time.",),
+        CHECKS,
+        {},
     )
     marks = [Mark(plan.warmup_s, "warm-up ends")]
     if plan.stall_ms:
         because = ("The engine was stalled on purpose.",)
-        verdict = Verdict("unsaturated", "Unsaturated", False, because, CHECKS, {})
+        verdict = Verdict(VerdictName.UNSATURATED, "Unsaturated", False, because, CHECKS, {})
         marks.append(Mark(plan.warmup_s + plan.duration_s / 2, f"stalled for {plan.stall_ms} ms"))
     view = past_run(
         **{

@@ -220,9 +220,9 @@ def test_what_is_not_http_is_a_sentence(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"verdict": {**verdict("x"), "figure": "nope"}},
-        {"verdict": {**verdict("x"), "fitness": {"nope": "why"}}},
-        {"verdict": {**verdict("x"), "figure": "p50_us of"}},
+        {"verdict": {**verdict("noisy"), "figure": "nope"}},
+        {"verdict": {**verdict("noisy"), "fitness": {"nope": "why"}}},
+        {"verdict": {**verdict("noisy"), "figure": "p50_us of"}},
     ],
 )
 def test_a_run_of_another_version_is_a_sentence(changes: dict[str, Any], command: Command, wrk: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_comparison_that_names_what_is_not_there_is_a_sentence(
 
 def test_a_demo_by_a_lab_whose_requests_cost_nothing_is_a_sentence(command: Command, wrk: Path) -> None:
     """A ratio of costs would be a division by 0."""
-    fit = {**verdict("x", rankable=True), "fitness": {"cpu_us": None}}
+    fit = {**verdict("noisy", rankable=True), "fitness": {"cpu_us": None}}
     free = past_run(verdict=fit, ledger={**LEDGER, "cpu_us": 0.0})
     models = Answer(json.dumps([{"name": name, "unavailable_reason": None} for name in ("a", "b")]).encode())
     with serving(Answer(TypeAdapter(RunView).dump_json(free)), models=models) as server:
@@ -321,7 +321,7 @@ def test_more_than_an_answer_may_have_is_not_read(
 
 
 def escaped_run(**changes: Any) -> bytes:
-    judged = {**verdict(ESCAPES), "because": [ESCAPES], "fitness": {"cpu_us": ESCAPES}}
+    judged = {**verdict("noisy"), "title": ESCAPES, "because": [ESCAPES], "fitness": {"cpu_us": ESCAPES}}
     said = {
         "id": 7,
         "model": f"reactor{ESCAPES}",

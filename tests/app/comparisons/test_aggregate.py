@@ -15,6 +15,7 @@ from app.load.protocol.histogram import Percentiles
 from app.schemas.comparison import Entry
 from app.schemas.result import GeneratorCost, Latency, Ledger, Summary, Verdict
 from app.schemas.run import RunView
+from app.schemas.states import RunState, VerdictName
 
 NOTHING = Percentiles(0, None, None, None, None, None, None)
 ENTRIES = tuple(Entry(letter, letter * 3, "reactor", {}) for letter in "ABC")
@@ -46,11 +47,11 @@ def run(
         GeneratorCost(None, None),
     )
     verdict = Verdict(
-        "unsaturated", "Unsaturated", rankable, ("It was late.",), (), {}, "cpu_us", unfit or {}
+        VerdictName.UNSATURATED, "Unsaturated", rankable, ("It was late.",), (), {}, "cpu_us", unfit or {}
     )
     return RunView(
         1,
-        "finished",
+        RunState.FINISHED,
         1.0,
         None,
         None,
@@ -96,7 +97,7 @@ def answer(view: str, *of: list[RunView]) -> Any:
         (run(unfit={"cpu_us": "Only 98.0 % of the rate was answered."}), "98.0 %"),
         (run(cost=None), "CPU per request is not known"),
         (replace(run(), summary=None, verdict=None, failure="It broke."), "It broke."),
-        (replace(run(), summary=None, verdict=None, state="stopped"), "stopped before anything"),
+        (replace(run(), summary=None, verdict=None, state=RunState.STOPPED), "stopped before anything"),
     ],
 )
 def test_a_run_that_is_not_fit_is_not_ranked_and_says_why(seen: RunView, word: str) -> None:

@@ -10,6 +10,7 @@ from app import paths
 from app.fleet.models import Models
 from app.pages.forms import Card
 from app.schemas.engine import EngineView, ExitView
+from app.schemas.states import EngineState
 from app.templating import make_environment, render_block
 from tests.app.driver import LabProcess, endless
 
@@ -22,7 +23,7 @@ def test_an_engines_last_lines_are_text_on_its_card() -> None:
     engine = EngineView(
         "reactor-1",
         "reactor",
-        "exited",
+        EngineState.EXITED,
         "127.0.0.1",
         1,
         None,

@@ -19,6 +19,7 @@ from app.plans.thresholds import Threshold
 from app.results.threshold_check import check
 from app.results.verdict import TITLES
 from app.schemas.result import GeneratorCost, Latency, Ledger, Summary, Verdict
+from app.schemas.states import VerdictName
 
 RESPONSE = Percentiles(1000, 10_000, 20_000, 40_000, None, 90_000, 12_000)
 SERVICE = Percentiles(1000, 1_000, 2_000, 4_000, None, 9_000, 1_200)
@@ -45,7 +46,7 @@ HUNDRED = histogram.encode(
 OUTCOME = cast(
     Outcome, SimpleNamespace(kinds=(KindOutcome("plaintext", "plaintext", 100, {}, HUNDRED, HUNDRED),))
 )
-VERDICT = Verdict("server_bound", "Server bound", True, ("So it is.",), (), {})
+VERDICT = Verdict(VerdictName.SERVER_BOUND, "Server bound", True, ("So it is.",), (), {})
 
 
 def breached(text: str) -> bool:

@@ -22,6 +22,7 @@ from app.load.protocol import histogram
 from app.report import chart, html, junit
 from app.report import csv as series_csv
 from app.schemas.run import RunView
+from app.schemas.states import RunState
 from tests.app.driver import LabProcess, endless, is_problem, light, threadlab
 from tests.app.report.test_perfetto import check
 
@@ -295,7 +296,7 @@ def view(lab: LabProcess, run: int) -> RunView:
 
 def test_what_xml_cannot_say_is_replaced(view: RunView) -> None:
     hostile = replace(
-        view, label="\x00\x1b[31m\ud800\uffff <b>&", title="]]>\x0b", state="failed", failure="a\x08b"
+        view, label="\x00\x1b[31m\ud800\uffff <b>&", title="]]>\x0b", state=RunState.FAILED, failure="a\x08b"
     )
     root = xml.fromstring(junit.write(hostile).encode())
     labels = [each.get("value") for each in root.iter("property") if each.get("name") == "label"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.results.verdict import TITLES, Evidence, busiest, judge, of_search
 from app.schemas.capacity import Capacity
+from app.schemas.states import VerdictName
 
 CALM = Evidence(
     is_open=False,
@@ -95,7 +96,7 @@ def test_evidence_decides(case: str) -> None:
     evidence, changes, expected = CASES[case]
     verdict = judge(replace(evidence, **changes))
     assert verdict.name == expected
-    assert verdict.title == TITLES[expected]
+    assert verdict.title == TITLES[VerdictName(expected)]
     assert verdict.because and all(verdict.because)
 
 
