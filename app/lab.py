@@ -7,14 +7,14 @@ import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
-from app.comparisons.rounds import Comparisons
+from app.comparisons.comparisons import Comparisons
 from app.errors import Busy
 from app.events import Events
 from app.fleet.fleet import Fleet
 from app.fleet.models import Models
 from app.history.history import History
 from app.machine import scheduling, system
-from app.runs.queue import Runs
+from app.runs.runs import Runs
 from app.schemas.system import SystemView
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
@@ -57,7 +57,7 @@ class Lab:
     async def __aenter__(self) -> Lab:
         scheduling.run_as_batch()
         await asyncio.to_thread(self._fail_unfinished, False)  # what a dead control plane left behind
-        for job in (self.runs.work_off(), self.comparisons.work_off(), self.fleet.sample_all()):
+        for job in (self.runs.run_queue(), self.comparisons.run_queue(), self.fleet.sample_all()):
             self.keep_going(job)
         return self
 

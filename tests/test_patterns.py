@@ -324,7 +324,7 @@ READERS: dict[str, Row] = {
     "work": (text.parse_work, WORK),
     "a threshold": (Threshold.parse, CONDITIONS),
     "the load form": (
-        lambda text: load_form.order({"thresholds": text, "then": text, "vus": text}),
+        lambda text: load_form.run_request({"thresholds": text, "then": text, "vus": text}),
         (*STAGES, *WORK),
     ),
     "knobs on a line": (compare_form._knobs, (*BLANKS, repeated("a=1 "), repeated("a,"), repeated("="))),

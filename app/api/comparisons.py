@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from app.api.exports import CsvResponse, JsonTextResponse, XmlResponse, as_file
 from app.api.specs import ComparisonSpec, ModelSpec
+from app.comparisons.comparisons import ComparisonRequest
 from app.report.compared import BUNDLE, CSV, JUNIT, REPORT
 from app.schemas.comparison import ComparisonView
 from app.web.deps import LabDep
@@ -19,15 +20,16 @@ router = APIRouter(tags=["comparisons"])
 @router.post("/comparisons", status_code=201)
 async def submit(spec: ComparisonSpec, lab: LabDep, response: Response) -> ComparisonView:
     """Queue a comparison; its trials go one at a time. Follow it at its Location or on the WebSocket."""
-    view = await lab.comparisons.submit(
+    request = ComparisonRequest(
         models=[each.model_dump() if isinstance(each, ModelSpec) else each for each in spec.models],
         view=spec.view,
         scenario=spec.scenario,
-        plan=spec.plan.model_dump(exclude_unset=True) if spec.plan else None,
+        plan=spec.plan.model_dump(exclude_unset=True) if spec.plan else {},
         trials=spec.trials,
         thresholds=spec.thresholds,
         label=spec.label,
     )
+    view = await lab.comparisons.submit(request)
     response.headers["Location"] = f"/api/v1/comparisons/{view.id}"
     return view
 

@@ -12,6 +12,7 @@ from app.api.queries import RunPage
 from app.api.specs import RunSpec
 from app.errors import Invalid
 from app.plans.scenarios import SCENARIOS
+from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.schemas.scenario import ScenarioView
 from app.web.deps import LabDep
@@ -31,22 +32,22 @@ async def submit(spec: RunSpec, lab: LabDep, response: Response) -> RunView:
 
     With `engines`, one for each is queued and they go at once: the answer is the first, `beside` names the others.
     """
-    plan = spec.plan.model_dump(exclude_unset=True) if spec.plan else None
-    load: dict[str, Any] = {
-        "scenario": spec.scenario,
-        "plan": plan,
-        "thresholds": spec.thresholds,
-        "label": spec.label,
-    }
+    request = RunRequest(
+        engine=spec.engine or None,
+        model=spec.model or None,
+        knobs=spec.knobs,
+        scenario=spec.scenario,
+        plan=spec.plan.model_dump(exclude_unset=True) if spec.plan else {},
+        thresholds=spec.thresholds,
+        label=spec.label,
+        then=[each.model_dump() for each in spec.then],
+    )
     if spec.engines:
         if spec.engine or spec.model or spec.knobs or spec.then:
             raise Invalid.field("/engines", "Name either several engines, or one engine or model.")
-        view = (await lab.runs.submit_beside(spec.engines, **load))[0]
+        view = (await lab.runs.submit_concurrent(spec.engines, request))[0]
     else:
-        then = [each.model_dump() for each in spec.then]
-        view = await lab.runs.submit(
-            engine=spec.engine or None, model=spec.model or None, knobs=spec.knobs, then=then, **load
-        )
+        view = await lab.runs.submit(request)
     response.headers["Location"] = f"/api/v1/runs/{view.id}"
     return view
 

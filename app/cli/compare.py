@@ -10,6 +10,7 @@ from typing import Any
 
 from app import format, streams
 from app.cli import output, plan_options, remote, shell
+from app.comparisons.comparisons import ComparisonRequest
 from app.comparisons.entries import VIEWS
 from app.lab import Lab
 from app.plans.scenarios import SCENARIOS
@@ -103,7 +104,7 @@ async def _here(spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
     async with Lab.open(Settings()) as lab:
         reasons = {view.name: view.unavailable_reason for view in lab.models.views.values()}
         spec["models"] = spec["models"] or _available(reasons)
-        view = await lab.comparisons.submit(**spec)
+        view = await lab.comparisons.submit(ComparisonRequest(**{**spec, "plan": spec["plan"] or {}}))
         caught = shell.stop_on_signals(lab)
         view = await follow(lab, view)
         problems = output.leave(wanted, lambda export: export.make(lab, view.id), compared.FLAGS)

@@ -15,6 +15,7 @@ from app.cli import output, remote, shell
 from app.comparisons.ranking import GAP_FEW, Ranking, rank
 from app.lab import Lab
 from app.results.fitness import reason_of
+from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.settings import Settings
 
@@ -34,7 +35,7 @@ async def run(seconds: float, json_file: str | None) -> int:
         caught = shell.stop_on_signals(lab)
 
         async def one(spec: dict[str, Any]) -> RunView:
-            return await shell.follow(lab, await lab.runs.submit(**spec))
+            return await shell.follow(lab, await lab.runs.submit(RunRequest(**spec)))
 
         models = {view.name: view.unavailable_reason for view in lab.models.views.values()}
         code = await _tour(one, models, seconds, json_file)

@@ -16,6 +16,7 @@ from app import format, streams
 from app.lab import Lab
 from app.results.figures import Family, figure
 from app.results.fitness import resolution_us, spoiled
+from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.settings import Settings
 
@@ -46,13 +47,13 @@ def write(file: str, text: str) -> None:
 async def one_run(
     spec: Mapping[str, Any], then: Callable[[Lab, int], None] = lambda lab, id: None
 ) -> tuple[RunView, int | None]:
-    """Submit a run (the arguments of `Runs.submit`) to a lab of our own and follow it.
+    """Submit a run (the fields of a `RunRequest`) to a lab of our own and follow it.
 
     `then` is called with its number while the lab is still there to be asked. Answers its result, and the signal that
     ended it early if one did.
     """
     async with Lab.open(Settings()) as lab:
-        view = await lab.runs.submit(**spec)
+        view = await lab.runs.submit(RunRequest(**spec))
         caught = stop_on_signals(lab)
         view = await follow(lab, view)
         then(lab, view.id)

@@ -1,331 +1,188 @@
-"""Comparisons: the queue, the one that goes, and the history.
+"""Carries out comparisons, in rounds: A B C A B C …, so that drift of the machine affects all entries alike.
 
-Trials are interleaved, A B C A B C …, so that what drifts in the machine meets every entry alike. Each is a run like
-any other, against a fresh engine, with a warm-up of its own; runs of other people may come in between, never at once.
+Each trial is a run like any other, with a new engine and a warm-up. Other runs may come in between, never at the same
+time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.comparisons.aggregate import Measured, conclude, counted, measured, merged
-from app.comparisons.entries import entries_of, fitting
-from app.comparisons.ranking import RULE
-from app.errors import Busy, Invalid, LabError, NotNow, Unknown
+from app.errors import LabError
 from app.events import Event, Events
-from app.fleet.models import Models
 from app.load.protocol.outcome import Outcome
-from app.machine import system
 from app.moment import now
-from app.plans.describe import words
-from app.plans.thresholds import parse_all
-from app.results.fitness import main_figure
 from app.results.summary import curve_of
-from app.runs import fault
-from app.runs.queue import ID_MAX, Runs
+from app.runs.queue import JobQueue, report_bug
+from app.runs.request import RunRequest
+from app.runs.runs import Runs
 from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
 from app.schemas.states import ComparisonState
-from app.schemas.system import SystemView
 from app.store.comparisons import ComparisonStore
 from app.store.database import NOT_SAVED, why
-from app.store.listing import RunFilter
 from app.store.runs import RunStore
 
-QUEUE_MAX = 10
-TRIALS_MAX = 10
-AROUND_A_RUN_S = (
-    1.5  # starting and stopping an engine, until a run of this comparison has told how long that takes
-)
+OVERHEAD_S = 1.5  # starting and stopping an engine, until a run of the comparison shows how long that takes
 
 
 @dataclass(eq=False)
-class Going:
-    """A comparison that is queued or going."""
+class ActiveComparison:
+    """A comparison that is queued or in progress."""
 
     view: ComparisonView
-    metric: str  # the figure that is compared
-    knobs: tuple[Mapping[str, Any], ...]  # of each entry, as they were given
+    figure: str  # the one that is compared
+    knobs: tuple[Mapping[str, Any], ...]  # of each entry, as given
     plan: Mapping[str, Any]  # the fields that were given
     planned_s: float  # of one run, by its plan
-    stop_asked: bool = False
+    stop_requested: bool = False
     closing: bool = False
     trials: list[Measured] = field(default_factory=list)
-    began_s: float = 0.0  # monotonic; 0 while it waits
+    began_s: float = 0.0  # monotonic; 0 while it is queued
     ended_s: float = 0.0  # when its last trial ended
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def left_s(self) -> float:
-        """About how long it still takes, by the trials that it has had, or by its plan."""
+        """The seconds that it will take still, estimated from the trials so far, or from the plan."""
         ended = len(self.trials)
-        each = (self.ended_s - self.began_s) / ended if ended else self.planned_s + AROUND_A_RUN_S
+        each = (self.ended_s - self.began_s) / ended if ended else self.planned_s + OVERHEAD_S
         since = time.monotonic() - self.ended_s if self.began_s else 0.0
         return max(0.0, (self.view.runs_total - ended) * each - since)
 
 
-class Comparisons:
-    """One comparison at a time; the others wait. Event loop of the main thread only."""
+class ComparisonWorker:
+    """Carries out queued comparisons, one at a time. Event loop only."""
 
     def __init__(
         self,
-        models: Models,
         runs: Runs,
-        kept_runs: RunStore,
+        run_store: RunStore,
         store: ComparisonStore,
-        system: SystemView,
         events: Events,
+        jobs: JobQueue[ActiveComparison, ComparisonView],
     ) -> None:
-        self.active: dict[int, Going] = {}  # queued and going; the others are in the store
-        self._unsaved: dict[int, ComparisonView] = {}  # ended, and the store could not take it
-        self._coming = 0  # have their place in the queue, and are being saved
-        self._models = models
         self._runs = runs
-        self._kept_runs = kept_runs
+        self._run_store = run_store
         self._store = store
-        self._system = system
         self._events = events
-        self._queue: asyncio.Queue[Going] = asyncio.Queue()
+        self._jobs = jobs
+        self._queue: asyncio.Queue[ActiveComparison] = asyncio.Queue()
 
-    async def submit(
-        self,
-        *,
-        models: Sequence[str | Mapping[str, Any]],
-        view: str | None = None,
-        scenario: str | None = None,
-        plan: Mapping[str, Any] | None = None,
-        trials: int = 1,
-        thresholds: Sequence[str] = (),
-        label: str | None = None,
-    ) -> ComparisonView:
-        """Queue a comparison. Raises LabError, and then nothing is queued."""
-        if not 1 <= trials <= TRIALS_MAX:
-            raise Invalid.field("/trials", f"Trials are from 1 to {TRIALS_MAX} of each.")
-        view, scenario, given = fitting(view, scenario, plan or {})
-        named, checked = self._runs.orders.planned(scenario, given)
-        entries, knobs = entries_of(self._models, models)
-        for entry, given_knobs in zip(entries, knobs, strict=True):
-            self._runs.orders.target(None, entry.model, dict(given_knobs), checked)
-        parse_all(thresholds)
-        if len(self.active) + self._coming >= QUEUE_MAX:
-            raise Busy(f"{QUEUE_MAX} comparisons are waiting already.")
-        new = ComparisonView(
-            id=0,
-            state=ComparisonState.QUEUED,
-            progress=0.0,
-            left_s=None,
-            label=label,
-            view=view,
-            title=named.title if named else "By hand",
-            scenario=scenario,
-            entries=entries,
-            trials=trials,
-            plan=checked.to_json(),
-            plan_text=words(checked),
-            thresholds=tuple(thresholds),
-            environment=system.environment(self._system),
-            runs=(),
-            current=None,
-            result=None,
-            failure=None,
-            created_at=now(),
-            finished_at=None,
-            rule=RULE,
-        )
-        self._coming += 1
-        try:
-            new = await asyncio.to_thread(self._store.add, new)
-        except NOT_SAVED as error:
-            raise LabError(f"Nothing was queued, for it could not be saved: {why(error)}.") from error
-        finally:
-            self._coming -= 1
-        going = self.active[new.id] = Going(new, main_figure(named, checked), knobs, given, checked.total_s)
-        self._queue.put_nowait(going)
-        self._changed(going, f"Comparison {new.id} is queued")
-        return self.get(new.id)
+    def enqueue(self, comparison: ActiveComparison) -> None:
+        """Queue a comparison that is among the active ones."""
+        self._queue.put_nowait(comparison)
+        self._report(comparison, f"Comparison {comparison.view.id} queued")
 
-    def get(self, id: int) -> ComparisonView:
-        """Any comparison, going or kept."""
-        if going := self.active.get(id):
-            return replace(going.view, progress=self._progress(going), left_s=going.left_s)
-        view = self._unsaved.get(id) or (self._store.get(id) if 0 < id <= ID_MAX else None)
-        if view is None:
-            raise Unknown(f"There is no comparison {id}.")
-        return view
-
-    async def history(self, limit: int, offset: int = 0) -> list[ComparisonView]:
-        """Newest first; those that are queued or going as they are now."""
-        kept = await asyncio.to_thread(self._store.newest, limit, offset)
-        return [self._as_now(view) for view in kept]
-
-    def _as_now(self, read: ComparisonView) -> ComparisonView:
-        """A row that a thread has read, as the comparison is now; as for runs."""
-        if read.id not in self.active and not read.state.is_unfinished:
-            return read
-        with contextlib.suppress(Unknown):
-            return self.get(read.id)
-        return read
-
-    def count(self) -> int:
-        return self._store.count()
-
-    def percentiles(self, id: int) -> dict[str, Any]:
-        """Latency by percentile of each entry, from the merged histograms of its trials; None where there is none."""
-        view = self.get(id)
-        return self._store.curves(id) or {"entries": [None] * len(view.entries)}
-
-    async def finished(self, id: int) -> ComparisonView:
-        """Wait for a comparison's end."""
-        if going := self.active.get(id):
-            await going.done.wait()
-        return self.get(id)
-
-    async def stop(self, id: int) -> ComparisonView:
-        """End it early; trials that have ended are kept, and the one that goes is stopped. One that waits ends now."""
-        view = self.get(id)
-        if id not in self.active:
-            self._require_ours(id)
-            raise NotNow(f"Comparison {id} is {view.state} already.")
-        going = self.active[id]
-        going.stop_asked = True
-        if not going.began_s:
-            await self._close(going, None)
-        elif going.view.current in self._runs.active:
-            self._runs.stop(going.view.current)
-        return self.get(id)
-
-    def stop_all(self) -> None:
-        """End what goes and take out what waits."""
-        for going in self.active.values():
-            going.stop_asked = True
-
-    async def delete(self, id: int, with_runs: bool = False) -> None:
-        """Remove it from the history. Its runs stay, as runs of nobody, or go with it."""
-        self.get(id)
-        if id in self.active:
-            raise NotNow(f"Comparison {id} is still {self.active[id].view.state}; stop it first.")
-        self._require_ours(id)
-        await asyncio.to_thread(self._delete, id, with_runs)
-        self._unsaved.pop(id, None)
-
-    def _require_ours(self, id: int) -> None:
-        if (pid := self._store.owner(id)) is not None:
-            raise NotNow(f"Comparison {id} is carried out by another process (pid {pid}); stop it there.")
-
-    def _delete(self, id: int, with_runs: bool) -> None:
-        """Its trials are asked for by its number: it does not name one that a killed control plane has left."""
-        for run in self._kept_runs.ids(RunFilter(comparison=id)):
-            if with_runs:
-                self._kept_runs.delete(run)
-            elif kept := self._kept_runs.get(run):
-                self._kept_runs.save(replace(kept, comparison=None))
-        self._store.delete(id)
-
-    async def work_off(self) -> None:
+    async def run_queue(self) -> None:
+        """Carry out comparisons for as long as the lab is open."""
         while True:
-            going = await self._queue.get()
+            comparison = await self._queue.get()
             failure = None
             try:
-                await self._carry_out(going)
+                await self._execute(comparison)
             except LabError as error:
                 failure = error.detail
             except NOT_SAVED as error:
-                failure = f"The history could not take it: {why(error)}."
+                failure = f"The result could not be saved: {why(error)}."
             except Exception as error:
-                failure = fault.report(error, f"comparison {going.view.id}")
-            await self._close(going, failure)
+                failure = report_bug(error, f"comparison {comparison.view.id}")
+            await self._close(comparison, failure)
 
-    async def _carry_out(self, going: Going) -> None:
-        going.began_s = going.ended_s = time.monotonic()
-        for trial in range(1, going.view.trials + 1):
-            for entry in range(len(going.view.entries)):
-                if going.stop_asked:
+    async def stop(self, comparison: ActiveComparison) -> None:
+        """End it early: at once if it is queued, else when its current run has stopped."""
+        comparison.stop_requested = True
+        if not comparison.began_s:
+            await self._close(comparison, None)
+        elif comparison.view.current in self._runs.active:
+            self._runs.stop(comparison.view.current)
+
+    def progress(self, comparison: ActiveComparison) -> float:
+        """Return the share of its runs that have ended, from 0 to 1; the current run counts by its own progress."""
+        current = self._runs.active.get(comparison.view.current or 0)
+        ended = len(comparison.trials) + (current.progress().progress if current else 0.0)
+        return ended / comparison.view.runs_total
+
+    async def _execute(self, comparison: ActiveComparison) -> None:
+        comparison.began_s = comparison.ended_s = time.monotonic()
+        for trial in range(1, comparison.view.trials + 1):
+            for entry in range(len(comparison.view.entries)):
+                if comparison.stop_requested:
                     return
-                ended = await self._run(going, entry, trial)
-                going.ended_s = time.monotonic()
-                await asyncio.to_thread(self._take, going, entry, trial, ended)
-                name = going.view.entries[entry].name
-                self._changed(
-                    going, f"Comparison {going.view.id}: {name}, trial {trial} of {going.view.trials} ended"
-                )
+                ended = await self._run(comparison, entry, trial)
+                comparison.ended_s = time.monotonic()
+                await asyncio.to_thread(self._record, comparison, entry, trial, ended)
+                self._report(comparison, f"{_trial_name(comparison.view, entry, trial)} ended")
 
-    async def _run(self, going: Going, entry: int, trial: int) -> RunView:
-        view = going.view
+    async def _run(self, comparison: ActiveComparison, entry: int, trial: int) -> RunView:
+        view = comparison.view
         which = view.entries[entry]
         run = await self._runs.submit(
-            model=which.model,
-            knobs=going.knobs[entry],
-            scenario=view.scenario,
-            plan=going.plan,
-            thresholds=view.thresholds,
-            comparison=view.id,
-            label=f"comparison {view.id}: {which.letter}, trial {trial} of {view.trials}",
+            RunRequest(
+                model=which.model,
+                knobs=comparison.knobs[entry],
+                scenario=view.scenario,
+                plan=comparison.plan,
+                thresholds=view.thresholds,
+                comparison=view.id,
+                label=f"comparison {view.id}: {which.letter}, trial {trial} of {view.trials}",
+            )
         )
-        going.view = replace(view, state=ComparisonState.RUNNING, current=run.id)
-        self._changed(going, f"Comparison {view.id}: {which.name}, trial {trial} of {view.trials}")
-        if going.stop_asked:  # while it was being queued
+        comparison.view = replace(view, state=ComparisonState.RUNNING, current=run.id)
+        self._report(comparison, _trial_name(view, entry, trial))
+        if comparison.stop_requested:  # while the run was being queued
             self._runs.stop(run.id)
         return await self._runs.finished(run.id)
 
-    def _take(self, going: Going, entry: int, trial: int, run: RunView) -> None:
-        """A trial has ended: what it changes is kept at once, for a control plane may be killed."""
-        kept = self._kept_runs.outcome(run.id)
-        outcome = Outcome.from_json(kept) if kept else None
-        going.trials.append(measured(going.metric, entry, trial, run, outcome))
-        result = conclude(going.metric, going.view.entries, going.trials)
-        runs = tuple(each.trial for each in going.trials)
-        going.view = replace(going.view, runs=runs, result=result, progress=self._progress(going))
-        self._store.save(going.view, {"entries": [_curve(going, i) for i in range(len(going.view.entries))]})
-
-    def _progress(self, going: Going) -> float:
-        current = self._runs.active.get(going.view.current or 0)
-        return (len(going.trials) + (current.progress().progress if current else 0.0)) / going.view.runs_total
-
-    async def _close(self, going: Going, failure: str | None) -> None:
-        """Save it and let it go, once. As for runs, what cannot be saved is told, and costs nothing else."""
-        if going.closing:
-            return
-        going.closing = True
-        await self.save_unsaved()
-        state = ComparisonState.FAILED if failure else ComparisonState.FINISHED
-        if going.stop_asked:
-            state = ComparisonState.STOPPED
-        ended = replace(
-            going.view,
-            state=state,
-            progress=1.0,
-            current=None,
-            finished_at=now(),
-            failure=failure if state == ComparisonState.FAILED else None,
+    def _record(self, comparison: ActiveComparison, entry: int, trial: int, run: RunView) -> None:
+        """Add a trial and save the result so far: the control plane may be killed at any time. From a thread."""
+        stored = self._run_store.outcome(run.id)
+        outcome = Outcome.from_json(stored) if stored else None
+        comparison.trials.append(measured(comparison.figure, entry, trial, run, outcome))
+        entries = comparison.view.entries
+        result = conclude(comparison.figure, entries, comparison.trials)
+        runs = tuple(each.trial for each in comparison.trials)
+        comparison.view = replace(
+            comparison.view, runs=runs, result=result, progress=self.progress(comparison)
         )
-        try:
-            await asyncio.to_thread(self._store.save, ended)
-        except NOT_SAVED as error:
-            failure = f"The result could not be saved: {why(error)}."
-            ended = self._unsaved[ended.id] = replace(ended, state=ComparisonState.FAILED, failure=failure)
-        going.view = ended  # in one step with the next line, as for runs
-        del self.active[ended.id]
-        going.done.set()
-        said = ended.failure or (ended.result.said[0] if ended.result and ended.result.said else ended.state)
-        self._changed(going, f"Comparison {ended.id} {ended.state}: {said}")
+        curves = {"entries": [_curve(comparison, i) for i in range(len(entries))]}
+        self._store.save(comparison.view, curves)
 
-    async def save_unsaved(self) -> None:
-        """Those that the store could not take: it may have room now."""
-        with contextlib.suppress(*NOT_SAVED):
-            for view in tuple(self._unsaved.values()):
-                await asyncio.to_thread(self._store.save, view)
-                self._unsaved.pop(view.id, None)
+    async def _close(self, comparison: ActiveComparison, failure: str | None) -> None:
+        """Save the result and end, once."""
+        if comparison.closing:
+            return
+        comparison.closing = True
+        await self._jobs.save_unsaved()
+        state = ComparisonState.FAILED if failure else ComparisonState.FINISHED
+        if comparison.stop_requested:
+            state, failure = ComparisonState.STOPPED, None
+        ended = replace(
+            comparison.view, state=state, progress=1.0, current=None, finished_at=now(), failure=failure
+        )
+        ended = await self._jobs.save_result(
+            ended,
+            write=lambda: self._store.save(ended),
+            failed=lambda reason: replace(ended, state=ComparisonState.FAILED, failure=reason),
+        )
+        self._jobs.close(comparison, ended)
+        answer = ended.result.said[0] if ended.result and ended.result.said else ended.state
+        self._report(comparison, f"Comparison {ended.id} {ended.state}: {ended.failure or answer}")
 
-    def _changed(self, going: Going, text: str) -> None:
-        view = going.view
+    def _report(self, comparison: ActiveComparison, text: str) -> None:
+        view = comparison.view
         self._events.tell(Event(f"comparison.{view.state}", None, None, view.current, text, view.id))
 
 
-def _curve(going: Going, entry: int) -> dict[str, Any] | None:
-    count = counted(going.trials, entry)
-    return curve_of(*merged(count)) if count else None
+def _trial_name(view: ComparisonView, entry: int, trial: int) -> str:
+    return f"Comparison {view.id}: {view.entries[entry].name}, trial {trial} of {view.trials}"
+
+
+def _curve(comparison: ActiveComparison, entry: int) -> dict[str, Any] | None:
+    trials = counted(comparison.trials, entry)
+    return curve_of(*merged(trials)) if trials else None

@@ -10,7 +10,8 @@ from app.errors import Invalid, NotNow, Unknown, shown
 from app.history.diff import Difference, difference
 from app.imports import parsers
 from app.moment import now
-from app.runs.queue import ID_MAX, Runs
+from app.runs.queue import ID_MAX
+from app.runs.runs import Runs
 from app.schemas.imported_result import StoredImport
 from app.schemas.run import RunView
 from app.store.listing import RunFilter
@@ -40,7 +41,7 @@ class History:
     async def find(self, which: RunFilter, limit: int, offset: int = 0) -> Found:
         """The runs that a filter leaves, in its order; those that are queued or going as they are now."""
         kept, total = await asyncio.to_thread(self._store.find, which, limit, offset)
-        return Found([self._runs.as_now(view) for view in kept], total)
+        return Found([self._runs.refreshed(view) for view in kept], total)
 
     async def names(self) -> dict[str, list[str]]:
         """The models, scenarios and verdicts that there are runs of."""
@@ -63,7 +64,7 @@ class History:
         """The runs of these numbers; raises Unknown where there is none."""
         possible = [id for id in ids if 0 < id <= ID_MAX]
         kept = {view.id: view for view in await asyncio.to_thread(self._store.some, possible)}
-        return [self._runs.as_now(kept[id]) if id in kept else self._runs.get(id) for id in ids]
+        return [self._runs.refreshed(kept[id]) if id in kept else self._runs.get(id) for id in ids]
 
     async def difference(self, a: int, b: int) -> Difference:
         """Run `b` against run `a`; what either of them lacks, as long as it goes, is told as missing."""

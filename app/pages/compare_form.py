@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.comparisons.comparisons import ComparisonRequest
 from app.comparisons.entries import VIEWS
 from app.errors import Invalid, shown
 from app.lab import Lab
@@ -61,23 +62,23 @@ def form_of(
     )
 
 
-def order(form: Mapping[str, str], lines: CompareForm) -> dict[str, Any]:
-    """The form as arguments of `Comparisons.submit`; raises Invalid for what cannot even be read."""
+def comparison_request(form: Mapping[str, str], lines: CompareForm) -> ComparisonRequest:
+    """Return the form as a request; raises Invalid for a field that cannot be read."""
     check_lengths(form, FIELDS)
     plan: dict[str, Any] = {}
     for name in FIELDS:
         if text := form.get(name, "").strip():
             plan[name] = parse_work(text) if name == "work" else _number(f"/plan/{name}", text)
     entries = asked(form, lines)
-    return {
-        "models": [{"model": model, "knobs": _knobs(form.get(f"knobs_{key}", ""))} for key, model in entries],
-        "view": form.get("view") or None,
-        "scenario": form.get("scenario") or None,
-        "plan": plan,
-        "trials": _number("/trials", form.get("trials", "") or "1"),
-        "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
-        "label": form.get("label", "").strip() or None,
-    }
+    return ComparisonRequest(
+        models=[{"model": model, "knobs": _knobs(form.get(f"knobs_{key}", ""))} for key, model in entries],
+        view=form.get("view") or None,
+        scenario=form.get("scenario") or None,
+        plan=plan,
+        trials=int(_number("/trials", form.get("trials", "") or "1")),
+        thresholds=[line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
+        label=form.get("label", "").strip() or None,
+    )
 
 
 def asked(form: Mapping[str, str], lines: CompareForm) -> list[tuple[str, str]]:

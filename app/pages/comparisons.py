@@ -42,7 +42,7 @@ async def _listed(
 async def submit(request: Request, lab: LabDep, form: TypedDep) -> Response:
     lines = compare_form.form_of(lab)
     try:
-        view = await lab.comparisons.submit(**compare_form.order(form, lines))
+        view = await lab.comparisons.submit(compare_form.comparison_request(form, lines))
     except LabError as error:
         invalid = error if isinstance(error, Invalid) else None
         return await _listed(

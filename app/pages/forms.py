@@ -8,12 +8,13 @@ from typing import Any
 
 from app.errors import Invalid
 from app.lab import Lab
-from app.runs.queue import BESIDE_MAX, ID_MAX
+from app.runs.queue import ID_MAX
+from app.runs.runs import CONCURRENT_MAX
 from app.schemas.engine import EngineView
 from app.schemas.model import ModelView
 from app.schemas.states import EngineState
 
-BESIDE = "engines:"  # a target that is several engines, loaded at once
+CONCURRENT = "engines:"  # a target that is several engines, loaded at once
 FRESH = "model:"  # a target that is a model: an engine is started for the run
 
 
@@ -77,7 +78,9 @@ def number_of(text: str) -> int | None:
 def targets(lab: Lab) -> list[tuple[str, str]]:
     """Engines that are ready, newest first, all of them at once, then a fresh one of each model."""
     ready = [e.view() for e in reversed(lab.fleet.engines.values()) if e.state.is_serving]
-    ids = [e.id for e in reversed(ready)][:BESIDE_MAX]
-    at_once = [(BESIDE + ",".join(ids), f"{len(ids)} engines at once, not ranked")] if len(ids) > 1 else []
+    ids = [e.id for e in reversed(ready)][:CONCURRENT_MAX]
+    at_once = (
+        [(CONCURRENT + ",".join(ids), f"{len(ids)} engines at once, not ranked")] if len(ids) > 1 else []
+    )
     fresh = [(FRESH + m.name, f"a fresh {m.title}") for m in lab.models.views.values() if m.available]
     return [(e.id, f"{e.id}, running on :{e.port}") for e in ready] + at_once + fresh

@@ -13,6 +13,7 @@ from app.lab import Lab
 from app.pages import forms
 from app.pages.routes import FormDep, ask_to_stop, by_htmx, page
 from app.plans.scenarios import SCENARIOS
+from app.runs.request import RunRequest
 from app.templating import render_block
 from app.web.deps import LabDep
 
@@ -59,9 +60,7 @@ async def stop(name: str, request: Request, lab: LabDep, form: FormDep) -> Respo
 @router.post("/models/{name}/load")
 async def load(name: str, request: Request, lab: LabDep, form: FormDep) -> Response:
     scenario = form.get("scenario") or FIRST_LOAD
-    await lab.runs.submit(
-        engine=_running(lab, name), model=None, scenario=scenario, plan={}, thresholds=[], label=None
-    )
+    await lab.runs.submit(RunRequest(engine=_running(lab, name), scenario=scenario))
     return await _answer(name, request, lab)
 
 

@@ -11,9 +11,10 @@ from app.errors import Invalid, LabError, NotNow, TooShortIdle, Unknown, shown
 from app.lab import Lab
 from app.load.protocol.plan import CLOSED, EXECUTORS, RAMPING, Plan
 from app.pages.fields import check_lengths
-from app.pages.forms import BESIDE, FRESH, number_of, targets
+from app.pages.forms import CONCURRENT, FRESH, number_of, targets
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_stages, parse_work, plan_fields
+from app.runs.request import RunRequest
 from app.schemas.run import Follower, RunView
 
 WORDS = ("executor", "spacing", "placement", "objective")
@@ -121,12 +122,11 @@ async def submit(lab: Lab, form: Mapping[str, str]) -> RunView:
     check_lengths(form, PLAN)
     if form.get("restart"):
         form = await _restarted(lab, form)
-    asked = order(form, lab)
-    if not form.get("engine", "").startswith(BESIDE):
-        return await lab.runs.submit(**asked)
-    ids = form["engine"].removeprefix(BESIDE).split(",")
-    load = {name: asked[name] for name in ("scenario", "plan", "thresholds", "label")}
-    return (await lab.runs.submit_beside(ids, **load))[0]
+    request = run_request(form, lab)
+    if not form.get("engine", "").startswith(CONCURRENT):
+        return await lab.runs.submit(request)
+    ids = form["engine"].removeprefix(CONCURRENT).split(",")
+    return (await lab.runs.submit_concurrent(ids, replace(request, knobs={}, then=())))[0]
 
 
 async def _restarted(lab: Lab, form: Mapping[str, str]) -> dict[str, str]:
@@ -136,7 +136,7 @@ async def _restarted(lab: Lab, form: Mapping[str, str]) -> dict[str, str]:
     """
     before = lab.fleet.engine(form.get("engine", ""))
     try:
-        lab.runs.orders.take(**order(form, lab))
+        lab.runs.validator.validate(run_request(form, lab))
     except TooShortIdle:
         pass
     else:
@@ -152,23 +152,23 @@ async def _restarted(lab: Lab, form: Mapping[str, str]) -> dict[str, str]:
     return {**form, "engine": view.id}
 
 
-def order(form: Mapping[str, str], lab: Lab | None = None) -> dict[str, Any]:
-    """The form as arguments of `Runs.submit`; raises Invalid for what cannot even be read."""
+def run_request(form: Mapping[str, str], lab: Lab | None = None) -> RunRequest:
+    """Return the form as a request; raises Invalid for a field that cannot be read."""
     target = form.get("engine", "")
     fresh = target.startswith(FRESH)
     model = target.removeprefix(FRESH) if fresh else None
     scenario = form.get("scenario") or None
     before = _run(lab, form) if lab else None
-    return {
-        "engine": None if fresh else target,
-        "model": model,
-        "knobs": before.knobs if before and before.model == model else {},
-        "then": _then(form.get("then", ""), before.then if before else ()),
-        "scenario": scenario,
-        "plan": plan({name: form[name] for name in ("trace",) if name in form} if scenario else form),
-        "thresholds": [line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
-        "label": form.get("label", "").strip() or None,
-    }
+    return RunRequest(
+        engine=None if fresh else target,
+        model=model,
+        knobs=before.knobs if before and before.model == model else {},
+        then=_then(form.get("then", ""), before.then if before else ()),
+        scenario=scenario,
+        plan=plan({name: form[name] for name in ("trace",) if name in form} if scenario else form),
+        thresholds=[line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
+        label=form.get("label", "").strip() or None,
+    )
 
 
 def _then(typed: str, before: Sequence[Follower]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from app.imports import side_by_side
 from app.lab import Lab
 from app.pages import fields, forms, load_form
 from app.plans.scenarios import SCENARIOS
+from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.schemas.states import RunState
 from app.templating import render_block
@@ -201,7 +202,7 @@ async def run_again(id: int, lab: LabDep) -> RedirectResponse:
         raise NotNow(
             f"Run {id} went beside others, and would be another one alone; load several engines at once."
         )
-    view = await lab.runs.submit(
+    request = RunRequest(
         model=before.model,
         knobs=before.knobs,
         scenario=before.scenario if before.scenario in SCENARIOS else None,
@@ -210,6 +211,7 @@ async def run_again(id: int, lab: LabDep) -> RedirectResponse:
         label=load_form.label_of(before),
         then=[asdict(each) for each in before.then],
     )
+    view = await lab.runs.submit(request)
     return RedirectResponse(f"/runs/{view.id}", 303)
 
 

@@ -1,4 +1,4 @@
-"""A plan in one line, with all of it that is not the usual."""
+"""A plan in words: one line with everything that differs from the default, and a short title."""
 
 from __future__ import annotations
 
@@ -7,52 +7,85 @@ from collections.abc import Iterator
 from app.load.protocol.plan import Plan
 
 
-def words(plan: Plan) -> str:
-    """The plan in one line."""
-    length = f"{plan.duration_s:g} s after {plan.warmup_s:g} s of warm-up"
+def describe(plan: Plan) -> str:
+    """Return the plan in one line: "600 req/s (poisson), at most 64 connections, 10 s after 2 s of warm-up"."""
+    duration = f"{plan.duration_s:g} s after {plan.warmup_s:g} s of warm-up"
     if plan.executor == "find-capacity":
-        length = f"trials of {length}"
-    return ", ".join([_load_words(plan), *_manner_words(plan), *_crowd_words(plan), length])
+        duration = f"trials of {duration}"
+    return ", ".join([_load(plan), *_requests(plan), *_extras(plan), duration])
 
 
-def _load_words(plan: Plan) -> str:
-    most = f"at most {plan.vus:,} connections"
-    path = "".join(f", then {stage.target:,.6g} in {stage.duration_s:g} s" for stage in plan.stages)
+def title(model_title: str, plan: Plan) -> str:
+    """Return the title of a run that is of no scenario: "Reactor pool · 600 req/s · 92 % plaintext"."""
+    return f"{model_title} · {load_title(plan)}"
+
+
+def load_title(plan: Plan) -> str:
+    """Return the load in a few words: "600 req/s · 92 % plaintext"."""
+    parts = [_rate_title(plan)]
+    weights = sum(work.weight for work in plan.work)
+    main = max(plan.work, key=lambda work: work.weight)
+    if len(plan.work) > 1:
+        parts.append(f"{100 * main.weight / weights:.3g} % {main.kind}")
+    elif main.kind != "plaintext":
+        parts.append(main.label)
+    parts += ["no keep-alive"] if plan.churn else []
+    parts += [f"pipelining depth {plan.pipeline}"] if plan.pipeline > 1 else []
+    parts += [f"{plan.idle_connections:,} idle connections"] if plan.idle_connections else []
+    return " · ".join(parts)
+
+
+def _rate_title(plan: Plan) -> str:
     match plan.executor:
         case "constant-arrival-rate":
-            return f"{plan.rate_per_s:,.6g} requests a second ({plan.spacing}), {most}"
+            return f"{plan.rate_per_s:,.6g} req/s"
         case "ramping-arrival-rate":
-            return f"{plan.rate_per_s:,.6g} requests a second ({plan.spacing}){path}, {most}"
+            return f"ramp to {plan.stages[-1].target:,.6g} req/s"
+        case "ramping-vus":
+            return f"ramp to {plan.stages[-1].target:,.6g} connections"
         case "find-capacity":
-            start = f", from {plan.rate_per_s:,.6g} a second on" if plan.rate_per_s else ""
-            return f"the highest rate that keeps {plan.objective}{start}, {most}"
-    thought = f" after {plan.think_time_ms:g} ms of thought" if plan.think_time_ms else ""
-    return f"{plan.vus:,} connections{path}, as fast as answers come{thought}"
+            return f"capacity for {plan.objective}"
+    return f"{plan.vus:,} connections"
 
 
-def _manner_words(plan: Plan) -> Iterator[str]:
+def _load(plan: Plan) -> str:
+    most = f"at most {plan.vus:,} connections"
+    ramp = "".join(f", then to {stage.target:,.6g} in {stage.duration_s:g} s" for stage in plan.stages)
+    match plan.executor:
+        case "constant-arrival-rate":
+            return f"{plan.rate_per_s:,.6g} req/s ({plan.spacing}), {most}"
+        case "ramping-arrival-rate":
+            return f"{plan.rate_per_s:,.6g} req/s ({plan.spacing}){ramp}, {most}"
+        case "find-capacity":
+            start = f", starting at {plan.rate_per_s:,.6g} req/s" if plan.rate_per_s else ""
+            return f"highest rate that meets {plan.objective}{start}, {most}"
+    think_time = f" with {plan.think_time_ms:g} ms think time" if plan.think_time_ms else ""
+    return f"{plan.vus:,} connections{ramp}, closed loop{think_time}"
+
+
+def _requests(plan: Plan) -> Iterator[str]:
     if [work.kind for work in plan.work] != ["plaintext"]:
         weights = sum(work.weight for work in plan.work)
         yield " + ".join(f"{100 * work.weight / weights:.3g} % {work.label}" for work in plan.work)
     if plan.churn:
         yield "a new connection for each request"
     if plan.pipeline > 1:
-        yield f"{plan.pipeline} requests at a time on each"
+        yield f"pipelining depth {plan.pipeline}"
     if plan.timeout_s != Plan().timeout_s:
-        yield f"given up after {plan.timeout_s:g} s"
+        yield f"timeout {plan.timeout_s:g} s"
 
 
-def _crowd_words(plan: Plan) -> Iterator[str]:
-    for many, who in (
-        (plan.idle_connections, "idle beside them"),
+def _extras(plan: Plan) -> Iterator[str]:
+    for count, what in (
+        (plan.idle_connections, "idle connections"),
         (plan.slow_readers, "slow readers"),
         (plan.slow_writers, "slow writers"),
     ):
-        if many:
-            yield f"{many:,} {who}"
+        if count:
+            yield f"{count:,} {what}"
     if plan.stall_ms:
-        yield f"a stall of {plan.stall_ms:,} ms in the middle"
+        yield f"server paused for {plan.stall_ms:,} ms"
     if plan.shards > 1:
-        yield f"{plan.shards} shards"
+        yield f"{plan.shards} load-generator processes"
     if plan.trace:
-        yield "traced"
+        yield "thread trace"

@@ -13,7 +13,7 @@ from app.results.threshold_check import check
 from app.results.verdict import ERRORS_MAX, RATE_RATIO_MIN
 from app.runs.bisection import Search, Tried
 from app.runs.generator import NoOutcome
-from app.runs.trial import Result
+from app.runs.trial import TrialResult
 from app.schemas.capacity import Capacity, Step
 from app.schemas.states import VerdictName
 
@@ -27,7 +27,7 @@ LAG_S = (
     0.010  # how far a rate may be behind at the end of a trial: a scheduler's hiccup, and no growing queue
 )
 
-Try = Callable[[Plan], Awaitable[Result | None]]
+Try = Callable[[Plan], Awaitable[TrialResult | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class CapacitySearch:
     try_: Try
     told: Callable[[Capacity], None]
     steps: list[Step] = field(default_factory=list)
-    best: Result | None = (
+    best: TrialResult | None = (
         None  # of the trial that counts: the last that kept the highest rate, or else the last
     )
     limited_by: str | None = None
     search: Search | None = None
-    _results: dict[float, Result] = field(default_factory=dict)
+    _results: dict[float, TrialResult] = field(default_factory=dict)
     _done: float = 0.0  # never goes back, though an end that is overturned makes the way longer
     _began_s: float = field(default_factory=time.monotonic)
 
@@ -154,7 +154,7 @@ class CapacitySearch:
         self.best = result
         self.told(self.capacity)
 
-    def _why_failed(self, result: Result) -> str | None:
+    def _why_failed(self, result: TrialResult) -> str | None:
         """One sentence; None if the trial kept the objective, the rate, and its answers whole."""
         summary = result.summary
         failed = sum(summary.errors.values())
@@ -167,7 +167,7 @@ class CapacitySearch:
         held = check(self.objective, summary, result.ledger, result.verdict, result.outcome)
         return f"{self.objective.what} was {held.seen}." if held.breached else None
 
-    def _held_but_for_us(self, result: Result) -> bool:
+    def _held_but_for_us(self, result: TrialResult) -> bool:
         """Whether it would have kept the objective if the load generator had never been late."""
         if not result.outcome.kinds or not all(kind.corrected for kind in result.outcome.kinds):
             return False
@@ -190,7 +190,7 @@ class CapacitySearch:
         return time.monotonic() - self._began_s
 
 
-def _end_words(result: Result | None) -> str:
+def _end_words(result: TrialResult | None) -> str:
     if result is None or result.verdict.name != VerdictName.DEGRADED:
         return "It was stopped early."
     return result.verdict.because[0]

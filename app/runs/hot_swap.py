@@ -20,7 +20,7 @@ from app.results.observation import Observation
 from app.schemas.run import Follower, Leg
 
 
-class Relay:
+class HotSwap:
     """Who takes over, and when. Event loop of the main thread only."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Relay:
         await self._fleet.stop(engine.id)
 
 
-def legs(observations: Sequence[Observation], outcome: Outcome, started_ns: int) -> tuple[Leg, ...]:
+def phases(observations: Sequence[Observation], outcome: Outcome, started_ns: int) -> tuple[Leg, ...]:
     """What each engine served alone, in whole seconds; none if there was no relay."""
     if len(observations) < 2:
         return ()
@@ -65,11 +65,11 @@ def legs(observations: Sequence[Observation], outcome: Outcome, started_ns: int)
         inside = (
             [] if from_s is None else [second for second in outcome.seconds if _inside(second, from_s, to_s)]
         )
-        found.append(_leg(observation, inside))
+        found.append(_phase(observation, inside))
     return tuple(found)
 
 
-def notes_of(plan: Plan, observations: Sequence[Observation]) -> tuple[str, ...]:
+def swap_remarks(plan: Plan, observations: Sequence[Observation]) -> tuple[str, ...]:
     """What is to be said of the relay beside its figures."""
     if len(observations) < 2 or not plan.trace:
         return ()
@@ -80,7 +80,7 @@ def _inside(second: Second, from_s: float, to_s: float) -> bool:
     return second.phase == "measure" and second.t >= from_s and second.t + second.length_s <= to_s
 
 
-def _leg(observation: Observation, seconds: Sequence[Second]) -> Leg:
+def _phase(observation: Observation, seconds: Sequence[Second]) -> Leg:
     length_s = sum(second.length_s for second in seconds)
     requests = sum(second.requests for second in seconds)
     ledger = cost(observation, None)

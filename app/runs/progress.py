@@ -49,7 +49,7 @@ class LastSecond:
     def now(self) -> MeterReading:
         return self._readings[-1] if self._readings else MeterReading()
 
-    def take(self, now: MeterReading) -> None:
+    def add(self, now: MeterReading) -> None:
         if not self._readings or now.at_ns > self._readings[-1].at_ns:
             self._readings.append(now)
         while len(self._readings) > 1 and now.at_ns - self._readings[0].at_ns > 2 * LAST_SECOND_S * 1e9:

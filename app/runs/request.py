@@ -1,9 +1,9 @@
-"""Orders: from what is asked for to a run that can be queued, checked now and not when its turn comes."""
+"""A request for a run, checked when it is made and not when the run starts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.errors import Invalid, NotNow, TooShortIdle, shown
@@ -13,7 +13,7 @@ from app.load.protocol.plan import Plan
 from app.machine import system
 from app.moment import now
 from app.plans import validate
-from app.plans.describe import words
+from app.plans.describe import describe, title
 from app.plans.scenarios import SCENARIOS
 from app.plans.thresholds import Threshold, parse_all
 from app.schemas.run import Follower, RunView
@@ -23,22 +23,41 @@ from app.schemas.system import SystemView
 from app.settings import Settings
 
 FOLLOWERS_MAX = 5
-IDLE_SPARE_S = 30  # an engine that carries an idle crowd outlives the plan by this
+IDLE_SPARE_S = 30  # how much longer than the plan an engine must keep idle connections open
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run as a client asks for it: against a running engine (by id), or a new engine of a model with these knobs.
+
+    The fields of `plan` override those of the scenario. `then` makes it a hot swap: models (with knobs) that take over
+    on the same port, one after the other. `comparison`: the comparison that asks for it.
+    """
+
+    engine: str | None = None
+    model: str | None = None
+    knobs: Mapping[str, object] = field(default_factory=dict)
+    scenario: str | None = None
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    thresholds: Sequence[str] = ()
+    label: str | None = None
+    then: Sequence[Mapping[str, Any]] = ()
+    comparison: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a run will be against: an engine that runs, or (None) a fresh one of the model."""
+    """The server under test: a running engine, or (`engine` is None) a new one of the model."""
 
     engine: str | None
     model: str
     knobs: dict[str, int | str]
-    followers: tuple[Follower, ...] = ()  # that take over from it, one after the other
+    followers: tuple[Follower, ...] = ()  # of a hot swap, in order
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A run as it will be queued."""
+class ValidRequest:
+    """A request that was checked, with the run as it will be queued."""
 
     view: RunView
     plan: Plan
@@ -46,8 +65,8 @@ class Order:
     target: Target
 
 
-class Orders:
-    """Checks them. Raises LabError, and has changed nothing then."""
+class RequestValidator:
+    """Checks requests against the models, the engines and this machine. Every method raises LabError."""
 
     def __init__(self, settings: Settings, models: Models, fleet: Fleet, system: SystemView) -> None:
         self._settings = settings
@@ -55,108 +74,85 @@ class Orders:
         self._fleet = fleet
         self._system = system
 
-    def take(
-        self,
-        *,
-        engine: str | None = None,
-        model: str | None = None,
-        knobs: Mapping[str, object] | None = None,
-        scenario: str | None = None,
-        plan: Mapping[str, Any] | None = None,
-        thresholds: Sequence[str] = (),
-        label: str | None = None,
-        then: Sequence[Mapping[str, Any]] = (),
-    ) -> Order:
-        """One run, against an engine that runs or a fresh one of a model; a plan's fields go over the scenario's.
+    def validate(self, request: RunRequest) -> ValidRequest:
+        """Return what will be run."""
+        if (request.engine is None) == (request.model is None):
+            raise Invalid.field("/engine", "Give either a running engine, or a model to start one of.")
+        if request.engine is not None:
+            self._fleet.engine(request.engine)
+        elif request.model is not None:
+            self._models.get(request.model)
+        scenario, plan = self.plan(request.scenario, request.plan)
+        thresholds = parse_all(request.thresholds)
+        target = self.target(request.engine, request.model, request.knobs, plan)
+        if request.then:
+            target = replace(target, followers=self._followers(target, plan, request.then))
+        return ValidRequest(self._new_view(target, plan, scenario, request), plan, thresholds, target)
 
-        `then` makes it a relay: models (and knobs) of which one after the other takes over on the same port.
-        """
-        if (engine is None) == (model is None):
-            raise Invalid.field("/engine", "Name either an engine that runs, or a model to start one of.")
-        if engine is not None:
-            self._fleet.engine(engine)
-        elif model is not None:
-            self._models.get(model)
-        named, checked = self.planned(scenario, plan)
-        conditions = parse_all(thresholds)
-        target = self.target(engine, model, dict(knobs or {}), checked)
-        if then:
-            target = replace(target, followers=self._followers(target, checked, then))
-        return Order(self._new_view(target, checked, named, label), checked, conditions, target)
-
-    def planned(
-        self, scenario: str | None, plan: Mapping[str, Any] | None
-    ) -> tuple[ScenarioView | None, Plan]:
-        """The scenario that is named, and its plan with the given fields over it. Raises Invalid."""
+    def plan(self, scenario: str | None, fields: Mapping[str, Any]) -> tuple[ScenarioView | None, Plan]:
+        """Return the scenario and its plan with these fields in place of its own."""
         named = self._scenario(scenario) if scenario else None
-        fields = {**(named.plan if named else {}), **(plan or {})}
-        return named, validate.checked(fields, self._settings, self._system.descriptor_limit)
+        given = {**(named.plan if named else {}), **fields}
+        return named, validate.checked(given, self._settings, self._system.descriptor_limit)
 
-    def target(self, engine: str | None, model: str | None, knobs: dict[str, object], plan: Plan) -> Target:
-        """What the run will be against, checked now and not when its turn comes."""
-        outlives = plan.total_s + IDLE_SPARE_S
+    def target(
+        self, engine: str | None, model: str | None, knobs: Mapping[str, object], plan: Plan
+    ) -> Target:
+        """Return the server under test; exactly one of engine and model is given."""
+        needed_s = plan.total_s + IDLE_SPARE_S
         if engine is not None:
-            found = self._fleet.engine(engine)
-            if not found.state.is_serving:
-                raise NotNow(f"{engine} is {found.state}; a run needs one that is ready.")
-            if knobs:
-                raise Invalid.field(
-                    "/knobs", "Knobs are for a model; an engine that runs has its own already."
-                )
-            if _is_silent(plan) and int(found.knobs["idle_s"]) < outlives:
-                raise TooShortIdle(engine, int(found.knobs["idle_s"]), outlives)
-            self._check_room(plan, found.knobs)
-            return Target(engine, found.model.name, found.knobs)
+            return self._running(engine, knobs, plan, needed_s)
         assert model is not None
-        if _is_silent(plan) and "idle_s" not in knobs:
-            knobs["idle_s"] = int(outlives) + 1
-        parsed = self._models.knobs(model, knobs)
+        given = dict(knobs)
+        if _has_idle_connections(plan) and "idle_s" not in given:
+            given["idle_s"] = int(needed_s) + 1
+        parsed = self._models.knobs(model, given)
         self._models.require_available(model)
-        self._check_room(plan, parsed)
+        _check_room(plan, parsed)
         return Target(None, model, parsed)
+
+    def _running(self, engine: str, knobs: Mapping[str, object], plan: Plan, needed_s: float) -> Target:
+        found = self._fleet.engine(engine)
+        if not found.state.is_serving:
+            raise NotNow(f"{engine} is {found.state}; a run needs a server that is ready.")
+        if knobs:
+            raise Invalid.field("/knobs", "Knobs are for a new engine; a running one keeps its own.")
+        if _has_idle_connections(plan) and int(found.knobs["idle_s"]) < needed_s:
+            raise TooShortIdle(engine, int(found.knobs["idle_s"]), needed_s)
+        _check_room(plan, found.knobs)
+        return Target(engine, found.model.name, found.knobs)
 
     def _followers(
         self, target: Target, plan: Plan, then: Sequence[Mapping[str, Any]]
     ) -> tuple[Follower, ...]:
-        """The engines that are to take over, checked as the first one was."""
         if target.engine is not None:
-            raise Invalid.field(
-                "/then", "A relay begins with a fresh engine: name a model, not an engine that runs."
-            )
+            raise Invalid.field("/then", "A hot swap starts with a new engine: give a model, not an engine.")
         if len(then) > FOLLOWERS_MAX:
-            raise Invalid.field("/then", f"At most {FOLLOWERS_MAX} engines take over.")
+            raise Invalid.field("/then", f"At most {FOLLOWERS_MAX} models can take over.")
         if plan.executor == "find-capacity" or plan.stall_ms:
-            raise Invalid.field("/then", "A relay is neither searched for capacity nor stalled.")
-        targets = [
-            self.target(None, str(each["model"]), dict(each.get("knobs") or {}), plan) for each in then
-        ]
+            raise Invalid.field(
+                "/then", "A hot swap cannot be combined with find-capacity or a server pause."
+            )
+        targets = [self.target(None, str(each["model"]), each.get("knobs") or {}, plan) for each in then]
         return tuple(Follower(each.model, each.knobs) for each in targets)
 
-    def _check_room(self, plan: Plan, knobs: Mapping[str, int | str]) -> None:
-        room = min(int(knobs["max_connections"]), int(knobs.get("max_threads", 1_000_000)))
-        if plan.connections > room:
-            raise Invalid.field(
-                "/plan/vus",
-                f"The plan holds {plan.connections:,} connections, and the engine's knobs allow {room:,}.",
-            )
-
     def _new_view(
-        self, target: Target, plan: Plan, scenario: ScenarioView | None, label: str | None
+        self, target: Target, plan: Plan, scenario: ScenarioView | None, request: RunRequest
     ) -> RunView:
-        text = words(plan)
+        model_title = self._models.get(target.model).title
         return RunView(
             id=0,
             state=RunState.QUEUED,
             progress=0.0,
-            label=label,
+            label=request.label,
             scenario=scenario.name if scenario else None,
-            title=scenario.title if scenario else "By hand",
+            title=scenario.title if scenario else title(model_title, plan),
             model=target.model,
-            model_title=self._models.get(target.model).title,
+            model_title=model_title,
             engine=target.engine,
             knobs=target.knobs,
             plan=plan.to_json(),
-            plan_text=text,
+            plan_text=describe(plan),
             placement={"mode": plan.placement},
             environment=system.environment(self._system),
             summary=None,
@@ -166,17 +162,27 @@ class Orders:
             failure=None,
             created_at=now(),
             finished_at=None,
+            comparison=request.comparison,
             then=target.followers,
         )
 
     def _scenario(self, name: str) -> ScenarioView:
         if name not in SCENARIOS:
             raise Invalid.field(
-                "/scenario", f"There is no scenario {shown(name)}; there are {', '.join(SCENARIOS)}."
+                "/scenario", f"There is no scenario {shown(name)}; scenarios: {', '.join(SCENARIOS)}."
             )
         return SCENARIOS[name]
 
 
-def _is_silent(plan: Plan) -> bool:
-    """Whether it holds connections that may not ask for anything while it lasts."""
+def _has_idle_connections(plan: Plan) -> bool:
+    """Whether some connections send no complete request for as long as the plan lasts."""
     return bool(plan.idle_connections or plan.slow_readers or plan.slow_writers)
+
+
+def _check_room(plan: Plan, knobs: Mapping[str, int | str]) -> None:
+    room = min(int(knobs["max_connections"]), int(knobs.get("max_threads", 1_000_000)))
+    if plan.connections > room:
+        raise Invalid.field(
+            "/plan/vus",
+            f"The plan opens {plan.connections:,} connections, but the knobs of the engine allow {room:,}.",
+        )

@@ -1,25 +1,20 @@
-"""One run: a plan against an engine, from its turn to its verdict."""
+"""One run: a plan offered to an engine, from the queue to its verdict."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
-from app.fleet.engine import Engine
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
-from app.machine.cpu_placement import Placement
-from app.plans.scenarios import SCENARIOS
 from app.plans.thresholds import Threshold
-from app.results.fitness import main_figure, unfit
+from app.results.fitness import unfit
 from app.results.threshold_check import check
 from app.results.verdict import of_search
-from app.runs.capacity import CapacitySearch, Limits, Try
-from app.runs.hot_swap import Relay
+from app.runs.capacity import CapacitySearch, Limits
 from app.runs.progress import LastSecond, Progress, progress
-from app.runs.trial import Result, Trial
+from app.runs.trial import Trial, TrialResult, TrialSetup
 from app.schemas.capacity import Capacity
 from app.schemas.result import Verdict
 from app.schemas.run import RunView
@@ -27,106 +22,104 @@ from app.schemas.states import VerdictName
 from app.trace.recording import Recording
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Who is told of a run: that its warm-up is over, and (with a sentence) that a search has made a step."""
+class RunListener(Protocol):
+    """Is notified of the course of a run, on the event loop."""
 
-    measuring: Callable[[], None]
-    stepped: Callable[[str], None]
+    def on_measuring(self, run: Run) -> None:
+        """The warm-up of the run, or of the first trial of its search, is over."""
+
+    def on_search_step(self, run: Run, text: str) -> None:
+        """A trial of a capacity search has ended; `text` is one sentence."""
 
 
 class Run:
-    """A run that is queued or going. The lab drives it: `measure()`, with an engine that is ready."""
+    """A queued or running run. Event loop only."""
 
-    def __init__(self, view: RunView, plan: Plan, thresholds: tuple[Threshold, ...]) -> None:
+    def __init__(
+        self, view: RunView, plan: Plan, thresholds: tuple[Threshold, ...], listener: RunListener
+    ) -> None:
         self.view = view
         self.plan = plan
         self.thresholds = thresholds
-        self.stop_asked = False
+        self.stop_requested = False
         self.done = asyncio.Event()
-        self.saving = (
-            asyncio.Lock()
-        )  # its view is being changed and saved: by who ends it, or gives it a label
+        self.saving = asyncio.Lock()  # held while the view is changed and saved
         self.series: dict[str, Any] = {"columns": (), "rows": []}
         self.outcome: Outcome | None = None
-        self.recording: Recording | None = None  # of its threads, if the plan asks for it
+        self.recording: Recording | None = None  # if the plan asks for a trace
+        self._listener = listener
         self._trial: Trial | None = None
         self._search: CapacitySearch | None = None
         self._meter = LastSecond()
 
     def stop(self) -> None:
-        """End early; what was measured is kept and marked."""
-        self.stop_asked = True
+        """End early. What was measured is kept, and the result says that the run was stopped."""
+        self.stop_requested = True
         if self._trial:
             self._trial.stop()
 
-    async def measure(
-        self, engine: Engine, placement: Placement, others: int, limits: Limits, relay: Relay, told: Told
-    ) -> None:
-        """Offer the plan to the engine, watch, and judge. Raises NoOutcome if there is nothing to judge."""
-        beside, figure = (
-            len(self.view.beside),
-            main_figure(SCENARIOS.get(self.view.scenario or ""), self.plan),
-        )
-        before = engine.cpus
-        engine.pin(placement.engine_cpus)
-
-        async def attempt(plan: Plan) -> Result | None:
-            trial = Trial(plan, figure, engine, placement, others, relay, beside)
-            return await self._attempt(trial, told.measuring)
-
+    async def measure(self, setup: TrialSetup, limits: Limits) -> None:
+        """Offer the plan to the engine and keep the result. Raises NoOutcome if there is none."""
+        engine, cpus_before = setup.engine, setup.engine.cpus
+        engine.pin(setup.placement.engine_cpus)
+        shown = bool(setup.concurrent_runs or setup.hot_swap)
         try:
-            with engine.traced(self.plan.trace, shown=bool(beside or relay)) as self.recording:
+            with engine.traced(self.plan.trace, shown=shown) as self.recording:
                 if self.plan.executor == "find-capacity":
-                    result = await self._find(attempt, limits, told)
+                    result = await self._search_capacity(setup, limits)
                 else:
-                    result = await attempt(self.plan)
+                    result = await self._run_trial(self.plan, setup)
         finally:
             if engine.alive:
-                engine.pin(before)
+                engine.pin(cpus_before)
         if result:
-            await self._conclude(result)
+            await self._keep(result)
 
-    async def _attempt(self, trial: Trial, measuring: Callable[[], None]) -> Result | None:
-        if self.stop_asked:
+    async def _run_trial(self, plan: Plan, setup: TrialSetup) -> TrialResult | None:
+        if self.stop_requested:
             return None
-        self._trial, self._meter = trial, trial.meter
+        self._trial = Trial(plan, setup, lambda: self._listener.on_measuring(self))
+        self._meter = self._trial.meter
         try:
-            return await trial.run(measuring)
+            return await self._trial.run()
         finally:
             self._trial = None
 
-    async def _find(self, attempt: Try, limits: Limits, told: Told) -> Result | None:
-        def stepped(capacity: Capacity) -> None:
+    async def _search_capacity(self, setup: TrialSetup, limits: Limits) -> TrialResult | None:
+        def on_step(capacity: Capacity) -> None:
             self.view = replace(self.view, capacity=capacity)
             step = capacity.steps[-1]
-            told.stepped(f"{step.rate_per_s:,.6g} requests a second, trial {step.trial}: {step.because}")
+            text = f"{step.rate_per_s:,.6g} req/s, trial {step.trial}: {step.because}"
+            self._listener.on_search_step(self, text)
 
-        search = self._search = CapacitySearch(self.plan, limits, attempt, stepped)
+        search = CapacitySearch(self.plan, limits, lambda plan: self._run_trial(plan, setup), on_step)
+        self._search = search
         await search.run()
-        self.view = replace(self.view, capacity=search.capacity)
+        found = search.capacity
+        self.view = replace(self.view, capacity=found)
         if search.best is None:
             return None
-        verdict, found = of_search(search.best.verdict, search.capacity), search.capacity
+        verdict = of_search(search.best.verdict, found)
         if found.kept_per_s is None or found.limited_by:
-            verdict = unfit(verdict, ["kept_per_s"], found.limited_by or f"No rate kept {found.objective}.")
+            reason = found.limited_by or f"No rate met the objective {found.objective}."
+            verdict = unfit(verdict, ["kept_per_s"], reason)
         return replace(search.best, verdict=verdict)
 
     def progress(self) -> Progress:
-        """Where it stands, from the generator's meter."""
+        """Return the progress and the live figures, read from the generator's meter."""
         view = self.view
         if self._trial:
-            self._trial.look()
-            view = replace(view, engine=self._trial.engine.id)  # of a relay: the one that serves now
+            self._trial.sample()
+            view = replace(view, engine=self._trial.engine.id)  # of a hot swap: the one that serves now
         if self._search is None:
             return progress(view, self.plan, self._meter, None, self.plan.total_s)
-        now = self._trial.plan if self._trial else self.plan
-        return progress(view, now, self._meter, self._search.done, self._search.likely_s)
+        plan = self._trial.plan if self._trial else self.plan
+        return progress(view, plan, self._meter, self._search.done, self._search.likely_s)
 
-    async def _conclude(self, result: Result) -> None:
+    async def _keep(self, result: TrialResult) -> None:
         self.outcome, self.series = result.outcome, result.series
         summary, ledger, verdict = result.summary, result.ledger, result.verdict
-        # A percentile that no summary has is of the histograms of all kinds: 20 such thresholds take 60 ms.
+        # A percentile that is not in the summary needs the merged histogram: 20 such thresholds take 60 ms.
         checked = await asyncio.to_thread(
             lambda: tuple(check(each, summary, ledger, verdict, result.outcome) for each in self.thresholds)
         )
@@ -136,12 +129,12 @@ class Run:
             ledger=ledger,
             verdict=verdict,
             marks=result.marks,
-            notes=result.notes,
-            legs=result.legs,
+            notes=result.remarks,
+            legs=result.phases,
             thresholds=checked,
         )
 
 
 def no_verdict(reason: str) -> Verdict:
-    """For a run that ended without anything to judge."""
+    """Return the verdict of a run that ended without data. `reason` is one sentence."""
     return Verdict(VerdictName.DEGRADED, "Degraded", False, (reason,), (), {})

@@ -27,7 +27,7 @@ from app.results.remarks import notes
 from app.results.summary import answers, series, summarise
 from app.results.verdict import judge
 from app.runs.generator import Generator, NoOutcome
-from app.runs.hot_swap import Relay, legs, notes_of
+from app.runs.hot_swap import HotSwap, phases, swap_remarks
 from app.runs.progress import LastSecond
 from app.runs.watcher import Watcher
 from app.schemas.result import Ledger, Summary, Verdict
@@ -39,8 +39,20 @@ POLL_S = 0.02  # 50 looks a second: at 64 threads they cost the control plane 1 
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """All that a trial came to."""
+class TrialSetup:
+    """What a trial runs against and beside. `figure`: the one that the run is read for."""
+
+    engine: Engine
+    placement: Placement
+    figure: str
+    other_engines: int  # alive besides the one under test
+    concurrent_runs: int  # at the same time, against other engines
+    hot_swap: HotSwap
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What a trial measured, and how it was judged."""
 
     outcome: Outcome
     summary: Summary
@@ -48,41 +60,29 @@ class Result:
     verdict: Verdict
     series: dict[str, Any]
     marks: tuple[Mark, ...]
-    notes: tuple[str, ...]
-    legs: tuple[Leg, ...]
+    remarks: tuple[str, ...]
+    phases: tuple[Leg, ...]  # of a hot swap
 
 
 class Trial:
-    """Carries one plan out. `measuring` is told when the warm-up is over."""
+    """Offers one plan to one engine (or, in a hot swap, to several in turn). Event loop only."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        figure: str,
-        engine: Engine,
-        placement: Placement,
-        others: int,
-        relay: Relay,
-        beside: int,
-    ) -> None:
-        """`figure`: the one that the run is read for; `others`: engines alive beside it; `beside`: runs that go at the
-        same time."""
+    def __init__(self, plan: Plan, setup: TrialSetup, on_measuring: Callable[[], None]) -> None:
+        """`on_measuring` is called when the warm-up is over."""
         self.plan = plan
-        self.figure = figure
         self.meter = LastSecond()
-        self.engine = engine  # the one that serves now
-        self._placement = placement
-        self._others = others
-        self._beside = beside
-        self._relay = relay
+        self.engine = setup.engine  # the one that serves now
+        self._setup = setup
+        self._hot_swap = setup.hot_swap
+        self._on_measuring = on_measuring
         self._generator: Generator | None = None
         self._watchers: list[Watcher] = []
-        self._stall: asyncio.Task[None] | None = None
+        self._pause: asyncio.Task[None] | None = None
         self._swap: asyncio.Task[None] | None = None
         self._stopped = False
 
-    async def run(self, measuring: Callable[[], None]) -> Result | None:
-        """To its end; None if it was stopped before it could measure anything. Raises NoOutcome."""
+    async def run(self) -> TrialResult | None:
+        """Return the result; None if the trial was stopped before anything was measured. Raises NoOutcome."""
         engine, plan = self.engine, self.plan
         async with (
             contextlib.AsyncExitStack() as held
@@ -90,7 +90,7 @@ class Trial:
             calls = await SystemCalls.watch(engine.processes) if plan.trace else None
             if calls:
                 held.push_async_callback(calls.close)
-            watcher = Watcher(engine, measuring, calls)
+            watcher = Watcher(engine, self._on_measuring, calls)
             await self._settle(lambda: watcher.at_rest)
             watcher.begin()
             self._watchers = [watcher]
@@ -99,15 +99,15 @@ class Trial:
                 plan,
                 engine.reach,
                 engine.port,
-                self._placement.load_cpus,
-                realtime=plan.is_open and self._placement.load_priority == REALTIME,
+                self._setup.placement.load_cpus,
+                realtime=plan.is_open and self._setup.placement.load_priority == REALTIME,
             )
             held.push_async_callback(generator.close)
             held.callback(self._forget_generator)
             held.push_async_callback(self._end_jobs)
             return await self._carry_out(generator, watcher)
 
-    async def _carry_out(self, generator: Generator, watcher: Watcher) -> Result | None:
+    async def _carry_out(self, generator: Generator, watcher: Watcher) -> TrialResult | None:
         try:
             if self._stopped:
                 generator.stop()
@@ -120,7 +120,7 @@ class Trial:
             if watcher.calls:
                 watcher.system_calls = await watcher.calls.count()
             await self._settle(lambda: self._answered() >= answers(outcome) and self._watcher.at_rest)
-            self.meter.take(self._watcher.now)
+            self.meter.add(self._watcher.now)
             # 600 s take 2.7 s of CPU: two histograms a second. What watches and what is watched have ended by now.
             self._answered()
             observations = [each.observation() for each in self._watchers]
@@ -137,7 +137,7 @@ class Trial:
 
     async def _end_jobs(self) -> None:
         """Call off what still goes on beside the load."""
-        jobs = [job for job in (self._stall, self._swap) if job]
+        jobs = [job for job in (self._pause, self._swap) if job]
         for job in jobs:
             job.cancel()
         for error in await asyncio.gather(*jobs, return_exceptions=True):
@@ -150,10 +150,10 @@ class Trial:
         if self._generator:
             self._generator.stop()
 
-    def look(self) -> None:
-        """Read the meter, for who asks how it goes."""
+    def sample(self) -> None:
+        """Read the generator's meter."""
         if self._generator:
-            self.meter.take(self._generator.read())
+            self.meter.add(self._generator.read())
 
     @property
     def _patience_s(self) -> float:
@@ -174,9 +174,11 @@ class Trial:
                 generator.kill(f"The load generator did nothing for {self._patience_s:.0f} s, and was ended.")
             elif not self.engine.alive:
                 generator.stop()  # nobody is there to answer any more
-            elif self._stall is None and self.plan.stall_ms and self._is_middle():
-                self._stall = asyncio.create_task(self._stall_engine(self._watcher))
-            elif (self._swap is None or self._swap.done()) and self._relay.is_due(now, self.plan.duration_s):
+            elif self._pause is None and self.plan.stall_ms and self._is_middle():
+                self._pause = asyncio.create_task(self._pause_engine(self._watcher))
+            elif (self._swap is None or self._swap.done()) and self._hot_swap.is_due(
+                now, self.plan.duration_s
+            ):
                 self._swap = asyncio.create_task(self._hand_over(generator))
             await asyncio.wait([generator.exited], timeout=POLL_S)
         self._watcher.end(generator.read())
@@ -186,7 +188,7 @@ class Trial:
         before, began_ns = self._watcher, time.monotonic_ns()
         assert self.engine.port
         try:
-            follower = await self._relay.next_on(self.engine.port)
+            follower = await self._hot_swap.next_on(self.engine.port)
         except (LabError, OSError) as error:
             before.mark(f"nobody took over: {error.detail if isinstance(error, LabError) else error}")
             return
@@ -195,7 +197,7 @@ class Trial:
         self._watchers.append(after := Watcher(follower, lambda: None))
         after.take_over(began_ns)
         after.mark(f"{follower.id} takes over, {before.engine.id} drains")
-        await self._relay.release(before.engine)
+        await self._hot_swap.release(before.engine)
         after.alone_from_ns = time.monotonic_ns()
 
     def _is_middle(self) -> bool:
@@ -203,7 +205,7 @@ class Trial:
         before_s = self.plan.duration_s / 2 - self.plan.stall_ms / 2000
         return now.phase == MEASURE and (now.at_ns - now.measured_from_ns) / 1e9 >= before_s
 
-    async def _stall_engine(self, watcher: Watcher) -> None:
+    async def _pause_engine(self, watcher: Watcher) -> None:
         began = (time.monotonic_ns(), f"stalled for {self.plan.stall_ms:,} ms")
         watcher.happened.append(began)
         try:
@@ -222,22 +224,27 @@ class Trial:
         """What all engines say; each that took over was asked once, by the lab, whether it serves."""
         return sum(watcher.count_answers() for watcher in self._watchers) - (len(self._watchers) - 1)
 
-    def _result(self, outcome: Outcome, lost: str | None, observations: Sequence[Observation]) -> Result:
+    def _result(self, outcome: Outcome, lost: str | None, observations: Sequence[Observation]) -> TrialResult:
         """From any thread: reads only what does not change any more."""
         last = observations[-1]
         started_ns = last.started_ns
         summary = summarise(outcome)
-        seen = evidence(self.plan, outcome, summary, observations, self._placement, self._others, lost)
-        seen = replace(seen, swaps=self._relay.asked, beside=self._beside)
-        figures = of_summary(summary, self.figure == "kept_per_s")
+        seen = evidence(
+            self.plan, outcome, summary, observations, self._setup.placement, self._setup.other_engines, lost
+        )
+        seen = replace(seen, swaps=self._hot_swap.asked, beside=self._setup.concurrent_runs)
+        figures = of_summary(summary, self._setup.figure == "kept_per_s")
         points = [point for each in observations for point in each.series]
-        return Result(
+        return TrialResult(
             outcome=outcome,
             summary=summary,
             ledger=None if len(observations) > 1 else cost(last, outcome),
-            verdict=appraise(judge(seen), seen, summary, figures, self.figure),
+            verdict=appraise(judge(seen), seen, summary, figures, self._setup.figure),
             series=series(outcome, points, started_ns),
             marks=marks(observations, started_ns),
-            notes=(*notes(self.plan, outcome, summary, last.stalled_ns), *notes_of(self.plan, observations)),
-            legs=legs(observations, outcome, started_ns),
+            remarks=(
+                *notes(self.plan, outcome, summary, last.stalled_ns),
+                *swap_remarks(self.plan, observations),
+            ),
+            phases=phases(observations, outcome, started_ns),
         )

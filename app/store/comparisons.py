@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,14 +31,16 @@ class ComparisonStore:
     def close(self) -> None:
         self._engine.dispose()
 
-    def add(self, view: ComparisonView) -> ComparisonView:
-        """Keep a new comparison; answers it with its number."""
+    def add_all(self, views: Sequence[ComparisonView]) -> list[ComparisonView]:
+        """Save new comparisons, all or none, and return them with their ids."""
+        numbered = []
         with Session(self._engine) as session, session.begin():
-            row = ComparisonRow(state=view.state, created_at=view.created_at, view="{}", owner=OURS)
-            session.add(row)
-            session.flush()
-            numbered = replace(view, id=row.id)
-            row.view = _VIEW.dump_json(numbered).decode()
+            for view in views:
+                row = ComparisonRow(state=view.state, created_at=view.created_at, view="{}", owner=OURS)
+                session.add(row)
+                session.flush()
+                numbered.append(replace(view, id=row.id))
+                row.view = _VIEW.dump_json(numbered[-1]).decode()
         return numbered
 
     def save(self, view: ComparisonView, curves: dict[str, Any] | None = None) -> None:

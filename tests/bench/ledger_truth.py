@@ -24,6 +24,7 @@ from typing import Any
 from app.fleet.engine import Engine
 from app.lab import Lab
 from app.machine.proc import tasks
+from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.settings import Settings
 
@@ -88,7 +89,7 @@ async def by_strace(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) 
 
 
 async def one_run(lab: Lab, engine: Engine, plan: dict[str, Any]) -> RunView:
-    view = await lab.runs.submit(engine=engine.id, plan=plan)
+    view = await lab.runs.submit(RunRequest(engine=engine.id, plan=plan))
     return await lab.runs.finished(view.id)
 
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.lab import Lab
+from app.runs.request import RunRequest
 from app.settings import Settings
 
 OFF_MAX = 0.03
@@ -41,7 +42,7 @@ async def run_all(seconds: float) -> bool:
         async with Lab.open(Settings(data_dir=Path(folder))) as lab:
             for model, fields in RUNS:
                 plan = {**fields, "duration_s": seconds, "warmup_s": 1}
-                view = await lab.runs.submit(model=model, plan=plan)
+                view = await lab.runs.submit(RunRequest(model=model, plan=plan))
                 view = await lab.runs.finished(view.id)
                 assert view.verdict, view.failure
                 seen = view.verdict.evidence

@@ -17,6 +17,7 @@ from app.errors import LabError
 from app.format import count, decimal, rate, size, us
 from app.lab import Lab
 from app.plans.scenarios import SCENARIOS
+from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.settings import Settings
 
@@ -60,7 +61,7 @@ async def run_all(asked: argparse.Namespace) -> None:
                 for model in (model for model in models if asked.model in (None, model)):
                     try:
                         view = await lab.runs.submit(
-                            model=model, scenario=name, plan=shortened(name, asked.seconds)
+                            RunRequest(model=model, scenario=name, plan=shortened(name, asked.seconds))
                         )
                         print(line(await lab.runs.finished(view.id)), flush=True)
                     except LabError as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 from app.cli.compare import follow, table
+from app.comparisons.comparisons import ComparisonRequest
 from app.comparisons.ranking import is_better, spread
 from app.lab import Lab
 from app.schemas.comparison import ComparisonView
@@ -37,7 +38,10 @@ async def compared(model: str, trials: int, rate: float, seconds: float) -> Comp
     with tempfile.TemporaryDirectory() as folder:
         async with Lab.open(Settings(data_dir=Path(folder))) as lab:
             return await follow(
-                lab, await lab.comparisons.submit(models=[model, model], plan=plan, trials=trials)
+                lab,
+                await lab.comparisons.submit(
+                    ComparisonRequest(models=[model, model], plan=plan, trials=trials)
+                ),
             )
 
 

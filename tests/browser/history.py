@@ -21,7 +21,7 @@ from app.comparisons.entries import LETTERS
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.protocol.plan import Plan, Work
-from app.plans.describe import words
+from app.plans.describe import describe
 from app.plans.thresholds import Threshold
 from app.results.observation import SeriesPoint
 from app.results.remarks import notes
@@ -124,7 +124,7 @@ def made_run(
             "title": "By hand",
             "scenario": None,
             "plan": plan.to_json(),
-            "plan_text": words(plan),
+            "plan_text": describe(plan),
             "summary": summary,
             "ledger": ledger,
             "verdict": verdict,
@@ -251,5 +251,5 @@ def keep_comparison(store: ComparisonStore, runs: Sequence[Past], trials: int = 
         "created_at": VIEW["created_at"],
         "finished_at": VIEW["finished_at"],
     }
-    kept = store.add(TypeAdapter(ComparisonView).validate_python(view))
+    [kept] = store.add_all([TypeAdapter(ComparisonView).validate_python(view)])
     store.save(kept, {"entries": [curve_of(*merged(counted(ended, i))) for i in range(len(entries))]})

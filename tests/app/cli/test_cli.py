@@ -200,7 +200,7 @@ def test_a_run_that_is_interrupted_in_its_warm_up_says_that_nothing_was_measured
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=BOUND_S)
     assert process.returncode == 130, err
-    assert "It was stopped before anything was measured." in out and "Verdict" not in out
+    assert "Stopped during warm-up: no data was collected." in out and "Verdict" not in out
 
 
 @pytest.mark.parametrize(

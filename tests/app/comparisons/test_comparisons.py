@@ -16,6 +16,7 @@ from xml.etree import ElementTree as xml
 import pytest
 
 from app.comparisons.aggregate import conclude
+from app.comparisons.comparisons import ComparisonRequest
 from app.comparisons.entries import entries_of
 from app.comparisons.ranking import RULE, rank
 from app.lab import Lab
@@ -59,7 +60,7 @@ def test_a_fault_of_the_lab_itself_fails_the_comparison_and_not_the_next_one(
         asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
         ended = []
         for _ in range(2):
-            view = await lab.comparisons.submit(models=["reactor", "blocking"], plan=TINY)
+            view = await lab.comparisons.submit(ComparisonRequest(models=["reactor", "blocking"], plan=TINY))
             await lab.comparisons.active[view.id].done.wait()
             ended.append(lab.comparisons.get(view.id))
         assert [type(error) for error in told] == [TypeError], "its log has the traceback"

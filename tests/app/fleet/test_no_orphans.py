@@ -11,6 +11,7 @@ import pytest
 from app.cli import shell
 from app.errors import NotNow
 from app.lab import Lab
+from app.runs.request import RunRequest
 from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
 from tests.app.driver import (
@@ -86,7 +87,7 @@ def test_a_killed_control_plane_leaves_no_process_and_loses_no_run_and_no_compar
         assert [run.id for run in await again.runs.history(100)] == [waiting, going, finished[0]["id"]], (
             "the trial that was queued is gone as well"
         )
-        run = await again.runs.submit(model="reactor", plan=light())
+        run = await again.runs.submit(RunRequest(model="reactor", plan=light()))
         assert (await again.runs.finished(run.id)).state == "finished", "its data can be used"
         return view
 
@@ -139,7 +140,7 @@ def test_labs_on_the_same_data_carry_out_one_run_at_a_time(lab: LabProcess) -> N
     lab.measuring(run["id"])
 
     async def beside(other: Lab) -> None:
-        second = await other.runs.submit(model="reactor", plan=light())
+        second = await other.runs.submit(RunRequest(model="reactor", plan=light()))
         turns = (
             (await asyncio.to_thread(lab.get, f"/runs/{run['id']}"))["state"],
             other.runs.get(second.id).state,

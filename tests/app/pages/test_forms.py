@@ -14,7 +14,7 @@ from app.errors import Invalid
 from app.load.protocol.plan import Plan, Stage, Work
 from app.pages import load_form
 from app.pages.forms import typed_knobs
-from app.pages.load_form import order, problems
+from app.pages.load_form import problems, run_request
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_stages, parse_work, plan_fields, work_text
 from tests.app.past import past_run
@@ -105,7 +105,7 @@ def test_whatever_is_typed_as_work_is_read_or_refused(text: str) -> None:
 def test_a_scenario_in_the_forms_fields_is_the_scenario(name: str) -> None:
     plan = SCENARIOS[name].plan
     form = {**plan_fields(plan), "engine": "model:reactor", "scenario": ""}
-    read = Plan.from_json(order(form)["plan"])
+    read = Plan.from_json(run_request(form).plan)
     expected = Plan.from_json(plan)
     for one, other in zip(read.work, expected.work, strict=True):
         assert one.label == other.label
@@ -116,8 +116,8 @@ def test_a_scenario_in_the_forms_fields_is_the_scenario(name: str) -> None:
 
 
 def test_a_chosen_scenario_wins_over_the_fields() -> None:
-    asked = order({"engine": "reactor-1", "scenario": "sprint", "vus": "nonsense"})
-    assert (asked["engine"], asked["model"], asked["scenario"], asked["plan"]) == (
+    asked = run_request({"engine": "reactor-1", "scenario": "sprint", "vus": "nonsense"})
+    assert (asked.engine, asked.model, asked.scenario, asked.plan) == (
         "reactor-1",
         None,
         "sprint",
@@ -126,7 +126,7 @@ def test_a_chosen_scenario_wins_over_the_fields() -> None:
 
 
 def test_a_scenario_is_traced_if_that_is_ticked() -> None:
-    assert order({"engine": "reactor-1", "scenario": "sprint", "trace": "on", "churn": "on"})["plan"] == {
+    assert run_request({"engine": "reactor-1", "scenario": "sprint", "trace": "on", "churn": "on"}).plan == {
         "trace": True
     }
 
@@ -198,7 +198,7 @@ EVERYTHING = Plan(
 )
 def test_every_field_of_a_plan_goes_through_the_form(plan: Plan) -> None:
     form = {**plan_fields(plan.to_json()), "engine": "model:reactor", "scenario": ""}
-    read = Plan.from_json(order(form)["plan"])
+    read = Plan.from_json(run_request(form).plan)
     scaled = [Work(w.kind, 1, w.params) for w in read.work] == [Work(w.kind, 1, w.params) for w in plan.work]
     assert scaled and read.to_json() | {"work": 0} == plan.to_json() | {"work": 0}
 
@@ -211,14 +211,14 @@ def test_the_form_has_a_field_for_everything_in_a_plan() -> None:
 
 
 def test_a_fresh_engine_is_a_model() -> None:
-    asked = order({"engine": "model:main-sub", "label": "  a note  "})
-    assert (asked["engine"], asked["model"], asked["label"]) == (None, "main-sub", "a note")
+    asked = run_request({"engine": "model:main-sub", "label": "  a note  "})
+    assert (asked.engine, asked.model, asked.label) == (None, "main-sub", "a note")
 
 
 def test_numbers_may_be_grouped_and_fields_left_empty() -> None:
-    plan = order(
+    plan = run_request(
         {"engine": "x", "vus": "1,000", "rate_per_s": "10 000", "duration_s": "2.5", "warmup_s": ""}
-    )["plan"]
+    ).plan
     assert plan == {"vus": 1000, "rate_per_s": 10000.0, "duration_s": 2.5}
 
 
@@ -227,7 +227,7 @@ def test_numbers_may_be_grouped_and_fields_left_empty() -> None:
 )
 def test_what_is_no_number_is_said_at_its_field(field: str, text: str) -> None:
     with pytest.raises(Invalid) as refused:
-        order({"engine": "x", field: text})
+        run_request({"engine": "x", field: text})
     assert problems(refused.value, refused.value.detail).keys() == {field}
     assert text in refused.value.detail
 
@@ -240,7 +240,7 @@ def test_a_run_again_has_the_label_of_a_person_and_never_that_of_a_trial() -> No
 
 def test_thresholds_are_one_a_line() -> None:
     typed = "p(99) < 20ms\r\n\r\n  errors<1%  \n"
-    assert order({"engine": "x", "thresholds": typed})["thresholds"] == ["p(99) < 20ms", "errors<1%"]
+    assert run_request({"engine": "x", "thresholds": typed}).thresholds == ["p(99) < 20ms", "errors<1%"]
 
 
 def test_problems_stand_at_their_fields() -> None:

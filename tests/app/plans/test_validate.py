@@ -14,7 +14,7 @@ from app.errors import Invalid
 from app.load.protocol import histogram
 from app.load.protocol.plan import Plan
 from app.machine import cpu_placement
-from app.plans.describe import words
+from app.plans.describe import describe, title
 from app.plans.scenarios import SCENARIOS
 from app.plans.validate import checked
 from app.settings import Settings
@@ -94,37 +94,37 @@ def test_a_wrong_plan_is_refused_by_field(case: str) -> None:
 
 
 RIGHT: dict[str, tuple[dict[str, Any], str]] = {
-    "closed": ({}, "64 connections, as fast as answers come, 10 s after 2 s of warm-up"),
-    "thought": ({"think_time_ms": 5}, "as fast as answers come after 5 ms of thought"),
+    "closed": ({}, "64 connections, closed loop, 10 s after 2 s of warm-up"),
+    "think time": ({"think_time_ms": 5}, "64 connections, closed loop with 5 ms think time, 10 s"),
     "open": (
         {"executor": OPEN, "rate_per_s": 12_500.5},
-        "12,500.5 requests a second (constant), at most 64 conn",
+        "12,500.5 req/s (constant), at most 64 conn",
     ),
     "ramp": (
         {"executor": RAMP, "vus": 8, "stages": UP},
-        "8 connections, then 32 in 2 s, as fast as answers come, 2 s",
+        "8 connections, then to 32 in 2 s, closed loop, 2 s",
     ),
     "ramp of a rate": (
         {"executor": RATES, "rate_per_s": 100, "stages": [*UP, {"duration_s": 1, "target": 0}]},
-        "100 requests a second (constant), then 32 in 2 s, then 0 in 1 s, at most 64 connections, 3 s after",
+        "100 req/s (constant), then to 32 in 2 s, then to 0 in 1 s, at most 64 connections, 3 s after",
     ),
     "search": (
         {"executor": SEARCH, "objective": "p(99)<20ms", "duration_s": 1},
-        "the highest rate that keeps p(99)<20ms, at most 64 connections, trials of 1 s after",
+        "highest rate that meets p(99)<20ms, at most 64 connections, trials of 1 s after",
     ),
     "search from": (
         {"executor": SEARCH, "objective": "max<1s", "rate_per_s": 50},
-        "max<1s, from 50 a second on",
+        "max<1s, starting at 50 req/s",
     ),
     "churn": ({"churn": True}, "a new connection for each request"),
-    "pipeline": ({"pipeline": 16}, "16 requests at a time on each"),
-    "crowd": (
+    "pipeline": ({"pipeline": 16}, "pipelining depth 16"),
+    "idle": (
         {"idle_connections": 1000, "slow_readers": 4, "slow_writers": 2},
-        "1,000 idle beside them, 4 slow readers, 2 slow writers",
+        "1,000 idle connections, 4 slow readers, 2 slow writers",
     ),
-    "stall": ({"stall_ms": 500}, "a stall of 500 ms in the middle"),
-    "patience": ({"timeout_s": 1}, "given up after 1 s"),
-    "trace": ({"trace": True}, "traced"),
+    "pause": ({"stall_ms": 500}, "server paused for 500 ms"),
+    "timeout": ({"timeout_s": 1}, "timeout 1 s"),
+    "trace": ({"trace": True}, "thread trace"),
     "mix": (
         {"work": [{"kind": "plaintext", "weight": 99}, {"kind": "sleep", "params": {"ms": 50}}]},
         "99 % plaintext + 1 % sleep ms=50",
@@ -133,13 +133,47 @@ RIGHT: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", RIGHT)
-def test_a_plan_is_said_in_one_line(case: str) -> None:
+def test_a_plan_is_described_in_one_line(case: str) -> None:
     fields, said = RIGHT[case]
-    assert said in words(plan(**fields))
+    assert said in describe(plan(**fields))
+
+
+TITLES: dict[str, tuple[dict[str, Any], str]] = {
+    "closed": ({}, "Reactor · 64 connections"),
+    "open": (
+        {
+            "executor": OPEN,
+            "rate_per_s": 600,
+            "work": [
+                {"kind": "plaintext", "weight": 92},
+                {"kind": "sleep", "weight": 8, "params": {"ms": 40}},
+            ],
+        },
+        "Reactor · 600 req/s · 92 % plaintext",
+    ),
+    "one kind": (
+        {"work": [{"kind": "sleep", "params": {"ms": 50}}]},
+        "Reactor · 64 connections · sleep ms=50",
+    ),
+    "ramp": ({"executor": RAMP, "vus": 8, "stages": UP}, "Reactor · ramp to 32 connections"),
+    "rate ramp": ({"executor": RATES, "rate_per_s": 9, "stages": UP}, "Reactor · ramp to 32 req/s"),
+    "search": ({"executor": SEARCH, "objective": "p(99)<20ms"}, "Reactor · capacity for p(99)<20ms"),
+    "extras": (
+        {"churn": True, "idle_connections": 1000},
+        "Reactor · 64 connections · no keep-alive · 1,000 idle connections",
+    ),
+    "pipelining": ({"pipeline": 16}, "Reactor · 64 connections · pipelining depth 16"),
+}
+
+
+@pytest.mark.parametrize("case", TITLES)
+def test_a_run_of_no_scenario_is_named_after_model_and_load(case: str) -> None:
+    fields, expected = TITLES[case]
+    assert title("Reactor", plan(**fields)) == expected
 
 
 def test_the_generator_gets_a_cpu_for_each_shard(four_cpus: None) -> None:
-    assert "3 shards" in words(plan(shards=3))
+    assert "3 load-generator processes" in describe(plan(shards=3))
     with pytest.raises(Invalid, match="3 here"):
         plan(shards=4)
     assert plan(shards=4, placement="shared").shards == 4
@@ -153,7 +187,7 @@ def test_the_generator_gets_a_cpu_for_each_shard(four_cpus: None) -> None:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_scenario_is_within_its_bounds(name: str) -> None:
-    assert words(checked(SCENARIOS[name].plan, Settings(), DESCRIPTORS))
+    assert describe(checked(SCENARIOS[name].plan, Settings(), DESCRIPTORS))
 
 
 def test_every_field_of_a_plan_has_a_flag() -> None:
@@ -236,7 +270,7 @@ def test_any_plan_is_either_said_or_refused(fields: dict[str, Any]) -> None:
     except Invalid as refused:
         assert refused.problems
     else:
-        assert words(found) and found.total_s <= 600
+        assert describe(found) and found.total_s <= 600
 
 
 def test_no_time_of_any_plan_is_longer_than_a_histogram_reaches() -> None:

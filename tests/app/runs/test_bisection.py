@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from app.load.protocol.plan import Plan
 from app.runs.bisection import WIDTH, Search, Tried
 from app.runs.capacity import CapacitySearch, Limits
-from app.runs.trial import Result
+from app.runs.trial import TrialResult
 
 FLOOR, CEILING = 10.0, 100_000.0
 Server = Callable[[float], Tried]
@@ -109,7 +109,7 @@ def test_even_chance_comes_to_an_end(dice: random.Random) -> None:
     assert kept is None or failed is None or kept < failed
 
 
-def result(plan: Plan, p50_us: float) -> Result:
+def result(plan: Plan, p50_us: float) -> TrialResult:
     """Of a trial that answered all that its plan offered, with this latency."""
     assert plan.rate_per_s
     summary = SimpleNamespace(
@@ -128,13 +128,13 @@ def result(plan: Plan, p50_us: float) -> Result:
         verdict=SimpleNamespace(name="unsaturated"),
         ledger=None,
     )
-    return cast(Result, seen)
+    return cast(TrialResult, seen)
 
 
 def test_where_the_only_rate_that_was_kept_is_overturned_the_last_trial_is_shown() -> None:
-    trials: list[Result] = []
+    trials: list[TrialResult] = []
 
-    async def attempt(plan: Plan) -> Result:
+    async def attempt(plan: Plan) -> TrialResult:
         trials.append(result(plan, 50_000 if trials else 1_000))  # the first is kept, and nothing after it
         return trials[-1]
 

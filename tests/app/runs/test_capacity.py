@@ -18,16 +18,17 @@ import pytest
 from app.lab import Lab
 from app.load.protocol.plan import Plan
 from app.runs.capacity import CapacitySearch, Limits
-from app.runs.trial import Result
+from app.runs.request import RunRequest
+from app.runs.trial import TrialResult
 from app.schemas.run import RunView
 from tests.app.driver import eventually, in_a_lab, on_a_thread, plan
 
 SEARCH = "find-capacity"
 PLAN = Plan(SEARCH, rate_per_s=200.0, objective="p(50)<20ms", duration_s=1.0, warmup_s=0.0)
-Trial = Callable[[Plan], Result | None]
+Trial = Callable[[Plan], TrialResult | None]
 
 
-def result(asked: Plan, p50_us: float = 1_000.0, verdict: str = "unsaturated", **summary: Any) -> Result:
+def result(asked: Plan, p50_us: float = 1_000.0, verdict: str = "unsaturated", **summary: Any) -> TrialResult:
     """Of a trial that answered all that its plan offered, with this latency."""
     rate = asked.rate_per_s
     latency = SimpleNamespace(response=SimpleNamespace(p50_us=p50_us))
@@ -42,7 +43,7 @@ def result(asked: Plan, p50_us: float = 1_000.0, verdict: str = "unsaturated", *
         "latency": latency,
     }
     return cast(
-        Result,
+        TrialResult,
         SimpleNamespace(
             summary=SimpleNamespace(**{**answered, **summary}),
             outcome=SimpleNamespace(stopped=False, kinds=()),
@@ -57,7 +58,7 @@ def searched(
 ) -> CapacitySearch:
     """A search that has ended, against a server for which `trial` stands."""
 
-    async def attempt(each: Plan) -> Result | None:
+    async def attempt(each: Plan) -> TrialResult | None:
         return trial(each)
 
     search = CapacitySearch(asked, Limits(max_rate, budget_s), attempt, lambda _: None)
@@ -83,7 +84,7 @@ def test_it_closes_in_on_the_capacity_and_shows_the_trial_at_the_highest_rate_th
 
 
 def test_without_a_rate_it_begins_at_half_of_what_a_closed_load_reaches() -> None:
-    def server(asked: Plan) -> Result:
+    def server(asked: Plan) -> TrialResult:
         if asked.executor == "constant-vus":
             return result(asked, achieved_per_s=900.0)
         found = server_up_to(700)(asked)
@@ -105,7 +106,7 @@ def test_it_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     times = [0.0]
     monkeypatch.setattr("app.runs.capacity.time", SimpleNamespace(monotonic=lambda: times[-1]))
 
-    async def attempt(asked: Plan) -> Result:
+    async def attempt(asked: Plan) -> TrialResult:
         times.append(times[-1] + asked.total_s)
         return result(asked)
 
@@ -170,8 +171,10 @@ def test_a_search_shows_each_step_while_it_runs_and_can_be_stopped(
 
     async def play(lab: Lab) -> tuple[RunView, RunView]:
         run = await lab.runs.submit(
-            model="reactor",
-            plan=plan(0.5, 0, executor=SEARCH, objective="p(50)<1s", rate_per_s=200, timeout_s=60),
+            RunRequest(
+                model="reactor",
+                plan=plan(0.5, 0, executor=SEARCH, objective="p(50)<1s", rate_per_s=200, timeout_s=60),
+            )
         )
         await until_the_second_trial(lab, run)
         now = lab.runs.get(run.id)
@@ -192,7 +195,7 @@ def test_an_engine_that_dies_ends_the_search(tmp_path: Path, monkeypatch: pytest
     async def play(lab: Lab) -> RunView:
         engine = await lab.fleet.start("reactor", {})
         asked = plan(0.5, 0, executor=SEARCH, objective="p(50)<1s", rate_per_s=200, timeout_s=60)
-        run = await lab.runs.submit(engine=engine.id, plan=asked)
+        run = await lab.runs.submit(RunRequest(engine=engine.id, plan=asked))
         await until_the_second_trial(lab, run)
         os.kill(engine.pid or 0, signal.SIGKILL)
         return await lab.runs.finished(run.id)

@@ -10,6 +10,7 @@ import pytest
 
 from app.lab import Lab
 from app.runs import trial
+from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from tests.app.driver import LabProcess, eventually, in_a_lab, light, read_meter, until
 
@@ -22,7 +23,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def frozen(lab: Lab) -> RunView:
     """A run whose load generator is stopped by a signal while it measures."""
-    run = await lab.runs.submit(model="reactor", plan=light(60))
+    run = await lab.runs.submit(RunRequest(model="reactor", plan=light(60)))
     active = lab.runs.active[run.id]
 
     def generator() -> int | None:
@@ -42,7 +43,7 @@ async def frozen(lab: Lab) -> RunView:
 def test_a_frozen_generator_is_ended_and_its_run_fails_with_the_reason(tmp_path: Path) -> None:
     async def play(lab: Lab) -> tuple[RunView, RunView]:
         run = await frozen(lab)
-        after = await lab.runs.submit(model="reactor", plan=light())
+        after = await lab.runs.submit(RunRequest(model="reactor", plan=light()))
         return await lab.runs.finished(run.id), await lab.runs.finished(after.id)
 
     run, after = in_a_lab(tmp_path, play)

@@ -26,7 +26,8 @@ from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome, Second
 from app.results.evidence import ENOUGH_LOOKS
 from app.results.observation import Observation
-from app.runs.hot_swap import Relay, legs
+from app.runs.hot_swap import HotSwap, phases
+from app.runs.request import RunRequest
 from app.schemas.run import Follower, RunView
 from engines.catalogue import lessons
 from tests.app.driver import LabProcess, endless, eventually, in_a_lab, is_problem, light
@@ -42,7 +43,7 @@ class HandOvers:
         self.allowed = 0
         self.asked = 0  # were told to take over, whether they could or not
 
-    def is_due(self, relay: Relay, now: MeterReading, _duration_s: float) -> bool:
+    def is_due(self, relay: HotSwap, now: MeterReading, _duration_s: float) -> bool:
         self.asked = relay.asked
         return now.phase == MEASURE and relay.asked < min(self.allowed, len(relay))
 
@@ -50,13 +51,15 @@ class HandOvers:
 @pytest.fixture
 def hand_overs(monkeypatch: pytest.MonkeyPatch) -> HandOvers:
     control = HandOvers()
-    monkeypatch.setattr(Relay, "is_due", lambda *args: control.is_due(*args))
+    monkeypatch.setattr(HotSwap, "is_due", lambda *args: control.is_due(*args))
     return control
 
 
 async def submitted(lab: Lab, models: Sequence[str], **fields: Any) -> RunView:
     then = [{"model": each} for each in models[1:]]
-    return await lab.runs.submit(model=models[0], then=then, plan=endless(vus=CONNECTIONS, **fields))
+    return await lab.runs.submit(
+        RunRequest(model=models[0], then=then, plan=endless(vus=CONNECTIONS, **fields))
+    )
 
 
 async def serves(lab: Lab, model: str, requests: int = REQUESTS, alone_s: float = 0.0) -> None:
@@ -155,7 +158,7 @@ def test_a_leg_is_of_the_whole_seconds_that_its_engine_served_alone() -> None:
         begun_ns, alone_from_ns = int(begun_s * 1e9), int(alone_from_s * 1e9)
         return Observation(f"{name}-1", name, name.title(), begun_ns=begun_ns, alone_from_ns=alone_from_ns)
 
-    first, next_, last = legs(
+    first, next_, last = phases(
         [seen("a", 1, 1), seen("b", 13.4, 14.1), seen("c", 16.2, 16.9)], outcome, 10**10
     )
     assert (first.from_s, first.to_s, first.requests) == (1, 3, 1 + 2), "up to the start of the next one"
@@ -166,11 +169,11 @@ def test_a_leg_is_of_the_whole_seconds_that_its_engine_served_alone() -> None:
         pytest.approx(5000, rel=1e-3),
         pytest.approx(7000, rel=1e-3),
     ]
-    assert legs([seen("a", 1, 1)], outcome, 10**10) == (), "one engine is no relay"
+    assert phases([seen("a", 1, 1)], outcome, 10**10) == (), "one engine is no relay"
 
 
 def test_the_measured_time_is_shared_out_equally() -> None:
-    relay = Relay(cast(Fleet, None), [Follower("blocking", {}), Follower("reactor", {})])
+    relay = HotSwap(cast(Fleet, None), [Follower("blocking", {}), Follower("reactor", {})])
     begun = MeterReading(phase=MEASURE, started_ns=10**9, measured_from_ns=2 * 10**9, at_ns=2 * 10**9)
 
     def due_at(seconds: float) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from app.cli import shell
 from app.events import Event, Events
 from app.lab import Lab
+from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.store.runs import RunStore
 from tests.app.driver import LabProcess, in_a_lab, is_problem, light
@@ -60,16 +61,16 @@ def test_a_comparison_that_cannot_be_saved_failed_and_the_next_one_is_carried_ou
 
 
 async def one_run(lab: Lab, **asked: Any) -> RunView:
-    return await lab.runs.finished((await lab.runs.submit(model="reactor", **asked)).id)
+    return await lab.runs.finished((await lab.runs.submit(RunRequest(model="reactor", **asked))).id)
 
 
 def test_a_trace_that_cannot_be_saved_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "traces").write_text("no folder")
     ended = in_a_lab(tmp_path, lambda lab: one_run(lab, plan=light(trace=True)))
     assert ended.state == "finished" and shell.exit_code(ended, None) == 0
-    assert any(note.startswith("The recorded trace could not be saved: ") for note in ended.notes)
+    assert any(note.startswith("The thread trace could not be saved: ") for note in ended.notes)
     words = shell.report(ended)
-    assert "The recorded trace could not be saved: " in words and "50 answered" in words
+    assert "The thread trace could not be saved: " in words and "50 answered" in words
 
 
 def test_a_lock_that_cannot_be_had_fails_the_run_and_not_the_queue(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_what_cannot_be_saved_is_not_queued_and_that_is_reported(lab: LabProcess
     ids = [lab.start(model)["id"] for model in ("reactor", "blocking")]
     with full(lab, "runs", "INSERT", f"(SELECT count(*) FROM runs) > {before[0]}"):
         said = is_problem(lab.post("/runs", {"engines": ids, "plan": SHORT}), 500)
-    assert said == "Nothing was queued, for it could not be saved: database or disk is full."
+    assert said == "The run was not queued: it could not be saved (database or disk is full)."
     with full(lab, "comparisons", "INSERT", "1"):
         assert is_problem(lab.post("/comparisons", {"models": ["reactor"], "plan": SHORT}), 500) == said
     assert runs_of(lab) == before, "not the first of two either"

@@ -13,6 +13,7 @@ import pytest
 from app.fleet.engine import Engine
 from app.lab import Lab
 from app.load.protocol.meter import MEASURE
+from app.runs.request import RunRequest
 from app.runs.trial import Trial
 from app.schemas.run import RunView
 from tests.app.driver import LabProcess, eventually, gone, in_a_lab, light, state_of
@@ -43,7 +44,7 @@ async def begin_stall(lab: Lab, model: str) -> tuple[RunView, Engine]:
     """A run in which all processes of the engine are stopped now, for ten seconds."""
     started = await lab.fleet.start(model, {})
     engine = lab.fleet.engine(started.id)
-    run = await lab.runs.submit(engine=engine.id, plan=light(60, stall_ms=10_000))
+    run = await lab.runs.submit(RunRequest(engine=engine.id, plan=light(60, stall_ms=10_000)))
     await eventually(
         lambda: all(state_of(pid) == "T" for pid in engine.processes), "all its processes are stopped"
     )

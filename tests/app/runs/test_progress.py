@@ -31,8 +31,8 @@ def after(age_s: float) -> Progress:
         first, at_ns=ended_ns, intended=100, completed=50, in_flight=50, service=HISTOGRAM, response=HISTOGRAM
     )
     meter = LastSecond()
-    meter.take(first)
-    meter.take(last)
+    meter.add(first)
+    meter.add(last)
     return progress(past_run(state="running"), PLAN, meter, None, 10.0)
 
 

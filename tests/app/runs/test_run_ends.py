@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.lab import Lab
+from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.store.listing import RunFilter
 from tests.app.driver import in_a_lab, light
@@ -43,7 +44,7 @@ def test_a_label_given_while_it_is_saved_does_not_bring_it_back(
     async def play(lab: Lab) -> None:
         held = Held(lab.store.save_ended, reads=False)
         monkeypatch.setattr(lab.store, "save_ended", held)
-        run = await lab.runs.submit(model="reactor", plan=light(), label="before")
+        run = await lab.runs.submit(RunRequest(model="reactor", plan=light(), label="before"))
         await held.reached()
         labelling = asyncio.create_task(lab.history.relabel(run.id, "given late"))
         await asyncio.sleep(0)  # let it begin
@@ -72,7 +73,7 @@ def test_a_list_that_was_read_before_it_ended_has_it_as_it_is_now(
     listed: Callable[[Lab], Awaitable[list[RunView]]],
 ) -> None:
     async def play(lab: Lab) -> None:
-        run = await lab.runs.submit(model="reactor", plan=light())
+        run = await lab.runs.submit(RunRequest(model="reactor", plan=light()))
         held = Held(getattr(lab.store, method), reads=True)
         monkeypatch.setattr(lab.store, method, held)
         listing = asyncio.ensure_future(listed(lab))

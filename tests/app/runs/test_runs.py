@@ -411,7 +411,7 @@ def test_a_run_that_is_stopped_in_its_warm_up_has_measured_nothing(lab: LabProce
     assert lab.get(f"/runs/{run['id']}")["state"] == "warming"
     view = lab.stop(run["id"])
     assert (view["state"], view["verdict"], view["summary"], view["ledger"]) == ("stopped", None, None, None)
-    assert view["failure"] == "It was stopped before anything was measured."
+    assert view["failure"] == "Stopped during warm-up: no data was collected."
     assert all(engine["exit"] for engine in lab.get("/engines"))
     page = lab.http.get(f"/runs/{run['id']}").text
     assert view["failure"] in page and "Errors dominate" not in page

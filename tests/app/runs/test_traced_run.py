@@ -13,6 +13,7 @@ import pytest
 
 from app.lab import Lab
 from app.machine import syscalls
+from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from tests.app.driver import command_line, endless, eventually, in_a_lab
 from tests.waiting import BOUND_S
@@ -27,7 +28,7 @@ def perf_works() -> bool:
 
 async def traced(lab: Lab) -> RunView:
     """A traced run in which the lab has seen some requests; stopped then."""
-    run = await lab.runs.submit(model="main-sub", plan=endless(trace=True))
+    run = await lab.runs.submit(RunRequest(model="main-sub", plan=endless(trace=True)))
     await eventually(lambda: lab.runs.get(run.id).state == "running", "it is measured")
     (engine,) = lab.fleet.alive
     await eventually(

@@ -16,9 +16,10 @@ from app.load.protocol.meter import MEASURE, MeterReading
 from app.machine.child import Child
 from app.machine.syscalls import SystemCalls
 from app.runs.generator import Generator
-from app.runs.hot_swap import Relay
-from app.runs.queue import NOTHING_MEASURED
+from app.runs.hot_swap import HotSwap
+from app.runs.request import RunRequest
 from app.runs.trial import Trial
+from app.runs.worker import NO_DATA
 from app.schemas.run import RunView
 from tests.app.driver import endless, eventually, in_a_lab, light, on_a_thread
 
@@ -34,7 +35,7 @@ def pipes() -> list[str]:
 
 async def stopped_after(lab: Lab, failed: list[str], **asked: Any) -> RunView:
     """A run that goes on until something has failed, and some more requests have been answered since then."""
-    run = await lab.runs.submit(model="reactor", **asked)
+    run = await lab.runs.submit(RunRequest(model="reactor", **asked))
     await eventually(lambda: failed, "it has failed")
     (engine,) = lab.fleet.alive
     assert engine.board
@@ -69,11 +70,11 @@ def test_a_hand_over_that_fails_leaves_what_was_measured(
             raise OSError(24, "Too many open files")
         return await start(self, *args, **more)
 
-    def is_due(relay: Relay, now: MeterReading, _duration_s: float) -> bool:
+    def is_due(relay: HotSwap, now: MeterReading, _duration_s: float) -> bool:
         return now.phase == MEASURE and relay.asked == 0
 
     monkeypatch.setattr(Fleet, "start", only_one)
-    monkeypatch.setattr(Relay, "is_due", is_due)
+    monkeypatch.setattr(HotSwap, "is_due", is_due)
     then = [{"model": "blocking"}]
     run = in_a_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(), then=then))
     assert run.state == "stopped" and run.summary and run.summary.requests >= 10 and run.summary.errors == {}
@@ -93,7 +94,7 @@ def test_a_run_that_is_stopped_while_its_engine_starts_carries_no_load(
         return view
 
     async def play(lab: Lab) -> RunView:
-        run = await lab.runs.submit(model="reactor", plan=endless())
+        run = await lab.runs.submit(RunRequest(model="reactor", plan=endless()))
         await starting.wait()
         assert lab.runs.get(run.id).state == "warming"
         lab.runs.stop(run.id)
@@ -109,7 +110,7 @@ def test_a_run_that_is_stopped_while_its_engine_starts_carries_no_load(
         "stopped",
         None,
         None,
-        NOTHING_MEASURED,
+        NO_DATA,
     )
     assert spawned == []
 
@@ -133,7 +134,9 @@ def test_a_generator_that_cannot_be_started_leaves_no_perf(
     monkeypatch.setattr(Generator, "spawn", cannot)
 
     async def play(lab: Lab) -> RunView:
-        return await lab.runs.finished((await lab.runs.submit(model="reactor", plan=light(trace=True))).id)
+        return await lab.runs.finished(
+            (await lab.runs.submit(RunRequest(model="reactor", plan=light(trace=True)))).id
+        )
 
     run = in_a_lab(tmp_path, play)
     assert run.state == "failed" and "unavailable" in (run.failure or "")
@@ -153,7 +156,7 @@ def test_a_fault_of_the_lab_itself_fails_the_run_and_not_the_next_one(
     async def play(lab: Lab) -> list[RunView]:
         told: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
-        ids = [(await lab.runs.submit(model="reactor", plan=light())).id for _ in range(2)]
+        ids = [(await lab.runs.submit(RunRequest(model="reactor", plan=light()))).id for _ in range(2)]
         ended = [await lab.runs.finished(id) for id in ids]
         assert [type(error) for error in told] == [TypeError], "its log has the traceback"
         lab.require_ready()

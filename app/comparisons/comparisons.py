@@ -1,0 +1,150 @@
+"""Comparisons: submit, follow, stop and delete them, and read their results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from app.comparisons.entries import entries_of, fitting
+from app.comparisons.ranking import RULE
+from app.comparisons.rounds import ActiveComparison, ComparisonWorker
+from app.errors import Invalid
+from app.events import Events
+from app.fleet.models import Models
+from app.machine import system
+from app.moment import now
+from app.plans.describe import describe, load_title
+from app.plans.thresholds import parse_all
+from app.results.fitness import main_figure
+from app.runs.queue import JobQueue
+from app.runs.runs import Runs
+from app.schemas.comparison import ComparisonView
+from app.schemas.states import ComparisonState
+from app.schemas.system import SystemView
+from app.store.comparisons import ComparisonStore
+from app.store.listing import RunFilter
+from app.store.runs import RunStore
+
+QUEUE_MAX = 10
+TRIALS_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRequest:
+    """A comparison as a client asks for it: models (a name, or a name with knobs) under one load.
+
+    `view`: "ceiling" or "equal-rate"; `trials`: of each entry. What is left out is that of the view's scenario.
+    """
+
+    models: Sequence[str | Mapping[str, Any]]
+    view: str | None = None
+    scenario: str | None = None
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    trials: int = 1
+    thresholds: Sequence[str] = ()
+    label: str | None = None
+
+
+class Comparisons:
+    """All comparisons: queued, in progress and in the history. Event loop only."""
+
+    def __init__(
+        self,
+        models: Models,
+        runs: Runs,
+        run_store: RunStore,
+        store: ComparisonStore,
+        system: SystemView,
+        events: Events,
+    ) -> None:
+        self.jobs: JobQueue[ActiveComparison, ComparisonView] = JobQueue(
+            "comparison", QUEUE_MAX, store, self._current_view
+        )
+        self.active = self.jobs.active
+        self._worker = ComparisonWorker(runs, run_store, store, events, self.jobs)
+        self._models = models
+        self._runs = runs
+        self._run_store = run_store
+        self._store = store
+        self._system = system
+        self.run_queue = self._worker.run_queue
+        self.get = self.jobs.get
+        self.history = self.jobs.newest
+        self.finished = self.jobs.finished
+        self.save_unsaved = self.jobs.save_unsaved
+        self.count = store.count
+
+    async def submit(self, request: ComparisonRequest) -> ComparisonView:
+        """Queue a comparison and return it. Raises LabError; nothing is queued then."""
+        if not 1 <= request.trials <= TRIALS_MAX:
+            raise Invalid.field("/trials", f"Trials: 1 to {TRIALS_MAX} of each entry.")
+        view, scenario, given = fitting(request.view, request.scenario, request.plan)
+        named, plan = self._runs.validator.plan(scenario, given)
+        entries, knobs = entries_of(self._models, request.models)
+        for entry, given_knobs in zip(entries, knobs, strict=True):
+            self._runs.validator.target(None, entry.model, given_knobs, plan)
+        parse_all(request.thresholds)
+        new = ComparisonView(
+            id=0,
+            state=ComparisonState.QUEUED,
+            progress=0.0,
+            left_s=None,
+            label=request.label,
+            view=view,
+            title=named.title if named else load_title(plan),
+            scenario=scenario,
+            entries=entries,
+            trials=request.trials,
+            plan=plan.to_json(),
+            plan_text=describe(plan),
+            thresholds=tuple(request.thresholds),
+            environment=system.environment(self._system),
+            runs=(),
+            current=None,
+            result=None,
+            failure=None,
+            created_at=now(),
+            finished_at=None,
+            rule=RULE,
+        )
+        [new] = await self.jobs.add([new], len(self.active))
+        comparison = ActiveComparison(new, main_figure(named, plan), knobs, given, plan.total_s)
+        self.active[new.id] = comparison
+        self._worker.enqueue(comparison)
+        return self.get(new.id)
+
+    def percentiles(self, id: int) -> dict[str, Any]:
+        """Return latency by percentile of each entry, from the merged histograms of its trials; None: no data."""
+        view = self.get(id)
+        return self._store.curves(id) or {"entries": [None] * len(view.entries)}
+
+    async def stop(self, id: int) -> ComparisonView:
+        """End a comparison early: its current run is stopped, ended trials are kept. Raises Unknown, NotNow."""
+        await self._worker.stop(self.jobs.require_active(id))
+        return self.get(id)
+
+    def stop_all(self) -> None:
+        """End the comparison in progress and remove what is queued."""
+        for comparison in self.active.values():
+            comparison.stop_requested = True
+
+    async def delete(self, id: int, with_runs: bool = False) -> None:
+        """Delete a comparison; its runs stay in the history, or are deleted with it. Raises Unknown, NotNow."""
+        self.jobs.require_ended(id)
+        await asyncio.to_thread(self._delete, id, with_runs)
+        self.jobs.forget(id)
+
+    def _delete(self, id: int, with_runs: bool) -> None:
+        """Asks the store for the runs: the view misses one that a killed control plane has left."""
+        for run in self._run_store.ids(RunFilter(comparison=id)):
+            if with_runs:
+                self._run_store.delete(run)
+            elif stored := self._run_store.get(run):
+                self._run_store.save(replace(stored, comparison=None))
+        self._store.delete(id)
+
+    def _current_view(self, comparison: ActiveComparison) -> ComparisonView:
+        progress = self._worker.progress(comparison)
+        return replace(comparison.view, progress=progress, left_s=comparison.left_s)

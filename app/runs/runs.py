@@ -1,0 +1,159 @@
+"""Runs: submit, follow, stop, label and delete them, and read their results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from app.errors import Invalid, NotNow
+from app.events import Events
+from app.fleet.fleet import Fleet
+from app.fleet.models import Models
+from app.load.protocol.outcome import Outcome
+from app.results.summary import curve, interval_log
+from app.runs.progress import Progress
+from app.runs.queue import JobQueue
+from app.runs.request import RequestValidator, RunRequest, ValidRequest
+from app.runs.run import Run
+from app.runs.worker import RunWorker
+from app.schemas.run import RunView
+from app.schemas.system import SystemView
+from app.settings import Settings
+from app.store.runs import RunStore
+from app.trace.recording import Recording
+
+QUEUE_MAX = 50
+CONCURRENT_MAX = 5
+
+
+class Runs:
+    """All runs: queued, in progress and in the history. Event loop only, except for what says otherwise."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: Models,
+        fleet: Fleet,
+        store: RunStore,
+        system: SystemView,
+        events: Events,
+    ) -> None:
+        self.validator = RequestValidator(settings, models, fleet, system)
+        self.jobs: JobQueue[Run, RunView] = JobQueue("run", QUEUE_MAX, store, _current_view)
+        self.active = self.jobs.active
+        self._worker = RunWorker(settings, fleet, store, system, events, self.jobs)
+        self._store = store
+        self.run_queue = self._worker.run_queue
+        self.get = self.jobs.get
+        self.history = self.jobs.newest
+        self.refreshed = self.jobs.refreshed
+        self.finished = self.jobs.finished
+        self.require_ours = self.jobs.require_ours
+        self.save_unsaved = self.jobs.save_unsaved
+
+    async def submit(self, request: RunRequest) -> RunView:
+        """Queue a run and return it. Raises LabError; nothing is queued then."""
+        return (await self._enqueue([self.validator.validate(request)]))[0]
+
+    async def submit_concurrent(self, engines: Sequence[str], request: RunRequest) -> list[RunView]:
+        """Queue the same load for several running engines, at the same time; return one run for each.
+
+        They share the machine, so none of them is ever ranked. Raises LabError; nothing is queued then.
+        """
+        if not 2 <= len(set(engines)) == len(engines) <= CONCURRENT_MAX:
+            raise Invalid.field("/engines", f"Give 2 to {CONCURRENT_MAX} different running engines.")
+        valid = [self.validator.validate(replace(request, engine=each, model=None)) for each in engines]
+        if valid[0].plan.executor == "find-capacity":
+            raise Invalid.field("/plan/executor", "A capacity search needs the machine to itself.")
+        return await self._enqueue(valid)
+
+    async def _enqueue(self, requests: Sequence[ValidRequest]) -> list[RunView]:
+        """A trial of a comparison always has a place: comparisons have a queue of their own."""
+        waiting = None
+        if requests[0].view.comparison is None:
+            waiting = sum(run.view.comparison is None for run in self.active.values())
+        views = await self.jobs.add([each.view for each in requests], waiting)
+        queued = []
+        for view, request in zip(views, requests, strict=True):
+            view = replace(view, beside=tuple(other.id for other in views if other is not view))
+            run = self.active[view.id] = Run(view, request.plan, request.thresholds, self._worker)
+            queued.append((run, request.target))
+        self._worker.enqueue(queued)
+        return [run.view for run, _ in queued]
+
+    async def relabel(self, id: int, label: str | None) -> RunView:
+        """Give a run another label (None: no label) and return it. Raises Unknown, NotNow."""
+        if run := self.active.get(id):
+            async with run.saving:
+                run.view = replace(run.view, label=label)
+                await asyncio.to_thread(self._store.save, run.view)
+                return run.view
+        view = replace(self.get(id), label=label)
+        self.require_ours(id)
+        await asyncio.to_thread(self._store.save, view)
+        self.jobs.forget(id)
+        return view
+
+    def stop(self, id: int) -> RunView:
+        """End a run early; what was measured is kept. Raises Unknown, or NotNow if it has ended."""
+        self.jobs.require_active(id).stop()
+        return self.get(id)
+
+    def stop_all(self) -> None:
+        """End the run in progress and remove what is queued."""
+        for run in self.active.values():
+            run.stop()
+
+    async def delete(self, ids: Sequence[int]) -> None:
+        """Delete runs, all or none. Raises Unknown, or NotNow if one has not ended. Each takes 1.4 ms and more."""
+        for id in ids:
+            self.jobs.require_ended(id)
+            await asyncio.sleep(0)  # a hundred of these would hold the loop for 40 ms
+        for id in ids:
+            await asyncio.to_thread(self._store.delete, id)
+            self.jobs.forget(id)
+
+    def current(self) -> Run | None:
+        """Return the run in progress; the first, if there are several concurrent ones."""
+        return next((run for run in self.active.values() if run.view.state.is_in_progress), None)
+
+    def progress(self) -> Progress | None:
+        """Return the progress of the current run."""
+        run = self.current()
+        return run.progress() if run else None
+
+    def progresses(self) -> list[Progress]:
+        """Return the progress of each run in progress: several, if they are concurrent."""
+        return [run.progress() for run in self.active.values() if run.view.state.is_in_progress]
+
+    def series(self, id: int) -> dict[str, Any]:
+        """Return the rows of a run, one per second, with their columns. Thread-safe. Raises Unknown."""
+        self.get(id)
+        return self._store.series(id) or {"columns": [], "rows": []}
+
+    def recording(self, id: int) -> Recording | None:
+        """Return the thread trace of a run; None if it has none, or the file is of another run. Thread-safe."""
+        packed, started_ns = self._store.trace(id), self.series(id).get("started_ns")
+        recording = Recording.unpack(packed) if packed else None
+        return recording if recording and started_ns and recording.has_seen(started_ns) else None
+
+    def histogram(self, id: int) -> str:
+        """Return response times as an HdrHistogram interval log. Thread-safe. Raises Unknown, NotNow."""
+        return interval_log(self._outcome(id))
+
+    def percentiles(self, id: int) -> dict[str, Any]:
+        """Return latency by percentile, service and response time. Thread-safe. Raises Unknown, NotNow."""
+        return curve(self._outcome(id))
+
+    def _outcome(self, id: int) -> Outcome:
+        view = self.get(id)
+        stored = self._store.outcome(id)
+        if stored is None:
+            raise NotNow(f"Run {id} is {view.state} and has no histogram.")
+        return Outcome.from_json(stored)
+
+
+def _current_view(run: Run) -> RunView:
+    return replace(run.view, progress=run.progress().progress)

@@ -1,0 +1,200 @@
+"""Runs what is queued, one request at a time, and saves the results."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from app.errors import LabError, StartFailed
+from app.events import Event, Events
+from app.fleet.engine import Engine
+from app.fleet.fleet import Fleet
+from app.machine import system
+from app.machine.cpu_placement import NORMAL, Placement, place, usable_cpus
+from app.machine.machine_lock import run_turn
+from app.moment import now
+from app.plans.scenarios import SCENARIOS
+from app.results.fitness import main_figure
+from app.runs.capacity import Limits
+from app.runs.generator import NoOutcome
+from app.runs.hot_swap import HotSwap
+from app.runs.queue import JobQueue, report_bug
+from app.runs.request import Target
+from app.runs.run import Run, no_verdict
+from app.runs.trial import TrialSetup
+from app.schemas.run import RunView
+from app.schemas.states import RunState
+from app.schemas.system import SystemView
+from app.settings import Settings
+from app.store.database import NOT_SAVED, why
+from app.store.runs import RunStore
+
+NO_DATA = "Stopped during warm-up: no data was collected."
+
+QueuedRun = tuple[Run, Target]
+
+
+class RunWorker:
+    """Carries out queued runs; those that were requested together run at once. Event loop only."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        fleet: Fleet,
+        store: RunStore,
+        system: SystemView,
+        events: Events,
+        jobs: JobQueue[Run, RunView],
+    ) -> None:
+        self._settings = settings
+        self._fleet = fleet
+        self._store = store
+        self._system = system
+        self._events = events
+        self._jobs = jobs
+        self._queue: asyncio.Queue[Sequence[QueuedRun]] = asyncio.Queue()
+        self._saves: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
+
+    def enqueue(self, runs: Sequence[QueuedRun]) -> None:
+        """Queue runs that are to run at the same time, each against its own engine."""
+        self._queue.put_nowait(runs)
+        for run, _ in runs:
+            self._report(run, f"Run {run.view.id} queued")
+
+    async def run_queue(self) -> None:
+        """Carry out runs for as long as the lab is open. Labs that share a data directory take turns."""
+        while True:
+            runs = await self._queue.get()
+
+            def all_stopped(runs: Sequence[QueuedRun] = runs) -> bool:
+                return all(run.stop_requested for run, _ in runs)
+
+            try:
+                async with run_turn(self._settings.data_dir, all_stopped):
+                    await asyncio.gather(*(self._run_to_end(run, target) for run, target in runs))
+            except OSError as error:  # of the lock file
+                await asyncio.gather(*(self._fail(run, why(error)) for run, _ in runs))
+
+    async def _run_to_end(self, run: Run, target: Target) -> None:
+        try:
+            if not run.stop_requested:
+                await self._execute(run, target)
+        except (LabError, NoOutcome, OSError) as error:
+            await self._fail(run, error.detail if isinstance(error, LabError) else str(error))
+        except Exception as error:
+            await self._fail(run, report_bug(error, f"run {run.view.id}"))
+        else:
+            await self._close(run, RunState.STOPPED if run.stop_requested else RunState.FINISHED)
+
+    async def _fail(self, run: Run, reason: str) -> None:
+        if not run.stop_requested:
+            run.view = replace(run.view, failure=reason, verdict=no_verdict(reason))
+        await self._close(run, RunState.STOPPED if run.stop_requested else RunState.FAILED)
+
+    async def _execute(self, run: Run, target: Target) -> None:
+        placement = self._placement(run)
+        run.view = replace(run.view, state=RunState.WARMING, placement=placement.to_json())
+        await self._save_state(run)
+        self._report(run, f"Run {run.view.id} started")
+        id, cpus = target.engine or "", placement.engine_cpus
+        if target.engine is None:
+            shared = bool(target.followers)
+            id = (await self._fleet.start(target.model, target.knobs, cpus=cpus, shared=shared)).id
+        engine = self._fleet.engine(id)
+        try:
+            if not engine.alive:
+                raise StartFailed(f"{id} has ended.")
+            run.view = replace(run.view, engine=id, environment=self._environment(engine))
+            self._report(run, f"Run {run.view.id}: warm-up on {id}")
+            limits = Limits(self._settings.max_rate, self._settings.max_duration_s)
+            await run.measure(self._setup(run, engine, placement, target), limits)
+        finally:
+            if target.engine is None:
+                await self._fleet.stop_on(engine.port)
+
+    def _placement(self, run: Run) -> Placement:
+        # Concurrent runs share a CPU for their load: a generator that never sleeps would keep it from the other.
+        is_alone = run.plan.is_open and not run.view.beside
+        priority = self._system.load_priority if is_alone else NORMAL
+        return place(run.plan.placement, usable_cpus(), run.plan.shards, priority)
+
+    def _setup(self, run: Run, engine: Engine, placement: Placement, target: Target) -> TrialSetup:
+        return TrialSetup(
+            engine=engine,
+            placement=placement,
+            figure=main_figure(SCENARIOS.get(run.view.scenario or ""), run.plan),
+            other_engines=len(self._fleet.alive) - 1,
+            concurrent_runs=len(run.view.beside),
+            hot_swap=HotSwap(self._fleet, target.followers, placement.engine_cpus),
+        )
+
+    def on_measuring(self, run: Run) -> None:
+        """The warm-up is over. Later trials of a search change nothing any more."""
+        if run.view.state == RunState.RUNNING:
+            return
+        if run.recording:
+            run.recording.measuring()
+        run.view = replace(run.view, state=RunState.RUNNING)
+        saving = asyncio.create_task(self._save_state(run))
+        self._saves.add(saving)
+        saving.add_done_callback(self._saves.discard)
+        self._report(run, f"Run {run.view.id}: measuring {run.view.engine}")
+
+    def on_search_step(self, run: Run, text: str) -> None:
+        """Report a trial of a capacity search."""
+        self._events.tell(Event("trial.ended", run.view.engine, run.view.model, run.view.id, text))
+
+    async def _save_state(self, run: Run) -> None:
+        """For other processes that read the history. What cannot be saved is reported when the run ends."""
+        async with run.saving:
+            if run.view.id in self._jobs.active:
+                with contextlib.suppress(*NOT_SAVED):
+                    await asyncio.to_thread(self._store.save, run.view)
+
+    def _environment(self, engine: Engine) -> dict[str, Any]:
+        view = engine.view()
+        return {**system.environment(self._system), "engine_python": view.python, "engine_gil": view.gil}
+
+    async def _close(self, run: Run, state: RunState) -> None:
+        await self._jobs.save_unsaved()
+        async with run.saving:
+            has_no_data = state == RunState.STOPPED and not run.view.summary
+            failure = run.view.failure or (NO_DATA if has_no_data else None)
+            ended = replace(run.view, state=state, progress=1.0, failure=failure, finished_at=now())
+            ended = await self._save(run, ended)
+            self._jobs.close(run, ended)
+        text = ended.failure or (ended.verdict.title if ended.verdict else ended.state)
+        self._report(run, f"Run {ended.id} {ended.state}: {text}")
+
+    async def _save(self, run: Run, ended: RunView) -> RunView:
+        """Return the run as it was saved: failed, if the store could not take it."""
+        outcome = run.outcome.to_json() if run.outcome else None
+        saved = await self._jobs.save_result(
+            ended,
+            write=lambda: self._store.save_ended(ended, outcome, run.series),
+            failed=lambda reason: replace(
+                ended, state=RunState.FAILED, failure=reason, verdict=no_verdict(reason)
+            ),
+        )
+        if run.recording is None or saved is not ended:
+            return saved
+        try:
+            await asyncio.to_thread(self._save_trace, run)
+        except OSError as error:
+            remark = f"The thread trace could not be saved: {why(error)}."
+            ended = replace(ended, notes=(*ended.notes, remark))
+            with contextlib.suppress(*NOT_SAVED):
+                await asyncio.to_thread(self._store.save, ended)
+        return ended
+
+    def _save_trace(self, run: Run) -> None:
+        """From any thread: packing takes 50 ms for 400,000 changes of state."""
+        assert run.recording
+        self._store.save_trace(run.view.id, run.recording.pack())
+
+    def _report(self, run: Run, text: str) -> None:
+        view = run.view
+        self._events.tell(Event(f"run.{view.state}", view.engine, view.model, view.id, text, view.comparison))
