@@ -109,7 +109,9 @@ def test_what_cannot_be_saved_is_not_queued_and_that_is_reported(lab: LabProcess
         said = is_problem(lab.post("/runs", {"engines": ids, "plan": SHORT}), 500)
     assert said == "The run was not queued: it could not be saved (database or disk is full)."
     with full(lab, "comparisons", "INSERT", "1"):
-        assert is_problem(lab.post("/comparisons", {"models": ["reactor"], "plan": SHORT}), 500) == said
+        assert is_problem(
+            lab.post("/comparisons", {"models": ["reactor"], "plan": SHORT}), 500
+        ) == said.replace("run", "comparison")
     assert runs_of(lab) == before, "not the first of two either"
 
 
