@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from app.imports.parsers import TEXT_MAX as FOREIGN_MAX
+from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.thresholds import THRESHOLDS_MAX
+from app.plans.validate import STAGES_MAX, WORKS_MAX
 
 TEXT_MAX = 200  # characters of a text, where nothing else is said
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
@@ -54,31 +56,39 @@ class StageSpec(Spec):
     target: float
 
 
-class PlanSpec(Spec):
-    """The load to offer. What is left out is the scenario's, or the default."""
+def _plan_type(each: PlanField) -> Any:
+    match each.kind:
+        case FieldKind.CHOICE:
+            return Literal[tuple(each.choices)]
+        case FieldKind.INTEGER:
+            return int
+        case FieldKind.NUMBER:
+            return float if each.default is not None else float | None
+        case FieldKind.FLAG:
+            return bool
+        case FieldKind.WORK:
+            return Annotated[list[WorkSpec], Field(max_length=WORKS_MAX)]
+        case FieldKind.STAGES:
+            return Annotated[list[StageSpec], Field(max_length=STAGES_MAX)]
+    return Text | None
 
-    placement: Literal["split", "shared"] = "split"
-    executor: Literal[
-        "constant-vus", "ramping-vus", "constant-arrival-rate", "ramping-arrival-rate", "find-capacity"
-    ] = "constant-vus"
-    vus: int = 64
-    rate_per_s: float | None = None
-    spacing: Literal["constant", "poisson"] = "constant"
-    stages: list[StageSpec] = Field(default_factory=list, max_length=50)
-    objective: Text | None = None
-    duration_s: float = 10.0
-    warmup_s: float = 2.0
-    work: list[WorkSpec] = Field(default_factory=list, max_length=8)
-    churn: bool = False
-    pipeline: int = 1
-    idle_connections: int = 0
-    slow_readers: int = 0
-    slow_writers: int = 0
-    stall_ms: int = 0
-    think_time_ms: float = 0.0
-    timeout_s: float = 5.0
-    shards: int = 1
-    trace: bool = False
+
+def _plan_field(each: PlanField) -> Any:
+    """Bounds are checked by the lab, which knows the limits of this machine."""
+    if each.kind in (FieldKind.WORK, FieldKind.STAGES):
+        return _plan_type(each), Field(default_factory=list, description=each.help)
+    return _plan_type(each), Field(each.default, description=each.help)
+
+
+if TYPE_CHECKING:
+    PlanSpec = Spec
+else:
+    PlanSpec = create_model(
+        "PlanSpec",
+        __base__=Spec,
+        __doc__="The load to offer. What is left out is the scenario's, or the default.",
+        **{each.name: _plan_field(each) for each in FIELDS},
+    )
 
 
 class ModelSpec(Spec):

@@ -9,32 +9,22 @@ from typing import Any
 
 from app.errors import Invalid, LabError, NotNow, TooShortIdle, Unknown, shown
 from app.lab import Lab
-from app.load.protocol.plan import CLOSED, EXECUTORS, RAMPING, Plan
+from app.load.protocol.plan import EXECUTORS, Plan
 from app.pages.fields import check_lengths
 from app.pages.forms import CONCURRENT, FRESH, number_of, targets
+from app.plans.fields import BY_NAME, FIELDS, FieldKind, PlanField
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_stages, parse_work, plan_fields
 from app.runs.request import RunRequest
 from app.schemas.run import Follower, RunView
 
-WORDS = ("executor", "spacing", "placement", "objective")
-WHOLE = ("vus", "idle_connections", "pipeline", "slow_readers", "slow_writers", "stall_ms", "shards")
-NUMBERS = ("rate_per_s", "duration_s", "warmup_s", "think_time_ms", "timeout_s")
-TICKS = ("churn", "trace")
-WRITTEN = {"work": parse_work, "stages": parse_stages}
-PLAN = frozenset((*WORDS, *WHOLE, *NUMBERS, *TICKS, *WRITTEN))
+_READ = {FieldKind.WORK: parse_work, FieldKind.STAGES: parse_stages}
+PLAN = frozenset(BY_NAME)
 OTHERS = ("engine", "then", "thresholds", "label")  # that are not of the plan
-FIELDS = PLAN | frozenset(OTHERS)
-OPEN = tuple(each for each in EXECUTORS if each not in CLOSED)
-# Fields that only some executors have: the page puts the others aside, and then they are not sent.
+FIELD_NAMES = PLAN | frozenset(OTHERS)
+# Fields that only some executors have: the page hides the others, and a hidden field is not sent.
 APPLIES: Mapping[str, tuple[str, ...]] = {
-    "rate_per_s": OPEN,
-    "spacing": tuple(each for each in OPEN if each != "find-capacity"),
-    "stages": tuple(sorted(RAMPING)),
-    "objective": ("find-capacity",),
-    "think_time_ms": tuple(sorted(CLOSED)),
-    "duration_s": tuple(each for each in EXECUTORS if each not in RAMPING),
-    "stall_ms": tuple(each for each in EXECUTORS if each != "find-capacity"),
+    each.name: tuple(sorted(each.executors)) for each in FIELDS if each.executors != frozenset(EXECUTORS)
 }
 
 
@@ -58,20 +48,7 @@ class LoadForm:
         )
 
 
-FOLDED = (
-    "churn",
-    "pipeline",
-    "idle_connections",
-    "slow_readers",
-    "slow_writers",
-    "stall_ms",
-    "timeout_s",
-    "shards",
-    "placement",
-    "then",
-    "thresholds",
-    "label",
-)
+FOLDED = (*(each.name for each in FIELDS if each.is_advanced), "then", "thresholds", "label")
 _DEFAULT = plan_fields(Plan().to_json())
 
 
@@ -182,15 +159,23 @@ def _then(typed: str, before: Sequence[Follower]) -> list[dict[str, Any]]:
 
 
 def plan(form: Mapping[str, str]) -> dict[str, Any]:
-    """The plan in its fields; what is left empty is the default."""
-    found: dict[str, Any] = {name: form[name].strip() for name in WORDS if form.get(name, "").strip()}
-    for name in WHOLE + NUMBERS:
-        if text := form.get(name, "").replace(",", "").replace(" ", ""):
-            found[name] = _number(name, text)
-    for name, read in WRITTEN.items():
-        if text := form.get(name, "").strip():
-            found[name] = read(text)
-    return found | {name: True for name in TICKS if form.get(name)}
+    """Return the fields of the plan that the form gives; what is empty is left out. Raises Invalid."""
+    found: dict[str, Any] = {}
+    for each in FIELDS:
+        if text := form.get(each.name, "").strip():
+            found[each.name] = _read(each, text)
+    return found
+
+
+def _read(each: PlanField, text: str) -> Any:
+    match each.kind:
+        case FieldKind.FLAG:
+            return True
+        case FieldKind.INTEGER | FieldKind.NUMBER:
+            return _number(each, text.replace(",", "").replace(" ", ""))
+        case FieldKind.WORK | FieldKind.STAGES:
+            return _READ[each.kind](text)
+    return text
 
 
 def problems(error: Invalid | None, detail: str = "") -> dict[str, str]:
@@ -199,7 +184,7 @@ def problems(error: Invalid | None, detail: str = "") -> dict[str, str]:
     for each in error.problems if error else ():
         parts = each.pointer.strip("/").split("/")
         name = parts[1] if parts[0] == "plan" and len(parts) > 1 else parts[0]
-        found.setdefault(name if name in FIELDS else "", each.detail)
+        found.setdefault(name if name in FIELD_NAMES else "", each.detail)
     return found or {"": detail}
 
 
@@ -210,9 +195,10 @@ def _run(lab: Lab, form: Mapping[str, str]) -> RunView | None:
     return None
 
 
-def _number(name: str, text: str) -> float | int:
+def _number(each: PlanField, text: str) -> float | int:
+    is_whole = each.kind == FieldKind.INTEGER
     try:
-        return int(text) if name in WHOLE else float(text)
+        return int(text) if is_whole else float(text)
     except ValueError:
-        kind = "a whole number" if name in WHOLE else "a number"
-        raise Invalid.field(f"/plan/{name}", f"Must be {kind}, not {shown(text)}.") from None
+        kind = "a whole number" if is_whole else "a number"
+        raise Invalid.field(f"/plan/{each.name}", f"Must be {kind}, not {shown(text)}.") from None

@@ -8,6 +8,7 @@ from math import gcd
 from typing import Any
 
 from app.errors import Invalid, shown
+from app.plans.fields import FIELDS, FieldKind, PlanField
 
 _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
 # Possessive (`*+`) where two repeats could share a run of blanks: they would try every way to divide it.
@@ -108,32 +109,20 @@ def stages_text(stages: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{each['duration_s']:.10g}s to {each['target']:.10g}" for each in stages)
 
 
-PLAN_FIELDS = (
-    "executor",
-    "vus",
-    "rate_per_s",
-    "spacing",
-    "objective",
-    "duration_s",
-    "warmup_s",
-    "idle_connections",
-    "pipeline",
-    "slow_readers",
-    "slow_writers",
-    "stall_ms",
-    "think_time_ms",
-    "timeout_s",
-    "shards",
-    "placement",
-)
-
-
 def plan_fields(plan: Mapping[str, Any]) -> dict[str, str]:
-    """A plan as the values of the load form's fields; what the plan leaves open is left out."""
-    values = {name: _typed(plan[name]) for name in PLAN_FIELDS if plan.get(name) is not None}
-    values |= {name: "on" for name in ("churn", "trace") if plan.get(name)}
-    written = {"work": work_text, "stages": stages_text}
-    return values | {name: text(plan[name]) for name, text in written.items() if plan.get(name)}
+    """Return a plan as the values of the load form's fields; what the plan does not give is left out."""
+    return {each.name: text for each in FIELDS if (text := _field_text(each, plan.get(each.name)))}
+
+
+def _field_text(each: PlanField, value: Any) -> str:
+    match each.kind:
+        case FieldKind.FLAG:
+            return "on" if value else ""
+        case FieldKind.WORK:
+            return work_text(value or ())
+        case FieldKind.STAGES:
+            return stages_text(value or ())
+    return "" if value is None else _typed(value)
 
 
 def _typed(value: Any) -> str:

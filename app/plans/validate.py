@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.errors import FieldProblem, Invalid, shown
-from app.load.protocol.plan import EXECUTORS, KINDS, PLACEMENTS, RAMPING, SPACINGS, Plan, Work
+from app.load.protocol.plan import KINDS, RAMPING, Plan, Work
 from app.machine.cpu_placement import load_cpus
 from app.plans.bounds import flag, number, one_of, whole
+from app.plans.fields import FIELDS, FIND_CAPACITY, FieldKind, Limit, PlanField
 from app.plans.thresholds import Threshold
 from app.settings import Settings
 
@@ -23,9 +24,6 @@ _PARAMETERS = {
 WORKS_MAX = 8
 STAGES_MAX = 50
 STAGE_LEAST_S = 0.1
-PIPELINE_MAX = 64
-SLOW_MAX = 1000
-STALL_MAX_MS = 10_000
 GENERATOR_SPARE = 64
 
 
@@ -49,25 +47,33 @@ def checked(data: Mapping[str, Any], settings: Settings, descriptor_limit: int) 
 
 
 def _bounds(plan: Plan, settings: Settings, most: int) -> Iterator[FieldProblem | None]:
-    yield one_of("executor", plan.executor, EXECUTORS)
-    yield one_of("placement", plan.placement, PLACEMENTS)
-    yield one_of("spacing", plan.spacing, SPACINGS)
-    yield whole("vus", plan.vus, 1, most)
-    yield whole("idle_connections", plan.idle_connections, 0, most)
-    yield whole("slow_readers", plan.slow_readers, 0, SLOW_MAX)
-    yield whole("slow_writers", plan.slow_writers, 0, SLOW_MAX)
-    yield flag("churn", plan.churn)
-    yield flag("trace", plan.trace)
-    yield whole("pipeline", plan.pipeline, 1, PIPELINE_MAX)
-    yield whole("stall_ms", plan.stall_ms, 0, STALL_MAX_MS)
-    if plan.executor not in RAMPING:  # else it is the sum of the stages
-        yield number("duration_s", plan.duration_s, 0.5, settings.max_duration_s)
-    yield number("warmup_s", plan.warmup_s, 0, settings.max_duration_s)
-    yield number("think_time_ms", plan.think_time_ms, 0, 60_000)
-    yield number("timeout_s", plan.timeout_s, 0.1, 60)
-    yield whole("shards", plan.shards, 1, 1024)
-    if plan.is_open and not (plan.executor == "find-capacity" and plan.rate_per_s is None):
-        yield number("rate_per_s", plan.rate_per_s, 1, settings.max_rate)
+    limits = {
+        Limit.CONNECTIONS: most,
+        Limit.RATE: settings.max_rate,
+        Limit.DURATION: settings.max_duration_s,
+    }
+    for each in FIELDS:
+        if not _is_given(each, plan):
+            continue
+        value, maximum = getattr(plan, each.name), each.maximum
+        if isinstance(maximum, Limit):
+            maximum = limits[maximum]
+        match each.kind:
+            case FieldKind.CHOICE:
+                yield one_of(each.name, value, tuple(each.choices))
+            case FieldKind.INTEGER:
+                yield whole(each.name, value, int(each.minimum), int(maximum))
+            case FieldKind.NUMBER:
+                yield number(each.name, value, each.minimum, maximum)
+            case FieldKind.FLAG:
+                yield flag(each.name, value)
+
+
+def _is_given(each: PlanField, plan: Plan) -> bool:
+    """The duration of a ramp is the sum of its stages, and only open executors have a rate."""
+    if each.name == "rate_per_s" and plan.rate_per_s is None and plan.executor == FIND_CAPACITY:
+        return False
+    return each.name not in ("duration_s", "rate_per_s") or plan.executor in each.executors
 
 
 def _stages(plan: Plan, settings: Settings, most: int) -> list[FieldProblem]:

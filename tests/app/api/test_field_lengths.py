@@ -115,7 +115,7 @@ def test_every_field_of_every_form_is_refused_when_it_is_too_long(past: LabInsid
     found, before = forms(past), state(past)
     names = {(form.action, name) for form in found for name in form.names}
     assert (
-        names >= {("/runs", name) for name in load_form.FIELDS}
+        names >= {("/runs", name) for name in load_form.FIELD_NAMES}
         and ("/login", "token") in names
         and len(names) > 60
     )

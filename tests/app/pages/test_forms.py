@@ -204,9 +204,9 @@ def test_every_field_of_a_plan_goes_through_the_form(plan: Plan) -> None:
 
 
 def test_the_form_has_a_field_for_everything_in_a_plan() -> None:
-    assert {each.name for each in fields(Plan)} <= load_form.FIELDS
+    assert {each.name for each in fields(Plan)} <= load_form.FIELD_NAMES
     text = (paths.TEMPLATES / "fragments" / "load_form.html").read_text()
-    for name in load_form.FIELDS:
+    for name in load_form.FIELD_NAMES:
         assert f'"{name}"' in text, name
 
 

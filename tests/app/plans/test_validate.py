@@ -80,7 +80,7 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "more shards than connections": ({"vus": 1, "shards": 2, "placement": "shared"}, ("shards",)),
     "more shards than CPUs": ({"shards": 999}, ("shards",)),
     "no shard": ({"shards": 0}, ("shards",)),
-    "neither true nor false": ({"churn": 1, "trace": "yes"}, ("churn", "trace")),
+    "neither true nor false": ({"churn": 1, "trace": "yes"}, ("trace", "churn")),
 }
 
 

@@ -1,0 +1,249 @@
+"""The fields of a plan, each defined once.
+
+The API schema, the command line's flags, the load form and the bounds checks are derived from this table. Types and
+defaults are those of `Plan`; a new field is added there and here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from app.load.protocol.plan import CLOSED, EXECUTORS, PLACEMENTS, RAMPING, SPACINGS, Plan
+
+FIND_CAPACITY = "find-capacity"
+OPEN = frozenset(EXECUTORS) - CLOSED
+
+
+class FieldKind(StrEnum):
+    """How a field is written and checked."""
+
+    CHOICE = "choice"
+    INTEGER = "integer"
+    NUMBER = "number"
+    FLAG = "flag"
+    TEXT = "text"
+    WORK = "work"  # a request mix: 92% plaintext, 8% sleep 40ms
+    STAGES = "stages"  # a ramp: 10s to 2000, 20s to 5000
+
+
+class Limit(StrEnum):
+    """A maximum that this machine or its operator sets."""
+
+    CONNECTIONS = "connections"
+    RATE = "rate"
+    DURATION = "duration"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanField:
+    """One field. `help` is a sentence for the API description, the flag and the form."""
+
+    name: str
+    kind: FieldKind
+    label: str
+    help: str
+    unit: str = ""
+    minimum: float = 0
+    maximum: float | Limit = float("inf")
+    choices: Mapping[str, str] = field(default_factory=dict)  # value → label
+    executors: frozenset[str] = frozenset(EXECUTORS)  # that have this field
+    is_advanced: bool = False  # folded away in the form
+    flag: str = ""  # of the command line, if it is not made of the name
+
+    @property
+    def default(self) -> Any:
+        """The value of a plan that does not give it."""
+        return getattr(_DEFAULTS, self.name)
+
+    @property
+    def option(self) -> str:
+        """The flag: `--idle`, `--slow-readers`."""
+        return self.flag or f"--{self.name.replace('_', '-')}"
+
+
+_DEFAULTS = Plan()
+_EXECUTOR_LABELS = {
+    "constant-vus": "Closed loop: fixed connections (constant-vus)",
+    "ramping-vus": "Closed loop: ramping connections (ramping-vus)",
+    "constant-arrival-rate": "Open loop: fixed rate (constant-arrival-rate)",
+    "ramping-arrival-rate": "Open loop: ramping rate (ramping-arrival-rate)",
+    FIND_CAPACITY: "Find capacity (search)",
+}
+
+FIELDS: tuple[PlanField, ...] = (
+    PlanField(
+        "executor",
+        FieldKind.CHOICE,
+        "Executor",
+        "Closed loop: each connection waits for its response. Open loop: requests are sent on schedule.",
+        choices={name: _EXECUTOR_LABELS[name] for name in EXECUTORS},
+    ),
+    PlanField(
+        "vus",
+        FieldKind.INTEGER,
+        "Connections",
+        "Connections of the load; an open executor opens at most so many.",
+        minimum=1,
+        maximum=Limit.CONNECTIONS,
+    ),
+    PlanField(
+        "rate_per_s",
+        FieldKind.NUMBER,
+        "Rate",
+        "Requests per second of the open executors; find-capacity starts at it.",
+        unit="req/s",
+        minimum=1,
+        maximum=Limit.RATE,
+        executors=OPEN,
+        flag="--rate",
+    ),
+    PlanField(
+        "stages",
+        FieldKind.STAGES,
+        "Stages",
+        "Ramp linearly, starting at the value above: 10s to 2000, 20s to 5000.",
+        executors=RAMPING,
+        flag="--stage",
+    ),
+    PlanField(
+        "objective",
+        FieldKind.TEXT,
+        "Objective",
+        "Search for the highest rate that meets this objective, such as p(99)<20ms.",
+        executors=frozenset((FIND_CAPACITY,)),
+    ),
+    PlanField(
+        "think_time_ms",
+        FieldKind.NUMBER,
+        "Think time",
+        "Pause between a response and the next request of the same connection.",
+        unit="ms",
+        maximum=60_000,
+        executors=CLOSED,
+        flag="--think",
+    ),
+    PlanField(
+        "spacing",
+        FieldKind.CHOICE,
+        "Arrival distribution",
+        "Equal intervals between requests, or random ones as of independent users (Poisson).",
+        choices={name: name for name in SPACINGS},
+        executors=OPEN - {FIND_CAPACITY},
+    ),
+    PlanField(
+        "work",
+        FieldKind.WORK,
+        "Request mix",
+        "Share and kind of the requests, such as 92% plaintext, 4% sleep 40ms, 4% hash 800us.",
+    ),
+    PlanField(
+        "duration_s",
+        FieldKind.NUMBER,
+        "Duration",
+        "Measured time; of find-capacity, of each trial.",
+        unit="s",
+        minimum=0.5,
+        maximum=Limit.DURATION,
+        executors=frozenset(EXECUTORS) - RAMPING,
+        flag="--duration",
+    ),
+    PlanField(
+        "warmup_s",
+        FieldKind.NUMBER,
+        "Warm-up",
+        "Load before the measured time; it is not part of the result.",
+        unit="s",
+        maximum=Limit.DURATION,
+        flag="--warmup",
+    ),
+    PlanField(
+        "trace",
+        FieldKind.FLAG,
+        "Record thread trace",
+        "Record every change of thread state. Adds overhead, so the result is not ranked.",
+    ),
+    PlanField(
+        "churn",
+        FieldKind.FLAG,
+        "Connection churn",
+        "Open a new connection for each request (no keep-alive).",
+        is_advanced=True,
+    ),
+    PlanField(
+        "pipeline",
+        FieldKind.INTEGER,
+        "Pipelining depth",
+        "Requests in flight on each connection (closed executors).",
+        minimum=1,
+        maximum=64,
+        is_advanced=True,
+    ),
+    PlanField(
+        "idle_connections",
+        FieldKind.INTEGER,
+        "Idle connections",
+        "Keep-alive connections that stay open without sending requests.",
+        maximum=Limit.CONNECTIONS,
+        is_advanced=True,
+        flag="--idle",
+    ),
+    PlanField(
+        "slow_readers",
+        FieldKind.INTEGER,
+        "Slow readers",
+        "Connections that read 1 MB responses slowly, so that the server's send buffer stays full.",
+        maximum=1000,
+        is_advanced=True,
+    ),
+    PlanField(
+        "slow_writers",
+        FieldKind.INTEGER,
+        "Slow writers",
+        "Connections that send their requests in small pieces.",
+        maximum=1000,
+        is_advanced=True,
+    ),
+    PlanField(
+        "stall_ms",
+        FieldKind.INTEGER,
+        "Pause server for",
+        "Stop all processes of the server in the middle of the measured time (SIGSTOP).",
+        unit="ms",
+        maximum=10_000,
+        executors=frozenset(EXECUTORS) - {FIND_CAPACITY},
+        is_advanced=True,
+        flag="--stall",
+    ),
+    PlanField(
+        "timeout_s",
+        FieldKind.NUMBER,
+        "Timeout",
+        "Time after which a request counts as failed.",
+        unit="s",
+        minimum=0.1,
+        maximum=60,
+        is_advanced=True,
+        flag="--timeout",
+    ),
+    PlanField(
+        "shards",
+        FieldKind.INTEGER,
+        "Load-generator processes",
+        "Processes that share the load, each on its own CPU if there are enough.",
+        minimum=1,
+        maximum=1024,
+        is_advanced=True,
+    ),
+    PlanField(
+        "placement",
+        FieldKind.CHOICE,
+        "CPU placement",
+        "Split: server and load generator on separate CPUs. Shared: both on all CPUs.",
+        choices=dict(zip(PLACEMENTS, ("split: separate CPUs", "shared: all CPUs for both"), strict=True)),
+        is_advanced=True,
+    ),
+)
+BY_NAME = {each.name: each for each in FIELDS}
