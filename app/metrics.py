@@ -180,7 +180,7 @@ class _Latency:
 
     def add(self, text: str) -> None:
         """Add a whole HdrHistogram."""
-        for us, count in histogram.places(histogram.decode(text)):
+        for us, count in histogram.buckets(histogram.decode(text)):
             self.counts[bisect_left(LATENCY_S, us / 1e6)] += count
             self.total_s += us * count / 1e6
 

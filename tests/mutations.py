@@ -109,15 +109,15 @@ MUTATIONS = (
     Mutation(
         "response time from the actual send",
         "app/load/executors/open_model.py",
-        "kind.response.append((now - peer.intended) // 1000)",
-        "kind.response.append((now - peer.sent_at) // 1000)",
+        "kind.response_us.append((now - connection.intended_at) // 1000)",
+        "kind.response_us.append((now - connection.sent_at) // 1000)",
         "load",
     ),
     Mutation(
         "late sends are not counted",
         "app/load/executors/open_model.py",
-        "floor.waited += 1\n",
-        "floor.waited += 0\n",
+        "dispatcher.waited += 1\n",
+        "dispatcher.waited += 0\n",
         "load",
     ),
     # Lab

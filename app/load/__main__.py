@@ -9,20 +9,20 @@ import json
 import signal
 import sys
 
-from app.load.protocol.meter import BadMeter
-from app.load.protocol.shard_job import BadOrder, Order
-from app.load.sandbox import Lifeline, confine
+from app.load.process_setup import Lifeline, set_up_process
+from app.load.protocol.meter import InvalidMeter
+from app.load.protocol.shard_job import InvalidJob, ShardJob
 from app.load.shard import Shard
 
 
 def main() -> int:
     try:
-        order = Order.parse(sys.stdin.read())
-        confine(order)
-        shard = Shard(order)
-        if order.lifeline_fd is not None:
-            Lifeline(order.lifeline_fd, shard.crew, shard.begin)
-    except (BadOrder, BadMeter, OSError) as error:
+        job = ShardJob.parse(sys.stdin.read())
+        set_up_process(job)
+        shard = Shard(job)
+        if job.lifeline_fd is not None:
+            Lifeline(job.lifeline_fd, shard.pool, shard.start_at)
+    except (InvalidJob, InvalidMeter, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     signal.signal(signal.SIGTERM, shard.stop)

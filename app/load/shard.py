@@ -13,20 +13,20 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns
 
-from app.load.connections.connection_set import Crowd
-from app.load.connections.pool import Crew
-from app.load.connections.request_mix import Mix
-from app.load.executors.alarm import FAR, Alarm
+from app.load.connections.connection_pool import ConnectionPool
+from app.load.connections.connection_set import ConnectionSet
+from app.load.connections.request_mix import RequestMix
 from app.load.executors.closed_model import ClosedModel
-from app.load.executors.dispatcher import Executor, Floor
+from app.load.executors.dispatcher import Dispatcher, Executor
 from app.load.executors.open_model import OpenModel
 from app.load.executors.ramp import Ramp
-from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, Meter
+from app.load.executors.timer import NEVER_NS, Timer
+from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterWriter
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import RAMPING
-from app.load.protocol.shard_job import Order
-from app.load.recording import report
-from app.load.recording.tally import Tally
+from app.load.protocol.shard_job import ShardJob
+from app.load.recording.outcome_builder import Snapshot, build_outcome
+from app.load.recording.recorder import Recorder
 
 STOPPED_DRAIN_NS = 1_000_000_000  # who says stop does not want to wait for slow answers
 
@@ -34,98 +34,98 @@ STOPPED_DRAIN_NS = 1_000_000_000  # who says stop does not want to wait for slow
 class Shard:
     """Owns the parts and leads them through the phases. One thread."""
 
-    def __init__(self, order: Order) -> None:
-        self.order, self.plan = order, order.plan
-        self.host = f"[{order.host}]:{order.port}" if ":" in order.host else f"{order.host}:{order.port}"
-        self.crew = Crew((order.host, order.port), self.plan.timeout_s)
-        self.alarm = Alarm(self.crew.epoll)
-        self.crew.watch(self.alarm.fd, self.alarm)
-        self.floor = Floor(self.crew, self.alarm, self.plan.is_open)
-        self.crew.host = self.floor
-        self.executor = _executor(order, self.floor)
-        self.tally = Tally(self.crew, self.floor, Meter(order.meter_fd))
-        self.floor.ticker = self.tally
-        self.begin_ns: int | None = None
+    def __init__(self, job: ShardJob) -> None:
+        self.job, self.plan = job, job.plan
+        self.host = f"[{job.host}]:{job.port}" if ":" in job.host else f"{job.host}:{job.port}"
+        self.pool = ConnectionPool((job.host, job.port), self.plan.timeout_s)
+        self.timer = Timer(self.pool.epoll)
+        self.pool.set_handler(self.timer.fd, self.timer)
+        self.dispatcher = Dispatcher(self.pool, self.timer, self.plan.is_open)
+        self.pool.owner = self.dispatcher
+        self.executor = _executor(job, self.dispatcher)
+        self.recorder = Recorder(self.pool, self.dispatcher, MeterWriter(job.meter_fd))
+        self.dispatcher.ticker = self.recorder
+        self.start_ns: int | None = None
 
     def stop(self, *_: object) -> None:
         """Safe in a signal handler: the loops look at it within 50 ms."""
-        self.floor.stopped = True
+        self.dispatcher.stopped = True
 
-    def begin(self, at_ns: int) -> None:
+    def start_at(self, at_ns: int) -> None:
         """Told when to begin."""
-        self.begin_ns = at_ns
+        self.start_ns = at_ns
 
     def run(self) -> Outcome:
         gc.disable()  # the loops make no cycles, and a full collection over 10,000 peers stalls them for 7 ms
-        crowd = Crowd(self.order, self.crew, self.host)
-        crowd.gather(self.floor)
-        from_ns = self._starting_shot()
+        connection_set = ConnectionSet(self.job, self.pool, self.host)
+        connection_set.open_all(self.dispatcher)
+        from_ns = self._wait_for_start()
         level = self.plan.rate_per_s if self.plan.is_open else self.plan.vus
         assert level, "the order was checked"
-        warm, measured = Mix(self.plan, self.host), Mix(self.plan, self.host)
-        begin = report.Instant.take(self.tally)
+        warm, measured = RequestMix(self.plan, self.host), RequestMix(self.plan, self.host)
+        begin = Snapshot.take(self.recorder)
         if self.plan.warmup_s:
-            begin = self._load(WARMUP, warm, Ramp(level), self.plan.warmup_s, from_ns)
-            from_ns = self._edge(from_ns, self.plan.warmup_s, begin)
+            begin = self._run_phase(WARMUP, warm, Ramp(level), self.plan.warmup_s, from_ns)
+            from_ns = self._phase_end_ns(from_ns, self.plan.warmup_s, begin)
         for new, old in zip(measured.kinds, warm.kinds, strict=True):
-            new.learn(old.length, old.prefix)
+            new.expect_response(old.expected_bytes, old.expected_prefix)
         ramp = Ramp(level, self.plan.stages if self.plan.executor in RAMPING else ())
         end = begin
-        if not self.floor.stopped:  # else it was in the warm-up, and nothing is measured
-            end = self._load(MEASURE, measured, ramp, self.plan.duration_s, from_ns)
-        time_wait = _time_wait() if self.plan.churn else None
-        dropped = self._drain(self._edge(from_ns, self.plan.duration_s, end))
-        outcome = report.build(self.tally, measured, begin, end, dropped, time_wait, crowd)
-        self.tally.phase = DONE
-        self.tally.publish(monotonic_ns())
+        if not self.dispatcher.stopped:  # else it was in the warm-up, and nothing is measured
+            end = self._run_phase(MEASURE, measured, ramp, self.plan.duration_s, from_ns)
+        time_wait = _time_wait_sockets() if self.plan.churn else None
+        dropped = self._drain(self._phase_end_ns(from_ns, self.plan.duration_s, end))
+        outcome = build_outcome(self.recorder, measured, begin, end, dropped, time_wait, connection_set)
+        self.recorder.phase = DONE
+        self.recorder.publish(monotonic_ns())
         return outcome
 
-    def _starting_shot(self) -> int:
+    def _wait_for_start(self) -> int:
         """The instant at which the load begins; waits for it, if others begin with us."""
-        now = self.tally.connected_ns = monotonic_ns()
-        self.tally.publish(now)
-        if self.order.shards == 1:
+        now = self.recorder.connected_ns = monotonic_ns()
+        self.recorder.publish(now)
+        if self.job.shards == 1:
             return now
-        while not self.floor.stopped and (self.begin_ns is None or now < self.begin_ns):
-            self.alarm.set(self.begin_ns or FAR)
-            self.floor.listen(now)
+        while not self.dispatcher.stopped and (self.start_ns is None or now < self.start_ns):
+            self.timer.set(self.start_ns or NEVER_NS)
+            self.dispatcher.run_once(now)
             now = monotonic_ns()
-        return self.begin_ns or now
+        return self.start_ns or now
 
-    def _load(self, phase: int, mix: Mix, ramp: Ramp, length_s: float, from_ns: int) -> report.Instant:
+    def _run_phase(self, phase: int, mix: RequestMix, ramp: Ramp, length_s: float, from_ns: int) -> Snapshot:
         """One phase under load; answers the instant at which its loop ended."""
-        self.tally.begin(phase, from_ns, mix.kinds)
+        self.recorder.begin_phase(phase, from_ns, mix.kinds)
         self.executor.run(mix, ramp, from_ns, from_ns + int(length_s * 1e9))
-        return report.Instant.take(self.tally)
+        return Snapshot.take(self.recorder)
 
-    def _edge(self, from_ns: int, length_s: float, end: report.Instant) -> int:
+    def _phase_end_ns(self, from_ns: int, length_s: float, end: Snapshot) -> int:
         """An open schedule ends when it says; a closed one when the loop took its last answer, a few ms later."""
-        exact = self.floor.is_open and not self.floor.stopped
+        exact = self.dispatcher.is_open and not self.dispatcher.stopped
         return from_ns + int(length_s * 1e9) if exact else end.at_ns
 
     def _drain(self, now: int) -> int:
         """Take what is in flight; the rest are timeouts. Answers how many of the measured schedule were never sent."""
-        floor, crew = self.floor, self.crew
-        self.tally.begin(DRAIN, now)
-        patience = min(crew.timeout_ns, STOPPED_DRAIN_NS) if floor.stopped else crew.timeout_ns
-        floor.collect(monotonic_ns() + patience)
-        crew.vacant.clear()
-        if not floor.stopped:
-            crew.abandon(monotonic_ns())
-        self.tally.begin(DONE, monotonic_ns())
+        dispatcher, pool = self.dispatcher, self.pool
+        self.recorder.begin_phase(DRAIN, now)
+        limit_ns = min(pool.timeout_ns, STOPPED_DRAIN_NS) if dispatcher.stopped else pool.timeout_ns
+        dispatcher.drain(monotonic_ns() + limit_ns)
+        pool.to_open.clear()
+        if not dispatcher.stopped:
+            pool.abandon_in_flight(monotonic_ns())
+        self.recorder.begin_phase(DONE, monotonic_ns())
         return sum(
-            due >= self.tally.measured_from_ns for due, _, _ in floor.backlog
+            due >= self.recorder.measured_from_ns for due, _, _ in dispatcher.backlog
         )  # the warm-up's are there as well
 
 
-def _executor(order: Order, floor: Floor) -> Executor:
-    plan = order.plan
+def _executor(job: ShardJob, dispatcher: Dispatcher) -> Executor:
+    plan = job.plan
     if plan.is_open:
-        return OpenModel(floor, plan.spacing, order.part)
-    return ClosedModel(floor, plan.think_time_ms, order.part)
+        return OpenModel(dispatcher, plan.spacing, job.share)
+    return ClosedModel(dispatcher, plan.think_time_ms, job.share)
 
 
-def _time_wait() -> int | None:
+def _time_wait_sockets() -> int | None:
     """Connections in TIME_WAIT, of the whole network namespace: the kernel counts no other way."""
     with suppress(OSError):
         for line in Path("/proc/net/sockstat").read_text().splitlines():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.errors import Invalid, shown
-from app.load.protocol.histogram import ENOUGH_ABOVE
+from app.load.protocol.histogram import SAMPLES_ABOVE_MIN
 from app.schemas.states import VerdictName
 
 LENGTH_MAX = 200  # characters of one, as the API has it
@@ -74,7 +74,7 @@ class Threshold:
     def samples(self) -> int:
         """Requests that a trial needs before this can be known: ten must lie above a percentile."""
         quantile = self.quantile
-        return 1 if quantile is None else round(ENOUGH_ABOVE / (1 - quantile))
+        return 1 if quantile is None else round(SAMPLES_ABOVE_MIN / (1 - quantile))
 
     @property
     def statistic(self) -> str:

@@ -55,4 +55,4 @@ def _stall(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> I
 
 
 def _above(outcome: Outcome, clock: str, ms: float) -> int:
-    return sum(n for us, n in histogram.places(total(outcome, clock)) if us > 1000 * ms)
+    return sum(n for us, n in histogram.buckets(total(outcome, clock)) if us > 1000 * ms)

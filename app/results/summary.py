@@ -128,7 +128,7 @@ def curve(outcome: Outcome) -> dict[str, Any]:
 def curve_of(service: Any, response: Any) -> dict[str, Any]:
     """The same of two histograms, which may be those of several runs added."""
     count = service.total_count
-    cut = 1 - histogram.ENOUGH_ABOVE / count if count else 0.0
+    cut = 1 - histogram.SAMPLES_ABOVE_MIN / count if count else 0.0
     return {"service": _points(service, cut), "response": _points(response, cut), "cut": cut, "count": count}
 
 

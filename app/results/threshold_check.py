@@ -71,7 +71,7 @@ def _latency(threshold: Threshold, summary: Summary, outcome: Outcome | None) ->
     times = total(outcome, threshold.clock) if outcome else None
     if times is None or not times.total_count:
         return None
-    return histogram.lowest(times) if quantile is None else histogram.at(times, quantile)
+    return histogram.minimum(times) if quantile is None else histogram.percentile(times, quantile)
 
 
 def _text(threshold: Threshold, seen: float | str | None) -> str:

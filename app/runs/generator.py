@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.load.protocol.merging import merge
-from app.load.protocol.meter import DONE, MeterReader, MeterReading, make_meter, together
+from app.load.protocol.meter import DONE, MeterReader, MeterReading, combine, make_meter
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine.child import Child, Exit
@@ -92,7 +92,7 @@ class Generator:
 
     def read(self) -> MeterReading:
         """The live numbers of all shards together; also after their end, until it is closed."""
-        return together([shard.read() for shard in self._shards])
+        return combine([shard.read() for shard in self._shards])
 
     def silent_s(self) -> float:
         """How long the most silent of its living processes has written nothing into its meter."""

@@ -155,7 +155,7 @@ def stall(seconds: float) -> None:
 def stalled(plan: dict[str, Any]) -> tuple[Outcome, int, int]:
     """Run a plan, stop the engine in its middle; the outcome, and from when to when it stood still."""
     with running(Variant("reactor"), shell=f"taskset -cp {SERVER_CPU} $$ > /dev/null") as target:
-        order = {"host": "127.0.0.1", "port": target.port, "plan": plan, "cpus": [LOAD_CPU]}
+        job_json = {"host": "127.0.0.1", "port": target.port, "plan": plan, "cpus": [LOAD_CPU]}
         with subprocess.Popen(
             [sys.executable, "-m", "app.load"],
             stdin=subprocess.PIPE,
@@ -164,7 +164,7 @@ def stalled(plan: dict[str, Any]) -> tuple[Outcome, int, int]:
             cwd=ROOT,
         ) as load:
             assert load.stdin
-            load.stdin.write(json.dumps(order))
+            load.stdin.write(json.dumps(job_json))
             load.stdin.close()
             load.stdin = None
             time.sleep(plan["duration_s"] / 2)

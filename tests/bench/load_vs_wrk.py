@@ -38,10 +38,10 @@ def wrk(port: int, connections: int, seconds: float) -> tuple[float, float]:
 
 
 def ours(port: int, **plan: Any) -> Outcome:
-    order = {"host": "127.0.0.1", "port": port, "plan": {"warmup_s": 0.5, **plan}, "cpus": [LOAD_CPU]}
+    job_json = {"host": "127.0.0.1", "port": port, "plan": {"warmup_s": 0.5, **plan}, "cpus": [LOAD_CPU]}
     command = [sys.executable, "-m", "app.load"]
     done = subprocess.run(
-        command, input=json.dumps(order), capture_output=True, text=True, check=True, cwd=ROOT
+        command, input=json.dumps(job_json), capture_output=True, text=True, check=True, cwd=ROOT
     )
     outcome = Outcome.from_json(json.loads(done.stdout))
     assert not outcome.errors, outcome.errors

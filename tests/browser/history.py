@@ -198,7 +198,7 @@ def _histogram(us: int, count: int) -> str:
     """So many latencies from `us` to three times that, most of them short, encoded."""
     share, rest = divmod(count, STEPS)
     spread = [(us + int(2 * us * (step / STEPS) ** 6), share) for step in range(STEPS)]
-    return histogram.encode(histogram.of([*spread, (3 * us, rest)] if rest else spread))
+    return histogram.encode(histogram.from_counts([*spread, (3 * us, rest)] if rest else spread))
 
 
 def _points(outcome: Outcome) -> list[SeriesPoint]:

@@ -30,7 +30,7 @@ class ServerMaker(Protocol):
     def __call__(self, answer: Answer = plain, delay_s: float = 0.0, port: int = 0) -> Server: ...
 
 
-def order(port: int, plan: dict[str, Any], **more: Any) -> str:
+def job_json(port: int, plan: dict[str, Any], **more: Any) -> str:
     base = {"vus": 4, "duration_s": 0.2, "warmup_s": 0.0, "timeout_s": TIMEOUT_S}
     return json.dumps({"host": "127.0.0.1", "port": port, "plan": {**base, **plan}, **more})
 
@@ -42,7 +42,7 @@ def try_load(text: str) -> subprocess.CompletedProcess[str]:
 
 def run_load(port: int, **plan: Any) -> Outcome:
     """Run a plan that must have an outcome."""
-    done = try_load(order(port, plan))
+    done = try_load(job_json(port, plan))
     assert done.returncode == 0, done.stderr
     return Outcome.from_json(json.loads(done.stdout))
 
@@ -63,7 +63,7 @@ def merged(outcome: Outcome, clock: str) -> Any:
 def sorted_us(recorded: Any) -> list[float]:
     """The latencies in a histogram, in order; each is too low by less than 0.1 % and 1 µs."""
     return [
-        float(histogram.quantise(int(us))) for us, count in histogram.places(recorded) for _ in range(count)
+        float(histogram.quantise(int(us))) for us, count in histogram.buckets(recorded) for _ in range(count)
     ]
 
 
@@ -100,7 +100,7 @@ class Running:
         )
         os.close(far_fd)
         assert self.process.stdin
-        self.process.stdin.write(order(port, plan, **more))
+        self.process.stdin.write(job_json(port, plan, **more))
         self.process.stdin.close()
         self.process.stdin = None
 

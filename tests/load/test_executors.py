@@ -12,18 +12,18 @@ from math import sqrt
 
 import pytest
 
-from app.load.connections.pool import Crew
-from app.load.connections.request_mix import Kind, Mix
+from app.load.connections.connection_pool import ConnectionPool
+from app.load.connections.request_mix import RequestKind, RequestMix
 from app.load.connections.response_head import parse_head
-from app.load.executors.alarm import Alarm
-from app.load.executors.dispatcher import Floor
+from app.load.executors.dispatcher import Dispatcher
 from app.load.executors.open_model import OpenModel
 from app.load.executors.ramp import Ramp
 from app.load.executors.schedule import intended_times
+from app.load.executors.timer import Timer
 from app.load.protocol import histogram
 from app.load.protocol.histogram import decode
 from app.load.protocol.plan import Plan
-from app.load.protocol.shard_share import Part
+from app.load.protocol.shard_share import ShardShare
 
 from .driver import HELD_S, OPEN, ServerMaker, Starter, answered, lost, merged, run_load, service, sorted_us
 from .driver import until as until
@@ -85,28 +85,30 @@ def test_open_load_sends_exactly_what_its_schedule_says(serve: ServerMaker) -> N
 
 def test_an_open_load_that_does_not_run_until_its_phase_is_over_still_owes_its_requests() -> None:
     """As when another process has the CPU for the rest of the phase: all that was due is sent late, or waits."""
-    crew = Crew(("127.0.0.1", 1), timeout_s=5.0)
-    with closing(Alarm(crew.epoll)) as alarm, closing(crew.epoll):
-        floor = Floor(crew, alarm, is_open=True)
-        mix = Mix(Plan(executor=OPEN, rate_per_s=100.0), "127.0.0.1:1")
-        OpenModel(floor, "constant", Part()).run(mix, Ramp(100.0), 0, 10**9)
-    assert floor.intended == floor.waited == 100
-    assert [due for due, _, _ in floor.backlog] == [number * 10**7 for number in range(100)]
-    assert all(queued > 10**9 for _, queued, _ in floor.backlog), "and so long the generator itself was late"
-    assert len(floor.lateness_us) == floor.late == 100
+    pool = ConnectionPool(("127.0.0.1", 1), timeout_s=5.0)
+    with closing(Timer(pool.epoll)) as timer, closing(pool.epoll):
+        dispatcher = Dispatcher(pool, timer, is_open=True)
+        mix = RequestMix(Plan(executor=OPEN, rate_per_s=100.0), "127.0.0.1:1")
+        OpenModel(dispatcher, "constant", ShardShare()).run(mix, Ramp(100.0), 0, 10**9)
+    assert dispatcher.intended == dispatcher.waited == 100
+    assert [due for due, _, _ in dispatcher.backlog] == [number * 10**7 for number in range(100)]
+    assert all(queued > 10**9 for _, queued, _ in dispatcher.backlog), (
+        "and so long the generator itself was late"
+    )
+    assert len(dispatcher.lateness_us) == dispatcher.late == 100
 
 
 def test_the_generators_own_lateness_is_not_in_corrected_time() -> None:
     head = parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     assert head
-    is_open, closed = (Kind("plaintext", "plaintext", b"", 0, each) for each in (True, False))
+    is_open, closed = (RequestKind("plaintext", "plaintext", b"", 0, each) for each in (True, False))
     for kind in (
         is_open,
         closed,
     ):  # due at 1 ms, handled at 3, sent at 4 (it waited for a connection), answered at 9
-        kind.take(head, 9_000_000, 4_000_000, 1_000_000, 3_000_000)
-    assert (is_open.service, is_open.response, is_open.corrected) == ([5000], [8000], [6000])
-    assert closed.corrected is closed.response is closed.service
+        kind.record(head, 9_000_000, 4_000_000, 1_000_000, 3_000_000)
+    assert (is_open.service_us, is_open.response_us, is_open.corrected_us) == ([5000], [8000], [6000])
+    assert closed.corrected_us is closed.response_us is closed.service_us
 
 
 def test_corrected_time_is_kept_of_every_request(serve: ServerMaker) -> None:

@@ -164,10 +164,10 @@ def test_a_server_that_goes_away_and_comes_back_is_used_again(serve: ServerMaker
         until(lambda: load.meter.read().errors > 5, "errors")
         with socket.create_server(("127.0.0.1", port)) as again:
             again.settimeout(BOUND_S)
-            peer, _ = again.accept()
-            with peer:
-                peer.settimeout(BOUND_S)
-                assert peer.recv(100).startswith(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:")
+            connection, _ = again.accept()
+            with connection:
+                connection.settimeout(BOUND_S)
+                assert connection.recv(100).startswith(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:")
         outcome = load.stop()
     assert outcome.errors["connect_refused"] >= 1
     assert outcome.requests >= 20

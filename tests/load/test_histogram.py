@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.load.connections.request_mix import Mix
-from app.load.connections.response_head import BadAnswer, parse_head
+from app.load.connections.request_mix import RequestMix
+from app.load.connections.response_head import InvalidResponse, parse_head
 from app.load.executors.ramp import Ramp
 from app.load.executors.schedule import intended_times
 from app.load.protocol import histogram
-from app.load.protocol.meter import PLACES, MeterReader, make_meter, place_of, quantile_us
+from app.load.protocol.meter import BUCKETS, MeterReader, bucket_of, make_meter, quantile_us
 from app.load.protocol.plan import EXECUTORS, KINDS, SPACINGS, Plan, Work
 
 MICROSECONDS = st.integers(0, 5_000_000_000)
@@ -37,7 +37,7 @@ def counts(made: object) -> list[int]:
 
 def folded(samples: list[int]) -> dict[int, int]:
     into: dict[int, int] = {}
-    histogram.fold(Counter(samples), into)
+    histogram.add_quantised(Counter(samples), into)
     return into
 
 
@@ -49,22 +49,22 @@ def test_a_quantised_value_is_within_a_thousandth(us: int) -> None:
 @pytest.mark.parametrize("seconds", [119, 121, 205, 600, 4_000])
 def test_a_time_longer_than_two_minutes_is_what_it_was(seconds: int) -> None:
     us = seconds * 1_000_000
-    times = histogram.percentiles(histogram.of([(us, 100)]))
+    times = histogram.percentiles(histogram.from_counts([(us, 100)]))
     assert times.p90_us == times.max_us == pytest.approx(us, rel=0.001)
-    assert quantile_us([int(place == place_of(us)) for place in range(PLACES)], 0.5) == pytest.approx(
+    assert quantile_us([int(place == bucket_of(us)) for place in range(BUCKETS)], 0.5) == pytest.approx(
         us, rel=0.125
     )
 
 
 @given(SAMPLES)
 def test_quantised_counts_make_the_same_histogram_as_the_samples(samples: list[int]) -> None:
-    packed = histogram.Packed.of(folded(samples))
-    assert counts(histogram.of(packed.items())) == counts(exact(samples))
+    packed = histogram.PackedCounts.from_counts(folded(samples))
+    assert counts(histogram.from_counts(packed.items())) == counts(exact(samples))
 
 
 @given(st.lists(SAMPLES, max_size=5))
 def test_merged_parts_are_the_histogram_of_all(parts: list[list[int]]) -> None:
-    sent = [histogram.encode(histogram.of(folded(part).items())) for part in parts]
+    sent = [histogram.encode(histogram.from_counts(folded(part).items())) for part in parts]
     merged = histogram.merge(histogram.decode(text) for text in sent)
     everything = [us for part in parts for us in part]
     assert counts(merged) == counts(exact(everything))
@@ -91,7 +91,7 @@ def test_the_mean_is_within_a_thousandth(samples: list[int]) -> None:
     ],
 )
 def test_a_percentile_needs_ten_samples_above_it(count: int, reached: str) -> None:
-    latency = histogram.percentiles(histogram.of([(100, count)] if count else []))
+    latency = histogram.percentiles(histogram.from_counts([(100, count)] if count else []))
     shown = [name for name in ("p50", "p90", "p99", "p999") if getattr(latency, f"{name}_us") is not None]
     assert shown == reached.split()
     assert (latency.max_us, latency.mean_us) == ((100.0, 100.0) if count else (None, None))
@@ -99,22 +99,22 @@ def test_a_percentile_needs_ten_samples_above_it(count: int, reached: str) -> No
 
 @given(st.lists(st.integers(1, 60_000_000), min_size=1, max_size=100), st.floats(0.01, 1.0))
 def test_the_meters_quantile_is_within_its_place(samples: list[int], q: float) -> None:
-    places = [0] * PLACES
+    buckets = [0] * BUCKETS
     for us in samples:
-        places[place_of(us)] += 1
+        buckets[bucket_of(us)] += 1
     true = sorted(samples)[max(0, math.ceil(q * len(samples)) - 1)]
-    told = quantile_us(places, q)
+    told = quantile_us(buckets, q)
     assert told is not None
     assert abs(told - true) <= true / 8 + 1
 
 
 def test_no_samples_have_no_quantile() -> None:
-    assert quantile_us([0] * PLACES, 0.5) is None
+    assert quantile_us([0] * BUCKETS, 0.5) is None
 
 
 @given(MICROSECONDS, MICROSECONDS)
 def test_places_of_the_meter_keep_the_order(a: int, b: int) -> None:
-    assert (place_of(a) <= place_of(b)) == (a <= b) or place_of(a) == place_of(b)
+    assert (bucket_of(a) <= bucket_of(b)) == (a <= b) or bucket_of(a) == bucket_of(b)
 
 
 def test_a_new_meter_reads_as_nothing() -> None:
@@ -147,7 +147,7 @@ def test_a_plan_survives_json(plan: Plan) -> None:
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 3))
 def test_shares_are_exact_over_whole_rounds(weights: list[int], rounds: int) -> None:
     plan = Plan(work=tuple(Work("bytes", weight, {"n": n}) for n, weight in enumerate(weights)))
-    mix = Mix(plan, "h:1")
+    mix = RequestMix(plan, "h:1")
     picked = Counter(mix.pick().label for _ in range(sum(weights) * rounds))
     assert [picked[kind.label] for kind in mix.kinds] == [weight * rounds for weight in weights]
 
@@ -173,7 +173,7 @@ def test_a_head_is_read_only_when_it_is_whole() -> None:
         assert parse_head(whole[:cut]) is None
     head = parse_head(whole + b"hello")
     assert head is not None
-    assert (head.status, head.status_line, head.whole, head.closes) == (
+    assert (head.status, head.status_line, head.total_bytes, head.closes) == (
         200,
         b"HTTP/1.1 200 OK\r\n",
         len(whole) + 5,
@@ -193,5 +193,5 @@ def test_a_head_is_read_only_when_it_is_whole() -> None:
     ],
 )
 def test_a_head_that_is_none_is_refused(data: bytes) -> None:
-    with pytest.raises(BadAnswer):
+    with pytest.raises(InvalidResponse):
         parse_head(data)

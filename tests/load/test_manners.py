@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from app.load.connections.pool import Crew
+from app.load.connections.connection_pool import ConnectionPool
 from app.load.executors.ramp import Ramp
 from app.load.executors.schedule import intended_times
 from app.load.protocol.meter import MEASURE, WARMUP, MeterReader, make_meter
 from app.load.protocol.plan import Stage
-from app.load.protocol.shard_job import Order
+from app.load.protocol.shard_job import ShardJob
 from app.load.shard import Shard
 from tests.engines.driver import Variant, running
 from tests.waiting import reserved_port
 
-from .driver import HELD_S, OPEN, ServerMaker, Starter, answered, lost, order, run_load, service, until
+from .driver import HELD_S, OPEN, ServerMaker, Starter, answered, job_json, lost, run_load, service, until
 from .server import Gate, every_third, ok
 
 IP_LOCAL_PORT_RANGE = 51  # of a single socket, since Linux 6.3
@@ -178,7 +178,7 @@ def test_ports_that_run_out_are_an_error_of_their_own(
             meter_fd = make_meter()
             with closing(MeterReader(meter_fd)) as meter:
                 plan = {"churn": True, "vus": SOURCES + 6, "duration_s": HELD_S}
-                shard = Shard(Order.parse(order(server.port, plan, meter_fd=meter_fd)))
+                shard = Shard(ShardJob.parse(job_json(server.port, plan, meter_fd=meter_fd)))
                 began_s = time.monotonic()
                 seen: list[tuple[int, float]] = []
 
@@ -210,14 +210,14 @@ def test_ports_that_run_out_are_an_error_of_their_own(
 
 def only_port(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     """Let the connections of a generator in this process have no other local port."""
-    new_socket = Crew.new_socket
+    new_socket = ConnectionPool.new_socket
 
-    def of_one_port(crew: Crew) -> socket.socket:
-        sock = new_socket(crew)
+    def of_one_port(pool: ConnectionPool) -> socket.socket:
+        sock = new_socket(pool)
         sock.setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, struct.pack("=I", port << 16 | port))
         return sock
 
-    monkeypatch.setattr(Crew, "new_socket", of_one_port)
+    monkeypatch.setattr(ConnectionPool, "new_socket", of_one_port)
 
 
 @pytest.mark.parametrize("manner", [{"churn": True}, {"pipeline": 4}], ids=["churn", "pipeline"])

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from app.load.protocol.meter import DONE, MEASURE
-from app.load.protocol.shard_job import BadOrder, Order
+from app.load.protocol.shard_job import InvalidJob, ShardJob
 from tests.waiting import BOUND_S, reserved_port
 
-from .driver import COMMAND, HELD_S, OPEN, ROOT, ServerMaker, Starter, order, run_load, try_load, until
+from .driver import COMMAND, HELD_S, OPEN, ROOT, ServerMaker, Starter, job_json, run_load, try_load, until
 
 
 def test_sigterm_ends_early_with_an_outcome(serve: ServerMaker, start: Starter) -> None:
@@ -65,7 +65,7 @@ def test_the_end_of_the_lifeline_ends_it_without_an_outcome(serve: ServerMaker, 
 def test_it_dies_with_its_parent(serve: ServerMaker, tmp_path: Path) -> None:
     server = serve(delay_s=0.005)
     text = tmp_path / "order.json"
-    text.write_text(order(server.port, {"duration_s": HELD_S}))
+    text.write_text(job_json(server.port, {"duration_s": HELD_S}))
     parent = (
         "import signal, subprocess\n"
         f"child = subprocess.Popen({COMMAND!r}, stdin=open({str(text)!r}), cwd={str(ROOT)!r})\n"
@@ -88,7 +88,7 @@ def test_it_dies_with_its_parent(serve: ServerMaker, tmp_path: Path) -> None:
 
 
 def test_the_wrong_parent_is_refused() -> None:
-    done = try_load(order(1, {}, parent_pid=os.getpid() + 1))
+    done = try_load(job_json(1, {}, parent_pid=os.getpid() + 1))
     assert done.returncode == 2
     assert "parent ended" in done.stderr
 
@@ -96,7 +96,7 @@ def test_the_wrong_parent_is_refused() -> None:
 def test_more_connections_than_descriptors_are_refused_before_any_is_opened(serve: ServerMaker) -> None:
     server = serve()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    done = try_load(order(server.port, {"vus": 10, "idle_connections": hard}))
+    done = try_load(job_json(server.port, {"vus": 10, "idle_connections": hard}))
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
@@ -126,8 +126,8 @@ def test_more_connections_than_descriptors_are_refused_before_any_is_opened(serv
     ],
 )
 def test_a_bad_order_is_refused_in_one_sentence(text: str, sentence: str) -> None:
-    with pytest.raises(BadOrder, match=sentence) as refused:
-        Order.parse(text)
+    with pytest.raises(InvalidJob, match=sentence) as refused:
+        ShardJob.parse(text)
     assert len(str(refused.value).strip().splitlines()) == 1
 
 
@@ -149,7 +149,7 @@ def test_the_process_that_refuses_an_order_ends_with_code_2(text: str, sentence:
 
 def test_it_runs_on_the_cpus_it_is_given(serve: ServerMaker) -> None:
     cpu = max(os.sched_getaffinity(0))
-    done = try_load(order(serve(delay_s=0.01).port, {}, cpus=[cpu]))
+    done = try_load(job_json(serve(delay_s=0.01).port, {}, cpus=[cpu]))
     assert done.returncode == 0, done.stderr
 
 

@@ -18,10 +18,18 @@ from app.load.executors.ramp import Ramp
 from app.load.executors.schedule import intended_times
 from app.load.protocol import histogram
 from app.load.protocol.merging import merge
-from app.load.protocol.meter import COUNTERS, PLACES, Meter, MeterReader, MeterReading, make_meter, together
+from app.load.protocol.meter import (
+    BUCKETS,
+    COUNTERS,
+    MeterReader,
+    MeterReading,
+    MeterWriter,
+    combine,
+    make_meter,
+)
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.protocol.plan import SPACINGS, Plan, Stage
-from app.load.protocol.shard_share import Part
+from app.load.protocol.shard_share import ShardShare
 from app.runs.generator import Generator, NoOutcome
 from tests.engines.driver import Variant, running
 from tests.waiting import BOUND_S
@@ -40,7 +48,7 @@ SAMPLES = st.lists(st.integers(0, 200_000_000), max_size=60)
 
 @given(st.integers(0, 10_000), SHARDS)
 def test_shares_add_up(count: int, shards: int) -> None:
-    shares = [Part(number, shards).share(count) for number in range(shards)]
+    shares = [ShardShare(number, shards).portion(count) for number in range(shards)]
     assert sum(shares) == count
     assert max(shares) - min(shares) <= 1
 
@@ -52,7 +60,8 @@ def test_the_schedules_of_all_shards_are_that_of_one(
     span = (10**9, 10**9 + 400_000_000)
     whole = list(intended_times(ramp, spacing, *span, seed=seed))
     parts = [
-        list(intended_times(ramp, spacing, *span, Part(number, shards), seed)) for number in range(shards)
+        list(intended_times(ramp, spacing, *span, ShardShare(number, shards), seed))
+        for number in range(shards)
     ]
     assert sorted(at for part in parts for at in part) == whole == sorted(whole)
 
@@ -97,7 +106,7 @@ def test_how_long_shards_waited_for_a_cpu_is_the_mean_or_not_known(
 
 
 def packed(samples: list[int]) -> str:
-    return histogram.encode(histogram.of(Counter(samples).items()))
+    return histogram.encode(histogram.from_counts(Counter(samples).items()))
 
 
 def held(text: str) -> list[int]:
@@ -146,17 +155,17 @@ def test_meters_are_read_as_one() -> None:
     readings = []
     for phase in (2, 3):
         fd = make_meter()
-        meter = Meter(fd)
+        meter = MeterWriter(fd)
         meter.service[7] = phase
         meter.publish([phase, *range(1, len(COUNTERS))])
         reader = MeterReader(fd)
         os.close(fd)
         readings.append(reader.read())
         reader.close()
-    both = together(readings)
+    both = combine(readings)
     assert (both.phase, both.started_ns, both.sent) == (2, readings[0].started_ns, 2 * readings[0].sent)
     assert both.service[7] == 5
-    assert sum(both.response) == 0 and len(both.response) == PLACES
+    assert sum(both.response) == 0 and len(both.response) == BUCKETS
 
 
 def generate(port: int, plan: Plan, disturb: Any = None) -> tuple[Outcome, Generator, list[MeterReading]]:

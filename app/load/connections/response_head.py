@@ -8,12 +8,12 @@ HEAD_LIMIT = 32 * 1024
 LENGTH_DIGITS = 18  # no body is longer; int() itself refuses from 4,301 digits on, and not as a bad answer
 
 
-class BadAnswer(ValueError):
+class InvalidResponse(ValueError):
     """The bytes are no HTTP/1.1 answer with a known length."""
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ResponseHead:
     """What the generator needs to know of an answer's head."""
 
     status: int
@@ -23,20 +23,20 @@ class Head:
     closes: bool
 
     @property
-    def whole(self) -> int:
+    def total_bytes(self) -> int:
         return self.head_bytes + self.body_bytes
 
 
-def parse_head(data: bytes) -> Head | None:
+def parse_head(data: bytes) -> ResponseHead | None:
     """The head, or None while it is not whole. Raises BadAnswer."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         if len(data) > HEAD_LIMIT:
-            raise BadAnswer("the head has no end")
+            raise InvalidResponse("the head has no end")
         return None
     status_line, *lines = data[:end].split(b"\r\n")
     fields = dict(_field(line) for line in lines)
-    return Head(
+    return ResponseHead(
         _status(status_line), status_line + b"\r\n", end + 4, _length(fields), _closes(status_line, fields)
     )
 
@@ -45,26 +45,26 @@ def _status(line: bytes) -> int:
     version, _, rest = line.partition(b" ")
     code, _, _ = rest.partition(b" ")
     if version not in (b"HTTP/1.1", b"HTTP/1.0") or len(code) != 3 or not code.isdigit():
-        raise BadAnswer("not a status line")
+        raise InvalidResponse("not a status line")
     return int(code)
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:
     name, colon, value = line.partition(b":")
     if not colon or not name or name != name.strip():
-        raise BadAnswer("not a header field")
+        raise InvalidResponse("not a header field")
     return name.lower(), value.strip()
 
 
 def _length(fields: dict[bytes, bytes]) -> int:
     text = fields.get(b"content-length", b"")
     if not text.isdigit():
-        raise BadAnswer("no Content-Length")
+        raise InvalidResponse("no Content-Length")
     if len(text) > LENGTH_DIGITS:
-        raise BadAnswer("no length that a body can have")
+        raise InvalidResponse("no length that a body can have")
     return int(text)
 
 
 def _closes(status_line: bytes, fields: dict[bytes, bytes]) -> bool:
-    wish = fields.get(b"connection", b"").lower()
-    return wish == b"close" or (status_line.startswith(b"HTTP/1.0") and wish != b"keep-alive")
+    connection = fields.get(b"connection", b"").lower()
+    return connection == b"close" or (status_line.startswith(b"HTTP/1.0") and connection != b"keep-alive")

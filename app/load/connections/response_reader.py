@@ -8,59 +8,61 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.load.connections.response_head import BadAnswer, parse_head
+from app.load.connections.response_head import InvalidResponse, parse_head
 
 if TYPE_CHECKING:
-    from app.load.connections.connection import Peer
-    from app.load.connections.pool import Crew
+    from app.load.connections.client_connection import ClientConnection
+    from app.load.connections.connection_pool import ConnectionPool
 
 
-def digest(crew: Crew, peer: Peer, data: bytes, now: int) -> bool:
+def process_response(pool: ConnectionPool, connection: ClientConnection, data: bytes, now: int) -> bool:
     """True when the request is over, well or badly, and the peer can take the next one."""
     if not data:
-        peer.lose("closed", now)
+        connection.fail("closed", now)
         return False
     try:
-        whole = take(peer, data)
-    except BadAnswer:
-        peer.lose("bad_answer", now)
+        complete = append_response(connection, data)
+    except InvalidResponse:
+        connection.fail("bad_answer", now)
         return False
-    return whole and _judge(crew, peer, now)
+    return complete and _finish(pool, connection, now)
 
 
-def take(peer: Peer, data: bytes) -> bool:
+def append_response(connection: ClientConnection, data: bytes) -> bool:
     """Add bytes to a peer's answer; True when it is whole. Raises BadAnswer."""
-    peer.got += len(data)
-    if peer.head is None:
-        peer.buffer += data
-        peer.head = parse_head(peer.buffer)
-    return peer.head is not None and peer.got >= peer.head.whole
+    connection.received += len(data)
+    if connection.head is None:
+        connection.buffer += data
+        connection.head = parse_head(connection.buffer)
+    return connection.head is not None and connection.received >= connection.head.total_bytes
 
 
-def _judge(crew: Crew, peer: Peer, now: int) -> bool:
-    head, kind = peer.head, peer.kind
+def _finish(pool: ConnectionPool, connection: ClientConnection, now: int) -> bool:
+    head, kind = connection.head, connection.kind
     assert head is not None
-    if peer.got > head.whole or (head.status == 200 and kind.body_bytes not in (None, head.body_bytes)):
-        peer.lose("bad_length", now)
+    if connection.received > head.total_bytes or (
+        head.status == 200 and kind.body_bytes not in (None, head.body_bytes)
+    ):
+        connection.fail("bad_length", now)
         return False
     if head.status == 200:
-        kind.take(head, now, peer.asked_at, peer.intended, peer.handled)
+        kind.record(head, now, connection.in_flight_since, connection.intended_at, connection.handled_at)
     else:
-        peer.count_loss(f"status_{head.status}", now)
+        connection.count_failure(f"status_{head.status}", now)
     # Answered before the request was out (413): what is left of it would be read as the next request.
-    return peer.over(head.closes or peer.unsent is not None, now)
+    return connection.finish_response(head.closes or connection.unsent is not None, now)
 
 
-def heard_unasked(crew: Crew, peer: Peer, now: int) -> None:
+def handle_unexpected(pool: ConnectionPool, connection: ClientConnection, now: int) -> None:
     """The server closed a connection that was at rest (its right), or said something that nobody asked."""
     try:
-        data = peer.recv(4096)
+        data = connection.recv(4096)
     except BlockingIOError:
         return
     except OSError:
         data = b""
     if data:
-        crew.errors["unasked_bytes"] += 1
+        pool.errors["unasked_bytes"] += 1
     else:
-        crew.reconnects += 1
-    crew.reopen(peer, now)
+        pool.reconnects += 1
+    pool.reopen(connection, now)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from time import monotonic_ns
 
-from app.load.connections.connection import Peer
-from app.load.connections.request_mix import Mix
-from app.load.connections.response_reader import digest
-from app.load.executors.alarm import FAR
-from app.load.executors.dispatcher import POLL_S, Floor
+from app.load.connections.client_connection import ClientConnection
+from app.load.connections.request_mix import RequestMix
+from app.load.connections.response_reader import process_response
+from app.load.executors.dispatcher import POLL_S, Dispatcher
 from app.load.executors.ramp import Ramp
-from app.load.protocol.shard_share import Part
+from app.load.executors.timer import NEVER_NS
+from app.load.protocol.shard_share import ShardShare
 
 BATCH = 256
 
@@ -24,89 +24,95 @@ BATCH = 256
 class ClosedModel:
     """`constant-vus` and `ramping-vus`: as many requests in flight as there are connections, less those that think."""
 
-    def __init__(self, floor: Floor, think_time_ms: float, part: Part) -> None:
-        self.floor = floor
+    def __init__(self, dispatcher: Dispatcher, think_time_ms: float, share: ShardShare) -> None:
+        self.dispatcher = dispatcher
         self.think_ns = int(think_time_ms * 1e6)
-        self.part = part
+        self.share = share
         self.surplus = 0  # connections to be closed as they become free: the ramp goes down
-        floor.admit = self._admit
+        dispatcher.on_free = self._on_free
 
-    def run(self, mix: Mix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
-        self._start(mix, from_ns)
-        floor, crew, pick, clock = self.floor, self.floor.crew, mix.pick, monotonic_ns
-        poll, table, ticker = crew.poll, crew.table, floor.ticker
+    def run(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
+        self._begin_phase(mix, from_ns)
+        dispatcher, pool, pick, clock = self.dispatcher, self.dispatcher.pool, mix.pick, monotonic_ns
+        poll, by_fd, ticker = pool.poll, pool.by_fd, dispatcher.ticker
         pauses = bool(self.think_ns or ramp.stages)
-        while (now := clock()) < until_ns and not floor.stopped:
+        while (now := clock()) < until_ns and not dispatcher.stopped:
             if now >= ticker.tick_at:
-                floor.tick(now)
+                dispatcher.tick(now)
                 if ramp.stages:
-                    self._follow(ramp.at((now - from_ns) / 1e9), now)
+                    self._follow_ramp(ramp.at((now - from_ns) / 1e9), now)
             if self.think_ns:
-                self._wake(now)
+                self._send_due(now)
             for fd, _ in poll(POLL_S, BATCH):
-                peer = table[fd]
-                if not peer.sent_at:
-                    peer.ready(clock())
+                connection = by_fd[fd]
+                if not connection.sent_at:
+                    connection.on_event(clock())
                     continue
                 try:
-                    kind = peer.kind
-                    data = peer.recv(kind.room)
+                    kind = connection.kind
+                    data = connection.recv(kind.recv_bytes)
                     now = clock()
-                    if len(data) == kind.length and data.startswith(kind.prefix) and not peer.got:
-                        kind.note((now - peer.sent_at) // 1000)
-                    elif not digest(crew, peer, data, now):
+                    if (
+                        len(data) == kind.expected_bytes
+                        and data.startswith(kind.expected_prefix)
+                        and not connection.received
+                    ):
+                        kind.add_service_us((now - connection.sent_at) // 1000)
+                    elif not process_response(pool, connection, data, now):
                         continue
                     if pauses:
-                        peer.sent_at = 0
-                        self._admit(peer, now)
+                        connection.sent_at = 0
+                        self._on_free(connection, now)
                         continue
                     # One stamp ends a request and begins the next: a second one would cost 60 ns for 0.5 µs.
-                    peer.kind = kind = pick()
-                    peer.sent_at = now
-                    if (sent := peer.send(kind.request)) != kind.request_bytes:
-                        peer.cut_short(kind.request, sent)
+                    connection.kind = kind = pick()
+                    connection.sent_at = now
+                    if (sent := connection.send(kind.request)) != kind.request_bytes:
+                        connection.keep_unsent(kind.request, sent)
                 except OSError as error:
-                    crew.broke(peer, error, now)
+                    pool.handle_error(connection, error, now)
 
-    def _start(self, mix: Mix, now: int) -> None:
+    def _begin_phase(self, mix: RequestMix, now: int) -> None:
         """Begin, or go on with the kinds of the next phase: what is in flight then still counts for its own."""
-        floor, first = self.floor, self.floor.pick is None
-        floor.pick = mix.pick
+        dispatcher, first = self.dispatcher, self.dispatcher.pick is None
+        dispatcher.pick = mix.pick
         if first and self.think_ns:
-            for number, peer in enumerate(floor.resting):  # spread, or all would think and send in one wave
-                peer.due = now + number * self.think_ns // len(floor.resting)
+            for number, connection in enumerate(
+                dispatcher.free
+            ):  # spread, or all would think and send in one wave
+                connection.due_at = now + number * self.think_ns // len(dispatcher.free)
         elif first:
-            for _ in range(len(floor.resting)):
-                floor.resting.popleft().ask(mix.pick(), now, now)
+            for _ in range(len(dispatcher.free)):
+                dispatcher.free.popleft().send_request(mix.pick(), now, now)
 
-    def _admit(self, peer: Peer, now: int) -> None:
+    def _on_free(self, connection: ClientConnection, now: int) -> None:
         """A connection is free: it thinks, sends, or is one too many."""
-        floor = self.floor
+        dispatcher = self.dispatcher
         if self.surplus:
             self.surplus -= 1
-            floor.crew.retire(peer)
-        elif floor.pick is None:
-            floor.rest(peer, now)
+            dispatcher.pool.deactivate(connection)
+        elif dispatcher.pick is None:
+            dispatcher.add_free(connection, now)
         elif self.think_ns:
-            peer.due = now + self.think_ns
-            floor.rest(peer, now)
+            connection.due_at = now + self.think_ns
+            dispatcher.add_free(connection, now)
         else:
-            peer.ask(floor.pick(), now, now)
+            connection.send_request(dispatcher.pick(), now, now)
 
-    def _wake(self, now: int) -> None:
+    def _send_due(self, now: int) -> None:
         """Send for all that have thought long enough; they rest in the order of their waking."""
-        floor, resting = self.floor, self.floor.resting
-        while resting and resting[0].due <= now and floor.pick:
-            resting.popleft().ask(floor.pick(), now, now)
-        floor.alarm.set(resting[0].due if resting else FAR)
+        dispatcher, free = self.dispatcher, self.dispatcher.free
+        while free and free[0].due_at <= now and dispatcher.pick:
+            free.popleft().send_request(dispatcher.pick(), now, now)
+        dispatcher.timer.set(free[0].due_at if free else NEVER_NS)
 
-    def _follow(self, level: float, now: int) -> None:
+    def _follow_ramp(self, level: float, now: int) -> None:
         """Open connections, or close them as they become free, until there are as many as the ramp says."""
-        crew, resting = self.floor.crew, self.floor.resting
-        missing = self.part.share(int(level)) - (crew.active - self.surplus)
+        pool, free = self.dispatcher.pool, self.dispatcher.free
+        missing = self.share.portion(int(level)) - (pool.active - self.surplus)
         stay = min(missing, self.surplus)  # below 0: so many more are to go
         self.surplus -= stay
-        crew.call_up(max(0, missing - stay), now)
-        while self.surplus and resting:
+        pool.activate(max(0, missing - stay), now)
+        while self.surplus and free:
             self.surplus -= 1
-            crew.retire(resting.pop())
+            pool.deactivate(free.pop())

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Protocol
 
-from app.load.connections.connection import Peer
-from app.load.connections.pool import Crew
-from app.load.connections.request_mix import Kind, Mix
-from app.load.connections.response_reader import digest
-from app.load.executors.alarm import FAR, Alarm
+from app.load.connections.client_connection import ClientConnection
+from app.load.connections.connection_pool import ConnectionPool
+from app.load.connections.request_mix import RequestKind, RequestMix
+from app.load.connections.response_reader import process_response
 from app.load.executors.ramp import Ramp
+from app.load.executors.timer import NEVER_NS, Timer
 
 POLL_S = 0.05  # how long a loop may sleep: ticks, timeouts and a stop are noticed that late at most
 
@@ -31,79 +31,81 @@ class Ticker(Protocol):
 class Executor(Protocol):
     """When to send: a closed model, or an open one."""
 
-    def run(self, mix: Mix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
+    def run(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
         """Offer the load of one phase; it ends early where the floor is `stopped`."""
 
 
-class _Still:
+class _NoTicker:
     """No tally yet."""
 
-    tick_at = FAR
+    tick_at = NEVER_NS
 
     def tick(self, now: int) -> None: ...
 
 
-class Floor:
+class Dispatcher:
     """The connections of a shard as its executor sees them, and the counts of what it meant to send."""
 
-    def __init__(self, crew: Crew, alarm: Alarm, is_open: bool) -> None:
-        self.crew = crew
-        self.alarm = alarm
+    def __init__(self, pool: ConnectionPool, timer: Timer, is_open: bool) -> None:
+        self.pool = pool
+        self.timer = timer
         self.is_open = is_open
-        self.ticker: Ticker = _Still()
+        self.ticker: Ticker = _NoTicker()
         self.stopped = False  # set by a signal
-        self.resting: deque[Peer] = deque()  # nothing in flight
+        self.free: deque[ClientConnection] = deque()  # nothing in flight
         # Of the open model, where no connection was free: when it was due, when it was put here, and what it is.
-        self.backlog: deque[tuple[int, int, Kind]] = deque()
-        self.pick: Callable[[], Kind] | None = None  # None: the load has not begun, or is over
+        self.backlog: deque[tuple[int, int, RequestKind]] = deque()
+        self.pick: Callable[[], RequestKind] | None = None  # None: the load has not begun, or is over
         self.intended = self.late = self.waited = 0
         self.lateness_us: list[int] = []
-        self.admit: Callable[[Peer, int], None] = (
-            self.rest
+        self.on_free: Callable[[ClientConnection, int], None] = (
+            self.add_free
         )  # the executor's rule for a connection that is free
 
     @property
     def in_flight(self) -> int:
         """Requests asked and not answered. The hot loops count nothing: who is connected and does not rest, waits."""
-        return self.crew.owed if self.crew.counts_itself else self.crew.connected - len(self.resting)
+        return self.pool.in_flight if self.pool.counts_in_flight else self.pool.connected - len(self.free)
 
-    def rest(self, peer: Peer, _now: int) -> None:
-        self.resting.append(peer)
+    def add_free(self, connection: ClientConnection, _now: int) -> None:
+        self.free.append(connection)
 
-    def dismiss(self, peer: Peer) -> None:
+    def remove_free(self, connection: ClientConnection) -> None:
         """A resting connection is gone. Linear, and rare."""
-        if peer in self.resting:
-            self.resting.remove(peer)
+        if connection in self.free:
+            self.free.remove(connection)
 
     def tick(self, now: int) -> None:
-        self.crew.upkeep(now)
+        self.pool.maintain(now)
         self.ticker.tick(now)
 
-    def hear(self, peer: Peer, now: int) -> None:
+    def handle_event(self, connection: ClientConnection, now: int) -> None:
         """One event, the slow way."""
-        if not peer.sent_at:
-            peer.ready(now)
+        if not connection.sent_at:
+            connection.on_event(now)
             return
         try:
-            over = digest(self.crew, peer, peer.recv(peer.kind.room), now)
+            done = process_response(self.pool, connection, connection.recv(connection.kind.recv_bytes), now)
         except OSError as error:
-            self.crew.broke(peer, error, now)
+            self.pool.handle_error(connection, error, now)
             return
-        if over:
-            peer.sent_at = 0
-            self.admit(peer, now)
+        if done:
+            connection.sent_at = 0
+            self.on_free(connection, now)
 
-    def listen(self, now: int) -> None:
+    def run_once(self, now: int) -> None:
         """One round outside of the load: upkeep, and what there is to hear."""
         if now >= self.ticker.tick_at:
             self.tick(now)
-        for fd, _ in self.crew.poll(POLL_S, 256):
-            self.hear(self.crew.table[fd], monotonic_ns())
+        for fd, _ in self.pool.poll(POLL_S, 256):
+            self.handle_event(self.pool.by_fd[fd], monotonic_ns())
 
-    def collect(self, until_ns: int) -> None:
+    def drain(self, until_ns: int) -> None:
         """Take the answers still in flight, and start nothing that is not owed."""
         self.pick = None
-        self.alarm.set(FAR)
-        self.crew.hasten(monotonic_ns())
-        while (self.in_flight or self.backlog or self.crew.beside) and (now := monotonic_ns()) < until_ns:
-            self.listen(now)
+        self.timer.set(NEVER_NS)
+        self.pool.flush_slow(monotonic_ns())
+        while (self.in_flight or self.backlog or self.pool.slow_connected) and (
+            now := monotonic_ns()
+        ) < until_ns:
+            self.run_once(now)

@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from time import monotonic_ns
 
-from app.load.connections.connection import Peer
-from app.load.connections.request_mix import Mix
-from app.load.connections.response_reader import digest
-from app.load.executors.alarm import FAR
-from app.load.executors.dispatcher import Floor
+from app.load.connections.client_connection import ClientConnection
+from app.load.connections.request_mix import RequestMix
+from app.load.connections.response_reader import process_response
+from app.load.executors.dispatcher import Dispatcher
 from app.load.executors.ramp import Ramp
 from app.load.executors.schedule import intended_times
-from app.load.protocol.shard_share import Part
+from app.load.executors.timer import NEVER_NS
+from app.load.protocol.shard_share import ShardShare
 
 BATCH = 32  # answers between two looks for the tick; sends that are due are looked for after each answer
 LATE_NS = 1_000_000
@@ -30,86 +30,90 @@ LATE_NS = 1_000_000
 class OpenModel:
     """`constant-arrival-rate` and `ramping-arrival-rate`, over a bounded number of connections that take turns."""
 
-    def __init__(self, floor: Floor, spacing: str, part: Part) -> None:
-        self.floor = floor
+    def __init__(self, dispatcher: Dispatcher, spacing: str, share: ShardShare) -> None:
+        self.dispatcher = dispatcher
         self.spacing = spacing
-        self.part = part
+        self.share = share
         self._times: Iterator[int] = iter(())
-        self._due = FAR
+        self._next_due = NEVER_NS
         self._phases = 0
-        floor.admit = self._admit
+        dispatcher.on_free = self._on_free
 
-    def run(self, mix: Mix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
-        self._start(mix, ramp, from_ns, until_ns)
-        floor, crew, clock = self.floor, self.floor.crew, monotonic_ns
-        resting, backlog = floor.resting, floor.backlog
-        poll, table, ticker, set_alarm = crew.poll, crew.table, floor.ticker, floor.alarm.set
-        while (now := clock()) < until_ns and not floor.stopped:
-            if now >= self._due:
-                self._release(now)
+    def run(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
+        self._begin_phase(mix, ramp, from_ns, until_ns)
+        dispatcher, pool, clock = self.dispatcher, self.dispatcher.pool, monotonic_ns
+        free, backlog = dispatcher.free, dispatcher.backlog
+        poll, by_fd, ticker, set_timer = pool.poll, pool.by_fd, dispatcher.ticker, dispatcher.timer.set
+        while (now := clock()) < until_ns and not dispatcher.stopped:
+            if now >= self._next_due:
+                self._send_due(now)
             if now >= ticker.tick_at:
-                floor.tick(now)
-            set_alarm(min(self._due, ticker.tick_at, until_ns))
+                dispatcher.tick(now)
+            set_timer(min(self._next_due, ticker.tick_at, until_ns))
             for fd, _ in poll(-1, BATCH):
-                peer = table[fd]
-                if not peer.sent_at:
-                    peer.ready(now := clock())
-                    if now >= self._due:
-                        self._release(now)
+                connection = by_fd[fd]
+                if not connection.sent_at:
+                    connection.on_event(now := clock())
+                    if now >= self._next_due:
+                        self._send_due(now)
                     continue
                 try:
-                    kind = peer.kind
-                    data = peer.recv(kind.room)
+                    kind = connection.kind
+                    data = connection.recv(kind.recv_bytes)
                     now = clock()
-                    if len(data) == kind.length and data.startswith(kind.prefix) and not peer.got:
-                        kind.note((now - peer.sent_at) // 1000)
-                        kind.response.append((now - peer.intended) // 1000)
-                        kind.corrected.append((now - peer.handled) // 1000)
-                    elif not digest(crew, peer, data, now):
+                    if (
+                        len(data) == kind.expected_bytes
+                        and data.startswith(kind.expected_prefix)
+                        and not connection.received
+                    ):
+                        kind.add_service_us((now - connection.sent_at) // 1000)
+                        kind.response_us.append((now - connection.intended_at) // 1000)
+                        kind.corrected_us.append((now - connection.handled_at) // 1000)
+                    elif not process_response(pool, connection, data, now):
                         continue
                 except OSError as error:
-                    crew.broke(peer, error, now)
+                    pool.handle_error(connection, error, now)
                     continue
-                peer.sent_at = 0
+                connection.sent_at = 0
                 if backlog:
-                    intended, queued, kind = backlog.popleft()
-                    peer.ask(kind, intended, now, queued)
+                    intended_at, queued_at, kind = backlog.popleft()
+                    connection.send_request(kind, intended_at, now, queued_at)
                 else:
-                    resting.append(peer)
-                if now >= self._due:
-                    self._release(now)
-        self._release(
+                    free.append(connection)
+                if now >= self._next_due:
+                    self._send_due(now)
+        self._send_due(
             min(clock(), until_ns - 1)
         )  # those due since the last look: none is lost between two phases
 
-    def _start(self, mix: Mix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
+    def _begin_phase(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
         self._phases += 1
-        self.floor.pick = mix.pick
-        self._times = intended_times(ramp, self.spacing, from_ns, until_ns, self.part, self._phases)
-        self._due = next(self._times, FAR)
+        self.dispatcher.pick = mix.pick
+        self._times = intended_times(ramp, self.spacing, from_ns, until_ns, self.share, self._phases)
+        self._next_due = next(self._times, NEVER_NS)
 
-    def _release(self, now: int) -> None:
+    def _send_due(self, now: int) -> None:
         """Send all that is due by now, or put it into the backlog."""
-        floor, due = self.floor, self._due
-        assert floor.pick is not None
+        dispatcher, due = self.dispatcher, self._next_due
+        assert dispatcher.pick is not None
         while due <= now:
-            floor.intended += 1
+            dispatcher.intended += 1
             actual = monotonic_ns()
-            floor.lateness_us.append((actual - due) // 1000)
-            floor.late += actual - due > LATE_NS
-            if floor.resting:
-                floor.resting.popleft().ask(floor.pick(), due, actual)
+            dispatcher.lateness_us.append((actual - due) // 1000)
+            dispatcher.late += actual - due > LATE_NS
+            if dispatcher.free:
+                dispatcher.free.popleft().send_request(dispatcher.pick(), due, actual)
             else:
-                floor.waited += 1
-                floor.backlog.append((due, actual, floor.pick()))
-            due = next(self._times, FAR)
-        self._due = due
+                dispatcher.waited += 1
+                dispatcher.backlog.append((due, actual, dispatcher.pick()))
+            due = next(self._times, NEVER_NS)
+        self._next_due = due
 
-    def _admit(self, peer: Peer, now: int) -> None:
+    def _on_free(self, connection: ClientConnection, now: int) -> None:
         """A connection is free: whoever has waited longest gets it."""
-        floor = self.floor
-        if floor.backlog:
-            intended, queued, kind = floor.backlog.popleft()
-            peer.ask(kind, intended, now, queued)
+        dispatcher = self.dispatcher
+        if dispatcher.backlog:
+            intended_at, queued_at, kind = dispatcher.backlog.popleft()
+            connection.send_request(kind, intended_at, now, queued_at)
         else:
-            floor.rest(peer, now)
+            dispatcher.add_free(connection, now)

@@ -18,7 +18,7 @@ HIGHEST_US = 4_200_000_000  # longer than any run: see the bounds of max_duratio
 EXACT_BITS = (
     11  # below 2,048 µs each microsecond has its own place; above, 1,024 places for each power of two
 )
-ENOUGH_ABOVE = 10  # a percentile with fewer samples above it is beyond the data
+SAMPLES_ABOVE_MIN = 10  # a percentile with fewer samples above it is beyond the data
 
 Counts = Mapping[int, int]
 
@@ -44,22 +44,22 @@ def quantise(us: int) -> int:
     return min(us >> shift << shift, HIGHEST_US)
 
 
-def fold(raw: Counts, into: dict[int, int]) -> None:
+def add_quantised(raw: Counts, into: dict[int, int]) -> None:
     """Add counts of exact microseconds to quantised ones, which bounds their number by 18,000."""
     for us, count in raw.items():
-        place = quantise(us)
-        into[place] = into.get(place, 0) + count
+        bucket = quantise(us)
+        into[bucket] = into.get(bucket, 0) + count
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedCounts:
     """Counts at rest, 12 bytes a place: an hour of seconds has to fit into memory."""
 
     values: array[int]
     counts: array[int]
 
     @classmethod
-    def of(cls, counts: Counts) -> Packed:
+    def from_counts(cls, counts: Counts) -> PackedCounts:
         return cls(array("I", counts.keys()), array("Q", counts.values()))
 
     def items(self) -> Iterable[tuple[int, int]]:
@@ -70,7 +70,7 @@ def new() -> Any:
     return HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
 
 
-def of(items: Iterable[tuple[int, int]]) -> Any:
+def from_counts(items: Iterable[tuple[int, int]]) -> Any:
     """A histogram of (µs, how often). 2.6 µs a place: only after the load has ended."""
     histogram = new()
     for us, count in items:
@@ -95,27 +95,27 @@ def merge(histograms: Iterable[Any]) -> Any:
     return total
 
 
-def places(histogram: Any) -> Iterable[tuple[float, int]]:
+def buckets(histogram: Any) -> Iterable[tuple[float, int]]:
     """(µs, how often) for each place that holds something: the middle of the values that share it."""
-    return ((_middle(place), n) for place, n in enumerate(histogram.counts) if n)
+    return ((_middle(bucket), n) for bucket, n in enumerate(histogram.counts) if n)
 
 
 def percentiles(histogram: Any) -> Percentiles:
     """0.6 ms a percentile, so once for a result and not for each frame."""
     count: int = histogram.total_count
-    p50, p90, p99, p999 = (_at(histogram, count, permille) for permille in (500, 900, 990, 999))
+    p50, p90, p99, p999 = (_percentile(histogram, count, permille) for permille in (500, 900, 990, 999))
     highest = float(histogram.get_max_value()) if count else None
     return Percentiles(count, p50, p90, p99, p999, highest, _mean(histogram, count))
 
 
-def at(histogram: Any, q: float) -> float | None:
+def percentile(histogram: Any, q: float) -> float | None:
     """Any percentile, as a share; None where fewer than ten samples lie above it."""
-    if histogram.total_count * (1 - q) < ENOUGH_ABOVE - 1e-9:
+    if histogram.total_count * (1 - q) < SAMPLES_ABOVE_MIN - 1e-9:
         return None
     return float(histogram.get_value_at_percentile(100 * q))
 
 
-def lowest(histogram: Any) -> float | None:
+def minimum(histogram: Any) -> float | None:
     """The shortest time, within 0.1 %; None of no samples."""
     return float(histogram.get_min_value()) if histogram.total_count else None
 
@@ -125,8 +125,8 @@ def quantile(histogram: Any, q: float) -> float | None:
     return float(histogram.get_value_at_percentile(100 * q)) if histogram.total_count else None
 
 
-def _at(histogram: Any, count: int, permille: int) -> float | None:
-    if count * (1000 - permille) < ENOUGH_ABOVE * 1000:
+def _percentile(histogram: Any, count: int, permille: int) -> float | None:
+    if count * (1000 - permille) < SAMPLES_ABOVE_MIN * 1000:
         return None
     return float(histogram.get_value_at_percentile(permille / 10))
 
@@ -135,13 +135,13 @@ def _mean(histogram: Any, count: int) -> float | None:
     # Not get_mean_value(): it walks all 18,000 places in Python, 65 ms.
     if not count:
         return None
-    total = sum(us * n for us, n in places(histogram))
+    total = sum(us * n for us, n in buckets(histogram))
     return float(total / count)
 
 
-def _middle(place: int) -> float:
+def _middle(bucket: int) -> float:
     """The middle of the values that share a place in the histogram's array of counts."""
     half = 1 << (EXACT_BITS - 1)
-    shift = max(0, (place // half) - 1)
-    lowest = (place - shift * half) << shift
-    return lowest + ((1 << shift) - 1) / 2
+    shift = max(0, (bucket // half) - 1)
+    minimum = (bucket - shift * half) << shift
+    return minimum + ((1 << shift) - 1) / 2

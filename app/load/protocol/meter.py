@@ -21,11 +21,11 @@ MAGIC = 0x7468_7264_6D65_7402  # "thrdmet" and the version
 H_MAGIC, H_SEQUENCE, H_FIELDS = 0, 1, 2
 HEADER_WORDS = 32
 SUB_BITS = 3  # 8 places for each power of two: within 12.5 %, and less by interpolation
-PLACES = 248  # up to 2^33 µs, 2 h 23 min
-METER_WORDS = HEADER_WORDS + 2 * PLACES
+BUCKETS = 248  # up to 2^33 µs, 2 h 23 min
+METER_WORDS = HEADER_WORDS + 2 * BUCKETS
 PHASES = ("connecting", "warmup", "measure", "drain", "done")
 CONNECTING, WARMUP, MEASURE, DRAIN, DONE = range(len(PHASES))
-_LEVELS = frozenset(
+_GAUGES = frozenset(
     {
         "phase",
         "connected_ns",
@@ -62,13 +62,13 @@ class MeterReading:
     bytes_in: int = 0
     bytes_out: int = 0
     at_ns: int = 0
-    service: tuple[int, ...] = (0,) * PLACES
-    response: tuple[int, ...] = (0,) * PLACES
+    service: tuple[int, ...] = (0,) * BUCKETS
+    response: tuple[int, ...] = (0,) * BUCKETS
 
     def __sub__(self, earlier: MeterReading) -> MeterReading:
         """What happened since `earlier` (54 µs); levels (phase, instants, in flight …) stay the later ones."""
         grown = {
-            name: getattr(self, name) if name in _LEVELS else getattr(self, name) - getattr(earlier, name)
+            name: getattr(self, name) if name in _GAUGES else getattr(self, name) - getattr(earlier, name)
             for name in COUNTERS
         }
         return MeterReading(
@@ -84,7 +84,7 @@ COUNTERS = tuple(f.name for f in fields(MeterReading) if f.name not in ("service
 _LATEST = frozenset({"connected_ns", "started_ns", "measured_from_ns", "measured_to_ns", "at_ns"})
 
 
-def together(readings: Sequence[MeterReading]) -> MeterReading:
+def combine(readings: Sequence[MeterReading]) -> MeterReading:
     """The reading of several shards: counts and histograms added; in the phase of the last, at the latest instants."""
     if len(readings) == 1:
         return readings[0]
@@ -97,22 +97,24 @@ def together(readings: Sequence[MeterReading]) -> MeterReading:
     )
 
 
-def place_of(us: int) -> int:
+def bucket_of(us: int) -> int:
     """Which place of the histogram counts this many µs."""
     shift = us.bit_length() - SUB_BITS - 1
-    return min((shift << SUB_BITS) + (us >> shift), PLACES - 1) if shift > 0 else us
+    return min((shift << SUB_BITS) + (us >> shift), BUCKETS - 1) if shift > 0 else us
 
 
-NEAR_US = 8192
-PLACE_OF = tuple(place_of(us) for us in range(NEAR_US))  # a look-up instead of a call for nearly all values
+LOOKUP_US = 8192
+BUCKET_OF = tuple(
+    bucket_of(us) for us in range(LOOKUP_US)
+)  # a look-up instead of a call for nearly all values
 
 
-def _floor_of(place: int) -> int:
-    shift = max(0, (place >> SUB_BITS) - 1)
-    return (place - (shift << SUB_BITS)) << shift
+def _floor_of(bucket: int) -> int:
+    shift = max(0, (bucket >> SUB_BITS) - 1)
+    return (bucket - (shift << SUB_BITS)) << shift
 
 
-_FLOORS = tuple(_floor_of(place) for place in range(PLACES + 1))
+_FLOORS = tuple(_floor_of(bucket) for bucket in range(BUCKETS + 1))
 
 
 def quantile_us(counts: Sequence[int], q: float) -> float | None:
@@ -137,43 +139,43 @@ def make_meter() -> int:
     return fd
 
 
-class BadMeter(ValueError):
+class InvalidMeter(ValueError):
     """The descriptor is not a meter, or one of another version."""
 
 
 def _map(fd: int, access: int) -> mmap.mmap:
     if os.fstat(fd).st_size < METER_WORDS * 8:
-        raise BadMeter("too few bytes for a meter")
+        raise InvalidMeter("too few bytes for a meter")
     memory = mmap.mmap(fd, METER_WORDS * 8, access=access)
     if int.from_bytes(memory[:8], "little") != MAGIC:
         memory.close()
-        raise BadMeter("not a meter of this version")
+        raise InvalidMeter("not a meter of this version")
     return memory
 
 
-class Meter:
+class MeterWriter:
     """The shard's side. Without a descriptor it writes to memory that nobody reads."""
 
     def __init__(self, fd: int | None = None) -> None:
         memory = mmap.mmap(-1, METER_WORDS * 8) if fd is None else _map(fd, mmap.ACCESS_WRITE)
         self._words = memoryview(memory).cast("Q")
-        self.service = array("Q", bytes(8 * PLACES))
-        self.response = array("Q", bytes(8 * PLACES))
+        self.service = array("Q", bytes(8 * BUCKETS))
+        self.response = array("Q", bytes(8 * BUCKETS))
 
     @staticmethod
-    def count(values: Sequence[int], second: dict[int, int], places: MutableSequence[int]) -> None:
+    def count(values: Sequence[int], second: dict[int, int], buckets: MutableSequence[int]) -> None:
         """Add the µs of a tick to a second and to a histogram: 0.2 ms a tick at 30,000/s, both clocks."""
         for us, count in Counter(values).items():
             second[us] = second.get(us, 0) + count
-            places[PLACE_OF[us] if us < NEAR_US else place_of(us)] += count
+            buckets[BUCKET_OF[us] if us < LOOKUP_US else bucket_of(us)] += count
 
     def publish(self, values: Sequence[int]) -> None:
         """Store the counters, in the order of COUNTERS, and the histograms: 2.5 µs."""
         words = self._words
         words[H_SEQUENCE] += 1
         words[H_FIELDS : H_FIELDS + len(values)] = array("Q", values)
-        words[HEADER_WORDS : HEADER_WORDS + PLACES] = self.service
-        words[HEADER_WORDS + PLACES :] = self.response
+        words[HEADER_WORDS : HEADER_WORDS + BUCKETS] = self.service
+        words[HEADER_WORDS + BUCKETS :] = self.response
         words[H_SEQUENCE] += 1
 
 
@@ -194,7 +196,7 @@ class MeterReader:
             if words[H_SEQUENCE] == again[H_SEQUENCE] and not words[H_SEQUENCE] % 2:
                 break
             words = again
-        service, response = words[HEADER_WORDS : HEADER_WORDS + PLACES], words[HEADER_WORDS + PLACES :]
+        service, response = words[HEADER_WORDS : HEADER_WORDS + BUCKETS], words[HEADER_WORDS + BUCKETS :]
         values = dict(zip(COUNTERS, words[H_FIELDS:HEADER_WORDS], strict=False))
         return MeterReading(**values, service=tuple(service), response=tuple(response))
 

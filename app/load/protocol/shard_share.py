@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ShardShare:
     """The shard `number`, counted from 0, of so many."""
 
-    number: int = 0
-    of: int = 1
+    index: int = 0
+    shards: int = 1
 
-    def share(self, count: int) -> int:
+    def portion(self, total: int) -> int:
         """How many of `count` things fall to this shard; the shares of all shards add up to `count`."""
-        return (count + self.of - 1 - self.number) // self.of
+        return (total + self.shards - 1 - self.index) // self.shards

@@ -82,7 +82,7 @@ def trials(view: str, *of: list[RunView]) -> list[Measured]:
         for entry, runs in enumerate(of)
         if trial <= len(runs)
     ]
-    one = histogram.of([(1000, 1000)])
+    one = histogram.from_counts([(1000, 1000)])
     return [replace(each, service=one, response=one) for each in found]
 
 
@@ -174,7 +174,7 @@ def test_a_comparison_can_be_about_any_figure() -> None:
 
 
 def test_percentiles_of_trials_are_merged_and_not_averaged() -> None:
-    quick, slow = histogram.of([(100, 9900)]), histogram.of([(100_000, 1100)])
+    quick, slow = histogram.from_counts([(100, 9900)]), histogram.from_counts([(100_000, 1100)])
     kept = trials("cpu_us", [run(), run()])
     kept = [replace(kept[0], response=quick, service=quick), replace(kept[1], response=slow, service=slow)]
     latency = conclude("cpu_us", ENTRIES[:1], kept).standings[0].latency

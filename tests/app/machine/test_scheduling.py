@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.load import sandbox, time_slice
-from app.load.protocol.shard_job import BadOrder
+from app.load import process_setup, time_slice
+from app.load.protocol.shard_job import InvalidJob
 from app.machine import scheduling
 from tests.app.driver import LabMaker, LabProcess, endless, generators, plan, until
 
@@ -108,5 +108,5 @@ def test_trying_it_leaves_the_policy_as_it_was() -> None:
 
 def test_a_generator_that_was_promised_it_and_is_refused_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_setscheduler", refused)
-    with pytest.raises(BadOrder, match="real-time priority: Operation not permitted"):
-        sandbox.come_first(realtime=True)
+    with pytest.raises(InvalidJob, match="real-time priority: Operation not permitted"):
+        process_setup.set_priority(realtime=True)

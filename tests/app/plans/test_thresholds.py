@@ -41,7 +41,7 @@ SUMMARY = Summary(
 )
 LEDGER = Ledger(25.0, 15.0, 10.0, 2.0, None, 0.1, 0.1, 1.0, 1.0, None, 1, 1, 1.0, 1, GeneratorCost(9.0, 0.5))
 HUNDRED = histogram.encode(
-    histogram.of((1000 * ms, 1) for ms in range(1, 101))
+    histogram.from_counts((1000 * ms, 1) for ms in range(1, 101))
 )  # 1 ms to 100 ms, one of each
 OUTCOME = cast(
     Outcome, SimpleNamespace(kinds=(KindOutcome("plaintext", "plaintext", 100, {}, HUNDRED, HUNDRED),))

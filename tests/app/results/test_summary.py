@@ -23,7 +23,7 @@ STARTED_NS = 5_000_000_000
 
 
 def encoded(counts: Mapping[int, int]) -> str:
-    return histogram.encode(histogram.of(counts.items()))
+    return histogram.encode(histogram.from_counts(counts.items()))
 
 
 def second(t: float, length_s: float = 1.0, phase: str = "measure", **more: Any) -> Second:

@@ -146,7 +146,7 @@ def test_each_leg_has_figures_of_its_own(tmp_path: Path, hand_overs: HandOvers) 
 
 
 def second(t: float, requests: int, phase: str = "measure", length_s: float = 1.0) -> Second:
-    took = histogram.encode(histogram.of([(1000 * requests, requests)]))
+    took = histogram.encode(histogram.from_counts([(1000 * requests, requests)]))
     return Second(t, length_s, phase, requests, requests, requests, 0, 0, took, took)
 
 

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.load.protocol.meter import MEASURE, PLACES, MeterReading
+from app.load.protocol.meter import BUCKETS, MEASURE, MeterReading
 from app.load.protocol.plan import Plan
 from app.runs.progress import LastSecond, Progress, progress
 from tests.app.past import past_run
 
 PLAN = Plan("constant-arrival-rate", rate_per_s=100.0)
-HISTOGRAM = (0,) * 7 + (100,) + (0,) * (PLACES - 8)
+HISTOGRAM = (0,) * 7 + (100,) + (0,) * (BUCKETS - 8)
 NOW_NS = 100 * 10**9
 
 

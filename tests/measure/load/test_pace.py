@@ -11,10 +11,10 @@ import pytest
 
 from app.load.protocol import histogram
 from app.load.protocol.meter import MEASURE
-from app.load.protocol.shard_job import Order
+from app.load.protocol.shard_job import ShardJob
 from app.load.shard import Shard
 from tests.engines.driver import Variant, running
-from tests.load.driver import HELD_S, OPEN, Running, ServerMaker, Starter, order, run_load
+from tests.load.driver import HELD_S, OPEN, Running, ServerMaker, Starter, job_json, run_load
 from tests.load.server import Gate
 from tests.load.test_manners import SOURCES, only_port
 from tests.measure.conftest import Report
@@ -128,7 +128,7 @@ def test_ports_in_time_wait_run_out(monkeypatch: pytest.MonkeyPatch, report: Rep
         began_s = time.monotonic()
         try:
             outcome = Shard(
-                Order.parse(order(engine.port, {"churn": True, "vus": 2, "duration_s": 0.5}))
+                ShardJob.parse(job_json(engine.port, {"churn": True, "vus": 2, "duration_s": 0.5}))
             ).run()
         finally:
             gc.enable()

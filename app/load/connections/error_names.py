@@ -13,7 +13,7 @@ _NAMES = {
 }
 
 
-def name_of(error: OSError | int) -> str:
+def error_name(error: OSError | int) -> str:
     """Of an OSError, or of its number."""
     number = error if isinstance(error, int) else error.errno
     return _NAMES.get(number or 0, "failed")

@@ -16,7 +16,7 @@ import os
 import select
 
 CLOCK_MONOTONIC, TFD_NONBLOCK, TFD_CLOEXEC, TFD_TIMER_ABSTIME = 1, 0o4000, 0o2000000, 1
-FAR = 1 << 62  # never, in nanoseconds
+NEVER_NS = 1 << 62  # never, in nanoseconds
 _SECOND = 1_000_000_000
 
 _libc = ctypes.PyDLL(None, use_errno=False)
@@ -24,7 +24,7 @@ _settime = _libc.timerfd_settime
 _settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
-class Alarm:
+class Timer:
     """Rings its epoll at an absolute time of CLOCK_MONOTONIC."""
 
     sent_at = 0  # to the hot loops it looks like a peer with nothing in flight
@@ -37,7 +37,7 @@ class Alarm:
         self._spec = (ctypes.c_int64 * 4)()  # struct itimerspec: interval s, ns; value s, ns
         self._at = memoryview(self._spec).cast("B").cast("q")
         self._address = ctypes.addressof(self._spec)
-        self._due = FAR
+        self._due = NEVER_NS
 
     def set(self, due_ns: int) -> None:
         """Ring at `due_ns`; FAR means not at all. No call into the kernel if that is already so."""
@@ -45,10 +45,10 @@ class Alarm:
             return
         self._due = due_ns
         at = self._at
-        at[2], at[3] = (0, 0) if due_ns == FAR else divmod(due_ns, _SECOND)
+        at[2], at[3] = (0, 0) if due_ns == NEVER_NS else divmod(due_ns, _SECOND)
         _settime(self.fd, TFD_TIMER_ABSTIME, self._address, None)
 
-    def ready(self, _now: int) -> None:
+    def on_event(self, _now: int) -> None:
         """It rang. That it woke the loop was all it had to do."""
 
     def close(self) -> None:

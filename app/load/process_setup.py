@@ -10,27 +10,27 @@ import sys
 from collections.abc import Callable
 
 from app.load import time_slice
-from app.load.connections.pool import Crew
-from app.load.protocol.shard_job import BadOrder, Order
+from app.load.connections.connection_pool import ConnectionPool
+from app.load.protocol.shard_job import InvalidJob, ShardJob
 
 PR_SET_PDEATHSIG = 1
 
 
-def confine(order: Order) -> None:
+def set_up_process(job: ShardJob) -> None:
     """Before anything is opened. Raises BadOrder."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if order.parent_pid is not None and os.getppid() != order.parent_pid:
-        raise BadOrder("the parent ended before this process could ask to end with it")
-    if order.cpus:
+    if job.parent_pid is not None and os.getppid() != job.parent_pid:
+        raise InvalidJob("the parent ended before this process could ask to end with it")
+    if job.cpus:
         try:
-            os.sched_setaffinity(0, order.cpus)
+            os.sched_setaffinity(0, job.cpus)
         except OSError as error:
-            raise BadOrder(f"cannot run on CPUs {list(order.cpus)}: {error.strerror}") from error
-        come_first(order.realtime)
-    order.claim_descriptors()
+            raise InvalidJob(f"cannot run on CPUs {list(job.cpus)}: {error.strerror}") from error
+        set_priority(job.realtime)
+    job.raise_descriptor_limit()
 
 
-def come_first(realtime: bool) -> None:
+def set_priority(realtime: bool) -> None:
     """Get the CPU soon after each wake-up. The engine is on other CPUs: nothing is taken from it. Raises BadOrder."""
     if os.sched_getscheduler(0) != os.SCHED_OTHER:
         return  # a policy was chosen for the whole lab: leave it
@@ -40,7 +40,7 @@ def come_first(realtime: bool) -> None:
     try:
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     except OSError as error:
-        raise BadOrder(f"cannot take real-time priority: {error.strerror}") from error
+        raise InvalidJob(f"cannot take real-time priority: {error.strerror}") from error
 
 
 class Lifeline:
@@ -52,13 +52,13 @@ class Lifeline:
 
     sent_at = 0  # to the hot loops it looks like a peer with nothing in flight
 
-    def __init__(self, fd: int, crew: Crew, begin: Callable[[int], None]) -> None:
+    def __init__(self, fd: int, pool: ConnectionPool, begin: Callable[[int], None]) -> None:
         self.fd = fd
         self._begin = begin
-        crew.epoll.register(fd, select.EPOLLIN)
-        crew.watch(fd, self)
+        pool.epoll.register(fd, select.EPOLLIN)
+        pool.set_handler(fd, self)
 
-    def ready(self, _now: int) -> None:
+    def on_event(self, _now: int) -> None:
         if word := os.read(self.fd, 64):  # one write of less than PIPE_BUF: it comes whole
             self._begin(int(word))
         else:

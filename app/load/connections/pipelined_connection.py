@@ -1,0 +1,132 @@
+"""Pipelining: a batch of requests in one send, their answers in order; the next batch when the last has come.
+
+Each answer's time runs from the send of its batch: the later ones waited for the earlier, which is what a client of
+HTTP/1.1 pipelining lives with.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from app.load.connections.client_connection import ClientConnection
+from app.load.connections.connection_pool import ConnectionPool
+from app.load.connections.error_names import error_name
+from app.load.connections.request_mix import RequestKind
+from app.load.connections.response_head import InvalidResponse, ResponseHead, parse_head
+
+RECV_BYTES = 64 * 1024
+
+
+class PipelinedConnection(ClientConnection):
+    """One connection with up to `depth` requests in flight."""
+
+    __slots__ = ("depth", "pending")
+
+    def __init__(self, pool: ConnectionPool, kind: RequestKind, depth: int) -> None:
+        super().__init__(pool, kind)
+        self.depth = depth
+        self.pending: deque[RequestKind] = deque()  # in the order of their answers
+
+    @property
+    def in_flight(self) -> int:
+        return len(self.pending)
+
+    def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
+        pool = self.pool
+        self.pending.extend((kind, *(pool.pick() for _ in range(self.depth - 1))))
+        pool.in_flight += len(self.pending)
+        self.started_at = now
+        batch = b"".join(each.request for each in self.pending)
+        try:
+            sent = self.send(batch)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.fail(error_name(error), now)
+            return
+        if sent < len(batch):
+            self.keep_unsent(batch, sent)
+
+    def on_event(self, now: int) -> None:
+        if not self.started_at:
+            super().on_event(now)
+            return
+        pool = self.pool
+        try:
+            if self.unsent is not None:
+                self.send_unsent(now)
+                if not self.started_at:
+                    return  # the push found the connection broken
+            data = self.recv(RECV_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.fail(error_name(error), now)
+            return
+        try:
+            closes = self._parse_responses(data, now)
+        except InvalidResponse:
+            self.fail("bad_answer", now)
+            return
+        if closes and self.pending:
+            self.fail("closed", now)
+        elif not self.pending and self.finish_response(closes or bool(self.buffer), now):
+            pool.release(self, now)
+
+    def _parse_responses(self, data: bytes, now: int) -> bool:
+        """Count every answer that is whole; True if the server closes after them. Raises BadAnswer."""
+        if not data:
+            return True
+        self.buffer += data
+        at, closes = 0, False
+        while at < len(self.buffer) and self.pending and not closes:
+            length, closes = self._parse_one(at, now)
+            if not length:
+                break
+            at += length
+        self.buffer = self.buffer[at:]
+        if self.buffer and not self.pending:
+            self.pool.errors["unasked_bytes"] += 1
+        return closes
+
+    def _parse_one(self, at: int, now: int) -> tuple[int, bool]:
+        """The answer that begins at `at`: its length, 0 while it is not whole, and whether the server closes."""
+        kind, available = self.pending[0], len(self.buffer) - at
+        # The same head to the byte has the same length; a new Date costs one look with care. The learned length alone
+        # would cut a stream of answers at the wrong place as soon as one is longer.
+        if kind.expected_head and self.buffer.startswith(kind.expected_head, at):
+            if available < kind.expected_bytes:
+                return 0, False
+            length, closes = kind.expected_bytes, False
+            kind.add_service_us((now - self.started_at) // 1000)
+        else:
+            head = parse_head(self.buffer[at:])
+            if head is None or available < head.total_bytes:
+                return 0, False
+            length, closes = head.total_bytes, head.closes
+            self._record(kind, head, now)
+            if head.total_bytes == kind.expected_bytes and not closes:
+                kind.expected_head = self.buffer[at : at + head.head_bytes]
+        self.pending.popleft()
+        self.pool.in_flight -= 1
+        return length, closes
+
+    def _record(self, kind: RequestKind, head: ResponseHead, now: int) -> None:
+        """The careful way, for the first of each kind and for whatever differs."""
+        if head.status != 200:
+            self.pool.count_error(kind, f"status_{head.status}", now - self.started_at, head.total_bytes)
+        elif kind.body_bytes not in (None, head.body_bytes):
+            self.pool.count_error(kind, "bad_length", now - self.started_at, head.total_bytes)
+        else:
+            kind.record(head, now, self.started_at, self.started_at, self.started_at)
+
+    def finish_response(self, closes: bool, now: int) -> bool:
+        self.started_at = 0
+        return super().finish_response(closes, now)
+
+    def count_failure(self, error: str, now: int) -> None:
+        for kind in self.pending:
+            self.pool.count_error(kind, error, now - self.started_at, 0)
+        self.pool.in_flight -= len(self.pending)
+        self.pending.clear()
+        self.started_at = 0
