@@ -27,8 +27,8 @@ def _connections(plan: Plan, outcome: Outcome) -> Iterator[str]:
             f"{outcome.idle_missing:,} of {plan.idle_connections:,} idle connections were not served when the load "
             "began."
         )
-    if outcome.aside_cut_off:
-        yield f"The server closed {outcome.aside_cut_off:,} slow connections; each comes again after a second."
+    if outcome.background_closed:
+        yield f"The server closed {outcome.background_closed:,} slow connections; each comes again after a second."
     if outcome.time_wait is not None:
         yield f"When the load ended, {outcome.time_wait:,} connections of this machine were in TIME_WAIT."
 

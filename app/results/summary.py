@@ -152,7 +152,7 @@ def interval_log(outcome: Outcome) -> str:
 
 def answers(outcome: Outcome) -> int:
     """All answers that the generator has counted, from its first connection to its last: in no window."""
-    return sum(second.requests for second in outcome.seconds) + outcome.aside_requests
+    return sum(second.requests for second in outcome.seconds) + outcome.background_requests
 
 
 def little_residual(outcome: Outcome) -> float | None:

@@ -69,7 +69,7 @@ def sorted_us(recorded: Any) -> list[float]:
 
 def answered(outcome: Outcome) -> int:
     """All answers that the generator received, in the measured time and out of it."""
-    return sum(second.requests for second in outcome.seconds) + outcome.aside_requests
+    return sum(second.requests for second in outcome.seconds) + outcome.background_requests
 
 
 def lost(outcome: Outcome) -> dict[str, int]:

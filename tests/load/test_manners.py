@@ -120,8 +120,10 @@ def test_slow_connections_that_are_cut_off_are_no_errors_of_the_load(
     took_s = time.monotonic() - began_s
     asked = server.asked["/bytes?n=131072"]
     assert outcome.errors == {}
-    assert asked - 2 <= outcome.aside_cut_off <= asked
-    assert outcome.aside_cut_off <= 2 * (1 + took_s)  # at once, and again after a second, but not more often
+    assert asked - 2 <= outcome.background_closed <= asked
+    assert outcome.background_closed <= 2 * (
+        1 + took_s
+    )  # at once, and again after a second, but not more often
 
 
 def test_churn_opens_a_connection_for_each_request_from_many_addresses() -> None:

@@ -90,7 +90,7 @@ def test_merged_outcomes_hold_every_sample_once(parts: list[tuple[list[int], lis
         )
     assert (merged.requests, merged.shards) == (len(everything), len(parts))
     assert merged.errors == ({"timeout": len(parts), "reset": 2 * len(parts)})
-    assert (merged.missing, merged.idle_missing, merged.aside_cut_off) == tuple(
+    assert (merged.missing, merged.idle_missing, merged.background_closed) == tuple(
         len(parts) * n for n in (1, 2, 3)
     )
     assert [second.t for second in merged.seconds] == [0.0, 1.0]
@@ -146,7 +146,7 @@ def outcome(first: list[int], second: list[int]) -> Outcome:
         seconds=tuple(rows),
         missing=1,
         idle_missing=2,
-        aside_cut_off=3,
+        background_closed=3,
         kinds=(KindOutcome("plaintext", "plaintext", len(first + second), {}, everything, everything),),
     )
 

@@ -27,8 +27,8 @@ _ADDED = (
     "cpu_user_s",
     "cpu_system_s",
     "in_flight_ns",
-    "aside_requests",
-    "aside_cut_off",
+    "background_requests",
+    "background_closed",
     "missing",
     "idle_missing",
 )

@@ -1,19 +1,14 @@
-"""The outcome: what one shard measured, exactly. Frozen data; JSON in and out are the field names as they stand.
+"""The outcome: what one shard measured, as frozen data.
 
-Histograms are HdrHistogram V2 in base64, in µs. `requests`, `errors`, `sent` and the kinds count what was *meant*
-for the measured window (by its intended time in the open model, by its send time in the closed one) and so include
-answers that came while draining. `seconds` count what *finished* in each second, whatever it was meant for:
-their sum over `measure` is the true throughput, and it is less than `requests` where a backlog drained late.
-Errors that belong to no request (`connect_*`, `idle_*`, `unasked_bytes`) count from connecting on. `duration_s` is the
-window of the load; `wall_s` is that of the generator's CPU time and of `in_flight_ns` (the same within a millisecond).
-`aside_requests` were answered to those that stand beside the load, from the first connection to the last answer:
-with all seconds they make what the server has answered. `missing` and `idle_missing` are connections that were not
-there (idle: not served) when the load began; `aside_cut_off`: slow ones that the server closed. `lateness` is the
-histogram of how long after its intended time each request was handled (see `corrected`). `time_wait` counts such
-sockets of the whole network namespace when a churning load ended. `corrected` of a kind is response time from the
-instant at which the generator handled the request (sent it, or queued it because no connection was free): what
-`response` says beyond it is the generator's own lateness. It is empty in outcomes of before 0.2. `run_queue_ns` is how
-long the generator was ready to run and had no CPU in the measured window, all shards together; None: not known.
+Histograms are HdrHistogram V2 in base64, in µs. An outcome is stored as JSON, so its JSON field names stay as they
+are: `JSON_NAMES` lists the two that differ from the attribute.
+
+Two ways of counting:
+
+- `requests`, `errors`, `sent` and `kinds` count the requests that *belong to* the measured window: by their intended
+  time in the open model, by their send time in the closed one. They include responses that arrive during the drain.
+- `seconds` count the requests that *finished* in each second, whatever window they belong to. Their sum over
+  `measure` is the throughput. It is less than `requests` where a backlog was drained late.
 """
 
 from __future__ import annotations
@@ -22,10 +17,23 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+JSON_NAMES = {"background_requests": "aside_requests", "background_closed": "aside_cut_off"}
+_ATTRIBUTES = {key: attribute for attribute, key in JSON_NAMES.items()}
+_OBSOLETE = frozenset({"notes"})  # stored by version 0.1.0
+
 
 @dataclass(frozen=True, slots=True)
 class KindOutcome:
-    """One kind of the work mix."""
+    """The results of one kind of request of the work mix.
+
+    - `label`, `kind`: as in results (`sleep ms=50`), and as in the plan (`sleep`).
+    - `requests`: correct responses. `errors`: failed requests by name of the error.
+    - `service`: service time, from the send to the last byte of the response.
+    - `response`: response time, from the intended send. The same as `service` in the closed model.
+    - `corrected`: response time from the instant at which the generator handled the request: sent it, or queued it
+      because no connection was free. `response` minus `corrected` is the generator's own lateness. Empty in outcomes
+      stored before version 0.2.
+    """
 
     label: str
     kind: str
@@ -38,9 +46,14 @@ class KindOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """One second of the load; `t` is seconds from the start of the warm-up, the last of a phase may be shorter.
+    """One second of the load. The last one of a phase may be shorter.
 
-    `phase` is `warmup`, `measure` or `drain` (answers after the end; only there if there were any).
+    - `t`: seconds from the start of the warm-up. `length_s`: its length in seconds.
+    - `phase`: `warmup`, `measure` or `drain` (responses after the end; present only if there were any).
+    - `intended`: requests that the schedule was due to send; None in the closed model.
+    - `sent`, `requests`, `errors`: requests sent, answered correctly, and failed in this second.
+    - `in_flight`: requests in flight at its end.
+    - `service`, `response`: histograms of the requests that finished in this second.
     """
 
     t: float
@@ -57,7 +70,32 @@ class Second:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that one shard has to say at its end."""
+    """The result of one shard, or of several shards merged.
+
+    - `started_at`: start of the measured window, ISO 8601 in UTC. `measured_from_ns`, `measured_to_ns`: the window by
+      CLOCK_MONOTONIC. `duration_s`: its length. `wall_s`: the length of the window of the CPU times and of
+      `in_flight_ns`, which is the same within a millisecond.
+    - `stopped`: whether the load was stopped early.
+    - `requests`, `sent`: correct responses, and requests sent. `errors`: by name. Errors that belong to no request
+      (`connect_*`, `idle_*`, `unasked_bytes`) are counted from the first connection on.
+    - `intended`: requests of the schedule; None in the closed model. `dropped`: those that were never sent.
+      `late`: sent more than 1 ms after their intended time although a connection was free. `waited`: queued because no
+      connection was free.
+    - `reconnects`: connections that the server closed and that were opened again.
+    - `bytes_in`, `bytes_out`: bytes of responses and of requests.
+    - `connections_peak`, `idle_connections_held`: the most connections at once; idle ones that are open at the end.
+    - `cpu_user_s`, `cpu_system_s`: CPU time of the generator. `run_queue_ns`: how long it was ready to run and had no
+      CPU, all shards together; None: unknown.
+    - `lateness`: histogram of the time from the intended instant of a request until the generator handled it.
+      `send_jitter_p99_us`: its 99th percentile.
+    - `in_flight_ns`: time in flight, summed over all requests, of the part within the window.
+    - `background_requests`: responses on background connections (idle and slow), from the first connection to the last
+      response. With the requests of all seconds they are all that the server has answered. `background_closed`: slow
+      connections that the server closed.
+    - `missing`, `idle_missing`: connections that were not open (idle: not served) when the load began.
+    - `time_wait`: sockets in TIME_WAIT of the whole network namespace when a load with churn ended; None: unknown.
+    - `shards`: how many shards are merged here. `busiest`: the highest `utilisation` of one shard.
+    """
 
     started_at: str
     measured_from_ns: int
@@ -84,8 +122,8 @@ class Outcome:
     kinds: tuple[KindOutcome, ...] = ()
     seconds: tuple[Second, ...] = ()
     lateness: str = ""
-    aside_requests: int = 0
-    aside_cut_off: int = 0
+    background_requests: int = 0
+    background_closed: int = 0
     missing: int = 0
     idle_missing: int = 0
     time_wait: int | None = None
@@ -95,24 +133,28 @@ class Outcome:
 
     @property
     def failed(self) -> int:
-        """Requests that were sent and got no right answer. Errors of connections are none of them."""
+        """Requests that were sent and got no correct response. Errors of connections are not included."""
         return sum(count for kind in self.kinds for count in kind.errors.values())
 
     @property
     def unfinished(self) -> int:
-        """Requests in flight when the load was stopped. Sent = answered + failed + these; intended = sent + dropped."""
+        """Requests in flight when the load was stopped.
+
+        sent = requests + failed + unfinished, and intended = sent + dropped.
+        """
         return max(0, self.sent - self.requests - self.failed)
 
     @property
     def has_measured(self) -> bool:
-        """Whether it was stopped before anything could be measured."""
+        """Whether anything was measured: False if the load was stopped before."""
         return bool(self.measured_from_ns) and not (self.stopped and not self.requests and not self.failed)
 
     @property
     def utilisation(self) -> float:
-        """The share of one CPU that the generator used in the measured window; it never spins, so this is work.
+        """The share of one CPU that the generator used in the measured window, 0 to 1.
 
-        Of several shards the busiest one's: it is the one that limits.
+        The generator never spins, so this is work. Of several shards it is that of the busiest one, which is the first
+        to limit the load.
         """
         if self.busiest is not None:
             return self.busiest
@@ -120,19 +162,25 @@ class Outcome:
 
     @property
     def waited_for_cpu(self) -> float | None:
-        """The share of the measured window in which a shard was ready to run and had no CPU, the mean of the shards."""
+        """The share of the measured window, 0 to 1, in which a shard was ready to run and had no CPU.
+
+        The mean over the shards; None where the kernel does not report it.
+        """
         if self.run_queue_ns is None or not self.wall_s:
             return None
         return self.run_queue_ns / 1e9 / self.wall_s / self.shards
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Returns plain JSON data, with the field names under which outcomes are stored."""
+        return {JSON_NAMES.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
-        nested = {
-            "kinds": tuple(KindOutcome(**each) for each in data["kinds"]),
-            "seconds": tuple(Second(**each) for each in data["seconds"]),
-        }
-        kept = {name: value for name, value in data.items() if name != "notes"}  # 0.1.0 kept sentences there
-        return cls(**{**kept, **nested})
+        """Returns the outcome of what `to_json` made, in this version or an older one.
+
+        Raises KeyError or TypeError for data that is no outcome.
+        """
+        values = {_ATTRIBUTES.get(name, name): value for name, value in data.items() if name not in _OBSOLETE}
+        values["kinds"] = tuple(KindOutcome(**each) for each in data["kinds"])
+        values["seconds"] = tuple(Second(**each) for each in data["seconds"])
+        return cls(**values)

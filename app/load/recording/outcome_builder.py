@@ -97,8 +97,8 @@ def build_outcome(
         seconds=tuple(_second(recorder, second) for second in recorder.seconds if _is_kept(second)),
         missing=connection_set.missing,
         idle_missing=connection_set.idle_missing,
-        aside_requests=pool.background_responses,
-        aside_cut_off=pool.slow_closed,
+        background_requests=pool.background_responses,
+        background_closed=pool.slow_closed,
         time_wait=time_wait,
     )
 

@@ -48,7 +48,9 @@ def test_nothing_is_said_of_a_calm_trial() -> None:
 
 
 def test_connections_that_were_not_there_are_told_in_numbers_of_the_whole_load() -> None:
-    assert said(PLAN, replace(CALM, missing=3, idle_missing=12, aside_cut_off=1400, time_wait=28_000)) == [
+    assert said(
+        PLAN, replace(CALM, missing=3, idle_missing=12, background_closed=1400, time_wait=28_000)
+    ) == [
         "3 of 8 connections were not there when the load began; they are tried again 20 times a second.",
         "12 of 30 idle connections were not served when the load began.",
         "The server closed 1,400 slow connections; each comes again after a second.",

@@ -81,7 +81,7 @@ OUTCOME = Outcome(
         second(2.0, requests=5000),
         second(3.0, 0.2, "drain", requests=1000),
     ),
-    aside_requests=40,
+    background_requests=40,
 )
 
 
