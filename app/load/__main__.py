@@ -1,6 +1,7 @@
-"""`python -m app.load`: an order as JSON on stdin, the outcome as JSON on stdout, sentences for people on stderr.
+"""`python -m app.load`: reads a shard job as JSON from stdin and writes the outcome as JSON to stdout.
 
-Exit codes: 0 there is an outcome · 1 the control plane is gone · 2 the order cannot be carried out.
+Messages for people go to stderr. Exit codes: 0 there is an outcome · 1 the control plane has exited · 2 the
+job is invalid or cannot be done on this machine.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ import json
 import signal
 import sys
 
-from app.load.process_setup import Lifeline, set_up_process
+from app.load.lifeline import Lifeline
+from app.load.process_setup import set_up_process
 from app.load.protocol.meter import InvalidMeter
 from app.load.protocol.shard_job import InvalidJob, ShardJob
 from app.load.shard import Shard
 
 
 def main() -> int:
+    """Runs the job on stdin. Returns the exit code."""
     try:
         job = ShardJob.parse(sys.stdin.read())
         set_up_process(job)

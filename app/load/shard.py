@@ -1,9 +1,9 @@
-"""One shard, from its order to its outcome: connect, warm up, measure, drain, report.
+"""One shard, from its job to its outcome: connect, warm up, measure, drain.
 
-    connecting ──> (told to begin) ──> warmup ──> measure ──> drain ──> done
+    connecting ──> (start signal) ──> warmup ──> measure ──> drain ──> done
 
-Connecting counts neither to the warm-up nor to the measured time. One of several shards waits, when it is connected,
-for the instant at which all begin.
+Connecting belongs neither to the warm-up nor to the measured window. One of several shards waits, when it is
+connected, for the instant at which all of them start.
 """
 
 from __future__ import annotations
@@ -25,14 +25,20 @@ from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterWriter
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import RAMPING
 from app.load.protocol.shard_job import ShardJob
-from app.load.recording.outcome_builder import Snapshot, build_outcome
+from app.load.recording.outcome_builder import MeasuredWindow, build_outcome
 from app.load.recording.recorder import Recorder
+from app.load.recording.snapshot import Snapshot
 
-STOPPED_DRAIN_NS = 1_000_000_000  # who says stop does not want to wait for slow answers
+STOPPED_DRAIN_NS = 1_000_000_000  # the longest drain after a stop
 
 
 class Shard:
-    """Owns the parts and leads them through the phases. One thread."""
+    """Creates the parts of a shard and runs its phases.
+
+    One thread; only `stop` may be called from a signal handler.
+
+    Raises OSError if a descriptor cannot be created, InvalidMeter if the job's meter is none.
+    """
 
     def __init__(self, job: ShardJob) -> None:
         self.job, self.plan = job, job.plan
@@ -48,20 +54,25 @@ class Shard:
         self.start_ns: int | None = None
 
     def stop(self, *_: object) -> None:
-        """Safe in a signal handler: the loops look at it within 50 ms."""
+        """Stops the load within 50 ms. Safe to call from a signal handler."""
         self.dispatcher.stopped = True
 
-    def start_at(self, at_ns: int) -> None:
-        """Told when to begin."""
-        self.start_ns = at_ns
+    def start_at(self, start_ns: int) -> None:
+        """Sets the instant (CLOCK_MONOTONIC) at which this shard, one of several, starts the load."""
+        self.start_ns = start_ns
 
     def run(self) -> Outcome:
-        gc.disable()  # the loops make no cycles, and a full collection over 10,000 peers stalls them for 7 ms
+        """Blocks until the load is over. Returns the outcome.
+
+        Switches the garbage collector off and leaves it off.
+        """
+        # The loops make no reference cycles, and a full collection over 10,000 connections takes 7 ms.
+        gc.disable()
         connection_set = ConnectionSet(self.job, self.pool, self.host)
         connection_set.open_all(self.dispatcher)
         from_ns = self._wait_for_start()
         level = self.plan.rate_per_s if self.plan.is_open else self.plan.vus
-        assert level, "the order was checked"
+        assert level, "checked by ShardJob.parse"
         warm, measured = RequestMix(self.plan, self.host), RequestMix(self.plan, self.host)
         begin = Snapshot.take(self.recorder)
         if self.plan.warmup_s:
@@ -71,17 +82,18 @@ class Shard:
             new.expect_response(old.expected_bytes, old.expected_prefix)
         ramp = Ramp(level, self.plan.stages if self.plan.executor in RAMPING else ())
         end = begin
-        if not self.dispatcher.stopped:  # else it was in the warm-up, and nothing is measured
+        if not self.dispatcher.stopped:  # else it was stopped in the warm-up, and nothing is measured
             end = self._run_phase(MEASURE, measured, ramp, self.plan.duration_s, from_ns)
         time_wait = _time_wait_sockets() if self.plan.churn else None
         dropped = self._drain(self._phase_end_ns(from_ns, self.plan.duration_s, end))
-        outcome = build_outcome(self.recorder, measured, begin, end, dropped, time_wait, connection_set)
+        window = MeasuredWindow(measured.kinds, begin, end, dropped, time_wait)
+        outcome = build_outcome(self.recorder, window, connection_set)
         self.recorder.phase = DONE
         self.recorder.publish(monotonic_ns())
         return outcome
 
     def _wait_for_start(self) -> int:
-        """The instant at which the load begins; waits for it, if others begin with us."""
+        """Returns the instant at which the load starts. Blocks until then if there are several shards."""
         now = self.recorder.connected_ns = monotonic_ns()
         self.recorder.publish(now)
         if self.job.shards == 1:
@@ -93,18 +105,25 @@ class Shard:
         return self.start_ns or now
 
     def _run_phase(self, phase: int, mix: RequestMix, ramp: Ramp, length_s: float, from_ns: int) -> Snapshot:
-        """One phase under load; answers the instant at which its loop ended."""
+        """Runs one phase under load. Returns a snapshot of its end."""
         self.recorder.begin_phase(phase, from_ns, mix.kinds)
         self.executor.run(mix, ramp, from_ns, from_ns + int(length_s * 1e9))
         return Snapshot.take(self.recorder)
 
     def _phase_end_ns(self, from_ns: int, length_s: float, end: Snapshot) -> int:
-        """An open schedule ends when it says; a closed one when the loop took its last answer, a few ms later."""
+        """Returns the end of a phase.
+
+        An open phase ends exactly when its schedule does, a closed one when its loop has ended, a few ms
+        later.
+        """
         exact = self.dispatcher.is_open and not self.dispatcher.stopped
         return from_ns + int(length_s * 1e9) if exact else end.at_ns
 
     def _drain(self, now: int) -> int:
-        """Take what is in flight; the rest are timeouts. Answers how many of the measured schedule were never sent."""
+        """Blocks until the requests in flight have ended; the rest are counted as timeouts.
+
+        Returns how many requests of the measured schedule were never sent.
+        """
         dispatcher, pool = self.dispatcher, self.pool
         self.recorder.begin_phase(DRAIN, now)
         limit_ns = min(pool.timeout_ns, STOPPED_DRAIN_NS) if dispatcher.stopped else pool.timeout_ns
@@ -113,9 +132,8 @@ class Shard:
         if not dispatcher.stopped:
             pool.abandon_in_flight(monotonic_ns())
         self.recorder.begin_phase(DONE, monotonic_ns())
-        return sum(
-            due >= self.recorder.measured_from_ns for due, _, _ in dispatcher.backlog
-        )  # the warm-up's are there as well
+        # The backlog may still hold requests of the warm-up.
+        return sum(due >= self.recorder.measured_from_ns for due, _, _ in dispatcher.backlog)
 
 
 def _executor(job: ShardJob, dispatcher: Dispatcher) -> Executor:
@@ -126,7 +144,7 @@ def _executor(job: ShardJob, dispatcher: Dispatcher) -> Executor:
 
 
 def _time_wait_sockets() -> int | None:
-    """Connections in TIME_WAIT, of the whole network namespace: the kernel counts no other way."""
+    """Returns the sockets in TIME_WAIT of the network namespace: the kernel has no count per process."""
     with suppress(OSError):
         for line in Path("/proc/net/sockstat").read_text().splitlines():
             name, *words = line.split()

@@ -1,8 +1,11 @@
-"""Time slices: how soon a thread gets the CPU when it wakes, which changes nothing of how much of it that gets.
+"""Time slices: how soon a thread gets the CPU when it wakes up. How much CPU it gets is not affected.
 
-The scheduler (EEVDF) runs whose deadline comes first, and a deadline is as far away as a slice is long: 1.4 to 3 ms by
-default. A generator that asks for 0.1 ms goes before a browser; a control plane that asks for 10 ms lets nearly
-everyone go before it. Linux 6.12 and newer let every process choose; older ones ignore it.
+The EEVDF scheduler runs the thread with the earliest deadline, and the deadline is one slice away: 1.4 to 3
+ms by default. A generator with a slice of 0.1 ms runs before a browser; a control plane with 10 ms runs after
+nearly everyone. Linux 6.12 and newer let each thread choose its slice; older ones ignore it.
+
+The control plane uses this module too. It is here, and not in `app`, because the generator imports nothing
+else of `app`.
 """
 
 from __future__ import annotations
@@ -12,15 +15,12 @@ import os
 import platform
 
 SHORT_NS, LONG_NS = 100_000, 10_000_000
-_SCHED_SETATTR = {
-    "x86_64": 314,
-    "aarch64": 274,
-    "riscv64": 274,
-}  # Linux's number: older libraries have no name for it
+# The system call's number: older C libraries have no function for it.
+_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
 
 
 class _SchedAttr(ctypes.Structure):
-    """struct sched_attr of linux/sched/types.h, in its first version."""
+    """struct sched_attr of linux/sched/types.h, in its first version (48 bytes)."""
 
     _fields_ = (
         ("size", ctypes.c_uint32),
@@ -34,8 +34,12 @@ class _SchedAttr(ctypes.Structure):
     )
 
 
-def choose(policy: int, slice_ns: int = 0) -> bool:
-    """Set policy (SCHED_OTHER or SCHED_BATCH) and slice of this thread; 0: as usual. Whether the kernel took it."""
+def set_policy(policy: int, slice_ns: int = 0) -> bool:
+    """Sets scheduling policy and time slice of the calling thread; its nice value stays.
+
+    `policy` is os.SCHED_OTHER or os.SCHED_BATCH; `slice_ns` 0 is the kernel's default slice. Returns whether
+    the kernel accepted them: False also on an architecture whose system call number is not known here.
+    """
     number = _SCHED_SETATTR.get(platform.machine())
     if number is None:
         return False

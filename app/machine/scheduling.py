@@ -21,7 +21,7 @@ from app.load import time_slice
 def run_as_batch() -> None:
     """Switch this thread from SCHED_OTHER to SCHED_BATCH; any other policy is left alone."""
     if os.sched_getscheduler(0) == os.SCHED_OTHER:
-        time_slice.choose(os.SCHED_BATCH, time_slice.LONG_NS)
+        time_slice.set_policy(os.SCHED_BATCH, time_slice.LONG_NS)
 
 
 @contextlib.contextmanager
@@ -30,7 +30,7 @@ def normal_policy() -> Iterator[None]:
     if os.sched_getscheduler(0) != os.SCHED_BATCH:
         yield
         return
-    time_slice.choose(os.SCHED_OTHER)
+    time_slice.set_policy(os.SCHED_OTHER)
     try:
         yield
     finally:

@@ -13,12 +13,13 @@ from math import sqrt
 import pytest
 
 from app.load.connections.connection_pool import ConnectionPool
-from app.load.connections.request_mix import RequestKind, RequestMix
+from app.load.connections.request_kind import RequestKind
+from app.load.connections.request_mix import RequestMix
 from app.load.connections.response_head import parse_head
 from app.load.executors.dispatcher import Dispatcher
 from app.load.executors.open_model import OpenModel
 from app.load.executors.ramp import Ramp
-from app.load.executors.schedule import intended_times
+from app.load.executors.schedule import Schedule
 from app.load.executors.timer import Timer
 from app.load.protocol import histogram
 from app.load.protocol.histogram import decode
@@ -122,7 +123,7 @@ def test_corrected_time_is_kept_of_every_request(serve: ServerMaker) -> None:
 
 
 def test_poisson_spacing_has_the_same_mean_rate(serve: ServerMaker) -> None:
-    expected = len(list(intended_times(Ramp(1000.0), "poisson", 0, int(0.3 * 1e9))))
+    expected = len(list(Schedule(Ramp(1000.0), "poisson").times(0, int(0.3 * 1e9))))
     assert abs(expected - 300) <= 4 * sqrt(300)
     outcome = run_load(
         serve().port, executor=OPEN, rate_per_s=1000.0, spacing="poisson", duration_s=0.3, vus=16

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from app.load.connections.request_mix import RequestMix
 from app.load.connections.response_head import InvalidResponse, parse_head
 from app.load.executors.ramp import Ramp
-from app.load.executors.schedule import intended_times
+from app.load.executors.schedule import Schedule
 from app.load.protocol import histogram
 from app.load.protocol.meter import BUCKETS, MeterReader, bucket_of, make_meter, quantile_us
 from app.load.protocol.plan import EXECUTORS, KINDS, SPACINGS, Plan, Work
@@ -154,17 +154,17 @@ def test_shares_are_exact_over_whole_rounds(weights: list[int], rounds: int) -> 
 
 @given(st.floats(1, 50_000), st.floats(0.001, 0.5))
 def test_constant_spacing_is_exact(rate: float, length_s: float) -> None:
-    times = list(intended_times(Ramp(rate), "constant", 10**9, 10**9 + int(length_s * 1e9)))
+    times = list(Schedule(Ramp(rate), "constant").times(10**9, 10**9 + int(length_s * 1e9)))
     assert abs(len(times) - rate * length_s) <= 1.001
     assert all(abs(at - 10**9 - number * 1e9 / rate) <= 1 for number, at in enumerate(times))
 
 
 def test_poisson_spacing_is_seeded_and_stays_inside() -> None:
-    first, again = (list(intended_times(Ramp(5000), "poisson", 0, 10**9, seed=7)) for _ in range(2))
+    first, again = (list(Schedule(Ramp(5000), "poisson", seed=7).times(0, 10**9)) for _ in range(2))
     assert first == again == sorted(first)
     assert first[0] >= 0 and first[-1] < 10**9
     assert len(first) == pytest.approx(5000, abs=300)
-    assert first != list(intended_times(Ramp(5000), "poisson", 0, 10**9, seed=8))
+    assert first != list(Schedule(Ramp(5000), "poisson", seed=8).times(0, 10**9))
 
 
 def test_a_head_is_read_only_when_it_is_whole() -> None:

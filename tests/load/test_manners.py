@@ -16,7 +16,7 @@ import pytest
 
 from app.load.connections.connection_pool import ConnectionPool
 from app.load.executors.ramp import Ramp
-from app.load.executors.schedule import intended_times
+from app.load.executors.schedule import Schedule
 from app.load.protocol.meter import MEASURE, WARMUP, MeterReader, make_meter
 from app.load.protocol.plan import Stage
 from app.load.protocol.shard_job import ShardJob
@@ -302,7 +302,7 @@ def test_vus_that_the_ramp_takes_away_close_their_connections(start: Starter) ->
 
 def test_a_rate_follows_its_ramp() -> None:
     stages = (Stage(0.25, 600), Stage(0, 100), Stage(0.25, 100))
-    due = list(intended_times(Ramp(200.0, stages), "constant", 0, 10**9))
+    due = list(Schedule(Ramp(200.0, stages), "constant").times(0, 10**9))
     assert sum(at < 250_000_000 for at in due) == pytest.approx(100, abs=1)
     assert sum(at >= 250_000_000 for at in due) == pytest.approx(25, abs=1)
     with running(REACTOR) as engine:

@@ -59,7 +59,7 @@ def test_the_end_of_the_lifeline_ends_it_without_an_outcome(serve: ServerMaker, 
     out, err = load.process.communicate(timeout=BOUND_S)
     assert load.process.returncode == 1
     assert out == ""
-    assert "control plane is gone" in err
+    assert "control plane has exited" in err
 
 
 def test_it_dies_with_its_parent(serve: ServerMaker, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_it_dies_with_its_parent(serve: ServerMaker, tmp_path: Path) -> None:
 def test_the_wrong_parent_is_refused() -> None:
     done = try_load(job_json(1, {}, parent_pid=os.getpid() + 1))
     assert done.returncode == 2
-    assert "parent ended" in done.stderr
+    assert "parent process ended" in done.stderr
 
 
 def test_more_connections_than_descriptors_are_refused_before_any_is_opened(serve: ServerMaker) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.load.executors.ramp import Ramp
-from app.load.executors.schedule import intended_times
+from app.load.executors.schedule import Schedule
 from app.load.protocol import histogram
 from app.load.protocol.merging import merge
 from app.load.protocol.meter import (
@@ -58,9 +58,9 @@ def test_the_schedules_of_all_shards_are_that_of_one(
     ramp: Ramp, spacing: str, shards: int, seed: int
 ) -> None:
     span = (10**9, 10**9 + 400_000_000)
-    whole = list(intended_times(ramp, spacing, *span, seed=seed))
+    whole = list(Schedule(ramp, spacing, seed=seed).times(*span))
     parts = [
-        list(intended_times(ramp, spacing, *span, ShardShare(number, shards), seed))
+        list(Schedule(ramp, spacing, ShardShare(number, shards), seed).times(*span))
         for number in range(shards)
     ]
     assert sorted(at for part in parts for at in part) == whole == sorted(whole)
@@ -73,7 +73,7 @@ def test_a_ramp_brings_as_many_arrivals_as_the_area_under_it(ramp: Ramp) -> None
         (a + b) / 2 * stage.duration_s for a, b, stage in zip(levels, levels[1:], ramp.stages, strict=False)
     )
     if ramp.stages:
-        times = list(intended_times(ramp, "constant", 0, 10**12))
+        times = list(Schedule(ramp, "constant").times(0, 10**12))
         assert abs(len(times) - area) <= 1.001
         assert all(0 <= at <= sum(stage.duration_s for stage in ramp.stages) * 1e9 + 1 for at in times)
 

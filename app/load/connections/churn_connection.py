@@ -1,7 +1,10 @@
-"""Churn: a connection for each request. Its time runs from connect() to the last byte of the answer.
+"""Churn: a new connection for each request.
 
-The generator closes first, as most clients that ask once do, so TIME_WAIT stays on its side of the loopback. An address
-has 28,000 ports to one target; they are in TIME_WAIT for 60 s, so connections come from 127.0.0.x by turns.
+Service time runs from connect() to the last byte of the response.
+
+The generator closes first, as most clients that send one request do, so TIME_WAIT is on its side. An address
+has 28,000 ephemeral ports for one target, and each is in TIME_WAIT for 60 s. So on the loopback the
+connections come from 64 source addresses in turn.
 """
 
 from __future__ import annotations
@@ -13,31 +16,29 @@ from itertools import cycle
 
 from app.load.connections.client_connection import ClientConnection
 from app.load.connections.error_names import error_name
-from app.load.connections.request_mix import RequestKind
-from app.load.connections.response_reader import process_response
+from app.load.connections.request_kind import RequestKind
 
 SOURCE_ADDRESSES = cycle(f"127.0.0.{last}" for last in range(2, 66))
-IP_BIND_ADDRESS_NO_PORT = (
-    24  # the port is chosen by connect(), which knows the target: one port serves many targets
-)
+# connect() chooses the port instead of bind(), so that a port can be used for several targets (ip(7), since
+# Linux 4.2).
+IP_BIND_ADDRESS_NO_PORT = 24
 
 
 class ChurnConnection(ClientConnection):
-    """A place for one request at a time, each with a connection of its own."""
+    """One request at a time, each on a connection of its own.
+
+    `connecting`: connect() has not succeeded yet.
+    """
 
     __slots__ = ("connecting",)
 
     def open(self, now: int) -> None:
-        """There is nothing to open before it is asked."""
+        """Does nothing but offer itself: a connection is opened for each request."""
         self.pool.release(self, now)
 
     def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
-        self.kind, self.intended_at, self.handled_at, self.started_at = (
-            kind,
-            intended_at,
-            queued_at or now,
-            now,
-        )
+        """Connects and sends a request."""
+        self.kind, self.intended_at, self.handled_at = kind, intended_at, queued_at or now
         pool = self.pool
         pool.in_flight += 1
         sock = pool.new_socket()
@@ -50,18 +51,17 @@ class ChurnConnection(ClientConnection):
             code = sock.connect_ex(pool.address)
             if code not in (0, errno.EINPROGRESS):
                 raise OSError(code, "connect")
-            pool.add_connected(self, select.EPOLLIN)
-            self._send_unsent(
-                now
-            )  # on the loopback it is connected by now; elsewhere it is asked again when it is
+            pool.add_connected(self)
+            self._send_rest()  # on the loopback it is connected already; elsewhere EPOLLOUT will tell
         except OSError as error:
             self._connect_failed(error, now)
 
     def on_event(self, now: int) -> None:
+        """Sends what is unsent, and reads the response."""
         try:
             if self.unsent is not None or self.connecting:
-                self._send_unsent(now)
-            if self.connecting or not process_response(self.pool, self, self.recv(self.kind.recv_bytes), now):
+                self._send_rest()
+            if self.connecting or not self.process_response(self.recv(self.kind.recv_bytes), now):
                 return
         except BlockingIOError:
             return
@@ -73,8 +73,8 @@ class ChurnConnection(ClientConnection):
             return
         self.pool.release(self, now)
 
-    def _send_unsent(self, now: int) -> None:
-        """Send what is to be sent, as far as it goes. Raises OSError."""
+    def _send_rest(self) -> None:
+        """Sends as much of the request as the kernel takes. Raises OSError."""
         waiting = self.unsent if self.unsent is not None else memoryview(self.kind.request)
         try:
             rest = waiting[self.send(waiting) :]
@@ -82,32 +82,38 @@ class ChurnConnection(ClientConnection):
             self.pool.connect_failures = 0
         except BlockingIOError:
             rest = waiting
-        except BrokenPipeError:  # connect() failed: SO_ERROR says why, send() only that
+        except BrokenPipeError:  # connect() has failed: send() says only that, and SO_ERROR says why
             assert self.sock is not None
-            raise OSError(
-                self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.EPIPE, "connect"
-            ) from None
+            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.EPIPE
+            raise OSError(code, "connect") from None
         before, self.unsent = self.unsent, rest if rest else None
         if bool(rest) != (before is not None):
-            # Ask for writability only while bytes are waiting, or the loop never sleeps.
+            # Wait for EPOLLOUT only while bytes are unsent: a socket is nearly always writable, and the loop
+            # would spin.
             self.pool.epoll.modify(self.fd, select.EPOLLIN | (select.EPOLLOUT if rest else 0))
 
     def _connect_failed(self, error: OSError, now: int) -> None:
-        """Not tried again at once: whoever refuses a thousand times a second would only be asked more often."""
+        """Counts the request as failed. The queue limits how soon a refusing target is tried again.
+
+        It waits in the queue, so that a refusing target is not tried in a busy loop.
+        """
         self.count_failure(f"connect_{error_name(error)}", now)
         self.pool.connect_failures += 1
         self._close()
         self.pool.to_open.append(self)
 
     def finish_response(self, closes: bool, now: int) -> bool:
+        """Closes the connection. Returns True: the next request gets a new one."""
         self._close()
         return True
 
     def fail(self, error: str, now: int) -> None:
+        """Counts the request in flight as failed. The next request gets a new connection."""
         self.abandon(error, now)
         self.pool.release(self, now)
 
     def abandon(self, error: str, now: int) -> None:
+        """Counts the request in flight as failed, and closes the connection."""
         self.count_failure(f"connect_{error}" if self.connecting else error, now)
         self._close()
 

@@ -1,27 +1,33 @@
-"""The connections of a shard. An active one has one request in flight at a time; others have manners of their own.
+"""A keep-alive connection: one request at a time, again and again. The other kinds of client derive from it.
 
-The hot loops read `sent_at`: it is 0 while nothing is in flight that they may take, and then they call `ready`.
+The hot loops of the executors read `sent_at`. If it is not 0 they read the response themselves and compare it
+with what they expect. If it is 0 they call `on_event`. Everything in this module except `send_request` is off
+the hot path: a response that differs from the expected one, comes in pieces or comes unasked; a request that
+does not fit into the socket buffer; a connection that breaks.
 """
 
 from __future__ import annotations
 
 import select
 import socket
-from typing import TYPE_CHECKING
 
+from app.load.connections.connection_pool import ConnectionPool
 from app.load.connections.error_names import error_name
-from app.load.connections.request_mix import RequestKind
-from app.load.connections.response_head import ResponseHead
-from app.load.connections.response_reader import handle_unexpected
-
-if TYPE_CHECKING:
-    from app.load.connections.connection_pool import ConnectionPool
-
-CONNECT_EVENTS = select.EPOLLOUT
+from app.load.connections.request_kind import RequestKind
+from app.load.connections.response_head import InvalidResponse, ResponseHead, parse_head
 
 
 class ClientConnection:
-    """Keep-alive: one request at a time, on one connection, again and again."""
+    """A connection of the load. See `PooledConnection` for what the pool requires of it.
+
+    - `kind`: the kind of the request in flight, or of the last one.
+    - `intended_at`, `handled_at`: when the request was due, and when the generator handled it; see
+      `KindOutcome`.
+    - `buffer`: the start of a response, until its head is complete. `head`: the head. `received`: bytes so
+      far.
+    - `unsent`: the part of the request that the kernel has not taken.
+    - `recv`, `send`: those of the socket, bound once.
+    """
 
     __slots__ = (
         "buffer",
@@ -48,18 +54,18 @@ class ClientConnection:
         self.sock: socket.socket | None = None
         self.fd = -1
         self.connecting_since = self.intended_at = self.handled_at = self.due_at = 0
-        self.sent_at = 0  # in flight since, for the hot loops
-        self.started_at = 0  # in flight since, where this peer takes its own events
+        self.sent_at = self.started_at = 0
         self.reset_response()
 
     def reset_response(self) -> None:
-        """Be ready to read an answer from its first byte."""
+        """Prepares for the first byte of a response."""
         self.received = 0
         self.buffer = b""
         self.head: ResponseHead | None = None
         self.unsent: memoryview | None = None
 
     def attach(self, sock: socket.socket, now: int) -> None:
+        """Uses a new socket, which begins to connect at `now`."""
         self.sock, self.fd = sock, sock.fileno()
         self.recv, self.send = sock.recv, sock.send
         self.connecting_since, self.sent_at = now, 0
@@ -71,29 +77,32 @@ class ClientConnection:
 
     @property
     def in_flight_since(self) -> int:
-        """When what is in flight was sent; 0: nothing is."""
+        """When the request in flight was sent; 0: none is in flight."""
         return self.sent_at or self.started_at
 
     @property
     def in_flight(self) -> int:
-        """Answers in flight."""
+        """How many requests are in flight."""
         return 1 if self.in_flight_since else 0
 
+    # Opening and closing
+
     def schedule_open(self) -> None:
-        """Be opened, or opened again, when its turn comes."""
+        """Adds itself to the pool's queue of connections to be opened."""
         self.pool.to_open.append(self)
 
     def open(self, now: int) -> None:
+        """Begins to connect."""
         self.pool.connect(self, now)
 
     def on_connected(self, now: int) -> None:
-        """The connection is there."""
+        """Called by the pool when connect() has succeeded."""
         self.pool.opening -= 1
         self.pool.connected += 1
         self.pool.release(self, now)
 
     def on_close(self) -> None:
-        """The connection is about to be closed: it counts no more."""
+        """Called by the pool before the socket is closed: updates its counters."""
         if self.is_connecting:
             self.pool.opening -= 1
             return
@@ -101,10 +110,41 @@ class ClientConnection:
         if not self.in_flight_since:
             self.pool.remove_free(self)
 
-    def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
-        """Send a request; nothing is in flight (the closed hot loop has its own copy of these lines).
+    def fail(self, error: str, now: int) -> None:
+        """Counts the request in flight as failed, and opens the connection again."""
+        self.count_failure(error, now)
+        self.pool.reopen(self, now)
 
-        `queued`: when it was put into the backlog; 0 if it was not.
+    def abandon(self, error: str, now: int) -> None:
+        """Counts the request in flight as failed, and closes the connection.
+
+        Called at the end of the drain.
+        """
+        self.count_failure(error, now)
+        self.pool.close(self)
+
+    def count_failure(self, error: str, now: int) -> None:
+        """Counts the request in flight as failed."""
+        self.pool.count_error(self.kind, error, now - self.in_flight_since, self.received)
+
+    def handle_error(self, error: OSError, now: int) -> None:
+        """Handles an error of recv() or send() with a request in flight.
+
+        EAGAIN is none: the rest is sent if need be.
+        """
+        if not isinstance(error, BlockingIOError):
+            self.fail(error_name(error), now)
+        elif self.unsent is not None:
+            self.send_unsent(now)
+
+    # Sending
+
+    def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
+        """Sends a request.
+
+        There must be none in flight. (The closed hot loop has its own copy of these lines.)
+
+        `intended_at` is when it was due, `queued_at` when it was put into the backlog; 0: it was not.
         """
         self.kind, self.intended_at, self.handled_at, self.sent_at = kind, intended_at, queued_at or now, now
         try:
@@ -114,45 +154,15 @@ class ClientConnection:
         except BlockingIOError:
             self.keep_unsent(kind.request, 0)
         except OSError as error:
-            self.pool.handle_error(self, error, now)
-
-    def on_event(self, now: int) -> None:
-        """Something happened while nothing was in flight."""
-        if self.is_connecting:
-            self.pool.finish_connect(self, now)
-        else:
-            handle_unexpected(self.pool, self, now)
-
-    def finish_response(self, closes: bool, now: int) -> bool:
-        """An answer is whole; True when the next request can be sent here."""
-        self.reset_response()
-        if closes:
-            self.pool.reconnects += 1
-            self.pool.reopen(self, now)
-        return not closes
-
-    def fail(self, error: str, now: int) -> None:
-        """What is in flight is lost, and with it the connection."""
-        self.count_failure(error, now)
-        self.pool.reopen(self, now)
-
-    def abandon(self, error: str, now: int) -> None:
-        """The same at the end of the load: it is not opened again."""
-        self.count_failure(error, now)
-        self.pool.close(self)
-
-    def count_failure(self, error: str, now: int) -> None:
-        self.pool.count_error(self.kind, error, now - self.in_flight_since, self.received)
-
-    # Requests that do not fit into one send
+            self.handle_error(error, now)
 
     def keep_unsent(self, data: bytes, sent: int) -> None:
-        """The kernel took only a part of what was to be sent: send the rest as it makes room."""
+        """Keeps what the kernel has not taken of `data`, to send it when the socket is writable."""
         self.unsent = memoryview(data)[sent:]
         self.pool.epoll.modify(self.fd, select.EPOLLIN | select.EPOLLOUT)
 
     def send_unsent(self, now: int) -> None:
-        """There may be room for more of it."""
+        """Sends more of what is left of the request."""
         assert self.unsent is not None
         try:
             self.unsent = self.unsent[self.send(self.unsent) :]
@@ -162,6 +172,83 @@ class ClientConnection:
             self.fail(error_name(error), now)
             return
         if not self.unsent:
-            # Ask for writability only while bytes are waiting, or the loop never sleeps.
+            # Wait for EPOLLOUT only while bytes are unsent: a socket is nearly always writable, and the loop
+            # would spin.
             self.unsent = None
             self.pool.epoll.modify(self.fd, select.EPOLLIN)
+
+    # Receiving
+
+    def on_event(self, now: int) -> None:
+        """Handles an event while no response is expected: connected, closed, or unexpected bytes."""
+        if self.is_connecting:
+            self.pool.finish_connect(self, now)
+        else:
+            self._handle_unexpected(now)
+
+    def process_response(self, data: bytes, now: int) -> bool:
+        """Processes bytes that the hot loops did not accept as a whole response; empty: the server closed.
+
+        Returns whether the request has ended and the connection can send the next one.
+        """
+        if not data:
+            self.fail("closed", now)
+            return False
+        try:
+            complete = self.append_response(data)
+        except InvalidResponse:
+            self.fail("bad_answer", now)
+            return False
+        return complete and self._check_response(now)
+
+    def append_response(self, data: bytes) -> bool:
+        """Adds bytes to the response. Returns whether it is complete. Raises InvalidResponse."""
+        self.received += len(data)
+        if self.head is None:
+            self.buffer += data
+            self.head = parse_head(self.buffer)
+        return self.head is not None and self.received >= self.head.total_bytes
+
+    def _check_response(self, now: int) -> bool:
+        """Records a complete response as correct or as an error.
+
+        Returns whether the next request can be sent.
+        """
+        head, kind = self.head, self.kind
+        assert head is not None
+        wrong_length = head.status == 200 and kind.body_bytes not in (None, head.body_bytes)
+        if wrong_length or self.received > head.total_bytes:
+            self.fail("bad_length", now)
+            return False
+        if head.status == 200:
+            kind.record(head, now, self.in_flight_since, self.intended_at, self.handled_at)
+        else:
+            self.count_failure(f"status_{head.status}", now)
+        # A response that comes before the whole request was sent (413): the server would read the rest as a
+        # request.
+        return self.finish_response(head.closes or self.unsent is not None, now)
+
+    def finish_response(self, closes: bool, now: int) -> bool:
+        """Prepares for the next request, and reopens the connection if it `closes`.
+
+        Returns whether the next request can be sent.
+        """
+        self.reset_response()
+        if closes:
+            self.pool.reconnects += 1
+            self.pool.reopen(self, now)
+        return not closes
+
+    def _handle_unexpected(self, now: int) -> None:
+        """Reopens a free connection that the server has closed (it may), or on which it has sent bytes."""
+        try:
+            data = self.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.pool.errors["unasked_bytes"] += 1
+        else:
+            self.pool.reconnects += 1
+        self.pool.reopen(self, now)

@@ -1,6 +1,6 @@
-"""The crew: opens, closes and reopens connections, and names what went wrong.
+"""The connection pool: opens, closes and reopens the connections of a shard, and ends those that time out.
 
-Everything here is off the hot path. An `OSError` of a connection becomes an error kind in `broke`, and only there.
+Nothing here is on the hot path.
 """
 
 from __future__ import annotations
@@ -10,135 +10,135 @@ import select
 import socket
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from app.load.connections.client_connection import CONNECT_EVENTS, ClientConnection
 from app.load.connections.error_names import error_name
-from app.load.connections.request_mix import RequestKind
-from app.load.connections.slow_connection import SlowConnection
+from app.load.connections.pooled_connection import PooledConnection, PoolOwner, SteppedConnection
+from app.load.connections.request_kind import RequestKind
 
-CONNECTING_MAX = 128  # opening at the same time: below every usual accept queue
+CONNECTING_MAX = 128  # connections that connect at the same time: below every usual accept queue
 IDLE_CONNECTING_MAX = (
-    96  # of them of the idle crowd: a server that serves none of it leaves the load room to open again
+    96  # of these, idle ones: if the server serves none of them, the load can still reconnect
 )
-RETRY_EVERY_NS = 50_000_000  # while the target refuses: each attempt is an error, and none of them spins
-TIMEOUT_SCAN_EVERY_NS = 250_000_000  # a scan of 10,000 peers takes 0.9 ms
+RETRY_EVERY_NS = (
+    50_000_000  # one attempt while the target refuses, so that refusals do not become a busy loop
+)
+TIMEOUT_SCAN_EVERY_NS = 250_000_000  # a scan of 10,000 connections takes 0.9 ms
 
 
-class PoolOwner(Protocol):
-    """What the crew needs of the floor."""
+class _IgnoreEvents:
+    """The handler of a closed descriptor, of which epoll may already have returned an event."""
 
-    pick: Callable[[], RequestKind] | None
-    on_free: Callable[[ClientConnection, int], None]
-
-    def remove_free(self, connection: ClientConnection) -> None: ...
-
-
-class _NoHandler:
-    """At the place of a descriptor that was closed while an event of it was on its way."""
-
-    sent_at = 0  # to the hot loops it looks like a peer with nothing in flight
+    sent_at = 0  # for the hot loops: no request in flight
 
     def on_event(self, _now: int) -> None: ...
 
 
-NO_HANDLER = _NoHandler()
+IGNORE_EVENTS = _IgnoreEvents()
 
 
 class ConnectionPool:
-    """The connections of a shard, by descriptor in `table` for the hot loops."""
+    """The connections of a shard. One thread.
+
+    - `by_fd`: the handler of each descriptor, for the hot loops: a connection, or an object with `sent_at` 0
+      and `on_event(now)`.
+    - `connections`: all of them, open or not. `slow`: those of slow clients.
+    - `to_open`: queue of those to be opened. `idle_to_open`: of idle ones, which are opened when `to_open` is
+      empty.
+    - `reserve`: those that a ramp has not started yet, or has taken out of the load again.
+    - `active`: how many belong to the load now: neither in the reserve nor in the background.
+    - `opening`, `connected`: how many connect, and how many of the load are open. `idle_opening`: of
+      `opening`, the idle ones. `idle_held`, `slow_connected`: open background connections. `peak`: the most
+      that were open at once.
+    - `counts_in_flight`: whether the connections keep `in_flight`, because they handle their events
+      themselves.
+    - `background_responses`: responses on idle and slow connections. `slow_closed`: slow connections that the
+      server closed, which it may do.
+    - `errors`: errors of connections, which belong to no request. `request_errors`: failed requests.
+      `failed_ns`: the time that these were in flight. `reconnects`: connections that the server closed.
+    - `connect_failures`: failed attempts to connect since the last success.
+    """
 
     def __init__(self, address: tuple[str, int], timeout_s: float) -> None:
         self.address = address
         self.timeout_ns = int(timeout_s * 1e9)
         self.epoll = select.epoll()
         self.poll: Callable[[float, int], list[tuple[int, int]]] = self.epoll.poll
-        self.by_fd: list[Any] = []
-        self.connections: list[ClientConnection] = []
-        self.slow: list[SlowConnection] = []
-        self.to_open: deque[ClientConnection] = deque()  # to be opened
-        self.idle_to_open: deque[ClientConnection] = (
-            deque()
-        )  # of the idle crowd, to be opened when the load wants nothing
-        self.reserve: deque[ClientConnection] = deque()  # not yet called up by a ramp, or retired by it
-        self.active = (
-            0  # connections that the load itself has or wants: all but the reserve and who stands beside
-        )
-        self.opening = self.connected = self.idle_held = self.slow_connected = self.peak = 0
-        self.idle_opening = 0  # of those that are opening: of the idle crowd
-        self.counts_in_flight = (
-            False  # these peers take their own events, and count in `owed` what is in flight
-        )
-        self.in_flight = 0
-        self.background_responses = (
-            0  # answers to those that stand beside the load: the idle crowd and the slow
-        )
-        self.slow_closed = 0  # slow ones that the server closed, which is its right
-        self.errors: Counter[str] = Counter()  # those that belong to no request
-        self.request_errors = self.reconnects = self.failed_ns = 0
-        self.connect_failures = 0  # refused or timed out in a row
-        self.scan_at = self.retry_at = 0
         self.owner: PoolOwner | None = None
+        self.by_fd: list[Any] = []
+        self.connections: list[PooledConnection] = []
+        self.slow: list[SteppedConnection] = []
+        self.to_open: deque[PooledConnection] = deque()
+        self.idle_to_open: deque[PooledConnection] = deque()
+        self.reserve: deque[PooledConnection] = deque()
+        self.active = self.opening = self.connected = self.peak = 0
+        self.idle_opening = self.idle_held = self.slow_connected = 0
+        self.counts_in_flight = False
+        self.in_flight = 0
+        self.background_responses = self.slow_closed = 0
+        self.errors: Counter[str] = Counter()
+        self.request_errors = self.reconnects = self.failed_ns = 0
+        self.connect_failures = 0
+        self._scan_at = self._retry_at = 0
 
     def set_handler(self, fd: int, handler: Any) -> None:
-        """Let `handler.ready` be called for a descriptor that is registered already."""
+        """Makes `handler.on_event` the handler of a descriptor that is registered with `epoll`."""
         if fd >= len(self.by_fd):
-            self.by_fd.extend([NO_HANDLER] * (fd + 1024 - len(self.by_fd)))
+            self.by_fd.extend([IGNORE_EVENTS] * (fd + 1024 - len(self.by_fd)))
         self.by_fd[fd] = handler
 
     # Opening
 
     def maintain(self, now: int) -> None:
-        """Once a tick: reopen what is closed, end what takes too long."""
+        """Opens connections, lets slow clients act, and fails what has timed out. Called once a tick."""
         if not self.connect_failures:
             self.open_pending(now)
-        elif now >= self.retry_at:
-            self.retry_at = now + RETRY_EVERY_NS
+        elif now >= self._retry_at:
+            self._retry_at = now + RETRY_EVERY_NS
             self.open_pending(now, 1)
         for slow in self.slow:
             if now >= slow.due_at:
                 slow.step(now)
-        if now >= self.scan_at:
-            self.scan_at = now + TIMEOUT_SCAN_EVERY_NS
+        if now >= self._scan_at:
+            self._scan_at = now + TIMEOUT_SCAN_EVERY_NS
             self._fail_overdue(now - self.timeout_ns)
 
     def open_pending(self, now: int, limit: int = CONNECTING_MAX) -> None:
+        """Begins to open up to `limit` of the queued connections."""
         while limit > 0 and self.opening < CONNECTING_MAX and (queue := self._next_queue()):
             limit -= 1
             queue.popleft().open(now)
 
-    def _next_queue(self) -> deque[ClientConnection] | None:
+    def _next_queue(self) -> deque[PooledConnection] | None:
         if self.to_open:
             return self.to_open
         return self.idle_to_open if self.idle_opening < IDLE_CONNECTING_MAX else None
 
     def new_socket(self) -> socket.socket:
+        """Returns a non-blocking TCP socket of the target's address family, with TCP_NODELAY."""
         family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
-    def connect(self, connection: ClientConnection, now: int, receive_buffer_bytes: int = 0) -> None:
-        """Begin to open a peer's connection; `finish_opening` when it is there."""
+    def connect(self, connection: PooledConnection, now: int, receive_buffer_bytes: int = 0) -> None:
+        """Begins to connect; `finish_connect` is to be called when the socket is writable.
+
+        `receive_buffer_bytes` is SO_RCVBUF; 0: the kernel's default.
+        """
         sock = self.new_socket()
         if receive_buffer_bytes:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.opening += 1
         connection.attach(sock, now)
-        self.epoll.register(connection.fd, CONNECT_EVENTS)
+        self.epoll.register(connection.fd, select.EPOLLOUT)
         self.set_handler(connection.fd, connection)
         code = sock.connect_ex(self.address)
         if code not in (0, errno.EINPROGRESS):
             self._connect_failed(connection, error_name(code))
 
-    def add_connected(self, connection: ClientConnection, events: int) -> None:
-        """Count a connection that its peer has opened by itself, and watch it."""
-        self.epoll.register(connection.fd, events)
-        self.set_handler(connection.fd, connection)
-        self.connected += 1
-        self.update_peak()
-
-    def finish_connect(self, connection: ClientConnection, now: int) -> None:
+    def finish_connect(self, connection: PooledConnection, now: int) -> None:
+        """Checks whether connect() has succeeded, and tells the connection."""
         assert connection.sock is not None
         if code := connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._connect_failed(connection, error_name(code))
@@ -150,111 +150,116 @@ class ConnectionPool:
         self.update_peak()
         self.open_pending(now)
 
+    def add_connected(self, connection: PooledConnection) -> None:
+        """Adds a connection that has called connect() itself, and waits for its responses."""
+        self.epoll.register(connection.fd, select.EPOLLIN)
+        self.set_handler(connection.fd, connection)
+        self.connected += 1
+        self.update_peak()
+
     def update_peak(self) -> None:
+        """Updates `peak` after a connection was opened."""
         self.peak = max(self.peak, self.connected + self.idle_held + self.slow_connected)
 
-    def release(self, connection: ClientConnection, now: int) -> None:
-        """A peer has nothing in flight: what it does next is the executor's rule."""
+    def _connect_failed(self, connection: PooledConnection, error: str) -> None:
+        self.connect_failures += 1
+        self.errors[f"connect_{error}"] += 1
+        self.close(connection)
+        connection.schedule_open()
+
+    # Use
+
+    def release(self, connection: PooledConnection, now: int) -> None:
+        """Gives the owner a connection that has no request in flight."""
         assert self.owner
         self.owner.on_free(connection, now)
 
-    def remove_free(self, connection: ClientConnection) -> None:
-        """A peer without anything in flight is gone."""
+    def remove_free(self, connection: PooledConnection) -> None:
+        """Tells the owner that a connection without a request in flight is closed."""
         if self.owner:
             self.owner.remove_free(connection)
 
     def pick(self) -> RequestKind:
-        """The next kind of the mix."""
+        """Returns the kind of the next request."""
         assert self.owner and self.owner.pick
         return self.owner.pick()
 
     def activate(self, limit: int, now: int) -> None:
-        """Bring peers of the reserve into the load."""
+        """Moves up to `limit` connections from the reserve into the load."""
         for _ in range(min(limit, len(self.reserve))):
             self.active += 1
             self.to_open.append(self.reserve.popleft())
         if not self.connect_failures:
             self.open_pending(now)
 
-    def deactivate(self, connection: ClientConnection) -> None:
-        """Send a peer without anything in flight back to the reserve."""
+    def deactivate(self, connection: PooledConnection) -> None:
+        """Closes a connection without a request in flight, and moves it to the reserve."""
         if connection.sock is not None:
             self.close(connection)
         self.active -= 1
         self.reserve.append(connection)
 
-    def _connect_failed(self, connection: ClientConnection, error: str) -> None:
-        self.connect_failures += 1
-        self.errors[f"connect_{error}"] += 1
-        self.close(connection)
-        connection.schedule_open()
-
-    # Closing
-
-    def close(self, connection: ClientConnection) -> None:
-        """Forget the descriptor before closing it, or a late event finds the next owner of its number."""
-        assert connection.sock is not None
-        connection.on_close()
-        self._close_socket(connection)
-        connection.sent_at = connection.started_at = connection.connecting_since = 0
-
-    def close_connected(self, connection: ClientConnection) -> None:
-        """Close a connection that its peer has opened by itself."""
-        if connection.sock is None:
-            return
-        if self.by_fd[connection.fd] is connection:
-            self.connected -= 1
-            self._close_socket(connection)
-        else:  # it failed before it was watched
-            connection.sock.close()
-            connection.sock = None
-
-    def _close_socket(self, connection: ClientConnection) -> None:
-        assert connection.sock is not None
-        self.epoll.unregister(connection.fd)
-        self.by_fd[connection.fd] = NO_HANDLER
-        connection.sock.close()
-        connection.sock = None
-
-    def reopen(self, connection: ClientConnection, now: int) -> None:
-        self.close(connection)
-        connection.schedule_open()
-        if not self.connect_failures:
-            self.open_pending(now)
-
     def count_error(self, kind: RequestKind, error: str, took_ns: int, received: int) -> None:
-        """A request of this kind was lost, so long after it was sent; `got` bytes had come of its answer."""
+        """Counts a failed request, `took_ns` after it was sent and with `received` bytes of its response."""
         kind.errors[error] += 1
         kind.bytes_in += received
         self.request_errors += 1
         self.failed_ns += took_ns
 
-    def handle_error(self, connection: ClientConnection, error: OSError, now: int) -> None:
-        """An operation on a peer with a request in flight failed, or would have blocked."""
-        if not isinstance(error, BlockingIOError):
-            connection.fail(error_name(error), now)
-        elif connection.unsent is not None:
-            connection.send_unsent(now)
+    # Closing
+
+    def close(self, connection: PooledConnection) -> None:
+        """Closes a connection that was opened by `connect`."""
+        connection.on_close()
+        self._close_socket(connection)
+        connection.sent_at = connection.started_at = connection.connecting_since = 0
+
+    def close_connected(self, connection: PooledConnection) -> None:
+        """Closes a connection that has called connect() itself."""
+        if connection.sock is None:
+            return
+        if self.by_fd[connection.fd] is connection:
+            self.connected -= 1
+            self._close_socket(connection)
+        else:  # it failed before `add_connected`
+            connection.sock.close()
+            connection.sock = None
+
+    def _close_socket(self, connection: PooledConnection) -> None:
+        # The handler is removed first: the next socket gets the same descriptor.
+        assert connection.sock is not None
+        self.epoll.unregister(connection.fd)
+        self.by_fd[connection.fd] = IGNORE_EVENTS
+        connection.sock.close()
+        connection.sock = None
+
+    def reopen(self, connection: PooledConnection, now: int) -> None:
+        """Closes a connection and opens it again, unless the target refuses connections at the moment."""
+        self.close(connection)
+        connection.schedule_open()
+        if not self.connect_failures:
+            self.open_pending(now)
 
     def _fail_overdue(self, before: int) -> None:
         now = before + self.timeout_ns
-        for connection in [
-            p for p in self.connections if 0 < (p.sent_at or p.started_at or p.connecting_since) < before
+        for each in [
+            c for c in self.connections if 0 < (c.sent_at or c.started_at or c.connecting_since) < before
         ]:
-            if connection.is_connecting:
-                self._connect_failed(connection, "timeout")
+            if each.is_connecting:
+                self._connect_failed(each, "timeout")
             else:
-                connection.fail("timeout", now)
+                each.fail("timeout", now)
 
     def abandon_in_flight(self, now: int) -> None:
-        """The load is over and patience too: what is still in flight has timed out."""
+        """Counts all requests in flight as timeouts and closes their connections.
+
+        Called at the end of the drain.
+        """
         for connection in self.connections:
             if connection.in_flight_since:
                 connection.abandon("timeout", now)
 
-    # Those that stand beside the load
-
     def flush_slow(self, now: int) -> None:
-        """The load is over: the slow take the rest of their answers at full speed, and go."""
+        """Lets slow clients read the rest of their responses at full speed. Called at the end of the load."""
         for connection in self.slow:
             connection.flush(now)

@@ -1,74 +1,86 @@
-"""The crowd of a shard: who is there before the load begins. Active ones, the idle beside them, and the slow."""
+"""The connections that a shard opens before the load: active, idle, and those of slow clients."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from time import monotonic_ns
+from typing import Protocol
 
-from app.load.connections import slow_connection
 from app.load.connections.churn_connection import ChurnConnection
 from app.load.connections.client_connection import ClientConnection
+from app.load.connections.client_profile import slow_reader, slow_writer
 from app.load.connections.connection_pool import ConnectionPool
 from app.load.connections.idle_connection import IdleConnection
 from app.load.connections.pipelined_connection import PipelinedConnection
-from app.load.connections.request_mix import RequestKind, build_request
+from app.load.connections.request_kind import request_kind
 from app.load.connections.slow_connection import STEP_NS, SlowConnection
-from app.load.executors.dispatcher import Dispatcher
 from app.load.protocol.plan import Work
 from app.load.protocol.shard_job import ShardJob
 
-CONNECT_FAILURES_MAX = 10  # connects refused in a row, at 20 a second, before the run begins with what it has
+CONNECT_FAILURES_MAX = (
+    10  # in a row, at 20 per second; then the load begins with the connections that are open
+)
+
+
+class EventLoop(Protocol):
+    """What handles events while connections open. `stopped`: the load was stopped."""
+
+    stopped: bool
+
+    def run_once(self, now: int) -> None:
+        """Handles the events of at most 50 ms."""
 
 
 class ConnectionSet:
-    """Makes the peers of a shard's part of the plan, and opens them: first the active, then the idle, then the slow."""
+    """Creates and opens the connections of a shard: active ones, then idle ones, then slow clients.
 
-    def __init__(self, order: ShardJob, pool: ConnectionPool, host: str) -> None:
-        self._plan, self._pool, self._host = order.plan, pool, host
-        self._share = order.share.portion
-        work = Work("plaintext")
-        self._proof_kind = RequestKind(work.label, work.kind, build_request(work, host), None, is_open=False)
-        self.missing = self.idle_missing = 0  # connections that were not there when the load began
+    `missing`, `idle_missing`: active and idle connections that were not open when the load began.
+    """
 
-    def open_all(self, dispatcher: Dispatcher) -> None:
-        """Returns when all are open and proved, or when it is hopeless."""
+    def __init__(self, job: ShardJob, pool: ConnectionPool, host: str) -> None:
+        self._plan, self._pool, self._host = job.plan, pool, host
+        self._portion = job.share.portion
+        self._kind = request_kind(Work("plaintext"), host, is_open=False)
+        self.missing = self.idle_missing = 0
+
+    def open_all(self, loop: EventLoop) -> None:
+        """Blocks until all connections are open and idle ones are served, or until no more can be opened."""
         plan, pool = self._plan, self._pool
         pool.counts_in_flight = plan.churn or plan.pipeline > 1
-        active = [self._new_active() for _ in range(self._share(plan.vus))]
+        active = [self._new_active() for _ in range(self._portion(plan.vus))]
         pool.active = len(active)
-        waiting = [self._new_active() for _ in range(self._share(plan.vus_peak) - len(active))]
-        pool.connections.extend(waiting)
-        pool.reserve.extend(waiting)
-        idle = [IdleConnection(pool, self._proof_kind) for _ in range(self._share(plan.idle_connections))]
-        self._open(active, dispatcher)
-        opened_now = pool.connected
-        self._open(idle, dispatcher)
-        self._open(self._new_slow(), dispatcher)
+        reserve = [self._new_active() for _ in range(self._portion(plan.vus_peak) - len(active))]
+        pool.connections.extend(reserve)
+        pool.reserve.extend(reserve)
+        idle = [IdleConnection(pool, self._kind) for _ in range(self._portion(plan.idle_connections))]
+        self._open(active, loop)
+        connected = pool.connected
+        self._open(idle, loop)
+        slow = self._new_slow()
+        pool.slow.extend(slow)
+        self._open(slow, loop)
         if not plan.churn:
-            self.missing, self.idle_missing = len(active) - opened_now, len(idle) - pool.idle_held
+            self.missing, self.idle_missing = len(active) - connected, len(idle) - pool.idle_held
 
     def _new_active(self) -> ClientConnection:
         if self._plan.churn:
-            return ChurnConnection(self._pool, self._proof_kind)
+            return ChurnConnection(self._pool, self._kind)
         if self._plan.pipeline > 1:
-            return PipelinedConnection(self._pool, self._proof_kind, self._plan.pipeline)
-        return ClientConnection(self._pool, self._proof_kind)
+            return PipelinedConnection(self._pool, self._kind, self._plan.pipeline)
+        return ClientConnection(self._pool, self._kind)
 
     def _new_slow(self) -> list[SlowConnection]:
-        profiles = [slow_connection.slow_reader(self._host)] * self._share(self._plan.slow_readers)
-        profiles += [slow_connection.slow_writer(self._host)] * self._share(self._plan.slow_writers)
-        now, pool = monotonic_ns(), self._pool
-        slow = [
-            SlowConnection(
-                pool, self._proof_kind, profile, now + number * STEP_NS // len(profiles)
-            )  # spread over the beat
+        """Returns the slow clients' connections; their first steps are spread evenly over STEP_NS."""
+        profiles = [slow_reader(self._host)] * self._portion(self._plan.slow_readers)
+        profiles += [slow_writer(self._host)] * self._portion(self._plan.slow_writers)
+        now = monotonic_ns()
+        return [
+            SlowConnection(self._pool, self._kind, profile, now + number * STEP_NS // len(profiles))
             for number, profile in enumerate(profiles)
         ]
-        pool.slow.extend(slow)
-        return slow
 
-    def _open(self, connections: Sequence[ClientConnection], dispatcher: Dispatcher) -> None:
-        """Until all are open and proved, or it is hopeless: refused ten times in a row, or nothing for a timeout."""
+    def _open(self, connections: Sequence[ClientConnection], loop: EventLoop) -> None:
+        """Blocks until all are open, too many attempts have failed in a row, or none opens for a timeout."""
         pool = self._pool
         pool.connections.extend(connections)
         for connection in connections:
@@ -76,13 +88,13 @@ class ConnectionSet:
         progress_at, last_opened = monotonic_ns(), -1
         while (
             (pool.to_open or pool.idle_to_open or pool.opening)
-            and not dispatcher.stopped
+            and not loop.stopped
             and pool.connect_failures < CONNECT_FAILURES_MAX
         ):
             now = monotonic_ns()
-            opened_now = pool.connected + pool.idle_held + pool.slow_connected
-            if opened_now != last_opened:
-                progress_at, last_opened = now, opened_now
+            opened = pool.connected + pool.idle_held + pool.slow_connected
+            if opened != last_opened:
+                progress_at, last_opened = now, opened
             if now - progress_at > pool.timeout_ns:
                 return
-            dispatcher.run_once(now)
+            loop.run_once(now)

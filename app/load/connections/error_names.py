@@ -1,4 +1,4 @@
-"""The names of what went wrong with a connection, as results show them."""
+"""The names of connection errors, as results show them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ _NAMES = {
 
 
 def error_name(error: OSError | int) -> str:
-    """Of an OSError, or of its number."""
+    """Returns the name of an OSError, or of an errno: `failed` for those without a name of their own."""
     number = error if isinstance(error, int) else error.errno
     return _NAMES.get(number or 0, "failed")

@@ -1,16 +1,18 @@
-"""The idle crowd: connections that prove once that they are served, and are then only held."""
+"""An idle connection: it sends one request, to show that the server serves it, and then stays open."""
 
 from __future__ import annotations
 
 from app.load.connections.client_connection import ClientConnection
 from app.load.connections.connection_pool import ConnectionPool
-from app.load.connections.request_mix import RequestKind
+from app.load.connections.request_kind import RequestKind
 from app.load.connections.response_head import InvalidResponse
-from app.load.connections.response_reader import append_response
 
 
 class IdleConnection(ClientConnection):
-    """One of the crowd. It is not opened again: that the server let go of it is a finding."""
+    """A background connection. If the server closes it, it is not opened again: that is a result.
+
+    `is_held`: it was served and is open.
+    """
 
     __slots__ = ("is_held",)
 
@@ -19,36 +21,39 @@ class IdleConnection(ClientConnection):
         self.is_held = False
 
     def schedule_open(self) -> None:
+        """Adds itself to the pool's queue of idle connections."""
         self.pool.idle_to_open.append(self)
 
     def open(self, now: int) -> None:
+        """Begins to connect."""
         self.pool.idle_opening += 1
         super().open(now)
 
     def on_connected(self, now: int) -> None:
-        """It counts as opening until it has been served once: so the accept queue is never overrun."""
+        """Sends its request. It counts as opening until it is served, so the accept queue cannot overflow."""
         try:
             self.send(self.kind.request)
         except OSError:
             self._close_failed(now)
 
     def on_close(self) -> None:
+        """Called by the pool before the socket is closed: updates its counters."""
         self.pool.opening -= not self.is_held
         self.pool.idle_opening -= not self.is_held
         self.pool.idle_held -= self.is_held
         self.is_held = False
 
     def on_event(self, now: int) -> None:
+        """Handles the end of connect(), its response, or the end of the connection."""
         if self.is_connecting:
             self.pool.finish_connect(self, now)
         else:
             self._read_response(now)
 
     def _read_response(self, now: int) -> None:
-        """The one answer that it gets, or its end."""
         try:
             data = self.recv(self.kind.recv_bytes)
-            complete = bool(data) and append_response(self, data)
+            complete = bool(data) and self.append_response(data)
         except BlockingIOError:
             return
         except (OSError, InvalidResponse):
@@ -58,9 +63,9 @@ class IdleConnection(ClientConnection):
         elif complete and self.head:
             self.pool.background_responses += 1
             served = self.head.status == 200 and not self.head.closes
-            (self._mark_held if served else self._close_failed)(now)
+            (self._hold if served else self._close_failed)(now)
 
-    def _mark_held(self, now: int) -> None:
+    def _hold(self, now: int) -> None:
         self.is_held = True
         self.pool.idle_held += 1
         self.pool.opening -= 1

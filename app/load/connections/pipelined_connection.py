@@ -1,7 +1,7 @@
-"""Pipelining: a batch of requests in one send, their answers in order; the next batch when the last has come.
+"""HTTP/1.1 pipelining: a batch of requests in one send, responses in order; then the next batch.
 
-Each answer's time runs from the send of its batch: the later ones waited for the earlier, which is what a client of
-HTTP/1.1 pipelining lives with.
+The service time of each response runs from the send of its batch. It includes the wait for the responses
+before it, as for any client that pipelines.
 """
 
 from __future__ import annotations
@@ -11,27 +11,32 @@ from collections import deque
 from app.load.connections.client_connection import ClientConnection
 from app.load.connections.connection_pool import ConnectionPool
 from app.load.connections.error_names import error_name
-from app.load.connections.request_mix import RequestKind
+from app.load.connections.request_kind import RequestKind
 from app.load.connections.response_head import InvalidResponse, ResponseHead, parse_head
 
 RECV_BYTES = 64 * 1024
 
 
 class PipelinedConnection(ClientConnection):
-    """One connection with up to `depth` requests in flight."""
+    """A connection with up to `depth` requests in flight.
+
+    `pending`: their kinds, in the order of the responses.
+    """
 
     __slots__ = ("depth", "pending")
 
     def __init__(self, pool: ConnectionPool, kind: RequestKind, depth: int) -> None:
         super().__init__(pool, kind)
         self.depth = depth
-        self.pending: deque[RequestKind] = deque()  # in the order of their answers
+        self.pending: deque[RequestKind] = deque()
 
     @property
     def in_flight(self) -> int:
+        """How many requests are in flight."""
         return len(self.pending)
 
     def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
+        """Sends a batch that begins with this request."""
         pool = self.pool
         self.pending.extend((kind, *(pool.pick() for _ in range(self.depth - 1))))
         pool.in_flight += len(self.pending)
@@ -48,15 +53,15 @@ class PipelinedConnection(ClientConnection):
             self.keep_unsent(batch, sent)
 
     def on_event(self, now: int) -> None:
+        """Sends what is unsent, and reads responses."""
         if not self.started_at:
             super().on_event(now)
             return
-        pool = self.pool
         try:
             if self.unsent is not None:
                 self.send_unsent(now)
                 if not self.started_at:
-                    return  # the push found the connection broken
+                    return  # the connection was broken, and the batch has failed
             data = self.recv(RECV_BYTES)
         except BlockingIOError:
             return
@@ -71,10 +76,13 @@ class PipelinedConnection(ClientConnection):
         if closes and self.pending:
             self.fail("closed", now)
         elif not self.pending and self.finish_response(closes or bool(self.buffer), now):
-            pool.release(self, now)
+            self.pool.release(self, now)
 
     def _parse_responses(self, data: bytes, now: int) -> bool:
-        """Count every answer that is whole; True if the server closes after them. Raises BadAnswer."""
+        """Records every complete response.
+
+        Returns whether the server closes after them. Raises InvalidResponse.
+        """
         if not data:
             return True
         self.buffer += data
@@ -90,10 +98,13 @@ class PipelinedConnection(ClientConnection):
         return closes
 
     def _parse_one(self, at: int, now: int) -> tuple[int, bool]:
-        """The answer that begins at `at`: its length, 0 while it is not whole, and whether the server closes."""
+        """Records the response that begins at `at`.
+
+        Returns its length, 0 if it is incomplete, and whether the server closes. Raises InvalidResponse.
+        """
         kind, available = self.pending[0], len(self.buffer) - at
-        # The same head to the byte has the same length; a new Date costs one look with care. The learned length alone
-        # would cut a stream of answers at the wrong place as soon as one is longer.
+        # An identical head has an identical length; each new Date header costs one parse. The expected length
+        # alone would cut the stream at the wrong place as soon as one response is longer.
         if kind.expected_head and self.buffer.startswith(kind.expected_head, at):
             if available < kind.expected_bytes:
                 return 0, False
@@ -112,7 +123,7 @@ class PipelinedConnection(ClientConnection):
         return length, closes
 
     def _record(self, kind: RequestKind, head: ResponseHead, now: int) -> None:
-        """The careful way, for the first of each kind and for whatever differs."""
+        """Records a response that was parsed, as correct or as an error."""
         if head.status != 200:
             self.pool.count_error(kind, f"status_{head.status}", now - self.started_at, head.total_bytes)
         elif kind.body_bytes not in (None, head.body_bytes):
@@ -121,10 +132,12 @@ class PipelinedConnection(ClientConnection):
             kind.record(head, now, self.started_at, self.started_at, self.started_at)
 
     def finish_response(self, closes: bool, now: int) -> bool:
+        """Ends the batch. Returns whether the next one can be sent."""
         self.started_at = 0
         return super().finish_response(closes, now)
 
     def count_failure(self, error: str, now: int) -> None:
+        """Counts all requests of the batch that have no response as failed."""
         for kind in self.pending:
             self.pool.count_error(kind, error, now - self.started_at, 0)
         self.pool.in_flight -= len(self.pending)

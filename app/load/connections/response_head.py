@@ -1,20 +1,29 @@
-"""Reading the head of an answer, slowly and carefully: the first of each kind, and whatever differs from it."""
+"""A strict parser for the head of an HTTP/1.1 response.
+
+It runs for the first response of each kind and for every response that differs from it. The others are
+compared byte by byte with what was learned from the first one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-HEAD_LIMIT = 32 * 1024
-LENGTH_DIGITS = 18  # no body is longer; int() itself refuses from 4,301 digits on, and not as a bad answer
+HEAD_BYTES_MAX = 32 * 1024
+LENGTH_DIGITS_MAX = 18  # int() raises ValueError only above 4,300 digits, and no body is that long
 
 
 class InvalidResponse(ValueError):
-    """The bytes are no HTTP/1.1 answer with a known length."""
+    """The bytes are not an HTTP/1.1 response with a Content-Length."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """What the generator needs to know of an answer's head."""
+    """The parts of a response head that the generator uses.
+
+    - `status`: the status code. `status_line`: the whole line with its CRLF.
+    - `head_bytes`, `body_bytes`: the length of the head with its empty line, and of the body.
+    - `closes`: whether the server closes the connection after this response.
+    """
 
     status: int
     status_line: bytes
@@ -28,16 +37,24 @@ class ResponseHead:
 
 
 def parse_head(data: bytes) -> ResponseHead | None:
-    """The head, or None while it is not whole. Raises BadAnswer."""
+    """Returns the head at the start of `data`, or None if it is incomplete.
+
+    Raises InvalidResponse if it is longer than HEAD_BYTES_MAX, malformed, or has no Content-Length (RFC 9112:
+    chunked responses are valid HTTP, but the engines never send them).
+    """
     end = data.find(b"\r\n\r\n")
     if end < 0:
-        if len(data) > HEAD_LIMIT:
-            raise InvalidResponse("the head has no end")
+        if len(data) > HEAD_BYTES_MAX:
+            raise InvalidResponse("the response head has no end")
         return None
     status_line, *lines = data[:end].split(b"\r\n")
     fields = dict(_field(line) for line in lines)
     return ResponseHead(
-        _status(status_line), status_line + b"\r\n", end + 4, _length(fields), _closes(status_line, fields)
+        status=_status(status_line),
+        status_line=status_line + b"\r\n",
+        head_bytes=end + 4,
+        body_bytes=_content_length(fields),
+        closes=_closes(status_line, fields),
     )
 
 
@@ -56,15 +73,15 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
     return name.lower(), value.strip()
 
 
-def _length(fields: dict[bytes, bytes]) -> int:
+def _content_length(fields: dict[bytes, bytes]) -> int:
     text = fields.get(b"content-length", b"")
     if not text.isdigit():
         raise InvalidResponse("no Content-Length")
-    if len(text) > LENGTH_DIGITS:
-        raise InvalidResponse("no length that a body can have")
+    if len(text) > LENGTH_DIGITS_MAX:
+        raise InvalidResponse("the Content-Length is too large")
     return int(text)
 
 
 def _closes(status_line: bytes, fields: dict[bytes, bytes]) -> bool:
-    connection = fields.get(b"connection", b"").lower()
-    return connection == b"close" or (status_line.startswith(b"HTTP/1.0") and connection != b"keep-alive")
+    option = fields.get(b"connection", b"").lower()
+    return option == b"close" or (status_line.startswith(b"HTTP/1.0") and option != b"keep-alive")

@@ -1,1 +1,4 @@
-"""When requests are sent: the closed model, the open model, ramps and schedules."""
+"""When requests are sent: the closed model, the open model, ramps and schedules.
+
+May import `app.load.protocol` and `app.load.connections`.
+"""

@@ -1,37 +1,39 @@
-"""The closed model: each connection sends, waits for the answer, thinks, and sends again.
+"""The closed model: each connection sends a request, waits for the response, thinks, and sends the next one.
 
-    peer   send ──> wait ──> receive ──> think ──> send ...
+    connection   send ──> wait ──> receive ──> think ──> send ...
 
-A slow answer delays the next request of its own connection, so a closed load never offers more than the server
-answers: it finds the ceiling, and it *cannot see coordinated omission*. Response time is service time here.
+A slow response delays the next request of its own connection. So a closed load never offers more than the
+server can serve: it finds the maximum, and it *cannot show coordinated omission*. Response time is service
+time here.
 """
 
 from __future__ import annotations
 
 from time import monotonic_ns
 
-from app.load.connections.client_connection import ClientConnection
+from app.load.connections.pooled_connection import PooledConnection
 from app.load.connections.request_mix import RequestMix
-from app.load.connections.response_reader import process_response
-from app.load.executors.dispatcher import POLL_S, Dispatcher
+from app.load.executors.dispatcher import EVENTS_MAX, POLL_S, Dispatcher
 from app.load.executors.ramp import Ramp
 from app.load.executors.timer import NEVER_NS
 from app.load.protocol.shard_share import ShardShare
 
-BATCH = 256
-
 
 class ClosedModel:
-    """`constant-vus` and `ramping-vus`: as many requests in flight as there are connections, less those that think."""
+    """`constant-vus` and `ramping-vus`: one request in flight on each connection that does not think.
+
+    `surplus`: connections that are closed as soon as they are free, because the ramp goes down.
+    """
 
     def __init__(self, dispatcher: Dispatcher, think_time_ms: float, share: ShardShare) -> None:
         self.dispatcher = dispatcher
         self.think_ns = int(think_time_ms * 1e6)
         self.share = share
-        self.surplus = 0  # connections to be closed as they become free: the ramp goes down
+        self.surplus = 0
         dispatcher.on_free = self._on_free
 
     def run(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
+        """Blocks while it offers the load of one phase. This is the hot loop."""
         self._begin_phase(mix, from_ns)
         dispatcher, pool, pick, clock = self.dispatcher, self.dispatcher.pool, mix.pick, monotonic_ns
         poll, by_fd, ticker = pool.poll, pool.by_fd, dispatcher.ticker
@@ -43,7 +45,7 @@ class ClosedModel:
                     self._follow_ramp(ramp.at((now - from_ns) / 1e9), now)
             if self.think_ns:
                 self._send_due(now)
-            for fd, _ in poll(POLL_S, BATCH):
+            for fd, _ in poll(POLL_S, EVENTS_MAX):
                 connection = by_fd[fd]
                 if not connection.sent_at:
                     connection.on_event(clock())
@@ -58,35 +60,39 @@ class ClosedModel:
                         and not connection.received
                     ):
                         kind.add_service_us((now - connection.sent_at) // 1000)
-                    elif not process_response(pool, connection, data, now):
+                    elif not connection.process_response(data, now):
                         continue
                     if pauses:
                         connection.sent_at = 0
                         self._on_free(connection, now)
                         continue
-                    # One stamp ends a request and begins the next: a second one would cost 60 ns for 0.5 µs.
+                    # One timestamp ends a request and starts the next one: a second one would cost 60 ns to
+                    # move the start by 0.5 µs.
                     connection.kind = kind = pick()
                     connection.sent_at = now
                     if (sent := connection.send(kind.request)) != kind.request_bytes:
                         connection.keep_unsent(kind.request, sent)
                 except OSError as error:
-                    pool.handle_error(connection, error, now)
+                    connection.handle_error(error, now)
 
     def _begin_phase(self, mix: RequestMix, now: int) -> None:
-        """Begin, or go on with the kinds of the next phase: what is in flight then still counts for its own."""
+        """Sends the first requests; in a later phase, only changes the kinds of the next ones.
+
+        Requests in flight then count for the phase in which they were sent.
+        """
         dispatcher, first = self.dispatcher, self.dispatcher.pick is None
         dispatcher.pick = mix.pick
         if first and self.think_ns:
             for number, connection in enumerate(
                 dispatcher.free
-            ):  # spread, or all would think and send in one wave
+            ):  # spread, or all would send at the same time
                 connection.due_at = now + number * self.think_ns // len(dispatcher.free)
         elif first:
             for _ in range(len(dispatcher.free)):
                 dispatcher.free.popleft().send_request(mix.pick(), now, now)
 
-    def _on_free(self, connection: ClientConnection, now: int) -> None:
-        """A connection is free: it thinks, sends, or is one too many."""
+    def _on_free(self, connection: PooledConnection, now: int) -> None:
+        """Lets a free connection think or send, or closes it if it is surplus."""
         dispatcher = self.dispatcher
         if self.surplus:
             self.surplus -= 1
@@ -100,19 +106,22 @@ class ClosedModel:
             connection.send_request(dispatcher.pick(), now, now)
 
     def _send_due(self, now: int) -> None:
-        """Send for all that have thought long enough; they rest in the order of their waking."""
+        """Sends on all connections whose think time is over, and sets the timer for the next one.
+
+        The think time is constant, so `free` is in the order of `due_at`.
+        """
         dispatcher, free = self.dispatcher, self.dispatcher.free
         while free and free[0].due_at <= now and dispatcher.pick:
             free.popleft().send_request(dispatcher.pick(), now, now)
         dispatcher.timer.set(free[0].due_at if free else NEVER_NS)
 
     def _follow_ramp(self, level: float, now: int) -> None:
-        """Open connections, or close them as they become free, until there are as many as the ramp says."""
+        """Opens connections, or closes free ones, until there are as many as the ramp requires."""
         pool, free = self.dispatcher.pool, self.dispatcher.free
         missing = self.share.portion(int(level)) - (pool.active - self.surplus)
-        stay = min(missing, self.surplus)  # below 0: so many more are to go
-        self.surplus -= stay
-        pool.activate(max(0, missing - stay), now)
+        kept = min(missing, self.surplus)  # below 0: so many more become surplus
+        self.surplus -= kept
+        pool.activate(max(0, missing - kept), now)
         while self.surplus and free:
             self.surplus -= 1
             pool.deactivate(free.pop())

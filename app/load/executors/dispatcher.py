@@ -1,6 +1,6 @@
-"""The floor: where connections rest, what waits for one, and every event that the hot loops do not take themselves.
+"""The dispatcher: free connections, the backlog, and every event that the hot loops do not handle themselves.
 
-Both models of load stand on it. What they do with a connection that has become free is their own rule: `admit`.
+Both models of load use it. What a connection does when it becomes free is up to the executor: `on_free`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from typing import Protocol
 
 from app.load.connections.client_connection import ClientConnection
 from app.load.connections.connection_pool import ConnectionPool
-from app.load.connections.request_mix import RequestKind, RequestMix
-from app.load.connections.response_reader import process_response
+from app.load.connections.pooled_connection import PooledConnection
+from app.load.connections.request_kind import RequestKind
+from app.load.connections.request_mix import RequestMix
 from app.load.executors.ramp import Ramp
 from app.load.executors.timer import NEVER_NS, Timer
 
-POLL_S = 0.05  # how long a loop may sleep: ticks, timeouts and a stop are noticed that late at most
+POLL_S = 0.05  # the longest wait: ticks, timeouts and a stop are noticed that late at most
+EVENTS_MAX = 256  # per poll
 
 
 class Ticker(Protocol):
-    """What a loop needs of the tally."""
+    """What is called at regular intervals while the load runs:
+
+    `tick`, as soon as the clock is past `tick_at` (ns).
+    """
 
     tick_at: int
 
@@ -29,79 +34,94 @@ class Ticker(Protocol):
 
 
 class Executor(Protocol):
-    """When to send: a closed model, or an open one."""
+    """Decides when requests are sent: the closed or the open model."""
 
     def run(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
-        """Offer the load of one phase; it ends early where the floor is `stopped`."""
+        """Blocks while it offers the load of one phase: until `until_ns`, or until it is stopped."""
 
 
 class _NoTicker:
-    """No tally yet."""
-
     tick_at = NEVER_NS
 
     def tick(self, now: int) -> None: ...
 
 
 class Dispatcher:
-    """The connections of a shard as its executor sees them, and the counts of what it meant to send."""
+    """Gives free connections to the executor, and handles events outside of its hot loop. One thread.
+
+    - `free`: connections without a request in flight.
+    - `backlog`: requests of the open model that found no free connection: when they were due, when they were
+      queued, and their kind.
+    - `pick`: returns the kind of the next request; None: the load has not begun, or is over.
+    - `on_free`: the executor's rule for a connection without a request in flight.
+    - `intended`: requests that were due. `waited`: of these, the ones that were queued. `late`: the ones that
+      were handled more than 1 ms late. `lateness_us`: how late each was handled, since the last tick.
+    - `stopped`: set by a signal handler.
+    """
 
     def __init__(self, pool: ConnectionPool, timer: Timer, is_open: bool) -> None:
         self.pool = pool
         self.timer = timer
         self.is_open = is_open
         self.ticker: Ticker = _NoTicker()
-        self.stopped = False  # set by a signal
-        self.free: deque[ClientConnection] = deque()  # nothing in flight
-        # Of the open model, where no connection was free: when it was due, when it was put here, and what it is.
+        self.stopped = False
+        self.free: deque[PooledConnection] = deque()
         self.backlog: deque[tuple[int, int, RequestKind]] = deque()
-        self.pick: Callable[[], RequestKind] | None = None  # None: the load has not begun, or is over
+        self.pick: Callable[[], RequestKind] | None = None
         self.intended = self.late = self.waited = 0
         self.lateness_us: list[int] = []
-        self.on_free: Callable[[ClientConnection, int], None] = (
-            self.add_free
-        )  # the executor's rule for a connection that is free
+        self.on_free: Callable[[PooledConnection, int], None] = self.add_free
 
     @property
     def in_flight(self) -> int:
-        """Requests asked and not answered. The hot loops count nothing: who is connected and does not rest, waits."""
-        return self.pool.in_flight if self.pool.counts_in_flight else self.pool.connected - len(self.free)
+        """How many requests are in flight.
 
-    def add_free(self, connection: ClientConnection, _now: int) -> None:
+        The hot loops do not count them: who is connected and not free, waits.
+        """
+        if self.pool.counts_in_flight:
+            return self.pool.in_flight
+        return self.pool.connected - len(self.free)
+
+    def add_free(self, connection: PooledConnection, _now: int) -> None:
+        """Adds a connection that has no request in flight."""
         self.free.append(connection)
 
-    def remove_free(self, connection: ClientConnection) -> None:
-        """A resting connection is gone. Linear, and rare."""
+    def remove_free(self, connection: PooledConnection) -> None:
+        """Removes a connection that is closed. O(n), but rare."""
         if connection in self.free:
             self.free.remove(connection)
 
     def tick(self, now: int) -> None:
+        """Maintains the pool, and calls the ticker."""
         self.pool.maintain(now)
         self.ticker.tick(now)
 
     def handle_event(self, connection: ClientConnection, now: int) -> None:
-        """One event, the slow way."""
+        """Handles one event, outside of the hot loops."""
         if not connection.sent_at:
             connection.on_event(now)
             return
         try:
-            done = process_response(self.pool, connection, connection.recv(connection.kind.recv_bytes), now)
+            ended = connection.process_response(connection.recv(connection.kind.recv_bytes), now)
         except OSError as error:
-            self.pool.handle_error(connection, error, now)
+            connection.handle_error(error, now)
             return
-        if done:
+        if ended:
             connection.sent_at = 0
             self.on_free(connection, now)
 
     def run_once(self, now: int) -> None:
-        """One round outside of the load: upkeep, and what there is to hear."""
+        """Ticks if it is time, then waits for events, at most POLL_S, and handles them.
+
+        Used outside of the load.
+        """
         if now >= self.ticker.tick_at:
             self.tick(now)
-        for fd, _ in self.pool.poll(POLL_S, 256):
+        for fd, _ in self.pool.poll(POLL_S, EVENTS_MAX):
             self.handle_event(self.pool.by_fd[fd], monotonic_ns())
 
     def drain(self, until_ns: int) -> None:
-        """Take the answers still in flight, and start nothing that is not owed."""
+        """Blocks until all responses have arrived and the backlog is sent, or until `until_ns`."""
         self.pick = None
         self.timer.set(NEVER_NS)
         self.pool.flush_slow(monotonic_ns())

@@ -1,12 +1,13 @@
-"""The open model: requests are sent when the schedule says, whether answers come or not.
+"""The open model: requests are sent when the schedule says so, whether responses arrive or not.
 
     schedule ──due──> a free connection? ──yes──> send
                               │ no
                               v
-                           backlog ──a connection gets free──> send, late, but not forgotten
+                           backlog ──a connection becomes free──> send, late, but not lost
 
-Response time runs from the *intended* instant, service time from the send. While a server stalls, requests pile up in
-the backlog and their response time grows: what a closed model leaves out (coordinated omission) is seen here.
+Response time runs from the *intended* instant, service time from the send. While a server stalls, requests
+pile up in the backlog and their response time grows: this shows the coordinated omission that a closed model
+hides.
 """
 
 from __future__ import annotations
@@ -14,21 +15,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from time import monotonic_ns
 
-from app.load.connections.client_connection import ClientConnection
+from app.load.connections.pooled_connection import PooledConnection
 from app.load.connections.request_mix import RequestMix
-from app.load.connections.response_reader import process_response
 from app.load.executors.dispatcher import Dispatcher
 from app.load.executors.ramp import Ramp
-from app.load.executors.schedule import intended_times
+from app.load.executors.schedule import Schedule
 from app.load.executors.timer import NEVER_NS
 from app.load.protocol.shard_share import ShardShare
 
-BATCH = 32  # answers between two looks for the tick; sends that are due are looked for after each answer
+EVENTS_MAX = 32  # per poll, and so between two checks of the tick; due sends are checked after each response
 LATE_NS = 1_000_000
 
 
 class OpenModel:
-    """`constant-arrival-rate` and `ramping-arrival-rate`, over a bounded number of connections that take turns."""
+    """`constant-arrival-rate` and `ramping-arrival-rate`, over a fixed number of connections."""
 
     def __init__(self, dispatcher: Dispatcher, spacing: str, share: ShardShare) -> None:
         self.dispatcher = dispatcher
@@ -40,6 +40,7 @@ class OpenModel:
         dispatcher.on_free = self._on_free
 
     def run(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
+        """Blocks while it offers the load of one phase. This is the hot loop."""
         self._begin_phase(mix, ramp, from_ns, until_ns)
         dispatcher, pool, clock = self.dispatcher, self.dispatcher.pool, monotonic_ns
         free, backlog = dispatcher.free, dispatcher.backlog
@@ -50,7 +51,7 @@ class OpenModel:
             if now >= ticker.tick_at:
                 dispatcher.tick(now)
             set_timer(min(self._next_due, ticker.tick_at, until_ns))
-            for fd, _ in poll(-1, BATCH):
+            for fd, _ in poll(-1, EVENTS_MAX):
                 connection = by_fd[fd]
                 if not connection.sent_at:
                     connection.on_event(now := clock())
@@ -69,31 +70,31 @@ class OpenModel:
                         kind.add_service_us((now - connection.sent_at) // 1000)
                         kind.response_us.append((now - connection.intended_at) // 1000)
                         kind.corrected_us.append((now - connection.handled_at) // 1000)
-                    elif not process_response(pool, connection, data, now):
+                    elif not connection.process_response(data, now):
                         continue
                 except OSError as error:
-                    pool.handle_error(connection, error, now)
+                    connection.handle_error(error, now)
                     continue
                 connection.sent_at = 0
                 if backlog:
-                    intended_at, queued_at, kind = backlog.popleft()
-                    connection.send_request(kind, intended_at, now, queued_at)
+                    due_at, queued_at, kind = backlog.popleft()
+                    connection.send_request(kind, due_at, now, queued_at)
                 else:
                     free.append(connection)
                 if now >= self._next_due:
                     self._send_due(now)
-        self._send_due(
-            min(clock(), until_ns - 1)
-        )  # those due since the last look: none is lost between two phases
+        # What has become due since the last check, so that no request is lost between two phases.
+        self._send_due(min(clock(), until_ns - 1))
 
     def _begin_phase(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
         self._phases += 1
         self.dispatcher.pick = mix.pick
-        self._times = intended_times(ramp, self.spacing, from_ns, until_ns, self.share, self._phases)
+        schedule = Schedule(ramp, self.spacing, self.share, seed=self._phases)
+        self._times = schedule.times(from_ns, until_ns)
         self._next_due = next(self._times, NEVER_NS)
 
     def _send_due(self, now: int) -> None:
-        """Send all that is due by now, or put it into the backlog."""
+        """Sends all that is due by `now`, or puts it into the backlog."""
         dispatcher, due = self.dispatcher, self._next_due
         assert dispatcher.pick is not None
         while due <= now:
@@ -109,11 +110,11 @@ class OpenModel:
             due = next(self._times, NEVER_NS)
         self._next_due = due
 
-    def _on_free(self, connection: ClientConnection, now: int) -> None:
-        """A connection is free: whoever has waited longest gets it."""
+    def _on_free(self, connection: PooledConnection, now: int) -> None:
+        """Sends the oldest request of the backlog; else the connection stays free."""
         dispatcher = self.dispatcher
         if dispatcher.backlog:
-            intended_at, queued_at, kind = dispatcher.backlog.popleft()
-            connection.send_request(kind, intended_at, now, queued_at)
+            due_at, queued_at, kind = dispatcher.backlog.popleft()
+            connection.send_request(kind, due_at, now, queued_at)
         else:
             dispatcher.add_free(connection, now)

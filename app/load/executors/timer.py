@@ -1,12 +1,13 @@
-"""A nanosecond alarm that wakes an epoll: a timerfd.
+"""A nanosecond timer that wakes up an epoll: timerfd_create(2).
 
-epoll's own timeout has whole milliseconds (Python rounds up: 0.1 ms asked, 1.09 ms slept), which is 30 intervals at
-30,000/s. A timer wakes within 30 µs (median) here and burns nothing while it waits, so the generator never spins.
-It is edge-triggered: setting it anew clears it, so that it is never read. Python has `os.timerfd_create` only from
-3.13 on; through ctypes with the GIL kept (PyDLL) setting it costs 2.3 µs,
-and the sleep and wake-up themselves 9 µs of CPU (33 µs apart, on this virtual machine).
+epoll_wait has a timeout in whole milliseconds, which Python rounds up: 0.1 ms asked, 1.09 ms slept, which is
+30 intervals at 30,000 requests/s. A timerfd wakes up within 30 µs (median) and costs nothing while it waits,
+so the generator never spins. (Spinning for the last 5 to 20 µs was tried at 1,000 to 30,000/s: no less CPU,
+no less jitter.)
 
-Spinning through the last 5-20 µs instead was tried at 1,000 to 30,000/s: no CPU saved, no jitter won.
+The timer is edge-triggered: setting it again clears it, so it is never read. Python has `os.timerfd_create`
+since 3.13 only. Through ctypes with the GIL held (PyDLL), setting it costs 2.3 µs, and sleep and wake-up
+themselves 9 µs of CPU.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import select
 
 CLOCK_MONOTONIC, TFD_NONBLOCK, TFD_CLOEXEC, TFD_TIMER_ABSTIME = 1, 0o4000, 0o2000000, 1
-NEVER_NS = 1 << 62  # never, in nanoseconds
+NEVER_NS = 1 << 62
 _SECOND = 1_000_000_000
 
 _libc = ctypes.PyDLL(None, use_errno=False)
@@ -25,9 +26,9 @@ _settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_
 
 
 class Timer:
-    """Rings its epoll at an absolute time of CLOCK_MONOTONIC."""
+    """Wakes up `epoll` at an instant of CLOCK_MONOTONIC. Raises OSError if there is no descriptor left."""
 
-    sent_at = 0  # to the hot loops it looks like a peer with nothing in flight
+    sent_at = 0  # for the hot loops: no request in flight
 
     def __init__(self, epoll: select.epoll) -> None:
         self.fd: int = _libc.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
@@ -40,7 +41,7 @@ class Timer:
         self._due = NEVER_NS
 
     def set(self, due_ns: int) -> None:
-        """Ring at `due_ns`; FAR means not at all. No call into the kernel if that is already so."""
+        """Sets the instant; NEVER_NS: none. There is no system call if it is the same as before."""
         if due_ns == self._due:
             return
         self._due = due_ns
@@ -49,7 +50,8 @@ class Timer:
         _settime(self.fd, TFD_TIMER_ABSTIME, self._address, None)
 
     def on_event(self, _now: int) -> None:
-        """It rang. That it woke the loop was all it had to do."""
+        """Does nothing: waking up the loop was its purpose."""
 
     def close(self) -> None:
+        """Closes the descriptor."""
         os.close(self.fd)

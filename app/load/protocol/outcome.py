@@ -1,12 +1,13 @@
 """The outcome: what one shard measured, as frozen data.
 
-Histograms are HdrHistogram V2 in base64, in µs. An outcome is stored as JSON, so its JSON field names stay as they
-are: `JSON_NAMES` lists the two that differ from the attribute.
+Histograms are HdrHistogram V2 in base64, in µs. An outcome is stored as JSON, so its JSON field names stay as
+they are: `JSON_NAMES` lists the two that differ from the attribute.
 
 Two ways of counting:
 
-- `requests`, `errors`, `sent` and `kinds` count the requests that *belong to* the measured window: by their intended
-  time in the open model, by their send time in the closed one. They include responses that arrive during the drain.
+- `requests`, `errors`, `sent` and `kinds` count the requests that *belong to* the measured window: by their
+  intended time in the open model, by their send time in the closed one. They include responses that arrive
+  during the drain.
 - `seconds` count the requests that *finished* in each second, whatever window they belong to. Their sum over
   `measure` is the throughput. It is less than `requests` where a backlog was drained late.
 """
@@ -30,9 +31,9 @@ class KindOutcome:
     - `requests`: correct responses. `errors`: failed requests by name of the error.
     - `service`: service time, from the send to the last byte of the response.
     - `response`: response time, from the intended send. The same as `service` in the closed model.
-    - `corrected`: response time from the instant at which the generator handled the request: sent it, or queued it
-      because no connection was free. `response` minus `corrected` is the generator's own lateness. Empty in outcomes
-      stored before version 0.2.
+    - `corrected`: response time from the instant at which the generator handled the request: sent it, or
+      queued it because no connection was free. `response` minus `corrected` is the generator's own lateness.
+      Empty in outcomes stored before version 0.2.
     """
 
     label: str
@@ -72,28 +73,30 @@ class Second:
 class Outcome:
     """The result of one shard, or of several shards merged.
 
-    - `started_at`: start of the measured window, ISO 8601 in UTC. `measured_from_ns`, `measured_to_ns`: the window by
-      CLOCK_MONOTONIC. `duration_s`: its length. `wall_s`: the length of the window of the CPU times and of
-      `in_flight_ns`, which is the same within a millisecond.
+    - `started_at`: start of the measured window, ISO 8601 in UTC. `measured_from_ns`, `measured_to_ns`: the
+      window by CLOCK_MONOTONIC. `duration_s`: its length. `wall_s`: the length of the window of the CPU times
+      and of `in_flight_ns`, which is the same within a millisecond.
     - `stopped`: whether the load was stopped early.
-    - `requests`, `sent`: correct responses, and requests sent. `errors`: by name. Errors that belong to no request
-      (`connect_*`, `idle_*`, `unasked_bytes`) are counted from the first connection on.
+    - `requests`, `sent`: correct responses, and requests sent. `errors`: by name. Errors that belong to no
+      request (`connect_*`, `idle_*`, `unasked_bytes`) are counted from the first connection on.
     - `intended`: requests of the schedule; None in the closed model. `dropped`: those that were never sent.
-      `late`: sent more than 1 ms after their intended time although a connection was free. `waited`: queued because no
-      connection was free.
+      `late`: sent more than 1 ms after their intended time although a connection was free. `waited`: queued
+      because no connection was free.
     - `reconnects`: connections that the server closed and that were opened again.
     - `bytes_in`, `bytes_out`: bytes of responses and of requests.
-    - `connections_peak`, `idle_connections_held`: the most connections at once; idle ones that are open at the end.
-    - `cpu_user_s`, `cpu_system_s`: CPU time of the generator. `run_queue_ns`: how long it was ready to run and had no
-      CPU, all shards together; None: unknown.
+    - `connections_peak`, `idle_connections_held`: the most connections at once; idle ones that are open at
+      the end.
+    - `cpu_user_s`, `cpu_system_s`: CPU time of the generator. `run_queue_ns`: how long it was ready to run
+      and had no CPU, all shards together; None: unknown.
     - `lateness`: histogram of the time from the intended instant of a request until the generator handled it.
       `send_jitter_p99_us`: its 99th percentile.
     - `in_flight_ns`: time in flight, summed over all requests, of the part within the window.
-    - `background_requests`: responses on background connections (idle and slow), from the first connection to the last
-      response. With the requests of all seconds they are all that the server has answered. `background_closed`: slow
-      connections that the server closed.
+    - `background_requests`: responses on background connections (idle and slow), from the first connection to
+      the last response. With the requests of all seconds they are all that the server has answered.
+      `background_closed`: slow connections that the server closed.
     - `missing`, `idle_missing`: connections that were not open (idle: not served) when the load began.
-    - `time_wait`: sockets in TIME_WAIT of the whole network namespace when a load with churn ended; None: unknown.
+    - `time_wait`: sockets in TIME_WAIT of the whole network namespace when a load with churn ended; None:
+      unknown.
     - `shards`: how many shards are merged here. `busiest`: the highest `utilisation` of one shard.
     """
 
@@ -153,8 +156,8 @@ class Outcome:
     def utilisation(self) -> float:
         """The share of one CPU that the generator used in the measured window, 0 to 1.
 
-        The generator never spins, so this is work. Of several shards it is that of the busiest one, which is the first
-        to limit the load.
+        The generator never spins, so this is work. Of several shards it is that of the busiest one, which is
+        the first to limit the load.
         """
         if self.busiest is not None:
             return self.busiest

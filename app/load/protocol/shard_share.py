@@ -1,4 +1,4 @@
-"""Which part of a load a shard has: everything is dealt in turn, like cards, so that the parts add up exactly."""
+"""Which share of a load a shard has."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ShardShare:
-    """The shard `number`, counted from 0, of so many."""
+    """The share of the shard number `index`, counted from 0, of `shards`.
+
+    Items are distributed round-robin.
+    """
 
     index: int = 0
     shards: int = 1
 
     def portion(self, total: int) -> int:
-        """How many of `count` things fall to this shard; the shares of all shards add up to `count`."""
+        """Returns how many of `total` items this shard has; the portions of all shards add up to `total`."""
         return (total + self.shards - 1 - self.index) // self.shards

@@ -1,1 +1,4 @@
-"""What was measured: the running tally, and the outcome made of it at the end."""
+"""What is measured while the load runs, and the outcome that is built from it at the end.
+
+May import all other packages of `app.load`.
+"""

@@ -1,31 +1,30 @@
-"""The tally: turns what the hot loops leave in lists into seconds, totals and the live meter.
+"""The recorder: turns lists of latencies into seconds, totals and the live meter.
 
-A hot loop only appends a number to a list (23 ns). Every 20 ms the list is counted at C speed; at the end of a second
-the counts are quantised and packed. HdrHistograms are made when the load is over: they would stall the loop.
+A hot loop only appends a number to a list (23 ns). Every 20 ms the lists are counted at C speed, and at the
+end of each second the counts are quantised and packed. HdrHistograms are made when the load is over: they
+would stall the loop.
 """
 
 from __future__ import annotations
 
 import time
-from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.load.connections.connection_pool import ConnectionPool
-from app.load.connections.request_mix import RequestKind
+from app.load.connections.request_kind import RequestKind
 from app.load.executors.dispatcher import Dispatcher
 from app.load.protocol import histogram
 from app.load.protocol.meter import CONNECTING, MEASURE, PHASES, MeterWriter
 
-TICK_NS = 20_000_000  # longer ones stall the schedule of the open model: 0.55 ms at 50 ms and 30,000/s
+TICK_NS = 20_000_000  # a longer tick delays the open model: 0.55 ms of counting at 50 ms and 30,000/s
 SECOND_NS = 1_000_000_000
-NOTHING = histogram.PackedCounts(array("I"), array("Q"))
 
 
 @dataclass(slots=True)
 class Totals:
-    """Running totals at one instant; two of them make a second or a window."""
+    """Running totals at one instant; the difference of two belongs to a second or a window. See `Outcome`."""
 
     intended: int = 0
     sent: int = 0
@@ -34,10 +33,20 @@ class Totals:
     late: int = 0
     waited: int = 0
 
+    def __sub__(self, earlier: Totals) -> Totals:
+        return Totals(
+            self.intended - earlier.intended,
+            self.sent - earlier.sent,
+            self.requests - earlier.requests,
+            self.errors - earlier.errors,
+            self.late - earlier.late,
+            self.waited - earlier.waited,
+        )
+
 
 @dataclass(slots=True)
 class SecondRecord:
-    """One second as it was."""
+    """One second of the load (CLOCK_MONOTONIC): its counts, and the latencies that ended in it."""
 
     from_ns: int
     to_ns: int
@@ -50,7 +59,14 @@ class SecondRecord:
 
 @dataclass(slots=True)
 class Recorder:
-    """Counts of one shard. `kinds` holds the kinds of every phase begun so far."""
+    """The counts of one shard. One thread.
+
+    - `kinds`: the kinds of request of every phase so far. `seconds`: the seconds that are over.
+    - `phase`: one of PHASES, as its index. `tick_at`: when `tick` is to be called.
+    - `connected_ns`, `started_ns`: when all connections were open, and when the load began.
+      `measured_from_ns`, `measured_to_ns`: the measured window. CLOCK_MONOTONIC, 0 until known.
+    - `lateness`: how often a request of the measured window was handled so many µs late.
+    """
 
     pool: ConnectionPool
     dispatcher: Dispatcher
@@ -66,17 +82,16 @@ class Recorder:
     lateness: Counter[int] = field(default_factory=Counter)
     _second_from: int = 0
     _second_totals: Totals = field(default_factory=Totals)
-    _done: int = 0
-    _done_ns: int = 0
-    _bytes: list[int] = field(default_factory=lambda: [0, 0])
+    _completed: int = 0
+    _completed_ns: int = 0
 
     # Phases
 
     def begin_phase(self, phase: int, now: int, kinds: Sequence[RequestKind] = ()) -> None:
-        """A phase begins: the second that was open ends with the phase before."""
+        """Ends the current second and starts a phase, with the kinds of request that are sent in it."""
         self.collect()
         if self.phase != CONNECTING:
-            self._close_second(now)
+            self._end_second(now)
         else:
             self.started_ns = now
         self._second_from, self._second_totals = now, self.totals()
@@ -90,16 +105,19 @@ class Recorder:
         self.tick(now)
 
     def tick(self, now: int) -> None:
-        """Every 20 ms; 0.24 ms at 30,000/s."""
+        """Counts what was appended, ends seconds that are over, and publishes.
+
+        Every 20 ms: 0.24 ms at 30,000/s.
+        """
         self.collect()
         while self.phase != CONNECTING and now >= self._second_from + SECOND_NS:
-            self._close_second(self._second_from + SECOND_NS)
+            self._end_second(self._second_from + SECOND_NS)
         self.publish(now)
         second_ends = self._second_from + SECOND_NS
         self.tick_at = min(now + TICK_NS, second_ends) if second_ends > now else now + TICK_NS
 
     def collect(self) -> None:
-        """Count what the loops appended since the last time."""
+        """Counts the latencies that the hot loops have appended since the last call."""
         for kind in self.kinds:
             if values := kind.service_us:
                 self._collect_kind(kind, values)
@@ -109,8 +127,10 @@ class Recorder:
 
     def _collect_kind(self, kind: RequestKind, values: list[int]) -> None:
         kind.completed += len(values)
-        self._done += len(values)
-        self._done_ns += sum(values) * 1000 + len(values) * 500  # µs were cut off: half of one on average
+        self._completed += len(values)
+        self._completed_ns += (
+            sum(values) * 1000 + len(values) * 500
+        )  # values are whole µs: 0.5 µs too low on average
         kind.bytes_in += len(values) * max(kind.expected_bytes, 0)
         self.meter.count(values, kind.second_service, self.meter.service)
         if kind.response_us is not values:
@@ -120,58 +140,53 @@ class Recorder:
             kind.corrected_us.clear()
         values.clear()
 
-    def _close_second(self, to_ns: int) -> None:
+    def _end_second(self, to_ns: int) -> None:
         totals = self.totals()
-        service, response = self._fold_second()
+        service, response = self._pack_second()
         if to_ns > self._second_from:
-            counted = _difference(totals, self._second_totals)
+            counted, in_flight = totals - self._second_totals, self.dispatcher.in_flight
             self.seconds.append(
-                SecondRecord(
-                    self._second_from,
-                    to_ns,
-                    self.phase,
-                    counted,
-                    self.dispatcher.in_flight,
-                    service,
-                    response,
-                )
+                SecondRecord(self._second_from, to_ns, self.phase, counted, in_flight, service, response)
             )
         self._second_from, self._second_totals = to_ns, totals
 
-    def _fold_second(self) -> tuple[histogram.PackedCounts, histogram.PackedCounts]:
-        """Quantise the counts of a second into the totals of its kinds and into one row of all kinds."""
+    def _pack_second(self) -> tuple[histogram.PackedCounts, histogram.PackedCounts]:
+        """Moves the counts of a second into the totals of their kinds.
+
+        Returns those of all kinds together: service time and response time, which are the same in the closed
+        model.
+        """
         services: dict[int, int] = {}
         responses: dict[int, int] = {}
         for kind in self.kinds:
-            _fold(kind.second_service, kind.total_service, services)
-            _fold(kind.second_response, kind.total_response, responses)
+            _move(kind.second_service, kind.total_service, services)
+            _move(kind.second_response, kind.total_response, responses)
             histogram.add_quantised(kind.second_corrected, kind.total_corrected)
             kind.second_corrected.clear()
+        packed = histogram.PackedCounts.from_counts(services)
         if not self.dispatcher.is_open:
-            packed = histogram.PackedCounts.from_counts(services)
             return packed, packed
-        return histogram.PackedCounts.from_counts(services), histogram.PackedCounts.from_counts(responses)
+        return packed, histogram.PackedCounts.from_counts(responses)
 
     # Readings
 
     def totals(self) -> Totals:
+        """Returns the running totals, as of the last `collect`."""
         dispatcher, pool = self.dispatcher, self.pool
-        sent = self._done + pool.request_errors + dispatcher.in_flight
+        sent = self._completed + pool.request_errors + dispatcher.in_flight
         errors = pool.request_errors + pool.errors.total()
         intended = dispatcher.intended if dispatcher.is_open else sent
-        return Totals(intended, sent, self._done, errors, dispatcher.late, dispatcher.waited)
+        return Totals(intended, sent, self._completed, errors, dispatcher.late, dispatcher.waited)
 
     def in_flight_ns(self, now: int) -> int:
-        """Request-nanoseconds in flight so far: those over, and the part of those still going."""
+        """Returns the time in flight in ns, summed over all requests, those in flight included."""
         self.collect()
-        unfinished = sum(
-            (now - connection.in_flight_since) * connection.in_flight
-            for connection in self.pool.connections
-            if connection.in_flight_since
-        )
-        return self._done_ns + self.pool.failed_ns + unfinished
+        waiting = [each for each in self.pool.connections if each.in_flight_since]
+        unfinished = sum((now - each.in_flight_since) * each.in_flight for each in waiting)
+        return self._completed_ns + self.pool.failed_ns + unfinished
 
     def publish(self, now: int) -> None:
+        """Writes the totals into the meter, in the order of `meter.COUNTERS`."""
         totals, pool = self.totals(), self.pool
         bytes_in = sum(kind.bytes_in for kind in self.kinds)
         bytes_out = sum(kind.sent * kind.request_bytes for kind in self.kinds)
@@ -199,23 +214,13 @@ class Recorder:
             )
         )
 
-    def phase_of(self, row: SecondRecord) -> str:
-        return PHASES[row.phase]
+    def phase_of(self, second: SecondRecord) -> str:
+        """Returns the name of the phase of a second."""
+        return PHASES[second.phase]
 
 
-def _fold(second: dict[int, int], total: dict[int, int], row: dict[int, int]) -> None:
+def _move(second: dict[int, int], total: dict[int, int], all_kinds: dict[int, int]) -> None:
     if second:
         histogram.add_quantised(second, total)
-        histogram.add_quantised(second, row)
+        histogram.add_quantised(second, all_kinds)
         second.clear()
-
-
-def _difference(later: Totals, earlier: Totals) -> Totals:
-    return Totals(
-        later.intended - earlier.intended,
-        later.sent - earlier.sent,
-        later.requests - earlier.requests,
-        later.errors - earlier.errors,
-        later.late - earlier.late,
-        later.waited - earlier.waited,
-    )

@@ -1,0 +1,89 @@
+"""What the connection pool requires: of its connections, and of its owner.
+
+The pool knows connections only by these protocols, so that it is below them and there is no import cycle.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from app.load.connections.request_kind import RequestKind
+
+
+class PooledConnection(Protocol):
+    """A connection of the pool. All instants are CLOCK_MONOTONIC in ns, and 0 means "not now".
+
+    - `sock`, `fd`: the socket, or None while there is none.
+    - `connecting_since`: when connect() was called, until it has succeeded.
+    - `sent_at`: when the request in flight was sent, if the hot loops may read its response.
+    - `started_at`: the same, if the connection handles its events itself.
+    - `due_at`: when it acts next: the end of its think time, or its next step.
+    """
+
+    sock: socket.socket | None
+    fd: int
+    connecting_since: int
+    sent_at: int
+    started_at: int
+    due_at: int
+
+    @property
+    def is_connecting(self) -> bool: ...
+
+    @property
+    def in_flight_since(self) -> int:
+        """When the request in flight was sent; 0: none is in flight."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight."""
+
+    def attach(self, sock: socket.socket, now: int) -> None:
+        """Uses a new socket, which begins to connect at `now`."""
+
+    def schedule_open(self) -> None:
+        """Adds itself to the queue of connections to be opened."""
+
+    def open(self, now: int) -> None:
+        """Begins to connect. Called when it is first in the queue."""
+
+    def on_connected(self, now: int) -> None:
+        """Called when connect() has succeeded."""
+
+    def on_close(self) -> None:
+        """Called before the socket is closed: updates the pool's counters."""
+
+    def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
+        """Sends a request. There must be none in flight."""
+
+    def fail(self, error: str, now: int) -> None:
+        """Counts the request in flight as failed, and opens the connection again."""
+
+    def abandon(self, error: str, now: int) -> None:
+        """Counts the request in flight as failed, and closes the connection."""
+
+
+class SteppedConnection(PooledConnection, Protocol):
+    """A slow client's connection: it acts in steps, at the instant `due_at`."""
+
+    def step(self, now: int) -> None:
+        """Sends a little and reads a little."""
+
+    def flush(self, now: int) -> None:
+        """Reads the rest at full speed, then closes."""
+
+
+class PoolOwner(Protocol):
+    """Who uses the connections of a pool: decides what a free one does next.
+
+    `pick` returns the kind of the next request; None: no load. `on_free` is called with a connection that has
+    no request in flight.
+    """
+
+    pick: Callable[[], RequestKind] | None
+    on_free: Callable[[PooledConnection, int], None]
+
+    def remove_free(self, connection: PooledConnection) -> None:
+        """Called when a free connection is closed."""

@@ -1,0 +1,125 @@
+"""One kind of request of the work mix: its bytes, the expected response, the recorded latencies.
+
+Warm-up and measurement have separate kinds, so a request that starts in one phase and ends in the next is
+counted where it started, without a look at the clock in the hot loop.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from app.load.connections.response_head import ResponseHead
+from app.load.protocol.plan import Work
+
+PLAINTEXT_BYTES = 13
+RECV_BYTES_MIN = 4096  # recv() allocates its buffer first: 64 KiB costs 1 µs more than 4 KiB
+RECV_BYTES_MAX = 256 * 1024
+
+
+class RequestKind:
+    """One kind of request in one phase.
+
+    The hot loops compare each response with `expected_bytes` and `expected_prefix` and call `add_service_us`.
+
+    - `label`: its name in results (`sleep ms=50`). `name`: the work kind (`sleep`).
+    - `request`: the bytes to send. `request_bytes`: their number.
+    - `body_bytes`: the length that a response body must have; None: any.
+    - `expected_bytes`, `expected_prefix`: length and status line of the first correct response; -1 and empty
+      until then.
+    - `expected_head`: the newest head of a response of that length, for pipelines; empty until then.
+    - `recv_bytes`: how much to read at once.
+    - `service_us`, `response_us`, `corrected_us`: latencies since the last tick, in µs; see `KindOutcome`. In
+      the closed model the three are the same list, because a closed load never waits to send.
+    - `second_*`: how often each µs value occurred in the current second. `total_*`: the same in the whole
+      phase, quantised.
+    - `errors`: failed requests by name. `completed`: correct responses. `bytes_in`: bytes of responses.
+    """
+
+    __slots__ = (
+        "add_service_us",
+        "body_bytes",
+        "bytes_in",
+        "completed",
+        "corrected_us",
+        "errors",
+        "expected_bytes",
+        "expected_head",
+        "expected_prefix",
+        "label",
+        "name",
+        "recv_bytes",
+        "request",
+        "request_bytes",
+        "response_us",
+        "second_corrected",
+        "second_response",
+        "second_service",
+        "service_us",
+        "total_corrected",
+        "total_response",
+        "total_service",
+    )
+
+    def __init__(self, label: str, name: str, request: bytes, body_bytes: int | None, is_open: bool) -> None:
+        self.label, self.name = label, name
+        self.request, self.request_bytes = request, len(request)
+        self.body_bytes = body_bytes
+        self.expected_bytes, self.expected_prefix, self.expected_head = -1, b"", b""
+        self.recv_bytes = min(max(RECV_BYTES_MIN, (body_bytes or 0) + 1024), RECV_BYTES_MAX)
+        self.service_us: list[int] = []
+        self.response_us: list[int] = [] if is_open else self.service_us
+        self.corrected_us: list[int] = [] if is_open else self.service_us
+        self.add_service_us = self.service_us.append
+        self.second_service: dict[int, int] = {}
+        self.second_response: dict[int, int] = {}
+        self.second_corrected: Counter[int] = Counter()
+        self.total_service: dict[int, int] = {}
+        self.total_response: dict[int, int] = {} if is_open else self.total_service
+        self.total_corrected: dict[int, int] = {} if is_open else self.total_service
+        self.errors: Counter[str] = Counter()
+        self.completed = self.bytes_in = 0
+
+    @property
+    def sent(self) -> int:
+        """Requests that were sent and have ended, with a response or with an error."""
+        return self.completed + self.errors.total()
+
+    def expect_response(self, length: int, prefix: bytes) -> None:
+        """Sets length and first bytes of the responses that the hot loops accept without parsing them."""
+        self.expected_bytes, self.expected_prefix = length, prefix
+
+    def record(self, head: ResponseHead, now: int, sent_at: int, intended_at: int, handled_at: int) -> None:
+        """Records a correct response that was parsed. The first one sets what the hot loops expect.
+
+        All instants are CLOCK_MONOTONIC in ns: `now` is the arrival of the last byte.
+        """
+        if self.expected_bytes < 0 and not head.closes:
+            self.expect_response(head.total_bytes, head.status_line)
+        self.bytes_in += head.total_bytes - max(
+            self.expected_bytes, 0
+        )  # the recorder adds `expected_bytes` for each
+        self.add_service_us((now - sent_at) // 1000)
+        if self.response_us is not self.service_us:
+            self.response_us.append((now - intended_at) // 1000)
+            self.corrected_us.append((now - handled_at) // 1000)
+
+
+def request_kind(work: Work, host: str, is_open: bool) -> RequestKind:
+    """Returns the kind for an item of a work mix; `host` is the value of the Host field."""
+    return RequestKind(work.label, work.kind, build_request(work, host), _body_bytes(work), is_open)
+
+
+def build_request(work: Work, host: str) -> bytes:
+    """Returns the bytes of the whole request; `host` is the value of the Host field."""
+    n = work.params.get("n", 0)
+    if work.kind == "echo":
+        return f"POST /echo HTTP/1.1\r\nHost: {host}\r\nContent-Length: {n}\r\n\r\n".encode() + b"x" * n
+    query = "&".join(f"{name}={value}" for name, value in work.params.items())
+    path = "/" if work.kind == "plaintext" else f"/{work.kind}?{query}"
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+def _body_bytes(work: Work) -> int | None:
+    if work.kind == "plaintext":
+        return PLAINTEXT_BYTES
+    return work.params.get("n", 0) if work.kind in ("echo", "bytes") else None
