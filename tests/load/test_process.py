@@ -107,8 +107,8 @@ def test_more_connections_than_descriptors_are_refused_before_any_is_opened(serv
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{", "cannot be read"),
-        ('{"port": 1, "plan": {}}', "cannot be read"),
+        ("{", "cannot be parsed"),
+        ('{"port": 1, "plan": {}}', "cannot be parsed"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {"vux": 1}}', "vux"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {}, "colour": 1}', "colour"),
         ('{"host": "192.0.2.1", "port": 1, "plan": {}}', "not a loopback"),
@@ -118,7 +118,7 @@ def test_more_connections_than_descriptors_are_refused_before_any_is_opened(serv
         ('{"host": "127.0.0.1", "port": 1, "plan": {"vus": 0}}', "vus"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {"executor": "ramping-vus"}}', "stages"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {"churn": true, "pipeline": 2}}', "pipeline"),
-        ('{"host": "127.0.0.1", "port": 1, "plan": {}, "shards": 2}', "life-line"),
+        ('{"host": "127.0.0.1", "port": 1, "plan": {}, "shards": 2}', "lifeline"),
         (
             '{"host": "127.0.0.1", "port": 1, "plan": {"vus": 1}, "shard": 1, "shards": 2, "lifeline_fd": 0}',
             "too few",
@@ -134,7 +134,7 @@ def test_a_bad_order_is_refused_in_one_sentence(text: str, sentence: str) -> Non
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{", "cannot be read"),
+        ("{", "cannot be parsed"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {}, "cpus": [4095]}', "CPUs"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {}, "meter_fd": 0}', ""),
     ],

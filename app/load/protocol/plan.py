@@ -1,6 +1,6 @@
-"""The plan: what load to offer. Plain frozen data, shared by the control plane and the load generator.
+"""The plan: the load to offer. Frozen data, shared by the control plane and the load generator.
 
-JSON in and out are the field names as they stand; every field has its unit in its name.
+The JSON field names are the attribute names; every field has its unit in its name.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ KINDS = ("plaintext", "echo", "cpu", "hash", "sleep", "bytes")
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of request in the mix; `weight` is its share among the weights of all.
+    """One kind of request in the work mix; its share is `weight` divided by the sum of all weights.
 
-    `params` of each kind: cpu and hash `{"us": int}`, sleep `{"ms": int}`, bytes `{"n": int}`,
-    echo `{"n": int}` (length of the body sent); plaintext has none.
+    `params` by `kind`: `cpu` and `hash` have `{"us": int}` (µs of work), `sleep` has `{"ms": int}`, `bytes`
+    has `{"n": int}` (bytes of the response body), `echo` has `{"n": int}` (bytes of the request body, which
+    the server sends back). `plaintext` has none.
     """
 
     kind: str
@@ -31,13 +32,13 @@ class Work:
 
     @property
     def label(self) -> str:
-        """How results name it: `plaintext`, `sleep ms=50`."""
+        """The name in results: `plaintext`, `sleep ms=50`."""
         return " ".join([self.kind, *(f"{name}={value}" for name, value in self.params.items())])
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of a ramp: in `duration_s` the load goes in a straight line to `target` (connections, or requests/s)."""
+    """A part of a ramp: the load goes linearly to `target` (connections, or req/s) in `duration_s`."""
 
     duration_s: float
     target: float
@@ -45,13 +46,27 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The load to offer. Closed model: `vus` connections as fast as answers come (after `think_time_ms`).
-    Open model: `rate_per_s` requests a second over at most `vus` connections, whether answers come or not.
+    """The load to offer.
 
-    Ramps go through `stages`, from `vus` or `rate_per_s` as they are in the warm-up; they last as long as their stages.
-    `find-capacity` searches upward from `rate_per_s` for the highest rate that keeps `objective` (a threshold), with
-    trials of `duration_s`. Beside the load may stand `idle_connections`, `slow_readers` and `slow_writers`; `stall_ms`
-    stops the engine's process for so long in the middle of the measured time; `trace` records what its threads do.
+    - `executor`: one of EXECUTORS. In the closed model (`constant-vus`, `ramping-vus`) each connection sends
+      its next request when it has the response, after `think_time_ms`. In the open model (the arrival rates)
+      requests are sent at `rate_per_s`, whether responses arrive or not. `find-capacity` searches upward from
+      `rate_per_s` for the highest rate that meets `objective`, in trials of `duration_s`.
+    - `vus`: connections. The open model uses at most so many.
+    - `rate_per_s`: requests per second of the open model. `spacing`: one of SPACINGS.
+    - `stages`: of the ramping executors, which start from `vus` or `rate_per_s` and last as long as their
+      stages.
+    - `objective`: a threshold (`p(99)<20ms`).
+    - `warmup_s`, `duration_s`: not measured, then measured.
+    - `work`: the work mix.
+    - `churn`: a new connection for each request. `pipeline`: requests in flight per connection (closed model
+      only).
+    - `idle_connections`, `slow_readers`, `slow_writers`: background connections, which are not in the
+      results.
+    - `stall_ms`: stops the engine's process for so long in the middle of the measured time.
+    - `timeout_s`: of a request and of connect().
+    - `shards`: processes of the load generator. `placement`: one of PLACEMENTS.
+    - `trace`: whether to record what the engine's threads do.
     """
 
     executor: str = "constant-vus"
@@ -77,36 +92,42 @@ class Plan:
 
     @property
     def is_open(self) -> bool:
+        """Whether this is an open model."""
         return self.executor not in CLOSED
 
     @property
     def vus_peak(self) -> int:
-        """The most connections that the load itself opens, those that stand beside it not counted."""
+        """The most connections of the load itself, without background connections."""
         if self.executor != "ramping-vus":
             return self.vus
         return max(self.vus, *(int(stage.target) for stage in self.stages))
 
     @property
     def connections(self) -> int:
-        """The most connections at once."""
+        """The most connections at once, with background connections."""
         return self.vus_peak + self.idle_connections + self.slow_readers + self.slow_writers
 
     @property
     def total_s(self) -> float:
+        """Warm-up and measured time."""
         return self.warmup_s + self.duration_s
 
     def to_json(self) -> dict[str, Any]:
+        """Returns plain JSON data."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        """Build from trusted JSON (the control plane has validated it); unknown names raise TypeError."""
+        """Returns the plan of trusted JSON data, which the control plane has validated.
+
+        Raises TypeError for unknown fields.
+        """
         known = {f.name for f in fields(cls)}
         if unknown := set(data) - known:
             raise TypeError(f"unknown plan fields: {', '.join(sorted(unknown))}")
         work = tuple(Work(**each) for each in data.get("work") or ()) or cls().work
         stages = tuple(Stage(**each) for each in data.get("stages") or ())
-        plan = replace(cls(**{**data, "work": work, "stages": stages}))
+        plan = cls(**{**data, "work": work, "stages": stages})
         if plan.executor in RAMPING and stages:
             plan = replace(plan, duration_s=sum(stage.duration_s for stage in stages))
         return plan

@@ -1,4 +1,4 @@
-"""The order: what the control plane hands a shard on stdin. Checked before anything is opened."""
+"""The job of a shard: what the control plane writes to its stdin. It is checked before anything is opened."""
 
 from __future__ import annotations
 
@@ -12,19 +12,26 @@ from typing import Any
 from app.load.protocol.plan import EXECUTORS, KINDS, RAMPING, Plan
 from app.load.protocol.shard_share import ShardShare
 
-SPARE_DESCRIPTORS = 64  # stdio, epoll, timer, meter, life-line, and what the interpreter opens by itself
+SPARE_DESCRIPTORS = 64  # stdio, epoll, timer, meter, lifeline, and those that the interpreter opens
 
 
 class InvalidJob(ValueError):
-    """The order cannot be carried out; the message is one sentence that a person can act on."""
+    """The job is invalid, or cannot be done on this machine.
+
+    The message is one sentence that a person can act on.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class ShardJob:
-    """One shard's orders: the whole plan, and which part of it is this shard's.
+    """A plan, and which share of it this shard has. The JSON field names are the attribute names.
 
-    Descriptors are inherited; `parent_pid` is who must still be there. One of several shards begins when it is told to,
-    through its life-line.
+    - `host`, `port`: the target; an IP address, of the loopback unless `allow_any`.
+    - `shard`, `shards`: the number of this shard, counted from 0, and how many there are.
+    - `cpus`: the CPUs to run on; None: any. `realtime`: whether to use real-time priority there.
+    - `meter_fd`, `lifeline_fd`: inherited descriptors of the meter and of the lifeline; None: there is none.
+      One of several shards needs a lifeline, because the start signal comes through it.
+    - `parent_pid`: the process that must still be the parent; None: any.
     """
 
     host: str
@@ -33,7 +40,7 @@ class ShardJob:
     shard: int = 0
     shards: int = 1
     cpus: tuple[int, ...] | None = None
-    realtime: bool = False  # priority, on `cpus`
+    realtime: bool = False
     meter_fd: int | None = None
     lifeline_fd: int | None = None
     parent_pid: int | None = None
@@ -41,27 +48,41 @@ class ShardJob:
 
     @property
     def share(self) -> ShardShare:
+        """Which share of the plan this shard has."""
         return ShardShare(self.shard, self.shards)
+
+    @property
+    def descriptors(self) -> int:
+        """File descriptors that this shard needs.
+
+        Idle connections, slow readers and slow writers are distributed separately, so a shard may have one
+        more of each than its share of all connections.
+        """
+        return self.share.portion(self.plan.connections) + len(self._background) + SPARE_DESCRIPTORS
+
+    @property
+    def _background(self) -> tuple[int, ...]:
+        return (self.plan.idle_connections, self.plan.slow_readers, self.plan.slow_writers)
 
     @classmethod
     def parse(cls, text: str) -> ShardJob:
+        """Returns the job of a JSON text. Raises InvalidJob."""
         try:
-            data = json.loads(text)
-            job = cls._from(data)
+            job = cls._from_json(json.loads(text))
         except InvalidJob:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            raise InvalidJob(f"the order on stdin cannot be read: {error}") from error
+            raise InvalidJob(f"the job on stdin cannot be parsed: {error}") from error
         job._check_target()
-        job._check_plan()
+        job._check_load()
         job._check_connections()
         job._check_share()
         return job
 
     @classmethod
-    def _from(cls, data: Mapping[str, Any]) -> ShardJob:
+    def _from_json(cls, data: Mapping[str, Any]) -> ShardJob:
         if unknown := set(data) - {f.name for f in fields(cls)}:
-            raise InvalidJob(f"the order has unknown fields: {', '.join(sorted(unknown))}")
+            raise InvalidJob(f"the job has unknown fields: {', '.join(sorted(unknown))}")
         cpus = data.get("cpus")
         return cls(**{**data, "plan": Plan.from_json(data["plan"]), "cpus": tuple(cpus) if cpus else None})
 
@@ -69,68 +90,57 @@ class ShardJob:
         try:
             address = ipaddress.ip_address(self.host)
         except ValueError:
-            raise InvalidJob(
-                f"host {self.host!r} is not an IP address; names are resolved before the order"
-            ) from None
+            raise InvalidJob(f"host {self.host!r} is not an IP address; resolve the name first") from None
         if not (address.is_loopback or self.allow_any):
-            raise InvalidJob(
-                f"host {self.host} is not a loopback address, and the order does not allow others"
-            )
+            raise InvalidJob(f"host {self.host} is not a loopback address, and allow_any is not set")
 
-    def _check_plan(self) -> None:
-        """Only what the shard itself would stumble over; the bounds are the control plane's."""
+    def _check_load(self) -> None:
+        """Checks only what would break the shard; the bounds of a plan are checked by the control plane."""
         plan = self.plan
         if plan.executor not in EXECUTORS:
-            raise InvalidJob(f"executor {plan.executor!r} is not one of {', '.join(EXECUTORS)}")
+            raise InvalidJob(f"executor must be one of {', '.join(EXECUTORS)}, not {plan.executor!r}")
         if plan.executor == "find-capacity":
-            raise InvalidJob(
-                "find-capacity is a search that the lab makes out of trials: a shard takes an order for each"
-            )
+            raise InvalidJob("find-capacity is a series of trials: each trial is a job of its own")
         if plan.is_open and not (plan.rate_per_s and plan.rate_per_s > 0):
             raise InvalidJob(f"rate_per_s must be above 0 for {plan.executor}")
         if plan.executor in RAMPING and not plan.stages:
             raise InvalidJob(f"{plan.executor} needs stages")
         if any(stage.duration_s < 0 or stage.target < 0 for stage in plan.stages):
-            raise InvalidJob("the duration and the target of a stage are 0 or more")
+            raise InvalidJob("duration_s and target of a stage must be 0 or more")
         if plan.vus < 1 or plan.duration_s <= 0 or plan.timeout_s <= 0:
             raise InvalidJob("vus, duration_s and timeout_s must be above 0")
-        if any(work.kind not in KINDS or work.weight < 0 for work in plan.work) or not sum(
-            w.weight for w in plan.work
-        ):
-            raise InvalidJob(f"work must be of {', '.join(KINDS)}, with weights that add up to more than 0")
+        weights = [work.weight for work in plan.work]
+        if any(work.kind not in KINDS for work in plan.work) or min(weights) < 0 or not sum(weights):
+            raise InvalidJob(f"work must be of {', '.join(KINDS)}, with weights whose sum is above 0")
 
     def _check_connections(self) -> None:
         plan = self.plan
         if plan.pipeline < 1 or (plan.pipeline > 1 and (plan.is_open or plan.churn)):
-            raise InvalidJob("a pipeline of more than 1 needs a closed model, and connections that are kept")
-        if min(plan.idle_connections, plan.slow_readers, plan.slow_writers) < 0:
-            raise InvalidJob("idle_connections, slow_readers and slow_writers are 0 or more")
+            raise InvalidJob("pipeline above 1 needs a closed model without churn")
+        if min(self._background) < 0:
+            raise InvalidJob("idle_connections, slow_readers and slow_writers must be 0 or more")
 
     def _check_share(self) -> None:
         if not 0 <= self.shard < self.shards:
             raise InvalidJob(f"there is no shard {self.shard} of {self.shards}")
-        if not self.share.portion(self.plan.vus_peak):
+        connections = self.plan.vus_peak
+        if not self.share.portion(connections):
             raise InvalidJob(
-                f"{self.plan.vus_peak} connections are too few for {self.shards} shards: each needs one"
+                f"{connections} connections are too few for {self.shards} shards: each needs one"
             )
         if self.shards > 1 and self.lifeline_fd is None:
-            raise InvalidJob("one of several shards needs a life-line: through it comes the instant to begin")
-
-    @property
-    def descriptors(self) -> int:
-        return self.share.portion(self.plan.connections) + len(self._background) + SPARE_DESCRIPTORS
-
-    @property
-    def _background(self) -> tuple[int, ...]:
-        """Each of these crowds is dealt by itself, so a shard has up to one more of each."""
-        return (self.plan.idle_connections, self.plan.slow_readers, self.plan.slow_writers)
+            raise InvalidJob("one of several shards needs a lifeline_fd: the start signal comes through it")
 
     def raise_descriptor_limit(self) -> None:
-        """Raise the soft limit to the hard one, and refuse a plan that does not fit under it."""
+        """Raises this process's soft limit of file descriptors to the hard one (RLIMIT_NOFILE).
+
+        Raises InvalidJob if the job needs more than that.
+        """
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         if hard != resource.RLIM_INFINITY and self.descriptors > hard:
             raise InvalidJob(
-                f"{self.plan.vus_peak} connections and {sum(self._background)} beside them need {self.descriptors} "
-                f"descriptors, and the limit is {hard}: ask for fewer, or raise the limit (ulimit -Hn)"
+                f"{self.plan.vus_peak} connections and {sum(self._background)} background connections need "
+                f"{self.descriptors} file descriptors, but the limit is {hard}: use fewer connections, or raise "
+                "the limit (ulimit -Hn)"
             )
