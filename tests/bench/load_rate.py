@@ -2,8 +2,8 @@
 
     python -m tests.bench.load_rate [--seconds 5] [--trials 3] [--connections 64] [--model reactor]
 
-The engine runs on CPU 0, the generator on CPU 1. The rate error is what was sent in the measured time against the
-rate that was asked, or, of a Poisson schedule, against that schedule: 5 s of it are themselves off by 1.4 % at 1,000/s.
+The engine runs on CPU 0, the generator on CPU 1. The rate error is what was sent in the measured time against
+the plan's rate; for a Poisson schedule, against that schedule (5 s of which deviate by 1.4 % at 1,000/s).
 Jitter is how long after its instant a request was sent, if a connection was free. Prints only.
 """
 
@@ -19,7 +19,7 @@ from .load_vs_wrk import cpu_us, ours
 from .servers import engine, require
 
 RATES = (1_000, 10_000, 30_000)
-ASKED = 0.1  # % of rate error
+ERROR_PERCENT_MAX = 0.1
 
 
 def main() -> None:
@@ -30,24 +30,25 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--model", default="reactor")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     require(cpus=2)
     worst = 0.0
-    with engine(Variant(asked.model)).serve() as serving:
+    with engine(Variant(args.model)).serve() as serving:
         print(
-            f"{asked.model}, {asked.connections} connections, {asked.trials} trials of {asked.seconds:g} s each"
+            f"{args.model}, {args.connections} connections, {args.trials} trials of {args.seconds:g} s each"
         )
         print(
-            "     rate spacing      error  jitter p50   p99   max   late  waited  service p50 p99 / response p50 p99"
+            "     rate spacing      error  jitter p50   p99   max   late  waited  "
+            "service p50 p99 / response p50 p99"
         )
         for spacing in ("constant", "poisson"):
             for rate in RATES:
                 plan = {"executor": "constant-arrival-rate", "rate_per_s": rate, "spacing": spacing}
-                for _ in range(asked.trials):
-                    outcome = ours(serving.port, vus=asked.connections, duration_s=asked.seconds, **plan)
+                for _ in range(args.trials):
+                    outcome = ours(serving.port, vus=args.connections, duration_s=args.seconds, **plan)
                     worst = max(worst, abs(error_percent(outcome, rate, spacing)))
                     show(outcome, rate, spacing)
-    print(f"largest error of the rate: {worst:.3f} % (asked: at most {ASKED} %)")
+    print(f"largest error of the rate: {worst:.3f} % (limit {ERROR_PERCENT_MAX} %)")
 
 
 def error_percent(outcome: Outcome, rate: float, spacing: str) -> float:

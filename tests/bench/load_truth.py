@@ -1,13 +1,14 @@
-"""Latency truth of the generator, on a quiet machine: known service times, a stall made on purpose, and Little's law.
+"""Latency truth of the generator on a quiet machine: known service times, a stall, and Little's law.
 
     python -m tests.bench.load_truth [--seconds 5] [--model blocking]
 
-(a) `sleep` work of an engine, and a server of the tests that sleeps by a known distribution and keeps its own clock:
-    p50 and p90 within 2 % or 100 µs of the known. An engine's sleep has no clock of its own: known is what such a sleep
-    takes in a thread of this process, once alone and once with the way there and back, which is what `plaintext` takes.
-(b) SIGSTOP for 500 ms in an open load: the response times are what the schedule says, within 5 %; and what the service
-    time, and a closed load, tell of the same stall.
-(c) N = X·R within 3 % on ten unsaturated runs.
+(a) `sleep` work of an engine, and a test server that sleeps by a known distribution and has its own clock:
+    p50 and p90 within 2 % or 100 µs of the known value. For an engine, the known value is how long such a
+    sleep takes in a thread of this process, once alone and once with the round trip, which is the service
+    time of `plaintext`.
+(b) SIGSTOP for 500 ms in an open load: the response times are those of the schedule, within 5 %; and how
+    the same stall looks in service time, and in a closed load.
+(c) N = X·R (Little's law) within 3 % on ten unsaturated runs.
 
 Servers run on CPU 0, the generator on CPU 1. Prints only.
 """
@@ -46,12 +47,12 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--model", default="blocking")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     require("taskset", cpus=2)
-    known_distribution(asked.seconds)
-    sleep_of_an_engine(asked.model, asked.seconds)
-    stall(asked.seconds)
-    littles_law(asked.model, asked.seconds)
+    known_distribution(args.seconds)
+    sleep_of_an_engine(args.model, args.seconds)
+    stall(args.seconds)
+    littles_law(args.model, args.seconds)
 
 
 def quantile(outcome: Outcome, clock: str, q: float) -> float:
@@ -59,11 +60,12 @@ def quantile(outcome: Outcome, clock: str, q: float) -> float:
     return float(total.get_value_at_percentile(100 * q))
 
 
-def compare(what: str, said: float, known: float) -> None:
-    off = said - known
+def compare(what: str, measured: float, known: float) -> None:
+    off = measured - known
     good = abs(off) <= max(NEAR * known, NEAR_US)
     print(
-        f"  {what:34} known {known:9,.0f} µs  said {said:9,.0f} µs  {off:+7.0f} µs {off / known:+7.2%}  {_word(good)}"
+        f"  {what:34} known {known:9,.0f} µs  measured {measured:9,.0f} µs  "
+        f"{off:+7.0f} µs {off / known:+7.2%}  {_word(good)}"
     )
 
 
@@ -75,14 +77,14 @@ def known_distribution(seconds: float) -> None:
     """Log-normal around 10 ms, kept by the server's own clock."""
     dice = random.Random(5)
 
-    def answer(_path: str, _body: bytes) -> bytes:
+    def handler(_path: str, _body: bytes) -> bytes:
         time.sleep(min(0.2, dice.lognormvariate(-4.6, 0.6)))
         return ok()
 
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {SERVER_CPU})  # its threads inherit it, and the generator pins itself
     try:
-        with contextlib.closing(Server(answer)) as server:
+        with contextlib.closing(Server(handler)) as server:
             outcome = ours(server.port, rate_per_s=200.0, vus=64, duration_s=seconds, warmup_s=0.0, **OPEN)
             truth = sorted(server.took_us)
     finally:
@@ -106,13 +108,13 @@ def sleep_of_an_engine(model: str, seconds: float) -> None:
             outcome = ours(serving.port, work=[{"kind": "sleep", "params": {"ms": ms}}], **plan)
             slept = a_sleep_us(ms)
             for q in (0.5, 0.9):
-                said, known = quantile(outcome, "service", q), slept[int(q * len(slept))]
-                compare(f"sleep {ms} ms: service p{100 * q:g}", said, known)
-                compare("  with the way", said, known + way_us)
+                measured, known = quantile(outcome, "service", q), slept[int(q * len(slept))]
+                compare(f"sleep {ms} ms: service p{100 * q:g}", measured, known)
+                compare("  with the round trip", measured, known + way_us)
 
 
 def a_sleep_us(ms: int) -> list[float]:
-    """What a sleep of `ms` takes here, in order: never exactly what was asked."""
+    """What a sleep of `ms` takes here, in order: never exactly what was args."""
     took: list[float] = []
 
     def sleep() -> None:
@@ -138,12 +140,13 @@ def stall(seconds: float) -> None:
     waited = sorted((to_ns - at) / 1000 for at in due if from_ns <= at < to_ns)
     known = [0.0] * (len(due) - len(waited)) + waited
     for q in (0.95, 0.99, 0.999, 1.0):
-        told, right = quantile(outcome, "response", q), known[min(len(known) - 1, int(q * len(known)))]
+        measured, right = quantile(outcome, "response", q), known[min(len(known) - 1, int(q * len(known)))]
         if right:
             name = f"response p{100 * q:g}" if q < 1 else "response max"
             print(
-                f"  {name:34} known {right:9,.0f} µs  said {told:9,.0f} µs  {told / right - 1:+7.2%}  "
-                f"{_word(abs(told / right - 1) <= 0.05)}"
+                f"  {name:34} known {right:9,.0f} µs  measured {measured:9,.0f} µs  "
+                f"{measured / right - 1:+7.2%}  "
+                f"{_word(abs(measured / right - 1) <= 0.05)}"
             )
     print(f"  {'service p99 of the same run':34} {quantile(outcome, 'service', 0.99):,.0f} µs")
     closed, _, _ = stalled({"vus": 4, "think_time_ms": 4.0, "duration_s": seconds, "warmup_s": 0.0})
@@ -194,7 +197,8 @@ def littles_law(model: str, seconds: float) -> None:
     print("  " + " ".join(f"{residual:+.2%}" for residual in residuals))
     largest = max(map(abs, residuals))
     print(
-        f"  largest {largest:.2%}, median {statistics.median(map(abs, residuals)):.2%}  {_word(largest <= 0.03)}"
+        f"  largest {largest:.2%}, median {statistics.median(map(abs, residuals)):.2%}  "
+        f"{_word(largest <= 0.03)}"
     )
 
 

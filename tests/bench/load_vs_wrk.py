@@ -59,7 +59,8 @@ def closed(port: int, trials: int, seconds: float, connections: int) -> None:
         outcome = ours(port, vus=connections, duration_s=seconds)
         mine.append((outcome.requests / outcome.duration_s, cpu_us(outcome)))
     print(
-        f"closed model, {connections} connections, {trials} trials of {seconds:.0f} s, median (lowest-highest)"
+        f"closed model, {connections} connections, {trials} trials of {seconds:.0f} s, "
+        "median (lowest-highest)"
     )
     for name, trial in (("wrk", theirs), ("app.load", mine)):
         rates, costs = zip(*trial, strict=True)
@@ -79,10 +80,10 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=64)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     require("wrk", "nginx", cpus=2)
     with nginx().serve() as serving:
-        closed(serving.port, asked.trials, asked.seconds, asked.connections)
+        closed(serving.port, args.trials, args.seconds, args.connections)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .driver import Running, ServerMaker, Starter
-from .server import Answer, Server, plain
+from .server import Handler, Server, plain
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def serve() -> Iterator[ServerMaker]:
     """Start test servers; they end with the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(answer: Answer = plain, delay_s: float = 0.0, port: int = 0) -> Server:
-            return stack.enter_context(contextlib.closing(Server(answer, delay_s, port)))
+        def start(handler: Handler = plain, delay_s: float = 0.0, port: int = 0) -> Server:
+            return stack.enter_context(contextlib.closing(Server(handler, delay_s, port)))
 
         yield start
 

@@ -1,4 +1,4 @@
-"""Runs the generator as the control plane does: a process, an order on stdin, an outcome on stdout."""
+"""Runs the generator as the control plane does: a process with a job on stdin and an outcome on stdout."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from app.load.protocol.outcome import Outcome
 from tests.waiting import BOUND_S
 from tests.waiting import until as until
 
-from .server import Answer, Server, plain
+from .server import Handler, Server, plain
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "app.load"]
 OPEN = "constant-arrival-rate"
 HELD_S = 600.0  # duration of a load that runs until its test stops it
-TIMEOUT_S = 30.0  # of a request, and of the drain: no request exceeds it, however slow the machine is
+TIMEOUT_S = 30.0  # of a request and of the drain: longer than any request takes on a slow machine
 
 
 class ServerMaker(Protocol):
-    def __call__(self, answer: Answer = plain, delay_s: float = 0.0, port: int = 0) -> Server: ...
+    def __call__(self, handler: Handler = plain, delay_s: float = 0.0, port: int = 0) -> Server: ...
 
 
 def job_json(port: int, plan: dict[str, Any], **more: Any) -> str:
@@ -36,12 +36,12 @@ def job_json(port: int, plan: dict[str, Any], **more: Any) -> str:
 
 
 def try_load(text: str) -> subprocess.CompletedProcess[str]:
-    """Run the generator to its end, whatever that is."""
+    """Runs the generator until it exits, with whatever exit code."""
     return subprocess.run(COMMAND, input=text, capture_output=True, text=True, timeout=BOUND_S, cwd=ROOT)
 
 
 def run_load(port: int, **plan: Any) -> Outcome:
-    """Run a plan that must have an outcome."""
+    """Runs a plan and returns its outcome; fails without one."""
     done = try_load(job_json(port, plan))
     assert done.returncode == 0, done.stderr
     return Outcome.from_json(json.loads(done.stdout))
@@ -56,24 +56,24 @@ def response(outcome: Outcome) -> Percentiles:
 
 
 def merged(outcome: Outcome, clock: str) -> Any:
-    """The histogram of all kinds, of `service` or `response`."""
+    """Returns the histogram of all kinds together; `clock` is `service` or `response`."""
     return histogram.merge(histogram.decode(getattr(kind, clock)) for kind in outcome.kinds)
 
 
 def sorted_us(recorded: Any) -> list[float]:
-    """The latencies in a histogram, in order; each is too low by less than 0.1 % and 1 µs."""
+    """Returns the latencies of a histogram in order, each too low by less than 0.1 % and 1 µs."""
     return [
         float(histogram.quantise(int(us))) for us, count in histogram.buckets(recorded) for _ in range(count)
     ]
 
 
-def answered(outcome: Outcome) -> int:
-    """All answers that the generator received, in the measured time and out of it."""
+def all_responses(outcome: Outcome) -> int:
+    """Returns how many responses the generator received, in the measured window and outside of it."""
     return sum(second.requests for second in outcome.seconds) + outcome.background_requests
 
 
 def lost(outcome: Outcome) -> dict[str, int]:
-    """The errors of requests that were sent, by name; errors of connections that were not opened are not included."""
+    """Returns the failed requests by name of the error, without errors of connections that did not open."""
     total: dict[str, int] = {}
     for kind in outcome.kinds:
         for name, count in kind.errors.items():
@@ -82,7 +82,7 @@ def lost(outcome: Outcome) -> dict[str, int]:
 
 
 class Running:
-    """A generator that is running, with its meter and the far end of its life-line."""
+    """A running generator, with its meter and the write end of its lifeline."""
 
     def __init__(self, port: int, plan: dict[str, Any]) -> None:
         self._meter_fd = make_meter()
@@ -108,10 +108,10 @@ class Running:
         until(lambda: self.meter.read().phase >= phase, f"phase {phase}")
 
     def complete(self, count: int) -> None:
-        until(lambda: self.meter.read().completed >= count, f"{count} answers")
+        until(lambda: self.meter.read().completed >= count, f"{count} responses")
 
     def consistent_reading(self) -> MeterReading:
-        """A reading whose numbers belong together, also if the generator is descheduled while it writes them.
+        """Returns a consistent reading, also if the generator is descheduled while it writes.
 
         `MeterReader.read` gives up after 100 attempts, which take less time than a busy machine may need.
         """
@@ -131,13 +131,13 @@ class Running:
         return Outcome.from_json(json.loads(out))
 
     def stop(self) -> Outcome:
-        """End the load early. The generator then waits at most 1 s for answers: see `unanswered`."""
+        """End the load early. The generator then waits at most 1 s for responses: see `unanswered`."""
         self.process.send_signal(signal.SIGTERM)
         return self.outcome()
 
     @property
     def unanswered(self) -> int:
-        """Requests that a load that was stopped no longer waited for. 0, but for a machine that was kept busy."""
+        """Requests without a response at the end of a stopped load's drain: 0 unless the machine is busy."""
         return self.meter.read().in_flight
 
     def cut_lifeline(self) -> None:

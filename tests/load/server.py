@@ -1,7 +1,6 @@
-"""A test server with a known latency: one thread per connection, and a function that returns each answer.
+"""A test server with a known latency: one thread per connection, and a handler for the response.
 
-It counts requests and measures how long each took, so that the generator's counts and times can be compared with its
-own.
+It counts requests and measures their duration, to compare them with the generator's counts and times.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-Answer = Callable[[str, bytes], bytes]
+Handler = Callable[[str, bytes], bytes]
 
 
 def ok(body: bytes = b"Hello, World!", status: str = "200 OK", more: str = "") -> bytes:
@@ -22,25 +21,25 @@ def ok(body: bytes = b"Hello, World!", status: str = "200 OK", more: str = "") -
 
 
 def plain(path: str, body: bytes) -> bytes:
-    """What an engine would answer."""
+    """Returns the response of an engine."""
     if path == "/echo":
         return ok(body)
     return ok(b"b" * int(path.partition("=")[2])) if path.startswith("/bytes") else ok()
 
 
-def every_third(other: bytes) -> Answer:
-    """Answer well, but each third time with `other`."""
+def every_third(other: bytes) -> Handler:
+    """Returns a handler whose every third response is `other`."""
     lock, seen = threading.Lock(), iter(range(10**9))
 
-    def answer(path: str, body: bytes) -> bytes:
+    def handler(path: str, body: bytes) -> bytes:
         with lock:
             return other if next(seen) % 3 == 2 else ok()
 
-    return answer
+    return handler
 
 
 class Gate:
-    """An answer function that lets `count` requests pass and holds the others until the gate is opened.
+    """A response function that lets `count` requests pass and holds the others until the gate is opened.
 
     Thread-safe. Open it before the server closes, or the server waits for its threads.
     """
@@ -66,16 +65,16 @@ class Gate:
 
 @dataclass
 class Server:
-    """Answers until it is closed. An empty answer closes the connection.
+    """Serves until it is closed. An empty response closes the connection.
 
-    `port` 0 takes any; another one must be held by `tests.waiting.reserved_port`. `took_us` has the time of each
-    request by this server's clock. `open` has the path that was last asked on each open connection.
+    `port` 0 takes any; another one must be held by `tests.waiting.reserved_port`. `took_us` has the time of
+    each request by this server's clock. `open` has the last request path of each open connection.
     """
 
-    answer: Answer = plain
+    handler: Handler = plain
     delay_s: float = 0.0
     port: int = 0
-    asked: Counter[str] = field(default_factory=Counter)
+    requested: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
     took_us: list[float] = field(default_factory=list)
     open: dict[socket.socket, str] = field(default_factory=dict)
@@ -90,12 +89,12 @@ class Server:
     @property
     def requests(self) -> int:
         with self._lock:
-            return self.asked.total()
+            return self.requested.total()
 
     def connections(self, path: str) -> list[socket.socket]:
         """The open connections on which `path` was the last request."""
         with self._lock:
-            return [sock for sock, asked in self.open.items() if asked == path]
+            return [sock for sock, requested in self.open.items() if requested == path]
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -113,21 +112,21 @@ class Server:
         with contextlib.suppress(OSError), sock:
             for path, body in _requests(sock):
                 with self._lock:
-                    self.asked[path] += 1
+                    self.requested[path] += 1
                     self.open[sock] = path
                 began = time.monotonic()
                 if self.delay_s:
                     time.sleep(self.delay_s)
-                answer = self.answer(path, body)
+                handler = self.handler(path, body)
                 self.took_us.append((time.monotonic() - began) * 1e6)
-                sock.sendall(answer)
-                if not answer or b"Connection: close" in answer[:200]:
+                sock.sendall(handler)
+                if not handler or b"Connection: close" in handler[:200]:
                     break
         with self._lock:
             self.open.pop(sock, None)
 
     def close(self) -> None:
-        """May be called again."""
+        """Stops the server. Idempotent."""
         with contextlib.suppress(OSError), self._listener:
             self._listener.shutdown(socket.SHUT_RDWR)
         accepting, *talking = self._threads

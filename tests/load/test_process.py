@@ -1,4 +1,4 @@
-"""The process itself: orders it refuses, signals, its life-line, its meter."""
+"""The process: exit codes, signals, lifeline, CPUs and meter."""
 
 from __future__ import annotations
 
@@ -15,10 +15,19 @@ from typing import Any
 import pytest
 
 from app.load.protocol.meter import DONE, MEASURE
-from app.load.protocol.shard_job import InvalidJob, ShardJob
+from tests.load.driver import (
+    COMMAND,
+    HELD_S,
+    OPEN,
+    ROOT,
+    ServerMaker,
+    Starter,
+    job_json,
+    run_load,
+    try_load,
+    until,
+)
 from tests.waiting import BOUND_S, reserved_port
-
-from .driver import COMMAND, HELD_S, OPEN, ROOT, ServerMaker, Starter, job_json, run_load, try_load, until
 
 
 def test_sigterm_ends_early_with_an_outcome(serve: ServerMaker, start: Starter) -> None:
@@ -44,15 +53,17 @@ def test_sigint_while_connecting_ends_with_an_outcome(start: Starter) -> None:
 
 
 @pytest.mark.parametrize("plan", [{}, {"executor": OPEN, "rate_per_s": 100.0}], ids=["closed", "open"])
-def test_a_whole_run_is_not_stopped(serve: ServerMaker, plan: dict[str, Any]) -> None:
-    """A closed load ends with its last answer, an open one exactly when its schedule does."""
+def test_a_complete_load_is_not_stopped(serve: ServerMaker, plan: dict[str, Any]) -> None:
+    """A closed load ends with its last response, an open one exactly when its schedule does."""
     outcome = run_load(serve(delay_s=0.005).port, duration_s=0.2, **plan)
     assert not outcome.stopped
     assert outcome.duration_s == 0.2 if plan else outcome.duration_s >= 0.2
     assert (outcome.measured_to_ns - outcome.measured_from_ns) / 1e9 == outcome.duration_s
 
 
-def test_the_end_of_the_lifeline_ends_it_without_an_outcome(serve: ServerMaker, start: Starter) -> None:
+def test_the_end_of_the_lifeline_ends_the_process_without_an_outcome(
+    serve: ServerMaker, start: Starter
+) -> None:
     load = start(serve(delay_s=0.005).port, duration_s=HELD_S)
     load.reach(MEASURE)
     load.cut_lifeline()
@@ -62,9 +73,9 @@ def test_the_end_of_the_lifeline_ends_it_without_an_outcome(serve: ServerMaker, 
     assert "control plane has exited" in err
 
 
-def test_it_dies_with_its_parent(serve: ServerMaker, tmp_path: Path) -> None:
+def test_the_process_dies_with_its_parent(serve: ServerMaker, tmp_path: Path) -> None:
     server = serve(delay_s=0.005)
-    text = tmp_path / "order.json"
+    text = tmp_path / "job.json"
     text.write_text(job_json(server.port, {"duration_s": HELD_S}))
     parent = (
         "import signal, subprocess\n"
@@ -108,38 +119,11 @@ def test_more_connections_than_descriptors_are_refused_before_any_is_opened(serv
     ("text", "sentence"),
     [
         ("{", "cannot be parsed"),
-        ('{"port": 1, "plan": {}}', "cannot be parsed"),
-        ('{"host": "127.0.0.1", "port": 1, "plan": {"vux": 1}}', "vux"),
-        ('{"host": "127.0.0.1", "port": 1, "plan": {}, "colour": 1}', "colour"),
-        ('{"host": "192.0.2.1", "port": 1, "plan": {}}', "not a loopback"),
-        ('{"host": "localhost", "port": 1, "plan": {}}', "not an IP address"),
-        ('{"host": "127.0.0.1", "port": 1, "plan": {"executor": "constant-arrival-rate"}}', "rate_per_s"),
-        ('{"host": "127.0.0.1", "port": 1, "plan": {"executor": "find-capacity"}}', "find-capacity"),
-        ('{"host": "127.0.0.1", "port": 1, "plan": {"vus": 0}}', "vus"),
-        ('{"host": "127.0.0.1", "port": 1, "plan": {"executor": "ramping-vus"}}', "stages"),
-        ('{"host": "127.0.0.1", "port": 1, "plan": {"churn": true, "pipeline": 2}}', "pipeline"),
-        ('{"host": "127.0.0.1", "port": 1, "plan": {}, "shards": 2}', "lifeline"),
-        (
-            '{"host": "127.0.0.1", "port": 1, "plan": {"vus": 1}, "shard": 1, "shards": 2, "lifeline_fd": 0}',
-            "too few",
-        ),
-    ],
-)
-def test_a_bad_order_is_refused_in_one_sentence(text: str, sentence: str) -> None:
-    with pytest.raises(InvalidJob, match=sentence) as refused:
-        ShardJob.parse(text)
-    assert len(str(refused.value).strip().splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("{", "cannot be parsed"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {}, "cpus": [4095]}', "CPUs"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {}, "meter_fd": 0}', ""),
     ],
 )
-def test_the_process_that_refuses_an_order_ends_with_code_2(text: str, sentence: str) -> None:
+def test_a_process_that_refuses_a_job_exits_with_code_2(text: str, sentence: str) -> None:
     done = try_load(text)
     assert done.returncode == 2
     assert sentence in done.stderr
@@ -147,7 +131,7 @@ def test_the_process_that_refuses_an_order_ends_with_code_2(text: str, sentence:
     assert done.stdout == ""
 
 
-def test_it_runs_on_the_cpus_it_is_given(serve: ServerMaker) -> None:
+def test_the_process_runs_on_the_cpus_of_its_job(serve: ServerMaker) -> None:
     cpu = max(os.sched_getaffinity(0))
     done = try_load(job_json(serve(delay_s=0.01).port, {}, cpus=[cpu]))
     assert done.returncode == 0, done.stderr

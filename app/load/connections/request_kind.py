@@ -95,9 +95,8 @@ class RequestKind:
         """
         if self.expected_bytes < 0 and not head.closes:
             self.expect_response(head.total_bytes, head.status_line)
-        self.bytes_in += head.total_bytes - max(
-            self.expected_bytes, 0
-        )  # the recorder adds `expected_bytes` for each
+        # The recorder adds `expected_bytes` for each recorded response.
+        self.bytes_in += head.total_bytes - max(self.expected_bytes, 0)
         self.add_service_us((now - sent_at) // 1000)
         if self.response_us is not self.service_us:
             self.response_us.append((now - intended_at) // 1000)

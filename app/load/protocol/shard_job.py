@@ -141,6 +141,6 @@ class ShardJob:
         if hard != resource.RLIM_INFINITY and self.descriptors > hard:
             raise InvalidJob(
                 f"{self.plan.vus_peak} connections and {sum(self._background)} background connections need "
-                f"{self.descriptors} file descriptors, but the limit is {hard}: use fewer connections, or raise "
-                "the limit (ulimit -Hn)"
+                f"{self.descriptors} file descriptors, but the limit is {hard}: use fewer connections, or "
+                "raise the limit (ulimit -Hn)"
             )

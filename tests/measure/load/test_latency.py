@@ -30,19 +30,20 @@ def test_service_time_is_the_latency_by_the_servers_own_clock(
 ) -> None:
     """Each kind's quantiles are within 2 % or 100 µs of the server's, plus the way there and back.
 
-    Noise: the known latency is what the server's clock says of the same requests, so a late wake-up of the server is
-    in both. What the way takes is measured in the same run, by a kind that takes no time in the server.
+    Noise: the known latency is what the server's clock says of the same requests, so a late wake-up of the
+    server is in both. What the way takes is measured in the same run, by a kind that takes no time in the
+    server.
     """
     took: defaultdict[str, list[float]] = defaultdict(list)
 
-    def answer(path: str, body: bytes) -> bytes:
+    def handler(path: str, body: bytes) -> bytes:
         began_s = time.monotonic()
         time.sleep(int(path.partition("=")[2] or 0) / 1000)
         took[path].append((time.monotonic() - began_s) * 1e6)
         return ok()
 
     work = [{"kind": "plaintext"}, *({"kind": "sleep", "params": {"ms": ms}} for ms in SLEEPS)]
-    outcome = run_load(serve(answer).port, duration_s=1.5, work=work, **plan)
+    outcome = run_load(serve(handler).port, duration_s=1.5, work=work, **plan)
     assert outcome.errors == {}
     way_us, *slept_us = (sorted_us(histogram.decode(kind.service)) for kind in outcome.kinds)
     more_us = {0.5: at(way_us, 0.9), 0.9: way_us[-1]}
@@ -64,8 +65,8 @@ def test_a_closed_load_without_think_time_keeps_every_connection_busy(
 ) -> None:
     """The mean number of requests in flight is that of the connections, within 2 %.
 
-    Noise: a connection is busy from the send to the next send, whatever happens in between, so a slow machine changes
-    the number of requests and not the ratio.
+    Noise: a connection is busy from the send to the next send, whatever happens in between, so a slow machine
+    changes the number of requests and not the ratio.
     """
     outcome = run_load(serve(delay_s=0.02).port, duration_s=1.0)
     in_flight = outcome.in_flight_ns / 1e9 / outcome.wall_s
@@ -76,8 +77,9 @@ def test_a_closed_load_without_think_time_keeps_every_connection_busy(
 def test_the_pause_between_requests_grows_by_the_think_time(serve: ServerMaker, report: Report) -> None:
     """100 ms more think time makes each pause 100 ms longer, within 10 %.
 
-    Noise: only the difference of two runs is asserted, so that late wake-ups, which are in both, cancel out. A busy
-    machine can only make pauses longer, so the shortest of three alternated rounds is taken on each side.
+    Noise: only the difference of two runs is asserted, so that late wake-ups, which are in both, cancel out.
+    A busy machine can only make pauses longer, so the shortest of three alternated rounds is taken on each
+    side.
     """
 
     def pause_ms(think_ms: float) -> float:
@@ -94,7 +96,8 @@ def test_the_pause_between_requests_grows_by_the_think_time(serve: ServerMaker, 
 def test_littles_law_holds_while_nothing_is_saturated(report: Report, plan: dict[str, Any]) -> None:
     """Requests in flight are rate times service time, within 3 %.
 
-    Noise: both sides of the equation are of the same run, so a slow machine changes both; and of rounds the median.
+    Noise: both sides of the equation are of the same run, so a slow machine changes both; and of rounds the
+    median.
     """
     residuals = []
     with running(Variant("blocking")) as engine:

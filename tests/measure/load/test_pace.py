@@ -15,8 +15,8 @@ from app.load.protocol.shard_job import ShardJob
 from app.load.shard import Shard
 from tests.engines.driver import Variant, running
 from tests.load.driver import HELD_S, OPEN, Running, ServerMaker, Starter, job_json, run_load
+from tests.load.ports import SOURCES, only_port
 from tests.load.server import Gate
-from tests.load.test_manners import SOURCES, only_port
 from tests.measure.conftest import Report
 from tests.waiting import BOUND_S, reserved_port
 
@@ -24,7 +24,7 @@ ROUNDS = 3
 
 
 def test_a_timeout_is_noticed_within_a_quarter_of_a_second(serve: ServerMaker, report: Report) -> None:
-    """Noise: the mean of many timeouts is asserted, by the generator's clock, with 0.1 s for a busy machine."""
+    """Noise: the mean of many timeouts by the generator's clock is asserted, plus 0.1 s for a busy machine."""
     with Gate() as gate:
         outcome = run_load(serve(gate).port, timeout_s=0.3, duration_s=1.5)
     mean_s = outcome.in_flight_ns / 1e9 / outcome.sent
@@ -50,8 +50,8 @@ def test_a_refusing_target_is_tried_twenty_times_per_second_without_spinning(
 def test_a_rate_follows_its_ramp_second_by_second(report: Report) -> None:
     """400 requests in the first second, from 200 to 600 per second, and then 100.
 
-    Noise: a second ends with the first look at the clock after it, and what was due by then counts for it. How late
-    such a look can be is taken from the same run: the lateness of its sends.
+    Noise: a second ends with the first look at the clock after it, and what was due by then counts for it.
+    How late such a look can be is taken from the same run: the lateness of its sends.
     """
     stages = [
         {"duration_s": 1.0, "target": 600},
@@ -84,7 +84,7 @@ def test_a_stop_is_noticed_within_50_ms(serve: ServerMaker, start: Starter, repo
     port = serve(delay_s=0.005).port
 
     def stop() -> float:
-        load = going(start, port)
+        load = running_load(start, port)
         at_ns = time.monotonic_ns()
         load.process.send_signal(signal.SIGTERM)
         return (load.outcome().measured_to_ns - at_ns) / 1e9
@@ -99,7 +99,7 @@ def test_the_end_of_the_lifeline_ends_it_at_once(serve: ServerMaker, start: Star
     port = serve(delay_s=0.005).port
 
     def cut() -> float:
-        load = going(start, port)
+        load = running_load(start, port)
         began_s = time.monotonic()
         load.cut_lifeline()
         load.process.wait(BOUND_S)
@@ -110,7 +110,7 @@ def test_the_end_of_the_lifeline_ends_it_at_once(serve: ServerMaker, start: Star
     assert min(took_s) <= 0.5
 
 
-def going(start: Starter, port: int) -> Running:
+def running_load(start: Starter, port: int) -> Running:
     load = start(port, duration_s=HELD_S, think_time_ms=5.0)
     load.reach(MEASURE)
     load.complete(20)
@@ -120,8 +120,9 @@ def going(start: Starter, port: int) -> Running:
 def test_ports_in_time_wait_run_out(monkeypatch: pytest.MonkeyPatch, report: Report) -> None:
     """Each source address has one port, so one connection, until that has been in TIME_WAIT for a second.
 
-    Noise: two rates that differ by a factor of hundreds. 64 connections take some 30 ms, and a port in TIME_WAIT can be
-    used again after up to a second. The number of attempts is bounded by the time that they took.
+    Noise: two rates that differ by a factor of hundreds. 64 connections take some 30 ms, and a port in
+    TIME_WAIT can be used again after up to a second. The number of attempts is bounded by the time that they
+    took.
     """
     with running(Variant("reactor")) as engine, engine.connect() as holder:
         only_port(monkeypatch, holder.sock.getsockname()[1])

@@ -20,11 +20,11 @@ DUE_EVERY_NS = 1_000_000_000 // RATE_PER_S
 def test_an_open_load_has_the_stall_in_its_response_times_as_arithmetic_says(
     report: Report, start: Starter
 ) -> None:
-    """A request that was due during the stall is answered when the engine goes on and has caught up.
+    """A request that was due during the stall completes when the engine has resumed and caught up.
 
-    Noise: both bounds are made of the instants at which this test saw the engine stop, go on and catch up, so whatever
-    takes long there widens the interval. What a request takes without a stall is taken from the last second of the run.
-    The hidden part is a ratio of two clocks of the same requests.
+    Noise: both bounds are made of the instants at which this test saw the engine stop, go on and catch up, so
+    whatever takes long there widens the interval. What a request takes without a stall is taken from the last
+    second of the run. The hidden part is a ratio of two clocks of the same requests.
     """
     with running(Variant("reactor")) as engine:
         load = start(
@@ -45,12 +45,14 @@ def test_an_open_load_has_the_stall_in_its_response_times_as_arithmetic_says(
     places = {q: min(count - 1, int(q * count)) for q in (0.9, 0.95, 0.99, 1.0)}
     for q, at in places.items():
         report(
-            f"p{100 * q:.0f}: {least[at]:.0f} ≤ {found[at]:.0f} ≤ {most[at]:.0f} µs, and without a stall {usual_us}"
+            f"p{100 * q:.0f}: {least[at]:.0f} ≤ {found[at]:.0f} ≤ {most[at]:.0f} µs, "
+            f"and without a stall {usual_us}"
         )
     hidden, shown = service(outcome).p90_us, response(outcome).p90_us
     latest_us = histogram.decode(outcome.lateness).get_max_value()
     report(
-        f"p90 service {hidden} µs, response {shown} µs; {outcome.waited} waited, the others ≤ {latest_us} µs late"
+        f"p90 service {hidden} µs, response {shown} µs; {outcome.waited} waited, "
+        f"the others ≤ {latest_us} µs late"
     )
     for at in places.values():
         assert least[at] * 0.95 <= found[at] <= most[at] * 1.05 + usual_us
@@ -58,9 +60,8 @@ def test_an_open_load_has_the_stall_in_its_response_times_as_arithmetic_says(
     assert hidden is not None and shown is not None
     assert hidden < 0.5 * shown  # the stall is in the service time of 8 requests only, one on each connection
     assert outcome.waited >= 0.8 * STALL_S * RATE_PER_S
-    assert (
-        latest_us < 0.5 * STALL_US
-    )  # late is what the generator is to blame for, and it did not wait for the engine
+    # Lateness is the generator's own fault only, and it did not wait for the engine.
+    assert latest_us < 0.5 * STALL_US
 
 
 def in_the_last_second(outcome: Outcome) -> Second:
@@ -70,7 +71,8 @@ def in_the_last_second(outcome: Outcome) -> Second:
 def test_a_closed_load_hides_the_same_stall(report: Report, start: Starter) -> None:
     """Of some hundreds of requests two meet the stall, and none was due meanwhile.
 
-    Noise: the 95th percentile is asserted as a share of the stall, and the maximum has the stall as its lower bound.
+    Noise: the 95th percentile is asserted as a share of the stall, and the maximum has the stall as its lower
+    bound.
     """
     with running(Variant("reactor")) as engine:
         load = start(engine.port, vus=2, think_time_ms=5.0, duration_s=HELD_S)
@@ -91,7 +93,7 @@ def reach_middle(load: Running) -> None:
 
 
 def stall(engine: Engine) -> tuple[int, int]:
-    """Stop the engine's process for STALL_S; returns when it was known to stand still, and when it was let go on."""
+    """Stops the engine's process for STALL_S. Returns when it had stopped and when it was resumed, in ns."""
     with engine.frozen():
         stopped_ns = time.monotonic_ns()
         until(lambda: time.monotonic_ns() >= stopped_ns + STALL_S * 1e9, "the stall is over")
@@ -100,6 +102,6 @@ def stall(engine: Engine) -> tuple[int, int]:
 
 
 def expected_us(due: list[int], from_ns: int, to_ns: int) -> list[float]:
-    """The response times in order, if a request due in this time was answered at its end, and others at once."""
+    """Returns the response times in order if requests due in the stall complete at its end, others at once."""
     stalled = sorted((to_ns - at) / 1000 for at in due if from_ns <= at < to_ns)
     return [0.0] * (len(due) - len(stalled)) + stalled
