@@ -82,7 +82,7 @@ class ChurnConnection(ClientConnection):
             self.pool.connect_failures = 0
         except BlockingIOError:
             rest = waiting
-        except BrokenPipeError:  # connect() has failed: send() says only that, and SO_ERROR says why
+        except BrokenPipeError:  # connect() has failed: SO_ERROR has the reason
             assert self.sock is not None
             code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.EPIPE
             raise OSError(code, "connect") from None

@@ -30,7 +30,8 @@ class Ticker(Protocol):
 
     tick_at: int
 
-    def tick(self, now: int) -> None: ...
+    def tick(self, now: int) -> None:
+        """Called between two polls; it delays the load for as long as it takes."""
 
 
 class Executor(Protocol):
@@ -76,7 +77,7 @@ class Dispatcher:
     def in_flight(self) -> int:
         """How many requests are in flight.
 
-        The hot loops do not count them: who is connected and not free, waits.
+        The hot loops do not count them: a connected connection that is not free has a request in flight.
         """
         if self.pool.counts_in_flight:
             return self.pool.in_flight

@@ -1,6 +1,6 @@
 """A nanosecond timer that wakes up an epoll: timerfd_create(2).
 
-epoll_wait has a timeout in whole milliseconds, which Python rounds up: 0.1 ms asked, 1.09 ms slept, which is
+epoll_wait has a timeout in whole milliseconds, which Python rounds up: 0.1 ms becomes 1.09 ms, which is
 30 intervals at 30,000 requests/s. A timerfd wakes up within 30 µs (median) and costs nothing while it waits,
 so the generator never spins. (Spinning for the last 5 to 20 µs was tried at 1,000 to 30,000/s: no less CPU,
 no less jitter.)

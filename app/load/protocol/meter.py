@@ -110,7 +110,7 @@ def bucket_of(us: int) -> int:
     return min((shift << SUB_BITS) + (us >> shift), BUCKETS - 1) if shift > 0 else us
 
 
-LOOKUP_US = 8192  # nearly all values are below, and a look-up is faster than a call
+LOOKUP_US = 8192  # nearly all values are lower, and a table is faster than a call
 BUCKET_OF = tuple(bucket_of(us) for us in range(LOOKUP_US))
 
 

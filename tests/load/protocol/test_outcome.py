@@ -7,35 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from app.load.protocol.outcome import KindOutcome, Outcome, Second
+from app.load.protocol.outcome import Outcome
+from tests.load.outcomes import closed_outcome
 
-OUTCOME = Outcome(
-    started_at="2026-01-01T00:00:00.000Z",
-    measured_from_ns=1,
-    measured_to_ns=2,
-    duration_s=1.0,
-    stopped=False,
-    requests=10,
-    errors={"timeout": 1},
-    intended=None,
-    sent=11,
-    dropped=0,
-    late=0,
-    waited=0,
-    reconnects=0,
-    bytes_in=0,
-    bytes_out=0,
-    connections_peak=1,
-    idle_connections_held=0,
-    cpu_user_s=0.0,
-    cpu_system_s=0.0,
-    wall_s=1.0,
-    send_jitter_p99_us=None,
-    in_flight_ns=0,
-    kinds=(KindOutcome("plaintext", "plaintext", 10, {"timeout": 1}, "", ""),),
-    seconds=(Second(0.0, 1.0, "measure", None, 11, 10, 1, 0, "", ""),),
-    background_requests=4,
-    background_closed=2,
+OUTCOME = replace(
+    closed_outcome([100], [200]), background_requests=4, background_closed=2, missing=0, idle_missing=0
 )
 
 
