@@ -11,63 +11,63 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from engines.catalogue import describe, lessons
+from engines.catalogue import describe, model_modules
 from engines.common.contract import BadKnob, all_knobs, parse_knobs
-from engines.common.process.lifecycle import CannotListen, Order, run
-from engines.common.work import Calibration, calibrate
+from engines.common.handler import Calibration, calibrate
+from engines.common.process.lifecycle import CannotListen, LaunchOptions, run
 
 PORT_MAX = 65535
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = _parser()
-    asked = parser.parse_args(argv)
-    if asked.describe:
-        print(json.dumps([describe(lesson) for lesson in lessons().values()]))
+    arguments = parser.parse_args(argv)
+    if arguments.describe:
+        print(json.dumps([describe(module) for module in model_modules().values()]))
         return 0
-    if asked.calibrate:
+    if arguments.calibrate:
         print(json.dumps(asdict(calibrate())))
         return 0
-    if asked.model is None:
-        parser.error(f"name a model: {', '.join(lessons())}")
-    return _serve(parser, asked)
+    if arguments.model is None:
+        parser.error(f"name a model: {', '.join(model_modules())}")
+    return _serve(parser, arguments)
 
 
-def _serve(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> int:
-    lesson = lessons()[asked.model]
-    if reason := lesson.MODEL.why_unavailable():
-        print(f"{asked.model}: {reason}", file=sys.stderr)
+def _serve(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    module = model_modules()[arguments.model]
+    if reason := module.MODEL.why_unavailable():
+        print(f"{arguments.model}: {reason}", file=sys.stderr)
         return 1
     try:
-        order = _order(asked)
-        parse_knobs(lesson.MODEL, order.knobs)
+        options = _launch_options(arguments)
+        parse_knobs(module.MODEL, options.knobs)
     except BadKnob as problem:
         parser.error(f"--set {problem}")
     try:
-        run(lesson, order)
+        run(module, options)
     except CannotListen as problem:
         print(problem, file=sys.stderr)
         return 1
     return 0
 
 
-def _order(asked: argparse.Namespace) -> Order:
+def _launch_options(arguments: argparse.Namespace) -> LaunchOptions:
     knobs: dict[str, Any] = {}
-    for text in asked.set:
+    for text in arguments.set:
         name, equals, value = text.partition("=")
         if not equals:
             raise BadKnob(name, "write it as knob=value")
         knobs[name] = value
-    calibration = Calibration(**json.loads(asked.calibration)) if asked.calibration else None
-    return Order(
+    calibration = Calibration(**json.loads(arguments.calibration)) if arguments.calibration else None
+    return LaunchOptions(
         knobs,
-        asked.host,
-        asked.port,
-        asked.listen_fd,
-        asked.board_fd,
-        asked.ready_fd,
-        asked.lifeline_fd,
-        asked.parent_pid,
+        arguments.host,
+        arguments.port,
+        arguments.listen_fd,
+        arguments.board_fd,
+        arguments.ready_fd,
+        arguments.lifeline_fd,
+        arguments.parent_pid,
         calibration,
     )
 
@@ -80,8 +80,8 @@ def _port(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     knobs = "\n".join(
-        f"  {name}: {', '.join(f'{k.name}={k.default}' for k in all_knobs(lesson.MODEL))}"
-        for name, lesson in lessons().items()
+        f"  {name}: {', '.join(f'{k.name}={k.default}' for k in all_knobs(module.MODEL))}"
+        for name, module in model_modules().items()
     )
     parser = argparse.ArgumentParser(
         prog="python -m engines",
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"knobs, with their defaults:\n{knobs}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", nargs="?", choices=list(lessons()))
+    parser.add_argument("model", nargs="?", choices=list(model_modules()))
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument(
         "--port", type=_port, default=0, help="port to listen on; 0 takes a free one (default)"

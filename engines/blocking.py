@@ -17,47 +17,47 @@ import threading
 
 from engines.common.board.board import ACCEPTING, C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.http.responses import answer_some
-from engines.threaded_io.accept_loop import Door
-from engines.threaded_io.connections import Conversation, Crowd
+from engines.common.http.responses import handle_pending
+from engines.threaded_io.accept_loop import AcceptLoop
+from engines.threaded_io.connection import BlockingConnection, ThreadRegistry
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:
     """Accept on this thread, and start a thread for each connection, until told to stop."""
     threading.stack_size(setup.knobs.stack_kib * 1024)
     row = setup.board.claim("acceptor")
-    setup.board.enter(row)
-    crowd = Crowd(setup)
-    door = Door(listener, setup, row, crowd)
+    setup.board.attach(row)
+    threads = ThreadRegistry(setup)
+    accept_loop = AcceptLoop(listener, setup, row, threads)
     setup.ready()
-    while door.open:
+    while accept_loop.running:
         row.mark[STATE] = WAITING
-        door.wait()
+        accept_loop.wait()
         row.mark[STATE] = ACCEPTING
-        for sock in door.accept():
-            crowd.start(crowd.join(sock), talk)
+        for sock in accept_loop.accept():
+            threads.start(threads.add(sock), serve_connection)
         row.publish()
-    crowd.drain()
+    threads.drain()
 
 
-def talk(peer: Conversation, setup: Setup) -> None:
+def serve_connection(connection: BlockingConnection, setup: Setup) -> None:
     """One peer's whole life, on a thread of its own."""
-    row, words = peer.row, setup.board.words
-    while not peer.over:
+    row, words = connection.row, setup.board.words
+    while not connection.done:
         row.mark[STATE] = WAITING
-        data = peer.recv()
+        data = connection.recv()
         mark = row.mark
         mark[STATE] = READING
-        todo = peer.inbox.feed(data)
-        while todo and not peer.over:
+        pending = connection.parser.feed(data)
+        while pending and not connection.done:
             mark[STATE] = HANDLING
-            words[peer.fd] = peer.tag | C_HANDLING
-            answer, request = answer_some(todo, setup.handler, row)
+            words[connection.fd] = connection.tag | C_HANDLING
+            response, request = handle_pending(pending, setup.handler, row)
             mark[STATE] = WRITING
-            peer.send(answer, request)
-        peer.rest()
-        row.publish_plain()
-    peer.end()
+            connection.send(response, request)
+        connection.update()
+        row.publish_request_counters()
+    connection.finish()
 
 
 MODEL = Model(

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import engines
-from engines.common.contract import COMMON_KNOBS, Lesson, all_knobs
+from engines.common.contract import COMMON_KNOBS, ModelModule, all_knobs
 
 
 @cache
-def lessons() -> dict[str, Lesson]:
+def model_modules() -> dict[str, ModelModule]:
     """All lessons by the name of their model, in the order in which they are taught."""
     names = (m.name for m in pkgutil.iter_modules(engines.__path__) if not m.ispkg and m.name != "__main__")
     modules = (importlib.import_module(f"engines.{name}") for name in names)
-    found = [cast(Lesson, module) for module in modules if hasattr(module, "MODEL")]
-    return {lesson.MODEL.name: lesson for lesson in sorted(found, key=lambda lesson: lesson.MODEL.order)}
+    found = [cast(ModelModule, module) for module in modules if hasattr(module, "MODEL")]
+    return {module.MODEL.name: module for module in sorted(found, key=lambda module: module.MODEL.order)}
 
 
 @cache
@@ -29,11 +29,11 @@ def literature() -> dict[str, Any]:
     return tomllib.loads((Path(engines.__path__[0]) / "literature.toml").read_text(encoding="utf-8"))
 
 
-def describe(lesson: Lesson) -> dict[str, Any]:
+def describe(module: ModelModule) -> dict[str, Any]:
     """Everything the control plane shows of a model, as JSON: it never imports a lesson itself."""
-    model, common = lesson.MODEL, {knob.name for knob in COMMON_KNOBS}
+    model, common = module.MODEL, {knob.name for knob in COMMON_KNOBS}
     told = literature().get(model.name, {})
-    path = Path(inspect.getfile(cast(Any, lesson)))
+    path = Path(inspect.getfile(cast(Any, module)))
     reason = model.why_unavailable()
     return {
         "name": model.name,
@@ -64,7 +64,7 @@ def describe(lesson: Lesson) -> dict[str, Any]:
         ],
         "available": reason is None,
         "unavailable_reason": reason,
-        "doc": inspect.getdoc(lesson),
+        "doc": inspect.getdoc(module),
         "file": f"engines/{path.name}",
         "source": path.read_text(encoding="utf-8"),
     }

@@ -17,10 +17,10 @@ import socket
 from collections import Counter
 from itertools import cycle
 
-from engines.common.board.board import CLOSED, STATE, WAITING, Row
+from engines.common.board.board import CLOSED, STATE, WAITING, BoardRow
 from engines.common.contract import Knob, Model, Role, Setup
 from engines.common.process.threads import start_thread
-from engines.common.worker_pool import REPLIES
+from engines.common.worker_pool import REPLY_CHOICES
 from engines.reactor import Reactor
 from engines.reactor_pool import PoolReactor
 from engines.readiness_io.demultiplexer import Demultiplexer
@@ -32,7 +32,7 @@ def serve(listener: socket.socket, setup: Setup) -> None:
     subs = [kind(setup, setup.board.claim("sub", index)) for index in range(setup.knobs.reactors)]
     threads = [start_thread(setup.board, sub.row, sub.run) for sub in subs]
     row = setup.board.claim("main")
-    setup.board.enter(row)
+    setup.board.attach(row)
     MainReactor(setup, row, listener, subs).run()
     for thread in threads:
         thread.join()
@@ -41,12 +41,12 @@ def serve(listener: socket.socket, setup: Setup) -> None:
 class MainReactor:
     """Accepts and deals, nothing else."""
 
-    def __init__(self, setup: Setup, row: Row, listener: socket.socket, subs: list[Reactor]) -> None:
+    def __init__(self, setup: Setup, row: BoardRow, listener: socket.socket, subs: list[Reactor]) -> None:
         self.setup, self.row, self.subs = setup, row, subs
-        self.in_turn = cycle(subs)
-        self.dealt = Counter[Reactor]()
+        self.next_sub = cycle(subs)
+        self.assigned = Counter[Reactor]()
         self.sockets = Demultiplexer(setup, row)
-        self.sockets.listen(listener, adopt=self.deal, held=self.held)
+        self.sockets.listen(listener, on_accept=self.assign, count=self.total)
         self.sockets.watch(setup.stopping, self.drain)
 
     def run(self) -> None:
@@ -54,22 +54,22 @@ class MainReactor:
         while self.sockets.alive:
             self.row.mark[STATE] = WAITING
             for fd, _ in self.sockets.wait():
-                self.sockets.call(fd)
+                self.sockets.run_callback(fd)
             self.sockets.sweep()
 
-    def deal(self, sock: socket.socket) -> None:
+    def assign(self, sock: socket.socket) -> None:
         """Give the connection to a sub-reactor: from here on only that thread touches it."""
-        in_turn = self.setup.knobs.deal == "round-robin"
-        sub = next(self.in_turn) if in_turn else min(self.subs, key=self.holds)
-        self.dealt[sub] += 1
+        round_robin = self.setup.knobs.deal == "round-robin"
+        sub = next(self.next_sub) if round_robin else min(self.subs, key=self.count_of)
+        self.assigned[sub] += 1
         sub.mailbox.post(sub.sockets.open, sock)
 
-    def holds(self, sub: Reactor) -> int:
+    def count_of(self, sub: Reactor) -> int:
         """What a sub-reactor has, and what still lies in its mailbox."""
-        return self.dealt[sub] - sub.row.tally[CLOSED]
+        return self.assigned[sub] - sub.row.counters[CLOSED]
 
-    def held(self) -> int:
-        return sum(map(self.holds, self.subs))
+    def total(self) -> int:
+        return sum(map(self.count_of, self.subs))
 
     def drain(self) -> None:
         """Deal what the kernel has already accepted; then each sub-reactor drains, in the order of its mailbox."""
@@ -124,7 +124,7 @@ MODEL = Model(
             "reply",
             "worker",
             "Who writes the answer: the worker, or the sub-reactor by mailbox.",
-            choices=REPLIES,
+            choices=REPLY_CHOICES,
         ),
     ),
 )

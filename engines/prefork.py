@@ -17,9 +17,9 @@ from __future__ import annotations
 import select
 import socket
 
-from engines.common.board.board import HANDLING, STATE, WAIT_CALLS, WAITING, WAKEUPS, Row
+from engines.common.board.board import HANDLING, STATE, WAIT_CALLS, WAITING, WAKEUPS, BoardRow
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.stop_handshakes import refuse_newcomers
+from engines.common.stop_handshakes import stop_handshakes
 from engines.prefork_io.worker_process import WorkerProcesses
 from engines.reactor import Reactor
 
@@ -27,31 +27,31 @@ from engines.reactor import Reactor
 def serve(listener: socket.socket, setup: Setup) -> None:
     """Be the master: start the worker processes, replace those that are killed, and serve nobody."""
     row = setup.board.claim("master")
-    setup.board.enter(row)
-    workers = WorkerProcesses(setup, lambda setup, row: work(listener, setup, row))
+    setup.board.attach(row)
+    workers = WorkerProcesses(setup, lambda setup, row: run_worker(listener, setup, row))
     setup.ready()
-    watch_over(workers, setup, row)
-    refuse_newcomers(listener)
+    supervise(workers, setup, row)
+    stop_handshakes(listener)
     listener.close()  # the workers still have it, and take whom the kernel has let in
     workers.stop()
 
 
-def watch_over(workers: WorkerProcesses, setup: Setup, row: Row) -> None:
+def supervise(workers: WorkerProcesses, setup: Setup, row: BoardRow) -> None:
     """Wait for a worker's end and put another in its place, until told to stop."""
-    asked_to_stop = False
-    while not asked_to_stop:
+    stopping = False
+    while not stopping:
         row.mark[STATE] = WAITING
         ready, _, _ = select.select([setup.stopping, *workers], [], [])
-        row.look()
+        row.check_trace()
         row.mark[STATE] = HANDLING
-        row.tally[WAIT_CALLS] += 1
-        row.tally[WAKEUPS] += 1
+        row.counters[WAIT_CALLS] += 1
+        row.counters[WAKEUPS] += 1
         row.publish()
-        asked_to_stop = setup.stopping in ready
+        stopping = setup.stopping in ready
         workers.replace(ready)
 
 
-def work(listener: socket.socket, setup: Setup, row: Row) -> None:
+def run_worker(listener: socket.socket, setup: Setup, row: BoardRow) -> None:
     """A worker process's whole life: one reactor, which accepts for itself."""
     reactor = Reactor(setup, row)
     reactor.sockets.listen(listener, batch=1)  # one at a time: who is first would have a whole burst

@@ -16,15 +16,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from engines.common.board.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, Row
+from engines.common.board.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, BoardRow
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.http.responses import answer_some
+from engines.common.http.responses import handle_pending
 from engines.common.mailbox import Mailbox
 from engines.completion_io.completion_queue import CompletionQueue
-from engines.completion_io.connection import CompletionPeer
+from engines.completion_io.connection import CompletionConnection
 from engines.completion_io.ring import RECEIVED, Completion, why_unavailable
-from engines.completion_io.rings import run_rings
-from engines.completion_io.worker_pool import CompletionPool
+from engines.completion_io.ring_group import run_rings
+from engines.completion_io.worker_pool import CompletionWorkerPool
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:
@@ -35,48 +35,50 @@ def serve(listener: socket.socket, setup: Setup) -> None:
 class Proactor:
     """One ring: wait for completions, handle them, submit what follows. A ring belongs to the thread it is born in."""
 
-    def __init__(self, setup: Setup, row: Row) -> None:
+    def __init__(self, setup: Setup, row: BoardRow) -> None:
         self.setup, self.row = setup, row
         self.words = setup.board.words
         self.mailbox = Mailbox()  # for other threads that have something for this one
 
-    def run(self, born: Callable[[], object]) -> None:
+    def run(self, on_started: Callable[[], object]) -> None:
         self.sockets = CompletionQueue(self.setup, self.row, self.mailbox)
-        self.pool = CompletionPool(self.setup, self.row, self.mailbox, self.sockets)
-        born()
+        self.pool = CompletionWorkerPool(self.setup, self.row, self.mailbox, self.sockets)
+        on_started()
         while self.sockets.alive:
             self.row.mark[STATE] = WAITING
             self.handle(self.sockets.wait())
             self.sockets.sweep()
         self.pool.stop()
-        self.sockets.end()
+        self.sockets.shutdown()
 
     def handle(self, complete: list[Completion]) -> None:
         """A round of completions: what was received is dispatched, what was sent makes room for the next answer."""
         mark, row, sockets = self.row.mark, self.row, self.sockets
         for completion in complete:
-            peer = completion.user_data
-            if isinstance(peer, CompletionPeer):
+            connection = completion.user_data
+            if isinstance(connection, CompletionConnection):
                 mark[STATE] = READING
                 if completion.kind == RECEIVED:
-                    peer.received(completion, row)
+                    connection.received(completion, row)
                 else:
-                    peer.sent(completion, row)
-                if peer.todo and not (peer.outbox or peer.handed_on or peer.lost):
-                    self.dispatch(peer)
-                sockets.rest(peer)
+                    connection.sent(completion, row)
+                if connection.pending and not (
+                    connection.unsent or connection.with_worker or connection.lost
+                ):
+                    self.dispatch(connection)
+                sockets.update(connection)
             else:
-                sockets.call(completion)
+                sockets.run_callback(completion)
 
-    def dispatch(self, peer: CompletionPeer) -> None:
+    def dispatch(self, connection: CompletionConnection) -> None:
         """Handle what the peer has asked for, here or by a worker; one answer of a peer is in flight at a time."""
         if self.setup.knobs.workers:
-            return self.pool.hand_on(peer)
+            return self.pool.submit(connection)
         self.row.mark[STATE] = HANDLING
-        self.words[peer.fd] = peer.tag | C_HANDLING
-        answer, request = answer_some(peer.todo, self.setup.handler, self.row)
+        self.words[connection.fd] = connection.tag | C_HANDLING
+        response, request = handle_pending(connection.pending, self.setup.handler, self.row)
         self.row.mark[STATE] = WRITING
-        self.sockets.send(peer, answer, request)
+        self.sockets.send(connection, response, request)
 
 
 MODEL = Model(

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import socket
 
-from engines.common.board.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, Row
-from engines.common.connection import Peer
+from engines.common.board.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, BoardRow
+from engines.common.connection import Connection
 from engines.common.contract import Model, Role, Setup
-from engines.common.http.responses import answer_some
+from engines.common.http.responses import handle_pending
 from engines.common.mailbox import Mailbox
 from engines.readiness_io.demultiplexer import READABLE, Demultiplexer
 
@@ -25,14 +25,14 @@ from engines.readiness_io.demultiplexer import READABLE, Demultiplexer
 def serve(listener: socket.socket, setup: Setup) -> None:
     """Run one reactor on this thread until told to stop."""
     row = setup.board.claim("reactor")
-    setup.board.enter(row)
+    setup.board.attach(row)
     Reactor(setup, row).serve(listener)
 
 
 class Reactor:
     """One loop: wait, then read, handle and write in sequence. All methods: the loop's thread only."""
 
-    def __init__(self, setup: Setup, row: Row) -> None:
+    def __init__(self, setup: Setup, row: BoardRow) -> None:
         self.setup, self.row = setup, row
         self.words = setup.board.words
         self.sockets = Demultiplexer(setup, row)
@@ -53,27 +53,27 @@ class Reactor:
             ready = sockets.wait()
             mark = row.mark
             for fd, events in ready:
-                if peer := by_fd.get(fd):
+                if connection := by_fd.get(fd):
                     mark[STATE] = READING
                     if events == READABLE:
-                        peer.recv(row)
+                        connection.recv(row)
                     else:
-                        sockets.resume(peer, events)
-                    self.dispatch(peer)
+                        sockets.resume(connection, events)
+                    self.dispatch(connection)
                 else:
-                    sockets.call(fd)
+                    sockets.run_callback(fd)
             sockets.sweep()
 
-    def dispatch(self, peer: Peer) -> None:
+    def dispatch(self, connection: Connection) -> None:
         """Handle in sequence, on this thread, what the peer has asked for."""
         mark, row, words = self.row.mark, self.row, self.words
-        while peer.todo and not peer.outbox:
+        while connection.pending and not connection.unsent:
             mark[STATE] = HANDLING
-            words[peer.fd] = peer.tag | C_HANDLING
-            answer, request = answer_some(peer.todo, self.setup.handler, row)
+            words[connection.fd] = connection.tag | C_HANDLING
+            response, request = handle_pending(connection.pending, self.setup.handler, row)
             mark[STATE] = WRITING
-            peer.send(answer, row, request)
-        self.sockets.rest(peer)
+            connection.send(response, row, request)
+        self.sockets.update(connection)
 
     def drain(self) -> None:
         self.setup.handler.draining = True

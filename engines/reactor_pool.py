@@ -14,28 +14,28 @@ from __future__ import annotations
 
 import socket
 
-from engines.common.board.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING, Row
-from engines.common.connection import Peer
+from engines.common.board.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING, BoardRow
+from engines.common.connection import Connection
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.http.inbox import Request
-from engines.common.http.responses import answer_some
-from engines.common.worker_pool import REPLIES, Pool
+from engines.common.http.request_parser import Request
+from engines.common.http.responses import handle_pending
+from engines.common.worker_pool import REPLY_CHOICES, WorkerPool
 from engines.reactor import Reactor
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:
     """Run one reactor on this thread and its workers beside it until told to stop."""
     row = setup.board.claim("reactor")
-    setup.board.enter(row)
+    setup.board.attach(row)
     PoolReactor(setup, row).serve(listener)
 
 
 class PoolReactor(Reactor):
     """A reactor that hands requests to workers. Only the reactor opens, waits for and closes connections."""
 
-    def __init__(self, setup: Setup, row: Row) -> None:
+    def __init__(self, setup: Setup, row: BoardRow) -> None:
         super().__init__(setup, row)
-        self.pool = Pool(setup, row, self.mailbox)
+        self.pool = WorkerPool(setup, row, self.mailbox)
         self.pool.start(self.work)
         self.reactor_replies = setup.knobs.reply == "reactor"
 
@@ -43,42 +43,44 @@ class PoolReactor(Reactor):
         super().run()
         self.pool.stop()
 
-    def dispatch(self, peer: Peer) -> None:
+    def dispatch(self, connection: Connection) -> None:
         """Hand on what the peer has asked for: it takes its turn, so that its answers stay in order."""
-        if self.sockets.by_fd.get(peer.fd) is not peer:
+        if self.sockets.by_fd.get(connection.fd) is not connection:
             return  # closed while a worker's call for it was in the mailbox
-        if not self.pool.turn(peer):
-            if self.pool.too_far_ahead(peer):
-                self.sockets.want(peer, 0)  # the worker that has the turn calls us when it gives it back
-        elif peer.todo and not peer.outbox and not peer.closing:
-            self.pool.put(peer, self.row)
+        if not self.pool.try_lock(connection):
+            if self.pool.must_pause_reading(connection):
+                self.sockets.set_interest(
+                    connection, 0
+                )  # the worker that has the turn calls us when it gives it back
+        elif connection.pending and not connection.unsent and not connection.closing:
+            self.pool.put(connection, self.row)
         else:
-            self.pool.give_back(peer)
-            self.sockets.rest(peer)
+            self.pool.unlock(connection)
+            self.sockets.update(connection)
 
-    def work(self, row: Row) -> None:
+    def work(self, row: BoardRow) -> None:
         """Worker threads: take a peer, handle what it has asked for, answer it."""
         words = self.words
         row.mark[STATE] = QUEUE
-        while peer := self.pool.take(row):
+        while connection := self.pool.take(row):
             row.mark[STATE] = HANDLING
-            words[peer.fd] = peer.tag | C_HANDLING
-            answer, request = answer_some(peer.todo, self.setup.handler, row)
+            words[connection.fd] = connection.tag | C_HANDLING
+            response, request = handle_pending(connection.pending, self.setup.handler, row)
             if self.reactor_replies:
-                self.pool.post(row, self.reply, peer, request, answer, self.row)
+                self.pool.post(row, self.reply, connection, request, response, self.row)
             else:
-                self.reply(peer, request, answer, row)
+                self.reply(connection, request, response, row)
             row.mark[STATE] = QUEUE
 
-    def reply(self, peer: Peer, request: Request, answer: bytes, row: Row) -> None:
+    def reply(self, connection: Connection, request: Request, response: bytes, row: BoardRow) -> None:
         """On the thread of `row`, which has the turn: write the answer, then go on with the peer or let it go."""
         row.mark[STATE] = WRITING
-        peer.send(answer, row, request)
-        if peer.todo and not peer.unsettled:
-            return self.pool.put(peer, row)
-        self.pool.finish(peer)
-        if peer.todo or peer.unsettled or peer.inbox.partial:
-            self.pool.post(row, self.dispatch, peer)  # what has come meanwhile is the reactor's
+        connection.send(response, row, request)
+        if connection.pending and not connection.needs_update:
+            return self.pool.put(connection, row)
+        self.pool.finish(connection)
+        if connection.pending or connection.needs_update or connection.parser.partial:
+            self.pool.post(row, self.dispatch, connection)  # what has come meanwhile is the reactor's
 
 
 MODEL = Model(
@@ -110,7 +112,7 @@ MODEL = Model(
             "reply",
             "worker",
             "Who writes the answer: the worker, or the reactor by mailbox.",
-            choices=REPLIES,
+            choices=REPLY_CHOICES,
         ),
     ),
 )

@@ -17,7 +17,7 @@ from app import paths
 from app.cli import main
 from app.pages.environment import page_environment
 from app.settings import Settings
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 from engines.common.contract import all_knobs
 
 from .app.driver import bare_app
@@ -216,13 +216,13 @@ def test_every_make_target_that_is_named_exists(doc: Path) -> None:
 
 @NAMED
 def test_every_model_and_knob_that_is_set_exists(doc: Path) -> None:
-    knobs = {knob.name for lesson in lessons().values() for knob in all_knobs(lesson.MODEL)}
+    knobs = {knob.name for module in model_modules().values() for knob in all_knobs(module.MODEL)}
     text = doc.read_text()
     for span in spans(text):
         for knob in re.findall(r"--set (\w+)=", span):
             assert knob in knobs
         for model in re.findall(r"(?:threadlab (?:run|engine)|-m engines) ([a-z-]+)", span):
-            assert model in lessons() or model.startswith("-"), span
+            assert model in model_modules() or model.startswith("-"), span
 
 
 @NAMED

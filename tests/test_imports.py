@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 
 ROOT = Path(__file__).parents[1]
-LESSONS = [
-    Path(f"engines/{name.replace('-', '_')}.py") for name in lessons()
+MODEL_MODULES = [
+    Path(f"engines/{name.replace('-', '_')}.py") for name in model_modules()
 ]  # in the order in which they are taught
 IO_PACKAGES = sorted(path.name for path in (ROOT / "engines").glob("*_io"))
 
@@ -67,9 +67,9 @@ def foreign(names: set[str], *allowed: str) -> set[str]:
 
 def test_the_reader_of_imports_sees_them() -> None:
     assert "engines.common.board.board" in imports(Path("engines/reactor.py"))
-    assert "httptools" in imports(Path("engines/common/http/inbox.py"))
-    assert len(LESSONS) >= 5
-    assert all((ROOT / path).is_file() for path in LESSONS)
+    assert "httptools" in imports(Path("engines/common/http/request_parser.py"))
+    assert len(MODEL_MODULES) >= 5
+    assert all((ROOT / path).is_file() for path in MODEL_MODULES)
 
 
 def wrong(paths: Iterable[Path], which: Callable[[Path], set[str]]) -> dict[str, set[str]]:
@@ -121,12 +121,12 @@ def type_checking_imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("place", range(len(LESSONS)), ids=[path.stem for path in LESSONS])
+@pytest.mark.parametrize("place", range(len(MODEL_MODULES)), ids=[path.stem for path in MODEL_MODULES])
 def test_a_lesson_builds_on_earlier_ones_only(place: int) -> None:
-    earlier = [f"engines.{path.stem}" for path in LESSONS[:place]] + [
+    earlier = [f"engines.{path.stem}" for path in MODEL_MODULES[:place]] + [
         f"engines.{name}" for name in IO_PACKAGES
     ]
-    ours = {name for name in imports(LESSONS[place]) if under(name, "engines")}
+    ours = {name for name in imports(MODEL_MODULES[place]) if under(name, "engines")}
     assert {name for name in ours if not under(name, "engines.common", *earlier)} == set()
 
 

@@ -1,4 +1,4 @@
-"""docs/models.md and the model pages say what the lessons say, and all of it."""
+"""docs/models.md and the model pages say what the model_modules say, and all of it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from app import paths
 from app.fleet.models import _view
 from app.pages.environment import page_environment
 from app.pages.forms import Card
-from engines.catalogue import describe, lessons, literature
+from engines.catalogue import describe, model_modules, literature
 from tests.waiting import BOUND_S
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "models.md"
 TOKENS = (paths.STATIC / "css" / "tokens.css").read_text(encoding="utf-8")
-each_model = pytest.mark.parametrize("name", list(lessons()))
+each_model = pytest.mark.parametrize("name", list(model_modules()))
 # The names that a reader comes with, and the model where each is explained.
 NAMES = {
     "Thread per connection": "blocking",
@@ -46,7 +46,7 @@ def looks() -> Environment:
 @cache
 def said() -> dict[str, dict[str, Any]]:
     """Every model, as JSON gives it."""
-    return {name: json.loads(json.dumps(describe(lesson))) for name, lesson in lessons().items()}
+    return {name: json.loads(json.dumps(describe(module))) for name, module in model_modules().items()}
 
 
 def test_the_page_is_not_stale() -> None:
@@ -138,7 +138,7 @@ def test_the_names_of_the_literature_are_explained(term: str, model: str) -> Non
 
 
 def test_nothing_is_told_of_a_model_that_is_not_there() -> None:
-    assert set(literature()) <= set(lessons())
+    assert set(literature()) <= set(model_modules())
     for told in literature().values():
         assert set(told) <= {"literature", "pros", "cons", "used_by", "aliases"}
         for term in told["literature"]:

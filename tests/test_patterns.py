@@ -316,7 +316,7 @@ PATTERNS: dict[str, Row] = {
     "engines/common/http/strict.py _CHUNK_LINE": of(strict._CHUNK_LINE, "fullmatch", CHUNKS),
     "engines/common/http/strict.py _HOST": of(strict._HOST, "fullmatch", HTTP),
     "engines/common/http/strict.py _REQUEST_LINE": of(strict._REQUEST_LINE, "fullmatch", HTTP),
-    "engines/common/http/strict.py begins_well": (strict.begins_well, HTTP),
+    "engines/common/http/strict.py is_plain_request_line": (strict.is_plain_request_line, HTTP),
 }
 # What reads a text of a user, a file or a tool, whatever it reads it with.
 READERS: dict[str, Row] = {

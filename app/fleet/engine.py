@@ -134,9 +134,7 @@ class Engine:
         """
         with listener, contextlib.ExitStack() as lent, contextlib.ExitStack() as ours:
             try:
-                board = make_board(
-                    self.model.thread_rows(self.knobs), self.model.descriptor_words(self.knobs)
-                )
+                board = make_board(self.model.board_rows(self.knobs), self.model.descriptor_words(self.knobs))
                 lent.callback(os.close, board)
                 self._ready_fd, theirs = os.pipe()
                 lent.callback(os.close, theirs)

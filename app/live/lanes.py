@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engines.common.board.board import ENDED, QUEUE, RESTING
+from engines.common.board.board import ENDED, IDLE_STATES, QUEUE
 from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
 CHANGES_MAX = 200  # of one lane in a frame; more are told as shares of time
@@ -112,7 +112,7 @@ class Rounds:
 
     def _since(self, lane: Lane) -> int | None:
         """When the round began that a loop is in at the interval's beginning; 0: in none; None: not known."""
-        if lane.start in RESTING:
+        if lane.start in IDLE_STATES:
             return 0
         return None if lane.start == UNKNOWN else self._busy_since.get((lane.slot, lane.generation))
 
@@ -128,7 +128,7 @@ def _rounds(lane: Lane, since: int | None, to_ns: int) -> tuple[int | None, int 
         at, state = change >> STATE_BITS, change & 15
         if state == GAP:
             known, since = False, None
-        elif state in RESTING:
+        elif state in IDLE_STATES:
             longest, since = max(longest, at - since if since else 0), 0
         elif since == 0:
             since = at

@@ -25,7 +25,7 @@ VERBS = {
     "recv": "reading",
     "received": "reading",
     "feed": "reading",
-    "answer_some": "handling",
+    "handle_pending": "handling",
     "send": "writing",
     "reply": "writing",
     "take": "queue",

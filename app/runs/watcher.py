@@ -17,7 +17,7 @@ from app.machine.proc import ProcessReading, read_cores, read_listen_drops
 from app.machine.syscalls import SystemCalls
 from app.results.observation import Edge, Observation, SeriesPoint
 from app.schemas.run import WARM_UP_ENDS
-from engines.common.board.board import ENDED, RESTING
+from engines.common.board.board import ENDED, IDLE_STATES
 
 FEW_ROWS = 256  # beyond so many threads their states are read each tenth time: 2 ms for 1,000 of them
 SELDOM = 10
@@ -106,7 +106,7 @@ class Watcher:
     def at_rest(self) -> bool:
         """Whether no thread has anything to do, and so all have stored what they counted."""
         assert self.engine.board
-        return not self.engine.alive or all(state in RESTING for state in self.engine.board.states())
+        return not self.engine.alive or all(state in IDLE_STATES for state in self.engine.board.states())
 
     def count_answers(self) -> int:
         """What the engine says it has answered since the beginning."""
@@ -165,7 +165,7 @@ class Watcher:
         for slot, (state, role) in enumerate(zip(states, self._roles, strict=False)):
             if state != ENDED:
                 self._seen[role, slot] += 1
-                self._busy[role, slot] += state not in RESTING
+                self._busy[role, slot] += state not in IDLE_STATES
 
     def _look_at_processes(self) -> None:
         if not self.engine.alive:

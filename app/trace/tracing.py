@@ -56,7 +56,7 @@ class Tracing:
         if traced and self.on:  # begun for viewers: what it has seen so far is no part of the run
             self.read(now_ns)
         self._recording = recording = Recording(now_ns) if traced else None
-        begun, there = self._board.ringless()
+        begun, there = self._board.untraced_threads()
         self._locked = lock
         self._decide(now_ns)
         try:
@@ -64,7 +64,7 @@ class Tracing:
             self.read(time.monotonic_ns())
         finally:
             if recording:
-                recording.untraced = there + self._board.ringless()[0] - begun
+                recording.untraced = there + self._board.untraced_threads()[0] - begun
             self._locked, self._recording = False, None
             self._decide(time.monotonic_ns())
 

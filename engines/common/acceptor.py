@@ -15,67 +15,67 @@ from engines.common.board.board import (
     FLAG_SATURATED,
     WOULD_BLOCKS,
     Board,
-    Row,
+    BoardRow,
 )
 
-BATCH = 64
-PAUSE_S = 0.1  # how often a paused acceptor looks for room
-EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+ACCEPT_BATCH = 64
+RETRY_S = 0.1  # how often a paused acceptor looks for room
+OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class Acceptor:
     """Accepts for one thread. While `paused`, the loop must not wait for the listener: it stays readable."""
 
     def __init__(
-        self, listener: socket.socket, board: Board, row: Row, most: int, batch: int = BATCH
+        self, listener: socket.socket, board: Board, row: BoardRow, limit: int, batch: int = ACCEPT_BATCH
     ) -> None:
         self.listener = listener
         self.paused = False
         self._batch = batch
-        self._not_before_s = 0.0
+        self._retry_at_s = 0.0
         self._board = board
         self._row = row
-        self._most = most
+        self._limit = limit
 
-    def accept(self, held: int) -> Iterator[socket.socket]:
+    def accept(self, count: int) -> Iterator[socket.socket]:
         """New connections, non-blocking, until the queue is empty, a batch is full, or no more can be held."""
-        tally = self._row.tally
+        counters = self._row.counters
         for _ in range(self._batch):
-            if held >= self._most:
+            if count >= self._limit:
                 return self._pause(FLAG_SATURATED)
-            tally[ACCEPT_CALLS] += 1
+            counters[ACCEPT_CALLS] += 1
             try:
                 sock, _ = self.listener.accept()
             except BlockingIOError:
-                tally[WOULD_BLOCKS] += 1
+                counters[WOULD_BLOCKS] += 1
                 return
             except OSError as error:
-                if error.errno in EXHAUSTED:
+                if error.errno in OUT_OF_RESOURCES:
                     return self._pause(FLAG_OUT_OF_DESCRIPTORS)
                 continue  # the peer gave up while it was queued (ECONNABORTED)
-            tally[ACCEPTED] += 1
-            held += 1
+            counters[ACCEPTED] += 1
+            count += 1
             sock.setblocking(False)
             yield sock
 
-    def unbounded(self) -> None:
+    def lift_limit(self) -> None:
         """The engine drains: whom the kernel has let in is served, whatever the limit."""
-        self._most = sys.maxsize
+        self._limit = sys.maxsize
 
-    def exhausted(self) -> None:
+    def pause_briefly(self) -> None:
         """Something else than descriptors is short: pause, and look again later."""
         self._pause(FLAG_SATURATED)
-        self._not_before_s = time.monotonic() + PAUSE_S
+        self._retry_at_s = time.monotonic() + RETRY_S
 
-    def resume(self, held: int) -> bool:
+    def resume(self, count: int) -> bool:
         """Look again whether there is room; answers whether accepting goes on."""
-        if self.paused and held < self._most and time.monotonic() >= self._not_before_s:
+        if self.paused and count < self._limit and time.monotonic() >= self._retry_at_s:
             self.paused = False
-            self._board.flag(FLAG_SATURATED | FLAG_OUT_OF_DESCRIPTORS, False)
+            self._board.set_flag(FLAG_SATURATED | FLAG_OUT_OF_DESCRIPTORS, False)
         return not self.paused
 
-    def _pause(self, why: int) -> None:
+    def _pause(self, flag: int) -> None:
         self.paused = True
         # Descriptors may be short although there is room by the knobs: to try again at once would be to spin.
-        self._not_before_s = time.monotonic() + PAUSE_S if why == FLAG_OUT_OF_DESCRIPTORS else 0.0
-        self._board.flag(why, True)
+        self._retry_at_s = time.monotonic() + RETRY_S if flag == FLAG_OUT_OF_DESCRIPTORS else 0.0
+        self._board.set_flag(flag, True)

@@ -8,122 +8,122 @@ from __future__ import annotations
 import socket
 import threading
 
-from engines.common.board.board import WOULD_BLOCKS, Row
-from engines.common.http.inbox import NO_REQUEST, Inbox, Request
+from engines.common.board.board import WOULD_BLOCKS, BoardRow
+from engines.common.http.request_parser import NO_REQUEST, Request, RequestParser
 
-CHUNK = 64 * 1024
-AHEAD_BYTES = 64 * 1024  # what a peer may send beyond the request that is being answered
+RECV_BYTES = 64 * 1024
+READ_AHEAD_BYTES = 64 * 1024  # what a peer may send beyond the request that is being answered
 LINGER_S = 1.0
 LINGER_BYTES = 64 * 1024
 
 
-class Peer:
+class Connection:
     """One connection. `todo` are requests not yet answered; `unsettled` says that more is ahead than the next one."""
 
     __slots__ = (
-        "answer_must_be_read",
         "closing",
-        "discarded",
+        "discarded_bytes",
         "eof",
         "fd",
-        "filed",
-        "inbox",
         "interest",
         "lingering",
+        "lock",
         "lost",
-        "outbox",
-        "queued_ns",
-        "since_s",
+        "must_linger",
+        "needs_update",
+        "parser",
+        "pending",
+        "phase_start_s",
+        "queued_at_ns",
+        "scheduled_s",
         "sock",
         "tag",
-        "todo",
-        "turn",
-        "unsettled",
+        "unsent",
     )
 
     def __init__(self, sock: socket.socket, now_s: float) -> None:
         self.sock = sock
         self.fd = sock.fileno()
-        self.inbox = Inbox()
-        self.todo: list[Request] = []
-        self.outbox: bytes | memoryview = b""
-        self.since_s = now_s
-        self.filed = self.discarded = self.interest = self.tag = 0
-        self.eof = self.lost = self.closing = self.lingering = self.unsettled = False
-        self.answer_must_be_read = False
+        self.parser = RequestParser()
+        self.pending: list[Request] = []
+        self.unsent: bytes | memoryview = b""
+        self.phase_start_s = now_s
+        self.scheduled_s = self.discarded_bytes = self.interest = self.tag = 0
+        self.eof = self.lost = self.closing = self.lingering = self.needs_update = False
+        self.must_linger = False
         # Models with workers: who holds the turn answers this peer, so that pipelined answers keep their order.
-        self.turn: threading.Lock | None = None
-        self.queued_ns = 0
+        self.lock: threading.Lock | None = None
+        self.queued_at_ns = 0
 
     @property
     def busy(self) -> bool:
         """A worker has the turn."""
-        return self.turn is not None and self.turn.locked()
+        return self.lock is not None and self.lock.locked()
 
-    def recv(self, row: Row) -> None:
+    def recv(self, row: BoardRow) -> None:
         """Read once what the kernel has, into `todo`. Never blocks."""
         row.recv_calls += 1
         try:
-            data = self.sock.recv(CHUNK)
+            data = self.sock.recv(RECV_BYTES)
         except BlockingIOError:
-            row.tally[WOULD_BLOCKS] += 1
+            row.counters[WOULD_BLOCKS] += 1
             return
         except OSError:
             data = b""
             self.lost = True
         if not data:
-            self.eof = self.unsettled = True
+            self.eof = self.needs_update = True
             return
         row.bytes_in += len(data)
         if self.lingering:
             self._discard(len(data))
             return
-        inbox = self.inbox
+        inbox = self.parser
         requests = inbox.feed(data)
         if requests:
-            if self.todo:
-                self.todo += requests
+            if self.pending:
+                self.pending += requests
             else:
-                self.todo = requests
+                self.pending = requests
 
-    def send(self, answer: bytes | memoryview, row: Row, request: Request = NO_REQUEST) -> None:
+    def send(self, response: bytes | memoryview, row: BoardRow, request: Request = NO_REQUEST) -> None:
         """Write `answer`, or as much as the kernel takes; the rest stays in `outbox`. Never blocks.
 
         `request` is the one that was answered: it may be the last."""
         if not request.keep_alive:
-            self.last(request)
-        if self.outbox:
-            answer = bytes(self.outbox) + answer
+            self.close_after(request)
+        if self.unsent:
+            response = bytes(self.unsent) + response
         row.send_calls += 1
         try:
-            sent = self.sock.send(answer)
+            sent = self.sock.send(response)
         except OSError as error:
-            self._not_sent(answer, error, row)
+            self._not_sent(response, error, row)
             return
         row.bytes_out += sent
-        if sent != len(answer):
-            self.outbox = memoryview(answer)[sent:]
-            self.unsettled = True
+        if sent != len(response):
+            self.unsent = memoryview(response)[sent:]
+            self.needs_update = True
 
-    def last(self, request: Request) -> None:
+    def close_after(self, request: Request) -> None:
         """`request` was answered and ends the connection."""
-        self.closing = self.unsettled = True
-        self.answer_must_be_read = request.refusal is not None
-        self.todo.clear()
+        self.closing = self.needs_update = True
+        self.must_linger = request.rejection is not None
+        self.pending.clear()
 
-    def flush(self, row: Row) -> None:
+    def flush(self, row: BoardRow) -> None:
         """Write what is in `outbox`."""
-        waiting, self.outbox = self.outbox, b""
+        waiting, self.unsent = self.unsent, b""
         self.send(waiting, row)
 
-    def _not_sent(self, answer: bytes | memoryview, error: OSError, row: Row) -> None:
-        self.unsettled = True
+    def _not_sent(self, response: bytes | memoryview, error: OSError, row: BoardRow) -> None:
+        self.needs_update = True
         if isinstance(error, BlockingIOError):
-            row.tally[WOULD_BLOCKS] += 1
-            self.outbox = answer
+            row.counters[WOULD_BLOCKS] += 1
+            self.unsent = response
         else:
             self.lost = True
-            self.outbox = b""
+            self.unsent = b""
 
     def has_unread(self) -> bool:
         """Whether a request may lie in the kernel: a loop with many peers has not come to all that are ready."""
@@ -141,6 +141,6 @@ class Peer:
             self.lost = True
 
     def _discard(self, size: int) -> None:
-        self.discarded += size
-        if self.discarded > LINGER_BYTES:
-            self.lost = self.unsettled = True
+        self.discarded_bytes += size
+        if self.discarded_bytes > LINGER_BYTES:
+            self.lost = self.needs_update = True

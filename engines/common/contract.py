@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from engines.common.board.board import Board
-    from engines.common.work import Handler
+    from engines.common.handler import Handler
 
 
 _SHORT = reprlib.Repr()  # a value that is told back is never long
@@ -105,7 +105,7 @@ class Model:
     used_by: tuple[str, ...] = ()
     why_unavailable: Callable[[], str | None] = field(default=_available)
 
-    def thread_rows(self, knobs: Mapping[str, Any]) -> int:
+    def board_rows(self, knobs: Mapping[str, Any]) -> int:
         """How many board rows these knobs can need, at most."""
         threads = knobs.get("max_threads", 0) + knobs.get("workers", 0) * knobs.get(
             "reactors", knobs.get("rings", 1)
@@ -171,7 +171,7 @@ class Setup:
     ready: Callable[[], None]
 
 
-class Lesson(Protocol):
+class ModelModule(Protocol):
     """A module that implements one model."""
 
     MODEL: Model

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from types import SimpleNamespace
 
-from engines.common.connection import LINGER_S, Peer
+from engines.common.connection import LINGER_S, Connection
 
 
 class Deadlines:
@@ -19,49 +19,51 @@ class Deadlines:
 
     def __init__(self, knobs: SimpleNamespace, now_s: float) -> None:
         self._knobs = knobs
-        self._due: defaultdict[int, set[Peer]] = defaultdict(set)
-        self._swept = int(now_s)
+        self._by_second: defaultdict[int, set[Connection]] = defaultdict(set)
+        self._checked_until = int(now_s)
 
-    def file(self, peer: Peer) -> None:
+    def schedule(self, connection: Connection) -> None:
         """File `peer`, or file it earlier: when it is new, and when its phase changes to a shorter one.
 
         Never later than it stands: a peer that trickles bytes would move its deadline before it for ever.
         """
-        second = max(int(self.of(peer)), self._swept) + 1
-        if peer.filed:
-            if peer.filed <= second:
+        second = max(int(self.deadline_of(connection)), self._checked_until) + 1
+        if connection.scheduled_s:
+            if connection.scheduled_s <= second:
                 return
-            self._due[peer.filed].discard(peer)
-        peer.filed = second
-        self._due[second].add(peer)
+            self._by_second[connection.scheduled_s].discard(connection)
+        connection.scheduled_s = second
+        self._by_second[second].add(connection)
 
-    def forget(self, peer: Peer) -> None:
+    def remove(self, connection: Connection) -> None:
         """The peer is closed."""
-        if peer.filed in self._due:
-            self._due[peer.filed].discard(peer)
+        if connection.scheduled_s in self._by_second:
+            self._by_second[connection.scheduled_s].discard(connection)
 
-    def of(self, peer: Peer) -> float:
+    def deadline_of(self, connection: Connection) -> float:
         """When `peer` expires, on the monotonic clock: the whole head and body have one deadline each."""
-        if peer.busy:
-            return self._swept + float(self._knobs.idle_s)  # the peer waits for us, not we for it
-        if peer.lingering:
-            return peer.since_s + LINGER_S
-        if peer.outbox:
-            return peer.since_s + float(self._knobs.write_s)
-        if peer.inbox.partial:
-            return peer.since_s + float(self._knobs.body_s if peer.inbox.in_body else self._knobs.header_s)
-        return peer.since_s + float(self._knobs.idle_s)
+        if connection.busy:
+            return self._checked_until + float(self._knobs.idle_s)  # the peer waits for us, not we for it
+        if connection.lingering:
+            return connection.phase_start_s + LINGER_S
+        if connection.unsent:
+            return connection.phase_start_s + float(self._knobs.write_s)
+        if connection.parser.partial:
+            return connection.phase_start_s + float(
+                self._knobs.body_s if connection.parser.in_body else self._knobs.header_s
+            )
+        return connection.phase_start_s + float(self._knobs.idle_s)
 
-    def expired(self, now_s: float) -> Iterator[Peer]:
+    def expired(self, now_s: float) -> Iterator[Connection]:
         """Peers whose time is up; the others of the seconds that have passed are filed again."""
-        first, self._swept = (
-            self._swept,
+        first, self._checked_until = (
+            self._checked_until,
             int(now_s) + 1,
         )  # now: whom we make wait does not expire, however late we look
-        for second in range(first, self._swept):
-            for peer in tuple(self._due.pop(second, ())):
-                if self.of(peer) <= now_s:
-                    yield peer
+        for second in range(first, self._checked_until):
+            for connection in tuple(self._by_second.pop(second, ())):
+                if self.deadline_of(connection) <= now_s:
+                    yield connection
                 else:
-                    peer.filed = 0
-                    self.file(peer)
+                    connection.scheduled_s = 0
+                    self.schedule(connection)

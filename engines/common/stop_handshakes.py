@@ -14,13 +14,13 @@ import struct
 from array import array
 
 SO_BINDTOIFINDEX = 62
-NOWHERE = 2**31 - 1  # the number of no interface: the kernel asks for none
+NO_INTERFACE = 2**31 - 1  # the number of no interface: the kernel asks for none
 SO_ATTACH_FILTER = 26
 # Classic BPF on the TCP header: flags byte (13) has SYN (2) → 0 bytes of it pass, else all do.
-INSTRUCTIONS = ((0x30, 0, 0, 13), (0x45, 0, 1, 2), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+DROP_SYN_PROGRAM = ((0x30, 0, 0, 13), (0x45, 0, 1, 2), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
 
 
-def refuse_newcomers(listener: socket.socket) -> None:
+def stop_handshakes(listener: socket.socket) -> None:
     """Let `listener` start no new handshake; this holds for every process that shares the socket.
 
     Bound to an interface that does not exist, it matches no SYN. Handshakes in progress and connections in the accept
@@ -28,11 +28,11 @@ def refuse_newcomers(listener: socket.socket) -> None:
     kernel may still choose it: a socket filter drops those SYNs, and the client's next SYN reaches another listener.
     Recent kernels (seen on 6.18) allow TCP filters to root only: there the small window described above remains.
     """
-    program = array("B", b"".join(struct.pack("HBBI", *instruction) for instruction in INSTRUCTIONS))
+    program = array("B", b"".join(struct.pack("HBBI", *instruction) for instruction in DROP_SYN_PROGRAM))
     address, _ = program.buffer_info()
     with contextlib.suppress(OSError):
         listener.setsockopt(
-            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(INSTRUCTIONS), address)
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(DROP_SYN_PROGRAM), address)
         )
     with contextlib.suppress(OSError):
-        listener.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NOWHERE)
+        listener.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NO_INTERFACE)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from engines.common.acceptor import EXHAUSTED
+from engines.common.acceptor import OUT_OF_RESOURCES
 from engines.common.board.board import (
     ACCEPT_CALLS,
     ACCEPTED,
@@ -18,15 +18,15 @@ from engines.common.board.board import (
     FLAG_SATURATED,
     STATE,
     Board,
-    Row,
+    BoardRow,
 )
-from engines.common.stop_handshakes import refuse_newcomers
+from engines.common.stop_handshakes import stop_handshakes
 from engines.completion_io.ring import MORE, Ring
 
 if TYPE_CHECKING:
     from uring_api import Completion
 
-PAUSE_S = 0.1  # how often a paused acceptor looks for room
+RETRY_S = 0.1  # how often a paused acceptor looks for room
 
 
 class CompletionAcceptor:
@@ -40,17 +40,17 @@ class CompletionAcceptor:
         listener: socket.socket,
         ring: Ring,
         board: Board,
-        row: Row,
-        most: int,
-        adopt: Callable[[socket.socket], object],
-        held: Callable[[], int],
+        row: BoardRow,
+        limit: int,
+        on_accept: Callable[[socket.socket], object],
+        count: Callable[[], int],
     ) -> None:
         self._listener, self._ring, self._board, self._row = listener, ring, board, row
-        self._most, self._adopt, self._held = most, adopt, held
-        self._waiting: deque[socket.socket] = deque()
+        self._most, self._on_accept, self._count = limit, on_accept, count
+        self._accepted: deque[socket.socket] = deque()
         self._operation: Completion | None = None
-        self._then: Callable[[], None] | None = None
-        self._look_again_s = 0.0
+        self._on_stopped: Callable[[], None] | None = None
+        self._retry_at_s = 0.0
         self.paused = False
         self._submit()
 
@@ -60,69 +60,69 @@ class CompletionAcceptor:
     def _completed(self, completion: Completion) -> None:
         self._row.mark[STATE] = ACCEPTING
         if completion.res >= 0:
-            self._row.tally[ACCEPTED] += 1
+            self._row.counters[ACCEPTED] += 1
             # Family and type are said, or Python would ask the kernel for them: three system calls.
-            self._waiting.append(socket.socket(self._listener.family, socket.SOCK_STREAM, 0, completion.res))
+            self._accepted.append(socket.socket(self._listener.family, socket.SOCK_STREAM, 0, completion.res))
             self._admit()
-        elif -completion.res in EXHAUSTED:
-            self._look_again_s = time.monotonic() + PAUSE_S
+        elif -completion.res in OUT_OF_RESOURCES:
+            self._retry_at_s = time.monotonic() + RETRY_S
             self._pause(FLAG_OUT_OF_DESCRIPTORS)
         if not completion.flags & MORE:
             self._operation = None
-            if self._then:
-                self._finish(self._then)
+            if self._on_stopped:
+                self._finish(self._on_stopped)
             elif not self.paused:
                 self._submit()
 
     def _admit(self) -> None:
-        while self._waiting and self._held() < self._most:
-            self._adopt(self._waiting.popleft())
-        if self._waiting or self._held() >= self._most:
+        while self._accepted and self._count() < self._most:
+            self._on_accept(self._accepted.popleft())
+        if self._accepted or self._count() >= self._most:
             self._pause(FLAG_SATURATED)
 
-    def _pause(self, why: int) -> None:
+    def _pause(self, flag: int) -> None:
         if self._operation and not self.paused:
             self._ring.cancel(self._operation)
         self.paused = True
-        self._board.flag(why, True)
+        self._board.set_flag(flag, True)
 
     def resume(self) -> None:
         """If paused, look again whether there is room."""
-        if self._held() >= self._most or time.monotonic() < self._look_again_s or self._operation:
+        if self._count() >= self._most or time.monotonic() < self._retry_at_s or self._operation:
             return
         self.paused = False
         self._admit()
         if not self.paused:
-            self._board.flag(FLAG_SATURATED | FLAG_OUT_OF_DESCRIPTORS, False)
+            self._board.set_flag(FLAG_SATURATED | FLAG_OUT_OF_DESCRIPTORS, False)
             self._submit()
 
-    def stop(self, then: Callable[[], None]) -> None:
+    def stop(self, on_stopped: Callable[[], None]) -> None:
         """Take what the kernel has already accepted, close the listener, and then call `then`."""
-        self._then = then
-        refuse_newcomers(self._listener)
+        self._on_stopped = on_stopped
+        stop_handshakes(self._listener)
         if self._operation is None:
-            self._finish(then)
+            self._finish(on_stopped)
         elif not self.paused:
             self._ring.cancel(self._operation)
 
-    def _finish(self, then: Callable[[], None]) -> None:
+    def _finish(self, on_stopped: Callable[[], None]) -> None:
         """No accept is in flight any more: empty the queue by plain calls. The limit does not count, they are in."""
-        while self._waiting:
-            self._adopt(self._waiting.popleft())
+        while self._accepted:
+            self._on_accept(self._accepted.popleft())
         while True:
-            self._row.tally[ACCEPT_CALLS] += 1
+            self._row.counters[ACCEPT_CALLS] += 1
             try:
                 sock, _ = self._listener.accept()
             except ConnectionAbortedError:
                 continue
             except OSError:  # the queue is empty, or the descriptors are
                 break
-            self._row.tally[ACCEPTED] += 1
-            self._adopt(sock)
+            self._row.counters[ACCEPTED] += 1
+            self._on_accept(sock)
         self.paused = False
         with suppress(
             OSError
         ):  # the ring may hold the listener until its next wait: stop the kernel accepting now
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        then()
+        on_stopped()

@@ -92,18 +92,18 @@ class Ring:
         # send(fd, data, SEND_FLAGS, about): the binding's own method, for a method around it costs 80 ns a request.
         self.send = self._ring.prepare_send
 
-    def accept(self, listener: int, about: object) -> Completion:
+    def accept(self, listener: int, user_data: object) -> Completion:
         """Multishot: one completion for each connection, `res` is its descriptor."""
         # Without SOCK_NONBLOCK: a ring answers EAGAIN for a non-blocking socket instead of waiting for it.
-        return self._ring.prepare_accept_multishot(listener, socket.SOCK_CLOEXEC, about)
+        return self._ring.prepare_accept_multishot(listener, socket.SOCK_CLOEXEC, user_data)
 
-    def recv(self, fd: int, about: object) -> Completion:
+    def recv(self, fd: int, user_data: object) -> Completion:
         """Multishot: one completion for whatever comes, in a buffer of the pool: an idle connection holds none."""
-        return self._ring.prepare_recv_multishot(fd, self.buffers, 0, about)
+        return self._ring.prepare_recv_multishot(fd, self.buffers, 0, user_data)
 
-    def poll(self, fd: int, about: object) -> Completion:
+    def poll(self, fd: int, user_data: object) -> Completion:
         """Complete once when `fd` is readable."""
-        return self._ring.prepare_poll(fd, POLLIN, about)
+        return self._ring.prepare_poll(fd, POLLIN, user_data)
 
     def cancel(self, operation: Completion) -> None:
         """End an operation early. It still completes, and only then is it over."""

@@ -7,74 +7,74 @@ import socket
 import time
 from collections.abc import Iterator
 
-from engines.common.acceptor import PAUSE_S, Acceptor
-from engines.common.board.board import WAIT_CALLS, Row
-from engines.common.connections import TICK_S
+from engines.common.acceptor import RETRY_S, Acceptor
+from engines.common.board.board import WAIT_CALLS, BoardRow
+from engines.common.connection_table import TICK_S
 from engines.common.contract import Setup
-from engines.common.stop_handshakes import refuse_newcomers
-from engines.threaded_io.connections import Crowd
+from engines.common.stop_handshakes import stop_handshakes
+from engines.threaded_io.connection import ThreadRegistry
 
 
-class Door:
+class AcceptLoop:
     """A listener with a poll of its own. `open` until told to stop and until the kernel's queue is empty."""
 
-    def __init__(self, listener: socket.socket, setup: Setup, row: Row, crowd: Crowd) -> None:
-        self.open = True
-        self._crowd = crowd
+    def __init__(self, listener: socket.socket, setup: Setup, row: BoardRow, threads: ThreadRegistry) -> None:
+        self.running = True
+        self._threads = threads
         self._row = row
         self._handler = setup.handler
         self._stopping = setup.stopping
-        most = min(setup.knobs.max_threads, setup.knobs.max_connections)
-        self._acceptor = Acceptor(listener, setup.board, row, most)
+        limit = min(setup.knobs.max_threads, setup.knobs.max_connections)
+        self._acceptor = Acceptor(listener, setup.board, row, limit)
         self._listening = True
         self._poll = select.poll()
-        for fd in (listener.fileno(), setup.stopping, crowd.bell):
+        for fd in (listener.fileno(), setup.stopping, threads.wakeup_fd):
             self._poll.register(fd, select.POLLIN)
 
     def wait(self) -> None:
         """Block until somebody knocks, somebody left while it was full, or it is time to close."""
-        self._row.tally[WAIT_CALLS] += 1
-        ready = {fd for fd, _ in self._poll.poll(self._patience_ms())}
-        self._row.look()
-        self._handler.tick(time.monotonic())
-        if self._crowd.bell in ready:
-            self._crowd.hear()
+        self._row.counters[WAIT_CALLS] += 1
+        ready = {fd for fd, _ in self._poll.poll(self._timeout_ms())}
+        self._row.check_trace()
+        self._handler.update_date(time.monotonic())
+        if self._threads.wakeup_fd in ready:
+            self._threads.clear_wakeup()
         if self._stopping in ready:
-            self.open = False
+            self.running = False
 
-    def _patience_ms(self) -> float | None:
+    def _timeout_ms(self) -> float | None:
         if not self._listening:
-            return PAUSE_S * 1000
+            return RETRY_S * 1000
         return (
-            TICK_S * 1000 if len(self._crowd) else None
+            TICK_S * 1000 if len(self._threads) else None
         )  # the threads' answers need a new `Date` each second
 
     def accept(self) -> Iterator[socket.socket]:
         """Newcomers, as many as there is room for; once it is time to close, everybody whom the kernel has let in."""
-        if not self.open:
-            refuse_newcomers(self._acceptor.listener)
-            yield from self._the_rest()
+        if not self.running:
+            stop_handshakes(self._acceptor.listener)
+            yield from self._accept_remaining()
             self._acceptor.listener.close()
             return
-        for sock in self._acceptor.accept(len(self._crowd)):
+        for sock in self._acceptor.accept(len(self._threads)):
             yield sock
-            if self._crowd.no_thread:
-                self._crowd.no_thread = False
-                self._acceptor.exhausted()
+            if self._threads.thread_limit_reached:
+                self._threads.thread_limit_reached = False
+                self._acceptor.pause_briefly()
                 break
-        self._listen(self._acceptor.resume(len(self._crowd)))
+        self._set_listening(self._acceptor.resume(len(self._threads)))
 
-    def _the_rest(self) -> Iterator[socket.socket]:
+    def _accept_remaining(self) -> Iterator[socket.socket]:
         taken = True
         while taken:
             taken = False
-            for sock in self._acceptor.accept(len(self._crowd)):
+            for sock in self._acceptor.accept(len(self._threads)):
                 taken = True
                 yield sock
 
-    def _listen(self, on: bool) -> None:
+    def _set_listening(self, on: bool) -> None:
         """A listener that is paused stays readable: then the poll must not wait for it."""
-        self._crowd.full = not on
+        self._threads.waits_for_room = not on
         if on != self._listening:
             self._listening = on
             self._poll.modify(self._acceptor.listener.fileno(), select.POLLIN if on else 0)

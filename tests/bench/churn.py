@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 from tests.engines.churn import Held, churn, held
 from tests.engines.driver import VARIANTS, Variant, running
 
@@ -46,7 +46,7 @@ def main() -> None:
     )
     parser.add_argument("--connections", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--model", choices=list(lessons()), help="only this one")
+    parser.add_argument("--model", choices=list(model_modules()), help="only this one")
     asked = parser.parse_args()
     wanted = [variant for variant in VARIANTS if asked.model in (None, variant.model)]
     wanted += [variant.with_knobs(**SMALL_POOL) for variant in wanted if variant.model == "proactor"]
@@ -54,7 +54,7 @@ def main() -> None:
     print(f"{'':44} {'':>10} {'wrong':>6} {'would block':>12} {'descriptors':>16} {'RssAnon, KiB':>28}")
     kept: list[str] = []
     for variant in wanted:
-        if reason := lessons()[variant.model].MODEL.why_unavailable():
+        if reason := model_modules()[variant.model].MODEL.why_unavailable():
             print(f"{variant.name:44} skipped: {reason}")
         elif not measure(variant, asked.connections, asked.rounds):
             kept.append(variant.name)

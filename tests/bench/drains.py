@@ -12,7 +12,7 @@ import argparse
 from collections import Counter
 from statistics import median
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 from tests.engines.crowds import allow_descriptors
 from tests.engines.drains import Drained, drain_under_churn, drain_under_load
 from tests.engines.driver import VARIANTS, Variant, running
@@ -49,7 +49,7 @@ def main() -> None:
     )
     parser.add_argument("--drains", type=int, default=20)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--model", choices=list(lessons()), help="only this one")
+    parser.add_argument("--model", choices=list(model_modules()), help="only this one")
     asked = parser.parse_args()
     allow_descriptors()
     lost = 0
@@ -57,7 +57,7 @@ def main() -> None:
         f"{'':28} {'':6} {'drains':>6} {'answered':>10} {'lost':>6} {'refused':>8} {'median':>10} {'slowest':>10}"
     )
     for variant in (variant for variant in VARIANTS if asked.model in (None, variant.model)):
-        if reason := lessons()[variant.model].MODEL.why_unavailable():
+        if reason := model_modules()[variant.model].MODEL.why_unavailable():
             print(f"{variant.name:28} skipped: {reason}")
         else:
             lost += sum(measure(variant, kind, asked.drains, asked.connections) for kind in KINDS)

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 from tests.engines.churn import anonymous_kib
 from tests.engines.crowds import Askers, allow_descriptors
 from tests.engines.driver import ROOT, VARIANTS, Engine, Variant, running, until
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--model", choices=list(lessons()), help="only this one")
+    parser.add_argument("--model", choices=list(model_modules()), help="only this one")
     parser.add_argument("--hold", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.hold:
@@ -124,7 +124,7 @@ def main() -> None:
     )
     print(f"{'':28} {'accepted':>10} {'per idle one':>14} {'at rest':>11} {'active req/s':>12} {'errors':>8}")
     for variant in (variant for variant in VARIANTS if asked.model in (None, variant.model)):
-        if reason := lessons()[variant.model].MODEL.why_unavailable():
+        if reason := model_modules()[variant.model].MODEL.why_unavailable():
             print(f"{variant.name:28} skipped: {reason}")
         else:
             errors += measure(variant, asked.idle, asked.connections, asked.seconds)

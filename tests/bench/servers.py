@@ -54,7 +54,7 @@ class Server:
 
 
 def engine(variant: Variant, cpu: int | None = SERVER_CPU) -> Server:
-    from engines.catalogue import lessons
+    from engines.catalogue import model_modules
 
     @contextlib.contextmanager
     def serve() -> Iterator[Serving]:
@@ -62,7 +62,7 @@ def engine(variant: Variant, cpu: int | None = SERVER_CPU) -> Server:
         with running(variant, shell=pin) as started:
             yield Serving(started.port, tuple(started.pids))
 
-    return Server(variant.name, serve, lessons()[variant.model].MODEL.why_unavailable())
+    return Server(variant.name, serve, model_modules()[variant.model].MODEL.why_unavailable())
 
 
 def nginx() -> Server:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 from tests.engines.crowds import asking
 from tests.engines.driver import VARIANTS, Engine, Variant, running, until
 
@@ -139,14 +139,14 @@ def main() -> None:
     )
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--model", choices=list(lessons()), help="only this one")
+    parser.add_argument("--model", choices=list(model_modules()), help="only this one")
     parser.add_argument("--strace", action="store_true")
     asked = parser.parse_args()
     require("perf", "wrk", *(["strace"] if asked.strace else []), cpus=2)
     print(f"{asked.connections} connections, plaintext, one at a time on each; calls per request")
     print(f"{'':28} {'requests':>10} {'ours':>8} {'kernel':>8}")
     for variant in (variant for variant in VARIANTS if asked.model in (None, variant.model)):
-        if reason := lessons()[variant.model].MODEL.why_unavailable():
+        if reason := model_modules()[variant.model].MODEL.why_unavailable():
             print(f"{variant.name:28} skipped: {reason}")
         else:
             measure(variant, asked.connections, asked.seconds, asked.strace)

@@ -54,7 +54,7 @@ def test_code_and_states_light_each_other(visit: Opener) -> None:
     assert lit(page) == {"reading"}
     chip = page.locator("[data-chip=handling]")
     chip.focus()
-    expect(page.locator(".ln[data-on]", has_text="answer_some(")).to_have_count(1)
+    expect(page.locator(".ln[data-on]", has_text="handle_pending(")).to_have_count(1)
     page.keyboard.press("Enter")
     page.locator("h1").click()
     expect(chip).to_have_attribute("aria-pressed", "true")
@@ -67,11 +67,11 @@ def test_code_and_states_light_each_other(visit: Opener) -> None:
 def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -> None:
     tab = visit("/models/reactor")
     page = tab.page
-    line = page.locator(".ln", has_text="peer.recv(").get_attribute("id") or ""
+    line = page.locator(".ln", has_text="connection.recv(").get_attribute("id") or ""
     above = f"L{int(line[1:]) - 2}"
     page.locator(f"#{line} > a").click()
     assert page.url.endswith(f"#{line}")
-    expect(page.locator(".ln:target")).to_contain_text("peer.recv")
+    expect(page.locator(".ln:target")).to_contain_text("connection.recv")
     page.evaluate(TWO_FRAMES)
     expect(page.locator(f"#{line} > a")).to_be_focused()
     page.keyboard.press("ArrowUp")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 
 from .files import DEPLOY, ROOT, Json, compose, read_json, read_yaml
 
@@ -143,4 +143,4 @@ def test_one_colour_per_model() -> None:
     css = (ROOT / "static" / "css").rglob("*.css")
     known = " ".join(path.read_text() for path in css).upper()
     colours = set(re.findall(r'"fixedColor": "(#\w+)"', BOARD.read_text()))
-    assert len(colours) == len(lessons()) and all(colour.upper() in known for colour in colours)
+    assert len(colours) == len(model_modules()) and all(colour.upper() in known for colour in colours)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 
 from .driver import VARIANTS, Engine, Variant, running
 
@@ -21,7 +21,7 @@ OWN_IO = (
 
 
 def _param(variant: Variant, full: bool) -> Any:
-    reason = lessons()[variant.model].MODEL.why_unavailable()
+    reason = model_modules()[variant.model].MODEL.why_unavailable()
     marks: list[pytest.MarkDecorator] = [pytest.mark.skipif(reason is not None, reason=str(reason))]
     if full:
         marks.append(pytest.mark.full)

@@ -16,14 +16,14 @@ from collections.abc import Iterator, Sequence
 
 from hypothesis import HealthCheck, given, settings
 
-from engines.catalogue import lessons
-from engines.common.http.inbox import Inbox
+from engines.catalogue import model_modules
+from engines.common.http.request_parser import RequestParser
 
 from .driver import PATIENCE_S, Engine, Variant, running, take_answer
 from .reference import Answer, Opinion, opinion
 from .streams import Stream, streams
 
-MODELS = [name for name, lesson in lessons().items() if lesson.MODEL.why_unavailable() is None]
+MODELS = [name for name, module in model_modules().items() if module.MODEL.why_unavailable() is None]
 # Where the engines and the reference may differ: name of the line in docs/http.md, and when it holds.
 ALLOWANCES = ("cut-early", "two-faults")
 
@@ -120,13 +120,13 @@ def read_answers(data: bytes, expected: Opinion) -> list[Answer]:
 
 def by_inbox(pieces: Sequence[bytes], expected: Opinion) -> list[Answer]:
     """`Inbox` alone, with exactly these cuts; the class of what is served is taken from the expectation."""
-    inbox = Inbox()
+    parser = RequestParser()
     answers: list[Answer] = []
-    for request in [request for piece in pieces for request in inbox.feed(piece)]:
+    for request in [request for piece in pieces for request in parser.feed(piece)]:
         at = len(answers)
         known = expected.answers[at] if at < len(expected.answers) else Answer(2, None, False)
-        if request.refusal:
-            answers.append(Answer(request.refusal.status // 100, None, True))
+        if request.rejection:
+            answers.append(Answer(request.rejection.status // 100, None, True))
         else:
             body = request.body if known.body is not None else None
             answers.append(Answer(known.kind, body, not request.keep_alive))

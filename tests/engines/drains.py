@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engines.common.connections import DRAIN_IDLE_S
+from engines.common.connection_table import DRAIN_IDLE_S
 
 from .crowds import Asker, Askers, asking
 from .driver import GET, GREETING, HOST, PATIENCE_S, Answer, Engine

@@ -19,12 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 from engines.common.board.board import BLOCKED, make_board
 from engines.common.board.reader import BoardReader, Reading
 from engines.common.board.trace_reader import TraceReader
 from engines.common.contract import parse_knobs
-from engines.common.work import calibrate
+from engines.common.handler import calibrate
 from tests.waiting import BOUND_S
 from tests.waiting import until as until
 
@@ -52,12 +52,12 @@ class Variant:
     @property
     def pooled(self) -> bool:
         """Handlers run on workers."""
-        own = {knob.name: knob.default for knob in lessons()[self.model].MODEL.knobs} | dict(self.knobs)
+        own = {knob.name: knob.default for knob in model_modules()[self.model].MODEL.knobs} | dict(self.knobs)
         return bool(own.get("workers", 0))
 
     def with_knobs(self, **knobs: int | str) -> Variant:
         """This engine with other knobs; those that its model does not have are left out."""
-        known = {knob for knob in parse_knobs(lessons()[self.model].MODEL, {})}
+        known = {knob for knob in parse_knobs(model_modules()[self.model].MODEL, {})}
         return Variant(self.model, self.knobs + tuple((k, v) for k, v in knobs.items() if k in known))
 
     def patient(self) -> Variant:
@@ -203,9 +203,9 @@ class Engine:
         self.variant = variant
         self._told_s: float | None = None  # when it was first asked to stop
         self._looked: tuple[set[str], float] | None = None
-        model = lessons()[variant.model].MODEL
+        model = model_modules()[variant.model].MODEL
         knobs = parse_knobs(model, dict(variant.knobs))
-        board = make_board(rows or model.thread_rows(knobs), model.descriptor_words(knobs))
+        board = make_board(rows or model.board_rows(knobs), model.descriptor_words(knobs))
         self._board = BoardReader(board)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
         command = [

@@ -22,9 +22,9 @@ from engines.common.board.board import (
     THREAD_STATES,
     BadBoard,
     Board,
-    Note,
-    Row,
-    board_bytes,
+    BoardRow,
+    EngineInfo,
+    board_size,
     make_board,
 )
 from engines.common.board.reader import BoardReader
@@ -32,7 +32,7 @@ from engines.common.board.reader import BoardReader
 from .conftest import Starter
 from .driver import GET, GREETING, HOST, Engine, Variant, until
 
-NOTE = Note("reactor-pool", "3.11.7", True, ("reactor", "worker", "naïve"))
+INFO = EngineInfo("reactor-pool", "3.11.7", True, ("reactor", "worker", "naïve"))
 COUNTS = st.integers(0, 2**40)
 
 
@@ -42,19 +42,19 @@ def boards(rows: int, words: int) -> Iterator[tuple[Board, BoardReader]]:
     fd = make_board(rows, words)
     reader = BoardReader(fd)
     try:
-        yield Board(fd, NOTE), reader
+        yield Board(fd, INFO), reader
     finally:
         reader.close()
         os.close(fd)
 
 
-def count(row: Row, counts: dict[str, int]) -> None:
+def count(row: BoardRow, counts: dict[str, int]) -> None:
     """Count so much on a row: what every request counts is an attribute, the rest is in the tally."""
     for name, value in counts.items():
         if hasattr(row, name):
             setattr(row, name, value)
         else:
-            row.tally[COUNTER_NAMES.index(name)] = value
+            row.counters[COUNTER_NAMES.index(name)] = value
 
 
 # What is written is what is read
@@ -64,7 +64,7 @@ def test_an_empty_board_reads_as_nothing() -> None:
     fd = make_board(4, 16)
     reader = BoardReader(fd)
     reading = reader.read()
-    assert reading.note is None
+    assert reading.info is None
     assert reading.threads == ()
     assert set(reading.counters.values()) == {0}
     assert set(reading.connections.values()) == {0}
@@ -77,7 +77,7 @@ def test_an_empty_board_reads_as_nothing() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(NOTE.roles),
+            st.sampled_from(INFO.roles),
             st.integers(0, 300),
             st.sampled_from(range(1, len(THREAD_STATES))),
             st.lists(COUNTS, min_size=len(COUNTER_NAMES), max_size=len(COUNTER_NAMES)),
@@ -93,7 +93,7 @@ def test_rows_read_as_written(threads: list[tuple[str, int, int, list[int]]]) ->
             count(row, dict(zip(COUNTER_NAMES, counts, strict=True)))
             row.publish()
         reading = reader.read()
-        assert reading.note == NOTE
+        assert reading.info == INFO
         read = [(t.role, t.index, t.state, list(t.counters)) for t in reading.threads]
         assert read == threads
         for number, name in enumerate(COUNTER_NAMES):
@@ -106,7 +106,7 @@ def test_rows_read_as_written(threads: list[tuple[str, int, int, list[int]]]) ->
 def test_counters_are_seen_when_they_are_published() -> None:
     with boards(2, 16) as (board, reader):
         row = board.claim("reactor")
-        row.tally[0] += 5
+        row.counters[0] += 5
         assert reader.read().counters["accepted"] == 0
         row.publish()
         assert reader.read().counters["accepted"] == 5
@@ -117,7 +117,7 @@ def test_a_queue_wait_falls_into_the_bucket_of_its_power_of_two(waits_ns: list[i
     with boards(2, 16) as (board, reader):
         row = board.claim("worker")
         for wait_ns in waits_ns:
-            row.queued(wait_ns)
+            row.count_queue_wait(wait_ns)
         row.publish()
         reading = reader.read()
         expected = [0] * QUEUE_WAIT_BUCKETS
@@ -150,10 +150,10 @@ def test_flags_and_pauses() -> None:
         for flag, flags in ((1, (True, False)), (2, (False, True))):
             pauses = reader.read().accept_pauses
             for _ in range(3):
-                board.flag(flag, True)
+                board.set_flag(flag, True)
             assert reader.flags() == flags
             assert reader.read().accept_pauses == pauses + 1, "it is one pause however often it is said"
-            board.flag(flag, False)
+            board.set_flag(flag, False)
             assert reader.flags() == (False, False)
 
 
@@ -161,9 +161,9 @@ def test_a_slot_is_used_again_and_its_counters_go_on() -> None:
     with boards(3, 16) as (board, reader):
         for generation in (1, 2, 3):
             row = board.claim("worker", generation)
-            row.tally[0] += 10
+            row.counters[0] += 10
             assert reader.read().threads[0].generation == generation
-            board.leave(row, voluntary=2, involuntary=1)
+            board.release(row, voluntary=2, involuntary=1)
             reading = reader.read()
             assert reading.threads == ()
             assert reading.counters["accepted"] == 10 * generation
@@ -188,7 +188,7 @@ def test_what_is_not_a_board_is_refused(what: str, at: int, value: int) -> None:
     with pytest.raises(BadBoard):
         BoardReader(fd)
     with pytest.raises(BadBoard):
-        Board(fd, NOTE)
+        Board(fd, INFO)
     os.close(fd)
 
 
@@ -204,7 +204,7 @@ def test_too_few_bytes_are_refused(size: int) -> None:
 @given(st.integers(0, 40), st.integers(0, 200))
 def test_a_board_is_as_large_as_it_says(rows: int, words: int) -> None:
     fd = make_board(rows, words)
-    assert os.fstat(fd).st_size == board_bytes(rows, words)
+    assert os.fstat(fd).st_size == board_size(rows, words)
     assert int.from_bytes(os.pread(fd, 8, 0), "little") == MAGIC
     os.close(fd)
 
@@ -318,7 +318,7 @@ def test_thread_ids_are_the_kernels(start: Starter, variant: Variant) -> None:
     assert engine.pid in tids
     assert tids <= {int(task.name) for task in engine.tasks()}
     assert {thread.pid for thread in engine.board().threads} == set(engine.pids)
-    note = engine.board().note
+    note = engine.board().info
     assert note is not None
     assert (note.model, note.python) == (engine.variant.model, engine.ready["python"])
 

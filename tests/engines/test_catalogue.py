@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from engines.catalogue import describe, lessons
-from engines.common.contract import BadKnob, Knob, Lesson, all_knobs, parse_knobs
+from engines.catalogue import describe, model_modules
+from engines.common.contract import BadKnob, Knob, ModelModule, all_knobs, parse_knobs
 
 from .driver import PATIENCE_S, ROOT
 
-LESSONS = list(lessons().values())
+MODEL_MODULES = list(model_modules().values())
 KNOBS = [
-    pytest.param(lesson, knob, id=f"{lesson.MODEL.name} {knob.name}")
-    for lesson in LESSONS
-    for knob in all_knobs(lesson.MODEL)
+    pytest.param(module, knob, id=f"{module.MODEL.name} {knob.name}")
+    for module in MODEL_MODULES
+    for knob in all_knobs(module.MODEL)
 ]
-each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.MODEL.name)
-each_knob = pytest.mark.parametrize(("lesson", "knob"), KNOBS)
+each_module = pytest.mark.parametrize("module", MODEL_MODULES, ids=lambda module: module.MODEL.name)
+each_knob = pytest.mark.parametrize(("module", "knob"), KNOBS)
 
 
 def engines(*arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
@@ -44,14 +44,21 @@ def engines(*arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.Complet
 
 
 def test_they_are_there_in_their_order() -> None:
-    assert list(lessons())[:6] == ["blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork"]
-    orders = [lesson.MODEL.order for lesson in LESSONS]
+    assert list(model_modules())[:6] == [
+        "blocking",
+        "reactor",
+        "reactor-pool",
+        "main-sub",
+        "proactor",
+        "prefork",
+    ]
+    orders = [module.MODEL.order for module in MODEL_MODULES]
     assert orders == sorted(set(orders))
 
 
-@each_lesson
-def test_a_lesson_opens_with_title_picture_and_what_to_watch(lesson: Lesson) -> None:
-    doc = inspect.getdoc(lesson)
+@each_module
+def test_a_lesson_opens_with_title_picture_and_what_to_watch(module: ModelModule) -> None:
+    doc = inspect.getdoc(module)
     assert doc
     title, empty, *rest = doc.splitlines()
     assert re.fullmatch(r"[A-Z].*\.", title)
@@ -61,9 +68,9 @@ def test_a_lesson_opens_with_title_picture_and_what_to_watch(lesson: Lesson) -> 
     assert "Watch" in doc, "what to watch in the lab"
 
 
-@each_lesson
-def test_a_model_says_what_it_is(lesson: Lesson) -> None:
-    model, told = lesson.MODEL, describe(lesson)
+@each_module
+def test_a_model_says_what_it_is(module: ModelModule) -> None:
+    model, told = module.MODEL, describe(module)
     lists = [told[name] for name in ("pros", "cons", "used_by", "aliases")]
     for text in (model.title, model.summary, *(text for each in lists for text in each)):
         assert text.strip() == text
@@ -78,7 +85,7 @@ def test_a_model_says_what_it_is(lesson: Lesson) -> None:
 
 
 @each_knob
-def test_a_knob_has_help_and_bounds(lesson: Lesson, knob: Knob) -> None:
+def test_a_knob_has_help_and_bounds(module: ModelModule, knob: Knob) -> None:
     assert knob.help.endswith(".")
     assert knob.parse(knob.default) == knob.default
     if knob.choices:
@@ -93,7 +100,7 @@ def test_a_knob_has_help_and_bounds(lesson: Lesson, knob: Knob) -> None:
 
 
 @each_knob
-def test_a_value_that_a_knob_does_not_take_is_refused_by_its_name(lesson: Lesson, knob: Knob) -> None:
+def test_a_value_that_a_knob_does_not_take_is_refused_by_its_name(module: ModelModule, knob: Knob) -> None:
     bad: list[Any] = ["", "x", "1.5", None, True, 1.0, [], {}]
     bad += (
         ["Worker", 0]
@@ -102,15 +109,15 @@ def test_a_value_that_a_knob_does_not_take_is_refused_by_its_name(lesson: Lesson
     )
     for value in bad:
         with pytest.raises(BadKnob, match=f"^{knob.name}: must be"):
-            parse_knobs(lesson.MODEL, {knob.name: value})
+            parse_knobs(module.MODEL, {knob.name: value})
 
 
-@each_lesson
-def test_knobs_are_complete_and_rows_enough(lesson: Lesson) -> None:
-    model = lesson.MODEL
+@each_module
+def test_knobs_are_complete_and_rows_enough(module: ModelModule) -> None:
+    model = module.MODEL
     knobs = parse_knobs(model, {})
     assert set(knobs) == {knob.name for knob in all_knobs(model)}
-    assert model.thread_rows(knobs) >= 1
+    assert model.board_rows(knobs) >= 1
     with pytest.raises(BadKnob, match=r"^wheels: is not a knob of"):
         parse_knobs(model, {"wheels": 4})
 
@@ -122,11 +129,11 @@ def test_describe_is_json_with_everything_the_lab_shows() -> None:
     done = engines("--describe")
     assert (done.returncode, done.stderr) == (0, "")
     said = json.loads(done.stdout)
-    assert [model["name"] for model in said] == list(lessons())
-    for model, lesson in zip(said, LESSONS, strict=True):
-        assert model == json.loads(json.dumps(describe(lesson)))
+    assert [model["name"] for model in said] == list(model_modules())
+    for model, module in zip(said, MODEL_MODULES, strict=True):
+        assert model == json.loads(json.dumps(describe(module)))
         assert model["source"] == (ROOT / model["file"]).read_text(encoding="utf-8")
-        assert model["doc"] == inspect.getdoc(lesson)
+        assert model["doc"] == inspect.getdoc(module)
         assert model["available"] == (model["unavailable_reason"] is None)
         assert {knob["name"] for knob in model["knobs"] if knob["common"]} >= {
             "idle_s",
@@ -167,13 +174,13 @@ def test_a_wrong_order_is_refused_in_a_sentence(arguments: tuple[str, ...], word
     assert [word for word in words if word not in last] == []
 
 
-@each_lesson
-def test_a_taken_port_is_a_sentence(lesson: Lesson) -> None:
-    if reason := lesson.MODEL.why_unavailable():
+@each_module
+def test_a_taken_port_is_a_sentence(module: ModelModule) -> None:
+    if reason := module.MODEL.why_unavailable():
         pytest.skip(reason)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = engines(lesson.MODEL.name, "--port", str(port))
+        done = engines(module.MODEL.name, "--port", str(port))
     assert (done.returncode, done.stdout) == (1, "")
     (sentence,) = done.stderr.splitlines()
     assert sentence.startswith(f"cannot listen on 127.0.0.1:{port}: Address already in use")

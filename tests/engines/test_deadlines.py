@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from engines.common.connection import Peer
+from engines.common.connection import Connection
 from engines.common.deadlines import Deadlines
 
-PEERS = 1000
+CONNECTIONS = 1000
 KNOBS = SimpleNamespace(idle_s=15, header_s=10, body_s=30, write_s=10)
 
 
@@ -21,52 +21,52 @@ class Watched(Deadlines):
 
     looks = 0
 
-    def of(self, peer: Peer) -> float:
+    def deadline_of(self, connection: Connection) -> float:
         self.looks += 1
-        return super().of(peer)
+        return super().deadline_of(connection)
 
 
 @pytest.fixture
-def deadlines() -> Iterator[tuple[Watched, list[Peer]]]:
+def deadlines() -> Iterator[tuple[Watched, list[Connection]]]:
     """A thousand peers that came at second 100."""
     with closing(socket.socket()) as sock:
-        peers = [Peer(sock, 100.0) for _ in range(PEERS)]
+        connections = [Connection(sock, 100.0) for _ in range(CONNECTIONS)]
         watched = Watched(KNOBS, 100.0)
-        for peer in peers:
-            watched.file(peer)
+        for connection in connections:
+            watched.schedule(connection)
         watched.looks = 0
-        yield watched, peers
+        yield watched, connections
 
 
-def test_a_tick_looks_at_nobody_who_is_not_due(deadlines: tuple[Watched, list[Peer]]) -> None:
+def test_a_tick_looks_at_nobody_who_is_not_due(deadlines: tuple[Watched, list[Connection]]) -> None:
     watched, _ = deadlines
     for tenth in range(1000, 1149):
         assert list(watched.expired(tenth / 10)) == []
     assert watched.looks == 0
 
 
-def test_whoever_is_due_is_found_once(deadlines: tuple[Watched, list[Peer]]) -> None:
-    watched, peers = deadlines
+def test_whoever_is_due_is_found_once(deadlines: tuple[Watched, list[Connection]]) -> None:
+    watched, connections = deadlines
     late = list(watched.expired(116.5))
-    assert set(late) == set(peers) and len(late) == PEERS
-    assert watched.looks == PEERS
+    assert set(late) == set(connections) and len(late) == CONNECTIONS
+    assert watched.looks == CONNECTIONS
     assert list(watched.expired(140.0)) == []
 
 
-def test_who_was_active_is_looked_at_once_a_period(deadlines: tuple[Watched, list[Peer]]) -> None:
+def test_who_was_active_is_looked_at_once_a_period(deadlines: tuple[Watched, list[Connection]]) -> None:
     """Activity does not touch the list: the peer is filed again when its old second comes."""
-    watched, peers = deadlines
+    watched, connections = deadlines
     for second in range(101, 160):
-        for peer in peers:
-            peer.since_s = float(second)
+        for connection in connections:
+            connection.phase_start_s = float(second)
         assert list(watched.expired(second + 0.5)) == []
-    assert watched.looks <= PEERS * 2 * (60 / 15 + 1), (
+    assert watched.looks <= CONNECTIONS * 2 * (60 / 15 + 1), (
         "two looks for each period: is it late, and when will it be"
     )
 
 
-def test_who_is_forgotten_is_never_late(deadlines: tuple[Watched, list[Peer]]) -> None:
-    watched, peers = deadlines
-    for peer in peers:
-        watched.forget(peer)
+def test_who_is_forgotten_is_never_late(deadlines: tuple[Watched, list[Connection]]) -> None:
+    watched, connections = deadlines
+    for connection in connections:
+        watched.remove(connection)
     assert list(watched.expired(1000.0)) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 
 from .denied import denied
 from .driver import PATIENCE_S, ROOT
@@ -34,7 +34,7 @@ def engines(error: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(autouse=True)
 def switched_on() -> None:
     """A machine that refuses it anyway has its own reason, and a filter cannot be told from it."""
-    if reason := lessons()["proactor"].MODEL.why_unavailable():
+    if reason := model_modules()["proactor"].MODEL.why_unavailable():
         pytest.skip(reason)
 
 
@@ -49,7 +49,7 @@ def test_only_the_proactor_is_unavailable(error: str) -> None:
     done = engines(error, "--describe")
     assert (done.returncode, done.stderr) == (0, "")
     reasons = {model["name"]: model["unavailable_reason"] for model in json.loads(done.stdout)}
-    assert reasons == {name: SENTENCES[error] if name == "proactor" else None for name in lessons()}
+    assert reasons == {name: SENTENCES[error] if name == "proactor" else None for name in model_modules()}
 
 
 def test_switched_off_by_the_administrator_is_told_apart(tmp_path: Path) -> None:

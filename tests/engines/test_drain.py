@@ -28,7 +28,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.common.connections import DRAIN_IDLE_S
+from engines.common.connection_table import DRAIN_IDLE_S
 
 from .conftest import Starter, is_model, variants
 from .drains import Drained, drain_under_churn, drain_under_load

@@ -67,7 +67,7 @@ def require(python: str, variant: Variant) -> None:
 def test_it_serves_and_says_that_the_gil_is_off(start: Starter, variant: Variant, python: str) -> None:
     require(python, variant)
     engine = start(variant, python=python)
-    note = engine.board().note
+    note = engine.board().info
     assert engine.ready["gil"] is False
     assert note is not None and note.gil is False
     with asking(engine, 32) as askers:

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.common.http.body_budget import BODIES, BodyBudget
-from engines.common.http.inbox import BODY_LIMIT, HEADER_COUNT_LIMIT, REQUEST_LINE_LIMIT, Inbox, Request
+from engines.common.http.request_parser import (
+    BODY_LIMIT,
+    HEADER_COUNT_LIMIT,
+    REQUEST_LINE_LIMIT,
+    Request,
+    RequestParser,
+)
 
 from .malformed import ACCEPTED, LIMITS, MALFORMED, Accepted, Malformed
 
@@ -30,7 +36,7 @@ class Sent:
 
 
 def facts(request: Request) -> tuple[bytes, bytes, bytes, bool, int | None]:
-    refused = request.refusal.status if request.refusal else None
+    refused = request.rejection.status if request.rejection else None
     return request.method, request.target, request.body, request.keep_alive, refused
 
 
@@ -98,22 +104,22 @@ def streams(draw: st.DrawFn) -> tuple[list[Sent], list[bytes]]:
 @given(streams())
 def test_any_cut_gives_the_same_requests(stream: tuple[list[Sent], list[bytes]]) -> None:
     requests, pieces = stream
-    inbox = Inbox()
-    got = [request for piece in pieces for request in inbox.feed(piece)]
+    parser = RequestParser()
+    got = [request for piece in pieces for request in parser.feed(piece)]
     assert [facts(request) for request in got] == [expected(sent) for sent in requests]
-    assert not inbox.partial
-    assert [facts(r) for r in inbox.feed(GET)] == [(b"GET", b"/", b"", True, None)], "it is as good as new"
+    assert not parser.partial
+    assert [facts(r) for r in parser.feed(GET)] == [(b"GET", b"/", b"", True, None)], "it is as good as new"
 
 
 @settings(max_examples=40, deadline=None)
 @given(sent_requests())
 def test_byte_by_byte(sent: Sent) -> None:
-    inbox = Inbox()
+    parser = RequestParser()
     got: list[Request] = []
     for number, byte in enumerate(sent.data):
         assert not got
-        assert inbox.partial == (number > 0)
-        got = inbox.feed(bytes([byte]))
+        assert parser.partial == (number > 0)
+        got = parser.feed(bytes([byte]))
     assert [facts(request) for request in got] == [expected(sent)]
 
 
@@ -126,30 +132,30 @@ def cut(data: bytes, size: int) -> list[bytes]:
 def test_what_is_malformed_is_refused_however_it_is_cut(bad: Malformed, before: bytes) -> None:
     for data in (before + bad.data, before + bad.data + GET):
         for size in (len(data), 1, 2, 7):
-            inbox = Inbox()
-            *good, refused = [request for piece in cut(data, size) for request in inbox.feed(piece)]
+            parser = RequestParser()
+            *good, refused = [request for piece in cut(data, size) for request in parser.feed(piece)]
             assert len(good) == bool(before)
-            assert refused.refusal is not None
-            assert refused.refusal.status == bad.status
-            assert refused.refusal.reason.strip()
-            assert "\n" not in refused.refusal.reason
+            assert refused.rejection is not None
+            assert refused.rejection.status == bad.status
+            assert refused.rejection.reason.strip()
+            assert "\n" not in refused.rejection.reason
             assert not refused.keep_alive
-            assert inbox.feed(GET) == [], "nothing after it is parsed"
-            assert not inbox.partial
+            assert parser.feed(GET) == [], "nothing after it is parsed"
+            assert not parser.partial
 
 
 @pytest.mark.parametrize("bad", LIMITS, ids=lambda bad: f"{bad.line}: {bad.name}")
 def test_what_is_too_long_is_refused_however_it_is_cut(bad: Malformed) -> None:
     for before in (b"", GET, UPGRADE):
         for size in (1 << 21, 1 << 16, 1460, 7) if len(bad.data) < 1 << 20 else (1 << 21, 1 << 16):
-            inbox = Inbox()
+            parser = RequestParser()
             *good, refused = [
-                request for piece in cut(before + bad.data, size) for request in inbox.feed(piece)
+                request for piece in cut(before + bad.data, size) for request in parser.feed(piece)
             ]
             assert len(good) == bool(before)
-            assert refused.refusal is not None
-            assert refused.refusal.status == bad.status
-            assert not inbox.partial
+            assert refused.rejection is not None
+            assert refused.rejection.status == bad.status
+            assert not parser.partial
 
 
 @pytest.mark.parametrize("good", ACCEPTED, ids=lambda good: f"{good.line}: {good.name}")
@@ -157,13 +163,13 @@ def test_what_is_too_long_is_refused_however_it_is_cut(bad: Malformed) -> None:
 def test_what_is_accepted_is_accepted_however_it_is_cut(good: Accepted, before: bytes) -> None:
     data = before + good.data
     for size in (len(data), 1, 2, 7):
-        inbox = Inbox()
-        got = [request for piece in cut(data, size) for request in inbox.feed(piece)]
+        parser = RequestParser()
+        got = [request for piece in cut(data, size) for request in parser.feed(piece)]
         assert len(got) == bool(before) + len(good.bodies)
-        assert not any(request.refusal for request in got)
+        assert not any(request.rejection for request in got)
         assert all(request.keep_alive for request in got[:-1])
         assert got[-1].keep_alive != good.closes
-        assert len(inbox.feed(GET)) == (not good.closes), (
+        assert len(parser.feed(GET)) == (not good.closes), (
             "after `close` nothing is parsed, else it is as good as new"
         )
 
@@ -171,33 +177,33 @@ def test_what_is_accepted_is_accepted_however_it_is_cut(good: Accepted, before: 
 @pytest.mark.parametrize("bad", MALFORMED, ids=lambda bad: f"{bad.line}: {bad.name}")
 def test_what_came_before_is_judged_again_where_it_is_something_else(bad: Malformed) -> None:
     """Bytes that were found well-formed are fed at once when they come again, but only at a request's beginning."""
-    inbox = Inbox()
+    parser = RequestParser()
     for _ in range(3):
-        assert [request.refusal for request in inbox.feed(GET)] == [None]
+        assert [request.rejection for request in parser.feed(GET)] == [None]
     half = len(bad.data) // 2
-    got = [request for piece in (bad.data[:half], bad.data[half:], GET) for request in inbox.feed(piece)]
-    assert [request.refusal is not None for request in got] == [True]
+    got = [request for piece in (bad.data[:half], bad.data[half:], GET) for request in parser.feed(piece)]
+    assert [request.rejection is not None for request in got] == [True]
 
 
 def test_the_same_bytes_within_another_request_are_its_body() -> None:
-    inbox = Inbox()
-    inbox.feed(GET)
+    parser = RequestParser()
+    parser.feed(GET)
     body = GET * 2 + b"GET  / RTSP/1.1\r\n"
-    assert inbox.feed(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)) == []
-    assert inbox.feed(GET) == inbox.feed(GET) == []
-    (request,) = inbox.feed(body[2 * len(GET) :])
-    assert (request.refusal, request.body) == (None, body)
-    (request,) = inbox.feed(GET)
-    assert (request.refusal, request.target) == (None, b"/")
+    assert parser.feed(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)) == []
+    assert parser.feed(GET) == parser.feed(GET) == []
+    (request,) = parser.feed(body[2 * len(GET) :])
+    assert (request.rejection, request.body) == (None, body)
+    (request,) = parser.feed(GET)
+    assert (request.rejection, request.target) == (None, b"/")
 
 
 @pytest.mark.parametrize("size", [65_536, 100_000])
 def test_a_large_batch_of_small_requests_is_no_long_request(size: int) -> None:
     data = GET * (size // len(GET)) + GET[:10]
-    inbox = Inbox()
-    got = [request for piece in cut(data, 65_536) for request in inbox.feed(piece)]
+    parser = RequestParser()
+    got = [request for piece in cut(data, 65_536) for request in parser.feed(piece)]
     assert len(got) == size // len(GET)
-    assert not any(request.refusal for request in got)
+    assert not any(request.rejection for request in got)
 
 
 @settings(max_examples=150, deadline=None)
@@ -205,10 +211,10 @@ def test_a_large_batch_of_small_requests_is_no_long_request(size: int) -> None:
     st.lists(st.one_of(st.binary(max_size=200), st.sampled_from([bad.data for bad in MALFORMED])), max_size=4)
 )
 def test_no_bytes_break_it(pieces: list[bytes]) -> None:
-    inbox = Inbox()
-    got = [request for piece in pieces for request in inbox.feed(piece)]
-    assert sum(request.refusal is not None for request in got) <= 1
-    assert all(request.refusal is None for request in got[:-1])
+    parser = RequestParser()
+    got = [request for piece in pieces for request in parser.feed(piece)]
+    assert sum(request.rejection is not None for request in got) <= 1
+    assert all(request.rejection is None for request in got[:-1])
 
 
 # Bounds
@@ -217,22 +223,22 @@ def test_no_bytes_break_it(pieces: list[bytes]) -> None:
 @pytest.mark.parametrize("step", [1, 1000, 1 << 20])
 def test_bodies_up_to_the_limit(step: int) -> None:
     size = BODY_LIMIT if step > 1 else 5000
-    inbox, body = Inbox(), b"x" * size
+    parser, body = RequestParser(), b"x" * size
     data = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + body
-    got = [request for i in range(0, len(data), step) for request in inbox.feed(data[i : i + step])]
+    got = [request for i in range(0, len(data), step) for request in parser.feed(data[i : i + step])]
     assert [request.body for request in got] == [body]
 
 
 @pytest.mark.parametrize("piece", [1000, 65536])
 def test_a_chunked_body_over_the_limit_is_refused_as_soon_as_it_is_over(piece: int) -> None:
-    inbox = Inbox()
-    assert inbox.feed(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n") == []
+    parser = RequestParser()
+    assert parser.feed(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n") == []
     chunk = b"%x\r\n%b\r\n" % (piece, b"x" * piece)
     got: list[Request] = []
     fed = 0
     while not got:
         assert fed <= BODY_LIMIT
-        got = inbox.feed(chunk)
+        got = parser.feed(chunk)
         fed += piece
     assert fed > BODY_LIMIT
     assert refusal_of(got) == 413
@@ -266,11 +272,11 @@ def test_a_chunked_body_over_the_limit_is_refused_as_soon_as_it_is_over(piece: i
 )
 def test_what_never_ends_is_refused_in_time(begin: bytes, more: bytes, status: int, size: int) -> None:
     """Within 64 KiB of it."""
-    inbox = Inbox()
-    got = inbox.feed(begin) if begin else []
+    parser = RequestParser()
+    got = parser.feed(begin) if begin else []
     fed = 0
     while not got and fed <= 64 * 1024:
-        got = inbox.feed(more * size)
+        got = parser.feed(more * size)
         fed += len(more) * size
     assert got, "it takes it for ever"
     assert refusal_of(got) in (status, 400, 413)
@@ -278,23 +284,23 @@ def test_what_never_ends_is_refused_in_time(begin: bytes, more: bytes, status: i
 
 def refusal_of(got: list[Request]) -> int:
     (refused,) = got
-    assert refused.refusal is not None
-    return refused.refusal.status
+    assert refused.rejection is not None
+    return refused.rejection.status
 
 
 def test_exactly_at_the_limits() -> None:
     target = b"/" + b"x" * (REQUEST_LINE_LIMIT - 1)
-    (request,) = Inbox().feed(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert request.refusal is None
-    (request,) = Inbox().feed(b"GET " + target + b"x HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert request.refusal is not None
-    assert request.refusal.status == 414
+    (request,) = RequestParser().feed(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert request.rejection is None
+    (request,) = RequestParser().feed(b"GET " + target + b"x HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert request.rejection is not None
+    assert request.rejection.status == 414
     fields = b"X: y\r\n" * (HEADER_COUNT_LIMIT - 1)
-    (request,) = Inbox().feed(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
-    assert request.refusal is None
-    (request,) = Inbox().feed(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n" + fields + b"\r\n")
-    assert request.refusal is not None
-    assert request.refusal.status == 431
+    (request,) = RequestParser().feed(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
+    assert request.rejection is None
+    (request,) = RequestParser().feed(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n" + fields + b"\r\n")
+    assert request.rejection is not None
+    assert request.rejection.status == 431
 
 
 # All bodies together
@@ -310,7 +316,7 @@ CHUNKED = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n
 @pytest.mark.parametrize("head", [post(1000), CHUNKED + b"3e8\r\n"], ids=["length", "chunked"])
 def test_incomplete_bodies_are_counted_together_and_who_comes_too_late_is_refused(head: bytes) -> None:
     bodies = BodyBudget(1500)
-    first, second = Inbox(bodies), Inbox(bodies)
+    first, second = RequestParser(bodies), RequestParser(bodies)
     assert first.feed(head + b"x" * 400) == second.feed(head) == []
     assert bodies.free == 1100
     assert first.feed(b"x" * 500) == second.feed(b"x" * 600) == []
@@ -318,17 +324,17 @@ def test_incomplete_bodies_are_counted_together_and_who_comes_too_late_is_refuse
     assert refusal_of(second.feed(b"x")) == 503
     assert bodies.free == 600, "a peer that was refused may linger, but its body does not"
     (request,) = first.feed(b"x" * 100 + (b"\r\n0\r\n\r\n" if b"chunked" in head else b""))
-    assert (request.refusal, request.body) == (None, b"x" * 1000)
+    assert (request.rejection, request.body) == (None, b"x" * 1000)
     assert bodies.free == 1500
     assert [facts(request) for request in first.feed(GET)] == [(b"GET", b"/", b"", True, None)]
 
 
 def test_what_a_body_had_taken_is_given_back_however_it_ends() -> None:
     bodies = BodyBudget(10_000)
-    ends: dict[str, Callable[[Inbox], object]] = {
-        "closed": lambda inbox: inbox.close(),
-        "complete": lambda inbox: inbox.feed(b"x" * 900),
-        "complete, and the next begins": lambda inbox: inbox.feed(b"x" * 900 + GET[:9]),
+    ends: dict[str, Callable[[RequestParser], object]] = {
+        "closed": lambda parser: parser.close(),
+        "complete": lambda parser: parser.feed(b"x" * 900),
+        "complete, and the next begins": lambda parser: parser.feed(b"x" * 900 + GET[:9]),
     }
     for name, end in ends.items():
         for head in (
@@ -336,15 +342,15 @@ def test_what_a_body_had_taken_is_given_back_however_it_ends() -> None:
             post(1000, b"Connection: close\r\n"),
             post(1000, b"Connection: Upgrade\r\nUpgrade: x\r\n"),
         ):
-            inbox = Inbox(bodies)
-            inbox.feed(head + b"x" * 50)
-            inbox.feed(b"x" * 50)
+            parser = RequestParser(bodies)
+            parser.feed(head + b"x" * 50)
+            parser.feed(b"x" * 50)
             assert bodies.free == 9_900, name
-            end(inbox)
+            end(parser)
             assert bodies.free == 10_000, name
-            inbox.close()
+            parser.close()
             assert bodies.free == 10_000, "and not twice"
-    malformed = Inbox(bodies)
+    malformed = RequestParser(bodies)
     malformed.feed(CHUNKED + b"5\r\nhell")
     assert bodies.free == 9_996
     assert refusal_of(malformed.feed(b"oo")) == 400
@@ -353,28 +359,28 @@ def test_what_a_body_had_taken_is_given_back_however_it_ends() -> None:
 
 def test_only_a_body_that_is_incomplete_after_it_was_read_is_counted() -> None:
     bodies = BodyBudget(0)
-    inbox = Inbox(bodies)
+    parser = RequestParser(bodies)
     for data in (GET, GET * 50, post(5) + b"hello", CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"):
-        assert {request.refusal for request in inbox.feed(data)} == {None}
+        assert {request.rejection for request in parser.feed(data)} == {None}
     for piece in (GET[:9], GET[9:], post(5)):
-        assert not [request for request in inbox.feed(piece) if request.refusal]
-    assert refusal_of(inbox.feed(b"hell")) == 503
+        assert not [request for request in parser.feed(piece) if request.rejection]
+    assert refusal_of(parser.feed(b"hell")) == 503
 
 
 @settings(max_examples=100, deadline=None)
 @given(streams(), st.integers(0, 9))
 def test_in_the_end_all_is_given_back(stream: tuple[list[Sent], list[bytes]], cut_off: int) -> None:
     bodies = BodyBudget(BODY_LIMIT)
-    inbox = Inbox(bodies)
+    parser = RequestParser(bodies)
     for piece in stream[1][: len(stream[1]) - cut_off]:
-        inbox.feed(piece)
-    inbox.close()
+        parser.feed(piece)
+    parser.close()
     assert bodies.free == BODY_LIMIT
 
 
 def test_all_connections_of_a_process_share_a_budget() -> None:
     free = BODIES.free
-    one, two = Inbox(), Inbox()
+    one, two = RequestParser(), RequestParser()
     one.feed(post(100) + b"x" * 40)
     two.feed(post(100) + b"x" * 2)
     assert BODIES.free == free - 42
@@ -398,28 +404,28 @@ def test_all_connections_of_a_process_share_a_budget() -> None:
     ],
 )
 def test_whether_the_connection_goes_on(head: bytes, keep_alive: bool, says: bool) -> None:
-    (request,) = Inbox().feed(head)
-    assert (request.refusal, request.keep_alive, request.says_keep_alive) == (None, keep_alive, says)
+    (request,) = RequestParser().feed(head)
+    assert (request.rejection, request.keep_alive, request.announces_keep_alive) == (None, keep_alive, says)
 
 
 def test_100_continue_is_wanted_until_the_body_comes() -> None:
-    inbox = Inbox()
+    parser = RequestParser()
     head = b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n"
-    assert inbox.feed(head) == []
-    assert inbox.wants_continue
-    assert inbox.in_body
-    assert [request.body for request in inbox.feed(b"hello")] == [b"hello"]
-    assert not inbox.wants_continue
+    assert parser.feed(head) == []
+    assert parser.wants_continue
+    assert parser.in_body
+    assert [request.body for request in parser.feed(b"hello")] == [b"hello"]
+    assert not parser.wants_continue
 
 
 def test_nothing_after_connection_close_is_answered() -> None:
-    inbox = Inbox()
-    got = inbox.feed(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET)
+    parser = RequestParser()
+    got = parser.feed(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET)
     assert [request.keep_alive for request in got] == [False]
-    assert inbox.feed(GET) == []
+    assert parser.feed(GET) == []
 
 
 def test_a_parser_that_was_let_go_answers_nothing() -> None:
-    inbox = Inbox()
-    inbox.close()
-    assert inbox.feed(GET) == []
+    parser = RequestParser()
+    parser.close()
+    assert parser.feed(GET) == []

@@ -21,12 +21,12 @@ from engines.common.board.board import (
     FLAG_SATURATED,
     REQUESTS_2XX,
     Board,
-    Note,
+    EngineInfo,
     make_board,
 )
 from engines.common.board.reader import BoardReader, ThreadReading
-from engines.common.process.threads import CRASHED
-from engines.prefork_io.worker_process import START_EVERY_S
+from engines.common.process.threads import EXIT_CRASHED
+from engines.prefork_io.worker_process import RESTART_INTERVAL_S
 
 from .conftest import Starter
 from .driver import GREETING, HOST, PATIENCE_S, ROOT, Client, Engine, Variant, until
@@ -67,8 +67,8 @@ def board_of_two() -> Iterator[tuple[Board, Board, Board, BoardReader]]:
     fd = make_board(4, 64)
     reader = BoardReader(fd)
     try:
-        whole = Board(fd, Note("prefork", "3.13", True, ("master", "worker")))
-        yield whole, whole.part(0, 2), whole.part(1, 2), reader
+        whole = Board(fd, EngineInfo("prefork", "3.13", True, ("master", "worker")))
+        yield whole, whole.partition(0, 2), whole.partition(1, 2), reader
     finally:
         reader.close()
         os.close(fd)
@@ -85,12 +85,12 @@ def test_the_same_descriptor_of_two_processes_has_two_words() -> None:
 
 def test_it_is_full_when_each_process_is_and_short_when_one_is() -> None:
     with board_of_two() as (_, one, two, reader):
-        one.flag(FLAG_SATURATED, True)
+        one.set_flag(FLAG_SATURATED, True)
         assert reader.flags() == (False, False)
-        two.flag(FLAG_SATURATED, True)
+        two.set_flag(FLAG_SATURATED, True)
         assert reader.flags() == (False, True)
-        one.flag(FLAG_SATURATED, False)
-        two.flag(FLAG_OUT_OF_DESCRIPTORS, True)
+        one.set_flag(FLAG_SATURATED, False)
+        two.set_flag(FLAG_OUT_OF_DESCRIPTORS, True)
         reading = reader.read()
         assert (reading.out_of_descriptors, reading.saturated, reading.accept_pauses) == (True, False, 3)
         assert reader.flags() == (True, False)
@@ -99,26 +99,26 @@ def test_it_is_full_when_each_process_is_and_short_when_one_is() -> None:
 def test_what_a_dead_process_counted_stays_and_what_it_held_goes() -> None:
     with board_of_two() as (whole, one, two, reader):
         row = whole.claim("worker")
-        whole.enter(row)
-        row.tally[ACCEPTED], row.requests_2xx = 9, 5
+        whole.attach(row)
+        row.counters[ACCEPTED], row.requests_2xx = 9, 5
         row.publish()
         row.cells[CONNECTIONS] = 3
         one.words[:4] = two.words[:4] = memoryview(bytes([C_IDLE, 0, 0, 0] * 4)).cast("I")
-        one.flag(FLAG_OUT_OF_DESCRIPTORS, True)
+        one.set_flag(FLAG_OUT_OF_DESCRIPTORS, True)
         row.requests_2xx = 7  # counted, not published: it dies with the process
-        one.bury(row, voluntary=11, involuntary=2)
+        one.reap(row, voluntary=11, involuntary=2)
         reading = reader.read()
         assert (reading.counters["accepted"], reading.counters["closed"], reading.requests) == (9, 9, 5)
         assert (reading.counters["voluntary_switches"], reading.counters["involuntary_switches"]) == (11, 2)
         assert (reading.threads, reading.out_of_descriptors) == ((), False)
         assert reading.connections["idle"] == 4, "the other process's"
-        assert whole.claim("worker").number == row.number
+        assert whole.claim("worker").slot == row.slot
 
 
 def test_a_board_tells_its_processes() -> None:
     with board_of_two() as (whole, *_, reader):
         assert reader.processes() == ()
-        whole.enter(whole.claim("master"))
+        whole.attach(whole.claim("master"))
         assert reader.processes() == (os.getpid(),)
 
 
@@ -204,17 +204,17 @@ def test_one_that_dies_at_once_is_not_forked_again_at_once(start: Starter) -> No
         births.append(born_s(victim.pid))
         os.kill(victim.pid, signal.SIGKILL)
         until(lambda pid=victim.pid: [w.pid for w in workers(engine) if w.pid not in (0, pid)], "another")  # type: ignore[misc]
-    assert min(later - earlier for earlier, later in pairwise(births)) >= START_EVERY_S - 0.05
+    assert min(later - earlier for earlier, later in pairwise(births)) >= RESTART_INTERVAL_S - 0.05
 
 
 CRASHES = """
 import sys
 from types import SimpleNamespace
 from engines import prefork
-from engines.common.process.lifecycle import Order, run
-from engines.common.work import Calibration
+from engines.common.process.lifecycle import LaunchOptions, run
+from engines.common.handler import Calibration
 
-def work(listener, setup, row):
+def run_worker(listener, setup, row):
     if sys.argv[1] == "at once":
         raise LookupError("a fault of ours")
     setup.ready()
@@ -222,13 +222,13 @@ def work(listener, setup, row):
     listener.accept()
     raise LookupError("a fault of ours")
 
-prefork.work = work
-lesson = SimpleNamespace(MODEL=prefork.MODEL, serve=prefork.serve)
-run(lesson, Order({}, calibration=Calibration(1.0, 1.0)))
+prefork.run_worker = run_worker
+module = SimpleNamespace(MODEL=prefork.MODEL, serve=prefork.serve)
+run(module, LaunchOptions({}, calibration=Calibration(1.0, 1.0)))
 """
 
 
-@pytest.mark.parametrize(("when", "code"), [("at once", 1), ("later", CRASHED)])
+@pytest.mark.parametrize(("when", "code"), [("at once", 1), ("later", EXIT_CRASHED)])
 def test_a_fault_of_ours_ends_the_whole_engine(when: str, code: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", CRASHES, when],

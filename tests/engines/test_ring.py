@@ -14,16 +14,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from engines.common.board.board import SEND_CALLS, WAIT_CALLS, WOULD_BLOCKS, Board, Note, make_board
-from engines.common.connection import AHEAD_BYTES
+from engines.common.board.board import SEND_CALLS, WAIT_CALLS, WOULD_BLOCKS, Board, EngineInfo, make_board
+from engines.common.connection import READ_AHEAD_BYTES
 from engines.common.contract import Setup, parse_knobs
-from engines.common.stop_handshakes import refuse_newcomers
-from engines.common.work import Calibration, Handler
+from engines.common.handler import Calibration, Handler
+from engines.common.stop_handshakes import stop_handshakes
 from engines.completion_io import ring
 from engines.completion_io.completion_queue import CompletionQueue
-from engines.completion_io.connection import CompletionPeer
+from engines.completion_io.connection import CompletionConnection
 from engines.completion_io.ring import RECEIVED, Ring
-from engines.completion_io.worker_pool import CompletionPool
+from engines.completion_io.worker_pool import CompletionWorkerPool
 from engines.proactor import MODEL, Proactor
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -36,12 +36,12 @@ needs_ring = pytest.mark.skipif(ring.why_unavailable() is not None, reason=str(r
 
 def make_proactor(**knobs: int) -> Proactor:
     """A proactor of one ring, born in the test's thread, that the test turns round by round."""
-    board = Board(make_board(8, 512), Note("proactor", "3", True, ("ring", "worker")))
+    board = Board(make_board(8, 512), EngineInfo("proactor", "3", True, ("ring", "worker")))
     values = SimpleNamespace(**parse_knobs(MODEL, knobs))
     setup = Setup(Handler(Calibration(1, 1)), board, values, stopping=-1, ready=lambda: None)
     proactor = Proactor(setup, board.claim("ring"))
     proactor.sockets = CompletionQueue(setup, proactor.row, proactor.mailbox)
-    proactor.pool = CompletionPool(setup, proactor.row, proactor.mailbox, proactor.sockets)
+    proactor.pool = CompletionWorkerPool(setup, proactor.row, proactor.mailbox, proactor.sockets)
     return proactor
 
 
@@ -49,11 +49,11 @@ def make_proactor(**knobs: int) -> Proactor:
 def proactor(request: pytest.FixtureRequest) -> Iterator[Proactor]:
     made = make_proactor(**getattr(request, "param", {}))
     yield made
-    for peer in tuple(made.sockets.by_fd.values()):
-        assert isinstance(peer, CompletionPeer)
-        made.sockets.close(peer)
+    for connection in tuple(made.sockets.by_fd.values()):
+        assert isinstance(connection, CompletionConnection)
+        made.sockets.close(connection)
     turn_until(made, lambda: not made.sockets.by_fd)
-    made.sockets.end()
+    made.sockets.shutdown()
     made.mailbox.close()
 
 
@@ -84,10 +84,10 @@ def connect(proactor: Proactor) -> Iterator[Connect]:
         yield one
 
 
-def only_peer(proactor: Proactor) -> CompletionPeer:
-    (peer,) = proactor.sockets.by_fd.values()
-    assert isinstance(peer, CompletionPeer)
-    return peer
+def only_connection(proactor: Proactor) -> CompletionConnection:
+    (connection,) = proactor.sockets.by_fd.values()
+    assert isinstance(connection, CompletionConnection)
+    return connection
 
 
 def answered(proactor: Proactor, ours: socket.socket, answers: int) -> bytes:
@@ -113,7 +113,7 @@ def test_a_pool_that_is_much_too_small_delays_but_loses_nothing(proactor: Proact
     for client in clients:
         assert answered(proactor, client, 10).count(b"Hello, World!") == 10
         client.close()
-    assert proactor.row.tally[WOULD_BLOCKS] > 0
+    assert proactor.row.counters[WOULD_BLOCKS] > 0
 
 
 @needs_ring
@@ -135,34 +135,36 @@ def test_a_descriptor_used_again_never_gets_its_predecessors_bytes(
     proactor: Proactor, connect: Connect
 ) -> None:
     first = connect()
-    peer = only_peer(proactor)
+    connection = only_connection(proactor)
     server, second = socket.create_server(("127.0.0.1", 0)), socket.socket()
     second.connect(server.getsockname())  # waits to be accepted: it will get the lowest free descriptor
     first.sendall(GET[:5])
-    turn_until(proactor, lambda: peer.inbox.partial)
+    turn_until(proactor, lambda: connection.parser.partial)
     first.sendall(b"POISON")  # in the socket, perhaps in a completion, when the end is decided
-    proactor.sockets.close(peer)
-    assert peer.fd in proactor.sockets.by_fd  # a receive is in flight: the descriptor must not be free yet
+    proactor.sockets.close(connection)
+    assert (
+        connection.fd in proactor.sockets.by_fd
+    )  # a receive is in flight: the descriptor must not be free yet
     turn_until(proactor, lambda: not proactor.sockets.by_fd)
     with server, second:
         proactor.sockets.open(server.accept()[0])
-        assert only_peer(proactor).fd == peer.fd
+        assert only_connection(proactor).fd == connection.fd
         second.sendall(GET)
         assert answered(proactor, second, 1).endswith(b"Hello, World!")
-    assert peer.receiving is None and not peer.todo
+    assert connection.receiving is None and not connection.pending
 
 
 @needs_ring
 def test_completions_are_about_the_connection_not_its_number() -> None:
     ours, theirs = socket.socketpair()
     one = Ring(8, 64)
-    about = object()
+    user_data = object()
     with ours, theirs:
-        one.recv(theirs.fileno(), about)
+        one.recv(theirs.fileno(), user_data)
         ours.sendall(b"x" * 100)  # two buffers of 64
         complete = one.wait(10)
         assert [c.kind for c in complete] == [RECEIVED, RECEIVED]
-        assert all(c.user_data is about for c in complete)
+        assert all(c.user_data is user_data for c in complete)
         assert one.buffers.leased_count == 2
         del complete
         assert one.buffers.leased_count == 0
@@ -173,7 +175,7 @@ def test_completions_are_about_the_connection_not_its_number() -> None:
 def test_what_a_peer_sends_ahead_of_its_turn_is_bounded(proactor: Proactor, connect: Connect) -> None:
     client = connect()
     client.setblocking(False)
-    peer = only_peer(proactor)
+    connection = only_connection(proactor)
     asked = memoryview(b"GET /bytes?n=1000000 HTTP/1.1\r\nHost: a\r\n\r\n" * 200_000)
 
     def stuffed() -> bool:
@@ -181,26 +183,26 @@ def test_what_a_peer_sends_ahead_of_its_turn_is_bounded(proactor: Proactor, conn
         try:
             asked = asked[client.send(asked) :]
         except BlockingIOError:
-            return peer.receiving is None and bool(peer.outbox)
+            return connection.receiving is None and bool(connection.unsent)
         return False
 
     turn_until(proactor, stuffed)
-    assert AHEAD_BYTES < peer.ahead < AHEAD_BYTES + (1 << 20)
-    assert len(peer.outbox) < 3_000_000
+    assert READ_AHEAD_BYTES < connection.read_ahead < READ_AHEAD_BYTES + (1 << 20)
+    assert len(connection.unsent) < 3_000_000
     client.close()
 
 
 @needs_ring
 def test_many_answers_leave_by_one_call(proactor: Proactor, connect: Connect) -> None:
     clients = [connect() for _ in range(50)]
-    before = proactor.row.tally[WAIT_CALLS]
+    before = proactor.row.counters[WAIT_CALLS]
     for client in clients:
         client.sendall(GET)
     for client in clients:
         answered(proactor, client, 1)
         client.close()
-    assert proactor.row.tally[WAIT_CALLS] - before < 25
-    assert proactor.row.tally[SEND_CALLS] == 0
+    assert proactor.row.counters[WAIT_CALLS] - before < 25
+    assert proactor.row.counters[SEND_CALLS] == 0
 
 
 @needs_ring
@@ -222,7 +224,7 @@ def test_workers_answer_a_peer_one_at_a_time_and_in_order(proactor: Proactor, co
     post = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
     client.sendall(b"".join(post + body for body in bodies))
     got = answered(proactor, client, 60)
-    turn_until(proactor, lambda: not only_peer(proactor).outbox)
+    turn_until(proactor, lambda: not only_connection(proactor).unsent)
     assert [part[-4:] for part in got.split(b"HTTP/1.1 ")[1:]] == bodies
     proactor.pool.stop()
     client.close()
@@ -235,7 +237,7 @@ def test_last_call_lets_in_who_has_begun_and_nobody_else() -> None:
         socket.socket() as late,
     ):
         begun.connect(listener.getsockname())
-        refuse_newcomers(listener)
+        stop_handshakes(listener)
         assert late.connect_ex(listener.getsockname()) == errno.ECONNREFUSED
         accepted, _ = listener.accept()
         with accepted:
@@ -283,9 +285,9 @@ def test_without_the_binding_the_lesson_says_so(monkeypatch: pytest.MonkeyPatch)
 @needs_ring
 def test_a_ring_lets_other_threads_run_while_it_waits() -> None:
     """The other thread ends the wait: one that held the GIL would last for its minute, and come to nothing."""
-    one, bell = Ring(8, 64), os.eventfd(0)
-    one.poll(bell, "rung")
-    threading.Timer(0.01, os.eventfd_write, (bell, 1)).start()
+    one, event_fd = Ring(8, 64), os.eventfd(0)
+    one.poll(event_fd, "rung")
+    threading.Timer(0.01, os.eventfd_write, (event_fd, 1)).start()
     assert [complete.user_data for complete in one.wait(60)] == ["rung"]
     one.close()
-    os.close(bell)
+    os.close(event_fd)

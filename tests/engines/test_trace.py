@@ -21,12 +21,12 @@ from engines.common.board.board import (
     WAITING,
     WRITING,
     Board,
-    Note,
-    Row,
+    BoardRow,
+    EngineInfo,
     make_board,
 )
 from engines.common.board.reader import BoardReader
-from engines.common.board.trace import ENTRIES, RINGS_MAX, TRACED
+from engines.common.board.trace import ENTRIES, RINGS_MAX, TRACE_COUNT
 from engines.common.board.trace_reader import SETTLED_NS, UNKNOWN, Lane, Trace, TraceReader
 
 from .conftest import Starter
@@ -51,7 +51,7 @@ def traced_board(rows: int = 4) -> Iterator[tuple[Board, TraceReader]]:
     fd = make_board(rows, 16)
     reader = BoardReader(fd)
     try:
-        yield Board(fd, Note("reactor", "3.11.7", True, ("reactor", "worker"))), reader.trace
+        yield Board(fd, EngineInfo("reactor", "3.11.7", True, ("reactor", "worker"))), reader.trace
     finally:
         reader.close()
         os.close(fd)
@@ -92,9 +92,9 @@ def test_without_a_trace_nothing_is_written() -> None:
         row = board.claim("reactor")
         assert row.mark is row.cells
         for state in (READING, HANDLING, WAITING):
-            row.look()
+            row.check_trace()
             row.mark[STATE] = state
-        assert (row.cells[STATE], row.cells[TRACED]) == (WAITING, 0)
+        assert (row.cells[STATE], row.cells[TRACE_COUNT]) == (WAITING, 0)
 
 
 def test_a_thread_that_waits_is_known_and_one_that_is_busy_only_from_its_next_look_on() -> None:
@@ -109,7 +109,7 @@ def test_a_thread_that_waits_is_known_and_one_that_is_busy_only_from_its_next_lo
         ]
         busy.mark[STATE] = QUEUE  # it has not looked yet
         for row in (waiting, busy):
-            row.look()
+            row.check_trace()
             row.mark[STATE] = HANDLING
         assert [(lane.start, states(lane)) for lane in settled(reader).lanes] == [
             (WAITING, [WAITING, HANDLING]),
@@ -122,11 +122,11 @@ def test_a_thread_stops_when_nobody_wants_it_any_more() -> None:
         reader.begin(now())
         row = board.claim("reactor")
         row.mark[STATE] = READING
-        written = row.cells[TRACED]
+        written = row.cells[TRACE_COUNT]
         reader.end()
-        row.look()
+        row.check_trace()
         row.mark[STATE] = WAITING
-        assert row.mark is row.cells and row.cells[TRACED] == written
+        assert row.mark is row.cells and row.cells[TRACE_COUNT] == written
 
 
 def test_an_overrun_is_counted_and_never_bridged() -> None:
@@ -153,7 +153,7 @@ def test_a_row_that_is_used_again_is_another_lane() -> None:
         for _ in range(3):
             row = board.claim("worker")
             row.mark[STATE] = HANDLING
-            board.leave(row, 0, 0)
+            board.release(row, 0, 0)
         lanes = reader.read(now()).lanes
         assert [lane.generation for lane in lanes] == [1, 2, 3]
         assert all(states(lane) == [WAITING, HANDLING, ENDED] and lane.start == ENDED for lane in lanes)
@@ -173,8 +173,8 @@ def test_what_comes_after_the_interval_is_left_for_the_next() -> None:
 def test_threads_beyond_the_rings_go_on_without() -> None:
     with traced_board(RINGS_MAX + 1) as (board, reader):
         reader.begin(now())
-        rows: list[Row] = [board.claim("worker") for _ in range(RINGS_MAX + 1)]
-        rows[-1].look()
+        rows: list[BoardRow] = [board.claim("worker") for _ in range(RINGS_MAX + 1)]
+        rows[-1].check_trace()
         rows[-1].mark[STATE] = HANDLING
         assert rows[-1].cells[STATE] == HANDLING
         assert [lane.slot for lane in reader.read(now()).lanes] == list(range(RINGS_MAX))
@@ -184,8 +184,8 @@ def test_after_a_crowd_threads_come_back_to_the_rows_that_have_a_ring() -> None:
     with traced_board(RINGS_MAX + 8) as (board, _):
         rows = [board.claim("worker") for _ in range(RINGS_MAX + 8)]
         for row in (*rows[RINGS_MAX:], *rows[:RINGS_MAX]):  # the ones without a ring are free first
-            board.leave(row, 0, 0)
-        assert [board.claim("worker").number for _ in rows] == list(range(RINGS_MAX + 8))
+            board.release(row, 0, 0)
+        assert [board.claim("worker").slot for _ in rows] == list(range(RINGS_MAX + 8))
 
 
 # Engines

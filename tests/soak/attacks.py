@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from statistics import quantiles
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 from tests.bench.servers import require
 from tests.engines.crowds import allow_descriptors, ask_once
 from tests.engines.driver import VARIANTS, Engine, Variant, running
@@ -172,12 +172,12 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--connections", type=int, default=200)
-    parser.add_argument("--model", choices=list(lessons()), help="only this one")
+    parser.add_argument("--model", choices=list(model_modules()), help="only this one")
     asked = parser.parse_args()
     require("slowhttptest")
     allow_descriptors()
     wanted = [v for v in (*VARIANTS, FEW_THREADS) if asked.model in (None, v.model)]
-    variants = [v for v in wanted if not lessons()[v.model].MODEL.why_unavailable()]
+    variants = [v for v in wanted if not model_modules()[v.model].MODEL.why_unavailable()]
     fell = [
         f"{variant.name}: {attack.name}"
         for knobs in ({}, LONG)

@@ -24,27 +24,37 @@ from copy import copy
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from engines.common.board.trace import RING_BYTES, RINGS_MAX, TRACED, Tracer
+from engines.common.board.trace import RING_BYTES, RINGS_MAX, TRACE_COUNT, Tracer
 
 VERSION = 2
 MAGIC = 0x7468_7264_6C61_6231  # "thrdlab1"
 HEADER_BYTES = 4096
-NOTE_AT = 512
+INFO_AT = 512
 ROW_WORDS = 64
 ROW_BYTES = ROW_WORDS * 8
 
 # Header words.
-H_MAGIC, H_VERSION, H_ROWS, H_WORDS, H_PID, H_FLAGS, H_PAUSES, H_ROWS_USED, H_NOTE_BYTES, H_PARTS, H_TRACE = (
-    range(11)
-)
-H_PART_FLAGS = 16  # two words (flags, pauses) for each part, up to the note
-HEADER_WORDS = NOTE_AT // 8
-PARTS_MAX = (HEADER_WORDS - H_PART_FLAGS) // 2
+(
+    H_MAGIC,
+    H_VERSION,
+    H_ROWS,
+    H_WORDS,
+    H_PID,
+    H_FLAGS,
+    H_PAUSES,
+    H_ROWS_USED,
+    H_INFO_BYTES,
+    H_PARTITIONS,
+    H_TRACE,
+) = range(11)
+H_PARTITION_FLAGS = 16  # two words (flags, pauses) for each part, up to the note
+HEADER_WORDS = INFO_AT // 8
+PARTITIONS_MAX = (HEADER_WORDS - H_PARTITION_FLAGS) // 2
 FLAG_OUT_OF_DESCRIPTORS, FLAG_SATURATED = 1, 2
 
 # Row words. Everything from COUNTERS on only ever grows.
-GENERATION, TID, ROLE, INDEX, STATE, CONNECTIONS, PID = range(TRACED)
-COUNTERS = TRACED + 1
+GENERATION, TID, ROLE, INDEX, STATE, CONNECTIONS, PID = range(TRACE_COUNT)
+COUNTERS = TRACE_COUNT + 1
 COUNTER_NAMES = (
     "accepted",
     "closed",
@@ -106,27 +116,27 @@ IO_CALLS = ("accept_calls", "recv_calls", "send_calls", "wait_calls", "other_cal
 THREAD_STATES = ("ended", "waiting", "accepting", "reading", "handling", "writing", "queue", "blocked")
 ENDED, WAITING, ACCEPTING, READING, HANDLING, WRITING, QUEUE, BLOCKED = range(len(THREAD_STATES))
 # A thread in one of these has nothing to do; in any other it is occupied (not the same as: on a CPU).
-RESTING = frozenset({ENDED, WAITING, QUEUE})
+IDLE_STATES = frozenset({ENDED, WAITING, QUEUE})
 
 CONNECTION_STATES = ("closed", "idle", "reading", "queued", "handling", "writing")
 C_CLOSED, C_IDLE, C_READING, C_QUEUED, C_HANDLING, C_WRITING = range(len(CONNECTION_STATES))
 
 
-def rings_at(rows: int, words: int) -> int:
+def trace_offset(rows: int, words: int) -> int:
     """Where the rings begin: on a page of their own, so that without a trace they cost none."""
     return -(-(HEADER_BYTES + rows * ROW_BYTES + words * 4) // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
-def board_bytes(rows: int, words: int) -> int:
+def board_size(rows: int, words: int) -> int:
     """How large a board with so many thread rows and descriptor words is."""
-    return rings_at(rows, words) + min(rows, RINGS_MAX) * RING_BYTES
+    return trace_offset(rows, words) + min(rows, RINGS_MAX) * RING_BYTES
 
 
 def make_board(rows: int, words: int) -> int:
     """Create an empty board as an anonymous file; answers its descriptor, to be inherited by the engine."""
     fd = os.memfd_create("threadlab-board", 0)
     try:
-        os.ftruncate(fd, board_bytes(rows, words))
+        os.ftruncate(fd, board_size(rows, words))
         with mmap.mmap(fd, HEADER_BYTES) as page, memoryview(page).cast("Q") as head:
             head[H_VERSION], head[H_ROWS], head[H_WORDS], head[H_MAGIC] = VERSION, rows, words, MAGIC
     except OSError:
@@ -147,16 +157,16 @@ def map_board(fd: int, access: int = mmap.ACCESS_WRITE) -> tuple[mmap.mmap, int,
     memory = mmap.mmap(fd, size, access=access)
     with memoryview(memory)[: 8 * 10] as raw, raw.cast("Q") as head:
         magic, version, rows, words = head[H_MAGIC], head[H_VERSION], head[H_ROWS], head[H_WORDS]
-    if magic != MAGIC or version != VERSION or size < board_bytes(rows, words):
+    if magic != MAGIC or version != VERSION or size < board_size(rows, words):
         memory.close()
         raise BadBoard(f"not a board of version {VERSION}")
     return memory, rows, words
 
 
-NEVER = memoryview(bytes(8)).cast("Q")  # for rows without a ring: no trace is ever wanted of them
+NO_TRACE = memoryview(bytes(8)).cast("Q")  # for rows without a ring: no trace is ever wanted of them
 
 
-class Row:
+class BoardRow:
     """One thread's line on the board. Only that thread writes it.
 
     `cells` is the shared memory itself, `mark` is where states are marked: `row.mark[STATE] = READING` (33 ns). After
@@ -170,68 +180,72 @@ class Row:
         "bytes_in",
         "bytes_out",
         "cells",
+        "counters",
         "mark",
-        "number",
-        "plain",
+        "publish_at_ns",
         "queue_pops",
         "queue_pushes",
         "queue_wait_us",
         "recv_calls",
         "requests_2xx",
         "send_calls",
-        "stale_at_ns",
+        "slot",
         "tag",
-        "tally",
+        "trace_wanted",
         "tracing",
-        "wanted",
+        "wakes_per_recv",
     )
 
-    def __init__(self, number: int, cells: memoryview, ring: memoryview | None, wanted: memoryview) -> None:
-        self.number = number
+    def __init__(
+        self, slot: int, cells: memoryview, ring: memoryview | None, trace_wanted: memoryview
+    ) -> None:
+        self.slot = slot
         self.cells = cells
         self.mark: memoryview | Tracer = cells
-        self.wanted = wanted if ring else NEVER
+        self.trace_wanted = trace_wanted if ring else NO_TRACE
         self.tracing = 0
-        self.plain = False  # of a thread that wakes up for each receive: it counts no wake-ups of their own
+        self.wakes_per_recv = (
+            False  # of a thread that wakes up for each receive: it counts no wake-ups of their own
+        )
         self._ring = ring
-        self.tag = number << 16  # the owner's part of a connection word
-        self.stale_at_ns = 0  # for a worker: when it publishes again, although it is not about to wait
-        self.tally = array("Q", cells[COUNTERS : COUNTERS + COUNTER_WORDS])
-        self.requests_2xx = self.tally[REQUESTS_2XX]
-        self.bytes_in, self.bytes_out = self.tally[BYTES_IN], self.tally[BYTES_OUT]
-        self.recv_calls, self.send_calls = self.tally[RECV_CALLS], self.tally[SEND_CALLS]
-        self.queue_pushes, self.queue_pops = self.tally[QUEUE_PUSHES], self.tally[QUEUE_POPS]
-        self.queue_wait_us = self.tally[QUEUE_WAIT_US]
-        if self.wanted[0]:
-            self.turn()
+        self.tag = slot << 16  # the owner's part of a connection word
+        self.publish_at_ns = 0  # for a worker: when it publishes again, although it is not about to wait
+        self.counters = array("Q", cells[COUNTERS : COUNTERS + COUNTER_WORDS])
+        self.requests_2xx = self.counters[REQUESTS_2XX]
+        self.bytes_in, self.bytes_out = self.counters[BYTES_IN], self.counters[BYTES_OUT]
+        self.recv_calls, self.send_calls = self.counters[RECV_CALLS], self.counters[SEND_CALLS]
+        self.queue_pushes, self.queue_pops = self.counters[QUEUE_PUSHES], self.counters[QUEUE_POPS]
+        self.queue_wait_us = self.counters[QUEUE_WAIT_US]
+        if self.trace_wanted[0]:
+            self.switch_trace()
 
-    def look(self) -> None:
+    def check_trace(self) -> None:
         """After a wait: begin to trace, or stop, if that is wanted now. Written out where it is done per request."""
-        if self.wanted[0] != self.tracing:
-            self.turn()
+        if self.trace_wanted[0] != self.tracing:
+            self.switch_trace()
 
-    def turn(self) -> None:
+    def switch_trace(self) -> None:
         """Begin to trace, or stop: whichever is wanted now."""
-        self.tracing = self.wanted[0]
+        self.tracing = self.trace_wanted[0]
         self.mark = self.cells
         if self.tracing and self._ring:
             self.mark = Tracer(self.cells, self._ring, self.cells[GENERATION], self.cells[STATE])
 
     def publish(self) -> None:
         """Copy the counters to the board (0.5 µs): once per wake-up, not per request."""
-        tally = self.tally
-        if self.plain:
-            tally[WAKEUPS] = self.recv_calls
-        tally[REQUESTS_2XX] = self.requests_2xx
-        tally[BYTES_IN] = self.bytes_in
-        tally[BYTES_OUT] = self.bytes_out
-        tally[RECV_CALLS] = self.recv_calls
-        tally[SEND_CALLS] = self.send_calls
-        tally[QUEUE_PUSHES], tally[QUEUE_POPS] = self.queue_pushes, self.queue_pops
-        tally[QUEUE_WAIT_US] = self.queue_wait_us
-        self.cells[COUNTERS : COUNTERS + COUNTER_WORDS] = tally
+        counters = self.counters
+        if self.wakes_per_recv:
+            counters[WAKEUPS] = self.recv_calls
+        counters[REQUESTS_2XX] = self.requests_2xx
+        counters[BYTES_IN] = self.bytes_in
+        counters[BYTES_OUT] = self.bytes_out
+        counters[RECV_CALLS] = self.recv_calls
+        counters[SEND_CALLS] = self.send_calls
+        counters[QUEUE_PUSHES], counters[QUEUE_POPS] = self.queue_pushes, self.queue_pops
+        counters[QUEUE_WAIT_US] = self.queue_wait_us
+        self.cells[COUNTERS : COUNTERS + COUNTER_WORDS] = counters
 
-    def publish_plain(self) -> None:
+    def publish_request_counters(self) -> None:
         """Copy only what a plain request counts (0.2 µs): for a thread that is `plain`."""
         cells = self.cells
         cells[_AT_REQUESTS_2XX] = self.requests_2xx
@@ -240,16 +254,16 @@ class Row:
         cells[_AT_RECV_CALLS] = cells[_AT_WAKEUPS] = self.recv_calls
         cells[_AT_SEND_CALLS] = self.send_calls
 
-    def queued(self, wait_ns: int) -> None:
+    def count_queue_wait(self, wait_ns: int) -> None:
         """Count a request taken from a queue after `wait_ns`."""
         wait_us = wait_ns // 1000
         self.queue_pops += 1
         self.queue_wait_us += wait_us
-        self.tally[QUEUE_WAIT + min(wait_us.bit_length(), QUEUE_WAIT_BUCKETS - 1)] += 1
+        self.counters[QUEUE_WAIT + min(wait_us.bit_length(), QUEUE_WAIT_BUCKETS - 1)] += 1
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class EngineInfo:
     """What an engine says of itself in the header, once."""
 
     model: str
@@ -261,7 +275,7 @@ class Note:
 class Board:
     """The engine's side: claims a row for each thread, and lends the descriptor words."""
 
-    def __init__(self, fd: int, note: Note) -> None:
+    def __init__(self, fd: int, info: EngineInfo) -> None:
         self._memory, rows, words = map_board(fd)
         view = memoryview(self._memory)
         cells = view[HEADER_BYTES : HEADER_BYTES + rows * ROW_BYTES].cast("Q")
@@ -270,77 +284,77 @@ class Board:
         self._flags = self._head[H_FLAGS : H_FLAGS + 2]
         start = HEADER_BYTES + rows * ROW_BYTES
         self.words = view[start : start + words * 4].cast("I")
-        start = rings_at(rows, words)
+        start = trace_offset(rows, words)
         rings = view[start : start + min(rows, RINGS_MAX) * RING_BYTES]
         self._rings = [
             rings[i * RING_BYTES : (i + 1) * RING_BYTES].cast("Q") for i in range(min(rows, RINGS_MAX))
         ]
-        self._wanted = self._head[H_TRACE : H_TRACE + 1]
+        self._trace_wanted = self._head[H_TRACE : H_TRACE + 1]
         self._free: list[int] = []  # a heap: only low rows have a ring, so the lowest is taken first
         self._claiming = threading.Lock()
-        self._roles = note.roles
-        self._announce(view, note)
+        self._roles = info.roles
+        self._announce(view, info)
 
-    def _announce(self, view: memoryview, note: Note) -> None:
+    def _announce(self, view: memoryview, info: EngineInfo) -> None:
         text = json.dumps(
-            {"model": note.model, "python": note.python, "gil": note.gil, "roles": note.roles}
+            {"model": info.model, "python": info.python, "gil": info.gil, "roles": info.roles}
         ).encode()
-        view[NOTE_AT : NOTE_AT + len(text)] = text
-        self._head[H_NOTE_BYTES] = len(text)
+        view[INFO_AT : INFO_AT + len(text)] = text
+        self._head[H_INFO_BYTES] = len(text)
         self._head[H_PID] = os.getpid()
 
-    def claim(self, role: str, index: int = 0) -> Row:
+    def claim(self, role: str, index: int = 0) -> BoardRow:
         """Take a row for a thread that starts; raises IndexError when the knobs allowed for fewer threads."""
         with self._claiming:
-            number = heappop(self._free) if self._free else self._head[H_ROWS_USED]
-            cells = self._rows[number]
-            self._head[H_ROWS_USED] = max(self._head[H_ROWS_USED], number + 1)
+            slot = heappop(self._free) if self._free else self._head[H_ROWS_USED]
+            cells = self._rows[slot]
+            self._head[H_ROWS_USED] = max(self._head[H_ROWS_USED], slot + 1)
         cells[GENERATION] += 1
         cells[PID], cells[TID], cells[CONNECTIONS] = 0, 0, 0
         cells[ROLE], cells[INDEX], cells[STATE] = self._roles.index(role), index, WAITING
-        return self._row(number)
+        return self._row(slot)
 
-    def _row(self, number: int) -> Row:
-        return Row(
-            number, self._rows[number], self._rings[number] if number < RINGS_MAX else None, self._wanted
+    def _row(self, slot: int) -> BoardRow:
+        return BoardRow(
+            slot, self._rows[slot], self._rings[slot] if slot < RINGS_MAX else None, self._trace_wanted
         )
 
-    def part(self, index: int, of: int) -> Board:
+    def partition(self, index: int, of: int) -> Board:
         """The share of one of `of` processes: the same rows, and flags and descriptor words that only it writes."""
-        if of > PARTS_MAX:
-            raise ValueError(f"a board has at most {PARTS_MAX} parts")
-        part, size, at = copy(self), len(self.words) // of, H_PART_FLAGS + 2 * index
+        if of > PARTITIONS_MAX:
+            raise ValueError(f"a board has at most {PARTITIONS_MAX} parts")
+        part, size, at = copy(self), len(self.words) // of, H_PARTITION_FLAGS + 2 * index
         part._flags = self._head[at : at + 2]
         part.words = self.words[index * size : (index + 1) * size]
-        self._head[H_PARTS] = of
+        self._head[H_PARTITIONS] = of
         return part
 
-    def enter(self, row: Row) -> None:
+    def attach(self, row: BoardRow) -> None:
         """Called by the thread itself, first: leaves its ids, so that /proc can be asked about it."""
         row.cells[PID], row.cells[TID] = os.getpid(), threading.get_native_id()
 
-    def leave(self, row: Row, voluntary: int, involuntary: int) -> None:
+    def release(self, row: BoardRow, voluntary: int, involuntary: int) -> None:
         """Called by the thread itself, last: leaves its context switches, and frees the row."""
-        row.tally[VOLUNTARY] += voluntary
-        row.tally[INVOLUNTARY] += involuntary
+        row.counters[VOLUNTARY] += voluntary
+        row.counters[INVOLUNTARY] += involuntary
         row.publish()
         row.cells[CONNECTIONS] = 0
         row.mark[STATE], row.cells[TID] = ENDED, 0
         with self._claiming:
-            heappush(self._free, row.number)
+            heappush(self._free, row.slot)
 
-    def bury(self, row: Row, voluntary: int, involuntary: int) -> None:
+    def reap(self, row: BoardRow, voluntary: int, involuntary: int) -> None:
         """For the process of `row`, whose part this is, when it ended without leaving: nobody else writes it now.
 
         What it had published stays counted, and what it held the kernel has closed.
         """
-        left = self._row(row.number)
-        left.tally[CLOSED] = left.tally[ACCEPTED]
-        self.leave(left, voluntary, involuntary)
+        left = self._row(row.slot)
+        left.counters[CLOSED] = left.counters[ACCEPTED]
+        self.release(left, voluntary, involuntary)
         self.words[:] = array("I", bytes(4 * len(self.words)))
-        self.flag(FLAG_OUT_OF_DESCRIPTORS | FLAG_SATURATED, False)
+        self.set_flag(FLAG_OUT_OF_DESCRIPTORS | FLAG_SATURATED, False)
 
-    def flag(self, flag: int, on: bool) -> None:
+    def set_flag(self, flag: int, on: bool) -> None:
         """Raise or lower a flag in the header. Acceptor's thread only."""
         if on and not self._flags[0] & flag:
             self._flags[1] += 1

@@ -22,16 +22,16 @@ from engines.common.board.board import (
     FLAG_SATURATED,
     GENERATION,
     H_FLAGS,
-    H_NOTE_BYTES,
-    H_PART_FLAGS,
-    H_PARTS,
+    H_INFO_BYTES,
+    H_PARTITION_FLAGS,
+    H_PARTITIONS,
     H_ROWS_USED,
     HEADER_BYTES,
     HEADER_WORDS,
     INDEX,
+    INFO_AT,
     IO_CALLS,
-    NOTE_AT,
-    PARTS_MAX,
+    PARTITIONS_MAX,
     PID,
     QUEUE_HIGH_WATER,
     QUEUE_WAIT,
@@ -40,7 +40,7 @@ from engines.common.board.board import (
     ROW_WORDS,
     STATE,
     TID,
-    Note,
+    EngineInfo,
     map_board,
 )
 from engines.common.board.trace_reader import TraceReader
@@ -64,7 +64,7 @@ class ThreadReading(NamedTuple):
 class Reading:
     """One reading of a whole board. `counters` are sums over all slots, those of ended threads included."""
 
-    note: Note | None
+    info: EngineInfo | None
     out_of_descriptors: bool
     saturated: bool
     accept_pauses: int
@@ -102,12 +102,12 @@ class BoardReader:
         """A whole reading: 35 µs for 10 threads, 2 ms for 1,000 threads and 10,000 connections."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
             used, (out, full, pauses) = head[H_ROWS_USED], _flags(head)
-            note = self._note(view, head[H_NOTE_BYTES])
+            info = self._note(view, head[H_INFO_BYTES])
             with view[HEADER_BYTES : HEADER_BYTES + used * ROW_BYTES].cast("Q") as cells:
                 flat = cells.tolist()
             connections = self._connections(view)
         rows = [flat[i * ROW_WORDS : (i + 1) * ROW_WORDS] for i in range(used)]
-        roles = note.roles if note else ()
+        roles = info.roles if info else ()
         totals = (
             [sum(column) for column in zip(*rows, strict=True)][COUNTERS:]
             if rows
@@ -115,7 +115,7 @@ class BoardReader:
         )
         totals[QUEUE_HIGH_WATER] = max((row[COUNTERS + QUEUE_HIGH_WATER] for row in rows), default=0)
         return Reading(
-            note=note,
+            info=info,
             out_of_descriptors=out,
             saturated=full,
             accept_pauses=pauses,
@@ -137,10 +137,10 @@ class BoardReader:
     def names(self) -> list[tuple[int, str, int, int, int]]:
         """(slot, role, index, process, thread) of each row that was ever used; an ended thread's id is 0."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
-            note = self._note(view, head[H_NOTE_BYTES])
+            info = self._note(view, head[H_INFO_BYTES])
             with view[HEADER_BYTES : HEADER_BYTES + head[H_ROWS_USED] * ROW_BYTES].cast("Q") as cells:
                 columns = [cells[at::ROW_WORDS].tolist() for at in (ROLE, INDEX, PID, TID)]
-        names = note.roles if note else ()
+        names = info.roles if info else ()
         return [
             (slot, _role(role, names), index, pid, tid)
             for slot, (role, index, pid, tid) in enumerate(zip(*columns, strict=True))
@@ -150,7 +150,7 @@ class BoardReader:
         """The role of each row that was ever used, slot by slot."""
         return [role for _, role, _, _, _ in self.names()]
 
-    def ringless(self) -> tuple[int, int]:
+    def untraced_threads(self) -> tuple[int, int]:
         """(threads that have ever had a row without a ring, how many of them are there)."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
             start, used = HEADER_BYTES + self.trace.rings * ROW_BYTES, head[H_ROWS_USED]
@@ -167,7 +167,7 @@ class BoardReader:
     def processes(self) -> tuple[int, ...]:
         """The processes of a divided board's rows; of a whole one, which has a single process, none: no look at all."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
-            if not head[H_PARTS]:
+            if not head[H_PARTITIONS]:
                 return ()
             with view[HEADER_BYTES : HEADER_BYTES + head[H_ROWS_USED] * ROW_BYTES].cast("Q") as cells:
                 rows = zip(cells[STATE::ROW_WORDS].tolist(), cells[PID::ROW_WORDS].tolist(), strict=True)
@@ -180,11 +180,11 @@ class BoardReader:
             with view[HEADER_BYTES : HEADER_BYTES + used * ROW_BYTES].cast("Q") as cells:
                 return cells[STATE::ROW_WORDS].tolist()
 
-    def _note(self, view: memoryview, length: int) -> Note | None:
+    def _note(self, view: memoryview, length: int) -> EngineInfo | None:
         if not length:
             return None
-        said = json.loads(bytes(view[NOTE_AT : NOTE_AT + length]))
-        return Note(said["model"], said["python"], said["gil"], tuple(said["roles"]))
+        said = json.loads(bytes(view[INFO_AT : INFO_AT + length]))
+        return EngineInfo(said["model"], said["python"], said["gil"], tuple(said["roles"]))
 
     def _connections(self, view: memoryview) -> dict[str, int]:
         start = HEADER_BYTES + self._rows * ROW_BYTES
@@ -196,7 +196,10 @@ class BoardReader:
 
 def _flags(head: memoryview) -> tuple[bool, bool, int]:
     """(out of descriptors, saturated, accept pauses): full is a divided engine when each of its processes is."""
-    at = (H_FLAGS, *range(H_PART_FLAGS, H_PART_FLAGS + 2 * min(head[H_PARTS], PARTS_MAX), 2))
+    at = (
+        H_FLAGS,
+        *range(H_PARTITION_FLAGS, H_PARTITION_FLAGS + 2 * min(head[H_PARTITIONS], PARTITIONS_MAX), 2),
+    )
     flags = [head[i] for i in at]
     full = all(each & FLAG_SATURATED for each in flags[1:] or flags)
     return any(each & FLAG_OUT_OF_DESCRIPTORS for each in flags), full, sum(head[i + 1] for i in at)

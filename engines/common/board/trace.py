@@ -19,9 +19,9 @@ RINGS_MAX = 64  # the first so many rows have a ring; threads beyond them are on
 ENTRIES = 1 << 15  # 0.2 s at 150,000 changes a second, which no thread here has reached
 MASK = ENTRIES - 1
 RING_BYTES = ENTRIES * 8
-TRACED = 7  # the row's word that counts the entries ever written
+TRACE_COUNT = 7  # the row's word that counts the entries ever written
 STATE_BITS = 4
-LIFE = 15  # where a state is: not one, but the beginning of a thread
+NEW_THREAD = 15  # where a state is: not one, but the beginning of a thread
 
 
 class Tracer:
@@ -32,9 +32,9 @@ class Tracer:
     def __init__(self, cells: memoryview, ring: memoryview, generation: int, state: int) -> None:
         self._cells = cells
         self._ring = ring
-        self._at = cells[TRACED]
+        self._at = cells[TRACE_COUNT]
         self._state = state
-        self._leave(generation << STATE_BITS | LIFE)
+        self._leave(generation << STATE_BITS | NEW_THREAD)
         self._leave(monotonic_ns() << 4 | state)
 
     def __setitem__(self, index: int, state: int) -> None:
@@ -42,8 +42,8 @@ class Tracer:
             self._state = self._cells[index] = state
             at = self._at
             self._ring[at & MASK] = monotonic_ns() << 4 | state
-            self._at = self._cells[TRACED] = at + 1
+            self._at = self._cells[TRACE_COUNT] = at + 1
 
     def _leave(self, entry: int) -> None:
         self._ring[self._at & MASK] = entry
-        self._at = self._cells[TRACED] = self._at + 1
+        self._at = self._cells[TRACE_COUNT] = self._at + 1

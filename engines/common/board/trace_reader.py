@@ -23,9 +23,17 @@ from engines.common.board.board import (
     ROW_WORDS,
     STATE,
     WAITING,
-    rings_at,
+    trace_offset,
 )
-from engines.common.board.trace import ENTRIES, LIFE, MASK, RING_BYTES, RINGS_MAX, STATE_BITS, TRACED
+from engines.common.board.trace import (
+    ENTRIES,
+    MASK,
+    NEW_THREAD,
+    RING_BYTES,
+    RINGS_MAX,
+    STATE_BITS,
+    TRACE_COUNT,
+)
 
 __all__ = ["GAP", "STATE_BITS", "UNKNOWN", "Lane", "Trace", "TraceReader"]
 
@@ -76,7 +84,7 @@ class TraceReader:
         self._memory = memory
         self._switch = mmap.mmap(fd, HEADER_BYTES)
         self.rings = min(rows, RINGS_MAX)
-        self._rings_at = rings_at(rows, words)
+        self._trace_offset = trace_offset(rows, words)
         self._places: dict[int, _Place] = {}
         self._since_ns = self._from_ns = 0
         self.on = False
@@ -116,7 +124,7 @@ class TraceReader:
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
             used = min(head[H_ROWS_USED], self.rings)
             with view[HEADER_BYTES : HEADER_BYTES + used * ROW_BYTES].cast("Q") as cells:
-                columns = (cells[at::ROW_WORDS].tolist() for at in (GENERATION, STATE, TRACED))
+                columns = (cells[at::ROW_WORDS].tolist() for at in (GENERATION, STATE, TRACE_COUNT))
                 return list(zip(range(used), *columns, strict=True))
 
     def _lanes(self, slot: int, generation: int, state: int, head: int, to_ns: int) -> Iterator[Lane]:
@@ -124,12 +132,12 @@ class TraceReader:
         if place is None:  # a row that is used for the first time
             place = self._places[slot] = _Place(0, generation, ENDED if head else UNKNOWN)
         entries, lost = self._copy(slot, place.at, head) if head != place.at else ([], 0)
-        while entries and (entries[-1] & 15 == LIFE or entries[-1] >> 4 > to_ns):
+        while entries and (entries[-1] & 15 == NEW_THREAD or entries[-1] >> 4 > to_ns):
             entries.pop()
         place.at += lost + len(entries)
         if lost:
             place.state = UNKNOWN
-            follower = next((entry >> 4 for entry in entries if entry & 15 == LIFE), generation + 1)
+            follower = next((entry >> 4 for entry in entries if entry & 15 == NEW_THREAD), generation + 1)
             place.generation = max(place.generation, follower - 1)
         if not entries:
             entries = _seen(place, state, to_ns, to_ns - self._since_ns > SETTLED_NS)
@@ -140,7 +148,7 @@ class TraceReader:
     def _copy(self, slot: int, at: int, head: int) -> tuple[list[int], int]:
         """Entries from number `at` up to `head`, and how many of them were overwritten meanwhile."""
         first = max(at, head - ENTRIES)
-        start = self._rings_at + slot * RING_BYTES
+        start = self._trace_offset + slot * RING_BYTES
         with memoryview(self._memory) as view, view[start : start + RING_BYTES].cast("Q") as ring:
             low, high = first & MASK, head & MASK
             entries = ring[low:high].tolist() if low < high else ring[low:].tolist() + ring[:high].tolist()
@@ -148,7 +156,7 @@ class TraceReader:
         return entries[whole - first :], whole - at
 
     def _head(self, slot: int) -> int:
-        at = HEADER_BYTES + slot * ROW_BYTES + TRACED * 8
+        at = HEADER_BYTES + slot * ROW_BYTES + TRACE_COUNT * 8
         return int.from_bytes(self._memory[at : at + 8], "little")
 
 
@@ -164,7 +172,7 @@ def _split(slot: int, place: _Place, lost: int, entries: list[int]) -> Iterator[
     generation, start = place.generation, place.state
     changes: list[int] = []
     begin = 0
-    for at in (i for i, entry in enumerate(entries) if entry & 15 == LIFE):
+    for at in (i for i, entry in enumerate(entries) if entry & 15 == NEW_THREAD):
         changes += entries[begin:at]
         begin, following = at + 1, entries[at] >> 4
         if following != generation:  # else the same thread begins to trace

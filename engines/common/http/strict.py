@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """Why a request is not served: the status and one line for the peer to read."""
 
     status: int
@@ -24,7 +24,7 @@ class BadRequest(Exception):
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
-        self.refusal = Refusal(status, reason)
+        self.rejection = Rejection(status, reason)
 
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -36,7 +36,7 @@ _HOST = re.compile(rb"(?:%b|%b)(?::[0-9]*)?" % (_NAME, _LITERAL))
 _REQUEST_LINE = re.compile(rb"([A-Z-]+) ([^ ]+) HTTP/1\.[01]\r\n")
 _ABSOLUTE = re.compile(rb"([A-Za-z]+)://([^/?]*)")
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
-begins_well = re.compile(
+is_plain_request_line = re.compile(
     rb"(?!PRI )[A-Z-]+ /[^ #\r\n]* HTTP/1\.[01]\r\n"
 ).match  # a request line in which llhttp overlooks nothing
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]+)(?:;%b(?:=(?:%b|%b))?)*\r\n" % (_TOKEN, _TOKEN, _QUOTED))
@@ -47,13 +47,13 @@ def is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def judge_request_line(line: bytes) -> None:
+def check_request_line(line: bytes) -> None:
     """Of a whole line that llhttp has taken: its own spaces, its own protocol, its target in one of the four forms."""
     if line == b"\r\n":
         return  # before a request line
     parts = _REQUEST_LINE.fullmatch(line)
     if parts:
-        _judge_target(parts[1], parts[2])
+        _check_target(parts[1], parts[2])
     elif b"  " in line:
         raise BadRequest(400, "the request line has two spaces in a row")
     elif line.endswith(b"\r\n") and line[:1].isalpha():
@@ -62,7 +62,7 @@ def judge_request_line(line: bytes) -> None:
         raise BadRequest(400, "the request line is malformed")
 
 
-def _judge_target(method: bytes, target: bytes) -> None:
+def _check_target(method: bytes, target: bytes) -> None:
     """RFC 9112 3.2: each of the four forms in the place where it belongs."""
     if method == b"PRI":
         raise BadRequest(400, "PRI belongs to HTTP/2")  # llhttp waits for the rest of its preface

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from engines.common.board.board import Board, Note, make_board
-from engines.common.contract import SPARE_DESCRIPTORS, Lesson, Setup, parse_knobs
-from engines.common.process.threads import die_whole
-from engines.common.work import Calibration, Handler, calibrate
+from engines.common.board.board import Board, EngineInfo, make_board
+from engines.common.contract import SPARE_DESCRIPTORS, ModelModule, Setup, parse_knobs
+from engines.common.handler import Calibration, Handler, calibrate
+from engines.common.process.threads import exit_on_thread_crash
 
 PR_SET_PDEATHSIG = 1
 UNSENT_BYTES = 128 * 1024
@@ -30,7 +30,7 @@ class CannotListen(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class LaunchOptions:
     """What the parent lends an engine: descriptors it inherits, and what was measured once for all engines."""
 
     knobs: dict[str, int | str]
@@ -44,26 +44,26 @@ class Order:
     calibration: Calibration | None = None
 
 
-def gil_is_on() -> bool:
+def gil_enabled() -> bool:
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
-def run(lesson: Lesson, order: Order) -> None:
+def run(module: ModelModule, options: LaunchOptions) -> None:
     """Serve until told to stop. Raises CannotListen."""
-    if order.parent_pid is not None:
-        die_with_parent(order.parent_pid)
-    die_whole()
-    knobs = parse_knobs(lesson.MODEL, order.knobs)
-    allow_descriptors(int(knobs["max_connections"]) + SPARE_DESCRIPTORS)
-    listener = _listener(order, int(knobs["backlog"]))
+    if options.parent_pid is not None:
+        die_with_parent(options.parent_pid)
+    exit_on_thread_crash()
+    knobs = parse_knobs(module.MODEL, options.knobs)
+    set_descriptor_limit(int(knobs["max_connections"]) + SPARE_DESCRIPTORS)
+    listener = _listener(options, int(knobs["backlog"]))
     setup = Setup(
-        handler=Handler(order.calibration or calibrate()),
-        board=_board(lesson, order, knobs),
+        handler=Handler(options.calibration or calibrate()),
+        board=_board(module, options, knobs),
         knobs=SimpleNamespace(**knobs),
-        stopping=stopping(order.lifeline_fd),
-        ready=_announcer(lesson, order, listener),
+        stopping=stop_descriptor(options.lifeline_fd),
+        ready=_ready_reporter(module, options, listener),
     )
-    lesson.serve(listener, setup)
+    module.serve(listener, setup)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(
             number, signal.SIG_IGN
@@ -77,13 +77,13 @@ def die_with_parent(parent_pid: int) -> None:
         sys.exit("the control plane ended before the engine began")
 
 
-def allow_descriptors(wanted: int) -> None:
+def set_descriptor_limit(trace_wanted: int) -> None:
     """Set our own descriptor limit to what the knobs allow (within the hard limit), so that it can be reached."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(trace_wanted, hard), hard))
 
 
-def stopping(lifeline_fd: int | None) -> int:
+def stop_descriptor(lifeline_fd: int | None) -> int:
     """A descriptor that becomes readable on SIGTERM, SIGINT, or when the parent's end of the life-line closes.
 
     A handler in Python alone does not wake a loop from its wait, so the C handler writes to a socket. An epoll
@@ -95,11 +95,11 @@ def stopping(lifeline_fd: int | None) -> int:
     signal.set_wakeup_fd(theirs.detach(), warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    both = os.dup(epoll_of(ours.detach(), lifeline_fd))
+    both = os.dup(epoll_descriptor(ours.detach(), lifeline_fd))
     return both
 
 
-def epoll_of(*fds: int | None) -> int:
+def epoll_descriptor(*fds: int | None) -> int:
     poll = select.epoll()
     for fd in fds:
         if fd is not None:
@@ -120,11 +120,11 @@ def _listen(host: str, port: int, backlog: int) -> socket.socket:
         raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from error
 
 
-def _listener(order: Order, backlog: int) -> socket.socket:
-    if order.listen_fd is not None:
-        listener = socket.socket(fileno=order.listen_fd)
+def _listener(options: LaunchOptions, backlog: int) -> socket.socket:
+    if options.listen_fd is not None:
+        listener = socket.socket(fileno=options.listen_fd)
     else:
-        listener = _listen(order.host, order.port, backlog)
+        listener = _listen(options.host, options.port, backlog)
     listener.setblocking(False)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
     # Inherited too: what a peer does not read lies with us, where it is bounded, not in 4 MB of the kernel's memory.
@@ -132,36 +132,40 @@ def _listener(order: Order, backlog: int) -> socket.socket:
     return listener
 
 
-def _board(lesson: Lesson, order: Order, knobs: dict[str, int | str]) -> Board:
-    model = lesson.MODEL
-    note = Note(model.name, platform.python_version(), gil_is_on(), tuple(role.name for role in model.roles))
-    fd = order.board_fd
+def _board(module: ModelModule, options: LaunchOptions, knobs: dict[str, int | str]) -> Board:
+    model = module.MODEL
+    info = EngineInfo(
+        model.name, platform.python_version(), gil_enabled(), tuple(role.name for role in model.roles)
+    )
+    fd = options.board_fd
     if fd is None:
-        fd = make_board(model.thread_rows(knobs), model.descriptor_words(knobs))
-    return Board(fd, note)
+        fd = make_board(model.board_rows(knobs), model.descriptor_words(knobs))
+    return Board(fd, info)
 
 
-def _announcer(lesson: Lesson, order: Order, listener: socket.socket) -> Callable[[], None]:
+def _ready_reporter(
+    module: ModelModule, options: LaunchOptions, listener: socket.socket
+) -> Callable[[], None]:
     def ready() -> None:
         host, port = listener.getsockname()[:2]
         line = json.dumps(
             {
                 "event": "ready",
-                "model": lesson.MODEL.name,
+                "model": module.MODEL.name,
                 "pid": os.getpid(),
                 "host": host,
                 "port": port,
                 "url": f"http://{f'[{host}]' if ':' in host else host}:{port}/",
                 "python": platform.python_version(),
-                "gil": gil_is_on(),
+                "gil": gil_enabled(),
                 "platform": sysconfig.get_platform(),
             }
         )
-        if order.ready_fd is None:
+        if options.ready_fd is None:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
         else:
-            os.write(order.ready_fd, line.encode() + b"\n")
-            os.close(order.ready_fd)
+            os.write(options.ready_fd, line.encode() + b"\n")
+            os.close(options.ready_fd)
 
     return ready

@@ -8,13 +8,17 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from engines.common.board.board import Board, Row
+from engines.common.board.board import Board, BoardRow
 
-CRASHED = 70  # EX_SOFTWARE
+EXIT_CRASHED = 70  # EX_SOFTWARE
 
 
 def start_thread(
-    board: Board, row: Row, target: Callable[..., None], *args: Any, then: Callable[[], None] | None = None
+    board: Board,
+    row: BoardRow,
+    target: Callable[..., None],
+    *args: Any,
+    then: Callable[[], None] | None = None,
 ) -> threading.Thread:
     """Run `target(*args)` on a thread of its own that owns `row` from its first to its last line.
 
@@ -22,12 +26,12 @@ def start_thread(
     """
 
     def body() -> None:
-        board.enter(row)
+        board.attach(row)
         try:
             target(*args)
         finally:
             used = resource.getrusage(resource.RUSAGE_THREAD)
-            board.leave(row, used.ru_nvcsw, used.ru_nivcsw)
+            board.release(row, used.ru_nvcsw, used.ru_nivcsw)
             if then:
                 then()
 
@@ -36,11 +40,11 @@ def start_thread(
     return thread
 
 
-def die_whole() -> None:
+def exit_on_thread_crash() -> None:
     """If any thread ends by an exception that is ours, print it and end the process: half an engine would lie."""
 
     def crash(args: Any) -> None:
         threading.__excepthook__(args)
-        os._exit(CRASHED)
+        os._exit(EXIT_CRASHED)
 
     threading.excepthook = crash

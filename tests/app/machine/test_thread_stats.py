@@ -23,7 +23,7 @@ from app.fleet.sampler import Sampler
 from app.machine.proc import ProcessReading, read_process, read_processes
 from app.machine.thread_stats import LOOK_MAX, ThreadWatch
 from app.settings import Settings
-from engines.common.board.board import WAITING, Board, Note, make_board
+from engines.common.board.board import WAITING, Board, EngineInfo, make_board
 from engines.common.board.reader import BoardReader, ThreadReading
 from tests.app.driver import gone, on_a_thread, until
 from tests.app.test_scarce import at_most
@@ -138,7 +138,7 @@ class Threads:
         claimed.wait(BOUND_S)
 
     def _wait(self, board: Board, claimed: threading.Barrier) -> None:
-        board.enter(board.claim("worker"))
+        board.attach(board.claim("worker"))
         claimed.wait(BOUND_S)
         self._end.wait()
 
@@ -191,7 +191,7 @@ def test_no_thread_of_an_engine_that_was_seen_dead_too_early_keeps_its_last_figu
         stack.callback(os.close, fd)
         reader = BoardReader(fd)
         stack.callback(reader.close)
-        threads = Threads(number, Board(fd, Note("reactor-pool", "3.11.7", True, ("worker",))))
+        threads = Threads(number, Board(fd, EngineInfo("reactor-pool", "3.11.7", True, ("worker",))))
         stack.callback(threads.end)
         engine = KilledEngine(reader, threads, number)
         stack.callback(engine.sampler.close)

@@ -10,10 +10,10 @@ import pytest
 from markupsafe import Markup
 
 from app.pages.source import MARKS, VERBS, paint, source_lines, state_marks
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 from engines.common.board.board import THREAD_STATES
 
-SOURCES = {name: Path(str(lesson.__file__)).read_text() for name, lesson in lessons().items()}  # type: ignore[attr-defined]
+SOURCES = {name: Path(str(module.__file__)).read_text() for name, module in model_modules().items()}  # type: ignore[attr-defined]
 EACH = pytest.mark.parametrize("name", SOURCES)
 
 
@@ -59,7 +59,9 @@ def test_what_is_said_of_verbs_and_marks_are_states_of_a_thread() -> None:
 
 
 def test_recv_reads_also_where_a_thread_blocks_in_it() -> None:
-    line = next(n for n, line in enumerate(SOURCES["blocking"].splitlines(), 1) if "peer.recv()" in line)
+    line = next(
+        n for n, line in enumerate(SOURCES["blocking"].splitlines(), 1) if "connection.recv()" in line
+    )
     assert state_marks(SOURCES["blocking"])[line] == ("waiting", "reading")
 
 

@@ -29,10 +29,10 @@ from app.results.observation import Observation
 from app.runs.hot_swap import HotSwap, phases
 from app.runs.request import RunRequest
 from app.schemas.run import Follower, RunView
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 from tests.app.driver import LabProcess, endless, eventually, in_a_lab, is_problem, light
 
-MODELS = [name for name, lesson in lessons().items() if lesson.MODEL.why_unavailable() is None]
+MODELS = [name for name, module in model_modules().items() if module.MODEL.why_unavailable() is None]
 CONNECTIONS, REQUESTS = 16, 30
 
 

@@ -34,7 +34,7 @@ from engines.common.board.board import (
     STATE,
     WAITING,
     Board,
-    Note,
+    EngineInfo,
     make_board,
 )
 from engines.common.board.reader import BoardReader
@@ -49,7 +49,7 @@ def board(rows: int = 4) -> Iterator[tuple[Board, BoardReader]]:
     fd = make_board(rows, 16)
     reader = BoardReader(fd)
     try:
-        yield Board(fd, Note("reactor", "3.11.7", True, ("reactor", "worker"))), reader
+        yield Board(fd, EngineInfo("reactor", "3.11.7", True, ("reactor", "worker"))), reader
     finally:
         reader.close()
         os.close(fd)
@@ -139,7 +139,7 @@ def test_a_recording_is_read_back_as_it_was_packed(tmp_path_factory: pytest.Temp
             for _ in range(3):
                 row = written.claim("worker")
                 row.mark[STATE] = HANDLING
-                written.leave(row, 0, 0)
+                written.release(row, 0, 0)
             tracing.read(now())
         store = TraceStore(tmp_path_factory.mktemp("traces") / "new")
         assert store.load(7) is None
@@ -196,15 +196,15 @@ def test_threads_without_a_ring_are_counted_if_they_were_there_meanwhile() -> No
     with board(RINGS_MAX + 4) as (written, reader):
         rows = [written.claim("worker") for _ in range(RINGS_MAX + 4)]
         for row in rows[RINGS_MAX:]:
-            written.leave(row, 0, 0)
+            written.release(row, 0, 0)
         tracing = Tracing(reader)
         with tracing.run(True, lock=False) as nobody:
             tracing.read(now())
         there = written.claim("worker")
         with tracing.run(True, lock=False) as some:
-            written.leave(there, 0, 0)
+            written.release(there, 0, 0)
             for _ in range(3):  # one after the other, in one row
-                written.leave(written.claim("worker"), 0, 0)
+                written.release(written.claim("worker"), 0, 0)
         assert nobody and some and (nobody.untraced, some.untraced) == (0, 4)
         assert Recording.unpack(some.pack()).untraced == 4
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from engines.catalogue import lessons
+from engines.catalogue import model_modules
 from tests.engines.conftest import Starter, variants
 from tests.engines.driver import Variant
 from tests.engines.test_free_threaded import python, require
@@ -62,7 +62,9 @@ def test_work_that_holds_the_gil_does_not_overlap(start: Starter, kind: Variant,
     assert cores < ONE_CORE
 
 
-@pytest.mark.skipif(lessons()["prefork"].MODEL.why_unavailable() is not None, reason="prefork is unavailable")
+@pytest.mark.skipif(
+    model_modules()["prefork"].MODEL.why_unavailable() is not None, reason="prefork is unavailable"
+)
 def test_work_that_holds_the_gil_overlaps_in_processes(start: Starter, report: Report) -> None:
     """Noise: as above, a ratio to a sequence on the same engine, alternated."""
     engine = start(PREFORK)

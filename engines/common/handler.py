@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import parse_qsl
 
-from engines.common.board.board import BLOCKED, HANDLING, REQUESTS_4XX, REQUESTS_5XX, STATE, Row
-from engines.common.http.inbox import Request
+from engines.common.board.board import BLOCKED, HANDLING, REQUESTS_4XX, REQUESTS_5XX, STATE, BoardRow
+from engines.common.http.request_parser import Request
 
 CPU_US_MAX = 1_000_000
 SLEEP_MS_MAX = 10_000
 BYTES_MAX = 1024 * 1024
-GREETING = b"Hello, World!"
+PLAINTEXT = b"Hello, World!"
 METHODS = "GET, HEAD, OPTIONS"
 REASONS = {
     200: "OK",
@@ -78,7 +78,7 @@ def _timed(burn: Callable[[int], None], iterations: int) -> int:
     return time.perf_counter_ns() - start
 
 
-class Refused(Exception):
+class EarlyResponse(Exception):
     """The request is well-formed HTTP, but not something that is served here."""
 
     def __init__(self, status: int, reason: str, allow: str = "") -> None:
@@ -93,57 +93,57 @@ class Handler:
     def __init__(self, calibration: Calibration) -> None:
         self._calibration = calibration
         self._date_until_s = 0.0
-        self._date = self._greeting = b""
-        self.tick(time.monotonic())
+        self._date = self._plaintext = b""
+        self.update_date(time.monotonic())
         self.draining = (
             False  # set by a lesson that is asked to stop: every answer then says `Connection: close`
         )
 
-    def tick(self, now_s: float) -> None:
+    def update_date(self, now_s: float) -> None:
         """After each wait, with the monotonic time: a new second needs a new `Date`."""
         if now_s >= self._date_until_s:
             self._new_date(now_s)
 
-    def handle(self, request: Request, row: Row) -> bytes:
+    def handle(self, request: Request, row: BoardRow) -> bytes:
         """Answer `request` on the thread that owns `row`: counts it there, and marks `blocked` while the work waits."""
         if request.simple and request.target == b"/" and not self.draining:
             row.requests_2xx += 1
-            return self._greeting
+            return self._plaintext
         try:
             body = self._work(request, row)
             row.requests_2xx += 1
             return self._answer(request, 200, body)
-        except Refused as refused:
-            self._count(refused.status, row)
-            said = f"{refused}\n".encode() if str(refused) else b""
-            return self._answer(request, refused.status, said, refused.allow)
+        except EarlyResponse as early:
+            self._count(early.status, row)
+            text = f"{early}\n".encode() if str(early) else b""
+            return self._answer(request, early.status, text, early.allow)
         except Exception:
             sys.stderr.write(traceback.format_exc())
             request.keep_alive = False
             self._count(500, row)
             return self._answer(request, 500, b"the handler failed; the engine's log has the reason\n")
 
-    def _count(self, status: int, row: Row) -> None:
+    def _count(self, status: int, row: BoardRow) -> None:
         """Count an answer that is not plain; published at once, for some threads publish only what plain ones count."""
         if status < 400:
             row.requests_2xx += 1
         else:
-            row.tally[REQUESTS_4XX if status < 500 else REQUESTS_5XX] += 1
+            row.counters[REQUESTS_4XX if status < 500 else REQUESTS_5XX] += 1
         row.publish()
 
     def _new_date(self, now_s: float) -> None:
         time_s = time.time()
         self._date = formatdate(time_s, usegmt=True).encode()
         head = b"HTTP/1.1 200 OK\r\nDate: %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
-        self._greeting = head % (self._date, len(GREETING)) + GREETING
+        self._plaintext = head % (self._date, len(PLAINTEXT)) + PLAINTEXT
         self._date_until_s = now_s + 1.0 - time_s % 1.0
 
     def _answer(self, request: Request, status: int, body: bytes, allow: str = "") -> bytes:
-        self.tick(time.monotonic())
+        self.update_date(time.monotonic())
         if self.draining:  # asked after the work: a drain may have begun while it waited
             request.keep_alive = False
         extra = b"" if request.keep_alive else b"Connection: close\r\n"
-        if request.keep_alive and request.says_keep_alive:
+        if request.keep_alive and request.announces_keep_alive:
             extra = b"Connection: keep-alive\r\n"
         if allow:
             extra += b"Allow: %b\r\n" % allow.encode()
@@ -156,24 +156,24 @@ class Handler:
         )
         return head if request.method == b"HEAD" else head + body
 
-    def _work(self, request: Request, row: Row) -> bytes:
-        if request.refusal:
-            status = request.refusal.status
-            raise Refused(status, request.refusal.reason, METHODS if status == 405 else "")
+    def _work(self, request: Request, row: BoardRow) -> bytes:
+        if request.rejection:
+            status = request.rejection.status
+            raise EarlyResponse(status, request.rejection.reason, METHODS if status == 405 else "")
         path, _, query = _origin_form(request.target).partition(b"?")
         if path == b"/echo":
             return request.body
         if request.method == b"OPTIONS" and path in (b"*", *_PATHS):
-            raise Refused(200, "", METHODS)
+            raise EarlyResponse(200, "", METHODS)
         if path not in _PATHS:
-            raise Refused(404, "try / /echo /cpu?us= /hash?us= /sleep?ms= /bytes?n= /healthz")
+            raise EarlyResponse(404, "try / /echo /cpu?us= /hash?us= /sleep?ms= /bytes?n= /healthz")
         if request.method not in (b"GET", b"HEAD"):
-            raise Refused(405, "only GET and HEAD here; /echo takes any method", METHODS)
+            raise EarlyResponse(405, "only GET and HEAD here; /echo takes any method", METHODS)
         return self._get(path, query, row)
 
-    def _get(self, path: bytes, query: bytes, row: Row) -> bytes:
+    def _get(self, path: bytes, query: bytes, row: BoardRow) -> bytes:
         if path == b"/":
-            return GREETING
+            return PLAINTEXT
         if path == b"/healthz":
             return b"ok\n"
         if path == b"/sleep":
@@ -209,5 +209,5 @@ def _parameter(query: bytes, name: str, maximum: int) -> int:
     given = dict(parse_qsl(query.decode("latin-1")))
     text = given.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= maximum):
-        raise Refused(400, f"{name} must be a whole number from 0 to {maximum}")
+        raise EarlyResponse(400, f"{name} must be a whole number from 0 to {maximum}")
     return int(text)

@@ -22,38 +22,49 @@ from engines.common.board.board import (
     CONNECTIONS,
     OTHER_CALLS,
     TIMEOUTS,
-    Row,
+    BoardRow,
 )
-from engines.common.connection import CHUNK, LINGER_BYTES, LINGER_S
-from engines.common.connections import DRAIN_IDLE_S
+from engines.common.connection import LINGER_BYTES, LINGER_S, RECV_BYTES
+from engines.common.connection_table import DRAIN_IDLE_S
 from engines.common.contract import Setup
-from engines.common.http.inbox import CONTINUE, NO_REQUEST, Inbox, Request
+from engines.common.http.request_parser import CONTINUE, NO_REQUEST, Request, RequestParser
 from engines.common.process.threads import start_thread
 
 
-class Conversation:
+class BlockingConnection:
     """One connection and the thread that serves it. That thread only."""
 
-    __slots__ = ("_arrived_s", "_setup", "_timeout_s", "_words", "fd", "inbox", "over", "row", "sock", "tag")
+    __slots__ = (
+        "_request_start_s",
+        "_setup",
+        "_timeout_s",
+        "_words",
+        "done",
+        "fd",
+        "parser",
+        "row",
+        "sock",
+        "tag",
+    )
 
-    def __init__(self, sock: socket.socket, setup: Setup, row: Row) -> None:
+    def __init__(self, sock: socket.socket, setup: Setup, row: BoardRow) -> None:
         self.sock = sock
         self.fd = sock.fileno()
-        self.inbox = Inbox()
-        self.over = False
+        self.parser = RequestParser()
+        self.done = False
         self.row = row
-        row.plain = True
+        row.wakes_per_recv = True
         self.tag = row.tag | (
             (setup.board.words[self.fd] + 0x100) & 0xFF00
         )  # the descriptor's next generation
         self._setup = setup
         self._words = setup.board.words
-        self._arrived_s = 0.0  # when the request that is arriving began
+        self._request_start_s = 0.0  # when the request that is arriving began
         sock.setblocking(True)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(setup.knobs.write_s))
         self._timeout_s = float(setup.knobs.idle_s)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(self._timeout_s))
-        row.tally[OTHER_CALLS] += 3
+        row.counters[OTHER_CALLS] += 3
         row.cells[CONNECTIONS] = 1
         self._words[self.fd] = self.tag | C_IDLE
 
@@ -62,34 +73,34 @@ class Conversation:
         row = self.row
         row.recv_calls += 1
         try:
-            data = self.sock.recv(CHUNK)
+            data = self.sock.recv(RECV_BYTES)
         except BlockingIOError:
-            row.tally[TIMEOUTS] += 1
+            row.counters[TIMEOUTS] += 1
             data = b""
         except OSError:
             data = b""
-        if row.wanted[0] != row.tracing:
-            row.turn()
+        if row.trace_wanted[0] != row.tracing:
+            row.switch_trace()
         if data:
             row.bytes_in += len(data)
         else:
-            self.over = True
+            self.done = True
         return data
 
-    def send(self, answer: bytes, request: Request = NO_REQUEST) -> None:
+    def send(self, response: bytes, request: Request = NO_REQUEST) -> None:
         """Write all of `answer` to `request`; a peer that does not take it in time ends the conversation."""
         self.row.send_calls += 1
         try:
-            if (sent := self.sock.send(answer)) < len(answer):
-                self._send_rest(memoryview(answer)[sent:])
-            self.row.bytes_out += len(answer)
+            if (sent := self.sock.send(response)) < len(response):
+                self._send_rest(memoryview(response)[sent:])
+            self.row.bytes_out += len(response)
         except BlockingIOError:  # SO_SNDTIMEO
-            self.row.tally[TIMEOUTS] += 1
-            self.over = True
+            self.row.counters[TIMEOUTS] += 1
+            self.done = True
         except OSError:
-            self.over = True
+            self.done = True
         if not request.keep_alive:
-            self.last(request)
+            self.close_after(request)
 
     def _send_rest(self, rest: memoryview) -> None:
         """Send what one call did not, within `write_s`: SO_SNDTIMEO alone starts anew with each part that is taken."""
@@ -100,126 +111,143 @@ class Conversation:
             self.row.send_calls += 1
             rest = rest[self.sock.send(rest) :]
 
-    def last(self, request: Request) -> None:
+    def close_after(self, request: Request) -> None:
         """`request` was answered and ends the conversation; the peer may need a moment to read a refusal."""
-        if not self.over and (request.refusal or self._setup.handler.draining):
+        if not self.done and (request.rejection or self._setup.handler.draining):
             self._linger()
-        self.over = True
+        self.done = True
 
-    def rest(self) -> None:
+    def update(self) -> None:
         """After a round: leave on the board what the peer is at, and give a request that is arriving its deadline."""
         if self._words[self.fd] & 0xFF != C_READING:
-            self._arrived_s = (
+            self._request_start_s = (
                 0.0  # something was answered: what has come of the next request has its own time
             )
-        if self.inbox.partial and not self.over:
-            if self.inbox.wants_continue:
-                self.inbox.wants_continue = False
+        if self.parser.partial and not self.done:
+            if self.parser.wants_continue:
+                self.parser.wants_continue = False
                 self.send(CONTINUE)
-            self._arriving()
+            self._check_arrival()
         else:
             self._words[self.fd] = self.tag | C_IDLE
-            if self._arrived_s:
-                self._arrived_s = 0.0
-                self._patience(float(self._setup.knobs.idle_s))
+            if self._request_start_s:
+                self._request_start_s = 0.0
+                self._set_timeout(float(self._setup.knobs.idle_s))
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """The last line of its thread."""
-        self.inbox.close()
-        self.row.tally[CLOSED] += 1
-        self.row.tally[OTHER_CALLS] += 1
+        self.parser.close()
+        self.row.counters[CLOSED] += 1
+        self.row.counters[OTHER_CALLS] += 1
 
-    def _arriving(self) -> None:
+    def _check_arrival(self) -> None:
         """The deadline is for the whole head, or the whole body, not for each read."""
         now_s = time.monotonic()
-        self._arrived_s = self._arrived_s or now_s
+        self._request_start_s = self._request_start_s or now_s
         self._words[self.fd] = self.tag | C_READING
-        allowed_s = self._setup.knobs.body_s if self.inbox.in_body else self._setup.knobs.header_s
-        left_s = self._arrived_s + allowed_s - now_s
+        allowed_s = self._setup.knobs.body_s if self.parser.in_body else self._setup.knobs.header_s
+        left_s = self._request_start_s + allowed_s - now_s
         if left_s <= 0:
-            self.row.tally[TIMEOUTS] += 1
-            self.over = True
+            self.row.counters[TIMEOUTS] += 1
+            self.done = True
         else:
-            self._patience(left_s)
+            self._set_timeout(left_s)
 
-    def _patience(self, seconds: float) -> None:
+    def _set_timeout(self, seconds: float) -> None:
         if seconds != self._timeout_s:
             self._timeout_s = seconds
-            self.row.tally[OTHER_CALLS] += 1
+            self.row.counters[OTHER_CALLS] += 1
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
 
     def _linger(self) -> None:
         """Say that we are done and discard what still comes, or a reset would eat the answer."""
-        end_s, discarded = time.monotonic() + LINGER_S, 0
+        end_s, discarded_bytes = time.monotonic() + LINGER_S, 0
         try:
             self.sock.shutdown(socket.SHUT_WR)
-            self._patience(LINGER_S)
-            while discarded <= LINGER_BYTES and time.monotonic() < end_s and (data := self.sock.recv(CHUNK)):
-                discarded += len(data)
+            self._set_timeout(LINGER_S)
+            while (
+                discarded_bytes <= LINGER_BYTES
+                and time.monotonic() < end_s
+                and (data := self.sock.recv(RECV_BYTES))
+            ):
+                discarded_bytes += len(data)
         except OSError:
             pass  # it is gone, or its second is over
 
 
-class Crowd:
+class ThreadRegistry:
     """All conversations. Safe from any thread: the lock also guards each close, so that drain never touches
     a descriptor that was given to somebody else."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._changed = threading.Condition()
-        self._peers: set[Conversation] = set()
-        self.no_thread = False  # a peer was let go because no thread could be started
-        self.full = False  # set by the acceptor when it waits for room: whoever leaves then rings the bell
-        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._connections: set[BlockingConnection] = set()
+        self.thread_limit_reached = False  # a peer was let go because no thread could be started
+        self.waits_for_room = (
+            False  # set by the acceptor when it waits for room: whoever leaves then rings the bell
+        )
+        self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def __len__(self) -> int:
-        return len(self._peers)
+        return len(self._connections)
 
-    def join(self, sock: socket.socket) -> Conversation:
-        conversation = Conversation(sock, self._setup, self._setup.board.claim("connection"))
+    def add(self, sock: socket.socket) -> BlockingConnection:
+        connection = BlockingConnection(sock, self._setup, self._setup.board.claim("connection"))
         with self._changed:
-            self._peers.add(conversation)
-        return conversation
+            self._connections.add(connection)
+        return connection
 
-    def start(self, peer: Conversation, talk: Callable[[Conversation, Setup], None]) -> None:
+    def start(
+        self, connection: BlockingConnection, serve_connection: Callable[[BlockingConnection, Setup], None]
+    ) -> None:
         """Give the peer its thread; where none can be had, let it go and say so."""
         try:
-            start_thread(self._setup.board, peer.row, talk, peer, self._setup, then=partial(self.leave, peer))
+            start_thread(
+                self._setup.board,
+                connection.row,
+                serve_connection,
+                connection,
+                self._setup,
+                then=partial(self.remove, connection),
+            )
         except RuntimeError:  # the system's limit of threads, or of memory for their stacks
-            self.no_thread = True
-            peer.end()
-            self._setup.board.leave(peer.row, 0, 0)
-            self.leave(peer)
+            self.thread_limit_reached = True
+            connection.finish()
+            self._setup.board.release(connection.row, 0, 0)
+            self.remove(connection)
 
-    def leave(self, peer: Conversation) -> None:
+    def remove(self, connection: BlockingConnection) -> None:
         """The conversation's thread has ended, and its row is free."""
         with self._changed:
-            self._setup.board.words[peer.fd] &= 0xFF00
-            peer.sock.close()
-            self._peers.discard(peer)
-            if not self._peers:
+            self._setup.board.words[connection.fd] &= 0xFF00
+            connection.sock.close()
+            self._connections.discard(connection)
+            if not self._connections:
                 self._changed.notify_all()
-        if self.full:
-            os.eventfd_write(self.bell, 1)
+        if self.waits_for_room:
+            os.eventfd_write(self.wakeup_fd, 1)
 
-    def hear(self) -> None:
+    def clear_wakeup(self) -> None:
         """The acceptor has heard the bell."""
-        os.eventfd_read(self.bell)
+        os.eventfd_read(self.wakeup_fd)
 
     def drain(self) -> None:
         """Idle peers may send one last request; the rest has the grace to finish."""
         self._setup.handler.draining = True
         grace_ends_s = time.monotonic() + float(self._setup.knobs.grace_s)
         with self._changed:
-            if self._changed.wait_for(lambda: not self._peers, DRAIN_IDLE_S):
+            if self._changed.wait_for(lambda: not self._connections, DRAIN_IDLE_S):
                 return
-            for peer in self._peers:
-                if self._setup.board.words[peer.fd] & 0xFF == C_IDLE:
+            for connection in self._connections:
+                if self._setup.board.words[connection.fd] & 0xFF == C_IDLE:
                     with contextlib.suppress(
                         OSError
                     ):  # it has left (ENOTCONN), and its thread has not heard of it yet
-                        peer.sock.shutdown(socket.SHUT_RD)  # wakes its recv; what had arrived is still read
-            self._changed.wait_for(lambda: not self._peers, max(0.0, grace_ends_s - time.monotonic()))
+                        connection.sock.shutdown(
+                            socket.SHUT_RD
+                        )  # wakes its recv; what had arrived is still read
+            self._changed.wait_for(lambda: not self._connections, max(0.0, grace_ends_s - time.monotonic()))
 
 
 def _timeval(seconds: float) -> bytes:

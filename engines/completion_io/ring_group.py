@@ -12,48 +12,48 @@ from itertools import cycle
 from threading import Barrier
 from typing import Protocol
 
-from engines.common.board.board import Row
+from engines.common.board.board import BoardRow
 from engines.common.contract import Setup
 from engines.common.mailbox import Mailbox
 from engines.common.process.threads import start_thread
 from engines.completion_io.completion_queue import CompletionQueue
 
 
-class HasRing(Protocol):
+class RingThread(Protocol):
     """A thread with a ring, and a mailbox for other threads. `run` makes the ring, calls `born`, and loops."""
 
-    row: Row
+    row: BoardRow
     sockets: CompletionQueue
     mailbox: Mailbox
 
-    def run(self, born: Callable[[], object]) -> None: ...
+    def run(self, on_started: Callable[[], object]) -> None: ...
 
 
-def run_rings(kind: Callable[[Setup, Row], HasRing], listener: socket.socket, setup: Setup) -> None:
+def run_rings(kind: Callable[[Setup, BoardRow], RingThread], listener: socket.socket, setup: Setup) -> None:
     """Run the first ring on this thread, each other on its own, until told to stop."""
     first, *others = rings = [
         kind(setup, setup.board.claim("ring", index)) for index in range(setup.knobs.rings)
     ]
     up = Barrier(len(rings))
-    setup.board.enter(first.row)
+    setup.board.attach(first.row)
     threads = [start_thread(setup.board, ring.row, ring.run, up.wait) for ring in others]
 
-    def all_born() -> None:
+    def when_all_started() -> None:
         up.wait()
         accept_for_all(rings, listener, setup)
         setup.ready()
 
-    first.run(all_born)
+    first.run(when_all_started)
     for thread in threads:
         thread.join()
 
 
-def accept_for_all(rings: Sequence[HasRing], listener: socket.socket, setup: Setup) -> None:
+def accept_for_all(rings: Sequence[RingThread], listener: socket.socket, setup: Setup) -> None:
     """On the first ring's thread, once all are up: accept, deal, and drain when told to stop."""
     first, *others = rings
     in_turn = cycle(rings)
 
-    def deal(sock: socket.socket) -> None:
+    def assign(sock: socket.socket) -> None:
         ring = next(in_turn)
         if ring is first:
             ring.sockets.open(sock)
@@ -65,5 +65,5 @@ def accept_for_all(rings: Sequence[HasRing], listener: socket.socket, setup: Set
         setup.handler.draining = True
         first.sockets.drain(lambda: [ring.mailbox.post(ring.sockets.drain) for ring in others])
 
-    first.sockets.listen(listener, deal, held=lambda: sum(len(ring.sockets.by_fd) for ring in rings))
+    first.sockets.listen(listener, assign, count=lambda: sum(len(ring.sockets.by_fd) for ring in rings))
     first.sockets.watch(setup.stopping, drain, once=True)

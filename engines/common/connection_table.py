@@ -1,0 +1,138 @@
+"""The peers that one thread holds: opened, marked on the board, expired, closed. That thread only."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+from engines.common.board.board import (
+    C_IDLE,
+    C_READING,
+    C_WRITING,
+    CLOSED,
+    CONNECTIONS,
+    OTHER_CALLS,
+    TIMEOUTS,
+    WAIT_CALLS,
+    WAKEUPS,
+    BoardRow,
+)
+from engines.common.connection import Connection
+from engines.common.contract import Setup
+from engines.common.deadlines import Deadlines
+
+TICK_S = 1.0
+DRAIN_IDLE_S = 0.1  # what an idle peer gets to send one last request when the engine is asked to stop
+
+
+class ConnectionTable:
+    """All the connections of one thread, and the clock they live by."""
+
+    def __init__(self, setup: Setup, row: BoardRow) -> None:
+        self.by_fd: dict[int, Connection] = {}
+        self.now_s = time.monotonic()
+        self.next_check_s = 0.0  # before then nobody's deadline needs a look
+        self.drain_deadline_s: float | None = None  # when the engine is draining: the end of its grace
+        self._idle_grace_end_s = 0.0
+        self._setup = setup
+        self._row = row
+        self._handler = setup.handler
+        self._words = setup.board.words
+        self._deadlines = Deadlines(setup.knobs, self.now_s)
+
+    def __len__(self) -> int:
+        return len(self.by_fd)
+
+    def open(self, sock: socket.socket) -> Connection:
+        """Take a connection over."""
+        connection = Connection(sock, self.now_s)
+        connection.tag = self._row.tag | (
+            (self._words[connection.fd] + 0x100) & 0xFF00
+        )  # the descriptor's next generation
+        self.by_fd[connection.fd] = connection
+        self._words[connection.fd] = connection.tag | C_IDLE
+        self._row.cells[CONNECTIONS] = len(self.by_fd)
+        self._deadlines.schedule(connection)
+        return connection
+
+    def close(self, connection: Connection) -> None:
+        """Close and forget. The word says so *before* the descriptor can be given to another connection."""
+        if self.by_fd.pop(connection.fd, None) is None:
+            return
+        self._deadlines.remove(connection)
+        connection.parser.close()
+        connection.lost = True
+        self._words[connection.fd] &= 0xFF00
+        self._row.cells[CONNECTIONS] = len(self.by_fd)
+        self._row.counters[CLOSED] += 1
+        self._row.counters[OTHER_CALLS] += 1
+        connection.sock.close()
+
+    def set_state(self, connection: Connection, state: int) -> None:
+        """Leave a connection's state on the board."""
+        self._words[connection.fd] = connection.tag | state
+
+    def update(self, connection: Connection) -> None:
+        """Mark what the peer is at, and from when on its deadline counts."""
+        if connection.unsent or connection.lingering:  # what a peer still sends does not prolong its linger
+            state = C_WRITING
+        elif connection.parser.partial:
+            state = C_READING
+        else:
+            connection.phase_start_s = self.now_s
+            self._words[connection.fd] = connection.tag | C_IDLE
+            return
+        if (self._words[connection.fd] & 0xFF) != state:  # a new phase, with a deadline of its own
+            connection.phase_start_s = self.now_s
+            self.set_state(connection, state)
+        self._deadlines.schedule(connection)
+
+    def linger(self, connection: Connection) -> None:
+        """Say that we are done and give the peer a second to read it."""
+        connection.phase_start_s = self.now_s
+        self._row.counters[OTHER_CALLS] += 1
+        connection.linger()
+        self._deadlines.schedule(connection)
+
+    @property
+    def timeout_s(self) -> float:
+        """How long a loop may wait before somebody's deadline must be looked at (-1: for ever)."""
+        if self.drain_deadline_s is not None:
+            return DRAIN_IDLE_S / 4
+        return TICK_S if self.by_fd else -1
+
+    def after_wait(self) -> None:
+        """Call after each wait: counts it and reads the clock, once for all that is ready."""
+        row = self._row
+        row.counters[WAIT_CALLS] += 1
+        row.counters[WAKEUPS] += 1
+        if row.trace_wanted[0] != row.tracing:
+            row.switch_trace()
+        self.now_s = now_s = time.monotonic()
+        self._handler.update_date(now_s)
+
+    def expired(self) -> Iterator[Connection]:
+        """Peers to be closed now: out of time, or idle while the engine drains."""
+        self.next_check_s = int(self.now_s) + 1.0 if self.drain_deadline_s is None else 0.0
+        for connection in self._deadlines.expired(self.now_s):
+            self._row.counters[TIMEOUTS] += not connection.lingering
+            yield connection
+        if self.drain_deadline_s is not None and self.now_s > self._idle_grace_end_s:
+            grace_over = self.now_s > self.drain_deadline_s
+            yield from [
+                connection
+                for connection in self.by_fd.values()
+                if grace_over or (self.is_idle(connection) and not connection.has_unread())
+            ]
+
+    def is_idle(self, connection: Connection) -> bool:
+        """Nothing of a request has come, nothing is being answered, or all is said."""
+        return connection.lingering or (self._words[connection.fd] & 0xFF) == C_IDLE
+
+    def drain(self) -> None:
+        """The engine is asked to stop: idle peers may send one last request, the rest has the grace."""
+        self.now_s = time.monotonic()
+        self.next_check_s = 0.0
+        self._idle_grace_end_s = self.now_s + DRAIN_IDLE_S
+        self.drain_deadline_s = self.now_s + float(self._setup.knobs.grace_s)
