@@ -1,6 +1,6 @@
-"""`python -m engines MODEL`: one engine with nothing else around it.
+"""`python -m engines MODEL` starts one engine, without the control plane.
 
-The control plane starts engines by the same door, with the descriptors they inherit as further arguments.
+The control plane uses the same command, with hidden arguments for the descriptors that the engine inherits.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from dataclasses import asdict
 from typing import Any
 
-from engines.catalogue import describe, model_modules
-from engines.common.contract import BadKnob, all_knobs, parse_knobs
+from engines.catalogue import BadModelModule, describe, model_modules
+from engines.common.contract import BadKnob, ModelModule, all_knobs, parse_knobs
 from engines.common.handler import Calibration, calibrate
 from engines.common.process.lifecycle import CannotListen, LaunchOptions, run
 
@@ -20,21 +21,28 @@ PORT_MAX = 65535
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = _parser()
+    """Run the command line; returns the exit code (argparse exits with 2 by itself)."""
+    try:
+        modules = model_modules()
+    except BadModelModule as problem:
+        if problem.__cause__:
+            traceback.print_exception(problem.__cause__)
+        print(problem, file=sys.stderr)
+        return 1
+    parser = _parser(modules)
     arguments = parser.parse_args(argv)
     if arguments.describe:
-        print(json.dumps([describe(module) for module in model_modules().values()]))
+        print(json.dumps([describe(module) for module in modules.values()]))
         return 0
     if arguments.calibrate:
         print(json.dumps(asdict(calibrate())))
         return 0
     if arguments.model is None:
-        parser.error(f"name a model: {', '.join(model_modules())}")
-    return _serve(parser, arguments)
+        parser.error(f"name a model: {', '.join(modules)}")
+    return _serve(parser, modules[arguments.model], arguments)
 
 
-def _serve(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
-    module = model_modules()[arguments.model]
+def _serve(parser: argparse.ArgumentParser, module: ModelModule, arguments: argparse.Namespace) -> int:
     if reason := module.MODEL.why_unavailable():
         print(f"{arguments.model}: {reason}", file=sys.stderr)
         return 1
@@ -58,7 +66,6 @@ def _launch_options(arguments: argparse.Namespace) -> LaunchOptions:
         if not equals:
             raise BadKnob(name, "write it as knob=value")
         knobs[name] = value
-    calibration = Calibration(**json.loads(arguments.calibration)) if arguments.calibration else None
     return LaunchOptions(
         knobs,
         arguments.host,
@@ -68,7 +75,7 @@ def _launch_options(arguments: argparse.Namespace) -> LaunchOptions:
         arguments.ready_fd,
         arguments.lifeline_fd,
         arguments.parent_pid,
-        calibration,
+        Calibration(**json.loads(arguments.calibration)) if arguments.calibration else None,
     )
 
 
@@ -78,32 +85,27 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(modules: dict[str, ModelModule]) -> argparse.ArgumentParser:
     knobs = "\n".join(
         f"  {name}: {', '.join(f'{k.name}={k.default}' for k in all_knobs(module.MODEL))}"
-        for name, module in model_modules().items()
+        for name, module in modules.items()
     )
     parser = argparse.ArgumentParser(
         prog="python -m engines",
-        description="Serve HTTP/1.1 with one I/O-thread model.",
-        epilog=f"knobs, with their defaults:\n{knobs}",
+        description="Start an HTTP/1.1 server with one thread model.",
+        epilog=f"knobs and their defaults:\n{knobs}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", nargs="?", choices=list(model_modules()))
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument(
-        "--port", type=_port, default=0, help="port to listen on; 0 takes a free one (default)"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KNOB=VALUE", help="set a knob; repeatable"
-    )
-    parser.add_argument("--describe", action="store_true", help="print every model as JSON and exit")
-    parser.add_argument(
-        "--calibrate", action="store_true", help="time the cpu and hash work, print JSON and exit"
-    )
+    option = parser.add_argument
+    option("model", nargs="?", choices=list(modules))
+    option("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    option("--port", type=_port, default=0, help="port to listen on; 0 picks a free port (default)")
+    option("--set", action="append", default=[], metavar="KNOB=VALUE", help="set a knob; repeatable")
+    option("--describe", action="store_true", help="print all models as JSON and exit")
+    option("--calibrate", action="store_true", help="time the cpu and hash work, print JSON and exit")
     for name in ("listen-fd", "board-fd", "ready-fd", "lifeline-fd", "parent-pid"):
-        parser.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--calibration", help=argparse.SUPPRESS)
+        option(f"--{name}", type=int, help=argparse.SUPPRESS)
+    option("--calibration", help=argparse.SUPPRESS)
     return parser
 
 

@@ -67,28 +67,13 @@ MODEL = Model(
     aliases=("thread per connection",),
     summary="A thread for each connection does read, handle, write, and sleeps in between.",
     roles=(
-        Role(
-            "acceptor",
-            "acceptor",
-            "accepts, and starts a thread for each connection",
-            "the greeter at the door",
-        ),
-        Role(
-            "connection",
-            "connection",
-            "reads, handles and writes for one peer",
-            "a waiter for each table, always",
-        ),
+        Role("acceptor", "acceptor", "accepts connections and starts a thread for each"),
+        Role("connection", "connection", "reads, handles and writes for one connection", ("max_threads",)),
     ),
     knobs=(
         Knob(
-            "max_threads",
-            12000,
-            "Connections served at once; beyond them it stops accepting.",
-            1,
-            30000,
-            "threads",
+            "max_threads", 12000, "Connection threads; at the limit it stops accepting.", 1, 30000, "threads"
         ),
-        Knob("stack_kib", 256, "Stack of each connection thread.", 64, 8192, "KiB"),
+        Knob("stack_kib", 256, "Stack size of each connection thread.", 64, 8192, "KiB"),
     ),
 )

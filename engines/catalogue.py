@@ -1,70 +1,119 @@
-"""Finds the lessons: every module of this package that has a MODEL. A new model is one new file."""
+"""Finds the model modules: each module of this package, and of the directory `$THREADLAB_MODELS`, that has a MODEL.
+
+A new model is one new file. The directory is named by the operator's environment only: its files are executed.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import os
 import pkgutil
+import sys
 import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import engines
-from engines.common.contract import COMMON_KNOBS, ModelModule, all_knobs
+from engines.common.contract import COMMON_KNOBS, Model, ModelModule, all_knobs
+
+EXTRA_MODELS = "THREADLAB_MODELS"  # environment variable: a directory with further model modules
+FROM_LITERATURE = ("aliases", "pros", "cons", "used_by")
+
+
+class BadModelModule(Exception):
+    """A file of `$THREADLAB_MODELS` cannot be used. The message names the file and the reason."""
 
 
 @cache
 def model_modules() -> dict[str, ModelModule]:
-    """All lessons by the name of their model, in the order in which they are taught."""
-    names = (m.name for m in pkgutil.iter_modules(engines.__path__) if not m.ispkg and m.name != "__main__")
-    modules = (importlib.import_module(f"engines.{name}") for name in names)
-    found = [cast(ModelModule, module) for module in modules if hasattr(module, "MODEL")]
-    return {module.MODEL.name: module for module in sorted(found, key=lambda module: module.MODEL.order)}
+    """Return every model module by the name of its model, sorted by `Model.order`. Raises BadModelModule."""
+    found = {module.MODEL.name: module for module in _built_in()}
+    for module in _extra(os.environ.get(EXTRA_MODELS, "")):
+        _check(module, found)
+        found[module.MODEL.name] = module
+    return dict(sorted(found.items(), key=lambda item: (item[1].MODEL.order, item[0])))
+
+
+def _built_in() -> Iterator[ModelModule]:
+    for info in pkgutil.iter_modules(engines.__path__):
+        if not info.ispkg and info.name != "__main__":
+            module = importlib.import_module(f"engines.{info.name}")
+            if hasattr(module, "MODEL"):
+                yield cast(ModelModule, module)
+
+
+def _extra(directory: str) -> Iterator[ModelModule]:
+    if directory and not Path(directory).is_dir():
+        raise BadModelModule(f"{EXTRA_MODELS}: {directory} is not a directory")
+    for path in sorted(Path(directory).glob("*.py")) if directory else ():
+        module = _load(path)
+        if hasattr(module, "MODEL"):
+            yield cast(ModelModule, module)
+
+
+def _load(path: Path) -> ModuleType:
+    name = f"threadlab_models.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise BadModelModule(f"{EXTRA_MODELS}: {path} cannot be imported: {error!r}") from error
+    return module
+
+
+def _check(module: ModelModule, found: dict[str, ModelModule]) -> None:
+    """Raise BadModelModule unless the control plane and `python -m engines` can use the module."""
+    path, model = _path(module), module.MODEL
+    if not isinstance(model, Model) or not callable(getattr(module, "serve", None)):
+        raise BadModelModule(f"{EXTRA_MODELS}: {path} must have MODEL, a Model, and serve(listener, setup)")
+    if model.name in found:
+        raise BadModelModule(f"{EXTRA_MODELS}: {path}: there is already a model {model.name!r}")
+    knobs = {knob.name for knob in all_knobs(model)}
+    for role in model.roles:
+        if unknown := set(role.threads) - knobs:
+            raise BadModelModule(f"{EXTRA_MODELS}: {path}: role {role.name!r} needs a knob {unknown.pop()!r}")
+
+
+def _path(module: ModelModule) -> Path:
+    return Path(inspect.getfile(cast(Any, module)))
 
 
 @cache
 def literature() -> dict[str, Any]:
-    """What is told of the models beside their lessons, by model."""
+    """Return engines/literature.toml: texts about the models that no code needs, by model."""
     return tomllib.loads((Path(engines.__path__[0]) / "literature.toml").read_text(encoding="utf-8"))
 
 
 def describe(module: ModelModule) -> dict[str, Any]:
-    """Everything the control plane shows of a model, as JSON: it never imports a lesson itself."""
-    model, common = module.MODEL, {knob.name for knob in COMMON_KNOBS}
-    told = literature().get(model.name, {})
-    path = Path(inspect.getfile(cast(Any, module)))
+    """Return everything that the control plane knows of a model, ready for JSON."""
+    model, path = module.MODEL, _path(module)
+    texts = literature().get(model.name, {})
+    analogies = texts.get("restaurant", {})
     reason = model.why_unavailable()
+    built_in = path.parent == Path(engines.__path__[0])
     return {
         "name": model.name,
         "title": model.title,
         "order": model.order,
         "summary": model.summary,
-        **{
-            name: getattr(model, name) or told.get(name, ())
-            for name in ("aliases", "pros", "cons", "used_by")
-        },
-        "literature": told.get("literature", ()),
+        **{name: getattr(model, name) or texts.get(name, ()) for name in FROM_LITERATURE},
+        "literature": texts.get("literature", ()),
         "roles": [
-            {"name": r.name, "title": r.title, "does": r.does, "restaurant": r.restaurant}
-            for r in model.roles
+            asdict(role) | {"restaurant": role.restaurant or analogies.get(role.name, "")}
+            for role in model.roles
         ],
-        "knobs": [
-            {
-                "name": k.name,
-                "default": k.default,
-                "minimum": k.minimum,
-                "maximum": k.maximum,
-                "unit": k.unit,
-                "choices": k.choices,
-                "help": k.help,
-                "common": k.name in common,
-            }
-            for k in all_knobs(model)
-        ],
+        "knobs": [asdict(knob) | {"common": knob in COMMON_KNOBS} for knob in all_knobs(model)],
         "available": reason is None,
         "unavailable_reason": reason,
         "doc": inspect.getdoc(module),
-        "file": f"engines/{path.name}",
+        "file": f"engines/{path.name}" if built_in else str(path),
         "source": path.read_text(encoding="utf-8"),
     }

@@ -25,6 +25,8 @@ from engines.reactor import Reactor
 from engines.reactor_pool import PoolReactor
 from engines.readiness_io.demultiplexer import Demultiplexer
 
+DEALS = ("round-robin", "least-connections")
+
 
 def serve(listener: socket.socket, setup: Setup) -> None:
     """Run the main reactor on this thread and each sub-reactor on its own until told to stop."""
@@ -85,46 +87,15 @@ MODEL = Model(
     aliases=("master-slave reactors", "boss/worker", "multi-reactor, multi-thread"),
     summary="A main reactor only accepts; it deals connections to sub-reactors with loops and workers of their own.",
     roles=(
-        Role(
-            "main",
-            "main reactor",
-            "accepts and deals connections",
-            "the greeter, who only leads guests to tables",
-        ),
-        Role(
-            "sub",
-            "sub-reactor",
-            "waits, reads, hands off for its peers",
-            "waiters, each with their own tables",
-        ),
-        Role(
-            "worker",
-            "worker",
-            "takes a request of its sub-reactor, answers it",
-            "the cooks behind each waiter",
-        ),
+        Role("main", "main reactor", "accepts connections and distributes them"),
+        Role("sub", "sub-reactor", "waits, reads, and queues requests for its workers", ("reactors",)),
+        Role("worker", "worker", "handles requests of its sub-reactor", ("reactors", "workers")),
     ),
     knobs=(
         Knob("reactors", 2, "Sub-reactors, each with its own epoll.", 1, 64, "threads"),
-        Knob("workers", 2, "Workers of each sub-reactor; 0: it runs the handlers itself.", 0, 256, "threads"),
-        Knob(
-            "deal",
-            "round-robin",
-            "Who gets the next connection.",
-            choices=("round-robin", "least-connections"),
-        ),
-        Knob(
-            "queue",
-            1024,
-            "Requests waiting for a worker; beyond them the sub-reactor stops reading.",
-            1,
-            65536,
-        ),
-        Knob(
-            "reply",
-            "worker",
-            "Who writes the answer: the worker, or the sub-reactor by mailbox.",
-            choices=REPLY_CHOICES,
-        ),
+        Knob("workers", 2, "Workers of each sub-reactor; 0 runs handlers inline.", 0, 256, "threads"),
+        Knob("deal", "round-robin", "How connections are distributed.", choices=DEALS),
+        Knob("queue", 1024, "Queued requests; at the limit the sub-reactor stops reading.", 1, 65536),
+        Knob("reply", "worker", "The thread that writes the response.", choices=REPLY_CHOICES),
     ),
 )

@@ -67,19 +67,10 @@ MODEL = Model(
     aliases=("worker processes", "process per core"),
     summary="A master forks worker processes; each runs a reactor of its own on the same listening socket.",
     roles=(
+        Role("master", "master", "starts worker processes and replaces those that end"),
         Role(
-            "master",
-            "master",
-            "starts worker processes and replaces those that end",
-            "the owner, who only hires",
-        ),
-        Role(
-            "worker", "worker process", "waits, accepts, reads, handles, writes", "food trucks at one queue"
+            "worker", "worker process", "accepts, reads, handles and writes", ("processes",), own_process=True
         ),
     ),
-    knobs=(
-        Knob(
-            "processes", 2, "Worker processes, each with a reactor and a GIL of its own.", 1, 16, "processes"
-        ),
-    ),
+    knobs=(Knob("processes", 2, "Worker processes, each with its own reactor and GIL.", 1, 16, "processes"),),
 )

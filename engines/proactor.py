@@ -88,35 +88,17 @@ MODEL = Model(
     aliases=("completion-based I/O", "io_uring"),
     summary="I/O is submitted beforehand and done by the kernel; a thread handles what is complete.",
     roles=(
+        Role("ring", "ring", "submits accept, recv and send, and handles completions", ("rings",)),
         Role(
-            "ring",
-            "ring",
-            "submits accept, recv and send; handles what is complete",
-            "the pass: others carry",
-        ),
-        Role(
-            "worker", "worker", "takes a request of its ring, handles it, posts the answer back", "the cooks"
+            "worker", "worker", "handles requests of its ring and posts the responses", ("rings", "workers")
         ),
     ),
     knobs=(
-        Knob(
-            "rings",
-            1,
-            "Rings, each with its own thread and peers; the first accepts for all.",
-            1,
-            16,
-            "threads",
-        ),
-        Knob("workers", 0, "Workers of each ring; 0: it runs the handlers itself.", 0, 256, "threads"),
-        Knob(
-            "buffers",
-            1024,
-            "Receive buffers that a ring's peers share; rounded up to a power of two.",
-            1,
-            16384,
-        ),
+        Knob("rings", 1, "Rings, each with its own thread; the first accepts for all.", 1, 16, "threads"),
+        Knob("workers", 0, "Workers of each ring; 0 runs handlers inline.", 0, 256, "threads"),
+        Knob("buffers", 1024, "Receive buffers of each ring; rounded up to a power of two.", 1, 16384),
         Knob("buffer_size", 4096, "Size of each receive buffer.", 64, 65536, "bytes"),
-        Knob("queue", 1024, "Requests waiting for a worker; beyond them the ring stops reading.", 1, 65536),
+        Knob("queue", 1024, "Queued requests; at the limit the ring stops reading.", 1, 65536),
     ),
     why_unavailable=why_unavailable,
 )

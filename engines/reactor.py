@@ -86,8 +86,6 @@ MODEL = Model(
     order=2,
     aliases=("single reactor, single thread", "event loop"),
     summary="One thread waits for all sockets at once and does everything in sequence.",
-    roles=(
-        Role("reactor", "reactor", "waits, accepts, reads, handles, writes", "one person greets and serves"),
-    ),
+    roles=(Role("reactor", "reactor", "waits for events, accepts, reads, handles and writes"),),
     knobs=(),
 )

@@ -90,29 +90,12 @@ MODEL = Model(
     aliases=("single reactor, multi-thread", "half-sync/half-async"),
     summary="One thread owns every socket; a pool of workers runs the handlers.",
     roles=(
-        Role(
-            "reactor",
-            "reactor",
-            "waits for events, reads, hands off",
-            "the waiter: takes every order, never cooks",
-        ),
-        Role(
-            "worker",
-            "worker",
-            "takes a request, handles it, answers",
-            "the cooks: they see slips, never guests",
-        ),
+        Role("reactor", "reactor", "waits for events, reads, and queues requests for the workers"),
+        Role("worker", "worker", "takes a request from the queue, handles it, and responds", ("workers",)),
     ),
     knobs=(
-        Knob("workers", 4, "How many handlers can run, or wait, at once.", 1, 256, "threads"),
-        Knob(
-            "queue", 1024, "Requests waiting for a worker; beyond them the reactor stops reading.", 1, 65536
-        ),
-        Knob(
-            "reply",
-            "worker",
-            "Who writes the answer: the worker, or the reactor by mailbox.",
-            choices=REPLY_CHOICES,
-        ),
+        Knob("workers", 4, "Worker threads: how many handlers run or block at once.", 1, 256, "threads"),
+        Knob("queue", 1024, "Queued requests; at the limit the reactor stops reading.", 1, 65536),
+        Knob("reply", "worker", "The thread that writes the response.", choices=REPLY_CHOICES),
     ),
 )

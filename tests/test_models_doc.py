@@ -140,7 +140,7 @@ def test_the_names_of_the_literature_are_explained(term: str, model: str) -> Non
 def test_nothing_is_told_of_a_model_that_is_not_there() -> None:
     assert set(literature()) <= set(model_modules())
     for told in literature().values():
-        assert set(told) <= {"literature", "pros", "cons", "used_by", "aliases"}
+        assert set(told) <= {"literature", "pros", "cons", "used_by", "aliases", "restaurant"}
         for term in told["literature"]:
             assert set(term) == {"name", "says", "source"}
             assert term["says"].endswith(".") and not term["source"].endswith(".")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -81,7 +81,7 @@ def _engines(python: str, flag: str) -> str:
 
 def _view(said: dict[str, Any]) -> ModelView:
     tuples = {name: tuple(said[name]) for name in ("aliases", "pros", "cons", "used_by")}
-    roles = tuple(RoleView(**role) for role in said["roles"])
+    roles = tuple(RoleView(**{**role, "threads": tuple(role["threads"])}) for role in said["roles"])
     knobs = tuple(KnobView(**{**knob, "choices": tuple(knob["choices"])}) for knob in said["knobs"])
     terms = tuple(TermView(**term) for term in said["literature"])
     return ModelView(**{**said, **tuples, "literature": terms, "roles": roles, "knobs": knobs})
@@ -93,5 +93,5 @@ def _contract(view: ModelView) -> Model:
         for k in view.knobs
         if not k.common
     )
-    roles = tuple(Role(r.name, r.title, r.does, r.restaurant) for r in view.roles)
+    roles = tuple(Role(**asdict(role)) for role in view.roles)
     return Model(view.name, view.title, view.order, view.summary, roles, own)

@@ -22,6 +22,7 @@ NAMES = frozenset(
         "LANGUAGE",
         "VIRTUAL_ENV",
         "GLIBC_TUNABLES",
+        "THREADLAB_MODELS",  # the operator's directory of further model modules
         "THREADLAB_TEST_MARK",  # by which tests find the processes that a lab has started
     )
 )

@@ -22,6 +22,8 @@ class RoleView:
     name: str
     title: str
     does: str
+    threads: tuple[str, ...]  # knobs whose product is the number of such threads; none: one thread
+    own_process: bool  # each is the only thread of a forked process
     restaurant: str
 
 

@@ -1,11 +1,13 @@
-"""The contract between a lesson, the process that runs it, and the control plane.
+"""The contract between a model module, the process that runs it, and the control plane.
 
-A lesson is a module with `MODEL` and `serve()`. It registers nowhere: `engines.catalogue`
-finds every module of the package that satisfies `Lesson`.
+A model module has `MODEL` and `serve()`; no base class and no registration. `engines.catalogue` finds every
+module that satisfies `ModelModule`. The control plane never imports one: it rebuilds `Model` from the JSON that
+`python -m engines --describe` prints, so everything that it needs to know of a model is data.
 """
 
 from __future__ import annotations
 
+import math
 import reprlib
 import socket
 from collections.abc import Callable, Mapping
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
     from engines.common.handler import Handler
 
 
-_SHORT = reprlib.Repr()  # a value that is told back is never long
+_SHORT = reprlib.Repr()  # an error message quotes at most 80 characters of a value
 _SHORT.maxstring = _SHORT.maxother = 80
-SPARE_DESCRIPTORS = 256  # beside the connections: listener, epolls, rings, mailboxes, board, streams
+SPARE_DESCRIPTORS = (
+    256  # for each process, beside the connections: listener, epolls, rings, mailboxes, board, streams
+)
 
 
 class BadKnob(ValueError):
-    """A knob's value is unknown, of the wrong kind, or out of bounds; the text names the knob and its bounds."""
+    """A knob is unknown, or its value is of the wrong type or out of bounds. The message names the knob."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name}: {problem}")
@@ -34,7 +38,7 @@ class BadKnob(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A parameter of a model: a whole number within bounds, or one of some choices."""
+    """A setting of a model: an integer from `minimum` to `maximum` in `unit`, or one of `choices`."""
 
     name: str
     default: int | str
@@ -45,7 +49,7 @@ class Knob:
     choices: tuple[str, ...] = ()
 
     def parse(self, value: object) -> int | str:
-        """Answer `value` as the knob's own type; raise BadKnob in words that a person can act on."""
+        """Return `value` as the knob's type; an integer may be given as a string. Raises BadKnob."""
         if self.choices:
             if value not in self.choices:
                 raise BadKnob(
@@ -58,7 +62,7 @@ class Knob:
         ):
             unit = f" {self.unit}" if self.unit else ""
             raise BadKnob(
-                self.name, f"must be from {self.minimum:,} to {self.maximum:,}{unit}, not {_told(number)}"
+                self.name, f"must be from {self.minimum:,} to {self.maximum:,}{unit}, not {_quoted(number)}"
             )
         return number
 
@@ -71,27 +75,43 @@ class Knob:
             raise BadKnob(self.name, f"must be a whole number, not {_SHORT.repr(value)}") from None
 
 
-def _told(number: int) -> str:
-    return f"{number:,}" if number.bit_length() <= 64 else "one of more digits"
+def _quoted(number: int) -> str:
+    return f"{number:,}" if number.bit_length() <= 64 else "a number of more digits"
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a thread of a model is there for, in the literature's words and in the restaurant's."""
+    """What a thread of a model does, and how many threads do it.
+
+    `threads` names the knobs whose product is the number of threads, such as `("reactors", "workers")`; without
+    a name there is one thread. Each is a row of the metrics board. `own_process`: each of them is the only thread
+    of a forked process, which numbers its descriptors from 0. `restaurant` is an analogy for beginners.
+    """
 
     name: str
     title: str
     does: str
+    threads: tuple[str, ...] = ()
+    own_process: bool = False
     restaurant: str = ""
 
+    def thread_count(self, knobs: Mapping[str, Any]) -> int:
+        """Return the largest number of threads that can have this role at the same time."""
+        return math.prod(int(knobs[name]) for name in self.threads)
 
-def _available() -> str | None:
+
+def _always_available() -> str | None:
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The idea that a lesson implements, as cards, API and docs show it."""
+    """A thread model as cards, API and docs show it.
+
+    `order` sorts the catalogue. `summary` is one sentence. `aliases`, `pros`, `cons` and `used_by` may stand in
+    engines/literature.toml instead. `why_unavailable` returns one sentence where this machine cannot run the model,
+    else None; it must be cheap and must not raise.
+    """
 
     name: str
     title: str
@@ -103,51 +123,39 @@ class Model:
     pros: tuple[str, ...] = ()
     cons: tuple[str, ...] = ()
     used_by: tuple[str, ...] = ()
-    why_unavailable: Callable[[], str | None] = field(default=_available)
+    why_unavailable: Callable[[], str | None] = field(default=_always_available)
 
     def board_rows(self, knobs: Mapping[str, Any]) -> int:
-        """How many board rows these knobs can need, at most."""
-        threads = knobs.get("max_threads", 0) + knobs.get("workers", 0) * knobs.get(
-            "reactors", knobs.get("rings", 1)
-        )
-        return int(threads + knobs.get("reactors", 0) + knobs.get("rings", 0) + knobs.get("processes", 0) + 2)
+        """Return how many rows of the metrics board an engine with these knobs needs: one for each thread."""
+        return sum(role.thread_count(knobs) for role in self.roles)
 
     def descriptor_words(self, knobs: Mapping[str, Any]) -> int:
-        """How many board words for descriptors: each process counts its own from 0, so each has a range of them."""
-        return int(knobs["max_connections"] + SPARE_DESCRIPTORS * knobs.get("processes", 1))
+        """Return how many descriptor words the board needs: a range for each process of the engine."""
+        forked = sum(role.thread_count(knobs) for role in self.roles if role.own_process)
+        return int(knobs["max_connections"]) + SPARE_DESCRIPTORS * max(1, forked)
 
 
-# Every model has these: they bound what one engine may take, and say when a silent peer is let go.
+# Limits and timeouts that every model has.
 COMMON_KNOBS = (
     Knob(
-        "backlog",
-        4096,
-        "Accept queue: connections the kernel completes before the engine takes them.",
-        1,
-        65535,
+        "backlog", 4096, "Accept queue: connections that the kernel holds until they are accepted.", 1, 65535
     ),
-    Knob(
-        "max_connections",
-        15000,
-        "Connections held at once; beyond them the engine stops accepting.",
-        1,
-        100_000,
-    ),
-    Knob("idle_s", 15, "Silence between two requests of a connection before it is closed.", 1, 86_400, "s"),
-    Knob("header_s", 10, "Time for a whole request head to arrive.", 1, 3600, "s"),
-    Knob("body_s", 30, "Time for a whole request body to arrive.", 1, 3600, "s"),
-    Knob("write_s", 10, "Time for a peer to take an answer.", 1, 3600, "s"),
-    Knob("grace_s", 5, "Time to finish requests in flight when asked to stop.", 0, 600, "s"),
+    Knob("max_connections", 15000, "Open connections; at the limit the engine stops accepting.", 1, 100_000),
+    Knob("idle_s", 15, "Keep-alive timeout: an idle connection is closed after it.", 1, 86_400, "s"),
+    Knob("header_s", 10, "Time limit for receiving a whole request head.", 1, 3600, "s"),
+    Knob("body_s", 30, "Time limit for receiving a whole request body.", 1, 3600, "s"),
+    Knob("write_s", 10, "Time limit for a client to receive a response.", 1, 3600, "s"),
+    Knob("grace_s", 5, "Time to finish requests in flight when the engine stops.", 0, 600, "s"),
 )
 
 
 def all_knobs(model: Model) -> tuple[Knob, ...]:
-    """The model's own knobs first, then those that every model has."""
+    """Return the model's own knobs, then those that every model has."""
     return model.knobs + COMMON_KNOBS
 
 
 def parse_knobs(model: Model, given: Mapping[str, object]) -> dict[str, int | str]:
-    """Defaults overlaid with `given`; raises BadKnob for the first that is unknown or out of bounds."""
+    """Return a value for every knob: `given` over the defaults. Raises BadKnob for the first that is wrong."""
     known = {knob.name: knob for knob in all_knobs(model)}
     for name in given:
         if name not in known:
@@ -157,11 +165,11 @@ def parse_knobs(model: Model, given: Mapping[str, object]) -> dict[str, int | st
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the process lends a lesson.
+    """What the process provides to `serve()`.
 
-    `stopping` is a descriptor that becomes readable when the engine must go (a signal, or the end of the
-    control plane), so that a loop waits for its end like for any other event. `ready()` is called once
-    every thread is up.
+    `knobs` has an attribute for each knob. `stopping` is a descriptor that becomes readable when the engine must
+    stop (a signal, or the end of the control plane), so a loop waits for it as for any other event. `ready()` is
+    called once every thread runs.
     """
 
     handler: Handler
@@ -177,5 +185,5 @@ class ModelModule(Protocol):
     MODEL: Model
 
     def serve(self, listener: socket.socket, setup: Setup) -> None:
-        """Serve `listener` (listening, non-blocking) until `setup.stopping`, then drain and return."""
+        """Serve `listener` (listening, non-blocking) until `setup.stopping` is readable, then drain and return."""
         ...

@@ -189,6 +189,7 @@ def test_what_a_child_needs_is_passed_on() -> None:
         "VIRTUAL_ENV": "/v",
         "COVERAGE_PROCESS_START": "x",
         "MALLOC_ARENA_MAX": "2",
+        "THREADLAB_MODELS": "/models",
         "THREADLAB_TEST_MARK": "m",
     }
     others = {
