@@ -13,8 +13,8 @@ from dataclasses import asdict
 from typing import Any
 
 from engines.catalogue import BadModelModule, describe, model_modules
+from engines.common.calibration import Calibration, calibrate
 from engines.common.contract import BadKnob, ModelModule, all_knobs, parse_knobs
-from engines.common.handler import Calibration, calibrate
 from engines.common.process.lifecycle import CannotListen, LaunchOptions, run
 
 PORT_MAX = 65535

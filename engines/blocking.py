@@ -17,9 +17,10 @@ import threading
 
 from engines.common.board.board import ACCEPTING, C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.http.responses import handle_pending
+from engines.common.handler import handle_pending
 from engines.threaded_io.accept_loop import AcceptLoop
-from engines.threaded_io.connection import BlockingConnection, ThreadRegistry
+from engines.threaded_io.connection import BlockingConnection
+from engines.threaded_io.thread_registry import ThreadRegistry
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:

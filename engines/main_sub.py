@@ -17,7 +17,8 @@ import socket
 from collections import Counter
 from itertools import cycle
 
-from engines.common.board.board import CLOSED, STATE, WAITING, BoardRow
+from engines.common.board.board import CLOSED, STATE, WAITING
+from engines.common.board.row import BoardRow
 from engines.common.contract import Knob, Model, Role, Setup
 from engines.common.process.threads import start_thread
 from engines.common.worker_pool import REPLY_CHOICES

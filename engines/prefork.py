@@ -17,7 +17,8 @@ from __future__ import annotations
 import select
 import socket
 
-from engines.common.board.board import HANDLING, STATE, WAIT_CALLS, WAITING, WAKEUPS, BoardRow
+from engines.common.board.board import HANDLING, STATE, WAIT_CALLS, WAITING, WAKEUPS
+from engines.common.board.row import BoardRow
 from engines.common.contract import Knob, Model, Role, Setup
 from engines.common.stop_handshakes import stop_handshakes
 from engines.prefork_io.worker_process import WorkerProcesses

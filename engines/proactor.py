@@ -16,9 +16,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from engines.common.board.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, BoardRow
+from engines.common.board.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING
+from engines.common.board.row import BoardRow
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.http.responses import handle_pending
+from engines.common.handler import handle_pending
 from engines.common.mailbox import Mailbox
 from engines.completion_io.completion_queue import CompletionQueue
 from engines.completion_io.connection import CompletionConnection

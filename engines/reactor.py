@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import socket
 
-from engines.common.board.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING, BoardRow
+from engines.common.board.board import C_HANDLING, HANDLING, READING, STATE, WAITING, WRITING
+from engines.common.board.row import BoardRow
 from engines.common.connection import Connection
 from engines.common.contract import Model, Role, Setup
-from engines.common.http.responses import handle_pending
+from engines.common.handler import handle_pending
 from engines.common.mailbox import Mailbox
 from engines.readiness_io.demultiplexer import READABLE, Demultiplexer
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import socket
 
-from engines.common.board.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING, BoardRow
+from engines.common.board.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING
+from engines.common.board.row import BoardRow
 from engines.common.connection import Connection
 from engines.common.contract import Knob, Model, Role, Setup
-from engines.common.http.request_parser import Request
-from engines.common.http.responses import handle_pending
+from engines.common.handler import handle_pending
+from engines.common.http.requests import Request
 from engines.common.worker_pool import REPLY_CHOICES, WorkerPool
 from engines.reactor import Reactor
 

@@ -17,7 +17,7 @@ from app import paths
 from app.cli import main
 from app.pages.environment import page_environment
 from app.settings import Settings
-from engines.catalogue import model_modules
+from engines.catalogue import EXTRA_MODELS, model_modules
 from engines.common.contract import all_knobs
 
 from .app.driver import bare_app
@@ -178,12 +178,18 @@ def test_every_command_that_is_named_exists(doc: Path) -> None:
             assert given <= flags()[words[0]], f"threadlab {' '.join(words)}"
 
 
+EXAMPLES = {
+    path.stem.replace("_", "-") for path in (ROOT / "docs" / "examples").glob("*.py")
+}  # models, one a file
+
+
 @NAMED
 def test_every_setting_that_is_named_exists(doc: Path) -> None:
     named = set(re.findall(r"\bTHREADLAB_([A-Z_]*[A-Z])\b", doc.read_text()))
     compose = ROOT / "docker-compose.yml"  # it has a variable or two of its own
     own = set(re.findall(r"\$\{THREADLAB_([A-Z_]+)", compose.read_text())) if compose.exists() else set()
-    assert {name.lower() for name in named - own} <= set(Settings.model_fields)
+    of_engines = {EXTRA_MODELS.removeprefix("THREADLAB_")}  # read by the engines, not by the lab
+    assert {name.lower() for name in named - own - of_engines} <= set(Settings.model_fields)
 
 
 @NAMED
@@ -222,7 +228,7 @@ def test_every_model_and_knob_that_is_set_exists(doc: Path) -> None:
         for knob in re.findall(r"--set (\w+)=", span):
             assert knob in knobs
         for model in re.findall(r"(?:threadlab (?:run|engine)|-m engines) ([a-z-]+)", span):
-            assert model in model_modules() or model.startswith("-"), span
+            assert model in (*model_modules(), *EXAMPLES) or model.startswith("-"), span
 
 
 @NAMED

@@ -14,9 +14,9 @@ from engines.common.board.board import (
     FLAG_OUT_OF_DESCRIPTORS,
     FLAG_SATURATED,
     WOULD_BLOCKS,
-    Board,
-    BoardRow,
 )
+from engines.common.board.row import BoardRow
+from engines.common.board.writer import Board
 
 ACCEPT_BATCH = 64
 RETRY_S = 0.1  # how often a paused acceptor looks for room

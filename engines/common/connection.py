@@ -8,8 +8,10 @@ from __future__ import annotations
 import socket
 import threading
 
-from engines.common.board.board import WOULD_BLOCKS, BoardRow
-from engines.common.http.request_parser import NO_REQUEST, Request, RequestParser
+from engines.common.board.board import WOULD_BLOCKS
+from engines.common.board.row import BoardRow
+from engines.common.http.request_parser import RequestParser
+from engines.common.http.requests import NO_REQUEST, Request
 
 RECV_BYTES = 64 * 1024
 READ_AHEAD_BYTES = 64 * 1024  # what a peer may send beyond the request that is being answered

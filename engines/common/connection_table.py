@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Generic
 
 from engines.common.board.board import (
     C_IDLE,
@@ -16,47 +17,46 @@ from engines.common.board.board import (
     TIMEOUTS,
     WAIT_CALLS,
     WAKEUPS,
-    BoardRow,
 )
-from engines.common.connection import Connection
+from engines.common.board.row import BoardRow
 from engines.common.contract import Setup
-from engines.common.deadlines import Deadlines
+from engines.common.deadlines import C, Deadlines
 
 TICK_S = 1.0
 DRAIN_IDLE_S = 0.1  # what an idle peer gets to send one last request when the engine is asked to stop
 
 
-class ConnectionTable:
+class ConnectionTable(Generic[C]):
     """All the connections of one thread, and the clock they live by."""
 
-    def __init__(self, setup: Setup, row: BoardRow) -> None:
-        self.by_fd: dict[int, Connection] = {}
+    def __init__(self, setup: Setup, row: BoardRow, kind: Callable[[socket.socket, float], C]) -> None:
+        self.by_fd: dict[int, C] = {}
         self.now_s = time.monotonic()
         self.next_check_s = 0.0  # before then nobody's deadline needs a look
         self.drain_deadline_s: float | None = None  # when the engine is draining: the end of its grace
         self._idle_grace_end_s = 0.0
+        self._kind = kind
         self._setup = setup
         self._row = row
         self._handler = setup.handler
         self._words = setup.board.words
-        self._deadlines = Deadlines(setup.knobs, self.now_s)
+        self._deadlines: Deadlines[C] = Deadlines(setup.knobs, self.now_s)
 
     def __len__(self) -> int:
         return len(self.by_fd)
 
-    def open(self, sock: socket.socket) -> Connection:
+    def open(self, sock: socket.socket) -> C:
         """Take a connection over."""
-        connection = Connection(sock, self.now_s)
-        connection.tag = self._row.tag | (
-            (self._words[connection.fd] + 0x100) & 0xFF00
-        )  # the descriptor's next generation
+        connection = self._kind(sock, self.now_s)
+        generation = (self._words[connection.fd] + 0x100) & 0xFF00  # the descriptor is used once more
+        connection.tag = self._row.tag | generation
         self.by_fd[connection.fd] = connection
         self._words[connection.fd] = connection.tag | C_IDLE
         self._row.cells[CONNECTIONS] = len(self.by_fd)
         self._deadlines.schedule(connection)
         return connection
 
-    def close(self, connection: Connection) -> None:
+    def close(self, connection: C) -> None:
         """Close and forget. The word says so *before* the descriptor can be given to another connection."""
         if self.by_fd.pop(connection.fd, None) is None:
             return
@@ -69,11 +69,11 @@ class ConnectionTable:
         self._row.counters[OTHER_CALLS] += 1
         connection.sock.close()
 
-    def set_state(self, connection: Connection, state: int) -> None:
+    def set_state(self, connection: C, state: int) -> None:
         """Leave a connection's state on the board."""
         self._words[connection.fd] = connection.tag | state
 
-    def update(self, connection: Connection) -> None:
+    def update(self, connection: C) -> None:
         """Mark what the peer is at, and from when on its deadline counts."""
         if connection.unsent or connection.lingering:  # what a peer still sends does not prolong its linger
             state = C_WRITING
@@ -88,7 +88,7 @@ class ConnectionTable:
             self.set_state(connection, state)
         self._deadlines.schedule(connection)
 
-    def linger(self, connection: Connection) -> None:
+    def linger(self, connection: C) -> None:
         """Say that we are done and give the peer a second to read it."""
         connection.phase_start_s = self.now_s
         self._row.counters[OTHER_CALLS] += 1
@@ -112,7 +112,7 @@ class ConnectionTable:
         self.now_s = now_s = time.monotonic()
         self._handler.update_date(now_s)
 
-    def expired(self) -> Iterator[Connection]:
+    def expired(self) -> Iterator[C]:
         """Peers to be closed now: out of time, or idle while the engine drains."""
         self.next_check_s = int(self.now_s) + 1.0 if self.drain_deadline_s is None else 0.0
         for connection in self._deadlines.expired(self.now_s):
@@ -126,7 +126,7 @@ class ConnectionTable:
                 if grace_over or (self.is_idle(connection) and not connection.has_unread())
             ]
 
-    def is_idle(self, connection: Connection) -> bool:
+    def is_idle(self, connection: C) -> bool:
         """Nothing of a request has come, nothing is being answered, or all is said."""
         return connection.lingering or (self._words[connection.fd] & 0xFF) == C_IDLE
 

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from engines.common.board.board import Board
+    from engines.common.board.writer import Board
     from engines.common.handler import Handler
 
 

@@ -10,19 +10,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Generic, TypeVar
 
 from engines.common.connection import LINGER_S, Connection
 
+C = TypeVar("C", bound=Connection)
 
-class Deadlines:
+
+class Deadlines(Generic[C]):
     """The peers of one thread, by the second in which they expire. That thread only."""
 
     def __init__(self, knobs: SimpleNamespace, now_s: float) -> None:
         self._knobs = knobs
-        self._by_second: defaultdict[int, set[Connection]] = defaultdict(set)
+        self._by_second: defaultdict[int, set[C]] = defaultdict(set)
         self._checked_until = int(now_s)
 
-    def schedule(self, connection: Connection) -> None:
+    def schedule(self, connection: C) -> None:
         """File `peer`, or file it earlier: when it is new, and when its phase changes to a shorter one.
 
         Never later than it stands: a peer that trickles bytes would move its deadline before it for ever.
@@ -35,12 +38,12 @@ class Deadlines:
         connection.scheduled_s = second
         self._by_second[second].add(connection)
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: C) -> None:
         """The peer is closed."""
         if connection.scheduled_s in self._by_second:
             self._by_second[connection.scheduled_s].discard(connection)
 
-    def deadline_of(self, connection: Connection) -> float:
+    def deadline_of(self, connection: C) -> float:
         """When `peer` expires, on the monotonic clock: the whole head and body have one deadline each."""
         if connection.busy:
             return self._checked_until + float(self._knobs.idle_s)  # the peer waits for us, not we for it
@@ -54,7 +57,7 @@ class Deadlines:
             )
         return connection.phase_start_s + float(self._knobs.idle_s)
 
-    def expired(self, now_s: float) -> Iterator[Connection]:
+    def expired(self, now_s: float) -> Iterator[C]:
         """Peers whose time is up; the others of the seconds that have passed are filed again."""
         first, self._checked_until = (
             self._checked_until,

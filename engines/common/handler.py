@@ -11,17 +11,16 @@ fakes scaling, because it also counts the time in which it was descheduled.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import parse_qsl
 
-from engines.common.board.board import BLOCKED, HANDLING, REQUESTS_4XX, REQUESTS_5XX, STATE, BoardRow
-from engines.common.http.request_parser import Request
+from engines.common.board.board import BLOCKED, HANDLING, REQUESTS_4XX, REQUESTS_5XX, STATE
+from engines.common.board.row import BoardRow
+from engines.common.calibration import Calibration, hash_rounds, spin
+from engines.common.http.requests import Request
 
 CPU_US_MAX = 1_000_000
 SLEEP_MS_MAX = 10_000
@@ -43,39 +42,6 @@ REASONS = {
     503: "Service Unavailable",
     505: "HTTP Version Not Supported",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Iterations that take one microsecond on this machine, when a core is free."""
-
-    cpu_per_us: float
-    hash_per_us: float
-
-
-def _spin(iterations: int) -> None:
-    for _ in range(iterations):
-        pass
-
-
-def _hash(iterations: int) -> None:
-    hashlib.pbkdf2_hmac("sha256", b"threadlab", b"salt", max(1, iterations))
-
-
-def calibrate() -> Calibration:
-    """Time both loops (about 0.1 s); the best of several, because interruptions only ever add."""
-
-    def per_us(burn: Callable[[int], None], iterations: int) -> float:
-        best = min(_timed(burn, iterations) for _ in range(7))
-        return iterations / (best / 1000)
-
-    return Calibration(per_us(_spin, 200_000), per_us(_hash, 5_000))
-
-
-def _timed(burn: Callable[[int], None], iterations: int) -> int:
-    start = time.perf_counter_ns()
-    burn(iterations)
-    return time.perf_counter_ns() - start
 
 
 class EarlyResponse(Exception):
@@ -186,9 +152,9 @@ class Handler:
             return b"x" * _parameter(query, "n", BYTES_MAX)
         us = _parameter(query, "us", CPU_US_MAX)
         if path == b"/cpu":
-            _spin(round(us * self._calibration.cpu_per_us))
+            spin(round(us * self._calibration.cpu_per_us))
             return b"burnt %d us, holding the GIL\n" % us
-        _hash(round(us * self._calibration.hash_per_us))
+        hash_rounds(round(us * self._calibration.hash_per_us))
         return b"hashed for %d us, without the GIL\n" % us
 
 
@@ -211,3 +177,28 @@ def _parameter(query: bytes, name: str, maximum: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= maximum):
         raise EarlyResponse(400, f"{name} must be a whole number from 0 to {maximum}")
     return int(text)
+
+
+RESPONSE_LIMIT = 256 * 1024
+
+
+def handle_pending(pending: list[Request], handler: Handler, row: BoardRow) -> tuple[bytes, Request]:
+    """Handle the requests in `todo` in order; answers their bytes and the last request that was handled.
+
+    Stops once the bytes are many: a peer that pipelines requests and reads nothing must not make us hold
+    their answers. What was handled is taken off `todo`, to whose end a reactor may add meanwhile.
+    """
+    if len(pending) == 1:
+        request = pending.pop(0)
+        return handler.handle(request, row), request
+    responses: list[bytes] = []
+    size = taken = 0
+    while taken < len(pending) and size < RESPONSE_LIMIT:
+        request = pending[taken]
+        responses.append(handler.handle(request, row))
+        size += len(responses[-1])
+        taken += 1
+        if not request.keep_alive:
+            break  # its answer said `Connection: close`: nothing comes after it
+    del pending[:taken]
+    return b"".join(responses), request

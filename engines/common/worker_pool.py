@@ -13,7 +13,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from engines.common.board.board import C_IDLE, C_QUEUED, INDEX, OTHER_CALLS, QUEUE_HIGH_WATER, BoardRow
+from engines.common.board.board import C_IDLE, C_QUEUED, INDEX, OTHER_CALLS, QUEUE_HIGH_WATER
+from engines.common.board.row import BoardRow
 from engines.common.connection import READ_AHEAD_BYTES, Connection
 from engines.common.contract import Setup
 from engines.common.mailbox import Mailbox

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from engines.common.acceptor import OUT_OF_RESOURCES
+from engines.common.acceptor import OUT_OF_RESOURCES, RETRY_S
 from engines.common.board.board import (
     ACCEPT_CALLS,
     ACCEPTED,
@@ -17,16 +17,14 @@ from engines.common.board.board import (
     FLAG_OUT_OF_DESCRIPTORS,
     FLAG_SATURATED,
     STATE,
-    Board,
-    BoardRow,
 )
+from engines.common.board.row import BoardRow
+from engines.common.board.writer import Board
 from engines.common.stop_handshakes import stop_handshakes
 from engines.completion_io.ring import MORE, Ring
 
 if TYPE_CHECKING:
     from uring_api import Completion
-
-RETRY_S = 0.1  # how often a paused acceptor looks for room
 
 
 class CompletionAcceptor:

@@ -10,13 +10,15 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from engines.common.board.board import C_IDLE, CONNECTIONS, READING, STATE, BoardRow
+from engines.common.acceptor import RETRY_S
+from engines.common.board.board import C_IDLE, READING, STATE
+from engines.common.board.row import BoardRow
 from engines.common.connection import READ_AHEAD_BYTES
 from engines.common.connection_table import TICK_S, ConnectionTable
 from engines.common.contract import Setup
-from engines.common.http.request_parser import CONTINUE, NO_REQUEST, Request
+from engines.common.http.requests import CONTINUE, NO_REQUEST, Request
 from engines.common.mailbox import Mailbox
-from engines.completion_io.acceptor import RETRY_S, CompletionAcceptor
+from engines.completion_io.acceptor import CompletionAcceptor
 from engines.completion_io.connection import CompletionConnection
 from engines.completion_io.ring import SEND_FLAGS, Ring
 
@@ -26,27 +28,13 @@ if TYPE_CHECKING:
 REAP_S = 0.25  # after the grace: what cancelled operations get to come back
 
 
-class CompletionConnectionTable(ConnectionTable):
-    """The peers of one ring."""
-
-    def open(self, sock: socket.socket) -> CompletionConnection:
-        """Take a connection over."""
-        connection = CompletionConnection(sock, self.now_s)
-        connection.tag = self._row.tag | ((self._words[connection.fd] + 0x100) & 0xFF00)
-        self.by_fd[connection.fd] = connection
-        self._words[connection.fd] = connection.tag | C_IDLE
-        self._row.cells[CONNECTIONS] = len(self.by_fd)
-        self._deadlines.schedule(connection)
-        return connection
-
-
 class CompletionQueue:
     """Submits for many sockets at once and waits for what is complete. `about` a peer, or a call to be made."""
 
     def __init__(self, setup: Setup, row: BoardRow, mailbox: Mailbox) -> None:
         self.ring = Ring(setup.knobs.buffers, setup.knobs.buffer_size)
         self._send = self.ring.send
-        self.connections = CompletionConnectionTable(setup, row)
+        self.connections = ConnectionTable(setup, row, CompletionConnection)
         self.by_fd = self.connections.by_fd
         self._setup = setup
         self._row = row
@@ -179,7 +167,7 @@ class CompletionQueue:
         """After a round: end what is out of time, accept again if there is room, publish the counters."""
         if self.connections.now_s >= self.connections.next_check_s:
             for connection in tuple(self.connections.expired()):
-                self.close(cast(CompletionConnection, connection))
+                self.close(connection)
         if self._recently_sent and self.connections.now_s >= self._tick_s:
             self._tick()
         if self._acceptor and self._acceptor.paused:

@@ -9,7 +9,8 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Any
 
-from engines.common.board.board import WOULD_BLOCKS, BoardRow
+from engines.common.board.board import WOULD_BLOCKS
+from engines.common.board.row import BoardRow
 from engines.common.connection import READ_AHEAD_BYTES, Connection
 from engines.completion_io.ring import MORE
 

@@ -12,7 +12,7 @@ from itertools import cycle
 from threading import Barrier
 from typing import Protocol
 
-from engines.common.board.board import BoardRow
+from engines.common.board.row import BoardRow
 from engines.common.contract import Setup
 from engines.common.mailbox import Mailbox
 from engines.common.process.threads import start_thread

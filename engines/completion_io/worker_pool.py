@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from engines.common.board.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING, BoardRow
+from engines.common.board.board import C_HANDLING, HANDLING, QUEUE, STATE, WRITING
+from engines.common.board.row import BoardRow
 from engines.common.contract import Setup
-from engines.common.http.request_parser import Request
-from engines.common.http.responses import handle_pending
+from engines.common.handler import handle_pending
+from engines.common.http.requests import Request
 from engines.common.mailbox import Mailbox
 from engines.common.worker_pool import WorkerPool
 from engines.completion_io.completion_queue import CompletionQueue

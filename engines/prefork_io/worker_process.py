@@ -23,7 +23,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
-from engines.common.board.board import PID, Board, BoardRow
+from engines.common.board.board import PID
+from engines.common.board.row import BoardRow
+from engines.common.board.writer import Board
 from engines.common.contract import Setup
 from engines.common.process.lifecycle import die_with_parent, set_descriptor_limit
 from engines.common.process.threads import EXIT_CRASHED

@@ -11,11 +11,12 @@ import socket
 from collections.abc import Callable
 
 from engines.common.acceptor import ACCEPT_BATCH, RETRY_S, Acceptor
-from engines.common.board.board import ACCEPTING, C_IDLE, OTHER_CALLS, READING, STATE, BoardRow
+from engines.common.board.board import ACCEPTING, C_IDLE, OTHER_CALLS, READING, STATE
+from engines.common.board.row import BoardRow
 from engines.common.connection import Connection
 from engines.common.connection_table import ConnectionTable
 from engines.common.contract import Setup
-from engines.common.http.request_parser import CONTINUE
+from engines.common.http.requests import CONTINUE
 from engines.common.stop_handshakes import stop_handshakes
 
 EVENTS_MAX = 256
@@ -26,7 +27,7 @@ class Demultiplexer:
     """Waits for many sockets at once. `calls` are what to do for descriptors that are not peers."""
 
     def __init__(self, setup: Setup, row: BoardRow) -> None:
-        self.connections = ConnectionTable(setup, row)
+        self.connections = ConnectionTable(setup, row, Connection)
         self.by_fd = self.connections.by_fd
         self._setup = setup
         self._row = row

@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 
 from engines.common.acceptor import RETRY_S, Acceptor
-from engines.common.board.board import WAIT_CALLS, BoardRow
+from engines.common.board.board import WAIT_CALLS
+from engines.common.board.row import BoardRow
 from engines.common.connection_table import TICK_S
 from engines.common.contract import Setup
 from engines.common.stop_handshakes import stop_handshakes
-from engines.threaded_io.connection import ThreadRegistry
+from engines.threaded_io.thread_registry import ThreadRegistry
 
 
 class AcceptLoop:

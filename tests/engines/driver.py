@@ -23,8 +23,8 @@ from engines.catalogue import model_modules
 from engines.common.board.board import BLOCKED, make_board
 from engines.common.board.reader import BoardReader, Reading
 from engines.common.board.trace_reader import TraceReader
+from engines.common.calibration import calibrate
 from engines.common.contract import parse_knobs
-from engines.common.handler import calibrate
 from tests.waiting import BOUND_S
 from tests.waiting import until as until
 

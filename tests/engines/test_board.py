@@ -21,13 +21,13 @@ from engines.common.board.board import (
     STATE,
     THREAD_STATES,
     BadBoard,
-    Board,
-    BoardRow,
     EngineInfo,
     board_size,
     make_board,
 )
 from engines.common.board.reader import BoardReader
+from engines.common.board.row import BoardRow
+from engines.common.board.writer import Board
 
 from .conftest import Starter
 from .driver import GET, GREETING, HOST, Engine, Variant, until

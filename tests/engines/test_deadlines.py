@@ -16,7 +16,7 @@ CONNECTIONS = 1000
 KNOBS = SimpleNamespace(idle_s=15, header_s=10, body_s=30, write_s=10)
 
 
-class Watched(Deadlines):
+class Watched(Deadlines[Connection]):
     """Counts how often a peer is looked at."""
 
     looks = 0

@@ -10,13 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.common.http.body_budget import BODIES, BodyBudget
-from engines.common.http.request_parser import (
-    BODY_LIMIT,
-    HEADER_COUNT_LIMIT,
-    REQUEST_LINE_LIMIT,
-    Request,
-    RequestParser,
-)
+from engines.common.http.limits import BODY_LIMIT, HEADER_COUNT_LIMIT, REQUEST_LINE_LIMIT
+from engines.common.http.request_parser import RequestParser
+from engines.common.http.requests import Request
 
 from .malformed import ACCEPTED, LIMITS, MALFORMED, Accepted, Malformed
 

@@ -20,11 +20,11 @@ from engines.common.board.board import (
     FLAG_OUT_OF_DESCRIPTORS,
     FLAG_SATURATED,
     REQUESTS_2XX,
-    Board,
     EngineInfo,
     make_board,
 )
 from engines.common.board.reader import BoardReader, ThreadReading
+from engines.common.board.writer import Board
 from engines.common.process.threads import EXIT_CRASHED
 from engines.prefork_io.worker_process import RESTART_INTERVAL_S
 
@@ -212,7 +212,7 @@ import sys
 from types import SimpleNamespace
 from engines import prefork
 from engines.common.process.lifecycle import LaunchOptions, run
-from engines.common.handler import Calibration
+from engines.common.calibration import Calibration
 
 def run_worker(listener, setup, row):
     if sys.argv[1] == "at once":

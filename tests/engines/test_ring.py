@@ -14,10 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from engines.common.board.board import SEND_CALLS, WAIT_CALLS, WOULD_BLOCKS, Board, EngineInfo, make_board
+from engines.common.board.board import SEND_CALLS, WAIT_CALLS, WOULD_BLOCKS, EngineInfo, make_board
+from engines.common.board.writer import Board
+from engines.common.calibration import Calibration
 from engines.common.connection import READ_AHEAD_BYTES
 from engines.common.contract import Setup, parse_knobs
-from engines.common.handler import Calibration, Handler
+from engines.common.handler import Handler
 from engines.common.stop_handshakes import stop_handshakes
 from engines.completion_io import ring
 from engines.completion_io.completion_queue import CompletionQueue

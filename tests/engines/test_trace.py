@@ -20,14 +20,14 @@ from engines.common.board.board import (
     THREAD_STATES,
     WAITING,
     WRITING,
-    Board,
-    BoardRow,
     EngineInfo,
     make_board,
 )
 from engines.common.board.reader import BoardReader
+from engines.common.board.row import BoardRow
 from engines.common.board.trace import ENTRIES, RINGS_MAX, TRACE_COUNT
 from engines.common.board.trace_reader import SETTLED_NS, UNKNOWN, Lane, Trace, TraceReader
+from engines.common.board.writer import Board
 
 from .conftest import Starter
 from .driver import GET, GREETING, HOST, Engine, Variant, until

@@ -16,9 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from engines.common.board.board import Board, EngineInfo, make_board
+from engines.common.board.board import EngineInfo, make_board
+from engines.common.board.writer import Board
+from engines.common.calibration import Calibration, calibrate
 from engines.common.contract import SPARE_DESCRIPTORS, ModelModule, Setup, parse_knobs
-from engines.common.handler import Calibration, Handler, calibrate
+from engines.common.handler import Handler
 from engines.common.process.threads import exit_on_thread_crash
 
 PR_SET_PDEATHSIG = 1

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from engines.common.board.board import Board, BoardRow
+from engines.common.board.row import BoardRow
+from engines.common.board.writer import Board
 
 EXIT_CRASHED = 70  # EX_SOFTWARE
 

@@ -23,8 +23,9 @@ from app.fleet.sampler import Sampler
 from app.machine.proc import ProcessReading, read_process, read_processes
 from app.machine.thread_stats import LOOK_MAX, ThreadWatch
 from app.settings import Settings
-from engines.common.board.board import WAITING, Board, EngineInfo, make_board
+from engines.common.board.board import WAITING, EngineInfo, make_board
 from engines.common.board.reader import BoardReader, ThreadReading
+from engines.common.board.writer import Board
 from tests.app.driver import gone, on_a_thread, until
 from tests.app.test_scarce import at_most
 from tests.waiting import BOUND_S

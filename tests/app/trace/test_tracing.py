@@ -33,13 +33,13 @@ from engines.common.board.board import (
     READING,
     STATE,
     WAITING,
-    Board,
     EngineInfo,
     make_board,
 )
 from engines.common.board.reader import BoardReader
 from engines.common.board.trace import RINGS_MAX
 from engines.common.board.trace_reader import UNKNOWN, Lane, Trace
+from engines.common.board.writer import Board
 
 MS = 1_000_000
 

@@ -1,0 +1,40 @@
+"""The requests that the parser produces, complete or rejected."""
+
+from __future__ import annotations
+
+from engines.common.http.strict import Rejection
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Request:
+    """One complete request. `keep_alive`: the connection stays open after the response."""
+
+    __slots__ = ("body", "keep_alive", "method", "simple", "target")
+    rejection: Rejection | None = None
+    announces_keep_alive = False  # the response must have `Connection: keep-alive`
+
+    def __init__(self, method: bytes, target: bytes, body: bytes, keep_alive: bool) -> None:
+        self.method = method
+        self.target = target
+        self.body = body
+        self.keep_alive = keep_alive
+        self.simple = False  # GET by HTTP/1.1 without body and `Connection`: a prebuilt response may be sent
+
+
+class Http10KeepAliveRequest(Request):
+    """An HTTP/1.0 request with `Connection: keep-alive`."""
+
+    __slots__ = ()
+    announces_keep_alive = True
+
+
+class RejectedRequest(Request):
+    """Stands for input that is rejected: its response has the reason, and the connection is closed after it."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(b"", b"", b"", keep_alive=False)
+        self.rejection = rejection
+
+
+NO_REQUEST = Request(b"", b"", b"", True)
