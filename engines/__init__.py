@@ -1,4 +1,5 @@
-"""HTTP/1.1 servers: one module for each I/O-thread model.
+"""HTTP/1.1 servers: one module for each thread model.
 
-What all models share is in `engines.common`; each `*_io` package has the I/O code of some models.
+`common` has what all models share: contract, board, HTTP, handler, connections. Each `*_io` package has the
+I/O code of some models and imports only itself and `common`.
 """

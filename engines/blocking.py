@@ -4,10 +4,10 @@
     connection threads   recv (blocks) ──> handle ──> send (blocks) ──┐
                           ^───────────────────────────────────────────┘
 
-Each conversation reads like a script, from top to bottom: the kernel's scheduler does the multiplexing. A slow
-handler delays only its own peer. The price is a thread for each connection, also for the silent ones: stack,
-kernel stack, and a context switch for nearly every request. Watch the threads grow with the idle crowd, and
-switches and memory with them.
+The code of a connection reads from top to bottom, and the kernel's scheduler does the multiplexing. A slow
+handler delays only its own connection. The cost is a thread for each connection, idle ones included: a stack,
+a kernel stack, and a context switch for nearly every request. Watch the number of threads follow the number
+of idle connections, and memory and context switches follow the threads.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engines.threaded_io.thread_registry import ThreadRegistry
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:
-    """Accept on this thread, and start a thread for each connection, until told to stop."""
+    """Accept on this thread and start a thread for each connection, until the engine must stop."""
     threading.stack_size(setup.knobs.stack_kib * 1024)
     row = setup.board.claim("acceptor")
     setup.board.attach(row)
@@ -42,7 +42,7 @@ def serve(listener: socket.socket, setup: Setup) -> None:
 
 
 def serve_connection(connection: BlockingConnection, setup: Setup) -> None:
-    """One peer's whole life, on a thread of its own."""
+    """Serve one connection from its first byte to its last, on a thread of its own."""
     row, words = connection.row, setup.board.words
     while not connection.done:
         row.mark[STATE] = WAITING
@@ -65,8 +65,7 @@ MODEL = Model(
     name="blocking",
     title="Blocking",
     order=1,
-    aliases=("thread per connection",),
-    summary="A thread for each connection does read, handle, write, and sleeps in between.",
+    summary="One thread per connection reads, handles and writes; it blocks while the connection is idle.",
     roles=(
         Role("acceptor", "acceptor", "accepts connections and starts a thread for each"),
         Role("connection", "connection", "reads, handles and writes for one connection", ("max_threads",)),

@@ -1,6 +1,7 @@
-"""Finds the model modules: each module of this package, and of the directory `$THREADLAB_MODELS`, that has a MODEL.
+"""Finds the model modules: modules of this package, and files of `$THREADLAB_MODELS`, that have a MODEL.
 
-A new model is one new file. The directory is named by the operator's environment only: its files are executed.
+A new model is one new file. Only the operator's environment can name the directory, because its files are
+executed.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """Main-sub Reactors: one accepts, several serve.
 
-    main reactor      wait ──> accept ──> deal to a sub-reactor (mailbox)
-    sub-reactors      wait ──> recv ──> hand off ... ──┐      each with its own epoll,
-                       ^───────────────────────────────┘      its own peers and its own pool
-    worker threads    take a peer ──> handle ──> send
+    main reactor      wait ──> accept ──> assign to a sub-reactor (mailbox)
+    sub-reactors      wait ──> recv ──> queue ... ──┐      each with its own epoll,
+                       ^────────────────────────────┘      connections and workers
+    worker threads    take a connection ──> handle ──> send
 
-Accepting is separated from serving, and serving is spread over several loops: no reactor is everybody's limit.
-A sub-reactor *is* one of the two reactors before it: with a pool (`workers` > 0), or inline (`workers` = 0).
-Watch the connections spread over the sub-reactors, and the main reactor's lane stay empty under keep-alive load.
-Under CPython the loops share the GIL, so they overlap in system calls and in handlers that release it.
+Accepting is separated from serving, and serving is spread over several event loops, which share the GIL.
+A sub-reactor is a reactor pool, or with `workers` = 0 a single reactor. Watch the connections spread over the
+sub-reactors, and the main reactor stay idle under keep-alive load.
 """
 
 from __future__ import annotations
@@ -26,11 +25,9 @@ from engines.reactor import Reactor
 from engines.reactor_pool import PoolReactor
 from engines.readiness_io.demultiplexer import Demultiplexer
 
-DEALS = ("round-robin", "least-connections")
-
 
 def serve(listener: socket.socket, setup: Setup) -> None:
-    """Run the main reactor on this thread and each sub-reactor on its own until told to stop."""
+    """Run the main reactor on this thread and each sub-reactor on its own, until the engine must stop."""
     kind = PoolReactor if setup.knobs.workers else Reactor
     subs = [kind(setup, setup.board.claim("sub", index)) for index in range(setup.knobs.reactors)]
     threads = [start_thread(setup.board, sub.row, sub.run) for sub in subs]
@@ -42,7 +39,7 @@ def serve(listener: socket.socket, setup: Setup) -> None:
 
 
 class MainReactor:
-    """Accepts and deals, nothing else."""
+    """Accepts connections and assigns each to a sub-reactor. Event loop only."""
 
     def __init__(self, setup: Setup, row: BoardRow, listener: socket.socket, subs: list[Reactor]) -> None:
         self.setup, self.row, self.subs = setup, row, subs
@@ -53,6 +50,7 @@ class MainReactor:
         self.sockets.watch(setup.stopping, self.drain)
 
     def run(self) -> None:
+        """Run the loop until the engine must stop and the accept queue is empty."""
         self.setup.ready()
         while self.sockets.alive:
             self.row.mark[STATE] = WAITING
@@ -61,21 +59,22 @@ class MainReactor:
             self.sockets.sweep()
 
     def assign(self, sock: socket.socket) -> None:
-        """Give the connection to a sub-reactor: from here on only that thread touches it."""
+        """Give the connection to a sub-reactor; from then on only that thread uses it."""
         round_robin = self.setup.knobs.deal == "round-robin"
         sub = next(self.next_sub) if round_robin else min(self.subs, key=self.count_of)
         self.assigned[sub] += 1
         sub.mailbox.post(sub.sockets.open, sock)
 
     def count_of(self, sub: Reactor) -> int:
-        """What a sub-reactor has, and what still lies in its mailbox."""
+        """Return the number of connections of a sub-reactor, those in its mailbox included."""
         return self.assigned[sub] - sub.row.counters[CLOSED]
 
     def total(self) -> int:
+        """Return the number of connections of all sub-reactors."""
         return sum(map(self.count_of, self.subs))
 
     def drain(self) -> None:
-        """Deal what the kernel has already accepted; then each sub-reactor drains, in the order of its mailbox."""
+        """Assign what the kernel has already accepted; each sub-reactor drains after that."""
         self.sockets.drain()
         for sub in self.subs:
             sub.mailbox.post(sub.drain)
@@ -85,8 +84,7 @@ MODEL = Model(
     name="main-sub",
     title="Main-sub",
     order=4,
-    aliases=("master-slave reactors", "boss/worker", "multi-reactor, multi-thread"),
-    summary="A main reactor only accepts; it deals connections to sub-reactors with loops and workers of their own.",
+    summary="A main reactor accepts and distributes connections to sub-reactors with their own loops.",
     roles=(
         Role("main", "main reactor", "accepts connections and distributes them"),
         Role("sub", "sub-reactor", "waits, reads, and queues requests for its workers", ("reactors",)),
@@ -95,7 +93,7 @@ MODEL = Model(
     knobs=(
         Knob("reactors", 2, "Sub-reactors, each with its own epoll.", 1, 64, "threads"),
         Knob("workers", 2, "Workers of each sub-reactor; 0 runs handlers inline.", 0, 256, "threads"),
-        Knob("deal", "round-robin", "How connections are distributed.", choices=DEALS),
+        Knob("deal", "round-robin", "Assignment policy.", choices=("round-robin", "least-connections")),
         Knob("queue", 1024, "Queued requests; at the limit the sub-reactor stops reading.", 1, 65536),
         Knob("reply", "worker", "The thread that writes the response.", choices=REPLY_CHOICES),
     ),

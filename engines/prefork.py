@@ -1,15 +1,16 @@
 """Prefork: worker processes, a reactor in each.
 
-    master process     fork ──> wait ──> one was killed: fork another
+    master process     fork ──> wait ──> a worker was killed: fork another
     worker processes   wait ──> accept
                         ^ ────> recv ──> handle ──> send ──┐
                         └──────────────────────────────────┘
 
-All worker processes wait for one listening socket, and who comes first takes the connection. Beyond that they share
-nothing: each is a reactor with an interpreter and a GIL of its own, so there are no locks, a crash ends only its own
-connections, and work that holds the GIL uses every core. The price is memory for each of them, and connections that
-stay where they fell. Watch CPU pass 100 % under `cpu` work, as with no other model, and one lane stand still in a
-slow handler while the next goes on. Then `kill -9` a worker process: another takes its place.
+All worker processes wait for one listening socket, and the kernel gives a connection to one of them. They
+share nothing else: each is a reactor with its own interpreter and GIL. There are no locks, a crash ends only
+its own connections, and work that holds the GIL uses every core. The cost is memory for each process, and
+connections that cannot move. Watch CPU exceed 100 % under `cpu` work, which no other model reaches, and one
+process stall in a slow handler while the others continue. Then `kill -9` a worker process: the master starts
+another.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ from engines.reactor import Reactor
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:
-    """Be the master: start the worker processes, replace those that are killed, and serve nobody."""
+    """Start the worker processes and replace those that are killed, until the engine must stop."""
     row = setup.board.claim("master")
     setup.board.attach(row)
     workers = WorkerProcesses(setup, lambda setup, row: run_worker(listener, setup, row))
     setup.ready()
     supervise(workers, setup, row)
     stop_handshakes(listener)
-    listener.close()  # the workers still have it, and take whom the kernel has let in
+    listener.close()  # the workers still have it, and empty the accept queue
     workers.stop()
 
 
 def supervise(workers: WorkerProcesses, setup: Setup, row: BoardRow) -> None:
-    """Wait for a worker's end and put another in its place, until told to stop."""
+    """Wait for the end of a worker process and start another, until the engine must stop."""
     stopping = False
     while not stopping:
         row.mark[STATE] = WAITING
@@ -53,9 +54,9 @@ def supervise(workers: WorkerProcesses, setup: Setup, row: BoardRow) -> None:
 
 
 def run_worker(listener: socket.socket, setup: Setup, row: BoardRow) -> None:
-    """A worker process's whole life: one reactor, which accepts for itself."""
+    """Run one reactor, which accepts for itself, in a worker process until it has drained."""
     reactor = Reactor(setup, row)
-    reactor.sockets.listen(listener, batch=1)  # one at a time: who is first would have a whole burst
+    reactor.sockets.listen(listener, batch=1)  # one per wake-up, so that a burst is shared
     reactor.sockets.watch(setup.stopping, reactor.drain)
     setup.ready()
     reactor.run()
@@ -65,8 +66,7 @@ MODEL = Model(
     name="prefork",
     title="Prefork",
     order=6,
-    aliases=("worker processes", "process per core"),
-    summary="A master forks worker processes; each runs a reactor of its own on the same listening socket.",
+    summary="A master forks worker processes; each runs its own reactor on the same listening socket.",
     roles=(
         Role("master", "master", "starts worker processes and replaces those that end"),
         Role(

@@ -4,11 +4,10 @@
                        ^          ├────> received ──> handle ──> submit send ──┐
                        │          └────> sent                                  │
                        └───────────────────────────────────────────────────────┘
-    worker threads   (workers > 0)       take a peer ──> handle ──> post the answer back
+    worker threads   (workers > 0)       take a connection ──> handle ──> post the response
 
-A reactor is told that it may read, and reads. A proactor has asked beforehand and is told what was read: the kernel
-does the I/O (io_uring: one accept and one recv complete many times, into buffers that all peers share), and one
-system call submits a whole round of answers. Watch I/O calls per request fall far below one under load.
+The kernel (io_uring) performs I/O that was submitted beforehand, and reports what it has read, not what can
+be read. One system call submits many responses. Watch I/O calls per request fall far below one under load.
 """
 
 from __future__ import annotations
@@ -29,19 +28,20 @@ from engines.completion_io.worker_pool import CompletionWorkerPool
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:
-    """Run the first ring on this thread and each other on its own until told to stop."""
+    """Run the first ring on this thread and each other ring on its own, until the engine must stop."""
     run_rings(Proactor, listener, setup)
 
 
 class Proactor:
-    """One ring: wait for completions, handle them, submit what follows. A ring belongs to the thread it is born in."""
+    """One ring: wait for completions, handle them, submit what follows. Used by one thread only."""
 
     def __init__(self, setup: Setup, row: BoardRow) -> None:
         self.setup, self.row = setup, row
         self.words = setup.board.words
-        self.mailbox = Mailbox()  # for other threads that have something for this one
+        self.mailbox = Mailbox()  # calls that other threads post to this ring
 
     def run(self, on_started: Callable[[], object]) -> None:
+        """Create the ring on this thread, call `on_started`, and run until the engine has drained."""
         self.sockets = CompletionQueue(self.setup, self.row, self.mailbox)
         self.pool = CompletionWorkerPool(self.setup, self.row, self.mailbox, self.sockets)
         on_started()
@@ -53,7 +53,7 @@ class Proactor:
         self.sockets.shutdown()
 
     def handle(self, complete: list[Completion]) -> None:
-        """A round of completions: what was received is dispatched, what was sent makes room for the next answer."""
+        """Handle completions: received data is dispatched, a finished send makes room for the next."""
         mark, row, sockets = self.row.mark, self.row, self.sockets
         for completion in complete:
             connection = completion.user_data
@@ -63,16 +63,14 @@ class Proactor:
                     connection.received(completion, row)
                 else:
                     connection.sent(completion, row)
-                if connection.pending and not (
-                    connection.unsent or connection.with_worker or connection.lost
-                ):
+                if connection.pending and not (connection.unsent or connection.queued or connection.lost):
                     self.dispatch(connection)
                 sockets.update(connection)
             else:
                 sockets.run_callback(completion)
 
     def dispatch(self, connection: CompletionConnection) -> None:
-        """Handle what the peer has asked for, here or by a worker; one answer of a peer is in flight at a time."""
+        """Handle pending requests here or by a worker; each connection has one response in flight."""
         if self.setup.knobs.workers:
             return self.pool.submit(connection)
         self.row.mark[STATE] = HANDLING
@@ -86,13 +84,10 @@ MODEL = Model(
     name="proactor",
     title="Proactor",
     order=5,
-    aliases=("completion-based I/O", "io_uring"),
-    summary="I/O is submitted beforehand and done by the kernel; a thread handles what is complete.",
+    summary="The app submits I/O, the kernel performs it and reports completion (io_uring).",
     roles=(
         Role("ring", "ring", "submits accept, recv and send, and handles completions", ("rings",)),
-        Role(
-            "worker", "worker", "handles requests of its ring and posts the responses", ("rings", "workers")
-        ),
+        Role("worker", "worker", "handles requests of its ring, posts responses", ("rings", "workers")),
     ),
     knobs=(
         Knob("rings", 1, "Rings, each with its own thread; the first accepts for all.", 1, 16, "threads"),

@@ -4,10 +4,11 @@
                       ^ ────> recv ──> handle ──> send ──┐
                       └──────────────────────────────────┘
 
-One thread asks the kernel which sockets are ready (epoll: the synchronous event demultiplexer) and then does
-everything in sequence. No locks, no hand-offs, and an idle connection costs a descriptor, not a thread.
-But it is one thread: it cannot use a second core, and while one handler sleeps or computes, nobody else is
-read, answered or accepted. Watch the one lane turn solid, and everybody's p99 become the slowest handler.
+One thread asks the kernel which sockets are ready (epoll, the synchronous event demultiplexer) and does all
+work in sequence. There are no locks and no hand-offs, and an idle connection costs a descriptor instead of a
+thread. But one thread cannot use a second core, and while a handler sleeps or computes, no other connection
+is accepted, read or answered. Watch the thread's lane become solid, and the p99 of all requests approach the
+slowest handler.
 """
 
 from __future__ import annotations
@@ -24,30 +25,31 @@ from engines.readiness_io.demultiplexer import READABLE, Demultiplexer
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:
-    """Run one reactor on this thread until told to stop."""
+    """Run one reactor on this thread until the engine must stop."""
     row = setup.board.claim("reactor")
     setup.board.attach(row)
     Reactor(setup, row).serve(listener)
 
 
 class Reactor:
-    """One loop: wait, then read, handle and write in sequence. All methods: the loop's thread only."""
+    """One event loop: wait, then read, handle and write in sequence. Event loop only."""
 
     def __init__(self, setup: Setup, row: BoardRow) -> None:
         self.setup, self.row = setup, row
         self.words = setup.board.words
         self.sockets = Demultiplexer(setup, row)
-        self.mailbox = Mailbox()  # for other threads that have something for this loop
+        self.mailbox = Mailbox()  # calls that other threads post to this loop
         self.sockets.watch(self.mailbox.fd, self.mailbox.run_all)
 
     def serve(self, listener: socket.socket) -> None:
-        """Accept here as well, until told to stop."""
+        """Accept in this loop as well, and run it until the engine has stopped."""
         self.sockets.listen(listener)
         self.sockets.watch(self.setup.stopping, self.drain)
         self.setup.ready()
         self.run()
 
     def run(self) -> None:
+        """Run the loop until the engine has drained."""
         row, sockets, by_fd = self.row, self.sockets, self.sockets.by_fd
         while sockets.alive:
             row.mark[STATE] = WAITING
@@ -66,7 +68,7 @@ class Reactor:
             sockets.sweep()
 
     def dispatch(self, connection: Connection) -> None:
-        """Handle in sequence, on this thread, what the peer has asked for."""
+        """Handle the pending requests of `connection` on this thread, and send the responses."""
         mark, row, words = self.row.mark, self.row, self.words
         while connection.pending and not connection.unsent:
             mark[STATE] = HANDLING
@@ -77,6 +79,7 @@ class Reactor:
         self.sockets.update(connection)
 
     def drain(self) -> None:
+        """Stop accepting, and finish the requests in flight."""
         self.setup.handler.draining = True
         self.sockets.drain()
 
@@ -85,8 +88,7 @@ MODEL = Model(
     name="reactor",
     title="Reactor",
     order=2,
-    aliases=("single reactor, single thread", "event loop"),
-    summary="One thread waits for all sockets at once and does everything in sequence.",
+    summary="One thread waits for all sockets (epoll) and does all work in sequence.",
     roles=(Role("reactor", "reactor", "waits for events, accepts, reads, handles and writes"),),
     knobs=(),
 )

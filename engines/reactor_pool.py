@@ -1,13 +1,13 @@
 """Single Reactor, worker pool.
 
-    reactor thread   wait ──> recv ──> hand off ... send ──┐
-                      ^──────────── mailbox <──────────────┘
-    worker threads   take a peer ──> handle ──> send, or post the answer back
+    reactor thread   wait ──> recv ──> queue ... send ──┐
+                      ^─────────── mailbox <────────────┘
+    worker threads   take a connection ──> handle ──> send, or post the response back
 
-The reactor keeps the sockets, the pool does the work, so a slow handler delays only its own peer, and handlers
-that release the GIL use other cores. The price is a hand-off for each request, and one more on the way back if
-the reactor writes the answers (`reply=reactor`: half-sync/half-async by the book). Watch `queue` wait and
-switches grow while the reactor's own lane turns solid: it is the next limit.
+The reactor owns the sockets, the workers run the handlers. A slow handler delays only its own connection, and
+handlers that release the GIL use other cores. The cost is one hand-off per request, and a second one where
+the reactor writes the responses (`reply=reactor`, the textbook's half-sync/half-async). Watch queue wait and
+context switches grow while the reactor's lane becomes solid: the reactor is the next limit.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from engines.reactor import Reactor
 
 
 def serve(listener: socket.socket, setup: Setup) -> None:
-    """Run one reactor on this thread and its workers beside it until told to stop."""
+    """Run one reactor on this thread, with its workers, until the engine must stop."""
     row = setup.board.claim("reactor")
     setup.board.attach(row)
     PoolReactor(setup, row).serve(listener)
 
 
 class PoolReactor(Reactor):
-    """A reactor that hands requests to workers. Only the reactor opens, waits for and closes connections."""
+    """A reactor that queues requests for workers. Only the loop opens, waits for and closes connections."""
 
     def __init__(self, setup: Setup, row: BoardRow) -> None:
         super().__init__(setup, row)
@@ -41,18 +41,17 @@ class PoolReactor(Reactor):
         self.reactor_replies = setup.knobs.reply == "reactor"
 
     def run(self) -> None:
+        """Run the loop until the engine has drained, then end the workers."""
         super().run()
         self.pool.stop()
 
     def dispatch(self, connection: Connection) -> None:
-        """Hand on what the peer has asked for: it takes its turn, so that its answers stay in order."""
+        """Queue `connection` unless a worker has it: one worker at a time keeps responses in order."""
         if self.sockets.by_fd.get(connection.fd) is not connection:
-            return  # closed while a worker's call for it was in the mailbox
+            return  # closed while a worker's call was in the mailbox
         if not self.pool.try_lock(connection):
             if self.pool.must_pause_reading(connection):
-                self.sockets.set_interest(
-                    connection, 0
-                )  # the worker that has the turn calls us when it gives it back
+                self.sockets.set_interest(connection, 0)  # until the worker that has it posts `dispatch`
         elif connection.pending and not connection.unsent and not connection.closing:
             self.pool.put(connection, self.row)
         else:
@@ -60,7 +59,7 @@ class PoolReactor(Reactor):
             self.sockets.update(connection)
 
     def work(self, row: BoardRow) -> None:
-        """Worker threads: take a peer, handle what it has asked for, answer it."""
+        """Worker threads: take a connection, handle its pending requests, respond."""
         words = self.words
         row.mark[STATE] = QUEUE
         while connection := self.pool.take(row):
@@ -74,22 +73,21 @@ class PoolReactor(Reactor):
             row.mark[STATE] = QUEUE
 
     def reply(self, connection: Connection, request: Request, response: bytes, row: BoardRow) -> None:
-        """On the thread of `row`, which has the turn: write the answer, then go on with the peer or let it go."""
+        """Send the response on the thread of `row`, which holds the lock; then continue or unlock."""
         row.mark[STATE] = WRITING
         connection.send(response, row, request)
         if connection.pending and not connection.needs_update:
             return self.pool.put(connection, row)
         self.pool.finish(connection)
         if connection.pending or connection.needs_update or connection.parser.partial:
-            self.pool.post(row, self.dispatch, connection)  # what has come meanwhile is the reactor's
+            self.pool.post(row, self.dispatch, connection)  # the loop handles what arrived meanwhile
 
 
 MODEL = Model(
     name="reactor-pool",
     title="Reactor pool",
     order=3,
-    aliases=("single reactor, multi-thread", "half-sync/half-async"),
-    summary="One thread owns every socket; a pool of workers runs the handlers.",
+    summary="One thread owns the sockets; a pool of workers runs the handlers.",
     roles=(
         Role("reactor", "reactor", "waits for events, reads, and queues requests for the workers"),
         Role("worker", "worker", "takes a request from the queue, handles it, and responds", ("workers",)),

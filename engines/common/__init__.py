@@ -1,1 +1,1 @@
-"""What all models share: the contract, the handlers, connections and queues. It imports no model module."""
+"""What all models share: contract, handlers, connections and queues. Imports no model module."""

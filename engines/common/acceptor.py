@@ -1,4 +1,4 @@
-"""Taking connections from the accept queue, and pausing (never spinning) when no more can be held."""
+"""Accepts connections from the accept queue, and pauses (without spinning) at a limit."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from engines.common.board.row import BoardRow
 from engines.common.board.writer import Board
 
 ACCEPT_BATCH = 64
-RETRY_S = 0.1  # how often a paused acceptor looks for room
+RETRY_S = 0.1  # a paused acceptor tries again after it
 OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class Acceptor:
-    """Accepts for one thread. While `paused`, the loop must not wait for the listener: it stays readable."""
+    """Accepts for one thread. While `paused`, the loop must not wait for the listener: it stays readable.
+
+    `limit` is the largest number of open connections, `batch` the largest number accepted in one call.
+    """
 
     def __init__(
         self, listener: socket.socket, board: Board, row: BoardRow, limit: int, batch: int = ACCEPT_BATCH
@@ -38,7 +41,11 @@ class Acceptor:
         self._limit = limit
 
     def accept(self, count: int) -> Iterator[socket.socket]:
-        """New connections, non-blocking, until the queue is empty, a batch is full, or no more can be held."""
+        """Yield new connections, non-blocking, until the queue is empty, a batch is full, or the limit is
+        reached.
+
+        `count` is the number of open connections before the call.
+        """
         counters = self._row.counters
         for _ in range(self._batch):
             if count >= self._limit:
@@ -52,23 +59,23 @@ class Acceptor:
             except OSError as error:
                 if error.errno in OUT_OF_RESOURCES:
                     return self._pause(FLAG_OUT_OF_DESCRIPTORS)
-                continue  # the peer gave up while it was queued (ECONNABORTED)
+                continue  # the client closed it in the accept queue (ECONNABORTED)
             counters[ACCEPTED] += 1
             count += 1
             sock.setblocking(False)
             yield sock
 
     def lift_limit(self) -> None:
-        """The engine drains: whom the kernel has let in is served, whatever the limit."""
+        """Accept without a limit from now on: a draining engine serves the whole accept queue."""
         self._limit = sys.maxsize
 
     def pause_briefly(self) -> None:
-        """Something else than descriptors is short: pause, and look again later."""
+        """Pause for RETRY_S because something other than descriptors is exhausted, such as threads."""
         self._pause(FLAG_SATURATED)
         self._retry_at_s = time.monotonic() + RETRY_S
 
     def resume(self, count: int) -> bool:
-        """Look again whether there is room; answers whether accepting goes on."""
+        """End the pause if there is room for `count` + 1 connections. Returns whether accepting continues."""
         if self.paused and count < self._limit and time.monotonic() >= self._retry_at_s:
             self.paused = False
             self._board.set_flag(FLAG_SATURATED | FLAG_OUT_OF_DESCRIPTORS, False)
@@ -76,6 +83,6 @@ class Acceptor:
 
     def _pause(self, flag: int) -> None:
         self.paused = True
-        # Descriptors may be short although there is room by the knobs: to try again at once would be to spin.
+        # Descriptors can be exhausted below the limit; retrying at once would spin.
         self._retry_at_s = time.monotonic() + RETRY_S if flag == FLAG_OUT_OF_DESCRIPTORS else 0.0
         self._board.set_flag(flag, True)

@@ -1,6 +1,6 @@
-"""The other end of a connection, for models whose sockets never block: what came in, what must still go out.
+"""One connection of a model whose sockets never block: requests received, bytes to be sent.
 
-This is the one place where an OSError of a connection is caught on the readiness side: it becomes `lost`.
+This is the only place on the readiness side where an OSError of a connection is caught; it sets `lost`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ from engines.common.http.request_parser import RequestParser
 from engines.common.http.requests import NO_REQUEST, Request
 
 RECV_BYTES = 64 * 1024
-READ_AHEAD_BYTES = 64 * 1024  # what a peer may send beyond the request that is being answered
+READ_AHEAD_BYTES = 64 * 1024  # read beyond the request that is being handled
 LINGER_S = 1.0
 LINGER_BYTES = 64 * 1024
 
 
 class Connection:
-    """One connection. `todo` are requests not yet answered; `unsettled` says that more is ahead than the next one."""
+    """One connection. Used by one thread at a time.
+
+    `pending`: requests without a response. `unsent`: the rest of a response. `needs_update`: the loop must do
+    more than wait for the next request (send the rest, close, change the epoll interest). `phase_start_s`:
+    when the present phase (idle, receiving, sending, lingering) began. `tag`: owner row and generation, as in
+    the board's descriptor word.
+    """
 
     __slots__ = (
         "closing",
@@ -53,17 +59,17 @@ class Connection:
         self.scheduled_s = self.discarded_bytes = self.interest = self.tag = 0
         self.eof = self.lost = self.closing = self.lingering = self.needs_update = False
         self.must_linger = False
-        # Models with workers: who holds the turn answers this peer, so that pipelined answers keep their order.
+        # Models with workers: held while a worker has the connection, so responses keep their order.
         self.lock: threading.Lock | None = None
         self.queued_at_ns = 0
 
     @property
     def busy(self) -> bool:
-        """A worker has the turn."""
+        """Whether a worker has the connection."""
         return self.lock is not None and self.lock.locked()
 
     def recv(self, row: BoardRow) -> None:
-        """Read once what the kernel has, into `todo`. Never blocks."""
+        """Read once, and append the requests that are complete to `pending`. Never blocks."""
         row.recv_calls += 1
         try:
             data = self.sock.recv(RECV_BYTES)
@@ -89,9 +95,10 @@ class Connection:
                 self.pending = requests
 
     def send(self, response: bytes | memoryview, row: BoardRow, request: Request = NO_REQUEST) -> None:
-        """Write `answer`, or as much as the kernel takes; the rest stays in `outbox`. Never blocks.
+        """Send `response`, or as much as the kernel takes; the rest stays in `unsent`. Never blocks.
 
-        `request` is the one that was answered: it may be the last."""
+        `request` is the last request that was handled: it may end the connection.
+        """
         if not request.keep_alive:
             self.close_after(request)
         if self.unsent:
@@ -108,13 +115,13 @@ class Connection:
             self.needs_update = True
 
     def close_after(self, request: Request) -> None:
-        """`request` was answered and ends the connection."""
+        """Close the connection after the response to `request`; a rejection must be readable before."""
         self.closing = self.needs_update = True
         self.must_linger = request.rejection is not None
         self.pending.clear()
 
     def flush(self, row: BoardRow) -> None:
-        """Write what is in `outbox`."""
+        """Send what is in `unsent`."""
         waiting, self.unsent = self.unsent, b""
         self.send(waiting, row)
 
@@ -128,14 +135,17 @@ class Connection:
             self.unsent = b""
 
     def has_unread(self) -> bool:
-        """Whether a request may lie in the kernel: a loop with many peers has not come to all that are ready."""
+        """Return whether the kernel has received bytes that the loop has not read yet."""
         try:
             return bool(self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except OSError:
             return False
 
     def linger(self) -> None:
-        """We have said all and close; what the peer still sends is discarded, or a reset would eat the answer."""
+        """Close the sending side; what the client still sends is discarded.
+
+        Closing the socket with unread input would send a reset, and the client could lose the response.
+        """
         self.lingering = True
         try:
             self.sock.shutdown(socket.SHUT_WR)

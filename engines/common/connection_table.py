@@ -1,4 +1,4 @@
-"""The peers that one thread holds: opened, marked on the board, expired, closed. That thread only."""
+"""The connections of one thread: opened, marked on the board, timed out, closed. That thread only."""
 
 from __future__ import annotations
 
@@ -23,17 +23,22 @@ from engines.common.contract import Setup
 from engines.common.deadlines import C, Deadlines
 
 TICK_S = 1.0
-DRAIN_IDLE_S = 0.1  # what an idle peer gets to send one last request when the engine is asked to stop
+DRAIN_IDLE_S = 0.1  # a draining engine waits so long for a last request of an idle client
 
 
 class ConnectionTable(Generic[C]):
-    """All the connections of one thread, and the clock they live by."""
+    """All connections of one thread, by descriptor, with their deadlines.
+
+    `now_s` is the monotonic time of the last wake-up, `next_check_s` the time of the next check of the
+    deadlines, and `drain_deadline_s` the end of the grace period while the engine drains, else None. `kind`
+    creates a connection.
+    """
 
     def __init__(self, setup: Setup, row: BoardRow, kind: Callable[[socket.socket, float], C]) -> None:
         self.by_fd: dict[int, C] = {}
         self.now_s = time.monotonic()
-        self.next_check_s = 0.0  # before then nobody's deadline needs a look
-        self.drain_deadline_s: float | None = None  # when the engine is draining: the end of its grace
+        self.next_check_s = 0.0
+        self.drain_deadline_s: float | None = None
         self._idle_grace_end_s = 0.0
         self._kind = kind
         self._setup = setup
@@ -46,9 +51,9 @@ class ConnectionTable(Generic[C]):
         return len(self.by_fd)
 
     def open(self, sock: socket.socket) -> C:
-        """Take a connection over."""
+        """Create a connection for `sock`, and count it on the board."""
         connection = self._kind(sock, self.now_s)
-        generation = (self._words[connection.fd] + 0x100) & 0xFF00  # the descriptor is used once more
+        generation = (self._words[connection.fd] + 0x100) & 0xFF00
         connection.tag = self._row.tag | generation
         self.by_fd[connection.fd] = connection
         self._words[connection.fd] = connection.tag | C_IDLE
@@ -57,7 +62,7 @@ class ConnectionTable(Generic[C]):
         return connection
 
     def close(self, connection: C) -> None:
-        """Close and forget. The word says so *before* the descriptor can be given to another connection."""
+        """Close `connection`. Its word is cleared before another connection can get the descriptor."""
         if self.by_fd.pop(connection.fd, None) is None:
             return
         self._deadlines.remove(connection)
@@ -70,12 +75,12 @@ class ConnectionTable(Generic[C]):
         connection.sock.close()
 
     def set_state(self, connection: C, state: int) -> None:
-        """Leave a connection's state on the board."""
+        """Write a connection state (C_IDLE …) to the board."""
         self._words[connection.fd] = connection.tag | state
 
     def update(self, connection: C) -> None:
-        """Mark what the peer is at, and from when on its deadline counts."""
-        if connection.unsent or connection.lingering:  # what a peer still sends does not prolong its linger
+        """Write the connection's state to the board, and start the deadline of a new phase."""
+        if connection.unsent or connection.lingering:  # input does not prolong lingering
             state = C_WRITING
         elif connection.parser.partial:
             state = C_READING
@@ -83,13 +88,13 @@ class ConnectionTable(Generic[C]):
             connection.phase_start_s = self.now_s
             self._words[connection.fd] = connection.tag | C_IDLE
             return
-        if (self._words[connection.fd] & 0xFF) != state:  # a new phase, with a deadline of its own
+        if (self._words[connection.fd] & 0xFF) != state:  # a new phase, with its own deadline
             connection.phase_start_s = self.now_s
             self.set_state(connection, state)
         self._deadlines.schedule(connection)
 
     def linger(self, connection: C) -> None:
-        """Say that we are done and give the peer a second to read it."""
+        """Close the sending side, and give the client LINGER_S seconds to read the response."""
         connection.phase_start_s = self.now_s
         self._row.counters[OTHER_CALLS] += 1
         connection.linger()
@@ -97,13 +102,13 @@ class ConnectionTable(Generic[C]):
 
     @property
     def timeout_s(self) -> float:
-        """How long a loop may wait before somebody's deadline must be looked at (-1: for ever)."""
+        """How long the loop may wait before a deadline must be checked, in seconds; -1: without limit."""
         if self.drain_deadline_s is not None:
             return DRAIN_IDLE_S / 4
         return TICK_S if self.by_fd else -1
 
     def after_wait(self) -> None:
-        """Call after each wait: counts it and reads the clock, once for all that is ready."""
+        """Count a wake-up and read the clock, once for all ready descriptors. Call after each wait."""
         row = self._row
         row.counters[WAIT_CALLS] += 1
         row.counters[WAKEUPS] += 1
@@ -113,7 +118,7 @@ class ConnectionTable(Generic[C]):
         self._handler.update_date(now_s)
 
     def expired(self) -> Iterator[C]:
-        """Peers to be closed now: out of time, or idle while the engine drains."""
+        """Yield connections to be closed now: timed out, or idle while the engine drains."""
         self.next_check_s = int(self.now_s) + 1.0 if self.drain_deadline_s is None else 0.0
         for connection in self._deadlines.expired(self.now_s):
             self._row.counters[TIMEOUTS] += not connection.lingering
@@ -127,11 +132,11 @@ class ConnectionTable(Generic[C]):
             ]
 
     def is_idle(self, connection: C) -> bool:
-        """Nothing of a request has come, nothing is being answered, or all is said."""
+        """Return whether no request has begun and no response is being sent."""
         return connection.lingering or (self._words[connection.fd] & 0xFF) == C_IDLE
 
     def drain(self) -> None:
-        """The engine is asked to stop: idle peers may send one last request, the rest has the grace."""
+        """Begin to drain: idle connections may send one last request, others have the grace period."""
         self.now_s = time.monotonic()
         self.next_check_s = 0.0
         self._idle_grace_end_s = self.now_s + DRAIN_IDLE_S

@@ -1,8 +1,8 @@
 """The contract between a model module, the process that runs it, and the control plane.
 
 A model module has `MODEL` and `serve()`; no base class and no registration. `engines.catalogue` finds every
-module that satisfies `ModelModule`. The control plane never imports one: it rebuilds `Model` from the JSON that
-`python -m engines --describe` prints, so everything that it needs to know of a model is data.
+module that satisfies `ModelModule`. The control plane never imports one: it rebuilds `Model` from the JSON
+that `python -m engines --describe` prints, so everything that it needs to know of a model is data.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 _SHORT = reprlib.Repr()  # an error message quotes at most 80 characters of a value
 _SHORT.maxstring = _SHORT.maxother = 80
-SPARE_DESCRIPTORS = (
-    256  # for each process, beside the connections: listener, epolls, rings, mailboxes, board, streams
-)
+SPARE_DESCRIPTORS = 256  # for each process: listener, epolls, rings, mailboxes, board, streams
 
 
 class BadKnob(ValueError):
@@ -83,9 +81,10 @@ def _quoted(number: int) -> str:
 class Role:
     """What a thread of a model does, and how many threads do it.
 
-    `threads` names the knobs whose product is the number of threads, such as `("reactors", "workers")`; without
-    a name there is one thread. Each is a row of the metrics board. `own_process`: each of them is the only thread
-    of a forked process, which numbers its descriptors from 0. `restaurant` is an analogy for beginners.
+    `threads` names the knobs whose product is the number of threads, such as `("reactors", "workers")`;
+    without a name there is one thread. Each is a row of the metrics board. `own_process`: each of them is the
+    only thread of a forked process, which numbers its descriptors from 0. `restaurant` is an analogy for
+    beginners.
     """
 
     name: str
@@ -108,9 +107,9 @@ def _always_available() -> str | None:
 class Model:
     """A thread model as cards, API and docs show it.
 
-    `order` sorts the catalogue. `summary` is one sentence. `aliases`, `pros`, `cons` and `used_by` may stand in
-    engines/literature.toml instead. `why_unavailable` returns one sentence where this machine cannot run the model,
-    else None; it must be cheap and must not raise.
+    `order` sorts the catalogue. `summary` is one sentence. `aliases`, `pros`, `cons` and `used_by` may stand
+    in engines/literature.toml instead. `why_unavailable` returns one sentence where this machine cannot run
+    the model, else None; it must be cheap and must not raise.
     """
 
     name: str
@@ -155,7 +154,7 @@ def all_knobs(model: Model) -> tuple[Knob, ...]:
 
 
 def parse_knobs(model: Model, given: Mapping[str, object]) -> dict[str, int | str]:
-    """Return a value for every knob: `given` over the defaults. Raises BadKnob for the first that is wrong."""
+    """Return a value for every knob, `given` over the defaults. Raises BadKnob for the first wrong one."""
     known = {knob.name: knob for knob in all_knobs(model)}
     for name in given:
         if name not in known:
@@ -167,9 +166,9 @@ def parse_knobs(model: Model, given: Mapping[str, object]) -> dict[str, int | st
 class Setup:
     """What the process provides to `serve()`.
 
-    `knobs` has an attribute for each knob. `stopping` is a descriptor that becomes readable when the engine must
-    stop (a signal, or the end of the control plane), so a loop waits for it as for any other event. `ready()` is
-    called once every thread runs.
+    `knobs` has an attribute for each knob. `stopping` is a descriptor that becomes readable when the engine
+    must stop (a signal, or the end of the control plane), so a loop waits for it as for any other event.
+    `ready()` is called once every thread runs.
     """
 
     handler: Handler
@@ -185,5 +184,7 @@ class ModelModule(Protocol):
     MODEL: Model
 
     def serve(self, listener: socket.socket, setup: Setup) -> None:
-        """Serve `listener` (listening, non-blocking) until `setup.stopping` is readable, then drain and return."""
+        """Serve `listener` (listening, non-blocking) until `setup.stopping` is readable, then drain and
+        return.
+        """
         ...

@@ -1,8 +1,8 @@
-"""Deadlines for many peers, without a scan of them all at each tick.
+"""Deadlines of many connections, without a scan of all of them at each tick.
 
-A peer is filed under the second in which it would expire. Activity does not move it: when its second comes it
-is looked at, and filed again if it has been active since. So a peer costs one look per timeout period, not
-one per request and not one per tick.
+A connection is scheduled under the second in which it would expire. Activity does not move it: when that
+second comes it is checked, and scheduled again if it has been active since. A connection is therefore checked
+once per timeout period, not once per request or per tick.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ C = TypeVar("C", bound=Connection)
 
 
 class Deadlines(Generic[C]):
-    """The peers of one thread, by the second in which they expire. That thread only."""
+    """The connections of one thread by the second in which they expire. That thread only."""
 
     def __init__(self, knobs: SimpleNamespace, now_s: float) -> None:
         self._knobs = knobs
@@ -26,9 +26,9 @@ class Deadlines(Generic[C]):
         self._checked_until = int(now_s)
 
     def schedule(self, connection: C) -> None:
-        """File `peer`, or file it earlier: when it is new, and when its phase changes to a shorter one.
+        """Schedule a new connection, or move one forward whose phase now has an earlier deadline.
 
-        Never later than it stands: a peer that trickles bytes would move its deadline before it for ever.
+        Never moves a connection back: one that sends a byte now and then would postpone its check forever.
         """
         second = max(int(self.deadline_of(connection)), self._checked_until) + 1
         if connection.scheduled_s:
@@ -39,14 +39,14 @@ class Deadlines(Generic[C]):
         self._by_second[second].add(connection)
 
     def remove(self, connection: C) -> None:
-        """The peer is closed."""
+        """Forget `connection`, which is closed."""
         if connection.scheduled_s in self._by_second:
             self._by_second[connection.scheduled_s].discard(connection)
 
     def deadline_of(self, connection: C) -> float:
-        """When `peer` expires, on the monotonic clock: the whole head and body have one deadline each."""
+        """Return when `connection` expires, in monotonic seconds. Head and body have one deadline each."""
         if connection.busy:
-            return self._checked_until + float(self._knobs.idle_s)  # the peer waits for us, not we for it
+            return self._checked_until + float(self._knobs.idle_s)  # it waits for a response
         if connection.lingering:
             return connection.phase_start_s + LINGER_S
         if connection.unsent:
@@ -58,11 +58,9 @@ class Deadlines(Generic[C]):
         return connection.phase_start_s + float(self._knobs.idle_s)
 
     def expired(self, now_s: float) -> Iterator[C]:
-        """Peers whose time is up; the others of the seconds that have passed are filed again."""
-        first, self._checked_until = (
-            self._checked_until,
-            int(now_s) + 1,
-        )  # now: whom we make wait does not expire, however late we look
+        """Yield connections that have expired by `now_s`; others that were due are scheduled again."""
+        # Set before the loop: deadline_of() counts from it for busy connections, which must not expire here.
+        first, self._checked_until = self._checked_until, int(now_s) + 1
         for second in range(first, self._checked_until):
             for connection in tuple(self._by_second.pop(second, ())):
                 if self.deadline_of(connection) <= now_s:

@@ -1,12 +1,9 @@
-"""The work: what a handler does for a request, the same on every model.
+"""The handler: the response to a request, the same on every model.
 
-    GET /            13 bytes of plaintext          GET /sleep?ms=   a blocking wait (a database call)
-    any /echo        the body back                  GET /bytes?n=    that many bytes
-    GET /cpu?us=     burn CPU, holding the GIL      GET /healthz     alive
-    GET /hash?us=    burn CPU in C, GIL released
-
-`cpu` and `hash` run a *fixed number of iterations*, calibrated once: a loop that runs until a clock says stop
-fakes scaling, because it also counts the time in which it was descheduled.
+GET /            13 bytes of plaintext          GET /sleep?ms=   blocks (such as a database call)
+any /echo        the request body               GET /bytes?n=    that many bytes
+GET /cpu?us=     burns CPU, holds the GIL       GET /healthz     `ok`
+GET /hash?us=    burns CPU in C, GIL released
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from engines.common.board.row import BoardRow
 from engines.common.calibration import Calibration, hash_rounds, spin
 from engines.common.http.requests import Request
 
-CPU_US_MAX = 1_000_000
+CPU_US_MAX = 1_000_000  # of /cpu and /hash
 SLEEP_MS_MAX = 10_000
 BYTES_MAX = 1024 * 1024
 PLAINTEXT = b"Hello, World!"
@@ -45,7 +42,7 @@ REASONS = {
 
 
 class EarlyResponse(Exception):
-    """The request is well-formed HTTP, but not something that is served here."""
+    """Ends the handling with this status and a reason: an error, or the response to OPTIONS."""
 
     def __init__(self, status: int, reason: str, allow: str = "") -> None:
         super().__init__(reason)
@@ -54,43 +51,48 @@ class EarlyResponse(Exception):
 
 
 class Handler:
-    """Turns a request into the bytes of its whole answer. Safe from any thread."""
+    """Turns a request into the bytes of its response. Thread-safe.
+
+    `draining` is set by a model that must stop: every response then has `Connection: close`.
+    """
 
     def __init__(self, calibration: Calibration) -> None:
         self._calibration = calibration
         self._date_until_s = 0.0
         self._date = self._plaintext = b""
         self.update_date(time.monotonic())
-        self.draining = (
-            False  # set by a lesson that is asked to stop: every answer then says `Connection: close`
-        )
+        self.draining = False
 
     def update_date(self, now_s: float) -> None:
-        """After each wait, with the monotonic time: a new second needs a new `Date`."""
+        """Renew the `Date` header if the second has changed. `now_s` is monotonic; call after each wait."""
         if now_s >= self._date_until_s:
             self._new_date(now_s)
 
     def handle(self, request: Request, row: BoardRow) -> bytes:
-        """Answer `request` on the thread that owns `row`: counts it there, and marks `blocked` while the work waits."""
+        """Return the response to `request`, counted on `row`, whose thread calls this.
+
+        The row's state is BLOCKED while the work sleeps. An exception of the work becomes a 500 and a
+        traceback on stderr.
+        """
         if request.simple and request.target == b"/" and not self.draining:
             row.requests_2xx += 1
             return self._plaintext
         try:
             body = self._work(request, row)
             row.requests_2xx += 1
-            return self._answer(request, 200, body)
+            return self._respond(request, 200, body)
         except EarlyResponse as early:
             self._count(early.status, row)
             text = f"{early}\n".encode() if str(early) else b""
-            return self._answer(request, early.status, text, early.allow)
+            return self._respond(request, early.status, text, early.allow)
         except Exception:
             sys.stderr.write(traceback.format_exc())
             request.keep_alive = False
             self._count(500, row)
-            return self._answer(request, 500, b"the handler failed; the engine's log has the reason\n")
+            return self._respond(request, 500, b"the handler failed; see the engine's log\n")
 
     def _count(self, status: int, row: BoardRow) -> None:
-        """Count an answer that is not plain; published at once, for some threads publish only what plain ones count."""
+        """Count a response other than a prebuilt one, and publish: some threads publish only plain counts."""
         if status < 400:
             row.requests_2xx += 1
         else:
@@ -104,9 +106,9 @@ class Handler:
         self._plaintext = head % (self._date, len(PLAINTEXT)) + PLAINTEXT
         self._date_until_s = now_s + 1.0 - time_s % 1.0
 
-    def _answer(self, request: Request, status: int, body: bytes, allow: str = "") -> bytes:
+    def _respond(self, request: Request, status: int, body: bytes, allow: str = "") -> bytes:
         self.update_date(time.monotonic())
-        if self.draining:  # asked after the work: a drain may have begun while it waited
+        if self.draining:  # checked after the work: a drain may have begun meanwhile
             request.keep_alive = False
         extra = b"" if request.keep_alive else b"Connection: close\r\n"
         if request.keep_alive and request.announces_keep_alive:
@@ -162,7 +164,7 @@ _PATHS = frozenset((b"/", b"/cpu", b"/hash", b"/sleep", b"/bytes", b"/healthz"))
 
 
 def _origin_form(target: bytes) -> bytes:
-    """`http://host/path` as a proxy would say it, as `/path`."""
+    """Return the path and query of `http://host/path`, the form that is sent to a proxy."""
     if target[:7].lower() == b"http://":
         host, mark, query = target[7:].partition(b"?")
         slash = host.find(b"/")
@@ -171,7 +173,7 @@ def _origin_form(target: bytes) -> bytes:
 
 
 def _parameter(query: bytes, name: str, maximum: int) -> int:
-    """The one whole number that this work takes, from 0 to `maximum`."""
+    """Return the integer parameter `name`, from 0 to `maximum`; raises EarlyResponse (400)."""
     given = dict(parse_qsl(query.decode("latin-1")))
     text = given.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= maximum):
@@ -179,14 +181,14 @@ def _parameter(query: bytes, name: str, maximum: int) -> int:
     return int(text)
 
 
-RESPONSE_LIMIT = 256 * 1024
+RESPONSE_LIMIT = 256 * 1024  # bytes
 
 
 def handle_pending(pending: list[Request], handler: Handler, row: BoardRow) -> tuple[bytes, Request]:
-    """Handle the requests in `todo` in order; answers their bytes and the last request that was handled.
+    """Handle the requests of `pending` in order; returns their responses and the last request handled.
 
-    Stops once the bytes are many: a peer that pipelines requests and reads nothing must not make us hold
-    their answers. What was handled is taken off `todo`, to whose end a reactor may add meanwhile.
+    Stops at RESPONSE_LIMIT bytes, so a client that pipelines requests without reading cannot fill the memory.
+    Handled requests are removed from `pending`; an event loop may append to it meanwhile.
     """
     if len(pending) == 1:
         request = pending.pop(0)
@@ -199,6 +201,6 @@ def handle_pending(pending: list[Request], handler: Handler, row: BoardRow) -> t
         size += len(responses[-1])
         taken += 1
         if not request.keep_alive:
-            break  # its answer said `Connection: close`: nothing comes after it
+            break  # the response has `Connection: close`
     del pending[:taken]
     return b"".join(responses), request

@@ -1,4 +1,4 @@
-"""The mailbox: how another thread asks a loop to do something, and rings its bell."""
+"""The mailbox: how another thread asks an event loop to call something."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Mailbox:
-    """Calls left for one loop. `fd` is an eventfd that is readable while calls may be waiting."""
+    """Calls posted to one loop. `fd` is an eventfd that is readable while calls may be waiting."""
 
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -17,16 +17,19 @@ class Mailbox:
         self._signalled = False
 
     def post(self, call: Callable[..., object], *args: Any) -> bool:
-        """Safe from any thread: leave a call for the loop. Answers whether the bell had to be rung (a system call)."""
+        """Thread-safe: queue a call. Returns whether the loop had to be woken (a system call)."""
         self._calls.append((call, args))
         if self._signalled:
-            return False  # the loop has not looked yet: it will find this call as well
+            return False  # the loop was woken already and has not run yet
         self._signalled = True
         os.eventfd_write(self.fd, 1)
         return True
 
     def run_all(self) -> None:
-        """Loop thread only. The bell is silenced *before* the calls are taken, or one would be left unheard."""
+        """Run the calls that are queued now. Event loop only.
+
+        The eventfd is cleared before the calls are taken: a call posted in between wakes the loop again.
+        """
         os.eventfd_read(self.fd)
         self._signalled = False
         for _ in range(len(self._calls)):
@@ -34,4 +37,5 @@ class Mailbox:
             call(*args)
 
     def close(self) -> None:
+        """Close the eventfd."""
         os.close(self.fd)

@@ -1,7 +1,7 @@
-"""The worker pool: a bounded queue of peers whose next request waits for a worker.
+"""The worker pool: a bounded queue of connections whose requests wait for a worker.
 
-A peer has one *turn*. Whoever holds it answers the peer, so at most one of its requests is with the workers
-and pipelined answers keep their order, although any worker may take any peer.
+A connection has a lock. Whoever holds it responds, so at most one of its requests is with the workers, and
+pipelined responses keep their order although any worker may take any connection.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ from engines.common.contract import Setup
 from engines.common.mailbox import Mailbox
 from engines.common.process.threads import start_thread
 
-PUBLISH_INTERVAL_NS = 20_000_000  # how old the counters may be of a worker that never finds the queue empty
-PIPELINED_MAX = 128  # requests of one peer read ahead of its turn
-JOIN_TIMEOUT_S = 0.1  # what workers have to end when nothing is left to do
-REPLY_CHOICES = ("worker", "reactor")  # who writes an answer
+PUBLISH_INTERVAL_NS = 20_000_000  # for a worker that never finds the queue empty
+PIPELINED_MAX = 128  # requests of one connection that are read ahead
+JOIN_TIMEOUT_S = 0.1  # for all workers together
+REPLY_CHOICES = ("worker", "reactor")  # the thread that writes a response
 
 
 class WorkerPool:
-    """Workers and their queue, behind one loop. `held` waits where the queue is full: nothing is dropped."""
+    """Workers and their queue, behind one event loop.
+
+    When the queue is full, connections wait in `_overflow`: the loop stops reading from them, and nothing is
+    dropped.
+    """
 
     def __init__(self, setup: Setup, row: BoardRow, mailbox: Mailbox) -> None:
         self._setup = setup
@@ -40,7 +44,7 @@ class WorkerPool:
         self._threads: list[threading.Thread] = []
 
     def start(self, work: Callable[[BoardRow], None]) -> None:
-        """Start the workers; those of the second loop are numbered on from those of the first."""
+        """Start the workers, each running `work(row)`. Those of the second loop continue the numbering."""
         workers = self._setup.knobs.workers
         first = self._row.cells[INDEX] * workers
         for index in range(first, first + workers):
@@ -48,41 +52,39 @@ class WorkerPool:
             self._threads.append(start_thread(self._setup.board, row, work, row))
 
     def stop(self) -> None:
-        """Loop thread only, once every peer is gone: let the workers end."""
+        """End the workers once all connections are closed. Event loop only."""
         for _ in self._threads:
             self._queue.put(None)
         ends_s = time.monotonic() + JOIN_TIMEOUT_S
         for thread in self._threads:
-            thread.join(
-                max(0.0, ends_s - time.monotonic())
-            )  # one still in a handler after the grace is left behind
+            thread.join(max(0.0, ends_s - time.monotonic()))  # one that is still in a handler is abandoned
 
     def try_lock(self, connection: Connection) -> bool:
-        """Try to take the peer's turn; False if somebody else has it."""
+        """Return whether the connection's lock could be taken; False if another thread holds it."""
         if connection.lock is None:
             connection.lock = threading.Lock()
         return connection.lock.acquire(blocking=False)
 
     def must_pause_reading(self, connection: Connection) -> bool:
-        """Whether no more of its requests should be read until its turn comes."""
+        """Return whether the requests read ahead of the workers reach the limit."""
         ahead_bytes = sum(len(request.body) for request in tuple(connection.pending))
         if len(connection.pending) > PIPELINED_MAX or ahead_bytes > READ_AHEAD_BYTES:
             connection.needs_update = True
         return connection.needs_update
 
     def unlock(self, connection: Connection) -> None:
-        """Let the next one have the turn."""
+        """Release the connection's lock."""
         assert connection.lock is not None
         connection.lock.release()
 
     def finish(self, connection: Connection) -> None:
-        """A worker has answered all there is: from here on the peer may be idle."""
+        """Mark the connection idle, and release its lock: all its requests have a response."""
         connection.phase_start_s = time.monotonic()
         self._words[connection.fd] = connection.tag | C_IDLE
         self.unlock(connection)
 
     def put(self, connection: Connection, row: BoardRow) -> None:
-        """Whoever has the turn: queue the peer, or hold it while the queue is full."""
+        """Queue a connection whose lock the caller holds; it waits while the queue is full."""
         connection.queued_at_ns = time.monotonic_ns()
         self._words[connection.fd] = connection.tag | C_QUEUED
         self._enqueue(connection, row)
@@ -91,7 +93,7 @@ class WorkerPool:
         depth = self._queue.qsize()
         if depth >= self._limit:
             self._overflow.append(connection)
-            if self._queue.qsize() < self._limit:  # emptied meanwhile, by workers that saw nobody held
+            if self._queue.qsize() < self._limit:  # workers have emptied it meanwhile, and saw no overflow
                 self._mailbox.post(self._refill)
             return
         row.queue_pushes += 1
@@ -100,9 +102,9 @@ class WorkerPool:
         self._queue.put(connection)
 
     def take(self, row: BoardRow) -> Connection | None:
-        """Worker threads: wait for a peer; None when it is time to end."""
+        """Block until a connection is queued and return it; None when the worker must end. Worker threads."""
         if self._queue.empty():
-            row.publish()  # once per wake-up, as a loop does
+            row.publish()  # before it blocks: once per wake-up
         connection = self._queue.get()
         if row.trace_wanted[0] != row.tracing:
             row.switch_trace()
@@ -118,7 +120,7 @@ class WorkerPool:
         return connection
 
     def post(self, row: BoardRow, call: Callable[..., None], *args: Any) -> None:
-        """Worker threads: leave a call for the loop, and count the system call if its bell had to be rung."""
+        """Post a call to the loop, and count the system call if the loop had to be woken. Worker threads."""
         row.counters[OTHER_CALLS] += self._mailbox.post(call, *args)
 
     def _refill(self) -> None:

@@ -1,4 +1,4 @@
-"""Taking connections by one multishot accept, and pausing (never spinning) when no more can be held."""
+"""Accepts by one multishot operation, and pauses (without spinning) at a limit."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 
 class CompletionAcceptor:
-    """Accepts for one ring, on its thread. Each connection goes to `adopt`; `held` tells how many there are.
+    """Accepts for one ring, on its thread. Each connection goes to `on_accept`; `count` returns how many are
+    open.
 
-    The kernel may complete a few accepts more before a cancel reaches it: they wait here, unserved, for room.
+    The kernel may complete a few more accepts before it processes a cancel: these connections wait in
+    `_accepted`.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class CompletionAcceptor:
         self._row.mark[STATE] = ACCEPTING
         if completion.res >= 0:
             self._row.counters[ACCEPTED] += 1
-            # Family and type are said, or Python would ask the kernel for them: three system calls.
+            # Without family and type, Python would ask the kernel for them: three system calls.
             self._accepted.append(socket.socket(self._listener.family, socket.SOCK_STREAM, 0, completion.res))
             self._admit()
         elif -completion.res in OUT_OF_RESOURCES:
@@ -85,7 +87,7 @@ class CompletionAcceptor:
         self._board.set_flag(flag, True)
 
     def resume(self) -> None:
-        """If paused, look again whether there is room."""
+        """If paused, start accepting again if there is room."""
         if self._count() >= self._most or time.monotonic() < self._retry_at_s or self._operation:
             return
         self.paused = False
@@ -95,7 +97,7 @@ class CompletionAcceptor:
             self._submit()
 
     def stop(self, on_stopped: Callable[[], None]) -> None:
-        """Take what the kernel has already accepted, close the listener, and then call `then`."""
+        """Accept what the kernel has already completed, close the listener, then call `on_stopped`."""
         self._on_stopped = on_stopped
         stop_handshakes(self._listener)
         if self._operation is None:
@@ -104,7 +106,7 @@ class CompletionAcceptor:
             self._ring.cancel(self._operation)
 
     def _finish(self, on_stopped: Callable[[], None]) -> None:
-        """No accept is in flight any more: empty the queue by plain calls. The limit does not count, they are in."""
+        """Empty the accept queue by plain calls, without a limit. No accept is in flight any more."""
         while self._accepted:
             self._on_accept(self._accepted.popleft())
         while True:
@@ -113,14 +115,12 @@ class CompletionAcceptor:
                 sock, _ = self._listener.accept()
             except ConnectionAbortedError:
                 continue
-            except OSError:  # the queue is empty, or the descriptors are
+            except OSError:  # the accept queue is empty, or descriptors are exhausted
                 break
             self._row.counters[ACCEPTED] += 1
             self._on_accept(sock)
         self.paused = False
-        with suppress(
-            OSError
-        ):  # the ring may hold the listener until its next wait: stop the kernel accepting now
+        with suppress(OSError):  # the ring may hold the listener until its next wait: stop the kernel now
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         on_stopped()

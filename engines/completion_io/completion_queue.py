@@ -1,7 +1,7 @@
-"""The completion side of a proactor: a ring, the peers whose operations are in flight in it, and their ends.
+"""The completion side of a proactor: a ring, and the connections whose operations are in flight.
 
-The counterpart of `Demultiplexer`. That one says which socket *could* be read; this one says what *has been* read,
-into a buffer of the pool, or sent. All methods belong to the thread that waits.
+The counterpart of `Demultiplexer`, which reports that a socket *can be* read. A completion reports what *has
+been* read, into a buffer of the ring, or sent. All methods are for the ring's thread only.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from engines.completion_io.ring import SEND_FLAGS, Ring
 if TYPE_CHECKING:
     from uring_api import Completion
 
-REAP_S = 0.25  # after the grace: what cancelled operations get to come back
+REAP_S = 0.25  # after the grace period: time for cancelled operations to complete
 
 
 class CompletionQueue:
-    """Submits for many sockets at once and waits for what is complete. `about` a peer, or a call to be made."""
+    """Submits operations of many sockets and waits for completions. `by_fd` has the connections."""
 
     def __init__(self, setup: Setup, row: BoardRow, mailbox: Mailbox) -> None:
         self.ring = Ring(setup.knobs.buffers, setup.knobs.buffer_size)
@@ -40,15 +40,15 @@ class CompletionQueue:
         self._row = row
         self._words = setup.board.words
         self._acceptor: CompletionAcceptor | None = None
-        self._recently_sent: set[CompletionConnection] = (
-            set()
-        )  # who had something sent to them since the last tick
+        self._recently_sent: set[CompletionConnection] = set()  # since the last tick
         self._tick_s = 0.0
         self.watch(mailbox.fd, mailbox.run_all)
 
     @property
     def alive(self) -> bool:
-        """Until the engine is asked to stop, and then until the last peer is gone."""
+        """Whether the loop must go on: until the engine must stop, and then until the last connection is
+        closed.
+        """
         drain_deadline_s = self.connections.drain_deadline_s
         return drain_deadline_s is None or (
             bool(self.by_fd) and self.connections.now_s < drain_deadline_s + REAP_S
@@ -57,15 +57,17 @@ class CompletionQueue:
     def listen(
         self, listener: socket.socket, on_accept: Callable[[socket.socket], object], count: Callable[[], int]
     ) -> None:
-        """Accept from `listener` here. Each connection goes to `adopt`; `held` tells how many there are already."""
+        """Accept in this ring. Each connection goes to `on_accept`; `count` returns how many are open."""
         limit = self._setup.knobs.max_connections
         self._acceptor = CompletionAcceptor(
             listener, self.ring, self._setup.board, self._row, limit, on_accept, count
         )
 
     def watch(self, fd: int, call: Callable[[], None], once: bool = False) -> None:
-        """Call `call` when `fd` is readable. For a bell or the end, not for data: there is nothing to receive, and
-        an eventfd that does not block would be answered with EAGAIN if a read of it were submitted."""
+        """Call `call` when `fd` is readable, once or each time.
+
+        For wake-ups, not for data: a read of a non-blocking eventfd would complete with EAGAIN.
+        """
 
         def on_readable(_: Completion) -> None:
             self._row.mark[STATE] = READING
@@ -76,12 +78,14 @@ class CompletionQueue:
         self.ring.poll(fd, on_readable)
 
     def open(self, sock: socket.socket) -> None:
-        """Make a connection a peer of this ring: from here on there is always a receive in flight for it."""
+        """Serve the connection `sock` in this ring: from now on a receive is in flight for it."""
         connection = self.connections.open(sock)
         connection.receiving = self.ring.recv(connection.fd, connection)
 
     def wait(self) -> list[Completion]:
-        """Submit what was asked for, block until something is complete; answers the completions."""
+        """Submit what was prepared, and block until operations complete or a deadline is due; returns
+        completions.
+        """
         timeout_s: float | None = self.connections.timeout_s
         if self._acceptor and self._acceptor.paused:
             timeout_s = RETRY_S
@@ -92,12 +96,15 @@ class CompletionQueue:
         return complete
 
     def run_callback(self, completion: Completion) -> None:
-        """The completion is not about a peer: the listener, the end, or a mailbox."""
+        """Call what was registered for a completion that is not about a connection."""
         cast(Any, completion.user_data)(completion)
 
     def send(self, connection: CompletionConnection, response: bytes, request: Request = NO_REQUEST) -> None:
-        """Submit `answer` to `request`, which may be the last. One send of a peer is in flight at a time, so answers
-        keep their order and are bounded."""
+        """Submit `response`. `request` is the last request that was handled: it may end the connection.
+
+        Each connection has at most one send in flight, so responses keep their order and their size is
+        limited.
+        """
         if not request.keep_alive:
             connection.close_after(request)
         connection.unsent = response
@@ -106,16 +113,16 @@ class CompletionQueue:
         connection.sending = self._send(connection.fd, response, SEND_FLAGS, connection)
 
     def update(self, connection: CompletionConnection) -> None:
-        """After a completion: leave on the board what the peer is at, and submit what it needs next."""
+        """After a completion: write the state to the board, and submit what the connection needs next."""
         if connection.needs_update or connection.parser.partial:
             self._submit_next(connection)
-        elif not (connection.unsent or connection.with_worker):
+        elif not (connection.unsent or connection.queued):
             connection.phase_start_s = self.connections.now_s
             self._words[connection.fd] = connection.tag | C_IDLE
 
     def _submit_next(self, connection: CompletionConnection) -> None:
-        """More than the next request is ahead: the rest of one, the rest of an answer, or the end."""
-        responding = bool(connection.unsent) or connection.with_worker  # it is our turn, not the peer's
+        """Continue a partial request or response, or close the connection."""
+        responding = bool(connection.unsent) or connection.queued  # the client waits for us
         if connection.lost or (connection.eof and not responding):
             return self.close(connection)
         if connection.unsent and not connection.sending:
@@ -130,13 +137,15 @@ class CompletionQueue:
         self._update_receive(connection)
         ended = connection.closing or connection.eof or connection.lost
         connection.needs_update = ended or not connection.receiving or connection.parser.wants_continue
-        if not connection.with_worker:
+        if not connection.queued:
             self.connections.update(connection)
 
     def _update_receive(self, connection: CompletionConnection) -> None:
-        """Receive again, unless the peer is too far ahead: while it does not take our answers we take no more of its
-        requests. After ENOBUFS this cannot spin: whoever has the buffers brings data, and gives them back."""
-        if not (connection.unsent or connection.with_worker):
+        """Submit a receive again, unless the client is too far ahead of its responses.
+
+        After ENOBUFS this cannot spin: the connections that hold the buffers have data, and return them.
+        """
+        if not (connection.unsent or connection.queued):
             connection.read_ahead = 0
         if not connection.receiving:
             if connection.read_ahead <= READ_AHEAD_BYTES and not connection.eof:
@@ -146,25 +155,26 @@ class CompletionQueue:
             self.ring.cancel(connection.receiving)
 
     def close(self, connection: CompletionConnection) -> None:
-        """End a connection. Its descriptor is closed once nothing can complete for it any more: a receive in flight
-        would keep the socket open, and could take what is sent to the next connection with that number."""
+        """End a connection. Its descriptor is closed once no operation is in flight.
+
+        A receive in flight would keep the socket open, and could take bytes of the next connection with that
+        descriptor.
+        """
         connection.lost = connection.needs_update = True
-        if not connection.with_worker:  # else a worker is about to take the first of them
+        if not connection.queued:  # else a worker may use the list
             connection.pending.clear()
         flying = [operation for operation in (connection.receiving, connection.sending) if operation]
-        if not flying and not connection.with_worker:
+        if not flying and not connection.queued:
             self._recently_sent.discard(connection)
             self.connections.close(connection)
         elif not connection.cancelling:
             connection.cancelling = True
-            self._words[connection.fd] &= (
-                0xFF00  # said once: a drain must not find thousands of them idle in each round
-            )
+            self._words[connection.fd] &= 0xFF00  # not idle: a drain must not find it again in each round
             for operation in flying:
                 self.ring.cancel(operation)
 
     def sweep(self) -> None:
-        """After a round: end what is out of time, accept again if there is room, publish the counters."""
+        """After a round: close what has timed out, resume accepting, publish the counters."""
         if self.connections.now_s >= self.connections.next_check_s:
             for connection in tuple(self.connections.expired()):
                 self.close(connection)
@@ -175,7 +185,7 @@ class CompletionQueue:
         self._row.publish()
 
     def _tick(self) -> None:
-        """Once a second: mark and file who is still being sent to, so that a plain request need not (1 µs)."""
+        """Once per second: update connections with a send in flight, so a plain request need not (1 µs)."""
         self._tick_s = self.connections.now_s + TICK_S
         for connection in self._recently_sent:
             if connection.unsent:
@@ -183,8 +193,9 @@ class CompletionQueue:
         self._recently_sent.clear()
 
     def drain(self, on_stopped: Callable[[], object] | None = None) -> None:
-        """Asked to stop: take what the kernel has already accepted, close the listener, call `then`, and finish what
-        is in flight."""
+        """Accept what the kernel has already completed, close the listener, call `on_stopped`, finish the
+        rest.
+        """
 
         def when_accept_stopped() -> None:
             self._acceptor = None
@@ -198,4 +209,5 @@ class CompletionQueue:
             when_accept_stopped()
 
     def shutdown(self) -> None:
+        """Close the ring."""
         self.ring.close()

@@ -1,6 +1,6 @@
-"""The other end of a connection, for models whose I/O is submitted: what has completed, what is still in flight.
+"""One connection of a model that submits I/O: what has completed, what is in flight.
 
-As in `Peer`, this is where an error of a connection becomes `lost`: here it comes as a negative result.
+As in `Connection`, an I/O error becomes `lost`; here it is a negative result.
 """
 
 from __future__ import annotations
@@ -17,28 +17,32 @@ from engines.completion_io.ring import MORE
 if TYPE_CHECKING:
     from uring_api import Completion
 
-# The operation has ended, the connection has not: submit it again.
+# The operation has ended, but not the connection: submit it again.
 RETRY_RESULTS = frozenset((-errno.ENOBUFS, -errno.ECANCELED, -errno.EINTR, -errno.EAGAIN))
 
 
 class CompletionConnection(Connection):
-    """One connection. `outbox` is being sent, `receiving` and `sending` are in flight, `handed_on`: a worker has it."""
+    """One connection. `unsent` is being sent; `receiving` and `sending` are the operations in flight.
 
-    __slots__ = ("cancelling", "pausing", "read_ahead", "receiving", "sending", "with_worker")
+    `queued`: it waits for a worker, or a worker has it. `read_ahead`: bytes received since then.
+    """
+
+    __slots__ = ("cancelling", "pausing", "queued", "read_ahead", "receiving", "sending")
 
     def __init__(self, sock: socket.socket, now_s: float) -> None:
         super().__init__(sock, now_s)
         self.receiving: Completion | None = None
         self.sending: Completion | None = None
         self.read_ahead = 0
-        self.with_worker = self.cancelling = self.pausing = False
+        self.queued = self.cancelling = self.pausing = False
 
     @property
     def busy(self) -> bool:
-        return self.with_worker
+        """Whether a worker has the connection."""
+        return self.queued
 
     def received(self, completion: Completion, row: BoardRow) -> None:
-        """A receive completed: parse what it brought into `todo`, and give its buffer back to the pool at once."""
+        """Handle a receive: parse into `pending`, and return its buffer to the ring at once."""
         if not completion.flags & MORE:
             self.receiving = None
             self.needs_update = True
@@ -46,9 +50,9 @@ class CompletionConnection(Connection):
         size = completion.res
         if size > 0:
             view: Any = completion.result
-            data = bytes(view)  # a copy of what came (90 ns); the view's end is the buffer's return
+            data = bytes(view)  # a copy (90 ns); deleting the view returns the buffer
             row.bytes_in += size
-            if self.unsent or self.with_worker:
+            if self.unsent or self.queued:
                 self.read_ahead += size
                 self.needs_update = self.needs_update or self.read_ahead > READ_AHEAD_BYTES
             if self.closing or self.lost:
@@ -69,7 +73,7 @@ class CompletionConnection(Connection):
             self.lost = True
 
     def sent(self, completion: Completion, row: BoardRow) -> None:
-        """The send completed. What is left after a short write stays in `outbox`, to be submitted again."""
+        """Handle a send. The rest after a short write stays in `unsent`, to be submitted again."""
         self.sending = None
         size = completion.res
         if size == len(self.unsent):

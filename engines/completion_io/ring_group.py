@@ -1,7 +1,7 @@
-"""Several rings on one listener: the first accepts for all and deals in turn.
+"""Several rings on one listener: the first ring accepts for all and assigns connections round-robin.
 
-Each could have an accept of its own, but the kernel wakes whoever is first in line: of 90 connections three rings
-got 63, 27 and 0.
+With an accept in each ring, the kernel would wake the first in line: three rings got 63, 27 and 0 of 90
+connections.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from engines.completion_io.completion_queue import CompletionQueue
 
 
 class RingThread(Protocol):
-    """A thread with a ring, and a mailbox for other threads. `run` makes the ring, calls `born`, and loops."""
+    """A thread with a ring and a mailbox. `run` creates the ring, calls `on_started`, and loops."""
 
     row: BoardRow
     sockets: CompletionQueue
     mailbox: Mailbox
 
-    def run(self, on_started: Callable[[], object]) -> None: ...
+    def run(self, on_started: Callable[[], object]) -> None:
+        """Create the ring on this thread, call `on_started`, and run until the engine has drained."""
+        ...
 
 
 def run_rings(kind: Callable[[Setup, BoardRow], RingThread], listener: socket.socket, setup: Setup) -> None:
-    """Run the first ring on this thread, each other on its own, until told to stop."""
+    """Run the first ring on this thread and each other ring on its own, until the engine must stop."""
     first, *others = rings = [
         kind(setup, setup.board.claim("ring", index)) for index in range(setup.knobs.rings)
     ]
@@ -49,7 +51,7 @@ def run_rings(kind: Callable[[Setup, BoardRow], RingThread], listener: socket.so
 
 
 def accept_for_all(rings: Sequence[RingThread], listener: socket.socket, setup: Setup) -> None:
-    """On the first ring's thread, once all are up: accept, deal, and drain when told to stop."""
+    """Accept, assign, and drain when the engine must stop. First ring's thread, once all rings run."""
     first, *others = rings
     in_turn = cycle(rings)
 
@@ -61,7 +63,7 @@ def accept_for_all(rings: Sequence[RingThread], listener: socket.socket, setup: 
             ring.mailbox.post(ring.sockets.open, sock)
 
     def drain() -> None:
-        """Each other ring drains after what it was dealt: its mailbox keeps the order."""
+        """Drain the first ring, then the others; the mailbox keeps the order."""
         setup.handler.draining = True
         first.sockets.drain(lambda: [ring.mailbox.post(ring.sockets.drain) for ring in others])
 

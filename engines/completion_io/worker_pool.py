@@ -1,4 +1,4 @@
-"""Workers behind a ring: they handle, the ring's thread submits. A ring belongs to the thread it was born in."""
+"""Workers behind a ring: they handle requests, and the ring's thread submits the responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engines.completion_io.connection import CompletionConnection
 
 
 class CompletionWorkerPool:
-    """The pool of one ring, whose answers come back by mailbox."""
+    """The worker pool of one ring. Responses come back by mailbox."""
 
     def __init__(self, setup: Setup, row: BoardRow, mailbox: Mailbox, sockets: CompletionQueue) -> None:
         self._handler = setup.handler
@@ -25,16 +25,16 @@ class CompletionWorkerPool:
         self._pool.start(self._work)
 
     def submit(self, connection: CompletionConnection) -> None:
-        """Ring thread: put the peer in the queue. It comes back when its next request is answered."""
-        connection.with_worker = True
+        """Queue the connection; it comes back when its next request is handled. Ring's thread."""
+        connection.queued = True
         self._pool.put(connection, self._row)
 
     def stop(self) -> None:
-        """Ring thread, once every peer is gone."""
+        """End the workers once all connections are closed. Ring's thread."""
         self._pool.stop()
 
     def _work(self, row: BoardRow) -> None:
-        """Worker threads: take a peer, handle what it has asked for, post the answer back."""
+        """Worker threads: take a connection, handle its pending requests, post the response."""
         words = self._words
         row.mark[STATE] = QUEUE
         while connection := self._pool.take(row):
@@ -46,8 +46,8 @@ class CompletionWorkerPool:
             row.mark[STATE] = QUEUE
 
     def _reply(self, connection: CompletionConnection, request: Request, response: bytes) -> None:
-        """Ring thread: a worker has answered."""
-        connection.with_worker = False
+        """Submit the response of a worker. Ring's thread."""
+        connection.queued = False
         if not connection.lost:
             self._row.mark[STATE] = WRITING
             self._sockets.send(connection, response, request)

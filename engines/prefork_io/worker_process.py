@@ -1,12 +1,12 @@
-"""Worker processes: forked with a share of the engine's bounds, told to stop, buried and replaced.
+"""Worker processes: forked with a share of the limits, stopped, reaped and replaced.
 
-Master and worker hold the two ends of a line. The worker says on it that it serves, and takes its end as the order
-to stop: the end comes when the master says so, and when the master dies. The kernel's parent-death signal stands
-behind that, for a worker that does not listen. Signals are the master's: those that a terminal sends to all of a
-group, or a shell to a worker, a worker ignores.
+Master and worker share a socket pair. The worker writes to it when it is ready, and treats its end as the
+order to stop: the end comes when the master orders it, and when the master dies. The kernel's parent-death
+signal covers a worker that hangs. Workers ignore the signals that a terminal sends to the whole process
+group.
 
-A worker that is killed (an operator, a lack of memory, a fault in C) is replaced. One that ends by an exception of
-ours ends the engine: it would end again, and half an engine would lie.
+A worker that is killed (by an operator, a lack of memory, a fault in C) is replaced. A worker that ends by an
+uncaught exception ends the engine: its replacement would end again, and measurements would be wrong.
 """
 
 from __future__ import annotations
@@ -32,15 +32,13 @@ from engines.common.process.threads import EXIT_CRASHED
 
 READY = b"u"
 READY_TIMEOUT_S = 10.0
-RESTART_INTERVAL_S = 1.0
-KILL_AFTER_S = (
-    0.25  # a worker leaves at the end of its grace by itself: so much later it hangs, and is killed
-)
+RESTART_INTERVAL_S = 1.0  # a worker is started at most once in it
+KILL_AFTER_S = 0.25  # after the grace period, at whose end a worker exits by itself
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """One of them, as its master sees it."""
+    """A worker process as its master sees it."""
 
     index: int
     pid: int
@@ -54,7 +52,10 @@ class WorkerProcess:
 
 
 class WorkerProcesses:
-    """All of them, by the descriptor that becomes readable when one ends. The master's one thread only: it forks."""
+    """All worker processes. Iterating yields descriptors that become readable when a process ends.
+
+    Used by the master's only thread, because it forks.
+    """
 
     def __init__(self, setup: Setup, work: Callable[[Setup, BoardRow], None]) -> None:
         self._setup = setup
@@ -63,25 +64,25 @@ class WorkerProcesses:
         self._replaced = 0
         for index in range(setup.knobs.processes):
             if not self._start(index):
-                sys.exit(f"worker process {index + 1} ended before it served")
+                sys.exit(f"worker process {index + 1} ended before it was ready")
 
     def __iter__(self) -> Iterator[int]:
         return iter(tuple(self._alive))
 
     def replace(self, ready: list[int]) -> None:
-        """Put others in the place of those of `ready`, which have ended."""
+        """Start another process for each of `ready` that was killed; exit if one ended by itself."""
         for process, code in self._reap(ready):
             if code >= 0:
-                sys.stderr.write(f"{process} ended by itself ({_exit_reason(code)}): so does the engine\n")
+                sys.stderr.write(f"{process} exited ({_exit_reason(code)}): the engine stops\n")
                 os._exit(EXIT_CRASHED)
             self._replaced += 1
-            reason = f"was killed ({_exit_reason(code)}); another takes its place ({self._replaced} so far)"
+            reason = f"was killed ({_exit_reason(code)}); starting replacement {self._replaced}"
             sys.stderr.write(f"{process} {reason}\n")
             self._throttle_restart(process)
             self._start(process.index)
 
     def stop(self) -> None:
-        """Tell all of them to drain, and return when they are gone; one that outlives the grace is killed."""
+        """Drain all processes and return when they have ended; kill what outlives the grace period."""
         for process in self._alive.values():
             process.channel.shutdown(socket.SHUT_WR)
         drain_deadline_s = time.monotonic() + self._setup.knobs.grace_s + KILL_AFTER_S
@@ -89,33 +90,35 @@ class WorkerProcesses:
             ready, _, _ = select.select([*self], [], [], max(0.0, drain_deadline_s - time.monotonic()))
             for process, code in self._reap(ready or self._kill_all()):
                 if code:
-                    sys.stderr.write(f"{process} did not drain within the grace ({_exit_reason(code)})\n")
+                    sys.stderr.write(
+                        f"{process} did not drain within the grace period ({_exit_reason(code)})\n"
+                    )
 
     def _throttle_restart(self, process: WorkerProcess) -> None:
-        """One that ended soon after its start may do so again: at most one start a second, unless told to stop."""
+        """Wait until RESTART_INTERVAL_S after the start of `process`, or until the engine must stop."""
         early_s = process.started_s + RESTART_INTERVAL_S - time.monotonic()
         if early_s > 0:
             select.select([self._setup.stopping], [], [], early_s)
 
     def _start(self, index: int) -> bool:
-        """Fork, and wait until the worker serves; answers whether it does. `replace` hears of one that has ended."""
+        """Fork, and wait until the worker is ready; returns whether it is."""
         row = self._setup.board.claim("worker", index)
         board = self._setup.board.partition(index, self._setup.knobs.processes)
-        ours, theirs = socket.socketpair()
+        master_end, worker_end = socket.socketpair()
         master = os.getpid()
         if (pid := os.fork()) == 0:
-            ours.close()
-            self._run_worker(master, self._worker_setup(board, index, theirs), row)
-        theirs.close()
+            master_end.close()
+            self._run_worker(master, self._worker_setup(board, index, worker_end), row)
+        worker_end.close()
         row.cells[PID] = pid
-        self._alive[os.pidfd_open(pid)] = WorkerProcess(index, pid, ours, row, board, time.monotonic())
-        select.select([ours], [], [], READY_TIMEOUT_S)
+        self._alive[os.pidfd_open(pid)] = WorkerProcess(index, pid, master_end, row, board, time.monotonic())
+        select.select([master_end], [], [], READY_TIMEOUT_S)
         with contextlib.suppress(BlockingIOError):
-            return ours.recv(1, socket.MSG_DONTWAIT) == READY
+            return master_end.recv(1, socket.MSG_DONTWAIT) == READY
         return False
 
     def _worker_setup(self, board: Board, index: int, channel: socket.socket) -> Setup:
-        """A worker's setup: the engine's, with its share of the connections and the line to wait on."""
+        """Return a worker's setup: its share of the connections, its partition and its channel."""
         most, over = divmod(self._setup.knobs.max_connections, self._setup.knobs.processes)
         knobs = SimpleNamespace(**vars(self._setup.knobs) | {"max_connections": most + (index < over)})
 
@@ -125,7 +128,7 @@ class WorkerProcesses:
         return replace(self._setup, board=board, knobs=knobs, stopping=channel.fileno(), ready=announce_ready)
 
     def _run_worker(self, master: int, setup: Setup, row: BoardRow) -> None:
-        """The forked process, to its end: nothing of the master's may run in it, or be held open by it."""
+        """Run the forked process to its end, without signal handlers and descriptors of the master."""
         try:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -143,7 +146,7 @@ class WorkerProcesses:
             os._exit(EXIT_CRASHED)
 
     def _reap(self, ready: list[int]) -> Iterator[tuple[WorkerProcess, int]]:
-        """Close the books of those of `ready` that have ended; answers each with its exit code, or minus its signal."""
+        """Yield each process of `ready` that has ended with its exit code, or minus its signal."""
         for pidfd in ready:
             if process := self._alive.pop(pidfd, None):
                 os.close(pidfd)

@@ -1,7 +1,7 @@
-"""The synchronous event demultiplexer of a readiness loop: epoll, the peers behind it, and their ends.
+"""The synchronous event demultiplexer of an event loop: epoll, and the connections that it watches.
 
-Everything here is the same whether one loop does all the work or hands it on; what is done with a request is
-the lesson's. All methods belong to the thread that waits.
+It is the same whether one loop does all work or hands requests to workers; what happens with a request is
+decided by the model module. All methods are for the loop's thread only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ READABLE, WRITABLE = select.EPOLLIN, select.EPOLLOUT
 
 
 class Demultiplexer:
-    """Waits for many sockets at once. `calls` are what to do for descriptors that are not peers."""
+    """Waits for many sockets at once. `by_fd` has the connections by descriptor.
+
+    `_callbacks` has what to call for other descriptors: the listener, mailboxes, `stopping`.
+    """
 
     def __init__(self, setup: Setup, row: BoardRow) -> None:
         self.connections = ConnectionTable(setup, row, Connection)
@@ -40,7 +43,9 @@ class Demultiplexer:
 
     @property
     def alive(self) -> bool:
-        """Until the engine is asked to stop, and then until the last peer is gone."""
+        """Whether the loop must go on: until the engine must stop, and then until the last connection is
+        closed.
+        """
         return bool(self.by_fd) or self.connections.drain_deadline_s is None
 
     def listen(
@@ -50,8 +55,11 @@ class Demultiplexer:
         count: Callable[[], int] | None = None,
         batch: int = ACCEPT_BATCH,
     ) -> None:
-        """Accept from `listener` here. Each connection goes to `adopt` (default: becomes a peer of this loop);
-        `held` tells how many there are already. `batch`: how many at once, of a burst."""
+        """Accept from `listener` in this loop, up to `batch` connections in one wake-up.
+
+        Each connection goes to `on_accept` (default: this loop serves it). `count` returns how many are open
+        already.
+        """
         self._count = count or self.by_fd.__len__
         limit = self._setup.knobs.max_connections
         self._acceptor = Acceptor(listener, self._setup.board, self._row, limit, batch)
@@ -59,12 +67,12 @@ class Demultiplexer:
         self.watch(listener.fileno(), self._accept, ACCEPTING)
 
     def watch(self, fd: int, call: Callable[[], object], state: int = READING) -> None:
-        """Call `call` whenever `fd` is readable; the thread is then in `state`."""
+        """Call `call` whenever `fd` is readable, with the thread in `state`."""
         self._callbacks[fd] = call, state
         self._poll.register(fd, READABLE)
 
     def open(self, sock: socket.socket) -> Connection:
-        """Make a connection a peer of this loop."""
+        """Serve the connection `sock` in this loop."""
         connection = self.connections.open(sock)
         connection.interest = READABLE
         self._row.counters[OTHER_CALLS] += 1
@@ -72,23 +80,25 @@ class Demultiplexer:
         return connection
 
     def wait(self) -> list[tuple[int, int]]:
-        """Block until something is ready; answers (descriptor, events)."""
+        """Block until a descriptor is ready or a deadline is due; returns (descriptor, events) pairs."""
         paused = self._acceptor is not None and self._acceptor.paused
         ready = self._poll.poll(RETRY_S if paused else self.connections.timeout_s, EVENTS_MAX)
         self.connections.after_wait()
         return ready
 
     def run_callback(self, fd: int) -> None:
-        """The descriptor is not a peer: the listener, the end, or a mailbox (or a peer that closed meanwhile)."""
+        """Call what was registered for `fd`; nothing if a connection has just been closed there."""
         if found := self._callbacks.get(fd):
             call, state = found
             self._row.mark[STATE] = state
             call()
 
     def resume(self, connection: Connection, events: int) -> None:
-        """Not only readable: there is room for the rest of an answer, or the connection is ending.
+        """Handle events beyond plain readability: send the rest of a response, or read the end of the
+        connection.
 
-        While a peer does not take our answers we take no more of its requests, so what we hold for it is bounded.
+        A connection whose client does not read its responses is not read either, which limits the memory for
+        it.
         """
         if connection.unsent:
             connection.flush(self._row)
@@ -96,7 +106,7 @@ class Demultiplexer:
             connection.recv(self._row)
 
     def update(self, connection: Connection) -> None:
-        """After an event: leave on the board what the peer is at, and wait for what it needs next."""
+        """After an event: write the state to the board, and wait for what the connection needs next."""
         if connection.needs_update or connection.parser.partial:
             self._update_interest(connection)
         else:
@@ -104,12 +114,12 @@ class Demultiplexer:
             self._words[connection.fd] = connection.tag | C_IDLE
 
     def _update_interest(self, connection: Connection) -> None:
-        """More than the next request is ahead: the rest of one, the rest of an answer, or the end."""
+        """Continue a partial request or response, or close the connection."""
         if connection.lost or (connection.eof and not connection.unsent and not connection.busy):
             return self.connections.close(connection)
         if connection.parser.wants_continue and not (
             connection.pending or connection.unsent or connection.busy
-        ):  # answers to come go first
+        ):  # after the responses to earlier requests
             connection.parser.wants_continue = False
             connection.send(CONTINUE, self._row)
         if connection.unsent:
@@ -125,9 +135,11 @@ class Demultiplexer:
         self.connections.update(connection)
 
     def set_interest(self, connection: Connection, interest: int) -> None:
-        """Ask for other events than before. Ask for writability only while bytes wait, or the loop never sleeps.
+        """Change the events that epoll reports. Writability only while bytes are unsent, or the loop would
+        spin.
 
-        No interest means off the list: epoll reports a hang-up to whoever is on it, and the loop would spin.
+        Without interest the descriptor is unregistered: epoll would still report a hang-up, and the loop
+        would spin.
         """
         if connection.interest == interest:
             return
@@ -141,7 +153,7 @@ class Demultiplexer:
         connection.interest = interest
 
     def sweep(self) -> None:
-        """After a round of events: end what is out of time, accept again if there is room, publish the counters."""
+        """After a round of events: close what has timed out, resume accepting, publish the counters."""
         if self.connections.now_s >= self.connections.next_check_s:
             for connection in tuple(self.connections.expired()):
                 self.connections.close(connection)
@@ -150,24 +162,23 @@ class Demultiplexer:
         self._row.publish()
 
     def drain(self) -> None:
-        """Asked to stop: take what the kernel has already accepted, close the listener, finish what is in flight."""
+        """Accept what the kernel has already completed, close the listener, finish requests in flight."""
         if self._callbacks.pop(self._setup.stopping, None):
-            self._poll.unregister(self._setup.stopping)  # it stays readable: the loop would spin
+            self._poll.unregister(self._setup.stopping)  # it stays readable, and the loop would spin
         if self._acceptor:
             self._acceptor.paused = False
-            self._acceptor.lift_limit()  # the limit does not count any more: they are in
+            self._acceptor.lift_limit()  # these connections are established
             stop_handshakes(self._acceptor.listener)
             while self._accept():
                 pass
             self._callbacks.pop(self._acceptor.listener.fileno(), None)
-            self._poll.unregister(
-                self._acceptor.listener
-            )  # closing ends that only if no other process has it open
+            self._poll.unregister(self._acceptor.listener)  # closing is not enough if a process shares it
             self._acceptor.listener.close()
             self._acceptor = None
         self.connections.drain()
 
     def close(self) -> None:
+        """Close the epoll descriptor."""
         self._poll.close()
 
     def _accept(self) -> int:
@@ -177,6 +188,6 @@ class Demultiplexer:
         for sock in self._acceptor.accept(self._count()):
             self._on_accept(sock)
             taken += 1
-        if self._acceptor.paused:  # a paused listener stays readable: do not wait for it
+        if self._acceptor.paused:  # it stays readable
             self._poll.modify(self._acceptor.listener.fileno(), 0)
         return taken

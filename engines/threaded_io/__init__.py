@@ -1,1 +1,1 @@
-"""Blocking I/O with a thread per connection, for the blocking model. May import engines.common."""
+"""Blocking I/O with a thread for each connection, for the blocking model. May import engines.common."""

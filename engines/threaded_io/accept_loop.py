@@ -1,4 +1,4 @@
-"""The acceptor's door: where a thread that does nothing else waits for newcomers, for room, and for its end."""
+"""The acceptor thread's loop: waits for connections, for free threads, and for the end of the engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engines.threaded_io.thread_registry import ThreadRegistry
 
 
 class AcceptLoop:
-    """A listener with a poll of its own. `open` until told to stop and until the kernel's queue is empty."""
+    """A listener with its own poll. `running` until the engine must stop."""
 
     def __init__(self, listener: socket.socket, setup: Setup, row: BoardRow, threads: ThreadRegistry) -> None:
         self.running = True
@@ -33,7 +33,7 @@ class AcceptLoop:
             self._poll.register(fd, select.POLLIN)
 
     def wait(self) -> None:
-        """Block until somebody knocks, somebody left while it was full, or it is time to close."""
+        """Block until a connection arrives, a thread becomes free at the limit, or the engine must stop."""
         self._row.counters[WAIT_CALLS] += 1
         ready = {fd for fd, _ in self._poll.poll(self._timeout_ms())}
         self._row.check_trace()
@@ -46,12 +46,10 @@ class AcceptLoop:
     def _timeout_ms(self) -> float | None:
         if not self._listening:
             return RETRY_S * 1000
-        return (
-            TICK_S * 1000 if len(self._threads) else None
-        )  # the threads' answers need a new `Date` each second
+        return TICK_S * 1000 if len(self._threads) else None  # responses need a new `Date` each second
 
     def accept(self) -> Iterator[socket.socket]:
-        """Newcomers, as many as there is room for; once it is time to close, everybody whom the kernel has let in."""
+        """Yield new connections up to the limit; when the engine stops, all that the kernel has completed."""
         if not self.running:
             stop_handshakes(self._acceptor.listener)
             yield from self._accept_remaining()
@@ -74,7 +72,7 @@ class AcceptLoop:
                 yield sock
 
     def _set_listening(self, on: bool) -> None:
-        """A listener that is paused stays readable: then the poll must not wait for it."""
+        """Poll the listener or not: while paused it stays readable, and the poll would return at once."""
         self._threads.waits_for_room = not on
         if on != self._listening:
             self._listening = on

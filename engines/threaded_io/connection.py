@@ -1,7 +1,7 @@
-"""The connections of the blocking model: each a conversation that one thread holds from beginning to end.
+"""A connection of the blocking model, which one thread serves from beginning to end.
 
-Here the kernel keeps the deadlines (SO_RCVTIMEO, SO_SNDTIMEO): no further system call, and a read that takes
-too long ends with EAGAIN. This is the one place where an OSError of such a connection is caught.
+The kernel keeps the deadlines (SO_RCVTIMEO, SO_SNDTIMEO): no further system call, and a read that takes too
+long fails with EAGAIN. This is the only place where an OSError of such a connection is caught.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from engines.common.http.requests import CONTINUE, NO_REQUEST, Request
 
 
 class BlockingConnection:
-    """One connection and the thread that serves it. That thread only."""
+    """One connection and the thread that serves it. That thread only. `done`: it is to be closed."""
 
     __slots__ = (
         "_request_start_s",
@@ -41,12 +41,11 @@ class BlockingConnection:
         self.done = False
         self.row = row
         row.wakes_per_recv = True
-        self.tag = row.tag | (
-            (setup.board.words[self.fd] + 0x100) & 0xFF00
-        )  # the descriptor's next generation
+        generation = (setup.board.words[self.fd] + 0x100) & 0xFF00
+        self.tag = row.tag | generation
         self._setup = setup
         self._words = setup.board.words
-        self._request_start_s = 0.0  # when the request that is arriving began
+        self._request_start_s = 0.0  # when the partial request began; 0: there is none
         sock.setblocking(True)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(setup.knobs.write_s))
         self._timeout_s = float(setup.knobs.idle_s)
@@ -56,7 +55,7 @@ class BlockingConnection:
         self._words[self.fd] = self.tag | C_IDLE
 
     def recv(self) -> bytes:
-        """Wait for bytes; none means that the conversation is over."""
+        """Block until bytes arrive and return them; b"" if the connection has ended or timed out."""
         row = self.row
         row.recv_calls += 1
         try:
@@ -75,7 +74,10 @@ class BlockingConnection:
         return data
 
     def send(self, response: bytes, request: Request = NO_REQUEST) -> None:
-        """Write all of `answer` to `request`; a peer that does not take it in time ends the conversation."""
+        """Send all of `response`. A client that does not take it within `write_s` ends the connection.
+
+        `request` is the last request that was handled: it may end the connection.
+        """
         self.row.send_calls += 1
         try:
             if (sent := self.sock.send(response)) < len(response):
@@ -90,7 +92,7 @@ class BlockingConnection:
             self.close_after(request)
 
     def _send_rest(self, rest: memoryview) -> None:
-        """Send what one call did not, within `write_s`: SO_SNDTIMEO alone starts anew with each part that is taken."""
+        """Send the rest within `write_s` in total: SO_SNDTIMEO alone would restart with each part."""
         ends_s = time.monotonic() + self._setup.knobs.write_s
         while rest:
             if time.monotonic() >= ends_s:
@@ -99,17 +101,15 @@ class BlockingConnection:
             rest = rest[self.sock.send(rest) :]
 
     def close_after(self, request: Request) -> None:
-        """`request` was answered and ends the conversation; the peer may need a moment to read a refusal."""
+        """End the connection after the response to `request`; linger if it must be readable."""
         if not self.done and (request.rejection or self._setup.handler.draining):
             self._linger()
         self.done = True
 
     def update(self) -> None:
-        """After a round: leave on the board what the peer is at, and give a request that is arriving its deadline."""
+        """After a round: write the state to the board, and set the deadline of a partial request."""
         if self._words[self.fd] & 0xFF != C_READING:
-            self._request_start_s = (
-                0.0  # something was answered: what has come of the next request has its own time
-            )
+            self._request_start_s = 0.0  # after a response, the next request has its own deadline
         if self.parser.partial and not self.done:
             if self.parser.wants_continue:
                 self.parser.wants_continue = False
@@ -122,13 +122,13 @@ class BlockingConnection:
                 self._set_timeout(float(self._setup.knobs.idle_s))
 
     def finish(self) -> None:
-        """The last line of its thread."""
+        """Release the parser and count the end. Last call of the thread."""
         self.parser.close()
         self.row.counters[CLOSED] += 1
         self.row.counters[OTHER_CALLS] += 1
 
     def _check_arrival(self) -> None:
-        """The deadline is for the whole head, or the whole body, not for each read."""
+        """Apply the deadline of the whole head, or the whole body, not of each read."""
         now_s = time.monotonic()
         self._request_start_s = self._request_start_s or now_s
         self._words[self.fd] = self.tag | C_READING
@@ -147,7 +147,7 @@ class BlockingConnection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
 
     def _linger(self) -> None:
-        """Say that we are done and discard what still comes, or a reset would eat the answer."""
+        """Close the sending side and discard input: a reset could make the client lose the response."""
         end_s, discarded_bytes = time.monotonic() + LINGER_S, 0
         try:
             self.sock.shutdown(socket.SHUT_WR)
@@ -159,10 +159,9 @@ class BlockingConnection:
             ):
                 discarded_bytes += len(data)
         except OSError:
-            pass  # it is gone, or its second is over
+            pass  # the client has closed, or the time is over
 
 
 def _timeval(seconds: float) -> bytes:
-    return struct.pack(
-        "ll", int(seconds), max(1, int(seconds % 1 * 1_000_000))
-    )  # (0, 0) would be no timeout at all
+    """Return a struct timeval; never (0, 0), which means no timeout."""
+    return struct.pack("ll", int(seconds), max(1, int(seconds % 1 * 1_000_000)))

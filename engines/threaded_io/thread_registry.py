@@ -1,4 +1,4 @@
-"""x"""
+"""The connection threads of the blocking model: started, counted, and drained."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ from engines.threaded_io.connection import BlockingConnection
 
 
 class ThreadRegistry:
-    """All conversations. Safe from any thread: the lock also guards each close, so that drain never touches
-    a descriptor that was given to somebody else."""
+    """All connections, each with its thread. Thread-safe.
+
+    The lock also guards each close, so `drain` never touches a descriptor that another connection has been
+    given.
+    """
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._changed = threading.Condition()
         self._connections: set[BlockingConnection] = set()
-        self.thread_limit_reached = False  # a peer was let go because no thread could be started
-        self.waits_for_room = (
-            False  # set by the acceptor when it waits for room: whoever leaves then rings the bell
-        )
+        self.thread_limit_reached = False  # a connection was closed because no thread could be started
+        self.waits_for_room = False  # set by the acceptor at its limit: `remove` must wake it then
         self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def __len__(self) -> int:
         return len(self._connections)
 
     def add(self, sock: socket.socket) -> BlockingConnection:
+        """Return a connection for `sock`, with a row of the board."""
         connection = BlockingConnection(sock, self._setup, self._setup.board.claim("connection"))
         with self._changed:
             self._connections.add(connection)
@@ -43,7 +45,7 @@ class ThreadRegistry:
     def start(
         self, connection: BlockingConnection, serve_connection: Callable[[BlockingConnection, Setup], None]
     ) -> None:
-        """Give the peer its thread; where none can be had, let it go and say so."""
+        """Start the connection's thread; if none can be started, close it and set `thread_limit_reached`."""
         try:
             start_thread(
                 self._setup.board,
@@ -53,14 +55,14 @@ class ThreadRegistry:
                 self._setup,
                 then=partial(self.remove, connection),
             )
-        except RuntimeError:  # the system's limit of threads, or of memory for their stacks
+        except RuntimeError:  # the system's limit of threads or memory
             self.thread_limit_reached = True
             connection.finish()
             self._setup.board.release(connection.row, 0, 0)
             self.remove(connection)
 
     def remove(self, connection: BlockingConnection) -> None:
-        """The conversation's thread has ended, and its row is free."""
+        """Close the connection, whose thread has ended and whose row is free."""
         with self._changed:
             self._setup.board.words[connection.fd] &= 0xFF00
             connection.sock.close()
@@ -71,11 +73,11 @@ class ThreadRegistry:
             os.eventfd_write(self.wakeup_fd, 1)
 
     def clear_wakeup(self) -> None:
-        """The acceptor has heard the bell."""
+        """Clear the wake-up that `remove` has sent. Acceptor's thread only."""
         os.eventfd_read(self.wakeup_fd)
 
     def drain(self) -> None:
-        """Idle peers may send one last request; the rest has the grace to finish."""
+        """Give idle connections time for one last request, and the others the grace period; then return."""
         self._setup.handler.draining = True
         grace_ends_s = time.monotonic() + float(self._setup.knobs.grace_s)
         with self._changed:
@@ -83,10 +85,6 @@ class ThreadRegistry:
                 return
             for connection in self._connections:
                 if self._setup.board.words[connection.fd] & 0xFF == C_IDLE:
-                    with contextlib.suppress(
-                        OSError
-                    ):  # it has left (ENOTCONN), and its thread has not heard of it yet
-                        connection.sock.shutdown(
-                            socket.SHUT_RD
-                        )  # wakes its recv; what had arrived is still read
+                    with contextlib.suppress(OSError):  # ENOTCONN: the client has just closed it
+                        connection.sock.shutdown(socket.SHUT_RD)  # ends recv, after the received bytes
             self._changed.wait_for(lambda: not self._connections, max(0.0, grace_ends_s - time.monotonic()))

@@ -16,8 +16,8 @@ from .driver import PATIENCE_S, ROOT
 
 SWITCH = "/proc/sys/kernel/io_uring_disabled"
 SENTENCES = {
-    "EPERM": "io_uring is refused here (EPERM: a container's seccomp profile; see deploy/seccomp.json)",
-    "ENOSYS": "io_uring is not there (ENOSYS: a kernel built without it, or a seccomp profile that hides it)",
+    "EPERM": "io_uring is blocked (EPERM: a container's seccomp profile; see deploy/seccomp.json)",
+    "ENOSYS": "io_uring does not exist (ENOSYS: the kernel lacks it, or a seccomp profile hides it)",
 }
 each_refusal = pytest.mark.parametrize("error", SENTENCES)
 
@@ -68,5 +68,5 @@ def test_switched_off_by_the_administrator_is_told_apart(tmp_path: Path) -> None
     if not Path(SWITCH).exists() or run(*hidden, "true").returncode:
         pytest.skip("no mount namespace may be had here, or this kernel has no such switch")
     done = run(*hidden, *denied("EPERM", sys.executable, "-m", "engines", "proactor"))
-    sentence = "io_uring is switched off here (EPERM: kernel.io_uring_disabled is 2; 0 allows it)"
+    sentence = "io_uring is disabled (EPERM: kernel.io_uring_disabled is 2; 0 enables it)"
     assert (done.returncode, done.stderr) == (1, f"proactor: {sentence}\n")

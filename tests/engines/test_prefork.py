@@ -150,7 +150,7 @@ def test_a_killed_worker_is_replaced_and_the_others_do_not_notice(start: Starter
         lambda: engine.board().counters["accepted"] == engine.board().counters["closed"],
         "all is accounted for",
     )
-    assert "worker process 1 was killed (SIGKILL); another takes its place (1 so far)" in engine.said()
+    assert "worker process 1 was killed (SIGKILL); starting replacement 1" in engine.said()
 
 
 def ended(client: Client) -> bool:
@@ -171,7 +171,7 @@ def test_killed_again_and_again_it_serves_and_holds_no_more_than_before(start: S
         until(lambda pid=victim.pid: pid not in engine.pids and len(workers(engine)) == 2, "it is replaced")  # type: ignore[misc]
         with engine.connect() as client:
             assert client.ask().body == GREETING
-    assert "(6 so far)" in engine.said()
+    assert "starting replacement 6\n" in engine.said()
     until(lambda: descriptors(engine.pid) == before, "the master holds no more than before")
     assert engine.board().counters["voluntary_switches"] > 0, "those of processes that ended"
 
@@ -284,7 +284,7 @@ def test_a_worker_that_hangs_is_left_behind_after_the_grace(start: Starter) -> N
     os.kill(hung, signal.SIGSTOP)
     ended = engine.stop()
     assert ended.code == 0
-    assert ended.said == "worker process 2 did not drain within the grace (SIGKILL)\n"
+    assert ended.said == "worker process 2 did not drain within the grace period (SIGKILL)\n"
     assert gone(hung)
 
 

@@ -261,7 +261,7 @@ def test_buffers_are_rounded_up_to_a_power_of_two() -> None:
     ("number", "words"),
     [
         (errno.EPERM, "EPERM"),
-        (errno.ENOSYS, "io_uring is not there (ENOSYS"),
+        (errno.ENOSYS, "io_uring does not exist (ENOSYS"),
         (errno.ENOMEM, "RLIMIT_MEMLOCK"),
         (errno.EINVAL, "EINVAL"),
     ],

@@ -1,4 +1,5 @@
 """The metrics board in shared memory, and the thread trace.
 
-Engines write them, the control plane reads them. Imports nothing else of engines.
+`board` is the layout, `row` and `writer` are the engine's side, `reader` and `trace_reader` the control
+plane's. Imports nothing else of engines.
 """

@@ -1,16 +1,17 @@
-"""The board: one page of shared memory in which an engine's threads leave their state and counters.
+"""The layout of the metrics board: shared memory in which an engine's threads keep their state and counters.
 
-    header   4 KiB: version, pid, sizes, flags, and a JSON note (model, Python, roles)
-    rows     512 bytes a thread: generation, thread id, role, state, counters, queue-wait histogram
-    words    32 bits a descriptor: state, generation, owner row
-    rings    256 KiB for each of the first 64 threads: what a trace leaves (see trace.py), untouched without one
+    header   4 KiB: version, pid, sizes, flags, and JSON (model, Python, roles)
+    rows     512 bytes per thread: generation, thread id, role, state, counters, queue-wait histogram
+    words    32 bits per descriptor: state, generation, owner row
+    rings    256 KiB for each of the first 64 threads: trace entries (see trace.py), untouched without a trace
 
-One writer per row, no locks, and nothing runs in the engine only to be observed: an engine that hangs,
-spins or dies still shows its last truth. A state mark is one store of 8 bytes (33 ns); counters are kept in
-an array of the thread's own and copied once per wake-up. They are never reset when a slot is used again.
+Each row has one writer, there are no locks, and nothing runs in the engine only to be observed: an engine
+that hangs, spins or dies still shows its last state. Marking a state is one store of 8 bytes (33 ns).
+Counters are kept in an array of the thread and copied once per wake-up. They are never reset, not even when a
+row is used again.
 
-An engine of several processes divides its board: each has a `part` with flags and descriptor words of its own,
-because a descriptor's number means something in its own process only. Its master claims every row.
+An engine of several processes divides its board: each process has a partition with its own flags and
+descriptor words, because a descriptor's number is valid in its process only. The master claims every row.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ ROW_BYTES = ROW_WORDS * 8
     H_PARTITIONS,
     H_TRACE,
 ) = range(11)
-H_PARTITION_FLAGS = 16  # two words (flags, pauses) for each part, up to the note
+H_PARTITION_FLAGS = 16  # two words (flags, pauses) for each partition, up to INFO_AT
 HEADER_WORDS = INFO_AT // 8
 PARTITIONS_MAX = (HEADER_WORDS - H_PARTITION_FLAGS) // 2
 FLAG_OUT_OF_DESCRIPTORS, FLAG_SATURATED = 1, 2
 
-# Row words. Everything from COUNTERS on only ever grows.
+# Row words. Those from COUNTERS on only grow.
 GENERATION, TID, ROLE, INDEX, STATE, CONNECTIONS, PID = range(TRACE_COUNT)
 COUNTERS = TRACE_COUNT + 1
 COUNTER_NAMES = (
@@ -103,7 +104,7 @@ IO_CALLS = ("accept_calls", "recv_calls", "send_calls", "wait_calls", "other_cal
 
 THREAD_STATES = ("ended", "waiting", "accepting", "reading", "handling", "writing", "queue", "blocked")
 ENDED, WAITING, ACCEPTING, READING, HANDLING, WRITING, QUEUE, BLOCKED = range(len(THREAD_STATES))
-# A thread in one of these has nothing to do; in any other it is occupied (not the same as: on a CPU).
+# In these states a thread has nothing to do; in all others it is occupied, which does not mean on a CPU.
 IDLE_STATES = frozenset({ENDED, WAITING, QUEUE})
 
 CONNECTION_STATES = ("closed", "idle", "reading", "queued", "handling", "writing")
@@ -111,17 +112,17 @@ C_CLOSED, C_IDLE, C_READING, C_QUEUED, C_HANDLING, C_WRITING = range(len(CONNECT
 
 
 def trace_offset(rows: int, words: int) -> int:
-    """Where the rings begin: on a page of their own, so that without a trace they cost none."""
+    """Return where the trace rings begin, in bytes: on their own page, which is untouched without a trace."""
     return -(-(HEADER_BYTES + rows * ROW_BYTES + words * 4) // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def board_size(rows: int, words: int) -> int:
-    """How large a board with so many thread rows and descriptor words is."""
+    """Return the size in bytes of a board with so many rows and descriptor words."""
     return trace_offset(rows, words) + min(rows, RINGS_MAX) * RING_BYTES
 
 
 def make_board(rows: int, words: int) -> int:
-    """Create an empty board as an anonymous file; answers its descriptor, to be inherited by the engine."""
+    """Create an empty board in an anonymous file; returns its descriptor, which the engine inherits."""
     fd = os.memfd_create("threadlab-board", 0)
     try:
         os.ftruncate(fd, board_size(rows, words))
@@ -134,11 +135,11 @@ def make_board(rows: int, words: int) -> int:
 
 
 class BadBoard(ValueError):
-    """The descriptor is not a board, or one of another version."""
+    """The descriptor is not a board of this version."""
 
 
 def map_board(fd: int, access: int = mmap.ACCESS_WRITE) -> tuple[mmap.mmap, int, int]:
-    """Map a board; answers the mapping, its thread rows and its descriptor words."""
+    """Map a board; returns the mapping, its rows and its descriptor words. Raises BadBoard."""
     size = os.fstat(fd).st_size
     if size < HEADER_BYTES:
         raise BadBoard(f"{size} bytes are too few for a board")
@@ -153,7 +154,7 @@ def map_board(fd: int, access: int = mmap.ACCESS_WRITE) -> tuple[mmap.mmap, int,
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine says of itself in the header, once."""
+    """What the header says about the engine, written once."""
 
     model: str
     python: str

@@ -1,6 +1,6 @@
-"""The control plane's side of a board: reads it whenever it likes, also after the engine has died.
+"""The control plane's side of a board. It can be read at any time, also after the engine has died.
 
-Nothing is locked, so a reading can fall between two stores of a thread: each number is true, at a time of its own.
+Nothing is locked, so a thread may write during a reading: each number is correct, at a time of its own.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from engines.common.board.trace_reader import TraceReader
 
 
 class ThreadReading(NamedTuple):
-    """One thread as the board shows it; counters by the names in COUNTER_NAMES, since the slot was first used."""
+    """One thread; `counters` by COUNTER_NAMES are sums since the row was first used."""
 
     slot: int
     generation: int
@@ -62,7 +62,7 @@ class ThreadReading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of a whole board. `counters` are sums over all slots, those of ended threads included."""
+    """One reading of a whole board. `counters` are sums over all rows, those of ended threads included."""
 
     info: EngineInfo | None
     out_of_descriptors: bool
@@ -75,31 +75,34 @@ class Reading:
 
     @property
     def requests(self) -> int:
+        """Return the number of responses, of all status classes."""
         return self.counters["requests_2xx"] + self.counters["requests_4xx"] + self.counters["requests_5xx"]
 
     @property
     def io_calls(self) -> int:
+        """Return the number of I/O system calls."""
         return sum(self.counters[name] for name in IO_CALLS)
 
     @property
     def queue_depth(self) -> int:
-        """Peers that wait for a worker. Not pushes less pops: threads publish those at times of their own."""
+        """Return how many connections wait for a worker. Pushes less pops would mix two times."""
         return self.connections["queued"]
 
 
 class BoardReader:
-    """The control plane's side: reads whenever it likes, also after the engine has died."""
+    """Reads one board."""
 
     def __init__(self, fd: int) -> None:
         self._memory, self._rows, self._words = map_board(fd, mmap.ACCESS_READ)
         self.trace = TraceReader(fd, self._memory, self._rows, self._words)
 
     def close(self) -> None:
+        """Unmap the board."""
         self.trace.close()
         self._memory.close()
 
     def read(self) -> Reading:
-        """A whole reading: 35 µs for 10 threads, 2 ms for 1,000 threads and 10,000 connections."""
+        """Return a whole reading: 35 µs for 10 threads, 2 ms for 1,000 threads and 10,000 connections."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
             used, (out, full, pauses) = head[H_ROWS_USED], _flags(head)
             info = self._note(view, head[H_INFO_BYTES])
@@ -126,16 +129,16 @@ class BoardReader:
         )
 
     def words(self) -> list[int]:
-        """The descriptor words as they are: state in the low 8 bits, generation in the next 8, owner row above."""
+        """Return the descriptor words: state in the low 8 bits, then 8 bits generation, then owner row."""
         return list(memoryview(self.word_bytes()).cast("I"))
 
     def word_bytes(self) -> bytes:
-        """The same as they lie in memory, little-endian, 4 bytes each: 10 µs for 15,000."""
+        """Return the same as bytes, little-endian, 4 for each word: 10 µs for 15,000."""
         start = HEADER_BYTES + self._rows * ROW_BYTES
         return self._memory[start : start + self._words * 4]
 
     def names(self) -> list[tuple[int, str, int, int, int]]:
-        """(slot, role, index, process, thread) of each row that was ever used; an ended thread's id is 0."""
+        """Return (slot, role, index, process, thread) of each used row; an ended thread's id is 0."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
             info = self._note(view, head[H_INFO_BYTES])
             with view[HEADER_BYTES : HEADER_BYTES + head[H_ROWS_USED] * ROW_BYTES].cast("Q") as cells:
@@ -147,11 +150,11 @@ class BoardReader:
         ]
 
     def roles(self) -> list[str]:
-        """The role of each row that was ever used, slot by slot."""
+        """Return the role of each used row, by slot."""
         return [role for _, role, _, _, _ in self.names()]
 
     def untraced_threads(self) -> tuple[int, int]:
-        """(threads that have ever had a row without a ring, how many of them are there)."""
+        """Return how many threads have ever had a row without a ring, and how many have one now."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
             start, used = HEADER_BYTES + self.trace.rings * ROW_BYTES, head[H_ROWS_USED]
             with view[start : max(start, HEADER_BYTES + used * ROW_BYTES)].cast("Q") as cells:
@@ -159,13 +162,13 @@ class BoardReader:
                 return sum(cells[GENERATION::ROW_WORDS].tolist()), len(states) - states.count(ENDED)
 
     def flags(self) -> tuple[bool, bool]:
-        """(out of descriptors, saturated)."""
+        """Return (out of descriptors, saturated)."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
             out, full, _ = _flags(head)
         return out, full
 
     def processes(self) -> tuple[int, ...]:
-        """The processes of a divided board's rows; of a whole one, which has a single process, none: no look at all."""
+        """Return the processes of a divided board's rows; () for a board of one process."""
         with memoryview(self._memory) as view, view[: 8 * HEADER_WORDS].cast("Q") as head:
             if not head[H_PARTITIONS]:
                 return ()
@@ -174,7 +177,7 @@ class BoardReader:
                 return tuple(dict.fromkeys(pid for state, pid in rows if state != ENDED and pid))
 
     def states(self) -> list[int]:
-        """Only the threads' states, slot by slot (0: no thread): cheap enough for 100 readings a second."""
+        """Return the threads' states by slot (0: no thread). Cheap enough for 100 calls per second."""
         with memoryview(self._memory) as view, view[:HEADER_BYTES].cast("Q") as head:
             used = head[H_ROWS_USED]
             with view[HEADER_BYTES : HEADER_BYTES + used * ROW_BYTES].cast("Q") as cells:
@@ -183,8 +186,8 @@ class BoardReader:
     def _note(self, view: memoryview, length: int) -> EngineInfo | None:
         if not length:
             return None
-        said = json.loads(bytes(view[INFO_AT : INFO_AT + length]))
-        return EngineInfo(said["model"], said["python"], said["gil"], tuple(said["roles"]))
+        info = json.loads(bytes(view[INFO_AT : INFO_AT + length]))
+        return EngineInfo(info["model"], info["python"], info["gil"], tuple(info["roles"]))
 
     def _connections(self, view: memoryview) -> dict[str, int]:
         start = HEADER_BYTES + self._rows * ROW_BYTES
@@ -195,7 +198,7 @@ class BoardReader:
 
 
 def _flags(head: memoryview) -> tuple[bool, bool, int]:
-    """(out of descriptors, saturated, accept pauses): full is a divided engine when each of its processes is."""
+    """Return (out of descriptors, saturated, accept pauses); saturated if all processes of the engine are."""
     at = (
         H_FLAGS,
         *range(H_PARTITION_FLAGS, H_PARTITION_FLAGS + 2 * min(head[H_PARTITIONS], PARTITIONS_MAX), 2),

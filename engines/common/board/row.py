@@ -1,4 +1,4 @@
-"""x"""
+"""One thread's row of the board. Only that thread writes it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engines.common.board.board import (
 )
 from engines.common.board.trace import Tracer
 
-# Where the counters of a plain request are in a row: an addition saved for each, at each publishing.
+# Cells of a plain request's counters: saves an addition for each of them at each publishing.
 _AT_REQUESTS_2XX, _AT_BYTES_IN, _AT_BYTES_OUT = (
     COUNTERS + REQUESTS_2XX,
     COUNTERS + BYTES_IN,
@@ -32,16 +32,16 @@ _AT_REQUESTS_2XX, _AT_BYTES_IN, _AT_BYTES_OUT = (
 _AT_RECV_CALLS, _AT_SEND_CALLS, _AT_WAKEUPS = COUNTERS + RECV_CALLS, COUNTERS + SEND_CALLS, COUNTERS + WAKEUPS
 
 
-NO_TRACE = memoryview(bytes(8)).cast("Q")  # for rows without a ring: no trace is ever wanted of them
+NO_TRACE = memoryview(bytes(8)).cast("Q")  # for rows without a ring, which cannot be traced
 
 
 class BoardRow:
-    """One thread's line on the board. Only that thread writes it.
+    """One thread's row of the board. Only that thread writes it.
 
-    `cells` is the shared memory itself, `mark` is where states are marked: `row.mark[STATE] = READING` (33 ns). After
-    each wait `look()` whether a trace is wanted, and take `mark` anew.
-    What a plain request counts are attributes (`row.recv_calls += 1`, 20 ns); the rest is counted in the thread's
-    own array (`row.tally[ACCEPTED] += 1`, 90 ns). `publish()` once per wake-up.
+    `cells` is the shared memory. `mark` is where states are marked, `row.mark[STATE] = READING` (33 ns): the
+    cells, or a Tracer. After each wait call `check_trace()` and read `mark` again. Counters of a plain
+    request are attributes (`row.recv_calls += 1`, 20 ns); the others are in the thread's array
+    (`row.counters[ACCEPTED] += 1`, 90 ns). `publish()` copies all of them to the board, once per wake-up.
     """
 
     __slots__ = (
@@ -73,12 +73,10 @@ class BoardRow:
         self.mark: memoryview | Tracer = cells
         self.trace_wanted = trace_wanted if ring else NO_TRACE
         self.tracing = 0
-        self.wakes_per_recv = (
-            False  # of a thread that wakes up for each receive: it counts no wake-ups of their own
-        )
+        self.wakes_per_recv = False  # the thread wakes up once for each recv: wake-ups are not counted apart
         self._ring = ring
-        self.tag = slot << 16  # the owner's part of a connection word
-        self.publish_at_ns = 0  # for a worker: when it publishes again, although it is not about to wait
+        self.tag = slot << 16  # the owner bits of a descriptor word
+        self.publish_at_ns = 0  # a worker that never waits publishes again then
         self.counters = array("Q", cells[COUNTERS : COUNTERS + COUNTER_WORDS])
         self.requests_2xx = self.counters[REQUESTS_2XX]
         self.bytes_in, self.bytes_out = self.counters[BYTES_IN], self.counters[BYTES_OUT]
@@ -89,19 +87,19 @@ class BoardRow:
             self.switch_trace()
 
     def check_trace(self) -> None:
-        """After a wait: begin to trace, or stop, if that is wanted now. Written out where it is done per request."""
+        """Begin or end tracing if that is wanted now. Inlined where it is called per request."""
         if self.trace_wanted[0] != self.tracing:
             self.switch_trace()
 
     def switch_trace(self) -> None:
-        """Begin to trace, or stop: whichever is wanted now."""
+        """Begin or end tracing, whichever is wanted now."""
         self.tracing = self.trace_wanted[0]
         self.mark = self.cells
         if self.tracing and self._ring:
             self.mark = Tracer(self.cells, self._ring, self.cells[GENERATION], self.cells[STATE])
 
     def publish(self) -> None:
-        """Copy the counters to the board (0.5 µs): once per wake-up, not per request."""
+        """Copy the counters to the board (0.5 µs). Call once per wake-up, not per request."""
         counters = self.counters
         if self.wakes_per_recv:
             counters[WAKEUPS] = self.recv_calls
@@ -115,7 +113,7 @@ class BoardRow:
         self.cells[COUNTERS : COUNTERS + COUNTER_WORDS] = counters
 
     def publish_request_counters(self) -> None:
-        """Copy only what a plain request counts (0.2 µs): for a thread that is `plain`."""
+        """Copy only what a plain request counts (0.2 µs), for a row with `wakes_per_recv`."""
         cells = self.cells
         cells[_AT_REQUESTS_2XX] = self.requests_2xx
         cells[_AT_BYTES_IN] = self.bytes_in
@@ -124,7 +122,7 @@ class BoardRow:
         cells[_AT_SEND_CALLS] = self.send_calls
 
     def count_queue_wait(self, wait_ns: int) -> None:
-        """Count a request taken from a queue after `wait_ns`."""
+        """Count a request that was taken from a queue after `wait_ns`."""
         wait_us = wait_ns // 1000
         self.queue_pops += 1
         self.queue_wait_us += wait_us

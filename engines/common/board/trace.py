@@ -1,31 +1,31 @@
-"""Trace mode: each change of a thread's state with its time, for as long as somebody wants to see it.
+"""The thread trace: each change of a thread's state with its time, while the control plane wants it.
 
-    entry   64 bits: CLOCK_MONOTONIC in ns << 4 | state
-    LIFE    64 bits: the row's generation << 4 | 15, before the first entry of a thread, or of a traced stretch of it
+    entry        64 bits: CLOCK_MONOTONIC in ns << 4 | state
+    NEW_THREAD   64 bits: the row's generation << 4 | 15, before the first entry of a thread or traced period
 
-A thread marks its states on `row.mark`. That is the bare row of the board (33 ns a mark), or a Tracer, which leaves
-the time in the row's ring as well (0.3 µs). The thread looks once after each wait which of the two is wanted (25 ns),
-so nothing is switched on behind its back, and off costs next to nothing.
+A thread marks states on `row.mark`. That is the row of the board (33 ns), or a Tracer, which also writes the
+time to the row's ring (0.3 µs). The thread checks after each wait which of them is wanted (25 ns), so tracing
+that is off costs next to nothing.
 
-One writer per ring, no lock: the entry is stored before the count of entries that says it is there. The oldest are
-overwritten; a reader that comes too late sees by that count how many it has missed.
+Each ring has one writer and no lock: an entry is stored before the count that includes it. The oldest entries
+are overwritten; a late reader sees by the count how many it has missed.
 """
 
 from __future__ import annotations
 
 from time import monotonic_ns
 
-RINGS_MAX = 64  # the first so many rows have a ring; threads beyond them are only sampled
-ENTRIES = 1 << 15  # 0.2 s at 150,000 changes a second, which no thread here has reached
+RINGS_MAX = 64  # the first rows have a ring; threads beyond them are only sampled
+ENTRIES = 1 << 15  # 0.2 s at 150,000 changes/s, more than any thread here reaches
 MASK = ENTRIES - 1
 RING_BYTES = ENTRIES * 8
-TRACE_COUNT = 7  # the row's word that counts the entries ever written
+TRACE_COUNT = 7  # the row's word that counts its entries
 STATE_BITS = 4
-NEW_THREAD = 15  # where a state is: not one, but the beginning of a thread
+NEW_THREAD = 15  # in place of a state: another thread begins
 
 
 class Tracer:
-    """Stands in for a row's cells where states are marked: `mark[STATE] = READING`. Its row's thread only."""
+    """Replaces a row's cells where states are marked: `mark[STATE] = READING`. Its row's thread only."""
 
     __slots__ = ("_at", "_cells", "_ring", "_state")
 
@@ -38,7 +38,7 @@ class Tracer:
         self._leave(monotonic_ns() << 4 | state)
 
     def __setitem__(self, index: int, state: int) -> None:
-        if state != self._state:  # said twice, it is still one state
+        if state != self._state:  # marking the same state again is no change
             self._state = self._cells[index] = state
             at = self._at
             self._ring[at & MASK] = monotonic_ns() << 4 | state

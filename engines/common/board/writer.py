@@ -1,4 +1,4 @@
-"""The engine's side of the board."""
+"""The engine's side of the board: claims a row for each thread and provides the descriptor words."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from engines.common.board.trace import RING_BYTES, RINGS_MAX
 
 
 class Board:
-    """The engine's side: claims a row for each thread, and lends the descriptor words."""
+    """A board as its engine writes it. `words` are the descriptor words of this process."""
 
     def __init__(self, fd: int, info: EngineInfo) -> None:
         self._memory, rows, words = map_board(fd)
@@ -64,7 +64,9 @@ class Board:
             rings[i * RING_BYTES : (i + 1) * RING_BYTES].cast("Q") for i in range(min(rows, RINGS_MAX))
         ]
         self._trace_wanted = self._head[H_TRACE : H_TRACE + 1]
-        self._free: list[int] = []  # a heap: only low rows have a ring, so the lowest is taken first
+        self._free: list[
+            int
+        ] = []  # a heap: the lowest free row first, because only low rows have a trace ring
         self._claiming = threading.Lock()
         self._roles = info.roles
         self._announce(view, info)
@@ -78,7 +80,7 @@ class Board:
         self._head[H_PID] = os.getpid()
 
     def claim(self, role: str, index: int = 0) -> BoardRow:
-        """Take a row for a thread that starts; raises IndexError when the knobs allowed for fewer threads."""
+        """Return a row for a new thread. Thread-safe. Raises IndexError if the board has no free row."""
         with self._claiming:
             slot = heappop(self._free) if self._free else self._head[H_ROWS_USED]
             cells = self._rows[slot]
@@ -94,7 +96,7 @@ class Board:
         )
 
     def partition(self, index: int, of: int) -> Board:
-        """The share of one of `of` processes: the same rows, and flags and descriptor words that only it writes."""
+        """Return the board of one of `of` processes: the same rows, its own flags and descriptor words."""
         if of > PARTITIONS_MAX:
             raise ValueError(f"a board has at most {PARTITIONS_MAX} parts")
         part, size, at = copy(self), len(self.words) // of, H_PARTITION_FLAGS + 2 * index
@@ -104,11 +106,11 @@ class Board:
         return part
 
     def attach(self, row: BoardRow) -> None:
-        """Called by the thread itself, first: leaves its ids, so that /proc can be asked about it."""
+        """Write the calling thread's process and thread id to its row, so that /proc can be read for it."""
         row.cells[PID], row.cells[TID] = os.getpid(), threading.get_native_id()
 
     def release(self, row: BoardRow, voluntary: int, involuntary: int) -> None:
-        """Called by the thread itself, last: leaves its context switches, and frees the row."""
+        """Write the thread's context switches, mark it ended and free its row. Last call of the thread."""
         row.counters[VOLUNTARY] += voluntary
         row.counters[INVOLUNTARY] += involuntary
         row.publish()
@@ -118,9 +120,9 @@ class Board:
             heappush(self._free, row.slot)
 
     def reap(self, row: BoardRow, voluntary: int, involuntary: int) -> None:
-        """For the process of `row`, whose part this is, when it ended without leaving: nobody else writes it now.
+        """Release the row of a process that died; `self` is that process's partition.
 
-        What it had published stays counted, and what it held the kernel has closed.
+        What it had published stays counted; its connections count as closed, because the kernel closed them.
         """
         left = self._row(row.slot)
         left.counters[CLOSED] = left.counters[ACCEPTED]
@@ -129,7 +131,7 @@ class Board:
         self.set_flag(FLAG_OUT_OF_DESCRIPTORS | FLAG_SATURATED, False)
 
     def set_flag(self, flag: int, on: bool) -> None:
-        """Raise or lower a flag in the header. Acceptor's thread only."""
+        """Set or clear a flag in the header. The acceptor's thread only."""
         if on and not self._flags[0] & flag:
             self._flags[1] += 1
         self._flags[0] = self._flags[0] | flag if on else self._flags[0] & ~flag

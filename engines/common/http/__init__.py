@@ -1,1 +1,1 @@
-"""HTTP/1.1 without sockets: bytes in, requests and responses out. Imports nothing of the models."""
+"""HTTP/1.1 without sockets: bytes in, requests out. Imports nothing else of engines."""

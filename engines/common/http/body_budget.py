@@ -1,7 +1,8 @@
-"""How many bytes of incomplete bodies a process may hold: one body is bounded, and so is the sum of all.
+"""Limits the memory that incomplete request bodies take in a process.
 
-15,000 connections with a body of 1 MiB each, of which one byte is missing, would be 15 GB. A whole body is not counted:
-it is with the handler. Each worker process of `prefork` has a budget of its own, as it has its own memory.
+One body is limited to 1 MiB, but 15,000 connections that each lack the last byte of such a body would take 15
+GB. A complete body is not counted: the handler has it. Each worker process of `prefork` has its own budget
+and memory.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ BODIES_LIMIT = 64 * 1024 * 1024
 
 
 class BodyBudget:
-    """Bytes that may still be held. Thread-safe: under a lock, for `blocking` has a thread for each connection.
+    """Bytes that may still be held. Thread-safe.
 
-    A lock costs 0.1 µs for each part of a body that is incomplete after it was read, and nothing for any other request.
+    The lock costs 0.1 µs for each part of a body that is incomplete after it was read, and nothing for other
+    requests.
     """
 
     __slots__ = ("_free", "_lock")
@@ -25,10 +27,11 @@ class BodyBudget:
 
     @property
     def free(self) -> int:
+        """Return the bytes that may still be taken."""
         return self._free
 
     def take(self, size: int) -> bool:
-        """Returns whether there is room for `size` bytes more; if so, they are counted until `give_back`."""
+        """Count `size` more bytes until `give_back`; returns False, and counts nothing, beyond the limit."""
         with self._lock:
             if size > self._free:
                 return False
@@ -36,8 +39,9 @@ class BodyBudget:
             return True
 
     def give_back(self, size: int) -> None:
+        """Return `size` bytes to the budget."""
         with self._lock:
             self._free += size
 
 
-BODIES = BodyBudget(BODIES_LIMIT)  # of this process: a worker that is forked has its own
+BODIES = BodyBudget(BODIES_LIMIT)  # of this process; a forked worker has its own

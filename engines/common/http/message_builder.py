@@ -1,8 +1,9 @@
 """Builds requests from the callbacks of the tokenizer, and checks what HTTP allows it to accept.
 
-httptools (llhttp) splits the bytes into target, fields and body. This module limits their sizes, rejects ambiguous
-framing, and appends complete requests to a list. It is the hot path of every engine: nothing is built here that
-nobody reads, and a plain GET (HTTP/1.1, one Host, no body, no `Connection`) skips every check that it cannot fail.
+httptools (llhttp) splits the bytes into target, fields and body. This module limits their sizes, rejects
+ambiguous framing, and appends complete requests to a list. It is the hot path of every engine: nothing is
+built here that nobody reads, and a plain GET (HTTP/1.1, one Host, no body, no `Connection`) skips every check
+that it cannot fail.
 """
 
 from __future__ import annotations
@@ -51,8 +52,9 @@ CLOSED_TOKENIZER = ClosedTokenizer()
 class MessageBuilder:
     """The state of one connection's request, from the first byte to the last.
 
-    `partial`: a request has begun and is not complete. `in_body`: its head is complete. `wants_continue`: the client
-    waits for `100 Continue`. `bodies` counts the bytes of incomplete bodies, by default those of the whole process.
+    `partial`: a request has begun and is not complete. `in_body`: its head is complete. `wants_continue`: the
+    client waits for `100 Continue`. `bodies` counts the bytes of incomplete bodies, by default those of the
+    whole process.
     """
 
     __slots__ = (
@@ -90,22 +92,22 @@ class MessageBuilder:
 
     def __init__(self, bodies: BodyBudget = BODIES) -> None:
         self._bodies = bodies
-        self._counted = 0  # of the body, by `bodies`: all that had come when this was last fed
+        self._counted = 0  # bytes of the body that `bodies` counts
         self._tokenizer: Any = httptools.HttpRequestParser(self)
         self._requests: list[Request] = []
-        self._host = NO_HOST  # the last Host that was found well-formed
+        self._host = NO_HOST  # the last well-formed Host
         self._last = NO_REQUEST
         self._last_seen = b""  # the last input, if the parser remembers it as well-formed
         self._line = b""  # the beginning of a line that the parser is to check
         self._version = ""
-        self._framing = b""  # of a request that asked for an upgrade and has a body
+        self._framing = b""  # framing header of a request with `Upgrade` and a body
         self._target = b""
         self._fields = self._hosts = 0
         self.partial = False
         self._reset()
 
     def _reset(self) -> None:
-        """Clear what only requests that are not plain have touched."""
+        """Clear what only requests beyond the plain ones have changed."""
         self._release_body()
         self._plain = True
         self._long_field_bytes = self._bytes_without_progress = self._message_bytes = self._body_size = (
@@ -124,8 +126,11 @@ class MessageBuilder:
             self._counted = 0
 
     def close(self) -> None:
-        """Let go of the parser: it holds this object's methods, and a cycle would wait for the collector. And of what
-        has come of a body: a peer that was refused may linger for a second."""
+        """Ignore all further input; release the tokenizer and the body.
+
+        The tokenizer holds bound methods of this object: the cycle would wait for the garbage collector. The
+        body is released because the connection of a rejected request may linger for a second.
+        """
         self._tokenizer = CLOSED_TOKENIZER
         self._release_body()
         self._last_seen = b""
@@ -134,12 +139,14 @@ class MessageBuilder:
     # Callbacks of httptools.
 
     def on_url(self, part: bytes) -> None:
+        """Append a part of the request target."""
         self._target = self._target + part if self._target else part
-        self.partial = True  # also when it follows another request in the same bytes
+        self.partial = True  # also for a request that follows another in the same input
         if len(self._target) > REQUEST_LINE_LIMIT:
             raise BadRequest(414, "the request line is longer than 8 KiB")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a field, and note those that decide about framing and the connection."""
         if value == self._host and name == b"Host":
             self._hosts += 1
             return
@@ -150,7 +157,7 @@ class MessageBuilder:
             self._framing_field(name.lower(), value)
 
     def _add_long_field(self, size: int) -> None:
-        """100 short fields cannot pass the limit, so only long ones are summed."""
+        """Sum the sizes of long fields; 100 short ones cannot reach the limit."""
         self._plain = False
         self._long_field_bytes += size
         if self._long_field_bytes > HEADERS_LIMIT - HEADER_COUNT_LIMIT * 4:
@@ -162,7 +169,7 @@ class MessageBuilder:
         if name == b"host":
             self._host_field(value)
             return
-        value = value.rstrip(b" \t")  # llhttp leaves white space at the end
+        value = value.rstrip(b" \t")  # llhttp keeps white space at the end
         self._plain = False
         if name == b"content-length":
             self._length = value.lstrip(b"0") or b"0"
@@ -170,7 +177,7 @@ class MessageBuilder:
                 self._defer_error(413, "the body is longer than 1 MiB")
         elif name == b"transfer-encoding":
             if value.lower() != b"chunked" or self._chunked:
-                self._defer_error(400, "the only transfer coding here is chunked, said once")
+                self._defer_error(400, "the only transfer coding supported is chunked, once")
             self._chunked = True
         elif name == b"expect":
             self._expects = value.lower() == b"100-continue"
@@ -179,27 +186,31 @@ class MessageBuilder:
 
     def _host_field(self, value: bytes) -> None:
         self._hosts += 1
-        self._fields -= 1  # counted as a Host
+        self._fields -= 1  # counted in _hosts
         if value == self._host:
-            return  # said as `host`
+            return  # the field name is not spelled `Host`
         if not is_host(value.rstrip(b" \t")):
             self._defer_error(400, "Host is malformed")
         elif len(value) <= SHORT_FIELD_BYTES:
             self._host = value
 
     def _trailer_field(self, name: bytes) -> None:
-        """Trailers are dropped, but llhttp would let this one decide whether the connection goes on."""
+        """Reject Connection as a trailer: llhttp would obey it. Other trailers are dropped."""
         if name in (b"connection", b"proxy-connection"):
-            self._defer_error(400, "Connection is no trailer")
+            self._defer_error(400, "Connection must not be a trailer")
 
     def _defer_error(self, status: int, reason: str) -> None:
-        """Refused once the head, or the trailers, are complete: so what is answered does not depend on the cuts, for
-        httptools tells of a field only when the next one has begun, and that one may be malformed."""
+        """Reject the request once its head, or its trailers, are complete.
+
+        httptools reports a field only when the next one has begun, and that one may be malformed. Deferring
+        makes the response independent of how the input was split.
+        """
         self._plain = False
         self._deferred_error = self._deferred_error or BadRequest(status, reason)
 
     def on_headers_complete(self) -> None:
-        # Without `Connection`, only HTTP/1.1 keeps alive; get_http_version() would cost 320 ns.
+        """Check the head, unless it is one of a plain request."""
+        # Without `Connection`, only HTTP/1.1 is keep-alive; get_http_version() would cost 320 ns.
         if (
             not self._plain
             or self._hosts != 1
@@ -221,9 +232,9 @@ class MessageBuilder:
                 raise BadRequest(400, "HTTP/1.1 needs exactly one Host")
             self.wants_continue = self._expects and self._has_body
         elif version != "1.0":
-            raise BadRequest(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+            raise BadRequest(505, "only HTTP/1.1 and HTTP/1.0 are supported")
         elif self._hosts > 1 or self._chunked:
-            raise BadRequest(400, "HTTP/1.0 knows no Transfer-Encoding, and at most one Host")
+            raise BadRequest(400, "HTTP/1.0 has no Transfer-Encoding and at most one Host")
         self._data_left = int(self._length or 0)
 
     @property
@@ -231,6 +242,7 @@ class MessageBuilder:
         return self._chunked or self._length not in (None, b"0")
 
     def on_body(self, part: bytes) -> None:
+        """Append a part of the body."""
         self._plain = False
         self._body_size += len(part)
         if self._body_size > BODY_LIMIT:
@@ -239,16 +251,17 @@ class MessageBuilder:
             self._body = part
             return
         if isinstance(self._body, bytes):
-            self._body = bytearray(self._body)  # not a list: a MiB in parts of 2 bytes would take 20 MiB
+            self._body = bytearray(self._body)  # a list of parts of 2 bytes would take 20 MiB per MiB
         self._body += part
 
     def on_message_complete(self) -> None:
+        """Append the complete request to the results."""
         method = self._tokenizer.get_method()
         last = self._last
         if not self._plain:
             self._complete(method)
         elif last.target == self._target and last.method == method:
-            self._requests.append(last)  # the same question again is the same object: saves 150 ns
+            self._requests.append(last)  # reusing the object saves 150 ns
         else:
             self._last = last = Request(method, self._target, b"", True)
             last.simple = method == b"GET"
@@ -258,7 +271,7 @@ class MessageBuilder:
         self.partial = False
 
     def _complete(self, method: bytes) -> None:
-        """A request with a body, with `Connection`, or otherwise out of the plain."""
+        """Append a request that is not plain: with a body, with `Connection`, or of HTTP/1.0."""
         tokenizer = self._tokenizer
         if self._fields + self._hosts > HEADER_COUNT_LIMIT:
             raise BadRequest(431, "there are more than 100 fields, trailers included")
@@ -275,12 +288,15 @@ class MessageBuilder:
         elif not keep_alive:
             self.close()
             if tokenizer.should_keep_alive():
-                raise ConnectionDone  # llhttp would go on
+                raise ConnectionDone  # llhttp would continue
         self._reset()
 
     @property
     def _keep_alive_requested(self) -> bool:
-        """By `Connection` alone: llhttp also listens to `Proxy-Connection`, and lets keep-alive outdo close."""
+        """Whether `Connection` alone asks for keep-alive.
+
+        llhttp also obeys `Proxy-Connection`, and lets keep-alive override close.
+        """
         options = {option.strip(b" \t") for option in self._options.split(b",")}
         return b"keep-alive" in options and b"close" not in options
 

@@ -1,7 +1,7 @@
-"""Bytes in, requests out, without sockets: `RequestParser.feed(data)` returns the requests that `data` completes.
+"""Bytes in, requests out, without sockets: `feed(data)` returns the requests that `data` completes.
 
-Every rejection becomes one last `RejectedRequest`, so every model sends it in order like any other response and then
-closes the connection. docs/http.md lists what is rejected.
+A rejection becomes one last `RejectedRequest`, so every model sends it in order like any other response and
+then closes the connection. docs/http.md lists what is rejected.
 """
 
 from __future__ import annotations
@@ -33,15 +33,17 @@ _STATUSES = {"Invalid HTTP version": 505, "Pause on PRI/Upgrade": 505}  # by llh
 class RequestParser(MessageBuilder):
     """Parses what one connection sends.
 
-    A plain GET costs 0.9 µs, half of it in llhttp and its four callbacks. llhttp accepts some input that RFC 9112
-    rejects, so new input is fed in pieces whose lines are checked as well; input that passed once, and is complete
-    requests, is remembered and fed in one piece.
+    A plain GET costs 0.9 µs, half of it in llhttp and its four callbacks. llhttp accepts some input that RFC
+    9112 rejects, so new input is fed in pieces whose lines are checked as well; input that passed once, and
+    is complete requests, is remembered and fed in one piece.
     """
 
     __slots__ = ()
 
     def feed(self, data: bytes) -> list[Request]:
-        """The requests that `data` completes, in order; the last may be a refusal, after which all is ignored."""
+        """Return the requests that `data` completes, in order. After a rejection, which is last, input is
+        ignored.
+        """
         if data == self._last_seen:
             self._tokenizer.feed_data(data)
         else:
@@ -52,7 +54,7 @@ class RequestParser(MessageBuilder):
         return requests
 
     def _feed_unseen(self, data: bytes) -> None:
-        """Bytes that are not those of last time, or that begin or end within a request."""
+        """Feed data that differs from the last, or that begins or ends within a request."""
         tokenizer, at_start = self._tokenizer, not self.partial
         if tokenizer is CLOSED_TOKENIZER or not data:
             return
@@ -72,14 +74,14 @@ class RequestParser(MessageBuilder):
             self._remember(data)
 
     def _count_body(self) -> None:
-        """A body has grown and is not complete: what is held of it counts together with all others."""
+        """Count an incomplete body that has grown; reject the request if there are too many bytes."""
         if self._bodies.take(self._body_size - self._counted):
             self._counted = self._body_size
         else:
             self._reject(BadRequest(503, "too many bodies are incomplete; try again"))
 
     def _remember(self, data: bytes) -> None:
-        """`data` was whole requests, and a parser that has had them is as it was before: they may come again."""
+        """Remember `data`: complete requests, after which the tokenizer is in its initial state."""
         if self._requests and self._requests[-1].keep_alive:
             self._last_seen = data
             if len(SEEN_REQUESTS) >= SEEN_MAX:
@@ -87,8 +89,10 @@ class RequestParser(MessageBuilder):
             SEEN_REQUESTS.add(data)
 
     def _feed_pieces(self, data: bytes) -> None:
-        """Feed so that we know where the lines begin with which llhttp is too lenient. A whole head in origin-form
-        costs 0.8 µs more than to feed all at once, any other line 0.6 µs."""
+        """Feed line by line where llhttp is too lenient, so that the lines can be checked.
+
+        Costs 0.8 µs for a whole head in origin-form, and 0.6 µs for any other line.
+        """
         at = 0
         while at < len(data) and self._tokenizer is not CLOSED_TOKENIZER:
             check = None
@@ -113,7 +117,7 @@ class RequestParser(MessageBuilder):
             self._limit_progress(len(piece))
 
     def _end_of_plain_head(self, data: bytes, at: int) -> int:
-        """Where the head ends that begins here with a request line that is beyond doubt; 0 if there is none."""
+        """Return where the head ends that begins at `at` with a plain request line; else 0."""
         if self._line or self._target or self.in_body or not is_plain_request_line(data, at):
             return 0
         end = data.find(END_OF_HEAD, at)
@@ -127,10 +131,10 @@ class RequestParser(MessageBuilder):
     def _check_chunk_line(self, line: bytes) -> None:
         size = chunk_size(line)
         self._trailing = size == 0
-        self._data_left = size + 2 if size else 0  # with its CRLF
+        self._data_left = size + 2 if size else 0  # including its CRLF
 
     def _check_line(self, piece: bytes, check: Callable[[bytes], None]) -> None:
-        """Request lines and chunk sizes are judged once they are whole and llhttp has taken them."""
+        """Check a request line or chunk line once it is complete and llhttp has accepted it."""
         self._line += piece
         if piece.endswith(b"\n") and self._tokenizer is not CLOSED_TOKENIZER:
             line, self._line = self._line, b""
@@ -154,8 +158,10 @@ class RequestParser(MessageBuilder):
                 return
 
     def _limit_progress(self, fed: int) -> None:
-        """What never ends reaches no callback (a field, an extension), or brings nothing (trailers): count the bytes
-        that were fed since the request began, and since its body last grew."""
+        """Limit input that never reaches a callback (a field, an extension) or adds nothing (trailers).
+
+        Counts the bytes since the request began, and since its body last grew.
+        """
         self._plain = False
         self._message_bytes += fed
         self._bytes_without_progress += fed
@@ -172,9 +178,11 @@ class RequestParser(MessageBuilder):
             self._reject(BadRequest(431, reason))
 
     def _ignore_upgrade(self, rest: bytes) -> bytes:
-        """We never upgrade, and a CONNECT is refused. httptools has made llhttp call the message complete at its head.
-        If it has a body, take the request back, and answer what a new parser is to be fed: its head again, without
-        the header, and the rest."""
+        """Continue after `Upgrade`, which is ignored, or reject CONNECT; returns what to feed next.
+
+        httptools makes llhttp treat the request as complete at its head. If it has a body, the request is
+        taken back, and a new tokenizer is fed its head again without the header, and then the rest.
+        """
         request = self._requests[-1]
         if request.method == b"CONNECT":
             self._requests.pop()
@@ -199,7 +207,7 @@ class RequestParser(MessageBuilder):
 
     def _reject(self, error: BaseException | None) -> None:
         if isinstance(error, ConnectionDone) or str(error) == "Data after `Connection: close`":
-            return self.close()  # the peer said that it was done; what it still sends is not answered
+            return self.close()  # the client announced the end; further input is ignored
         if isinstance(error, BadRequest):
             rejection = error.rejection
         elif error is None or isinstance(error, httptools.HttpParserError):

@@ -30,7 +30,7 @@ class Http10KeepAliveRequest(Request):
 
 
 class RejectedRequest(Request):
-    """Stands for input that is rejected: its response has the reason, and the connection is closed after it."""
+    """Stands for rejected input: its response has the reason, and the connection is closed after it."""
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(b"", b"", b"", keep_alive=False)

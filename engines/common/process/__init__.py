@@ -1,1 +1,1 @@
-"""The engine process: start-up, signals, shutdown, and threads with a row on the board."""
+"""The engine process: start-up, signals, shutdown, and threads that own a row of the board."""

@@ -1,4 +1,4 @@
-"""The process around a lesson: signals, life-line, descriptor limit, listening socket, the ready line."""
+"""The process around a model module: signals, lifeline, descriptor limit, listener, ready line."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ UNSENT_BYTES = 128 * 1024
 
 
 class CannotListen(Exception):
-    """The address cannot be bound; the text says which, and why."""
+    """The address cannot be bound. The message has the address and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchOptions:
-    """What the parent lends an engine: descriptors it inherits, and what was measured once for all engines."""
+    """What the command line gives an engine: knobs, address, and descriptors inherited from the parent."""
 
     knobs: dict[str, int | str]
     host: str = "127.0.0.1"
@@ -47,11 +47,12 @@ class LaunchOptions:
 
 
 def gil_enabled() -> bool:
+    """Return whether this interpreter runs with the GIL."""
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def run(module: ModelModule, options: LaunchOptions) -> None:
-    """Serve until told to stop. Raises CannotListen."""
+    """Serve until the engine must stop. Raises CannotListen and BadKnob."""
     if options.parent_pid is not None:
         die_with_parent(options.parent_pid)
     exit_on_thread_crash()
@@ -67,41 +68,39 @@ def run(module: ModelModule, options: LaunchOptions) -> None:
     )
     module.serve(listener, setup)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(
-            number, signal.SIG_IGN
-        )  # told again while the interpreter tidies up: it is going already
+        signal.signal(number, signal.SIG_IGN)  # a second signal, while the interpreter shuts down
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Ask the kernel to kill us when the thread that forked us ends; end at once if it already has."""
+    """Let the kernel kill this process when its parent thread ends; exit at once if it has ended."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
-        sys.exit("the control plane ended before the engine began")
+        sys.exit("the control plane ended before the engine started")
 
 
 def set_descriptor_limit(trace_wanted: int) -> None:
-    """Set our own descriptor limit to what the knobs allow (within the hard limit), so that it can be reached."""
+    """Set the soft limit of open descriptors to `wanted`, within the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(trace_wanted, hard), hard))
 
 
 def stop_descriptor(lifeline_fd: int | None) -> int:
-    """A descriptor that becomes readable on SIGTERM, SIGINT, or when the parent's end of the life-line closes.
+    """Return a descriptor that becomes readable on SIGTERM, SIGINT, or the end of the lifeline.
 
-    A handler in Python alone does not wake a loop from its wait, so the C handler writes to a socket. An epoll
-    descriptor is itself readable when one of its members is: that makes one of the two.
+    A Python signal handler alone does not wake a loop, so the C handler writes to a socket. An epoll
+    descriptor is readable when one of its members is, which combines socket and lifeline.
     """
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    theirs.setblocking(False)
-    signal.set_wakeup_fd(theirs.detach(), warn_on_full_buffer=False)
+    read_end, write_end = socket.socketpair()
+    read_end.setblocking(False)
+    write_end.setblocking(False)
+    signal.set_wakeup_fd(write_end.detach(), warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    both = os.dup(epoll_descriptor(ours.detach(), lifeline_fd))
-    return both
+    return os.dup(epoll_descriptor(read_end.detach(), lifeline_fd))
 
 
 def epoll_descriptor(*fds: int | None) -> int:
+    """Return an epoll descriptor that is readable when one of `fds` is; None is skipped."""
     poll = select.epoll()
     for fd in fds:
         if fd is not None:
@@ -129,7 +128,7 @@ def _listener(options: LaunchOptions, backlog: int) -> socket.socket:
         listener = _listen(options.host, options.port, backlog)
     listener.setblocking(False)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
-    # Inherited too: what a peer does not read lies with us, where it is bounded, not in 4 MB of the kernel's memory.
+    # Also inherited: unsent bytes stay in this process, which limits them, not in 4 MB of kernel memory.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     return listener
 

@@ -1,4 +1,4 @@
-"""Starting threads that have a row on the board, and never dying half."""
+"""Starts threads that own a row of the board, and ends the process when one of them crashes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def start_thread(
     *args: Any,
     then: Callable[[], None] | None = None,
 ) -> threading.Thread:
-    """Run `target(*args)` on a thread of its own that owns `row` from its first to its last line.
+    """Run `target(*args)` on a daemon thread that owns `row` until it ends.
 
-    `then` is called last, when the row is free for another thread.
+    `then` is called last, when the row is free for another thread. Raises RuntimeError where no thread can be
+    started.
     """
 
     def body() -> None:
@@ -42,7 +43,10 @@ def start_thread(
 
 
 def exit_on_thread_crash() -> None:
-    """If any thread ends by an exception that is ours, print it and end the process: half an engine would lie."""
+    """Make an uncaught exception of any thread print its traceback and end the process with code 70.
+
+    An engine that goes on without one of its threads would give wrong measurements.
+    """
 
     def crash(args: Any) -> None:
         threading.__excepthook__(args)

@@ -19,7 +19,7 @@ from tests.app.inside import LabInside
 from tests.engines.denied import denied_python
 from tests.waiting import BOUND_S
 
-REASON = "io_uring is refused here (EPERM: a container's seccomp profile; see deploy/seccomp.json)"
+REASON = "io_uring is blocked (EPERM: a container's seccomp profile; see deploy/seccomp.json)"
 
 
 @pytest.fixture(scope="module")

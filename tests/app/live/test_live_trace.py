@@ -295,7 +295,7 @@ def test_what_an_engine_says_is_an_event(lab: LabProcess) -> None:
         os.kill(worker, signal.SIGKILL)
         said = view.event("log.line")
     assert (said["engine"], said["level"]) == (engine["id"], "warning")
-    assert "another takes its place" in said["text"]
+    assert "starting replacement" in said["text"]
 
 
 BAD = ['"trace": 1', '"connections": "yes"', '"threads": null']
