@@ -4,8 +4,8 @@
                        ^ ────> recv ──> handle ──> send ──┐
                        └──────────────────────────────────┘
 
-Each thread is a complete reactor with its own epoll, and all of them wait for the same listening socket, so the
-kernel decides which thread gets a connection. Watch how unevenly the connections are distributed.
+Each thread is a complete reactor with its own epoll, and all of them wait for the same listening socket, so
+the kernel decides which thread gets a connection. Watch how unevenly the connections are distributed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def serve(listener: socket.socket, setup: Setup) -> None:
 
 
 def run(reactor: Reactor, listener: socket.socket) -> None:
-    """Accept and serve on this thread; a reactor that accepts one connection at a time leaves the rest to others."""
+    """Accept one connection per wake-up and serve it on this thread."""
     reactor.sockets.listen(listener, batch=1)
     reactor.sockets.watch(reactor.setup.stopping, reactor.drain)
     reactor.run()

@@ -37,9 +37,9 @@ def measure(variant: Variant, kind: str, drains: int, connections: int) -> int:
     )
     for how, times in Counter(lost).most_common(5):
         print(f"    {times} times: {how}")
-    crashed = [drain for drain in all_ if drain.code or drain.said]
+    crashed = [drain for drain in all_ if drain.code or drain.stderr]
     for drain in crashed:
-        print(f"    exit code {drain.code}: {drain.said}")
+        print(f"    exit code {drain.code}: {drain.stderr}")
     return len(lost) + len(crashed)
 
 

@@ -94,7 +94,7 @@ def measure(variant: Variant, idle: int, connections: int, seconds: float) -> in
             accept_s = time.monotonic() - began
             assert them.said() == "held"
             errors = them.ask()
-            assert engine.process.poll() is None, engine.said()
+            assert engine.process.poll() is None, engine.stderr()
             each_kib = (memory_kib(engine) - before_kib) / idle
             rest = at_rest(engine)
             loaded = wrk(engine.port, connections, seconds, cpu=None)

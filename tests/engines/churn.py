@@ -1,6 +1,6 @@
-"""Connections that come and go in every way a client has: served, silent, cut short, malformed, reset in mid-answer.
+"""Connections that come and go in every way: served, idle, cut short, malformed, reset within a response.
 
-What must be left of them is nothing: no descriptor, no memory, and no wrong answer to anybody.
+Nothing of them may be left: no descriptor, no memory, and no wrong response to another client.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BODY = bytes(range(256)) * 6
 
 @dataclass(frozen=True)
 class Visit:
-    """One connection's life: what it says, how many answers it waits for, and how it goes."""
+    """One connection: what it sends, how many responses it waits for, and how it ends."""
 
     says: bytes = b""
     answers: int = 0
@@ -95,7 +95,7 @@ class Visitor:
 
 
 def churn(engine: Engine, connections: int, seed: int = 1) -> int:
-    """So many visits, all kinds mixed; answers how many answers were missing or wrong."""
+    """Make so many visits of all kinds; returns how many responses were missing or wrong."""
     chance = random.Random(seed)
     wrong = 0
     for begun in range(0, connections, AT_ONCE):
@@ -112,7 +112,7 @@ def churn(engine: Engine, connections: int, seed: int = 1) -> int:
 
 @dataclass(frozen=True)
 class Held:
-    """What an engine holds when nobody is connected."""
+    """What an engine holds without connections."""
 
     descriptors: int
     threads: int

@@ -1,4 +1,4 @@
-"""Engines for the tests: shared ones that a test leaves as it found them, or one with settings of the test's own."""
+"""Engines for the tests: shared ones that a test leaves as they were, or one with the test's own settings."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def is_model(variant: Variant) -> bool:
 
 
 def has_own_io(variant: Variant) -> bool:
-    """The default of a model whose I/O code no other model has: what HTTP tables are run on in `make test`."""
+    """A default variant whose I/O code no other model has: `make test` runs the HTTP tables on these."""
     return is_model(variant) and variant.model in OWN_IO
 
 
 class Pool:
-    """One engine of each variant, started when it is first asked for."""
+    """One engine of each variant, started when it is first used."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self._stack = stack
@@ -63,17 +63,19 @@ class Pool:
 
 @pytest.fixture(scope="session")
 def pool() -> Iterator[Pool]:
-    """Engines that all tests of this test process share. At the end each must stop with code 0, without a traceback."""
+    """Engines that all tests of this test process share. At the end each must stop with code 0, without a
+    traceback.
+    """
     with contextlib.ExitStack() as stack:
         yield Pool(stack)
 
 
 @contextlib.contextmanager
 def _shared(pool: Pool, variant: Variant) -> Iterator[Engine]:
-    """An engine of the pool, for a test that leaves it running and without connections."""
+    """Return an engine of the pool, for a test that leaves it running and without connections."""
     engine = pool.get(variant)
     yield engine
-    assert engine.process.poll() is None, f"the shared engine has ended: {engine.said()}"
+    assert engine.process.poll() is None, f"the shared engine has ended: {engine.stderr()}"
 
 
 @pytest.fixture(params=variants(default=is_model))
@@ -85,7 +87,9 @@ def engine(request: pytest.FixtureRequest, pool: Pool) -> Iterator[Engine]:
 
 @pytest.fixture(params=variants(default=has_own_io))
 def table_engine(request: pytest.FixtureRequest, pool: Pool) -> Iterator[Engine]:
-    """As `engine`, for tables of hundreds of rows: `make test` runs them on the models with I/O code of their own."""
+    """As `engine`, for tables of hundreds of rows: `make test` runs them on the models with I/O code of their
+    own.
+    """
     with _shared(pool, request.param) as engine:
         yield engine
 
@@ -103,9 +107,9 @@ class Starter(Protocol):
 
 @pytest.fixture
 def start() -> Iterator[Starter]:
-    """Starts engines that end with the test, patient but for the knobs that the test gives them.
+    """Start engines that stop with the test, without timeouts except those that the test sets.
 
-    One that the test has not ended must stop with code 0.
+    One that the test has not stopped must stop with code 0.
     """
     with contextlib.ExitStack() as stack:
 

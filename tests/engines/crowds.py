@@ -1,4 +1,4 @@
-"""Many clients in one loop: each asks, reads its whole answer, and asks again."""
+"""Many clients in one loop: each sends a request, reads its whole response, and repeats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .driver import GET, PATIENCE_S, Answer, Engine, take_answer
 
 
 def allow_descriptors() -> None:
-    """As many as this process may have: a crowd needs one for each."""
+    """Raise the descriptor limit to the hard limit: each client needs a descriptor."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -40,7 +40,7 @@ def connect_from(source: int, port: int) -> socket.socket:
 
 
 class Asker:
-    """One connection of a closed loop. `waiting`: the request has been sent, the answer is not whole."""
+    """One connection of a closed loop. `waiting`: a request was sent, and its response is incomplete."""
 
     def __init__(self, port: int, source: int = 1) -> None:
         self.sock = connect_from(source, port)
@@ -65,7 +65,7 @@ class Asker:
         self.asked += 1
 
     def read(self) -> bool:
-        """Take what has come; answers whether an answer is whole now."""
+        """Read what has arrived; returns whether a response is complete now."""
         try:
             data = self.sock.recv(65536)
         except OSError as error:
@@ -80,7 +80,7 @@ class Asker:
         return False
 
     def hang_up(self) -> None:
-        """Ask for the end; it comes with the next read."""
+        """Close both directions; the end arrives with the next read."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
@@ -89,7 +89,7 @@ class Asker:
 
 
 class Askers:
-    """A crowd of them, in the hands of one loop."""
+    """Many of them in one loop."""
 
     def __init__(self, port: int, size: int) -> None:
         self.all: list[Asker] = []
@@ -113,7 +113,7 @@ class Askers:
         return sum(asker.open for asker in self.all)
 
     def turn(self, then: Callable[[Asker], None], wait_s: float = 0.1) -> None:
-        """One round: read where there is something, and call `then` for whoever has a whole answer."""
+        """Run one round: read what is ready, and call `then` for each complete response."""
         for fd, _ in self._poll.poll(wait_s):
             asker = self._by_fd[fd]
             answered = asker.read()
@@ -124,7 +124,7 @@ class Askers:
                 then(asker)
 
     def ask_until(self, done: Callable[[], bool], what: str, deadline_s: float = 2 * PATIENCE_S) -> None:
-        """All ask in a closed loop until `done()`."""
+        """Send requests in a closed loop until `done()`."""
         for asker in self.all:
             if asker.open and not asker.waiting:
                 asker.ask()
@@ -134,7 +134,7 @@ class Askers:
             self.turn(lambda asker: asker.ask())
 
     def settle(self, deadline_s: float = PATIENCE_S) -> None:
-        """Read the answers that are still owed, and ask no more."""
+        """Read the outstanding responses, and send no more."""
         ends = time.monotonic() + deadline_s
         while any(asker.open and asker.waiting for asker in self.all):
             assert time.monotonic() < ends, "an answer is owed and does not come"
@@ -156,7 +156,7 @@ def asking(engine: Engine, size: int) -> Iterator[Askers]:
 
 
 def ask_once(port: int, patience_s: float) -> float | None:
-    """A new connection that asks for one plaintext answer; how long that took, or None when it did not come."""
+    """Request plaintext on a new connection; returns the time in seconds, or None without a response."""
     began_s = time.monotonic()
     data = bytearray()
     try:

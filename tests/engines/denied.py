@@ -1,7 +1,8 @@
-"""Run a command to which the kernel refuses io_uring: `denied.py ERROR command …`, with ERROR as EPERM or ENOSYS.
+"""Run a command to which the kernel denies io_uring: `denied.py ERROR command …`, ERROR being EPERM or
+ENOSYS.
 
-The refusal is real: a seccomp filter, which the command inherits and cannot take off, answers the three calls of
-io_uring with that error. Stands alone, so that a script can be an interpreter: `denied_python()`.
+A seccomp filter, which the command inherits and cannot remove, returns that error for the three calls of
+io_uring. The file imports nothing else, so that a script can stand for an interpreter: `denied_python()`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 
 
 def deny(number: int) -> None:
-    """From here on this process and its children get this error for every call of io_uring."""
+    """Return this error for every io_uring call of this process and its children from now on."""
     calls = len(IO_URING)
     jumps = [(JUMP_IF_EQUAL, calls - i, 0, call) for i, call in enumerate(IO_URING)]
     program = [(LOAD, 0, 0, 0), *jumps, (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ERRNO | number)]
@@ -37,12 +38,12 @@ def deny(number: int) -> None:
 
 
 def denied(error: str, *command: str) -> list[str]:
-    """The command, without io_uring."""
+    """Return the command line that runs `command` without io_uring."""
     return [sys.executable, __file__, error, *command]
 
 
 def denied_python(path: Path, error: str) -> Path:
-    """Make `path` this interpreter, without io_uring."""
+    """Write a script to `path` that is this interpreter without io_uring."""
     path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" {error} "{sys.executable}" "$@"\n')
     path.chmod(0o755)
     return path

@@ -1,7 +1,7 @@
-"""The same bytes to every engine, to `Inbox` with the same cuts, and to h11: they must agree.
+"""The same bytes to every engine, to `RequestParser` with the same splits, and to h11: they must agree.
 
-What may differ is in ALLOWANCES, each with its line in docs/http.md; how often each was used is counted.
-`python -m tests.engines.differential 20000` (make fuzz) asks for as many streams, at random, and prints the counts.
+ALLOWANCES has what may differ, each with its row in docs/http.md; how often each was used is counted. `python
+-m tests.engines.differential 20000` (make fuzz) runs as many random streams, and prints the counts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Disagreement(AssertionError):
 
 
 class Panel:
-    """The engines, the reference, and what has been counted so far."""
+    """The engines, the reference, and the counts so far."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self.engines = engines
@@ -52,7 +52,7 @@ class Panel:
                     f"{engine.variant.name}: {data!r}, {self.engines[0].variant.name}: {said[0]!r}"
                 )
         self._compare(expected, read_answers(said[0], expected))
-        self._compare(expected, by_inbox(pieces, expected))
+        self._compare(expected, by_parser(pieces, expected))
         self.mutations.update(stream.mutations)
         self.asked += 1
         self.answers += len(expected.answers)
@@ -64,7 +64,7 @@ class Panel:
 
 
 def difference(expected: Opinion, got: list[Answer]) -> str:
-    """Nothing, or the allowance by which the answers differ."""
+    """Return None, or the allowance by which the responses differ."""
     wanted = expected.answers
     if got == wanted:
         return ""
@@ -78,7 +78,7 @@ def difference(expected: Opinion, got: list[Answer]) -> str:
 
 
 def exchange(ports: Sequence[int], pieces: Sequence[bytes]) -> list[bytes]:
-    """Send the pieces on a connection to each, end the stream, and read all that comes."""
+    """Send the pieces on a connection to each, end the stream, and read until the end."""
     with contextlib.ExitStack() as stack:
         socks = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE_S)) for port in ports
@@ -101,7 +101,7 @@ def read_all(sock: socket.socket) -> bytes:
 
 
 def cleaned(data: bytes) -> bytes:
-    """Without what may differ at any time: the date, and whether a 100 was still needed."""
+    """Return the responses without what may differ: the date, and whether a 100 was needed."""
     return re.sub(rb"\r\nDate: [^\r]*|HTTP/1\.1 100 Continue\r\n\r\n", b"", data)
 
 
@@ -118,8 +118,8 @@ def read_answers(data: bytes, expected: Opinion) -> list[Answer]:
     return answers
 
 
-def by_inbox(pieces: Sequence[bytes], expected: Opinion) -> list[Answer]:
-    """`Inbox` alone, with exactly these cuts; the class of what is served is taken from the expectation."""
+def by_parser(pieces: Sequence[bytes], expected: Opinion) -> list[Answer]:
+    """Return what `RequestParser` alone makes of exactly these pieces."""
     parser = RequestParser()
     answers: list[Answer] = []
     for request in [request for piece in pieces for request in parser.feed(piece)]:
@@ -140,7 +140,7 @@ def panel() -> Iterator[Panel]:
 
 
 def ask_many(panel: Panel, count: int, at_random: bool) -> None:
-    """So many streams; the same ones each time unless `at_random`."""
+    """Run so many streams; the same ones each time unless `at_random`."""
 
     @settings(
         max_examples=count,

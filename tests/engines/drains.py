@@ -1,11 +1,12 @@
-"""An engine that is told to stop while 64 connections are at work: what was taken, and what became of it.
+"""An engine that must stop while 64 connections are active: what it had accepted, and what became of it.
 
-What counts as lost is what a client can know (see test_drain): a request on a kept connection whose last answer did
-not say `Connection: close`, or one on a connection that was made before the signal. What begins after the signal may
-be refused, or reset before any byte of an answer; an answer that is cut short is lost, whenever it began.
+What counts as lost is what a client can know (see test_drain): a request on a kept connection whose last
+response had no `Connection: close`, or one on a connection that was made before the signal. What begins after
+the signal may be refused, or reset before any byte of a response; a response that is cut short is lost,
+whenever it began.
 
-A kept connection that has sent nothing 0.1 s after the signal is closed. On a busy machine the client can be as late as
-that: what it sends then is refused, not lost.
+A kept connection that has sent nothing 0.1 s after the signal is closed. On a busy machine the client can be
+as late as that: what it sends then is refused, not lost.
 """
 
 from __future__ import annotations
@@ -43,18 +44,18 @@ SIZES = dict(WORK)
 
 @dataclass(frozen=True)
 class Drained:
-    """How one drain went."""
+    """The result of one drain."""
 
     answered: int
     lost: tuple[str, ...]
     refused: int
     seconds: float  # from the signal to the end of the process
     code: int
-    said: str  # on stderr
+    stderr: str
 
 
 class Load:
-    """A closed loop of many, in which each takes its work by chance, and the signal that falls into it."""
+    """A closed loop of many connections with random work, and the signal in the middle."""
 
     def __init__(self, engine: Engine, askers: Askers, seed: int) -> None:
         self._engine, self._askers = engine, askers
@@ -72,7 +73,7 @@ class Load:
         asker.ask(request)
 
     def note(self, asker: Asker) -> Answer:
-        """An answer is whole; after so many the engine is told to stop, in the middle of what the others do."""
+        """Count a response; after enough of them the engine gets the signal, while others are active."""
         answer, size = asker.answers[-1], self._asked[asker]
         self.answered += 1
         if answer.status != 200 or size not in (None, len(answer.body)):
@@ -112,7 +113,7 @@ class Load:
 
 
 def drain_under_load(engine: Engine, connections: int, seed: int) -> Drained:
-    """Each keeps its connection, and asks again until an answer says that it is the last."""
+    """Each connection is kept, and sends requests until a response closes it."""
     with asking(engine, connections) as askers:
         load = Load(engine, askers, seed)
 
@@ -127,7 +128,7 @@ def drain_under_load(engine: Engine, connections: int, seed: int) -> Drained:
 
 
 def drain_under_churn(engine: Engine, connections: int, seed: int) -> Drained:
-    """Each asks once on a connection, and takes another."""
+    """Each connection sends one request, and another follows it."""
     with asking(engine, connections) as askers:
         load = Load(engine, askers, seed)
 
@@ -144,4 +145,4 @@ def drain_under_churn(engine: Engine, connections: int, seed: int) -> Drained:
 def _drained(engine: Engine, load: Load) -> Drained:
     ended = engine.wait()
     seconds = time.monotonic() - load.told_s
-    return Drained(load.answered, load.lost(), load.refused(), seconds, ended.code, ended.said)
+    return Drained(load.answered, load.lost(), load.refused(), seconds, ended.code, ended.stderr)

@@ -1,4 +1,4 @@
-"""Engines as processes, and clients that speak raw bytes to them. Nothing sleeps: all wait for a condition."""
+"""Engines as processes, and clients that send raw bytes to them. Nothing sleeps: all wait for a condition."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PYTHON = (
 
 @dataclass(frozen=True)
 class Variant:
-    """A model with the knobs that make it another engine."""
+    """A model with knobs other than the defaults."""
 
     model: str
     knobs: tuple[tuple[str, int | str], ...] = ()
@@ -51,21 +51,21 @@ class Variant:
 
     @property
     def pooled(self) -> bool:
-        """Handlers run on workers."""
+        """Whether workers run the handlers."""
         own = {knob.name: knob.default for knob in model_modules()[self.model].MODEL.knobs} | dict(self.knobs)
         return bool(own.get("workers", 0))
 
     def with_knobs(self, **knobs: int | str) -> Variant:
-        """This engine with other knobs; those that its model does not have are left out."""
+        """Return this variant with other knobs; those that the model does not have are left out."""
         known = {knob for knob in parse_knobs(model_modules()[self.model].MODEL, {})}
         return Variant(self.model, self.knobs + tuple((k, v) for k, v in knobs.items() if k in known))
 
     def patient(self) -> Variant:
-        """This engine without deadlines, but for those that it names."""
+        """Return this variant without timeouts, except those that it names."""
         return Variant(self.model, (*PATIENT.items(), *self.knobs))
 
 
-# For tests that are not about deadlines: a client that is slow because the machine is busy meets none of them.
+# For tests that are not about timeouts: a client that is slow on a busy machine must not hit one.
 PATIENT: dict[str, int | str] = {"idle_s": 3600, "header_s": 3600, "body_s": 3600, "write_s": 3600}
 
 VARIANTS = (
@@ -83,18 +83,18 @@ VARIANTS = (
 
 @functools.cache
 def calibration() -> str:
-    """Measured once for all engines, as the control plane does."""
+    """Return a calibration, measured once for all engines as the control plane does."""
     return json.dumps(asdict(calibrate()))
 
 
 class Ended(NamedTuple):
     code: int
     seconds: float  # from the first signal to stop, or else from the wait for the end
-    said: str  # on stderr
+    stderr: str
 
 
 class Answer(NamedTuple):
-    """One response, parsed strictly: whatever is not HTTP/1.1 with a Content-Length is an assertion error."""
+    """One response, parsed strictly: anything but HTTP/1.1 with a Content-Length is an assertion error."""
 
     status: int
     headers: dict[str, str]
@@ -106,7 +106,7 @@ class Answer(NamedTuple):
 
 
 def take_answer(data: bytearray, head: bool = False) -> Answer | None:
-    """Take the first whole answer off `data`; None while it is not whole."""
+    """Remove the first complete response from `data` and return it; None while there is none."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
@@ -150,7 +150,7 @@ class Client:
         self.sent += len(data)
 
     def answer(self, head: bool = False) -> Answer:
-        """The next answer; `head` when it is one to HEAD."""
+        """Return the next response; `head` when it is one to HEAD."""
         while (answer := take_answer(self.data, head)) is None:
             assert self._more(), f"the connection ended after {bytes(self.data[:200])!r}"
         return answer
@@ -161,7 +161,7 @@ class Client:
         return self.answer(head=method == "HEAD")
 
     def rest(self) -> bytes:
-        """All that still comes until the engine closes. A reset is an error: it could have eaten an answer."""
+        """Return all bytes until the engine closes. A reset is an error: it could lose a response."""
         while self._more():
             pass
         rest, self.data = bytes(self.data), bytearray()
@@ -189,7 +189,7 @@ class Client:
 
 
 class Engine:
-    """An engine's process, with its board as the control plane would read it."""
+    """An engine's process, and its board as the control plane reads it."""
 
     def __init__(
         self,
@@ -241,7 +241,7 @@ class Engine:
         assert stdout
         assert select.select([stdout], [], [], PATIENCE_S)[0], f"{self.variant.name} does not become ready"
         line = stdout.readline()
-        assert line, f"{self.variant.name} ended: {self.said()}"
+        assert line, f"{self.variant.name} ended: {self.stderr()}"
         said: dict[str, Any] = json.loads(line)
         return said
 
@@ -249,8 +249,8 @@ class Engine:
         return Client(self.port, timeout_s, receive_buffer)
 
     @contextlib.contextmanager
-    def crowd(self, size: int) -> Iterator[list[Client]]:
-        """So many connections, all of them taken by the engine; and left by it afterwards, if it goes on."""
+    def clients(self, size: int) -> Iterator[list[Client]]:
+        """Open so many connections, wait until the engine has accepted them, and close them at the end."""
         with contextlib.ExitStack() as stack:
             held = self.held()
             clients = [stack.enter_context(self.connect()) for _ in range(size)]
@@ -267,35 +267,35 @@ class Engine:
         return self._board.trace
 
     def traced(self) -> int:
-        """Entries that its threads have ever left in their rings."""
+        """Return how many trace entries its threads have ever written."""
         return self._board.trace.written()
 
     def held(self) -> int:
-        """Connections that the engine's threads hold."""
+        """Return how many connections its threads have."""
         return sum(thread.connections for thread in self.board().threads)
 
     def blocked(self) -> int:
-        """Threads whose handler waits in its work."""
+        """Return how many threads are blocked in a handler."""
         return sum(thread.state == BLOCKED for thread in self.board().threads)
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Its processes: the one that was started, and those that it has forked."""
+        """Return its processes: the one that was started, and those that it has forked."""
         return (self.pid, *(pid for pid in self._board.processes() if pid != self.pid))
 
     def tasks(self) -> list[Path]:
         return [task for pid in self.pids for task in Path(f"/proc/{pid}/task").iterdir()]
 
     def threads(self) -> int:
-        """As the kernel counts them."""
+        """Return the number of threads, as the kernel counts them."""
         return len(self.tasks())
 
     def cpu_s(self) -> float:
-        """User and system time of all its threads, ended ones included, to the nanosecond."""
+        """Return user and system time of all its threads, ended ones included, in seconds."""
         return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.pids)
 
     def run_queue_s(self) -> float:
-        """For how long its threads were ready to run and did not: another process had the CPU."""
+        """Return how long its threads were ready to run and waited for a CPU, in seconds."""
         return sum(int((task / "schedstat").read_text().split()[1]) for task in self.tasks()) / 1e9
 
     def rss_mib(self) -> float:
@@ -309,7 +309,7 @@ class Engine:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """While it cannot run, so that what happens meanwhile is found all at once."""
+        """Stop the engine meanwhile, so that it finds everything that happens at once."""
         pids = self.pids
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -323,43 +323,45 @@ class Engine:
     def is_asleep(self) -> bool:
         """Whether all its threads sleep in the kernel, and none has used a CPU since the call before.
 
-        Then it has done all that there was to do. A loop that spins never comes to this, on a busy machine either: a
-        thread that waits for a CPU is not asleep.
+        Then it has done all that there was to do. A loop that spins never comes to this, on a busy machine
+        either: a thread that waits for a CPU is not asleep.
         """
         before, self._looked = self._looked, (set(self._task_states()), self.cpu_s())
         return self._looked[0] <= {"S"} and self._looked == before
 
     def kill(self) -> None:
-        """End it at once, for a test that is done with an engine whose handlers sleep for long."""
+        """Kill it, for a test that does not wait for sleeping handlers."""
         self.process.kill()
         self.process.wait(PATIENCE_S)
 
     def _task_states(self) -> list[str]:
         return [(task / "stat").read_text().rsplit(")", 1)[1].split()[0] for task in self.tasks()]
 
-    def said(self) -> str:
+    def stderr(self) -> str:
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace")
 
     def wait(self, deadline_s: float = PATIENCE_S) -> Ended:
-        """Until it has ended by itself."""
+        """Wait until it has exited."""
         began_s = self._told_s or time.monotonic()
         code = self.process.wait(deadline_s)
-        return Ended(code, time.monotonic() - began_s, self.said())
+        return Ended(code, time.monotonic() - began_s, self.stderr())
 
     def stop(self, number: int = signal.SIGTERM, deadline_s: float = PATIENCE_S) -> Ended:
         self.tell(number)
         return self.wait(deadline_s)
 
     def finish(self) -> None:
-        """Ask a living engine to stop, and insist that it does so in time, with code 0 and without a complaint."""
+        """Ask a living engine to stop, and insist that it does so in time, with code 0 and without a
+        complaint.
+        """
         if self.process.poll() is None:
             ended = self.stop() if self._told_s is None else self.wait()
             assert ended.code == 0, ended
-            assert "Traceback" not in ended.said, ended.said
+            assert "Traceback" not in ended.stderr, ended.stderr
 
     def close(self) -> None:
-        """Leave nothing behind, whatever has happened."""
+        """Kill what is left and release all resources."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(PATIENCE_S)
@@ -371,7 +373,7 @@ class Engine:
 
 @contextlib.contextmanager
 def running(variant: Variant, **how: Any) -> Iterator[Engine]:
-    """An engine that is asked to stop at the end, and must then end well."""
+    """Start an engine; at the end it must stop with code 0."""
     engine = Engine(variant, **how)
     try:
         yield engine

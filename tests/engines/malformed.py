@@ -1,6 +1,7 @@
-"""Bytes and what becomes of them: by `Inbox`, and so on every engine. Each vector names its line in docs/http.md.
+"""Inputs and their decisions, for `RequestParser` and for every engine. Each names its row in docs/http.md.
 
-`MALFORMED` and `LIMITS` are refused: one answer with that status, and the connection closes. `ACCEPTED` are served.
+`MALFORMED` and `LIMITS` are rejected: one response with that status, and the connection closes. `ACCEPTED`
+are served.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""A second opinion: a server on h11, in memory, that knows the decisions of docs/http.md in which h11 is milder.
+"""A second opinion: a server on h11, in memory, with the decisions of docs/http.md in which h11 is more
+lenient.
 
-h11 reads; each rule below is one line of the table, looks at the bytes of one request that h11 has taken, and is
-counted when it decides. So a difference between the engines and h11 is either a rule with a name, or an error.
+h11 parses. Each rule below is one row of the table, checks the bytes of a request that h11 has accepted, and
+is counted when it decides. A difference between the engines and h11 is therefore either a rule with a name or
+an error.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import h11
 
 BODY_LIMIT = 1024 * 1024
 KNOWN = ("/", "/healthz", "/cpu", "/hash", "/sleep", "/bytes")
-# What llhttp knows beside the methods of RFC 9110: WebDAV, SUBSCRIBE and the like. All are 405 here but for /echo.
+# Methods that llhttp knows beside those of RFC 9110, such as WebDAV. All are 405 except for /echo.
 METHODS = frozenset(
     b"DELETE GET HEAD POST PUT CONNECT OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND "
     b"UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PATCH PURGE MKCALENDAR LINK "
@@ -24,7 +26,7 @@ METHODS = frozenset(
 
 
 class Answer(NamedTuple):
-    """What a client sees of one answer. `body` only where the request's own comes back."""
+    """What a client sees of one response. `body` only where the request's own body is returned."""
 
     kind: int  # 2, 4, 5: the class of its status
     body: bytes | None
@@ -52,7 +54,9 @@ class Incomplete(Exception):
 
 
 def opinion(data: bytes, used: Counter[str]) -> Opinion:
-    """What is to be answered to `data` and then the end of the stream. `used` counts the rules that decided."""
+    """Return the expected responses to `data` followed by the end of the stream; `used` counts the rules
+    applied.
+    """
     answers: list[Answer] = []
     heads: list[bool] = []
     at = 0
@@ -115,7 +119,7 @@ class Message:
             judge_chunks(self.data[len(head) : self.size])
 
     def _judge_sizes(self, raw: bytes) -> None:
-        """h11 would wait for a chunk of more than 64 bits."""
+        """Reject a chunk size of more than 64 bits, for which h11 would wait."""
         at = 0
         while line := CHUNK_LINE.match(raw, at):
             at = line.end() + int(line[1], 16) + 2
@@ -140,7 +144,7 @@ class Message:
         return len(self.data) - len(self.connection.trailing_data[0])
 
     def closes(self, used: Counter[str]) -> bool:
-        """By h11, but that it never keeps HTTP/1.0 alive, and does not know `Proxy-Connection`."""
+        """Decide as h11 does, except that h11 never keeps HTTP/1.0 alive and ignores `Proxy-Connection`."""
         options = self._options(b"connection")
         if self.request.http_version == b"1.0" and b"keep-alive" in options and b"close" not in options:
             used["conn-1.0-keep"] += 1
@@ -161,7 +165,7 @@ FIRST_LINE = re.compile(rb"([^ ]*) ([^ ]*) HTTP/([0-9])\.([0-9])\r\n")
 
 
 def judge_first_line(data: bytes) -> None:
-    """The request line as RFC 9112 3 has it: h11 waits for the whole head, and takes any token and any target."""
+    """Check the request line by RFC 9112 3: h11 accepts any token and any target."""
     line = data[: data.find(b"\n") + 1]
     if not line:
         raise Incomplete
@@ -242,7 +246,7 @@ CHUNK_LINE = re.compile(
 
 
 def judge_chunks(raw: bytes) -> None:
-    """The framing of a chunked body that h11 has taken: it takes white space after the size, and any extension."""
+    """Check the framing of a chunked body: h11 accepts white space after the size, and any extension."""
     at = 0
     while True:
         line = CHUNK_LINE.match(raw, at)
@@ -266,7 +270,7 @@ def judge_trailers(raw: bytes) -> None:
 
 
 def serve(request: h11.Request, body: bytes) -> tuple[int, bytes | None]:
-    """The class of the answer, and the body where it is the request's."""
+    """Return the class of the response, and the body where it is the request's."""
     target = request.target.decode("latin-1")
     if not target.startswith(("/", "*")):
         target = re.sub(r"^[A-Za-z]+://[^/?]*/?", "/", target)

@@ -1,4 +1,4 @@
-"""Streams of requests that are nearly right: valid seeds, then mutations that have a name each, then cuts."""
+"""Streams of requests that are nearly valid: valid seeds, then named mutations, then splits."""
 
 from __future__ import annotations
 

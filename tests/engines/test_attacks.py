@@ -1,6 +1,6 @@
-"""Slow heads, slow bodies and slow readers: they get their second, and nobody else waits for them.
+"""Slow heads, slow bodies and slow readers are timed out, and delay no other client.
 
-The short form of `make soak`, which has slowhttptest do it for minutes.
+The short form of `make soak`, in which slowhttptest attacks for minutes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FEW_THREADS = Variant("blocking", (("max_threads", 40),))
 
 @dataclass(eq=False)
 class Attacker:
-    """A connection that begins with `opening` and goes on with a few bytes at each step."""
+    """A connection that sends `opening`, and then a few bytes at each step."""
 
     sock: socket.socket
     opening: bytes
@@ -42,7 +42,7 @@ class Attacker:
 
 @contextlib.contextmanager
 def attackers(engine: Engine, heads: int, bodies: int, readers: int) -> Iterator[list[Attacker]]:
-    """All connected. Readers say all they have to say at once, and read nothing."""
+    """Connect all attackers. Slow readers send everything at once, and read nothing."""
     kinds = [(HEAD, b"x")] * heads + [(POST, b"x")] * bodies + [(LARGE, b"")] * readers
     with contextlib.ExitStack() as stack:
         all_ = []
@@ -54,7 +54,7 @@ def attackers(engine: Engine, heads: int, bodies: int, readers: int) -> Iterator
         yield all_
 
 
-def test_slow_attackers_are_closed_and_nobody_waits_for_them(start: Starter, variant: Variant) -> None:
+def test_slow_attackers_are_closed_and_delay_no_other_client(start: Starter, variant: Variant) -> None:
     allow_descriptors()
     engine = start(variant.with_knobs(**HASTY))
     with attackers(engine, heads=90, bodies=90, readers=20) as all_:
@@ -73,8 +73,10 @@ def test_slow_attackers_are_closed_and_nobody_waits_for_them(start: Starter, var
 
 
 @pytest.mark.parametrize("few", [FEW_THREADS], ids=lambda variant: variant.name)
-def test_more_attackers_than_threads_fill_it_until_they_leave(start: Starter, few: Variant) -> None:
-    """The price of a thread for each connection: it says so, and is back when they have gone."""
+def test_more_attackers_than_threads_saturate_blocking_until_they_time_out(
+    start: Starter, few: Variant
+) -> None:
+    """The cost of a thread per connection: blocking reports saturation, and recovers."""
     engine = start(few.with_knobs(header_s=600))
     with attackers(engine, heads=60, bodies=0, readers=0) as all_:
         for attacker in all_:

@@ -1,4 +1,4 @@
-"""Nothing grows without a bound, and no client holds an engine by doing nothing, or by doing it slowly."""
+"""Every resource is bounded, and no client can occupy an engine by being idle or slow."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def once(data: bytes) -> Habit:
 
 
 def trickle(data: bytes) -> Habit:
-    """A byte at each step, so that no single read is ever late."""
+    """Send one byte at each step, so that no single read exceeds its timeout."""
     return lambda client, step: client.send(data[step : step + 1])
 
 
@@ -50,7 +50,7 @@ def body_trickle(client: Client, step: int) -> None:
 
 
 def read_in_drops(client: Client, step: int) -> None:
-    """It takes some bytes all the time, so no single write is stuck for long."""
+    """Read a few bytes all the time, so that no single write blocks for long."""
     if step == 0:
         client.send(LARGE)
     elif client.readable():
@@ -78,7 +78,7 @@ CANNOT_SEE = ("reads nothing", "reads in drops")  # the end stands behind what t
 
 @dataclass
 class Fate:
-    """A client with a habit, and what became of it."""
+    """A kind of slow client, and what it receives."""
 
     client: Client
     name: str
@@ -100,10 +100,10 @@ class Fate:
             self.closed_s = time.monotonic() - self.connecting_s
 
 
-def test_clients_that_are_too_slow_are_closed(start: Starter, variant: Variant) -> None:
-    """The deadline is for the whole head and the whole body: bytes that trickle in do not extend it.
+def test_clients_that_exceed_a_timeout_are_closed(start: Starter, variant: Variant) -> None:
+    """The deadline is for the whole head, the whole body and the whole response.
 
-    Nor does a client that takes a few bytes of its answer now and then.
+    Neither bytes that trickle in nor a client that reads a few bytes now and then extends it.
     """
     engine = start(variant.with_knobs(**HASTY))
     with contextlib.ExitStack() as stack:
@@ -142,7 +142,9 @@ def test_a_client_that_waits_for_its_answer_is_not_idle(start: Starter, kind: Va
 # Limits
 
 
-def test_at_its_limit_of_connections_it_waits_for_room(start: Starter, variant: Variant) -> None:
+def test_at_the_connection_limit_an_engine_stops_accepting_until_one_closes(
+    start: Starter, variant: Variant
+) -> None:
     limit = {"max_threads": 8} if variant.model == "blocking" else {"max_connections": 8}
     engine = start(variant.with_knobs(**limit))
     with contextlib.ExitStack() as stack:
@@ -165,7 +167,7 @@ def test_at_its_limit_of_connections_it_waits_for_room(start: Starter, variant: 
         assert engine.board().accept_pauses >= 1
 
 
-def test_a_burst_does_not_pass_the_limit(start: Starter, variant: Variant) -> None:
+def test_a_burst_does_not_exceed_the_connection_limit(start: Starter, variant: Variant) -> None:
     limit = {"max_threads": 8} if variant.model == "blocking" else {"max_connections": 8}
     engine = start(variant.with_knobs(**limit))
     with contextlib.ExitStack() as stack:
@@ -179,7 +181,7 @@ def test_a_burst_does_not_pass_the_limit(start: Starter, variant: Variant) -> No
             client.sock.close()
 
 
-def test_out_of_descriptors_it_waits_without_spinning(start: Starter, variant: Variant) -> None:
+def test_without_free_descriptors_an_engine_waits_without_spinning(start: Starter, variant: Variant) -> None:
     engine = start(variant, shell="ulimit -n 64")
     with contextlib.ExitStack() as stack:
         clients = [
@@ -199,7 +201,9 @@ def test_out_of_descriptors_it_waits_without_spinning(start: Starter, variant: V
             assert late.ask().body == GREETING
 
 
-def test_a_thousand_idle_connections_and_64_active(start: Starter, variant: Variant) -> None:
+def test_an_engine_serves_64_active_beside_a_thousand_idle_connections(
+    start: Starter, variant: Variant
+) -> None:
     allow_descriptors()
     engine = start(variant)
     with asking(engine, 1000) as idle, asking(engine, 64) as active:
@@ -216,7 +220,7 @@ def test_a_thousand_idle_connections_and_64_active(start: Starter, variant: Vari
 
 
 def test_incomplete_bodies_of_all_connections_are_bounded(start: Starter, variant: Variant) -> None:
-    """Of one process: `prefork` has one worker here. Each body may be 1 MiB, and all of them together 64 MiB."""
+    """Each body may be 1 MiB, all bodies of a process 64 MiB. `prefork` has one worker here."""
     engine = start(variant.with_knobs(processes=1))
     head = b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n"
     most = b"x" * (MIB - 1)
@@ -250,8 +254,8 @@ def test_incomplete_bodies_of_all_connections_are_bounded(start: Starter, varian
 # A peer that does not read
 
 
-def test_what_is_held_for_a_peer_that_does_not_read_is_bounded(start: Starter, variant: Variant) -> None:
-    """It stops reading from a peer that takes no answers, so the peer's own kernel stops it; then all is answered."""
+def test_memory_for_a_client_that_does_not_read_is_bounded(start: Starter, variant: Variant) -> None:
+    """The engine stops reading from a client that takes no responses; later all requests are answered."""
     engine = start(variant.with_knobs(write_s=600, idle_s=600))
     request = b"GET /bytes?n=100000 HTTP/1.1\r\n" + HOST + b"\r\n"
     with engine.connect(receive_buffer=4096) as greedy, engine.connect() as other:
@@ -269,7 +273,7 @@ def test_what_is_held_for_a_peer_that_does_not_read_is_bounded(start: Starter, v
 
 
 def ask_without_reading(engine: Engine, sock: socket.socket, requests: bytes, most: int = 64 * MIB) -> int:
-    """Send until neither the engine nor the kernel takes any more; returns how many bytes they have taken."""
+    """Send until neither the engine nor the kernel takes more; returns how many bytes they took."""
     sock.setblocking(False)
     sent = 0
 
@@ -284,8 +288,8 @@ def ask_without_reading(engine: Engine, sock: socket.socket, requests: bytes, mo
     return sent
 
 
-def test_the_kernel_holds_little_for_a_peer_that_does_not_read(start: Starter, variant: Variant) -> None:
-    """What it does not take lies with the engine, where it is bounded, and not in 4 MB of a socket's send buffer."""
+def test_the_kernel_buffers_little_for_a_client_that_does_not_read(start: Starter, variant: Variant) -> None:
+    """Unsent bytes stay in the engine, which limits them, and not in a send buffer of 4 MB."""
     engine = start(variant.with_knobs(write_s=600, idle_s=600))
     with engine.connect(receive_buffer=4096) as greedy:
         greedy.send((b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 6)
@@ -295,7 +299,7 @@ def test_the_kernel_holds_little_for_a_peer_that_does_not_read(start: Starter, v
 
 
 def sent_and_not_taken(port: int) -> int:
-    """Bytes in the send queues of this port's connections, as the kernel tells them."""
+    """Return the bytes in the send queues of this port's connections, as the kernel reports them."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     queues = [
         row[4].partition(":")[0]
@@ -326,7 +330,7 @@ def test_bodies_read_ahead_of_a_busy_handler_are_bounded(start: Starter, kind: V
 @pytest.mark.parametrize(
     "kind", variants(lambda v: v.name in ("blocking", "reactor", "reactor-pool", "proactor"))
 )
-def test_a_refused_peer_that_trickles_on_is_let_go(start: Starter, kind: Variant) -> None:
+def test_a_rejected_client_that_keeps_sending_is_closed(start: Starter, kind: Variant) -> None:
     engine = start(kind)
     with engine.connect() as client:
         client.send(b"GET / HTTP/9.9\r\n" + HOST + b"\r\n")
@@ -343,10 +347,8 @@ def test_a_refused_peer_that_trickles_on_is_let_go(start: Starter, kind: Variant
 
 @pytest.mark.full
 @pytest.mark.parametrize("kind", variants(lambda v: v.pooled and v.model != "main-sub"))
-def test_a_client_that_waits_does_not_expire_while_its_engine_is_stopped(
-    start: Starter, kind: Variant
-) -> None:
-    """The loop looks late: the whole engine was stopped for longer than `idle_s`."""
+def test_a_waiting_client_does_not_time_out_while_the_engine_is_paused(start: Starter, kind: Variant) -> None:
+    """The loop checks late: the whole engine was stopped for longer than `idle_s`."""
     engine = start(kind.with_knobs(idle_s=1))
     with engine.connect() as client:
         assert client.ask().status == 200
@@ -359,10 +361,11 @@ def test_a_client_that_waits_does_not_expire_while_its_engine_is_stopped(
 
 
 def test_blocking_continues_when_no_thread_can_be_started(start: Starter) -> None:
-    """An address space that has room for few stacks of 8 MiB: connections with a thread are served, later all are.
+    """An address space that has room for few stacks of 8 MiB: connections with a thread are served, later all
+    are.
 
-    The heap is reserved at the start. Otherwise its room depends on what the last stack leaves, and an allocation of
-    the engine can fail instead of the start of a thread.
+    The heap is reserved at the start. Otherwise its room depends on what the last stack leaves, and an
+    allocation of the engine can fail instead of the start of a thread.
     """
     heap = "export MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=33554432"
     engine = start(Variant("blocking").with_knobs(stack_kib=8192), shell=f"{heap} && ulimit -v 730000")

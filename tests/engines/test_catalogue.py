@@ -1,4 +1,4 @@
-"""What the engines say of themselves, and what they say when they are asked wrongly."""
+"""How the models are described, and how wrong arguments are reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ each_knob = pytest.mark.parametrize(("module", "knob"), KNOBS)
 
 
 def engines(*arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
-    """`python -m engines …`, for what ends by itself."""
+    """Run `python -m engines …` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "engines", *arguments],
         cwd=ROOT,
@@ -43,7 +43,7 @@ def engines(*arguments: str, pass_fds: Sequence[int] = ()) -> subprocess.Complet
 # Every model is documented
 
 
-def test_they_are_there_in_their_order() -> None:
+def test_the_models_are_listed_in_their_order() -> None:
     assert list(model_modules())[:6] == [
         "blocking",
         "reactor",
@@ -57,7 +57,7 @@ def test_they_are_there_in_their_order() -> None:
 
 
 @each_module
-def test_a_lesson_opens_with_title_picture_and_what_to_watch(module: ModelModule) -> None:
+def test_a_module_docstring_has_title_diagram_and_what_to_watch(module: ModelModule) -> None:
     doc = inspect.getdoc(module)
     assert doc
     title, empty, *rest = doc.splitlines()
@@ -69,7 +69,7 @@ def test_a_lesson_opens_with_title_picture_and_what_to_watch(module: ModelModule
 
 
 @each_module
-def test_a_model_says_what_it_is(module: ModelModule) -> None:
+def test_a_model_has_summary_lists_and_described_roles(module: ModelModule) -> None:
     model, told = module.MODEL, describe(module)
     lists = [told[name] for name in ("pros", "cons", "used_by", "aliases")]
     for text in (model.title, model.summary, *(text for each in lists for text in each)):
@@ -100,7 +100,7 @@ def test_a_knob_has_help_and_bounds(module: ModelModule, knob: Knob) -> None:
 
 
 @each_knob
-def test_a_value_that_a_knob_does_not_take_is_refused_by_its_name(module: ModelModule, knob: Knob) -> None:
+def test_a_bad_value_is_rejected_with_the_name_of_the_knob(module: ModelModule, knob: Knob) -> None:
     bad: list[Any] = ["", "x", "1.5", None, True, 1.0, [], {}]
     bad += (
         ["Worker", 0]
@@ -113,7 +113,7 @@ def test_a_value_that_a_knob_does_not_take_is_refused_by_its_name(module: ModelM
 
 
 @each_module
-def test_knobs_are_complete_and_rows_enough(module: ModelModule) -> None:
+def test_every_knob_gets_a_value_and_every_role_a_row(module: ModelModule) -> None:
     model = module.MODEL
     knobs = parse_knobs(model, {})
     assert set(knobs) == {knob.name for knob in all_knobs(model)}
@@ -125,7 +125,7 @@ def test_knobs_are_complete_and_rows_enough(module: ModelModule) -> None:
 # By hand
 
 
-def test_describe_is_json_with_everything_the_lab_shows() -> None:
+def test_describe_prints_everything_that_the_lab_shows() -> None:
     done = engines("--describe")
     assert (done.returncode, done.stderr) == (0, "")
     said = json.loads(done.stdout)
@@ -142,7 +142,7 @@ def test_describe_is_json_with_everything_the_lab_shows() -> None:
         }
 
 
-def test_calibrate_is_json() -> None:
+def test_calibrate_prints_json() -> None:
     said = json.loads(engines("--calibrate").stdout)
     assert set(said) == {"cpu_per_us", "hash_per_us"}
     assert all(value > 0 for value in said.values())
@@ -166,7 +166,7 @@ def test_calibrate_is_json() -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_a_wrong_order_is_refused_in_a_sentence(arguments: tuple[str, ...], words: list[str]) -> None:
+def test_a_wrong_argument_is_reported_in_one_sentence(arguments: tuple[str, ...], words: list[str]) -> None:
     done = engines(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
@@ -175,7 +175,7 @@ def test_a_wrong_order_is_refused_in_a_sentence(arguments: tuple[str, ...], word
 
 
 @each_module
-def test_a_taken_port_is_a_sentence(module: ModelModule) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence(module: ModelModule) -> None:
     if reason := module.MODEL.why_unavailable():
         pytest.skip(reason)
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -186,7 +186,7 @@ def test_a_taken_port_is_a_sentence(module: ModelModule) -> None:
     assert sentence.startswith(f"cannot listen on 127.0.0.1:{port}: Address already in use")
 
 
-def test_a_host_that_is_not_here_is_a_sentence() -> None:
+def test_an_address_of_another_machine_is_reported_in_one_sentence() -> None:
     done = engines("reactor", "--host", "192.0.2.1")
     assert (done.returncode, done.stdout) == (1, "")
     (sentence,) = done.stderr.splitlines()

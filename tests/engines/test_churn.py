@@ -1,4 +1,6 @@
-"""Whoever comes and goes leaves nothing behind: no descriptor, no thread, no memory, and no wrong answer to others."""
+"""Connections that come and go leak nothing: no descriptor, no thread, no memory, and no wrong response to
+others.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,7 @@ SMALL_POOL = {"buffers": 16, "buffer_size": 64}
 proactors = pytest.mark.parametrize("proactor", variants(lambda variant: variant.model == "proactor"))
 
 
-def test_connections_that_come_and_go_leave_no_descriptor_and_no_thread(
-    start: Starter, variant: Variant
-) -> None:
+def test_churn_leaks_no_descriptor_and_no_thread(start: Starter, variant: Variant) -> None:
     engine = start(variant)
     at_start = held(engine)
     assert churn(engine, 520) == 0, "an answer was wrong or missing"
@@ -24,25 +24,28 @@ def test_connections_that_come_and_go_leave_no_descriptor_and_no_thread(
 
 
 @pytest.mark.full
-def test_connections_that_come_and_go_leave_no_memory(start: Starter, variant: Variant) -> None:
+def test_churn_leaks_no_memory(start: Starter, variant: Variant) -> None:
     nothing_is_left(start, variant, 520)
 
 
 @pytest.mark.full
 @proactors
-def test_more_of_them_leave_nothing_in_a_ring(start: Starter, proactor: Variant) -> None:
+def test_longer_churn_leaks_nothing_in_a_ring(start: Starter, proactor: Variant) -> None:
     nothing_is_left(start, proactor, 1040)
 
 
 @pytest.mark.full
 @proactors
-def test_nor_do_they_when_buffers_are_short(start: Starter, proactor: Variant) -> None:
-    """52 connections share 1 KiB of buffers: receives end with ENOBUFS again and again, and nobody is forgotten."""
+def test_churn_leaks_nothing_when_buffers_are_exhausted(start: Starter, proactor: Variant) -> None:
+    """52 connections share 1 KiB of buffers: receives end with ENOBUFS again and again, and nobody is
+    forgotten.
+    """
     assert nothing_is_left(start, proactor.with_knobs(**SMALL_POOL), 1040) > 100
 
 
 def nothing_is_left(start: Starter, variant: Variant, connections: int) -> int:
-    """Rounds of so many connections, two at least, until one leaves no more memory in use than the one before it.
+    """Rounds of so many connections, two at least, until one leaves no more memory in use than the one before
+    it.
 
     Answers how often there was nothing to read, or no buffer to read into.
     """

@@ -1,4 +1,4 @@
-"""A deadline costs one look when it is due, however many peers there are and however often somebody looks."""
+"""A deadline costs one check when it is due, whatever the number of connections and ticks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KNOBS = SimpleNamespace(idle_s=15, header_s=10, body_s=30, write_s=10)
 
 
 class Watched(Deadlines[Connection]):
-    """Counts how often a peer is looked at."""
+    """Counts how often a connection is checked."""
 
     looks = 0
 
@@ -28,7 +28,7 @@ class Watched(Deadlines[Connection]):
 
 @pytest.fixture
 def deadlines() -> Iterator[tuple[Watched, list[Connection]]]:
-    """A thousand peers that came at second 100."""
+    """A thousand connections that were opened at second 100."""
     with closing(socket.socket()) as sock:
         connections = [Connection(sock, 100.0) for _ in range(CONNECTIONS)]
         watched = Watched(KNOBS, 100.0)
@@ -38,14 +38,14 @@ def deadlines() -> Iterator[tuple[Watched, list[Connection]]]:
         yield watched, connections
 
 
-def test_a_tick_looks_at_nobody_who_is_not_due(deadlines: tuple[Watched, list[Connection]]) -> None:
+def test_a_tick_checks_no_connection_that_is_not_due(deadlines: tuple[Watched, list[Connection]]) -> None:
     watched, _ = deadlines
     for tenth in range(1000, 1149):
         assert list(watched.expired(tenth / 10)) == []
     assert watched.looks == 0
 
 
-def test_whoever_is_due_is_found_once(deadlines: tuple[Watched, list[Connection]]) -> None:
+def test_every_due_connection_is_returned_once(deadlines: tuple[Watched, list[Connection]]) -> None:
     watched, connections = deadlines
     late = list(watched.expired(116.5))
     assert set(late) == set(connections) and len(late) == CONNECTIONS
@@ -53,8 +53,10 @@ def test_whoever_is_due_is_found_once(deadlines: tuple[Watched, list[Connection]
     assert list(watched.expired(140.0)) == []
 
 
-def test_who_was_active_is_looked_at_once_a_period(deadlines: tuple[Watched, list[Connection]]) -> None:
-    """Activity does not touch the list: the peer is filed again when its old second comes."""
+def test_an_active_connection_is_checked_once_per_timeout_period(
+    deadlines: tuple[Watched, list[Connection]],
+) -> None:
+    """Activity does not touch the schedule: the connection is scheduled again when its old second comes."""
     watched, connections = deadlines
     for second in range(101, 160):
         for connection in connections:
@@ -65,7 +67,7 @@ def test_who_was_active_is_looked_at_once_a_period(deadlines: tuple[Watched, lis
     )
 
 
-def test_who_is_forgotten_is_never_late(deadlines: tuple[Watched, list[Connection]]) -> None:
+def test_a_removed_connection_never_expires(deadlines: tuple[Watched, list[Connection]]) -> None:
     watched, connections = deadlines
     for connection in connections:
         watched.remove(connection)

@@ -70,7 +70,7 @@ def test_an_engine_of_a_model_file_serves_shows_its_threads_and_drains(extra_mod
             engine.tell(signal.SIGTERM)
             assert client.answer().body == b"slept 300 ms\n"
         ended = engine.wait()
-        assert (ended.code, ended.said) == (0, "")
+        assert (ended.code, ended.stderr) == (0, "")
     finally:
         engine.close()
 

@@ -19,7 +19,9 @@ def cores_used(engine: Engine, act: Callable[[], None]) -> float:
 
 
 def cores_wanted(engine: Engine, act: Callable[[], None]) -> float:
-    """Seconds that the engine's threads ran, or were ready to run and had to wait for a CPU, per second of `act`."""
+    """Seconds that the engine's threads ran, or were ready to run and had to wait for a CPU, per second of
+    `act`.
+    """
     began_s, cpu_s, wait_s = time.monotonic(), engine.cpu_s(), engine.run_queue_s()
     act()
     wall_s = time.monotonic() - began_s
@@ -44,8 +46,9 @@ def ask_in_sequence(clients: Sequence[Client], target: str) -> None:
 
 
 def overlap(engine: Engine, clients: Sequence[Client], target: str) -> float:
-    """Cores wanted when the clients ask at the same time, relative to one after the other: the median of alternated
-    rounds. 1: the work does not overlap."""
+    """Cores wanted when the clients ask at the same time, relative to one after the other: the median of
+    alternated rounds. 1: the work does not overlap.
+    """
     ratios = []
     for _ in range(ROUNDS):
         control = cores_wanted(engine, lambda: ask_in_sequence(clients, target))

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from engines.common.board.board import BLOCKED
+from tests.engines.board.test_trace import Follower
 from tests.engines.conftest import Starter, variants
 from tests.engines.driver import GET, GREETING, HOST, Client, Engine, Variant, until
-from tests.engines.test_trace import Follower
 from tests.measure.conftest import Report
 
 from .cpu import cores_wanted
@@ -25,7 +25,7 @@ def pause(seconds: float) -> None:
 
 
 def test_clients_that_ask_in_time_are_not_closed(start: Starter, variant: Variant, report: Report) -> None:
-    """Noise: the client's own longest pause is measured; only where that broke the deadline may it be closed."""
+    """Noise: the client's longest pause is measured; only if that exceeds the deadline may it be closed."""
     engine = start(variant.with_knobs(idle_s=1, header_s=1))
     longest_s, last_s = 0.0, time.monotonic()
     with engine.connect() as client:
@@ -57,7 +57,9 @@ def test_each_request_has_its_own_time_to_arrive(start: Starter, report: Report)
 
 
 def test_a_silent_client_is_closed_when_it_is_due(start: Starter, variant: Variant, report: Report) -> None:
-    """Noise: a wait for the clock by this very process, at the same time, is the control for how late it can be."""
+    """Noise: a wait for the clock by this very process, at the same time, is the control for how late it can
+    be.
+    """
     engine = start(variant.with_knobs(idle_s=1))
     with engine.connect() as client:
         began_s = time.monotonic()
@@ -75,7 +77,7 @@ def test_an_idle_engine_ends_at_once(
 ) -> None:
     """Noise: the bound tells a drain (0.1 s) from waiting for the grace (5 s), which no noise does."""
     engine = start(variant)
-    with engine.crowd(50) as clients:
+    with engine.clients(50) as clients:
         for client in clients:
             assert client.ask().body == GREETING
         ended = engine.stop(number)
@@ -101,7 +103,9 @@ def out_of_descriptors(engine: Engine, stack: contextlib.ExitStack) -> None:
 def test_an_engine_that_accepts_no_more_does_not_spin(
     start: Starter, variant: Variant, fill: object, report: Report
 ) -> None:
-    """Noise: CPU time, not wall time, and a thread that waits for a CPU counts as if it ran: a spin is 1.0 core."""
+    """Noise: CPU time, not wall time, and a thread that waits for a CPU counts as if it ran: a spin is 1.0
+    core.
+    """
     limit = {"max_threads": 8} if variant.model == "blocking" else {"max_connections": 8}
     engine = (
         start(variant.with_knobs(**limit)) if fill is at_its_limit else start(variant, shell="ulimit -n 64")
@@ -121,7 +125,7 @@ def test_a_slow_handler_is_traced_for_as_long_as_it_sleeps(
     """Noise: the client's own measurement of the same request bounds the handler's sleep from above."""
     follower = Follower(engine := start(kind))
     took_ms = []
-    with engine.crowd(1) as (client,):
+    with engine.clients(1) as (client,):
         for _ in range(5):
             began_s = time.monotonic()
             client.send(b"GET /sleep?ms=60 HTTP/1.1\r\n" + HOST + b"\r\n")

@@ -9,8 +9,8 @@ import pytest
 from engines.catalogue import model_modules
 from tests.engines.conftest import Starter, variants
 from tests.engines.driver import Variant
-from tests.engines.test_free_threaded import python, require
-from tests.engines.test_prefork import PREFORK, groups
+from tests.engines.prefork_io.test_prefork import PREFORK, groups
+from tests.engines.process.test_free_threaded import python, require
 from tests.measure.conftest import Report
 
 from .cpu import most_cores, overlap
@@ -27,10 +27,11 @@ one_thread = pytest.mark.parametrize("kind", variants(lambda v: v.name in ("reac
 
 @pools_or_threads
 def test_work_that_releases_the_gil_overlaps(start: Starter, kind: Variant, report: Report) -> None:
-    """Noise: cores wanted (run-queue wait included) by four requests at once, relative to the same four in sequence
-    on the same engine; median of five alternated rounds."""
+    """Noise: cores wanted (run-queue wait included) by four requests at once, relative to the same four in
+    sequence on the same engine; median of five alternated rounds.
+    """
     engine = start(kind)
-    with engine.crowd(4) as clients:
+    with engine.clients(4) as clients:
         ratio = overlap(engine, clients, HASH)
     report(f"{ratio:.2f} times the cores of a sequence")
     assert ratio > OVERLAPS
@@ -40,10 +41,11 @@ def test_work_that_releases_the_gil_overlaps(start: Starter, kind: Variant, repo
 def test_work_that_releases_the_gil_does_not_overlap_on_one_thread(
     start: Starter, kind: Variant, report: Report
 ) -> None:
-    """Noise: CPU time per wall time, which other processes can only lower. The control is the test above: on the same
-    machine it finds more than one core where work overlaps."""
+    """Noise: CPU time per wall time, which other processes can only lower. The control is the test above: on
+    the same machine it finds more than one core where work overlaps.
+    """
     engine = start(kind)
-    with engine.crowd(4) as clients:
+    with engine.clients(4) as clients:
         cores = most_cores(engine, clients, HASH)
     report(f"{cores:.2f} cores at most")
     assert cores < ONE_CORE
@@ -51,12 +53,13 @@ def test_work_that_releases_the_gil_does_not_overlap_on_one_thread(
 
 @pools_or_threads
 def test_work_that_holds_the_gil_does_not_overlap(start: Starter, kind: Variant, report: Report) -> None:
-    """Noise: CPU time per wall time, which other processes can only lower. The control is the test above: on the same
-    machine it finds more than one core where work overlaps."""
+    """Noise: CPU time per wall time, which other processes can only lower. The control is the test above: on
+    the same machine it finds more than one core where work overlaps.
+    """
     engine = start(kind)
     if not engine.ready["gil"]:
         pytest.skip("this Python has no GIL: the work does overlap")
-    with engine.crowd(4) as clients:
+    with engine.clients(4) as clients:
         cores = most_cores(engine, clients, CPU)
     report(f"{cores:.2f} cores at most")
     assert cores < ONE_CORE
@@ -81,7 +84,7 @@ def test_work_overlaps_on_a_python_without_the_gil(
     """Noise: as above, a ratio to a sequence on the same engine, alternated."""
     require(python, kind)
     engine = start(kind, python=python)
-    with engine.crowd(4) as clients:
+    with engine.clients(4) as clients:
         ratio = overlap(engine, clients, CPU)
     report(f"{ratio:.2f} times the cores of a sequence")
     assert ratio > OVERLAPS

@@ -1,4 +1,4 @@
-"""`Inbox`: the same bytes are the same requests, however they are cut; and no bytes are more than it bounds."""
+"""`RequestParser`: the same bytes are the same requests however they are split, and its memory is bounded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from engines.common.http.body_budget import BODIES, BodyBudget
 from engines.common.http.limits import BODY_LIMIT, HEADER_COUNT_LIMIT, REQUEST_LINE_LIMIT
 from engines.common.http.request_parser import RequestParser
 from engines.common.http.requests import Request
-
-from .malformed import ACCEPTED, LIMITS, MALFORMED, Accepted, Malformed
+from tests.engines.malformed import ACCEPTED, LIMITS, MALFORMED, Accepted, Malformed
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 UPGRADE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
@@ -22,7 +21,7 @@ UPGRADE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n
 
 @dataclass(frozen=True)
 class Sent:
-    """A valid request as bytes, and what must come out."""
+    """A valid request as bytes, and the expected result."""
 
     data: bytes
     method: bytes
@@ -89,7 +88,7 @@ def chunks(draw: st.DrawFn, body: bytes) -> bytes:
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[list[Sent], list[bytes]]:
-    """Some requests, and their bytes in any pieces."""
+    """Generate some requests, and their bytes in any pieces."""
     requests = draw(st.lists(sent_requests(), min_size=1, max_size=5))
     data = b"".join(request.data for request in requests)
     cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=12)))
@@ -98,7 +97,7 @@ def streams(draw: st.DrawFn) -> tuple[list[Sent], list[bytes]]:
 
 @settings(max_examples=150, deadline=None)
 @given(streams())
-def test_any_cut_gives_the_same_requests(stream: tuple[list[Sent], list[bytes]]) -> None:
+def test_any_split_gives_the_same_requests(stream: tuple[list[Sent], list[bytes]]) -> None:
     requests, pieces = stream
     parser = RequestParser()
     got = [request for piece in pieces for request in parser.feed(piece)]
@@ -109,7 +108,7 @@ def test_any_cut_gives_the_same_requests(stream: tuple[list[Sent], list[bytes]])
 
 @settings(max_examples=40, deadline=None)
 @given(sent_requests())
-def test_byte_by_byte(sent: Sent) -> None:
+def test_requests_are_parsed_byte_by_byte(sent: Sent) -> None:
     parser = RequestParser()
     got: list[Request] = []
     for number, byte in enumerate(sent.data):
@@ -125,7 +124,7 @@ def cut(data: bytes, size: int) -> list[bytes]:
 
 @pytest.mark.parametrize("bad", MALFORMED, ids=lambda bad: f"{bad.line}: {bad.name}")
 @pytest.mark.parametrize("before", [b"", GET, UPGRADE], ids=["first", "second", "behind an upgrade"])
-def test_what_is_malformed_is_refused_however_it_is_cut(bad: Malformed, before: bytes) -> None:
+def test_malformed_input_is_rejected_however_it_is_split(bad: Malformed, before: bytes) -> None:
     for data in (before + bad.data, before + bad.data + GET):
         for size in (len(data), 1, 2, 7):
             parser = RequestParser()
@@ -141,7 +140,7 @@ def test_what_is_malformed_is_refused_however_it_is_cut(bad: Malformed, before: 
 
 
 @pytest.mark.parametrize("bad", LIMITS, ids=lambda bad: f"{bad.line}: {bad.name}")
-def test_what_is_too_long_is_refused_however_it_is_cut(bad: Malformed) -> None:
+def test_input_that_is_too_long_is_rejected_however_it_is_split(bad: Malformed) -> None:
     for before in (b"", GET, UPGRADE):
         for size in (1 << 21, 1 << 16, 1460, 7) if len(bad.data) < 1 << 20 else (1 << 21, 1 << 16):
             parser = RequestParser()
@@ -156,7 +155,7 @@ def test_what_is_too_long_is_refused_however_it_is_cut(bad: Malformed) -> None:
 
 @pytest.mark.parametrize("good", ACCEPTED, ids=lambda good: f"{good.line}: {good.name}")
 @pytest.mark.parametrize("before", [b"", GET, UPGRADE], ids=["first", "second", "behind an upgrade"])
-def test_what_is_accepted_is_accepted_however_it_is_cut(good: Accepted, before: bytes) -> None:
+def test_valid_input_is_accepted_however_it_is_split(good: Accepted, before: bytes) -> None:
     data = before + good.data
     for size in (len(data), 1, 2, 7):
         parser = RequestParser()
@@ -171,8 +170,8 @@ def test_what_is_accepted_is_accepted_however_it_is_cut(good: Accepted, before: 
 
 
 @pytest.mark.parametrize("bad", MALFORMED, ids=lambda bad: f"{bad.line}: {bad.name}")
-def test_what_came_before_is_judged_again_where_it_is_something_else(bad: Malformed) -> None:
-    """Bytes that were found well-formed are fed at once when they come again, but only at a request's beginning."""
+def test_remembered_bytes_are_checked_again_in_another_position(bad: Malformed) -> None:
+    """Well-formed bytes are fed at once when they come again, but only at the beginning of a request."""
     parser = RequestParser()
     for _ in range(3):
         assert [request.rejection for request in parser.feed(GET)] == [None]
@@ -194,7 +193,7 @@ def test_the_same_bytes_within_another_request_are_its_body() -> None:
 
 
 @pytest.mark.parametrize("size", [65_536, 100_000])
-def test_a_large_batch_of_small_requests_is_no_long_request(size: int) -> None:
+def test_a_large_batch_of_small_requests_is_within_the_limits(size: int) -> None:
     data = GET * (size // len(GET)) + GET[:10]
     parser = RequestParser()
     got = [request for piece in cut(data, 65_536) for request in parser.feed(piece)]
@@ -206,7 +205,7 @@ def test_a_large_batch_of_small_requests_is_no_long_request(size: int) -> None:
 @given(
     st.lists(st.one_of(st.binary(max_size=200), st.sampled_from([bad.data for bad in MALFORMED])), max_size=4)
 )
-def test_no_bytes_break_it(pieces: list[bytes]) -> None:
+def test_no_bytes_raise_an_exception(pieces: list[bytes]) -> None:
     parser = RequestParser()
     got = [request for piece in pieces for request in parser.feed(piece)]
     assert sum(request.rejection is not None for request in got) <= 1
@@ -217,7 +216,7 @@ def test_no_bytes_break_it(pieces: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 1000, 1 << 20])
-def test_bodies_up_to_the_limit(step: int) -> None:
+def test_bodies_up_to_the_limit_are_accepted(step: int) -> None:
     size = BODY_LIMIT if step > 1 else 5000
     parser, body = RequestParser(), b"x" * size
     data = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + body
@@ -226,7 +225,7 @@ def test_bodies_up_to_the_limit(step: int) -> None:
 
 
 @pytest.mark.parametrize("piece", [1000, 65536])
-def test_a_chunked_body_over_the_limit_is_refused_as_soon_as_it_is_over(piece: int) -> None:
+def test_a_chunked_body_is_rejected_as_soon_as_it_exceeds_the_limit(piece: int) -> None:
     parser = RequestParser()
     assert parser.feed(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n") == []
     chunk = b"%x\r\n%b\r\n" % (piece, b"x" * piece)
@@ -266,7 +265,7 @@ def test_a_chunked_body_over_the_limit_is_refused_as_soon_as_it_is_over(piece: i
         "chunk extension",
     ],
 )
-def test_what_never_ends_is_refused_in_time(begin: bytes, more: bytes, status: int, size: int) -> None:
+def test_endless_input_is_rejected_at_a_limit(begin: bytes, more: bytes, status: int, size: int) -> None:
     """Within 64 KiB of it."""
     parser = RequestParser()
     got = parser.feed(begin) if begin else []
@@ -284,7 +283,7 @@ def refusal_of(got: list[Request]) -> int:
     return refused.rejection.status
 
 
-def test_exactly_at_the_limits() -> None:
+def test_input_exactly_at_the_limits_is_accepted() -> None:
     target = b"/" + b"x" * (REQUEST_LINE_LIMIT - 1)
     (request,) = RequestParser().feed(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     assert request.rejection is None
@@ -310,7 +309,7 @@ CHUNKED = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n
 
 
 @pytest.mark.parametrize("head", [post(1000), CHUNKED + b"3e8\r\n"], ids=["length", "chunked"])
-def test_incomplete_bodies_are_counted_together_and_who_comes_too_late_is_refused(head: bytes) -> None:
+def test_incomplete_bodies_are_counted_together_and_the_one_beyond_the_limit_is_rejected(head: bytes) -> None:
     bodies = BodyBudget(1500)
     first, second = RequestParser(bodies), RequestParser(bodies)
     assert first.feed(head + b"x" * 400) == second.feed(head) == []
@@ -325,7 +324,7 @@ def test_incomplete_bodies_are_counted_together_and_who_comes_too_late_is_refuse
     assert [facts(request) for request in first.feed(GET)] == [(b"GET", b"/", b"", True, None)]
 
 
-def test_what_a_body_had_taken_is_given_back_however_it_ends() -> None:
+def test_a_body_returns_its_budget_however_it_ends() -> None:
     bodies = BodyBudget(10_000)
     ends: dict[str, Callable[[RequestParser], object]] = {
         "closed": lambda parser: parser.close(),
@@ -365,7 +364,9 @@ def test_only_a_body_that_is_incomplete_after_it_was_read_is_counted() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(streams(), st.integers(0, 9))
-def test_in_the_end_all_is_given_back(stream: tuple[list[Sent], list[bytes]], cut_off: int) -> None:
+def test_a_closed_parser_has_returned_its_budget(
+    stream: tuple[list[Sent], list[bytes]], cut_off: int
+) -> None:
     bodies = BodyBudget(BODY_LIMIT)
     parser = RequestParser(bodies)
     for piece in stream[1][: len(stream[1]) - cut_off]:
@@ -399,7 +400,7 @@ def test_all_connections_of_a_process_share_a_budget() -> None:
         (b"GET / HTTP/1.0\r\nConnection: close\r\n\r\n", False, False),
     ],
 )
-def test_whether_the_connection_goes_on(head: bytes, keep_alive: bool, says: bool) -> None:
+def test_keep_alive_follows_version_and_connection_options(head: bytes, keep_alive: bool, says: bool) -> None:
     (request,) = RequestParser().feed(head)
     assert (request.rejection, request.keep_alive, request.announces_keep_alive) == (None, keep_alive, says)
 
@@ -421,7 +422,7 @@ def test_nothing_after_connection_close_is_answered() -> None:
     assert parser.feed(GET) == []
 
 
-def test_a_parser_that_was_let_go_answers_nothing() -> None:
+def test_a_closed_parser_returns_no_requests() -> None:
     parser = RequestParser()
     parser.close()
     assert parser.feed(GET) == []

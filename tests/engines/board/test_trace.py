@@ -1,4 +1,4 @@
-"""Trace mode: every change of a thread's state, when it happened; nothing at all while nobody wants it."""
+"""The thread trace: every change of a thread's state with its time, and no entry without a trace."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ from engines.common.board.row import BoardRow
 from engines.common.board.trace import ENTRIES, RINGS_MAX, TRACE_COUNT
 from engines.common.board.trace_reader import SETTLED_NS, UNKNOWN, Lane, Trace, TraceReader
 from engines.common.board.writer import Board
-
-from .conftest import Starter
-from .driver import GET, GREETING, HOST, Engine, Variant, until
-from .test_prefork import in_each
+from tests.engines.conftest import Starter
+from tests.engines.driver import GET, GREETING, HOST, Engine, Variant, until
+from tests.engines.prefork_io.test_prefork import in_each
 
 SLEEP_MS = 60
-# What may follow what. A worker rests in the queue, everybody else in its wait; who waits in a handler is handling.
+# Which state may follow which. A worker is idle in the queue, other threads in their wait.
 FOLLOWS = {
     WAITING: {READING, ACCEPTING, HANDLING, QUEUE, ENDED},
     ACCEPTING: {WAITING, READING, ENDED},
@@ -66,14 +65,14 @@ def states(lane: Lane) -> list[int]:
 
 
 def settled(reader: TraceReader) -> Trace:
-    """A reading from which on every thread that waits is known."""
+    """Return a reading after which the state of every waiting thread is known."""
     return reader.read(now() + SETTLED_NS)
 
 
 # The two sides of a ring
 
 
-def test_what_is_marked_is_read_once_with_its_time() -> None:
+def test_each_change_is_read_once_with_its_time() -> None:
     with traced_board() as (board, reader):
         reader.begin(began := now())
         row = board.claim("reactor")
@@ -97,7 +96,7 @@ def test_without_a_trace_nothing_is_written() -> None:
         assert (row.cells[STATE], row.cells[TRACE_COUNT]) == (WAITING, 0)
 
 
-def test_a_thread_that_waits_is_known_and_one_that_is_busy_only_from_its_next_look_on() -> None:
+def test_the_state_of_a_busy_thread_is_unknown_until_its_next_wait() -> None:
     with traced_board() as (board, reader):
         waiting, busy = board.claim("reactor"), board.claim("worker")
         busy.mark[STATE] = HANDLING
@@ -117,7 +116,7 @@ def test_a_thread_that_waits_is_known_and_one_that_is_busy_only_from_its_next_lo
         ]
 
 
-def test_a_thread_stops_when_nobody_wants_it_any_more() -> None:
+def test_a_thread_stops_tracing_at_its_next_wait() -> None:
     with traced_board() as (board, reader):
         reader.begin(now())
         row = board.claim("reactor")
@@ -129,7 +128,7 @@ def test_a_thread_stops_when_nobody_wants_it_any_more() -> None:
         assert row.mark is row.cells and row.cells[TRACE_COUNT] == written
 
 
-def test_an_overrun_is_counted_and_never_bridged() -> None:
+def test_overwritten_entries_are_counted_and_leave_a_gap() -> None:
     with traced_board() as (board, reader):
         reader.begin(now())
         row = board.claim("reactor")
@@ -147,7 +146,7 @@ def test_an_overrun_is_counted_and_never_bridged() -> None:
         assert (lane.start, states(lane), lane.lost) == (WAITING, [READING], 0)
 
 
-def test_a_row_that_is_used_again_is_another_lane() -> None:
+def test_a_reused_row_is_another_lane() -> None:
     with traced_board() as (board, reader):
         reader.begin(now())
         for _ in range(3):
@@ -160,7 +159,7 @@ def test_a_row_that_is_used_again_is_another_lane() -> None:
         assert reader.read(now()).lanes == ()
 
 
-def test_what_comes_after_the_interval_is_left_for_the_next() -> None:
+def test_entries_after_the_interval_are_left_for_the_next_reading() -> None:
     with traced_board() as (board, reader):
         reader.begin(now())
         row = board.claim("reactor")
@@ -170,7 +169,7 @@ def test_what_comes_after_the_interval_is_left_for_the_next() -> None:
         assert [states(lane) for lane in reader.read(now()).lanes] == [[READING]]
 
 
-def test_threads_beyond_the_rings_go_on_without() -> None:
+def test_threads_beyond_the_rings_are_not_traced() -> None:
     with traced_board(RINGS_MAX + 1) as (board, reader):
         reader.begin(now())
         rows: list[BoardRow] = [board.claim("worker") for _ in range(RINGS_MAX + 1)]
@@ -180,7 +179,7 @@ def test_threads_beyond_the_rings_go_on_without() -> None:
         assert [lane.slot for lane in reader.read(now()).lanes] == list(range(RINGS_MAX))
 
 
-def test_after_a_crowd_threads_come_back_to_the_rows_that_have_a_ring() -> None:
+def test_free_rows_with_a_ring_are_used_first() -> None:
     with traced_board(RINGS_MAX + 8) as (board, _):
         rows = [board.claim("worker") for _ in range(RINGS_MAX + 8)]
         for row in (*rows[RINGS_MAX:], *rows[:RINGS_MAX]):  # the ones without a ring are free first
@@ -192,7 +191,7 @@ def test_after_a_crowd_threads_come_back_to_the_rows_that_have_a_ring() -> None:
 
 
 class Follower:
-    """Reads an engine's trace and keeps it, by thread."""
+    """Reads an engine's trace and keeps it by thread."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -210,12 +209,12 @@ class Follower:
             self.lost += lane.lost
 
     def seen(self, state: int) -> int:
-        """How often threads have come into a state, so far."""
+        """Return how often threads have entered a state so far."""
         self.read()
         return sum(change & 15 == state for changes in self.changes.values() for change in changes)
 
     def stays(self, state: int) -> list[float]:
-        """For how long they stayed in it, each time, in ms."""
+        """Return how long they stayed in it each time, in ms."""
         return [
             ((b >> 4) - (a >> 4)) / 1e6
             for changes in self.changes.values()
@@ -226,11 +225,11 @@ class Follower:
 
 @contextmanager
 def followed(engine: Engine) -> Iterator[Follower]:
-    """After three clients have each asked, slept, pipelined and left."""
+    """Trace three clients that each send requests, sleep, pipeline and disconnect."""
     follower = Follower(engine)
     until(lambda: engine.board().threads, "its threads are there")
     sleep = f"GET /sleep?ms={SLEEP_MS} HTTP/1.1\r\n".encode() + HOST + b"\r\n"
-    with engine.crowd(3) as clients:
+    with engine.clients(3) as clients:
         for client in clients:
             assert client.ask().body == GREETING
             client.send(sleep)
@@ -241,9 +240,7 @@ def followed(engine: Engine) -> Iterator[Follower]:
     yield follower
 
 
-def test_a_trace_has_the_states_of_every_thread_in_an_order_that_is_possible(
-    start: Starter, variant: Variant
-) -> None:
+def test_a_trace_has_every_threads_states_in_a_possible_order(start: Starter, variant: Variant) -> None:
     with followed(start(variant)) as follower:
         assert follower.lost == 0
         for changes in follower.changes.values():
@@ -258,20 +255,20 @@ def test_a_trace_has_the_states_of_every_thread_in_an_order_that_is_possible(
         assert len(slept) == 3 and min(slept) >= SLEEP_MS, "a handler is blocked for as long as it sleeps"
 
 
-def test_an_engine_that_is_not_watched_writes_nothing(start: Starter, variant: Variant) -> None:
+def test_an_engine_writes_no_entries_without_a_trace(start: Starter, variant: Variant) -> None:
     with followed(start(variant)) as follower:
         follower.reader.end()
         engine = follower.engine
         give_every_thread_a_request(engine, variant)
         written = engine.traced()
-        with engine.crowd(2) as clients:
+        with engine.clients(2) as clients:
             for client in clients:
                 assert client.ask().body == GREETING
         assert engine.traced() == written
 
 
 def give_every_thread_a_request(engine: Engine, variant: Variant) -> None:
-    """A thread hears of the end of a trace when it wakes up."""
+    """Wake every thread: a thread learns of the end of a trace when it wakes up."""
     if variant.model == "prefork":
         with in_each(engine) as clients:
             for client in clients:
@@ -279,7 +276,7 @@ def give_every_thread_a_request(engine: Engine, variant: Variant) -> None:
         until(lambda: engine.held() == 0, "they are closed")
         return
     workers = sum(thread.role == "worker" for thread in engine.board().threads)
-    with engine.crowd(max(4, 2 * workers)) as clients:
+    with engine.clients(max(4, 2 * workers)) as clients:
         for client in clients:
             client.send(b"GET /sleep?ms=500 HTTP/1.1\r\n" + HOST + b"\r\n" if workers else GET)
         until(lambda: engine.blocked() >= workers, "every worker sleeps at the same time")
@@ -287,10 +284,10 @@ def give_every_thread_a_request(engine: Engine, variant: Variant) -> None:
             assert client.answer().status == 200
 
 
-def test_a_thread_rests_in_its_wait(start: Starter, variant: Variant) -> None:
+def test_a_thread_is_idle_in_its_wait(start: Starter, variant: Variant) -> None:
     """While a client sends nothing, all that its threads do is wait."""
     follower = Follower(engine := start(variant))
-    with engine.crowd(1) as (client,):
+    with engine.clients(1) as (client,):
         assert client.ask().body == GREETING
         until(engine.is_asleep, "it waits")
         follower.read()

@@ -1,4 +1,4 @@
-"""Where the kernel refuses io_uring, the proactor says why in one sentence, and the other models do not care."""
+"""Where the kernel denies io_uring, the proactor reports why in one sentence, and the other models work."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from engines.catalogue import model_modules
-
-from .denied import denied
-from .driver import PATIENCE_S, ROOT
+from tests.engines.denied import denied
+from tests.engines.driver import PATIENCE_S, ROOT
 
 SWITCH = "/proc/sys/kernel/io_uring_disabled"
 SENTENCES = {
@@ -27,7 +26,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def engines(error: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`python -m engines …` without io_uring."""
+    """Run `python -m engines …` without io_uring."""
     return run(*denied(error, sys.executable, "-m", "engines", *arguments))
 
 
@@ -39,7 +38,7 @@ def switched_on() -> None:
 
 
 @each_refusal
-def test_the_command_line_says_why(error: str) -> None:
+def test_the_command_line_prints_why_a_model_is_unavailable(error: str) -> None:
     done = engines(error, "proactor")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"proactor: {SENTENCES[error]}\n")
 
@@ -52,7 +51,7 @@ def test_only_the_proactor_is_unavailable(error: str) -> None:
     assert reasons == {name: SENTENCES[error] if name == "proactor" else None for name in model_modules()}
 
 
-def test_switched_off_by_the_administrator_is_told_apart(tmp_path: Path) -> None:
+def test_io_uring_disabled_by_the_administrator_has_its_own_message(tmp_path: Path) -> None:
     """As with `sysctl kernel.io_uring_disabled=2`, for this one process: EPERM, and a switch that says 2."""
     off = tmp_path / "io_uring_disabled"
     off.write_text("2\n")

@@ -1,4 +1,4 @@
-"""What only the proactor has: a pool of buffers that peers share, operations in flight, ends that must be reaped."""
+"""What only the proactor has: a shared buffer pool, operations in flight, and cancellation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ needs_ring = pytest.mark.skipif(ring.why_unavailable() is not None, reason=str(r
 
 
 def make_proactor(**knobs: int) -> Proactor:
-    """A proactor of one ring, born in the test's thread, that the test turns round by round."""
+    """Create a proactor of one ring, in the test's thread, that the test runs round by round."""
     board = Board(make_board(8, 512), EngineInfo("proactor", "3", True, ("ring", "worker")))
     values = SimpleNamespace(**parse_knobs(MODEL, knobs))
     setup = Setup(Handler(Calibration(1, 1)), board, values, stopping=-1, ready=lambda: None)
@@ -60,7 +60,7 @@ def proactor(request: pytest.FixtureRequest) -> Iterator[Proactor]:
 
 
 def turn(proactor: Proactor) -> None:
-    """One round of the lesson's loop."""
+    """Run one round of the module's loop."""
     proactor.handle(proactor.sockets.wait())
     proactor.sockets.sweep()
 
@@ -75,7 +75,7 @@ def turn_until(proactor: Proactor, done: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def connect(proactor: Proactor) -> Iterator[Connect]:
-    """Make a connection whose other end is a peer of `proactor`; all are closed after the test."""
+    """Open a connection that `proactor` serves; all are closed after the test."""
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as clients:
 
         def one() -> socket.socket:
@@ -93,7 +93,7 @@ def only_connection(proactor: Proactor) -> CompletionConnection:
 
 
 def answered(proactor: Proactor, ours: socket.socket, answers: int) -> bytes:
-    """Turn until `answers` answers have come."""
+    """Run rounds until `answers` responses have arrived."""
     got = bytearray()
     ours.setblocking(False)
 
@@ -108,7 +108,9 @@ def answered(proactor: Proactor, ours: socket.socket, answers: int) -> bytes:
 
 @needs_ring
 @pytest.mark.parametrize("proactor", [{"buffers": 4, "buffer_size": 64}], indirect=True)
-def test_a_pool_that_is_much_too_small_delays_but_loses_nothing(proactor: Proactor, connect: Connect) -> None:
+def test_a_buffer_pool_that_is_too_small_delays_but_loses_nothing(
+    proactor: Proactor, connect: Connect
+) -> None:
     clients = [connect() for _ in range(40)]
     for client in clients:
         client.sendall(GET * 10)
@@ -119,7 +121,7 @@ def test_a_pool_that_is_much_too_small_delays_but_loses_nothing(proactor: Proact
 
 
 @needs_ring
-def test_every_buffer_is_back_after_a_burst(proactor: Proactor, connect: Connect) -> None:
+def test_every_buffer_is_returned_after_a_burst(proactor: Proactor, connect: Connect) -> None:
     clients = [connect() for _ in range(30)]
     for client in clients:
         client.sendall(GET * 100)
@@ -133,7 +135,7 @@ def test_every_buffer_is_back_after_a_burst(proactor: Proactor, connect: Connect
 
 
 @needs_ring
-def test_a_descriptor_used_again_never_gets_its_predecessors_bytes(
+def test_a_reused_descriptor_never_gets_bytes_of_the_previous_connection(
     proactor: Proactor, connect: Connect
 ) -> None:
     first = connect()
@@ -157,7 +159,7 @@ def test_a_descriptor_used_again_never_gets_its_predecessors_bytes(
 
 
 @needs_ring
-def test_completions_are_about_the_connection_not_its_number() -> None:
+def test_completions_carry_the_connection_and_not_its_descriptor() -> None:
     ours, theirs = socket.socketpair()
     one = Ring(8, 64)
     user_data = object()
@@ -174,7 +176,7 @@ def test_completions_are_about_the_connection_not_its_number() -> None:
 
 
 @needs_ring
-def test_what_a_peer_sends_ahead_of_its_turn_is_bounded(proactor: Proactor, connect: Connect) -> None:
+def test_input_beyond_the_handled_request_is_bounded(proactor: Proactor, connect: Connect) -> None:
     client = connect()
     client.setblocking(False)
     connection = only_connection(proactor)
@@ -195,7 +197,7 @@ def test_what_a_peer_sends_ahead_of_its_turn_is_bounded(proactor: Proactor, conn
 
 
 @needs_ring
-def test_many_answers_leave_by_one_call(proactor: Proactor, connect: Connect) -> None:
+def test_many_responses_are_submitted_by_one_call(proactor: Proactor, connect: Connect) -> None:
     clients = [connect() for _ in range(50)]
     before = proactor.row.counters[WAIT_CALLS]
     for client in clients:
@@ -208,7 +210,7 @@ def test_many_answers_leave_by_one_call(proactor: Proactor, connect: Connect) ->
 
 
 @needs_ring
-def test_resets_leave_nothing_behind(proactor: Proactor, connect: Connect) -> None:
+def test_resets_leak_nothing(proactor: Proactor, connect: Connect) -> None:
     for asked in (b"", GET[:10], GET, GET * 50, b"GET /bytes?n=1000000 HTTP/1.1\r\nHost: a\r\n\r\n" * 3):
         client = connect()
         client.sendall(asked)
@@ -220,7 +222,7 @@ def test_resets_leave_nothing_behind(proactor: Proactor, connect: Connect) -> No
 
 @needs_ring
 @pytest.mark.parametrize("proactor", [{"workers": 2}], indirect=True)
-def test_workers_answer_a_peer_one_at_a_time_and_in_order(proactor: Proactor, connect: Connect) -> None:
+def test_workers_respond_to_one_connection_in_order(proactor: Proactor, connect: Connect) -> None:
     client = connect()
     bodies = [b"%04d" % i for i in range(60)]
     post = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
@@ -232,7 +234,7 @@ def test_workers_answer_a_peer_one_at_a_time_and_in_order(proactor: Proactor, co
     client.close()
 
 
-def test_last_call_lets_in_who_has_begun_and_nobody_else() -> None:
+def test_stop_handshakes_keeps_established_connections_and_refuses_new_ones() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.socket() as begun,
@@ -266,7 +268,7 @@ def test_buffers_are_rounded_up_to_a_power_of_two() -> None:
         (errno.EINVAL, "EINVAL"),
     ],
 )
-def test_a_refused_ring_is_a_sentence_not_an_exception(
+def test_a_ring_that_cannot_be_created_is_reported_in_one_sentence(
     number: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Refused:
@@ -279,14 +281,14 @@ def test_a_refused_ring_is_a_sentence_not_an_exception(
     assert words in str(ring.why_unavailable())
 
 
-def test_without_the_binding_the_lesson_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_binding_is_reported_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ring, "uring_api", None)
     assert "not installed" in str(ring.why_unavailable())
 
 
 @needs_ring
 def test_a_ring_lets_other_threads_run_while_it_waits() -> None:
-    """The other thread ends the wait: one that held the GIL would last for its minute, and come to nothing."""
+    """The other thread ends the wait; with the GIL held, it would last a minute and return nothing."""
     one, event_fd = Ring(8, 64), os.eventfd(0)
     one.poll(event_fd, "rung")
     threading.Timer(0.01, os.eventfd_write, (event_fd, 1)).start()

@@ -1,4 +1,4 @@
-"""What each model teaches, as tests, each with its honest twin: what one model does, another does not."""
+"""What distinguishes the models, as tests: each with its counterpart, a model that behaves differently."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def begin_to_sleep(engine: Engine, client: Client, request: bytes = SLEEP) -> No
 @pools_or_threads
 def test_a_slow_request_does_not_delay_others(start: Starter, kind: Variant) -> None:
     engine = start(kind)
-    with engine.crowd(9) as (slow, *others):
+    with engine.clients(9) as (slow, *others):
         begin_to_sleep(engine, slow, LONG_SLEEP)
         for other in others:
             assert other.ask().body == GREETING
@@ -37,7 +37,7 @@ def test_a_slow_request_does_not_delay_others(start: Starter, kind: Variant) -> 
 @one_thread
 def test_a_slow_request_delays_others(start: Starter, kind: Variant) -> None:
     engine = start(kind)
-    with engine.crowd(9) as (slow, *others):
+    with engine.clients(9) as (slow, *others):
         begin_to_sleep(engine, slow)
         for other in others:
             assert other.ask().body == GREETING
@@ -46,7 +46,7 @@ def test_a_slow_request_delays_others(start: Starter, kind: Variant) -> None:
 
 def test_a_slow_request_delays_its_own_sub_reactor_only(start: Starter) -> None:
     engine = start(Variant("main-sub", (("workers", 0), ("reactors", 2))))
-    with engine.crowd(4) as (slow, elsewhere, beside, elsewhere_too):  # dealt in turn
+    with engine.clients(4) as (slow, elsewhere, beside, elsewhere_too):  # dealt in turn
         begin_to_sleep(engine, slow)
         assert beside.ask().body == GREETING
         assert slow.readable(), "it had to end before its neighbour was answered"
@@ -60,7 +60,7 @@ def test_a_slow_request_delays_its_own_sub_reactor_only(start: Starter) -> None:
 @pytest.mark.parametrize("kind", variants(lambda v: v.name == "proactor"))
 def test_a_slow_request_delays_its_own_ring_only(start: Starter, kind: Variant) -> None:
     engine = start(kind.with_knobs(rings=2))
-    with engine.crowd(4) as (slow, elsewhere, beside, elsewhere_too):
+    with engine.clients(4) as (slow, elsewhere, beside, elsewhere_too):
         begin_to_sleep(engine, slow)
         assert beside.ask().body == GREETING
         assert slow.readable(), "it had to end before its neighbour was answered"
@@ -73,10 +73,10 @@ def test_a_slow_request_delays_its_own_ring_only(start: Starter, kind: Variant) 
 
 @pooled
 def test_as_many_slow_requests_as_workers_delay_the_others(start: Starter, kind: Variant) -> None:
-    """The pool's own limit: the next request waits in the queue, although the reactor is free."""
+    """The pool's limit: the next request waits in the queue, although the reactor is idle."""
     engine = start(kind.with_knobs(workers=2, reactors=1))
 
-    with engine.crowd(3) as (one, two, other):
+    with engine.clients(3) as (one, two, other):
         for slow in (one, two):
             slow.send(SLEEP.replace(b"500", b"1500"))
         until(lambda: engine.blocked() == 2, "both workers sleep")
@@ -92,7 +92,7 @@ def test_as_many_slow_requests_as_workers_delay_the_others(start: Starter, kind:
 def test_blocking_has_a_thread_for_each_connection(start: Starter) -> None:
     engine = start(Variant("blocking"))
     assert engine.threads() == 1
-    with engine.crowd(50):
+    with engine.clients(50):
         assert engine.threads() == 51
         roles = [thread.role for thread in engine.board().threads]
         assert (roles.count("acceptor"), roles.count("connection")) == (1, 50)
@@ -100,7 +100,7 @@ def test_blocking_has_a_thread_for_each_connection(start: Starter) -> None:
 
 
 @pytest.mark.parametrize("kind", variants(lambda v: v.model != "blocking"))
-def test_the_others_have_as_many_threads_as_before(start: Starter, kind: Variant) -> None:
+def test_the_other_models_have_a_fixed_number_of_threads(start: Starter, kind: Variant) -> None:
     engine = start(kind)
     before = len(engine.board().threads)
     expected = {
@@ -114,7 +114,7 @@ def test_the_others_have_as_many_threads_as_before(start: Starter, kind: Variant
         "prefork": 3,
     }
     assert before == expected[kind.name]
-    with engine.crowd(50) as clients:
+    with engine.clients(50) as clients:
         for client in clients:
             assert client.ask().body == GREETING
         assert len(engine.board().threads) == before
@@ -123,26 +123,26 @@ def test_the_others_have_as_many_threads_as_before(start: Starter, kind: Variant
 
 
 @pytest.mark.parametrize("kind", variants(lambda v: v.model == "main-sub"))
-def test_main_deals_connections_in_turn(start: Starter, kind: Variant) -> None:
+def test_main_distributes_connections_round_robin(start: Starter, kind: Variant) -> None:
     engine = start(kind)
-    with engine.crowd(20):
+    with engine.clients(20):
         assert held_by(engine, "sub") == [10, 10]
         assert held_by(engine, "main") == [0]
 
 
-def test_main_deals_to_whoever_has_least(start: Starter) -> None:
+def test_main_assigns_to_the_sub_reactor_with_the_fewest_connections(start: Starter) -> None:
     engine = start(Variant("main-sub", (("deal", "least-connections"),)))
-    with engine.crowd(10) as clients:
+    with engine.clients(10) as clients:
         assert held_by(engine, "sub") == [5, 5]
         for client in clients[0:8:2]:  # most likely all of the same sub-reactor
             client.sock.close()
         until(lambda: engine.held() == 6, "four are closed")
-        with engine.crowd(1), engine.crowd(1), engine.crowd(1), engine.crowd(1):
+        with engine.clients(1), engine.clients(1), engine.clients(1), engine.clients(1):
             assert held_by(engine, "sub") == [5, 5]
 
 
 @pytest.mark.parametrize("deal", ["round-robin", "least-connections"])
-def test_main_deals_a_burst_evenly(start: Starter, deal: str) -> None:
+def test_main_distributes_a_burst_evenly(start: Starter, deal: str) -> None:
     engine = start(Variant("main-sub", (("deal", deal),)))
     clients: list[Client] = []
     try:
@@ -166,7 +166,7 @@ def held_by(engine: Engine, role: str) -> list[int]:
 def test_a_full_queue_delays_and_drops_nothing(start: Starter, kind: Variant) -> None:
     engine = start(kind.with_knobs(queue=1, workers=1))
     requests = b"".join(b"GET /sleep?ms=%d HTTP/1.1\r\n" % ms + HOST + b"\r\n" for ms in (2, 1, 0))
-    with engine.crowd(32) as clients:
+    with engine.clients(32) as clients:
         for client in clients:
             client.send(requests)
         for client in clients:

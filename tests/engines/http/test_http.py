@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import pytest
 
-from .conftest import Starter
-from .driver import GET, GREETING, HOST, Client, Engine, Variant, until
-from .malformed import ACCEPTED, LIMITS, MALFORMED, Accepted, Malformed
+from tests.engines.conftest import Starter
+from tests.engines.driver import GET, GREETING, HOST, Client, Engine, Variant, until
+from tests.engines.malformed import ACCEPTED, LIMITS, MALFORMED, Accepted, Malformed
 
 MIB = 1024 * 1024
 BODY_LIMIT = MIB
@@ -43,7 +43,7 @@ def answers_in(data: bytes) -> int:
 # Plain exchanges
 
 
-def test_plaintext(engine: Engine) -> None:
+def test_plaintext_has_13_bytes(engine: Engine) -> None:
     with engine.connect() as client:
         before_s = time.time()
         answer = client.ask()
@@ -55,14 +55,14 @@ def test_plaintext(engine: Engine) -> None:
         assert "connection" not in answer.headers
 
 
-def test_a_connection_is_kept(engine: Engine) -> None:
+def test_a_connection_is_kept_alive(engine: Engine) -> None:
     with engine.connect() as client:
         for _ in range(200):
             answer = client.ask()
             assert (answer.body, "connection" in answer.headers) == (GREETING, False)
 
 
-def test_connection_close_is_answered_and_done(engine: Engine) -> None:
+def test_connection_close_is_answered_and_closed(engine: Engine) -> None:
     with engine.connect() as client:
         client.send(b"GET / HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n" + GET)
         answer = client.answer()
@@ -98,7 +98,7 @@ def test_two_thousand_pipelined_requests(engine: Engine) -> None:
             assert client.answer().body == GREETING
 
 
-def test_what_is_pipelined_behind_large_answers_comes(engine: Engine) -> None:
+def test_requests_pipelined_behind_large_responses_are_answered(engine: Engine) -> None:
     request = b"GET /bytes?n=%d HTTP/1.1\r\n" % MIB + HOST + b"\r\n"
     with engine.connect(receive_buffer=4096) as client:
         client.send((request + echo(b"between")) * 6)
@@ -108,7 +108,7 @@ def test_what_is_pipelined_behind_large_answers_comes(engine: Engine) -> None:
 
 
 def settled(engine: Engine) -> dict[str, int]:
-    """Its counters once every connection until now is over; one is ours, so that there is any. They may come late."""
+    """Return the counters once every connection until now is closed, one of this test included."""
     with engine.connect() as client:
         client.ask()
     until(
@@ -117,8 +117,8 @@ def settled(engine: Engine) -> dict[str, int]:
     return engine.board().counters
 
 
-def test_a_request_that_comes_in_pieces(engine: Engine) -> None:
-    """Cut where it hurts; `Inbox` alone is tested with every cut."""
+def test_a_request_may_arrive_in_pieces(engine: Engine) -> None:
+    """Split at critical places; `RequestParser` alone is tested with every split."""
     request = echo(b"slow")
     cuts = sorted(
         {
@@ -146,7 +146,7 @@ def test_a_request_that_comes_in_pieces(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 65_536, 300_000, BODY_LIMIT])
-def test_a_body_comes_back(table_engine: Engine, size: int) -> None:
+def test_echo_returns_the_body(table_engine: Engine, size: int) -> None:
     body = (b"0123456789abcdef" * (size // 16 + 1))[:size]
     with table_engine.connect() as client:
         client.send(echo(body))
@@ -154,7 +154,7 @@ def test_a_body_comes_back(table_engine: Engine, size: int) -> None:
         assert client.ask().body == GREETING
 
 
-def test_a_chunked_body_comes_back(engine: Engine) -> None:
+def test_echo_returns_a_chunked_body(engine: Engine) -> None:
     with engine.connect() as client:
         client.send(chunked(b"hello", b", ", b"w" * 5000))
         assert client.answer().body == b"hello, " + b"w" * 5000
@@ -210,12 +210,12 @@ def test_options_names_the_methods_and_does_no_work(table_engine: Engine, target
     ("target", "body"),
     [("http://other", GREETING), ("http://other/healthz", b"ok\n"), ("HTTP://a:80/bytes?n=2", b"xx")],
 )
-def test_absolute_form(table_engine: Engine, target: str, body: bytes) -> None:
+def test_a_target_in_absolute_form_is_served(table_engine: Engine, target: str, body: bytes) -> None:
     with table_engine.connect() as client:
         assert client.ask(target).body == body
 
 
-def test_http_1_0_closes(engine: Engine) -> None:
+def test_http_1_0_closes_the_connection(engine: Engine) -> None:
     with engine.connect() as client:
         client.send(b"GET / HTTP/1.0\r\n\r\n")
         answer = client.answer()
@@ -223,7 +223,7 @@ def test_http_1_0_closes(engine: Engine) -> None:
         assert client.rest() == b""
 
 
-def test_http_1_0_keep_alive_is_said_in_the_answer(engine: Engine) -> None:
+def test_http_1_0_keep_alive_is_announced_in_the_response(engine: Engine) -> None:
     with engine.connect() as client:
         for _ in range(3):
             client.send(b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
@@ -231,7 +231,7 @@ def test_http_1_0_keep_alive_is_said_in_the_answer(engine: Engine) -> None:
             assert (answer.status, answer.body, answer.headers["connection"]) == (200, GREETING, "keep-alive")
 
 
-def test_expect_100_continue(engine: Engine) -> None:
+def test_expect_100_continue_is_answered_with_100(engine: Engine) -> None:
     head = b"POST /echo HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
     with engine.connect() as client:
         for _ in range(2):
@@ -241,7 +241,7 @@ def test_expect_100_continue(engine: Engine) -> None:
             assert client.answer().body == b"hello"
 
 
-def test_expect_100_continue_whose_body_does_not_wait(engine: Engine) -> None:
+def test_no_100_is_sent_when_the_body_does_not_wait_for_it(engine: Engine) -> None:
     with engine.connect() as client:
         client.send(echo(b"hello", b"Expect: 100-continue\r\n") + GET)
         answers = [client.answer() for _ in range(2)]
@@ -250,7 +250,7 @@ def test_expect_100_continue_whose_body_does_not_wait(engine: Engine) -> None:
         assert [answer.body for answer in answers] == [b"hello", GREETING]
 
 
-def test_100_continue_does_not_overtake_an_answer(engine: Engine) -> None:
+def test_100_continue_does_not_overtake_a_response(engine: Engine) -> None:
     head = b"POST /echo HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
     with engine.connect() as client:
         client.send(b"GET /sleep?ms=60 HTTP/1.1\r\n" + HOST + b"\r\n" + head)
@@ -260,7 +260,7 @@ def test_100_continue_does_not_overtake_an_answer(engine: Engine) -> None:
         assert client.answer().body == b"hello"
 
 
-def test_a_body_that_is_too_long_is_not_asked_for(engine: Engine) -> None:
+def test_a_body_that_is_too_long_is_rejected_before_it_is_sent(engine: Engine) -> None:
     with engine.connect() as client:
         expect = b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (BODY_LIMIT + 1)
         client.send(b"POST /echo HTTP/1.1\r\n" + HOST + expect)
@@ -285,7 +285,7 @@ def test_a_half_closed_connection_is_answered(engine: Engine, target: str) -> No
         assert client.rest() == b""
 
 
-def test_half_a_request_is_not_answered_as_a_whole_one(engine: Engine) -> None:
+def test_a_partial_request_is_not_answered(engine: Engine) -> None:
     with engine.connect() as client:
         client.send(GET + echo(b"hello")[:-2])
         client.half_close()
@@ -300,7 +300,7 @@ def test_an_upgrade_with_a_body_is_ignored(engine: Engine) -> None:
         assert [client.answer().body for _ in range(3)] == [b"one", b"two", GREETING]
 
 
-def test_an_upgrade_that_waits_to_send_its_body_is_told_to(engine: Engine) -> None:
+def test_an_upgrade_that_expects_100_continue_gets_it(engine: Engine) -> None:
     """As curl does with --http2 and a long body."""
     wanted = b"Connection: Upgrade\r\nUpgrade: h2c\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
     with engine.connect() as client:
@@ -311,9 +311,7 @@ def test_an_upgrade_that_waits_to_send_its_body_is_told_to(engine: Engine) -> No
 
 
 @pytest.mark.parametrize("host", [b"Host: a b", b"Host: a\r\nHost: a"])
-def test_what_is_malformed_behind_an_upgrade_is_refused(
-    start: Starter, variant: Variant, host: bytes
-) -> None:
+def test_malformed_input_after_an_upgrade_is_rejected(start: Starter, variant: Variant, host: bytes) -> None:
     engine = start(variant)  # one of its own: this has ended engines
     upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
     with engine.connect() as client, engine.connect() as other:
@@ -345,7 +343,7 @@ def test_what_is_malformed_behind_an_upgrade_is_refused(
         ("/bytes?n=1048576", b"x" * MIB),
     ],
 )
-def test_work(table_engine: Engine, target: str, body: bytes) -> None:
+def test_each_work_kind_returns_its_result(table_engine: Engine, target: str, body: bytes) -> None:
     with table_engine.connect() as client:
         answer = client.ask(target)
         assert (answer.status, answer.body) == (200, body)
@@ -370,7 +368,7 @@ def test_work(table_engine: Engine, target: str, body: bytes) -> None:
         "/bytes?",
     ],
 )
-def test_work_out_of_bounds_is_refused_in_one_line(table_engine: Engine, target: str) -> None:
+def test_work_out_of_bounds_is_rejected_in_one_line(table_engine: Engine, target: str) -> None:
     with table_engine.connect() as client:
         answer = client.ask(target)
         assert answer.status == 400
@@ -378,7 +376,7 @@ def test_work_out_of_bounds_is_refused_in_one_line(table_engine: Engine, target:
         assert client.ask().body == GREETING, "the request was well-formed: the connection goes on"
 
 
-def test_nothing_there(engine: Engine) -> None:
+def test_an_unknown_path_is_404(engine: Engine) -> None:
     with engine.connect() as client:
         assert client.ask("/nowhere").status == 404
         assert client.ask("/echo/").status == 404
@@ -386,7 +384,7 @@ def test_nothing_there(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_method_not_allowed(table_engine: Engine, method: str) -> None:
+def test_a_method_that_is_not_allowed_is_405(table_engine: Engine, method: str) -> None:
     with table_engine.connect() as client:
         answer = client.ask("/", method, b"body")
         assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
@@ -399,7 +397,7 @@ REFUSED = (*MALFORMED, *LIMITS)
 
 
 @pytest.mark.parametrize("bad", REFUSED, ids=lambda bad: f"{bad.line}: {bad.name}")
-def test_what_is_malformed_is_refused_and_nothing_after_it_is_answered(
+def test_malformed_input_is_rejected_and_what_follows_is_ignored(
     table_engine: Engine, bad: Malformed
 ) -> None:
     for before in (b"", GET):
@@ -410,7 +408,7 @@ def test_what_is_malformed_is_refused_and_nothing_after_it_is_answered(
 
 @pytest.mark.full
 @pytest.mark.parametrize("bad", MALFORMED, ids=lambda bad: f"{bad.line}: {bad.name}")
-def test_what_is_malformed_is_refused_byte_by_byte(table_engine: Engine, bad: Malformed) -> None:
+def test_malformed_input_is_rejected_byte_by_byte(table_engine: Engine, bad: Malformed) -> None:
     with table_engine.connect() as client:
         by_bytes(client, bad.data[:500])
         is_refused(client, bad)
@@ -428,14 +426,14 @@ def is_refused(client: Client, bad: Malformed, behind: bool = False) -> None:
 
 
 def by_bytes(client: Client, data: bytes) -> None:
-    """In segments of one byte; the engine may have closed before the last of them."""
+    """Send in segments of one byte; the engine may have closed before the last of them."""
     with contextlib.suppress(OSError):
         for at in range(len(data)):
             client.send(data[at : at + 1])
 
 
 @pytest.mark.parametrize("good", ACCEPTED, ids=lambda good: f"{good.line}: {good.name}")
-def test_what_is_accepted(table_engine: Engine, good: Accepted) -> None:
+def test_input_that_the_table_accepts_is_served(table_engine: Engine, good: Accepted) -> None:
     for send in (Client.send, by_bytes):
         with table_engine.connect() as client:
             client.send(GET)
@@ -450,15 +448,15 @@ def test_what_is_accepted(table_engine: Engine, good: Accepted) -> None:
                 assert client.ask().body == GREETING, "it is as good as new"
 
 
-def test_within_the_limits(engine: Engine) -> None:
+def test_input_within_the_limits_is_served(engine: Engine) -> None:
     fields = b"".join(b"X-%d: " % i + b"y" * 280 + b"\r\n" for i in range(99))
     with engine.connect() as client:
         assert client.ask("/?" + "x" * 8000).body == GREETING
         assert client.ask(more=fields).body == GREETING
 
 
-def test_a_refusal_can_be_read_although_the_client_still_sends(engine: Engine) -> None:
-    """The bytes that nobody reads would make the kernel answer the client with a reset, and that eats the refusal."""
+def test_a_rejection_can_be_read_while_the_client_still_sends(engine: Engine) -> None:
+    """Unread bytes would make the kernel send a reset, and the client would lose the response."""
     with engine.connect() as client:
         client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 2000000\r\n\r\n")
         until(client.readable, "the refusal is sent")
@@ -467,7 +465,7 @@ def test_a_refusal_can_be_read_although_the_client_still_sends(engine: Engine) -
         assert client.rest() == b""
 
 
-def test_a_client_that_sends_on_after_a_refusal_is_let_go(engine: Engine) -> None:
+def test_a_client_that_sends_on_after_a_rejection_is_closed(engine: Engine) -> None:
     closed = settled(engine)["closed"]
     with engine.connect() as client:
         client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 2000000\r\n\r\n")
@@ -491,7 +489,7 @@ def test_a_slow_reader_of_large_answers_does_not_stop_the_others(engine: Engine)
         assert slow.ask().body == GREETING
 
 
-def test_clients_that_reset_harm_nobody(start: Starter, variant: Variant) -> None:
+def test_clients_that_reset_do_no_harm(start: Starter, variant: Variant) -> None:
     engine = start(variant)
     with engine.connect() as other:
         for sent in (b"", b"GET / HT", GET, GET * 50, echo(b"x" * 100_000)[:50_000], b"\0") * 30:

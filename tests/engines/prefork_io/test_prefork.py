@@ -1,4 +1,4 @@
-"""Prefork: a worker process that ends is replaced, nobody is left behind, and the board stays one truth."""
+"""Prefork: a worker process that ends is replaced, none is left behind, and the board stays consistent."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ from engines.common.board.reader import BoardReader, ThreadReading
 from engines.common.board.writer import Board
 from engines.common.process.threads import EXIT_CRASHED
 from engines.prefork_io.worker_process import RESTART_INTERVAL_S
-
-from .conftest import Starter
-from .driver import GREETING, HOST, PATIENCE_S, ROOT, Client, Engine, Variant, until
+from tests.engines.conftest import Starter
+from tests.engines.driver import GREETING, HOST, PATIENCE_S, ROOT, Client, Engine, Variant, until
 
 PREFORK = Variant("prefork")
 MOST = 400  # connections after which each process must have been given some
@@ -40,7 +39,7 @@ def workers(engine: Engine) -> list[ThreadReading]:
 
 
 def gone(pid: int) -> bool:
-    """Ended; a zombie, whose new parent has not looked yet, has."""
+    """Whether the process has ended; a zombie that has not been reaped counts."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except OSError:
@@ -49,7 +48,7 @@ def gone(pid: int) -> bool:
 
 @contextmanager
 def in_each(engine: Engine, least: int = 1) -> Iterator[list[Client]]:
-    """Connections, so many that each process holds some: which one takes the next is the kernel's to say."""
+    """Open connections until each process has some: the kernel chooses the process."""
     with ExitStack() as stack:
         clients: list[Client] = []
         while min(worker.connections for worker in workers(engine)) < least:
@@ -83,7 +82,7 @@ def test_the_same_descriptor_of_two_processes_has_two_words() -> None:
         assert len(one.words) == len(two.words) == 32
 
 
-def test_it_is_full_when_each_process_is_and_short_when_one_is() -> None:
+def test_saturated_means_every_process_and_out_of_descriptors_means_any() -> None:
     with board_of_two() as (_, one, two, reader):
         one.set_flag(FLAG_SATURATED, True)
         assert reader.flags() == (False, False)
@@ -96,7 +95,7 @@ def test_it_is_full_when_each_process_is_and_short_when_one_is() -> None:
         assert reader.flags() == (True, False)
 
 
-def test_what_a_dead_process_counted_stays_and_what_it_held_goes() -> None:
+def test_counts_of_a_dead_process_stay_and_its_connections_are_closed() -> None:
     with board_of_two() as (whole, one, two, reader):
         row = whole.claim("worker")
         whole.attach(row)
@@ -115,7 +114,7 @@ def test_what_a_dead_process_counted_stays_and_what_it_held_goes() -> None:
         assert whole.claim("worker").slot == row.slot
 
 
-def test_a_board_tells_its_processes() -> None:
+def test_a_board_lists_its_processes() -> None:
     with board_of_two() as (whole, *_, reader):
         assert reader.processes() == ()
         whole.attach(whole.claim("master"))
@@ -150,7 +149,7 @@ def test_a_killed_worker_is_replaced_and_the_others_do_not_notice(start: Starter
         lambda: engine.board().counters["accepted"] == engine.board().counters["closed"],
         "all is accounted for",
     )
-    assert "worker process 1 was killed (SIGKILL); starting replacement 1" in engine.said()
+    assert "worker process 1 was killed (SIGKILL); starting replacement 1" in engine.stderr()
 
 
 def ended(client: Client) -> bool:
@@ -162,7 +161,7 @@ def ended(client: Client) -> bool:
         return True
 
 
-def test_killed_again_and_again_it_serves_and_holds_no_more_than_before(start: Starter) -> None:
+def test_workers_killed_repeatedly_are_replaced_without_a_leak(start: Starter) -> None:
     engine = start(PREFORK)
     before = descriptors(engine.pid)
     for round_ in range(6):
@@ -171,7 +170,7 @@ def test_killed_again_and_again_it_serves_and_holds_no_more_than_before(start: S
         until(lambda pid=victim.pid: pid not in engine.pids and len(workers(engine)) == 2, "it is replaced")  # type: ignore[misc]
         with engine.connect() as client:
             assert client.ask().body == GREETING
-    assert "starting replacement 6\n" in engine.said()
+    assert "starting replacement 6\n" in engine.stderr()
     until(lambda: descriptors(engine.pid) == before, "the master holds no more than before")
     assert engine.board().counters["voluntary_switches"] > 0, "those of processes that ended"
 
@@ -180,7 +179,7 @@ def descriptors(pid: int) -> int:
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
-def test_both_killed_at_once_are_replaced(start: Starter) -> None:
+def test_two_workers_killed_at_once_are_replaced(start: Starter) -> None:
     engine = start(PREFORK)
     before = engine.pids
     for worker in workers(engine):
@@ -191,12 +190,12 @@ def test_both_killed_at_once_are_replaced(start: Starter) -> None:
 
 
 def born_s(pid: int) -> float:
-    """When the process was forked, on the clock of the boot, to 10 ms."""
+    """Return when the process was forked, in seconds since boot, to 10 ms."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
-def test_one_that_dies_at_once_is_not_forked_again_at_once(start: Starter) -> None:
+def test_a_worker_that_dies_early_is_restarted_with_a_delay(start: Starter) -> None:
     engine = start(PREFORK.with_knobs(processes=1))
     births = []
     for _ in range(3):
@@ -229,7 +228,7 @@ run(module, LaunchOptions({}, calibration=Calibration(1.0, 1.0)))
 
 
 @pytest.mark.parametrize(("when", "code"), [("at once", 1), ("later", EXIT_CRASHED)])
-def test_a_fault_of_ours_ends_the_whole_engine(when: str, code: int) -> None:
+def test_an_uncaught_exception_in_a_worker_ends_the_engine(when: str, code: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", CRASHES, when],
         cwd=ROOT,
@@ -251,7 +250,7 @@ def test_a_fault_of_ours_ends_the_whole_engine(when: str, code: int) -> None:
 
 
 @pytest.mark.parametrize("whom", [signal.SIGTERM, signal.SIGINT])
-def test_signals_are_the_masters(start: Starter, whom: signal.Signals) -> None:
+def test_workers_ignore_the_signals_that_stop_the_master(start: Starter, whom: signal.Signals) -> None:
     """A worker ignores them; a terminal sends them to all of the group, and then all drain."""
     engine = start(PREFORK)
     pids = engine.pids
@@ -262,7 +261,7 @@ def test_signals_are_the_masters(start: Starter, whom: signal.Signals) -> None:
             assert client.ask().body == GREETING
         assert engine.pids == pids
         stopped = engine.stop(whom)
-        assert (stopped.code, stopped.said) == (0, "")
+        assert (stopped.code, stopped.stderr) == (0, "")
         for client in clients:
             assert client.rest() == b""
     assert all(gone(pid) for pid in pids)
@@ -278,13 +277,13 @@ def test_no_worker_outlives_a_killed_master(start: Starter) -> None:
         until(lambda: all(gone(pid) for pid in pids), "every worker is gone")
 
 
-def test_a_worker_that_hangs_is_left_behind_after_the_grace(start: Starter) -> None:
+def test_a_worker_that_hangs_is_killed_after_the_grace_period(start: Starter) -> None:
     engine = start(PREFORK.with_knobs(grace_s=1))
     hung = workers(engine)[1].pid
     os.kill(hung, signal.SIGSTOP)
     ended = engine.stop()
     assert ended.code == 0
-    assert ended.said == "worker process 2 did not drain within the grace period (SIGKILL)\n"
+    assert ended.stderr == "worker process 2 did not drain within the grace period (SIGKILL)\n"
     assert gone(hung)
 
 
@@ -292,7 +291,7 @@ def test_a_worker_that_hangs_is_left_behind_after_the_grace(start: Starter) -> N
 
 
 @pytest.mark.parametrize(("processes", "most"), [(2, 5), (4, 3), (1, 4)])
-def test_the_limit_of_connections_is_the_engines(start: Starter, processes: int, most: int) -> None:
+def test_the_connection_limit_is_divided_among_the_workers(start: Starter, processes: int, most: int) -> None:
     engine = start(PREFORK.with_knobs(processes=processes, max_connections=most))
     with ExitStack() as stack:
         for _ in range(most + 3):
@@ -304,7 +303,7 @@ def test_the_limit_of_connections_is_the_engines(start: Starter, processes: int,
 
 @contextmanager
 def groups(engine: Engine, size: int) -> Iterator[list[list[Client]]]:
-    """So many connections of each process, told apart by whose counter moves when they ask."""
+    """Open so many connections to each process, told apart by whose counter changes."""
     with in_each(engine, size) as clients:
         found: dict[int, list[Client]] = {}
         for client in clients:
@@ -340,11 +339,11 @@ def begin_to_sleep(engine: Engine, client: Client, ms: int) -> None:
 
 
 @pytest.mark.parametrize("processes", [1, 16])
-def test_one_or_as_many_as_may_be(start: Starter, processes: int) -> None:
+def test_an_engine_runs_with_the_fewest_and_the_most_processes(start: Starter, processes: int) -> None:
     engine = start(PREFORK.with_knobs(processes=processes))
     assert len(engine.pids) == processes + 1
     assert len({worker.pid for worker in workers(engine)}) == processes
-    with engine.crowd(40) as clients:
+    with engine.clients(40) as clients:
         for client in clients:
             assert client.ask().body == GREETING
         until(lambda: engine.board().connections["idle"] == 40, "all of them are seen")

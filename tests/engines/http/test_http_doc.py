@@ -1,4 +1,4 @@
-"""docs/http.md says what is tested, and what is tested stands there: each line has its vectors or its test."""
+"""docs/http.md and the tests agree: each row has its vectors or its test, and each vector has a row."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import pytest
 
-from .differential import ALLOWANCES
-from .malformed import ACCEPTED, LIMITS, MALFORMED
-from .streams import MUTATIONS
-from .test_differential import STREAMS
+from tests.engines.differential import ALLOWANCES
+from tests.engines.http.test_differential import STREAMS
+from tests.engines.malformed import ACCEPTED, LIMITS, MALFORMED
+from tests.engines.streams import MUTATIONS
 
-HERE = Path(__file__).parent
-DOC = (HERE.parents[1] / "docs" / "http.md").read_text()
+TESTS = Path(__file__).parents[1]
+DOC = (TESTS.parents[1] / "docs" / "http.md").read_text()
 
 
 class Line(NamedTuple):
@@ -41,27 +41,27 @@ def vectors() -> dict[str, set[str]]:
     return found
 
 
-def test_every_row_is_read_and_has_a_name_of_its_own() -> None:
+def test_every_row_is_parsed_and_has_a_unique_id() -> None:
     names = [line.name for line in lines()]
     assert len(names) == len(set(names)) == len(re.findall(r"^\| `", DOC, re.MULTILINE)) - len(ALLOWANCES)
 
 
 @pytest.mark.parametrize("line", lines(), ids=lambda line: line.name)
-def test_a_line_is_held_by_a_test_that_exists(line: Line) -> None:
+def test_each_row_names_vectors_or_a_test_that_exists(line: Line) -> None:
     assert re.fullmatch(r"(9110 )?\w+(\.\d+)*", line.section)
     if line.held_by == "vectors":
         assert vectors()[line.name] == {line.decision}
     else:
-        tests = "".join(file.read_text() for file in HERE.glob("test_*.py"))
+        tests = "".join(file.read_text() for file in TESTS.rglob("test_*.py"))
         for name in re.findall(r"`(\w+)`", line.held_by) or ["nothing"]:
             assert f"def {name}(" in tests
 
 
-def test_each_vector_has_a_line() -> None:
+def test_each_vector_has_a_row() -> None:
     assert set(vectors()) == {line.name for line in lines() if line.held_by == "vectors"}
 
 
-def test_no_vector_is_there_twice() -> None:
+def test_no_vector_exists_twice() -> None:
     for some in ((*MALFORMED, *LIMITS), ACCEPTED):
         names = [(each.line, each.name) for each in some]
         assert len(names) == len(set(names))
@@ -74,7 +74,8 @@ def test_each_difference_has_a_reason() -> None:
     assert reasons == {line.name for line in lines() if line.differs}
 
 
-def test_the_numbers_are_those_of_the_tests() -> None:
-    assert f"by {len(MUTATIONS)} kinds of\nmutation" in DOC
-    assert f"asks for {STREAMS} streams" in DOC
+def test_the_numbers_in_the_text_are_those_of_the_tests() -> None:
+    text = " ".join(DOC.split())
+    assert f"by {len(MUTATIONS)} kinds of mutation" in text
+    assert f"runs {STREAMS} streams" in text
     assert set(re.findall(r"^\| `([\w-]+)` \| [^|]* \|$", DOC, re.MULTILINE)) == set(ALLOWANCES)

@@ -1,4 +1,4 @@
-"""The board: what is written is what is read, and what is read is what the clients did."""
+"""The board: a reader sees what a writer wrote, and the counts match what the clients did."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ from engines.common.board.board import (
 from engines.common.board.reader import BoardReader
 from engines.common.board.row import BoardRow
 from engines.common.board.writer import Board
-
-from .conftest import Starter
-from .driver import GET, GREETING, HOST, Engine, Variant, until
+from tests.engines.conftest import Starter
+from tests.engines.driver import GET, GREETING, HOST, Engine, Variant, until
 
 INFO = EngineInfo("reactor-pool", "3.11.7", True, ("reactor", "worker", "naïve"))
 COUNTS = st.integers(0, 2**40)
@@ -38,7 +37,7 @@ COUNTS = st.integers(0, 2**40)
 
 @contextmanager
 def boards(rows: int, words: int) -> Iterator[tuple[Board, BoardReader]]:
-    """Both sides of one board."""
+    """Return the two sides of one board."""
     fd = make_board(rows, words)
     reader = BoardReader(fd)
     try:
@@ -49,7 +48,7 @@ def boards(rows: int, words: int) -> Iterator[tuple[Board, BoardReader]]:
 
 
 def count(row: BoardRow, counts: dict[str, int]) -> None:
-    """Count so much on a row: what every request counts is an attribute, the rest is in the tally."""
+    """Count on a row: request counters are attributes, the others are in the array."""
     for name, value in counts.items():
         if hasattr(row, name):
             setattr(row, name, value)
@@ -60,7 +59,7 @@ def count(row: BoardRow, counts: dict[str, int]) -> None:
 # What is written is what is read
 
 
-def test_an_empty_board_reads_as_nothing() -> None:
+def test_an_empty_board_has_no_threads_and_no_counts() -> None:
     fd = make_board(4, 16)
     reader = BoardReader(fd)
     reading = reader.read()
@@ -103,7 +102,7 @@ def test_rows_read_as_written(threads: list[tuple[str, int, int, list[int]]]) ->
         assert reader.states() == [state for _, _, state, _ in threads]
 
 
-def test_counters_are_seen_when_they_are_published() -> None:
+def test_counters_are_visible_once_they_are_published() -> None:
     with boards(2, 16) as (board, reader):
         row = board.claim("reactor")
         row.counters[0] += 5
@@ -113,7 +112,7 @@ def test_counters_are_seen_when_they_are_published() -> None:
 
 
 @given(st.lists(st.integers(0, 2**45), max_size=40))
-def test_a_queue_wait_falls_into_the_bucket_of_its_power_of_two(waits_ns: list[int]) -> None:
+def test_a_queue_wait_is_counted_in_the_bucket_of_its_power_of_two(waits_ns: list[int]) -> None:
     with boards(2, 16) as (board, reader):
         row = board.claim("worker")
         for wait_ns in waits_ns:
@@ -145,7 +144,7 @@ def test_connection_words_are_counted_by_their_state(words: list[tuple[int, int,
         }
 
 
-def test_flags_and_pauses() -> None:
+def test_flags_are_set_and_pauses_are_counted() -> None:
     with boards(2, 16) as (board, reader):
         for flag, flags in ((1, (True, False)), (2, (False, True))):
             pauses = reader.read().accept_pauses
@@ -157,7 +156,7 @@ def test_flags_and_pauses() -> None:
             assert reader.flags() == (False, False)
 
 
-def test_a_slot_is_used_again_and_its_counters_go_on() -> None:
+def test_a_row_is_reused_and_its_counters_continue() -> None:
     with boards(3, 16) as (board, reader):
         for generation in (1, 2, 3):
             row = board.claim("worker", generation)
@@ -172,7 +171,7 @@ def test_a_slot_is_used_again_and_its_counters_go_on() -> None:
             assert reader.states() == [ENDED]
 
 
-def test_more_threads_than_rows_is_an_error() -> None:
+def test_claiming_more_rows_than_there_are_raises() -> None:
     with boards(1, 16) as (board, _):
         board.claim("worker")
         with pytest.raises(IndexError):
@@ -182,7 +181,7 @@ def test_more_threads_than_rows_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("what", "at", "value"), [("magic", 0, 1), ("version", 8, 99), ("rows", 16, 10**6), ("words", 24, 10**9)]
 )
-def test_what_is_not_a_board_is_refused(what: str, at: int, value: int) -> None:
+def test_a_file_that_is_not_a_board_is_rejected(what: str, at: int, value: int) -> None:
     fd = make_board(4, 16)
     os.pwrite(fd, value.to_bytes(8, "little"), at)
     with pytest.raises(BadBoard):
@@ -193,7 +192,7 @@ def test_what_is_not_a_board_is_refused(what: str, at: int, value: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095])
-def test_too_few_bytes_are_refused(size: int) -> None:
+def test_a_file_that_is_too_short_is_rejected(size: int) -> None:
     fd = os.memfd_create("small")
     os.ftruncate(fd, size)
     with pytest.raises(BadBoard):
@@ -202,7 +201,7 @@ def test_too_few_bytes_are_refused(size: int) -> None:
 
 
 @given(st.integers(0, 40), st.integers(0, 200))
-def test_a_board_is_as_large_as_it_says(rows: int, words: int) -> None:
+def test_board_size_is_the_size_of_the_file(rows: int, words: int) -> None:
     fd = make_board(rows, words)
     assert os.fstat(fd).st_size == board_size(rows, words)
     assert int.from_bytes(os.pread(fd, 8, 0), "little") == MAGIC
@@ -212,7 +211,7 @@ def test_a_board_is_as_large_as_it_says(rows: int, words: int) -> None:
 # What is read is what the clients did
 
 
-def test_counters_are_what_the_clients_did(start: Starter, variant: Variant) -> None:
+def test_counters_match_what_the_clients_did(start: Starter, variant: Variant) -> None:
     engine = start(variant)
     sent = received = 0
     for number in range(10):
@@ -263,7 +262,7 @@ def test_refusals_and_deadlines_are_counted(start: Starter, variant: Variant) ->
 
 
 def quiet(engine: Engine, accepted: int) -> None:
-    """Until all that was accepted is closed and all counters are published."""
+    """Wait until every accepted connection is closed and all counters are published."""
 
     def all_closed() -> bool:
         reading = engine.board()
@@ -273,10 +272,10 @@ def quiet(engine: Engine, accepted: int) -> None:
     until(all_closed, "all is closed")
 
 
-def test_states_are_seen(start: Starter, variant: Variant) -> None:
+def test_the_states_of_threads_and_connections_are_visible(start: Starter, variant: Variant) -> None:
     engine = start(variant)
     sleep = b"GET /sleep?ms=300 HTTP/1.1\r\n" + HOST + b"\r\n"
-    with engine.crowd(3) as (sleeping, reading, idle):
+    with engine.clients(3) as (sleeping, reading, idle):
         reading.send(GET[:-2])
         assert idle.ask().body == GREETING
         until(lambda: engine.board().connections == seen(idle=2, reading=1), "one is reading")
@@ -297,7 +296,7 @@ def seen(**states: int) -> dict[str, int]:
     return {name: states.get(name, 0) for name in CONNECTION_STATES if name != "closed"}
 
 
-def test_slots_of_blocking_are_used_again(start: Starter) -> None:
+def test_blocking_reuses_the_rows_of_ended_threads(start: Starter) -> None:
     engine = start(Variant("blocking"))
     for number in range(1, 6):
         with engine.connect() as client:
@@ -312,7 +311,7 @@ def test_slots_of_blocking_are_used_again(start: Starter) -> None:
     )
 
 
-def test_thread_ids_are_the_kernels(start: Starter, variant: Variant) -> None:
+def test_thread_ids_are_those_of_the_kernel(start: Starter, variant: Variant) -> None:
     engine = start(variant)
     tids = {thread.tid for thread in engine.board().threads}
     assert engine.pid in tids
@@ -324,9 +323,11 @@ def test_thread_ids_are_the_kernels(start: Starter, variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("end", ["killed", "stopped"])
-def test_the_last_truth_outlives_the_engine(start: Starter, variant: Variant, end: str) -> None:
+def test_the_last_state_is_readable_after_the_engine_was_killed(
+    start: Starter, variant: Variant, end: str
+) -> None:
     engine = start(variant)
-    with engine.crowd(5) as clients, ExitStack() as stack:
+    with engine.clients(5) as clients, ExitStack() as stack:
         for client in clients:
             assert client.ask().body == GREETING
         until(lambda: engine.board().requests == engine.board().connections["idle"] == 5, "they are counted")
@@ -341,7 +342,7 @@ def test_the_last_truth_outlives_the_engine(start: Starter, variant: Variant, en
 
 
 def test_wakeups_only_ever_grow(start: Starter, variant: Variant) -> None:
-    """Whatever a thread publishes, plain or whole: an answer that is not plain, and the end of a conversation."""
+    """For every kind of publishing: plain, whole, and at the end of a connection."""
     engine = start(variant)
     seen = [0]
     for target in ("/", "/nothing", "/"):

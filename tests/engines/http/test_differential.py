@@ -1,4 +1,4 @@
-"""Five engines, `Inbox` and h11 read the same streams in the same way, or the difference has a name in docs/http.md."""
+"""Engines, `RequestParser` and h11 parse the same streams alike, or docs/http.md names the difference."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from .differential import ALLOWANCES, MODELS, Panel, ask_many, difference, panel
-from .malformed import ACCEPTED, MALFORMED, Accepted, Malformed, head
-from .reference import Answer, opinion
-from .streams import MUTATIONS, Stream
+from tests.engines.differential import ALLOWANCES, MODELS, Panel, ask_many, difference, panel
+from tests.engines.malformed import ACCEPTED, MALFORMED, Accepted, Malformed, head
+from tests.engines.reference import Answer, opinion
+from tests.engines.streams import MUTATIONS, Stream
 
 STREAMS = 600
 
@@ -22,8 +22,8 @@ def judges() -> Iterator[Panel]:
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(STREAMS, marks=pytest.mark.full)])
-def test_streams_of_mutated_requests(judges: Panel, count: int) -> None:
-    """The same streams in each run; `make fuzz` asks for others."""
+def test_engines_parser_and_h11_agree_on_streams_of_mutated_requests(judges: Panel, count: int) -> None:
+    """The same streams in each run; `make fuzz` runs others."""
     asked = judges.asked
     ask_many(judges, count, at_random=False)
     assert judges.asked - asked >= count * 5 // 6
@@ -39,7 +39,7 @@ def test_there_are_many_kinds_of_mutation_and_at_least_four_engines(judges: Pane
 
 
 @pytest.mark.parametrize("bad", MALFORMED, ids=lambda bad: f"{bad.line}: {bad.name}")
-def test_the_reference_knows_the_table_what_is_refused(bad: Malformed) -> None:
+def test_the_reference_rejects_what_the_table_rejects(bad: Malformed) -> None:
     if bad.data == b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03":
         return  # no line of it is whole: the engines see it in its first byte
     answers = opinion(head() + bad.data + head(), Counter()).answers
@@ -48,7 +48,7 @@ def test_the_reference_knows_the_table_what_is_refused(bad: Malformed) -> None:
 
 
 @pytest.mark.parametrize("good", ACCEPTED, ids=lambda good: f"{good.line}: {good.name}")
-def test_the_reference_knows_the_table_what_is_accepted(good: Accepted) -> None:
+def test_the_reference_accepts_what_the_table_accepts(good: Accepted) -> None:
     answers = opinion(good.data, Counter()).answers
     assert [answer.kind for answer in answers] == [2] * len(good.bodies)
     assert answers[-1].closes == good.closes
@@ -66,12 +66,12 @@ def test_the_reference_knows_the_table_what_is_accepted(good: Accepted) -> None:
         (head(b"Content-Length: 5") + b"hell", [Answer(4, None, True)]),
     ],
 )
-def test_a_difference_is_seen(data: bytes, got: list[Answer]) -> None:
+def test_a_difference_is_detected(data: bytes, got: list[Answer]) -> None:
     with pytest.raises(AssertionError):
         difference(opinion(data, Counter()), got)
 
 
-def test_a_stream_is_cut_where_it_says() -> None:
+def test_a_stream_is_split_at_its_cuts() -> None:
     stream = Stream(b"abcdef", (2, 4, 4, 0), ())
     assert stream.pieces() == [b"ab", b"cd", b"ef"]
     assert stream.pieces(whole_from=3) == [b"ab", b"cdef"]

@@ -1,14 +1,14 @@
-"""Asked to stop, an engine finishes what it has accepted, says so, and goes.
+"""An engine that must stop finishes what it has accepted, announces the end, and exits.
 
 What may not be lost, by what a client can know:
 
-- a request on a kept connection, sent while the engine still took requests from it (a client of a closed loop sends
-  its next one as soon as it has an answer without `Connection: close`): it gets a whole answer;
-- a connection that `connect()` had returned *before* the signal was sent: its request gets a whole answer, however
-  long the accept queue is.
+- a request on a kept connection, sent while the engine still took requests from it (a client of a closed loop
+  sends its next one as soon as it has a response without `Connection: close`): it gets a whole response;
+- a connection that `connect()` had returned *before* the signal was sent: its request gets a whole response,
+  however long the accept queue is.
 
-A connection that is made after the signal may be refused, or reset before any byte of an answer. No answer is ever
-cut short.
+A connection that is made after the signal may be refused, or reset before any byte of a response. No response
+is ever cut short.
 """
 
 from __future__ import annotations
@@ -29,10 +29,20 @@ from pathlib import Path
 import pytest
 
 from engines.common.connection_table import DRAIN_IDLE_S
-
-from .conftest import Starter, is_model, variants
-from .drains import Drained, drain_under_churn, drain_under_load
-from .driver import GET, GREETING, HOST, PATIENCE_S, ROOT, Client, Engine, Variant, take_answer, until
+from tests.engines.conftest import Starter, is_model, variants
+from tests.engines.drains import Drained, drain_under_churn, drain_under_load
+from tests.engines.driver import (
+    GET,
+    GREETING,
+    HOST,
+    PATIENCE_S,
+    ROOT,
+    Client,
+    Engine,
+    Variant,
+    take_answer,
+    until,
+)
 
 Drain = Callable[..., Drained]
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: close() sends RST
@@ -40,7 +50,7 @@ LONG_S = 600  # longer than any wait of a test: an engine that sat such a deadli
 
 
 def unhurried(variant: Variant) -> Variant:
-    """This engine with a grace that no drain of a test exceeds, however slow the machine."""
+    """Return this variant with a grace period that no drain of a test exceeds, however slow the machine."""
     return variant.with_knobs(grace_s=LONG_S)
 
 
@@ -54,17 +64,19 @@ def sleeping(ms: int) -> bytes:
 
 @pytest.mark.parametrize("drain", [drain_under_load, drain_under_churn], ids=["kept", "churn"])
 def test_under_load_no_accepted_request_is_lost(start: Starter, variant: Variant, drain: Drain) -> None:
-    """64 at work, on kept connections or each request on its own. The bench has twenty such drains of every engine."""
+    """64 at work, on kept connections or each request on its own. The bench has twenty such drains of every
+    engine.
+    """
     drained = drain(start(unhurried(variant)), 64, seed=1)
     assert drained.lost == ()
     assert drained.answered > 700
-    assert (drained.code, drained.said) == (0, "")
+    assert (drained.code, drained.stderr) == (0, "")
 
 
-def test_peers_that_leave_while_it_drains_do_no_harm(start: Starter, variant: Variant) -> None:
-    """They reset their connections about when it closes those that are idle."""
+def test_clients_that_disconnect_during_a_drain_do_no_harm(start: Starter, variant: Variant) -> None:
+    """They reset their connections at about the time when the engine closes idle ones."""
     engine = start(unhurried(variant))
-    with engine.crowd(100) as clients:
+    with engine.clients(100) as clients:
         for client in clients:
             assert client.ask().body == GREETING
         closes_s = time.monotonic() + DRAIN_IDLE_S - 0.01
@@ -75,11 +87,11 @@ def test_peers_that_leave_while_it_drains_do_no_harm(start: Starter, variant: Va
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             client.sock.close()
         ended = engine.wait()
-    assert (ended.code, ended.said) == (0, "")
+    assert (ended.code, ended.stderr) == (0, "")
 
 
-def test_what_is_in_the_accept_queue_is_served(start: Starter, variant: Variant) -> None:
-    """More than one batch of them: the kernel has told these clients that they are connected."""
+def test_connections_in_the_accept_queue_are_served_before_the_end(start: Starter, variant: Variant) -> None:
+    """More than one batch of connections whose handshake the kernel has completed."""
     engine = start(unhurried(variant))
     with contextlib.ExitStack() as stack:
         with engine.frozen():
@@ -128,7 +140,7 @@ def test_a_large_answer_is_finished(start: Starter, variant: Variant) -> None:
     assert engine.wait().code == 0
 
 
-def test_pipelined_requests_are_answered_until_close_is_said(start: Starter, variant: Variant) -> None:
+def test_pipelined_requests_are_answered_until_a_response_closes(start: Starter, variant: Variant) -> None:
     engine = start(unhurried(variant))
     with engine.connect() as client:
         client.send(sleeping(200) + GET * 20)
@@ -147,20 +159,20 @@ def test_pipelined_requests_are_answered_until_close_is_said(start: Starter, var
 
 
 @pytest.mark.parametrize(("number", "idle"), [(signal.SIGTERM, 0), (signal.SIGTERM, 50), (signal.SIGINT, 50)])
-def test_an_idle_engine_does_not_wait_for_its_grace(
+def test_an_idle_engine_does_not_wait_for_the_grace_period(
     start: Starter, variant: Variant, number: int, idle: int
 ) -> None:
     engine = start(variant.with_knobs(grace_s=LONG_S))
-    with engine.crowd(idle) as clients:
+    with engine.clients(idle) as clients:
         for client in clients:
             assert client.ask().body == GREETING
         ended = engine.stop(number)
-        assert (ended.code, ended.said) == (0, "")
+        assert (ended.code, ended.stderr) == (0, "")
         for client in clients:
             assert client.rest() == b""
 
 
-def test_asked_twice_it_still_drains(start: Starter, variant: Variant) -> None:
+def test_a_second_signal_does_not_interrupt_the_drain(start: Starter, variant: Variant) -> None:
     engine = start(unhurried(variant))
     with engine.connect() as client:
         client.send(sleeping(300))
@@ -173,7 +185,7 @@ def test_asked_twice_it_still_drains(start: Starter, variant: Variant) -> None:
 
 @pytest.mark.parametrize("kind", variants(lambda v: not inline(v), default=is_model))
 def test_no_new_connection_is_taken(start: Starter, kind: Variant) -> None:
-    """Where the handler runs on the thread that accepts, that thread hears of the signal after the handler."""
+    """Where the handler runs on the thread that accepts, that thread sees the signal after the handler."""
     engine = start(kind.with_knobs(grace_s=60))
     with engine.connect() as client:
         client.send(sleeping(10_000))
@@ -192,7 +204,7 @@ def refuses(engine: Engine) -> bool:
     return False
 
 
-def test_half_a_request_does_not_hold_it_beyond_the_grace(start: Starter, variant: Variant) -> None:
+def test_a_partial_request_does_not_extend_the_grace_period(start: Starter, variant: Variant) -> None:
     engine = start(variant.with_knobs(grace_s=1, body_s=LONG_S, write_s=LONG_S))
     with engine.connect() as client, engine.connect() as reader:
         client.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\nhalf")
@@ -200,12 +212,14 @@ def test_half_a_request_does_not_hold_it_beyond_the_grace(start: Starter, varian
         until(lambda: engine.board().connections.get("reading") == 1, "half of it is read")
         until(reader.readable, "the other reads nothing more")
         ended = engine.stop()
-        assert (ended.code, ended.said) == (0, "")
+        assert (ended.code, ended.stderr) == (0, "")
         assert ended.seconds >= 0.99, "they had the grace"
 
 
 @pytest.mark.parametrize("kind", variants(lambda v: v.pooled or v.model == "blocking"))
-def test_a_handler_that_does_not_end_is_left_behind(start: Starter, kind: Variant) -> None:
+def test_a_handler_that_does_not_return_is_abandoned_after_the_grace_period(
+    start: Starter, kind: Variant
+) -> None:
     engine = start(kind.with_knobs(grace_s=1))
     with engine.connect() as client:
         client.send(sleeping(10_000))
@@ -214,7 +228,7 @@ def test_a_handler_that_does_not_end_is_left_behind(start: Starter, kind: Varian
         assert client.rest() == b"", "it did not wait for the handler's answer"
 
 
-def test_the_end_of_the_life_line_ends_it(start: Starter, variant: Variant) -> None:
+def test_the_end_of_the_lifeline_stops_the_engine(start: Starter, variant: Variant) -> None:
     theirs, ours = os.pipe()
     try:
         engine = start(unhurried(variant), arguments=["--lifeline-fd", str(theirs)], pass_fds=[theirs])
@@ -223,7 +237,7 @@ def test_the_end_of_the_life_line_ends_it(start: Starter, variant: Variant) -> N
             os.close(ours)
             ours = -1
             ended = engine.wait()
-            assert (ended.code, ended.said) == (0, "")
+            assert (ended.code, ended.stderr) == (0, "")
             assert client.rest() == b""
     finally:
         os.close(theirs)
@@ -263,7 +277,7 @@ def test_no_engine_outlives_a_killed_parent(variant: Variant) -> None:
             os.close(engine)
 
 
-def test_an_engine_whose_parent_is_gone_does_not_begin() -> None:
+def test_an_engine_whose_parent_has_ended_does_not_start() -> None:
     command = [sys.executable, "-m", "engines", "reactor", "--parent-pid", "1"]
     if os.getppid() == 1 or Path("/proc/self").resolve().name == "1":
         pytest.skip("here the parent is process 1")
@@ -275,10 +289,10 @@ def test_an_engine_whose_parent_is_gone_does_not_begin() -> None:
 @pytest.mark.parametrize(
     "kind", variants(lambda v: not v.pooled and v.model in ("reactor", "main-sub", "prefork"))
 )
-def test_a_loop_that_is_behind_loses_nobody(start: Starter, kind: Variant) -> None:
-    """More peers are ready than one wait tells of, and the drain's moment for idle peers passes meanwhile."""
+def test_a_loop_with_a_backlog_of_events_loses_no_request(start: Starter, kind: Variant) -> None:
+    """More connections are ready than one wait returns; the time for idle ones passes meanwhile."""
     engine = start(unhurried(kind))
-    with engine.crowd(600) as clients:
+    with engine.clients(600) as clients:
         for client in clients:
             client.send(GET)
         for client in clients:
@@ -295,9 +309,11 @@ def test_a_loop_that_is_behind_loses_nobody(start: Starter, kind: Variant) -> No
 
 @pytest.mark.parametrize("kind", variants(lambda v: v.name == "reactor"))
 def test_requests_that_a_draining_loop_has_not_read_yet_are_answered(start: Starter, kind: Variant) -> None:
-    """More connections are ready than one wait returns, and the first of them take longer than idle ones are kept."""
+    """More connections are ready than one wait returns, and the first of them take longer than idle ones are
+    kept.
+    """
     engine = start(unhurried(kind))
-    with engine.crowd(600) as clients:
+    with engine.clients(600) as clients:
         clients[0].send(sleeping(500))
         until(engine.blocked, "the loop is busy")
         engine.tell(signal.SIGTERM)
@@ -320,7 +336,9 @@ def has_pending_signals(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("kind", variants(lambda v: v.model != "blocking"))
-def test_who_waits_in_the_accept_queue_of_a_full_engine_is_served(start: Starter, kind: Variant) -> None:
+def test_the_accept_queue_of_a_saturated_engine_is_served_before_the_end(
+    start: Starter, kind: Variant
+) -> None:
     engine = start(unhurried(kind).with_knobs(max_connections=4))
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(engine.connect()) for _ in range(8)]

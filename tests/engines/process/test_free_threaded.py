@@ -1,7 +1,8 @@
-"""Engines on a Python without the GIL: they say so, and serve as before. tests/measure has the overlap of threads.
+"""Engines on a Python without the GIL report it and serve as before. tests/measure has the overlap of
+threads.
 
-The interpreter is THREADLAB_FREE_THREADED_PYTHON, or the first `python3.NNt` on the PATH; it needs httptools, and
-uring-api for the proactor. Without one this is skipped, with the reason.
+The interpreter is THREADLAB_FREE_THREADED_PYTHON, or the first `python3.NNt` on the PATH; it needs httptools,
+and uring-api for the proactor. Without one this is skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ import pytest
 
 from tests.app.conftest import make_lab as make_lab
 from tests.app.driver import LabMaker
-
-from .conftest import Starter
-from .crowds import asking
-from .driver import GREETING, PATIENCE_S, ROOT, Variant
+from tests.engines.conftest import Starter
+from tests.engines.crowds import asking
+from tests.engines.driver import GREETING, PATIENCE_S, ROOT, Variant
 
 NAMES = ("python3.15t", "python3.14t", "python3.13t")
 LOOK = "import sys, httptools; print(sys._is_gil_enabled())"
@@ -30,7 +30,7 @@ LOOK = "import sys, httptools; print(sys._is_gil_enabled())"
 
 @cache
 def free_threaded() -> tuple[str, str]:
-    """(the interpreter, why there is none): one of them is empty."""
+    """Return (the interpreter, why there is none); one of them is empty."""
     named = os.environ.get("THREADLAB_FREE_THREADED_PYTHON")
     reason = f"no free-threaded Python here ({', '.join(NAMES)}, or THREADLAB_FREE_THREADED_PYTHON)"
     for name in (named,) if named else NAMES:
@@ -64,7 +64,9 @@ def require(python: str, variant: Variant) -> None:
         pytest.skip(reason)
 
 
-def test_it_serves_and_says_that_the_gil_is_off(start: Starter, variant: Variant, python: str) -> None:
+def test_an_engine_without_the_gil_serves_and_reports_it(
+    start: Starter, variant: Variant, python: str
+) -> None:
     require(python, variant)
     engine = start(variant, python=python)
     note = engine.board().info
@@ -82,7 +84,7 @@ def test_it_serves_and_says_that_the_gil_is_off(start: Starter, variant: Variant
     assert engine.wait().code == 0
 
 
-def test_the_lab_runs_them_by_its_setting_and_says_so(
+def test_the_lab_starts_engines_without_the_gil_by_its_setting(
     make_lab: LabMaker, python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THREADLAB_ENGINE_PYTHON", python)
