@@ -18,7 +18,7 @@ from app import paths
 from app.fleet.models import _view
 from app.pages.environment import page_environment
 from app.pages.forms import Card
-from engines.catalogue import describe, model_modules, literature
+from engines.catalogue import describe, literature, model_modules
 from tests.waiting import BOUND_S
 
 ROOT = Path(__file__).parents[1]
