@@ -21,7 +21,7 @@ from typing import Any
 from app import addresses
 from app.errors import Busy, NotNow, StartFailed
 from app.fleet.stderr_events import Said
-from app.machine.child import Child, Exit
+from app.machine.child import Child, ExitStatus
 from app.machine.cpu_placement import pin
 from app.machine.proc import ProcessReading, SwitchReading, read_processes, read_switches
 from app.moment import written
@@ -161,11 +161,11 @@ class Engine:
                     calibration,
                     *(part for name, value in self.knobs.items() for part in ("--set", f"{name}={value}")),
                 ]
-                self.child = Child.spawn(argv, lend=(listener.fileno(), board, theirs))
+                self.child = Child.spawn(argv, pass_fds=(listener.fileno(), board, theirs))
             except OSError as error:
                 raise Busy(f"The lab cannot start a process: {os.strerror(error.errno or 0)}.") from error
             ours.pop_all()
-        self.child.heard = self._heard.line
+        self.child.on_line = self._heard.line
         self.board = reader
         self.tracing = Tracing(reader)
         self.cpus = tuple(cpus) if cpus else None
@@ -212,7 +212,7 @@ class Engine:
             )
         await self.child.stop(0.0 if force else float(self.knobs["grace_s"]) + 1.0)
 
-    def look(self, suspended: bool) -> None:
+    def update_state(self, suspended: bool) -> None:
         """Tell ready from degraded by the board's flags, and by whether one of its processes is `suspended`."""
         self._suspended = suspended
         if self.state.is_serving:
@@ -297,7 +297,7 @@ class Engine:
         self.exit = ExitView(None, None, reason, self.log[-LAST_LINES:])
         self._changed(self, f"{self.id} failed: {reason}")
 
-    def _ended(self, exit: Exit) -> None:
+    def _ended(self, exit: ExitStatus) -> None:
         self._died_s = time.monotonic()
         self._heard.flush()
         if self.state == EngineState.FAILED:

@@ -163,7 +163,7 @@ class Fleet:
             for id, sampler in tuple(self.samplers.items()):
                 engine = self.engines[id]
                 sample = sampler.take(time.monotonic_ns()) if engine.alive or not sampler.complete else None
-                engine.look(bool(sample and sample.process and sample.process.suspended))
+                engine.update_state(bool(sample and sample.process and sample.process.suspended))
                 if engine.tracing:
                     engine.tracing.keep_up(time.monotonic_ns())
                 scheduling.yield_cpu()

@@ -9,7 +9,7 @@ from app.fleet.engine import Engine
 from app.fleet.rates import Cost, Total, Window
 from app.machine import scheduling
 from app.machine.proc import ProcessReading
-from app.machine.thread_stats import ThreadWatch
+from app.machine.thread_stats import ThreadStats
 from app.schemas.engine import SampleView, ThreadView
 from engines.common.board.board import COUNTER_NAMES, THREAD_STATES
 from engines.common.board.reader import Reading, ThreadReading
@@ -31,9 +31,9 @@ class Sampler:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._watch = ThreadWatch()
+        self._thread_stats = ThreadStats()
         self._window = Window()
-        self.threads = self._watch.rates  # what each uses, by its id
+        self.threads = self._thread_stats.rates  # what each uses, by its id
         self.last: Sample | None = None
         self.before: Sample | None = None
         # What its threads did at each sample since a frame was made of them: when, and their state by slot.
@@ -57,14 +57,14 @@ class Sampler:
         process = self._engine.process() if alive else None
         scheduling.yield_cpu()
         self.cpu_ns = max(self.cpu_ns, process.cpu_ns if process else 0)
-        self._watch.look(board.threads if alive else (), at_ns)
-        self._window.add(Total.of(at_ns, board, process, self._watch.switches if alive else None))
+        self._thread_stats.sample(board.threads if alive else (), at_ns)
+        self._window.add(Total.of(at_ns, board, process, self._thread_stats.switches if alive else None))
         self.before, self.last = self.last, Sample(at_ns, board, process)
         self.untold.append((at_ns, {thread.slot: thread.state for thread in board.threads}))
         return self.last
 
     def close(self) -> None:
-        self._watch.close()
+        self._thread_stats.close()
 
     def cost(self) -> Cost:
         """What a request has cost in the last second."""
@@ -122,7 +122,7 @@ class Sampler:
             state=THREAD_STATES[thread.state],
             connections=thread.connections,
             cpu_percent=rates.cpu_percent if rates else None,
-            run_queue_wait_us=rates.clock.waited_ns / 1000 if rates else None,
+            run_queue_wait_us=rates.schedstat.run_queue_ns / 1000 if rates else None,
             counters=dict(zip(COUNTER_NAMES, thread.counters, strict=True)),
         )
 

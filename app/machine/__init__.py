@@ -1,1 +1,4 @@
-"""What the operating system knows and does: processes, CPUs, /proc, perf. Imports only schemas and below."""
+"""Operating-system services: child processes, CPU placement, scheduling, /proc, perf and the machine lock.
+
+May import `app.store.private`, `app.schemas`, `app.settings`, `app.errors`, `app.load` and `engines.common`.
+"""

@@ -1,8 +1,8 @@
-"""A child process that cannot be lost: its own session, a life-line, its output drained, its end noticed.
+"""Child processes: each has its own session, a lifeline pipe, drained output streams and a pidfd.
 
-It gets an environment of its own, without the lab's secrets: app/machine/child_environment.py.
+The environment of a child contains no secrets of the lab: see app/machine/child_environment.py.
 
-Spawn from the main thread only: a child's parent-death signal is tied to the *thread* that forked it.
+Spawn from the main thread only: the parent-death signal of a child is tied to the *thread* that forked it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ from app.machine import scheduling
 from app.machine.child_environment import child_environment
 
 LOG_LINES = 200
-LINE_MAX = 64 * 1024  # bytes of a line that has no end
-POPEN_OPENS = 8  # three pipes, and one on which it hears of a failed exec
+LINE_BYTES_MAX = 64 * 1024  # longer lines are split
+READ_BYTES = 64 * 1024
+POPEN_DESCRIPTORS = 8  # three pipes, and one that reports a failed exec
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
-    """How a process ended: by its own code, or by a signal."""
+class ExitStatus:
+    """The end of a process: its exit code, or the name of the signal that ended it. The other one is None."""
 
     code: int | None
     signal: str | None
 
     @classmethod
-    def of(cls, returncode: int) -> Exit:
+    def from_returncode(cls, returncode: int) -> ExitStatus:
+        """Return the status for a `subprocess` return code, which is negative for a signal."""
         if returncode < 0:
             return cls(None, signal.Signals(-returncode).name)
         return cls(returncode, None)
@@ -42,58 +44,73 @@ class Exit:
 
 
 class Child:
-    """A running process. `exited` resolves once, when it is gone and its output has been read."""
+    """A running process. Event loop of the main thread only.
+
+    pid: its process id. log: the last LOG_LINES lines of its stderr. stdout: all bytes of its stdout.
+    on_line: called with each line of stderr. exited: resolves when the process has ended and its output was
+    read.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], lifeline: int) -> None:
         self._process = process
         self._lifeline = lifeline
         self._pidfd = os.pidfd_open(process.pid)
         self._loop = asyncio.get_running_loop()
-        self._partial = b""
+        self._partial_line = b""
         self.pid = process.pid
         self.log: deque[str] = deque(maxlen=LOG_LINES)
-        self.heard: Callable[[str], object] = lambda _: None  # told of each line
-        self.output = bytearray()
-        self.exited: asyncio.Future[Exit] = self._loop.create_future()
+        self.on_line: Callable[[str], object] = lambda _: None
+        self.stdout = bytearray()
+        self.exited: asyncio.Future[ExitStatus] = self._loop.create_future()
         assert process.stdout and process.stderr
-        self._follow(process.stdout.fileno(), self.output.extend)
-        self._follow(process.stderr.fileno(), self._logged)
-        self._loop.add_reader(self._pidfd, self._gone)
+        self._drain(process.stdout.fileno(), self.stdout.extend)
+        self._drain(process.stderr.fileno(), self._log_data)
+        self._loop.add_reader(self._pidfd, self._on_exit)
 
     @classmethod
-    def spawn(cls, argv: Sequence[str], lend: Sequence[int] = (), stdin: bytes = b"") -> Child:
-        """Start `argv` with the descriptors `lend` and, as `{lifeline}` in an argument, the end of its life-line.
+    def spawn(cls, argv: Sequence[str], pass_fds: Sequence[int] = (), stdin: bytes = b"") -> Child:
+        """Start a process.
 
-        Raises OSError where there are too few descriptors or processes; then nothing was started, and nothing is left.
+        argv: command; `{lifeline}` in an argument is replaced by the descriptor of the child's end of the
+        lifeline.
+        pass_fds: descriptors that the child inherits.
+        stdin: bytes for its stdin; `"{lifeline}"` is replaced as in `argv`.
+
+        Raises OSError if descriptors or processes are exhausted; then no process and no descriptor is left.
         """
-        theirs, ours = os.pipe()
+        child_end, parent_end = os.pipe()
         try:
-            _require_descriptors(POPEN_OPENS)
+            _require_descriptors(POPEN_DESCRIPTORS)
             with scheduling.normal_policy():
                 process = subprocess.Popen(
-                    [part.replace("{lifeline}", str(theirs)) for part in argv],
+                    [argument.replace("{lifeline}", str(child_end)) for argument in argv],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
-                    pass_fds=(*lend, theirs),
+                    pass_fds=(*pass_fds, child_end),
                     env=child_environment(),
                     start_new_session=True,
                 )
         except BaseException:
-            os.close(ours)
+            os.close(parent_end)
             raise
         finally:
-            os.close(theirs)
+            os.close(child_end)
+        return cls._adopt(process, parent_end, stdin.replace(b'"{lifeline}"', str(child_end).encode()))
+
+    @classmethod
+    def _adopt(cls, process: subprocess.Popen[bytes], lifeline: int, stdin: bytes) -> Child:
+        """Write the stdin of a new process and watch it; kill the process if that fails."""
         assert process.stdin
         try:
             with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(stdin.replace(b'"{lifeline}"', str(theirs).encode()))
+                process.stdin.write(stdin)
                 process.stdin.close()
-            return cls(process, ours)
+            return cls(process, lifeline)
         except BaseException:
-            with process:  # or nobody would own it
+            with process:
                 process.kill()
-            os.close(ours)
+            os.close(lifeline)
             raise
 
     @property
@@ -101,72 +118,76 @@ class Child:
         return not self.exited.done()
 
     def signal(self, number: signal.Signals) -> None:
-        """By pidfd, so that it can never hit another process that was given the same pid."""
+        """Send a signal by pidfd, so that it cannot reach another process that was given the same pid."""
         with contextlib.suppress(ProcessLookupError):
             if self.alive:
                 signal.pidfd_send_signal(self._pidfd, number)
 
-    def tell(self, word: bytes) -> None:
-        """Write a word of less than 4 KiB into its life-line; a child that is gone does not hear it."""
+    def write_lifeline(self, message: bytes) -> None:
+        """Write less than 4 KiB into the lifeline. Does nothing if the process has ended."""
         with contextlib.suppress(BrokenPipeError):
             if self.alive:
-                os.write(self._lifeline, word)
+                os.write(self._lifeline, message)
 
-    async def stop(self, grace_s: float) -> Exit:
-        """TERM, then KILL when the grace is over."""
+    async def stop(self, grace_s: float) -> ExitStatus:
+        """Send SIGTERM, and SIGKILL after `grace_s` seconds. Returns when the process has ended."""
         self.signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(self.exited), grace_s)
         self.signal(signal.SIGKILL)
         return await asyncio.shield(self.exited)
 
-    def _follow(self, fd: int, take: Callable[[bytes], object]) -> None:
-        """Always drain a stream: a child must never block on a full pipe."""
+    def _drain(self, fd: int, consume: Callable[[bytes], object]) -> None:
+        """Read a stream whenever it has data: a child must never block on a full pipe."""
         os.set_blocking(fd, False)
-        self._loop.add_reader(fd, self._read, fd, take)
+        self._loop.add_reader(fd, self._read, fd, consume)
 
-    def _read(self, fd: int, take: Callable[[bytes], object]) -> bool:
+    def _read(self, fd: int, consume: Callable[[bytes], object]) -> bool:
+        """Read once. Returns False when there is nothing to read."""
         try:
-            data = os.read(fd, 65536)
+            data = os.read(fd, READ_BYTES)
         except BlockingIOError:
             return False
         if data:
-            take(data)
+            consume(data)
         else:
             self._loop.remove_reader(fd)
         return bool(data)
 
-    def _logged(self, data: bytes) -> None:
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        if len(self._partial) > LINE_MAX:
-            lines.append(self._partial)
-            self._partial = b""
+    def _log_data(self, data: bytes) -> None:
+        *lines, self._partial_line = (self._partial_line + data).split(b"\n")
+        if len(self._partial_line) > LINE_BYTES_MAX:
+            lines.append(self._partial_line)
+            self._partial_line = b""
         for line in lines:
             self.log.append(line.decode("utf-8", "replace"))
-            self.heard(self.log[-1])
+            self.on_line(self.log[-1])
 
-    def _gone(self) -> None:
+    def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         os.close(self._lifeline)
         returncode = self._process.wait()
         assert self._process.stdout and self._process.stderr
-        for stream, take in (
-            (self._process.stdout, self.output.extend),
-            (self._process.stderr, self._logged),
+        for stream, consume in (
+            (self._process.stdout, self.stdout.extend),
+            (self._process.stderr, self._log_data),
         ):
-            while self._read(stream.fileno(), take):
+            while self._read(stream.fileno(), consume):
                 pass
             self._loop.remove_reader(stream.fileno())
             stream.close()
-        if self._partial:
-            self._logged(b"\n")
+        if self._partial_line:
+            self._log_data(b"\n")
         if not self.exited.done():
-            self.exited.set_result(Exit.of(returncode))
+            self.exited.set_result(ExitStatus.from_returncode(returncode))
 
 
 def _require_descriptors(number: int) -> None:
-    """Raise OSError unless so many can be opened: Popen of Python 3.11 leaves its first pipes open if a later fails."""
+    """Raise OSError unless `number` descriptors can be opened.
+
+    Popen of Python 3.11 leaks its first pipes if a later one fails.
+    """
     with contextlib.ExitStack() as stack:
         for _ in range(number):
             stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))

@@ -1,8 +1,8 @@
-"""The environment of the lab's children: engines, load generators and perf. It is built here, and not inherited.
+"""The environment of child processes (engines, load generators, perf): an allow-list, not a copy.
 
-The lab's environment has its token, and may have any other secret of the operator's (`AWS_SECRET_ACCESS_KEY`, a
-password in `THREADLAB_DATABASE_URL`). A child needs none of it. It gets what says where things are, in which language
-and time zone, and how Python, the loader and the allocator behave; nothing by which the lab itself is configured.
+The environment of the lab contains its token and may contain any other secret of the operator
+(`AWS_SECRET_ACCESS_KEY`, a password in `THREADLAB_DATABASE_URL`). Children get paths, locale, time zone, and
+the settings of Python, the dynamic loader and the allocator. They get no setting of the lab itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-NAMES = frozenset(
+PASSED_NAMES = frozenset(
     (
         "PATH",
         "HOME",
@@ -26,9 +26,13 @@ NAMES = frozenset(
         "THREADLAB_TEST_MARK",  # by which tests find the processes that a lab has started
     )
 )
-PREFIXES = ("LC_", "LD_", "PYTHON", "MALLOC_", "COVERAGE_", "COV_CORE_")
+PASSED_PREFIXES = ("LC_", "LD_", "PYTHON", "MALLOC_", "COVERAGE_", "COV_CORE_")
 
 
-def child_environment(ours: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What a child gets of `ours`."""
-    return {name: value for name, value in ours.items() if name in NAMES or name.startswith(PREFIXES)}
+def child_environment(parent: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables of `parent` that a child process gets."""
+    return {
+        name: value
+        for name, value in parent.items()
+        if name in PASSED_NAMES or name.startswith(PASSED_PREFIXES)
+    }

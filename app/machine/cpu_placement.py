@@ -1,6 +1,6 @@
-"""Placement: which CPUs the engine and the generator run on, and the generator's priority there.
+"""CPU placement: the CPUs that the engine and the load generator run on, and the priority of the generator.
 
-Part of every run, because it decides the ceiling, and how exactly requests are sent in time.
+Every run stores it, because it limits the maximum throughput and the accuracy of the send times.
 """
 
 from __future__ import annotations
@@ -10,47 +10,51 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.machine.proc import tasks
+from app.machine.proc import task_paths
 
 NORMAL, REALTIME = "normal", "real-time"
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """CPU sets; None: unpinned."""
+    """CPU numbers of engine and generator; None means not pinned. `mode`: split or shared."""
 
-    mode: str  # split, shared
+    mode: str
     engine_cpus: tuple[int, ...] | None
     load_cpus: tuple[int, ...] | None
     load_priority: str = NORMAL
 
     def to_json(self) -> dict[str, Any]:
+        """Return the placement as the API and the history show it."""
         return asdict(self)
 
 
 def usable_cpus() -> tuple[int, ...]:
+    """Return the CPU numbers that this process may run on, in ascending order."""
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
 def place(mode: str, cpus: tuple[int, ...], shards: int = 1, load_priority: str = NORMAL) -> Placement:
-    """`split` gives the generator the last CPUs, one a shard (a shard is one thread), and the engine the others.
+    """Return the placement of a run on `cpus`.
 
-    Only there can it have real-time priority: on a CPU of the engine it would take the engine's time.
+    `split` gives the last CPUs to the generator, one per shard (a shard has one thread), and the others to
+    the engine. Without enough CPUs the result is `shared`. The generator gets real-time priority only when
+    split: on a shared CPU it would take time from the engine.
     """
     if mode == "shared" or len(cpus) <= shards:
         return Placement("shared", None, None)
     return Placement("split", cpus[:-shards], cpus[-shards:], load_priority)
 
 
-def load_cpus(mode: str) -> int:
-    """The most CPUs that the generator can have; the engine keeps one of its own where there are two."""
+def load_cpus_max(mode: str) -> int:
+    """Return how many CPUs the generator can have; in mode `split` the engine keeps one if there are two."""
     usable = len(usable_cpus())
     return max(1, usable - 1) if mode == "split" else usable
 
 
 def pin(pid: int, cpus: tuple[int, ...] | None) -> None:
-    """Move every thread of a process; threads that it starts later inherit it. None: to all usable CPUs."""
+    """Move every thread of a process to `cpus` (None: all usable CPUs). New threads inherit the placement."""
     wanted = cpus or usable_cpus()
-    for task in tasks(pid):
-        with suppress(OSError):  # the thread ended meanwhile
+    for task in task_paths(pid):
+        with suppress(OSError):  # the thread has ended
             os.sched_setaffinity(int(task.name), wanted)

@@ -1,4 +1,4 @@
-"""One run at a time on this machine: a lock file in the data directory orders runs across labs and shells."""
+"""One run at a time per data directory: a file lock across labs and command-line processes."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from pathlib import Path
 
 from app.store import private
 
-LOOK_S = 0.1
+POLL_S = 0.1
 
 
 @asynccontextmanager
-async def run_turn(data_dir: Path, given_up: Callable[[], bool]) -> AsyncIterator[None]:
-    """Wait for the machine's turn, unless it is `given_up`; the kernel gives it up for us if we die."""
+async def machine_lock(data_dir: Path, is_cancelled: Callable[[], bool]) -> AsyncIterator[None]:
+    """Hold the lock of `data_dir` in a `with` block.
+
+    Waits until the lock is free, or enters the block without it once `is_cancelled()` is true. The kernel
+    releases the lock if this process dies. Event loop only. Raises OSError if the lock file cannot be opened.
+    """
     private.make_folder(data_dir)
-    fd = os.open(data_dir / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)
+    fd = os.open(data_dir / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE_MODE)
     try:
-        while not given_up() and not _locked(fd):
-            await asyncio.sleep(LOOK_S)
+        while not is_cancelled() and not _try_lock(fd):
+            await asyncio.sleep(POLL_S)
         yield
     finally:
         os.close(fd)
 
 
-def _locked(fd: int) -> bool:
+def _try_lock(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,6 +1,6 @@
-"""A stall on purpose: every process of an engine stopped for a while, as a long collection or a swapped page would.
+"""A deliberate server stall: stops all processes of an engine for a while, like a long garbage collection.
 
-Whatever happens meanwhile, they are let go on again; if the lab itself is killed, its engines are killed with it.
+The processes are always continued. If the lab itself is killed, its engines are killed with it.
 """
 
 from __future__ import annotations
@@ -13,31 +13,34 @@ import time
 from collections.abc import Sequence
 
 
-async def stall(pids: Sequence[int], ms: int) -> int:
-    """Stop the processes for `ms` milliseconds; answers the nanoseconds that it really was."""
-    with contextlib.ExitStack() as held:
-        handles = [handle for pid in pids if (handle := _handle(pid, held)) is not None]
+async def pause_processes(pids: Sequence[int], pause_ms: int) -> int:
+    """Stop the processes for `pause_ms` milliseconds. Returns the measured duration in nanoseconds."""
+    with contextlib.ExitStack() as stack:
+        pidfds = [pidfd for pid in pids if (pidfd := _open_pidfd(pid, stack)) is not None]
         began_ns = time.monotonic_ns()
         try:
-            for handle in handles:
-                _send(handle, signal.SIGSTOP)
-            await asyncio.sleep(ms / 1000)
+            for pidfd in pidfds:
+                _send(pidfd, signal.SIGSTOP)
+            await asyncio.sleep(pause_ms / 1000)
         finally:
-            for handle in handles:
-                _send(handle, signal.SIGCONT)
+            for pidfd in pidfds:
+                _send(pidfd, signal.SIGCONT)
         return time.monotonic_ns() - began_ns
 
 
-def _handle(pid: int, held: contextlib.ExitStack) -> int | None:
-    """A descriptor of the process, so that no other can be hit that is given the same number."""
+def _open_pidfd(pid: int, stack: contextlib.ExitStack) -> int | None:
+    """Return a pidfd that `stack` closes; None if the process has ended.
+
+    A pidfd cannot refer to another process that was given the same pid.
+    """
     try:
-        handle = os.pidfd_open(pid)
+        pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
         return None
-    held.callback(os.close, handle)
-    return handle
+    stack.callback(os.close, pidfd)
+    return pidfd
 
 
-def _send(handle: int, number: signal.Signals) -> None:
+def _send(pidfd: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(handle, number)
+        signal.pidfd_send_signal(pidfd, number)

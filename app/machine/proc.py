@@ -1,7 +1,8 @@
-"""What the kernel knows of an engine's processes, from /proc and their CPU clocks.
+"""Readings of the kernel's view of an engine: /proc and CPU clocks.
 
-Readings are sums over the processes: the one that was started comes first, and those that it has forked follow.
-Every reading may find the first one gone: None. What a forked one used stays in its parent's account after its end.
+Readings are sums over the processes of an engine: first the process that the lab started, then the processes
+that it has forked. A reading is None if the first process has ended. CPU time of an ended forked process
+remains in the account of its parent.
 """
 
 from __future__ import annotations
@@ -16,24 +17,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-ZOMBIE = {"VmRSS": "0 kB", "RssAnon": "0 kB"}  # it has no memory, and so its status has no such lines
+ZOMBIE_MEMORY = {"VmRSS": "0 kB", "RssAnon": "0 kB"}  # the status file of a zombie has no such lines
+SCHEDSTAT_BYTES = 128
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessReading:
-    """One reading: 0.12 ms a process, whatever its number of threads."""
+    """One reading of CPU time and memory. Costs 0.12 ms per process, independent of its number of threads."""
 
-    at_ns: int
-    cpu_ns: int  # exact, ended threads included; of ended processes in ticks of 10 ms
+    at_ns: int  # CLOCK_MONOTONIC
+    cpu_ns: int  # exact, with ended threads; time of ended processes in ticks of 10 ms
     user_ticks: int
     system_ticks: int
     threads: int
-    rss_bytes: int  # pages that forked processes still share are counted in each of them, as `ps` does
+    rss_bytes: int  # pages shared by forked processes count in each of them, as in `ps`
     anon_bytes: int
-    suspended: bool = False  # stopped by a signal: it does nothing until it is continued
+    suspended: bool = False  # stopped by a signal
 
     def __add__(self, other: ProcessReading) -> ProcessReading:
-        """Both together, at the time of the first."""
+        """Return the sum of both, with the time of the first."""
         return ProcessReading(
             self.at_ns,
             self.cpu_ns + other.cpu_ns,
@@ -48,33 +50,42 @@ class ProcessReading:
 
 @dataclass(frozen=True, slots=True)
 class SwitchReading:
-    """Sums over the live threads (25 µs each: only at a run's edges). The rows keep those of ended threads."""
+    """Sums over the live threads, since each began. The board has the counts of ended threads.
+
+    Costs 25 µs per thread, so it is read only at the start and the end of a run.
+    """
 
     voluntary: int
     involuntary: int
     run_queue_ns: int
-    threads: frozenset[int]
+    threads: frozenset[int]  # thread ids
 
 
 def read_processes(pids: Sequence[int]) -> ProcessReading | None:
-    """Read an engine's processes; None when the first is gone. One that has ended counts until its parent accounts for
-    it, or its CPU time would be missing for a moment, and then come all at once."""
+    """Return the sum over an engine's processes; None if the first has ended.
+
+    A zombie counts until its parent has waited for it: otherwise its CPU time would be missing until then,
+    and be added all at once.
+    """
     if (total := read_process(pids[0])) is None:
         return None
     for pid in pids[1:]:
-        if (each := read_process(pid, ended=True)) is not None:
-            total += each
+        if (reading := read_process(pid, include_zombie=True)) is not None:
+            total += reading
     return total
 
 
-def read_process(pid: int, ended: bool = False) -> ProcessReading | None:
-    """Read a process, with what its ended children used; None when it is gone or, unless `ended`, a zombie."""
+def read_process(pid: int, include_zombie: bool = False) -> ProcessReading | None:
+    """Return the reading of a process, with the CPU time of its ended children.
+
+    Returns None if it has ended. A zombie has ended unless `include_zombie`.
+    """
     try:
-        cpu_ns = time.clock_gettime_ns(_cpu_clock(pid))
+        cpu_ns = time.clock_gettime_ns(_cpu_clock_id(pid))
         at_ns = time.monotonic_ns()
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         user, system, children_user, children_system = map(int, fields[11:15])
-        status = (ZOMBIE if ended else {}) | _fields(Path(f"/proc/{pid}/status").read_text())
+        status = (ZOMBIE_MEMORY if include_zombie else {}) | _fields(Path(f"/proc/{pid}/status").read_text())
         return ProcessReading(
             at_ns,
             cpu_ns + (children_user + children_system) * TICK_NS,
@@ -90,69 +101,73 @@ def read_process(pid: int, ended: bool = False) -> ProcessReading | None:
 
 
 def read_switches(pids: Sequence[int]) -> SwitchReading | None:
-    """Context switches and run-queue wait of all live threads; None when the first process is gone."""
-    voluntary = involuntary = waited = 0
-    seen = set()
-    if not (first := tasks(pids[0])):
+    """Return context switches and run-queue wait of all live threads; None if the first process has ended."""
+    voluntary = involuntary = run_queue_ns = 0
+    thread_ids = set()
+    if not (first := task_paths(pids[0])):
         return None
-    for task in [*first, *(task for pid in pids[1:] for task in tasks(pid))]:
+    for task in [*first, *(task for pid in pids[1:] for task in task_paths(pid))]:
         with suppress(OSError, KeyError, IndexError):
             status = _fields((task / "status").read_text())
-            waited += int((task / "schedstat").read_text().split()[1])
+            run_queue_ns += int((task / "schedstat").read_text().split()[1])
             voluntary += int(status["voluntary_ctxt_switches"])
             involuntary += int(status["nonvoluntary_ctxt_switches"])
-            seen.add(int(task.name))
-    return SwitchReading(voluntary, involuntary, waited, frozenset(seen))
+            thread_ids.add(int(task.name))
+    return SwitchReading(voluntary, involuntary, run_queue_ns, frozenset(thread_ids))
 
 
-class ThreadClock(NamedTuple):
-    """What a thread has used since it began. A switch: it was given a CPU."""
+class SchedStat(NamedTuple):
+    """The schedstat file of a thread: totals since the thread began."""
 
-    at_ns: int
+    at_ns: int  # CLOCK_MONOTONIC of the reading
     cpu_ns: int
-    waited_ns: int
-    switches: int
+    run_queue_ns: int
+    switches: int  # how often it was given a CPU
 
 
-class ThreadClocks:
-    """Clocks of single threads, through descriptors that are kept open: 7 µs a thread instead of 25."""
+class SchedStatReader:
+    """Reads schedstat files of threads through descriptors that stay open: 7 µs per thread, not 25."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._open: dict[int, int] = {}
+    def __init__(self, open_max: int) -> None:
+        """open_max: how many descriptors to keep open."""
+        self._open_max = open_max
+        self._fds: dict[int, int] = {}  # by thread id
 
-    def read(self, pid: int, tid: int) -> ThreadClock | None:
-        """A process's thread; None when it is gone."""
+    def read(self, pid: int, tid: int) -> SchedStat | None:
+        """Return the totals of a thread; None if it has ended or cannot be read."""
         try:
-            fd = self._open.get(tid)
+            fd = self._fds.get(tid)
             if fd is None:
-                if len(self._open) >= self._most:
-                    self.forget(next(iter(self._open)))
-                fd = self._open[tid] = os.open(f"/proc/{pid}/task/{tid}/schedstat", os.O_RDONLY)
-            cpu_ns, waited_ns, switches = os.pread(fd, 128, 0).split()
-            return ThreadClock(time.monotonic_ns(), int(cpu_ns), int(waited_ns), int(switches))
+                if len(self._fds) >= self._open_max:
+                    self.close_thread(next(iter(self._fds)))
+                fd = self._fds[tid] = os.open(f"/proc/{pid}/task/{tid}/schedstat", os.O_RDONLY)
+            cpu_ns, run_queue_ns, switches = os.pread(fd, SCHEDSTAT_BYTES, 0).split()
+            return SchedStat(time.monotonic_ns(), int(cpu_ns), int(run_queue_ns), int(switches))
         except (OSError, ValueError):
-            self.forget(tid)
+            self.close_thread(tid)
             return None
 
-    def forget(self, tid: int) -> None:
-        if (fd := self._open.pop(tid, None)) is not None:
+    def close_thread(self, tid: int) -> None:
+        """Close the descriptor of a thread, if there is one."""
+        if (fd := self._fds.pop(tid, None)) is not None:
             os.close(fd)
 
     def close(self) -> None:
-        for tid in tuple(self._open):
-            self.forget(tid)
+        """Close all descriptors."""
+        for tid in tuple(self._fds):
+            self.close_thread(tid)
 
 
 @dataclass(frozen=True, slots=True)
 class ListenDrops:
-    """Connections the kernel dropped at listeners, in the whole network namespace."""
+    """Connections that the kernel dropped at listening sockets, in the whole network namespace."""
 
     overflows: int
     drops: int
 
 
 def read_listen_drops() -> ListenDrops | None:
+    """Return the counters since boot (/proc/net/netstat); None if the kernel does not have them."""
     with suppress(OSError, ValueError, KeyError):
         lines = Path("/proc/net/netstat").read_text().splitlines()
         names, values = next((a, b) for a, b in pairwise(lines) if a.startswith("TcpExt:"))
@@ -163,36 +178,35 @@ def read_listen_drops() -> ListenDrops | None:
 
 @dataclass(frozen=True, slots=True)
 class CoreReading:
-    """Ticks of one CPU since boot: those in which it did something, and all."""
+    """Ticks of one CPU since boot: busy ticks, and all ticks."""
 
     busy: int
     total: int
 
 
 def read_cores() -> dict[int, CoreReading]:
-    """Every CPU; none where the kernel does not tell."""
-    found = {}
+    """Return the readings of every CPU by its number (/proc/stat); empty if the kernel does not have them."""
+    cores = {}
     with suppress(OSError, ValueError):
         for line in Path("/proc/stat").read_text().splitlines():
             name, *ticks = line.split()
             if name.startswith("cpu") and name[3:].isdigit():
-                user, nice, system, idle, waiting, *rest = map(
-                    int, ticks[:8]
-                )  # the last two are in user already
+                # Fields 9 and 10 (guest time) are left out: they are part of `user` and `nice`.
+                user, nice, system, idle, iowait, *rest = map(int, ticks[:8])
                 busy = user + nice + system + sum(rest)
-                found[int(name[3:])] = CoreReading(busy, busy + idle + waiting)
-    return found
+                cores[int(name[3:])] = CoreReading(busy, busy + idle + iowait)
+    return cores
 
 
-def tasks(pid: int) -> list[Path]:
-    """The threads of a process; none when it is gone."""
+def task_paths(pid: int) -> list[Path]:
+    """Return the /proc folders of a process's threads; empty if the process has ended."""
     with suppress(OSError):
         return list(Path(f"/proc/{pid}/task").iterdir())
     return []
 
 
-def _cpu_clock(pid: int) -> int:
-    """The clock id of another process's CPU time, as clock_getcpuclockid(3) makes it."""
+def _cpu_clock_id(pid: int) -> int:
+    """Return the clock id of another process's CPU time, as clock_getcpuclockid(3) computes it."""
     return (~pid << 3) | 2
 
 

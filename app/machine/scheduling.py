@@ -1,10 +1,10 @@
-"""CPU scheduling of the control plane, which shares the CPUs with the engines and load generators that it watches.
+"""CPU scheduling of the control plane, which shares CPUs with the engines and load generators.
 
-As SCHED_BATCH it preempts nobody when it wakes up, its long time slice lets others preempt it, and it still gets its
-fair share of a busy CPU. Every process may choose that policy and leave it again. A child inherits it, so children are
-spawned under the `normal_policy`.
+Under SCHED_BATCH it preempts no other process when it wakes up, its long time slice lets others preempt it,
+and it still gets its fair share of a busy CPU. Every process may choose that policy and leave it again.
+Children inherit it, so they are spawned under `normal_policy`.
 
-A load generator that has to send at given instants is better off as SCHED_RR: then no browser delays it. That takes
+A load generator that sends at scheduled times uses SCHED_RR, so that no browser delays it. That needs
 CAP_SYS_NICE or a limit (RLIMIT_RTPRIO), so it is used only where the system allows it.
 """
 
@@ -19,14 +19,14 @@ from app.load import time_slice
 
 
 def run_as_batch() -> None:
-    """Switch this thread from SCHED_OTHER to SCHED_BATCH; any other policy is left alone."""
+    """Switch this thread from SCHED_OTHER to SCHED_BATCH; any other policy is left unchanged."""
     if os.sched_getscheduler(0) == os.SCHED_OTHER:
         time_slice.set_policy(os.SCHED_BATCH, time_slice.LONG_NS)
 
 
 @contextlib.contextmanager
 def normal_policy() -> Iterator[None]:
-    """Switch this thread back to SCHED_OTHER, for children that are spawned meanwhile."""
+    """Switch this thread to SCHED_OTHER in a `with` block, for children that are spawned in it."""
     if os.sched_getscheduler(0) != os.SCHED_BATCH:
         yield
         return
@@ -38,12 +38,15 @@ def normal_policy() -> Iterator[None]:
 
 
 def allows_realtime() -> bool:
-    """Whether a child may have real-time priority: limits, capabilities and control groups decide, so it is tried."""
+    """Return whether a child may have real-time priority.
+
+    Limits, capabilities and control groups decide, so it tries SCHED_RR and restores the policy.
+    """
     policy = os.sched_getscheduler(0)
     if policy not in (os.SCHED_OTHER, os.SCHED_BATCH):
-        return False  # another policy was chosen for the lab: leave it
+        return False  # the operator has chosen another policy for the lab
     if resource.getrlimit(resource.RLIMIT_RTTIME)[0] != resource.RLIM_INFINITY:
-        return False  # a generator that is busy for longer than that would be killed
+        return False  # the kernel would kill a generator that is busy for longer than that
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except OSError:
@@ -55,5 +58,5 @@ def allows_realtime() -> bool:
 
 
 def yield_cpu() -> None:
-    """Let runnable threads of this CPU run first: 1 µs if there are none."""
+    """Let runnable threads of this CPU run first. Costs 1 µs if there are none."""
     os.sched_yield()

@@ -1,6 +1,6 @@
-"""How many system calls an engine makes: perf counts them, where there is a perf and it is allowed to.
+"""Counts the system calls of an engine with `perf stat`, where perf is installed and permitted.
 
-Counting costs each call a tracepoint, so it is done in traced runs only, which are not ranked anyway.
+Counting adds a tracepoint to each call, so it is used only in traced runs, which are not ranked.
 """
 
 from __future__ import annotations
@@ -17,24 +17,27 @@ from pathlib import Path
 from app.machine.child import Child
 
 EVENT = "raw_syscalls:sys_enter"
-BEGUN_WITHIN_S = 3.0
-COUNTED_WITHIN_S = 3.0
-LOOK_S = 0.02
+ATTACH_TIMEOUT_S = 3.0
+RESULT_TIMEOUT_S = 3.0
+POLL_S = 0.02
 
 
-class SystemCalls:
-    """perf on an engine's processes, and on whatever threads and processes they start. Off until `begin`."""
+class SystemCallCounter:
+    """perf attached to the processes of an engine and to all threads and processes that they start.
 
-    def __init__(self, child: Child, control: int) -> None:
+    Counts between `start` and `stop`. Event loop only.
+    """
+
+    def __init__(self, child: Child, control_fd: int) -> None:
         self._child = child
-        self._control = control
+        self._control_fd = control_fd
 
     @classmethod
-    async def watch(cls, pids: Sequence[int]) -> SystemCalls | None:
-        """Attach; None where perf is missing or refused."""
+    async def attach(cls, pids: Sequence[int]) -> SystemCallCounter | None:
+        """Attach perf to the processes; returns None if perf is missing or not permitted."""
         if not pids or shutil.which("perf") is None:
             return None
-        theirs, ours = os.pipe()
+        child_end, parent_end = os.pipe()
         try:
             argv = [
                 "perf",
@@ -43,58 +46,64 @@ class SystemCalls:
                 "-e",
                 EVENT,
                 "--delay=-1",
-                f"--control=fd:{theirs}",
+                f"--control=fd:{child_end}",
                 "-p",
                 ",".join(map(str, pids)),
             ]
-            found = cls(Child.spawn(argv, lend=(theirs,)), ours)
+            counter = cls(Child.spawn(argv, pass_fds=(child_end,)), parent_end)
         except BaseException:
-            os.close(ours)
+            os.close(parent_end)
             raise
         finally:
-            os.close(theirs)
+            os.close(child_end)
         attached = False
         try:
-            attached = await found._attached()
+            attached = await counter._wait_attached()
         finally:
-            if not attached:  # also where the wait for it was called off
-                await found.close()
-        return found if attached else None
+            if not attached:  # also if the wait was cancelled
+                await counter.close()
+        return counter if attached else None
 
-    def begin(self) -> None:
-        self._tell(b"enable\n")
+    def start(self) -> None:
+        """Start counting."""
+        self._send(b"enable\n")
 
-    def end(self) -> None:
-        self._tell(b"disable\n")
+    def stop(self) -> None:
+        """Stop counting."""
+        self._send(b"disable\n")
 
-    async def count(self) -> int | None:
-        """What was counted between `begin` and `end`; None if perf did not say. Ends it."""
+    async def finish(self) -> int | None:
+        """End perf and return the number of calls; None if perf reported none within RESULT_TIMEOUT_S."""
         self._child.signal(signal.SIGINT)
-        await asyncio.wait([self._child.exited], timeout=COUNTED_WITHIN_S)
+        await asyncio.wait([self._child.exited], timeout=RESULT_TIMEOUT_S)
         found = next(
             (re.match(rf"(\d+),[^,]*,{EVENT}", line) for line in self._child.log if EVENT in line), None
         )
         return int(found[1]) if found else None
 
     async def close(self) -> None:
+        """End perf if it is still running, and close the control pipe."""
         if self._child.alive:
             await self._child.stop(0.2)
-        if self._control >= 0:
-            os.close(self._control)
-            self._control = -1
+        if self._control_fd >= 0:
+            os.close(self._control_fd)
+            self._control_fd = -1
 
-    async def _attached(self) -> bool:
-        """Whether perf has opened its events; it opens one a thread, and then waits."""
-        deadline_s = time.monotonic() + BEGUN_WITHIN_S
+    async def _wait_attached(self) -> bool:
+        """Wait until perf has opened its events, one per thread.
+
+        Returns False on a timeout or if perf ends.
+        """
+        deadline_s = time.monotonic() + ATTACH_TIMEOUT_S
         while self._child.alive and time.monotonic() < deadline_s:
-            if any("perf_event" in link for link in _open_files(self._child.pid)):
+            if any("perf_event" in target for target in _open_files(self._child.pid)):
                 return True
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
         return False
 
-    def _tell(self, word: bytes) -> None:
+    def _send(self, command: bytes) -> None:
         if self._child.alive:
-            os.write(self._control, word)
+            os.write(self._control_fd, command)
 
 
 def _open_files(pid: int) -> list[str]:

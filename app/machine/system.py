@@ -1,4 +1,4 @@
-"""This machine, as far as it matters to a result: kept with every run, shown on the page, warned about."""
+"""Properties of this machine that affect results: stored with every run, shown on the page, with warnings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import platform
 import resource
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,18 @@ from app.schemas.model import ModelView
 from app.schemas.system import SystemView
 from app.settings import Settings
 
+LIBRARIES = ("httptools", "uring-api", "hdrhistogram", "uvicorn")
+
 
 def read_system(proactor: ModelView | None, settings: Settings) -> SystemView:
-    """Return what this machine is and allows. `proactor` tells whether io_uring works; None: no such model."""
+    """Return the properties and limits of this machine, with warnings.
+
+    proactor: the proactor model, whose availability shows whether io_uring works; None if there is no such
+    model.
+    """
     cpus = usable_cpus()
     split = place("split", cpus)
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    is_realtime = settings.load_priority == "auto" and scheduling.allows_realtime()
     view = SystemView(
         cores=len(cpus),
         cpu_model=_cpu_model(),
@@ -30,24 +37,22 @@ def read_system(proactor: ModelView | None, settings: Settings) -> SystemView:
         python=f"{platform.python_implementation()} {platform.python_version()}",
         gil=bool(getattr(sys, "_is_gil_enabled", lambda: True)()),
         io_uring=bool(proactor and proactor.available),
-        io_uring_reason=proactor.unavailable_reason if proactor else "there is no proactor among the models",
-        descriptor_limit=limit,
-        somaxconn=_number("/proc/sys/net/core/somaxconn"),
+        io_uring_reason=proactor.unavailable_reason if proactor else "the proactor model is not installed",
+        descriptor_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        somaxconn=_read_int("/proc/sys/net/core/somaxconn"),
         port_range=_port_range(),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         engine_cpus=split.engine_cpus or cpus,
         load_cpus=split.load_cpus or cpus,
-        load_priority=REALTIME
-        if settings.load_priority == "auto" and scheduling.allows_realtime()
-        else NORMAL,
+        load_priority=REALTIME if is_realtime else NORMAL,
         warnings=(),
         version=version("threadlab"),
     )
-    return _warned(view)
+    return replace(view, warnings=tuple(_warnings(view)))
 
 
 def environment(view: SystemView) -> dict[str, Any]:
-    """What a run keeps of the machine."""
+    """Return the properties of the machine that a run stores, with the current load average."""
     return {
         "kernel": view.kernel,
         "cpu_model": view.cpu_model,
@@ -59,32 +64,30 @@ def environment(view: SystemView) -> dict[str, Any]:
         "port_range": view.port_range,
         "descriptor_limit": view.descriptor_limit,
         "threadlab": view.version,
-        "libraries": {name: _version(name) for name in ("httptools", "uring-api", "hdrhistogram", "uvicorn")},
+        "libraries": {name: _library_version(name) for name in LIBRARIES},
         "load_average": os.getloadavg()[0],
     }
 
 
-def _warned(view: SystemView) -> SystemView:
-    from dataclasses import replace
-
+def _warnings(view: SystemView) -> list[str]:
     warnings = []
     if view.cores < 2:
         warnings.append(
-            "One CPU: engine and generator share it, so no ceiling measured here is the server's alone."
+            "One CPU: the engine and the load generator share it, so the generator limits the throughput."
         )
     elif view.cores < 4:
         warnings.append(
-            f"{view.cores} CPUs: the generator has one, the engine {view.cores - 1}. The plaintext ceiling is the "
-            "generator's as much as the engine's; compare models by CPU per request at an equal rate."
+            f"{view.cores} CPUs: the load generator has one and the engine {view.cores - 1}. Maximum "
+            "throughput may be limited by the generator; compare models by CPU per request at a fixed rate."
         )
     if 2 <= view.cores < 4 and view.load_priority == NORMAL:
         warnings.append(
-            "The load generator has normal priority, so a browser can delay it, which makes percentiles of about a "
-            "millisecond invalid. Allow it real-time priority: docs/deploy.md says how."
+            "The load generator has normal priority, so a browser can delay it, which makes percentiles of "
+            "about 1 ms invalid. Allow it real-time priority: see docs/deploy.md."
         )
     if view.descriptor_limit < 20_000:
         warnings.append(
-            f"At most {view.descriptor_limit:,} descriptors: the idle crowd of ten thousand will not fit."
+            f"The file-descriptor limit is {view.descriptor_limit:,}: too low for 10,000 idle connections."
         )
     if not view.io_uring:
         warnings.append(f"No io_uring: {view.io_uring_reason}")
@@ -92,10 +95,10 @@ def _warned(view: SystemView) -> SystemView:
         warnings.append(
             f"net.core.somaxconn is {view.somaxconn}: bursts of connections overflow the accept queue."
         )
-    return replace(view, warnings=tuple(warnings))
+    return warnings
 
 
-def _version(name: str) -> str | None:
+def _library_version(name: str) -> str | None:
     with suppress(Exception):
         return version(name)
     return None
@@ -110,7 +113,7 @@ def _cpu_model() -> str:
     return platform.machine()
 
 
-def _number(path: str) -> int | None:
+def _read_int(path: str) -> int | None:
     with suppress(OSError, ValueError):
         return int(Path(path).read_text())
     return None

@@ -1,78 +1,90 @@
-"""What single threads use of the machine: CPU, wait for a CPU, switches; as rates, from /proc."""
+"""CPU use, run-queue wait and context switches of single threads, as rates between two samples (/proc)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.machine.proc import ThreadClock, ThreadClocks
+from app.machine.proc import SchedStat, SchedStatReader
 from engines.common.board.reader import ThreadReading
 
-# Read at each look: 7 µs a thread, ten times a second. More threads than that are read in turns.
-LOOK_MAX = 64
-OPEN_MAX = 1024  # descriptors kept open for one engine; beyond them a look costs 25 µs a thread
+# 7 µs per thread, ten times per second. Of an engine with more threads, each sample reads the next 64.
+THREADS_PER_SAMPLE = 64
+OPEN_MAX = 1024  # descriptors kept open for one engine; beyond them a reading costs 25 µs per thread
 
 
 class ThreadRates(NamedTuple):
-    """One thread between its last two looks. A switch is being given a CPU."""
+    """One thread between its last two readings. A rate is None until there are two.
 
-    clock: ThreadClock
+    schedstat: totals of the last reading. A switch: the thread was given a CPU.
+    """
+
+    schedstat: SchedStat
     cpu_percent: float | None = None
     run_queue_us_per_s: float | None = None
     switches_per_s: float | None = None
 
 
-class ThreadWatch:
-    """Looks at the threads of one engine, again and again."""
+class ThreadStats:
+    """Samples the threads of one engine. `rates`: the newest rates by thread id. Event loop only."""
 
     def __init__(self) -> None:
-        self._clocks = ThreadClocks(OPEN_MAX)
-        self._from = 0
-        self._looked_ns = 0  # when *all* threads were looked at last; 0 if the last look did not reach all
-        self._missed: set[int] = set()  # whose clock could not be read at the last look
+        self._reader = SchedStatReader(OPEN_MAX)
+        self._next_index = 0
+        self._all_read_ns = 0  # time of the last sample if it has read all threads, else 0
+        self._unreadable: set[int] = set()  # ids of the threads that the last sample could not read
         self.rates: dict[int, ThreadRates] = {}
 
-    def look(self, threads: Sequence[ThreadReading], at_ns: int) -> None:
+    def sample(self, threads: Sequence[ThreadReading], at_ns: int) -> None:
+        """Read the next THREADS_PER_SAMPLE of `threads`, and remove the rates of other threads.
+
+        at_ns: CLOCK_MONOTONIC of the sample.
+        """
         ids = [(thread.pid, thread.tid) for thread in threads if thread.tid]
         for tid in self.rates.keys() - {tid for _, tid in ids}:
-            self._clocks.forget(tid)
+            self._reader.close_thread(tid)
             del self.rates[tid]
-        turn = ids
-        if len(ids) > LOOK_MAX:
-            self._from = (self._from + LOOK_MAX) % len(ids)
-            turn = (ids + ids)[self._from : self._from + LOOK_MAX]
-        missed = set()
-        for pid, tid in turn:
-            if clock := self._clocks.read(pid, tid):
-                self.rates[tid] = self._rate(clock, self.rates.get(tid) or self._begun(pid, tid))
+        batch = ids
+        if len(ids) > THREADS_PER_SAMPLE:
+            self._next_index = (self._next_index + THREADS_PER_SAMPLE) % len(ids)
+            batch = (ids + ids)[self._next_index : self._next_index + THREADS_PER_SAMPLE]
+        unreadable = set()
+        for pid, tid in batch:
+            if now := self._reader.read(pid, tid):
+                self.rates[tid] = _rates(now, self.rates.get(tid) or self._zero_if_new(pid, tid))
             else:
-                missed.add(tid)
+                unreadable.add(tid)
                 self.rates.pop(tid, None)
-        self._looked_ns, self._missed = (at_ns if turn is ids else 0), missed
+        self._all_read_ns, self._unreadable = (at_ns if batch is ids else 0), unreadable
 
-    def _begun(self, pid: int, tid: int) -> ThreadRates | None:
-        """Who was not there at the last look, which was at all of them, has begun since. Not a process's first thread:
-        it has worked for some time before it came to the board."""
-        new = self._looked_ns and tid != pid and tid not in self._missed
-        return ThreadRates(ThreadClock(self._looked_ns, 0, 0, 0)) if new else None
+    def _zero_if_new(self, pid: int, tid: int) -> ThreadRates | None:
+        """Return zero totals for a thread that has begun since the last sample, which has read all threads.
 
-    def _rate(self, now: ThreadClock, before: ThreadRates | None) -> ThreadRates:
-        if before is None or now.at_ns <= before.clock.at_ns:
-            return ThreadRates(now)
-        then = before.clock
-        seconds = (now.at_ns - then.at_ns) / 1e9
-        return ThreadRates(
-            now,
-            cpu_percent=(now.cpu_ns - then.cpu_ns) / 1e7 / seconds,
-            run_queue_us_per_s=(now.waited_ns - then.waited_ns) / 1e3 / seconds,
-            switches_per_s=(now.switches - then.switches) / seconds,
-        )
+        Not for the first thread of a process: it has used CPU before it appeared on the board.
+        """
+        is_new = self._all_read_ns and tid != pid and tid not in self._unreadable
+        return ThreadRates(SchedStat(self._all_read_ns, 0, 0, 0)) if is_new else None
 
     @property
     def switches(self) -> int | None:
-        """Of all threads that live, since each began; None when the last look did not reach all."""
-        known = self._looked_ns and not self._missed
-        return sum(rates.clock.switches for rates in self.rates.values()) if known else None
+        """Switches of all live threads since each began; None if the last sample has not read all of them."""
+        if not self._all_read_ns or self._unreadable:
+            return None
+        return sum(rates.schedstat.switches for rates in self.rates.values())
 
     def close(self) -> None:
-        self._clocks.close()
+        """Close all descriptors."""
+        self._reader.close()
+
+
+def _rates(now: SchedStat, last: ThreadRates | None) -> ThreadRates:
+    if last is None or now.at_ns <= last.schedstat.at_ns:
+        return ThreadRates(now)
+    before = last.schedstat
+    seconds = (now.at_ns - before.at_ns) / 1e9
+    return ThreadRates(
+        now,
+        cpu_percent=(now.cpu_ns - before.cpu_ns) / 1e7 / seconds,
+        run_queue_us_per_s=(now.run_queue_ns - before.run_queue_ns) / 1e3 / seconds,
+        switches_per_s=(now.switches - before.switches) / seconds,
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.errors import FieldProblem, Invalid, shown
 from app.load.protocol.plan import KINDS, RAMPING, Plan, Work
-from app.machine.cpu_placement import load_cpus
+from app.machine.cpu_placement import load_cpus_max
 from app.plans.bounds import flag, number, one_of, whole
 from app.plans.fields import FIELDS, FIND_CAPACITY, FieldKind, Limit, PlanField
 from app.plans.thresholds import Threshold
@@ -163,7 +163,7 @@ def _together(plan: Plan) -> Iterator[FieldProblem]:
         yield wrong(
             "objective", f"An objective is what find-capacity searches by; {plan.executor} has thresholds."
         )
-    cpus = load_cpus(plan.placement)
+    cpus = load_cpus_max(plan.placement)
     if plan.shards > min(cpus, plan.vus):
         yield wrong(
             "shards",

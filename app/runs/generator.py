@@ -20,7 +20,7 @@ from app.load.protocol.merging import merge
 from app.load.protocol.meter import DONE, MeterReader, MeterReading, combine, make_meter
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
-from app.machine.child import Child, Exit
+from app.machine.child import Child, ExitStatus
 
 CONNECTED_EVERY_S = 0.005
 SOON_NS = 20_000_000  # from the word to the start: a shard that sleeps hears it within 0.1 ms, a busy CPU takes longer
@@ -42,7 +42,7 @@ class _Shard:
 
     def outcome(self) -> Outcome | None:
         try:
-            return Outcome.from_json(json.loads(bytes(self.child.output)))
+            return Outcome.from_json(json.loads(bytes(self.child.stdout)))
         except ValueError:
             return None
 
@@ -57,7 +57,7 @@ class Generator:
         self.lost: str | None = (
             None  # a sentence, if some of the shards ended without a result and others did not
         )
-        self.exited: asyncio.Task[Exit] = asyncio.create_task(self._follow())
+        self.exited: asyncio.Task[ExitStatus] = asyncio.create_task(self._follow())
 
     @classmethod
     def spawn(
@@ -135,7 +135,7 @@ class Generator:
             raise NoOutcome(self.lost)
         return merge(found)
 
-    async def _follow(self) -> Exit:
+    async def _follow(self) -> ExitStatus:
         """Give the start when all are connected, and wait for the end; answers the worst of their exits."""
         if len(self._shards) > 1:
             await self._start_together()
@@ -147,7 +147,7 @@ class Generator:
             await asyncio.sleep(CONNECTED_EVERY_S)
         at_ns = time.monotonic_ns() + SOON_NS
         for shard in self._shards:
-            shard.child.tell(b"%d\n" % at_ns)
+            shard.child.write_lifeline(b"%d\n" % at_ns)
 
 
 def _spawn(
@@ -168,7 +168,7 @@ def _spawn(
             "parent_pid": os.getpid(),
         }
         child = Child.spawn(
-            [sys.executable, "-m", "app.load"], lend=(meter_fd,), stdin=json.dumps(order).encode()
+            [sys.executable, "-m", "app.load"], pass_fds=(meter_fd,), stdin=json.dumps(order).encode()
         )
         return _Shard(child, MeterReader(meter_fd))
     finally:

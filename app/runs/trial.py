@@ -16,8 +16,8 @@ from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine import scheduling
 from app.machine.cpu_placement import REALTIME, Placement
-from app.machine.pause import stall
-from app.machine.syscalls import SystemCalls
+from app.machine.pause import pause_processes
+from app.machine.syscalls import SystemCallCounter
 from app.results.evidence import evidence
 from app.results.figures import of_summary
 from app.results.fitness import appraise
@@ -87,7 +87,7 @@ class Trial:
         async with (
             contextlib.AsyncExitStack() as held
         ):  # whatever fails, the rest of it is ended all the same
-            calls = await SystemCalls.watch(engine.processes) if plan.trace else None
+            calls = await SystemCallCounter.attach(engine.processes) if plan.trace else None
             if calls:
                 held.push_async_callback(calls.close)
             watcher = Watcher(engine, self._on_measuring, calls)
@@ -118,7 +118,7 @@ class Trial:
             if not outcome.has_measured:
                 return None
             if watcher.calls:
-                watcher.system_calls = await watcher.calls.count()
+                watcher.system_calls = await watcher.calls.finish()
             await self._settle(lambda: self._answered() >= answers(outcome) and self._watcher.at_rest)
             self.meter.add(self._watcher.now)
             # 600 s take 2.7 s of CPU: two histograms a second. What watches and what is watched have ended by now.
@@ -209,7 +209,7 @@ class Trial:
         began = (time.monotonic_ns(), f"stalled for {self.plan.stall_ms:,} ms")
         watcher.happened.append(began)
         try:
-            watcher.stalled_ns = await stall(self.engine.processes, self.plan.stall_ms)
+            watcher.stalled_ns = await pause_processes(self.engine.processes, self.plan.stall_ms)
         except OSError as error:
             watcher.happened.remove(began)
             watcher.mark(f"could not be stalled: {error}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from app.fleet.engine import Engine
 from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
 from app.machine.proc import ProcessReading, read_cores, read_listen_drops
-from app.machine.syscalls import SystemCalls
+from app.machine.syscalls import SystemCallCounter
 from app.results.observation import Edge, Observation, SeriesPoint
 from app.schemas.run import WARM_UP_ENDS
 from engines.common.board.board import ENDED, IDLE_STATES
@@ -30,7 +30,7 @@ class Watcher:
 
     engine: Engine
     measuring: Callable[[], None]  # told when the warm-up is over
-    calls: SystemCalls | None = None  # counts in the measured window
+    calls: SystemCallCounter | None = None  # counts in the measured window
     system_calls: int | None = None
     first: Edge | None = None  # of the measured window
     last: Edge | None = None
@@ -79,7 +79,7 @@ class Watcher:
         if now.phase == MEASURE and self.first is None:
             self.first = take_edge(self.engine)
             if self.calls:
-                self.calls.begin()
+                self.calls.start()
             if now.measured_from_ns > max(
                 now.started_ns, self.begun_ns
             ):  # of a relay, only the first one saw it
@@ -88,7 +88,7 @@ class Watcher:
         if now.phase in (DRAIN, DONE) and self.last is None and self.first is not None:
             self.last = take_edge(self.engine)
             if self.calls:
-                self.calls.end()
+                self.calls.stop()
         if now.phase == MEASURE:
             self._look_at_threads()
         self._look_at_processes()

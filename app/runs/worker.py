@@ -14,7 +14,7 @@ from app.fleet.engine import Engine
 from app.fleet.fleet import Fleet
 from app.machine import system
 from app.machine.cpu_placement import NORMAL, Placement, place, usable_cpus
-from app.machine.machine_lock import run_turn
+from app.machine.machine_lock import machine_lock
 from app.moment import now
 from app.plans.scenarios import SCENARIOS
 from app.results.fitness import main_figure
@@ -73,7 +73,7 @@ class RunWorker:
                 return all(run.stop_requested for run, _ in runs)
 
             try:
-                async with run_turn(self._settings.data_dir, all_stopped):
+                async with machine_lock(self._settings.data_dir, all_stopped):
                     await asyncio.gather(*(self._run_to_end(run, target) for run, target in runs))
             except OSError as error:  # of the lock file
                 await asyncio.gather(*(self._fail(run, why(error)) for run, _ in runs))

@@ -54,7 +54,7 @@ def _alone(database: Path) -> Iterator[None]:
     private.make_folder(database.parent)
     lock = database.with_name("open.lock")
     private.close_to_others(lock)
-    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE_MODE)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         _keep_private(database)

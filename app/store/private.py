@@ -7,12 +7,12 @@ import os
 import stat
 from pathlib import Path
 
-FILE, FOLDER = 0o600, 0o700
+FILE_MODE, FOLDER_MODE = 0o600, 0o700
 
 
 def make_folder(path: Path) -> None:
     """Make a folder that is not there. One that is there keeps its mode: an operator may share it on purpose."""
-    path.mkdir(FOLDER, parents=True, exist_ok=True)
+    path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
 
 
 def make_file(path: Path) -> None:
@@ -21,7 +21,7 @@ def make_file(path: Path) -> None:
     A file that is there is not opened: to close a database drops the locks that SQLite has on it in this process.
     """
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
     close_to_others(path)
 
 
@@ -32,7 +32,7 @@ def close_to_others(path: Path) -> None:
     ):  # PermissionError: a file system without modes
         found = path.stat()
         if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_mode & 0o077:
-            path.chmod(stat.S_IMODE(found.st_mode) & FOLDER)
+            path.chmod(stat.S_IMODE(found.st_mode) & FOLDER_MODE)
 
 
 def write(path: Path, data: bytes) -> None:

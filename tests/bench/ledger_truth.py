@@ -23,7 +23,7 @@ from typing import Any
 
 from app.fleet.engine import Engine
 from app.lab import Lab
-from app.machine.proc import tasks
+from app.machine.proc import task_paths
 from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.settings import Settings
@@ -78,7 +78,7 @@ async def by_strace(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) 
     attach = [part for pid in engine.processes for part in ("-p", str(pid))]
 
     def begun(_: int) -> bool:
-        every = [(task / "status").read_text() for pid in engine.processes for task in tasks(pid)]
+        every = [(task / "status").read_text() for pid in engine.processes for task in task_paths(pid)]
         return not any("TracerPid:\t0\n" in status for status in every)
 
     async with beside(["strace", "-c", "-f", "-q", "-o", str(into), *attach], begun):

@@ -1,19 +1,21 @@
-"""A child process of the lab: what it writes is bounded."""
+"""Child processes: the length of a logged line is bounded."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 
-from app.machine.child import LINE_MAX, Child
+from app.machine.child import LINE_BYTES_MAX, Child
 
 
-def test_a_line_without_an_end_is_split() -> None:
+def test_a_line_without_newline_is_split() -> None:
     async def flood() -> list[str]:
-        child = Child.spawn([sys.executable, "-c", f"import os; os.write(2, b'x' * {3 * LINE_MAX} + b'end')"])
+        child = Child.spawn(
+            [sys.executable, "-c", f"import os; os.write(2, b'x' * {3 * LINE_BYTES_MAX} + b'end')"]
+        )
         await child.exited
         return list(child.log)
 
     lines = asyncio.run(flood())
-    assert "".join(lines) == "x" * 3 * LINE_MAX + "end"
-    assert max(map(len, lines)) < 3 * LINE_MAX
+    assert "".join(lines) == "x" * 3 * LINE_BYTES_MAX + "end"
+    assert max(map(len, lines)) < 3 * LINE_BYTES_MAX

@@ -48,8 +48,8 @@ def perfs() -> list[int]:
 def test_perf_counts_the_system_calls_of_a_traced_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(syscalls, "BEGUN_WITHIN_S", BOUND_S)
-    monkeypatch.setattr(syscalls, "COUNTED_WITHIN_S", BOUND_S)
+    monkeypatch.setattr(syscalls, "ATTACH_TIMEOUT_S", BOUND_S)
+    monkeypatch.setattr(syscalls, "RESULT_TIMEOUT_S", BOUND_S)
     before = set(perfs())
 
     async def play(lab: Lab) -> RunView:

@@ -14,7 +14,7 @@ from app.fleet.fleet import Fleet
 from app.lab import Lab
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.machine.child import Child
-from app.machine.syscalls import SystemCalls
+from app.machine.syscalls import SystemCallCounter
 from app.runs.generator import Generator
 from app.runs.hot_swap import HotSwap
 from app.runs.request import RunRequest
@@ -52,7 +52,7 @@ def test_a_stall_that_fails_leaves_what_was_measured(tmp_path: Path, monkeypatch
         failed.append("stall")
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("app.runs.trial.stall", fails)
+    monkeypatch.setattr("app.runs.trial.pause_processes", fails)
     monkeypatch.setattr(Trial, "_is_middle", lambda trial: trial._watcher.now.phase == MEASURE)
     run = in_a_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(stall_ms=100)))
     assert run.state == "stopped" and run.summary and run.summary.requests >= 10 and run.summary.errors == {}
@@ -130,7 +130,7 @@ def test_a_generator_that_cannot_be_started_leaves_no_perf(
     def cannot(*_: object, **__: object) -> Generator:
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(SystemCalls, "watch", watch)
+    monkeypatch.setattr(SystemCallCounter, "attach", watch)
     monkeypatch.setattr(Generator, "spawn", cannot)
 
     async def play(lab: Lab) -> RunView:
@@ -176,7 +176,7 @@ def test_perf_that_cannot_be_started_leaves_no_descriptor(monkeypatch: pytest.Mo
     monkeypatch.setattr(Child, "spawn", cannot)
     before = pipes()
     with pytest.raises(OSError, match="unavailable"):
-        on_a_thread(lambda: SystemCalls.watch([os.getpid()]))
+        on_a_thread(lambda: SystemCallCounter.attach([os.getpid()]))
     assert pipes() == before
 
 
@@ -195,7 +195,7 @@ def test_a_wait_for_perf_that_is_called_off_ends_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Child, "spawn", spawned)
 
     async def call_off() -> None:
-        watch = asyncio.create_task(SystemCalls.watch([os.getpid()]))
+        watch = asyncio.create_task(SystemCallCounter.attach([os.getpid()]))
         await eventually(lambda: started, "perf has been started")
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.fleet.models import Models, NoEngines
-from app.machine.child_environment import NAMES, PREFIXES, child_environment
+from app.machine.child_environment import PASSED_NAMES, PASSED_PREFIXES, child_environment
 from app.settings import Settings
 from app.store import private
 from app.store.comparisons import ComparisonStore
@@ -132,7 +132,9 @@ def environment_of(pid: int) -> dict[str, str]:
 
 def is_clean(found: dict[str, str]) -> None:
     assert found["PATH"] == os.environ["PATH"]
-    assert {name for name in found if name not in NAMES and not name.startswith(PREFIXES)} == set()
+    assert {
+        name for name in found if name not in PASSED_NAMES and not name.startswith(PASSED_PREFIXES)
+    } == set()
     assert not set(found) & set(SECRETS) and not set(found.values()) & set(SECRETS.values())
 
 
