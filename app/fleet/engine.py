@@ -114,7 +114,7 @@ class Engine:
         """While a run goes: record its threads, or keep the trace off whoever watches; unless it is only `shown`, as
         one of several at once, or a relay: then who watches sees lanes, for nothing is ranked."""
         assert self.tracing
-        return self.tracing.run(on, lock=not on and not shown)
+        return self.tracing.during_run(on, lock=not on and not shown)
 
     @property
     def reach(self) -> str:

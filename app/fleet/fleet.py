@@ -165,7 +165,7 @@ class Fleet:
                 sample = sampler.take(time.monotonic_ns()) if engine.alive or not sampler.complete else None
                 engine.update_state(bool(sample and sample.process and sample.process.suspended))
                 if engine.tracing:
-                    engine.tracing.keep_up(time.monotonic_ns())
+                    engine.tracing.read_if_due(time.monotonic_ns())
                 scheduling.yield_cpu()
             next_s = max(next_s + interval_s, time.monotonic())
             await asyncio.sleep(next_s - time.monotonic())

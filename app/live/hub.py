@@ -88,7 +88,7 @@ class Hub:
         for id, engine in self._lab.fleet.engines.items():
             if engine.tracing:
                 watched = engine.alive and any(v.sees(id, "trace") for v in self._viewers if not v.paused)
-                engine.tracing.watch(watched, now_ns)
+                engine.tracing.set_watched(watched, now_ns)
         for kept in (self._grids, self._rounds):
             for id in [id for id in kept if id not in self._lab.fleet.engines]:
                 del kept[id]
@@ -114,7 +114,7 @@ class Hub:
 
     def _trace(self, engine: Engine, now_ns: int) -> tuple[str | None, float | None]:
         """Its lanes as text, and its loop lag; neither while it does not trace."""
-        trace = engine.tracing.take(now_ns) if engine.tracing else None
+        trace = engine.tracing.take_pending(now_ns) if engine.tracing else None
         last = self._lab.fleet.samplers[engine.id].last
         if trace is None or last is None or engine.board is None:
             return None, None

@@ -120,7 +120,7 @@ def _threads(view: RunView, recording: Recording, zero_ns: int) -> Iterator[str]
         }
         yield json.dumps(order)
         where = f'"pid":{lane.pid},"tid":{tid}'
-        for state, begin, end in lane.stays(recording.to_ns):
+        for state, begin, end in lane.state_intervals(recording.to_ns):
             at, took = (begin - zero_ns) / 1000, (end - begin) / 1000
             yield f'{{"ph":"X","name":"{THREAD_STATES[state]}","cat":"state","ts":{at:.3f},"dur":{took:.3f},{where}}}'
 

@@ -137,7 +137,7 @@ class Runs:
         """Return the thread trace of a run; None if it has none, or the file is of another run. Thread-safe."""
         packed, started_ns = self._store.trace(id), self.series(id).get("started_ns")
         recording = Recording.unpack(packed) if packed else None
-        return recording if recording and started_ns and recording.has_seen(started_ns) else None
+        return recording if recording and started_ns and recording.covers(started_ns) else None
 
     def histogram(self, id: int) -> str:
         """Return response times as an HdrHistogram interval log. Thread-safe. Raises Unknown, NotNow."""

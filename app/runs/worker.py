@@ -136,7 +136,7 @@ class RunWorker:
         if run.view.state == RunState.RUNNING:
             return
         if run.recording:
-            run.recording.measuring()
+            run.recording.begin_measurement()
         run.view = replace(run.view, state=RunState.RUNNING)
         saving = asyncio.create_task(self._save_state(run))
         self._saves.add(saving)

@@ -1,1 +1,4 @@
-"""Thread traces: when an engine records state changes, and the recording of a traced run."""
+"""Thread traces: when an engine records state changes of its threads, and the recording of a traced run.
+
+May import `engines.common.board` only.
+"""

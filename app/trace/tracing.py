@@ -1,8 +1,8 @@
-"""When an engine traces, and who gets what its threads leave.
+"""Switches the thread trace of an engine on and off, and passes it to the recording and to the live view.
 
-A run decides while it goes: traced, it is recorded; not traced, nobody may switch the trace on, or those who look
-would change what is measured. Where nothing is ranked (several runs at once, a relay) they may. Between runs an engine
-traces while somebody watches its lanes.
+During a run the run decides: a traced run is recorded; while an untraced run is measured, viewers cannot
+switch the trace on, because it costs CPU. They can if nothing is ranked (concurrent runs, a hot swap).
+Between runs an engine traces while a viewer shows its lanes.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from app.trace.recording import Recording
 from engines.common.board.reader import BoardReader
 from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
-PENDING_MAX = 20  # pieces kept for who comes to take them; older ones make way, and that is a gap
-LATE_NS = 150_000_000  # so long after a reading the next is due
-MEASURED = "off: a run that is not traced is being measured"
-UNWATCHED = "off: nobody watches"
+PENDING_MAX = 20  # readings kept for viewers; if there are more, the oldest is dropped, which leaves a gap
+READ_INTERVAL_NS = 150_000_000  # read at least this often, so that the rings do not overflow
+OFF_UNTRACED_RUN = "off: an untraced run is in progress"
+OFF_NO_VIEWER = "off: no viewer shows the lanes"
 
 
 class Tracing:
-    """One engine's trace. Event loop only."""
+    """The trace of one engine. Event loop only. Times are CLOCK_MONOTONIC in ns."""
 
     def __init__(self, board: BoardReader) -> None:
         self._board = board
         self._reader = board.trace
-        self._watched = self._locked = False
+        self._is_watched = self._is_locked = False
         self._recording: Recording | None = None
         self._read_ns = 0
         self._pending: list[Trace] = []
@@ -39,61 +39,64 @@ class Tracing:
 
     @property
     def state(self) -> str:
-        """`on`, or why it is off, as frames say it."""
-        return "on" if self.on else MEASURED if self._locked else UNWATCHED
+        """`on`, or the reason why the trace is off, as shown in frames."""
+        return "on" if self.on else OFF_UNTRACED_RUN if self._is_locked else OFF_NO_VIEWER
 
-    def watch(self, watched: bool, now_ns: int) -> None:
-        """Whether somebody watches its lanes: said again at each frame."""
-        self._watched = watched
+    def set_watched(self, watched: bool, now_ns: int) -> None:
+        """Set whether a viewer shows the lanes. Called before each frame."""
+        self._is_watched = watched
         if not watched:
             self._pending.clear()
-        self._decide(now_ns)
+        self._update(now_ns)
 
     @contextlib.contextmanager
-    def run(self, traced: bool, lock: bool) -> Iterator[Recording | None]:
-        """While a run goes: record it, or (`lock`) keep the trace off whoever watches."""
+    def during_run(self, traced: bool, lock: bool) -> Iterator[Recording | None]:
+        """Record in a `with` block if `traced`; with `lock`, viewers cannot switch the trace on in it.
+
+        Yields the recording, which is complete after the block; None if the run is not traced.
+        """
         now_ns = time.monotonic_ns()
-        if traced and self.on:  # begun for viewers: what it has seen so far is no part of the run
+        if traced and self.on:  # earlier changes are not part of the run
             self.read(now_ns)
         self._recording = recording = Recording(now_ns) if traced else None
-        begun, there = self._board.untraced_threads()
-        self._locked = lock
-        self._decide(now_ns)
+        begun, untraced_threads = self._board.untraced_threads()
+        self._is_locked = lock
+        self._update(now_ns)
         try:
             yield recording
             self.read(time.monotonic_ns())
         finally:
             if recording:
-                recording.untraced = there + self._board.untraced_threads()[0] - begun
-            self._locked, self._recording = False, None
-            self._decide(time.monotonic_ns())
+                recording.untraced = untraced_threads + self._board.untraced_threads()[0] - begun
+            self._is_locked, self._recording = False, None
+            self._update(time.monotonic_ns())
 
-    def keep_up(self, now_ns: int) -> None:
-        """Ten times a second: read, unless who watches has just done so."""
-        if self._recording or now_ns - self._read_ns > LATE_NS:
+    def read_if_due(self, now_ns: int) -> None:
+        """Read if a run is recorded, or if the last reading is older than READ_INTERVAL_NS."""
+        if self._recording or now_ns - self._read_ns > READ_INTERVAL_NS:
             self.read(now_ns)
 
     def read(self, now_ns: int) -> None:
-        """Take what the threads have left since the last reading."""
+        """Read the changes since the last reading."""
         if not self.on:
             return
         self._read_ns = now_ns
         trace = self._reader.read(now_ns)
         if self._recording:
             self._recording.add(trace, self._board)
-        if self._watched:
+        if self._is_watched:
             self._pending = [*self._pending[1 - PENDING_MAX :], trace]
 
-    def take(self, now_ns: int) -> Trace | None:
-        """Everything up to now that was not taken before, as one interval; None when it is off."""
+    def take_pending(self, now_ns: int) -> Trace | None:
+        """Return all changes since the last call as one interval; None if there is none."""
         self.read(now_ns)
-        pieces, self._pending = self._pending, []
-        if not pieces:
+        traces, self._pending = self._pending, []
+        if not traces:
             return None
-        return pieces[0] if len(pieces) == 1 else joined(pieces)
+        return traces[0] if len(traces) == 1 else merge(traces)
 
-    def _decide(self, now_ns: int) -> None:
-        wanted = self._recording is not None or (self._watched and not self._locked)
+    def _update(self, now_ns: int) -> None:
+        wanted = self._recording is not None or (self._is_watched and not self._is_locked)
         if wanted and not self.on:
             self._reader.begin(now_ns)
         elif self.on and not wanted:
@@ -101,18 +104,18 @@ class Tracing:
             self._pending.clear()
 
 
-def joined(pieces: list[Trace]) -> Trace:
-    """Intervals that follow each other as one; where a later one does not know how a lane went on, there is a gap."""
+def merge(traces: list[Trace]) -> Trace:
+    """Return consecutive intervals as one. A lane gets a GAP where a later interval has no start state."""
     lanes: dict[tuple[int, int], Lane] = {}
-    for piece in pieces:
-        for lane in piece.lanes:
+    for trace in traces:
+        for lane in trace.lanes:
             key = lane.slot, lane.generation
-            so_far = lanes.get(key)
-            if so_far is None:
+            earlier = lanes.get(key)
+            if earlier is None:
                 lanes[key] = lane
                 continue
-            gap = [piece.from_ns << STATE_BITS | GAP] if lane.start == UNKNOWN else []
+            gap = [trace.from_ns << STATE_BITS | GAP] if lane.start == UNKNOWN else []
             lanes[key] = replace(
-                so_far, lost=so_far.lost + lane.lost, changes=[*so_far.changes, *gap, *lane.changes]
+                earlier, lost=earlier.lost + lane.lost, changes=[*earlier.changes, *gap, *lane.changes]
             )
-    return Trace(pieces[0].from_ns, pieces[-1].to_ns, tuple(lanes.values()))
+    return Trace(traces[0].from_ns, traces[-1].to_ns, tuple(lanes.values()))
