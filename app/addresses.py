@@ -18,15 +18,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listen(host: str, port: int, backlog: int | None = None, shared: bool = False) -> socket.socket:
+def listen(host: str, port: int, backlog: int | None = None, reuse_port: bool = False) -> socket.socket:
     """A listening socket; `::` takes IPv4 as well. Raises OSError, whose `strerror` says why in words.
 
-    `shared`: others may listen on the same port (SO_REUSEPORT), each with an accept queue of its own.
+    `reuse_port`: others may listen on the same port (SO_REUSEPORT), each with an accept queue of its own.
     """
     family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     both = host == "::" and socket.has_dualstack_ipv6()
     return socket.create_server(
-        (host, port), family=family, backlog=backlog, reuse_port=shared, dualstack_ipv6=both
+        (host, port), family=family, backlog=backlog, reuse_port=reuse_port, dualstack_ipv6=both
     )
 
 

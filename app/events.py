@@ -1,4 +1,7 @@
-"""What has changed, told to whoever listens, never conflated; and the last of it, for who comes later."""
+"""The event log: changes of engines, runs and comparisons, and lines of the engines' stderr.
+
+Listeners get every event. The log keeps the last ones for viewers that connect later.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,24 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.moment import now
+from app.timestamps import rfc3339_now
 
-KEPT, LINES_KEPT = 500, 200
+EVENTS_KEPT, LINES_KEPT = 500, 200
 LINE = "log.line"
-_LOG = logging.getLogger("threadlab.events")
 ERRORS = frozenset(("engine.exited", "engine.failed", "run.failed"))
 WARNINGS = frozenset(("engine.degraded", LINE))
+
+_logger = logging.getLogger("threadlab.events")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something changed. `text` is one sentence."""
+    """A change. `text` is one sentence; `run` and `comparison` are ids.
 
-    name: str  # engine.ready, run.finished, …; log.line: what an engine has said on stderr
+    name: engine.ready, run.finished, …; log.line for a line of an engine's stderr.
+    """
+
+    name: str
     engine: str | None
     model: str | None
     run: int | None
@@ -31,12 +38,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """An event as API and pages show it. `id` counts up from 1 since the lab began; `t_s` is the clock of frames."""
+    """An event as API and pages show it.
+
+    id: counts from 1 since the start of the lab. t_s: CLOCK_MONOTONIC in seconds, as in frames.
+    level: info, warning or error.
+    """
 
     id: int
     at: str
     t_s: float
-    level: str  # info, warning, error
+    level: str
     event: str
     engine: str | None
     model: str | None
@@ -46,46 +57,48 @@ class EventView:
 
 
 class Events:
-    """Where events are told. Event loop only."""
+    """Publishes events and keeps the last ones. Event loop only."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Event], None]] = []
-        self._kept: deque[EventView] = deque(maxlen=KEPT)
-        self._lines: deque[EventView] = deque(
-            maxlen=LINES_KEPT
-        )  # an engine that talks much drives nothing else out
+        self._events: deque[EventView] = deque(maxlen=EVENTS_KEPT)
+        # Kept apart, so that an engine with much output does not displace other events.
+        self._lines: deque[EventView] = deque(maxlen=LINES_KEPT)
         self.newest: EventView | None = None
 
     @property
-    def last(self) -> int:
-        """The number of the newest; 0 before the first."""
+    def last_id(self) -> int:
+        """Id of the newest event; 0 if there is none."""
         return self.newest.id if self.newest else 0
 
     def since(self, id: int) -> list[EventView]:
-        """Those that came after event number `id` and are still kept, oldest first."""
-        found = [event for kept in (self._kept, self._lines) for event in kept if event.id > id]
+        """Return the kept events with a higher id than `id`, oldest first."""
+        found = [event for kept in (self._events, self._lines) for event in kept if event.id > id]
         return sorted(found, key=lambda event: event.id)
 
-    def listen(self, listener: Callable[[Event], None]) -> None:
-        """Call `listener` for each event from now on."""
+    def subscribe(self, listener: Callable[[Event], None]) -> None:
+        """Call `listener` with each future event."""
         self._listeners.append(listener)
 
-    def tell(self, event: Event) -> None:
-        """Never raises: it is called in the midst of starts and ends, which a listener's trouble must not stop."""
-        self.newest = _view(self.last + 1, event)
-        (self._lines if event.name == LINE else self._kept).append(self.newest)
+    def publish(self, event: Event) -> None:
+        """Keep an event and pass it to all listeners.
+
+        Never raises: an error of a listener must not interrupt the start or stop of an engine. It is logged.
+        """
+        self.newest = _view(self.last_id + 1, event)
+        (self._lines if event.name == LINE else self._events).append(self.newest)
         for listener in tuple(self._listeners):
             try:
                 listener(event)
             except Exception:
-                _LOG.exception("A listener could not take %r", event)
+                _logger.exception("A listener failed on %r", event)
 
 
 def _view(id: int, event: Event) -> EventView:
     level = "error" if event.name in ERRORS else "warning" if event.name in WARNINGS else "info"
     return EventView(
         id,
-        now(),
+        rfc3339_now(),
         round(time.monotonic(), 4),
         level,
         event.name,

@@ -49,7 +49,7 @@ class Lab:
     @classmethod
     def open(cls, settings: Settings) -> Lab:
         """Ask for the models and open the history."""
-        models, database = Models.ask(settings.engine_python), settings.database
+        models, database = Models.load(settings.engine_python), settings.database
         return cls(
             settings, models, RunStore(database, settings.data_dir / "traces"), ComparisonStore(database)
         )

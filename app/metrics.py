@@ -84,7 +84,7 @@ class _Engines(Collector):
         self._gone: defaultdict[str, Counter[str]] = defaultdict(
             Counter
         )  # by model, of engines that were forgotten
-        lab.fleet.forgets = self._forget
+        lab.fleet.on_removed = self._forget
 
     def _forget(self, engine: Engine, sampler: Sampler) -> None:
         self._gone[engine.model.name].update(_count(sampler))
@@ -102,8 +102,8 @@ class _Engines(Collector):
         totals = defaultdict(Counter, {model: counted.copy() for model, counted in self._gone.items()})
         for id, engine in fleet.engines.items():
             sampler = fleet.samplers[id]
-            if not engine.alive and not sampler.complete:
-                sampler.take(time.monotonic_ns())  # what it did since the last sample would be missing
+            if not engine.alive and not sampler.is_final:
+                sampler.sample(time.monotonic_ns())  # what it did since the last sample would be missing
             totals[engine.model.name].update(_count(sampler))
         return totals
 
@@ -202,7 +202,7 @@ class _Runs(Collector):
             clock: defaultdict(_Latency) for clock in ("service", "response")
         }
         self._cpu_s: dict[str, float] = {}
-        lab.events.listen(self._event)
+        lab.events.subscribe(self._event)
 
     def describe(self) -> list[Metric]:
         return []

@@ -37,7 +37,7 @@ LAYERS = (
     "paths",
     "schemas",
     "load",
-    "moment",
+    "timestamps",
     "errors",
 )
 RANKS = {name: rank for rank, name in enumerate(LAYERS)}

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from app.api.specs import Text
-from app.moment import written
 from app.runs.queue import ID_MAX
 from app.schemas.states import RunState, VerdictName
 from app.store.listing import RunFilter
+from app.timestamps import rfc3339
 
 
 def _since(text: str) -> str:
@@ -41,7 +41,7 @@ def _moment(text: str) -> str:
     """As runs keep their times, so that texts compare as the times do."""
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return written(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         raise ValueError(
             f"write a day or a time like 2026-11-24 or 2026-11-24T15:30:00Z, not {text[:40]!r}"

@@ -158,7 +158,7 @@ def token(_asked: argparse.Namespace) -> int:
 
 def models(_asked: argparse.Namespace) -> int:
     """What models there are."""
-    for view in Models.ask(Settings().engine_python).views.values():
+    for view in Models.load(Settings().engine_python).views.values():
         state = "" if view.available else f"  (not available: {view.unavailable_reason})"
         print(f"{view.name:14}{view.summary}{state}")
         print(
@@ -170,7 +170,7 @@ def models(_asked: argparse.Namespace) -> int:
 def doctor(asked: argparse.Namespace) -> int:
     """The environment, and what to know before trusting a number from it."""
     settings = Settings()
-    view = system.read_system(Models.ask(settings.engine_python).views.get("proactor"), settings)
+    view = system.read_system(Models.load(settings.engine_python).views.get("proactor"), settings)
     facts = asdict(view)
     if asked.json:
         print(json.dumps(facts, indent=2))

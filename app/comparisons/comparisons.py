@@ -14,7 +14,6 @@ from app.errors import Invalid
 from app.events import Events
 from app.fleet.models import Models
 from app.machine import system
-from app.moment import now
 from app.plans.describe import describe, load_title
 from app.plans.thresholds import parse_all
 from app.results.fitness import main_figure
@@ -26,6 +25,7 @@ from app.schemas.system import SystemView
 from app.store.comparisons import ComparisonStore
 from app.store.listing import RunFilter
 from app.store.runs import RunStore
+from app.timestamps import rfc3339_now
 
 QUEUE_MAX = 10
 TRIALS_MAX = 10
@@ -105,7 +105,7 @@ class Comparisons:
             current=None,
             result=None,
             failure=None,
-            created_at=now(),
+            created_at=rfc3339_now(),
             finished_at=None,
             rule=RULE,
         )

@@ -66,7 +66,7 @@ def _pair(models: Models, at: int, asked: str | Mapping[str, Any]) -> tuple[str,
             f"/models/{at}", f"There is no model {shown(model)}; there are {', '.join(models.views)}."
         )
     try:
-        parsed = models.knobs(model, given)
+        parsed = models.parse_knobs(model, given)
     except Invalid as error:
         raise error.under(f"/models/{at}") from None
     models.require_available(model)

@@ -16,7 +16,6 @@ from app.comparisons.aggregate import Measured, conclude, counted, measured, mer
 from app.errors import LabError
 from app.events import Event, Events
 from app.load.protocol.outcome import Outcome
-from app.moment import now
 from app.results.summary import curve_of
 from app.runs.queue import JobQueue, report_bug
 from app.runs.request import RunRequest
@@ -27,6 +26,7 @@ from app.schemas.states import ComparisonState
 from app.store.comparisons import ComparisonStore
 from app.store.database import NOT_SAVED, why
 from app.store.runs import RunStore
+from app.timestamps import rfc3339_now
 
 OVERHEAD_S = 1.5  # starting and stopping an engine, until a run of the comparison shows how long that takes
 
@@ -163,7 +163,12 @@ class ComparisonWorker:
         if comparison.stop_requested:
             state, failure = ComparisonState.STOPPED, None
         ended = replace(
-            comparison.view, state=state, progress=1.0, current=None, finished_at=now(), failure=failure
+            comparison.view,
+            state=state,
+            progress=1.0,
+            current=None,
+            finished_at=rfc3339_now(),
+            failure=failure,
         )
         ended = await self._jobs.save_result(
             ended,
@@ -176,7 +181,7 @@ class ComparisonWorker:
 
     def _report(self, comparison: ActiveComparison, text: str) -> None:
         view = comparison.view
-        self._events.tell(Event(f"comparison.{view.state}", None, None, view.current, text, view.id))
+        self._events.publish(Event(f"comparison.{view.state}", None, None, view.current, text, view.id))
 
 
 def _trial_name(view: ComparisonView, entry: int, trial: int) -> str:

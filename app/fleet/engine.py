@@ -1,7 +1,7 @@
 """An engine: a running server process of a model, from its listening socket to its end.
 
-The lab binds and listens, and passes the socket: no race for a port. Ready means that the engine said so after
-its threads were up, *and* that it has answered a request.
+The lab binds the socket, listens and passes it to the process, so there is no race for a port. An engine is
+ready when it has reported that its threads run *and* has answered a request.
 """
 
 from __future__ import annotations
@@ -20,49 +20,56 @@ from typing import Any
 
 from app import addresses
 from app.errors import Busy, NotNow, StartFailed
-from app.fleet.stderr_events import Said
+from app.fleet import readiness
+from app.fleet.stderr_events import RateLimiter
 from app.machine.child import Child, ExitStatus
 from app.machine.cpu_placement import pin
 from app.machine.proc import ProcessReading, SwitchReading, read_processes, read_switches
-from app.moment import written
 from app.schemas.engine import EngineView, ExitView
 from app.schemas.states import EngineState
+from app.timestamps import rfc3339
 from app.trace.recording import Recording
 from app.trace.tracing import Tracing
 from engines.common.board.board import make_board
 from engines.common.board.reader import BoardReader
 from engines.common.contract import Model
 
-READY_WITHIN_S = 15.0
-ANSWER_WITHIN_S = 3.0
-PROBE_CLOSED_WITHIN_S, PROBE_POLL_S = 0.5, 0.002
+READY_TIMEOUT_S = 15.0
+FAILED_START_GRACE_S = 0.2
+STOP_MARGIN_S = 1.0  # added to the engine's own grace before it is killed
 LAST_LINES = 12
-SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+RESOURCE_ERRORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
-Changed = Callable[["Engine", str], None]
+OnEngine = Callable[["Engine", str], None]
 
 
-def listen(host: str, port: int, backlog: int, shared: bool = False) -> socket.socket:
-    """A listening socket; raises NotNow when the port is taken, and Busy when the lab has no descriptor left."""
+def listen(host: str, port: int, backlog: int, reuse_port: bool = False) -> socket.socket:
+    """Return a listening socket; see `addresses.listen`.
+
+    Raises NotNow if the port is in use, and Busy if the lab has no descriptor or memory left.
+    """
     try:
-        return addresses.listen(host, port, backlog, shared)
+        return addresses.listen(host, port, backlog, reuse_port)
     except OSError as error:
-        if error.errno in SCARCE:
+        if error.errno in RESOURCE_ERRORS:
             raise Busy(f"The lab cannot open another socket: {error.strerror}.") from error
         raise NotNow(f"Cannot listen on {addresses.bracketed(host)}:{port}: {error.strerror}.") from error
 
 
 class Engine:
-    """One engine and what the lab knows of it. `changed` is told of every change of state, with a sentence; `said` of
-    what it says on stderr."""
+    """One engine and its process. Event loop of the main thread only.
+
+    on_state: called with the engine and a sentence after each change of state.
+    on_stderr: called with the engine and a line of its stderr, at a limited rate.
+    """
 
     def __init__(
         self,
         id: str,
         model: Model,
         knobs: dict[str, int | str],
-        changed: Changed,
-        said: Changed = lambda *_: None,
+        on_state: OnEngine,
+        on_stderr: OnEngine = lambda *_: None,
     ) -> None:
         self.id = id
         self.model = model
@@ -75,13 +82,13 @@ class Engine:
         self.tracing: Tracing | None = None
         self.child: Child | None = None
         self.exit: ExitView | None = None
-        self._said: dict[str, Any] = {}
-        self._changed = changed
-        self._heard = Said(lambda line: said(self, line))
-        self._since = datetime.now(UTC)
-        self._born_s = time.monotonic()
-        self._died_s: float | None = None
-        self._suspended = False
+        self._interpreter: dict[str, Any] = {}  # Python version and GIL, from the ready line
+        self._on_state = on_state
+        self._stderr_limiter = RateLimiter(lambda line: on_stderr(self, line))
+        self._started_at = datetime.now(UTC)
+        self._started_s = time.monotonic()
+        self._ended_s: float | None = None
+        self._is_suspended = False
 
     @property
     def alive(self) -> bool:
@@ -92,33 +99,42 @@ class Engine:
         return self.child.pid if self.child else None
 
     @property
-    def processes(self) -> tuple[int, ...]:
-        """The process that was started, and those that it has forked, by its board."""
+    def pids(self) -> tuple[int, ...]:
+        """Ids of the process that was started, and of those that it has forked."""
         if self.child is None or self.board is None:
             return ()
         return (self.child.pid, *(pid for pid in self.board.processes() if pid != self.child.pid))
 
-    def process(self) -> ProcessReading | None:
-        """What the kernel knows of all its processes together; None when it is gone."""
-        return read_processes(processes) if (processes := self.processes) else None
+    def read_process(self) -> ProcessReading | None:
+        """Return CPU time and memory of all its processes together; None if it has ended."""
+        return read_processes(pids) if (pids := self.pids) else None
 
-    def switches(self) -> SwitchReading | None:
-        return read_switches(processes) if (processes := self.processes) else None
+    def read_switches(self) -> SwitchReading | None:
+        """Return context switches and run-queue wait of its live threads; None if it has ended."""
+        return read_switches(pids) if (pids := self.pids) else None
 
     def pin(self, cpus: Sequence[int] | None) -> None:
-        """Move all its processes; the first one first, so that whatever it forks meanwhile inherits the place."""
-        for pid in self.processes:
+        """Move all its processes to these CPUs; None: to all usable ones.
+
+        The first process is moved first, so that processes that it forks meanwhile inherit the placement.
+        """
+        for pid in self.pids:
             pin(pid, tuple(cpus) if cpus else None)
 
-    def traced(self, on: bool, shown: bool = False) -> AbstractContextManager[Recording | None]:
-        """While a run goes: record its threads, or keep the trace off whoever watches; unless it is only `shown`, as
-        one of several at once, or a relay: then who watches sees lanes, for nothing is ranked."""
+    def trace_run(
+        self, record: bool, allow_viewers: bool = False
+    ) -> AbstractContextManager[Recording | None]:
+        """Return a context manager for the duration of a run: see `Tracing.during_run`.
+
+        record: record the threads. allow_viewers: viewers may trace the threads, because the run is not
+        ranked.
+        """
         assert self.tracing
-        return self.tracing.during_run(on, lock=not on and not shown)
+        return self.tracing.during_run(record, lock=not record and not allow_viewers)
 
     @property
-    def reach(self) -> str:
-        """The address under which this machine itself reaches it."""
+    def connect_host(self) -> str:
+        """The address at which this machine can connect to it."""
         return addresses.reachable(self.host)
 
     @property
@@ -128,185 +144,160 @@ class Engine:
     def spawn(
         self, python: str, listener: socket.socket, calibration: str, cpus: Sequence[int] | None
     ) -> None:
-        """Start the process; closes `listener` here, or clients would connect to a socket that nobody serves.
+        """Start the process and close `listener` here, so that the port is closed when the process ends.
 
-        Raises Busy where the lab has too few descriptors or processes; then nothing was started, and nothing is left.
+        python: path of the interpreter. calibration: see `Models`. cpus: where to pin it.
+        Raises Busy if descriptors or processes are exhausted; then no process and no descriptor is left.
         """
-        with listener, contextlib.ExitStack() as lent, contextlib.ExitStack() as ours:
+        with listener, contextlib.ExitStack() as lent, contextlib.ExitStack() as kept:
             try:
-                board = make_board(self.model.board_rows(self.knobs), self.model.descriptor_words(self.knobs))
-                lent.callback(os.close, board)
-                self._ready_fd, theirs = os.pipe()
-                lent.callback(os.close, theirs)
-                ours.callback(os.close, self._ready_fd)
-                reader = BoardReader(board)
-                ours.callback(reader.close)
+                rows, words = self.model.board_rows(self.knobs), self.model.descriptor_words(self.knobs)
+                board_fd = make_board(rows, words)
+                lent.callback(os.close, board_fd)
+                self._ready_fd, ready_write_fd = os.pipe()
+                lent.callback(os.close, ready_write_fd)
+                kept.callback(os.close, self._ready_fd)
+                board = BoardReader(board_fd)
+                kept.callback(board.close)
                 self.host, self.port = listener.getsockname()[:2]
-                argv = [
-                    python,
-                    "-m",
-                    "engines",
-                    self.model.name,
-                    "--listen-fd",
-                    str(listener.fileno()),
-                    "--board-fd",
-                    str(board),
-                    "--ready-fd",
-                    str(theirs),
-                    "--lifeline-fd",
-                    "{lifeline}",
-                    "--parent-pid",
-                    str(os.getpid()),
-                    "--calibration",
-                    calibration,
-                    *(part for name, value in self.knobs.items() for part in ("--set", f"{name}={value}")),
-                ]
-                self.child = Child.spawn(argv, pass_fds=(listener.fileno(), board, theirs))
+                fds = listener.fileno(), board_fd, ready_write_fd
+                self.child = Child.spawn(self._command(python, calibration, *fds), pass_fds=fds)
             except OSError as error:
                 raise Busy(f"The lab cannot start a process: {os.strerror(error.errno or 0)}.") from error
-            ours.pop_all()
-        self.child.on_line = self._heard.line
-        self.board = reader
-        self.tracing = Tracing(reader)
+            kept.pop_all()
+        self.child.on_line = self._stderr_limiter.add
+        self.board = board
+        self.tracing = Tracing(board)
         self.cpus = tuple(cpus) if cpus else None
         if cpus:
             self.pin(cpus)
-        self.child.exited.add_done_callback(lambda done: self._ended(done.result()))
-        self._changed(self, f"{self.id} is starting on port {self.port}")
+        self.child.exited.add_done_callback(lambda exited: self._on_exit(exited.result()))
+        self._on_state(self, f"{self.id} is starting on port {self.port}")
+
+    def _command(
+        self, python: str, calibration: str, listen_fd: int, board_fd: int, ready_fd: int
+    ) -> list[str]:
+        return [
+            python,
+            "-m",
+            "engines",
+            self.model.name,
+            "--listen-fd",
+            str(listen_fd),
+            "--board-fd",
+            str(board_fd),
+            "--ready-fd",
+            str(ready_fd),
+            "--lifeline-fd",
+            "{lifeline}",
+            "--parent-pid",
+            str(os.getpid()),
+            "--calibration",
+            calibration,
+            *(argument for name, value in self.knobs.items() for argument in ("--set", f"{name}={value}")),
+        ]
 
     async def wait_ready(self) -> None:
-        """Until it has said ready and answered a request; raises StartFailed with its last words."""
+        """Wait until the engine is ready. Raises StartFailed with the last lines of its stderr."""
         assert self.child
         try:
-            async with asyncio.timeout(READY_WITHIN_S):
-                self._said = json.loads(await self._first_line() or b"{}")
-                if self._said:
-                    if self.cpus:
-                        self.pin(self.cpus)  # also the threads that began before the first pin
-                    await self._answers()
-                    await self._probe_closed()
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await self._check_ready()
         except (TimeoutError, OSError, ValueError) as error:
             if self.state not in (EngineState.DRAINING, EngineState.STOPPED):
                 if self.child.alive:
-                    await self.child.stop(0.2)
-                self._fail(f"It did not become ready: {error or 'no answer in time'}.")
+                    await self.child.stop(FAILED_START_GRACE_S)
+                self._fail(f"It did not become ready: {error or 'no response in time'}.")
         if (
-            self.child.alive and self._said and self.state == EngineState.STARTING
-        ):  # nobody has stopped it meanwhile
+            self.child.alive and self._interpreter and self.state == EngineState.STARTING
+        ):  # else it was stopped meanwhile
             self.state = EngineState.READY
-            self._changed(self, f"{self.id} is ready on port {self.port}")
+            self._on_state(self, f"{self.id} is ready on port {self.port}")
             return
         await self.child.exited
         raise StartFailed(
             f"{self.id} {self.exit.reason if self.exit else 'ended'} {' '.join(self.log[-3:])}".strip()
         )
 
+    async def _check_ready(self) -> None:
+        """Wait for the ready line and check that the engine answers. Returns early if it ended without it."""
+        self._interpreter = json.loads(await readiness.read_ready_line(self._ready_fd) or b"{}")
+        if not self._interpreter:
+            return
+        if self.cpus:
+            self.pin(self.cpus)  # also the threads that began before the first pin
+        assert self.board and self.port
+        await readiness.check_health(self.connect_host, self.port)
+        await readiness.wait_probe_closed(self.board)
+
     async def stop(self, force: bool = False) -> None:
-        """Drain and stop within the grace; `force` kills. Returns when it is gone."""
+        """Drain and stop within the engine's grace, or kill it with `force`. Returns when it has ended."""
         if not self.alive or not self.child:
             return
         if self.state != EngineState.DRAINING:
             self.state = EngineState.DRAINING
-            self._changed(
-                self, f"{self.id} drains: it takes no new connections and finishes what is in flight"
-            )
-        await self.child.stop(0.0 if force else float(self.knobs["grace_s"]) + 1.0)
+            self._on_state(self, f"{self.id} is draining: finishing in-flight requests")
+        await self.child.stop(0.0 if force else float(self.knobs["grace_s"]) + STOP_MARGIN_S)
 
     def update_state(self, suspended: bool) -> None:
-        """Tell ready from degraded by the board's flags, and by whether one of its processes is `suspended`."""
-        self._suspended = suspended
+        """Switch between ready and degraded, by the board's flags and by whether a process is `suspended`."""
+        self._is_suspended = suspended
         if self.state.is_serving:
             state = EngineState.DEGRADED if self.detail else EngineState.READY
             if state != self.state:
                 self.state = state
-                self._changed(self, f"{self.id} is {state}{f': {self.detail}' if self.detail else ' again'}")
+                self._on_state(self, f"{self.id} is {state}{f': {self.detail}' if self.detail else ' again'}")
 
     @property
     def detail(self) -> str | None:
-        """Why it is degraded."""
+        """Why it is degraded; None if it is not."""
         if self.board is None or not self.alive:
             return None
-        if self._suspended:
-            return "It is stopped by a signal (SIGSTOP), and answers nothing until it is continued (SIGCONT)."
-        out, full = self.board.flags()
-        if out:
-            return "Out of descriptors: it accepts again when connections close."
-        if full:
-            return "At its limit of connections or threads: it accepts again when connections close."
+        if self._is_suspended:
+            return "Suspended by a signal (SIGSTOP): it does not respond until it is continued (SIGCONT)."
+        out_of_descriptors, saturated = self.board.flags()
+        if out_of_descriptors:
+            return "Out of file descriptors: it accepts again when connections close."
+        if saturated:
+            return "Connection or thread limit reached: it accepts again when connections close."
         return None
 
     def view(self) -> EngineView:
-        end_s = self._died_s if self._died_s is not None else time.monotonic()
+        """Return the engine as API and pages show it."""
+        end_s = self._ended_s if self._ended_s is not None else time.monotonic()
         return EngineView(
             id=self.id,
             model=self.model.name,
             state=self.state,
             host=self.host,
             port=self.port,
-            url=f"http://{addresses.bracketed(self.reach)}:{self.port}/" if self.port else None,
+            url=f"http://{addresses.bracketed(self.connect_host)}:{self.port}/" if self.port else None,
             pid=self.pid if self.alive else None,
             knobs=self.knobs,
             cpus=self.cpus,
-            python=self._said.get("python"),
-            gil=self._said.get("gil"),
-            started_at=written(self._since),
-            uptime_s=round(end_s - self._born_s, 3),
+            python=self._interpreter.get("python"),
+            gil=self._interpreter.get("gil"),
+            started_at=rfc3339(self._started_at),
+            uptime_s=round(end_s - self._started_s, 3),
             exit=self.exit,
             detail=self.detail,
         )
 
-    async def _first_line(self) -> bytes:
-        """The ready line; empty when the engine ended without one."""
-        loop, ready = asyncio.get_running_loop(), self._ready_fd
-        told: asyncio.Future[bytes] = loop.create_future()
-        said = bytearray()
-
-        def read() -> None:
-            data = os.read(ready, 4096)
-            said.extend(data)
-            if not told.done() and (not data or said.endswith(b"\n")):
-                told.set_result(bytes(said))
-
-        loop.add_reader(ready, read)
-        try:
-            return await told
-        finally:
-            loop.remove_reader(ready)
-            os.close(ready)
-
-    async def _answers(self) -> None:
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            reader, writer = await asyncio.open_connection(self.reach, self.port)
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
-            status = await reader.readline()
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-        if not status.startswith(b"HTTP/1.1 200"):
-            raise ValueError(f"it answered {status!r}")
-
-    async def _probe_closed(self) -> None:
-        """Wait until the engine has closed the connection of `_answers`, which would count as one of its clients'."""
-        assert self.board
-        deadline_s = time.monotonic() + PROBE_CLOSED_WITHIN_S
-        while sum(self.board.read().connections.values()) and time.monotonic() < deadline_s:
-            await asyncio.sleep(PROBE_POLL_S)
-
     def _fail(self, reason: str) -> None:
         self.state = EngineState.FAILED
         self.exit = ExitView(None, None, reason, self.log[-LAST_LINES:])
-        self._changed(self, f"{self.id} failed: {reason}")
+        self._on_state(self, f"{self.id} failed: {reason}")
 
-    def _ended(self, exit: ExitStatus) -> None:
-        self._died_s = time.monotonic()
-        self._heard.flush()
+    def _on_exit(self, status: ExitStatus) -> None:
+        self._ended_s = time.monotonic()
+        self._stderr_limiter.flush()
         if self.state == EngineState.FAILED:
             return
         if self.state == EngineState.STARTING:
-            self.state, reason = EngineState.FAILED, f"ended {exit} while starting."
+            self.state, reason = EngineState.FAILED, f"ended {status} while starting."
         elif self.state == EngineState.DRAINING:
-            self.state, reason = EngineState.STOPPED, f"was stopped and ended {exit}."
+            self.state, reason = EngineState.STOPPED, f"was stopped and ended {status}."
         else:
-            self.state, reason = EngineState.EXITED, f"ended unexpectedly {exit}."
-        self.exit = ExitView(exit.code, exit.signal, reason, self.log[-LAST_LINES:])
-        self._changed(self, f"{self.id} {reason}")
+            self.state, reason = EngineState.EXITED, f"ended unexpectedly {status}."
+        self.exit = ExitView(status.code, status.signal, reason, self.log[-LAST_LINES:])
+        self._on_state(self, f"{self.id} {reason}")

@@ -1,4 +1,4 @@
-"""The fleet: every engine that is alive, the last ones that ended, and the newest samples of them."""
+"""The fleet: all live engines, the last engines that have ended, and their newest samples."""
 
 from __future__ import annotations
 
@@ -19,23 +19,26 @@ from app.machine.cpu_placement import usable_cpus
 from app.schemas.engine import EngineView, SampleView
 from app.settings import Settings
 
-ENDED_KEPT = 20  # ended engines whose last state and log can still be asked for
+ENDED_KEPT = 20  # ended engines whose last state and log are kept
+
+OnRemoved = Callable[[Engine, Sampler], None]
 
 
 class Fleet:
-    """Starts, samples and stops engines. Event loop of the main thread only."""
+    """Starts, samples and stops engines. Event loop of the main thread only.
+
+    engines and samplers: by engine id. on_removed: called with each ended engine that is removed.
+    """
 
     def __init__(self, settings: Settings, models: Models, events: Events) -> None:
         self.engines: dict[str, Engine] = {}
         self.samplers: dict[str, Sampler] = {}
+        self.on_removed: OnRemoved = lambda engine, sampler: None
         self._settings = settings
         self._models = models
         self._events = events
-        self._numbers: dict[str, int] = {}
-        self._jobs: set[asyncio.Task[Any]] = set()
-        self.forgets: Callable[[Engine, Sampler], None] = lambda engine, sampler: (
-            None
-        )  # called for each it removes
+        self._numbers: dict[str, int] = {}  # the last engine number of each model
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
     def alive(self) -> list[Engine]:
@@ -48,121 +51,130 @@ class Fleet:
         port: int = 0,
         cpus: Sequence[int] | None = None,
         wait: bool = True,
-        shared: bool = False,
+        reuse_port: bool = False,
     ) -> EngineView:
-        """Start an engine; with `wait`, return when it is ready. Raises LabError, and then nothing was started.
+        """Start an engine; with `wait`, return when it is ready.
 
-        `port`: 0 takes a free one; of the operator's range, if there is one, like any other port.
-        `shared`: its port can be taken over by another that is started so.
+        Raises LabError, and then nothing was started.
+
+        port: 0 takes a free one, from the operator's range if there is one.
+        cpus: numbers of the CPUs to pin it to; None: all usable CPUs.
+        reuse_port: another engine that is started with it can listen on the same port (SO_REUSEPORT).
         """
-        parsed = self._models.knobs(model, knobs)
+        parsed = self._models.parse_knobs(model, knobs)
         self._models.require_available(model)
         self._check_cpus(cpus)
         self._check_port(port)
         if len(self.alive) >= self._settings.max_engines:
             raise Busy(f"At most {self._settings.max_engines} engines run at once; stop one first.")
-        listener = self._listen(port, int(parsed["backlog"]), shared)
+        listener = self._listen(port, int(parsed["backlog"]), reuse_port)
         number = self._numbers.get(model, 0) + 1
-        engine = Engine(f"{model}-{number}", self._models.contracts[model], parsed, self._changed, self._said)
+        engine = Engine(
+            f"{model}-{number}",
+            self._models.contracts[model],
+            parsed,
+            self._publish_state,
+            self._publish_line,
+        )
         engine.spawn(self._settings.engine_python, listener, self._models.calibration, cpus)
         self._numbers[model] = number
         self.engines[engine.id], self.samplers[engine.id] = engine, Sampler(engine)
-        self._forget_old()
-        ready = asyncio.create_task(self._become_ready(engine))
-        self.keep_until_done(ready)
+        self._remove_ended()
+        ready = asyncio.create_task(self._wait_ready(engine))
+        self.keep_task(ready)
         if wait:
             await asyncio.shield(ready)
         return engine.view()
 
-    async def _become_ready(self, engine: Engine) -> None:
-        """Wait until the engine is ready, then sample it at once: its threads can be read as soon as it is reported."""
+    async def _wait_ready(self, engine: Engine) -> None:
+        """Wait until the engine is ready and sample it, so that its threads are known at once."""
         await engine.wait_ready()
-        self.samplers[engine.id].begin(time.monotonic_ns())
+        self.samplers[engine.id].restart(time.monotonic_ns())
 
-    def _listen(self, port: int, backlog: int, shared: bool = False) -> socket.socket:
-        """On the port asked for; else on the first free one of the operator's range; else on any."""
+    def _listen(self, port: int, backlog: int, reuse_port: bool = False) -> socket.socket:
+        """Listen on `port`, or on a free port of the operator's range, or on any free port."""
         host, ports = self._settings.engine_host, self._settings.engine_port_range
-        if (
-            shared and not port
-        ):  # one that nobody has: a shared socket would join whoever shares a port already
+        if reuse_port and not port:
+            # Take the number of a port that is free: with SO_REUSEPORT the kernel could choose a shared one.
             with self._listen(0, backlog) as free:
                 port = free.getsockname()[1]
         if port or not ports:
-            return listen(host, port, backlog, shared)
-        for each in ports:
+            return listen(host, port, backlog, reuse_port)
+        for candidate in ports:
             with contextlib.suppress(NotNow):
-                return listen(host, each, backlog)
-        raise Busy(f"All engine ports from {ports[0]} to {ports[-1]} are taken; stop an engine first.")
+                return listen(host, candidate, backlog)
+        raise Busy(f"All engine ports from {ports[0]} to {ports[-1]} are in use; stop an engine first.")
 
     def engine(self, id: str) -> Engine:
+        """Return an engine, live or ended. Raises Unknown."""
         if id not in self.engines:
             raise Unknown(f"There is no engine {shown(id)}.")
         return self.engines[id]
 
     async def stop(self, id: str, force: bool = False) -> EngineView:
-        """Drain and stop, or kill; returns the last view."""
+        """Drain and stop an engine, or kill it with `force`; returns its last view. Raises Unknown."""
         engine = self.engine(id)
         await engine.stop(force)
         return engine.view()
 
-    async def stop_on(self, port: int | None) -> None:
-        """Stop whoever listens on a port: several, where one takes over from another."""
+    async def stop_port(self, port: int | None) -> None:
+        """Stop all engines that listen on a port: two during a hot swap."""
         await asyncio.gather(*(engine.stop() for engine in self.alive if engine.port == port))
 
     def sample(self, id: str) -> SampleView:
+        """Return the newest sample of an engine. Raises Unknown, and NotNow before the first sample."""
         self.engine(id)
         if (view := self.samplers[id].view()) is None:
             raise NotNow(f"{id} has not been sampled yet.")
         return view
 
-    def keep_until_done(self, task: asyncio.Task[Any]) -> None:
-        """Hold on to a task that nobody may wait for, or the collector would take it."""
-        self._jobs.add(task)
-        task.add_done_callback(self._done)
+    def keep_task(self, task: asyncio.Task[Any]) -> None:
+        """Hold a reference to a task until it is done: the event loop has only weak ones."""
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._jobs.discard(task)
+    def _on_task_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # seen: the engine's state and its card say it
+            task.exception()  # mark it as retrieved: the state of the engine shows the error
 
     async def stop_all(self) -> None:
-        """Stop whatever is alive, and give up what is starting."""
-        for job in self._jobs:
-            job.cancel()
-        await asyncio.gather(*self._jobs, return_exceptions=True)
+        """Cancel pending starts and stop all live engines."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(engine.stop() for engine in self.alive), return_exceptions=True)
 
     def _check_cpus(self, cpus: Sequence[int] | None) -> None:
         usable = usable_cpus()
         if cpus is not None and (not cpus or not set(cpus) <= set(usable)):
-            raise Invalid.field("/cpus", f"cpus are some of {', '.join(map(str, usable))}.")
+            raise Invalid.field("/cpus", f"cpus must be one or more of {', '.join(map(str, usable))}.")
 
     def _check_port(self, port: int) -> None:
-        """An operator who names a range has opened, published or watches those ports and no others."""
+        """Raise Invalid outside the operator's range: only its ports are published or monitored."""
         ports = self._settings.engine_port_range
         if port and ports and port not in ports:
             allowed = f"{ports[0]} to {ports[-1]} (THREADLAB_ENGINE_PORTS)"
-            raise Invalid.field(
-                "/port", f"Engines of this lab take ports from {allowed}, or 0 for a free one of them."
-            )
+            raise Invalid.field("/port", f"port must be from {allowed}, or 0 for a free one of them.")
 
-    def _forget_old(self) -> None:
+    def _remove_ended(self) -> None:
         ended = [engine.id for engine in self.engines.values() if not engine.alive]
         for id in ended[: max(0, len(ended) - ENDED_KEPT)]:
             engine, sampler = self.engines.pop(id), self.samplers.pop(id)
-            if not sampler.complete:
-                sampler.take(time.monotonic_ns())
-            self.forgets(engine, sampler)
+            if not sampler.is_final:
+                sampler.sample(time.monotonic_ns())
+            self.on_removed(engine, sampler)
             sampler.close()
 
     async def sample_all(self) -> None:
-        """Read every living engine at the sampling interval, and once more after its end."""
+        """Sample every live engine at the sampling interval, and once more after its end. Never returns."""
         interval_s = self._settings.sample_interval_ms / 1000
         next_s = time.monotonic()
         while True:
             for id, sampler in tuple(self.samplers.items()):
                 engine = self.engines[id]
-                sample = sampler.take(time.monotonic_ns()) if engine.alive or not sampler.complete else None
+                is_due = engine.alive or not sampler.is_final
+                sample = sampler.sample(time.monotonic_ns()) if is_due else None
                 engine.update_state(bool(sample and sample.process and sample.process.suspended))
                 if engine.tracing:
                     engine.tracing.read_if_due(time.monotonic_ns())
@@ -170,8 +182,8 @@ class Fleet:
             next_s = max(next_s + interval_s, time.monotonic())
             await asyncio.sleep(next_s - time.monotonic())
 
-    def _said(self, engine: Engine, line: str) -> None:
-        self._events.tell(Event(LINE, engine.id, engine.model.name, None, line))
+    def _publish_line(self, engine: Engine, line: str) -> None:
+        self._events.publish(Event(LINE, engine.id, engine.model.name, None, line))
 
-    def _changed(self, engine: Engine, text: str) -> None:
-        self._events.tell(Event(f"engine.{engine.state}", engine.id, engine.model.name, None, text))
+    def _publish_state(self, engine: Engine, text: str) -> None:
+        self._events.publish(Event(f"engine.{engine.state}", engine.id, engine.model.name, None, text))

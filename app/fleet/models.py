@@ -1,5 +1,7 @@
-"""What models there are, learned from `$ENGINE_PYTHON -m engines --describe`: lessons are never imported here,
-so the engines may run on another interpreter than the control plane."""
+"""The available models, as described by `$ENGINE_PYTHON -m engines --describe`.
+
+Model modules are never imported here, so engines can run on another interpreter than the control plane.
+"""
 
 from __future__ import annotations
 
@@ -15,37 +17,50 @@ from app.machine.child_environment import child_environment
 from app.schemas.model import KnobView, ModelView, RoleView, TermView
 from engines.common.contract import BadKnob, Knob, Model, Role, parse_knobs
 
+COMMAND_TIMEOUT_S = 30
 
-class NoEngines(LabError):
-    """The interpreter that is to run the engines cannot."""
 
-    status, title, slug = 503, "The engines cannot be run", "no-engines"
+class EnginesUnavailable(LabError):
+    """The interpreter configured for the engines cannot run them."""
+
+    status, title, slug = 503, "Engines unavailable", "no-engines"
 
 
 @dataclass(frozen=True)
 class Models:
-    """The catalogue, in the order in which models are taught, and what was calibrated for all of them."""
+    """All models by name, in teaching order. Thread-safe: immutable.
+
+    calibration: iteration counts of the work kinds, measured once for all engines (opaque JSON).
+    """
 
     views: dict[str, ModelView]
     calibration: str
 
     @classmethod
-    def ask(cls, python: str) -> Models:
-        """Ask the engines' interpreter; takes about half a second. Raises NoEngines in words of what failed."""
-        described = [_view(each) for each in json.loads(_engines(python, "--describe"))]
-        return cls({view.name: view for view in described}, _engines(python, "--calibrate").strip())
+    def load(cls, python: str) -> Models:
+        """Run the engines' interpreter and return its models. Blocks for about 0.5 s.
+
+        Raises EnginesUnavailable with the last line of the error output.
+        """
+        described = [_view(description) for description in json.loads(_run_engines(python, "--describe"))]
+        return cls({view.name: view for view in described}, _run_engines(python, "--calibrate").strip())
 
     @cached_property
     def contracts(self) -> dict[str, Model]:
+        """The models by name, as the engines define them."""
         return {name: _contract(view) for name, view in self.views.items()}
 
     def get(self, name: str) -> ModelView:
+        """Return a model. Raises Unknown."""
         if name not in self.views:
             raise Unknown(f"There is no model {shown(name)}; there are {', '.join(self.views)}.")
         return self.views[name]
 
-    def knobs(self, name: str, given: Mapping[str, object]) -> dict[str, int | str]:
-        """All knobs of a model with `given` over the defaults; raises Invalid for each that is wrong."""
+    def parse_knobs(self, name: str, given: Mapping[str, object]) -> dict[str, int | str]:
+        """Return all knobs of a model: `given` values over the defaults.
+
+        Raises Unknown for the model, and Invalid with a problem for each wrong knob.
+        """
         self.get(name)
         model = self.contracts[name]
         problems = []
@@ -59,39 +74,41 @@ class Models:
         return parse_knobs(model, given)
 
     def require_available(self, name: str) -> None:
+        """Raise NotNow if a model cannot run on this machine."""
         if reason := self.get(name).unavailable_reason:
             raise NotNow(f"{name} is not available here: {reason}")
 
 
-def _engines(python: str, flag: str) -> str:
+def _run_engines(python: str, flag: str) -> str:
     try:
         done = subprocess.run(
             [python, "-m", "engines", flag],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=COMMAND_TIMEOUT_S,
             check=True,
             env=child_environment(),
         )
     except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None) or str(error)
-        raise NoEngines(f"{python} -m engines {flag} failed: {said.strip().splitlines()[-1]}") from error
+        output = getattr(error, "stderr", None) or str(error)
+        last_line = output.strip().splitlines()[-1]
+        raise EnginesUnavailable(f"{python} -m engines {flag} failed: {last_line}") from error
     return done.stdout
 
 
-def _view(said: dict[str, Any]) -> ModelView:
-    tuples = {name: tuple(said[name]) for name in ("aliases", "pros", "cons", "used_by")}
-    roles = tuple(RoleView(**{**role, "threads": tuple(role["threads"])}) for role in said["roles"])
-    knobs = tuple(KnobView(**{**knob, "choices": tuple(knob["choices"])}) for knob in said["knobs"])
-    terms = tuple(TermView(**term) for term in said["literature"])
-    return ModelView(**{**said, **tuples, "literature": terms, "roles": roles, "knobs": knobs})
+def _view(description: dict[str, Any]) -> ModelView:
+    tuples = {name: tuple(description[name]) for name in ("aliases", "pros", "cons", "used_by")}
+    roles = tuple(RoleView(**{**role, "threads": tuple(role["threads"])}) for role in description["roles"])
+    knobs = tuple(KnobView(**{**knob, "choices": tuple(knob["choices"])}) for knob in description["knobs"])
+    terms = tuple(TermView(**term) for term in description["literature"])
+    return ModelView(**{**description, **tuples, "literature": terms, "roles": roles, "knobs": knobs})
 
 
 def _contract(view: ModelView) -> Model:
-    own = tuple(
+    own_knobs = tuple(
         Knob(k.name, k.default, k.help, k.minimum, k.maximum, k.unit, k.choices)
         for k in view.knobs
         if not k.common
     )
     roles = tuple(Role(**asdict(role)) for role in view.roles)
-    return Model(view.name, view.title, view.order, view.summary, roles, own)
+    return Model(view.name, view.title, view.order, view.summary, roles, own_knobs)

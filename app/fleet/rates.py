@@ -1,4 +1,4 @@
-"""The last second of an engine: what a request costs right now."""
+"""Rates of the last second of an engine: throughput, and the cost of a request."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from app.machine.proc import ProcessReading
 from engines.common.board.reader import Reading
 
 WINDOW_NS = 1_000_000_000
-ENOUGH = 10  # waits above a percentile, as for every percentile of the lab
+SAMPLES_ABOVE_PERCENTILE = 10  # a percentile with fewer samples above it is not reported
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
-    """What an engine has counted up to one look."""
+class Totals:
+    """What an engine has counted up to one sample. `queue_wait`: waits by bucket; bucket i is below 2^i µs.
 
-    at_ns: int
+    cpu_ns and switches are None if they could not be read.
+    """
+
+    at_ns: int  # CLOCK_MONOTONIC
     requests: int
     io_calls: int
     bytes_in: int
@@ -28,9 +31,14 @@ class Total:
     switches: int | None
 
     @classmethod
-    def of(
+    def from_readings(
         cls, at_ns: int, board: Reading, process: ProcessReading | None, live_switches: int | None
-    ) -> Total:
+    ) -> Totals:
+        """Return the totals of one sample.
+
+        live_switches: context switches of all live threads; those of ended threads are in the board's
+        counters.
+        """
         counters = board.counters
         ended = counters["voluntary_switches"] + counters["involuntary_switches"]
         return cls(
@@ -48,8 +56,8 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Of the last second. None: not known, or nothing was asked for."""
+class RequestCost:
+    """Mean values of the last second. None: unknown, or there was no request."""
 
     cpu_us_per_request: float | None = None
     io_calls_per_request: float | None = None
@@ -61,57 +69,71 @@ class Cost:
     bytes_out_per_s: float | None = None
 
 
-class Window:
-    """Keeps the looks of a bit more than the last second."""
+class RateWindow:
+    """The totals of the last second, and of one sample before it. Event loop only."""
 
     def __init__(self) -> None:
-        self._totals: deque[Total] = deque()
+        self._totals: deque[Totals] = deque()
 
-    def add(self, total: Total) -> None:
-        self._totals.append(total)
-        while len(self._totals) > 2 and total.at_ns - self._totals[1].at_ns >= WINDOW_NS:
+    def add(self, totals: Totals) -> None:
+        """Add the newest totals and remove those that are too old."""
+        self._totals.append(totals)
+        while len(self._totals) > 2 and totals.at_ns - self._totals[1].at_ns >= WINDOW_NS:
             self._totals.popleft()
 
     def requests_per_s(self) -> float | None:
-        """None while there is one look. A loop counts once per wake-up, and a wake-up with many slow requests takes
-        longer than from one look to the next: between two looks it would be 0, and then all of them."""
+        """Return the throughput; None until there are two samples.
+
+        It is a mean over a second because an event loop counts once per wake-up. A wake-up with many slow
+        requests takes longer than the sampling interval: between two samples the rate would be 0, and then
+        far too high.
+        """
         if len(self._totals) < 2:
             return None
-        then, now = self._totals[0], self._totals[-1]
-        return (now.requests - then.requests) / ((now.at_ns - then.at_ns) / 1e9)
+        first, last = self._totals[0], self._totals[-1]
+        return (last.requests - first.requests) / ((last.at_ns - first.at_ns) / 1e9)
 
-    def cost(self) -> Cost:
+    def request_cost(self) -> RequestCost:
+        """Return the cost per request; every field is None until there are two samples."""
         if len(self._totals) < 2:
-            return Cost()
-        then, now = self._totals[0], self._totals[-1]
-        seconds = (now.at_ns - then.at_ns) / 1e9
-        requests, pops = now.requests - then.requests, now.queue_pops - then.queue_pops
-        cpu_ns, switches = _grown(then.cpu_ns, now.cpu_ns), _grown(then.switches, now.switches)
-        return Cost(
+            return RequestCost()
+        first, last = self._totals[0], self._totals[-1]
+        seconds = (last.at_ns - first.at_ns) / 1e9
+        requests, pops = last.requests - first.requests, last.queue_pops - first.queue_pops
+        cpu_ns, switches = _increase(first.cpu_ns, last.cpu_ns), _increase(first.switches, last.switches)
+        return RequestCost(
             cpu_us_per_request=_per(cpu_ns / 1000 if cpu_ns is not None else None, requests),
-            io_calls_per_request=_per(now.io_calls - then.io_calls, requests),
+            io_calls_per_request=_per(last.io_calls - first.io_calls, requests),
             switches_per_request=_per(switches, requests),
             switches_per_s=switches / seconds if switches is not None else None,
-            queue_wait_us=_per(now.queue_wait_us - then.queue_wait_us, pops),
-            queue_wait_p99_us=_p99([b - a for a, b in zip(then.queue_wait, now.queue_wait, strict=True)]),
-            bytes_in_per_s=(now.bytes_in - then.bytes_in) / seconds,
-            bytes_out_per_s=(now.bytes_out - then.bytes_out) / seconds,
+            queue_wait_us=_per(last.queue_wait_us - first.queue_wait_us, pops),
+            queue_wait_p99_us=_p99_us(
+                [b - a for a, b in zip(first.queue_wait, last.queue_wait, strict=True)]
+            ),
+            bytes_in_per_s=(last.bytes_in - first.bytes_in) / seconds,
+            bytes_out_per_s=(last.bytes_out - first.bytes_out) / seconds,
         )
 
 
-def _grown(then: int | None, now: int | None) -> int | None:
-    """None where one is not known, or there is less than there was: what has ended is accounted for in other units."""
-    return now - then if now is not None and then is not None and now >= then else None
+def _increase(first: int | None, last: int | None) -> int | None:
+    """Return the difference; None if a value is unknown or has decreased.
+
+    A total decreases when a process ends, because its CPU time is then rounded down to ticks.
+    """
+    return last - first if last is not None and first is not None and last >= first else None
 
 
 def _per(value: float | None, count: int) -> float | None:
     return value / count if value is not None and count > 0 else None
 
 
-def _p99(waits: list[int]) -> float | None:
-    """The upper end of the bucket in which it lies (bucket i: less than 2^i µs)."""
+def _p99_us(waits: list[int]) -> float | None:
+    """Return the upper bound of the bucket that contains the p99; None for too few waits.
+
+    waits: counts by bucket; bucket i is below 2^i µs.
+    """
     total = sum(waits)
-    if total < ENOUGH * 100:
+    if total < SAMPLES_ABOVE_PERCENTILE * 100:
         return None
     below = 0
     for bucket, count in enumerate(waits):

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from app.errors import Invalid, NotNow, Unknown, shown
 from app.history.diff import Difference, difference
 from app.imports import parsers
-from app.moment import now
 from app.runs.queue import ID_MAX
 from app.runs.runs import Runs
 from app.schemas.imported_result import StoredImport
 from app.schemas.run import RunView
 from app.store.listing import RunFilter
 from app.store.runs import RunStore
+from app.timestamps import rfc3339_now
 
 LABEL_MAX = 200
 FOREIGN_MAX = 20  # results beside one run
@@ -96,7 +96,7 @@ class History:
             said = parsers.read(tool, text)
         except Invalid as error:
             raise Invalid.field("/text", error.detail) from None
-        return self._store.foreign.add(id, said, now())
+        return self._store.foreign.add(id, said, rfc3339_now())
 
     def foreign(self, id: int) -> list[StoredImport]:
         """What stands beside a run."""

@@ -66,7 +66,7 @@ def engines(lab: Lab) -> dict[str, dict[str, Any]]:
 
 def threads(sampler: Sampler) -> list[list[Any]]:
     """A row for each thread, as THREAD_FIELDS names them."""
-    last, before = sampler.last, sampler.before
+    last, before = sampler.last, sampler.previous
     if last is None:
         return []
     then = {(t.slot, t.generation): t for t in before.board.threads} if before else {}
@@ -78,8 +78,8 @@ def threads(sampler: Sampler) -> list[list[Any]]:
 
 def samples(sampler: Sampler) -> list[list[Any]]:
     """What the threads did at the samples between the frame before and the newest sample: µs, and the state by slot."""
-    between = list(sampler.untold)[:-1]
-    sampler.untold.clear()
+    between = list(sampler.unsent_states)[:-1]
+    sampler.unsent_states.clear()
     return [[at_ns // 1000, states] for at_ns, states in between]
 
 
@@ -106,19 +106,19 @@ def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str,
         "connections": [board.connections[state] for state in _STATES],
         "connections_total": sum(board.connections.values()),
         "thread_count": process.threads if process else None,
-        "cpu_percent": _short(cpu_percent(sampler.before, last)),
+        "cpu_percent": _short(cpu_percent(sampler.previous, last)),
         "cpu_percent_by_role": shortened(sampler.cpu_percent_by_role),
         "rss_bytes": process.rss_bytes if process else None,
         "queue_depth": board.queue_depth,
         "uptime_s": engine.view().uptime_s,
         "p99_us": run.response_p99_us if run else None,
         "tracing": engine.tracing.state if engine.tracing else None,
-        **shortened(asdict(sampler.cost())),
+        **shortened(asdict(sampler.request_cost())),
     }
 
 
 def _thread(now: ThreadReading, then: ThreadReading | None, seconds: float, sampler: Sampler) -> list[Any]:
-    rates = sampler.threads.get(now.tid)
+    rates = sampler.thread_rates.get(now.tid)
     rate = (_requests(now) - _requests(then)) / seconds if then and seconds else None
     used = (rates.cpu_percent, rates.run_queue_us_per_s, rates.switches_per_s) if rates else (None,) * 3
     return [

@@ -41,7 +41,7 @@ class Hub:
         self._seq = 0
         self._grids: dict[str, Grid] = {}
         self._rounds: dict[str, Rounds] = {}
-        lab.events.listen(self._event)
+        lab.events.subscribe(self._event)
 
     def join(self, address: str) -> Viewer:
         """A viewer more, of a page at `address`. Raises Busy where there are too many."""
@@ -59,7 +59,7 @@ class Hub:
         self._metrics.viewers.set(len(self._viewers))
 
     def hello(self) -> dict[str, Any]:
-        return frames.hello(self._lab.settings.sample_interval_ms, self._lab.events.last)
+        return frames.hello(self._lab.settings.sample_interval_ms, self._lab.events.last_id)
 
     async def run(self) -> None:
         """Build a frame each interval, while somebody looks."""

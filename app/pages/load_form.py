@@ -121,7 +121,7 @@ async def _restarted(lab: Lab, form: Mapping[str, str]) -> dict[str, str]:
     if meant := [run.view.id for run in lab.runs.active.values() if run.view.engine == before.id]:
         raise NotNow(f"Run {meant[0]} is meant for {before.id} and would end with it. Stop that run first.")
     knobs = {**before.knobs, "idle_s": form["restart"]}
-    lab.models.knobs(
+    lab.models.parse_knobs(
         before.model.name, knobs
     )  # or a wrong one would only be seen when the old engine is gone
     await lab.fleet.stop(before.id)

@@ -147,7 +147,7 @@ async def ask_to_stop(lab: Lab, id: str, force: bool) -> None:
     """Stop an engine, without waiting for the whole of its grace: the page says meanwhile that it drains."""
     stopping = asyncio.create_task(lab.fleet.stop(id, force))
     await asyncio.wait([stopping], timeout=None if force else 0.3)
-    lab.fleet.keep_until_done(stopping)
+    lab.fleet.keep_task(stopping)
 
 
 @router.post("/runs")

@@ -46,7 +46,7 @@ class HotSwap:
         """Start the next engine on the port of the one that serves. Raises LabError."""
         follower = self._followers[self.asked]
         self.asked += 1
-        view = await self._fleet.start(follower.model, follower.knobs, port, self._cpus, shared=True)
+        view = await self._fleet.start(follower.model, follower.knobs, port, self._cpus, reuse_port=True)
         return self._fleet.engine(view.id)
 
     async def release(self, engine: Engine) -> None:

@@ -11,7 +11,6 @@ from app.fleet.fleet import Fleet
 from app.fleet.models import Models
 from app.load.protocol.plan import Plan
 from app.machine import system
-from app.moment import now
 from app.plans import validate
 from app.plans.describe import describe, title
 from app.plans.scenarios import SCENARIOS
@@ -21,6 +20,7 @@ from app.schemas.scenario import ScenarioView
 from app.schemas.states import RunState
 from app.schemas.system import SystemView
 from app.settings import Settings
+from app.timestamps import rfc3339_now
 
 FOLLOWERS_MAX = 5
 IDLE_SPARE_S = 30  # how much longer than the plan an engine must keep idle connections open
@@ -106,7 +106,7 @@ class RequestValidator:
         given = dict(knobs)
         if _has_idle_connections(plan) and "idle_s" not in given:
             given["idle_s"] = int(needed_s) + 1
-        parsed = self._models.knobs(model, given)
+        parsed = self._models.parse_knobs(model, given)
         self._models.require_available(model)
         _check_room(plan, parsed)
         return Target(None, model, parsed)
@@ -160,7 +160,7 @@ class RequestValidator:
             verdict=None,
             thresholds=(),
             failure=None,
-            created_at=now(),
+            created_at=rfc3339_now(),
             finished_at=None,
             comparison=request.comparison,
             then=target.followers,

@@ -62,9 +62,9 @@ class Run:
         """Offer the plan to the engine and keep the result. Raises NoOutcome if there is none."""
         engine, cpus_before = setup.engine, setup.engine.cpus
         engine.pin(setup.placement.engine_cpus)
-        shown = bool(setup.concurrent_runs or setup.hot_swap)
+        allow_viewers = bool(setup.concurrent_runs or setup.hot_swap)
         try:
-            with engine.traced(self.plan.trace, shown=shown) as self.recording:
+            with engine.trace_run(self.plan.trace, allow_viewers=allow_viewers) as self.recording:
                 if self.plan.executor == "find-capacity":
                     result = await self._search_capacity(setup, limits)
                 else:

@@ -87,7 +87,7 @@ class Trial:
         async with (
             contextlib.AsyncExitStack() as held
         ):  # whatever fails, the rest of it is ended all the same
-            calls = await SystemCallCounter.attach(engine.processes) if plan.trace else None
+            calls = await SystemCallCounter.attach(engine.pids) if plan.trace else None
             if calls:
                 held.push_async_callback(calls.close)
             watcher = Watcher(engine, self._on_measuring, calls)
@@ -97,7 +97,7 @@ class Trial:
             assert engine.port
             self._generator = generator = Generator.spawn(
                 plan,
-                engine.reach,
+                engine.connect_host,
                 engine.port,
                 self._setup.placement.load_cpus,
                 realtime=plan.is_open and self._setup.placement.load_priority == REALTIME,
@@ -209,7 +209,7 @@ class Trial:
         began = (time.monotonic_ns(), f"stalled for {self.plan.stall_ms:,} ms")
         watcher.happened.append(began)
         try:
-            watcher.stalled_ns = await pause_processes(self.engine.processes, self.plan.stall_ms)
+            watcher.stalled_ns = await pause_processes(self.engine.pids, self.plan.stall_ms)
         except OSError as error:
             watcher.happened.remove(began)
             watcher.mark(f"could not be stalled: {error}")

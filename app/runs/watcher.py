@@ -63,15 +63,15 @@ class Watcher:
         """Before the load generator has opened anything."""
         assert self.engine.board
         self.begun_ns = self.alone_from_ns = time.monotonic_ns()
-        self.rest = self._before = self.engine.process()
+        self.rest = self._before = self.engine.read_process()
         self._answered_before = self.engine.board.read().requests
-        self._processes = frozenset(self.engine.processes)
+        self._processes = frozenset(self.engine.pids)
 
     def take_over(self, begun_ns: int) -> None:
         """Instead of `begin`, for the next engine of a relay: it has served since its start, with another one."""
         self.begun_ns = begun_ns
-        self.rest = self._before = self.engine.process()
-        self._processes = frozenset(self.engine.processes)
+        self.rest = self._before = self.engine.read_process()
+        self._processes = frozenset(self.engine.pids)
 
     def look(self, now: MeterReading) -> None:
         """Take the generator's newest numbers, and look at the engine."""
@@ -173,7 +173,7 @@ class Watcher:
                 self._died = True
                 self.mark(f"{self.engine.id} {self.engine.exit.reason if self.engine.exit else 'ended.'}")
             return
-        processes = frozenset(self.engine.processes)
+        processes = frozenset(self.engine.pids)
         if gone := self._processes - processes:
             self._lose(len(gone))
         if new := processes - self._processes:
@@ -201,7 +201,7 @@ class Watcher:
 
     def _point(self) -> None:
         assert self.engine.board
-        process, before = (self.engine.process() if self.engine.alive else None), self._before
+        process, before = (self.engine.read_process() if self.engine.alive else None), self._before
         board = self.engine.board.read()
         self._roles = self.engine.board.roles()  # a slot may be another thread's by now
         cpu = None
@@ -230,12 +230,12 @@ class Watcher:
 def take_edge(engine: Engine) -> Edge:
     """Read everything that is known of the engine now."""
     assert engine.board
-    process = engine.process()
+    process = engine.read_process()
     return Edge(
         time.monotonic_ns(),
         engine.board.read(),
         process,
-        engine.switches(),
+        engine.read_switches(),
         read_listen_drops(),
         read_cores(),
     )

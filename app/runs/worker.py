@@ -15,7 +15,6 @@ from app.fleet.fleet import Fleet
 from app.machine import system
 from app.machine.cpu_placement import NORMAL, Placement, place, usable_cpus
 from app.machine.machine_lock import machine_lock
-from app.moment import now
 from app.plans.scenarios import SCENARIOS
 from app.results.fitness import main_figure
 from app.runs.capacity import Limits
@@ -31,6 +30,7 @@ from app.schemas.system import SystemView
 from app.settings import Settings
 from app.store.database import NOT_SAVED, why
 from app.store.runs import RunStore
+from app.timestamps import rfc3339_now
 
 NO_DATA = "Stopped during warm-up: no data was collected."
 
@@ -102,7 +102,7 @@ class RunWorker:
         id, cpus = target.engine or "", placement.engine_cpus
         if target.engine is None:
             shared = bool(target.followers)
-            id = (await self._fleet.start(target.model, target.knobs, cpus=cpus, shared=shared)).id
+            id = (await self._fleet.start(target.model, target.knobs, cpus=cpus, reuse_port=shared)).id
         engine = self._fleet.engine(id)
         try:
             if not engine.alive:
@@ -113,7 +113,7 @@ class RunWorker:
             await run.measure(self._setup(run, engine, placement, target), limits)
         finally:
             if target.engine is None:
-                await self._fleet.stop_on(engine.port)
+                await self._fleet.stop_port(engine.port)
 
     def _placement(self, run: Run) -> Placement:
         # Concurrent runs share a CPU for their load: a generator that never sleeps would keep it from the other.
@@ -145,7 +145,7 @@ class RunWorker:
 
     def on_search_step(self, run: Run, text: str) -> None:
         """Report a trial of a capacity search."""
-        self._events.tell(Event("trial.ended", run.view.engine, run.view.model, run.view.id, text))
+        self._events.publish(Event("trial.ended", run.view.engine, run.view.model, run.view.id, text))
 
     async def _save_state(self, run: Run) -> None:
         """For other processes that read the history. What cannot be saved is reported when the run ends."""
@@ -163,7 +163,7 @@ class RunWorker:
         async with run.saving:
             has_no_data = state == RunState.STOPPED and not run.view.summary
             failure = run.view.failure or (NO_DATA if has_no_data else None)
-            ended = replace(run.view, state=state, progress=1.0, failure=failure, finished_at=now())
+            ended = replace(run.view, state=state, progress=1.0, failure=failure, finished_at=rfc3339_now())
             ended = await self._save(run, ended)
             self._jobs.close(run, ended)
         text = ended.failure or (ended.verdict.title if ended.verdict else ended.state)
@@ -197,4 +197,6 @@ class RunWorker:
 
     def _report(self, run: Run, text: str) -> None:
         view = run.view
-        self._events.tell(Event(f"run.{view.state}", view.engine, view.model, view.id, text, view.comparison))
+        self._events.publish(
+            Event(f"run.{view.state}", view.engine, view.model, view.id, text, view.comparison)
+        )

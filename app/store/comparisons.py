@@ -11,12 +11,12 @@ from pydantic import TypeAdapter
 from sqlalchemy import URL, func, select, update
 from sqlalchemy.orm import Session
 
-from app.moment import now
 from app.schemas.comparison import ComparisonView
 from app.schemas.states import ComparisonState
 from app.store.database import open_database
 from app.store.runs import OURS, is_gone, other_owner
 from app.store.schema import ComparisonRow
+from app.timestamps import rfc3339_now
 
 UNFINISHED = tuple(state for state in ComparisonState if state.is_unfinished)
 _VIEW = TypeAdapter(ComparisonView)
@@ -98,6 +98,6 @@ class ComparisonStore:
                 state=ComparisonState.FAILED,
                 failure=reason,
                 current=None,
-                finished_at=now(),
+                finished_at=rfc3339_now(),
             )
             self.save(view)

@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from sqlalchemy import URL, Engine, func, select, update
 from sqlalchemy.orm import Session
 
-from app.moment import now
 from app.schemas.run import RunView
 from app.schemas.states import RunState
 from app.store.columns import columns
@@ -22,6 +21,7 @@ from app.store.imported_results import ImportedResultStore
 from app.store.listing import RunFilter
 from app.store.schema import ComparisonRow, RunRow
 from app.store.traces import TraceStore
+from app.timestamps import rfc3339_now
 
 UNFINISHED = tuple(state for state in RunState if state.is_unfinished)
 _VIEW = TypeAdapter(RunView)
@@ -158,7 +158,12 @@ class RunStore:
             ]
         for text in left:
             self.save(
-                replace(_VIEW.validate_json(text), state=RunState.FAILED, failure=reason, finished_at=now())
+                replace(
+                    _VIEW.validate_json(text),
+                    state=RunState.FAILED,
+                    failure=reason,
+                    finished_at=rfc3339_now(),
+                )
             )
 
     def _json(self, id: int, column: Any) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ NAMES_MAX, NAME_MAX = 10, 100  # unknown parameters that are told back, and char
 
 def _lab(connection: HTTPConnection) -> Lab:
     lab = cast(Lab, connection.app.state.lab)
-    connection.state.event = lab.events.last  # whatever a page shows is at least as new as this
+    connection.state.event = lab.events.last_id  # whatever a page shows is at least as new as this
     return lab
 
 

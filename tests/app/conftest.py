@@ -63,6 +63,6 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
     models = known_models()
     monkeypatch.setenv("THREADLAB_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(Models, "ask", lambda python: models)
+    monkeypatch.setattr(Models, "load", lambda python: models)
     monkeypatch.setattr(shell, "stop_on_signals", lambda lab: [])  # they reach the main thread only
     return run

@@ -354,7 +354,7 @@ def on_a_thread(play: Callable[[], Coroutine[Any, Any, T]]) -> T:
 @cache
 def known_models() -> Models:
     """The models; asked for once in each test process, as calibrating them takes 0.2 s of CPU."""
-    return Models.ask(sys.executable)
+    return Models.load(sys.executable)
 
 
 async def eventually(condition: Callable[[], U | None], what: str) -> U:

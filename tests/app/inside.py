@@ -30,7 +30,7 @@ class LabInside(LabProcess):
 
     def __init__(self, data_dir: Path, most: int = CONNECTIONS_MAX, **settings: Any) -> None:
         given = Settings(data_dir=data_dir, **settings)
-        models = Models.ask(given.engine_python) if "engine_python" in settings else known_models()
+        models = Models.load(given.engine_python) if "engine_python" in settings else known_models()
         lab = Lab(
             given, models, RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database)
         )
@@ -57,9 +57,7 @@ class LabInside(LabProcess):
 
     def others(self) -> set[int]:
         """The processes of its engines."""
-        return {
-            pid for engine in self.lab.fleet.engines.values() for pid in engine.processes if not gone(pid)
-        }
+        return {pid for engine in self.lab.fleet.engines.values() for pid in engine.pids if not gone(pid)}
 
     def close(self) -> None:
         self.http.close()

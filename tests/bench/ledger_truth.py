@@ -59,7 +59,7 @@ async def beside(command: list[str], begun: Callable[[int], bool]) -> AsyncItera
 
 
 async def by_perf(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) -> tuple[RunView, Outside]:
-    pids = ",".join(map(str, engine.processes))
+    pids = ",".join(map(str, engine.pids))
     command = ["perf", "stat", "-x,", "-o", str(into), "-e", ",".join(EVENTS), "-p", pids]
 
     def begun(pid: int) -> bool:
@@ -75,10 +75,10 @@ async def by_perf(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) ->
 
 
 async def by_strace(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) -> tuple[RunView, Outside]:
-    attach = [part for pid in engine.processes for part in ("-p", str(pid))]
+    attach = [part for pid in engine.pids for part in ("-p", str(pid))]
 
     def begun(_: int) -> bool:
-        every = [(task / "status").read_text() for pid in engine.processes for task in task_paths(pid)]
+        every = [(task / "status").read_text() for pid in engine.pids for task in task_paths(pid)]
         return not any("TracerPid:\t0\n" in status for status in every)
 
     async with beside(["strace", "-c", "-f", "-q", "-o", str(into), *attach], begun):

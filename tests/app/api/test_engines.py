@@ -111,8 +111,10 @@ def test_an_engine_that_is_stopped_while_it_starts_is_stopped_and_never_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:
     stops: list[asyncio.Task[None]] = []
+    check_ready = Engine._check_ready
 
     async def stopped_meanwhile(engine: Engine) -> None:
+        await check_ready(engine)
         stops.append(asyncio.create_task(engine.stop()))
         await asyncio.sleep(0)  # it is told to end, and has not ended yet
         if not answers:
@@ -120,7 +122,7 @@ def test_an_engine_that_is_stopped_while_it_starts_is_stopped_and_never_ready(
 
     async def play(lab: Lab) -> list[str]:
         told: list[str] = []
-        lab.events.listen(lambda event: told.append(event.name))
+        lab.events.subscribe(lambda event: told.append(event.name))
         with pytest.raises(StartFailed, match="was stopped"):
             await lab.fleet.start("reactor", {})
         await asyncio.gather(*stops)
@@ -128,7 +130,7 @@ def test_an_engine_that_is_stopped_while_it_starts_is_stopped_and_never_ready(
         assert (engine.state, engine.exit and engine.exit.code) == ("stopped", 0)
         return told
 
-    monkeypatch.setattr(Engine, "_probe_closed", stopped_meanwhile)
+    monkeypatch.setattr(Engine, "_check_ready", stopped_meanwhile)
     assert in_a_lab(tmp_path, play) == ["engine.starting", "engine.draining", "engine.stopped"]
 
 
@@ -159,8 +161,8 @@ def test_a_port_outside_the_operators_range_is_refused(tmp_path: Path) -> None:
 
 def test_engines_that_take_over_from_each_other_share_a_port_of_the_range(tmp_path: Path) -> None:
     async def play(lab: Lab) -> list[int | None]:
-        first = await lab.fleet.start("reactor", {}, shared=True)
-        second = await lab.fleet.start("blocking", {}, first.port or 0, shared=True)
+        first = await lab.fleet.start("reactor", {}, reuse_port=True)
+        second = await lab.fleet.start("blocking", {}, first.port or 0, reuse_port=True)
         return [first.port, second.port]
 
     with reserved_port() as port:

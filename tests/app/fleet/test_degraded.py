@@ -1,4 +1,4 @@
-"""An engine that can take no more connections says so, everywhere, and says when it can again."""
+"""An engine that cannot accept connections is degraded in the API, on the page and in the metrics."""
 
 from __future__ import annotations
 
@@ -13,44 +13,45 @@ from tests.app.api.test_engines import require
 from tests.app.driver import LabProcess, until
 from tests.waiting import BOUND_S
 
-FEW = 40  # descriptors
+DESCRIPTORS = 40
 
 
 @contextlib.contextmanager
-def connections(port: int, size: int) -> Iterator[None]:
+def connections(port: int, count: int) -> Iterator[None]:
+    """Hold open connections to a port."""
     with contextlib.ExitStack() as stack:
-        for _ in range(size):
+        for _ in range(count):
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=BOUND_S))
         yield
 
 
 @pytest.mark.parametrize("model", ["blocking", "reactor", "main-sub"])
-def test_out_of_descriptors_an_engine_is_degraded(lab: LabProcess, model: str) -> None:
+def test_an_engine_out_of_descriptors_is_degraded(lab: LabProcess, model: str) -> None:
     engine = lab.start(model, idle_s=600)
-    resource.prlimit(engine["pid"], resource.RLIMIT_NOFILE, (FEW, FEW))
-    with connections(engine["port"], 2 * FEW):
-        says(lab, engine["id"], "degraded", "Out of descriptors")
-    says(lab, engine["id"], "ready", "")
+    resource.prlimit(engine["pid"], resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    with connections(engine["port"], 2 * DESCRIPTORS):
+        wait_for_state(lab, engine["id"], "degraded", "Out of file descriptors")
+    wait_for_state(lab, engine["id"], "ready", "")
 
 
 @pytest.mark.parametrize(("model", "knob"), [("blocking", "max_threads"), ("proactor", "max_connections")])
-def test_at_its_limit_an_engine_is_degraded(lab: LabProcess, model: str, knob: str) -> None:
+def test_an_engine_at_its_connection_limit_is_degraded(lab: LabProcess, model: str, knob: str) -> None:
     require(lab, model)
     engine = lab.start(model, idle_s=600, **{knob: 3})
     with connections(engine["port"], 5):
-        says(lab, engine["id"], "degraded", "limit of connections or threads")
-    says(lab, engine["id"], "ready", "")
+        wait_for_state(lab, engine["id"], "degraded", "Connection or thread limit reached")
+    wait_for_state(lab, engine["id"], "ready", "")
 
 
-def says(lab: LabProcess, id: str, state: str, why: str) -> None:
-    """The API says it, the card says it, and the metrics do."""
+def wait_for_state(lab: LabProcess, id: str, state: str, detail: str) -> None:
+    """Wait until the API, the engine's card and the metrics show this state and detail."""
     model = lab.get(f"/engines/{id}")["model"]
-    counted = f'threadlab_engines{{model="{model}",state="{state}"}} 1.0'
+    metric = f'threadlab_engines{{model="{model}",state="{state}"}} 1.0'
 
-    def said() -> bool:  # at one time: while connections come and go, it is the one now and the other then
+    def is_shown() -> bool:
         view = lab.get(f"/engines/{id}")
-        if view["state"] != state or why not in (view["detail"] or ""):
+        if view["state"] != state or detail not in (view["detail"] or ""):
             return False
-        return why in lab.http.get("/").text and counted in lab.http.get("/metrics").text
+        return detail in lab.http.get("/").text and metric in lab.http.get("/metrics").text
 
-    until(said, f"it is {state}, everywhere", every_s=0.05)
+    until(is_shown, f"the engine is shown as {state}", every_s=0.05)

@@ -1,6 +1,6 @@
-"""An engine of several processes is one engine to the lab: its numbers are sums, its place is that of all of them.
+"""An engine with several processes: its numbers are sums over them, and all of them are pinned.
 
-What CPU the ledger counts for all of them is in tests/measure/app/test_engine_cpu.py.
+tests/measure/app/test_engine_cpu.py tests the CPU time in the ledger.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from tests.app.driver import LabMaker, LabProcess, command_line, endless, gone, light, until
 
 WORK = [{"kind": "cpu", "params": {"us": 500}}]
-two_cpus = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="on one CPU nothing is split")
+two_cpus = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
 
 
 def sample(lab: LabProcess, engine: Any) -> Any:
@@ -28,7 +28,7 @@ def pids(lab: LabProcess, engine: Any, role: str = "worker") -> set[int]:
     return {thread["pid"] for thread in sample(lab, engine)["threads"] if thread["role"] == role}
 
 
-def rss(pid: int) -> int:
+def rss_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -38,80 +38,93 @@ def cpu_seconds(lab: LabProcess) -> float:
     return float(found[1]) if found else 0.0
 
 
-def test_a_sample_is_of_all_its_processes(lab: LabProcess) -> None:
+def test_a_sample_covers_all_processes(lab: LabProcess) -> None:
     engine = lab.start("prefork", processes=3)
     workers = until(
-        lambda: found if len(found := pids(lab, engine)) == 3 else None, "three processes are seen"
+        lambda: found if len(found := pids(lab, engine)) == 3 else None,
+        "three worker processes are on the board",
     )
     assert pids(lab, engine, "master") == {engine["pid"]} and engine["pid"] not in workers
     assert all(f"engines {engine['model']}" in command_line(pid) for pid in workers)
     assert sample(lab, engine)["thread_count"] == 4
-    everyone = (engine["pid"], *workers)
+    all_pids = (engine["pid"], *workers)
     until(
-        lambda: sample(lab, engine)["rss_bytes"] > 0.9 * sum(map(rss, everyone)), "their memory is added up"
+        lambda: sample(lab, engine)["rss_bytes"] > 0.9 * sum(map(rss_bytes, all_pids)),
+        "the memory of all processes is added up",
     )
     until(
         lambda: all(t["cpu_percent"] is not None for t in sample(lab, engine)["threads"]),
-        "each has its CPU time",
+        "the CPU of each thread is known",
     )
 
 
 @two_cpus
-def test_a_run_puts_all_of_them_in_its_place_and_counts_the_threads_of_all(lab: LabProcess) -> None:
+def test_a_run_pins_all_processes_and_counts_their_threads(lab: LabProcess) -> None:
     engine = lab.start("prefork")
-    workers = until(lambda: found if len(found := pids(lab, engine)) == 2 else None, "both are seen")
+    workers = until(
+        lambda: found if len(found := pids(lab, engine)) == 2 else None,
+        "two worker processes are on the board",
+    )
     before = {pid: os.sched_getaffinity(pid) for pid in workers}
     run = lab.submit(engine=engine["id"], plan=endless(work=WORK))
     lab.measuring(run["id"], responses=100)
     split = set(lab.get("/system")["engine_cpus"])
     assert split < os.sched_getaffinity(0)
-    everyone = (engine["pid"], *workers)
-    until(lambda: all(os.sched_getaffinity(pid) == split for pid in everyone), "all are in their place")
+    all_pids = (engine["pid"], *workers)
+    until(lambda: all(os.sched_getaffinity(pid) == split for pid in all_pids), "all processes are pinned")
     view = lab.stop(run["id"])
-    until(lambda: {pid: os.sched_getaffinity(pid) for pid in workers} == before, "they are back")
+    until(
+        lambda: {pid: os.sched_getaffinity(pid) for pid in workers} == before,
+        "the earlier affinity is restored",
+    )
     assert view["state"] == "stopped"
     assert view["ledger"]["cpu_us"] > 0
     assert view["ledger"]["involuntary_switches"] is not None and view["ledger"]["threads_peak"] == 3
 
 
-def test_a_killed_worker_is_replaced_in_its_place_and_told_in_the_log(lab: LabProcess) -> None:
+def test_a_killed_worker_is_replaced_with_the_same_affinity_and_logged(lab: LabProcess) -> None:
     engine = lab.post("/engines", {"model": "prefork", "cpus": [min(os.sched_getaffinity(0))]}).json()
     lab.run(engine=engine["id"], plan=light(work=WORK))
     workers = pids(lab, engine)
-    used = until(lambda: cpu_seconds(lab), "CPU time is counted")
+    used_s = until(lambda: cpu_seconds(lab), "CPU time is counted")
     victim = max(workers)
     os.kill(victim, signal.SIGKILL)
-    now = until(
+    replaced = until(
         lambda: found if len(found := pids(lab, engine)) == 2 and victim not in found else None,
-        "it is replaced",
+        "a new worker process",
     )
-    assert len(now - workers) == 1
-    assert all(os.sched_getaffinity(pid) == {min(os.sched_getaffinity(0))} for pid in now)
+    assert len(replaced - workers) == 1
+    assert all(os.sched_getaffinity(pid) == {min(os.sched_getaffinity(0))} for pid in replaced)
     log = f"/engines/{engine['id']}/log"
-    until(lambda: any("was killed (SIGKILL)" in line for line in lab.get(log)), "its log says so")
+    until(
+        lambda: any("was killed (SIGKILL)" in line for line in lab.get(log)), "the log has the killed worker"
+    )
     assert lab.get(f"/engines/{engine['id']}")["state"] == "ready"
     assert httpx.get(engine["url"]).status_code == 200
-    assert cpu_seconds(lab) >= used, "a counter never falls"
-    used_now = until(
-        lambda: [used for used in [sample(lab, engine)["cpu_percent"]] if used is not None], "its CPU"
+    assert cpu_seconds(lab) >= used_s, "a counter never falls"
+    cpu_percent = until(
+        lambda: [cpu for cpu in [sample(lab, engine)["cpu_percent"]] if cpu is not None], "its CPU is known"
     )
-    assert used_now[0] >= 0
+    assert cpu_percent[0] >= 0
 
 
-def test_force_leaves_none_of_them(lab: LabProcess) -> None:
+def test_a_forced_stop_ends_all_processes(lab: LabProcess) -> None:
     engine = lab.start("prefork")
-    workers = until(lambda: found if len(found := pids(lab, engine)) == 2 else None, "both are seen")
+    workers = until(
+        lambda: found if len(found := pids(lab, engine)) == 2 else None,
+        "two worker processes are on the board",
+    )
     for pid in (engine["pid"], *workers):
         os.kill(pid, signal.SIGSTOP)
     view = lab.http.delete(f"/api/v1/engines/{engine['id']}", params={"force": True}).json()
     assert (view["state"], view["exit"]["signal"]) == ("stopped", "SIGKILL")
-    until(lambda: all(gone(pid) for pid in workers), "every process is gone")
+    until(lambda: all(gone(pid) for pid in workers), "all processes have ended")
 
 
-def test_kill_of_the_control_plane_leaves_none_of_them(make_lab: LabMaker) -> None:
+def test_a_kill_of_the_control_plane_ends_all_processes(make_lab: LabMaker) -> None:
     lab = make_lab()
     engine = lab.start("prefork", processes=4)
-    until(lambda: len(pids(lab, engine)) == 4, "all are seen")
+    until(lambda: len(pids(lab, engine)) == 4, "four worker processes are on the board")
     assert len(lab.others()) == 5
     lab.kill()
-    until(lambda: not lab.others(), "every process is gone")
+    until(lambda: not lab.others(), "all processes have ended")

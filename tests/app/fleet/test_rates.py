@@ -6,23 +6,23 @@ from typing import Any
 
 import pytest
 
-from app.fleet.rates import Total, Window
+from app.fleet.rates import RateWindow, Totals
 from engines.common.board.board import QUEUE_WAIT_BUCKETS
 
 
-def totals(at_s: float, requests: int, **changes: Any) -> Total:
+def totals(at_s: float, requests: int, **changes: Any) -> Totals:
     """Return what an engine has counted by `at_s`: `requests`, zeros, and `changes`."""
     values: dict[str, Any] = {
         **dict.fromkeys(("io_calls", "bytes_in", "bytes_out", "queue_pops", "queue_wait_us"), 0),
         **dict.fromkeys(("cpu_ns", "switches")),
         "queue_wait": (0,) * QUEUE_WAIT_BUCKETS,
     }
-    return Total(at_ns=int(at_s * 1e9), requests=requests, **{**values, **changes})
+    return Totals(at_ns=int(at_s * 1e9), requests=requests, **{**values, **changes})
 
 
-def window(*samples: tuple[float, int]) -> Window:
+def window(*samples: tuple[float, int]) -> RateWindow:
     """Return a window with samples of (seconds, requests counted by then)."""
-    filled = Window()
+    filled = RateWindow()
     for at_s, requests in samples:
         filled.add(totals(at_s, requests))
     return filled
@@ -46,26 +46,26 @@ def test_samples_older_than_a_second_do_not_count() -> None:
 
 
 def test_the_cost_per_request_is_that_of_the_last_second() -> None:
-    window = Window()
-    assert window.cost().cpu_us_per_request is None
+    window = RateWindow()
+    assert window.request_cost().cpu_us_per_request is None
     for i in range(31):
         window.add(totals(i / 10, 50 * i, cpu_ns=500_000 * i, io_calls=100 * i))
-    cost = window.cost()
+    cost = window.request_cost()
     assert (cost.cpu_us_per_request, cost.io_calls_per_request) == (10.0, 2.0)
     assert cost.switches_per_request is None, "unknown in the samples"
     assert cost.queue_wait_us is None, "no request was queued"
     for i in range(31, 45):
         window.add(totals(i / 10, 1500, cpu_ns=20_000_000, io_calls=3000))
-    assert window.cost().cpu_us_per_request is None, "no requests in the last second"
+    assert window.request_cost().cpu_us_per_request is None, "no requests in the last second"
 
 
 def test_the_p99_of_queue_waits_needs_1000_waits() -> None:
     def p99(**waits_by_bucket: int) -> float | None:
         waits = [waits_by_bucket.get(f"b{bucket}", 0) for bucket in range(QUEUE_WAIT_BUCKETS)]
-        window = Window()
+        window = RateWindow()
         window.add(totals(0, 0))
         window.add(totals(1, 2000, queue_wait=tuple(waits)))
-        return window.cost().queue_wait_p99_us
+        return window.request_cost().queue_wait_p99_us
 
     assert p99(b4=999) is None
     assert p99(b4=990, b10=10) == 2**4
@@ -73,8 +73,8 @@ def test_the_p99_of_queue_waits_needs_1000_waits() -> None:
 
 
 def test_a_total_that_decreases_makes_the_cost_unknown() -> None:
-    window = Window()
+    window = RateWindow()
     window.add(totals(0, 0, cpu_ns=90_000_000, switches=900))
     window.add(totals(1, 100, cpu_ns=80_000_000, switches=800))  # a process has ended
-    cost = window.cost()
+    cost = window.request_cost()
     assert (cost.cpu_us_per_request, cost.switches_per_request, cost.switches_per_s) == (None, None, None)

@@ -167,7 +167,7 @@ def test_frames_are_fewer_while_a_run_is_measured_and_never_more_than_samples() 
     def interval_s(sample_interval_ms: int, run: object) -> float:
         lab = SimpleNamespace(
             settings=Settings(sample_interval_ms=sample_interval_ms),
-            events=SimpleNamespace(listen=lambda _: None),
+            events=SimpleNamespace(subscribe=lambda _: None),
             runs=SimpleNamespace(current=lambda: run),
         )
         return Hub(cast(Lab, lab), cast(Metrics, None))._interval_s

@@ -131,18 +131,21 @@ def test_a_busy_lane_is_told_in_shares(lab: LabProcess) -> None:
 def test_it_stops_when_the_last_page_has_gone_however_it_went(lab: LabProcess) -> None:
     engine = lab.start("reactor")["id"]
     with viewer(lab) as other:
-        assert "nobody watches" in other.frame()["engines"][engine]["tracing"]
+        assert "no viewer shows the lanes" in other.frame()["engines"][engine]["tracing"]
         with viewer(lab) as view:
             Lanes(view, engine)
             other.frame(lambda f: f["engines"][engine]["tracing"] == "on", "it traces")
             assert "trace" not in other.frame()["engines"][engine], "it was not asked for"
             view.socket.socket.shutdown(socket.SHUT_RDWR)  # as a page that has died
-            other.frame(lambda f: "nobody watches" in f["engines"][engine]["tracing"], "it is off again")
+            other.frame(
+                lambda f: "no viewer shows the lanes" in f["engines"][engine]["tracing"], "it is off again"
+            )
         with viewer(lab) as view:
             lanes = Lanes(view, engine)
             view.say(type="pause")
             other.frame(
-                lambda f: "nobody watches" in f["engines"][engine]["tracing"], "a page that pauses sees none"
+                lambda f: "no viewer shows the lanes" in f["engines"][engine]["tracing"],
+                "a page that pauses sees none",
             )
             view.say(type="resume")
             assert lanes.read()
@@ -163,7 +166,7 @@ def test_a_run_that_is_not_traced_is_left_alone(lab: LabProcess) -> None:
 
         view.frame(measured, "three frames of what is measured")
         assert {without for _, _, without in seen} == {True}
-        assert all("not traced" in said for _, said, _ in seen)
+        assert all("untraced run" in said for _, said, _ in seen)
         lab.stop(id)
         assert lanes.read(), "afterwards whoever still watches sees it again"
 

@@ -168,7 +168,7 @@ class KilledEngine:
     @property
     def known_count(self) -> int:
         """How many threads have a CPU value."""
-        return sum(rates.cpu_percent is not None for rates in self.sampler.threads.values())
+        return sum(rates.cpu_percent is not None for rates in self.sampler.thread_rates.values())
 
     def update_state(self, _suspended: bool) -> None:
         self._rounds += 1
@@ -182,7 +182,7 @@ class KilledEngine:
         if self._rounds_dead == 4:
             raise asyncio.CancelledError
 
-    def process(self) -> ProcessReading | None:
+    def read_process(self) -> ProcessReading | None:
         return None if self._rounds_dead else read_process(os.getpid())
 
 

@@ -18,7 +18,7 @@ EVIL = "<script>alert(1)</script>\" onload='x' {{7*7}} =cmd|' /C calc'!A0 \x1b[3
 
 
 def test_an_engines_last_lines_are_text_on_its_card() -> None:
-    model = Models.ask(sys.executable).views["reactor"]
+    model = Models.load(sys.executable).views["reactor"]
     ended = ExitView(1, None, f"ended {EVIL}", (EVIL, EVIL, EVIL, EVIL))
     engine = EngineView(
         "reactor-1",

@@ -89,10 +89,10 @@ def test_a_listener_that_fails_stops_neither_the_sender_nor_the_others() -> None
         raise sqlite3.OperationalError("disk I/O error")
 
     events, heard = Events(), list[Event]()
-    events.listen(fails)
-    events.listen(heard.append)
+    events.subscribe(fails)
+    events.subscribe(heard.append)
     told = Event("run.finished", None, "reactor", 1, "Run 1 finished: Server-bound")
-    events.tell(told)
+    events.publish(told)
     assert heard == [told]
 
 

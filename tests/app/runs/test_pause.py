@@ -46,7 +46,7 @@ async def begin_stall(lab: Lab, model: str) -> tuple[RunView, Engine]:
     engine = lab.fleet.engine(started.id)
     run = await lab.runs.submit(RunRequest(engine=engine.id, plan=light(60, stall_ms=10_000)))
     await eventually(
-        lambda: all(state_of(pid) == "T" for pid in engine.processes), "all its processes are stopped"
+        lambda: all(state_of(pid) == "T" for pid in engine.pids), "all its processes are stopped"
     )
     return run, engine
 
@@ -57,10 +57,10 @@ def test_a_run_that_is_stopped_in_a_stall_lets_the_engine_continue(
 ) -> None:
     async def play(lab: Lab) -> None:
         run, engine = await begin_stall(lab, model)
-        assert len(engine.processes) == (3 if model == "prefork" else 1)
+        assert len(engine.pids) == (3 if model == "prefork" else 1)
         lab.runs.stop(run.id)
         assert (await lab.runs.finished(run.id)).state == "stopped"
-        assert all(state_of(pid) != "T" for pid in engine.processes)
+        assert all(state_of(pid) != "T" for pid in engine.pids)
         await eventually(lambda: engine.state == "ready", "it is seen to go on")
 
     stalled_at_once(monkeypatch)

@@ -33,7 +33,9 @@ def engine_of(threads: int, states: list[int]) -> Engine:
     )
     return cast(
         Engine,
-        SimpleNamespace(board=board, alive=True, processes=(), process=lambda: None, switches=lambda: None),
+        SimpleNamespace(
+            board=board, alive=True, pids=(), read_process=lambda: None, read_switches=lambda: None
+        ),
     )
 
 
@@ -66,7 +68,7 @@ def test_a_slot_that_another_thread_has_taken_is_looked_at_as_that_one() -> None
 def test_there_is_a_point_of_the_series_at_the_beginning_of_each_second_and_of_each_phase() -> None:
     watcher = Watcher(engine_of(1, [1] * 100), lambda: None)
     engine = cast(Any, watcher.engine)
-    engine.process = lambda: ProcessReading(len(watcher.series) * SECOND_NS, 0, 0, 0, 4, 10**7, 10**6)
+    engine.read_process = lambda: ProcessReading(len(watcher.series) * SECOND_NS, 0, 0, 0, 4, 10**7, 10**6)
     started_ns = 10 * SECOND_NS
     phases = {WARMUP: (0.0, 0.9), MEASURE: (1.0, 1.3, 1.98, 2.0, 2.7, 3.1), DRAIN: (3.2, 3.3)}
     points = []

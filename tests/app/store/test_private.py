@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.fleet.models import Models, NoEngines
+from app.fleet.models import EnginesUnavailable, Models
 from app.machine.child_environment import PASSED_NAMES, PASSED_PREFIXES, child_environment
 from app.settings import Settings
 from app.store import private
@@ -161,8 +161,8 @@ def test_what_is_asked_for_its_models_gets_no_secret(tmp_path: Path, secretive: 
     python, said = tmp_path / "python", tmp_path / "said"
     python.write_text(f"#!/bin/sh\ncat /proc/$$/environ > '{said}'\nexit 1\n")
     python.chmod(0o755)
-    with pytest.raises(NoEngines):
-        Models.ask(str(python))
+    with pytest.raises(EnginesUnavailable):
+        Models.load(str(python))
     is_clean(dict(pair.partition("=")[::2] for pair in said.read_text().split("\0") if pair))
 
 

@@ -24,7 +24,7 @@ def test_a_packed_recording_is_read_back_unchanged(tmp_path_factory: pytest.Temp
             for _ in range(3):
                 row = engine_board.claim("worker")
                 row.mark[STATE] = HANDLING
-                engine_board.leave(row, 0, 0)
+                engine_board.release(row, 0, 0)
             tracing.read(time.monotonic_ns())
         store = TraceStore(tmp_path_factory.mktemp("traces") / "new")
         assert store.load(7) is None
@@ -85,14 +85,14 @@ def test_threads_without_a_ring_are_counted_if_they_existed_during_the_run() -> 
     with board(RINGS_MAX + 4) as (engine_board, reader):
         rows = [engine_board.claim("worker") for _ in range(RINGS_MAX + 4)]
         for row in rows[RINGS_MAX:]:
-            engine_board.leave(row, 0, 0)
+            engine_board.release(row, 0, 0)
         tracing = Tracing(reader)
         with tracing.during_run(True, lock=False) as first:
             tracing.read(time.monotonic_ns())
         row = engine_board.claim("worker")
         with tracing.during_run(True, lock=False) as second:
-            engine_board.leave(row, 0, 0)
+            engine_board.release(row, 0, 0)
             for _ in range(3):  # one after another, in the same row
-                engine_board.leave(engine_board.claim("worker"), 0, 0)
+                engine_board.release(engine_board.claim("worker"), 0, 0)
         assert first and second and (first.untraced, second.untraced) == (0, 4)
         assert Recording.unpack(second.pack()).untraced == 4
