@@ -18,7 +18,7 @@ from app.runs.runs import Runs
 from app.schemas.system import SystemView
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
-from app.store.database import NOT_SAVED
+from app.store.database import SAVE_ERRORS
 from app.store.runs import RunStore
 
 ENDED_WITHIN_S = 8.0  # the generator takes its answers for 1 s, engines have their grace
@@ -71,7 +71,7 @@ class Lab:
         await self.fleet.stop_all()
         await self.runs.save_unsaved()
         await self.comparisons.save_unsaved()
-        with contextlib.suppress(*NOT_SAVED):  # the next lab to open the history sees that we are gone
+        with contextlib.suppress(*SAVE_ERRORS):  # the next lab to open the history sees that we are gone
             await asyncio.to_thread(self._fail_unfinished, True)
         self.store.close()
         self._kept_comparisons.close()

@@ -25,7 +25,7 @@ from app.pages import comparisons as comparison_pages
 from app.pages import history as history_pages
 from app.pages import lessons, routes
 from app.pages.environment import page_environment
-from app.store.database import why
+from app.store.database import error_reason
 from app.web import problems
 from app.web.deps import API, known_query
 from app.web.security import Door, cut
@@ -79,7 +79,7 @@ async def _lab_error(request: Request, error: Exception) -> Response:
 async def _history_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SQLAlchemyError)
     return await _lab_error(
-        request, LabError(f"The history did not take it, or could not be read: {why(error)}.")
+        request, LabError(f"The history did not take it, or could not be read: {error_reason(error)}.")
     )
 
 

@@ -24,7 +24,7 @@ from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
 from app.schemas.states import ComparisonState
 from app.store.comparisons import ComparisonStore
-from app.store.database import NOT_SAVED, why
+from app.store.database import SAVE_ERRORS, error_reason
 from app.store.runs import RunStore
 from app.timestamps import rfc3339_now
 
@@ -88,8 +88,8 @@ class ComparisonWorker:
                 await self._execute(comparison)
             except LabError as error:
                 failure = error.detail
-            except NOT_SAVED as error:
-                failure = f"The result could not be saved: {why(error)}."
+            except SAVE_ERRORS as error:
+                failure = f"The result could not be saved: {error_reason(error)}."
             except Exception as error:
                 failure = report_bug(error, f"comparison {comparison.view.id}")
             await self._close(comparison, failure)

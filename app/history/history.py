@@ -45,13 +45,13 @@ class History:
 
     async def names(self) -> dict[str, list[str]]:
         """The models, scenarios and verdicts that there are runs of."""
-        return await asyncio.to_thread(self._store.names)
+        return await asyncio.to_thread(self._store.filter_choices)
 
     def every(self, which: RunFilter) -> Iterator[RunView]:
         """All that a filter leaves now, read in batches. From any thread."""
         ids = self._store.ids(which)
         for start in range(0, len(ids), BATCH):
-            yield from self._store.some(ids[start : start + BATCH])
+            yield from self._store.get_many(ids[start : start + BATCH])
 
     async def relabel(self, id: int, label: str | None) -> RunView:
         """Give a run another label, or none."""
@@ -63,7 +63,7 @@ class History:
     async def some(self, ids: Sequence[int]) -> list[RunView]:
         """The runs of these numbers; raises Unknown where there is none."""
         possible = [id for id in ids if 0 < id <= ID_MAX]
-        kept = {view.id: view for view in await asyncio.to_thread(self._store.some, possible)}
+        kept = {view.id: view for view in await asyncio.to_thread(self._store.get_many, possible)}
         return [self._runs.refreshed(kept[id]) if id in kept else self._runs.get(id) for id in ids]
 
     async def difference(self, a: int, b: int) -> Difference:
@@ -90,20 +90,20 @@ class History:
             return await asyncio.to_thread(self._add_foreign, id, tool, text)
 
     def _add_foreign(self, id: int, tool: str, text: str) -> StoredImport:
-        if self._store.foreign.count(id) >= FOREIGN_MAX:
+        if self._store.imported.count(id) >= FOREIGN_MAX:
             raise NotNow(f"{FOREIGN_MAX} results stand beside run {id} already; take one away first.")
         try:
             said = parsers.read(tool, text)
         except Invalid as error:
             raise Invalid.field("/text", error.detail) from None
-        return self._store.foreign.add(id, said, rfc3339_now())
+        return self._store.imported.add(id, said, rfc3339_now())
 
     def foreign(self, id: int) -> list[StoredImport]:
         """What stands beside a run."""
         self._runs.get(id)
-        return self._store.foreign.of(id)
+        return self._store.imported.of(id)
 
     async def delete_foreign(self, id: int, which: int) -> None:
         self._runs.get(id)
-        if not (0 < which <= ID_MAX and await asyncio.to_thread(self._store.foreign.delete, id, which)):
+        if not (0 < which <= ID_MAX and await asyncio.to_thread(self._store.imported.delete, id, which)):
             raise Unknown(f"There is no result {which} beside run {id}.")

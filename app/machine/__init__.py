@@ -1,4 +1,5 @@
 """Operating-system services: child processes, CPU placement, scheduling, /proc, perf and the machine lock.
 
-May import `app.store.private`, `app.schemas`, `app.settings`, `app.errors`, `app.load` and `engines.common`.
+May import `app.store.private_files`, `app.schemas`, `app.settings`, `app.errors`, `app.load` and
+`engines.common`.
 """

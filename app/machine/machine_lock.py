@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app.store import private
+from app.store import private_files
 
 POLL_S = 0.1
 
@@ -21,8 +21,8 @@ async def machine_lock(data_dir: Path, is_cancelled: Callable[[], bool]) -> Asyn
     Waits until the lock is free, or enters the block without it once `is_cancelled()` is true. The kernel
     releases the lock if this process dies. Event loop only. Raises OSError if the lock file cannot be opened.
     """
-    private.make_folder(data_dir)
-    fd = os.open(data_dir / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE_MODE)
+    private_files.make_folder(data_dir)
+    fd = os.open(data_dir / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private_files.FILE_MODE)
     try:
         while not is_cancelled() and not _try_lock(fd):
             await asyncio.sleep(POLL_S)

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from app.errors import Busy, LabError, NotNow, Unknown
 from app.schemas.states import ComparisonState, RunState
-from app.store.database import NOT_SAVED, why
+from app.store.database import SAVE_ERRORS, error_reason
 
 ID_MAX = 2**63 - 1  # what SQLite can hold
 
@@ -38,7 +38,7 @@ J = TypeVar("J", bound=Job)  # type: ignore[type-arg]
 
 
 class ViewStore(Protocol[V]):
-    """The history of one kind of job. Every call raises one of `NOT_SAVED` if the database cannot take it."""
+    """The history of one kind of job. Every call raises one of `SAVE_ERRORS` if the database cannot take it."""
 
     def add_all(self, views: Sequence[V]) -> list[V]: ...
 
@@ -79,9 +79,9 @@ class JobQueue(Generic[J, V]):
         self._reserved += places
         try:
             return await asyncio.to_thread(self._store.add_all, views)
-        except NOT_SAVED as error:
+        except SAVE_ERRORS as error:
             raise LabError(
-                f"The {self._noun} was not queued: it could not be saved ({why(error)})."
+                f"The {self._noun} was not queued: it could not be saved ({error_reason(error)})."
             ) from error
         finally:
             self._reserved -= places
@@ -145,8 +145,8 @@ class JobQueue(Generic[J, V]):
         """
         try:
             await asyncio.to_thread(write)
-        except NOT_SAVED as error:
-            ended = self._unsaved[ended.id] = failed(f"The result could not be saved: {why(error)}.")
+        except SAVE_ERRORS as error:
+            ended = self._unsaved[ended.id] = failed(f"The result could not be saved: {error_reason(error)}.")
         return ended
 
     def close(self, job: J, ended: V) -> None:
@@ -161,7 +161,7 @@ class JobQueue(Generic[J, V]):
 
     async def save_unsaved(self) -> None:
         """Try again to save the results that the store could not take."""
-        with contextlib.suppress(*NOT_SAVED):
+        with contextlib.suppress(*SAVE_ERRORS):
             for view in tuple(self._unsaved.values()):
                 await asyncio.to_thread(self._store.save, view)
                 self._unsaved.pop(view.id, None)

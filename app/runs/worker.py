@@ -28,7 +28,7 @@ from app.schemas.run import RunView
 from app.schemas.states import RunState
 from app.schemas.system import SystemView
 from app.settings import Settings
-from app.store.database import NOT_SAVED, why
+from app.store.database import SAVE_ERRORS, error_reason
 from app.store.runs import RunStore
 from app.timestamps import rfc3339_now
 
@@ -76,7 +76,7 @@ class RunWorker:
                 async with machine_lock(self._settings.data_dir, all_stopped):
                     await asyncio.gather(*(self._run_to_end(run, target) for run, target in runs))
             except OSError as error:  # of the lock file
-                await asyncio.gather(*(self._fail(run, why(error)) for run, _ in runs))
+                await asyncio.gather(*(self._fail(run, error_reason(error)) for run, _ in runs))
 
     async def _run_to_end(self, run: Run, target: Target) -> None:
         try:
@@ -151,7 +151,7 @@ class RunWorker:
         """For other processes that read the history. What cannot be saved is reported when the run ends."""
         async with run.saving:
             if run.view.id in self._jobs.active:
-                with contextlib.suppress(*NOT_SAVED):
+                with contextlib.suppress(*SAVE_ERRORS):
                     await asyncio.to_thread(self._store.save, run.view)
 
     def _environment(self, engine: Engine) -> dict[str, Any]:
@@ -184,9 +184,9 @@ class RunWorker:
         try:
             await asyncio.to_thread(self._save_trace, run)
         except OSError as error:
-            remark = f"The thread trace could not be saved: {why(error)}."
+            remark = f"The thread trace could not be saved: {error_reason(error)}."
             ended = replace(ended, notes=(*ended.notes, remark))
-            with contextlib.suppress(*NOT_SAVED):
+            with contextlib.suppress(*SAVE_ERRORS):
                 await asyncio.to_thread(self._store.save, ended)
         return ended
 

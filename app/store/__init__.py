@@ -1,1 +1,4 @@
-"""Runs in SQLite by SQLAlchemy 2: still there after a restart. Imports only schemas and below."""
+"""The history in SQLite: runs, comparisons, imported results, and trace files beside the database.
+
+May import `app.schemas`, `app.timestamps` and `app.errors`.
+"""

@@ -1,4 +1,4 @@
-"""What of a run's view stands in columns of its own."""
+"""The columns of a run's row, which repeat a part of its view for filtering and sorting."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from app.schemas.run import RunView
 
 
-def columns(view: RunView) -> dict[str, Any]:
-    """The columns that lists are filtered, sorted and found by."""
+def column_values(view: RunView) -> dict[str, Any]:
+    """Return the values of the columns that lists are filtered, sorted and searched by."""
     summary, ledger, verdict = view.summary, view.ledger, view.verdict
     return {
         "state": view.state,
@@ -22,12 +22,12 @@ def columns(view: RunView) -> dict[str, Any]:
         "rate_per_s": summary.achieved_per_s if summary else None,
         "p99_us": summary.latency.response.p99_us if summary else None,
         "cpu_us": ledger.cpu_us if ledger else None,
-        "words": words(view),
+        "words": search_text(view),
     }
 
 
-def words(view: RunView) -> str:
-    """What a search looks through: label, titles, the plan in words, engine and knobs."""
+def search_text(view: RunView) -> str:
+    """Return the text that a search looks through, in lower case: label, titles, plan, engine and knobs."""
     parts = (view.label, view.title, view.model_title, view.model, view.engine, view.plan_text, view.scenario)
     knobs = (f"{name}={value}" for name, value in view.knobs.items())
     return " · ".join([*filter(None, parts), *knobs]).casefold()

@@ -1,4 +1,4 @@
-"""The database that the stores share: opened with care, and of this version's schema."""
+"""Opens the database that all stores share, and brings it to the current schema."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError, SQLAlchemyError
 
 from app.errors import LabError
-from app.store import private
-from app.store.migrate import bring_up_to_date
+from app.store import private_files
+from app.store.migrate import upgrade_database
 
-NOT_SAVED = (OSError, SQLAlchemyError)  # a full disk, a locked history, a folder that is gone
+SAVE_ERRORS = (OSError, SQLAlchemyError)  # a full disk, a locked database, a missing folder
 
 
-def why(error: OSError | SQLAlchemyError) -> str:
-    """What was in the way of saving, without the statement that SQLAlchemy puts around it."""
+def error_reason(error: OSError | SQLAlchemyError) -> str:
+    """Return the reason of a database or file error in words, without the SQL statement."""
     if isinstance(error, DBAPIError):
         return str(error.orig)
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def open_database(where: str | URL) -> Engine:
-    """Open it, or make it; raises LabError where that cannot be."""
+    """Open or create the database at this URL. Raises LabError if that fails."""
     url = make_url(where)
     database = url.database
     engine = create_engine(url)
     try:
         if url.get_backend_name() == "sqlite" and database:
-            event.listen(engine, "connect", _careful)
-            with _alone(Path(database)):
-                bring_up_to_date(engine)
+            event.listen(engine, "connect", _configure_sqlite)
+            with _exclusive_open(Path(database)):
+                upgrade_database(engine)
         else:
-            bring_up_to_date(engine)
+            upgrade_database(engine)
     except (DatabaseError, OSError) as error:
         engine.dispose()
-        raise LabError(f"The history {database or url} cannot be opened: {why(error)}.") from error
+        raise LabError(f"The history {database or url} cannot be opened: {error_reason(error)}.") from error
     except BaseException:
         engine.dispose()
         raise
@@ -49,31 +49,34 @@ def open_database(where: str | URL) -> Engine:
 
 
 @contextmanager
-def _alone(database: Path) -> Iterator[None]:
-    """One process opens at a time: SQLite does not wait for another that is just turning the file to WAL."""
-    private.make_folder(database.parent)
+def _exclusive_open(database: Path) -> Iterator[None]:
+    """Let one process at a time open the database, in a `with` block.
+
+    SQLite does not wait for another process that is switching the file to WAL.
+    """
+    private_files.make_folder(database.parent)
     lock = database.with_name("open.lock")
-    private.close_to_others(lock)
-    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE_MODE)
+    private_files.restrict_to_owner(lock)
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private_files.FILE_MODE)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        _keep_private(database)
+        _make_private(database)
         yield
     finally:
         os.close(fd)
 
 
-def _keep_private(database: Path) -> None:
-    """SQLite gives its -wal and -shm the mode of the database, so it is made before SQLite would, with ours."""
+def _make_private(database: Path) -> None:
+    """Create the database file for its owner only; SQLite gives its -wal and -shm files the same mode."""
     if database.name == ":memory:" or str(database).startswith("file:"):
-        return  # no path
-    private.make_file(database)
+        return  # not a path
+    private_files.make_file(database)
     for suffix in ("-wal", "-shm", "-journal"):
-        private.close_to_others(database.with_name(database.name + suffix))
+        private_files.restrict_to_owner(database.with_name(database.name + suffix))
 
 
-def _careful(connection: Any, _record: Any) -> None:
-    """Readers do not block the writer, and a writer waits for another instead of failing."""
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    """Readers do not block the writer, and a writer waits for another one instead of failing."""
     connection.execute("PRAGMA busy_timeout=5000")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")

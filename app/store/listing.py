@@ -1,4 +1,4 @@
-"""Which runs of the history, and in what order: the filter of the list, and its SQL."""
+"""Filter and sort order of the list of runs, as SQL."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, UnaryExpression
 
 from app.store.schema import RunRow
 
-BY_HAND = "by-hand"  # where the name of a scenario may stand
-ORDERS: Mapping[str, tuple[Any, ...]] = {
+NO_SCENARIO = "by-hand"  # a value of the filter `scenario`: runs of a custom load
+SORT_ORDERS: Mapping[str, tuple[Any, ...]] = {
     "newest": (RunRow.id.desc(),),
     "oldest": (RunRow.id,),
     "rate": (RunRow.rate_per_s.desc().nulls_last(), RunRow.id.desc()),
@@ -22,35 +22,42 @@ ORDERS: Mapping[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """What runs have to be; what is None or empty does not matter. Times are RFC 3339 UTC, from and before."""
+    """Conditions on runs; None or empty means no condition.
+
+    scenario: a name, or NO_SCENARIO. text: each word must occur in label, title, plan, engine or knobs.
+    since (inclusive) and until (exclusive): RFC 3339 in UTC. sort: a key of SORT_ORDERS.
+    """
 
     model: str | None = None
-    scenario: str | None = None  # or BY_HAND
+    scenario: str | None = None
     verdict: str | None = None
     state: str | None = None
     rankable: bool | None = None
     comparison: int | None = None
-    text: str | None = None  # every word of it is in label, title, plan, engine or knobs
+    text: str | None = None
     since: str | None = None
     until: str | None = None
     sort: str = "newest"
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = []
+        """Return the conditions of the WHERE clause, to be combined with AND."""
+        conditions: list[ColumnElement[bool]] = []
         for name in ("model", "verdict", "state", "rankable", "comparison"):
             if (value := getattr(self, name)) is not None:
-                found.append(getattr(RunRow, name) == value)
-        if self.scenario is not None:
-            by_hand = self.scenario == BY_HAND
-            found.append(RunRow.scenario.is_(None) if by_hand else RunRow.scenario == self.scenario)
-        found += [
+                conditions.append(getattr(RunRow, name) == value)
+        if self.scenario == NO_SCENARIO:
+            conditions.append(RunRow.scenario.is_(None))
+        elif self.scenario is not None:
+            conditions.append(RunRow.scenario == self.scenario)
+        conditions += [
             RunRow.words.contains(word, autoescape=True) for word in (self.text or "").casefold().split()
         ]
         if self.since:
-            found.append(RunRow.created_at >= self.since)
+            conditions.append(RunRow.created_at >= self.since)
         if self.until:
-            found.append(RunRow.created_at < self.until)
-        return found
+            conditions.append(RunRow.created_at < self.until)
+        return conditions
 
     def order(self) -> tuple[UnaryExpression[Any], ...]:
-        return ORDERS[self.sort]
+        """Return the ORDER BY clause. Raises KeyError for an unknown `sort`."""
+        return SORT_ORDERS[self.sort]

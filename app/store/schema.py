@@ -1,7 +1,7 @@
-"""The tables. A change here needs a migration in `migrations/versions`; a test holds the two against each other.
+"""The database tables. A change needs a migration in `migrations/versions`; a test compares the two.
 
-A run is kept as the JSON of its view, so that what the API gave on the day is what it gives a year later; the
-columns beside it are those that lists are filtered, sorted and found by. All of them can be had from the view.
+A run is stored as the JSON of its view, so that the API returns the same a year later. The other columns
+repeat values of the view that lists are filtered, sorted and searched by.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column
 
 
 class Base(DeclarativeBase):
-    """All tables."""
+    """Base class of all tables."""
 
 
 class RunRow(Base):
@@ -23,27 +23,25 @@ class RunRow(Base):
     state: Mapped[str] = mapped_column(String(16), index=True)
     model: Mapped[str] = mapped_column(String(64), index=True)
     created_at: Mapped[str] = mapped_column(String(32), index=True)
-    owner: Mapped[str] = mapped_column(String(64))  # the control plane that has it: `OURS` in store/runs.py
+    owner: Mapped[str] = mapped_column(String(64))  # the control plane that executes it: store/owner.py
     view: Mapped[str] = mapped_column(Text)
-    outcome: Mapped[str | None] = deferred(
-        mapped_column(Text)
-    )  # the generator's own words, with all histograms
-    series: Mapped[str | None] = deferred(mapped_column(Text))
+    outcome: Mapped[str | None] = deferred(mapped_column(Text))  # of the generator, with histograms: JSON
+    series: Mapped[str | None] = deferred(mapped_column(Text))  # JSON
     finished_at: Mapped[str | None] = mapped_column(String(32))
     scenario: Mapped[str | None] = mapped_column(String(64), index=True)
     verdict: Mapped[str | None] = mapped_column(String(32), index=True)
     rankable: Mapped[bool | None]
     comparison: Mapped[int | None] = mapped_column(index=True)
     rate_per_s: Mapped[float | None] = mapped_column(Float)  # achieved
-    p99_us: Mapped[float | None] = mapped_column(Float)  # of response time
-    cpu_us: Mapped[float | None] = mapped_column(Float)  # a request
-    words: Mapped[str | None] = mapped_column(Text)  # what a search looks through, in lower case
+    p99_us: Mapped[float | None] = mapped_column(Float)  # response time
+    cpu_us: Mapped[float | None] = mapped_column(Float)  # per request
+    words: Mapped[str | None] = mapped_column(Text)  # the text that a search looks through, in lower case
 
-    __table_args__ = ({"sqlite_autoincrement": True},)  # a deleted run's number is not given again
+    __table_args__ = ({"sqlite_autoincrement": True},)  # the id of a deleted run is not reused
 
 
 class ComparisonRow(Base):
-    """One comparison; its runs are in `runs`, and say so."""
+    """One comparison; the column `comparison` of its runs refers to it."""
 
     __tablename__ = "comparisons"
 
@@ -52,13 +50,13 @@ class ComparisonRow(Base):
     created_at: Mapped[str] = mapped_column(String(32), index=True)
     owner: Mapped[str] = mapped_column(String(64))
     view: Mapped[str] = mapped_column(Text)
-    curves: Mapped[str | None] = deferred(mapped_column(Text))  # latency by percentile of each entry
+    curves: Mapped[str | None] = deferred(mapped_column(Text))  # latency by percentile of each entry: JSON
 
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
 class ImportedResultRow(Base):
-    """What another load tool has said, kept beside a run."""
+    """A result of another load tool, imported for a run."""
 
     __tablename__ = "foreign_results"
 
@@ -66,7 +64,7 @@ class ImportedResultRow(Base):
     run: Mapped[int] = mapped_column(index=True)
     tool: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[str] = mapped_column(String(32))
-    figures: Mapped[str] = mapped_column(Text)  # as they were read on the day, JSON
-    raw: Mapped[str] = deferred(mapped_column(Text, nullable=False))  # what the tool wrote
+    figures: Mapped[str] = mapped_column(Text)  # as parsed at the import: JSON
+    raw: Mapped[str] = deferred(mapped_column(Text, nullable=False))  # the output of the tool
 
     __table_args__ = ({"sqlite_autoincrement": True},)

@@ -58,7 +58,7 @@ def keep_large_history(data_dir: Path) -> None:
         long = keep_past(store, made_run(LONG, 400, thresholds=thresholds, label="long"))
         keep_past(store, made_run(LONG, 420, thresholds=thresholds, label="as long"))
         for _ in range(FOREIGN):
-            store.foreign.add(long.view.id, parsers.read("wrk", WRK), long.view.created_at)
+            store.imported.add(long.view.id, parsers.read("wrk", WRK), long.view.created_at)
         small = made_run(SHORT, 400, thresholds=thresholds, comparison=1)
         kept = [keep_past(store, small) for _ in range(RUNS - 2)]
     with closing(ComparisonStore(url)) as comparisons:

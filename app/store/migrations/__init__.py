@@ -1,4 +1,4 @@
-"""How a history that an older version wrote comes to this version's schema: one file a step, in `versions`.
+"""Migrations of the database schema: one file per migration in `versions`.
 
-Its name begins with its number, which is also its revision: `r0002_columns.py` is "0002", and comes after "0001".
+The file name begins with the revision: `r0002_columns.py` is revision "0002" and follows "0001".
 """

@@ -1,4 +1,4 @@
-"""Alembic's entrance: the steps are made on the connection, and in the transaction, that the store lends it."""
+"""Alembic's entry point: runs the migrations on the connection, and in the transaction, of the store."""
 
 from alembic import context
 
@@ -7,6 +7,6 @@ from app.store.schema import Base
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
-    transactional_ddl=True,  # SQLite has it; Alembic does not count on it
+    transactional_ddl=True,  # SQLite supports it; Alembic's default is False
 )
 context.run_migrations()

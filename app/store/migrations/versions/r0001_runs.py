@@ -1,4 +1,7 @@
-"""The history as version 0.1.0 made it: one table. A database of that version is stamped with this, not changed."""
+"""The schema of version 0.1.0: one table.
+
+A database of that version is marked with this revision, unchanged.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Create the table of runs."""
     op.create_table(
         "runs",
         sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True, nullable=False),

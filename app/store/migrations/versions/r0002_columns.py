@@ -1,4 +1,4 @@
-"""Columns that the list of runs is filtered, sorted and searched by, filled from the views that are kept."""
+"""Columns that the list of runs is filtered, sorted and searched by, filled from the stored views."""
 
 from __future__ import annotations
 
@@ -26,21 +26,20 @@ INDEXED = ("scenario", "verdict", "comparison")
 
 
 def upgrade() -> None:
+    """Add the columns and fill them, one view at a time: a history may be larger than memory."""
     for name, kind in ADDED.items():
         op.add_column("runs", sa.Column(name, kind))
     for name in INDEXED:
         op.create_index(f"ix_runs_{name}", "runs", [name])
     runs = sa.table("runs", sa.column("id"), sa.column("view"), *map(sa.column, ADDED))
-    kept = op.get_bind()
-    for id in kept.scalars(
-        sa.select(runs.c.id)
-    ).all():  # one view at a time: a history may be larger than memory
-        view = json.loads(kept.scalar(sa.select(runs.c.view).where(runs.c.id == id)) or "{}")
-        kept.execute(sa.update(runs).where(runs.c.id == id).values(**_columns(view)))
+    connection = op.get_bind()
+    for id in connection.scalars(sa.select(runs.c.id)).all():
+        view = json.loads(connection.scalar(sa.select(runs.c.view).where(runs.c.id == id)) or "{}")
+        connection.execute(sa.update(runs).where(runs.c.id == id).values(**_columns(view)))
 
 
 def _columns(view: dict[str, Any]) -> dict[str, Any]:
-    """What `app.store.columns` made of a view when this step was written; a step does not change with the code."""
+    """Return what `app.store.columns` computed when this migration was written; migrations never change."""
     verdict, summary = view.get("verdict") or {}, view.get("summary") or {}
     return {
         "finished_at": view.get("finished_at"),

@@ -1,4 +1,4 @@
-"""Comparisons, whose trials are runs."""
+"""The table of comparisons."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
+    """Create the table."""
     op.create_table(
         "comparisons",
         sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),

@@ -1,4 +1,4 @@
-"""What other load tools have said, kept beside a run."""
+"""The table of imported results of other load tools."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
+    """Create the table."""
     op.create_table(
         "foreign_results",
         sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),

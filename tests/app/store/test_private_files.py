@@ -1,4 +1,4 @@
-"""What other users of this machine cannot see: the history, the token, and the operator's environment."""
+"""Other users of this machine cannot read the history, the token or the operator's environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from app.fleet.models import EnginesUnavailable, Models
 from app.machine.child_environment import PASSED_NAMES, PASSED_PREFIXES, child_environment
 from app.settings import Settings
-from app.store import private
+from app.store import private_files
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from app.web.tokens import new_token
@@ -35,7 +35,7 @@ def usual_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def opened(data_dir: Path) -> RunStore:
+def open_store(data_dir: Path) -> RunStore:
     return RunStore(Settings(data_dir=data_dir).database, data_dir / "traces")
 
 
@@ -60,23 +60,26 @@ PRIVATE = {**dict.fromkeys(FILES, "0o600"), "traces": "0o700"}
 # The data directory
 
 
-def test_a_history_that_is_made_is_its_owners_only(tmp_path: Path) -> None:
+def test_a_new_history_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     data_dir = tmp_path / "new" / "data"
-    with closing(opened(data_dir)) as store, closing(ComparisonStore(Settings(data_dir=data_dir).database)):
+    with (
+        closing(open_store(data_dir)) as store,
+        closing(ComparisonStore(Settings(data_dir=data_dir).database)),
+    ):
         store.save_trace(store.add(past_run()).id, TRACE)
         assert modes(data_dir) == PRIVATE
         assert mode(data_dir) == 0o700
 
 
-def test_a_history_of_before_is_closed_to_others_when_it_is_opened(tmp_path: Path) -> None:
-    with closing(opened(tmp_path)) as store:
+def test_an_existing_history_is_restricted_to_its_owner_when_it_is_opened(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path)) as store:
         store.save_trace(store.add(past_run()).id, TRACE)
         for path in tmp_path.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         tmp_path.chmod(0o755)
-        with closing(opened(tmp_path)):
+        with closing(open_store(tmp_path)):
             assert modes(tmp_path) == PRIVATE | {"traces": "0o755"}
-            assert mode(tmp_path) == 0o755, "a folder that is there may be shared on purpose"
+            assert mode(tmp_path) == 0o755, "an existing folder may be shared on purpose"
             store.save_trace(1, TRACE)
             assert modes(tmp_path) == PRIVATE | {"traces": "0o755"}
 
@@ -84,16 +87,16 @@ def test_a_history_of_before_is_closed_to_others_when_it_is_opened(tmp_path: Pat
 @pytest.mark.parametrize(
     ("before", "after"), [(0o644, 0o600), (0o400, 0o400), (0o666, 0o600), (0o440, 0o400)]
 )
-def test_only_the_rights_of_others_are_taken(before: int, after: int, tmp_path: Path) -> None:
+def test_only_the_permissions_of_others_are_removed(before: int, after: int, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     file.chmod(before)
-    private.close_to_others(file)
+    private_files.restrict_to_owner(file)
     assert mode(file) == after
-    private.close_to_others(tmp_path / "none")
+    private_files.restrict_to_owner(tmp_path / "none")
     tmp_path.chmod(0o755)
-    private.close_to_others(tmp_path)
-    assert mode(tmp_path) == 0o755, "folders are not its business"
+    private_files.restrict_to_owner(tmp_path)
+    assert mode(tmp_path) == 0o755, "folders are not changed"
 
 
 def test_traces_are_private_where_the_database_is_elsewhere(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_traces_are_private_where_the_database_is_elsewhere(tmp_path: Path) -> N
     assert mode(data_dir / "traces" / "run-1.trace") == 0o600
 
 
-def test_to_open_a_history_again_leaves_the_locks_that_sqlite_holds(tmp_path: Path) -> None:
+def test_opening_a_history_again_keeps_the_locks_of_sqlite(tmp_path: Path) -> None:
     """POSIX drops all locks that a process has on a file as soon as it closes any descriptor of it."""
 
     def locks() -> int:
@@ -114,15 +117,15 @@ def test_to_open_a_history_again_leaves_the_locks_that_sqlite_holds(tmp_path: Pa
             for line in Path("/proc/locks").read_text().splitlines()
         )
 
-    with closing(opened(tmp_path)) as store:
+    with closing(open_store(tmp_path)) as store:
         store.add(past_run())
         held = locks()
         assert held > 0
-        with closing(opened(tmp_path)):
+        with closing(open_store(tmp_path)):
             assert locks() >= held
 
 
-# What children get
+# The environment of child processes
 
 
 def environment_of(pid: int) -> dict[str, str]:
@@ -130,21 +133,23 @@ def environment_of(pid: int) -> dict[str, str]:
     return dict(pair.partition("=")[::2] for pair in pairs if pair)
 
 
-def is_clean(found: dict[str, str]) -> None:
-    assert found["PATH"] == os.environ["PATH"]
+def assert_no_secrets(environment: dict[str, str]) -> None:
+    assert environment["PATH"] == os.environ["PATH"]
     assert {
-        name for name in found if name not in PASSED_NAMES and not name.startswith(PASSED_PREFIXES)
+        name for name in environment if name not in PASSED_NAMES and not name.startswith(PASSED_PREFIXES)
     } == set()
-    assert not set(found) & set(SECRETS) and not set(found.values()) & set(SECRETS.values())
+    assert not set(environment) & set(SECRETS) and not set(environment.values()) & set(SECRETS.values())
 
 
 @pytest.fixture
-def secretive(monkeypatch: pytest.MonkeyPatch) -> None:
+def secrets_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
 
 
-def test_engines_and_generators_do_not_inherit_the_labs_environment(tmp_path: Path, secretive: None) -> None:
+def test_engines_and_generators_do_not_inherit_the_environment_of_the_lab(
+    tmp_path: Path, secrets_in_environment: None
+) -> None:
     with closing(LabProcess(tmp_path)) as lab:
         lab.http.headers["Authorization"] = f"Bearer {SECRETS['THREADLAB_TOKEN']}"
         engine = lab.start("prefork", processes=1)
@@ -153,33 +158,35 @@ def test_engines_and_generators_do_not_inherit_the_labs_environment(tmp_path: Pa
         others = lab.others()
         assert engine["pid"] in others and len(generators(others)) == 1
         for pid in others:
-            is_clean(environment_of(pid))
+            assert_no_secrets(environment_of(pid))
         lab.stop(id)
 
 
-def test_what_is_asked_for_its_models_gets_no_secret(tmp_path: Path, secretive: None) -> None:
-    python, said = tmp_path / "python", tmp_path / "said"
-    python.write_text(f"#!/bin/sh\ncat /proc/$$/environ > '{said}'\nexit 1\n")
+def test_the_command_that_describes_the_models_gets_no_secret(
+    tmp_path: Path, secrets_in_environment: None
+) -> None:
+    python, environment = tmp_path / "python", tmp_path / "environment"
+    python.write_text(f"#!/bin/sh\ncat /proc/$$/environ > '{environment}'\nexit 1\n")
     python.chmod(0o755)
     with pytest.raises(EnginesUnavailable):
         Models.load(str(python))
-    is_clean(dict(pair.partition("=")[::2] for pair in said.read_text().split("\0") if pair))
+    assert_no_secrets(dict(pair.partition("=")[::2] for pair in environment.read_text().split("\0") if pair))
 
 
-def test_an_engine_in_the_foreground_gets_no_secret(secretive: None) -> None:
+def test_an_engine_in_the_foreground_gets_no_secret(secrets_in_environment: None) -> None:
     argv = [THREADLAB, "engine", "reactor", "--port", "0"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout and process.stdout.readline()
-            is_clean(environment_of(process.pid))
+            assert_no_secrets(environment_of(process.pid))
             process.send_signal(signal.SIGTERM)
             assert process.wait(BOUND_S) == 0
         finally:
             process.kill()
 
 
-def test_what_a_child_needs_is_passed_on() -> None:
-    needed = {
+def test_a_child_gets_the_variables_that_it_needs() -> None:
+    passed = {
         "PATH": "/bin",
         "HOME": "/root",
         "LANG": "C.UTF-8",
@@ -200,7 +207,7 @@ def test_what_a_child_needs_is_passed_on() -> None:
         "GITHUB_TOKEN": "x",
         "PGPASSWORD": "x",
     }
-    assert child_environment(needed | others | SECRETS) == needed
+    assert child_environment(passed | others | SECRETS) == passed
 
 
 # The token
@@ -214,9 +221,9 @@ def token_file(tmp_path: Path, text: str | bytes, mode: int = 0o600) -> Path:
 
 
 def serve(command: Command, *flags: str) -> str:
-    """What `serve` says on stderr; the port is taken, so that it ends."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        done = command("serve", "--port", str(door.getsockname()[1]), *flags)
+    """Run `serve` on a port in use, so that it ends, and return its stderr."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = command("serve", "--port", str(listener.getsockname()[1]), *flags)
     assert done.returncode in (1, 2) and done.stdout == ""
     return done.stderr
 
@@ -228,21 +235,21 @@ def test_the_first_line_of_the_file_is_the_token(
     token = new_token()
     file = token_file(tmp_path, token + ending)
     assert Settings(token_file=file).token == token
-    assert Settings(token_file=file, host="0.0.0.0").token == token, "an exposed lab may have it from there"
+    assert Settings(token_file=file, host="0.0.0.0").token == token, "also for an exposed lab"
     monkeypatch.setenv("THREADLAB_TOKEN_FILE", str(file))
     assert Settings().token == token
     monkeypatch.setenv("THREADLAB_TOKEN_FILE", "")
     assert (Settings().token, Settings().token_file) == ("", None)
 
 
-def test_a_lab_with_a_token_file_wants_that_token(tmp_path: Path) -> None:
+def test_a_lab_with_a_token_file_requires_that_token(tmp_path: Path) -> None:
     token = new_token()
     file = token_file(tmp_path, token + "\n")
     with closing(LabProcess(tmp_path / "data", "--token-file", str(file))) as lab:
         assert lab.post("/engines", {"model": "reactor"}).status_code == 401
         lab.http.headers["Authorization"] = f"Bearer {token}"
         assert lab.get("/engines") == []
-        assert until(lambda: "token" not in lab.errors(), "nothing is said about it")
+        assert until(lambda: "token" not in lab.errors(), "the token is not logged")
 
 
 @pytest.mark.parametrize(
@@ -260,9 +267,9 @@ def test_a_lab_with_a_token_file_wants_that_token(tmp_path: Path) -> None:
 def test_a_file_without_a_good_token_is_refused_and_not_quoted(
     text: str | bytes, word: str, tmp_path: Path, command: Command
 ) -> None:
-    said = serve(command, "--token-file", str(token_file(tmp_path, text)))
-    assert said.startswith("threadlab: token_file:") and word in said and said.count("\n") == 1
-    assert "short" not in said.replace(str(tmp_path), "")
+    stderr = serve(command, "--token-file", str(token_file(tmp_path, text)))
+    assert stderr.startswith("threadlab: token_file:") and word in stderr and stderr.count("\n") == 1
+    assert "short" not in stderr.replace(str(tmp_path), "")
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, command: Command) -> None:
@@ -270,21 +277,21 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, command: Command)
     assert "Is a directory" in serve(command, "--token-file", str(tmp_path))
 
 
-def test_a_token_and_a_token_file_are_one_too_many(
+def test_a_token_and_a_token_file_together_are_refused(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, token = token_file(tmp_path, new_token()), new_token()
     assert "both given" in serve(command, "--token-file", str(file), "--token", token)
     monkeypatch.setenv("THREADLAB_TOKEN", token)
-    said = serve(command, "--token-file", str(file))
-    assert "both given" in said and token not in said
+    stderr = serve(command, "--token-file", str(file))
+    assert "both given" in stderr and token not in stderr
 
 
-def warnings(said: str) -> Sequence[str]:
-    return [line for line in said.splitlines() if "cannot listen" not in line]
+def warnings(stderr: str) -> Sequence[str]:
+    return [line for line in stderr.splitlines() if "cannot listen" not in line]
 
 
-def test_a_token_on_the_command_line_is_warned_of(
+def test_a_token_on_the_command_line_causes_a_warning(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = new_token()
@@ -295,9 +302,9 @@ def test_a_token_on_the_command_line_is_warned_of(
 
 
 @pytest.mark.parametrize(("mode", "is_open"), [(0o600, False), (0o400, False), (0o640, True), (0o444, True)])
-def test_a_token_file_that_others_may_read_is_warned_of(
+def test_a_token_file_that_others_may_read_causes_a_warning(
     mode: int, is_open: bool, tmp_path: Path, command: Command
 ) -> None:
-    """A warning only: the secrets of containers often have 0444, in a file system that nobody else sees."""
-    said = warnings(serve(command, "--token-file", str(token_file(tmp_path, new_token(), mode))))
-    assert ["chmod 600" in warning for warning in said] == [True] * is_open
+    """It is not an error: secrets of containers often have mode 0444 in a file system of their own."""
+    lines = warnings(serve(command, "--token-file", str(token_file(tmp_path, new_token(), mode))))
+    assert ["chmod 600" in warning for warning in lines] == [True] * is_open
