@@ -1,4 +1,4 @@
-"""The control plane's application: routes, pages, the live socket, and the Lab that they all talk to."""
+"""The FastAPI application of the control plane: routes, pages, the live socket, and error responses."""
 
 from __future__ import annotations
 
@@ -27,19 +27,22 @@ from app.pages import lessons, routes
 from app.pages.environment import page_environment
 from app.store.database import error_reason
 from app.web import problems
-from app.web.deps import API, known_query
-from app.web.security import Door, cut
-from app.web.tokens import Tokens
+from app.web.authentication import Authenticator
+from app.web.deps import API, reject_unknown_parameters
+from app.web.security import SecurityMiddleware
+
+PROGRAM_PATHS = ("/api/v1", "/healthz", "/readyz", "/metrics", "/static")
 
 
-def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
-    """The application of a lab that was opened; it is entered and left with it."""
+def create_app(lab: Lab, authenticator: Authenticator) -> FastAPI:
+    """Return the application of an opened lab. Its lifespan enters and leaves the lab."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(app.openapi)  # made once: two at a time would disturb each other
+        await asyncio.to_thread(app.openapi)  # build it once: concurrent first requests would build it twice
         async with lab:
-            app.state.lab, app.state.metrics, app.state.tokens = lab, Metrics(lab), tokens
+            app.state.lab, app.state.metrics = lab, Metrics(lab)
+            app.state.authenticator = authenticator
             app.state.hub = Hub(lab, app.state.metrics)
             lab.keep_going(app.state.hub.run())
             yield
@@ -49,81 +52,83 @@ def create_app(lab: Lab, tokens: Tokens) -> FastAPI:
         version="1",
         lifespan=lifespan,
         openapi_url=f"{API}/openapi.json",
-        responses=problems.documented(),
+        responses=problems.openapi_responses(),
         docs_url=None,
         redoc_url=None,
     )
-    app.state.templates = page_environment(lab.settings.root_path)
-    api = (models, engines, history, runs, exports, comparisons, events, system)
-    for router in (each.router for each in api):
-        app.include_router(router, prefix=API, dependencies=[Depends(known_query)])
-    pages = (comparison_pages, history_pages, routes, lessons)
-    for router in (system.health, socket.router, *(each.router for each in pages)):
-        app.include_router(router)
-    app.mount("/static", static_files())
-    app.add_exception_handler(LabError, _lab_error)
-    app.add_exception_handler(SQLAlchemyError, _history_error)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_middleware(Door, hosts=lab.settings.hosts, tokens=tokens, root=lab.settings.root_path)
+    root = lab.settings.root_path
+    app.state.templates = page_environment(root)
+    _include_routes(app)
+    app.add_exception_handler(LabError, _on_lab_error)
+    app.add_exception_handler(SQLAlchemyError, _on_database_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_middleware(SecurityMiddleware, hosts=lab.settings.hosts, authenticator=authenticator, root=root)
     return app
 
 
-async def _lab_error(request: Request, error: Exception) -> Response:
+def _include_routes(app: FastAPI) -> None:
+    for api in (models, engines, history, runs, exports, comparisons, events, system):
+        app.include_router(api.router, prefix=API, dependencies=[Depends(reject_unknown_parameters)])
+    app.include_router(system.health)
+    app.include_router(socket.router)
+    for pages in (comparison_pages, history_pages, routes, lessons):
+        app.include_router(pages.router)
+    app.mount("/static", static_files())
+
+
+async def _on_lab_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, LabError)
-    if _for_programs(request):
-        return problems.of_lab(error, request.url.path)
+    if _is_program_path(request):
+        return problems.from_lab_error(error, request.url.path)
     return _error_page(request, error.status, error.title, error.detail)
 
 
-async def _history_error(request: Request, error: Exception) -> Response:
+async def _on_database_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SQLAlchemyError)
-    return await _lab_error(
-        request, LabError(f"The history did not take it, or could not be read: {error_reason(error)}.")
-    )
+    detail = f"The history could not be read or written: {error_reason(error)}."
+    return await _on_lab_error(request, LabError(detail))
 
 
-async def _validation(request: Request, error: Exception) -> Response:
+async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return await _lab_error(request, problems.of_validation(error))
+    return await _on_lab_error(request, problems.to_invalid(error))
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if (
-        error.status_code == HTTPStatus.BAD_REQUEST
-    ):  # a body that is no text at all, or more than a form may be
-        return await _lab_error(request, _unread(request, error.detail))
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # a body that is not text, or a form that is too large
+        return await _on_lab_error(request, _unreadable_body(request, error.detail))
     title = HTTPStatus(error.status_code).phrase
-    detail = f"{request.method} {cut(request.url.path)}: {title.lower()}."
-    if _for_programs(request):
-        answer: Response = problems.problem(error.status_code, title, detail, request.url.path, "http")
+    detail = f"{request.method} {problems.shorten(request.url.path)}: {title.lower()}."
+    if _is_program_path(request):
+        response: Response = problems.problem(error.status_code, title, detail, request.url.path, "http")
     else:
-        answer = _error_page(request, error.status_code, title, detail)
-    answer.headers.update(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _methods(request)):
-        answer.headers["Allow"] = ", ".join(allowed)
-    return answer
+        response = _error_page(request, error.status_code, title, detail)
+    response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _allowed_methods(request)):
+        response.headers["Allow"] = ", ".join(methods)
+    return response
 
 
-def _unread(request: Request, detail: str) -> Invalid:
-    if _for_programs(request):
-        return Invalid.field("", "The body is not JSON that can be read.")
-    return Invalid(f"The form was not taken. {detail.rstrip('.')}.")
+def _unreadable_body(request: Request, detail: str) -> Invalid:
+    if _is_program_path(request):
+        return Invalid.field("", "The body is not readable JSON.")
+    return Invalid(f"The form cannot be read: {detail.rstrip('.')}.")
 
 
-def _methods(request: Request) -> list[str]:
-    """Every method that a path of the API has; a router knows only those of the route that it found first."""
-    for template, calls in request.app.openapi()["paths"].items():
+def _allowed_methods(request: Request) -> list[str]:
+    """Return all methods of an API path; Starlette's header has only those of the first matching route."""
+    for template, operations in request.app.openapi()["paths"].items():
         pattern = "[^/]+".join(map(re.escape, re.split(r"\{\w+\}", template)))
         if re.fullmatch(pattern, request.url.path):
-            return sorted(method.upper() for method in calls)
+            return sorted(method.upper() for method in operations)
     return []
 
 
-def _for_programs(request: Request) -> bool:
-    path = request.url.path
-    return path.startswith(("/api/v1", "/healthz", "/readyz", "/metrics", "/static"))
+def _is_program_path(request: Request) -> bool:
+    """Return whether errors of a path are problem documents and not pages."""
+    return request.url.path.startswith(PROGRAM_PATHS)
 
 
 def _error_page(request: Request, status: int, title: str, detail: str) -> Response:

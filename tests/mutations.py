@@ -2,9 +2,9 @@
 
     python -m tests.mutations [--only NAME …] [--deep]
 
-For each: the tests concerned, then all of `make test`, then (with --deep) `make test-full`, stopped at the first
-failure. Prints what caught it. Ends with 1 when `make test` sees fewer than 18 of the twenty. The copy is of the last
-commit; the working tree is not touched.
+For each: the tests concerned, then all of `make test`, then (with --deep) `make test-full`, stopped at the
+first failure. Prints what caught it. Ends with 1 when `make test` sees fewer than 18 of the twenty. The copy
+is of the last commit; the working tree is not touched.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ MUTATIONS = (
         "app/load/protocol/histogram.py",
         "return Percentiles(count, p50, p90, p99, p999,",
         "return Percentiles(count, p50, p99, p90, p999,",
-        "load app/test_runs.py",
+        "load app/runs/test_runs.py",
     ),
     Mutation(
         "response time from the actual send",
@@ -126,21 +126,21 @@ MUTATIONS = (
         "app/results/fitness.py",
         '(e.stopped, "It was stopped early.")',
         '(False, "It was stopped early.")',
-        "app/test_fitness.py app/test_runs.py",
+        "app/results/test_fitness.py app/runs/test_runs.py",
     ),
     Mutation(
         "errors may be a tenth",
         "app/results/verdict.py",
         "if e.errors / total <= ERRORS_MAX:",
         "if e.errors / total <= 0.1:",
-        "app/test_verdict.py",
+        "app/results/test_verdict.py",
     ),
     Mutation(
         "unknown thresholds hold",
         "app/plans/thresholds.py",
         "breached = seen is None or not",
         "breached = seen is not None and not",
-        "app/test_thresholds.py",
+        "app/plans/test_thresholds.py",
     ),
     Mutation(
         "trials are not in turns",
@@ -151,21 +151,21 @@ MUTATIONS = (
         """        for entry in range(len(going.view.entries)):
             for trial in range(1, going.view.trials + 1):
 """,
-        "app/test_comparisons.py",
+        "app/comparisons/test_comparisons.py",
     ),
     Mutation(
         "no CSRF check",
         "app/web/security.py",
-        "if changes_something(scope) and not _same_origin(headers, host):",
+        "if changes_state(scope) and (refusal := check_origin(headers, host)):",
         "if False:",
-        "app/test_security.py",
+        "app/web/test_security.py",
     ),
     Mutation(
         "WebSocket without a token",
         "app/web/security.py",
-        "refusal or self._token(scope, headers))",
-        "refusal)",
-        "app/test_tokens.py",
+        "refusal = refusal or self._check_token(scope, headers)\n            return",
+        "return",
+        "app/web/test_authentication.py",
     ),
     # Pages and exports
     Mutation(
@@ -180,14 +180,14 @@ MUTATIONS = (
         "app/report/csv.py",
         "if isinstance(value, str) else value",
         "if False else value",
-        "app/test_exports.py app/test_history.py",
+        "app/report/test_exports.py app/history/test_history.py",
     ),
     Mutation(
         "JUnit hides a breach",
         "app/report/junit.py",
         "    if threshold.breached:\n",
         "    if not threshold.breached:\n",
-        "app/test_exports.py",
+        "app/report/test_exports.py",
     ),
 )
 

@@ -31,10 +31,10 @@ from app.pages import compare_form, forms, load_form, routes
 from app.plans import text, thresholds
 from app.plans.thresholds import Threshold
 from app.report import csv, junit
-from app.web.deps import Number
+from app.web.authentication import COOKIE, cookie_value
+from app.web.deps import IdConvertor
 from app.web.h11_connection import BoundedConnection
 from app.web.small_reads import READ_MAX
-from app.web.tokens import COOKIE, cookie_value
 from engines.common.http import strict
 from tests.app.driver import bare_app
 
@@ -289,7 +289,7 @@ def of(pattern: str | re.Pattern[Any], how: str, texts: tuple[Text, ...], flags:
 
 # By the file and the name that the pattern has there, or else the pattern as it stands there.
 PATTERNS: dict[str, Row] = {
-    "app/web/deps.py regex": of(Number.regex, "fullmatch", (repeated("1"), repeated("1", after="x"))),
+    "app/web/deps.py regex": of(IdConvertor.regex, "fullmatch", (repeated("1"), repeated("1", after="x"))),
     r'app/machine/syscalls.py rf"(\d+),[^,]*,{EVENT}"': of(rf"(\d+),[^,]*,{syscalls.EVENT}", "match", EVENTS),
     "app/plans/thresholds.py _GRAMMAR": of(thresholds._GRAMMAR, "fullmatch", CONDITIONS),
     r'app/main.py r"\{\w+\}"': of(r"\{\w+\}", "split", TEMPLATES),

@@ -39,9 +39,9 @@ from app.schemas.run import RunView
 from app.settings import Settings
 from app.store.runs import RunStore
 from app.web import log
-from app.web.connection_limit import connections_for, raise_descriptor_limit
+from app.web.authentication import Authenticator, new_token
+from app.web.connection_limit import max_connections_for, raise_descriptor_limit
 from app.web.server import Server, listen, make_config
-from app.web.tokens import Tokens, new_token
 
 OK, FAILED, BAD_ARGUMENTS, BREACHED = 0, 1, 2, 3
 
@@ -110,9 +110,9 @@ def _exposed_token(asked: argparse.Namespace, settings: Settings) -> list[str]:
 
 
 def _serve(settings: Settings, listener: socket.socket) -> int:
-    log.set_up()
-    tokens = Tokens(settings.token)
-    most = connections_for(raise_descriptor_limit(), settings.max_engines)
+    log.configure()
+    tokens = Authenticator(settings.token)
+    most = max_connections_for(raise_descriptor_limit(), settings.max_engines)
     app = create_app(Lab.open(settings), tokens)
     server = _Server(make_config(app, most, settings.proxies, log_level="warning"), tokens)
     server.run(sockets=[listener])
@@ -122,7 +122,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
 class _Server(Server):
     """Says where it is, once it is there."""
 
-    def __init__(self, config: uvicorn.Config, tokens: Tokens) -> None:
+    def __init__(self, config: uvicorn.Config, tokens: Authenticator) -> None:
         super().__init__(config)
         self._tokens = tokens
 
@@ -145,7 +145,7 @@ class _Server(Server):
             if self._tokens.required:
                 name = "localhost" if host in WILDCARDS else bracketed(host)
                 print(
-                    f"Once, within 10 minutes: http://{name}:{port}/?token={self._tokens.new_code()}",
+                    f"Once, within 10 minutes: http://{name}:{port}/?token={self._tokens.new_login_code()}",
                     flush=True,
                 )
 

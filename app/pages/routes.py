@@ -19,8 +19,8 @@ from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.schemas.states import RunState
 from app.templating import render_block
+from app.web.authentication import Authenticator, session_cookie
 from app.web.deps import LabDep
-from app.web.tokens import Tokens, cookie_header
 
 router = APIRouter(include_in_schema=False)
 LAB_PAGE = "pages/lab.html"
@@ -265,22 +265,22 @@ def _own(path: str) -> str:
 @router.post("/login")
 async def login(request: Request, form: TypedDep) -> Response:
     """The token pasted into the form is changed for a session."""
-    tokens: Tokens = request.app.state.tokens
+    authenticator: Authenticator = request.app.state.authenticator
     address = request.client.host if request.client else "nowhere"
     to = _own(form.get("next", "/"))
     try:
         fields.check_lengths(form)
     except Invalid as error:
         return page(request, "pages/login.html", 422, problem=error.detail, next=to)
-    if tokens.required and not tokens.is_token(form.get("token", "").strip()):
-        if wait_s := tokens.must_wait_s(address):
+    if authenticator.required and not authenticator.is_valid_token(form.get("token", "").strip()):
+        if wait_s := authenticator.retry_after_s(address):
             problem = f"Too many wrong tokens from here; try again in {wait_s} s."
             return page(request, "pages/login.html", 429, problem=problem, next=to)
-        tokens.failed(address)
+        authenticator.record_failure(address)
         return page(request, "pages/login.html", 401, problem="That is not this lab's token.", next=to)
     answer = RedirectResponse(to, 303)
-    answer.headers["Set-Cookie"] = cookie_header(
-        tokens.new_session(), request.app.state.lab.settings.root_path
+    answer.headers["Set-Cookie"] = session_cookie(
+        authenticator.new_session(), request.app.state.lab.settings.root_path
     )
     return answer
 

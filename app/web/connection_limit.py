@@ -1,7 +1,7 @@
-"""The limit of open connections: lower than the number of file descriptors, with a reserve for engines.
+"""The limit of open connections, which leaves file descriptors for engines and load generators.
 
-When the limit is reached, a connection that waits for its client is closed for each new one: first the oldest that has
-never completed a request, then the oldest. Clients that send no request cannot lock out those that do.
+At the limit, each new connection replaces a waiting one: the oldest that has never completed a request, else
+the oldest. Clients that send no request cannot lock out clients that do.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ class Evictable(Protocol):
 
 
 class ConnectionLimit:
-    """Keeps the waiting connections in order; the caller passes the number of open ones. Event loop only."""
+    """Decides which connections stay open. Event loop only.
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._unserved: dict[Evictable, None] = {}  # the oldest first
+    max_connections: the limit. The caller passes the number of open connections.
+    """
+
+    def __init__(self, max_connections: int) -> None:
+        self.max_connections = max_connections
+        self._unserved: dict[Evictable, None] = {}  # waiting connections, oldest first
         self._served: dict[Evictable, None] = {}
 
     def mark_waiting(self, connection: Evictable, served: bool) -> None:
@@ -50,13 +53,13 @@ class ConnectionLimit:
 
         connections: the number of open connections, including the new one.
         """
-        if connections <= self.most:
+        if connections <= self.max_connections:
             return True
         oldest = next(chain(self._unserved, self._served), None)
         if oldest is None:
-            logger.warning("All %d connections are busy: a new one was refused.", self.most)
+            logger.warning("All %d connections are busy: a new one was refused.", self.max_connections)
             return False
-        logger.warning("Limit of %d connections reached: a waiting one was closed.", self.most)
+        logger.warning("Limit of %d connections reached: a waiting one was closed.", self.max_connections)
         self.mark_busy(oldest)
         oldest.evict()
         return True
@@ -69,8 +72,8 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
-def connections_for(descriptors: int, engines: int) -> int:
-    """Return the connection limit for a number of file descriptors and of engines."""
+def max_connections_for(descriptors: int, engines: int) -> int:
+    """Return the connection limit for a number of file descriptors and a number of engines."""
     if descriptors == resource.RLIM_INFINITY:
         return CONNECTIONS_MAX
     spare = descriptors - RESERVED - RESERVED_PER_ENGINE * engines - 2 * ACCEPT_BATCH

@@ -1,4 +1,4 @@
-"""What routes depend on: the lab, and numbers in their paths (`{id:number}`)."""
+"""Dependencies of routes: the lab, a check of query parameters, and the path convertor `number`."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from app.errors import FieldProblem, Invalid
 from app.lab import Lab
 
 API = "/api/v1"
-NAMES_MAX, NAME_MAX = 10, 100  # unknown parameters that are told back, and characters of each
+NAMES_MAX, NAME_MAX = 10, 100  # unknown parameters that an error names, and characters of each
 
 
 def _lab(connection: HTTPConnection) -> Lab:
     lab = cast(Lab, connection.app.state.lab)
-    connection.state.event = lab.events.last_id  # whatever a page shows is at least as new as this
+    connection.state.event = lab.events.last_id  # a page shows at least all events up to this one
     return lab
 
 
-async def known_query(request: Request) -> None:
-    """Refuse query parameters that the call does not have, as unknown fields of a body are refused: a typing error
-    would otherwise answer another question than the one that was asked."""
+async def reject_unknown_parameters(request: Request) -> None:
+    """Raise Invalid for query parameters that a call does not have.
+
+    With a misspelled parameter that is ignored, a call would return something else than requested.
+    """
     path = str(request.scope["route"].path_format)
-    path = (
-        path if path.startswith(API) else API + path
-    )  # from FastAPI 0.16x on, a route does not know its prefix
-    call = request.app.openapi()["paths"][path][request.method.lower()]
-    known = {each["name"] for each in call.get("parameters", ()) if each["in"] == "query"}
+    # From FastAPI 0.16x on, a route does not have its prefix.
+    path = path if path.startswith(API) else API + path
+    operation = request.app.openapi()["paths"][path][request.method.lower()]
+    known = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
     unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
     if unknown:
-        there_are = f"there are {', '.join(sorted(known))}" if known else "there are none"
+        available = f"available: {', '.join(sorted(known))}" if known else "this call has none"
         names = [name[:NAME_MAX] for name in unknown[:NAMES_MAX]]
         problems = tuple(
-            FieldProblem(f"/{name}", f"{name} is no parameter here; {there_are}.") for name in names
+            FieldProblem(f"/{name}", f"{name} is not a parameter; {available}.") for name in names
         )
         raise Invalid(" ".join(problem.detail for problem in problems), problems)
 
@@ -43,10 +44,10 @@ async def known_query(request: Request) -> None:
 LabDep = Annotated[Lab, Depends(_lab)]
 
 
-class Number(IntegerConvertor):
-    """As Starlette's `int`, but never of more digits than Python reads, over which that one falls."""
+class IdConvertor(IntegerConvertor):
+    """Starlette's `int`, limited to 19 digits: Python refuses to convert very long numbers."""
 
     regex = "[0-9]{1,19}"
 
 
-register_url_convertor("number", Number())
+register_url_convertor("number", IdConvertor())

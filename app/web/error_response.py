@@ -1,4 +1,4 @@
-"""Error responses that the protocols send themselves, for requests that do not reach the application."""
+"""Error responses that the protocols send themselves to requests that do not reach the application."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from app.web.problems import problem
-from app.web.security import HEADERS
+from app.web.response_headers import SECURITY_HEADERS
 
 TITLE = "Bad request"
 
@@ -19,12 +19,12 @@ class ErrorResponse:
     detail: str
 
     def to_bytes(self) -> bytes:
-        """Return the whole response: a problem document, all security headers, and `Connection: close`."""
-        answer = problem(self.status, TITLE, self.detail, "", "http")
-        answer.headers.update({**HEADERS, "Cache-Control": "no-store", "Connection": "close"})
+        """Return the whole response: a problem document with security headers and `Connection: close`."""
+        response = problem(self.status, TITLE, self.detail, "", "http")
+        response.headers.update({**SECURITY_HEADERS, "Cache-Control": "no-store", "Connection": "close"})
         lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}".encode()]
-        lines += [name + b": " + value for name, value in answer.raw_headers]
-        return b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body)
+        lines += [name + b": " + value for name, value in response.raw_headers]
+        return b"\r\n".join(lines) + b"\r\n\r\n" + bytes(response.body)
 
 
 NOT_HTTP = ErrorResponse(400, "The request is not valid HTTP/1.1.")

@@ -1,8 +1,8 @@
 """h11 with limits that it does not have itself.
 
-h11 limits only incomplete events. Its regular expressions take quadratic time for runs of blanks, and it spends
-microseconds on each field and each chunk, however small. So a head is checked before h11 sees it, and a chunked body is
-fed in small pieces, so that h11 never gets a long line.
+h11 limits only incomplete events. Its regular expressions take quadratic time for consecutive blanks, and
+each field and chunk costs microseconds, however small it is. So a head is checked before h11 gets it, and a
+chunked body is passed to h11 in small pieces, so that it never gets a long line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ LONG_CHUNK_LINE = ErrorResponse(400, f"A chunk-size line, or the trailers, excee
 
 
 class BoundedConnection(h11.Connection):
-    """The server side of a connection. When a limit is exceeded, `next_event` raises and `refusal` is the response."""
+    """The server side of a connection.
+
+    When a limit is exceeded, `next_event` raises RemoteProtocolError and `refusal` is the response to send.
+    """
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, max_incomplete_event_size=HEAD_MAX)
@@ -38,13 +41,15 @@ class BoundedConnection(h11.Connection):
 
     @property
     def has_unparsed(self) -> bool:
-        """Whether data was received that is not a complete event yet, or belongs to the next request."""
+        """Whether there is data of an incomplete event or of the next request."""
         return bool(self._pending or self.trailing_data[0])
 
     def receive_data(self, data: bytes) -> None:
+        """Add received bytes."""
         self._pending += data
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """Return the next event. Raises RemoteProtocolError for invalid data and exceeded limits."""
         while True:
             event = super().next_event()
             if event is not h11.NEED_DATA or not self._pending:
@@ -52,12 +57,12 @@ class BoundedConnection(h11.Connection):
             if self.their_state is h11.DONE:
                 return h11.PAUSED
             if self.their_state not in (h11.IDLE, h11.SEND_BODY):
-                self._pending = b""  # the client said that this request is the last
+                self._pending = b""  # the client has announced that this request is the last
                 return event
             super().receive_data(self._next_piece())
 
     def _next_piece(self) -> bytes:
-        """Remove and return what to pass to h11 next: up to the end of a head, or a piece of the body."""
+        """Remove and return the next bytes for h11: up to the end of a head, or a piece of the body."""
         if self.their_state is h11.IDLE:
             size = self._check_head()
         elif self._is_chunked:
@@ -76,7 +81,7 @@ class BoundedConnection(h11.Connection):
         head = head[: _head_size(head)]
         if len(head) > HEAD_MAX:
             self._refuse(TOO_LONG)
-        if head.count(b"\n") > FIELDS_MAX + 2:  # and the request line and the empty line
+        if head.count(b"\n") > FIELDS_MAX + 2:  # the request line and the empty line
             self._refuse(TOO_MANY)
         if b" " * (BLANKS_MAX + 1) in head.replace(b"\t", b" "):
             self._refuse(BLANKS)

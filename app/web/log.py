@@ -10,8 +10,8 @@ from app.streams import visible
 KINDS_MAX = 1000
 
 
-def set_up() -> None:
-    """Log to standard error."""
+def configure() -> None:
+    """Log to standard error from now on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(EscapingFormatter("%(asctime)s %(name)s %(message)s"))
     handler.addFilter(RepeatFilter())
@@ -22,9 +22,11 @@ class EscapingFormatter(logging.Formatter):
     """Escapes control characters, so that client data cannot start a new line or control a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the whole entry, with tracebacks."""
         return visible(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the first line of the entry."""
         record.message = record.message.replace("\n", "\\n")
         return super().formatMessage(record)
 
@@ -32,21 +34,30 @@ class EscapingFormatter(logging.Formatter):
 class RepeatFilter(logging.Filter):
     """Passes the 1st, 10th, 100th … warning or error of each kind, with its count.
 
+    Thread-safe: logging locks.
+
     A kind is a logger, a message and its first argument, which is the client's address in the audit log.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: dict[tuple[object, ...], int] = {}
+        self._counts: dict[tuple[object, ...], int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to log a record; adds the count to a repeated one."""
         if record.levelno < logging.WARNING:
             return True
         first = record.args[0] if isinstance(record.args, tuple) and record.args else None
-        kind = (record.name, record.levelno, str(record.msg).partition("\n")[0], str(first), _raised(record))
-        if len(self._seen) >= KINDS_MAX:
-            self._seen.clear()
-        self._seen[kind] = count = self._seen.get(kind, 0) + 1
+        kind = (
+            record.name,
+            record.levelno,
+            str(record.msg).partition("\n")[0],
+            str(first),
+            _exception_origin(record),
+        )
+        if len(self._counts) >= KINDS_MAX:
+            self._counts.clear()
+        self._counts[kind] = count = self._counts.get(kind, 0) + 1
         if count == 1:
             return True
         if str(count).strip("0") != "1":
@@ -55,7 +66,7 @@ class RepeatFilter(logging.Filter):
         return True
 
 
-def _raised(record: logging.LogRecord) -> str:
+def _exception_origin(record: logging.LogRecord) -> str:
     """Return the type of the exception and where it was raised."""
     kind, _, trace = record.exc_info or (None, None, None)
     while trace is not None and trace.tb_next is not None:

@@ -29,37 +29,44 @@ SCHEMA = {
     },
     "required": ["type", "title", "status", "detail", "instance"],
 }
-MEANINGS = {
-    401: "The token is missing or wrong.",
-    403: "The call comes from another site.",
-    404: "There is no such thing.",
-    405: "Not a method of this path.",
-    409: "Not possible in this state.",
-    413: "The body is over 64 KiB.",
-    421: "Not a host that this lab answers to.",
-    422: "A field is wrong.",
+DESCRIPTIONS = {
+    401: "The access token is missing or wrong.",
+    403: "Cross-site request.",
+    404: "Not found.",
+    405: "The path does not support this method.",
+    409: "Not possible in the current state.",
+    413: "The request body exceeds 64 KiB.",
+    421: "The host is not allowed.",
+    422: "A field is invalid.",
     429: "Too many wrong tokens.",
     502: "The engine did not start.",
-    503: "Too much at once.",
+    503: "A limit of the lab is reached.",
 }
-
-
-def documented() -> dict[int | str, dict[str, Any]]:
-    """What every call may answer beside its success, for the OpenAPI description."""
-    content = {"application/problem+json": {"schema": SCHEMA}}
-    return {status: {"description": meaning, "content": content} for status, meaning in MEANINGS.items()}
-
-
-INSTANCE_MAX, POINTER_MAX = 200, 400  # characters of an address, and of a pointer, that are told back
-PROBLEMS_MAX = 50  # fields that one answer names
+ECHOED_MAX = 200  # characters of a client's text that a response repeats
+INSTANCE_MAX, POINTER_MAX = 200, 400  # characters of a URL, and of a JSON pointer
+PROBLEMS_MAX = 50  # fields that a response lists
 TYPES = "https://threadlab.dev/problems/"
 RETRY_AFTER_S = 1
+
+
+def openapi_responses() -> dict[int | str, dict[str, Any]]:
+    """Return the error responses of every call, for the OpenAPI description."""
+    content = {"application/problem+json": {"schema": SCHEMA}}
+    return {status: {"description": text, "content": content} for status, text in DESCRIPTIONS.items()}
+
+
+def shorten(text: str) -> str:
+    """Return text of a client, cut to ECHOED_MAX characters."""
+    return text if len(text) <= ECHOED_MAX else f"{text[:ECHOED_MAX]}…"
 
 
 def problem(
     status: int, title: str, detail: str, instance: str, slug: str, fields: Sequence[FieldProblem] = ()
 ) -> JSONResponse:
-    """One problem document."""
+    """Return a problem document.
+
+    instance: the URL path of the request. slug: the last part of the problem type's URL.
+    """
     body: dict[str, Any] = {
         "type": TYPES + slug,
         "title": title,
@@ -73,31 +80,31 @@ def problem(
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def of_lab(error: LabError, instance: str) -> JSONResponse:
+def from_lab_error(error: LabError, instance: str) -> JSONResponse:
+    """Return the problem document of an error of the lab."""
     return problem(error.status, error.title, error.detail, instance, error.slug, error.problems)
 
 
-def of_validation(error: RequestValidationError) -> Invalid:
-    """pydantic's findings as the lab says them: a pointer and a sentence each."""
-    found = tuple(
-        FieldProblem(_pointer(each)[:POINTER_MAX], _sentence(each)) for each in error.errors()[:PROBLEMS_MAX]
-    )
-    return Invalid(" ".join(field.detail for field in found) or "The request is not valid.", found)
+def to_invalid(error: RequestValidationError) -> Invalid:
+    """Return pydantic's errors as one Invalid: a JSON pointer and a sentence for each field."""
+    errors = error.errors()[:PROBLEMS_MAX]
+    problems = tuple(FieldProblem(_pointer(each)[:POINTER_MAX], _sentence(each)) for each in errors)
+    return Invalid(" ".join(each.detail for each in problems) or "The request is invalid.", problems)
 
 
-def _pointer(found: dict[str, Any]) -> str:
-    """The JSON pointer of a field; empty for the whole body."""
-    if found["type"] == "json_invalid":
+def _pointer(error: dict[str, Any]) -> str:
+    """Return the JSON pointer of a field; empty for the whole body."""
+    if error["type"] == "json_invalid":
         return ""
-    return "".join(f"/{part}" for part in found["loc"][1:])
+    return "".join(f"/{part}" for part in error["loc"][1:])
 
 
-def _sentence(found: dict[str, Any]) -> str:
-    if found["type"] == "json_invalid":
-        return f"The body is not JSON: {found['ctx']['error']}."
-    name = ".".join(str(part) for part in found["loc"][1:])[:POINTER_MAX] or "the body"
-    if found["type"] == "extra_forbidden":
-        return f"{name} is not a field here."
-    if found["type"] == "missing":
+def _sentence(error: dict[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return f"The body is not JSON: {error['ctx']['error']}."
+    name = ".".join(str(part) for part in error["loc"][1:])[:POINTER_MAX] or "the body"
+    if error["type"] == "extra_forbidden":
+        return f"{name} is not a known field."
+    if error["type"] == "missing":
         return f"{name} is missing."
-    return f"{name}: {found['msg'][0].lower()}{found['msg'][1:]}."
+    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}."

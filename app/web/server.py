@@ -15,38 +15,39 @@ from app.web.connection_limit import ACCEPT_BATCH, ConnectionLimit
 from app.web.http_protocol import BoundedHttp
 from app.web.websocket_protocol import BoundedWebSocket
 
-UNSENT_BYTES = 128 * 1024  # a frame of five engines with 1,000 threads is half of it: it goes out at once
-TAKEN_WITHIN_MS = 30_000
+UNSENT_BYTES = 128 * 1024  # twice a frame of five engines with 1,000 threads
+ACKNOWLEDGED_WITHIN_MS = 30_000
 GRACE_S = 10
 BACKLOG = 1024
 MESSAGE_MAX = 16 * 1024  # bytes of a WebSocket message
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The control plane's listening socket; accepted sockets inherit its options. Raises OSError."""
+    """Return the control plane's listening socket, whose options accepted sockets inherit. Raises OSError."""
     listener = addresses.listen(host, port)
-    # uvicorn writes head and body of a response one after the other. Without this the body waits for the ACK of the
-    # head, which a client may delay by 40 ms. asyncio sets it only where the protocol is named, which `create_server`
-    # does not do.
+    # uvicorn writes head and body of a response separately. Without this option the body waits for the ACK of
+    # the head, which a client may delay by 40 ms. asyncio sets it only if the protocol number is not 0.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # Unread data is noticed early, and not only after 4 MB of kernel memory.
+    # Without this limit, up to 4 MB of unread data could be in kernel memory before asyncio pauses.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    # A client that acknowledges nothing for so long is disconnected: a close alone could wait for it forever.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKEN_WITHIN_MS)
+    # Disconnect a client that does not acknowledge data: closing alone could wait for it forever.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ACKNOWLEDGED_WITHIN_MS)
     return listener
 
 
 def make_config(
-    app: FastAPI, most: int, trusted_proxies: tuple[str, ...] = (), **more: Any
+    app: FastAPI, max_connections: int, trusted_proxies: tuple[str, ...] = (), **more: Any
 ) -> uvicorn.Config:
     """Return the uvicorn configuration.
 
-    most: the connection limit. trusted_proxies: addresses and networks whose X-Forwarded-For is used.
+    max_connections: the connection limit. trusted_proxies: addresses and networks whose X-Forwarded-For is
+    used.
+    more: further arguments of `uvicorn.Config`.
     """
     served: Any = app
     if trusted_proxies:
         served = ProxyHeadersMiddleware(served, list(trusted_proxies))
-    http: Any = partial(BoundedHttp, limit=ConnectionLimit(most))
+    http: Any = partial(BoundedHttp, limit=ConnectionLimit(max_connections))
     return uvicorn.Config(
         served,
         http=http,
@@ -67,10 +68,12 @@ def make_config(
 class Server(uvicorn.Server):
     """uvicorn's server with a longer accept queue.
 
-    asyncio uses one number as the backlog and as the number of connections accepted per iteration, which must be small.
+    asyncio uses one number for the backlog and for the connections accepted per iteration, which must be
+    small.
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve, and set the length of the accept queues."""
         await super().startup(sockets)
-        for each in sockets or ():
-            each.listen(BACKLOG)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)

@@ -21,7 +21,9 @@ class SmallReads(asyncio.BufferedProtocol):
         raise NotImplementedError
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the buffer for the next read (asyncio)."""
         return _BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Pass the received bytes to `data_received` (asyncio)."""
         self.data_received(bytes(_BUFFER[:nbytes]))

@@ -28,7 +28,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
-from app.web.tokens import Tokens
+from app.web.authentication import Authenticator
 from tests.waiting import BOUND_S
 from tests.waiting import until as until
 
@@ -368,7 +368,7 @@ async def eventually(condition: Callable[[], U | None], what: str) -> U:
 
 def bare_app() -> FastAPI:
     """The application without a lab behind it, to ask for its routes."""
-    return create_app(cast(Lab, SimpleNamespace(settings=Settings())), Tokens(""))
+    return create_app(cast(Lab, SimpleNamespace(settings=Settings())), Authenticator(""))
 
 
 def unavailable(models: Sequence[Any], name: str) -> str | None:

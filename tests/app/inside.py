@@ -1,6 +1,7 @@
 """A lab in a thread of the test process, for tests that need no control plane in a process of its own.
 
-It costs 0.2 s of CPU, and `threadlab serve` costs 1.5 s. It has a real socket, and a test can replace its parts.
+It costs 0.2 s of CPU, and `threadlab serve` costs 1.5 s. It has a real socket, and a test can replace its
+parts.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
+from app.web.authentication import Authenticator
 from app.web.connection_limit import CONNECTIONS_MAX
 from app.web.server import Server, listen, make_config
-from app.web.tokens import Tokens
 from tests.app.driver import LabProcess, gone, known_models, until
 from tests.waiting import BOUND_S
 
@@ -28,18 +29,18 @@ from tests.waiting import BOUND_S
 class LabInside(LabProcess):
     """A lab with the calls of `LabProcess`, until `close()`. Its engines are children of the test process."""
 
-    def __init__(self, data_dir: Path, most: int = CONNECTIONS_MAX, **settings: Any) -> None:
+    def __init__(self, data_dir: Path, max_connections: int = CONNECTIONS_MAX, **settings: Any) -> None:
         given = Settings(data_dir=data_dir, **settings)
         models = Models.load(given.engine_python) if "engine_python" in settings else known_models()
         lab = Lab(
             given, models, RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database)
         )
-        self.lab, self.app = lab, create_app(lab, Tokens(given.token))
+        self.lab, self.app = lab, create_app(lab, Authenticator(given.token))
         self.data_dir, self.pid, self.killed = data_dir, os.getpid(), False
         self._listener = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.http = httpx.Client(base_url=self.url, timeout=BOUND_S)
-        self._server = Server(make_config(self.app, most, given.proxies, ws_ping_interval=None))
+        self._server = Server(make_config(self.app, max_connections, given.proxies, ws_ping_interval=None))
         self._thread = Thread(target=self._server.run, args=([self._listener],), daemon=True)
         self._thread.start()
         until(lambda: self._server.started or not self._thread.is_alive(), "the lab has started")

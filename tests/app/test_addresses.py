@@ -14,7 +14,7 @@ import pytest
 from app import addresses
 from app.addresses import unmapped
 from app.cli.main import main
-from app.web.tokens import new_token
+from app.web.authentication import new_token
 from tests.app.driver import LabMaker
 
 

@@ -20,7 +20,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
-from app.web.tokens import Tokens
+from app.web.authentication import Authenticator
 from tests.app.driver import LabProcess, is_problem, known_models, on_a_thread, until
 from tests.app.live.test_live import Viewer, descriptors, viewer
 from tests.waiting import BOUND_S
@@ -97,7 +97,7 @@ def test_a_lab_whose_live_view_has_ended_is_not_ready(
         stores = RunStore(settings.database), ComparisonStore(settings.database)
         lab, told = Lab(settings, known_models(), *stores), asyncio.Event()
         asyncio.get_running_loop().set_exception_handler(lambda *_: told.set())
-        app = create_app(lab, Tokens(""))
+        app = create_app(lab, Authenticator(""))
         async with app.router.lifespan_context(app):
             lab.require_ready()
             await asyncio.wait_for(told.wait(), BOUND_S)

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from app.live.hub import VIEWERS_OF_ADDRESS_MAX
 from tests.app.driver import LabProcess
-from tests.app.web.served import upgraded
+from tests.app.web.served import open_websocket
 
 from .conftest import Opener
 from .pages import HELD, live
@@ -99,7 +99,7 @@ def test_a_page_that_finds_no_place_says_why_and_comes_in_when_there_is_one(
     visit: Opener, lab: LabProcess
 ) -> None:
     with ExitStack() as stack:
-        others = [stack.enter_context(upgraded(lab)) for _ in range(VIEWERS_OF_ADDRESS_MAX)]
+        others = [stack.enter_context(open_websocket(lab)) for _ in range(VIEWERS_OF_ADDRESS_MAX)]
         page = visit("/about").page
         said = f"{VIEWERS_OF_ADDRESS_MAX} live pages from 127.0.0.1 are open already."
         expect(page.locator("[data-refusal]")).to_contain_text(said)

@@ -30,7 +30,7 @@ from statistics import median
 from typing import Protocol
 from urllib.parse import urlencode
 
-from app.web.tokens import new_token
+from app.web.authentication import new_token
 from tests.app.driver import LabProcess
 from tests.engines.crowds import allow_descriptors
 

@@ -28,7 +28,7 @@ def test_nor_is_anything_else_of_that_number(lab: LabProcess, path: str) -> None
 def test_a_body_with_such_a_number_is_refused(lab: LabProcess) -> None:
     body = f'{{"model": "reactor", "plan": {{"vus": {HUGE}}}}}'
     answer = lab.http.post("/api/v1/runs", content=body, headers={"content-type": "application/json"})
-    assert "not JSON that can be read" in is_problem(answer, 422, "")
+    assert "not readable JSON" in is_problem(answer, 422, "")
 
 
 @pytest.mark.parametrize("path", ["/runs/{}", "/?again={}", "/runs/delete?run={}", "/comparisons/{}"])
@@ -57,4 +57,4 @@ def test_the_form_of_the_list_names_no_such_run(lab: LabProcess) -> None:
 def test_a_form_of_too_many_fields_is_not_called_json(lab: LabProcess) -> None:
     answer = lab.http.post("/runs/delete", files=[("run", (None, str(n))) for n in range(101)])
     assert answer.status_code == 422 and "JSON" not in answer.text
-    assert "The form was not taken. Too many fields." in answer.text
+    assert "The form cannot be read: Too many fields." in answer.text

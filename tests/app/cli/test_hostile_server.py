@@ -20,7 +20,7 @@ from app import streams
 from app.cli import remote
 from app.schemas.run import RunView
 from app.streams import visible
-from app.web.tokens import new_token
+from app.web.authentication import new_token
 from tests.app.driver import Command
 from tests.app.past import LEDGER, PERCENTILES, past_run, verdict
 from tests.waiting import BOUND_S

@@ -18,7 +18,7 @@ from app.cli import remote
 from app.errors import NotNow
 from app.settings import Settings
 from app.store.runs import RunStore
-from app.web.tokens import new_token
+from app.web.authentication import new_token
 from tests.app.driver import THREADLAB, Command, LabProcess, threadlab
 
 RUN = (

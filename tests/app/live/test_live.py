@@ -338,7 +338,7 @@ def test_a_viewer_that_takes_nothing_is_closed_and_another_goes_on(
 ) -> None:
     monkeypatch.setattr("app.live.socket.SEND_WITHIN_S", 0.1)
     monkeypatch.setattr(
-        "app.web.server.TAKEN_WITHIN_MS", 1_000_000
+        "app.web.server.ACKNOWLEDGED_WITHIN_MS", 1_000_000
     )  # so that it is not the kernel that closes it
     monkeypatch.setattr(
         "app.live.frames.threads", lambda _: [["x" * 500_000]]

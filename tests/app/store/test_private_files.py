@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.store import private_files
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
-from app.web.tokens import new_token
+from app.web.authentication import new_token
 from tests.app.driver import THREADLAB, Command, LabProcess, endless, generators, until
 from tests.app.past import past_run
 from tests.waiting import BOUND_S

@@ -1,4 +1,4 @@
-"""A server or a lab for each test, and a way to shorten one deadline."""
+"""Fixtures: a server, a lab, and short timeouts."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from app.web.http_protocol import WITHIN_S, Phase
+from app.web.http_protocol import TIMEOUT_S, Phase
 from tests.app.inside import LabInside
-from tests.app.web.served import MOST, Served
+from tests.app.web.served import CONNECTIONS_MAX, Served
 
-SOON_S = 0.05
+SHORT_S = 0.05
 
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    with closing(Served(MOST)) as one:
-        yield one
+    with closing(Served(CONNECTIONS_MAX)) as server:
+        yield server
 
 
 @pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> Callable[[Phase], None]:
-    """Make one deadline short."""
-    return lambda phase: monkeypatch.setitem(WITHIN_S, phase, SOON_S)
+def shorten_timeout(monkeypatch: pytest.MonkeyPatch) -> Callable[[Phase], None]:
+    """Return a function that makes the timeout of a phase short."""
+    return lambda phase: monkeypatch.setitem(TIMEOUT_S, phase, SHORT_S)
 
 
 @pytest.fixture

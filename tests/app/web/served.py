@@ -17,20 +17,20 @@ LONG = 16 * 1024 * 1024  # more than the kernel buffers for a client that does n
 
 
 class Application:
-    """Responds differently per path; `/work` blocks until the test allows it to continue."""
+    """A test application: its response depends on the path. `/work` blocks until `unblock` is set."""
 
     def __init__(self) -> None:
         self.calls = self.working = 0
-        self.go_on = threading.Event()
+        self.unblock = threading.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            return await self._live(receive, send)
+            return await self._run_lifespan(receive, send)
         self.calls += 1
         body = b"served"
         if scope["path"] == "/work":
             self.working += 1
-            await asyncio.to_thread(self.go_on.wait, BOUND_S)
+            await asyncio.to_thread(self.unblock.wait, BOUND_S)
         elif scope["path"] == "/body":
             while (await receive()).get("more_body"):
                 pass
@@ -45,51 +45,52 @@ class Application:
         )
         await send({"type": "http.response.body", "body": body})
 
-    async def _live(self, receive: Any, send: Any) -> None:
+    async def _run_lifespan(self, receive: Any, send: Any) -> None:
         for stage in ("startup", "shutdown"):
             await receive()
             await send({"type": f"lifespan.{stage}.complete"})
 
 
 class Served:
-    """A server in its own thread."""
+    """The test application in a server in its own thread."""
 
-    def __init__(self, most: int, **more: Any) -> None:
+    def __init__(self, max_connections: int, **more: Any) -> None:
         self.app = Application()
         listener = server.listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
-        self._server = Server(make_config(cast(Any, self.app), most, log_level="warning", **more))
+        self._server = Server(make_config(cast(Any, self.app), max_connections, log_level="warning", **more))
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
         until(lambda: self._server.started, "the server has started")
 
     @property
     def connections(self) -> list[Any]:
-        """The protocols of the connections that are open."""
+        """The protocol objects of the open connections."""
         return list(self._server.server_state.connections)
 
     def connect(self, data: bytes = b"") -> socket.socket:
-        """A client that has sent `data`."""
+        """Return a client socket that has sent `data`."""
         sock = socket.create_connection(("127.0.0.1", self.port), BOUND_S)
         sock.sendall(data)
         return sock
 
     def close(self) -> None:
-        self.app.go_on.set()
+        self.app.unblock.set()
         self._server.should_exit = True
         self._thread.join(BOUND_S)
         assert not self._thread.is_alive()
 
 
-MOST = 6
+CONNECTIONS_MAX = 6
 
 
 def head(line: str = "GET /", more: str = "") -> bytes:
+    """Return a request head; `more` are further header lines."""
     return f"{line} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n".encode()
 
 
-def all_of(sock: socket.socket) -> bytes:
-    """What is sent until the server closes."""
+def read_all(sock: socket.socket) -> bytes:
+    """Return all bytes until the server closes the connection."""
     found = bytearray()
     with sock, suppress(ConnectionResetError, BrokenPipeError):
         while data := sock.recv(65536):
@@ -97,8 +98,8 @@ def all_of(sock: socket.socket) -> bytes:
     return bytes(found)
 
 
-def answered(sock: socket.socket) -> bytes:
-    """The first line of an answer of the application, on a connection that may stay open."""
+def read_status(sock: socket.socket) -> bytes:
+    """Read one response of the application and return its first line. The connection may stay open."""
     found = b""
     while data := sock.recv(4096):
         found += data
@@ -113,7 +114,8 @@ UPGRADE = (
 )
 
 
-def upgraded(lab: LabProcess) -> socket.socket:
+def open_websocket(lab: LabProcess) -> socket.socket:
+    """Return a socket after the handshake of a live WebSocket."""
     sock = socket.create_connection(("127.0.0.1", lab.port), BOUND_S)
     sock.sendall(
         b"GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from app.web.authentication import new_token
 from app.web.log import EscapingFormatter, RepeatFilter
-from app.web.tokens import new_token
 from tests.app.inside import LabInside
 
 TOKEN = new_token()
@@ -22,10 +22,10 @@ def record(
 
 
 def logged(number: int, *args: object, level: int = logging.WARNING) -> list[str]:
-    """What a filter lets pass of so many equal records."""
-    some = RepeatFilter()
+    """Return the messages that a filter passes of `number` equal records."""
+    repeat_filter = RepeatFilter()
     records = [record("%s has failed", *args, level=level) for _ in range(number)]
-    return [each.getMessage() for each in records if some.filter(each)]
+    return [each.getMessage() for each in records if repeat_filter.filter(each)]
 
 
 def test_a_repeated_warning_is_logged_with_its_count() -> None:
@@ -34,22 +34,22 @@ def test_a_repeated_warning_is_logged_with_its_count() -> None:
     assert len(logged(50, "x", level=logging.INFO)) == 50
 
 
-def test_kinds_of_warnings_are_counted_separately_and_their_number_is_bounded() -> None:
-    some = RepeatFilter()
-    assert all(some.filter(record("%s", address)) for address in ("192.0.2.1", "192.0.2.2"))
-    assert some.filter(record("%s", "192.0.2.1", name="asyncio"))
+def test_kinds_of_warnings_are_counted_separately_and_limited() -> None:
+    repeat_filter = RepeatFilter()
+    assert all(repeat_filter.filter(record("%s", address)) for address in ("192.0.2.1", "192.0.2.2"))
+    assert repeat_filter.filter(record("%s", "192.0.2.1", name="asyncio"))
     for number in range(5000):
-        assert some.filter(record("%s", number))
-    assert len(some._seen) <= 1000
+        assert repeat_filter.filter(record("%s", number))
+    assert len(repeat_filter._counts) <= 1000
 
 
-@pytest.mark.parametrize(("known", "level"), [(True, "INFO"), (False, "WARNING")])
-def test_failed_requests_without_the_token_are_counted_not_logged_each(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, known: bool, level: str
+@pytest.mark.parametrize(("authenticated", "level"), [(True, "INFO"), (False, "WARNING")])
+def test_failed_requests_without_the_token_are_warnings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, authenticated: bool, level: str
 ) -> None:
     caplog.set_level("INFO", "threadlab.audit")
     with closing(LabInside(tmp_path, token=TOKEN)) as lab:
-        headers = {"Authorization": f"Bearer {TOKEN}"} if known else {}
+        headers = {"Authorization": f"Bearer {TOKEN}"} if authenticated else {}
         assert lab.http.post("/static/" + "%1b" * 500, headers=headers).status_code == 405
         lab.http.post("/login", data={"token": TOKEN})
     lines = [each for each in caplog.records if each.name == "threadlab.audit"]

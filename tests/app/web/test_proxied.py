@@ -1,4 +1,4 @@
-"""The lab behind a reverse proxy: below a path, with a Host that lacks the port, and by HEAD; pages and API alike."""
+"""The lab behind a reverse proxy: below a path, with a Host header without port, and the login page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from app.web.tokens import new_token
+from app.web.authentication import new_token
 from tests.app.driver import LabProcess, is_problem
 from tests.app.inside import LabInside
 
@@ -18,14 +18,14 @@ LINKS = re.compile(r'(?:href|src|action|hx-get|hx-post|hx-delete)="([^"#?]+)')
 
 @pytest.fixture(scope="module")
 def below(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabInside]:
-    """A lab that is shown under a path."""
+    """A lab that is published under a path."""
     with closing(LabInside(tmp_path_factory.mktemp("below"), root_path=ROOT)) as lab:
         yield lab
 
 
-@pytest.mark.parametrize("taken_off", [True, False])
-def test_a_proxy_may_take_the_path_off_or_not(below: LabInside, taken_off: bool) -> None:
-    root = "" if taken_off else ROOT
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_proxy_may_remove_the_path_or_not(below: LabInside, removed: bool) -> None:
+    root = "" if removed else ROOT
     assert (
         below.http.get(f"{root}/").status_code == below.http.get(f"{root}/api/v1/system").status_code == 200
     )
@@ -35,10 +35,10 @@ def test_a_proxy_may_take_the_path_off_or_not(below: LabInside, taken_off: bool)
 @pytest.mark.parametrize(
     "page", ["/", "/models", "/models/reactor", "/runs", "/comparisons", "/api/docs", "/about"]
 )
-def test_every_address_on_a_page_is_below_the_path(below: LabInside, page: str) -> None:
+def test_every_url_on_a_page_is_below_the_path(below: LabInside, page: str) -> None:
     text = below.http.get(ROOT + page).text
-    ours = [link for link in LINKS.findall(text) if not link.startswith(("http", "data:"))]
-    assert len(ours) > 10 and [link for link in ours if not link.startswith(f"{ROOT}/")] == []
+    local = [link for link in LINKS.findall(text) if not link.startswith(("http", "data:"))]
+    assert len(local) > 10 and [link for link in local if not link.startswith(f"{ROOT}/")] == []
     missing = [
         link
         for link in set(LINKS.findall(text))
@@ -54,16 +54,16 @@ def test_a_redirect_stays_below_the_path(below: LabInside) -> None:
         below.http.delete(f"/api/v1/engines/{engine['id']}")
 
 
-def test_the_scripts_know_the_path(below: LabInside) -> None:
+def test_pages_pass_the_path_to_scripts(below: LabInside) -> None:
     assert f'data-root="{ROOT}"' in below.http.get(f"{ROOT}/").text
 
 
 FROM_PAGE = {"Origin": "http://localhost:8080", "Sec-Fetch-Site": "same-origin"}
 
 
-def test_a_host_without_its_port_is_ours_if_the_browser_says_so(lab: LabProcess) -> None:
+def test_a_host_without_port_is_accepted_if_the_browser_confirms_the_origin(lab: LabProcess) -> None:
     answer = lab.http.post("/api/v1/engines", json={}, headers={"Host": "localhost", **FROM_PAGE})
-    assert answer.status_code == 422, "it came in, and has no model"
+    assert answer.status_code == 422, "it is accepted, and has no model"
 
 
 @pytest.mark.parametrize(
@@ -75,19 +75,19 @@ def test_a_host_without_its_port_is_ours_if_the_browser_says_so(lab: LabProcess)
         {"Host": "127.0.0.1", **FROM_PAGE},
     ],
 )
-def test_any_other_page_is_foreign_and_told_what_a_proxy_must_pass_on(
+def test_other_pages_are_cross_site_and_the_error_names_the_host_header(
     lab: LabProcess, headers: dict[str, str]
 ) -> None:
-    said = is_problem(lab.http.post("/api/v1/engines", json={}, headers=headers), 403)
+    detail = is_problem(lab.http.post("/api/v1/engines", json={}, headers=headers), 403)
     same_name = headers["Host"].startswith("localhost")
-    assert ("must pass Host on" in said) == same_name
+    assert ("must pass the Host header" in detail) == same_name
 
 
-def test_who_cannot_open_the_socket_is_told_why(lab: LabProcess) -> None:
-    """A browser does not show why a WebSocket was refused: its page asks by POST."""
+def test_a_page_can_query_why_its_websocket_was_refused(lab: LabProcess) -> None:
+    """A browser does not show the reason, so the page sends a POST."""
     assert lab.http.post("/ws/v1/live").is_success
     headers = {"Host": "localhost:9", **FROM_PAGE}
-    assert "must pass Host on" in is_problem(lab.http.post("/ws/v1/live", headers=headers), 403)
+    assert "must pass the Host header" in is_problem(lab.http.post("/ws/v1/live", headers=headers), 403)
 
 
 TOKEN = new_token()
@@ -96,12 +96,12 @@ HTML = {"Accept": "text/html"}
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabInside]:
-    """A lab that wants a token."""
+    """A lab that requires a token."""
     with closing(LabInside(tmp_path_factory.mktemp("locked"), token=TOKEN)) as lab:
         yield lab
 
 
-def test_after_the_login_comes_the_page_that_was_asked_for(locked: LabInside) -> None:
+def test_the_login_redirects_to_the_requested_page(locked: LabInside) -> None:
     sent = locked.http.get("/runs?model=reactor", headers=HTML)
     assert (sent.status_code, sent.headers["location"]) == (303, "/login?next=%2Fruns%3Fmodel%3Dreactor")
     form = locked.http.get(sent.headers["location"], headers=HTML).text
@@ -112,15 +112,15 @@ def test_after_the_login_comes_the_page_that_was_asked_for(locked: LabInside) ->
 
 
 @pytest.mark.parametrize(
-    "elsewhere",
+    "url",
     ["//evil.example", "/\\evil.example", "https://evil.example/", "javascript:alert(1)", "", "/a\r\nB: c"],
 )
-def test_after_the_login_nobody_is_sent_elsewhere(locked: LabInside, elsewhere: str) -> None:
-    entered = locked.http.post("/login", data={"token": TOKEN, "next": elsewhere})
+def test_the_login_does_not_redirect_to_other_sites(locked: LabInside, url: str) -> None:
+    entered = locked.http.post("/login", data={"token": TOKEN, "next": url})
     assert (entered.status_code, entered.headers["location"]) == (303, "/")
     locked.http.cookies.clear()
 
 
-def test_a_wrong_token_keeps_where_one_was_going(locked: LabInside) -> None:
+def test_a_wrong_token_keeps_the_requested_page(locked: LabInside) -> None:
     again = locked.http.post("/login", data={"token": "wrong", "next": "/runs"})
     assert again.status_code == 401 and 'name="next" value="/runs"' in again.text

@@ -1,4 +1,4 @@
-"""Bounds on WebSocket handshakes, messages, and the number of viewers."""
+"""Limits of WebSocket handshakes, messages, and the number of viewers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from app.web import server
 from tests.app.driver import until
 from tests.app.inside import LabInside
 from tests.app.live.test_live import viewer
-from tests.app.web.served import MOST, UPGRADE, Served, all_of, head, upgraded
+from tests.app.web.served import CONNECTIONS_MAX, UPGRADE, Served, head, open_websocket, read_all
 from tests.waiting import BOUND_S
 
 
 def expect_close_1009(sock: socket.socket) -> None:
-    """Among frames of the live view comes a close with 1009."""
+    """Read frames of the live view until the connection is closed with 1009."""
     found = bytearray()
 
     def read() -> bool:
@@ -30,17 +30,17 @@ def expect_close_1009(sock: socket.socket) -> None:
 
 
 def test_a_message_over_16_kib_is_refused_by_its_frame_header(inside: LabInside) -> None:
-    with upgraded(inside) as sock:
+    with open_websocket(inside) as sock:
         sock.sendall(
             b"\x81\xff" + (server.MESSAGE_MAX + 1).to_bytes(8, "big") + b"mask"
-        )  # nothing of it has come yet
+        )  # the payload is not sent
         expect_close_1009(sock)
     with viewer(inside) as view:
         view.say(type="subscribe", engines=["x" * (server.MESSAGE_MAX - 100)])
         view.frame()
 
 
-NO_HANDSHAKES = {
+INVALID_HANDSHAKES = {
     "a body": head("GET /ws/v1/live", f"Content-Length: 5\r\n{UPGRADE}"),
     "chunks": head("GET /ws/v1/live", f"Transfer-Encoding: chunked\r\n{UPGRADE}"),
     "a long address": head(f"GET /{'a' * 9000}", UPGRADE),
@@ -50,39 +50,42 @@ NO_HANDSHAKES = {
 }
 
 
-@pytest.mark.parametrize("case", NO_HANDSHAKES)
+@pytest.mark.parametrize("case", INVALID_HANDSHAKES)
 def test_an_invalid_handshake_gets_400_and_is_closed(inside: LabInside, case: str) -> None:
     sock = socket.create_connection(("127.0.0.1", inside.port), BOUND_S)
-    sock.sendall(NO_HANDSHAKES[case])
-    assert all_of(sock).startswith(b"HTTP/1.1 400 ")
+    sock.sendall(INVALID_HANDSHAKES[case])
+    assert read_all(sock).startswith(b"HTTP/1.1 400 ")
     until(lambda: not inside.connections, "the connection is closed")
 
 
 def test_a_handshake_behind_unread_responses_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "TAKEN_WITHIN_MS", 1_000_000)  # so that it is not the kernel that closes it
-    with closing(Served(MOST)) as one, one.connect(head("GET /long") + head("GET /ws", UPGRADE)):
-        until(lambda: one.app.calls, "the first request is handled")
-        until(lambda: not one.connections, "the connection is closed")
+    monkeypatch.setattr(server, "ACKNOWLEDGED_WITHIN_MS", 1_000_000)  # so that the kernel does not close it
+    with (
+        closing(Served(CONNECTIONS_MAX)) as served,
+        served.connect(head("GET /long") + head("GET /ws", UPGRADE)),
+    ):
+        until(lambda: served.app.calls, "the first request is handled")
+        until(lambda: not served.connections, "the connection is closed")
 
 
 def test_a_message_has_at_most_64_fragments(inside: LabInside) -> None:
-    with upgraded(inside) as sock:
+    with open_websocket(inside) as sock:
         sock.sendall(b"\x01\x80mask" + b"\x00\x80mask" * 100)
         expect_close_1009(sock)
 
 
 def test_a_client_that_reads_no_pongs_is_not_read(inside: LabInside) -> None:
-    """The answers would be kept for a client that takes none."""
-    with upgraded(inside) as sock:
+    """Otherwise the server would buffer pongs without limit."""
+    with open_websocket(inside) as sock:
         sock.setblocking(False)
         ping = (b"\x89\xfd" + b"mask" + b"x" * 125) * 500
-        stuck = until(lambda: _stuck(sock, ping), "nothing more is taken")
-        kept = [each.transport.get_write_buffer_size() for each in inside.connections]
-        assert stuck and max(kept) < 1024 * 1024, kept
+        is_blocked = until(lambda: _is_blocked(sock, ping), "the server reads nothing more")
+        buffered = [each.transport.get_write_buffer_size() for each in inside.connections]
+        assert is_blocked and max(buffered) < 1024 * 1024, buffered
 
 
-def _stuck(sock: socket.socket, data: bytes) -> bool:
-    """Send until nothing is taken; whether nothing was taken at all."""
+def _is_blocked(sock: socket.socket, data: bytes) -> bool:
+    """Send until the socket is full. Returns whether nothing could be sent."""
     sent = 0
     with suppress(BlockingIOError):
         while True:
@@ -115,13 +118,13 @@ def test_viewers_per_address_are_limited(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def _expect_accepted(lab: LabInside) -> None:
-    """A viewer is served as soon as the lab has seen that the others left."""
+    """A viewer is served as shorten_timeout as the lab has seen that the others left."""
 
-    def one() -> bool:
+    def is_accepted() -> bool:
         with viewer(lab) as view:
             return bool(view.message()["type"] == "hello")
 
-    until(lambda: _unless_closed(one), "there is a place again")
+    until(lambda: _unless_closed(is_accepted), "a viewer is accepted")
 
 
 def _unless_closed(play: Callable[[], bool]) -> bool:
