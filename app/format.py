@@ -1,13 +1,16 @@
-"""Numbers, units, times and names as text. Pure functions.
+"""Formatters for numbers, units, times and names, shared by pages, reports, the command line and verdicts.
 
-Missing is an en dash, never 0. static/js formats the same way in the browser.
+Pure functions. An unknown value (None) is written as an en dash, never as 0. `static/js/format.js` applies
+the same rules in the browser. This module imports nothing of the application.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from markupsafe import Markup
@@ -16,30 +19,74 @@ DASH = "–"
 
 
 def count(value: float | None) -> str:
-    """1,234"""
+    """Return a whole number with thousands separators: 1,234."""
     return DASH if value is None else f"{round(value):,}"
 
 
 def rate(value: float | None) -> str:
-    """Requests a second: 3,194, and 7.5 where tenths matter."""
+    """Return a number per second without its unit: 3,194, and one decimal below 100: 82.5."""
     if value is None:
         return DASH
-    return f"{value:.1f}" if 0 < value < 10 else count(value)
+    return f"{value:.1f}".removesuffix(".0") if 0 < value < 100 else count(value)
 
 
-def us(value: float | None) -> str:
-    """Microseconds as one reads them: 85 µs, 4.9 ms, 103 ms, 2.9 s."""
+def request_rate(value: float | None) -> str:
+    """Return requests per second with the unit: 3,194 req/s."""
+    return DASH if value is None else f"{rate(value)} req/s"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeUnit:
+    """How times of one magnitude are written."""
+
+    us: float  # microseconds per unit
+    symbol: str
+    places: int  # decimals
+
+
+# Each with the time in µs from which the next one is used. The limits are those of the rounded values: 9.996
+# ms is 10.0 ms and not 10.00 ms.
+_TIME_UNITS = (
+    (9.95, TimeUnit(1.0, "µs", 1)),
+    (999.5, TimeUnit(1.0, "µs", 0)),
+    (9_995.0, TimeUnit(1e3, "ms", 2)),
+    (99_950.0, TimeUnit(1e3, "ms", 1)),
+    (999_500.0, TimeUnit(1e3, "ms", 0)),
+    (99.95e6, TimeUnit(1e6, "s", 1)),
+    (inf, TimeUnit(1e6, "s", 0)),
+)
+
+
+def time_unit(us: float) -> TimeUnit:
+    """Return the unit and the number of decimals for a time of `us` microseconds, 0 or more."""
+    return next(unit for limit, unit in _TIME_UNITS if us < limit or limit == inf)
+
+
+def us(value: float | None, places: int | None = None) -> str:
+    """Return a time given in microseconds: 4.1 µs, 85 µs, 4.90 ms, 48.2 ms, 103 ms, 1.2 s.
+
+    `places`: decimals in the unit that is chosen, instead of the usual number.
+    """
     if value is None:
         return DASH
-    scale, unit = (1.0, "µs") if value < 1e3 else (1e3, "ms") if value < 1e6 else (1e6, "s")
-    number = value / scale
-    return (
-        f"{number:.0f} {unit}" if number >= 100 or (unit == "µs" and number >= 10) else f"{number:.1f} {unit}"
-    )
+    unit = time_unit(value)
+    decimals = (unit.places if value else 0) if places is None else places
+    return f"{value / unit.us:,.{decimals}f} {unit.symbol}"
+
+
+def us_tick(value: float) -> str:
+    """Return the label of an axis tick at a round number of microseconds: 1 ms, 2.5 ms, 20 s."""
+    unit = time_unit(value)
+    return f"{value / unit.us:.6g} {unit.symbol}"
+
+
+def seconds(value: float | None) -> str:
+    """Return a time given in seconds, in the format of `us`: 500 ms, 10.0 s."""
+    return "0 s" if value == 0 else us(None if value is None else value * 1e6)
 
 
 def size(value: float | None) -> str:
-    """Bytes: 34 MiB, 0.7 KiB."""
+    """Return a number of bytes: 34 MiB, 0.7 KiB."""
     if value is None:
         return DASH
     number, units = float(value), ["B", "KiB", "MiB", "GiB"]
@@ -50,24 +97,24 @@ def size(value: float | None) -> str:
 
 
 def decimal(value: float | None, places: int = 1) -> str:
-    """A cost in its own unit: 41.6"""
+    """Return a number with a fixed number of decimals and no unit: 41.6."""
     return DASH if value is None else f"{value:,.{places}f}"
 
 
 def percent(value: float | None) -> str:
-    """A number that is already in percent: 106 %, 4.5 %."""
+    """Return a number that is already in percent: 106 %, 4.5 %."""
     if value is None:
         return DASH
     return f"{value:.1f} %" if 0 < value < 10 else f"{value:.0f} %"
 
 
 def share(value: float | None) -> str:
-    """A fraction of one: 0.998 is 99.8 %."""
+    """Return a fraction in percent: 0.998 is 99.8 %."""
     return DASH if value is None else f"{value * 100:.1f} %".replace(".0 %", " %")
 
 
 def duration(seconds: float | None) -> str:
-    """12 s, 6 min, 2 h 5 min."""
+    """Return an uptime or another long time, rounded down: 12 s, 6 min, 2 h 5 min."""
     if seconds is None:
         return DASH
     whole = int(seconds)
@@ -79,7 +126,7 @@ def duration(seconds: float | None) -> str:
 
 
 def when(text: str | None) -> str | Markup:
-    """An RFC 3339 time as a <time>; the browser writes it in the viewer's zone."""
+    """Return an RFC 3339 timestamp as a `<time>` element; the browser shows it in its own time zone."""
     if not text:
         return DASH
     moment = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
@@ -87,17 +134,17 @@ def when(text: str | None) -> str | Markup:
 
 
 def knob(value: float | str | None) -> str:
-    """A knob's value: 1,024, or the word as it is."""
+    """Return a knob's value: 1,024, or a choice unchanged."""
     return value if isinstance(value, str) else count(value)
 
 
 def knobs(values: Mapping[str, int | str], most: int = 99) -> str:
-    """workers 4, reply worker"""
+    """Return the first `most` knobs with their values: workers 4, reply worker."""
     return ", ".join(f"{name} {knob(value)}" for name, value in list(values.items())[:most])
 
 
 def cpus(numbers: Sequence[int] | None) -> str:
-    """CPU sets: 0–1, or 0, 2, 5."""
+    """Return a set of CPUs: 0–1, or 0, 2, 5."""
     if not numbers:
         return DASH
     ordered = sorted(numbers)
@@ -107,7 +154,7 @@ def cpus(numbers: Sequence[int] | None) -> str:
 
 
 def fact(value: Any) -> str:
-    """Any value of an environment or a placement, in words."""
+    """Return a value of an environment, a placement or a plan, whatever its type."""
     if value is None or value == "":
         return DASH
     if isinstance(value, bool):
@@ -123,43 +170,42 @@ def fact(value: Any) -> str:
     return str(value)
 
 
-def words(name: str) -> str:
-    """cpu_model becomes CPU model; known abbreviations keep their capitals, and a unit is said with the value."""
+def label(name: str) -> str:
+    """Return a field's name as a label, without its unit: cpu_model becomes CPU model."""
     known = {"cpu": "CPU", "gil": "GIL", "io": "I/O", "python": "Python"}
     text = " ".join(known.get(part, part) for part in name.removesuffix("_bytes").split("_"))
     return text[:1].upper() + text[1:]
 
 
-def figure(value: float | None, unit: str) -> str:
-    """A figure of two runs side by side, by its unit."""
+def quantity(value: float | None, unit: str) -> str:
+    """Return a value of a diff, by the name of its unit (a `unit` of app/history/diff.py)."""
     if value is None:
         return DASH
     sign = "−" if value < 0 else ""
-    shown: dict[str, Callable[[float], str]] = {
+    formatters: dict[str, Callable[[float], str]] = {
         "us": us,
         "bytes": size,
         "per_s": rate,
         "ratio": share,
         "count": count,
-        "seconds": lambda v: f"{v:.1f} s",
+        "seconds": seconds,
         "per_request": lambda v: decimal(v, 3),
     }
-    return sign + shown[unit](abs(value))
+    return sign + formatters[unit](abs(value))
 
 
 def change(value: float | None, unit: str) -> str:
-    """A change with its sign: +1.2 ms, −340, 0."""
-    return figure(value, unit) if not value or value < 0 else f"+{figure(value, unit)}"
+    """Return a difference with its sign: +1.20 ms, −340, 0."""
+    return quantity(value, unit) if not value or value < 0 else f"+{quantity(value, unit)}"
 
 
-def figure_name(name: str) -> str:
-    """p999_us becomes p99.9, achieved_per_s becomes Achieved; the unit stands with the value."""
+def figure_label(name: str) -> str:
+    """Return the label of a diff's figure: p999_us becomes p99.9, achieved_per_s becomes Achieved."""
     known = {
         "p999_us": "p99.9",
         "io_calls": "I/O calls",
         "anon_bytes_per_connection": "Memory per connection",
+        "rss_bytes_peak": "RSS, peak",
     }
     plain = name.removesuffix("_us").removesuffix("_per_s").removesuffix("_s")
-    return known.get(name) or (
-        plain if re.fullmatch(r"p\d+", plain) else words(plain).replace("Rss bytes", "RSS,")
-    )
+    return known.get(name) or (plain if re.fullmatch(r"p\d+", plain) else label(plain))

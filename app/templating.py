@@ -1,4 +1,8 @@
-"""The Jinja environment of the pages and reports, with its filters."""
+"""The Jinja environment of pages and reports, with its filters.
+
+The filters format values: numbers and times by `app.format`, plans and figures by their packages. None of
+them reads the application's state. The page package adds its own filters (app/pages/environment.py).
+"""
 
 from __future__ import annotations
 
@@ -20,17 +24,17 @@ from app.format import (
     decimal,
     duration,
     fact,
-    figure,
-    figure_name,
+    figure_label,
     knob,
     knobs,
+    label,
     percent,
+    quantity,
     rate,
     share,
     size,
     us,
     when,
-    words,
 )
 from app.plans.text import plan_fields, stages_text, work_text
 from app.results import figures, fitness
@@ -38,12 +42,12 @@ from app.schemas.run import WARM_UP_ENDS, Mark, RunView
 
 
 def marks(values: Sequence[Mark]) -> list[dict[str, Any]]:
-    """What happened when, for the charts; the end of the warm-up is drawn as the end of its band."""
+    """Return the marks of a run for its charts, without the end of the warm-up, which they draw as a band."""
     return [{"at": mark.t_s, "label": mark.text} for mark in values if mark.text != WARM_UP_ENDS]
 
 
-def unlike_value(value: Any, name: str) -> str:
-    """What stood in a plan, a knob or the environment of one run."""
+def config_value(value: Any, name: str) -> str:
+    """Return a field of a run's plan, knobs or environment as text; work and stages as users type them."""
     if name == "work" and value:
         return work_text(value)
     if name == "stages" and value:
@@ -52,7 +56,7 @@ def unlike_value(value: Any, name: str) -> str:
 
 
 def doc_parts(doc: str) -> Iterator[tuple[str, str | Markup]]:
-    """A docstring as ("picture", its lines as they stand) and ("prose", a paragraph to be set anew)."""
+    """Yield the parts of a docstring: ("picture", indented block) and ("prose", unwrapped paragraph)."""
     for block in re.split(r"\n\s*\n", doc.strip("\n")):
         lines = block.splitlines()
         if all(line.startswith(" ") for line in lines):
@@ -62,7 +66,7 @@ def doc_parts(doc: str) -> Iterator[tuple[str, str | Markup]]:
 
 
 def with_code(text: str) -> Markup:
-    """`name` in prose as code."""
+    """Return text as HTML in which `name` in backquotes is a `<code>` element."""
     parts = (
         Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(text.split("`"))
     )
@@ -70,24 +74,24 @@ def with_code(text: str) -> Markup:
 
 
 def figure_title(name: str) -> str:
-    """What a figure of app/results/figures.py is called: "p99 response time of plaintext"."""
+    """Return the title of a figure of app/results/figures.py: "p99 response time of plaintext"."""
     return figures.figure(name).title
 
 
 def figure_text(value: float | None, name: str) -> str:
-    """Its value with its unit: "33.0 µs"."""
+    """Return a value of a figure with its unit: "33.0 µs"."""
     return figures.figure(name).text(value)
 
 
 def main_value(run: RunView) -> str:
-    """The figure that a run is read for, with its unit."""
+    """Return the value of a run's main figure with its unit."""
     assert run.verdict
     of = figures.figure(run.verdict.figure)
     return of.text(of.value(run.summary, run.ledger, run.capacity))
 
 
 def resolution(run: RunView, name: str) -> float | None:
-    """By how many µs the load generator's own lateness changes a percentile; None where that is not known."""
+    """Return by how many µs the load generator's lateness changes a percentile; None where it is unknown."""
     if name.rpartition(".")[2] not in figures.PERCENTILES:
         return None
     return fitness.resolution_us(figures.figure(name), run.summary)
@@ -107,11 +111,11 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "knobs": knobs,
     "cpus": cpus,
     "fact": fact,
-    "words": words,
-    "figure": figure,
+    "words": label,
+    "figure": quantity,
     "change": change,
-    "figure_name": figure_name,
-    "unlike_value": unlike_value,
+    "figure_name": figure_label,
+    "unlike_value": config_value,
     "plan_fields": plan_fields,
     "doc_parts": doc_parts,
     "with_code": with_code,
@@ -125,9 +129,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
 
 
 def make_environment(templates: Path, root: str = "") -> Environment:
-    """Autoescape on everything, an unknown name is an error, macros in place once as `ui`.
+    """Return an environment with autoescape everywhere, in which an undefined name is an error.
 
-    `root`: the path under which a proxy shows the lab, before every address.
+    Macros are available in every template as `ui`, `art` and `cmp`. `root`: the path prefix under which a
+    proxy serves the application; templates put it before every address.
     """
     env = Environment(
         loader=FileSystemLoader(templates),
@@ -147,6 +152,6 @@ def make_environment(templates: Path, root: str = "") -> Environment:
 
 
 def render_block(env: Environment, template: str, block: str, context: Mapping[str, Any]) -> str:
-    """One block of a page: what HTMX swaps. The page around it does not run."""
+    """Return one block of a page, as HTMX swaps it. Code outside of the block does not run."""
     page = env.get_template(template)
     return "".join(page.blocks[block](page.new_context(dict(context))))
