@@ -94,7 +94,7 @@ def resolution(run: RunView, name: str) -> float | None:
     """Return by how many µs the load generator's lateness changes a percentile; None where it is unknown."""
     if name.rpartition(".")[2] not in figures.PERCENTILES:
         return None
-    return fitness.resolution_us(figures.figure(name), run.summary)
+    return fitness.lateness_effect_us(figures.figure(name), run.summary)
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -123,7 +123,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "figure_title": figure_title,
     "figure_text": figure_text,
     "main_value": main_value,
-    "spoiled": fitness.spoiled,
+    "spoiled": fitness.invalid_figures,
     "resolution": resolution,
 }
 

@@ -124,9 +124,9 @@ MUTATIONS = (
     Mutation(
         "a stopped run is ranked",
         "app/results/fitness.py",
-        '(e.stopped, "It was stopped early.")',
-        '(False, "It was stopped early.")',
-        "app/results/test_fitness.py app/runs/test_runs.py",
+        '(e.stopped, "The run was stopped early.")',
+        '(False, "The run was stopped early.")',
+        "app/test_fitness.py app/test_runs.py",
     ),
     Mutation(
         "errors may be a tenth",

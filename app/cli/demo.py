@@ -14,7 +14,7 @@ from typing import Any
 from app.cli import output, remote, shell
 from app.comparisons.ranking import GAP_FEW, Ranking, rank
 from app.lab import Lab
-from app.results.fitness import reason_of
+from app.results.fitness import invalid_reason
 from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.settings import Settings
@@ -138,14 +138,14 @@ def _said(ordered: list[RunView], ranking: Ranking, has_winner: bool) -> str:
         named = "; ".join(", ".join(ordered[i].model for i in group) for group in ranking.groups)
         lines.append(f"Too close to call with one run each (gaps under {100 * GAP_FEW:.0f} %): {named}.")
     reasons = (
-        (view.model, reason_of(view.verdict, "cpu_us") if view.verdict else view.failure) for view in ordered
+        (view.model, invalid_reason(view.verdict, "cpu_us") if view.verdict else view.failure) for view in ordered
     )
     lines += [f"{model}: not ranked. {reason}" for model, reason in reasons if reason]
     return "".join(f"\n{line}" for line in lines) + "\n" if lines else ""
 
 
 def _is_ranked(view: RunView) -> bool:
-    return bool(view.verdict and reason_of(view.verdict, "cpu_us") is None and isfinite(_cpu(view)))
+    return bool(view.verdict and invalid_reason(view.verdict, "cpu_us") is None and isfinite(_cpu(view)))
 
 
 def _cpu(view: RunView) -> float:

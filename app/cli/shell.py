@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from app import format, streams
 from app.lab import Lab
 from app.results.figures import Family, figure
-from app.results.fitness import resolution_us, spoiled
+from app.results.fitness import invalid_figures, lateness_effect_us
 from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.settings import Settings
@@ -98,7 +98,7 @@ def report(view: RunView) -> str:
     if view.verdict:
         lines += [f"Verdict: {view.verdict.title}. {' '.join(view.verdict.because)}"]
         lines += [f"  {_main_figure(view)}"] if view.verdict.figure else []
-        lines += [f"  Not valid: {names}. {reason}" for reason, names in spoiled(view.verdict).items()]
+        lines += [f"  Not valid: {names}. {reason}" for reason, names in invalid_figures(view.verdict).items()]
     if view.failure:
         lines.append(view.failure if view.state == "stopped" else f"Failed: {view.failure}")
     if view.summary:
@@ -127,7 +127,7 @@ def _main_figure(view: RunView) -> str:
     """The figure that the run is read for, and how well it is known."""
     assert view.verdict
     of = figure(view.verdict.figure)
-    off = resolution_us(of, view.summary) if of.family is Family.LATENCY else None
+    off = lateness_effect_us(of, view.summary) if of.family is Family.LATENCY else None
     said = (
         f"{of.title[:1].upper()}{of.title[1:]}: {of.text(of.value(view.summary, view.ledger, view.capacity))}"
     )

@@ -10,8 +10,8 @@ from app.comparisons.ranking import Ranking, rank, spread
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
 from app.results.figures import LEDGER, Figure, figure
-from app.results.fitness import reason_of
-from app.results.summary import total
+from app.results.fitness import invalid_reason
+from app.results.summary import merged_histogram
 from app.schemas.comparison import Entry, Result, Standing, Trial
 from app.schemas.result import Latency
 from app.schemas.run import RunView
@@ -50,7 +50,7 @@ def measured(metric: str, entry: int, trial: int, run: RunView, outcome: Outcome
         run.thresholds,
         figures[metric],
     )
-    both = (total(outcome, clock) if outcome else None for clock in ("service", "response"))
+    both = (merged_histogram(outcome, clock) if outcome else None for clock in ("service", "response"))
     return Measured(described, figures, *both)
 
 
@@ -58,7 +58,7 @@ def why_not(metric: str, run: RunView) -> str | None:
     """Why this figure of a run cannot be ranked; None if it can."""
     if run.verdict is None or run.summary is None:
         return run.failure or f"It was {run.state} before anything was measured."
-    if reason := reason_of(run.verdict, metric):
+    if reason := invalid_reason(run.verdict, metric):
         return reason
     if not run.summary.achieved_per_s:
         return "Nothing was answered in the measured time."

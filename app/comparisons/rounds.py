@@ -16,7 +16,7 @@ from app.comparisons.aggregate import Measured, conclude, counted, measured, mer
 from app.errors import LabError
 from app.events import Event, Events
 from app.load.protocol.outcome import Outcome
-from app.results.summary import curve_of
+from app.results.summary import percentile_curve
 from app.runs.queue import JobQueue, report_bug
 from app.runs.request import RunRequest
 from app.runs.runs import Runs
@@ -190,4 +190,4 @@ def _trial_name(view: ComparisonView, entry: int, trial: int) -> str:
 
 def _curve(comparison: ActiveComparison, entry: int) -> dict[str, Any] | None:
     trials = counted(comparison.trials, entry)
-    return curve_of(*merged(trials)) if trials else None
+    return percentile_curve(*merged(trials)) if trials else None

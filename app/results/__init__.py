@@ -1,1 +1,5 @@
-"""From what was observed of a trial to its summary, evidence and verdict. Pure functions."""
+"""Turns the observations of a trial into summary, series, cost ledger, evidence, verdict and remarks.
+
+Pure functions: no I/O, no clock, safe in any thread. May import `format`, `plans`, `schemas`, the readings of
+`machine` and `app.load.protocol`.
+"""

@@ -1,20 +1,84 @@
-"""From what was seen of a trial on both sides to the numbers that its verdict rests on. Pure."""
+"""The evidence of a verdict, computed from what was observed of server and load generator. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine.cpu_placement import REALTIME, Placement, usable_cpus
 from app.results.observation import Edge, Observation
-from app.results.summary import answers, little_residual
-from app.results.verdict import Evidence
+from app.results.summary import little_residual, responses_received
 from app.schemas.result import Summary
 
-GROWN = 1.5  # sent and not answered: so many times more at the end than at the start is growth
-FEW_IN_FLIGHT = 4  # below so many it is chance
-ENOUGH_LOOKS = 20  # fewer say nothing of a role's occupancy
+GROWTH_MIN = 1.5  # in-flight requests at the end / at the start: above it, the queue grew
+IN_FLIGHT_FLOOR = 4  # smaller numbers of requests in flight vary by chance
+SAMPLES_MIN = 20  # with fewer samples, a role's utilisation is unknown
+
+
+# Names of evidence in stored results and in the API, where they differ from the attributes of Evidence.
+_API_NAMES = {
+    "samples": "looks",
+    "server_requests": "answered",
+    "client_responses": "counted",
+    "concurrent_runs": "beside",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The numbers on which a verdict is based. Shares are 0 to 1; None is unknown."""
+
+    is_open: bool
+    placement: str  # split, shared
+    think_time: bool
+    requests: int
+    errors: int
+    generator_utilisation: float | None  # of one CPU for each shard
+    generator_waited: float | None  # share of time in which the generator was runnable and had no CPU
+    late_share: float | None
+    rate_ratio: float | None
+    occupancy: Mapping[str, float]  # utilisation by role: share of samples in which its threads had work
+    samples: int  # of the threads' states
+    engine_cpu_share: float | None  # of the CPUs that the engine may use
+    cores: Mapping[int, float]  # utilisation of each core by all processes
+    in_flight_grew: bool  # requests in flight grew while connections were free
+    little_residual: float | None
+    listen_drops: int | None
+    server_requests: int  # counted by the engine, from the first connection to the last
+    client_responses: int  # counted by the generator: equal, unless requests failed or came from elsewhere
+    other_engines: int  # alive besides the loaded one; the kernel's counters include theirs
+    died: str | None  # one sentence, if engine or generator ended
+    lost: str | None  # one sentence, if a worker process of the engine ended and the engine continued
+    stopped: bool
+    stalled: bool = False
+    traced: bool = False
+    swaps: int = 0  # engines that took over from another one during the run, or failed to
+    concurrent_runs: int = 0
+    realtime: bool = False  # the generator had real-time priority
+    engine_stopped: bool = False  # the engine ended because it was stopped on request
+
+    def numbers(self) -> dict[str, float | int | str | None]:
+        """Return the flat mapping that stored results and the API have."""
+        numbers = {_API_NAMES.get(name, name): value for name, value in asdict(self).items()}
+        occupancy, cores = numbers.pop("occupancy"), numbers.pop("cores")
+        return {
+            **numbers,
+            **{f"occupied_{role}": share for role, share in occupancy.items()},
+            **{f"busy_cpu_{cpu}": share for cpu, share in cores.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The conditions of a trial that neither plan nor outcome contain."""
+
+    placement: Placement
+    other_engines: int = 0  # engines alive on this machine besides the loaded one
+    lost_shard: str | None = None  # one sentence, if a load-generator process ended early
+    swaps: int = 0  # engines that took over from another one during the trial, or failed to
+    concurrent_runs: int = 0  # runs in progress at the same time
 
 
 def evidence(
@@ -22,17 +86,15 @@ def evidence(
     outcome: Outcome,
     summary: Summary,
     observations: Sequence[Observation],
-    placement: Placement,
-    others: int,
-    lost: str | None,
+    conditions: Conditions,
 ) -> Evidence:
-    """Return the numbers that the verdict rests on.
+    """Return the numbers on which the verdict of a trial is based.
 
-    `observations`: one, or of a hot swap one for each engine that served; `others`: other engines that are alive;
-    `lost`: a sentence, if a shard ended early.
+    `observations`: one; for a hot swap one for each engine that served, in order.
     """
+    placement = conditions.placement
     first, last = observations[0].first, observations[-1].last
-    spread = (first, last) if first and last else None
+    window = (first, last) if first and last else None
     return Evidence(
         is_open=plan.is_open,
         placement=placement.mode,
@@ -43,48 +105,55 @@ def evidence(
         generator_waited=outcome.waited_for_cpu if placement.mode == "split" else None,
         late_share=outcome.late / outcome.intended if outcome.intended else None,
         rate_ratio=summary.rate_ratio,
-        occupancy=_occupancy(observations),
-        looks=sum(each.samples for each in observations),
-        engine_cpu_share=_engine_share(observations, placement),
-        cores=_cores(spread),
-        in_flight_grew=_grew(
-            [sent for each in observations for sent in each.in_flight], plan.vus_peak * plan.pipeline
+        occupancy=_utilisation_by_role(observations),
+        samples=sum(each.samples for each in observations),
+        engine_cpu_share=_engine_cpu_share(observations, placement),
+        cores=_core_utilisation(window),
+        in_flight_grew=_has_grown(
+            [number for each in observations for number in each.in_flight], plan.vus_peak * plan.pipeline
         ),
         little_residual=None if outcome.errors else little_residual(outcome),
-        listen_drops=_drops(spread),
-        answered=sum(each.answered for each in observations)
-        - (len(observations) - 1),  # less the requests of the lab itself
-        counted=answers(outcome),
-        other_engines=others,
-        died=observations[-1].died or lost,
+        listen_drops=_listen_drops(window),
+        # Each engine that took over has answered one request of the control plane itself.
+        server_requests=sum(each.answered for each in observations) - (len(observations) - 1),
+        client_responses=responses_received(outcome),
+        other_engines=conditions.other_engines,
+        died=observations[-1].died or conditions.lost_shard,
+        engine_stopped=observations[-1].stopped,
         lost=next((each.lost for each in observations if each.lost), None),
         stopped=outcome.stopped,
         stalled=plan.stall_ms > 0,
         traced=plan.trace,
+        swaps=conditions.swaps,
+        concurrent_runs=conditions.concurrent_runs,
         realtime=plan.is_open and placement.load_priority == REALTIME,
     )
 
 
-Edges = tuple[Edge, Edge] | None
+Window = tuple[Edge, Edge] | None
 
 
-def _grew(in_flight: list[int], most: int) -> bool:
-    """Whether the engine fell behind while there was a connection left to offer it more; else too few may be why."""
+def _has_grown(in_flight: list[int], limit: int) -> bool:
+    """Return whether the number of requests in flight grew, and stayed below what all connections can carry.
+
+    At that limit, a constant number may mean that the connections are too few, so it does not count as
+    growth.
+    """
     if len(in_flight) < 2:
         return False
-    return max(in_flight[0], FEW_IN_FLIGHT) * GROWN < in_flight[-1] < most
+    return max(in_flight[0], IN_FLIGHT_FLOOR) * GROWTH_MIN < in_flight[-1] < limit
 
 
-def _occupancy(observations: Sequence[Observation]) -> dict[str, float]:
-    """By role; in a relay by role and engine, for each had its own share of the time."""
-    enough = [each for each in observations if each.samples >= ENOUGH_LOOKS]
+def _utilisation_by_role(observations: Sequence[Observation]) -> dict[str, float]:
+    """Return the utilisation (0 to 1) of each role; after a hot swap of each role of each engine."""
+    sampled = [each for each in observations if each.samples >= SAMPLES_MIN]
     if len(observations) == 1:
-        return dict(enough[0].occupancy) if enough else {}
-    return {f"{role} of {each.engine}": share for each in enough for role, share in each.occupancy.items()}
+        return dict(sampled[0].occupancy) if sampled else {}
+    return {f"{role} of {each.engine}": share for each in sampled for role, share in each.occupancy.items()}
 
 
-def _engine_share(observations: Sequence[Observation], placement: Placement) -> float | None:
-    """The engine's CPU time, of all that its CPUs had to give; in a relay that of each while it was watched."""
+def _engine_cpu_share(observations: Sequence[Observation], placement: Placement) -> float | None:
+    """Return the CPU time of the engines as a share of the CPU time that their CPUs had available."""
     used = elapsed = 0
     for each in observations:
         begin, end = (edge.process if edge else None for edge in (each.first, each.last))
@@ -95,11 +164,11 @@ def _engine_share(observations: Sequence[Observation], placement: Placement) -> 
     return used / elapsed / len(placement.engine_cpus or usable_cpus()) if elapsed > 0 else None
 
 
-def _cores(edges: Edges) -> dict[int, float]:
-    """How busy each CPU was, by whomever."""
-    if not edges:
+def _core_utilisation(window: Window) -> dict[int, float]:
+    """Return the utilisation (0 to 1) of each core by all processes of the machine."""
+    if not window:
         return {}
-    first, last = edges[0].cores, edges[1].cores
+    first, last = window[0].cores, window[1].cores
     found = {}
     for cpu in sorted(first.keys() & last.keys()):
         total = last[cpu].total - first[cpu].total
@@ -108,9 +177,12 @@ def _cores(edges: Edges) -> dict[int, float]:
     return found
 
 
-def _drops(edges: Edges) -> int | None:
-    """Connections that the kernel dropped: an overflow is counted among the drops as well, so they are not added."""
-    if not edges or not edges[0].drops or not edges[1].drops:
+def _listen_drops(window: Window) -> int | None:
+    """Return how many connections the kernel dropped; None if unknown.
+
+    The kernel counts an overflow of the listen queue as a drop too, so the two counters are not added.
+    """
+    if not window or not window[0].drops or not window[1].drops:
         return None
-    begin, end = edges[0].drops, edges[1].drops
+    begin, end = window[0].drops, window[1].drops
     return max(end.overflows - begin.overflows, end.drops - begin.drops)

@@ -1,7 +1,7 @@
-"""Figures: the numbers that a run is read for, by name: what each is called, and which way is better. Pure.
+"""Figures: the numbers by which runs are judged and compared, each with its title, unit and direction. Pure.
 
-A name is a field of the ledger (`cpu_us`), the rate (`achieved_per_s`), what a search found (`kept_per_s`), a
-percentile of response time (`p99_us`), or one of a single kind of the work mix (`plaintext.p99_us`).
+A name is a field of the ledger (`cpu_us`), the throughput (`achieved_per_s`), the result of a capacity search
+(`kept_per_s`), a percentile of response time (`p99_us`), or that of one work kind (`plaintext.p99_us`).
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
+from app import format
 from app.load.protocol.histogram import Percentiles
 from app.schemas.capacity import Capacity
 from app.schemas.result import Ledger, Summary
 
 
 class Family(StrEnum):
-    """What a figure is a figure of: what spoils the one may leave the other alone."""
+    """What a figure measures. An event may invalidate one family and not another."""
 
-    COST = "cost"  # of the engine: CPU, memory, threads, calls
+    COST = "cost"  # CPU, memory, threads and calls of the engine
     RATE = "rate"
     LATENCY = "latency"
 
@@ -30,17 +31,17 @@ _TITLES = {
     "cpu_system_us": "system CPU per request",
     "io_calls": "I/O calls per request",
     "syscalls": "system calls per request",
-    "voluntary_switches": "voluntary switches per request",
-    "involuntary_switches": "involuntary switches per request",
+    "voluntary_switches": "voluntary context switches per request",
+    "involuntary_switches": "involuntary context switches per request",
     "run_queue_us": "run-queue wait per request",
     "wakeups": "wake-ups per request",
-    "queue_wait_us": "queue wait per request",
-    "threads_peak": "threads",
-    "rss_bytes_peak": "memory",
+    "queue_wait_us": "work-queue wait per request",
+    "threads_peak": "peak threads",
+    "rss_bytes_peak": "peak RSS",
     "anon_bytes_per_connection": "memory per connection",
-    "kernel_stack_bytes": "kernel stacks",
+    "kernel_stack_bytes": "kernel stack memory",
     "achieved_per_s": "throughput",
-    "kept_per_s": "the highest rate that kept the objective",
+    "kept_per_s": "highest rate that met the objective",
     "p50_us": "p50 response time",
     "p90_us": "p90 response time",
     "p99_us": "p99 response time",
@@ -52,14 +53,14 @@ LEDGER = tuple(name for name in _TITLES if name not in _RATES and name not in PE
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure; `label` is the kind of work that it is of, or "" for all of them."""
+    """One figure. `label`: the work kind to which it is limited, "" for all."""
 
     name: str
     label: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Figure:
-        """Raises KeyError where there is no such figure."""
+        """Return the figure of this name. Raises KeyError if there is none."""
         label, _, name = text.rpartition(".")
         if name not in _TITLES or (label and name not in PERCENTILES):
             raise KeyError(text)
@@ -83,23 +84,23 @@ class Figure:
         return self.name not in _RATES
 
     def text(self, value: float | None) -> str:
-        """A value of it with its unit: 33.0 µs, 3.12 ms, 12,400 /s, 34.1 MiB."""
+        """Return a value of this figure with its unit: 33.0 µs, 3.12 ms, 12,400 req/s, 34 MiB."""
         if value is None:
-            return "–"
+            return format.DASH
         if self.name.startswith("cpu_"):
             return f"{value:,.1f} µs"
         if self.name.endswith("_us"):
-            return f"{value:,.0f} µs" if value < 1000 else f"{value / 1000:,.2f} ms"
+            return format.us(value)
         if "bytes" in self.name:
-            return f"{value / 2**20:,.1f} MiB" if value >= 2**20 else f"{value / 2**10:,.1f} KiB"
+            return format.size(value)
         if self.name in _RATES:
-            return f"{value:,.0f} /s" if value >= 100 else f"{value:,.3g} /s"
-        return f"{value:,.0f}" if self.name == "threads_peak" else f"{value:,.3f}"
+            return format.request_rate(value)
+        return format.count(value) if self.name == "threads_peak" else format.decimal(value, 3)
 
     def value(
         self, summary: Summary | None, ledger: Ledger | None, capacity: Capacity | None = None
     ) -> float | None:
-        """None where it is not known."""
+        """Return this figure of a run in the unit of its name; None if unknown."""
         found: float | None = None
         if self.family is Family.COST:
             found = getattr(ledger, self.name, None)
@@ -112,7 +113,10 @@ class Figure:
         return found
 
     def times(self, summary: Summary | None) -> tuple[Percentiles | None, Percentiles | None]:
-        """The response times that a percentile is of, and the same as if the generator had never been late."""
+        """Return the response times of this figure's work, as measured and corrected for late sends.
+
+        Corrected times are as if the load generator had never been late. Either is None if unknown.
+        """
         if summary is None:
             return None, None
         if not self.label:
@@ -123,13 +127,13 @@ class Figure:
 
 @cache
 def figure(text: str) -> Figure:
-    """A figure by its name; raises KeyError where there is none."""
+    """Return the figure of this name. Raises KeyError if there is none."""
     return Figure.parse(text)
 
 
-def of_summary(summary: Summary, searched: bool) -> tuple[Figure, ...]:
-    """All figures that a run of this summary has."""
+def all_figures(summary: Summary, is_search: bool) -> tuple[Figure, ...]:
+    """Return all figures of a run with this summary. `is_search`: it was a capacity search."""
     labels = ["", *(kind.label for kind in summary.by_kind)] if len(summary.by_kind) > 1 else [""]
-    rates = ("achieved_per_s", "kept_per_s") if searched else ("achieved_per_s",)
+    rates = ("achieved_per_s", "kept_per_s") if is_search else ("achieved_per_s",)
     percentiles = (Figure(name, label) for label in labels for name in PERCENTILES)
     return (*map(Figure, LEDGER), *map(Figure, rates), *percentiles)

@@ -1,4 +1,4 @@
-"""The cost ledger: what one request cost the engine, from the two edges of the measured window. Pure."""
+"""Computes the cost ledger: the engine's cost per request between the edges of the measured window. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from app.load.protocol.outcome import Outcome
 from app.results.observation import Edge, Observation
 from app.schemas.result import GeneratorCost, Ledger
 
-KERNEL_STACK_BYTES = 16 * 1024  # x86-64 and arm64: a thread's kernel stack, computed and not measured
-ENOUGH_CPU_NS = 50_000_000  # below so much CPU, user and system ticks (10 ms) say nothing
+KERNEL_STACK_BYTES = 16 * 1024  # of a thread on x86-64 and arm64; a constant, not measured
+CPU_NS_MIN = 50_000_000  # with less CPU time, ticks of 10 ms are too coarse to split user and system time
 
 
 def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
-    """The ledger; None if the window was not seen from both ends, or nothing was answered in it."""
+    """Return the ledger of the measured window.
+
+    None if one of its edges was not observed, or the engine completed no request. `outcome`: the load
+    generator's, for its own CPU time; None leaves that unknown.
+    """
     begin, end = observation.first, observation.last
     if begin is None or end is None:
         return None
@@ -21,10 +25,10 @@ def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
     cpu_ns, user = _cpu(begin, end)
     voluntary, involuntary, waited_us = _switches(begin, end)
 
-    def each(total: float | None) -> float | None:
+    def per_request(total: float | None) -> float | None:
         return None if total is None else total / requests
 
-    def grown(name: str) -> int:
+    def increase(name: str) -> int:
         return end.board.counters[name] - begin.board.counters[name]
 
     cpu_us = None if cpu_ns is None else cpu_ns / 1000 / requests
@@ -32,13 +36,13 @@ def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
         cpu_us=cpu_us,
         cpu_user_us=None if cpu_us is None or user is None else cpu_us * user,
         cpu_system_us=None if cpu_us is None or user is None else cpu_us * (1 - user),
-        io_calls=each(end.board.io_calls - begin.board.io_calls),
-        syscalls=each(observation.system_calls),
-        voluntary_switches=each(voluntary),
-        involuntary_switches=each(involuntary),
-        run_queue_us=each(waited_us),
-        wakeups=each(grown("wakeups")),
-        queue_wait_us=grown("queue_wait_us") / grown("queue_pops") if grown("queue_pops") else None,
+        io_calls=per_request(end.board.io_calls - begin.board.io_calls),
+        syscalls=per_request(observation.system_calls),
+        voluntary_switches=per_request(voluntary),
+        involuntary_switches=per_request(involuntary),
+        run_queue_us=per_request(waited_us),
+        wakeups=per_request(increase("wakeups")),
+        queue_wait_us=increase("queue_wait_us") / increase("queue_pops") if increase("queue_pops") else None,
         threads_peak=observation.threads_peak,
         rss_bytes_peak=observation.rss_peak,
         anon_bytes_per_connection=_memory_per_connection(observation, end),
@@ -50,6 +54,7 @@ def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
 
 
 def _generator(outcome: Outcome | None) -> GeneratorCost:
+    """Return what the load generator itself used, or unknown values."""
     if outcome is None or not outcome.wall_s:
         return GeneratorCost(None, None)
     used_s = outcome.cpu_user_s + outcome.cpu_system_s
@@ -57,34 +62,44 @@ def _generator(outcome: Outcome | None) -> GeneratorCost:
 
 
 def _cpu(begin: Edge, end: Edge) -> tuple[int | None, float | None]:
-    """CPU ns of the window (exact), and the share of it that was user time (from ticks, where there are enough)."""
+    """Return the CPU time of the window in ns (exact) and the share of user time (from ticks).
+
+    Either is None if unknown; the share also if the CPU time is below CPU_NS_MIN.
+    """
     if begin.process is None or end.process is None:
         return None, None
     cpu_ns = end.process.cpu_ns - begin.process.cpu_ns
     user = end.process.user_ticks - begin.process.user_ticks
     ticks = user + end.process.system_ticks - begin.process.system_ticks
-    return cpu_ns, user / ticks if ticks and cpu_ns >= ENOUGH_CPU_NS else None
+    return cpu_ns, user / ticks if ticks and cpu_ns >= CPU_NS_MIN else None
 
 
 def _switches(begin: Edge, end: Edge) -> tuple[int | None, int | None, float | None]:
-    """Of live threads, plus what ended threads left on the board; run-queue wait only if no thread ended."""
+    """Return voluntary switches, involuntary switches and run-queue wait in µs.
+
+    Switches of threads that ended are on the board. Their run-queue wait is not, so it is known only if no
+    thread ended in the window.
+    """
     first, last = begin.switches, end.switches
     if first is None or last is None:
         return None, None, None
-    left = {name: end.board.counters[name] - begin.board.counters[name] for name in _LEFT}
+    ended = {
+        name: end.board.counters[name] - begin.board.counters[name]
+        for name in ("voluntary_switches", "involuntary_switches")
+    }
     none_ended = first.threads <= last.threads
     return (
-        max(0, last.voluntary - first.voluntary + left["voluntary_switches"]),
-        max(0, last.involuntary - first.involuntary + left["involuntary_switches"]),
+        max(0, last.voluntary - first.voluntary + ended["voluntary_switches"]),
+        max(0, last.involuntary - first.involuntary + ended["involuntary_switches"]),
         (last.run_queue_ns - first.run_queue_ns) / 1000 if none_ended else None,
     )
 
 
-_LEFT = ("voluntary_switches", "involuntary_switches")
-
-
 def _memory_per_connection(observation: Observation, end: Edge) -> float | None:
-    """Anonymous memory that the connections of the run added; the board is shared memory, and not in it."""
+    """Return the anonymous memory that each connection added, in bytes.
+
+    The board is shared memory, so it is not included.
+    """
     connections = sum(end.board.connections.values())
     if observation.before is None or end.process is None or not connections:
         return None

@@ -1,4 +1,7 @@
-"""What was observed of one engine during one trial: frozen data, from which summary, ledger and verdict are made."""
+"""The watcher's observation of one engine during one trial: input of series, ledger and verdict.
+
+Frozen data. Times are CLOCK_MONOTONIC in nanoseconds. None means unknown.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from engines.common.board.reader import Reading
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Everything at one end of the measured window. `at_ns`: CLOCK_MONOTONIC; None: could not be read."""
+    """All readings at one edge of the measured window."""
 
     at_ns: int
     board: Reading
@@ -24,9 +27,9 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class SeriesPoint:
-    """The engine at an edge of a second; the generator's side of the second comes with its outcome.
+    """The engine at the end of one second of the series; the load generator's side comes with its outcome.
 
-    `cpu_percent` covers the time since `since_ns`, the edge before; the others are as they were at `at_ns`.
+    `cpu_percent` (100 is one core) is the mean since `since_ns`; the other values were read at `at_ns`.
     """
 
     since_ns: int
@@ -40,32 +43,38 @@ class SeriesPoint:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One engine in one trial. Times are CLOCK_MONOTONIC in nanoseconds; None: not known."""
+    """One engine during one trial."""
 
     engine: str  # its id
     model: str
     model_title: str
-    died: str | None = None  # one sentence, if the engine is not alive any more
-    lost: str | None = None  # one sentence, if one of its processes ended and the engine went on
+    died: str | None = None  # one sentence, if the engine is no longer alive
+    stopped: bool = False  # the engine ended because it was stopped on request
+    lost: str | None = None  # one sentence, if a worker process ended and the engine continued
     first: Edge | None = None  # of the measured window
     last: Edge | None = None
-    before: ProcessReading | None = None  # before any connection of the trial
-    answered: int = 0  # requests that it answered in this trial, by its own count
+    before: ProcessReading | None = None  # before the trial opened connections
+    answered: int = 0  # requests in this trial, counted by the engine
     system_calls: int | None = None  # in the measured window, counted by perf
     rss_peak: int | None = None  # bytes
     threads_peak: int | None = None
     samples: int = 0  # of the threads' states, in the measured window
-    occupancy: Mapping[str, float] = field(default_factory=dict)  # by role: share of samples with work to do
-    in_flight: tuple[int, ...] = ()  # sent and not answered, once in each measured second
+    occupancy: Mapping[str, float] = field(
+        default_factory=dict
+    )  # by role: share of samples in which threads had work
+    in_flight: tuple[int, ...] = ()  # requests without a response, once in each measured second
     series: tuple[SeriesPoint, ...] = ()
-    happened: tuple[tuple[int, str], ...] = ()  # when, and what
+    happened: tuple[tuple[int, str], ...] = ()  # time and text of each mark
     stalled_ns: int = 0
-    started_ns: int = 0  # when the load began; 0: it did not
-    begun_ns: int = 0  # when the engine was observed first
-    alone_from_ns: int = 0  # since then it serves alone; 0: it never did
+    started_ns: int = 0  # start of the load; 0 if it never started
+    begun_ns: int = 0  # start of the observation
+    alone_from_ns: int = 0  # from then on this engine serves alone; 0 if it never did
 
 
 def marks(observations: Iterable[Observation], started_ns: int) -> tuple[Mark, ...]:
-    """Return what happened, in order. `started_ns`: the start of the warm-up, from which marks count seconds."""
+    """Return the marks of a trial in order of time.
+
+    `started_ns`: start of the warm-up, from which marks count; 0 gives no marks.
+    """
     happened = sorted(each for observation in observations for each in observation.happened)
     return tuple(Mark(round((at_ns - started_ns) / 1e9, 3), text) for at_ns, text in happened if started_ns)

@@ -1,58 +1,66 @@
-"""What is to be said of a trial beside its numbers and its verdict, in sentences."""
+"""The remarks on a trial: sentences about missing connections and about a server pause. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app import format
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
-from app.results.summary import total
+from app.results.summary import merged_histogram
 from app.schemas.result import Summary
 
 
-def notes(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> tuple[str, ...]:
-    """What became of its connections, and what a stall hid from whom."""
+def remarks(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> tuple[str, ...]:
+    """Return the remarks on a trial. `stalled_ns`: how long the server was paused, 0 if it was not."""
     return (*_connections(plan, outcome), *_stall(plan, outcome, summary, stalled_ns))
 
 
 def _connections(plan: Plan, outcome: Outcome) -> Iterator[str]:
     if outcome.missing:
         yield (
-            f"{outcome.missing:,} of {plan.vus:,} connections were not there when the load began; they are tried "
-            "again 20 times a second."
+            f"{outcome.missing:,} of {plan.vus:,} connections were not open when the load began; "
+            "the load generator retried 20 times per second."
         )
     if outcome.idle_missing:
         yield (
-            f"{outcome.idle_missing:,} of {plan.idle_connections:,} idle connections were not served when the load "
-            "began."
+            f"{outcome.idle_missing:,} of {plan.idle_connections:,} idle connections were not accepted "
+            "when the load began."
         )
     if outcome.background_closed:
-        yield f"The server closed {outcome.background_closed:,} slow connections; each comes again after a second."
+        yield f"The server closed {outcome.background_closed:,} slow connections; each reconnected after 1 s."
     if outcome.time_wait is not None:
         yield f"When the load ended, {outcome.time_wait:,} connections of this machine were in TIME_WAIT."
 
 
 def _stall(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> Iterator[str]:
+    """Yield how many requests the pause affected, and how many of them each clock shows.
+
+    A tool that measures from the actual send misses the wait before it: coordinated omission (Gil Tene, "How
+    NOT to Measure Latency").
+    """
     if not stalled_ns:
         return
     stalled_s = stalled_ns / 1e9
     rate = summary.offered_per_s or summary.achieved_per_s
-    yield f"The engine was stopped for {1000 * stalled_s:,.0f} ms; about {rate * stalled_s:,.0f} requests fell into it."
+    hit = format.count(rate * stalled_s)
+    yield f"The server was paused for {format.seconds(stalled_s)}; about {hit} requests hit the stall."
     if not plan.is_open:
         yield (
-            f"A closed load sends nothing while it waits: at most {plan.vus_peak * plan.pipeline:,} of them show the "
-            "stall, and the others were never sent. Offer a rate to see what their senders would have waited "
-            "(coordinated omission)."
+            f"A closed load sends nothing while it waits: at most {plan.vus_peak * plan.pipeline:,} requests "
+            "show the stall, and the others were never sent. Use a fixed rate to measure how long they would "
+            "have waited (coordinated omission)."
         )
         return
     half_ms = stalled_s * 500
-    waited, seen = _above(outcome, "response", half_ms), _above(outcome, "service", half_ms)
+    response, service = _above(outcome, "response", half_ms), _above(outcome, "service", half_ms)
     yield (
-        f"By response time {waited:,} requests took longer than {half_ms:,.0f} ms; by service time, all that a "
-        f"closed-model tool sees of the same run, {seen:,} did. What lies between is what coordinated omission hides."
+        f"By response time {response:,} requests took longer than {format.us(half_ms * 1e3)}; by service "
+        f"time, which closed-loop tools report, {service:,} did (coordinated omission)."
     )
 
 
 def _above(outcome: Outcome, clock: str, ms: float) -> int:
-    return sum(n for us, n in histogram.buckets(total(outcome, clock)) if us > 1000 * ms)
+    """Return the number of requests that took longer than `ms` milliseconds by one clock."""
+    return sum(n for us, n in histogram.buckets(merged_histogram(outcome, clock)) if us > 1000 * ms)

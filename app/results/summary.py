@@ -1,4 +1,4 @@
-"""From the generator's outcome to what a run shows: summary, series, percentile curve. Pure."""
+"""Computes summary, series, percentile curve and histogram log of a run from its outcome. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from app.load.protocol import histogram
-from app.load.protocol.outcome import Outcome, Second
+from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.results.observation import SeriesPoint
 from app.schemas.result import KindSummary, Latency, Summary
 
@@ -31,37 +31,17 @@ SERIES_COLUMNS = (
     "response_max_us",
 )
 QUANTILES = (
-    0.0,
-    0.1,
-    0.25,
-    0.5,
-    0.6,
-    0.7,
-    0.75,
-    0.8,
-    0.85,
-    0.9,
-    0.925,
-    0.95,
-    0.97,
-    0.98,
-    0.985,
-    0.99,
-    0.993,
-    0.995,
-    0.997,
-    0.998,
-    0.999,
-    0.9995,
-    0.9999,
-    0.99995,
-    0.99999,
-)
-WHOLE_SECOND = 0.5  # a shorter last piece of a phase says little of a rate
+    *(0.0, 0.1, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.985),
+    *(0.99, 0.993, 0.995, 0.997, 0.998, 0.999, 0.9995, 0.9999, 0.99995, 0.99999),
+)  # of the points of a percentile curve
+RATE_INTERVAL_MIN_S = 0.5  # a shorter last interval of a phase has no meaningful rate
 
 
 def summarise(outcome: Outcome) -> Summary:
-    """The measured window in numbers."""
+    """Return the summary of the measured window.
+
+    The achieved rate counts requests that finished in the window, the offered rate those that were due in it.
+    """
     in_window = sum(second.requests for second in outcome.seconds if second.phase == "measure")
     length_s = outcome.duration_s
     offered = outcome.intended / length_s if outcome.intended is not None and length_s else None
@@ -84,17 +64,7 @@ def summarise(outcome: Outcome) -> Summary:
             _latency(outcome, "response"),
             _latency(outcome, "corrected") if all(each.corrected for each in outcome.kinds) else None,
         ),
-        by_kind=tuple(
-            KindSummary(
-                each.label,
-                each.requests,
-                sum(each.errors.values()),
-                histogram.percentiles(histogram.decode(each.service)),
-                histogram.percentiles(histogram.decode(each.response)),
-                histogram.percentiles(histogram.decode(each.corrected)) if each.corrected else None,
-            )
-            for each in outcome.kinds
-        ),
+        by_kind=tuple(map(_kind_summary, outcome.kinds)),
         reconnects=outcome.reconnects,
         send_jitter_p99_us=outcome.send_jitter_p99_us,
         intended=outcome.intended,
@@ -104,40 +74,59 @@ def summarise(outcome: Outcome) -> Summary:
     )
 
 
+def _kind_summary(kind: KindOutcome) -> KindSummary:
+    return KindSummary(
+        kind.label,
+        kind.requests,
+        sum(kind.errors.values()),
+        histogram.percentiles(histogram.decode(kind.service)),
+        histogram.percentiles(histogram.decode(kind.response)),
+        histogram.percentiles(histogram.decode(kind.corrected)) if kind.corrected else None,
+    )
+
+
 def _latency(outcome: Outcome, clock: str) -> histogram.Percentiles:
-    return histogram.percentiles(total(outcome, clock))
+    return histogram.percentiles(merged_histogram(outcome, clock))
 
 
-def total(outcome: Outcome, clock: str) -> Any:
-    """One histogram of all kinds: added, never averaged."""
+def merged_histogram(outcome: Outcome, clock: str) -> Any:
+    """Return one HdrHistogram (µs) of all work kinds. Counts are added; percentiles are never averaged.
+
+    `clock`: service, response or corrected.
+    """
     return histogram.merge(histogram.decode(getattr(kind, clock)) for kind in outcome.kinds)
 
 
 def series(outcome: Outcome, points: Sequence[SeriesPoint], started_ns: int) -> dict[str, Any]:
-    """One row a second: the generator's side, with the nearest look at the engine. `started_ns`: when `t_s` was 0, on
-    CLOCK_MONOTONIC, as traces have it."""
+    """Return one row per second: the load generator's counts and the engine's last sample in that second.
+
+    `started_ns`: CLOCK_MONOTONIC where `t_s` is 0, as in traces.
+    """
     rows = [_row(second, points, started_ns) for second in outcome.seconds if second.phase != "drain"]
     return {"columns": SERIES_COLUMNS, "rows": rows, "started_ns": started_ns}
 
 
 def curve(outcome: Outcome) -> dict[str, Any]:
-    """Latency by percentile on both clocks, as far as the data reaches (10 samples above)."""
-    return curve_of(total(outcome, "service"), total(outcome, "response"))
+    """Return the percentile curve of an outcome, see `percentile_curve`."""
+    return percentile_curve(merged_histogram(outcome, "service"), merged_histogram(outcome, "response"))
 
 
-def curve_of(service: Any, response: Any) -> dict[str, Any]:
-    """The same of two histograms, which may be those of several runs added."""
+def percentile_curve(service: Any, response: Any) -> dict[str, Any]:
+    """Return latency in µs by quantile for both clocks. The histograms may be sums over several runs.
+
+    `cut` is the last quantile with 10 samples above it, where both curves end.
+    """
     count = service.total_count
     cut = 1 - histogram.SAMPLES_ABOVE_MIN / count if count else 0.0
     return {"service": _points(service, cut), "response": _points(response, cut), "cut": cut, "count": count}
 
 
 def interval_log(outcome: Outcome) -> str:
-    """HdrHistogram interval log 1.2 of response time in µs, a line a second of the measured window."""
+    """Return the HdrHistogram interval log 1.2 of response time in µs, one line per measured second."""
     start = datetime.fromisoformat(outcome.started_at.replace("Z", "+00:00")).timestamp()
     lines = [
         "#[Thread Model Lab: response time in microseconds]",
-        "#[each interval has what finished in it; answers that came after the end of the plan are only in the summary]",
+        "#[an interval has the requests that finished in it; later ones are in the summary only]",
         "#[Histogram log format version 1.2]",
         f"#[StartTime: {start:.3f} (seconds since epoch), {outcome.started_at}]",
         f"#[BaseTime: {start:.3f} (seconds since epoch)]",
@@ -150,17 +139,21 @@ def interval_log(outcome: Outcome) -> str:
     return "\n".join(lines) + "\n"
 
 
-def answers(outcome: Outcome) -> int:
-    """All answers that the generator has counted, from its first connection to its last: in no window."""
+def responses_received(outcome: Outcome) -> int:
+    """Return the number of all responses received, including warm-up, drain and idle connections."""
     return sum(second.requests for second in outcome.seconds) + outcome.background_requests
 
 
 def little_residual(outcome: Outcome) -> float | None:
-    """N = X·R: how far the requests in flight are from rate times service time, as a share."""
+    """Return the relative error of Little's law, N = X·R; None if unknown.
+
+    N: mean requests in flight. X: throughput. R: mean service time. 0.05 means 5 % more in flight than X·R.
+    """
     counts = Counter(phase.phase for phase in outcome.seconds)
     if not outcome.wall_s or not counts["measure"]:
         return None
-    # Of what finished in the window, not of what was meant for it: answers that came while draining are in neither N.
+    # X and R count requests that finished in the window. Those that finished while draining are not in N
+    # either.
     measured = [histogram.decode(second.service) for second in outcome.seconds if second.phase == "measure"]
     service = histogram.percentiles(histogram.merge(measured))
     in_flight = outcome.in_flight_ns / 1e9 / outcome.wall_s
@@ -178,20 +171,23 @@ def _points(hist: Any, cut: float) -> list[tuple[float, float]]:
     return [(q, float(hist.get_value_at_percentile(100 * q))) for q in quantiles]
 
 
-def _nearest(points: Sequence[SeriesPoint], started_ns: int, second: Second) -> SeriesPoint | None:
-    """The look that fell into this second, if one did."""
+def _last_point(points: Sequence[SeriesPoint], started_ns: int, second: Second) -> SeriesPoint | None:
+    """Return the last sample of the engine in this second; None if there is none."""
     low, high = second.t, second.t + second.length_s
     inside = [p for p in points if low <= (p.at_ns - started_ns) / 1e9 < high]
     return inside[-1] if inside else None
 
 
 def _cpu_percent(points: Sequence[SeriesPoint], started_ns: int, second: Second) -> float | None:
-    """What the engine used between the two looks at the edges of this second, if there were some near enough."""
+    """Return the engine's CPU use of this second: of the sample interval that overlaps it by more than half.
+
+    None if there is no such sample.
+    """
     low = started_ns + second.t * 1e9
     high = low + second.length_s * 1e9
     for p in points:
-        common = min(p.at_ns, high) - max(p.since_ns, low)
-        if common > max(high - low, p.at_ns - p.since_ns) / 2:
+        overlap = min(p.at_ns, high) - max(p.since_ns, low)
+        if overlap > max(high - low, p.at_ns - p.since_ns) / 2:
             return p.cpu_percent
     return None
 
@@ -199,15 +195,15 @@ def _cpu_percent(points: Sequence[SeriesPoint], started_ns: int, second: Second)
 def _row(second: Second, points: Sequence[SeriesPoint], started_ns: int) -> list[Any]:
     service = histogram.percentiles(histogram.decode(second.service))
     response = histogram.percentiles(histogram.decode(second.response))
-    whole = second.length_s >= WHOLE_SECOND
-    offered = second.intended / second.length_s if second.intended is not None and whole else None
-    point, cpu = _nearest(points, started_ns, second), _cpu_percent(points, started_ns, second)
+    has_rate = second.length_s >= RATE_INTERVAL_MIN_S
+    offered = second.intended / second.length_s if second.intended is not None and has_rate else None
+    point, cpu = _last_point(points, started_ns, second), _cpu_percent(points, started_ns, second)
     seen = (point.connections, point.threads, cpu, point.rss_bytes, point.queue_depth) if point else ()
     return [
         round(second.t, 3),
         second.phase,
         offered,
-        second.requests / second.length_s if whole else None,
+        second.requests / second.length_s if has_rate else None,
         second.errors,
         service.p50_us,
         service.p99_us,

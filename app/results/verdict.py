@@ -1,186 +1,160 @@
-"""The verdict: who was the limit, and the sentences that decide it. A pure function of the evidence.
+"""Decides what limited a run (the verdict), with the sentences and checks that support it. Pure.
 
-Order, first match (DESIGN 7): degraded; errors; kernel drops; the generator; an open rate that was missed;
-a closed load that filled a role; Little's law; else unsaturated.
+The rules, the first that applies decides (DESIGN.md, section 7): degraded; error rate; listen-queue drops;
+load generator saturated; open load below its target rate while the server had capacity; server saturated;
+Little's law; otherwise not saturated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
+from app import format
+from app.results.checks import busiest, capitalised, checks, utilisation_name
+from app.results.evidence import Evidence
+from app.results.limits import (
+    CLOSED_SATURATED_MIN,
+    ERRORS_MAX,
+    GENERATOR_CPU_MAX,
+    GENERATOR_WAIT_MAX,
+    GENERATOR_WAIT_SHOWN,
+    LITTLE_ERROR_MAX,
+    LITTLE_REQUESTS_MIN,
+    OPEN_SATURATED_MIN,
+    RATE_RATIO_MIN,
+)
 from app.schemas.capacity import Capacity
-from app.schemas.result import Check, Verdict
+from app.schemas.result import Verdict
 from app.schemas.states import VerdictName
 
-ERRORS_MAX = 0.01
-GENERATOR_BUSY_MAX = 0.85
-WAITED_WORTH_SAYING = 0.05
-WAITED_MAX = 0.25
-RATE_RATIO_MIN = 0.99
-OPEN_OCCUPIED_MIN = 0.90
-CLOSED_OCCUPIED_MIN = 0.85
-LITTLE_MAX = 0.05
-LITTLE_ENOUGH = 1000  # requests below which the law's residual is mostly chance
-
-TITLES = {
-    VerdictName.SERVER_BOUND: "Server bound",
-    VerdictName.CLIENT_BOUND: "Client bound",
-    VerdictName.UNSATURATED: "Unsaturated",
-    VerdictName.RATE_MISSED: "Rate missed",
-    VerdictName.ERRORS_DOMINATE: "Errors dominate",
-    VerdictName.KERNEL_DROPS: "Kernel drops",
-    VerdictName.NOISY: "Noisy",
+TITLES: Mapping[VerdictName, str] = {
+    VerdictName.SERVER_BOUND: "Limited by the server",
+    VerdictName.CLIENT_BOUND: "Limited by the load generator",
+    VerdictName.UNSATURATED: "Not saturated",
+    VerdictName.RATE_MISSED: "Target rate not reached",
+    VerdictName.ERRORS_DOMINATE: "Error rate too high",
+    VerdictName.KERNEL_DROPS: "Listen queue overflowed",
+    VerdictName.NOISY: "Inconsistent measurement",
     VerdictName.DEGRADED: "Degraded",
 }
-TRACE_COSTS = "each request some CPU"
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """The numbers that a verdict rests on. None: not known."""
-
-    is_open: bool
-    placement: str
-    think_time: bool
-    requests: int
-    errors: int
-    generator_utilisation: float | None
-    generator_waited: (
-        float | None
-    )  # share of the time in which another had the CPU that is the generator's own
-    late_share: float | None
-    rate_ratio: float | None
-    occupancy: Mapping[str, float]  # per role: share of looks at which its threads had something to do
-    looks: int  # at the threads: so many samples is the occupancy from
-    engine_cpu_share: float | None  # of the CPUs that it may use
-    cores: Mapping[int, float]  # how busy each CPU was, by whomever
-    in_flight_grew: bool  # at the engine, while connections were left
-    little_residual: float | None
-    listen_drops: int | None
-    answered: int  # requests, by the engine's own count, from the first connection to the last
-    counted: int  # responses, by the generator's; the same, unless something failed or somebody else asked
-    other_engines: int  # alive beside the loaded one: the kernel's counters do not tell them apart
-    died: str | None  # a sentence, if engine or generator ended
-    lost: str | None  # a sentence, if a process of the engine ended and the engine went on
-    stopped: bool
-    stalled: bool = False
-    traced: bool = False
-    swaps: int = 0  # engines that took over from another while it went, or could not
-    beside: int = 0  # runs that went at the same time
-    realtime: bool = False  # the generator had real-time priority
+STOPPED_TITLE = "Stopped"  # of a degraded run whose engine was stopped on request
+NO_RESPONSES = "No responses were received in the measured window."
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """The first rule that matches decides. Which figures are fit is added by app/results/fitness.py."""
-    name, because = next((name, said) for name, rule in _RULES if (said := rule(evidence)))
-    return Verdict(name, TITLES[name], False, tuple(because), _checks(evidence), _plain(evidence))
+    """Return the verdict of the first rule that applies, without the fitness of its figures."""
+    name, because = next((name, found) for name, rule in _RULES if (found := rule(evidence)))
+    stopped = name == VerdictName.DEGRADED and evidence.engine_stopped
+    title = STOPPED_TITLE if stopped else TITLES[name]
+    return Verdict(name, title, False, tuple(because), checks(evidence), evidence.numbers())
 
 
-def of_search(verdict: Verdict, capacity: Capacity) -> Verdict:
-    """That of a search for capacity, from that of the trial which counts."""
-    said = (
-        f"No rate kept {capacity.objective}; what is shown is of the last trial."
-        if capacity.kept_per_s is None
-        else f"What is shown is of the trial at {capacity.kept_per_s:,.6g} requests a second, the highest rate that "
-        f"kept {capacity.objective}."
-    )
-    return replace(verdict, because=(*verdict.because, said, *filter(None, [capacity.limited_by])))
-
-
-def busiest(evidence: Evidence) -> tuple[str, float] | None:
-    """The role, or the CPU set, that was occupied most; and how much. None: of neither is it known."""
-    candidates = dict(evidence.occupancy)
-    if evidence.engine_cpu_share is not None:
-        candidates["CPU"] = evidence.engine_cpu_share
-    return max(candidates.items(), key=lambda item: item[1], default=None)
+def with_capacity(verdict: Verdict, capacity: Capacity) -> Verdict:
+    """Return the verdict of a capacity search, from that of the trial whose figures it shows."""
+    if capacity.kept_per_s is None:
+        shown = f"No rate met {capacity.objective}; the figures are those of the last trial."
+    else:
+        shown = (
+            f"The figures are those of the trial at {format.request_rate(capacity.kept_per_s)}, the highest "
+            f"rate that met {capacity.objective}."
+        )
+    return replace(verdict, because=(*verdict.because, shown, *filter(None, [capacity.limited_by])))
 
 
 def _degraded(e: Evidence) -> list[str]:
     if e.died:
-        return [e.died, "What was measured up to then is kept."]
-    return [e.lost, "For a time the engine was not whole."] if e.lost else []
+        return [e.died, "Data measured until then is kept."]
+    return [e.lost, "The engine ran with fewer processes for part of the run."] if e.lost else []
 
 
 def _errors(e: Evidence) -> list[str]:
     total = e.requests + e.errors
     if not total:
-        return ["Nothing was answered in the measured time."]
+        return [NO_RESPONSES]
     if e.errors / total <= ERRORS_MAX:
         return []
-    return [f"{_percent(e.errors / total)} of the requests failed; the latency of the rest says little."]
+    return [
+        f"{format.share(e.errors / total)} of requests failed (limit {format.share(ERRORS_MAX)}).",
+        "The latency of the remaining requests is not representative.",
+    ]
 
 
 def _drops(e: Evidence) -> list[str]:
     if not e.listen_drops or e.other_engines:
         return []
-    return [f"The kernel dropped {e.listen_drops:,} connections because the accept queue was full."]
+    return [f"The kernel dropped {e.listen_drops:,} connections because the listen queue was full."]
 
 
 def _generator(e: Evidence) -> list[str]:
     used, waited = e.generator_utilisation, e.generator_waited or 0.0
-    if used is not None and (used + waited > GENERATOR_BUSY_MAX or waited > WAITED_MAX):
-        starved = (
-            f", and waited for it {_percent(waited)} of the time" if waited > WAITED_WORTH_SAYING else ""
-        )
-        return [
-            f"The load generator used {_percent(used)} of its CPU{starved}.",
-            "A higher figure might be possible; what was measured is as much the generator's limit as the engine's.",
-        ]
-    return []
+    if used is None or (used + waited <= GENERATOR_CPU_MAX and waited <= GENERATOR_WAIT_MAX):
+        return []
+    cpu, limit = f"The load generator used {format.share(used)} of its CPU", format.share(GENERATOR_CPU_MAX)
+    if waited > GENERATOR_WAIT_SHOWN:
+        limits = f"limit {limit} in total, {format.share(GENERATOR_WAIT_MAX)} waiting"
+        cpu = f"{cpu} and waited for it {format.share(waited)} of the time ({limits})."
+    else:
+        cpu = f"{cpu} (limit {limit})."
+    return [cpu, "Treat throughput as a lower bound: the server may be able to handle more."]
 
 
 def _rate(e: Evidence) -> list[str]:
     if not e.is_open or e.rate_ratio is None or e.rate_ratio >= RATE_RATIO_MIN:
         return []
-    seen, missed = busiest(e), f"Only {_percent(e.rate_ratio)} of the offered rate was answered"
-    if e.in_flight_grew or (seen and seen[1] > OPEN_OCCUPIED_MIN):
-        return []  # the server's doing: the next rule says so
-    if seen is None:
-        return [f"{missed}, and how busy the engine was is not known: what the limit was cannot be said."]
-    who, share = seen
+    found = busiest(e)
+    if e.in_flight_grew or (found and found[1] > OPEN_SATURATED_MIN):
+        return []  # the server was the limit: the next rule
+    reached = f"Only {format.share(e.rate_ratio)} of the target rate was reached"
+    if found is None:
+        return [f"{reached}. The utilisation of the server is unknown, so the cause cannot be determined."]
     return [
-        f"{missed}, yet the engine's {who} was occupied for {_percent(share)} of the time: something else was the "
-        "limit, such as too few connections."
+        f"{reached}, although {utilisation_name(found[0])} was {format.share(found[1])}.",
+        "The server was not the limit; too few connections may be.",
     ]
 
 
 def _server(e: Evidence) -> list[str]:
-    seen = busiest(e)
+    found = busiest(e)
     if e.is_open:
         if e.rate_ratio is None or e.rate_ratio >= RATE_RATIO_MIN:
             return []
-        busy = (
-            f"its {seen[0]} was occupied for {_percent(seen[1])} of the time"
-            if seen
-            else "fell further behind"
-        )
+        sign = f"{utilisation_name(found[0])} was {format.share(found[1])}" if found else "its backlog grew"
         return [
-            f"The engine answered {_percent(e.rate_ratio)} of the offered rate, and {busy}.",
-            "Response time here is that of a growing queue.",
+            f"The server reached {format.share(e.rate_ratio)} of the target rate, and {sign}.",
+            "Response time includes the wait in a growing queue.",
         ]
-    if e.think_time or seen is None or seen[1] <= CLOSED_OCCUPIED_MIN:
+    if e.think_time or found is None or found[1] <= CLOSED_SATURATED_MIN:
         return []
+    name = capitalised(utilisation_name(found[0]))
     return [
-        "The engine was the limit, not the load generator.",
-        f"Its {seen[0]} was occupied for {_percent(seen[1])} of the time that it was measured.",
+        "The server was the limit, not the load generator.",
+        f"{name} was {format.share(found[1])} (saturated above {format.share(CLOSED_SATURATED_MIN)}).",
     ]
 
 
 def _little(e: Evidence) -> list[str]:
-    if e.little_residual is None or e.requests < LITTLE_ENOUGH or abs(e.little_residual) <= LITTLE_MAX:
+    """Little's law: the mean number of requests in flight is throughput × mean latency."""
+    if (
+        e.little_residual is None
+        or e.requests < LITTLE_REQUESTS_MIN
+        or abs(e.little_residual) <= LITTLE_ERROR_MAX
+    ):
         return []
     return [
-        f"Requests in flight differ from rate x latency (Little's law) by {_percent(abs(e.little_residual))}."
+        f"Requests in flight differ from throughput × latency (Little's law) by "
+        f"{format.share(abs(e.little_residual))} (limit {format.share(LITTLE_ERROR_MAX)})."
     ]
 
 
 def _unsaturated(e: Evidence) -> list[str]:
-    seen, generator = busiest(e), e.generator_utilisation
-    if seen is None:
-        return ["Neither side was seen at its limit, but how busy the engine was is not known."]
-    said = f"Neither side was at its limit: the engine's {seen[0]} was occupied for {_percent(seen[1])} of the time"
-    return [said + (f", the generator for {_percent(generator)}." if generator is not None else ".")]
+    found = busiest(e)
+    if found is None:
+        return ["No saturation was found, but the utilisation of the server is unknown."]
+    levels = [f"{utilisation_name(found[0])} {format.share(found[1])}"]
+    if e.generator_utilisation is not None:
+        levels.append(f"load-generator CPU utilisation {format.share(e.generator_utilisation)}")
+    return [f"Neither server nor load generator was saturated: {', '.join(levels)}."]
 
 
 _RULES: tuple[tuple[VerdictName, Callable[[Evidence], list[str]]], ...] = (
@@ -193,73 +167,3 @@ _RULES: tuple[tuple[VerdictName, Callable[[Evidence], list[str]]], ...] = (
     (VerdictName.NOISY, _little),
     (VerdictName.UNSATURATED, _unsaturated),
 )
-
-
-def _checks(e: Evidence) -> tuple[Check, ...]:
-    """What was looked at, in the order of the rules; `ok` None where it could not be known."""
-    total = e.requests + e.errors
-    few = total > 0 and e.errors / total <= ERRORS_MAX
-    whole = not e.errors and not e.died and not e.stopped
-    checks = [
-        Check("Errors", f"{e.errors:,} of {total:,}", "must stay under 1 %", few),
-        Check(
-            "Connections dropped by the kernel",
-            "–" if e.listen_drops is None else f"{e.listen_drops:,}",
-            "must be 0" if not e.other_engines else "shared with other engines",
-            None if e.listen_drops is None or e.other_engines else e.listen_drops == 0,
-        ),
-        _check(
-            "Generator used of its CPU", e.generator_utilisation, "must stay under 85 %", GENERATOR_BUSY_MAX
-        ),
-        _check("Generator waited for its CPU", e.generator_waited, "must stay under 25 %", WAITED_MAX),
-    ]
-    if e.is_open:
-        late = "over 1 ms late: shown with each percentile"
-        checks.append(Check("Sent late by the generator", _percent(e.late_share), late, None))
-        ok = None if e.rate_ratio is None else e.rate_ratio >= RATE_RATIO_MIN
-        checks.append(Check("Achieved of offered", _percent(e.rate_ratio), "must reach 99 %", ok))
-    both = f"{e.answered:,}" if e.answered == e.counted else f"{e.answered:,} and {e.counted:,}"
-    checks.append(
-        Check(
-            "Requests answered = responses counted",
-            both,
-            "must be equal" if whole else "differ where something failed",
-            e.answered == e.counted if whole else None,
-        )
-    )
-    residual = None if e.little_residual is None or e.requests < LITTLE_ENOUGH else abs(e.little_residual)
-    checks.append(_check("Little's law off by", residual, "must stay under 5 %", LITTLE_MAX))
-    checks.append(_occupied(e))
-    if e.cores:
-        each = ", ".join(f"{cpu}: {100 * busy:.0f} %" for cpu, busy in e.cores.items())
-        checks.append(Check("Busy, each CPU", each, "by whomever", None))
-    return tuple(checks)
-
-
-def _occupied(e: Evidence) -> Check:
-    limit = f"bound above {100 * (OPEN_OCCUPIED_MIN if e.is_open else CLOSED_OCCUPIED_MIN):.0f} %"
-    if (found := busiest(e)) is None:
-        return Check("Occupied", "–", limit, None)
-    who, share = found
-    looks = (
-        f" of {e.looks:,} looks" if who in e.occupancy and not e.swaps else ""
-    )  # in a relay, each has its own
-    return Check(f"Occupied: {who}", f"{_percent(share)}{looks}", limit, True)
-
-
-def _check(what: str, seen: float | None, limit: str, most: float) -> Check:
-    return Check(what, _percent(seen), limit, None if seen is None else seen <= most)
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f} %"
-
-
-def _plain(evidence: Evidence) -> dict[str, float | int | str | None]:
-    plain = asdict(evidence)
-    occupancy, cores = plain.pop("occupancy"), plain.pop("cores")
-    return {
-        **plain,
-        **{f"occupied_{role}": share for role, share in occupancy.items()},
-        **{f"busy_cpu_{cpu}": share for cpu, share in cores.items()},
-    }

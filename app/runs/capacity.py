@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from app.load.protocol.plan import Plan
 from app.plans.thresholds import Threshold
+from app.results.limits import ERRORS_MAX, RATE_RATIO_MIN
 from app.results.summary import summarise
 from app.results.threshold_check import check
-from app.results.verdict import ERRORS_MAX, RATE_RATIO_MIN
 from app.runs.bisection import Search, Tried
 from app.runs.generator import NoOutcome
 from app.runs.trial import TrialResult

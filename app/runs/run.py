@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.plans.thresholds import Threshold
-from app.results.fitness import unfit
+from app.results.fitness import invalidate
 from app.results.threshold_check import check
-from app.results.verdict import of_search
+from app.results.verdict import with_capacity
 from app.runs.capacity import CapacitySearch, Limits
 from app.runs.progress import LastSecond, Progress, progress
 from app.runs.trial import Trial, TrialResult, TrialSetup
@@ -99,10 +99,10 @@ class Run:
         self.view = replace(self.view, capacity=found)
         if search.best is None:
             return None
-        verdict = of_search(search.best.verdict, found)
+        verdict = with_capacity(search.best.verdict, found)
         if found.kept_per_s is None or found.limited_by:
             reason = found.limited_by or f"No rate met the objective {found.objective}."
-            verdict = unfit(verdict, ["kept_per_s"], reason)
+            verdict = invalidate(verdict, ["kept_per_s"], reason)
         return replace(search.best, verdict=verdict)
 
     def progress(self) -> Progress:

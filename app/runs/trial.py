@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from app.errors import LabError
@@ -18,13 +18,13 @@ from app.machine import scheduling
 from app.machine.cpu_placement import REALTIME, Placement
 from app.machine.pause import pause_processes
 from app.machine.syscalls import SystemCallCounter
-from app.results.evidence import evidence
-from app.results.figures import of_summary
-from app.results.fitness import appraise
+from app.results.evidence import Conditions, evidence
+from app.results.figures import all_figures
+from app.results.fitness import assess_figures
 from app.results.ledger import cost
 from app.results.observation import Observation, marks
-from app.results.remarks import notes
-from app.results.summary import answers, series, summarise
+from app.results.remarks import remarks
+from app.results.summary import responses_received, series, summarise
 from app.results.verdict import judge
 from app.runs.generator import Generator, NoOutcome
 from app.runs.hot_swap import HotSwap, phases, swap_remarks
@@ -119,7 +119,9 @@ class Trial:
                 return None
             if watcher.calls:
                 watcher.system_calls = await watcher.calls.finish()
-            await self._settle(lambda: self._answered() >= answers(outcome) and self._watcher.at_rest)
+            await self._settle(
+                lambda: self._answered() >= responses_received(outcome) and self._watcher.at_rest
+            )
             self.meter.add(self._watcher.now)
             # 600 s take 2.7 s of CPU: two histograms a second. What watches and what is watched have ended by now.
             self._answered()
@@ -229,21 +231,22 @@ class Trial:
         last = observations[-1]
         started_ns = last.started_ns
         summary = summarise(outcome)
-        seen = evidence(
-            self.plan, outcome, summary, observations, self._setup.placement, self._setup.other_engines, lost
+        setup = self._setup
+        conditions = Conditions(
+            setup.placement, setup.other_engines, lost, self._hot_swap.asked, setup.concurrent_runs
         )
-        seen = replace(seen, swaps=self._hot_swap.asked, beside=self._setup.concurrent_runs)
-        figures = of_summary(summary, self._setup.figure == "kept_per_s")
+        seen = evidence(self.plan, outcome, summary, observations, conditions)
+        figures = all_figures(summary, self._setup.figure == "kept_per_s")
         points = [point for each in observations for point in each.series]
         return TrialResult(
             outcome=outcome,
             summary=summary,
             ledger=None if len(observations) > 1 else cost(last, outcome),
-            verdict=appraise(judge(seen), seen, summary, figures, self._setup.figure),
+            verdict=assess_figures(judge(seen), seen, summary, figures, self._setup.figure),
             series=series(outcome, points, started_ns),
             marks=marks(observations, started_ns),
             remarks=(
-                *notes(self.plan, outcome, summary, last.stalled_ns),
+                *remarks(self.plan, outcome, summary, last.stalled_ns),
                 *swap_remarks(self.plan, observations),
             ),
             phases=phases(observations, outcome, started_ns),

@@ -133,6 +133,7 @@ class Watcher:
             model=engine.model.name,
             model_title=engine.model.title,
             died=None if engine.alive else f"{engine.id} {engine.exit.reason if engine.exit else 'ended.'}",
+            stopped=engine.state == "stopped",
             lost=self.lost,
             first=self.first,
             last=self.last,

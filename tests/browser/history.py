@@ -24,8 +24,8 @@ from app.load.protocol.plan import Plan, Work
 from app.plans.describe import describe
 from app.plans.thresholds import Threshold
 from app.results.observation import SeriesPoint
-from app.results.remarks import notes
-from app.results.summary import curve_of, series, summarise
+from app.results.remarks import remarks
+from app.results.summary import percentile_curve, series, summarise
 from app.results.threshold_check import check
 from app.schemas.comparison import ComparisonView, Entry
 from app.schemas.result import Check, GeneratorCost, Ledger, Verdict
@@ -129,7 +129,7 @@ def made_run(
             "ledger": ledger,
             "verdict": verdict,
             "marks": tuple(marks),
-            "notes": notes(plan, outcome, summary, plan.stall_ms * 1_000_000),
+            "notes": remarks(plan, outcome, summary, plan.stall_ms * 1_000_000),
             "thresholds": tuple(
                 check(Threshold.parse(text), summary, ledger, verdict) for text in thresholds
             ),
@@ -252,4 +252,4 @@ def keep_comparison(store: ComparisonStore, runs: Sequence[Past], trials: int = 
         "finished_at": VIEW["finished_at"],
     }
     [kept] = store.add_all([TypeAdapter(ComparisonView).validate_python(view)])
-    store.save(kept, {"entries": [curve_of(*merged(counted(ended, i))) for i in range(len(entries))]})
+    store.save(kept, {"entries": [percentile_curve(*merged(counted(ended, i))) for i in range(len(entries))]})

@@ -118,8 +118,8 @@ def test_who_is_called_better_is_said_first_with_unit_and_n() -> None:
     assert [each.place for each in result.standings] == [1, 2]
     faster = answer("achieved_per_s", [run(rate=1000.0)], [run(rate=500.0)])
     assert faster.said[:2] == (
-        "AAA has the highest throughput: 1,000 /s, one trial.",
-        "BBB: 500 /s, 0.50 times that of AAA.",
+        "AAA has the highest throughput: 1,000 req/s, one trial.",
+        "BBB: 500 req/s, 0.50 times that of AAA.",
     )
 
 
@@ -169,7 +169,7 @@ def test_one_alone_has_its_figure_and_no_place() -> None:
 def test_a_comparison_can_be_about_any_figure() -> None:
     result = answer("threads_peak", [run()] * 3, [run()] * 3)
     assert result.metric == "threads_peak" and result.said[0].startswith(
-        "AAA and BBB are too close to call: threads 1"
+        "AAA and BBB are too close to call: peak threads 1"
     )
 
 

@@ -116,19 +116,19 @@ def test_a_percentile_needs_ten_samples_above_it() -> None:
     assert not breached("p(80)<1s") and not breached("p(89.9)<1s")
     for text in ("p(91)<1s", "p(95)<1s"):
         result = check(Threshold.parse(text), SUMMARY, LEDGER, VERDICT, OUTCOME)
-        assert result.breached and result.seen == "not known"
+        assert result.breached and result.seen == "unknown"
 
 
 @pytest.mark.parametrize(
     ("text", "seen", "said"),
     [
-        ("rate>=200", 199.6, "199.6 /s"),
-        ("rate>=200", 200.4, "200 /s"),
-        ("rate>=200", 199.96, "199.96 /s"),
-        ("rate>2", 2.5, "2.5 /s"),
-        ("rate>0.1", 0.25, "0.2 /s"),
-        ("rate<=0.2", 0.25, "0.25 /s"),
-        ("rate>5", 12345, "12,345 /s"),
+        ("rate>=200", 199.6, "199.6 req/s"),
+        ("rate>=200", 200.4, "200 req/s"),
+        ("rate>=200", 199.96, "199.96 req/s"),
+        ("rate>2", 2.5, "2.5 req/s"),
+        ("rate>0.1", 0.25, "0.2 req/s"),
+        ("rate<=0.2", 0.25, "0.25 req/s"),
+        ("rate>5", 12345, "12,345 req/s"),
     ],
 )
 def test_what_is_printed_is_on_the_side_of_the_bound_on_which_it_was(
@@ -143,14 +143,14 @@ def test_no_rounding_contradicts_the_mark(bound: float, seen: float) -> None:
     threshold = Threshold.parse(f"rate>={bound:.6f}")
     assert isinstance(threshold.value, float)
     result = check(threshold, replace(SUMMARY, achieved_per_s=seen), LEDGER, VERDICT)
-    printed = float(result.seen.removesuffix(" /s").replace(",", ""))
+    printed = float(result.seen.removesuffix(" req/s").replace(",", ""))
     assert (printed >= threshold.value) == (not result.breached) or abs(seen - threshold.value) < 1e-8
 
 
 def test_what_is_not_known_breaches_and_says_so() -> None:
     for text in ("p(99.9)<1s", "service_p(99.9)>0us"):
         result = check(Threshold.parse(text), SUMMARY, LEDGER, VERDICT)
-        assert result.breached and result.seen == "not known"
+        assert result.breached and result.seen == "unknown"
     for text in ("rate>0", "cpu_us_per_request>0", "verdict!=noisy", "errors<100%", "p(50)<60s"):
         assert check(Threshold.parse(text), None, None, None).breached
 

@@ -1,4 +1,4 @@
-"""Which figures of a trial can be relied on: each is judged by what spoils it, and by nothing else."""
+"""Validity of the figures of a trial: an event invalidates the figures that it changes, and no others."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from app.load.protocol.histogram import Percentiles
 from app.load.protocol.plan import Plan, Work
 from app.plans.scenarios import SCENARIOS
-from app.results.figures import LEDGER, PERCENTILES, Family, Figure, figure, of_summary
+from app.results.evidence import Evidence
+from app.results.figures import LEDGER, PERCENTILES, Family, Figure, all_figures, figure
 from app.results.fitness import (
     LATENESS_MIN_US,
     LATENESS_SHARE_MAX,
-    appraise,
+    assess_figures,
+    invalid_figures,
+    invalidate,
+    lateness_effect_us,
     main_figure,
-    resolution_us,
-    spoiled,
-    unfit,
 )
-from app.results.verdict import Evidence, judge
+from app.results.verdict import judge
 from app.schemas.result import KindSummary, Latency, Summary, Verdict
 from tests.app.results.test_verdict import ANY, CALM, MISSED, OPEN
 
@@ -46,12 +47,12 @@ SUMMARY = Summary(
 COST, RATE, P50, P99 = "cpu_us", "achieved_per_s", "p50_us", "p99_us"
 
 
-def appraised(evidence: Evidence, summary: Summary = SUMMARY, main: str = RATE) -> Verdict:
-    return appraise(judge(evidence), evidence, summary, of_summary(summary, searched=False), main)
+def assessed(evidence: Evidence, summary: Summary = SUMMARY, main: str = RATE) -> Verdict:
+    return assess_figures(judge(evidence), evidence, summary, all_figures(summary, is_search=False), main)
 
 
-def fit(evidence: Evidence, *names: str) -> tuple[bool, ...]:
-    found = appraised(evidence).fitness
+def valid(evidence: Evidence, *names: str) -> tuple[bool, ...]:
+    found = assessed(evidence).fitness
     return tuple(found[name] is None for name in names)
 
 
@@ -59,125 +60,125 @@ def with_response(raw: Percentiles, corrected: Percentiles | None) -> Summary:
     return replace(SUMMARY, latency=Latency(TIMES, raw, corrected))
 
 
-# What happened, and whether CPU per request, throughput and p99 can be relied on after it.
-SPOILED: dict[str, tuple[Evidence, dict[str, Any], tuple[bool, bool, bool]]] = {
-    "nothing": (CALM, {}, (True, True, True)),
-    "nothing, at a rate": (OPEN, {}, (True, True, True)),
-    "sends that were a little late": (OPEN, {"late_share": 0.5}, (True, True, True)),
-    "the generator at its limit": (CALM, {"generator_utilisation": 0.9}, (True, False, False)),
-    "a starved generator": (OPEN, {"generator_waited": 0.5}, (True, False, False)),
-    "a kernel that dropped connections": (CALM, {"listen_drops": 3}, (True, False, False)),
-    "Little's law": (OPEN, {"little_residual": 0.5}, (True, False, False)),
-    "a rate that was missed by too few connections": (MISSED, {}, (False, False, False)),
-    "a rate that was missed by a full server": (
+# Event, and whether CPU per request, throughput and p99 are valid after it.
+EVENTS: dict[str, tuple[Evidence, dict[str, Any], tuple[bool, bool, bool]]] = {
+    "no event": (CALM, {}, (True, True, True)),
+    "no event, open load": (OPEN, {}, (True, True, True)),
+    "late sends without effect": (OPEN, {"late_share": 0.5}, (True, True, True)),
+    "load generator saturated": (CALM, {"generator_utilisation": 0.9}, (True, False, False)),
+    "load generator starved": (OPEN, {"generator_waited": 0.5}, (True, False, False)),
+    "connections dropped by the kernel": (CALM, {"listen_drops": 3}, (True, False, False)),
+    "Little's law violated": (OPEN, {"little_residual": 0.5}, (True, False, False)),
+    "target rate missed for lack of connections": (MISSED, {}, (False, False, False)),
+    "target rate missed by a saturated server": (
         MISSED,
         {"occupancy": {"reactor": 0.99}},
         (False, True, True),
     ),
-    "a full server": (CALM, {"occupancy": {"reactor": 0.99}}, (True, True, True)),
+    "server saturated": (CALM, {"occupancy": {"reactor": 0.99}}, (True, True, True)),
     "errors": (CALM, {"errors": 5_000}, (False, False, False)),
-    "no answer": (CALM, {"requests": 0}, (False, False, False)),
-    "a dead engine": (CALM, {"died": "It ended."}, (False, False, False)),
-    "a lost worker process": (CALM, {"lost": "One of it ended."}, (False, False, False)),
-    "a stop": (CALM, {"stopped": True}, (False, False, False)),
-    "a stall": (OPEN, {"stalled": True}, (False, False, False)),
-    "a trace": (CALM, {"traced": True}, (False, False, False)),
-    "a relay": (CALM, {"swaps": 1}, (False, False, False)),
-    "runs beside it": (CALM, {"beside": 1}, (False, False, False)),
+    "no response": (CALM, {"requests": 0}, (False, False, False)),
+    "engine died": (CALM, {"died": "It ended."}, (False, False, False)),
+    "worker process lost": (CALM, {"lost": "A worker process ended."}, (False, False, False)),
+    "stopped early": (CALM, {"stopped": True}, (False, False, False)),
+    "server paused": (OPEN, {"stalled": True}, (False, False, False)),
+    "traced": (CALM, {"traced": True}, (False, False, False)),
+    "hot swap": (CALM, {"swaps": 1}, (False, False, False)),
+    "concurrent runs": (CALM, {"concurrent_runs": 1}, (False, False, False)),
     "shared CPUs": (CALM, {"placement": "shared"}, (True, False, False)),
-    "shared CPUs, with a generator that hardly needs one": (
+    "shared CPUs, light load generator": (
         CALM,
         {"placement": "shared", "generator_utilisation": 0.1},
         (True, True, True),
     ),
-    "shared CPUs at a rate": (OPEN, {"placement": "shared"}, (True, True, True)),
+    "shared CPUs, open load": (OPEN, {"placement": "shared"}, (True, True, True)),
 }
 
 
-@pytest.mark.parametrize("case", SPOILED)
-def test_each_figure_is_spoiled_by_what_changes_it(case: str) -> None:
-    evidence, changes, expected = SPOILED[case]
-    assert fit(replace(evidence, **changes), COST, RATE, P99) == expected
+@pytest.mark.parametrize("case", EVENTS)
+def test_an_event_invalidates_only_the_figures_that_it_changes(case: str) -> None:
+    evidence, changes, expected = EVENTS[case]
+    assert valid(replace(evidence, **changes), COST, RATE, P99) == expected
 
 
-def test_rankable_is_the_figure_that_the_run_is_read_for() -> None:
+def test_a_run_is_rankable_if_its_main_figure_is_valid() -> None:
     busy = replace(CALM, generator_utilisation=0.9)
-    assert appraised(busy, main=COST).rankable and not appraised(busy, main=RATE).rankable
-    assert appraised(busy, main=COST).why_not is None
-    assert "used 90.0 % of its CPU" in (appraised(busy, main=RATE).why_not or "")
-    assert not appraised(CALM, main="kept_per_s").rankable, "it has no such figure"
+    assert assessed(busy, main=COST).rankable and not assessed(busy, main=RATE).rankable
+    assert assessed(busy, main=COST).why_not is None
+    assert "used 90 % of its CPU (limit 85 %)" in (assessed(busy, main=RATE).why_not or "")
+    assert not assessed(CALM, main="kept_per_s").rankable, "the run has no such figure"
 
 
-def test_the_reason_is_the_reason_and_not_the_text_of_the_verdict() -> None:
-    told: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"traced": True}, "traced"),
+def test_the_reason_names_the_event_and_not_the_verdict() -> None:
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"traced": True}, "tracing was on"),
         ({"stopped": True}, "stopped early"),
-        ({"stalled": True}, "stalled"),
+        ({"stalled": True}, "paused the server"),
     )
-    for changes, word in told:
-        assert word in (appraised(replace(CALM, **changes)).why_not or "")
+    for changes, words in cases:
+        assert words in (assessed(replace(CALM, **changes)).why_not or "")
 
 
-def test_lateness_spoils_the_percentiles_that_it_changes_and_no_others() -> None:
+def test_lateness_invalidates_only_the_percentiles_that_it_changes() -> None:
     late = replace(TIMES, p99_us=4_500.0, p999_us=60_000.0)
-    found = appraised(OPEN, with_response(late, TIMES)).fitness
+    found = assessed(OPEN, with_response(late, TIMES)).fitness
     assert [found[name] is None for name in PERCENTILES] == [True, True, False, False]
-    assert "0.50 ms of its 4.50 ms" in (found[P99] or "")
-    assert found["plaintext.p99_us"] is None, "of that kind it changed nothing"
+    assert "500 µs of 4.50 ms" in (found[P99] or "")
+    assert found["plaintext.p99_us"] is None, "this work kind was not affected"
     assert found[COST] is found[RATE] is None
 
 
-def test_real_time_priority_is_recommended_to_those_who_do_not_have_it() -> None:
+def test_real_time_priority_is_recommended_only_where_it_is_missing() -> None:
     late = with_response(replace(TIMES, p99_us=4_500.0), TIMES)
-    ways = ((OPEN, True), (replace(OPEN, realtime=True), False), (replace(OPEN, placement="shared"), False))
-    for evidence, advised in ways:
-        assert ("Real-time priority" in (appraised(evidence, late).fitness[P99] or "")) == advised
+    cases = ((OPEN, True), (replace(OPEN, realtime=True), False), (replace(OPEN, placement="shared"), False))
+    for evidence, is_recommended in cases:
+        assert ("Real-time priority" in (assessed(evidence, late).fitness[P99] or "")) == is_recommended
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
-def test_lateness_is_judged_by_its_share_or_by_a_quarter_of_a_millisecond(exact: float, gap: float) -> None:
+def test_lateness_up_to_ten_percent_or_250_us_is_allowed(exact: float, gap: float) -> None:
     summary = with_response(replace(TIMES, p99_us=exact + gap), replace(TIMES, p99_us=exact))
     allowed = max(LATENESS_SHARE_MAX * exact, LATENESS_MIN_US)
     gap = (exact + gap) - exact  # as floats have it
-    assert (appraised(OPEN, summary).fitness[P99] is None) == (gap <= allowed)
-    assert resolution_us(Figure(P99), summary) == gap
+    assert (assessed(OPEN, summary).fitness[P99] is None) == (gap <= allowed)
+    assert lateness_effect_us(Figure(P99), summary) == gap
 
 
-def test_a_percentile_beyond_the_data_is_not_fit_and_one_of_before_0_2_is_not_doubted() -> None:
+def test_a_percentile_of_too_few_samples_is_invalid_and_one_without_corrected_times_is_valid() -> None:
     few = with_response(replace(TIMES, count=50, p99_us=None), TIMES)
-    assert "too few requests for it: 50" in (appraised(OPEN, few).fitness[P99] or "")
-    assert appraised(OPEN, with_response(TIMES, None)).fitness[P99] is None
-    assert resolution_us(Figure(P99), with_response(TIMES, None)) is None
+    assert "Too few requests (50)" in (assessed(OPEN, few).fitness[P99] or "")
+    assert assessed(OPEN, with_response(TIMES, None)).fitness[P99] is None
+    assert lateness_effect_us(Figure(P99), with_response(TIMES, None)) is None
 
 
-def test_reasons_are_told_once_with_the_figures_that_they_spoil() -> None:
-    busy = spoiled(appraised(replace(CALM, generator_utilisation=0.9)))
+def test_each_reason_is_listed_once_with_its_figures() -> None:
+    busy = invalid_figures(assessed(replace(CALM, generator_utilisation=0.9)))
     (names,) = busy.values()
     assert names.startswith("throughput, p50 response time") and "CPU" not in names
-    assert spoiled(appraised(replace(CALM, traced=True))) == {
-        "It was traced, which costs each request some CPU.": "every figure"
+    assert invalid_figures(assessed(replace(CALM, traced=True))) == {
+        "Thread tracing was on, which adds CPU time to each request.": "every figure"
     }
-    assert spoiled(appraised(CALM)) == {}
+    assert invalid_figures(assessed(CALM)) == {}
     few = with_response(replace(TIMES, p999_us=None), TIMES)
-    assert spoiled(appraised(CALM, few)) == {}, "what is missing is shown as missing"
+    assert invalid_figures(assessed(CALM, few)) == {}, "pages show it as missing"
 
 
-def test_a_search_that_was_cut_short_has_no_fit_answer() -> None:
-    verdict = appraise(judge(OPEN), OPEN, SUMMARY, of_summary(SUMMARY, searched=True), "kept_per_s")
+def test_an_incomplete_capacity_search_has_no_valid_result() -> None:
+    verdict = assess_figures(judge(OPEN), OPEN, SUMMARY, all_figures(SUMMARY, is_search=True), "kept_per_s")
     assert verdict.rankable
-    cut = unfit(verdict, ["kept_per_s"], "The time was over.")
-    assert (cut.rankable, cut.why_not, cut.fitness[COST]) == (False, "The time was over.", None)
+    cut = invalidate(verdict, ["kept_per_s"], "The time budget was used up.")
+    assert (cut.rankable, cut.why_not, cut.fitness[COST]) == (False, "The time budget was used up.", None)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_scenario_names_a_figure_that_its_runs_have(name: str) -> None:
+def test_the_main_figure_of_every_scenario_exists(name: str) -> None:
     scenario = SCENARIOS[name]
     plan = Plan.from_json(scenario.plan)
     assert main_figure(scenario, plan) == scenario.figure
     assert figure(scenario.figure).label in ("", *(work.label for work in plan.work))
 
 
-def test_the_figure_of_a_scenario_whose_work_was_changed_is_the_usual_one() -> None:
+def test_a_scenario_with_other_work_falls_back_to_the_default_figure() -> None:
     scenario = SCENARIOS["slow-handler"]
     plan = replace(Plan.from_json(scenario.plan), work=(Work("plaintext"),))
     assert main_figure(scenario, plan) == COST
@@ -187,8 +188,8 @@ def test_the_figure_of_a_scenario_whose_work_was_changed_is_the_usual_one() -> N
     )
 
 
-def test_names_of_figures_are_read_as_they_are_written() -> None:
-    for each in of_summary(SUMMARY, searched=True):
+def test_figure_names_can_be_parsed_again() -> None:
+    for each in all_figures(SUMMARY, is_search=True):
         assert figure(str(each)) == each and each.title
         assert each.text(None) == "–" and each.text(1234.5)
     for wrong in ("", "speed", "plaintext.cpu_us", "p42_us"):
@@ -198,8 +199,8 @@ def test_names_of_figures_are_read_as_they_are_written() -> None:
 
 
 @given(ANY)
-def test_whatever_happened_each_figure_is_fit_or_has_its_reason(evidence: Evidence) -> None:
-    found = appraised(evidence)
+def test_each_figure_is_valid_or_has_a_reason(evidence: Evidence) -> None:
+    found = assessed(evidence)
     assert all(reason is None or reason.strip() for reason in found.fitness.values())
     assert found.rankable == (found.fitness[RATE] is None) and (found.why_not is None) == found.rankable
     if evidence.died or evidence.stopped:

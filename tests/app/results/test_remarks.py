@@ -1,4 +1,4 @@
-"""What is said of a trial beside its numbers, in sentences."""
+"""Remarks on a trial: missing connections, and what a server pause hides from a closed load."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome
 from app.load.protocol.plan import Plan, Stage
-from app.results.remarks import notes
+from app.results.remarks import remarks
 from app.results.summary import summarise
 
 NOTHING = histogram.encode(histogram.new())
@@ -39,32 +39,35 @@ CALM = Outcome(
 PLAN = Plan(vus=8, idle_connections=30, slow_readers=5)
 
 
-def said(plan: Plan, outcome: Outcome, stalled_ns: int = 0) -> list[str]:
-    return list(notes(plan, outcome, summarise(outcome), stalled_ns))
+def remarks_on(plan: Plan, outcome: Outcome, stalled_ns: int = 0) -> list[str]:
+    return list(remarks(plan, outcome, summarise(outcome), stalled_ns))
 
 
-def test_nothing_is_said_of_a_calm_trial() -> None:
-    assert said(PLAN, CALM) == []
+def test_an_undisturbed_trial_has_no_remarks() -> None:
+    assert remarks_on(PLAN, CALM) == []
 
 
-def test_connections_that_were_not_there_are_told_in_numbers_of_the_whole_load() -> None:
-    assert said(
+def test_missing_and_closed_connections_are_counted_over_all_shards() -> None:
+    assert remarks_on(
         PLAN, replace(CALM, missing=3, idle_missing=12, background_closed=1400, time_wait=28_000)
     ) == [
-        "3 of 8 connections were not there when the load began; they are tried again 20 times a second.",
-        "12 of 30 idle connections were not served when the load began.",
-        "The server closed 1,400 slow connections; each comes again after a second.",
+        "3 of 8 connections were not open when the load began; "
+        "the load generator retried 20 times per second.",
+        "12 of 30 idle connections were not accepted when the load began.",
+        "The server closed 1,400 slow connections; each reconnected after 1 s.",
         "When the load ended, 28,000 connections of this machine were in TIME_WAIT.",
     ]
 
 
-def test_a_closed_load_shows_as_much_of_a_stall_as_it_has_connections_at_its_peak() -> None:
+def test_a_closed_load_shows_at_most_its_peak_connections_in_a_stall() -> None:
     ramp = Plan("ramping-vus", vus=8, stages=(Stage(1.0, 50),), pipeline=2, stall_ms=100)
-    assert any("at most 100 of them show the stall" in note for note in said(ramp, CALM, 100_000_000))
+    assert any(
+        "at most 100 requests show the stall" in remark for remark in remarks_on(ramp, CALM, 100_000_000)
+    )
 
 
-def test_an_outcome_that_an_older_version_has_kept_is_read() -> None:
-    kept = {**CALM.to_json(), "notes": ["of 4 connections 3 were there"]}
+def test_an_outcome_stored_by_an_older_version_can_be_read() -> None:
+    kept = {**CALM.to_json(), "notes": ["3 of 4 connections were open"]}
     for newer in ("missing", "idle_missing"):
         del kept[newer]
     assert Outcome.from_json(kept).requests == 100

@@ -1,4 +1,4 @@
-"""From what the load generator and the lab counted to a summary and a series: pure, so each number can be exact."""
+"""Summary, series and percentile curve from an outcome. The functions are pure, so each number is exact."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from hypothesis import strategies as st
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.results.observation import SeriesPoint
-from app.results.summary import answers, curve, interval_log, little_residual, series, summarise
+from app.results.summary import (
+    curve,
+    interval_log,
+    little_residual,
+    responses_received,
+    series,
+    summarise,
+)
 
-# µs → requests: 10,000 in all, so that every percentile has its ten samples above.
+# µs → requests: 10,000 in total, so that every percentile has 10 samples above it.
 SERVICE = {1000: 5000, 1100: 4000, 1200: 900, 1300: 90, 1400: 10}
 RESPONSE = {us * 10: count for us, count in SERVICE.items()}
 STARTED_NS = 5_000_000_000
@@ -86,10 +93,10 @@ OUTCOME = Outcome(
 
 
 def about(value: float) -> Any:
-    return pytest.approx(value, rel=0.001)  # three digits are what a histogram has
+    return pytest.approx(value, rel=0.001)  # the precision of a histogram is three digits
 
 
-def test_what_became_of_its_requests_adds_up() -> None:
+def test_the_counts_of_requests_add_up() -> None:
     summary = summarise(OUTCOME)
     assert (summary.intended, summary.sent, summary.dropped) == (10_400, 10_100, 300)
     assert (summary.requests, summary.failed, summary.unfinished) == (10_000, 3, 97)
@@ -102,7 +109,7 @@ def test_what_became_of_its_requests_adds_up() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**4), st.integers(0, 10**4), st.integers(0, 10**5))
-def test_whatever_became_of_them_the_numbers_of_the_sentence_add_up(
+def test_the_counts_in_the_sentence_add_up_for_any_outcome(
     answered: int, failed: int, unfinished: int, dropped: int
 ) -> None:
     kind = replace(OUTCOME.kinds[0], errors={"timeout": failed})
@@ -116,7 +123,7 @@ def test_whatever_became_of_them_the_numbers_of_the_sentence_add_up(
     assert total == sum(parts) == sent + dropped
 
 
-def test_each_percentile_is_of_its_own_clock_over_all_kinds_together() -> None:
+def test_percentiles_of_each_clock_cover_all_work_kinds() -> None:
     latency = summarise(OUTCOME).latency
     for clock, times in ((latency.service, 1), (latency.response, 10)):
         assert clock.count == 10_000
@@ -130,7 +137,7 @@ def test_each_percentile_is_of_its_own_clock_over_all_kinds_together() -> None:
         assert clock.mean_us == about(sum(us * count for us, count in SERVICE.items()) / 10_000 * times)
 
 
-def test_each_kind_has_its_own_requests_errors_and_clocks() -> None:
+def test_each_work_kind_has_its_own_requests_errors_and_clocks() -> None:
     plaintext, sleep = summarise(OUTCOME).by_kind
     assert (plaintext.label, plaintext.requests, plaintext.errors) == ("plaintext", 9_000, 3)
     assert (sleep.label, sleep.requests, sleep.errors) == ("sleep ms=1", 1_000, 0)
@@ -138,24 +145,24 @@ def test_each_kind_has_its_own_requests_errors_and_clocks() -> None:
     assert (plaintext.service.max_us, plaintext.response.max_us) == (about(1100), about(11_000))
 
 
-def test_the_summary_has_the_errors_by_kind_and_leaves_out_those_that_did_not_occur() -> None:
+def test_the_summary_lists_only_errors_that_occurred() -> None:
     assert summarise(OUTCOME).errors == {"timeout": 3, "connect_refused": 2}
 
 
-def test_the_rate_is_of_what_finished_in_the_window_and_the_offer_of_what_was_due_in_it() -> None:
+def test_the_achieved_rate_counts_finished_requests_and_the_offered_rate_due_ones() -> None:
     summary = summarise(OUTCOME)
     assert (summary.requests, summary.dropped, summary.late, summary.reconnects) == (10_000, 300, 7, 5)
     assert (summary.achieved_per_s, summary.offered_per_s) == (4500.0, 5200.0)
     assert summary.rate_ratio == pytest.approx(4500 / 5200)
     assert summarise(replace(OUTCOME, intended=None)).offered_per_s is None
-    assert answers(OUTCOME) == 50 + 4000 + 5000 + 1000 + 40, "of all phases, and of those beside the load"
+    assert responses_received(OUTCOME) == 50 + 4000 + 5000 + 1000 + 40, "all phases and slow connections"
 
 
-def test_a_backlog_that_is_worked_off_never_makes_a_rate_above_the_offer() -> None:
+def test_the_rate_ratio_is_at_most_one() -> None:
     assert summarise(replace(OUTCOME, intended=8_000)).rate_ratio == 1.0
 
 
-def test_the_curve_is_cut_where_ten_samples_lie_above() -> None:
+def test_the_percentile_curve_ends_with_ten_samples_above_it() -> None:
     found = curve(OUTCOME)
     assert (found["count"], found["cut"]) == (10_000, pytest.approx(0.999))
     for clock, times in (("service", 1), ("response", 10)):
@@ -164,7 +171,7 @@ def test_the_curve_is_cut_where_ten_samples_lie_above() -> None:
         assert max(points) == pytest.approx(0.999)
 
 
-def test_the_interval_log_has_a_line_for_each_second_of_the_measured_window() -> None:
+def test_the_interval_log_has_a_line_for_each_measured_second() -> None:
     seconds = (second(1.0, requests=1, response=encoded({2000: 1})), second(2.0, 0.5, requests=0))
     outcome = replace(OUTCOME, seconds=(second(0.0, phase="warmup"), *seconds, second(2.5, 0.1, "drain")))
     lines = [line for line in interval_log(outcome).splitlines() if line[0].isdigit()]
@@ -174,7 +181,7 @@ def test_the_interval_log_has_a_line_for_each_second_of_the_measured_window() ->
 
 
 def test_littles_law_compares_requests_in_flight_with_rate_times_latency() -> None:
-    """100 a second at 20 ms is two in flight: exact if that is what was held, and half too many if three were."""
+    """100 req/s at 20 ms are two requests in flight; three in flight are an error of 50 %."""
     busy = second(0.0, requests=100, service=encoded({20_000: 100}))
     outcome = replace(OUTCOME, seconds=(busy,), duration_s=1.0, wall_s=1.0, in_flight_ns=2 * 10**9)
     assert little_residual(outcome) == pytest.approx(0, abs=0.002)
@@ -183,7 +190,7 @@ def test_littles_law_compares_requests_in_flight_with_rate_times_latency() -> No
 
 
 def point(since_s: float, at_s: float, cpu_percent: float, connections: int = 8) -> SeriesPoint:
-    """The engine as it was looked at, seconds after the start."""
+    """Return a sample of the engine; times in seconds after the start."""
     since_ns, at_ns = (STARTED_NS + round(1e9 * s) for s in (since_s, at_s))
     return SeriesPoint(since_ns, at_ns, connections, 5, cpu_percent, 30_000_000, 2)
 
@@ -193,7 +200,7 @@ def rows(outcome: Outcome, points: list[SeriesPoint]) -> list[dict[str, Any]]:
     return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
 
 
-def test_a_second_of_the_series_has_both_sides_of_the_same_second() -> None:
+def test_a_row_of_the_series_has_both_sides_of_the_same_second() -> None:
     seconds = (
         second(0.0, phase="warmup", requests=50),
         second(
@@ -210,7 +217,7 @@ def test_a_second_of_the_series_has_both_sides_of_the_same_second() -> None:
     points = [point(-0.1, 0.01, 5, 0), point(0.01, 1.01, 20, 7), point(1.01, 2.01, 60), point(2.01, 2.31, 90)]
     warm, first, last = rows(replace(OUTCOME, seconds=seconds), points)
     assert [row["phase"] for row in (warm, first, last)] == ["warmup", "measure", "measure"], (
-        "no row of the drain"
+        "the drain has no row"
     )
     assert (first["offered_per_s"], first["achieved_per_s"], first["errors"]) == (120, 90, 3)
     assert (first["service_p50_us"], first["response_p50_us"]) == (about(1000), about(4000))
@@ -221,17 +228,17 @@ def test_a_second_of_the_series_has_both_sides_of_the_same_second() -> None:
         30_000_000,
         2,
     )
-    assert (last["offered_per_s"], last["achieved_per_s"]) == (None, None), "too short a piece for a rate"
+    assert (last["offered_per_s"], last["achieved_per_s"]) == (None, None), "too short for a rate"
 
 
-def test_the_cpu_of_a_second_is_that_of_this_second() -> None:
-    """A look at its beginning tells of the second before, and one at its end of the second itself."""
+def test_the_cpu_use_of_a_second_comes_from_the_sample_that_covers_it() -> None:
+    """A sample at the start of a second covers the second before, one at its end the second itself."""
     seconds = (second(0.0), second(1.0), second(2.0))
     points = [point(-0.2, 0.01, 1), point(0.01, 1.01, 10), point(1.01, 2.01, 55), point(2.01, 3.01, 66)]
     assert [row["cpu_percent"] for row in rows(replace(OUTCOME, seconds=seconds), points)] == [10, 55, 66]
 
 
-def test_a_second_in_which_nobody_looked_at_the_engine_has_nothing_of_it() -> None:
+def test_a_second_without_a_sample_has_no_engine_values() -> None:
     (row,) = rows(replace(OUTCOME, seconds=(second(0.0),)), [])
     assert {row[name] for name in ("connections", "threads", "cpu_percent", "rss_bytes", "queue_depth")} == {
         None

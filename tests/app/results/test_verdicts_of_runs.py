@@ -1,7 +1,7 @@
-"""Verdicts that logic alone decides, provoked for real: real engines, a real load, and a real fault.
+"""Verdicts of real runs with an injected fault.
 
-Verdicts that depend on the machine's limits are in tests/measure/app/test_verdicts.py; what any evidence leads to is in
-test_verdict.py.
+Verdicts that depend on the speed of the machine are in tests/measure/app/test_verdicts.py, those of any
+evidence in test_verdict.py.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def check(run: Any, what: str) -> Any:
     return next(check for check in run["verdict"]["checks"] if check["what"] == what)
 
 
-def test_errors_dominate_where_handlers_outlast_the_timeout(lab: LabProcess) -> None:
+def test_errors_dominate_when_handlers_exceed_the_timeout(lab: LabProcess) -> None:
     hasty = plan(0.5, 0, timeout_s=0.2, vus=4, work=work("sleep", ms=10_000))
     run = lab.run(model="blocking", knobs={"grace_s": 0}, plan=hasty, thresholds=["errors<1%", "p(50)<60s"])
     assert run["state"] == "finished"
@@ -43,38 +43,38 @@ def test_errors_dominate_where_handlers_outlast_the_timeout(lab: LabProcess) -> 
     assert check(run, "Errors")["ok"] is False
     assert [(each["seen"], each["breached"]) for each in run["thresholds"]] == [
         ("100.00 %", True),
-        ("not known", True),
+        ("unknown", True),
     ]
 
 
-def test_degraded_an_engine_that_is_killed(lab: LabProcess) -> None:
+def test_degraded_when_the_engine_is_killed(lab: LabProcess) -> None:
     engine = lab.start("reactor-pool")
     run = lab.submit(engine=engine["id"], plan=endless(), thresholds=["verdict==unsaturated"])
     lab.measuring(run["id"], responses=10)
     os.kill(engine["pid"], signal.SIGKILL)
-    view = lab.ended(run["id"])  # by itself: there is no engine left that could answer
+    view = lab.ended(run["id"])  # the run ends without a stop, as no engine is left
     assert view["state"] == "finished"
     assert view["verdict"]["name"] == "degraded" and not view["verdict"]["rankable"]
     assert "SIGKILL" in view["verdict"]["because"][0]
     assert any("SIGKILL" in mark["text"] for mark in view["marks"])
-    assert view["summary"]["requests"] >= 10, "what was measured up to then is kept"
+    assert view["summary"]["requests"] >= 10, "data measured until then is kept"
     assert view["thresholds"][0]["breached"]
 
 
 @pytest.mark.skipif(CPUS < 2, reason="each shard needs a CPU")
-def test_degraded_a_shard_that_is_killed(lab: LabProcess) -> None:
+def test_degraded_when_one_shard_is_killed(lab: LabProcess) -> None:
     run = lab.submit(model="reactor", plan=endless(shards=2, placement="shared"))
     lab.measuring(run["id"])
     first, other = generators(lab.others())
     os.kill(first, signal.SIGKILL)
-    until(lambda: (meter := read_meter(other)) and meter.completed >= 10, "the other one goes on")
+    until(lambda: (meter := read_meter(other)) and meter.completed >= 10, "the other shard continues")
     view = lab.stop(run["id"])
     assert view["verdict"]["name"] == "degraded" and not view["verdict"]["rankable"]
     assert "shard" in view["verdict"]["because"][0]
     assert view["summary"]["requests"] >= 10, "the results of the other shard are kept"
 
 
-def test_degraded_the_only_shard_is_killed(lab: LabProcess) -> None:
+def test_failed_when_the_only_shard_is_killed(lab: LabProcess) -> None:
     run = lab.submit(model="reactor", plan=endless())
     lab.measuring(run["id"])
     (only,) = generators(lab.others())
@@ -85,7 +85,7 @@ def test_degraded_the_only_shard_is_killed(lab: LabProcess) -> None:
 
 
 def listen_overflows() -> int:
-    """How often an accept queue of this network namespace has overflowed."""
+    """Return how often a listen queue of this network namespace has overflowed."""
     names, values = (
         line.split()
         for line in Path("/proc/net/netstat").read_text().splitlines()
@@ -94,7 +94,7 @@ def listen_overflows() -> int:
     return int(values[names.index("ListenOverflows")])
 
 
-def test_kernel_drops_an_engine_that_accepts_nothing_while_connections_come(lab: LabProcess) -> None:
+def test_kernel_drops_when_the_engine_does_not_accept(lab: LabProcess) -> None:
     engine = lab.start("reactor", backlog=1)
     churn = plan(590, 0, churn=True, vus=16, think_time_ms=20, timeout_s=60)
     run = lab.submit(engine=engine["id"], plan=churn)
@@ -102,7 +102,7 @@ def test_kernel_drops_an_engine_that_accepts_nothing_while_connections_come(lab:
     before = listen_overflows()
     os.kill(engine["pid"], signal.SIGSTOP)
     try:
-        until(lambda: listen_overflows() > before, "the accept queue of two overflows")
+        until(lambda: listen_overflows() > before, "the listen queue overflows")
     finally:
         os.kill(engine["pid"], signal.SIGCONT)
     view = lab.stop(run["id"])
@@ -111,8 +111,8 @@ def test_kernel_drops_an_engine_that_accepts_nothing_while_connections_come(lab:
     assert check(view, "Connections dropped by the kernel")["ok"] is False
 
 
-def test_a_generator_that_was_stopped_for_a_second_is_known_to_have_sent_late(lab: LabProcess) -> None:
-    """There are more connections than requests fall due meanwhile, so each of these is sent late, and none waits."""
+def test_requests_sent_late_by_a_paused_generator_are_counted(lab: LabProcess) -> None:
+    """More connections are free than requests fall due in the pause, so each of these is sent late."""
     run = lab.submit(model="reactor", plan=endless(rate_per_s=50, vus=128))
     lab.measuring(run["id"])
     (pid,) = generators(lab.others())
@@ -126,7 +126,7 @@ def test_a_generator_that_was_stopped_for_a_second_is_known_to_have_sent_late(la
         )
     finally:
         os.kill(pid, signal.SIGCONT)
-    until(lambda: (meter := read_meter(pid)) and meter.late >= 40, "what fell due has been sent")
+    until(lambda: (meter := read_meter(pid)) and meter.late >= 40, "requests due in the pause have been sent")
     view = lab.stop(run["id"])
     assert view["summary"]["late"] >= 40
     assert view["verdict"]["evidence"]["late_share"] > 0.01
@@ -134,12 +134,12 @@ def test_a_generator_that_was_stopped_for_a_second_is_known_to_have_sent_late(la
     raw, corrected = view["summary"]["latency"]["response"], view["summary"]["latency"]["corrected"]
     late_us = (raw["mean_us"] - corrected["mean_us"]) * view["summary"]["requests"]
     assert late_us > 8e6, (
-        "fifty fell due in that second, and were sent after it: each half a second late, on average"
+        "50 requests fell due in that second and were sent after it, on average half a second late"
     )
-    assert fitness["cpu_us"] == "It was stopped early."
+    assert fitness["cpu_us"] == "The run was stopped early."
 
 
-def test_both_sides_count_the_same_in_every_manner_of_load(lab: LabProcess) -> None:
+def test_server_and_client_counts_match_for_every_kind_of_load(lab: LabProcess) -> None:
     engine = lab.start("main-sub", idle_s=60)["id"]
     thinks = {"think_time_ms": 10, "timeout_s": 60}
     loads = {
@@ -155,20 +155,20 @@ def test_both_sides_count_the_same_in_every_manner_of_load(lab: LabProcess) -> N
         evidence = run["verdict"]["evidence"]
         assert evidence["errors"] == 0, name
         assert evidence["answered"] == evidence["counted"] > 0, name
-        assert check(run, "Requests answered = responses counted")["ok"] is True
+        assert check(run, "Server and client request counts match")["ok"] is True
     assert (run["placement"]["mode"], run["placement"]["engine_cpus"]) == ("shared", None)
     assert run["verdict"]["rankable"], (
-        "they shared their CPUs, but the generator used less than a tenth of one"
+        "server and load generator shared CPUs, but the load generator used less than 10 % of one"
     )
 
 
-def test_degraded_a_worker_process_is_killed_and_the_engine_goes_on(lab: LabProcess) -> None:
+def test_degraded_when_a_worker_process_is_replaced(lab: LabProcess) -> None:
     run = lab.submit(model="prefork", knobs={"processes": 2}, plan=endless())
     lab.measuring(run["id"], responses=20)
     (engine,) = [engine for engine in lab.get("/engines") if engine["exit"] is None]
     before = children(engine["pid"])
     os.kill(min(before), signal.SIGKILL)
-    until(lambda: len(children(engine["pid"]) - before) == 1, "another one has taken its place")
+    until(lambda: len(children(engine["pid"]) - before) == 1, "a new worker process has replaced it")
     lab.measured_until_next_second(run["id"])
     view = lab.stop(run["id"])
     assert (view["verdict"]["name"], view["verdict"]["rankable"]) == ("degraded", False)

@@ -24,7 +24,7 @@ from app.lab import Lab
 from app.load.protocol import histogram
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome, Second
-from app.results.evidence import ENOUGH_LOOKS
+from app.results.evidence import SAMPLES_MIN
 from app.results.observation import Observation
 from app.runs.hot_swap import HotSwap, phases
 from app.runs.request import RunRequest
@@ -78,7 +78,7 @@ async def serves(lab: Lab, model: str, requests: int = REQUESTS, alone_s: float 
         watcher = run and run._trial and run._trial._watcher
         if not watcher or watcher.engine.model.name != model or not watcher.alone_from_ns:
             return False
-        return watcher.looks >= ENOUGH_LOOKS and watcher.now.at_ns - watcher.alone_from_ns > alone_s * 1e9
+        return watcher.looks >= SAMPLES_MIN and watcher.now.at_ns - watcher.alone_from_ns > alone_s * 1e9
 
     await eventually(alone, f"{model} serves alone")
     if alone_s:
@@ -110,7 +110,7 @@ def holds_together(run: RunView, models: Sequence[str], churn: bool) -> None:
     assert [mark.text for mark in run.marks if "takes over" in mark.text] == [
         f"{after.engine} takes over, {before.engine} drains" for before, after in pairwise(run.legs)
     ]
-    assert not run.verdict.rankable and "It was a relay" in str(run.verdict.why_not)
+    assert not run.verdict.rankable and "hot swap" in str(run.verdict.why_not)
     assert run.ledger is None, "what a request cost is known of each leg only"
 
 
@@ -204,7 +204,7 @@ def test_where_no_engine_can_take_over_that_is_marked_and_not_ranked(
     assert [mark.text for mark in run.marks] == [
         "nobody took over: At most 1 engines run at once; stop one first."
     ]
-    assert run.verdict and "It was a relay" in str(run.verdict.why_not)
+    assert run.verdict and "hot swap" in str(run.verdict.why_not)
 
 
 def test_a_relay_that_is_stopped_while_an_engine_takes_over_leaves_no_engine(
@@ -249,7 +249,7 @@ def test_several_engines_are_loaded_at_once_and_none_is_ranked(lab: LabProcess) 
     assert [run["beside"] for run in runs] == [[runs[1]["id"]], [runs[0]["id"]]]
     assert all(run["summary"]["requests"] == 50 for run in runs)
     assert not any(run["verdict"]["rankable"] for run in runs)
-    assert set(runs[0]["verdict"]["fitness"].values()) == {"It shared the machine with other runs."}
+    assert set(runs[0]["verdict"]["fitness"].values()) == {"Other runs used the machine at the same time."}
     assert "Run again" not in lab.http.get(f"/runs/{first['id']}").text, "alone it would be another run"
     assert lab.http.post(f"/runs/{first['id']}/again").status_code == 409
     page = lab.http.get("/").text

@@ -25,7 +25,7 @@ def test_a_stall_shows_in_response_time_and_is_marked_and_not_ranked(lab: LabPro
     summary, verdict = run["summary"], run["verdict"]
     assert (summary["requests"], summary["errors"]) == (150, {})
     assert verdict["evidence"]["stalled"] and not verdict["rankable"]
-    assert set(verdict["fitness"].values()) == {"It was stalled on purpose."}
+    assert set(verdict["fitness"].values()) == {"The plan paused the server on purpose."}
     (mark,) = [mark for mark in run["marks"] if "stalled for 500 ms" in mark["text"]]
     assert mark["t_s"] >= 0.499, "it never begins before its time"
     # What was due at its beginning waits for all of it, so of those of its first half each waits for 250 ms or more.

@@ -16,7 +16,7 @@ from hdrh.log import HistogramLogReader
 
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
-from app.results.fitness import LOAD_SPOILED, TOO_FEW
+from app.results.fitness import INVALIDATES_LOAD, TOO_FEW
 from tests.app.driver import LabProcess, endless, is_problem, light, plan, until
 
 PERCENTILES = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
@@ -101,7 +101,7 @@ def test_a_run_comes_to_a_verdict_with_its_reasons(results: Results, which: str)
     assert (
         all(reason.endswith(".") and len(reason) > 20 for reason in verdict["because"]) and verdict["because"]
     )
-    assert {check["what"] for check in verdict["checks"]} >= {"Errors", "Generator used of its CPU"}
+    assert {check["what"] for check in verdict["checks"]} >= {"Errors", "Load-generator CPU utilisation"}
     assert all(
         value is None or isinstance(value, float | int | str) for value in verdict["evidence"].values()
     )
@@ -164,10 +164,10 @@ def test_each_figure_is_valid_or_says_why_not(results: Results, which: str) -> N
     assert all(reason is None or reason.endswith(".") for reason in verdict["fitness"].values())
     if summary["latency"]["response"]["p999_us"] is None:
         # The verdict depends on how busy the machine is; where it makes all latencies invalid, its reason comes first.
-        expected = f"{verdict['title']}." if verdict["name"] in LOAD_SPOILED else TOO_FEW
+        expected = f"{verdict['title']}." if verdict["name"] in INVALIDATES_LOAD else TOO_FEW
         assert verdict["fitness"]["p999_us"].startswith(expected)
     if which == "overloaded":
-        assert verdict["fitness"]["cpu_us"].endswith("so it is the cost of another rate.")
+        assert verdict["fitness"]["cpu_us"].endswith("so this is the cost at another rate.")
 
 
 @WHICH
@@ -228,7 +228,7 @@ def test_an_overloaded_server_shows_in_response_time_and_in_the_rate_and_is_not_
         assert response[name] > service[name] >= 10_000
     assert response["max_us"] >= 100 * 10_000 - 495_000, "the last request waits for all before it"
     assert verdict["name"] not in ("unsaturated", "noisy")
-    (check,) = [check for check in verdict["checks"] if check["what"] == "Achieved of offered"]
+    (check,) = [check for check in verdict["checks"] if check["what"] == "Achieved / offered"]
     assert check["ok"] is False
 
 
@@ -301,7 +301,7 @@ def test_thresholds_are_held_against_the_result(results: Results) -> None:
         "rate<10000000": False,
     }
     assert "/s" in held["rate>10000000"]["seen"]
-    assert held["p(99.9)<60s"]["seen"] == "not known", "what is not known cannot be said to hold"
+    assert held["p(99.9)<60s"]["seen"] == "unknown", "what is not known cannot be said to hold"
     assert results["open"]["thresholds"] == []
 
 
@@ -363,7 +363,7 @@ def test_a_stopped_run_keeps_what_was_measured_and_what_a_request_cost(lab: LabP
     is_problem(lab.http.post(f"/api/v1/runs/{run['id']}/stop"), 409)
 
     assert view["state"] == "stopped" and not view["verdict"]["rankable"]
-    assert set(view["verdict"]["fitness"].values()) == {"It was stopped early."}
+    assert set(view["verdict"]["fitness"].values()) == {"The run was stopped early."}
     assert view["summary"]["requests"] >= 100 and 1.0 < view["summary"]["duration_s"] < 590
     assert all(engine["exit"] for engine in lab.get("/engines"))
 
@@ -414,7 +414,7 @@ def test_a_run_that_is_stopped_in_its_warm_up_has_measured_nothing(lab: LabProce
     assert view["failure"] == "Stopped during warm-up: no data was collected."
     assert all(engine["exit"] for engine in lab.get("/engines"))
     page = lab.http.get(f"/runs/{run['id']}").text
-    assert view["failure"] in page and "Errors dominate" not in page
+    assert view["failure"] in page and "Error rate too high" not in page
     is_problem(lab.http.get(f"/api/v1/runs/{run['id']}/csv"), 409)
 
 

@@ -59,11 +59,11 @@ def test_perf_counts_the_system_calls_of_a_traced_run(
 
     run = in_a_lab(tmp_path, play)
     assert run.ledger and run.ledger.syscalls and run.ledger.syscalls > 0
-    assert run.verdict and not run.verdict.rankable and "It was traced" in str(run.verdict.why_not)
+    assert run.verdict and not run.verdict.rankable and "Thread tracing was on" in str(run.verdict.why_not)
 
 
 def test_without_perf_the_system_calls_are_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     run = in_a_lab(tmp_path, traced)
     assert run.ledger and run.ledger.cpu_us and run.ledger.syscalls is None
-    assert run.verdict and not run.verdict.rankable and "It was traced" in str(run.verdict.why_not)
+    assert run.verdict and not run.verdict.rankable and "Thread tracing was on" in str(run.verdict.why_not)

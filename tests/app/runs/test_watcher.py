@@ -113,4 +113,4 @@ def test_an_engine_that_is_not_pinned_has_the_cpus_that_the_lab_may_use(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3})
     edges = [SimpleNamespace(process=SimpleNamespace(at_ns=s * 10**9, cpu_ns=s * 10**9)) for s in (5, 6)]
     seen = Observation("reactor-1", "reactor", "Reactor", first=cast(Any, edges[0]), last=cast(Any, edges[1]))
-    assert evidence._engine_share([seen], Placement("shared", None, None)) == 0.5
+    assert evidence._engine_cpu_share([seen], Placement("shared", None, None)) == 0.5

@@ -78,7 +78,7 @@ def test_server_bound_a_closed_load_that_fills_the_one_thread(lab: LabProcess, r
     assert is_verdict(runs, "server_bound")
     for run in runs:
         assert starved(run) or (
-            evidence_of(run)["occupied_reactor"] > 0.85 and check(run, "Occupied: reactor")["ok"]
+            evidence_of(run)["occupied_reactor"] > 0.85 and check(run, "Reactor utilisation")["ok"]
         )
     assert all(run["verdict"]["rankable"] == (name_of(run) == "server_bound") for run in runs)
 
@@ -125,7 +125,7 @@ def test_percentiles_of_a_generator_that_was_stopped_for_a_while_are_not_valid(
     report(f"undisturbed: {told(control)}; stopped: {told(view)}")
     assert view["summary"]["late"] - control["summary"]["late"] > 20
     fitness = view["verdict"]["fitness"]
-    assert "own lateness" in fitness["p90_us"] or evidence_of(view)["generator_waited"] > 0.25
+    assert "Late sends" in fitness["p90_us"] or evidence_of(view)["generator_waited"] > 0.25
     assert fitness["cpu_us"] is None, "what a request cost does not depend on when it was sent"
 
 
