@@ -9,7 +9,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from app.api.queries import RunQuery
 from app.api.specs import ForeignSpec, LabelSpec
-from app.history.diff import Difference
+from app.history.diff import RunDiff
 from app.report import listing
 from app.schemas.imported_result import StoredImport
 from app.schemas.run import RunView
@@ -39,7 +39,7 @@ FILES = {
 async def export(lab: LabDep, query: Annotated[ExportQuery, Query()]) -> Response:
     """All runs that the filter leaves: CSV, a row each, or as the API gives them: one JSON array, or JSON lines."""
     kind = listing.FORMATS[query.format]
-    lines = kind.write(lab.history.every(query.filter))
+    lines = kind.write(lab.history.iterate(query.filter))
     name = {"Content-Disposition": f'attachment; filename="threadlab-runs.{query.format}"'}
     return StreamingResponse(lines, headers=name, media_type=kind.media_type)
 
@@ -51,26 +51,26 @@ async def relabel(id: int, spec: LabelSpec, lab: LabDep) -> RunView:
 
 
 @router.get("/runs/{a}/diff/{b}")
-async def diff(a: int, b: int, lab: LabDep) -> Difference:
+async def diff(a: int, b: int, lab: LabDep) -> RunDiff:
     """Run b against run a: in what they were not the same, and each figure with its change and whether that is larger
     than the noise. Null is not known, or cannot be judged."""
-    return await lab.history.difference(a, b)
+    return await lab.history.diff(a, b)
 
 
 @router.post("/runs/{id}/foreign", status_code=201)
 async def add_foreign(id: int, spec: ForeignSpec, lab: LabDep) -> StoredImport:
     """Keep what wrk, oha or k6 has said of the same engine beside a run. It is another clock, and took its own share
     of the machine: never ranked, never mixed with ours."""
-    return await lab.history.add_foreign(id, spec.tool, spec.text)
+    return await lab.history.add_import(id, spec.tool, spec.text)
 
 
 @router.get("/runs/{id}/foreign")
 async def foreign(id: int, lab: LabDep) -> list[StoredImport]:
     """What other tools have said, oldest first."""
-    return lab.history.foreign(id)
+    return lab.history.imports(id)
 
 
 @router.delete("/runs/{id}/foreign/{which}", status_code=204)
 async def delete_foreign(id: int, which: int, lab: LabDep) -> None:
     """Take one away."""
-    await lab.history.delete_foreign(id, which)
+    await lab.history.delete_import(id, which)

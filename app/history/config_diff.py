@@ -1,4 +1,4 @@
-"""In what two runs were not the same, and what that means for reading them side by side."""
+"""Finds the setup differences between two runs, and the remarks that a reader of their diff needs. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 from app.schemas.run import RunView
 
-MOVING = ("load_average", "memory_bytes")  # of an environment: they always differ a little, or do not matter
 KINDS = ("model", "plan", "knobs", "placement", "environment")
-BUSY = 0.75  # of the cores: with more than that to do already, whatever is measured is measured beside it
-NAMED = ("model", "plan", "knobs")  # whose parts are told one by one
+IGNORED = ("load_average", "memory_bytes")  # of an environment: they vary without an effect, or have remarks
+BUSY_LOAD = 0.75  # load average per core above which other processes disturb a run
+LISTED_BY_FIELD = ("model", "plan", "knobs")  # kinds whose fields a remark lists one by one
 
 
 @dataclass(frozen=True, slots=True)
-class Unlike:
-    """Something in which the runs were not the same; None: it was not there."""
+class ConfigDifference:
+    """A field in which the setups of two runs differ. None means that a run does not have it."""
 
     kind: str  # one of KINDS
     name: str
@@ -25,65 +25,68 @@ class Unlike:
     b: Any
 
 
-def unlike(a: RunView, b: RunView) -> Iterator[Unlike]:
-    """Model, plan, knobs, placement, environment: whatever was not the same."""
+def config_differences(a: RunView, b: RunView) -> Iterator[ConfigDifference]:
+    """Yield the differences in model, plan, knobs, placement and environment, in this order."""
     if a.model != b.model:
-        yield Unlike("model", "model", a.model, b.model)
+        yield ConfigDifference("model", "model", a.model, b.model)
     for kind in KINDS[1:]:
-        one, other = getattr(a, kind), getattr(b, kind)
-        for name in dict.fromkeys((*one, *other)):
-            x, y = one.get(name), other.get(name)
-            if (
-                _plain(name, x) != _plain(name, y)
-                and name not in MOVING
-                and not (kind == "plan" and name == "placement")
-            ):
-                yield Unlike(kind, name, x, y)
+        ours, theirs = getattr(a, kind), getattr(b, kind)
+        for name in dict.fromkeys((*ours, *theirs)):
+            x, y = ours.get(name), theirs.get(name)
+            # The placement of a plan is what was requested. The kind "placement" has what was applied.
+            is_ignored = name in IGNORED or (kind == "plan" and name == "placement")
+            if not is_ignored and _normalised(name, x) != _normalised(name, y):
+                yield ConfigDifference(kind, name, x, y)
 
 
-def _plain(name: str, value: Any) -> Any:
-    """Weights of a work mix are told apart by their shares: 1 of 1 is 100 of 100."""
+def _normalised(name: str, value: Any) -> Any:
+    """Return a comparable value: weights of a work mix as shares, so that 1 of 1 equals 100 of 100."""
     if name != "work" or not value:
         return value
     total = sum(each.get("weight", 1) for each in value) or 1
     return [{**each, "weight": Fraction(each.get("weight", 1), total)} for each in value]
 
 
-def notes(a: RunView, b: RunView, found: Sequence[Unlike]) -> Iterator[str]:
-    """What to know before the figures are read."""
-    kinds = list(dict.fromkeys(each.kind for each in found))
+def remarks(a: RunView, b: RunView, differences: Sequence[ConfigDifference]) -> Iterator[str]:
+    """Yield the sentences to read before the figures: what else may explain a change."""
+    kinds = {each.kind for each in differences}
     if a.id == b.id:
-        yield "This is one run beside itself."
-    if len(things := _things(found)) > 1:
-        yield f"These runs differ in more than one thing: {_and(things)}."
+        yield "Both sides are the same run."
+    if len(names := _names(differences)) > 1:
+        yield f"The runs differ in several settings: {_listed(names)}."
     if "plan" in kinds:
-        yield "They were not given the same load, so a change here is not the engine's alone."
+        yield "The loads differ, so a change is not due to the engine alone."
     if "environment" in kinds:
-        yield "They were not made on the same machine as it stands, so a change here may be the machine's."
+        yield "The environments differ, so a change may be due to the machine."
     for run in (a, b):
-        load, cores = run.environment.get("load_average"), run.environment.get("cores")
-        if load is not None and cores and load > BUSY * cores:
-            yield f"Other work was on the machine when run {run.id} began (load average {load:.1f} on {cores} cores)."
-        if run.summary is None:
-            yield f"Run {run.id} is {run.state} and has no figures."
-        elif run.verdict and not run.verdict.rankable:
-            yield f"Run {run.id} is not valid for ranking. {run.verdict.why_not}"
+        yield from _run_remarks(run)
 
 
-def _things(found: Sequence[Unlike]) -> list[str]:
-    """rate_per_s, knob workers, environment. A model's own knobs come with the model, and are no thing of their own."""
-    models = any(each.kind == "model" for each in found)
-    parts = [each for each in found if each.kind in NAMED]
-    named = [
+def _run_remarks(run: RunView) -> Iterator[str]:
+    load, cores = run.environment.get("load_average"), run.environment.get("cores")
+    if load is not None and cores and load > BUSY_LOAD * cores:
+        yield f"The machine was busy when run {run.id} began (load average {load:.1f} on {cores} cores)."
+    if run.summary is None:
+        yield f"Run {run.id} has no figures (state: {run.state})."
+    elif run.verdict and not run.verdict.rankable:
+        yield f"Run {run.id} is excluded from ranking. {run.verdict.why_not}"
+
+
+def _names(differences: Sequence[ConfigDifference]) -> list[str]:
+    """Return what differs: rate_per_s, knob workers, environment.
+
+    Knobs that only one of two models has are omitted: they follow from the model.
+    """
+    models_differ = any(each.kind == "model" for each in differences)
+    fields = [
         each.name if each.kind in ("model", "plan") else f"knob {each.name}"
-        for each in parts
-        if not (models and each.kind == "knobs" and None in (each.a, each.b))
+        for each in differences
+        if each.kind in LISTED_BY_FIELD
+        and not (models_differ and each.kind == "knobs" and None in (each.a, each.b))
     ]
-    return [
-        *named,
-        *(kind for kind in KINDS if kind not in NAMED and any(each.kind == kind for each in found)),
-    ]
+    kinds = [kind for kind in KINDS if kind not in LISTED_BY_FIELD]
+    return [*fields, *(kind for kind in kinds if any(each.kind == kind for each in differences))]
 
 
-def _and(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1]))

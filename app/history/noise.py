@@ -1,19 +1,19 @@
-"""Whether the change of a figure between two runs is larger than the noise.
+"""Estimates the noise of a figure, to decide whether its change between two runs is significant. Pure.
 
-Things move a figure although nothing was changed:
+A figure varies without a change of the setup, for three reasons:
 
-- *Machine.* From run to run it drifts: other work, clock rates, where memory lies. No spread within a run shows that.
-  Equal servers measured one after the other came out up to 15 % apart (docs/measured.md), so whatever one run of each
-  says is not taken for a change below `MACHINE`; trials in turns, which a comparison makes, resolve less. A rate that
-  was *offered* is held by a clock, so its drift is only `OFFERED`.
-- *Seconds.* Within a run they differ. Of a figure with a row a second, the spread of the measured seconds (median
-  absolute deviation, so that one hiccup does not hide everything else) gives the standard error of their middle.
-  Seconds that follow each other are alike, and count for fewer than they are (lag-1 autocorrelation).
-- *Samples.* A percentile rests on the k answers above it, and a count on k events: they scatter by 1/√k of their value
-  (for a percentile that is a heavy tail's, Hill's estimate at α = 1; most tails are kinder).
+- *Machine.* Conditions drift from run to run: other processes, clock rates, memory placement. The spread
+  within a run does not show this. Equal servers measured one after the other differed by up to 15 %
+  (docs/measured.md), so a change below `MACHINE` never counts. Comparisons, whose trials are interleaved,
+  resolve smaller changes. A rate that was *offered* follows a schedule; its drift is only `OFFERED`.
+- *Seconds.* The seconds of a run vary. For a figure in the series, their spread (median absolute deviation,
+  which a single outlier does not widen) gives the standard error of their median. Consecutive seconds are
+  correlated and count as fewer samples (lag-1 autocorrelation).
+- *Samples.* A percentile rests on the k samples above it, a count on k events: both vary by 1/√k of their
+  value (for a percentile of a heavy tail, Hill's estimate at α = 1; most tails vary less).
 
-The noise is the largest of these, at `SIGMAS` standard errors. A change is larger than it, or "within the noise": these
-two runs cannot tell. That does not say that there is none. A maximum is one event, and is not judged at all.
+The noise is the largest of these, at `SIGMAS` standard errors. A smaller change is "within noise": the two
+runs cannot show whether there is one. A maximum is a single event and is never judged.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-MACHINE = 0.15  # of a value: what equal servers differed by from one run to the next
-OFFERED = 0.01  # of a rate that the generator's clock holds: below 0.99 of it the verdict is "rate missed"
-SIGMAS = 3.0  # three in a thousand by chance; there are some forty figures in a table
-SECONDS_MIN = 5  # of fewer seconds nobody knows the spread
-NORMAL = 1.4826  # a normal distribution's standard deviation in median absolute deviations
-ALIKE_MAX = 0.9
-OF_MEDIAN = 1.2533  # a median scatters this much more than a mean: √(π/2)
+MACHINE = 0.15  # share of a value by which equal servers differ from run to run
+OFFERED = 0.01  # share of a scheduled rate: more is missing only if the verdict is rate_missed
+SIGMAS = 3.0  # 0.3 % false positives; a diff has about 40 figures
+SECONDS_MIN = 5  # fewer seconds have no meaningful spread
+MAD_TO_SIGMA = 1.4826  # standard deviation of a normal distribution in median absolute deviations
+CORRELATION_MAX = 0.9
+MEDIAN_TO_MEAN_ERROR = 1.2533  # √(π/2): the standard error of a median relative to that of a mean
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """How far a figure moves by itself, in its own unit, and which of the things above makes it so."""
+    """The variation of a figure without a change: its width in the figure's unit, and its largest cause."""
 
     width: float
     basis: str  # machine offered seconds samples
@@ -49,42 +49,46 @@ def noise(
     seconds: tuple[Sequence[float], Sequence[float]] = ((), ()),
     samples: tuple[float, float] | None = None,
 ) -> Noise:
-    """The noise of a figure that is `a` in one run and `b` in the other.
+    """Return the noise of a figure whose value is `a` in one run and `b` in the other.
 
-    `seconds` are its rows in each run, where it has any; `samples` on how many answers or events it rests in each.
+    `seconds`: its values per second in each run, if it is in the series. `samples`: the number of samples or
+    events on which it rests in each run.
     """
     found = [Noise(drift * max(abs(a), abs(b)), "offered" if drift == OFFERED else "machine")]
-    one, other = map(standard_error, seconds)
-    if one is not None and other is not None:
-        found.append(Noise(SIGMAS * math.hypot(one, other), "seconds"))
+    error_a, error_b = map(standard_error, seconds)
+    if error_a is not None and error_b is not None:
+        found.append(Noise(SIGMAS * math.hypot(error_a, error_b), "seconds"))
     if samples is not None:
-        one, other = (
+        errors = (
             abs(value) / math.sqrt(k) if k > 0 else 0.0 for value, k in zip((a, b), samples, strict=True)
         )
-        found.append(Noise(SIGMAS * math.hypot(one, other), "samples"))
+        found.append(Noise(SIGMAS * math.hypot(*errors), "samples"))
     return max(found, key=lambda each: each.width)
 
 
 def count_noise(a: float, b: float) -> Noise:
-    """The noise of two counts."""
+    """Return the noise of two counts of events."""
     return noise(a, b, samples=(a, b))
 
 
 def standard_error(seconds: Sequence[float]) -> float | None:
-    """Of the middle of a run's seconds, in their unit; None of too few."""
+    """Return the standard error of the median of a run's seconds, in their unit; None for too few seconds."""
     if len(seconds) < SECONDS_MIN:
         return None
     middle = median(seconds)
-    spread = NORMAL * median(abs(value - middle) for value in seconds)
-    return OF_MEDIAN * spread / math.sqrt(_independent(seconds))
+    sigma = MAD_TO_SIGMA * median(abs(value - middle) for value in seconds)
+    return MEDIAN_TO_MEAN_ERROR * sigma / math.sqrt(_effective_samples(seconds))
 
 
-def _independent(values: Sequence[float]) -> float:
-    """As how many independent values these count."""
+def _effective_samples(values: Sequence[float]) -> float:
+    """Return the number of independent samples that these correlated ones are worth: n · (1 - ρ) / (1 + ρ).
+
+    ρ is their lag-1 autocorrelation; the formula is that of a first-order autoregressive process.
+    """
     mean = sum(values) / len(values)
-    power = sum((value - mean) ** 2 for value in values)
-    if not power:
+    variance = sum((value - mean) ** 2 for value in values)
+    if not variance:
         return len(values)
-    alike = sum((x - mean) * (y - mean) for x, y in pairwise(values)) / power
-    alike = min(ALIKE_MAX, max(0.0, alike))
-    return max(1.0, len(values) * (1 - alike) / (1 + alike))
+    correlation = sum((x - mean) * (y - mean) for x, y in pairwise(values)) / variance
+    correlation = min(CORRELATION_MAX, max(0.0, correlation))
+    return max(1.0, len(values) * (1 - correlation) / (1 + correlation))

@@ -37,7 +37,7 @@ async def runs(
         offset=offset,
         size=filters.PAGE_SIZE,
         form=form,
-        names=await lab.history.names(),
+        names=await lab.history.filter_choices(),
         models=lab.models.views,
         any=bool(lab.store.count()),
     )
@@ -55,7 +55,7 @@ async def diff(
         return RedirectResponse("/runs/diff?a={}&b={}".format(*sorted(run)), 303)
     if a is None or b is None:
         raise Invalid("Tick exactly two runs in the list of runs, to see one against the other.")
-    found = await lab.history.difference(a, b)
+    found = await lab.history.diff(a, b)
     figures = [(group, list(each)) for group, each in groupby(found.figures, key=lambda figure: figure.group)]
     return page(
         request, "pages/runs_diff.html", diff=found, a=lab.runs.get(a), b=lab.runs.get(b), figures=figures
@@ -85,7 +85,7 @@ def _label(request: Request, view: RunView, back: str, status: int = 200, **more
 async def confirm_delete(request: Request, lab: LabDep, run: Picked = []) -> HTMLResponse:  # noqa: B006
     if not run:
         raise Invalid("Tick the runs that are to go, in the list of runs.")
-    return page(request, "pages/runs_delete.html", runs=await lab.history.some(list(dict.fromkeys(run))))
+    return page(request, "pages/runs_delete.html", runs=await lab.history.get_many(list(dict.fromkeys(run))))
 
 
 @router.post("/runs/delete")
@@ -107,7 +107,7 @@ async def add_foreign(id: int, request: Request, lab: LabDep) -> Response:
         if isinstance(file, UploadFile) and file.size:
             text = (await file.read(FOREIGN_BYTES_MAX)).decode(errors="replace")
     try:
-        await lab.history.add_foreign(id, tool, text)
+        await lab.history.add_import(id, tool, text)
     except Invalid as error:
         return run_page(id, request, lab, 422, tool=tool, text=text, problem=error.detail)
     return RedirectResponse(f"/runs/{id}#foreign", 303)
@@ -115,5 +115,5 @@ async def add_foreign(id: int, request: Request, lab: LabDep) -> Response:
 
 @router.post("/runs/{id}/foreign/{which}/delete")
 async def delete_foreign(id: int, which: int, lab: LabDep) -> RedirectResponse:
-    await lab.history.delete_foreign(id, which)
+    await lab.history.delete_import(id, which)
     return RedirectResponse(f"/runs/{id}#foreign", 303)

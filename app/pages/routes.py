@@ -231,7 +231,7 @@ async def run(id: int, request: Request, lab: LabDep) -> HTMLResponse:
 def run_page(id: int, request: Request, lab: Lab, status: int = 200, **typed: Any) -> HTMLResponse:
     """A run with what stands beside it; `typed`: a foreign result that was refused."""
     view = lab.runs.get(id)
-    foreign = [(each, side_by_side.rows(each.figures, view)) for each in lab.history.foreign(id)]
+    foreign = [(each, side_by_side.rows(each.figures, view)) for each in lab.history.imports(id)]
     return page(request, "pages/run.html", status, run=view, foreign=foreign, typed=typed)
 
 

@@ -1,4 +1,4 @@
-"""Two runs side by side: a real change is told from one that comes by itself, and what was not the same is said."""
+"""The diff of two runs: significant changes, noise, and setup differences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.history.diff import Difference, Figure, difference
+from app.history.diff import FigureChange, RunDiff, diff_runs
 from app.history.noise import MACHINE, OFFERED, count_noise, noise, standard_error
 from tests.app.driver import LabProcess, is_problem, light
 from tests.app.past import LEDGER, PERCENTILES, VIEW, past_run, verdict
@@ -26,14 +26,14 @@ COLUMNS = [
 ]
 
 
-def figures(found: Difference) -> dict[tuple[str, str], Figure]:
+def figures(found: RunDiff) -> dict[tuple[str, str], FigureChange]:
     return {(each.group, each.name): each for each in found.figures}
 
 
 def simulated(
     chance: random.Random, factor: float = 1.0, seconds: int = 10, spread: float = 0.05
 ) -> tuple[Any, Any]:
-    """A run as a machine that drifts by 4 % gives it: its seconds scatter about the drift. And its series."""
+    """Return a run of a machine that drifts by 4 % (seconds vary around the drift), and its series."""
     drift = factor * chance.gauss(1, 0.04)
 
     def rows() -> list[float]:
@@ -69,16 +69,16 @@ def simulated(
     return past_run(summary=summary, ledger=ledger), series
 
 
-def compared(chance: random.Random, factor: float, **more: Any) -> Difference:
+def compared(chance: random.Random, factor: float, **more: Any) -> RunDiff:
     a, rows_a = simulated(chance, **more)
     b, rows_b = simulated(chance, factor, **more)
-    return difference(a, b, rows_a, rows_b)
+    return diff_runs(a, b, rows_a, rows_b)
 
 
 @pytest.mark.parametrize(
     "spread", [pytest.param(0.02, marks=pytest.mark.full), 0.1, pytest.param(0.3, marks=pytest.mark.full)]
 )
-def test_the_same_twice_is_rarely_larger_than_the_noise(spread: float) -> None:
+def test_equal_runs_rarely_differ_significantly(spread: float) -> None:
     chance = random.Random(1)
     judged = [
         each.larger
@@ -91,42 +91,42 @@ def test_the_same_twice_is_rarely_larger_than_the_noise(spread: float) -> None:
 
 
 @pytest.mark.parametrize("factor", [2.0, 0.5])
-def test_twice_as_much_is_larger_than_the_noise(factor: float) -> None:
+def test_a_change_by_a_factor_of_two_is_significant(factor: float) -> None:
     found = figures(compared(random.Random(2), factor))
     for key in (
         ("Rate", "achieved_per_s"),
         ("Response time", "p50_us"),
         ("Service time", "p99_us"),
-        ("A request costs", "cpu_us"),
+        ("Cost per request", "cpu_us"),
     ):
         assert found[key].larger, key
         assert found[key].percent == pytest.approx(100 * (factor - 1), abs=40)
 
 
-def test_seconds_that_jump_about_hide_a_change_that_calm_ones_show() -> None:
-    calm, wild = ([10.0, 10.1, 9.9, 10.0, 10.2, 9.8] * 2, [2.0, 18.0, 9.0, 16.0, 4.0, 11.0] * 2)
-    assert noise(10, 13, seconds=(calm, calm)) == noise(10, 13)
-    assert noise(10, 13, seconds=(wild, wild)).basis == "seconds"
-    assert noise(10, 13).width < 3 < noise(10, 13, seconds=(wild, wild)).width
+def test_a_large_spread_of_seconds_hides_a_change() -> None:
+    steady, varying = ([10.0, 10.1, 9.9, 10.0, 10.2, 9.8] * 2, [2.0, 18.0, 9.0, 16.0, 4.0, 11.0] * 2)
+    assert noise(10, 13, seconds=(steady, steady)) == noise(10, 13)
+    assert noise(10, 13, seconds=(varying, varying)).basis == "seconds"
+    assert noise(10, 13).width < 3 < noise(10, 13, seconds=(varying, varying)).width
 
 
-def test_one_hiccup_does_not_hide_everything() -> None:
+def test_a_single_outlier_does_not_widen_the_noise() -> None:
     assert standard_error([10, 10, 11, 10, 9, 10, 11, 9, 10, 500]) == pytest.approx(
         standard_error([10, 10, 11, 10, 9, 10, 11, 9, 10, 12]), rel=0.3
     )
 
 
-def test_seconds_that_follow_each_other_count_for_fewer() -> None:
+def test_correlated_seconds_count_as_fewer_samples() -> None:
     slow = [10.0] * 6 + [12.0] * 6
     assert (standard_error(slow) or 0) > 1.5 * (standard_error([10.0, 12.0] * 6) or 0)
 
 
-def test_few_seconds_have_no_spread() -> None:
+def test_too_few_seconds_have_no_standard_error() -> None:
     assert standard_error([1, 2, 3, 4]) is None
     assert noise(100, 100, seconds=([1, 99, 1, 99], [1, 99, 1, 99])).width == pytest.approx(100 * MACHINE)
 
 
-def test_an_offered_rate_is_held_by_a_clock() -> None:
+def test_a_scheduled_rate_has_a_noise_of_one_percent() -> None:
     offered = {"plan": VIEW["plan"] | {"executor": "constant-arrival-rate"}}
     a = past_run(
         **offered, summary=SUMMARY | {"offered_per_s": 1000.0, "achieved_per_s": 1000.0, "rate_ratio": 1.0}
@@ -134,12 +134,12 @@ def test_an_offered_rate_is_held_by_a_clock() -> None:
     b = past_run(
         **offered, summary=SUMMARY | {"offered_per_s": 1000.0, "achieved_per_s": 950.0, "rate_ratio": 0.95}
     )
-    found = figures(difference(a, b, {}, {}))
+    found = figures(diff_runs(a, b, {}, {}))
     rate, ratio = found["Rate", "achieved_per_s"], found["Rate", "rate_ratio"]
     assert (rate.larger, rate.basis, ratio.larger) == (True, "offered", True)
     assert rate.noise == pytest.approx(1000 * OFFERED)
     closed = figures(
-        difference(past_run(summary=a_summary(1000.0)), past_run(summary=a_summary(950.0)), {}, {})
+        diff_runs(past_run(summary=a_summary(1000.0)), past_run(summary=a_summary(950.0)), {}, {})
     )
     assert closed["Rate", "achieved_per_s"].larger is False
 
@@ -148,7 +148,7 @@ def a_summary(rate: float) -> dict[str, Any]:
     return {**SUMMARY, "achieved_per_s": rate}
 
 
-def test_the_direction_does_not_matter() -> None:
+def test_the_noise_is_the_same_in_both_directions() -> None:
     assert noise(100, 118) == noise(118, 100)
     assert count_noise(0, 9) == count_noise(9, 0)
 
@@ -156,26 +156,26 @@ def test_the_direction_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "larger"), [(0, 0, False), (0, 5, False), (0, 20, True), (100, 120, False), (100, 200, True)]
 )
-def test_counts_scatter_with_their_root(a: int, b: int, larger: bool) -> None:
+def test_the_noise_of_counts_grows_with_their_square_root(a: int, b: int, larger: bool) -> None:
     assert (abs(a - b) > count_noise(a, b).width) == larger
 
 
-def test_a_percentile_on_ten_answers_is_not_trusted_as_one_on_a_million() -> None:
+def test_a_percentile_of_few_samples_has_more_noise() -> None:
     few, many = noise(100, 150, samples=(10, 10)), noise(100, 150, samples=(1e6, 1e6))
     assert few.width > 50 > many.width and (few.basis, many.basis) == ("samples", "machine")
 
 
-def test_a_maximum_is_not_judged_and_a_missing_figure_is_no_zero() -> None:
+def test_a_maximum_is_not_judged_and_an_unknown_figure_has_no_change() -> None:
     a, b = past_run(ledger=LEDGER), past_run(ledger=LEDGER | {"cpu_us": None, "io_calls": 0.0})
-    found = figures(difference(a, b, {}, {}))
+    found = figures(diff_runs(a, b, {}, {}))
     assert found["Service time", "max_us"].larger is None and found["Service time", "max_us"].change == 0
     tail = found["Service time", "p999_us"]
     assert (tail.a, tail.change, tail.percent, tail.noise, tail.larger) == (None,) * 5
-    assert ("A request costs", "cpu_us") not in found or found["A request costs", "cpu_us"].change is None
-    gone = found["A request costs", "io_calls"]
+    assert ("Cost per request", "cpu_us") not in found or found["Cost per request", "cpu_us"].change is None
+    gone = found["Cost per request", "io_calls"]
     assert (gone.b, gone.percent) == (0.0, -100.0)
-    back = figures(difference(b, a, {}, {}))["A request costs", "io_calls"]
-    assert back.percent is None and back.change == 2.0, "a change from nothing has no percentage"
+    back = figures(diff_runs(b, a, {}, {}))["Cost per request", "io_calls"]
+    assert back.percent is None and back.change == 2.0, "a change from 0 has no percentage"
 
 
 def test_every_number_is_finite() -> None:
@@ -185,7 +185,7 @@ def test_every_number_is_finite() -> None:
         )
 
 
-def test_what_was_not_the_same_comes_first() -> None:
+def test_setup_differences_are_listed_with_remarks() -> None:
     a = past_run(environment={"kernel": "6.1", "load_average": 0.1, "cores": 2})
     b = past_run(
         id=2,
@@ -194,60 +194,60 @@ def test_what_was_not_the_same_comes_first() -> None:
         environment={"kernel": "6.2", "load_average": 7.5, "cores": 2},
         verdict=verdict("noisy"),
     )
-    found = difference(a, b, {}, {})
+    found = diff_runs(a, b, {}, {})
     assert [(each.kind, each.name, each.a, each.b) for each in found.unlike] == [
         ("plan", "vus", 64, 128),
         ("knobs", "workers", None, 4),
         ("environment", "kernel", "6.1", "6.2"),
     ]
-    said = " ".join(found.notes)
+    notes = " ".join(found.notes)
     assert not found.same_load
     for each in (
-        "more than one thing: vus, knob workers and environment",
-        "not given the same load",
+        "several settings: vus, knob workers and environment",
+        "The loads differ",
         "load average 7.5",
-        "Run 2 is not valid for ranking",
+        "Run 2 is excluded from ranking",
     ):
-        assert each in said
-    assert figures(found)["Rate", "errors"].larger is None, "counts under different loads are not judged"
+        assert each in notes
+    assert figures(found)["Rate", "errors"].larger is None, "counts under different loads cannot be compared"
 
 
-def test_a_models_own_knobs_come_with_the_model() -> None:
-    found = difference(
+def test_knobs_that_only_one_model_has_are_not_a_separate_diff_runs() -> None:
+    found = diff_runs(
         past_run(), past_run(id=2, model="reactor-pool", knobs={"idle_s": 15, "workers": 4}), {}, {}
     )
     assert [each.name for each in found.unlike] == ["model", "workers"]
-    assert found.notes == (), "it is one thing in which they differ"
+    assert found.notes == (), "only one setting differs"
 
 
-def test_a_work_mix_is_told_apart_by_its_shares() -> None:
+def test_work_mixes_are_compared_by_their_shares() -> None:
     def mixed(*weights: int) -> dict[str, Any]:
         work = [{"kind": "sleep", "weight": weight, "params": {"ms": i}} for i, weight in enumerate(weights)]
         return {"plan": VIEW["plan"] | {"work": work}}
 
-    assert difference(past_run(**mixed(1, 3)), past_run(**mixed(25, 75)), {}, {}).same_load
-    assert not difference(past_run(**mixed(1, 3)), past_run(**mixed(1, 4)), {}, {}).same_load
+    assert diff_runs(past_run(**mixed(1, 3)), past_run(**mixed(25, 75)), {}, {}).same_load
+    assert not diff_runs(past_run(**mixed(1, 3)), past_run(**mixed(1, 4)), {}, {}).same_load
 
 
-def test_the_same_twice_has_nothing_to_know_first() -> None:
-    found = difference(past_run(), past_run(id=2), {}, {})
+def test_equal_runs_have_no_differences_and_no_remarks() -> None:
+    found = diff_runs(past_run(), past_run(id=2), {}, {})
     assert (found.same_load, found.unlike, found.notes) == (True, (), ())
 
 
 @pytest.mark.parametrize("broken", [{"summary": None}, {"summary": None, "verdict": None, "state": "failed"}])
-def test_a_run_without_figures_is_told(broken: dict[str, Any]) -> None:
-    found = difference(past_run(), past_run(id=2, **broken), {}, {})
+def test_a_run_without_figures_is_remarked(broken: dict[str, Any]) -> None:
+    found = diff_runs(past_run(), past_run(id=2, **broken), {}, {})
     assert any("has no figures" in note for note in found.notes)
 
 
-def test_kinds_are_told_apart() -> None:
+def test_work_kinds_are_compared_by_label() -> None:
     def kind(label: str, p50: float) -> dict[str, Any]:
         times = PERCENTILES | {"p50_us": p50}
         return {"label": label, "requests": 500, "errors": 0, "service": times, "response": times}
 
     a = past_run(summary=SUMMARY | {"by_kind": [kind("plaintext", 80.0), kind("sleep ms=5", 5000.0)]})
     b = past_run(summary=SUMMARY | {"by_kind": [kind("sleep ms=5", 20_000.0), kind("plaintext", 80.0)]})
-    found = figures(difference(a, b, {}, {}))
+    found = figures(diff_runs(a, b, {}, {}))
     assert found["sleep ms=5, service time", "p50_us"].larger is True
     assert found["plaintext, service time", "p50_us"].larger is False
 
@@ -261,10 +261,10 @@ def test_two_real_runs_side_by_side(lab: LabProcess) -> None:
     ]
     rate = next(each for each in found["figures"] if each["name"] == "achieved_per_s")
     assert (rate["a"], rate["b"]) == (one["summary"]["achieved_per_s"], two["summary"]["achieved_per_s"])
-    assert rate["larger"] in (True, False), "it is judged"
+    assert rate["larger"] in (True, False), "its change is judged"
     assert rate["change"] == pytest.approx(rate["b"] - rate["a"])
     text = lab.http.get(f"/runs/diff?a={one['id']}&b={two['id']}").text
-    assert "not given the same load" in text and "rate_per_s" in text
+    assert "The loads differ" in text and "rate_per_s" in text
     picked = lab.http.get("/runs/diff", params={"run": [two["id"], one["id"]]})
     assert (picked.status_code, picked.headers["location"]) == (
         303,

@@ -1,4 +1,4 @@
-"""The history: found by a filter, named, thrown away and taken out; by REST and as pages of plain forms."""
+"""The history: filter, labels, deletion and export, over REST and as plain forms."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ COLUMNS = [
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    """A lab with four runs in its history; it is only read."""
+    """Yield a lab with four runs in its history. Tests must not change it."""
     folder = tmp_path_factory.mktemp("lab")
     keep(folder, *RUNS)
     with closing(LabInside(folder)) as lab:
@@ -90,7 +90,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
 
 @pytest.fixture(scope="module")
 def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    """A lab with eight runs in its history, each of which belongs to one test."""
+    """Yield a lab with eight runs in its history, each of which only one test changes."""
     folder = tmp_path_factory.mktemp("lab")
     keep(folder, *RUNS, *RUNS)
     with closing(LabInside(folder)) as lab:
@@ -131,11 +131,11 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
         ("model=reactor&verdict=server_bound", [1]),
     ],
 )
-def test_the_list_is_what_the_filter_leaves(past: LabProcess, query: str, ids: list[int]) -> None:
+def test_the_list_has_the_runs_that_match_the_filter(past: LabProcess, query: str, ids: list[int]) -> None:
     assert [run["id"] for run in past.get(f"/runs?{query}")] == ids
 
 
-def test_a_page_of_the_list_says_how_many_there_are_in_all(past: LabProcess) -> None:
+def test_a_page_of_the_list_has_the_total_count(past: LabProcess) -> None:
     answer = past.http.get("/api/v1/runs?model=reactor&limit=1&offset=1")
     assert ([run["id"] for run in answer.json()], answer.headers["X-Total-Count"]) == ([1], "2")
     beyond = past.http.get("/api/v1/runs?offset=99")
@@ -156,11 +156,11 @@ def test_a_page_of_the_list_says_how_many_there_are_in_all(past: LabProcess) -> 
         ("rankable=perhaps", "rankable"),
     ],
 )
-def test_a_filter_that_cannot_be_meant_is_refused(past: LabProcess, query: str, field: str) -> None:
+def test_an_invalid_filter_is_rejected(past: LabProcess, query: str, field: str) -> None:
     is_problem(past.http.get(f"/api/v1/runs?{query}"), 422, f"/{field}")
 
 
-def test_the_list_is_taken_out_as_csv(past: LabProcess) -> None:
+def test_the_list_is_exported_as_csv(past: LabProcess) -> None:
     answer = past.http.get("/api/v1/runs/export?sort=oldest")
     assert answer.headers["content-type"].startswith("text/csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="threadlab-runs.csv"'
@@ -181,19 +181,19 @@ def test_the_list_is_taken_out_as_csv(past: LabProcess) -> None:
 
 
 @pytest.mark.parametrize("query", ["model=reactor", "text=nowhere", "sort=rate"])
-def test_the_list_is_taken_out_as_the_api_gives_it(past: LabProcess, query: str) -> None:
+def test_the_list_is_exported_as_json_equal_to_the_api(past: LabProcess, query: str) -> None:
     listed = past.get(f"/runs?{query}")
     assert past.get(f"/runs/export?format=json&{query}") == listed
     lines = past.http.get(f"/api/v1/runs/export?format=jsonl&{query}").text.splitlines()
     assert [json.loads(line) for line in lines] == listed
 
 
-def test_an_empty_list_is_a_csv_with_its_heads(past: LabProcess) -> None:
+def test_an_empty_list_is_exported_as_a_csv_header(past: LabProcess) -> None:
     text = past.http.get("/api/v1/runs/export?text=nowhere").text
     assert text.startswith("id,created_at,") and len(text.splitlines()) == 1
 
 
-def test_a_label_can_be_changed_and_found_again(changing: LabProcess) -> None:
+def test_a_label_can_be_changed_and_searched(changing: LabProcess) -> None:
     before = changing.get("/runs/2")
     answer = changing.http.patch("/api/v1/runs/2", json={"label": "  Nightly  "})
     assert answer.json() == before | {"label": "Nightly"} == changing.get("/runs/2")
@@ -210,40 +210,45 @@ def test_only_the_label_can_be_changed(changing: LabProcess) -> None:
     assert changing.get("/runs/1") == before
 
 
-def test_a_run_that_goes_keeps_the_label_that_it_is_given_and_is_not_deleted(changing: LabProcess) -> None:
+def test_an_active_run_can_be_labelled_but_not_deleted(changing: LabProcess) -> None:
     id = changing.submit(model="reactor", plan=endless())["id"]
     changing.reaches(id, "running")
     assert (
-        changing.http.patch(f"/api/v1/runs/{id}", json={"label": "given late"}).json()["state"] == "running"
+        changing.http.patch(f"/api/v1/runs/{id}", json={"label": "added during the run"}).json()["state"]
+        == "running"
     )
     assert "Stop it first" in changing.http.get("/runs/delete", params={"run": [1, id]}).text
     assert changing.http.post("/runs/delete", data={"run": ["1", str(id)]}).status_code == 409
     ended = changing.stop(id)
-    assert (ended["label"], ended["state"], changing.get("/runs/1")["id"]) == ("given late", "stopped", 1)
+    assert (ended["label"], ended["state"], changing.get("/runs/1")["id"]) == (
+        "added during the run",
+        "stopped",
+        1,
+    )
 
 
-# The pages, as plain forms
+# Pages as plain forms
 
 
-def test_the_page_has_what_the_filter_leaves(past: LabProcess) -> None:
+def test_the_page_has_the_runs_that_match_the_filter(past: LabProcess) -> None:
     text = past.http.get("/runs?model=reactor&sort=oldest").text
     assert text.index('id="pick-1"') < text.index('id="pick-4"') and 'id="pick-2"' not in text
     assert '<option value="reactor" selected>' in text and "/api/v1/runs/export?model=reactor&amp;" in text
 
 
-def test_the_page_says_what_is_wrong_beside_the_field_and_leaves_it_out(past: LabProcess) -> None:
+def test_the_page_shows_an_invalid_filter_at_its_field_and_ignores_it(past: LabProcess) -> None:
     answer = past.http.get("/runs", params={"since": "yesterday", "model": "blocking"})
     assert answer.status_code == 200 and "not &#39;yesterday&#39;" in answer.text
     assert 'id="pick-2"' in answer.text and 'id="pick-1"' not in answer.text
 
 
-def test_no_match_and_no_run_are_told_apart(past: LabProcess, tmp_path: Path) -> None:
+def test_no_match_and_an_empty_history_have_different_messages(past: LabProcess, tmp_path: Path) -> None:
     assert "No run matches." in past.http.get("/runs?text=nowhere").text
     with closing(LabInside(tmp_path)) as lab:
         assert "No run yet." in lab.http.get("/runs?text=nowhere").text
 
 
-def test_a_long_list_is_read_page_by_page(tmp_path: Path) -> None:
+def test_a_long_list_is_paginated(tmp_path: Path) -> None:
     keep(tmp_path, *[{}] * 51)
     with closing(LabInside(tmp_path)) as lab:
         first = lab.http.get("/runs?model=reactor").text
@@ -262,7 +267,7 @@ def test_a_label_is_changed_by_the_form(changing: LabProcess) -> None:
     assert changing.get("/runs/5")["label"] is None
 
 
-def test_several_are_deleted_after_the_page_has_named_them(changing: LabProcess) -> None:
+def test_several_runs_are_deleted_after_a_confirmation(changing: LabProcess) -> None:
     kept = [run["id"] for run in changing.get("/runs")]
     asked = changing.http.get("/runs/delete", params={"run": [7, 8]})
     assert asked.status_code == 200 and "Delete 2 runs?" in asked.text and "=1+1" in asked.text
@@ -272,7 +277,7 @@ def test_several_are_deleted_after_the_page_has_named_them(changing: LabProcess)
     assert [run["id"] for run in changing.get("/runs")] == [id for id in kept if id not in (7, 8)]
 
 
-def test_all_of_the_ticked_runs_go_or_none(changing: LabProcess) -> None:
+def test_either_all_selected_runs_are_deleted_or_none(changing: LabProcess) -> None:
     assert changing.http.post("/runs/delete", data={"run": ["6", "99"]}).status_code == 404
     assert changing.http.post("/runs/delete", data={"run": ["6", "x"]}).status_code == 422
     assert changing.http.get("/runs/delete").status_code == 422
