@@ -1,10 +1,11 @@
 """Every pattern of app/ and engines/ takes time in proportion to the text, and so does what reads a user's text.
 
-Two tables name the texts that would be worst for each pattern and each reader: long runs of what it repeats, runs that
-end in a mismatch, and near-matches. A walk over the sources fails for a pattern that has no row. What is compared is
-the growth of the CPU time of this thread, the best of several trials, so that a busy machine changes nothing: with 4
-times the text a linear pattern takes 4 times as long, a quadratic one 16 times. The lengths begin so small, and the
-test ends so early, that an exponential pattern fails it within a second as well.
+Two tables name the texts that would be worst for each pattern and each reader: long runs of what it repeats,
+runs that end in a mismatch, and near-matches. A walk over the sources fails for a pattern that has no row.
+What is compared is the growth of the CPU time of this thread, the best of several trials, so that a busy
+machine changes nothing: with 4 times the text a linear pattern takes 4 times as long, a quadratic one 16
+times. The lengths begin so small, and the test ends so early, that an exponential pattern fails it within a
+second as well.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import pytest
 
 from app import streams, templating
 from app.errors import Invalid
-from app.imports import parsers
+from app.imports import parsers, wrk
 from app.machine import syscalls
 from app.pages import compare_form, forms, load_form, routes
 from app.plans import text, thresholds
@@ -301,14 +302,14 @@ PATTERNS: dict[str, Row] = {
     r'app/format.py r"p\d+"': of(r"p\d+", "fullmatch", NAMES),
     r'app/templating.py r"\n\s*\n"': of(r"\n\s*\n", "split", BLANKS),
     "app/pages/routes.py _OWN_PATH": of(routes._OWN_PATH, "fullmatch", PATHS),
-    r'app/imports/parsers.py r"^p(\d+(?:\.\d+)?)$"': of(r"^p(\d+(?:\.\d+)?)$", "search", NAMES),
+    r'app/imports/k6.py r"^p(\d+(?:\.\d+)?)$"': of(r"^p(\d+(?:\.\d+)?)$", "search", NAMES),
     "app/report/csv.py _FORMULA": of(csv._FORMULA, "split", (*TEXT, *BLANKS, repeated(";  "))),
-    "app/imports/parsers.py _WRK_MAX": of(parsers._WRK_MAX, "search", WRK),
-    "app/imports/parsers.py _WRK_PERCENTILE": of(parsers._WRK_PERCENTILE, "findall", WRK),
-    "app/imports/parsers.py _WRK_RATE": of(parsers._WRK_RATE, "search", WRK),
-    "app/imports/parsers.py _WRK_SOCKETS": of(parsers._WRK_SOCKETS, "search", WRK),
-    "app/imports/parsers.py _WRK_STATUS": of(parsers._WRK_STATUS, "search", WRK),
-    "app/imports/parsers.py _WRK_TOTAL": of(parsers._WRK_TOTAL, "search", WRK),
+    "app/imports/wrk.py _MAX": of(wrk._MAX, "search", WRK),
+    "app/imports/wrk.py _PERCENTILE": of(wrk._PERCENTILE, "findall", WRK),
+    "app/imports/wrk.py _RATE": of(wrk._RATE, "search", WRK),
+    "app/imports/wrk.py _SOCKETS": of(wrk._SOCKETS, "search", WRK),
+    "app/imports/wrk.py _STATUS": of(wrk._STATUS, "search", WRK),
+    "app/imports/wrk.py _TOTAL": of(wrk._TOTAL, "search", WRK),
     "app/report/junit.py _NOT_XML": of(junit._NOT_XML, "split", TEXT),
     r'app/settings.py r"(/[A-Za-z0-9._~-]+)+"': of(r"(/[A-Za-z0-9._~-]+)+", "fullmatch", PATHS),
     "app/streams.py _CONTROLS": of(streams._CONTROLS, "split", (*TEXT, repeated("\r"), repeated("\x1b"))),
@@ -329,9 +330,9 @@ READERS: dict[str, Row] = {
     ),
     "knobs on a line": (compare_form._knobs, (*BLANKS, repeated("a=1 "), repeated("a,"), repeated("="))),
     "the number of a run": (forms.number_of, (repeated("1"), repeated("a"))),
-    "wrk": (parsers.read_wrk, WRK),
-    "oha": (parsers.read_oha, JSONS),
-    "k6": (parsers.read_k6, JSONS),
+    "wrk": (parsers.READERS["wrk"], WRK),
+    "oha": (parsers.READERS["oha"], JSONS),
+    "k6": (parsers.READERS["k6"], JSONS),
     "a docstring": (
         lambda text: list(templating.doc_parts(text)),
         (*BLANKS, repeated("`"), repeated("a\n\n")),

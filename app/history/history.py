@@ -93,7 +93,7 @@ class History:
                 "/tool", f"The tool is one of {', '.join(parsers.READERS)}, not {shown(tool)}."
             )
         if len(text) > parsers.TEXT_MAX:
-            raise Invalid.field("/text", f"The tool output is limited to {parsers.TEXT_MAX:,} characters.")
+            raise Invalid.field("/text", f"The tool output has at most {parsers.TEXT_MAX:,} characters.")
         async with self._adding:  # otherwise two concurrent calls could both take the last free place
             return await asyncio.to_thread(self._add_import, id, tool, text)
 

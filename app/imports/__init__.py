@@ -1,1 +1,4 @@
-"""Results of other load generators (wrk, oha, k6), read from their output."""
+"""Parsers of other load tools' output (wrk, oha, k6), and its comparison with a run.
+
+One module per tool; `parsers.READERS` lists them. May import `format`, `schemas` and `errors`.
+"""

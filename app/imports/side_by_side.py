@@ -1,4 +1,4 @@
-"""A foreign tool's figures beside those of a run of ours."""
+"""Compares the figures of an imported result with those of a run. Pure."""
 
 from __future__ import annotations
 
@@ -9,52 +9,53 @@ from app import format
 from app.schemas.imported_result import ImportedFigures
 from app.schemas.run import RunView
 
-Words = Callable[[float | None], str]
+Formatter = Callable[[float | None], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One figure of both, in words; a dash where one is not known."""
+class ComparedFigure:
+    """One figure of an imported result and of a run as text, a dash where it is unknown."""
 
     name: str
-    theirs: str
-    ours: str
+    theirs: str  # of the imported result
+    ours: str  # of the run
     ratio: str  # theirs / ours
 
 
-def rows(theirs: ImportedFigures, ours: RunView | None) -> list[Row]:
-    """Every figure that the tools print, and beside it that of the run."""
-    mine = _figures_of(ours) if ours else {}
+def compare_figures(imported: ImportedFigures, run: RunView | None) -> list[ComparedFigure]:
+    """Return every figure that the tools print, with that of the run if there is one."""
+    of_run = _figures_of_run(run) if run else {}
     found = []
-    for name, (value, words) in _figures(theirs).items():
-        own = mine.get(name)
+    for name, (value, text) in _figures(imported).items():
+        own = of_run.get(name)
         ratio = f"{value / own:.2f}" if value is not None and own else format.DASH
-        found.append(Row(name, words(value), words(own), ratio))
+        found.append(ComparedFigure(name, text(value), text(own), ratio))
     return found
 
 
-def table(theirs: ImportedFigures, ours: RunView | None = None) -> str:
-    """The foreign figures, and beside them those of a run and what theirs are of ours, as lines of text."""
-    head = f"{'':16}{theirs.tool:>14}" + (
-        f"{f'run {ours.id}':>14}{f'{theirs.tool} / run':>14}" if ours else ""
-    )
+def table(imported: ImportedFigures, run: RunView | None = None) -> str:
+    """Return the imported figures as lines of text, with those of a run and their ratio if there is one."""
+    head = f"{'':16}{imported.tool:>14}"
+    if run:
+        head += f"{f'run {run.id}':>14}{f'{imported.tool} / run':>14}"
     lines = [head.rstrip()]
-    for row in rows(theirs, ours):
-        lines.append(f"{row.name:16}{row.theirs:>14}" + (f"{row.ours:>14}{row.ratio:>14}" if ours else ""))
-    if theirs.missing:
-        lines.append(theirs.missing)
-    if ours and ours.verdict:
-        lines.append(f"Run {ours.id}: {ours.model}, {ours.plan_text}. {ours.verdict.title}.")
+    for figure in compare_figures(imported, run):
+        own = f"{figure.ours:>14}{figure.ratio:>14}" if run else ""
+        lines.append(f"{figure.name:16}{figure.theirs:>14}{own}")
+    if imported.missing:
+        lines.append(imported.missing)
+    if run and run.verdict:
+        lines.append(f"Run {run.id}: {run.model}, {run.plan_text}. {run.verdict.title}.")
     return "\n".join(lines)
 
 
-def _figures(result: ImportedFigures) -> dict[str, tuple[float | None, Words]]:
+def _figures(result: ImportedFigures) -> dict[str, tuple[float | None, Formatter]]:
     return {
-        "answers": (result.requests, format.count),
-        "failed": (result.errors, format.count),
-        "too late": (result.late, format.count),
-        "answers a second": (result.rate_per_s, format.rate),
-        "duration": (result.duration_s, seconds),
+        "responses": (result.requests, format.count),
+        "errors": (result.errors, format.count),
+        "late responses": (result.late, format.count),
+        "throughput": (result.rate_per_s, format.request_rate),
+        "duration": (result.duration_s, format.seconds),
         "p50 service": (result.p50_us, format.us),
         "p90 service": (result.p90_us, format.us),
         "p99 service": (result.p99_us, format.us),
@@ -62,19 +63,15 @@ def _figures(result: ImportedFigures) -> dict[str, tuple[float | None, Words]]:
     }
 
 
-def seconds(value: float | None) -> str:
-    return format.DASH if value is None else f"{value:.1f} s"
-
-
-def _figures_of(run: RunView) -> dict[str, float | None]:
+def _figures_of_run(run: RunView) -> dict[str, float | None]:
     summary = run.summary
     if summary is None:
         return {}
     service = summary.latency.service
     return {
-        "answers": summary.requests,
-        "failed": sum(summary.errors.values()),
-        "answers a second": summary.achieved_per_s,
+        "responses": summary.requests,
+        "errors": sum(summary.errors.values()),
+        "throughput": summary.achieved_per_s,
         "duration": summary.duration_s,
         "p50 service": service.p50_us,
         "p90 service": service.p90_us,

@@ -1,4 +1,4 @@
-"""What wrk, oha and k6 say is read as they mean it, and what is not theirs is refused in a sentence."""
+"""Output of wrk, oha and k6 is parsed, and any other text is rejected with a sentence."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ WRK_NOTHING = """Running 1s test @ http://127.0.0.1:8101/
 Requests/sec:      0.00
 Transfer/sec:       0.00B
 """
-# The shapes of oha 1.x (`schema.json` in its repository) and of k6 1.x (`--summary-export`), with numbers of our own.
+# The formats of oha 1.x (`schema.json` in its repository) and k6 1.x (`--summary-export`), with invented
+# numbers.
 OHA: dict[str, Any] = {
     "summary": {
         "successRate": 0.99,
@@ -108,18 +109,18 @@ def test_wrk_is_read_with_all_its_units() -> None:
         30.0,
     )
     assert (result.errors, result.late) == (1 + 2 + 3 + 5, 4)
-    assert figures(result) == (480.0, 2670.0, 90e6, None), "some answers were too late for its distribution"
+    assert figures(result) == (480.0, 2670.0, 90e6, None), "the latency distribution lacks the late responses"
     on_time = parsers.read("wrk", WRK.replace("timeout 4", "timeout 0"))
     assert figures(on_time) == pytest.approx((480.0, 2670.0, 90e6, 1.04e6)) and on_time.missing is None
     assert result.raw == WRK
 
 
-def test_wrk_without_latency_knows_no_percentile_and_is_not_taken_to() -> None:
+def test_wrk_without_latency_has_no_percentiles() -> None:
     *percentiles, highest = figures(parsers.read("wrk", WRK_PLAIN.replace("timeout 4", "timeout 0")))
     assert percentiles == [None] * 3 and highest == pytest.approx(1.04e6)
 
 
-def test_wrk_without_an_answer_has_measured_nothing() -> None:
+def test_wrk_without_a_response_has_no_latency() -> None:
     result = parsers.read("wrk", WRK_NOTHING)
     assert (result.requests, result.errors, result.rate_per_s) == (0, 0, 0.0)
     assert figures(result) == (None,) * 4
@@ -140,38 +141,40 @@ LATE = """  Thread Stats   Avg      Stdev     Max   +/- Stdev
 @pytest.mark.parametrize(
     ("requests", "late", "known"),
     [(111, 16, 0), (16, 16, 0), (1000, 50, 1), (1000, 10, 2), (10_000, 10, 3), (111, 0, 4)],
-    ids=["one in seven", "all of them", "a twentieth", "one in a hundred", "one in a thousand", "none"],
+    ids=["1 of 7", "all", "1 of 20", "1 of 100", "1 of 1000", "none"],
 )
-def test_wrk_has_not_measured_what_came_too_late_for_its_distribution(
+def test_wrk_percentiles_that_late_responses_would_change_are_missing(
     requests: int, late: int, known: int
 ) -> None:
     result = parsers.read("wrk", LATE.format(requests=requests, late=late, status=""))
     assert [value is not None for value in figures(result)] == [place < known for place in range(4)]
-    assert (result.requests, result.errors, result.late) == (requests, 0, late), "they were answered"
+    assert (result.requests, result.errors, result.late) == (requests, 0, late), (
+        "late responses are not errors"
+    )
     assert (result.missing is None) == (late == 0) and (
         late == 0 or f"{late} of {requests:,}" in (result.missing or "")
     )
 
 
-def test_an_answer_that_is_late_and_wrong_is_one_error() -> None:
+def test_a_late_response_with_an_error_status_is_one_error() -> None:
     text = LATE.format(requests=612, late=612, status="  Non-2xx or 3xx responses: 612\n")
     result = parsers.read("wrk", text)
     assert (result.requests, result.errors, result.late) == (612, 612, 612)
 
 
-def test_wrk2_and_its_second_table() -> None:
+def test_the_uncorrected_table_of_wrk2_is_ignored() -> None:
     corrected = WRK.replace(" 50%", " 50.000%").replace(" 99%", " 99.000%").replace("1.50m", "-nanms")
     text = corrected.replace("  31616", "     50.000%    1.00us\n  31616")
     assert figures(parsers.read("wrk", text))[0] == 480.0
 
 
-def test_oha_is_read_and_what_the_end_cut_off_is_no_error() -> None:
+def test_oha_requests_aborted_at_the_deadline_are_not_errors() -> None:
     result = parsers.read("oha", json.dumps(OHA))
     assert (result.requests, result.errors, result.duration_s, result.rate_per_s) == (1000, 6 + 2, 4.0, 250.0)
     assert figures(result) == pytest.approx((1500.0, 4000.0, 62_500.0, 125_000.0))
 
 
-def test_oha_without_an_answer_has_measured_nothing() -> None:
+def test_oha_without_a_response_has_no_latency() -> None:
     nothing = {
         **OHA,
         "statusCodeDistribution": {},
@@ -182,11 +185,11 @@ def test_oha_without_an_answer_has_measured_nothing() -> None:
     assert (result.requests, result.errors, *figures(result)) == (0, 0, None, None, None, None)
 
 
-@pytest.mark.parametrize("said", [K6, K6_SUMMARY], ids=["summary-export", "handleSummary"])
-def test_k6_is_read_and_its_failed_requests_are_those_that_pass(said: dict[str, Any]) -> None:
-    result = parsers.read("k6", json.dumps(said))
+@pytest.mark.parametrize("summary", [K6, K6_SUMMARY], ids=["summary-export", "handleSummary"])
+def test_k6_failed_requests_are_the_passes_of_its_failure_rate(summary: dict[str, Any]) -> None:
+    result = parsers.read("k6", json.dumps(summary))
     assert (result.requests, result.errors, result.rate_per_s, result.duration_s) == (1000, 7, 250.0, 4.0)
-    assert figures(result) == (1500.0, 4000.0, None, 125_000.0), "p(99) only where it was asked for"
+    assert figures(result) == (1500.0, 4000.0, None, 125_000.0), "p(99) only with --summary-trend-stats"
 
 
 K6_2: dict[str, Any] = {
@@ -210,17 +213,17 @@ K6_2: dict[str, Any] = {
 }
 
 
-def test_the_summary_of_k6_2_is_read() -> None:
+def test_the_summary_format_of_k6_2_is_read() -> None:
     result = parsers.read("k6", json.dumps(K6_2))
     assert (result.requests, result.errors, result.rate_per_s, result.duration_s) == (500, 10, 50.0, 10.0)
     assert figures(result) == (2900.0, 5000.0, None, 30_500.0)
-    refused: tuple[object, ...] = ({}, [1], [{"name": "http_reqs"}], [{"name": "http_reqs", "values": 3}])
-    for wrong in refused:
+    invalid: tuple[object, ...] = ({}, [1], [{"name": "http_reqs"}], [{"name": "http_reqs", "values": 3}])
+    for wrong in invalid:
         with pytest.raises(Invalid):
             parsers.read("k6", changed(K6_2, wrong, "results", "metrics"))
 
 
-def test_k6_with_the_percentiles_that_were_asked_for() -> None:
+def test_k6_percentiles_of_summary_trend_stats_are_read() -> None:
     metrics = {**K6["metrics"], "http_req_duration": {"p(50)": 1.0, "p(99)": 9.0, "max": 10.0}}
     assert figures(parsers.read("k6", json.dumps({"metrics": metrics}))) == (1000.0, None, 9000.0, 10_000.0)
 
@@ -234,77 +237,81 @@ def changed(content: dict[str, Any], value: object, *path: str) -> str:
     return json.dumps(copy)
 
 
-REFUSED = {
-    "nothing": ("wrk", "", "requests in"),
-    "a wrk that was cut off": ("wrk", WRK[: WRK.index("Requests/sec")], "Requests/sec"),
+REJECTED = {
+    "empty": ("wrk", "", "requests in"),
+    "truncated wrk": ("wrk", WRK[: WRK.index("Requests/sec")], "Requests/sec"),
     "JSON as wrk": ("wrk", json.dumps(OHA), "wrk"),
     "wrk as oha": ("oha", WRK, "JSON"),
     "k6 as oha": ("oha", json.dumps(K6), "summary.total"),
     "oha as k6": ("k6", json.dumps(OHA), "metrics.http_reqs"),
-    "a list": ("k6", "[1, 2]", "no object"),
-    "a deep list": ("oha", "[" * 200_000, "JSON"),
-    "a number in words": ("k6", changed(K6, "many", "metrics", "http_reqs", "count"), "'many'"),
+    "a list": ("k6", "[1, 2]", "not an object"),
+    "a deeply nested list": ("oha", "[" * 200_000, "JSON"),
+    "text for a number": ("k6", changed(K6, "many", "metrics", "http_reqs", "count"), "'many'"),
     "true": ("k6", changed(K6, True, "metrics", "http_reqs", "rate"), "True"),
     "not a number": ("oha", changed(OHA, float("nan"), "summary", "total"), "nan"),
-    "no end": ("oha", changed(OHA, float("inf"), "summary", "slowest"), "inf"),
-    "less than nothing": ("oha", changed(OHA, -1, "statusCodeDistribution", "200"), "-1"),
-    "beyond all measure": ("k6", changed(K6, 10**400, "metrics", "http_reqs", "count"), "no measured number"),
-    "two points": ("wrk", WRK.replace("1053.87", "1053.87.1"), "a number that cannot be read"),
-    "more digits than are read": ("wrk", WRK.replace("31616", "9" * 5000), "a number that cannot be read"),
-    "more requests than there can be": ("wrk", WRK.replace("31616", "9" * 400), "requests would be"),
-    "a rate without end": ("wrk", WRK.replace("1053.87", "9" * 400), "rate_per_s would be"),
-    "a time without end": ("wrk", WRK.replace("0.50m", "9" * 400 + "m"), "duration_s would be"),
-    "no time at all": ("oha", changed(OHA, 1e-320, "summary", "total"), "rate_per_s would be"),
-    "a rate of next to nothing": (
+    "infinity": ("oha", changed(OHA, float("inf"), "summary", "slowest"), "inf"),
+    "negative": ("oha", changed(OHA, -1, "statusCodeDistribution", "200"), "-1"),
+    "a number above all limits": (
+        "k6",
+        changed(K6, 10**400, "metrics", "http_reqs", "count"),
+        "not a valid number",
+    ),
+    "two decimal points": ("wrk", WRK.replace("1053.87", "1053.87.1"), "a number cannot be parsed"),
+    "more digits than Python parses": ("wrk", WRK.replace("31616", "9" * 5000), "a number cannot be parsed"),
+    "too many requests": ("wrk", WRK.replace("31616", "9" * 400), "requests is 1e+15"),
+    "a huge rate": ("wrk", WRK.replace("1053.87", "9" * 400), "rate_per_s is 1e+15"),
+    "a huge duration": ("wrk", WRK.replace("0.50m", "9" * 400 + "m"), "duration_s is 1e+15"),
+    "a tiny duration": ("oha", changed(OHA, 1e-320, "summary", "total"), "rate_per_s is 1e+15"),
+    "a tiny rate": (
         "k6",
         changed(K6, 1e-320, "metrics", "http_reqs", "rate"),
-        "duration_s would be",
+        "duration_s is 1e+15",
     ),
-    "counts that are none": ("oha", changed(OHA, [1], "errorDistribution"), "errorDistribution"),
+    "a list for counts": ("oha", changed(OHA, [1], "errorDistribution"), "errorDistribution"),
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_is_not_the_tools_is_refused_in_a_sentence(case: str) -> None:
-    tool, text, word = REFUSED[case]
-    with pytest.raises(Invalid) as refused:
+@pytest.mark.parametrize("case", REJECTED)
+def test_output_of_another_format_is_rejected_with_a_sentence(case: str) -> None:
+    tool, text, word = REJECTED[case]
+    with pytest.raises(Invalid) as rejected:
         parsers.read(tool, text)
     assert (
-        word in refused.value.detail and refused.value.detail.endswith(".") and tool in refused.value.detail
+        word in rejected.value.detail
+        and rejected.value.detail.endswith(".")
+        and tool in rejected.value.detail
     )
 
 
-def test_a_file_that_cannot_be_read_is_exit_code_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unreadable_file_gives_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for file in ("missing", "binary"):
         assert main(("import", str(tmp_path / file), "--tool", "wrk")) == 2
-        said = capsys.readouterr()
-        assert said.out == "" and file in said.err
+        written = capsys.readouterr()
+        assert written.out == "" and file in written.err
 
 
 @pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
-def test_wrk_itself_stands_beside_a_run_of_the_same_engine(
+def test_real_wrk_output_is_compared_with_a_run_of_the_same_engine(
     lab: LabProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = lab.start("reactor")
     run = lab.run(engine=engine["id"], plan=light())
     for flags in ((), ("--latency",)):
         command = ["wrk", "-t1", "-c2", "-d1s", *flags, engine["url"]]
-        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-        result = parsers.read("wrk", said)
+        output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        result = parsers.read("wrk", output)
         assert result.requests > 0 and result.errors == 0
         assert result.rate_per_s == pytest.approx(result.requests / result.duration_s, rel=0.02)
         assert result.max_us and result.max_us > 0
         assert (result.p50_us is not None) == bool(flags)
     monkeypatch.setenv("THREADLAB_DATA_DIR", str(lab.data_dir))
-    (tmp_path / "said").write_text(said)
-    beside = ("import", str(tmp_path / "said"), "--tool", "wrk", "--run")
+    (tmp_path / "output").write_text(output)
+    command_line = ("import", str(tmp_path / "output"), "--tool", "wrk", "--run")
     for where in (("--server", lab.url), ()):
-        assert main((*beside, str(run["id"]), *where)) == 0
+        assert main((*command_line, str(run["id"]), *where)) == 0
         shown = capsys.readouterr().out
         assert f"{result.requests:,}" in shown and f"{run['summary']['requests']:,}" in shown
         assert f"run {run['id']}" in shown and "p99 service" in shown
-    assert main((*beside, "99999", "--server", lab.url)) == 2
+    assert main((*command_line, "99999", "--server", lab.url)) == 2
     assert "no run 99999" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What another tool has said is kept beside a run, shown as another clock, and goes with the run."""
+"""Imported results: stored with a run, shown on its page, deleted with it."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ from contextlib import closing
 
 import pytest
 
-from app.history.history import FOREIGN_MAX
+from app.history.history import IMPORTS_MAX
 from tests.app.driver import LabProcess, is_problem
 from tests.app.imports.test_parsers import K6, OHA, WRK
 from tests.app.inside import LabInside
 from tests.app.past import keep
 
-SAID = {"wrk": WRK, "oha": json.dumps(OHA), "k6": json.dumps(K6)}
+OUTPUTS = {"wrk": WRK, "oha": json.dumps(OHA), "k6": json.dumps(K6)}
 
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    """Yield a lab with three finished runs and a failed one."""
     folder = tmp_path_factory.mktemp("lab")
     keep(folder, {}, {}, {}, {"state": "failed", "summary": None, "verdict": None})
     with closing(LabInside(folder)) as lab:
         yield lab
 
 
-def test_what_each_tool_said_is_kept_beside_a_run(past: LabProcess) -> None:
-    made = [past.post("/runs/1/foreign", {"tool": tool, "text": text}) for tool, text in SAID.items()]
+def test_results_of_each_tool_are_stored_with_a_run(past: LabProcess) -> None:
+    made = [past.post("/runs/1/foreign", {"tool": tool, "text": text}) for tool, text in OUTPUTS.items()]
     assert [answer.status_code for answer in made] == [201] * 3
     kept = past.get("/runs/1/foreign")
     assert kept == [answer.json() for answer in made]
-    assert [each["figures"]["tool"] for each in kept] == list(SAID)
+    assert [each["figures"]["tool"] for each in kept] == list(OUTPUTS)
     assert (kept[0]["figures"]["requests"], kept[0]["figures"]["p50_us"]) == (31616, 480.0)
-    assert kept[2]["figures"]["p99_us"] is None, "k6 did not say it"
+    assert kept[2]["figures"]["p99_us"] is None, "k6 did not print it"
     assert past.get("/runs/2/foreign") == []
     page = past.http.get("/runs/1").text
     assert "31,616" in page and "Another clock, another share of the machine." in page
-    assert "480 µs" in page and "6.00" in page, "theirs, and theirs over ours (80 µs)"
+    assert "480 µs" in page and "6.00" in page, "the imported p50, and its ratio to that of the run (80 µs)"
     assert past.http.delete(f"/api/v1/runs/1/foreign/{kept[1]['id']}").status_code == 204
     assert [each["figures"]["tool"] for each in past.get("/runs/1/foreign")] == ["wrk", "k6"]
     is_problem(past.http.delete(f"/api/v1/runs/2/foreign/{kept[0]['id']}"), 404)
 
 
-def test_what_is_not_the_tools_is_refused_and_nothing_kept(past: LabProcess) -> None:
+def test_invalid_output_is_rejected_and_not_stored(past: LabProcess) -> None:
     assert "requests in" in is_problem(
         past.post("/runs/2/foreign", {"tool": "wrk", "text": "hello"}), 422, "/text"
     )
@@ -53,10 +54,10 @@ def test_what_is_not_the_tools_is_refused_and_nothing_kept(past: LabProcess) -> 
     assert past.get("/runs/2/foreign") == []
 
 
-def test_the_form_takes_pasted_text_or_a_file(past: LabProcess) -> None:
+def test_the_form_accepts_pasted_text_or_a_file(past: LabProcess) -> None:
     for sent in (
         {"data": {"tool": "wrk", "text": WRK}},
-        {"data": {"tool": "oha"}, "files": {"file": SAID["oha"]}},
+        {"data": {"tool": "oha"}, "files": {"file": OUTPUTS["oha"]}},
     ):
         answer = past.http.post("/runs/3/foreign", **sent)  # type: ignore[arg-type]
         assert (answer.status_code, answer.headers["location"]) == (303, "/runs/3#foreign")
@@ -72,8 +73,8 @@ def test_the_form_takes_pasted_text_or_a_file(past: LabProcess) -> None:
     assert [each["figures"]["tool"] for each in past.get("/runs/3/foreign")] == ["oha"]
 
 
-def test_there_is_a_bound_and_what_stands_beside_a_run_goes_with_it(past: LabProcess) -> None:
-    while len(past.get("/runs/3/foreign")) < FOREIGN_MAX:
+def test_imported_results_are_limited_and_deleted_with_their_run(past: LabProcess) -> None:
+    while len(past.get("/runs/3/foreign")) < IMPORTS_MAX:
         assert past.post("/runs/3/foreign", {"tool": "wrk", "text": WRK}).status_code == 201
     is_problem(past.post("/runs/3/foreign", {"tool": "wrk", "text": WRK}), 409)
     assert past.http.delete("/api/v1/runs/3").status_code == 204
