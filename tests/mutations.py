@@ -177,7 +177,7 @@ MUTATIONS = (
     ),
     Mutation(
         "formulas in CSV",
-        "app/report/csv.py",
+        "app/report/series_csv.py",
         "if isinstance(value, str) else value",
         "if False else value",
         "app/report/test_exports.py app/history/test_history.py",

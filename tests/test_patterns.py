@@ -31,7 +31,7 @@ from app.machine import syscalls
 from app.pages import compare_form, forms, load_form, routes
 from app.plans import text, thresholds
 from app.plans.thresholds import Threshold
-from app.report import csv, junit
+from app.report import junit, series_csv
 from app.web.authentication import COOKIE, cookie_value
 from app.web.deps import IdConvertor
 from app.web.h11_connection import BoundedConnection
@@ -303,7 +303,7 @@ PATTERNS: dict[str, Row] = {
     r'app/templating.py r"\n\s*\n"': of(r"\n\s*\n", "split", BLANKS),
     "app/pages/routes.py _OWN_PATH": of(routes._OWN_PATH, "fullmatch", PATHS),
     r'app/imports/k6.py r"^p(\d+(?:\.\d+)?)$"': of(r"^p(\d+(?:\.\d+)?)$", "search", NAMES),
-    "app/report/csv.py _FORMULA": of(csv._FORMULA, "split", (*TEXT, *BLANKS, repeated(";  "))),
+    "app/report/series_csv.py _FORMULA": of(series_csv._FORMULA, "split", (*TEXT, *BLANKS, repeated(";  "))),
     "app/imports/wrk.py _MAX": of(wrk._MAX, "search", WRK),
     "app/imports/wrk.py _PERCENTILE": of(wrk._PERCENTILE, "findall", WRK),
     "app/imports/wrk.py _RATE": of(wrk._RATE, "search", WRK),

@@ -1,1 +1,4 @@
-"""REST v1: thin routes, one file per noun. Parse, one call to the lab, answer."""
+"""REST API v1, one module per resource. Thin routes: parse, one call, return.
+
+May import `web`, `report`, `lab` and everything below it.
+"""

@@ -1,4 +1,4 @@
-"""Engines: start, watch, stop."""
+"""Engines: start, sample, stop."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ router = APIRouter(tags=["engines"])
 
 
 @router.post(
-    "/engines", status_code=201, responses={202: {"model": EngineView, "description": "It is starting."}}
+    "/engines",
+    status_code=201,
+    responses={202: {"model": EngineView, "description": "The engine is starting."}},
 )
 async def start(spec: EngineSpec, lab: LabDep, response: Response, wait: bool = True) -> EngineView:
-    """Start an engine; answers when it is ready, or at once with `wait=false` (202)."""
+    """Start an engine. Returns when it is ready, or at once with `wait=false` (202)."""
     view = await lab.fleet.start(spec.model, spec.knobs, spec.port, spec.cpus, wait)
     response.status_code = 201 if wait else 202
     response.headers["Location"] = f"/api/v1/engines/{view.id}"
@@ -24,7 +26,7 @@ async def start(spec: EngineSpec, lab: LabDep, response: Response, wait: bool = 
 
 @router.get("/engines")
 async def engines(lab: LabDep) -> list[EngineView]:
-    """Every engine that is alive, and the last ones that ended."""
+    """All engines that are alive, and the last ones that ended."""
     return [engine.view() for engine in lab.fleet.engines.values()]
 
 
@@ -36,17 +38,17 @@ async def engine(id: str, lab: LabDep) -> EngineView:
 
 @router.delete("/engines/{id}")
 async def stop(id: str, lab: LabDep, force: bool = False) -> EngineView:
-    """Drain and stop within its grace, or kill with `force=true`; answers the last view when it is gone."""
+    """Drain and stop within its grace period, or kill with `force=true`. Returns its final state."""
     return await lab.fleet.stop(id, force)
 
 
 @router.get("/engines/{id}/sample")
 async def sample(id: str, lab: LabDep) -> SampleView:
-    """The newest sample: process, connections by state, queue, threads."""
+    """The latest sample: process, connections by state, queue, threads."""
     return lab.fleet.sample(id)
 
 
 @router.get("/engines/{id}/log")
 async def log(id: str, lab: LabDep) -> list[str]:
-    """The last lines of its standard error."""
+    """The last lines of its stderr."""
     return list(lab.fleet.engine(id).log)

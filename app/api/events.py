@@ -1,4 +1,4 @@
-"""What happened, in order."""
+"""The event log."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ router = APIRouter(tags=["events"])
 
 @router.get("/events")
 async def events(lab: LabDep, since: Annotated[int, Query(ge=0, le=2**53)] = 0) -> list[EventView]:
-    """What happened after event number `since`, oldest first: the last 500 changes of engines and runs, and the last
-    200 lines that engines said on stderr (of each at most 10 a second, and how many more there were)."""
+    """Events after number `since`, oldest first.
+
+    The log has the last 500 state changes of engines and runs, and the last 200 stderr lines of engines (at
+    most 10 per engine and second, with the number of lines that were omitted).
+    """
     return lab.events.since(since)

@@ -1,4 +1,4 @@
-"""The history: lists as files, labels, two runs side by side, what other tools have said."""
+"""The history of runs: list export, labels, diffs and imported results."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 
 from app.api.queries import RunQuery
-from app.api.specs import ForeignSpec, LabelSpec
+from app.api.specs import ImportSpec, LabelSpec
 from app.history.diff import RunDiff
-from app.report import listing
+from app.report import run_list
 from app.schemas.imported_result import StoredImport
 from app.schemas.run import RunView
 from app.web.deps import LabDep
@@ -19,26 +19,26 @@ router = APIRouter(tags=["runs"])
 
 
 class ExportQuery(RunQuery):
-    """Which runs, and as what."""
+    """The filter of an exported list, and its file format."""
 
     format: Literal["csv", "json", "jsonl"] = "csv"
 
 
-RUNS = {"type": "array", "items": {"$ref": "#/components/schemas/RunView"}}
-FILES = {
-    kind.media_type: {"schema": RUNS if name == "json" else {"type": "string"}}
-    for name, kind in listing.FORMATS.items()
+RUN_LIST_SCHEMA = {"type": "array", "items": {"$ref": "#/components/schemas/RunView"}}
+FILE_CONTENTS = {
+    kind.media_type: {"schema": RUN_LIST_SCHEMA if name == "json" else {"type": "string"}}
+    for name, kind in run_list.FORMATS.items()
 }
 
 
 @router.get(
     "/runs/export",
     response_class=StreamingResponse,
-    responses={200: {"description": "A file.", "content": FILES}},
+    responses={200: {"description": "The list as a file.", "content": FILE_CONTENTS}},
 )
 async def export(lab: LabDep, query: Annotated[ExportQuery, Query()]) -> Response:
-    """All runs that the filter leaves: CSV, a row each, or as the API gives them: one JSON array, or JSON lines."""
-    kind = listing.FORMATS[query.format]
+    """All runs that match the filter: CSV with one row each, one JSON array, or JSON lines."""
+    kind = run_list.FORMATS[query.format]
     lines = kind.write(lab.history.iterate(query.filter))
     name = {"Content-Disposition": f'attachment; filename="threadlab-runs.{query.format}"'}
     return StreamingResponse(lines, headers=name, media_type=kind.media_type)
@@ -46,31 +46,36 @@ async def export(lab: LabDep, query: Annotated[ExportQuery, Query()]) -> Respons
 
 @router.patch("/runs/{id:number}")
 async def relabel(id: int, spec: LabelSpec, lab: LabDep) -> RunView:
-    """Change its label; null takes it away. Nothing else of a run can be changed."""
+    """Set the label of a run; null removes it. Nothing else of a run can be changed."""
     return await lab.history.relabel(id, spec.label)
 
 
 @router.get("/runs/{a}/diff/{b}")
 async def diff(a: int, b: int, lab: LabDep) -> RunDiff:
-    """Run b against run a: in what they were not the same, and each figure with its change and whether that is larger
-    than the noise. Null is not known, or cannot be judged."""
+    """Run b compared with run a: setup differences, and each figure with its change.
+
+    `larger` is whether the change is significant. Null is unknown, or cannot be judged.
+    """
     return await lab.history.diff(a, b)
 
 
 @router.post("/runs/{id}/foreign", status_code=201)
-async def add_foreign(id: int, spec: ForeignSpec, lab: LabDep) -> StoredImport:
-    """Keep what wrk, oha or k6 has said of the same engine beside a run. It is another clock, and took its own share
-    of the machine: never ranked, never mixed with ours."""
+async def add_foreign(id: int, spec: ImportSpec, lab: LabDep) -> StoredImport:
+    """Import the output of wrk, oha or k6 from a test of the same engine, and store it with a run.
+
+    Another tool has its own clock and its own CPU cost, so its figures are never ranked nor merged with the
+    run's.
+    """
     return await lab.history.add_import(id, spec.tool, spec.text)
 
 
 @router.get("/runs/{id}/foreign")
 async def foreign(id: int, lab: LabDep) -> list[StoredImport]:
-    """What other tools have said, oldest first."""
+    """The imported results of a run, oldest first."""
     return lab.history.imports(id)
 
 
 @router.delete("/runs/{id}/foreign/{which}", status_code=204)
 async def delete_foreign(id: int, which: int, lab: LabDep) -> None:
-    """Take one away."""
+    """Delete an imported result."""
     await lab.history.delete_import(id, which)

@@ -1,4 +1,4 @@
-"""What models there are."""
+"""Models."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ router = APIRouter(tags=["models"])
 
 @router.get("/models")
 async def models(lab: LabDep) -> list[ModelView]:
-    """Every model: what it is, its knobs with their bounds, and whether it can run here."""
+    """All models: description, knobs with their bounds, and whether each is available here."""
     return list(lab.models.views.values())
 
 
 @router.get("/models/{name}")
 async def model(name: str, lab: LabDep) -> ModelView:
-    """One model, with its lesson's source."""
+    """One model, with the source code of its module."""
     return lab.models.get(name)

@@ -1,4 +1,4 @@
-"""Which runs a list is to have, as an address says it: the API's calls and the page take the same words."""
+"""Query parameters that filter a list of runs, for the API and the page."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from app.timestamps import rfc3339
 
 
 def _since(text: str) -> str:
-    """A day begins with its midnight."""
-    return _moment(f"{day}T00:00:00Z" if (day := _day(text)) else text)
+    """Return the start of a day, or a time, as a timestamp."""
+    return _timestamp(f"{day}T00:00:00Z" if (day := _day(text)) else text)
 
 
 def _until(text: str) -> str:
-    """A day is meant to its end."""
+    """Return the end of a day, or a time, as a timestamp."""
     if day := _day(text):
         try:
             text = f"{day + timedelta(days=1)}T00:00:00Z"
         except OverflowError:
-            raise ValueError("no calendar goes that far") from None
-    return _moment(text)
+            raise ValueError("the day is out of range") from None
+    return _timestamp(text)
 
 
 def _day(text: str) -> date | None:
-    """In whatever way ISO 8601 writes one: 2026-11-24, 20261124, 2026-W48-2. None: it is no day, or has a time."""
+    """Return a day in ISO 8601 (2026-11-24, 20261124, 2026-W48-2); None if the text is not only a day."""
     try:
         return date.fromisoformat(text)
     except ValueError:
         return None
 
 
-def _moment(text: str) -> str:
-    """As runs keep their times, so that texts compare as the times do."""
+def _timestamp(text: str) -> str:
+    """Return a timestamp in the format of stored runs, in which text order is time order."""
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
         return rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
@@ -49,32 +49,35 @@ def _moment(text: str) -> str:
 
 
 class RunQuery(BaseModel):
-    """Which runs; what is left out does not matter."""
+    """A filter of runs. Omitted parameters match every run."""
 
     model: Text | None = None
-    scenario: Text | None = Field(None, description="a scenario's name, or by-hand")
+    scenario: Text | None = Field(None, description="name of a scenario, or by-hand for a custom load")
     verdict: VerdictName | None = None
     state: RunState | None = None
     rankable: bool | None = None
     comparison: Annotated[int, Field(ge=1, le=ID_MAX)] | None = None
-    text: Text | None = Field(None, description="words that are all in label, title, plan, engine or knobs")
+    text: Text | None = Field(
+        None, description="words, each of which occurs in label, title, plan, engine or knobs"
+    )
     since: Annotated[Text, AfterValidator(_since)] | None = Field(
-        None, description="a day, or a time (RFC 3339)"
+        None, description="a day or a time (RFC 3339)"
     )
     until: Annotated[Text, AfterValidator(_until)] | None = Field(
-        None, description="up to the end of that day, or time"
+        None, description="a day, which is included, or a time"
     )
     sort: Literal["newest", "oldest", "rate", "p99", "cpu"] = Field(
-        "newest", description="rate: highest first; p99 and cpu (a request): lowest first"
+        "newest", description="rate: highest first; p99 and cpu (per request): lowest first"
     )
 
     @property
     def filter(self) -> RunFilter:
+        """The filter as the store takes it."""
         return RunFilter(**{name: getattr(self, name) for name in RunQuery.model_fields})
 
 
-class RunPage(RunQuery):
-    """A page of them."""
+class RunPageQuery(RunQuery):
+    """A filter of runs, and the page of the list."""
 
     limit: int = Field(100, ge=1, le=500)
     offset: int = Field(0, ge=0, le=10**9)

@@ -1,4 +1,4 @@
-"""Scenarios and runs."""
+"""Scenarios, and runs: create, list, read, stop and delete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
-from app.api.queries import RunPage
+from app.api.queries import RunPageQuery
 from app.api.specs import RunSpec
 from app.errors import Invalid
 from app.plans.scenarios import SCENARIOS
@@ -22,15 +22,16 @@ router = APIRouter(tags=["runs"])
 
 @router.get("/scenarios")
 async def scenarios() -> list[ScenarioView]:
-    """Named plans, each with one sentence on what to watch."""
+    """Named plans, each with a sentence on what to watch."""
     return list(SCENARIOS.values())
 
 
 @router.post("/runs", status_code=201)
 async def submit(spec: RunSpec, lab: LabDep, response: Response) -> RunView:
-    """Queue a run; one goes at a time. Follow it at its Location or on the WebSocket.
+    """Queue a run; runs are executed one at a time. Poll its Location, or follow it on the WebSocket.
 
-    With `engines`, one for each is queued and they go at once: the answer is the first, `beside` names the others.
+    With `engines`, one run per engine is queued and all of them run in parallel. The response is the first
+    one, its `beside` has the ids of the others.
     """
     request = RunRequest(
         engine=spec.engine or None,
@@ -44,7 +45,7 @@ async def submit(spec: RunSpec, lab: LabDep, response: Response) -> RunView:
     )
     if spec.engines:
         if spec.engine or spec.model or spec.knobs or spec.then:
-            raise Invalid.field("/engines", "Name either several engines, or one engine or model.")
+            raise Invalid.field("/engines", "Give either several engines, or one engine or model.")
         view = (await lab.runs.submit_concurrent(spec.engines, request))[0]
     else:
         view = await lab.runs.submit(request)
@@ -53,9 +54,11 @@ async def submit(spec: RunSpec, lab: LabDep, response: Response) -> RunView:
 
 
 @router.get("/runs")
-async def runs(lab: LabDep, query: Annotated[RunPage, Query()], response: Response) -> list[RunView]:
-    """The history, with what is queued and going: a page of the runs that the filter leaves; `X-Total-Count` is
-    how many it leaves in all. Newest first, unless `sort` says another order."""
+async def runs(lab: LabDep, query: Annotated[RunPageQuery, Query()], response: Response) -> list[RunView]:
+    """A page of the runs that match the filter, with those that are queued or in progress.
+
+    Newest first, unless `sort` is given. The header `X-Total-Count` has the number of all matching runs.
+    """
     found = await lab.history.find(query.filter, query.limit, query.offset)
     response.headers["X-Total-Count"] = str(found.total)
     return found.runs
@@ -69,29 +72,29 @@ async def run(id: int, lab: LabDep) -> RunView:
 
 @router.post("/runs/{id}/stop")
 async def stop(id: int, lab: LabDep) -> RunView:
-    """End it early; what was measured is kept and marked."""
+    """Stop it early. Data measured until then is kept, and the run is marked as stopped."""
     return lab.runs.stop(id)
 
 
 @router.delete("/runs/{id:number}", status_code=204)
 async def delete(id: int, lab: LabDep) -> None:
-    """Remove it from the history."""
+    """Delete a run."""
     await lab.runs.delete([id])
 
 
 @router.get("/runs/{id}/series")
 async def series(id: int, lab: LabDep) -> dict[str, Any]:
-    """One row a second; null is unknown."""
+    """The series: one row per second; null is unknown."""
     return lab.runs.series(id)
 
 
 @router.get("/runs/{id}/percentiles")
 async def percentiles(id: int, lab: LabDep) -> dict[str, Any]:
-    """Latency by percentile on both clocks, as far as ten samples lie above."""
+    """Latency by percentile by both clocks, up to the last percentile with 10 samples above it."""
     return await asyncio.to_thread(lab.runs.percentiles, id)
 
 
 @router.get("/runs/{id}/histogram", response_class=PlainTextResponse)
 async def histogram(id: int, lab: LabDep) -> str:
-    """HdrHistogram interval log of response time in µs, a line a second."""
+    """HdrHistogram interval log of response time in µs, one line per second."""
     return await asyncio.to_thread(lab.runs.histogram, id)

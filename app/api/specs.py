@@ -1,4 +1,8 @@
-"""What clients may ask for. Unknown fields are refused; bounds are the lab's, so that page and shell have them too."""
+"""Request bodies of the API. Unknown fields are rejected.
+
+Bounds that depend on settings or models are checked below the API, so that pages and command line have them
+too.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +10,35 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
-from app.imports.parsers import TEXT_MAX as FOREIGN_MAX
+from app.imports.parsers import TEXT_MAX as TOOL_OUTPUT_MAX
 from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.thresholds import THRESHOLDS_MAX
 from app.plans.validate import STAGES_MAX, WORKS_MAX
 
-TEXT_MAX = 200  # characters of a text, where nothing else is said
+TEXT_MAX = 200  # default length limit of text, in characters
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
 
 
 def _short(value: Any) -> Any:
+    """Return the value unchanged. Raises ValueError if it is too long a text."""
     if isinstance(value, str) and len(value) > TEXT_MAX:
-        raise ValueError(f"a knob's value is at most {TEXT_MAX} characters")
+        raise ValueError(f"the value of a knob has at most {TEXT_MAX} characters")
     return value
 
 
-# Held against its knob by the lab, which says it better than a union of types could.
+# The fleet checks a value against its knob; its message is clearer than that of a union of types.
 _KNOB_VALUE = {"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": TEXT_MAX}]}
 KnobValue = Annotated[Any, AfterValidator(_short), WithJsonSchema(_KNOB_VALUE)]
 
 
 class Spec(BaseModel):
-    """Refuses fields that it does not know."""
+    """A request body without unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class EngineSpec(Spec):
-    """An engine to start. `port` 0 takes a free one; `cpus` pins it."""
+    """An engine to start. `port`: 0 selects a free port. `cpus`: the CPUs to which it is pinned."""
 
     model: Text
     knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
@@ -42,7 +47,7 @@ class EngineSpec(Spec):
 
 
 class WorkSpec(Spec):
-    """A kind of request in the mix. `params`: cpu and hash `us`, sleep `ms`, bytes and echo `n`."""
+    """A work kind of the mix. `params`: `us` of cpu and hash, `ms` of sleep, `n` of bytes and echo."""
 
     kind: Text
     weight: int = 1
@@ -50,13 +55,14 @@ class WorkSpec(Spec):
 
 
 class StageSpec(Spec):
-    """A part of a ramp: in `duration_s` in a straight line to `target` (connections, or requests a second)."""
+    """A stage of a ramp, linear over `duration_s` to `target` (connections or req/s)."""
 
     duration_s: float
     target: float
 
 
 def _plan_type(each: PlanField) -> Any:
+    """Return the type of a plan's field."""
     match each.kind:
         case FieldKind.CHOICE:
             return Literal[tuple(each.choices)]
@@ -74,7 +80,7 @@ def _plan_type(each: PlanField) -> Any:
 
 
 def _plan_field(each: PlanField) -> Any:
-    """Bounds are checked by the lab, which knows the limits of this machine."""
+    """Return type and default of a plan's field. The plan's validation checks bounds, by machine."""
     if each.kind in (FieldKind.WORK, FieldKind.STAGES):
         return _plan_type(each), Field(default_factory=list, description=each.help)
     return _plan_type(each), Field(each.default, description=each.help)
@@ -86,22 +92,24 @@ else:
     PlanSpec = create_model(
         "PlanSpec",
         __base__=Spec,
-        __doc__="The load to offer. What is left out is the scenario's, or the default.",
+        __doc__="The load to offer. Omitted fields have the value of the scenario, or the default.",
         **{each.name: _plan_field(each) for each in FIELDS},
     )
 
 
 class ModelSpec(Spec):
-    """A model with knobs of its own."""
+    """A model with its knobs."""
 
     model: Annotated[Text, Field(min_length=1)]
     knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
 
 
 class RunSpec(Spec):
-    """A run to queue: against `engine` (an id), or against a fresh engine of `model` with `knobs`; the models
-    in `then` take over from it in turn, on the same port and with the load on. Or one against each of `engines` (ids),
-    all at once; they share the machine and are never ranked."""
+    """A run to queue, against `engine` (an id), or against a new engine of `model` with `knobs`.
+
+    The models in `then` take over from it one after another, on the same port and under load (hot swap). With
+    `engines` (ids), one run per engine; they run in parallel, share the machine and are never ranked.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -122,7 +130,10 @@ class RunSpec(Spec):
 
 
 class ComparisonSpec(Spec):
-    """Models under one plan, in turns; one may be there several times. Without a load, that of the view's scenario."""
+    """Models to compare under one plan, in interleaved trials. A model may occur several times.
+
+    Without `scenario` and `plan`, the load is that of the default scenario of the view.
+    """
 
     models: list[Text | ModelSpec] = Field(min_length=1, max_length=12)
     view: Literal["ceiling", "equal-rate"] | None = None
@@ -134,13 +145,13 @@ class ComparisonSpec(Spec):
 
 
 class LabelSpec(Spec):
-    """A note that is kept with a run."""
+    """The label of a run."""
 
     label: Text | None
 
 
-class ForeignSpec(Spec):
-    """What another load tool wrote: wrk's text, or the summary JSON of oha or k6."""
+class ImportSpec(Spec):
+    """The output of another load tool: text of wrk, or summary JSON of oha or k6."""
 
     tool: Literal["wrk", "oha", "k6"]
-    text: Annotated[str, Field(max_length=FOREIGN_MAX)]
+    text: Annotated[str, Field(max_length=TOOL_OUTPUT_MAX)]

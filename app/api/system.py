@@ -1,4 +1,4 @@
-"""This machine, and whether the lab is well."""
+"""The machine, health checks and metrics."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ health = APIRouter(tags=["health"])
 
 @router.get("/system")
 async def system(lab: LabDep) -> SystemView:
-    """Cores, kernel, limits, where engine and generator are placed, and what to know before trusting a number."""
+    """Cores, kernel, limits, CPU placement of engines and load generator, and warnings."""
     return lab.system
 
 
 @health.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """The lab is alive."""
+    """Liveness: the control plane responds."""
     return {"status": "ok"}
 
 
 @health.get("/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """The lab and its engines for Prometheus, as text."""
+    """Metrics of the control plane and its engines in the Prometheus text format."""
     return Response(cast(Metrics, request.app.state.metrics).text(), media_type=CONTENT_TYPE)
 
 
 @health.get("/readyz")
 async def readyz(lab: LabDep) -> dict[str, str]:
-    """The lab can start an engine."""
+    """Readiness: an engine can be started."""
     lab.require_ready()
     return {"status": "ready"}

@@ -14,7 +14,7 @@ from app.comparisons.comparisons import ComparisonRequest
 from app.comparisons.entries import VIEWS
 from app.lab import Lab
 from app.plans.scenarios import SCENARIOS
-from app.report import compared
+from app.report import comparison_exports
 from app.schemas.comparison import ComparisonView, Spread, Standing
 from app.schemas.result import Latency
 from app.settings import Settings
@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
 
 def compare(asked: argparse.Namespace) -> int:
     """A comparison; answers the exit code."""
-    wanted = output.checked({flag: getattr(asked, flag) for flag in (*compared.FLAGS, "json")})
+    wanted = output.checked({flag: getattr(asked, flag) for flag in (*comparison_exports.FLAGS, "json")})
     plan = plan_options.plan_of(asked)
     spec = {
         "models": [_entry(text) for text in asked.models],
@@ -71,7 +71,7 @@ def compare(asked: argparse.Namespace) -> int:
         _on(asked.server, spec, wanted) if asked.server else asyncio.run(_here(spec, wanted))
     )
     if asked.json:
-        problems += output.written("json", asked.json, shell.json_text(compared.to_json(view)))
+        problems += output.written("json", asked.json, shell.json_text(comparison_exports.to_json(view)))
     with remote.understood(asked.server):
         words, code = table(view), _exit_code(view, stopped_by)
     if "-" not in wanted.values():
@@ -95,8 +95,8 @@ def _on(server: str, spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
     spec["models"] = spec["models"] or _available(remote.models(server))
     with remote.understood(server):
         view, stopped_by = remote.comparison(server, spec, teller())
-    fetch = lambda export: remote.export(server, view.id, export.part, export.noun)  # noqa: E731
-    return view, output.leave(wanted, fetch, compared.FLAGS), stopped_by
+    fetch = lambda export: remote.export(server, view.id, export.name, export.noun)  # noqa: E731
+    return view, output.leave(wanted, fetch, comparison_exports.FLAGS), stopped_by
 
 
 async def _here(spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
@@ -107,7 +107,7 @@ async def _here(spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
         view = await lab.comparisons.submit(ComparisonRequest(**{**spec, "plan": spec["plan"] or {}}))
         caught = shell.stop_on_signals(lab)
         view = await follow(lab, view)
-        problems = output.leave(wanted, lambda export: export.make(lab, view.id), compared.FLAGS)
+        problems = output.leave(wanted, lambda export: export.make(lab, view.id), comparison_exports.FLAGS)
         return view, problems, next(iter(caught), None)
 
 

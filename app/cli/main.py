@@ -205,7 +205,7 @@ def run(asked: argparse.Namespace) -> int:
     }
     if asked.server:
         view, stopped_by = remote.one_run(asked.server, spec)
-        missing = output.leave(wanted, lambda export: remote.export(asked.server, view.id, export.part))
+        missing = output.leave(wanted, lambda export: remote.export(asked.server, view.id, export.name))
     else:
         missing = []
         view, stopped_by = asyncio.run(

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from app.cli import shell
 from app.errors import Invalid, LabError
-from app.report.exports import CSV, JUNIT, PERFETTO, REPORT, Export
-
-FLAGS: dict[str, Export] = {"csv": CSV, "junit": JUNIT, "html": REPORT, "perfetto": PERFETTO}
+from app.report.export import Export
+from app.report.run_exports import FLAGS as FLAGS
 
 
 def checked(asked: Mapping[str, str | None]) -> dict[str, str]:

@@ -26,7 +26,7 @@ _STATUS = re.compile(r"^[ \t]*Non-2xx or 3xx responses: (\d+)", re.MULTILINE)
 
 
 def read_wrk(text: str) -> ImportedResult:
-    """Return the result in the output of wrk. Raises Invalid for missing lines, ValueError for bad numbers."""
+    """Return the result in the output of wrk. Raises Invalid for missing lines, ValueError for numbers."""
     total, rate = _TOTAL.search(text), _RATE.search(text)
     if not total or not rate:
         line = "Requests/sec: …" if total else "… requests in …"
@@ -63,7 +63,7 @@ def _missing(late: int, requests: int) -> str | None:
         return None
     return (
         f"{late:,} of {requests:,} responses arrived after wrk's --timeout (default 2 s). wrk omits them "
-        "from its latency distribution, so the maximum and the percentiles that they would change are missing."
+        "from its latency distribution, so the maximum and the percentiles that they change are missing."
     )
 
 

@@ -12,7 +12,7 @@ from app.errors import Invalid, LabError
 from app.lab import Lab
 from app.pages import compare_form
 from app.pages.routes import FormDep, TypedDep, page
-from app.report import comparing
+from app.report import comparison_charts
 from app.schemas.comparison import ComparisonView
 from app.web.deps import LabDep
 
@@ -61,9 +61,9 @@ async def comparison(id: int, request: Request, lab: LabDep) -> HTMLResponse:
         view=view,
         going=view.state.is_unfinished,
         run=_current(lab, view),
-        intervals=comparing.intervals(view),
-        curves=comparing.curves(kept),
-        rows=comparing.ROWS,
+        intervals=comparison_charts.intervals(view),
+        curves=comparison_charts.curves(kept),
+        rows=comparison_charts.ROWS,
     )
 
 

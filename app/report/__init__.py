@@ -1,1 +1,5 @@
-"""What leaves the lab as a file, and what other tools' files say: CSV, JUnit, HTML, bundle, and foreign results."""
+"""Writes runs, comparisons and lists of runs as files: CSV, JUnit XML, HTML, JSON bundle, Chrome trace.
+
+`run_exports.EXPORTS` and `comparison_exports.EXPORTS` list what can be exported; API routes, page links and
+command-line flags are derived from them. May import `lab` and everything below it, and `templating`.
+"""

@@ -1,7 +1,8 @@
-"""The bundle: one JSON with everything that is kept of a run, so that another program needs nothing else of the lab.
+"""Writes the bundle: one JSON document with all stored data of a run.
 
-`run`, `series` and `percentiles` are what the API gives under these names; `histogram_log` is the HdrHistogram interval
-log; `outcome` is the generator's own words, with the histograms of both clocks for each kind of work and each second.
+`run`, `series` and `percentiles` equal the API's responses of these names. `histogram_log` is the
+HdrHistogram interval log. `outcome` is the load generator's result, with histograms of both clocks for each
+work kind and second.
 """
 
 from __future__ import annotations
@@ -14,10 +15,8 @@ from pydantic import TypeAdapter
 
 from app.schemas.run import RunView
 
-FORMAT, SCHEMA = (
-    "threadlab-run",
-    2,
-)  # the number grows when a name goes or changes its meaning, not when one is added
+FORMAT = "threadlab-run"
+SCHEMA = 2  # incremented when a field is removed or changes its meaning, not when one is added
 _VIEW = TypeAdapter(RunView)
 
 
@@ -28,7 +27,7 @@ def write(
     histogram_log: str | None,
     outcome: Mapping[str, Any] | None,
 ) -> str:
-    """The document, as text; null is what the run does not have."""
+    """Return the JSON document. Parts that the run does not have are null."""
     return json.dumps(
         {
             "format": FORMAT,

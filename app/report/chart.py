@@ -1,6 +1,6 @@
-"""Charts for a file without scripts: from numbers to the paths and ticks of an SVG, which the template draws. Pure.
+"""Computes the paths and ticks of SVG charts, which a template draws, for files without scripts. Pure.
 
-What is not known is a gap in its line, never 0 and never bridged.
+Coordinates are those of the SVG's view box, in pixels. An unknown value is a gap in its line.
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 640, 240
-LEFT, RIGHT, TOP, BOTTOM = 64, 628, 12, 212  # of the plot; around it is room for the ticks' texts
-TICKS = 4
-DECADES_MANY = 2  # over more of them, only the powers of ten get a text
+LEFT, RIGHT, TOP, BOTTOM = 64, 628, 12, 212  # edges of the plot; tick labels are outside
+TICKS = 4  # approximate number of intervals on a linear axis
+DECADES_MAX = 2  # a logarithmic axis with more decades has ticks at powers of ten only
 
 Points = Sequence[tuple[float, float | None]]
-Words = Callable[[float], str]
+Formatter = Callable[[float], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    at: float
+    """A tick of an axis."""
+
+    at: float  # pixels
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A line to be drawn; `look` is how: `a` or `b` (a colour), and `dashed` beside it."""
+class ChartData:
+    """The data of one line. `look`: CSS classes, a colour (`a` to `d`, `ink`) and optionally `dashed`."""
 
     name: str
     look: str
@@ -35,6 +37,8 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """A line of a chart. `path`: the `d` attribute of its SVG path."""
+
     name: str
     look: str
     path: str
@@ -42,34 +46,38 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What the template draws. Without lines there is nothing to draw."""
+    """A chart for the template. It has no lines if no value is known."""
 
     title: str
     note: str
     lines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    warm: float | None  # the warm-up ends here
+    warm: float | None  # x of the end of the warm-up
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """From values to pixels, and the ticks on the way."""
+    """The mapping from values to pixels, and the ticks."""
 
     place: Callable[[float], float]
     ticks: tuple[Tick, ...]
 
 
 def chart(
-    title: str, note: str, given: Iterable[Given], x: Axis, y: Axis, warm_until: float | None = None
+    title: str, note: str, data: Iterable[ChartData], x: Axis, y: Axis, warm_until: float | None = None
 ) -> Chart:
-    drawn = [Line(each.name, each.look, path(each.points, x.place, y.place)) for each in given]
+    """Return a chart of these lines, without those that have no known value.
+
+    `warm_until`: end of the warm-up on the x axis.
+    """
+    drawn = [Line(each.name, each.look, path(each.points, x.place, y.place)) for each in data]
     warm = x.place(warm_until) if warm_until else None
     return Chart(title, note, tuple(line for line in drawn if line.path), x.ticks, y.ticks, warm)
 
 
 def path(points: Points, x: Callable[[float], float], y: Callable[[float], float]) -> str:
-    """The `d` of a path: each gap begins a new piece, and a lone point is a piece of no length (a dot)."""
+    """Return the `d` attribute of a path. A gap starts a new segment; a single point has a length of 0."""
     pieces: list[str] = []
     pen_is_down = False
     for at, value in points:
@@ -81,25 +89,27 @@ def path(points: Points, x: Callable[[float], float], y: Callable[[float], float
     return "".join(pieces)
 
 
-def known(given: Iterable[Given]) -> list[float]:
-    return [value for each in given for _, value in each.points if value is not None]
+def known(data: Iterable[ChartData]) -> list[float]:
+    """Return all known values of these lines."""
+    return [value for each in data for _, value in each.points if value is not None]
 
 
-def seconds_axis(times: Sequence[float], words: Words) -> Axis:
+def time_axis(times: Sequence[float], text: Formatter) -> Axis:
+    """Return a horizontal linear axis from 0 to the last of these times."""
     high = max(times, default=0.0) or 1.0
     place = _linear(high, LEFT, RIGHT)
-    return Axis(place, tuple(Tick(place(at), words(at)) for at in _round_steps(high)))
+    return Axis(place, tuple(Tick(place(at), text(at)) for at in _round_steps(high)))
 
 
-def from_zero(values: Sequence[float], words: Words) -> Axis:
-    """An axis that begins at 0 and ends a little above the highest value."""
+def from_zero(values: Sequence[float], text: Formatter) -> Axis:
+    """Return a vertical linear axis from 0 to 5 % above the highest value."""
     high = 1.05 * max(values, default=0.0) or 1.0
     place = _linear(high, BOTTOM, TOP)
-    return Axis(place, tuple(Tick(place(at), words(at)) for at in _round_steps(high)))
+    return Axis(place, tuple(Tick(place(at), text(at)) for at in _round_steps(high)))
 
 
-def logarithmic(values: Sequence[float], words: Words) -> Axis:
-    """An axis of ratios, from a round number below the lowest value to one above the highest."""
+def logarithmic(values: Sequence[float], text: Formatter) -> Axis:
+    """Return a vertical logarithmic axis between round numbers below and above all values."""
     positive = [value for value in values if value > 0] or [1.0]
     low, high = _round_below(min(positive)), _round_above(max(positive))
     span = math.log(high / low)
@@ -107,11 +117,11 @@ def logarithmic(values: Sequence[float], words: Words) -> Axis:
     def place(value: float) -> float:
         return BOTTOM + (TOP - BOTTOM) * math.log(max(value, low) / low) / span
 
-    return Axis(place, tuple(Tick(place(at), words(at)) for at in _log_steps(low, high)))
+    return Axis(place, tuple(Tick(place(at), text(at)) for at in _log_steps(low, high)))
 
 
 def percentile_axis(cut: float) -> Axis:
-    """0, 90 %, 99 %, 99.9 % … at equal distances, up to where the data ends."""
+    """Return a horizontal axis of quantiles up to `cut`: 0, 90 %, 99 %, 99.9 % … at equal distances."""
     nines = max(1.0, _nines(cut))
     place = _linear(nines, LEFT, RIGHT)
     named = [(0.0, "0"), (0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"), (0.9999, "99.99 %")]
@@ -120,15 +130,17 @@ def percentile_axis(cut: float) -> Axis:
 
 
 def _nines(share: float) -> float:
+    """Return the number of nines of a quantile: 2 for 0.99."""
     return -math.log10(max(1 - share, 1e-9))
 
 
 def _linear(high: float, first: float, last: float) -> Callable[[float], float]:
+    """Return a function that maps 0 to the pixel `first` and `high` to `last`."""
     return lambda value: first + (last - first) * value / high
 
 
 def _round_steps(high: float) -> Iterator[float]:
-    """0 and the multiples of 1, 2 or 5 times a power of ten, about four of them."""
+    """Yield 0 and about TICKS multiples of 1, 2 or 5 times a power of ten."""
     rough = high / TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * each for each in (1, 2, 5, 10) if power * each >= rough)
@@ -136,19 +148,21 @@ def _round_steps(high: float) -> Iterator[float]:
 
 
 def _log_steps(low: float, high: float) -> Iterator[float]:
-    many = high / low > 10**DECADES_MANY
+    """Yield the powers of ten between the ends, also times 2 and 5 if there are few decades."""
+    has_many_decades = high / low > 10**DECADES_MAX
     for exponent in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1):
-        for each in (1,) if many else (1, 2, 5):
+        for each in (1,) if has_many_decades else (1, 2, 5):
             if low * 0.999 <= each * 10.0**exponent <= high * 1.001:
                 yield each * 10.0**exponent
 
 
 def _round_below(value: float) -> float:
+    """Return the highest round number up to a value: 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(value))
     return max(power * each for each in (1, 2, 5) if power * each <= value * 1.000001)
 
 
 def _round_above(value: float) -> float:
-    """Strictly above, so that an axis has a length even where all values are the same."""
+    """Return the next round number above a value, never the value itself, so that an axis is never empty."""
     power = 10.0 ** math.floor(math.log10(value))
     return min(power * each for each in (1, 2, 5, 10, 20) if power * each > value)

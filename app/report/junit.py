@@ -1,8 +1,8 @@
-"""A run or a comparison as JUnit XML, for build servers: a test case for each threshold, and one for the run itself.
+"""Writes a run or a comparison as JUnit XML for build servers: one test case per threshold and per run.
 
-A breached threshold is a failure; a run without a result is an error; a comparison without a winner is skipped. The
-verdict is a property of the suite, not a test: whoever wants a build to depend on it writes the threshold
-`verdict==server_bound`. Class and name tell the cases of one file apart, and are the same from build to build.
+A breached threshold is a failure, a run without a result an error, a comparison without a winner is skipped.
+The verdict is a property of the suite, not a test case; to let a build depend on it, use the threshold
+`verdict==server_bound`. Class and name of a test case are unique in a file and the same in every build.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from app.schemas.states import RunState
 
 HAS_A_RESULT = "the run has a result"
 HAS_A_WINNER = "the comparison has an answer"
-# XML 1.0 has no way to write these, not even as a reference.
+# Characters that XML 1.0 cannot contain, not even as a reference.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(view: RunView) -> str:
-    """A run as a document with one suite."""
+    """Return a run as a document with one suite."""
     return _document([_suite(view, f"threadlab.{view.model}")])
 
 
 def write_comparison(view: ComparisonView, runs: Mapping[int, RunView]) -> str:
-    """A comparison as a document: a suite for its answer, and one for each trial of which `runs` has the run."""
+    """Return a comparison as a document: a suite for its result, and one per trial whose run is in `runs`."""
     trials = (
         _suite(runs[trial.run], f"threadlab.{view.entries[trial.entry].model}.{_trial(view, trial)}")
         for trial in view.runs
         if trial.run in runs
     )
-    return _document([_answer(view), *trials])
+    return _document([_result_suite(view), *trials])
 
 
 def _document(suites: Iterable[xml.Element]) -> str:
@@ -51,25 +51,25 @@ def _trial(view: ComparisonView, trial: Trial) -> str:
     return f"{view.entries[trial.entry].letter}-trial-{trial.trial}"
 
 
-def _answer(view: ComparisonView) -> xml.Element:
-    """Whether the comparison has one."""
+def _result_suite(view: ComparisonView) -> xml.Element:
+    """Return the suite with the test case whether the comparison has a winner."""
     case = _element("testcase", classname="threadlab.comparison", name=HAS_A_WINNER, time="0")
-    said = view.result.said if view.result else (view.failure or "Nothing was measured.",)
-    called = bool(view.result and any(standing.place for standing in view.result.standings))
-    if not called:
-        case.append(_element("skipped", message=said[0]))
+    sentences = view.result.said if view.result else (view.failure or "Nothing was measured.",)
+    has_winner = bool(view.result and any(standing.place for standing in view.result.standings))
+    if not has_winner:
+        case.append(_element("skipped", message=sentences[0]))
     suite = _element(
         "testsuite",
         name=f"comparison {view.id}: {view.title}",
         tests=1,
         failures=0,
         errors=0,
-        skipped=int(not called),
+        skipped=int(not has_winner),
         time="0",
         timestamp=view.created_at[:19],
     )
     suite.append(case)
-    xml.SubElement(suite, "system-out").text = _clean(" ".join(said))
+    xml.SubElement(suite, "system-out").text = _clean(" ".join(sentences))
     return suite
 
 
@@ -89,14 +89,14 @@ def _suite(view: RunView, classname: str) -> xml.Element:
     properties.extend(_element("property", name=name, value=value) for name, value in _properties(view))
     suite.extend(cases)
     if view.verdict:
-        said = (f"{view.verdict.title}.", *view.verdict.because, *_not_ranked(view.verdict))
-        xml.SubElement(suite, "system-out").text = _clean(" ".join(said))
+        sentences = (f"{view.verdict.title}.", *view.verdict.because, *_not_ranked(view.verdict))
+        xml.SubElement(suite, "system-out").text = _clean(" ".join(sentences))
     return suite
 
 
 def _not_ranked(verdict: Verdict) -> Iterator[str]:
     if verdict.why_not:
-        yield f"Not ranked: {verdict.why_not}"
+        yield f"Excluded from ranking: {verdict.why_not}"
 
 
 def _properties(view: RunView) -> Iterator[tuple[str, object]]:
@@ -112,8 +112,8 @@ def _properties(view: RunView) -> Iterator[tuple[str, object]]:
 def _result(view: RunView, classname: str) -> xml.Element:
     case = _element("testcase", classname=classname, name=HAS_A_RESULT, time=_seconds(view))
     if view.summary is None or view.state == RunState.FAILED:
-        said = view.failure or f"The run is {view.state}, and nothing was measured."
-        case.append(_element("error", type=view.state, message=said))
+        message = view.failure or f"No result (state: {view.state})."
+        case.append(_element("error", type=view.state, message=message))
     return case
 
 
@@ -121,14 +121,11 @@ def _thresholds(view: RunView, classname: str) -> Iterator[xml.Element]:
     seen: Counter[str] = Counter()
     for threshold in view.thresholds:
         seen[threshold.text] += 1
-        again = f" ({seen[threshold.text]})" if seen[threshold.text] > 1 else ""
-        case = _element("testcase", classname=classname, name=threshold.text + again, time="0")
+        suffix = f" ({seen[threshold.text]})" if seen[threshold.text] > 1 else ""
+        case = _element("testcase", classname=classname, name=threshold.text + suffix, time="0")
         if threshold.breached:
-            case.append(
-                _element(
-                    "failure", type="threshold", message=f"{threshold.text}, but it was {threshold.seen}"
-                )
-            )
+            message = f"{threshold.text} breached: {threshold.seen}"
+            case.append(_element("failure", type="threshold", message=message))
         yield case
 
 

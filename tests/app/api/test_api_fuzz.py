@@ -1,10 +1,9 @@
-"""schemathesis over the OpenAPI description, with all its checks but one: no answer that is not described, no 500.
+"""Fuzzes the API with schemathesis: no undocumented response, no 500.
 
-The one is "what fits the schema is accepted": which knobs there are depends on the model, and a schema cannot say so.
-
-Its coverage phase tries each field of each call at its bounds and beyond; its fuzzing phase tries random requests, from
-a fixed seed. Of the 1,500 cases of the coverage phase 900 are of the lists of runs and comparisons and of what starts
-them: the default suite leaves these out.
+All its checks run except "a valid request is accepted": which knobs are valid depends on the model, and a
+schema cannot express that. The coverage phase tries each field at and beyond its bounds, the fuzzing phase
+random requests from a fixed seed. 900 of the 1,500 cases of the coverage phase are for lists of runs and
+comparisons and for creating them; the default suite omits these.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from tests.waiting import BOUND_S
 
 EXAMPLES = 40
 LIMITS = {"max_engines": 64, "max_duration_s": 2, "max_connections": 50, "max_rate": 200}
-# A body that is too long is refused for that, whatever else is wrong with it.
+# A body above the size limit is rejected with 413, whatever else is invalid in it.
 CONFIG = """
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 413, 421, 422, 428, "5xx"]
@@ -45,7 +44,7 @@ GROUPS = {
 
 @pytest.fixture
 def fuzz(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., None]]:
-    """schemathesis with these phases and flags, on a lab with an engine and a run."""
+    """Yield a function that runs schemathesis with phases and flags, on a lab with an engine and a run."""
 
     def run(phases: str, *flags: str) -> None:
         schemathesis = str(Path(sys.executable).with_name("schemathesis"))
@@ -83,18 +82,18 @@ def fuzz(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[
 
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     with closing(LabInside(tmp_path, **LIMITS)) as lab:
-        lab.run(model="reactor", plan=light())  # so that /runs/1 is there, with all its files
+        lab.run(model="reactor", plan=light())  # so that /runs/1 exists with all its exports
         lab.start("reactor")
         yield run
 
 
-def test_no_field_at_its_bounds_gets_an_answer_that_is_not_described(fuzz: Callable[..., None]) -> None:
+def test_fields_at_their_bounds_get_only_documented_responses(fuzz: Callable[..., None]) -> None:
     fuzz("examples,coverage", "--exclude-path-regex", MANY_CASES)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("group", GROUPS)
-def test_no_request_gets_an_answer_that_is_not_described(fuzz: Callable[..., None], group: str) -> None:
+def test_random_requests_get_only_documented_responses(fuzz: Callable[..., None], group: str) -> None:
     fuzz("examples,coverage,fuzzing", "--include-path-regex", GROUPS[group])
 
 
@@ -103,7 +102,7 @@ def test_each_path_is_in_one_group() -> None:
         assert sum(bool(re.search(pattern, path)) for pattern in GROUPS.values()) == 1, path
 
 
-def test_each_call_describes_every_problem_that_it_may_answer() -> None:
+def test_each_call_documents_every_problem_response() -> None:
     problems = {"401", "403", "404", "405", "409", "413", "421", "422", "429", "502", "503"}
     for path, calls in bare_app().openapi()["paths"].items():
         for method, call in calls.items():
@@ -112,8 +111,8 @@ def test_each_call_describes_every_problem_that_it_may_answer() -> None:
             assert all("application/problem+json" in responses[status]["content"] for status in problems)
 
 
-def test_what_a_change_answers_is_described(lab: LabProcess) -> None:
-    """The successes that chance does not find: each call that changes something, with a request that is accepted."""
+def test_successful_changes_get_documented_responses(lab: LabProcess) -> None:
+    """Successful changes, which random requests rarely are: each one with a valid request."""
     described = lab.get("/openapi.json")
 
     def call(

@@ -1,4 +1,4 @@
-"""Engines by REST: started, watched, stopped; and everything that is refused leaves all as it was."""
+"""Engines over REST: start, sample, stop; a rejected request changes nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def require(lab: LabProcess, model: str) -> None:
 
 @contextmanager
 def nothing_changes(lab: LabProcess) -> Iterator[None]:
-    """Whatever happens inside, engines, runs and processes are the same afterwards."""
+    """Check that engines, runs and processes are the same after the block as before."""
 
     def now() -> Any:
         engines = [{**engine, "uptime_s": 0} for engine in lab.get("/engines")]
@@ -56,7 +56,7 @@ def nothing_changes(lab: LabProcess) -> Iterator[None]:
 @pytest.mark.parametrize("model", MODELS)
 def test_an_engine_of_each_model_serves_is_listed_and_stops(lab: LabProcess, model: str) -> None:
     require(lab, model)
-    with reserved_port() as port:  # so that nobody else listens there when the engine has gone
+    with reserved_port() as port:  # so that no other process listens there after the engine has stopped
         answer = lab.post("/engines", {"model": model, "port": port})
         assert answer.status_code == 201, answer.text
         started = answer.json()
@@ -93,21 +93,24 @@ def test_two_engines_of_one_model_have_their_own_knobs(lab: LabProcess) -> None:
     assert httpx.get(two["url"]).status_code == 200
 
 
-def test_an_engine_that_is_ready_has_been_sampled_as_it_is_now(tmp_path: Path) -> None:
+def test_a_ready_engine_has_a_current_sample(tmp_path: Path) -> None:
     with closing(LabInside(tmp_path, sample_interval_ms=5000)) as lab:
         engine = lab.start("reactor-pool", workers=3)
         now = sample(lab, engine)
         assert [thread["role"] for thread in now["threads"]].count("worker") == 3
-        assert (now["requests_per_s"], now["cpu_percent"]) == (None, None)  # of its start there is no rate
+        assert (now["requests_per_s"], now["cpu_percent"]) == (
+            None,
+            None,
+        )  # no rate without an earlier sample
         for model in (view["name"] for view in lab.get("/models") if view["available"]):
             now = sample(lab, lab.start(model))
             assert {thread["role"] for thread in now["threads"]} >= ROLES[model] - {"connection"}, model
-            assert now["connections_total"] == 0, "the lab's own connection is closed"
+            assert now["connections_total"] == 0, "the control plane's probe connection is closed"
         lab.tidy()
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_an_engine_that_is_stopped_while_it_starts_is_stopped_and_never_ready(
+def test_an_engine_stopped_during_start_up_never_becomes_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:
     stops: list[asyncio.Task[None]] = []
@@ -116,7 +119,7 @@ def test_an_engine_that_is_stopped_while_it_starts_is_stopped_and_never_ready(
     async def stopped_meanwhile(engine: Engine) -> None:
         await check_ready(engine)
         stops.append(asyncio.create_task(engine.stop()))
-        await asyncio.sleep(0)  # it is told to end, and has not ended yet
+        await asyncio.sleep(0)  # the stop has begun and not finished
         if not answers:
             raise ConnectionRefusedError
 
@@ -134,7 +137,7 @@ def test_an_engine_that_is_stopped_while_it_starts_is_stopped_and_never_ready(
     assert in_a_lab(tmp_path, play) == ["engine.starting", "engine.draining", "engine.stopped"]
 
 
-def test_a_fixed_port_is_taken_and_given_back(lab: LabProcess) -> None:
+def test_a_fixed_port_is_used_and_released(lab: LabProcess) -> None:
     with reserved_port() as port:
         engine = lab.start("reactor", port=port)
         assert (engine["port"], engine["url"]) == (port, f"http://127.0.0.1:{port}/")
@@ -145,7 +148,7 @@ def test_a_fixed_port_is_taken_and_given_back(lab: LabProcess) -> None:
         assert lab.start("blocking", port=port)["port"] == port
 
 
-def test_a_port_outside_the_operators_range_is_refused(tmp_path: Path) -> None:
+def test_a_port_outside_the_configured_range_is_rejected(tmp_path: Path) -> None:
     with reserved_port() as port, closing(LabInside(tmp_path, engine_ports=f"{port}-{port}")) as lab:
         with nothing_changes(lab):
             for other in (1, port - 1, port + 1):
@@ -159,7 +162,7 @@ def test_a_port_outside_the_operators_range_is_refused(tmp_path: Path) -> None:
         lab.tidy()
 
 
-def test_engines_that_take_over_from_each_other_share_a_port_of_the_range(tmp_path: Path) -> None:
+def test_engines_of_a_hot_swap_share_one_port_of_the_range(tmp_path: Path) -> None:
     async def play(lab: Lab) -> list[int | None]:
         first = await lab.fleet.start("reactor", {}, reuse_port=True)
         second = await lab.fleet.start("blocking", {}, first.port or 0, reuse_port=True)
@@ -214,12 +217,12 @@ REFUSED: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_wrong_request_is_refused_by_field(lab: LabProcess, case: str) -> None:
+def test_an_invalid_request_is_rejected_by_field(lab: LabProcess, case: str) -> None:
     body, status, pointers, word = REFUSED[case]
     assert word in is_problem(lab.post("/engines", body), status, *pointers)
 
 
-def test_no_wrong_request_changes_anything(lab: LabProcess) -> None:
+def test_invalid_requests_change_nothing(lab: LabProcess) -> None:
     lab.start("reactor")
     with nothing_changes(lab):
         for case, (body, status, _, _) in REFUSED.items():
@@ -229,7 +232,7 @@ def test_no_wrong_request_changes_anything(lab: LabProcess) -> None:
 @pytest.mark.parametrize(
     "body", [b"{", b"\xff\xfe", b"[" * 60_000, b'{"model": "reactor", "port": 1e999}', b""]
 )
-def test_garbage_is_refused_in_words(lab: LabProcess, body: bytes) -> None:
+def test_an_unreadable_body_is_rejected_with_a_sentence(lab: LabProcess, body: bytes) -> None:
     with nothing_changes(lab):
         answer = lab.http.post("/api/v1/engines", content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code in (400, 422), answer.text
@@ -237,7 +240,7 @@ def test_garbage_is_refused_in_words(lab: LabProcess, body: bytes) -> None:
         assert all(each["pointer"] in ("", "/port") for each in answer.json().get("errors", ()))
 
 
-def test_a_body_of_more_than_64_kib_is_refused(lab: LabProcess) -> None:
+def test_a_body_of_more_than_64_kib_is_rejected(lab: LabProcess) -> None:
     long = b'{"model": "' + b"r" * 70_000 + b'"}'
     with nothing_changes(lab):
         declared = lab.http.post("/api/v1/engines", content=long)
@@ -246,19 +249,19 @@ def test_a_body_of_more_than_64_kib_is_refused(lab: LabProcess) -> None:
         assert "64 KiB" in is_problem(chunked, 413)
 
 
-def test_an_unknown_engine_is_not_found_anywhere(lab: LabProcess) -> None:
+def test_an_unknown_engine_is_404_on_every_path(lab: LabProcess) -> None:
     for method, path in (("GET", ""), ("GET", "/sample"), ("GET", "/log"), ("DELETE", "")):
         said = is_problem(lab.http.request(method, f"/api/v1/engines/reactor-99{path}"), 404)
         assert "reactor-99" in said
 
 
-def test_a_wrong_method_is_said(lab: LabProcess) -> None:
+def test_a_wrong_method_is_405_with_the_allowed_ones(lab: LabProcess) -> None:
     answer = lab.http.put("/api/v1/engines", json={})
     assert "PUT" in is_problem(answer, 405)
     assert answer.headers["allow"]
 
 
-def test_without_waiting_it_answers_at_once_and_becomes_ready(lab: LabProcess) -> None:
+def test_wait_false_returns_202_at_once(lab: LabProcess) -> None:
     answer = lab.post("/engines?wait=false", {"model": "reactor"})
     assert answer.status_code == 202
     engine = answer.json()
@@ -293,12 +296,12 @@ def sample(lab: LabProcess, engine: Any) -> Any:
     return lab.get(f"/engines/{engine['id']}/sample")
 
 
-def test_the_log_is_there_and_is_lines(lab: LabProcess) -> None:
+def test_the_log_is_a_list_of_lines(lab: LabProcess) -> None:
     log = lab.get(f"/engines/{lab.start('reactor')['id']}/log")
     assert isinstance(log, list) and all(isinstance(line, str) for line in log)
 
 
-def test_force_kills(lab: LabProcess) -> None:
+def test_force_kills_the_engine(lab: LabProcess) -> None:
     engine = lab.start("reactor")
     os.kill(engine["pid"], signal.SIGSTOP)  # it could not drain even if it wanted
     view = lab.http.delete(f"/api/v1/engines/{engine['id']}", params={"force": True}).json()
@@ -307,7 +310,7 @@ def test_force_kills(lab: LabProcess) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_killed_engine_tells_its_signal(lab: LabProcess, number: signal.Signals) -> None:
+def test_a_killed_engine_reports_its_signal(lab: LabProcess, number: signal.Signals) -> None:
     engine = lab.start("main-sub")
     os.kill(engine["pid"], number)
     view = until(
@@ -321,7 +324,7 @@ def test_a_killed_engine_tells_its_signal(lab: LabProcess, number: signal.Signal
     assert lab.start("main-sub")["state"] == "ready"
 
 
-def test_of_the_many_threads_of_a_killed_engine_none_uses_a_cpu(lab: LabProcess) -> None:
+def test_threads_of_a_killed_engine_are_no_longer_shown(lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", workers=100)  # so many that each sample reads some of them only
 
     def known() -> list[Any]:
@@ -365,7 +368,7 @@ def test_at_most_max_engines_run(tmp_path: Path) -> None:
         assert lab.start("reactor")["state"] == "ready"
 
 
-def test_stopping_drains_what_is_in_flight(lab: LabProcess) -> None:
+def test_stopping_drains_requests_in_flight(lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", grace_s=600, write_s=3600)
     path, size = f"/engines/{engine['id']}", 1_000_000
     with socket.socket() as peer:

@@ -1,6 +1,6 @@
-"""Every field of every form has a bound: one that is longer is refused beside its field, and nothing changes.
+"""Every form field has a length limit: a longer value is rejected at its field, and nothing changes.
 
-The forms are those that stand on the pages, so that a new field is in here as soon as it is on a page.
+The forms are read from the pages, so new fields are tested without a change here.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ PAGES = (
     "/models/reactor",
     "/login",
 )
-HIDDEN = {  # that no page has now: of a refusal, of an engine or a comparison that there is not
+HIDDEN = {  # fields that no page shows in this state: after an error, or with an engine or comparison
     "/runs": {"again", "restart"},
     "/engines/reactor-1/stop": {"force"},
     "/models/reactor/stop": {"force"},
     "/models/reactor/load": {"scenario"},
     "/comparisons/1/delete": {"runs"},
 }
-# Fields that have no place of their own for a problem: it is said above the form, or on a page of its own.
-NOWHERE = re.compile(r"again|restart|force|runs?|model|scenario|tick_.*|more_.*")
+# Fields without a place for an error: it is shown above the form, or on a page of its own.
+NO_PLACE = re.compile(r"again|restart|force|runs?|model|scenario|tick_.*|more_.*")
 
 
 @dataclass
 class Form:
-    """A form that changes something: its address, its fields, and what stands in those that are hidden."""
+    """A POST form: its action, its field names, and the values of its hidden fields."""
 
     action: str
     names: set[str] = field(default_factory=set)
@@ -61,7 +61,7 @@ class Form:
 
 
 class Forms(HTMLParser):
-    """The forms of a page."""
+    """Collects the POST forms of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Forms(HTMLParser):
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabInside]:
-    """A lab with some runs."""
+    """Yield a lab with three stored runs."""
     folder = tmp_path_factory.mktemp("past")
     keep(folder, {"label": "first"}, {}, {})
     with closing(LabInside(folder)) as lab:
@@ -93,7 +93,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabInside]:
 
 
 def forms(lab: LabInside) -> list[Form]:
-    """Every form of every page."""
+    """Return every POST form of every page."""
     parser = Forms()
     for page in PAGES:
         answer = lab.http.get(page)
@@ -106,12 +106,12 @@ def state(lab: LabInside) -> tuple[Any, ...]:
     return tuple(lab.get(path) for path in ("/runs", "/engines", "/comparisons", "/runs/1/foreign"))
 
 
-def beside(html: str) -> str:
-    """All that is said beside fields."""
+def field_errors(html: str) -> str:
+    """Return all error messages at fields."""
     return " ".join(re.findall(r'<small class="problem"[^>]*>([^<]+)</small>', html))
 
 
-def test_every_field_of_every_form_is_refused_when_it_is_too_long(past: LabInside) -> None:
+def test_every_form_field_is_rejected_above_its_length_limit(past: LabInside) -> None:
     found, before = forms(past), state(past)
     names = {(form.action, name) for form in found for name in form.names}
     assert (
@@ -128,12 +128,12 @@ def test_every_field_of_every_form_is_refused_when_it_is_too_long(past: LabInsid
             )
             answer = past.http.post(form.action, data=typed, headers={"HX-Request": "true"})
             assert answer.status_code == (404 if name == "model" else 422), (form.action, name)
-            if not NOWHERE.fullmatch(name):
-                said = beside(answer.text)
-                assert re.search(r"at most [\d,]+ characters|The tool is one of", said), (
+            if not NO_PLACE.fullmatch(name):
+                errors = field_errors(answer.text)
+                assert re.search(r"at most [\d,]+ characters|The tool is one of", errors), (
                     form.action,
                     name,
-                    said,
+                    errors,
                 )
     assert state(past) == before
 
@@ -141,31 +141,31 @@ def test_every_field_of_every_form_is_refused_when_it_is_too_long(past: LabInsid
 ATTACK = "5s:5" + "\n" * 2000 + "x"
 
 
-def test_the_stages_of_many_lines_are_refused_beside_their_field(past: LabInside) -> None:
+def test_too_long_stages_are_rejected_at_their_field(past: LabInside) -> None:
     answer = past.http.post(
         "/runs", data={"engine": "model:reactor", "executor": "ramping-vus", "stages": ATTACK}
     )
     assert answer.status_code == 422
-    assert "stages is at most 2,000 characters (2,005 were given)." in beside(answer.text)
+    assert "stages is at most 2,000 characters (2,005 were given)." in field_errors(answer.text)
     with pytest.raises(Invalid) as refused:
         check_lengths({"stages": ATTACK, "knob_idle_s": "1" * 201, "vus": "8"}, load_form.PLAN)
     assert [each.pointer for each in refused.value.problems] == ["/plan/stages", "/knobs/idle_s"]
 
 
-def test_what_just_fits_is_read(past: LabInside) -> None:
+def test_values_at_their_length_limit_are_accepted(past: LabInside) -> None:
     form = {"engine": "model:reactor", "stages": ATTACK[: length_max("stages") - 1] + "x", "vus": "1" * 200}
     answer = past.http.post("/runs", data=form)
-    assert answer.status_code == 422 and "is not a stage" in beside(answer.text)
+    assert answer.status_code == 422 and "is not a stage" in field_errors(answer.text)
     assert past.http.post("/runs/1/label", data={"label": "l" * 200}).status_code == 303
     assert past.get("/runs/1")["label"] == "l" * 200
 
 
-def test_the_name_of_a_field_has_a_bound_too(past: LabInside) -> None:
+def test_field_names_are_limited_too(past: LabInside) -> None:
     for path in ("/runs", "/engines", "/comparisons/1/delete"):
         assert past.http.post(path, data={"n" * 201: "x", "model": "reactor"}).status_code == 422
 
 
-def test_more_thresholds_than_a_run_takes_are_refused_in_every_way(past: LabInside) -> None:
+def test_too_many_thresholds_are_rejected_by_form_and_api(past: LabInside) -> None:
     many = ["rate>1"] * (THRESHOLDS_MAX + 1)
     form = {
         "engine": "model:reactor",
@@ -175,13 +175,13 @@ def test_more_thresholds_than_a_run_takes_are_refused_in_every_way(past: LabInsi
     }
     for path in ("/runs", "/comparisons"):
         answer = past.http.post(path, data=form)
-        assert answer.status_code == 422 and "at most 20 thresholds" in beside(answer.text)
+        assert answer.status_code == 422 and "at most 20 thresholds" in field_errors(answer.text)
     is_problem(past.post("/runs", {"model": "reactor", "thresholds": many}), 422, "/thresholds")
     assert past.get("/runs?state=queued") == []
 
 
 @pytest.mark.parametrize("value", ["9" * 60_000, "a" * 201])
-def test_a_long_value_of_a_knob_is_refused_at_the_knob(past: LabInside, value: str) -> None:
+def test_a_too_long_knob_value_is_rejected_at_its_field(past: LabInside, value: str) -> None:
     answer = past.post("/engines", {"model": "reactor", "knobs": {"idle_s": value}})
     is_problem(answer, 422, "/knobs/idle_s")
     assert len(answer.text) < 1000
@@ -210,12 +210,12 @@ def test_a_long_value_of_a_knob_is_refused_at_the_knob(past: LabInside, value: s
         "entries",
     ],
 )
-def test_a_refusal_does_not_repeat_what_was_sent_at_length(past: LabInside, path: str, body: Any) -> None:
+def test_an_error_response_does_not_repeat_long_input(past: LabInside, path: str, body: Any) -> None:
     answer = past.post(path, body)
     assert answer.status_code in (404, 422) and len(answer.text) < 10_000
 
 
-def test_an_address_is_not_repeated_at_length(past: LabInside) -> None:
+def test_an_error_response_does_not_repeat_a_long_address(past: LabInside) -> None:
     for path in ("/api/v1/engines/", "/api/v1/models/", "/cards/", "/models/", "/api/v1/runs?a=1&"):
         answer = past.http.get(path + "x" * 30_000)
         assert answer.status_code in (404, 422) and len(answer.text) < 5000, path
@@ -223,13 +223,13 @@ def test_an_address_is_not_repeated_at_length(past: LabInside) -> None:
     assert long.status_code == 422 and len(long.json()["errors"]) == 10
 
 
-def test_a_filter_that_is_too_long_is_not_carried_on(past: LabInside) -> None:
+def test_a_too_long_filter_is_dropped(past: LabInside) -> None:
     answer = past.http.get("/runs", params={"text": "x" * 30_000, "model": "y" * 10_000})
-    assert answer.status_code == 200 and "at most 200 characters" in beside(answer.text)
+    assert answer.status_code == 200 and "at most 200 characters" in field_errors(answer.text)
     assert len(answer.text) < 50_000
 
 
-def test_what_is_shown_of_a_value_is_short() -> None:
+def test_a_value_in_a_message_is_shortened() -> None:
     assert shown("reactor") == "'reactor'"
     assert all(
         len(shown(value)) < 500 for value in ("x" * 10**6, "\x00" * 10**6, ["x" * 10**5] * 1000, 10**4000)
@@ -237,26 +237,24 @@ def test_what_is_shown_of_a_value_is_short() -> None:
 
 
 def watched(patch: pytest.MonkeyPatch, *functions: tuple[Any, str]) -> dict[str, int]:
-    """The thread in which each of them was called last."""
+    """Patch these functions, and return a mapping that has the thread of the last call of each."""
     seen: dict[str, int] = {}
 
     def watch(of: Any, name: str) -> None:
         real = getattr(of, name)
 
-        def noted(*args: Any, **more: Any) -> Any:
+        def recorded(*args: Any, **more: Any) -> Any:
             seen[name] = get_ident()
             return real(*args, **more)
 
-        patch.setattr(of, name, noted)
+        patch.setattr(of, name, recorded)
 
     for each in functions:
         watch(*each)
     return seen
 
 
-def test_what_takes_long_is_not_done_on_the_event_loop(
-    past: LabInside, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_calls_do_not_run_on_the_event_loop(past: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watched(
         monkeypatch,
         (RunStore, "get_many"),
@@ -274,8 +272,8 @@ def test_what_takes_long_is_not_done_on_the_event_loop(
     assert past.event_loop_thread not in seen.values()
 
 
-def test_a_result_is_not_made_on_the_event_loop(past: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a run of 600 s it takes 2.7 s."""
+def test_results_are_not_computed_on_the_event_loop(past: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result of a run of 600 s takes 2.7 s to compute."""
     seen = watched(
         monkeypatch, (Generator, "outcome"), (trial, "series"), (trial, "evidence"), (run_module, "check")
     )

@@ -1,4 +1,4 @@
-"""A run as files: each says the same as the API does, stands alone, and takes no text of others for its own."""
+"""Exports of a run: each contains what the API returns, is self-contained, and treats all text as text."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pydantic import TypeAdapter
 from app.cli import output
 from app.cli.main import main
 from app.load.protocol import histogram
-from app.report import chart, html, junit
-from app.report import csv as series_csv
+from app.report import chart, html, junit, series_csv
+from app.report.run_exports import EXPORTS
 from app.schemas.run import RunView
 from app.schemas.states import RunState
 from tests.app.driver import LabProcess, endless, is_problem, light, threadlab
@@ -28,7 +28,7 @@ from tests.app.report.test_perfetto import check
 
 EVIL = "</title><script>alert(1)</script><img src=x onerror=y> \" ' =cmd|' /C calc'!A0 \u202e {{7*7}}"
 HELD, BREACHED = "errors<1%", "rate>10000000"
-PARTS = {
+MEDIA_TYPES = {
     "csv": "text/csv",
     "junit": "application/xml",
     "report": "text/html",
@@ -67,28 +67,28 @@ COLUMNS = [
     "service_max_us",
     "response_max_us",
 ]
-EACH = pytest.mark.parametrize("part", PARTS)
+EACH = pytest.mark.parametrize("name", MEDIA_TYPES)
 
 
 @pytest.fixture(scope="module")
 def run(shared_lab: LabProcess) -> int:
-    """An open run in the history of the lab, whose label is an attack; it is not changed."""
+    """Return a stored open run whose label is an attack. Tests must not change it."""
     spec = {"plan": light(1.0, 0.5, rate_per_s=200), "thresholds": [HELD, BREACHED], "label": EVIL}
     return int(shared_lab.run(model="reactor-pool", **spec)["id"])
 
 
-def export(lab: LabProcess, part: str, id: int) -> httpx.Response:
-    return lab.http.get(f"/api/v1/runs/{id}/{part}")
+def export(lab: LabProcess, name: str, id: int) -> httpx.Response:
+    return lab.http.get(f"/api/v1/runs/{id}/{name}")
 
 
-def text_of(lab: LabProcess, part: str, id: int) -> str:
-    answer = export(lab, part, id)
+def text_of(lab: LabProcess, name: str, id: int) -> str:
+    answer = export(lab, name, id)
     assert answer.status_code == 200, answer.text
     return answer.text
 
 
 class Tags(HTMLParser):
-    """What elements and addresses a document has."""
+    """The elements and attributes of a document."""
 
     def __init__(self, document: str) -> None:
         super().__init__()
@@ -104,52 +104,58 @@ class Tags(HTMLParser):
 # Over the API
 
 
+def test_the_list_of_exports_has_each_of_them_once() -> None:
+    assert {each.name: each.media_type for each in EXPORTS} == MEDIA_TYPES and len(EXPORTS) == len(
+        MEDIA_TYPES
+    )
+
+
 @EACH
-def test_an_export_is_a_file_to_be_kept(lab: LabProcess, run: int, part: str) -> None:
-    answer = export(lab, part, run)
+def test_an_export_is_an_attachment(lab: LabProcess, run: int, name: str) -> None:
+    answer = export(lab, name, run)
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"].partition(";")[0] == PARTS[part]
+    assert answer.headers["content-type"].partition(";")[0] == MEDIA_TYPES[name]
     assert re.fullmatch(
         rf'attachment; filename="threadlab-run-{run}[.a-z]+"', answer.headers["content-disposition"]
     )
-    assert answer.text == text_of(lab, part, run), "twice asked, twice the same"
+    assert answer.text == text_of(lab, name, run), "the same file each time"
 
 
 @EACH
-def test_an_unknown_run_has_no_export(lab: LabProcess, part: str) -> None:
+def test_an_unknown_run_has_no_export(lab: LabProcess, name: str) -> None:
     for id in ("0", "99999", "9" * 30):
-        is_problem(lab.http.get(f"/api/v1/runs/{id}/{part}"), 404)
+        is_problem(lab.http.get(f"/api/v1/runs/{id}/{name}"), 404)
 
 
 def test_the_csv_has_the_numbers_of_the_series(lab: LabProcess, run: int) -> None:
-    said = lab.get(f"/runs/{run}/series")
+    series = lab.get(f"/runs/{run}/series")
     header, *rows = csv.reader(io.StringIO(text_of(lab, "csv", run), newline=""))
-    assert header == said["columns"] == COLUMNS
-    assert len(rows) == len(said["rows"]) > 0
-    for row, numbers in zip(rows, said["rows"], strict=True):
+    assert header == series["columns"] == COLUMNS
+    assert len(rows) == len(series["rows"]) > 0
+    for row, numbers in zip(rows, series["rows"], strict=True):
         for text, value in zip(row, numbers, strict=True):
             if value is None:
                 assert text == ""
             else:
                 assert text == value if isinstance(value, str) else float(text) == value
-    assert "" in rows[0], "a second of 200 requests has no p99"
+    assert "" in rows[0], "200 requests are too few for a p99"
 
 
 def test_the_bundle_has_everything(lab: LabProcess, run: int) -> None:
-    said = json.loads(text_of(lab, "bundle", run))
-    assert (said["format"], said["schema"]) == ("threadlab-run", 2)
-    assert said["run"] == lab.get(f"/runs/{run}")
-    assert said["series"] == lab.get(f"/runs/{run}/series")
-    assert said["percentiles"] == lab.get(f"/runs/{run}/percentiles")
-    assert said["histogram_log"] == text_of(lab, "histogram", run)
-    kinds = said["outcome"]["kinds"]
+    bundle = json.loads(text_of(lab, "bundle", run))
+    assert (bundle["format"], bundle["schema"]) == ("threadlab-run", 2)
+    assert bundle["run"] == lab.get(f"/runs/{run}")
+    assert bundle["series"] == lab.get(f"/runs/{run}/series")
+    assert bundle["percentiles"] == lab.get(f"/runs/{run}/percentiles")
+    assert bundle["histogram_log"] == text_of(lab, "histogram", run)
+    kinds = bundle["outcome"]["kinds"]
     counts = [
         histogram.decode(kind[clock]).total_count for kind in kinds for clock in ("service", "response")
     ]
-    assert sum(counts) == 2 * said["run"]["summary"]["requests"]
+    assert sum(counts) == 2 * bundle["run"]["summary"]["requests"]
 
 
-def test_the_junit_file_says_what_is_breached(lab: LabProcess, run: int) -> None:
+def test_the_junit_file_has_breached_thresholds_as_failures(lab: LabProcess, run: int) -> None:
     root = xml.fromstring(text_of(lab, "junit", run))
     suite = root.find("testsuite")
     assert root.tag == "testsuites" and suite is not None
@@ -167,7 +173,7 @@ def test_the_junit_file_says_what_is_breached(lab: LabProcess, run: int) -> None
     assert failure and BREACHED in failure and seen in failure
 
 
-def test_the_report_stands_alone_and_runs_nothing(lab: LabProcess, run: int) -> None:
+def test_the_report_is_self_contained_and_has_no_script(lab: LabProcess, run: int) -> None:
     document = text_of(lab, "report", run)
     found = Tags(document)
     assert not {"script", "link", "img", "iframe", "object", "base", "form", "a", "image", "use"} & set(
@@ -185,40 +191,40 @@ def test_the_report_shows_the_run(lab: LabProcess, run: int) -> None:
     document, view = text_of(lab, "report", run), lab.get(f"/runs/{run}")
     assert Tags(document).tags.count("figure") == 3
     assert len(re.findall(r'<path class="line [a-z ]+" d="M[^"]*L', document)) >= 4
-    for said in (view["verdict"]["title"], view["environment"]["kernel"], BREACHED.replace(">", "&gt;")):
-        assert said in document
+    for text in (view["verdict"]["title"], view["environment"]["kernel"], BREACHED.replace(">", "&gt;")):
+        assert text in document
     assert "&lt;script&gt;alert(1)" in document and "49" not in document.split("<h1>")[0].split("</style>")[1]
 
 
-def test_only_what_has_ended_is_exported_and_a_run_without_a_result_as_what_it_is(lab: LabProcess) -> None:
+def test_only_finished_runs_are_exported_even_without_a_result(lab: LabProcess) -> None:
     first = lab.submit(model="reactor", plan=endless())["id"]
     id = lab.submit(model="reactor", plan=endless())["id"]
-    for part in PARTS:
+    for name in MEDIA_TYPES:
         for unfinished in (first, id):
-            assert "ended" in is_problem(export(lab, part, unfinished), 409)
+            assert "ended" in is_problem(export(lab, name, unfinished), 409)
     lab.post(f"/runs/{id}/stop")
     lab.stop(first)
-    assert lab.ended(id)["summary"] is None, "it was stopped before its turn came"
+    assert lab.ended(id)["summary"] is None, "it was stopped while it was queued"
     assert "no series" in is_problem(export(lab, "csv", id), 409)
     assert xml.fromstring(text_of(lab, "junit", id)).get("errors") == "1"
     assert "<figure" not in text_of(lab, "report", id)
-    said = json.loads(text_of(lab, "bundle", id))
-    assert (said["outcome"], said["histogram_log"], said["run"]["state"]) == (None, None, "stopped")
+    bundle = json.loads(text_of(lab, "bundle", id))
+    assert (bundle["outcome"], bundle["histogram_log"], bundle["run"]["state"]) == (None, None, "stopped")
     links = re.findall(rf'href="(/api/v1/runs/{id}/[^"]*)"', lab.http.get(f"/runs/{id}").text)
     assert links and {lab.http.get(link).status_code for link in links} == {200}
 
 
-def test_the_page_of_a_run_leads_to_each_of_its_files(lab: LabProcess, run: int) -> None:
+def test_the_page_of_a_run_links_to_each_export(lab: LabProcess, run: int) -> None:
     page = lab.http.get(f"/runs/{run}").text
     links = set(re.findall(rf'href="(/api/v1/runs/{run}\b[^"]*)"', page))
-    assert links >= {f"/api/v1/runs/{run}/{part}" for part in PARTS}
+    assert links >= {f"/api/v1/runs/{run}/{name}" for name in MEDIA_TYPES}
     assert {lab.http.get(link).status_code for link in links} == {200}
 
 
-# From the shell
+# From the command line
 
 
-def test_a_run_leaves_the_files_that_were_asked_for(tmp_path: Path) -> None:
+def test_the_run_command_writes_the_requested_files(tmp_path: Path) -> None:
     table, page, trace = tmp_path / "run.csv", tmp_path / "run.html", tmp_path / "run.json"
     done = threadlab(
         "run",
@@ -243,7 +249,7 @@ def test_a_run_leaves_the_files_that_were_asked_for(tmp_path: Path) -> None:
     assert check(json.loads(trace.read_text()))
 
 
-def test_a_running_lab_gives_the_files_as_well(
+def test_the_run_command_writes_the_files_of_a_remote_lab(
     lab: LabProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wanted = {flag: tmp_path / flag for flag in output.FLAGS}
@@ -251,7 +257,7 @@ def test_a_running_lab_gives_the_files_as_well(
     assert main(("run", "reactor", *SHORT, *flags, "--json", "-", "--server", lab.url)) == 0
     id = json.loads(capsys.readouterr().out)["id"]
     for flag, file in wanted.items():
-        assert file.read_bytes().decode() == text_of(lab, output.FLAGS[flag].part, id)
+        assert file.read_bytes().decode() == text_of(lab, output.FLAGS[flag].name, id)
 
 
 @pytest.mark.parametrize(
@@ -263,25 +269,25 @@ def test_a_running_lab_gives_the_files_as_well(
         (("--json", "/"), "--json"),
     ],
 )
-def test_files_that_cannot_be_written_are_refused_before_the_run(
+def test_unwritable_files_are_rejected_before_the_run(
     args: tuple[str, ...], word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(("run", "reactor", *args)) == 2
-    said = capsys.readouterr()
-    assert word in said.err and said.out == ""
+    written = capsys.readouterr()
+    assert word in written.err and written.out == ""
 
 
-def test_a_file_that_could_not_be_written_is_told_and_the_others_are_there(tmp_path: Path) -> None:
-    problems = output.leave({"csv": "/dev/full", "html": str(tmp_path / "a")}, lambda each: each.part)
+def test_a_failed_write_is_reported_and_the_other_files_are_written(tmp_path: Path) -> None:
+    problems = output.leave({"csv": "/dev/full", "html": str(tmp_path / "a")}, lambda each: each.name)
     assert len(problems) == 1 and "/dev/full" in problems[0]
     assert (tmp_path / "a").read_text() == "report"
 
 
-# Text of others
+# Untrusted text
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)"])
-def test_a_text_in_a_csv_is_no_formula(text: str) -> None:
+def test_text_in_a_csv_is_never_a_formula(text: str) -> None:
     (cell, number), *_ = list(
         csv.reader(io.StringIO(series_csv.write({"columns": [text, -1.5], "rows": []})))
     )
@@ -294,7 +300,7 @@ def view(lab: LabProcess, run: int) -> RunView:
     return found
 
 
-def test_what_xml_cannot_say_is_replaced(view: RunView) -> None:
+def test_characters_that_xml_does_not_allow_are_replaced(view: RunView) -> None:
     hostile = replace(
         view, label="\x00\x1b[31m\ud800\uffff <b>&", title="]]>\x0b", state=RunState.FAILED, failure="a\x08b"
     )
@@ -304,7 +310,7 @@ def test_what_xml_cannot_say_is_replaced(view: RunView) -> None:
     assert next(root.iter("error")).get("message") == "a\ufffdb"
 
 
-def test_whatever_a_run_says_is_text_in_its_report(view: RunView) -> None:
+def test_all_text_of_a_run_is_escaped_in_its_report(view: RunView) -> None:
     assert view.verdict and view.summary
     check = replace(view.verdict.checks[0], what=EVIL, seen=EVIL, limit=EVIL)
     hostile = replace(
@@ -348,7 +354,7 @@ def test_a_gap_in_a_line_stays_a_gap() -> None:
 @pytest.mark.parametrize(
     "values", [[], [0.0], [5.0], [5.0, 5.0], [1e-3, 1e9], [0.0, 99_999.0], [2.0, 1000.0]]
 )
-def test_an_axis_holds_every_value(values: list[float]) -> None:
+def test_an_axis_covers_every_value(values: list[float]) -> None:
     for axis in (chart.from_zero(values, str), chart.logarithmic(values, str)):
         for value in values:
             assert chart.TOP - 0.01 <= axis.place(value) <= chart.BOTTOM + 0.01
@@ -357,7 +363,7 @@ def test_an_axis_holds_every_value(values: list[float]) -> None:
     assert chart.percentile_axis(0.0).ticks and chart.percentile_axis(0.9999).ticks[-1].at == chart.RIGHT
 
 
-def test_an_open_run_has_both_clocks_in_its_charts_and_a_closed_one_has_one() -> None:
+def test_charts_have_both_clocks_for_an_open_run_and_one_for_a_closed_run() -> None:
     names = ("t_s", "phase", "service_p50_us", "service_p99_us", "response_p50_us", "response_p99_us")
     opened = [dict(zip(names, (t, "measure", 10.0, 20.0, 12.0, 20.0), strict=True)) for t in (0.0, 1.0)]
     closed = [{**row, "response_p50_us": 10.0} for row in opened]

@@ -1,4 +1,4 @@
-"""No text that others have chosen is a formula in a spreadsheet, by whatever it takes a CSV apart."""
+"""No untrusted text in a CSV is a formula in a spreadsheet, whatever its delimiter."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.report import csv as series_csv
-from app.report import listing
-from app.report.csv import cell
+from app.report import run_list, series_csv
+from app.report.series_csv import cell
 from tests.app.past import past_run
 
 STARTS = "=+-@＝＋－＠"
@@ -38,14 +37,14 @@ TEXTS = st.text(st.sampled_from([*"=+-@;,|\t\r\n\" 'a1\xa0＝"]), max_size=12)
         (None, None),
     ],
 )
-def test_an_apostrophe_stands_before_what_a_cell_could_begin_with(text: object, written: object) -> None:
+def test_an_apostrophe_precedes_every_possible_formula(text: object, written: object) -> None:
     assert cell(text) == written
 
 
 @given(TEXTS)
 @example("x;=HYPERLINK(A1)")
-def test_no_cell_is_a_formula_however_a_file_is_taken_apart(text: str) -> None:
-    whole = "".join(listing.FORMATS["csv"].write([past_run(label=text, failure=text)]))
+def test_no_cell_is_a_formula_for_any_delimiter(text: str) -> None:
+    whole = "".join(run_list.FORMATS["csv"].write([past_run(label=text, failure=text)]))
     whole += series_csv.write({"columns": [text], "rows": [[text, 1, None]]})
     for delimiter in ",;\t|":
         for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
@@ -55,7 +54,7 @@ def test_no_cell_is_a_formula_however_a_file_is_taken_apart(text: str) -> None:
 
 
 @given(TEXTS)
-def test_a_text_is_written_as_rfc_4180_and_reads_as_itself_but_for_apostrophes(text: str) -> None:
+def test_text_is_quoted_by_rfc_4180_and_unchanged_except_for_apostrophes(text: str) -> None:
     ((found,),) = csv.reader(
         io.StringIO(series_csv.write({"columns": [text or "x"], "rows": []}), newline="")
     )

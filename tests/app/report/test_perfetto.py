@@ -1,4 +1,4 @@
-"""Runs as Chrome traces: the format, lanes without overlaps or holes, and what is said where something is missing."""
+"""Chrome traces of runs: the format, lanes without overlaps or gaps, and the metadata for missing parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.app.driver import LabProcess, is_problem, light
 
 REQUIRED = {"M": {"args"}, "X": {"ts", "dur", "cat"}, "C": {"ts", "args"}, "i": {"ts", "s"}}
 WORK = [{"kind": "plaintext", "weight": 9}, {"kind": "sleep", "weight": 1, "params": {"ms": 5}}]
-# The load is so light that no trace ring runs over, however late the lab reads it.
+# The load is so light that no trace ring overflows, even if the lab reads it late.
 TRACED: dict[str, dict[str, Any]] = {
     "blocking": {"vus": 4, "churn": True},
     "main-sub": {"vus": 8, "work": WORK},
@@ -30,7 +30,7 @@ MODELS = pytest.mark.parametrize("model", TRACED)
 
 @dataclass(frozen=True)
 class Kept:
-    """A lab, and the numbers of its runs by their models: all are traced but that of UNTRACED."""
+    """A lab, and the ids of its runs by model: all are traced except that of UNTRACED."""
 
     lab: LabProcess
     ids: dict[str, int]
@@ -54,7 +54,7 @@ def file_of(lab: LabProcess, id: int) -> Any:
 
 
 def check(file: Any) -> dict[tuple[int, int], list[Any]]:
-    """Assert that a file is in the format; answer the events of each lane."""
+    """Check the format of a file, and return the events of each lane."""
     assert set(file) == {"displayTimeUnit", "otherData", "traceEvents"}
     lanes: defaultdict[tuple[int, int], list[Any]] = defaultdict(list)
     named: dict[tuple[int, int], str] = {}
@@ -66,20 +66,20 @@ def check(file: Any) -> dict[tuple[int, int], list[Any]]:
             assert event["name"] in THREAD_STATES and event["dur"] > 0
             lanes[event["pid"], event["tid"]].append(event)
         elif event["name"] == "thread_name":
-            assert (event["pid"], event["tid"]) not in named, "two lanes with one id"
+            assert (event["pid"], event["tid"]) not in named, "two lanes with the same id"
             named[event["pid"], event["tid"]] = event["args"]["name"]
     assert set(lanes) <= set(named) and len(set(named.values())) == len(named)
     return lanes
 
 
 @MODELS
-def test_lanes_have_neither_overlaps_nor_holes(kept: Kept, model: str) -> None:
+def test_lanes_have_neither_overlaps_nor_gaps(kept: Kept, model: str) -> None:
     file = file_of(kept.lab, kept.ids[model])
     lanes = check(file)
     assert file["otherData"]["lost"] == 0 and "cut" not in file["otherData"]
     for events in lanes.values():
         for before, after in pairwise(events):
-            assert after["ts"] >= before["ts"], "times go on"
+            assert after["ts"] >= before["ts"], "times increase"
             assert after["ts"] == pytest.approx(before["ts"] + before["dur"], abs=0.01)
             assert after["name"] != before["name"]
         wall = events[-1]["ts"] + events[-1]["dur"] - events[0]["ts"]
@@ -87,7 +87,7 @@ def test_lanes_have_neither_overlaps_nor_holes(kept: Kept, model: str) -> None:
 
 
 @MODELS
-def test_what_threads_did_is_what_the_run_asked_for(kept: Kept, model: str) -> None:
+def test_the_states_of_threads_match_the_load(kept: Kept, model: str) -> None:
     file = file_of(kept.lab, kept.ids[model])
     lanes = check(file)
     run = kept.lab.get(f"/runs/{kept.ids[model]}")
@@ -95,38 +95,40 @@ def test_what_threads_did_is_what_the_run_asked_for(kept: Kept, model: str) -> N
     handled = sum(event["name"] == "handling" for events in lanes.values() for event in events)
     assert handled >= run["summary"]["requests"]
     if model == "blocking":
-        assert "acceptor 1" in names and sum(name.startswith("connection") for name in names) > 4, "churn"
+        assert "acceptor 1" in names and sum(name.startswith("connection") for name in names) > 4, (
+            "each connection has a thread"
+        )
     else:
         assert {"main 1", "sub 1", "sub 2", "worker 4"} <= names or {"master 1", "worker 2"} <= names
         slept = [event["dur"] for events in lanes.values() for event in events if event["name"] == "blocked"]
         assert slept and min(slept) >= 5000
     if model == "prefork":
-        assert len({pid for pid, _ in lanes}) == 3, "the master and its workers are processes"
+        assert len({pid for pid, _ in lanes}) == 3, "master and workers are processes"
 
 
 @pytest.mark.parametrize("model", ["blocking", UNTRACED])
-def test_counters_are_the_numbers_of_the_series(kept: Kept, model: str) -> None:
+def test_counters_have_the_values_of_the_series(kept: Kept, model: str) -> None:
     id = kept.ids[model]
     file, series = file_of(kept.lab, id), kept.lab.get(f"/runs/{id}/series")
     column = series["columns"].index("achieved_per_s")
     rows = [row[column] for row in series["rows"] if row[column] is not None]
-    told = [
+    counters = [
         event["args"]["achieved"]
         for event in file["traceEvents"]
         if event["ph"] == "C" and "achieved" in event["args"]
     ]
-    assert told == rows != []
+    assert counters == rows != []
     marks = [event["name"] for event in file["traceEvents"] if event["ph"] == "i"]
-    assert "measure begins" in marks
+    assert "measure starts" in marks
 
 
-def test_a_run_that_was_not_traced_has_counters_and_says_so(kept: Kept) -> None:
+def test_a_run_without_tracing_has_counters_only(kept: Kept) -> None:
     file = file_of(kept.lab, kept.ids[UNTRACED])
     assert check(file) == {}
     assert "not traced" in file["otherData"]["trace"]
 
 
-def test_a_recording_goes_with_its_run(lab: LabProcess) -> None:
+def test_a_recording_is_deleted_with_its_run(lab: LabProcess) -> None:
     id = lab.run(model="reactor", plan=light(trace=True))["id"]
     file = lab.data_dir / "traces" / f"run-{id}.trace"
     assert file.stat().st_size > 100
@@ -135,23 +137,23 @@ def test_a_recording_goes_with_its_run(lab: LabProcess) -> None:
     is_problem(lab.http.get(f"/api/v1/runs/{id}/perfetto"), 404)
 
 
-@pytest.mark.parametrize(("model", "said"), [("prefork", "not kept"), (UNTRACED, "not traced")])
-def test_the_recording_of_another_run_is_not_taken_for_its_own(kept: Kept, model: str, said: str) -> None:
+@pytest.mark.parametrize(("model", "reason"), [("prefork", "was deleted"), (UNTRACED, "not traced")])
+def test_the_recording_of_another_run_is_ignored(kept: Kept, model: str, reason: str) -> None:
     folder, id = kept.lab.data_dir / "traces", kept.ids[model]
     mine, own = folder / f"run-{id}.trace", folder / "own"
     if mine.exists():
         mine.rename(own)
-    try:  # as of a history that was replaced, beside traces that were not
+    try:  # as if the database had been replaced but not the traces
         shutil.copy(folder / f"run-{kept.ids['blocking']}.trace", mine)
         file = file_of(kept.lab, id)
     finally:
         mine.unlink()
         if own.exists():
             own.rename(mine)
-    assert check(file) == {} and said in file["otherData"]["trace"]
+    assert check(file) == {} and reason in file["otherData"]["trace"]
 
 
-def test_what_was_cut_lost_or_without_a_ring_is_said(kept: Kept) -> None:
+def test_lost_cut_and_untraced_parts_are_reported(kept: Kept) -> None:
     id = kept.ids["blocking"]
     recording = Recording.unpack((kept.lab.data_dir / "traces" / f"run-{id}.trace").read_bytes())
     recording.cuts = [[recording.from_ns + ms * 1_000_000 for ms in (1500, 2250)]]
@@ -163,5 +165,5 @@ def test_what_was_cut_lost_or_without_a_ring_is_said(kept: Kept) -> None:
     assert file["otherData"]["lost"] == 7
     assert file["otherData"]["only"].endswith(f"{run['engine']} was recorded.")
     assert "from 1.500 to 2.250 s" in file["otherData"]["cut"] and file["otherData"]["untraced"].endswith(
-        "not in it: 36."
+        "not in this file: 36."
     )

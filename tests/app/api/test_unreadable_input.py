@@ -1,4 +1,4 @@
-"""What cannot be read at all is refused in words that fit, and never falls over: numbers without end, forms too big."""
+"""Unreadable input is rejected: numbers of thousands of digits, forms with too many fields."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from app.pages.forms import number_of
 from tests.app.driver import LabProcess, is_problem
 from tests.app.pages.test_load_form import FORM, problem_of
 
-HUGE = "9" * 5000  # Python reads no more than 4,300 digits
-LONG = "9" * 1500  # as long as a field may be
+HUGE = "9" * 5000  # Python parses at most 4,300 digits
+LONG = "9" * 1500  # the length limit of the field
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-def test_a_run_of_so_many_digits_is_not_there(lab: LabProcess, method: str) -> None:
+def test_a_run_id_of_many_digits_is_404(lab: LabProcess, method: str) -> None:
     for number in (HUGE, "9" * 19):
         is_problem(lab.http.request(method, f"/api/v1/runs/{number}", json={"label": None}), 404)
 
@@ -21,28 +21,28 @@ def test_a_run_of_so_many_digits_is_not_there(lab: LabProcess, method: str) -> N
 @pytest.mark.parametrize(
     "path", ["/runs/{}/series", "/runs/{}/diff/1", "/comparisons/{}", "/runs?comparison={}"]
 )
-def test_nor_is_anything_else_of_that_number(lab: LabProcess, path: str) -> None:
+def test_other_ids_of_many_digits_are_422(lab: LabProcess, path: str) -> None:
     assert lab.http.get("/api/v1" + path.format(HUGE)).status_code == 422
 
 
-def test_a_body_with_such_a_number_is_refused(lab: LabProcess) -> None:
+def test_a_body_with_a_number_of_many_digits_is_rejected(lab: LabProcess) -> None:
     body = f'{{"model": "reactor", "plan": {{"vus": {HUGE}}}}}'
     answer = lab.http.post("/api/v1/runs", content=body, headers={"content-type": "application/json"})
     assert "not readable JSON" in is_problem(answer, 422, "")
 
 
 @pytest.mark.parametrize("path", ["/runs/{}", "/?again={}", "/runs/delete?run={}", "/comparisons/{}"])
-def test_pages_say_so_too(lab: LabProcess, path: str) -> None:
+def test_pages_reject_ids_of_many_digits(lab: LabProcess, path: str) -> None:
     assert lab.http.get(path.format(HUGE)).status_code in (404, 422)
 
 
 @pytest.mark.parametrize("work", [f"{LONG}% plaintext", f"1 cpu {LONG}us"])
-def test_work_of_so_many_digits_is_no_work(lab: LabProcess, work: str) -> None:
+def test_work_with_a_number_of_many_digits_is_rejected(lab: LabProcess, work: str) -> None:
     answer = lab.http.post("/runs", data=FORM | {"work": work, "again": LONG[:200]})
     assert answer.status_code == 422 and "is not work" in problem_of(answer.text, "work")
 
 
-def test_the_form_of_the_list_names_no_such_run(lab: LabProcess) -> None:
+def test_the_delete_form_rejects_ids_of_many_digits(lab: LabProcess) -> None:
     assert lab.http.post("/runs/delete", data={"run": [HUGE]}).status_code == 422
     assert [number_of(text) for text in ("12", "", "-1", "1.5", "²", HUGE)] == [
         12,
@@ -54,7 +54,7 @@ def test_the_form_of_the_list_names_no_such_run(lab: LabProcess) -> None:
     ]
 
 
-def test_a_form_of_too_many_fields_is_not_called_json(lab: LabProcess) -> None:
+def test_a_form_with_too_many_fields_is_rejected(lab: LabProcess) -> None:
     answer = lab.http.post("/runs/delete", files=[("run", (None, str(n))) for n in range(101)])
     assert answer.status_code == 422 and "JSON" not in answer.text
     assert "The form cannot be read: Too many fields." in answer.text

@@ -1,6 +1,6 @@
-"""A comparison in pictures, for a page or a file without scripts: trials on an axis, and a curve for each entry. Pure.
+"""Computes the charts of a comparison: the trials of each entry on an axis, and latency curves. Pure.
 
-A colour says the model only, so every dot row and every curve carries the letter of its entry as well.
+Colours identify models only, so rows and curves are labelled with the letter of their entry.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app import format
-from app.report.chart import Axis, Chart, Given, chart, logarithmic, percentile_axis
+from app.report.chart import Axis, Chart, ChartData, chart, logarithmic, percentile_axis
 from app.schemas.comparison import ComparisonView, Standing, Trial
 
 
@@ -18,29 +18,29 @@ def _places(places: int) -> Callable[[float | None], str]:
     return lambda value: format.decimal(value, places)
 
 
-# What is put side by side: label, figure, and how it is written.
+# The rows of the table: label, figure, formatter.
 ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
-    ("Requests a second", "achieved_per_s", format.rate),
-    ("CPU, µs", "cpu_us", _places(1)),
-    ("user, µs", "cpu_user_us", _places(1)),
-    ("system, µs", "cpu_system_us", _places(1)),
-    ("I/O calls", "io_calls", _places(2)),
-    ("System calls", "syscalls", _places(2)),
-    ("Voluntary switches", "voluntary_switches", _places(3)),
-    ("Involuntary switches", "involuntary_switches", _places(3)),
-    ("Wake-ups", "wakeups", _places(3)),
-    ("Run-queue wait", "run_queue_us", format.us),
-    ("Queue wait", "queue_wait_us", format.us),
-    ("Threads, peak", "threads_peak", format.count),
-    ("RSS, peak", "rss_bytes_peak", format.size),
+    ("Throughput", "achieved_per_s", format.request_rate),
+    ("CPU, µs/request", "cpu_us", _places(1)),
+    ("User CPU, µs/request", "cpu_user_us", _places(1)),
+    ("System CPU, µs/request", "cpu_system_us", _places(1)),
+    ("I/O calls/request", "io_calls", _places(2)),
+    ("System calls/request", "syscalls", _places(2)),
+    ("Voluntary switches/request", "voluntary_switches", _places(3)),
+    ("Involuntary switches/request", "involuntary_switches", _places(3)),
+    ("Wake-ups/request", "wakeups", _places(3)),
+    ("Run-queue wait/request", "run_queue_us", format.us),
+    ("Work-queue wait/request", "queue_wait_us", format.us),
+    ("Peak threads", "threads_peak", format.count),
+    ("Peak RSS", "rss_bytes_peak", format.size),
     ("Memory per connection", "anon_bytes_per_connection", format.size),
 )
-ROOM = 1.04  # the axis ends a little beyond the highest trial
+AXIS_LENGTH = 1.04  # of the highest trial
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A trial, at so many percent of the axis."""
+    """A trial on the axis. `at`: percent of its length."""
 
     at: float
     trial: Trial
@@ -48,7 +48,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An entry's trials on an axis from 0, in percent of it. Edges are None where nothing was measured."""
+    """The trials of an entry, with minimum, median and maximum in percent of the axis; None if unknown."""
 
     standing: Standing
     dots: tuple[Dot, ...]
@@ -59,7 +59,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """An entry's line in the chart, and where its letter stands on it."""
+    """The curve of an entry. `x`, `y`: the position of its letter."""
 
     entry: int
     path: str
@@ -69,19 +69,19 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Latency by percentile of all entries on the same axes."""
+    """Latency by percentile of all entries, on common axes."""
 
     drawn: tuple[Curve, ...]
     chart: Chart
 
 
 def intervals(view: ComparisonView) -> tuple[Interval, ...]:
-    """Best first, as the result has them."""
+    """Return the trials of each entry, best entry first; empty if there is no result."""
     if view.result is None:
         return ()
     metric = view.result.metric
     seen = [value for trial in view.runs if (value := trial.of(metric)) is not None]
-    scale = 100 / (ROOM * max(seen)) if seen and max(seen) > 0 else 0.0
+    scale = 100 / (AXIS_LENGTH * max(seen)) if seen and max(seen) > 0 else 0.0
     return tuple(_interval(view, view.result.standings[i], metric, scale) for i in view.result.order)
 
 
@@ -98,22 +98,28 @@ def _interval(view: ComparisonView, standing: Standing, metric: str, scale: floa
 
 
 def curves(kept: Mapping[str, Any]) -> Curves | None:
-    """Response time by percentile; None if there is nothing to draw."""
+    """Return response time by percentile of each entry; None if nothing was measured.
+
+    `kept`: the stored percentiles of the comparison.
+    """
     points = {i: each["response"] for i, each in enumerate(kept["entries"]) if each and each["response"]}
     if not points:
         return None
     x = percentile_axis(max(kept["entries"][i]["cut"] for i in points))
-    y = logarithmic([us for each in points.values() for _, us in each], format.us)
-    note = "Logarithmic. Trials merged; a curve ends where fewer than 10 samples lie above."
+    y = logarithmic([us for each in points.values() for _, us in each], format.us_tick)
+    note = "Log scale. Trials are merged; a curve ends where fewer than 10 samples are above it."
     drawn = chart(
-        "Response time by percentile", note, [Given("", str(i), each) for i, each in points.items()], x, y
+        "Response time by percentile", note, [ChartData("", str(i), each) for i, each in points.items()], x, y
     )
     lines = tuple(_lettered(int(line.look), line.path, points, x, y) for line in drawn.lines)
     return Curves(lines, drawn)
 
 
 def _lettered(entry: int, path: str, points: Mapping[int, Any], x: Axis, y: Axis) -> Curve:
-    """Letters stand side by side along the curves, for at their ends they would stand on each other."""
+    """Return a curve with the position of its letter.
+
+    Letters are spread over the width of the chart: at the ends of the curves they would overlap.
+    """
     mine = points[entry]
     share = (list(points).index(entry) + 0.5) / len(points)
     wanted = x.place(0) + share * (x.place(mine[-1][0]) - x.place(0))

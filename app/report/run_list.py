@@ -1,4 +1,4 @@
-"""A list of runs as a file, made line by line: CSV with a row a run, one JSON array, or JSON lines."""
+"""Writes a list of runs line by line: CSV with one row per run, one JSON array, or JSON lines."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.report.csv import cell
+from app.report.series_csv import cell
 from app.schemas.run import RunView
 
 _VIEW = TypeAdapter(RunView)
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """What makes the lines, and what they are."""
+class ListFormat:
+    """A file format of a list of runs. `write` yields its text in parts."""
 
     media_type: str
     write: Callable[[Iterable[RunView]], Iterator[str]]
 
 
-# The heads of the CSV, and where in a run's view their values stand.
+# CSV column → path of its value in a RunView.
 COLUMNS = {
     "id": "id",
     "created_at": "created_at",
@@ -56,8 +56,8 @@ COLUMNS = {
 }
 
 
-def _at(view: RunView, path: str) -> Any:
-    """What stands there; None where something on the way is not known. Knobs as `name=value`, errors as their sum."""
+def _value(view: RunView, path: str) -> Any:
+    """Return the value at a path; None if unknown. Knobs become `name=value`, errors their sum."""
     value: Any = view
     for name in path.split("."):
         value = None if value is None else getattr(value, name)
@@ -69,7 +69,7 @@ def _at(view: RunView, path: str) -> Any:
 def _csv(views: Iterable[RunView]) -> Iterator[str]:
     yield _line(COLUMNS)
     for view in views:
-        yield _line(_at(view, path) for path in COLUMNS.values())
+        yield _line(_value(view, path) for path in COLUMNS.values())
 
 
 def _line(values: Iterable[object]) -> str:
@@ -79,11 +79,11 @@ def _line(values: Iterable[object]) -> str:
 
 
 def _json(views: Iterable[RunView]) -> Iterator[str]:
-    before = "["
+    separator = "["
     for view in views:
-        yield before + _VIEW.dump_json(view).decode()
-        before = ",\n"
-    yield "[]\n" if before == "[" else "]\n"
+        yield separator + _VIEW.dump_json(view).decode()
+        separator = ",\n"
+    yield "[]\n" if separator == "[" else "]\n"
 
 
 def _json_lines(views: Iterable[RunView]) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _json_lines(views: Iterable[RunView]) -> Iterator[str]:
 
 
 FORMATS = {
-    "csv": Format("text/csv", _csv),
-    "json": Format("application/json", _json),
-    "jsonl": Format("application/x-ndjson", _json_lines),
+    "csv": ListFormat("text/csv", _csv),
+    "json": ListFormat("application/json", _json),
+    "jsonl": ListFormat("application/x-ndjson", _json_lines),
 }
