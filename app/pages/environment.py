@@ -1,4 +1,4 @@
-"""The Jinja environment of the pages: the common one, and the filter that colours source code."""
+"""The Jinja environment of the pages: the common one, lists of exports, and source-code highlighting."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from jinja2 import Environment
 
 from app import paths
 from app.pages.source import source_lines
+from app.report import comparison_exports, run_exports
 from app.templating import make_environment
 
 
 def page_environment(root: str = "") -> Environment:
-    """Return the environment. `root`: the path under which a proxy serves the lab, before every address."""
+    """Return the environment of the pages. `root`: the path prefix under which a proxy serves them."""
     environment = make_environment(paths.TEMPLATES, root)
     environment.filters["source_lines"] = source_lines
+    environment.globals["run_exports"] = run_exports.EXPORTS
+    environment.globals["comparison_exports"] = comparison_exports.EXPORTS
     return environment
