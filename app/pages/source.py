@@ -1,23 +1,27 @@
-"""A lesson's source as the model page shows it: painted by Python's own tokenizer, and with the thread states that
-its lines stand for, so that the code and the lanes can light each other up.
+"""The source of a model as its page shows it: highlighted, and with the thread states that each line stands for.
 
-A line's states come from the lesson itself: it says `mark[STATE] = READING`, and what follows in that block is
-passed in that state until the next mark; after a loop or a branch with marks of its own nothing is said. A verb
-adds the state that the function it names is known for: `recv` reads wherever it stands, also where a thread blocks
-in it and its lane says `waiting`.
+The page uses the states to highlight a line when its state is hovered, and a state when its line is hovered. Two
+things give a line its states:
+
+- A mark. `mark[STATE] = READING` sets the state of the lines that follow in its block, until the next mark. Lines
+  after a loop or a branch that contains marks of its own get no state, because it depends on the path taken.
+- A verb. A call of a function in `VERBS` adds the state of that function: `recv` adds `reading`, also where a thread
+  blocks in it and its lane shows `waiting`.
 """
 
 from __future__ import annotations
 
 import ast
-import io
-import keyword
-import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from markupsafe import Markup, escape
+from pygments.lexers.python import PythonLexer
+from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
+Kind = tuple[str, ...]  # a token type of Pygments; `kind in Name` holds for Name and for all its subtypes
 VERBS = {
     "accept": "accepting",
     "wait": "waiting",
@@ -30,12 +34,23 @@ VERBS = {
     "reply": "writing",
     "take": "queue",
 }
+# The CSS class of each kind of token. A subtype has the class of its type.
+CLASSES = {
+    Comment: "c",
+    String: "s",
+    Number: "n",
+    Keyword: "k",
+    Operator.Word: "k",
+    Name.Function: "d",
+    Name.Class: "d",
+}
+_LEXER = PythonLexer(stripnl=False, ensurenl=False)
 MARKS = ("WAITING", "ACCEPTING", "READING", "HANDLING", "WRITING", "QUEUE")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a lesson: its number in the file, its text as HTML, the states it stands for."""
+    """One line of a model's source: its number from 1, its text as HTML, the thread states that it stands for."""
 
     number: int
     html: Markup
@@ -43,15 +58,18 @@ class Line:
 
 
 def source_lines(source: str) -> Iterator[Line]:
-    """The lines of a lesson below its docstring."""
+    """Yields the lines of `source` below its module docstring. Raises SyntaxError if it is not Python."""
     first, marks = _after_docstring(source), state_marks(source)
-    for number, html in enumerate(paint(source), start=1):
+    for number, html in enumerate(highlight(source), start=1):
         if number >= first:
             yield Line(number, html, marks.get(number, ()))
 
 
 def state_marks(source: str) -> dict[int, tuple[str, ...]]:
-    """The states that each line stands for, its mark's first, then its verbs'; lines without any are left out."""
+    """Returns the states of each line by line number: the state of its mark first, then those of its verbs.
+
+    Lines without a state are left out. Raises SyntaxError if `source` is not Python.
+    """
     tree = ast.parse(source)
     found: dict[int, list[str]] = {}
     for node in ast.walk(tree):
@@ -64,7 +82,7 @@ def state_marks(source: str) -> dict[int, tuple[str, ...]]:
 
 
 def _follow(block: Sequence[ast.stmt], state: str | None, found: dict[int, list[str]]) -> None:
-    """Down a block: a mark holds from its own line on, also inside what follows, until there is another."""
+    """Adds the states of a block to `found`. A mark also holds in the blocks nested below it, until the next mark."""
     for statement in block:
         state = _mark(statement) or state
         inner = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
@@ -77,11 +95,11 @@ def _follow(block: Sequence[ast.stmt], state: str | None, found: dict[int, list[
         for part in inner:
             _follow(part, state, found)
         if any(_mark(each) for part in inner for child in part for each in ast.walk(child)):
-            state = None  # which one it is now depends on where it went
+            state = None  # it depends on the path taken
 
 
 def _mark(statement: ast.AST) -> str | None:
-    """READING, if it is `…[STATE] = READING`."""
+    """Returns "reading" for `…[STATE] = READING`, None for any other statement."""
     match statement:
         case ast.Assign(targets=[ast.Subscript(slice=ast.Name(id="STATE"))], value=ast.Name(id=name)) if (
             name in MARKS
@@ -110,46 +128,37 @@ def _after_docstring(source: str) -> int:
     return number
 
 
-def paint(source: str) -> list[Markup]:
-    """Keywords, strings, comments, definitions, numbers and verbs in spans, line by line."""
-    lines = source.splitlines()
-    done = [Markup("")] * len(lines)
-    reached = [0] * len(lines)
-    before = ""
-    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
-    for token, following in zip(tokens, [*tokens[1:], tokens[-1]], strict=True):
-        if look := _look(token, before, following.string):
-            for row, start, end in _pieces(token, lines):
-                plain, inside = lines[row][reached[row] : start], lines[row][start:end]
-                done[row] += escape(plain) + Markup("<span {}>{}</span>").format(look, inside)
-                reached[row] = end
-        before = token.string
-    return [painted + escape(line[at:]) for painted, line, at in zip(done, lines, reached, strict=True)]
+def highlight(source: str) -> list[Markup]:
+    """Returns each line of `source` as HTML, its tokens in spans with the classes of static/css/lesson.css.
+
+    All text is escaped. A call of `VERBS` and a name of `MARKS` get the class `v` and their state as `data-verb`.
+    """
+    lines = [Markup("")]
+    for attributes, text in _runs(list(_LEXER.get_tokens(source))):
+        first, *others = text.split("\n")
+        lines[-1] += _span(attributes, first)
+        lines += [_span(attributes, other) for other in others]
+    return lines[:-1] if source.endswith("\n") else lines
 
 
-def _look(token: tokenize.TokenInfo, before: str, after: str) -> Markup | None:
-    """The attributes of a token's span; None for plain text."""
-    text = token.string
-    if token.type == tokenize.COMMENT:
-        return Markup('class="c"')
-    if token.type == tokenize.STRING or tokenize.tok_name[token.type].startswith("FSTRING"):
-        return Markup('class="s"')
-    if token.type == tokenize.NUMBER:
-        return Markup('class="n"')
-    if token.type != tokenize.NAME:
-        return None
-    if keyword.iskeyword(text):
-        return Markup('class="k"')
-    if before in ("def", "class"):
-        return Markup('class="d"')
-    if text in MARKS:
-        return Markup('class="v" data-verb="{}"').format(text.lower())
-    if after == "(" and text in VERBS:
-        return Markup('class="v" data-verb="{}"').format(VERBS[text])
-    return None
+def _runs(tokens: Sequence[tuple[Kind, str]]) -> Iterator[tuple[str, str]]:
+    """Yields the attributes of a span and its text, neighbours with the same attributes as one."""
+    following = [text for _, text in tokens[1:]] + [""]
+    pieces = ((_attributes(*token, after), token[1]) for token, after in zip(tokens, following, strict=True))
+    for attributes, group in groupby(pieces, key=itemgetter(0)):
+        yield attributes, "".join(text for _, text in group)
 
 
-def _pieces(token: tokenize.TokenInfo, lines: list[str]) -> Iterator[tuple[int, int, int]]:
-    (first, start), (last, end) = token.start, token.end
-    for number in range(first, last + 1):
-        yield number - 1, start if number == first else 0, end if number == last else len(lines[number - 1])
+def _attributes(kind: Kind, text: str, after: str) -> str:
+    """Returns the attributes of a token's span; "" for plain text."""
+    if kind in Name and text in MARKS:
+        return f'class="v" data-verb="{text.lower()}"'
+    if kind in Name and after.startswith("(") and text in VERBS and kind not in Name.Function:
+        return f'class="v" data-verb="{VERBS[text]}"'
+    return next((f'class="{name}"' for each, name in CLASSES.items() if kind in each), "")
+
+
+def _span(attributes: str, text: str) -> Markup:
+    if not attributes or not text:
+        return escape(text)
+    return Markup("<span {}>{}</span>").format(Markup(attributes), text)

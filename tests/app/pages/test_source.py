@@ -1,4 +1,4 @@
-"""The source of the lessons as the model page shows it: nothing is lost, and each line lights the states it marks."""
+"""The source of the models as their pages show it: no character is lost, and each line has the states that it marks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
-from app.pages.source import MARKS, VERBS, paint, source_lines, state_marks
+from app.pages.source import MARKS, VERBS, highlight, source_lines, state_marks
 from engines.catalogue import model_modules
 from engines.common.board.board import THREAD_STATES
 
@@ -22,8 +22,8 @@ def text(html: Markup) -> str:
 
 
 @EACH
-def test_painting_loses_no_character(name: str) -> None:
-    assert [text(line) for line in paint(SOURCES[name])] == SOURCES[name].splitlines()
+def test_highlighting_loses_no_character(name: str) -> None:
+    assert [text(line) for line in highlight(SOURCES[name])] == SOURCES[name].splitlines()
 
 
 @EACH
@@ -48,9 +48,9 @@ def test_every_mark_of_a_lesson_lights_its_own_line(name: str) -> None:
 
 
 @EACH
-def test_every_verb_is_painted_as_the_state_it_lights(name: str) -> None:
+def test_every_verb_is_highlighted_as_the_state_of_its_line(name: str) -> None:
     shown = {state for line in source_lines(SOURCES[name]) for state in line.states}
-    verbs = set(re.findall(r'data-verb="(\w+)"', "".join(paint(SOURCES[name]))))
+    verbs = set(re.findall(r'data-verb="(\w+)"', "".join(highlight(SOURCES[name]))))
     assert verbs <= shown
 
 
@@ -84,7 +84,28 @@ def loop(mark):
     assert state_marks(source) == expected | {11: queue, 12: queue}
 
 
+def test_strings_and_comments_of_several_lines_are_highlighted_line_by_line() -> None:
+    assert highlight('x = """a\n  b"""\nif 1 and y:  # c\n') == [
+        Markup('x = <span class="s">&#34;&#34;&#34;a</span>'),
+        Markup('<span class="s">  b&#34;&#34;&#34;</span>'),
+        Markup(
+            '<span class="k">if</span> <span class="n">1</span> <span class="k">and</span> y:  '
+            '<span class="c"># c</span>'
+        ),
+    ]
+
+
+def test_a_call_of_a_verb_and_a_mark_have_their_state() -> None:
+    assert highlight("def recv(a): mark[STATE] = READING; a.recv(1); recv") == [
+        Markup(
+            '<span class="k">def</span> <span class="d">recv</span>(a): mark[STATE] = '
+            '<span class="v" data-verb="reading">READING</span>; a.'
+            '<span class="v" data-verb="reading">recv</span>(<span class="n">1</span>); recv'
+        )
+    ]
+
+
 def test_markup_in_a_source_stays_text() -> None:
-    assert paint("x = '<script>'  # <b>") == [
+    assert highlight("x = '<script>'  # <b>") == [
         Markup('x = <span class="s">&#39;&lt;script&gt;&#39;</span>  <span class="c"># &lt;b&gt;</span>')
     ]
