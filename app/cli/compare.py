@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app import format, streams
-from app.cli import output, plan_options, remote, shell
+from app.cli import in_process, output, plan_options, remote
 from app.comparisons.comparisons import ComparisonRequest
 from app.comparisons.entries import VIEWS
 from app.lab import Lab
@@ -71,7 +71,7 @@ def compare(asked: argparse.Namespace) -> int:
         _on(asked.server, spec, wanted) if asked.server else asyncio.run(_here(spec, wanted))
     )
     if asked.json:
-        problems += output.written("json", asked.json, shell.json_text(comparison_exports.to_json(view)))
+        problems += output.written("json", asked.json, in_process.json_text(comparison_exports.to_json(view)))
     with remote.understood(asked.server):
         words, code = table(view), _exit_code(view, stopped_by)
     if "-" not in wanted.values():
@@ -92,10 +92,10 @@ Ended = tuple[ComparisonView, list[str], int | None]
 
 def _on(server: str, spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
     """By a lab that is running, over its REST API."""
-    spec["models"] = spec["models"] or _available(remote.models(server))
+    spec["models"] = spec["models"] or _available(remote.get_models(server))
     with remote.understood(server):
-        view, stopped_by = remote.comparison(server, spec, teller())
-    fetch = lambda export: remote.export(server, view.id, export.name, export.noun)  # noqa: E731
+        view, stopped_by = remote.measure_comparison(server, spec, teller())
+    fetch = lambda export: remote.get_export(server, view.id, export.name, export.noun)  # noqa: E731
     return view, output.leave(wanted, fetch, comparison_exports.FLAGS), stopped_by
 
 
@@ -105,7 +105,7 @@ async def _here(spec: dict[str, Any], wanted: dict[str, str]) -> Ended:
         reasons = {view.name: view.unavailable_reason for view in lab.models.views.values()}
         spec["models"] = spec["models"] or _available(reasons)
         view = await lab.comparisons.submit(ComparisonRequest(**{**spec, "plan": spec["plan"] or {}}))
-        caught = shell.stop_on_signals(lab)
+        caught = in_process.stop_on_signals(lab)
         view = await follow(lab, view)
         problems = output.leave(wanted, lambda export: export.make(lab, view.id), comparison_exports.FLAGS)
         return view, problems, next(iter(caught), None)
@@ -123,7 +123,7 @@ async def follow(lab: Lab, view: ComparisonView) -> ComparisonView:
     ended = asyncio.create_task(lab.comparisons.finished(view.id))
     tell = teller()
     while not ended.done():
-        await asyncio.wait([ended], timeout=shell.LOOK_S)
+        await asyncio.wait([ended], timeout=in_process.LOOK_S)
         tell(lab.comparisons.get(view.id))
     return ended.result()
 
@@ -142,8 +142,8 @@ def teller() -> Callable[[ComparisonView], None]:
             sys.stderr.write(f"{name}, trial {trial.trial} of {view.trials}: {verdict}\n")
         said = len(view.runs)
         if has_bar and view.left_s is not None:
-            done = round(shell.BAR * view.progress)
-            filled = "█" * done + "░" * (shell.BAR - done)
+            done = round(in_process.BAR * view.progress)
+            filled = "█" * done + "░" * (in_process.BAR - done)
             _erase_bar(has_bar)
             sys.stderr.write(f"{filled} {said} of {view.runs_total} runs, about {view.left_s:.0f} s left ")
         sys.stderr.flush()

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from math import isfinite
 from typing import Any
 
-from app.cli import output, remote, shell
+from app.cli import in_process, output, remote
 from app.comparisons.ranking import GAP_FEW, Ranking, rank
 from app.lab import Lab
 from app.results.fitness import invalid_reason
@@ -32,10 +32,10 @@ RunOne = Callable[[dict[str, Any]], Awaitable[RunView]]
 async def run(seconds: float, json_file: str | None) -> int:
     """The demo by a lab of our own, in process; answers the exit code."""
     async with Lab.open(Settings()) as lab:
-        caught = shell.stop_on_signals(lab)
+        caught = in_process.stop_on_signals(lab)
 
         async def one(spec: dict[str, Any]) -> RunView:
-            return await shell.follow(lab, await lab.runs.submit(RunRequest(**spec)))
+            return await in_process.follow(lab, await lab.runs.submit(RunRequest(**spec)))
 
         models = {view.name: view.unavailable_reason for view in lab.models.views.values()}
         code = await _tour(one, models, seconds, json_file)
@@ -47,12 +47,12 @@ async def run_on(server: str, seconds: float, json_file: str | None) -> int:
     caught: list[int] = []
 
     async def one(spec: dict[str, Any]) -> RunView:
-        view, stopped_by = remote.one_run(server, spec)
+        view, stopped_by = remote.measure_run(server, spec, lambda view: None)
         caught.extend([stopped_by] if stopped_by else [])
         return view
 
     with remote.understood(server):
-        code = await _tour(one, remote.models(server), seconds, json_file)
+        code = await _tour(one, remote.get_models(server), seconds, json_file)
     return 128 + caught[0] if caught else code
 
 
@@ -73,9 +73,9 @@ async def _tour(one: RunOne, models: dict[str, str | None], seconds: float, json
     )
     problems = []
     if json_file:
-        runs = [shell.to_json(view) for view in ceilings + equal]
+        runs = [in_process.to_json(view) for view in ceilings + equal]
         both = {"ceiling": runs[: len(ceilings)], "equal_rate": runs[len(ceilings) :]}
-        problems = output.written("json", json_file, shell.json_text(both))
+        problems = output.written("json", json_file, in_process.json_text(both))
     if json_file != "-":
         sys.stdout.write(_tables(ceilings, equal, rate))
     sys.stderr.writelines(f"threadlab: {problem}\n" for problem in problems)

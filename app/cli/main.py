@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from app import streams
 from app.addresses import WILDCARDS, bracketed, reachable
-from app.cli import compare, demo, output, plan_options, remote, shell
+from app.cli import compare, demo, in_process, output, plan_options, remote, stop_signals
 from app.errors import LabError, Unknown
 from app.fleet.models import Models
 from app.imports import parsers, side_by_side
@@ -129,7 +129,7 @@ class _Server(Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """On TERM, INT and HUP the lab shuts down gracefully and exits with 0; the signal is not raised again."""
-        before = {number: signal.signal(number, self.handle_exit) for number in shell.STOPPED_BY}
+        before = {number: signal.signal(number, self.handle_exit) for number in stop_signals.STOP_SIGNALS}
         try:
             yield
         finally:
@@ -204,23 +204,23 @@ def run(asked: argparse.Namespace) -> int:
         "then": [{"model": each} for each in asked.then],
     }
     if asked.server:
-        view, stopped_by = remote.one_run(asked.server, spec)
-        missing = output.leave(wanted, lambda export: remote.export(asked.server, view.id, export.name))
+        view, stopped_by = remote.measure_run(asked.server, spec, lambda view: None)
+        missing = output.leave(wanted, lambda export: remote.get_export(asked.server, view.id, export.name))
     else:
         missing = []
         view, stopped_by = asyncio.run(
-            shell.one_run(
+            in_process.one_run(
                 spec, lambda lab, id: missing.extend(output.leave(wanted, lambda each: each.make(lab, id)))
             )
         )
     if asked.json:
-        missing += output.written("json", asked.json, shell.json_text(shell.to_json(view)))
+        missing += output.written("json", asked.json, in_process.json_text(in_process.to_json(view)))
     if "-" not in wanted.values():
         with remote.understood(asked.server):
-            print(shell.report(view))
+            print(in_process.report(view))
     for problem in missing:
         print(f"threadlab: {problem}", file=sys.stderr)
-    return shell.exit_code(view, stopped_by) or (FAILED if missing else OK)
+    return in_process.exit_code(view, stopped_by) or (FAILED if missing else OK)
 
 
 def import_(asked: argparse.Namespace) -> int:
@@ -239,7 +239,7 @@ def import_(asked: argparse.Namespace) -> int:
 
 def _kept_run(asked: argparse.Namespace) -> RunView:
     if asked.server:
-        return remote.run(asked.server, asked.run)
+        return remote.get_run(asked.server, asked.run)
     with contextlib.closing(RunStore(Settings().database)) as store:
         view = store.get(asked.run) if 0 < asked.run <= ID_MAX else None
     if view is None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from app.cli import shell
+from app.cli import in_process
 from app.errors import Invalid, LabError
 from app.report.export import Export
 from app.report.run_exports import FLAGS as FLAGS
@@ -38,7 +38,7 @@ def _not_writable(file: Path) -> str | None:
 def written(flag: str, file: str, text: str) -> list[str]:
     """Write one file; answers a sentence if that could not be."""
     try:
-        shell.write(file, text)
+        in_process.write(file, text)
     except OSError as error:
         return [f"--{flag}: {file} cannot be written: {error.strerror}."]
     return []

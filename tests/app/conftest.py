@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from app.cli import shell
+from app.cli import in_process
 from app.cli.main import main
 from app.fleet.models import Models
 from tests.app.driver import Command, LabMaker, LabProcess, known_models
@@ -64,5 +64,5 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     models = known_models()
     monkeypatch.setenv("THREADLAB_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(Models, "load", lambda python: models)
-    monkeypatch.setattr(shell, "stop_on_signals", lambda lab: [])  # they reach the main thread only
+    monkeypatch.setattr(in_process, "stop_on_signals", lambda lab: [])  # they reach the main thread only
     return run

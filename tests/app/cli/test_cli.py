@@ -254,7 +254,7 @@ def test_a_signal_before_the_other_lab_has_answered_stops_the_run_all_the_same()
             process.send_signal(signal.SIGINT)  # for this lab never says that the run has ended
             _, err = process.communicate(timeout=BOUND_S)
         server.shutdown()
-    assert process.returncode == 1 and "It goes on at" in err
+    assert process.returncode == 1 and "It continues at" in err
 
 
 def test_version_and_help_of_each_command_are_told(command: Command) -> None:

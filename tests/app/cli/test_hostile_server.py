@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import threading
@@ -17,7 +18,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from app import streams
-from app.cli import remote
+from app.cli import http_client
 from app.schemas.run import RunView
 from app.streams import visible
 from app.web.authentication import new_token
@@ -131,7 +132,7 @@ def test_a_redirect_to_another_origin_is_refused_and_the_token_goes_nowhere(
             with serving(Answer(status=status, headers={"Location": f"{other.url}/api/v1/models"})) as server:
                 code, out, err = asked_of(server, command, words, wrk)
                 assert (code, out) == (1, "")
-                assert server.url in err and (f"--server {other.url}" in err or "answered" in err)
+                assert server.url in err and (f"--server {other.url}" in err or "status" in err)
                 assert server.asked[0][2]["Authorization"].startswith("Bearer ")
         assert other.asked == []
 
@@ -155,6 +156,23 @@ def test_a_redirect_within_the_origin_is_followed_for_a_get_only(command: Comman
         code, out, err = asked_of(server, command, COMMANDS["run"], wrk)
         assert (code, out) == (1, "") and "redirects to" in err
         assert [path for method, path, _ in server.asked if method == "POST"] == ["/api/v1/runs"]
+
+
+def test_redirects_without_an_end_are_a_sentence(command: Command, wrk: Path) -> None:
+    with serving(Answer(status=302, headers={"Location": "/elsewhere"})) as server:
+        code, out, err = asked_of(server, command, COMMANDS["import"], wrk)
+        assert (code, out) == (1, "") and "redirects more than 10 times" in err
+        assert len(server.asked) == 11
+
+
+def test_the_token_is_sent_also_where_the_url_has_a_user_name(
+    command: Command, wrk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THREADLAB_TOKEN", token := new_token())
+    with serving(Answer(b"[]")) as server:
+        server.url = server.url.replace("//", "//someone:secret@")
+        asked_of(server, command, COMMANDS["import"], wrk)
+        assert [headers["Authorization"] for _, _, headers in server.asked] == [f"Bearer {token}"]
 
 
 # What is not a lab's answer
@@ -309,12 +327,21 @@ def test_a_demo_by_a_lab_whose_requests_cost_nothing_is_a_sentence(command: Comm
 def test_more_than_an_answer_may_have_is_not_read(
     command: Command, wrk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "ANSWER_MAX", 1000)
+    monkeypatch.setattr(http_client, "JSON_MAX_BYTES", 1000)
     for status in (200, 500):
         with serving(Answer(b" " * 1001, status, {"Content-Length": str(10**12)})) as server:
             code, out, err = asked_of(server, command, COMMANDS["run"], wrk)
             assert (code, out) == (1, "")
-            assert ("says more than" in err) if status == 200 else ("answered 500" in err)
+            assert ("is longer than" in err) if status == 200 else ("status 500" in err)
+
+
+def test_a_compressed_response_is_not_decompressed(command: Command, wrk: Path) -> None:
+    """A few bytes could become gigabytes."""
+    body = gzip.compress(TypeAdapter(RunView).dump_json(past_run(id=7)))
+    with serving(Answer(body, headers={"Content-Encoding": "gzip"})) as server:
+        code, out, err = asked_of(server, command, COMMANDS["import"], wrk)
+        assert (code, out) == (1, "") and err.startswith("threadlab: There is no lab at")
+        assert server.asked[0][2]["Accept-Encoding"] == "identity"
 
 
 # What it says is text

@@ -164,11 +164,39 @@ def test_nothing_for_this_machine_goes_through_a_proxy(
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "https_proxy"):
             monkeypatch.setenv(name, proxy)
         for url in (lab.url, lab.url.replace("127.0.0.1", "localhost")):
-            assert "reactor" in remote.models(url)
+            assert "reactor" in remote.get_models(url)
         assert asked == []
         with pytest.raises(NotNow):
-            remote.models("http://lab.example:8000")
+            remote.get_models("http://lab.example:8000")
         assert [line.split()[0] for line in asked] == ["http://lab.example:8000/api/v1/models"]
+
+
+def test_the_proxy_of_the_environment_is_used_as_other_programs_use_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`no_proxy` names what is reached without it, its scheme may be left out, and ALL_PROXY is not used."""
+    with stranger() as (proxy, asked):
+        monkeypatch.setenv("http_proxy", proxy.removeprefix("http://"))
+        with pytest.raises(NotNow):
+            remote.get_models("http://lab.example:8000")
+        assert len(asked) == 1
+        monkeypatch.setenv("no_proxy", "lab.example")
+        with pytest.raises(NotNow):
+            remote.get_models("http://lab.example:8000")
+        monkeypatch.delenv("http_proxy")
+        monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+        with pytest.raises(NotNow, match=r"no lab at http://other\.example"):
+            remote.get_models("http://other.example:8000")
+        assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "server", ["lab:8000", "ftp://lab", "http://", "http://a b/", "http://lab:x", "http://[::"]
+)
+def test_what_is_no_url_of_a_server_is_a_sentence(server: str, command: Command) -> None:
+    done = command(*RUN, "--server", server)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("threadlab: There is no lab at") and done.stderr.count("\n") == 1
 
 
 def test_json_of_a_run_is_the_only_thing_on_stdout(command: Command) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app import format, streams
+from app.cli.stop_signals import STOP_SIGNALS
 from app.lab import Lab
 from app.results.figures import Family, figure
 from app.results.fitness import invalid_figures, lateness_effect_us
@@ -20,7 +20,6 @@ from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.settings import Settings
 
-STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BAR = 30
 LOOK_S = 0.25
 _VIEW = TypeAdapter(RunView)
@@ -70,7 +69,7 @@ def stop_on_signals(lab: Lab) -> list[int]:
         lab.comparisons.stop_all()
         lab.runs.stop_all()
 
-    for number in STOPPED_BY:
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop, number)
     return caught
 
