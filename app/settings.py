@@ -9,13 +9,15 @@ import re
 import sys
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import URL, make_url
 
 from app.addresses import WILDCARDS, bracketed, is_loopback
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 TOKEN_CHARACTERS = 32  # of hex: 128 bits
 TOKEN_LINE_MAX = 4096
@@ -32,38 +34,43 @@ class Settings(BaseSettings):
     )
 
     host: str = Field(
-        "127.0.0.1", description="address the lab listens on; other than loopback only with a token"
+        "127.0.0.1", description="address to listen on; other than loopback only with an access token"
     )
-    port: int = Field(8000, ge=0, le=65535, description="port the lab listens on; 0 takes a free one")
-    token: str = Field("", description="what callers must know; `threadlab token` makes one")
-    token_file: Path | None = Field(None, description="a file whose first line is the token, instead of it")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 for any free port")
+    token: str = Field("", description="access token; `threadlab token` makes one")
+    token_file: Path | None = Field(None, description="file whose first line is the access token")
     allowed_hosts: str = Field(
-        "localhost,127.0.0.1,[::1]", description="Host names the lab answers to, by commas"
+        "localhost,127.0.0.1,[::1]", description="accepted Host names, separated by commas"
     )
     trusted_proxies: str = Field(
         "",
-        description="addresses or networks of reverse proxies whose X-Forwarded-For is believed, by commas",
+        description="reverse proxies whose X-Forwarded-For is trusted: addresses or networks, separated by commas",
     )
-    root_path: str = Field("", description="path under which a reverse proxy shows the lab, such as /lab")
-    data_dir: Path = Field(Path("data"), description="where runs are kept")
-    database_url: str = Field("", description="SQLAlchemy URL of the runs; default: SQLite in data_dir")
+    root_path: str = Field("", description="path under which a reverse proxy serves the lab, such as /lab")
+    data_dir: Path = Field(Path("data"), description="directory of the run history")
+    database_url: str = Field(
+        "", description="SQLAlchemy URL of the run history, instead of SQLite in the data directory"
+    )
     engine_host: str = Field(
-        "127.0.0.1", description="address the engines listen on; other than loopback with a token"
+        "127.0.0.1",
+        description="address that engines listen on; other than loopback only with an access token",
     )
     engine_ports: str = Field(
-        "", description="ports that engines take, such as 8101-8110; default: any free one"
+        "", description="ports that engines listen on, such as 8101-8110, instead of any free port"
     )
-    engine_python: str = Field(sys.executable, description="interpreter that runs the engines")
-    max_engines: int = Field(16, ge=1, le=64, description="engines alive at once")
-    max_connections: int = Field(15000, ge=1, le=100_000, description="connections a plan may ask for")
-    max_rate: float = Field(100_000, gt=0, description="requests a second that a plan may ask for")
+    engine_python: str = Field(sys.executable, description="Python interpreter that runs the engines")
+    max_engines: int = Field(16, ge=1, le=64, description="maximum number of running engines")
+    max_connections: int = Field(15000, ge=1, le=100_000, description="maximum connections of a plan")
+    max_rate: float = Field(100_000, gt=0, description="maximum requests per second of a plan")
     max_duration_s: float = Field(
-        600, gt=0, le=3600, description="seconds, warm-up included, that a plan may last"
+        600, gt=0, le=3600, description="maximum seconds of a plan, warm-up included"
     )
     load_priority: Literal["auto", "normal"] = Field(
-        "auto", description="of the load generator; auto: real-time where the system allows it"
+        "auto", description="priority of the load generator; auto: real-time where the OS allows it"
     )
-    sample_interval_ms: int = Field(100, ge=50, le=5000, description="how often the lab reads its engines")
+    sample_interval_ms: int = Field(
+        100, ge=50, le=5000, description="milliseconds between two samples of the engines"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -134,6 +141,11 @@ class Settings(BaseSettings):
     @property
     def database(self) -> URL:
         """Where runs are kept. Of a path no URL is made as text: `%` and `?` mean something else there."""
+        from sqlalchemy.engine import (
+            URL,
+            make_url,
+        )  # imported here, as commands without a history start without it
+
         path = str(self.data_dir / "threadlab.sqlite3")
         return make_url(self.database_url) if self.database_url else URL.create("sqlite", database=path)
 

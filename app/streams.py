@@ -1,11 +1,11 @@
-"""Standard streams that cannot take the rest of a command with them: closed, full, a broken pipe, a narrow encoding.
+"""Standard streams of the command line: they never raise, and escape control characters.
 
-A command goes on when nobody reads what it says, and its exit code keeps its meaning. What could not be written to
-stdout because of anything but a reader that left is told on stderr.
+Errors: stdout and stderr may be closed, full, a broken pipe, or of a narrow encoding. A command continues all the same,
+and its exit code keeps its meaning. `tolerant` reports an error of stdout other than a reader that has gone.
 
-A server, an engine's stderr or a label may contain terminal control sequences. Whatever is written here has them made
-visible (`\\x1b[2J`), so no other part of the command line needs to think of it. Two things pass unchanged: our own
-sequences, by `control`, and an export, by `exact`, unless it goes to a terminal.
+Control characters: a server, an engine's stderr or a label may contain terminal control sequences. All text is escaped
+(`\\x1b[2J`), so that the rest of the command line need not consider it. Two exceptions: `unescaped` is for output with
+colours of our own, whose foreign text the caller escapes; `write_export` writes an export unchanged to a file or pipe.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
-ERASE_LINE = "\r\x1b[K"
-# C0 without tab and newline (a CR before a newline belongs to it), DEL, C1; then line separators and what changes the
-# direction of text, so that it reads as something else than it is.
+# C0 without tab and newline (a CR before a newline is part of it), DEL and C1. Then line separators, and characters
+# that change the direction of text, which makes it look like another text.
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
 )
 
 
 def visible(text: str) -> str:
-    """`text` with its control characters as Python writes them: `\\x1b`, `\\u202e`."""
+    """Returns `text` with its control characters as Python escapes: `\\x1b`, `\\u202e`."""
     return _CONTROLS.sub(lambda found: _escaped(ord(found[0])), text)
 
 
@@ -36,67 +35,89 @@ def _escaped(code: int) -> str:
 
 
 class Tolerant:
-    """A text stream that swallows what cannot be written, keeps the first error, and makes control characters visible.
+    """A text stream that escapes control characters, discards what cannot be written, and keeps the first error.
 
-    `isatty` is False: libraries ask it whether they may write colours, which would be made visible.
+    `isatty` returns False: libraries ask it whether to write colours, which would be escaped. `is_terminal` tells.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self.error: OSError | None = None
         if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")  # a dash is worth no traceback where only ASCII may be written
+            reconfigure(errors="replace")  # an ASCII terminal shows "?" for "–" instead of a traceback
 
     def write(self, text: str) -> int:
-        self.write_exactly(visible(text))
+        """Writes `text`, escaped; returns its length."""
+        self.write_unescaped(visible(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
+        """Writes each of `lines`, escaped."""
         for line in lines:
             self.write(line)
 
-    def write_exactly(self, text: str) -> None:
-        """Write `text` with its control characters as they are."""
+    def write_unescaped(self, text: str) -> None:
+        """Writes `text` with its control characters."""
         if self._stream is not None and self.error is None:
-            with self._noting():
+            with self._errors_kept():
                 self._stream.write(text)
 
     def flush(self) -> None:
+        """Flushes the stream. Never raises."""
         if self._stream is not None and self.error is None:
-            with self._noting():
+            with self._errors_kept():
                 self._stream.flush()
 
     def isatty(self) -> bool:
+        """Returns False, also for a terminal."""
         return False
 
     @property
     def is_terminal(self) -> bool:
+        """Whether the stream is a terminal."""
         return self._stream is not None and self._stream.isatty()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     @contextlib.contextmanager
-    def _noting(self) -> Iterator[None]:
+    def _errors_kept(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             self.error = error
-            self._let_go()
+            self._discard()
 
-    def _let_go(self) -> None:
-        """What is still buffered would fail once more when the interpreter ends, and cost the exit code."""
+    def _discard(self) -> None:
+        """Redirects the stream to /dev/null: its buffer would fail again at exit, and change the exit code to 120."""
         with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
             assert self._stream
             os.dup2(nowhere.fileno(), self._stream.fileno())
 
 
+class _Unescaped:
+    """Passes text to a tolerant stream with its control characters. `isatty` tells the truth."""
+
+    def __init__(self, stream: Tolerant) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write_unescaped(text)
+        return len(text)
+
+    def isatty(self) -> bool:
+        return self._stream.is_terminal
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 @contextlib.contextmanager
 def tolerant() -> Iterator[Tolerant]:
-    """Make stdout and stderr tolerant; the value is stdout."""
+    """Makes stdout and stderr tolerant during the block; the value is stdout."""
     before = sys.stdout, sys.stderr
     out, err = Tolerant(before[0]), Tolerant(before[1])
-    sys.stdout, sys.stderr = out, err
+    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
     try:
         yield out
     finally:
@@ -105,22 +126,21 @@ def tolerant() -> Iterator[Tolerant]:
         sys.stdout, sys.stderr = before
 
 
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a person looks at `stream`, and a bar can be drawn there."""
-    return stream.is_terminal if isinstance(stream, Tolerant) else stream.isatty()
-
-
-def control(stream: TextIO, sequence: str) -> None:
-    """Write a control sequence of ours; never text of others."""
+def is_terminal(stream: TextIO | None) -> bool:
+    """Returns whether `stream` is a terminal."""
     if isinstance(stream, Tolerant):
-        stream.write_exactly(sequence)
-    else:
-        stream.write(sequence)
+        return stream.is_terminal
+    return stream is not None and stream.isatty()
 
 
-def exact(stream: TextIO, export: str) -> None:
-    """Write an export, byte for byte where it goes to a file or a pipe; a terminal would act on what is in it."""
+def unescaped(stream: TextIO) -> TextIO:
+    """Returns a stream for output with control sequences of our own. The caller escapes all foreign text in it."""
+    return cast(TextIO, _Unescaped(stream)) if isinstance(stream, Tolerant) else stream
+
+
+def write_export(stream: TextIO, text: str) -> None:
+    """Writes an export unchanged to a file or pipe. For a terminal its control characters are escaped."""
     if isinstance(stream, Tolerant) and not stream.is_terminal:
-        stream.write_exactly(export)
+        stream.write_unescaped(text)
     else:
-        stream.write(export)
+        stream.write(text)

@@ -14,12 +14,12 @@ import pytest
 from jinja2 import Environment, meta
 
 from app import paths
-from app.cli import main
 from app.pages.environment import page_environment
 from app.settings import Settings
 from engines.catalogue import EXTRA_MODELS, model_modules
 from engines.common.contract import all_knobs
 
+from .app.command_line import options_of_commands
 from .app.driver import bare_app
 
 ROOT = Path(__file__).parents[1]
@@ -127,12 +127,7 @@ def spans(text: str) -> Iterator[str]:
 @cache
 def flags() -> dict[str, set[str]]:
     """Every subcommand and its flags."""
-    parser = main._parser()
-    (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
-    return {
-        name: {option for action in each._actions for option in action.option_strings}
-        for name, each in commands.items()
-    }
+    return options_of_commands()
 
 
 @cache

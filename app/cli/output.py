@@ -1,57 +1,86 @@
-"""The files that a run from the shell leaves: checked before the run, which may be long, and written after it."""
+"""The files that a command writes: checked before a run, which may take long, and written after it."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from app.cli import in_process
+from app import streams
 from app.errors import Invalid, LabError
-from app.report.export import Export
-from app.report.run_exports import FLAGS as FLAGS
+
+if TYPE_CHECKING:
+    from app.report.export import Export
 
 
-def checked(asked: Mapping[str, str | None]) -> dict[str, str]:
-    """Flag and file (- is stdout) of those that were asked for. Raises Invalid if they could not be written."""
-    files = {flag: file for flag, file in asked.items() if file}
-    on_stdout = [f"--{flag}" for flag, file in files.items() if file == "-"]
+def check_writable(files: Mapping[str, str | None]) -> dict[str, str]:
+    """Returns those of `files` (option → path, - for stdout) that were given. Raises Invalid if one is not writable."""
+    given = {option: file for option, file in files.items() if file}
+    on_stdout = [f"--{option}" for option, file in given.items() if file == "-"]
     if len(on_stdout) > 1:
         raise Invalid(f"Only one of {', '.join(on_stdout)} can go to stdout.")
-    for flag, file in files.items():
-        if file != "-" and (reason := _not_writable(Path(file))):
-            raise Invalid(f"--{flag}: {file} cannot be written: {reason}.")
-    return files
+    for option, file in given.items():
+        if file != "-" and (reason := _why_not_writable(Path(file))):
+            raise Invalid(f"--{option}: cannot write {file}: {reason}.")
+    return given
 
 
-def _not_writable(file: Path) -> str | None:
-    """Why a file could not be written, as far as that can be known without writing it."""
-    if file.is_dir():
-        return "it is a folder"
-    if not file.parent.is_dir():
-        return "there is no such folder"
-    if file.exists():
-        return None if os.access(file, os.W_OK) else "it may not be changed"
-    return None if os.access(file.parent, os.W_OK | os.X_OK) else "nothing may be written into its folder"
-
-
-def written(flag: str, file: str, text: str) -> list[str]:
-    """Write one file; answers a sentence if that could not be."""
+def write(option: str, file: str, text: str) -> list[str]:
+    """Writes `text` to `file`, - for stdout. Returns a sentence if it cannot be written, otherwise nothing."""
     try:
-        in_process.write(file, text)
+        if file == "-":
+            streams.write_export(sys.stdout, text)
+        else:
+            Path(file).write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        return [f"--{flag}: {file} cannot be written: {error.strerror}."]
+        return [f"--{option}: cannot write {file}: {error.strerror}."]
     return []
 
 
-def leave(
-    files: Mapping[str, str], make: Callable[[Export], str], flags: Mapping[str, Export] = FLAGS
+def write_exports(
+    files: Mapping[str, str], exports: Mapping[str, Export], make: Callable[[Export], str]
 ) -> list[str]:
-    """Make and write each file that is an export; answers a sentence for each that could not be."""
+    """Makes and writes each of `files` (option → path) that is an export. Returns a sentence for each failure."""
     problems = []
-    for flag in (each for each in flags if each in files):
+    for option in (each for each in exports if each in files):
         try:
-            problems += written(flag, files[flag], make(flags[flag]))
+            problems += write(option, files[option], make(exports[option]))
         except LabError as error:
-            problems.append(f"--{flag}: {error.detail}")
+            problems.append(f"--{option}: {error.detail}")
     return problems
+
+
+def run_exports() -> Mapping[str, Export]:
+    """Return the exports of a run by the option that writes them."""
+    from app.report.run_exports import FLAGS
+
+    return FLAGS
+
+
+def json_text(content: Any) -> str:
+    """Returns `content` as indented JSON with a newline at its end."""
+    return json.dumps(content, indent=2) + "\n"
+
+
+def run_json(view: Any) -> dict[str, Any]:
+    """Returns a RunView as the API has it."""
+    from pydantic import TypeAdapter
+
+    from app.schemas.run import RunView
+
+    found: dict[str, Any] = TypeAdapter(RunView).dump_python(view, mode="json")
+    return found
+
+
+def _why_not_writable(file: Path) -> str | None:
+    """Returns the reason, as far as it is known without writing; None if there is none."""
+    if file.is_dir():
+        return "it is a directory"
+    if not file.parent.is_dir():
+        return "its directory does not exist"
+    if file.exists():
+        return None if os.access(file, os.W_OK) else "permission denied"
+    return None if os.access(file.parent, os.W_OK | os.X_OK) else "its directory is not writable"

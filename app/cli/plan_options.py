@@ -1,96 +1,158 @@
-"""The flags of a plan, for every command that offers a load: one flag a field."""
+"""The options of a plan, for every command that generates load: one table, one option a field."""
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
+import typer
+
+from app.cli.help import ADVANCED, LOAD, TIMING
 from app.load.protocol.plan import EXECUTORS, PLACEMENTS, SPACINGS
+from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_stages, parse_work
 
-# Flag, field of the plan, what argparse is told. What is not given stays the scenario's, or the default.
-_FLAGS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("--executor", "executor", {"choices": EXECUTORS}),
-    ("--vus", "vus", {"type": int, "metavar": "N", "help": "connections"}),
-    (
-        "--rate",
-        "rate_per_s",
-        {"type": float, "metavar": "R", "help": "requests a second, of the open executors"},
+
+@dataclass(frozen=True, slots=True)
+class PlanOption:
+    """A flag that sets a field of the plan. A field that is not given keeps the scenario's value, or its default."""
+
+    flag: str
+    field: str
+    kind: Any  # int, float, str, bool (a flag without a value), or list[str] (repeatable)
+    group: str
+    metavar: str | None
+    help: str
+
+
+def _one_of(names: tuple[str, ...]) -> Any:
+    return Literal.__getitem__(names)
+
+
+OPTIONS = (
+    PlanOption("--executor", "executor", _one_of(EXECUTORS), LOAD, None, "How the load is generated."),
+    PlanOption("--vus", "vus", int, LOAD, "N", "Connections."),
+    PlanOption(
+        "--rate", "rate_per_s", float, LOAD, "R", "Requests per second, for the arrival-rate executors."
     ),
-    ("--spacing", "spacing", {"choices": SPACINGS}),
-    (
+    PlanOption("--spacing", "spacing", _one_of(SPACINGS), LOAD, None, "Arrival distribution."),
+    PlanOption(
         "--stage",
         "stages",
-        {
-            "action": "append",
-            "metavar": "10s:2000",
-            "help": "of a ramp: in 10 s in a straight line to 2000; repeatable",
-        },
+        list[str],
+        LOAD,
+        "10s:2000",
+        "A stage of a ramp: ramp linearly to 2000 (connections or req/s) over 10 s. Repeatable.",
     ),
-    ("--objective", "objective", {"metavar": "T", "help": "of find-capacity, such as 'p(99)<20ms'"}),
-    ("--duration", "duration_s", {"type": float, "metavar": "S", "help": "measured seconds"}),
-    ("--warmup", "warmup_s", {"type": float, "metavar": "S", "help": "seconds before them"}),
-    ("--work", "work", {"help": "such as '95%% plaintext, 5%% sleep 50ms'"}),
-    (
-        "--churn",
-        "churn",
-        {"action": "store_true", "default": None, "help": "a new connection for each request"},
+    PlanOption(
+        "--objective",
+        "objective",
+        str,
+        LOAD,
+        "T",
+        "Limit that find-capacity searches the highest rate for, such as 'p(99)<20ms'.",
     ),
-    (
-        "--pipeline",
-        "pipeline",
-        {"type": int, "metavar": "N", "help": "requests in flight on each connection"},
+    PlanOption("--work", "work", str, LOAD, "MIX", "Request mix, such as '95% plaintext, 5% sleep 50ms'."),
+    PlanOption("--duration", "duration_s", float, TIMING, "S", "Measured time in seconds."),
+    PlanOption("--warmup", "warmup_s", float, TIMING, "S", "Warm-up before it, in seconds."),
+    PlanOption(
+        "--think", "think_time_ms", float, TIMING, "MS", "Pause between a response and the next request."
     ),
-    (
-        "--think",
-        "think_time_ms",
-        {"type": float, "metavar": "MS", "help": "between an answer and the next request"},
+    PlanOption(
+        "--timeout", "timeout_s", float, TIMING, "S", "Seconds after which a request counts as failed."
     ),
-    (
-        "--timeout",
-        "timeout_s",
-        {"type": float, "metavar": "S", "help": "seconds after which a request is given up"},
+    PlanOption("--stall", "stall_ms", int, TIMING, "MS", "Pause the engine for this long halfway through."),
+    PlanOption("--churn", "churn", bool, ADVANCED, None, "Open a new connection for each request."),
+    PlanOption(
+        "--pipeline", "pipeline", int, ADVANCED, "N", "Pipelining depth: requests per connection in flight."
     ),
-    (
-        "--idle",
-        "idle_connections",
-        {"type": int, "metavar": "N", "help": "idle connections beside the active ones"},
+    PlanOption(
+        "--idle", "idle_connections", int, ADVANCED, "N", "Idle connections in addition to the active ones."
     ),
-    ("--slow-readers", "slow_readers", {"type": int, "metavar": "N", "help": "connections that hardly read"}),
-    (
-        "--slow-writers",
-        "slow_writers",
-        {"type": int, "metavar": "N", "help": "connections that hardly write"},
+    PlanOption("--slow-readers", "slow_readers", int, ADVANCED, "N", "Slow-reading connections."),
+    PlanOption("--slow-writers", "slow_writers", int, ADVANCED, "N", "Slow-writing connections."),
+    PlanOption("--shards", "shards", int, ADVANCED, "N", "Load-generator processes."),
+    PlanOption(
+        "--placement",
+        "placement",
+        _one_of(PLACEMENTS),
+        ADVANCED,
+        None,
+        "Pin engine and load generator to separate CPUs (split), or let them share all (shared).",
     ),
-    (
-        "--stall",
-        "stall_ms",
-        {"type": int, "metavar": "MS", "help": "stop the engine for so long in the middle"},
-    ),
-    ("--shards", "shards", {"type": int, "metavar": "N", "help": "processes of the load generator"}),
-    ("--placement", "placement", {"choices": PLACEMENTS}),
-    (
+    PlanOption(
         "--trace",
         "trace",
-        {
-            "action": "store_true",
-            "default": None,
-            "help": "record what the threads do; costs, and is not ranked",
-        },
+        bool,
+        ADVANCED,
+        None,
+        "Record the thread states. Adds overhead, so the result is not ranked.",
     ),
+)
+SCENARIO = PlanOption(
+    "--scenario",
+    "scenario",
+    _one_of(tuple(SCENARIOS)),
+    LOAD,
+    None,
+    "A named plan. The options below override its fields.",
 )
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    for flag, field, how in _FLAGS:
-        parser.add_argument(flag, dest=field, **how)
+def with_plan(command: Callable[..., int]) -> Callable[..., int]:
+    """Adds --scenario and the options of a plan to `command`.
+
+    It is called with `scenario`, a name or None, and with `plan`, the fields that were given.
+    """
+
+    @functools.wraps(command)
+    def call(**given: Any) -> int:
+        plan = plan_of({option.field: given.pop(option.field) for option in OPTIONS})
+        return command(**given, plan=plan)
+
+    own = [each for each in _signature(command).parameters.values() if each.name not in ("plan", "scenario")]
+    call.__signature__ = inspect.Signature([*own, *map(_parameter, (SCENARIO, *OPTIONS))])  # type: ignore[attr-defined]
+    call.__annotations__ = {}  # the signature has them, evaluated
+    del call.__wrapped__
+    return call
 
 
-def plan_of(asked: argparse.Namespace) -> dict[str, Any]:
-    """The fields that were given; raises Invalid for a work mix or a stage that cannot be read."""
-    given = {field: value for _, field, _ in _FLAGS if (value := getattr(asked, field)) is not None}
+def plan_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields of the plan that were given among `options` (field → value, None if not given).
+
+    Raises Invalid for a request mix or a stage that cannot be parsed.
+    """
+    given = {each.field: options[each.field] for each in OPTIONS if _is_given(options[each.field])}
     if "work" in given:
         given["work"] = parse_work(given["work"])
     if "stages" in given:
         given["stages"] = [stage for text in given["stages"] for stage in parse_stages(text)]
     return given
+
+
+def _is_given(value: Any) -> bool:
+    return bool(value) if isinstance(value, list | tuple) else value is not None and value is not False
+
+
+def _signature(command: Callable[..., int]) -> inspect.Signature:
+    return inspect.signature(command, eval_str=True)
+
+
+def _parameter(option: PlanOption) -> inspect.Parameter:
+    declared = typer.Option(
+        option.flag,
+        metavar=option.metavar,
+        help=option.help,
+        rich_help_panel=option.group,
+        show_default=False,
+    )
+    is_optional = option.kind is not bool
+    return inspect.Parameter(
+        option.field,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if is_optional else False,
+        annotation=Annotated[option.kind | None if is_optional else bool, declared],
+    )

@@ -42,8 +42,7 @@ class Models:
 
         Raises EnginesUnavailable with the last line of the error output.
         """
-        described = [_view(description) for description in json.loads(_run_engines(python, "--describe"))]
-        return cls({view.name: view for view in described}, _run_engines(python, "--calibrate").strip())
+        return cls(describe(python), _run_engines(python, "--calibrate").strip())
 
     @cached_property
     def contracts(self) -> dict[str, Model]:
@@ -77,6 +76,12 @@ class Models:
         """Raise NotNow if a model cannot run on this machine."""
         if reason := self.get(name).unavailable_reason:
             raise NotNow(f"{name} is not available here: {reason}")
+
+
+def describe(python: str) -> dict[str, ModelView]:
+    """Return the models of the engines' interpreter by name. Blocks for about 0.1 s. Raises EnginesUnavailable."""
+    described = [_view(description) for description in json.loads(_run_engines(python, "--describe"))]
+    return {view.name: view for view in described}
 
 
 def _run_engines(python: str, flag: str) -> str:

@@ -33,22 +33,6 @@ def compare_figures(imported: ImportedFigures, run: RunView | None) -> list[Comp
     return found
 
 
-def table(imported: ImportedFigures, run: RunView | None = None) -> str:
-    """Return the imported figures as lines of text, with those of a run and their ratio if there is one."""
-    head = f"{'':16}{imported.tool:>14}"
-    if run:
-        head += f"{f'run {run.id}':>14}{f'{imported.tool} / run':>14}"
-    lines = [head.rstrip()]
-    for figure in compare_figures(imported, run):
-        own = f"{figure.ours:>14}{figure.ratio:>14}" if run else ""
-        lines.append(f"{figure.name:16}{figure.theirs:>14}{own}")
-    if imported.missing:
-        lines.append(imported.missing)
-    if run and run.verdict:
-        lines.append(f"Run {run.id}: {run.model}, {run.plan_text}. {run.verdict.title}.")
-    return "\n".join(lines)
-
-
 def _figures(result: ImportedFigures) -> dict[str, tuple[float | None, Formatter]]:
     return {
         "responses": (result.requests, format.count),

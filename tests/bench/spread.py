@@ -15,7 +15,9 @@ from itertools import combinations
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from app.cli.compare import follow, table
+from app.cli.comparison_report import items
+from app.cli.console import show
+from app.cli.in_process import follow_comparison
 from app.comparisons.comparisons import ComparisonRequest
 from app.comparisons.ranking import is_better, spread
 from app.lab import Lab
@@ -37,7 +39,7 @@ async def compared(model: str, trials: int, rate: float, seconds: float) -> Comp
     }
     with tempfile.TemporaryDirectory() as folder:
         async with Lab.open(Settings(data_dir=Path(folder))) as lab:
-            return await follow(
+            return await follow_comparison(
                 lab,
                 await lab.comparisons.submit(
                     ComparisonRequest(models=[model, model], plan=plan, trials=trials)
@@ -55,7 +57,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8)
     asked = parser.parse_args()
     view = asyncio.run(compared(asked.model, asked.trials, asked.rate, asked.seconds))
-    print(table(view))
+    show(*items(view))
     costs = [[run.cpu_us for run in view.runs if run.entry == i and run.cpu_us is not None] for i in (0, 1)]
     for entry, mine in zip(view.entries, costs, strict=True):
         print(f"{entry.letter} {entry.name:16}" + " ".join(f"{cost:7.2f}" for cost in mine))

@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.cli import demo
+from app.comparisons.aggregate import conclude, measured
+from app.load.protocol import histogram
+from app.schemas.comparison import ComparisonView, Entry
 from app.schemas.run import RunView
 from tests.app.driver import (
     MARK,
@@ -65,13 +69,16 @@ def test_models_are_listed_with_their_knobs(command: Command) -> None:
     assert "workers=4" in done.stdout
 
 
-def test_doctor_says_what_the_machine_is(command: Command) -> None:
+def test_doctor_shows_the_machine(command: Command) -> None:
     facts = json.loads(command("doctor", "--json").stdout)
     assert facts["cores"] == len(os.sched_getaffinity(0))
     assert facts["kernel"].startswith("Linux") and isinstance(facts["warnings"], list)
     words = command("doctor")
     assert words.returncode == 0
     assert all(warning in words.stdout for warning in facts["warnings"])
+    assert f"GIL {'on' if facts['gil'] else 'off'}" in words.stdout
+    assert f"{facts['memory_bytes'] / 2**30:.1f} GiB" in words.stdout
+    assert not re.search(r"True|None|\(\d", words.stdout), "a value of Python"
 
 
 def test_runs_are_printed_in_words_and_as_json_and_are_kept_and_a_breached_threshold_is_exit_code_3(
@@ -108,7 +115,7 @@ BAD_ARGUMENTS = [
     (("run", "reactor", "--executor", "ramping"), "ramping"),
     (("run", "reactor", "--scenario", "nope"), "nope"),
     (("run", "reactor", "--work", "5% nonsense 3"), "nonsense"),
-    (("run",), "model"),
+    (("run",), "MODEL"),
     (("nope",), "nope"),
 ]
 
@@ -137,7 +144,7 @@ def test_bad_arguments_of_an_engine_are_exit_code_2_of_its_process(
     assert word in done.stderr and "Traceback" not in done.stderr
 
 
-def test_without_a_command_it_says_what_there_is(command: Command) -> None:
+def test_without_a_command_all_commands_are_listed(command: Command) -> None:
     done = command()
     assert done.returncode == 2
     assert all(name in done.stdout for name in ("serve", "models", "doctor", "run", "demo", "engine"))
@@ -257,7 +264,7 @@ def test_a_signal_before_the_other_lab_has_answered_stops_the_run_all_the_same()
     assert process.returncode == 1 and "It continues at" in err
 
 
-def test_version_and_help_of_each_command_are_told(command: Command) -> None:
+def test_each_command_has_help_and_there_is_a_version(command: Command) -> None:
     assert command("--version").stdout == f"threadlab {version('threadlab')}\n"
     for name in ("serve", "models", "doctor", "run", "compare", "import", "demo", "engine"):
         done = command(name, "--help")
@@ -273,84 +280,116 @@ def test_engine_is_one_engine_in_the_foreground() -> None:
         assert process.wait(BOUND_S) == 0
 
 
-class Demo:
-    """A demo with runs that were never carried out: each model has its rate, its CPU per request and its verdict."""
+@dataclass
+class DemoLab:
+    """A lab that has measured before: each model has its rate, its CPU per request and its verdict."""
 
-    def __init__(self, models: Mapping[str, tuple[float, float, Any]], **changes: Any) -> None:
-        self.specs: list[dict[str, Any]] = []
-        self._models, self._changes = models, changes
+    models: Mapping[str, tuple[float, float, Any]]
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of every run
+    specs: list[dict[str, Any]] = field(default_factory=list)
+    runs: dict[int, RunView] = field(default_factory=dict)
 
-    async def one(self, spec: dict[str, Any]) -> RunView:
+    async def compare(self, spec: dict[str, Any]) -> ComparisonView:
         self.specs.append(spec)
-        rate, cpu_us, judged = self._models[spec["model"]]
+        metric = {"ceiling": "achieved_per_s", "equal-rate": "cpu_us"}[spec["view"]]
+        entries = tuple(
+            Entry(letter, name, name, {}) for letter, name in zip("ABCDEF", spec["models"], strict=False)
+        )
+        times = histogram.from_counts([(100, 1000)])
+        trials = [
+            replace(measured(metric, i, 1, self._run(spec, entry), None), service=times, response=times)
+            for i, entry in enumerate(entries)
+        ]
+        return comparison(
+            id=len(self.specs),
+            view=spec["view"],
+            state=self.changes.get("state", "finished"),
+            entries=entries,
+            runs=tuple(each.trial for each in trials),
+            result=conclude(metric, entries, trials),
+            plan_text=f"{spec['plan'].get('rate_per_s', 'no')} rate",
+        )
+
+    def _run(self, spec: dict[str, Any], entry: Entry) -> RunView:
+        rate, cpu_us, judged = self.models[entry.model]
         achieved = spec["plan"].get("rate_per_s", rate)
         view: dict[str, Any] = {
-            "id": len(self.specs),
-            "model": spec["model"],
+            "id": len(self.runs) + 1,
+            "model": entry.model,
             "plan": spec["plan"],
             "verdict": judged,
             "ledger": {**LEDGER, "cpu_us": cpu_us},
             "summary": {**VIEW["summary"], "achieved_per_s": achieved},
         }
-        return past_run(**{**view, **self._changes})
+        run = self.runs[len(self.runs) + 1] = past_run(**{**view, **self.changes})
+        return run
 
-    def run(self, json_file: Path, **unavailable: str) -> int:
-        models = {**dict.fromkeys(self._models), **unavailable}
-        return on_a_thread(lambda: demo._tour(self.one, models, 3.0, str(json_file)))
+    def demo(self, json_file: Path) -> int:
+        lab = demo.Lab(list(self.models), self.compare, self.runs.__getitem__)
+        comparisons = on_a_thread(lambda: demo.measure(lab, 3.0))
+        return demo.report(demo.Shown(comparisons, demo.runs_of(lab, comparisons)), str(json_file))
 
 
-FIT = verdict("unsaturated", rankable=True)
-TWO_ROUNDS = {
-    "reactor": (9_000.0, 30.0, FIT),
-    "blocking": (1_730.0, 10.0, FIT),
-    "main-sub": (4_000.0, 31.0, FIT),
+def comparison(**changes: Any) -> ComparisonView:
+    nothing = {each.name: None for each in fields(ComparisonView)}
+    return ComparisonView(**{**nothing, "label": None, "trials": 1, "thresholds": (), **changes})
+
+
+def fit(name: str = "unsaturated") -> dict[str, Any]:
+    return {**verdict(name, rankable=True), "fitness": {"cpu_us": None, "achieved_per_s": None}}
+
+
+BOTH = {
+    "reactor": (9_000.0, 30.0, fit()),
+    "blocking": (1_730.0, 10.0, fit()),
+    "main-sub": (4_000.0, 31.0, fit()),
     "prefork": (5_000.0, 5.0, verdict("client_bound")),
 }
 
 
 def rows(table: str) -> list[str]:
-    return [line for line in table.splitlines() if re.match(r"^(\d\.| {2}) ", line) and "req/s" not in line]
+    return [line for line in table.splitlines() if re.match(r"^(\d\.|–) ", line)]
 
 
-def test_demo_measures_each_ceiling_and_then_all_at_half_of_the_lowest(
+def test_demo_compares_by_throughput_and_then_at_half_of_the_lowest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tour = Demo(TWO_ROUNDS)
-    assert tour.run(tmp_path / "demo.json", proactor="There is no io_uring here.") == 0
-    assert "proactor is left out: There is no io_uring here." in capsys.readouterr().err
-    ceiling, equal = tour.specs[:4], tour.specs[4:]
-    assert [spec["model"] for spec in ceiling] == [spec["model"] for spec in equal] == list(TWO_ROUNDS)
-    assert {spec["plan"]["executor"] for spec in ceiling} == {"constant-vus"}
-    assert {(spec["plan"]["executor"], spec["plan"]["rate_per_s"]) for spec in equal} == {
-        ("constant-arrival-rate", 800)  # of 1,730, in whole hundreds
-    }
-    assert {(spec["plan"]["duration_s"], spec["plan"]["vus"]) for spec in tour.specs} == {(3.0, 64)}
-    kept = json.loads((tmp_path / "demo.json").read_text())
-    assert [run["id"] for run in kept["ceiling"]] == [1, 2, 3, 4]
-    assert [run["id"] for run in kept["equal_rate"]] == [5, 6, 7, 8]
+    lab = DemoLab(BOTH)
+    assert lab.demo(tmp_path / "demo.json") == 0
+    ceiling, equal = lab.specs
+    assert (ceiling["view"], equal["view"]) == ("ceiling", "equal-rate")
+    assert ceiling["models"] == equal["models"] == list(BOTH)
+    assert (ceiling["plan"]["executor"], equal["plan"]["executor"]) == (
+        "constant-vus",
+        "constant-arrival-rate",
+    )
+    assert equal["plan"]["rate_per_s"] == 800  # half of 1,730, in whole hundreds
+    assert {(spec["plan"]["duration_s"], spec["plan"]["vus"]) for spec in lab.specs} == {(3.0, 64)}
+    written = json.loads((tmp_path / "demo.json").read_text())
+    assert [run["id"] for run in written["ceiling"]] == [1, 2, 3, 4]
+    assert [run["id"] for run in written["equal_rate"]] == [5, 6, 7, 8]
 
 
-def test_demo_ranks_by_cpu_per_request_at_the_equal_rate_and_only_what_is_fit_for_it(
+def test_demo_ranks_by_cpu_per_request_at_the_fixed_rate_and_only_what_is_valid_for_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Demo(TWO_ROUNDS).run(tmp_path / "demo.json")
-    ceiling, equal = capsys.readouterr().out.split("The same 800 requests/s")
-    assert [row.split()[:2] for row in rows(ceiling)] == [
-        ["reactor", "9,000"],
-        ["blocking", "1,730"],
-        ["main-sub", "4,000"],
-        ["prefork", "5,000"],
+    DemoLab(BOTH).demo(tmp_path / "demo.json")
+    ceiling, equal = capsys.readouterr().out.split("CPU per request at a fixed rate")
+    assert [row[3:].split()[1:4] for row in rows(ceiling)] == [
+        ["reactor", "30.0", "9,000"],
+        ["main-sub", "31.0", "4,000"],
+        ["blocking", "10.0", "1,730"],
+        ["prefork", "5.0", "5,000"],
     ]
-    assert [row[:16].strip() for row in rows(equal)] == [
-        "1. blocking",
-        "2. reactor",
-        "2. main-sub",
-        "prefork",
+    assert [row[:14].split() for row in rows(equal)] == [
+        ["1.", "B", "blocking"],
+        ["2.", "A", "reactor"],
+        ["2.", "C", "main-sub"],
+        ["–", "D", "prefork"],
     ]
     assert [row.split()[-1] for row in rows(equal)] == ["unsaturated"] * 3 + ["client_bound"]
-    assert equal.rstrip().endswith(
-        "(gaps under 15 %): reactor, main-sub.\nprefork: not ranked. client_bound. x"
-    )
+    assert "reactor and main-sub are too close to call." in equal
+    assert "prefork: 1 of 1 trials not valid." in equal
 
 
 @pytest.mark.parametrize("survivors", [0, 1])
@@ -358,30 +397,30 @@ def test_a_demo_with_fewer_than_two_valid_runs_has_no_winner(
     survivors: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = verdict("client_bound")
-    models = {"reactor": (9_000.0, 30.0, bad), "blocking": (1_730.0, 35.9, FIT if survivors else bad)}
-    Demo(models).run(tmp_path / "demo.json")
-    _, equal = capsys.readouterr().out.split("The same 800 requests/s")
+    models = {"reactor": (9_000.0, 30.0, bad), "blocking": (1_730.0, 35.9, fit() if survivors else bad)}
+    DemoLab(models).demo(tmp_path / "demo.json")
+    _, equal = capsys.readouterr().out.split("CPU per request at a fixed rate")
     assert not re.search(r"^\d\.", equal, re.MULTILINE)
-    who = "only blocking has a valid run" if survivors else "no model has a valid run"
-    assert f"No winner: {who} to compare CPU per request." in equal
+    assert "No winner: " in equal
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "text"),
     [
-        ({"state": "stopped"}, "The demo was stopped or nothing was measured."),
+        ({"state": "stopped"}, "The demo was stopped, or nothing was measured."),
         (
             {"state": "failed", "summary": None, "verdict": None, "failure": "It ended."},
             "nothing was measured.",
         ),
-        ({"summary": {**VIEW["summary"], "errors": {"timeout": 1}}}, "equal rate: unsaturated"),
+        ({"summary": {**VIEW["summary"], "errors": {"timeout": 1}}}, ""),
     ],
 )
-def test_a_demo_without_a_whole_answer_is_exit_code_1(
-    changes: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_demo_without_a_whole_result_is_exit_code_1(
+    changes: dict[str, Any], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert Demo(TWO_ROUNDS, **changes).run(tmp_path / "demo.json") == 1
-    assert said in capsys.readouterr().err
+    assert DemoLab(BOTH, changes).demo(tmp_path / "demo.json") == 1
+    assert text in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "demo.json").read_text())["ceiling"]) == len(BOTH)
 
 
 @pytest.mark.full
@@ -389,21 +428,19 @@ def test_demo_runs_all_models_and_prints_what_it_measured(data: dict[str, str], 
     file = tmp_path / "demo.json"
     done = threadlab("demo", "--seconds", "0.5", "--json", str(file), timeout_s=10 * BOUND_S, env=data)
     assert done.returncode == 0, done.stdout + done.stderr
-    ceiling, equal = done.stdout.split("The same ")
-    kept = json.loads(file.read_text())
-    models = {model for model in MODELS if f"{model} is left out" not in done.stderr}
-    for runs, table in ((kept["ceiling"], ceiling), (kept["equal_rate"], equal)):
+    ceiling, equal = done.stdout.split("CPU per request at a fixed rate")
+    written = json.loads(file.read_text())
+    models = {model for model in MODELS if f"{model} skipped" not in done.stderr}
+    for runs, table in ((written["ceiling"], ceiling), (written["equal_rate"], equal)):
         assert {run["model"] for run in runs} == models
         for run in runs:
             assert (
                 run["summary"]["requests"] > 0 and run["summary"]["errors"] == {} and run["verdict"]["name"]
             )
             rate, title = f"{run['summary']['achieved_per_s']:,.0f}", run["verdict"]["title"].lower()
-            row = rf"^(\d\.| ) +{run['model']} +{rate} .*{title}$"
+            row = rf"^(\d\.|–) +[A-F] {run['model_title']} .* {rate} .*{title}$"
             assert re.search(row, table, re.MULTILINE), table
-    assert len({run["plan"]["rate_per_s"] for run in kept["equal_rate"]}) == 1
-    ranked = [run for run in kept["equal_rate"] if run["verdict"]["fitness"]["cpu_us"] is None]
-    ranked.sort(key=lambda run: run["ledger"]["cpu_us"])
-    places = re.findall(r"^(\d)\. +([a-z-]+)", equal, re.MULTILINE)
-    assert [model for _, model in places] == ([run["model"] for run in ranked] if len(ranked) > 1 else [])
-    assert [place for place, _ in places] == sorted(place for place, _ in places)
+    assert len({run["plan"]["rate_per_s"] for run in written["equal_rate"]}) == 1
+    ranked = [run for run in written["equal_rate"] if run["verdict"]["fitness"]["cpu_us"] is None]
+    places = re.findall(r"^(\d)\. ", equal, re.MULTILINE)
+    assert len(places) == (len(ranked) if len(ranked) > 1 else 0) and places == sorted(places)

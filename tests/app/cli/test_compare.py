@@ -40,7 +40,7 @@ def test_a_comparison_in_words_and_as_files(command: Command, tmp_path: Path) ->
     assert (view["state"], view["trials"], len(view["runs"])) == ("finished", 2, 2)
     assert view["entries"][0]["knobs"] == {"reactors": 1, "workers": 0}
     assert view["rule"] in done.stdout and all(said in done.stdout for said in view["result"]["said"])
-    rows = [line for line in done.stdout.splitlines() if re.search(r"\d of 2$", line)]
+    rows = [line for line in done.stdout.splitlines() if re.search(r"\d of 2  ", line)]
     for row, entry in zip(rows, view["result"]["order"], strict=True):
         standing, name = view["result"]["standings"][entry], view["entries"][entry]["name"]
         cost = standing["figures"]["cpu_us"]

@@ -23,7 +23,7 @@ from app.schemas.run import RunView
 from app.streams import visible
 from app.web.authentication import new_token
 from tests.app.driver import Command
-from tests.app.past import LEDGER, PERCENTILES, past_run, verdict
+from tests.app.past import PERCENTILES, past_run, verdict
 from tests.waiting import BOUND_S
 
 ESCAPES = "\x1b[2J\x1b]0;title\x07\x9b31m\u202egpj.exe\x00\rover"
@@ -311,12 +311,10 @@ def test_a_comparison_that_names_what_is_not_there_is_a_sentence(
     assert (code, out) == (1, "") and "does not understand" in err
 
 
-def test_a_demo_by_a_lab_whose_requests_cost_nothing_is_a_sentence(command: Command, wrk: Path) -> None:
-    """A ratio of costs would be a division by 0."""
-    fit = {**verdict("noisy", rankable=True), "fitness": {"cpu_us": None}}
-    free = past_run(verdict=fit, ledger={**LEDGER, "cpu_us": 0.0})
+def test_a_demo_with_an_entry_that_does_not_exist_is_a_sentence(command: Command, wrk: Path) -> None:
     models = Answer(json.dumps([{"name": name, "unavailable_reason": None} for name in ("a", "b")]).encode())
-    with serving(Answer(TypeAdapter(RunView).dump_json(free)), models=models) as server:
+    run = Answer(TypeAdapter(RunView).dump_json(past_run()))
+    with serving(Answer(comparison(entries=[])), models=models, **{"1": run}) as server:
         code, out, err = asked_of(server, command, COMMANDS["demo"], wrk)
     assert (code, out) == (1, "") and "does not understand" in err
 
@@ -381,14 +379,14 @@ def escaped_run(**changes: Any) -> bytes:
 def test_control_characters_of_a_server_are_printed_visibly(
     words: tuple[str, ...], status: int, command: Command, wrk: Path
 ) -> None:
-    told = escaped_run() if words[0] != "compare" else comparison()
+    told = comparison() if words[0] in ("compare", "demo") else escaped_run()
     models = Answer(
         json.dumps(
             [{"name": "a", "unavailable_reason": None}, {"name": "b", "unavailable_reason": ESCAPES}]
         ).encode()
     )
     detail = json.dumps({"detail": f"No. {ESCAPES}"}).encode()
-    answers = {"models": models} if status == 200 else {}
+    answers = {"models": models, "1": Answer(escaped_run())} if status == 200 else {}
     with serving(Answer(told if status == 200 else detail, status), **answers) as server:
         _, out, err = asked_of(server, command, words, wrk)
     assert "\\x1b[2J" in out + err and "\\u202egpj.exe" in out + err
@@ -413,8 +411,8 @@ def test_a_terminal_gets_an_export_with_its_control_characters_visible() -> None
         with os.fdopen(theirs, "w", closefd=False, newline="") as stream:
             tolerant = streams.Tolerant(stream)
             assert streams.is_terminal(tolerant) and not tolerant.isatty()  # type: ignore[arg-type]
-            streams.exact(tolerant, "a\x1b[2Jb,1\r\n")  # type: ignore[arg-type]
-            streams.control(tolerant, streams.ERASE_LINE)  # type: ignore[arg-type]
+            streams.write_export(tolerant, "a\x1b[2Jb,1\r\n")  # type: ignore[arg-type]
+            streams.unescaped(tolerant).write("\r\x1b[K")  # type: ignore[arg-type]
             tolerant.writelines(["\x1b[2J", "\n"])
             tolerant.flush()
         said = b""

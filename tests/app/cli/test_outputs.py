@@ -47,7 +47,10 @@ def runs_kept(data_dir: Path) -> int:
 
 @pytest.mark.parametrize(
     ("flag", "file", "reason"),
-    [("--json", "{tmp}/none/run.json", "there is no such folder"), ("--json", "{tmp}", "it is a folder")],
+    [
+        ("--json", "{tmp}/none/run.json", "its directory does not exist"),
+        ("--json", "{tmp}", "it is a directory"),
+    ],
 )
 @pytest.mark.parametrize(
     "words", [RUN, ("compare", "reactor", "blocking"), ("demo",)], ids=lambda words: words[0]
@@ -69,7 +72,7 @@ def test_a_folder_that_may_not_be_written_to_is_known_before_the_run(
     shut.mkdir(mode=0o500)
     for flag in ("--json", "--csv", "--junit", "--html", "--perfetto"):
         done = command(*RUN, flag, str(shut / "file"))
-        assert done.returncode == 2 and "nothing may be written into its folder" in done.stderr
+        assert done.returncode == 2 and "its directory is not writable" in done.stderr
     assert runs_kept(tmp_path) == 0
 
 
@@ -77,8 +80,7 @@ def test_a_file_that_fills_the_disk_is_said_after_the_report(tmp_path: Path, com
     done = command(*RUN, "--json", "/dev/full")
     assert done.returncode == 1 and "Verdict:" in done.stdout
     assert (
-        done.stderr.splitlines()[-1]
-        == "threadlab: --json: /dev/full cannot be written: No space left on device."
+        done.stderr.splitlines()[-1] == "threadlab: --json: cannot write /dev/full: No space left on device."
     )
     breached = command(*RUN, "--threshold", "rate>9999999", "--json", "/dev/full")
     assert breached.returncode == 3, "what the run came to is said first"

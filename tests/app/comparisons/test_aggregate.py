@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from app.cli.demo import _tables
 from app.comparisons.aggregate import Measured, conclude, measured, why_not
 from app.load.protocol import histogram
 from app.load.protocol.histogram import Percentiles
@@ -187,18 +186,3 @@ def test_what_is_kept_of_a_comparison_is_read_back_the_same() -> None:
     result = answer("cpu_us", [run(8.0), run(8.2)], [run(20.0)])
     kind = TypeAdapter(type(result))
     assert kind.validate_json(kind.dump_json(result)) == result
-
-
-def test_the_demo_says_whose_order_is_chance() -> None:
-    named = {
-        "proactor": run(8.0),
-        "reactor": run(8.3),
-        "blocking": run(13.0),
-        "prefork": run(13.1, rankable=False),
-    }
-    views = [replace(view, model=name) for name, view in named.items()]
-    said = _tables(views, views, 100.0)
-    assert "Too close to call with one run each (gaps under 15 %): proactor, reactor." in said
-    assert "prefork: not ranked. Unsaturated. It was late." in said
-    apart = [views[0], views[2], run(None)]
-    assert "Too close" not in _tables(apart, apart, 100.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.cli import in_process
+from app.cli.output import run_json
 from app.errors import NotNow
 from app.lab import Lab
 from app.runs.request import RunRequest
@@ -39,7 +39,7 @@ def is_stored(lab: Lab, finished: tuple[Any, Any, str]) -> bool:
     run, series, histogram = finished
     stored = lab.runs.series(run["id"])
     return (
-        in_process.to_json(lab.runs.get(run["id"])) == run
+        run_json(lab.runs.get(run["id"])) == run
         and {**stored, "columns": list(stored["columns"])} == series
         and lab.runs.histogram(run["id"]) == histogram
     )
@@ -130,7 +130,7 @@ def test_a_lab_does_not_change_the_run_of_another_lab_on_the_same_data(lab: LabP
             await other.history.relabel(run["id"], "theirs")
         ended = await asyncio.to_thread(lab.stop, run["id"])
         assert ended["state"] == "stopped"
-        assert in_process.to_json(other.runs.get(run["id"])) == ended
+        assert run_json(other.runs.get(run["id"])) == ended
 
     in_a_lab(lab.data_dir, use)
 

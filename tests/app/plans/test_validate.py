@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli import plan_options
-from app.cli.main import _parser
+from app.cli.plan_options import plan_of
 from app.errors import Invalid
 from app.load.protocol import histogram
 from app.load.protocol.plan import Plan
@@ -18,6 +17,7 @@ from app.plans.describe import describe, title
 from app.plans.scenarios import SCENARIOS
 from app.plans.validate import checked
 from app.settings import Settings
+from tests.app.command_line import parsed
 
 DESCRIPTORS = 20_000
 OPEN, RAMP, RATES, SEARCH = "constant-arrival-rate", "ramping-vus", "ramping-arrival-rate", "find-capacity"
@@ -233,16 +233,16 @@ def test_every_field_of_a_plan_has_a_flag() -> None:
         "shared",
         "--trace",
     ]
-    found = plan_options.plan_of(_parser().parse_args(["run", "reactor", *given]))
+    found = plan_of(parsed("run", "reactor", *given))
     assert set(found) == set(Plan().to_json())
     assert found["stages"] == [{"duration_s": 10, "target": 2000}, {"duration_s": 30, "target": 0}]
-    assert plan_options.plan_of(_parser().parse_args(["run", "reactor"])) == {}
+    assert plan_of(parsed("run", "reactor")) == {}
 
 
 @pytest.mark.parametrize("text", ["10s", "x:5", "10s:-5", "10h:5", ""])
 def test_a_stage_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="10s:2000"):
-        plan_options.plan_of(_parser().parse_args(["run", "reactor", "--stage", text]))
+        plan_of(parsed("run", "reactor", "--stage", text))
 
 
 @given(

@@ -252,12 +252,12 @@ def test_the_run_command_writes_the_requested_files(tmp_path: Path) -> None:
 def test_the_run_command_writes_the_files_of_a_remote_lab(
     lab: LabProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = {flag: tmp_path / flag for flag in output.FLAGS}
+    wanted = {flag: tmp_path / flag for flag in output.run_exports()}
     flags = [text for flag, file in wanted.items() for text in (f"--{flag}", str(file))]
     assert main(("run", "reactor", *SHORT, *flags, "--json", "-", "--server", lab.url)) == 0
     id = json.loads(capsys.readouterr().out)["id"]
     for flag, file in wanted.items():
-        assert file.read_bytes().decode() == text_of(lab, output.FLAGS[flag].name, id)
+        assert file.read_bytes().decode() == text_of(lab, output.run_exports()[flag].name, id)
 
 
 @pytest.mark.parametrize(
@@ -277,8 +277,10 @@ def test_unwritable_files_are_rejected_before_the_run(
     assert word in written.err and written.out == ""
 
 
-def test_a_failed_write_is_reported_and_the_other_files_are_written(tmp_path: Path) -> None:
-    problems = output.leave({"csv": "/dev/full", "html": str(tmp_path / "a")}, lambda each: each.name)
+def test_a_file_that_could_not_be_written_is_told_and_the_others_are_there(tmp_path: Path) -> None:
+    problems = output.write_exports(
+        {"csv": "/dev/full", "html": str(tmp_path / "a")}, output.run_exports(), lambda each: each.name
+    )
     assert len(problems) == 1 and "/dev/full" in problems[0]
     assert (tmp_path / "a").read_text() == "report"
 

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.cli import in_process
+from app.cli import run_report
 from app.events import Event, Events
 from app.lab import Lab
 from app.runs.request import RunRequest
@@ -67,9 +67,9 @@ async def one_run(lab: Lab, **asked: Any) -> RunView:
 def test_a_trace_that_cannot_be_saved_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "traces").write_text("no folder")
     ended = in_a_lab(tmp_path, lambda lab: one_run(lab, plan=light(trace=True)))
-    assert ended.state == "finished" and in_process.exit_code(ended, None) == 0
+    assert ended.state == "finished" and run_report.exit_code(ended, None) == 0
     assert any(note.startswith("The thread trace could not be saved: ") for note in ended.notes)
-    words = in_process.report(ended)
+    words = "\n".join(run_report.lines(ended))
     assert "The thread trace could not be saved: " in words and "50 answered" in words
 
 

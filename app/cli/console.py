@@ -1,0 +1,96 @@
+"""Output of commands: results on stdout; progress, hints and errors on stderr.
+
+On a terminal by rich: colours, tables with rules, wrapped lines (app/cli/terminal.py). Otherwise, and with NO_COLOR or
+TERM=dumb, as plain lines with aligned columns, which scripts may parse. rich is imported only where it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from app import streams
+
+
+class Styled(str):
+    """Text with a style of rich, such as "bold red", which only terminals show."""
+
+    __slots__ = ("style",)
+
+    def __new__(cls, text: str, style: str) -> Styled:
+        styled = super().__new__(cls, text)
+        styled.style = style
+        return styled
+
+    style: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its heading, its width in plain output (characters), and its alignment."""
+
+    title: str
+    width: int
+    is_number: bool = True  # right-aligned
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and rows of cells; a cell may be Styled. Cells longer than their column are not cut."""
+
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[str]]
+    has_heading: bool = True
+
+    def plain(self) -> str:
+        """Returns the table as lines with aligned columns."""
+        titles = [column.title for column in self.columns]
+        return "\n".join(map(self._line, [titles, *self.rows] if self.has_heading else self.rows))
+
+    def _line(self, cells: Sequence[str]) -> str:
+        aligned = (
+            f"{cell:>{column.width}}" if column.is_number else f"{cell:<{column.width}}"
+            for cell, column in zip(cells, self.columns, strict=True)
+        )
+        return "".join(aligned).rstrip()
+
+
+def show(*items: str | Table) -> None:
+    """Writes lines and tables to stdout. Foreign text in them is escaped, and its rich markup is not interpreted."""
+    if is_rich(sys.stdout):
+        from app.cli import terminal
+
+        terminal.show(*items)
+    else:
+        sys.stdout.writelines(f"{item.plain() if isinstance(item, Table) else item}\n" for item in items)
+
+
+def show_raw(text: str) -> None:
+    """Writes text for programs, such as JSON, to stdout: without wrapping or colours, control characters escaped."""
+    sys.stdout.write(f"{text}\n")
+
+
+def error(text: str) -> None:
+    """Writes `threadlab: …` to stderr as one line."""
+    sys.stderr.write(f"threadlab: {' '.join(text.split())}\n")
+
+
+def hint(*commands: str) -> None:
+    """Suggests commands to run next. On stderr, and only where both streams are terminals."""
+    if is_rich(sys.stdout) and is_rich(sys.stderr):
+        from app.cli import terminal
+
+        terminal.hint(commands)
+
+
+def is_rich(stream: TextIO | None) -> bool:
+    """Returns whether `stream` is a terminal that may show colours."""
+    return can_draw(stream) and not os.environ.get("NO_COLOR")
+
+
+def can_draw(stream: TextIO | None) -> bool:
+    """Returns whether `stream` is a terminal with a cursor that can be moved, for a progress bar."""
+    return streams.is_terminal(stream) and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,37 @@
+"""`threadlab engine`: becomes one engine, with no lab around it."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, NoReturn
+
+import typer
+
+from app.cli.help import Command
+from app.cli.models import engine_python
+from app.cli.options import Model
+
+# What follows the model is passed to the engine, also --help.
+AS_THEY_ARE = {"allow_interspersed_args": False, "ignore_unknown_options": True}
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    """Adds the command to `app`."""
+    app.command(cls=Command, rich_help_panel=panel, context_settings=AS_THEY_ARE)(engine)
+
+
+def engine(
+    model: Model,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ARGUMENT",
+            help="--host, --port, --set KNOB=VALUE: `threadlab engine MODEL --help` lists them.",
+        ),
+    ] = None,
+) -> NoReturn:
+    """Run one engine in the foreground, without a lab."""
+    from app.machine.child_environment import child_environment
+
+    python = engine_python()
+    os.execve(python, [python, "-m", "engines", model, *(arguments or [])], child_environment())

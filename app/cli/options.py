@@ -1,0 +1,50 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli.help import ADVANCED, OUTPUT, TARGET
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="The model, such as reactor. `threadlab models` lists all.")
+]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Run on a remote lab, such as http://127.0.0.1:8000, instead of in this process. "
+        "THREADLAB_TOKEN is its access token.",
+        rich_help_panel=TARGET,
+    ),
+]
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="T",
+        help="A limit of each run, such as 'p(99)<20ms'. Exit code 3 if it is not met. Repeatable.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="A note that is kept with the result.", rich_help_panel=ADVANCED),
+]
+
+
+def _file(flag: str, help: str) -> typer.models.OptionInfo:
+    declared: typer.models.OptionInfo = typer.Option(flag, metavar="FILE", help=help, rich_help_panel=OUTPUT)
+    return declared
+
+
+JsonFile = Annotated[str | None, _file("--json", "Write the result as JSON; - for stdout.")]
+CsvFile = Annotated[str | None, _file("--csv", "Write the measurements as CSV; - for stdout.")]
+JunitFile = Annotated[str | None, _file("--junit", "Write the thresholds as JUnit XML; - for stdout.")]
+HtmlFile = Annotated[str | None, _file("--html", "Write a report as one HTML file; - for stdout.")]
+PerfettoFile = Annotated[
+    str | None,
+    _file("--perfetto", "Write a trace for ui.perfetto.dev; - for stdout. Implies --trace."),
+]

@@ -1,0 +1,55 @@
+"""Progress of a run or a comparison on stderr: a bar on a terminal, and a line for each step that has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from app.cli.console import can_draw
+from app.streams import visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+class Bar:
+    """A progress bar, invisible without a terminal."""
+
+    def __init__(self, drawn: Progress | None) -> None:
+        self._drawn = drawn
+        self._task = drawn.add_task("", total=1.0, status="") if drawn else None
+
+    def update(self, title: str, fraction: float, status: str) -> None:
+        """Redraws the bar: `fraction` (0–1) of it filled, `title` before it and `status` after it."""
+        if self._drawn and self._task is not None:
+            self._drawn.update(
+                self._task,
+                description=visible(title),
+                completed=fraction,
+                status=visible(status),
+                refresh=True,
+            )
+
+    def line(self, text: str) -> None:
+        """Writes a line above the bar."""
+        if self._drawn:
+            from app.cli import terminal
+
+            self._drawn.console.print(terminal.text(text))
+        else:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def bar() -> Iterator[Bar]:
+    """Yields a bar on stderr and erases it at the end of the block."""
+    if not can_draw(sys.stderr):
+        yield Bar(None)
+        return
+    from app.cli import terminal
+
+    with terminal.progress() as drawn:
+        yield Bar(drawn)

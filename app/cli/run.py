@@ -1,0 +1,117 @@
+"""`threadlab run`: one load test of a fresh engine."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli import console, options, output
+from app.cli.exit_codes import FAILED, OK
+from app.cli.help import ADVANCED, TARGET, Command
+from app.cli.plan_options import with_plan
+
+if TYPE_CHECKING:
+    from app.schemas.run import RunView
+
+EXPORTS = ("csv", "junit", "html", "perfetto")
+Knobs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KNOB=VALUE", help="A knob of the model. Repeatable.", rich_help_panel=TARGET
+    ),
+]
+Successors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--then",
+        metavar="MODEL",
+        help="Hot-swap to this model while the load continues. Repeatable.",
+        rich_help_panel=ADVANCED,
+    ),
+]
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    """Adds the command to `app`."""
+    app.command(cls=Command, rich_help_panel=panel)(with_plan(run))
+
+
+def run(
+    model: options.Model,
+    plan: dict[str, Any],
+    scenario: str | None,
+    set_: Knobs = None,
+    then: Successors = None,
+    server: options.Server = None,
+    label: options.Label = None,
+    threshold: options.Thresholds = None,
+    json: options.JsonFile = None,
+    csv: options.CsvFile = None,
+    junit: options.JunitFile = None,
+    html: options.HtmlFile = None,
+    perfetto: options.PerfettoFile = None,
+) -> int:
+    """Run one load test of a model and print its verdict."""
+    files = output.check_writable(
+        {"csv": csv, "junit": junit, "html": html, "perfetto": perfetto, "json": json}
+    )
+    spec = {
+        "model": model,
+        "knobs": dict(text.partition("=")[::2] for text in set_ or ()),
+        "scenario": scenario,
+        "plan": plan | ({"trace": True} if perfetto else {}),
+        "thresholds": threshold or [],
+        "label": label,
+        "then": [{"model": each} for each in then or ()],
+    }
+    view, problems, stopped_by = _measured(server, spec, files)
+    if json:
+        problems += output.write("json", json, output.json_text(output.run_json(view)))
+    return _report(server, view, problems, stopped_by, is_shown="-" not in files.values())
+
+
+def _measured(
+    server: str | None, spec: dict[str, Any], files: dict[str, str]
+) -> tuple[RunView, list[str], int | None]:
+    """Returns the run that has ended, what could not be written, and the signal that stopped it."""
+    problems: list[str] = []
+    exports = output.run_exports()
+    if server:
+        from app.cli import remote
+        from app.cli.progress import bar
+
+        with bar() as drawn:
+            view, stopped_by = remote.measure_run(
+                server, spec, lambda view: drawn.update(view.model, view.progress, view.state)
+            )
+        fetch = lambda export: remote.get_export(server, view.id, export.name)  # noqa: E731
+        return view, output.write_exports(files, exports, fetch), stopped_by
+    from app.cli import in_process
+
+    view, stopped_by = in_process.measure_run(
+        spec,
+        lambda lab, id: problems.extend(
+            output.write_exports(files, exports, lambda export: export.make(lab, id))
+        ),
+    )
+    return view, problems, stopped_by
+
+
+def _report(
+    server: str | None, view: RunView, problems: list[str], stopped_by: int | None, is_shown: bool
+) -> int:
+    """Shows the run and what could not be written, and returns the exit code."""
+    from app.cli import remote, run_report
+
+    with remote.understood(server):
+        lines, code = run_report.lines(view), run_report.exit_code(view, stopped_by)
+    if is_shown:
+        console.show(*lines)
+    sys.stdout.flush()
+    for problem in problems:
+        console.error(problem)
+    if code == OK and is_shown and not server:
+        console.hint("threadlab serve", f"threadlab compare {view.model} blocking --trials 5")
+    return code or (FAILED if problems else OK)

@@ -1,0 +1,127 @@
+"""`threadlab serve`: runs the lab until a signal stops it. Its options are the settings of app/settings.py."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli import console
+from app.cli.exit_codes import FAILED
+from app.cli.help import ADVANCED, Command
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+# The group of each setting in the help; others are under Advanced.
+NETWORK, SECURITY, ENGINES, LIMITS, STORAGE = "Network", "Security", "Engines", "Limits", "Storage"
+GROUPS = {
+    NETWORK: ("host", "port", "root_path"),
+    SECURITY: ("token", "token_file", "allowed_hosts", "trusted_proxies"),
+    ENGINES: ("engine_host", "engine_ports", "engine_python"),
+    LIMITS: ("max_engines", "max_connections", "max_rate", "max_duration_s"),
+    STORAGE: ("data_dir", "database_url"),
+    ADVANCED: ("load_priority", "sample_interval_ms"),
+}
+
+
+class ServeCommand(Command):
+    """A command with an option for each setting; pydantic, which knows them, is imported when they are needed."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Returns the options of all settings, and --help."""
+        return [*_setting_options(), *super().get_params(ctx)]
+
+    def invoke(self, ctx: Any) -> int:
+        """Runs the lab with the settings that were given; returns the exit code."""
+        return run({name: value for name, value in ctx.params.items() if value is not None})
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    """Adds the command to `app`."""
+    app.command("serve", cls=ServeCommand, rich_help_panel=panel)(_serve)
+
+
+def _serve() -> None:
+    """Start the lab: dashboard, REST API and WebSocket.
+
+    Each option is also an environment variable: --data-dir is THREADLAB_DATA_DIR.
+    """
+
+
+def run(given: dict[str, str]) -> int:
+    """Runs the lab with these settings, and those of the environment, until a signal stops it.
+
+    Returns the exit code. Raises ValidationError for a bad setting, LabError if the lab cannot be opened.
+    """
+    from app.addresses import bracketed, listen
+    from app.settings import Settings
+
+    settings = Settings(**given)  # type: ignore[arg-type]
+    for warning in _exposed_token(given, settings):
+        console.error(warning)
+    try:
+        listener = listen(settings.host, settings.port)
+    except OSError as error:
+        console.error(f"cannot listen on {bracketed(settings.host)}:{settings.port}: {error.strerror}")
+        return FAILED
+    from app.cli.lab_server import run_lab
+
+    with listener:
+        return run_lab(settings, listener)
+
+
+def _exposed_token(given: dict[str, str], settings: Settings) -> list[str]:
+    """Returns a warning if other users of this machine can read the token."""
+    if given.get("token"):
+        return [
+            "the token is on the command line, where other users of this machine can see it (ps). "
+            "Set THREADLAB_TOKEN or --token-file instead."
+        ]
+    with contextlib.suppress(OSError):  # a pipe, such as of <(…), that has been read and is gone
+        if settings.token_file and settings.token_file.stat().st_mode & 0o077:
+            return [
+                f"other users can read the token in {settings.token_file}. Run: chmod 600 {settings.token_file}"
+            ]
+    return []
+
+
+@cache
+def _setting_options() -> tuple[Any, ...]:
+    """Returns an option for each setting. Its text is validated by Settings, together with the environment."""
+    from app.settings import Settings
+
+    def declared() -> None: ...
+
+    group_of = {name: group for group, names in GROUPS.items() for name in names}
+    parameters = []
+    for name, field in Settings.model_fields.items():
+        option = typer.Option(
+            f"--{name.replace('_', '-')}",
+            metavar="VALUE",
+            help=f"{_sentence(field.description or name)} ({_default(field.default)}; THREADLAB_{name.upper()})",
+            rich_help_panel=group_of.get(name, ADVANCED),
+            show_default=False,
+        )
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(
+            inspect.Parameter(name, kind, default=None, annotation=Annotated[str | None, option])
+        )
+    declared.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    options = typer.Typer(add_completion=False)
+    options.command()(declared)
+    return tuple(typer.main.get_command(options).params)
+
+
+def _default(value: object) -> str:
+    if value == sys.executable:
+        return "default: this Python"
+    return f"default: {'none' if value is None or value == '' else value}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
