@@ -1,4 +1,4 @@
-"""Models."""
+"""The models: descriptions, knobs, and whether each can run here."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def standard_error(seconds: Sequence[float]) -> float | None:
 
 
 def _effective_samples(values: Sequence[float]) -> float:
-    """Return the number of independent samples that these correlated ones are worth: n · (1 - ρ) / (1 + ρ).
+    """Return the number of independent samples with the same information: n · (1 - ρ) / (1 + ρ).
 
     ρ is their lag-1 autocorrelation; the formula is that of a first-order autoregressive process.
     """

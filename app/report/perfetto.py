@@ -1,7 +1,7 @@
 """Writes a run as a Chrome trace for ui.perfetto.dev and chrome://tracing: thread states and counters.
 
-Every state change is an event, so that single requests are visible at high zoom. Times are µs since the start
-of the trace, with a resolution of 1 ns. Without a recording, the file has counters only and says so in
+Every state change is an event, so that single requests are visible at high zoom. Times are µs since the
+start of the trace, with a resolution of 1 ns. Without a recording, the file has counters only and says so in
 `otherData`.
 
 Format: "Trace Event Format", JSON object format, by the Chromium project.

@@ -34,6 +34,7 @@ def utilisation_name(name: str) -> str:
 
 
 def capitalised(text: str) -> str:
+    """Return text with a capital first letter; the rest is unchanged."""
     return text[:1].upper() + text[1:]
 
 
@@ -64,7 +65,7 @@ def _rate_checks(e: Evidence) -> list[Check]:
     return [
         Check("Late starts", format.share(e.late_share), late, None),
         Check(
-            "Achieved / offered", format.share(e.rate_ratio), f"minimum {format.share(RATE_RATIO_MIN)}", ok
+            "Achieved / offered", format.share(e.rate_ratio), f"at least {format.share(RATE_RATIO_MIN)}", ok
         ),
     ]
 
@@ -97,4 +98,4 @@ def _at_most(what: str, value: float | None, limit: float) -> Check:
 
 
 def _limit(share: float) -> str:
-    return f"limit {format.share(share)}"
+    return f"at most {format.share(share)}"

@@ -71,6 +71,7 @@ class Figure:
 
     @property
     def family(self) -> Family:
+        """What this figure measures."""
         if self.name in _RATES:
             return Family.RATE
         return Family.LATENCY if self.name in PERCENTILES else Family.COST

@@ -90,10 +90,10 @@ def _generator(e: Evidence) -> list[str]:
     used, waited = e.generator_utilisation, e.generator_waited or 0.0
     if used is None or (used + waited <= GENERATOR_CPU_MAX and waited <= GENERATOR_WAIT_MAX):
         return []
-    cpu, limit = f"The load generator used {format.share(used)} of its CPU", format.share(GENERATOR_CPU_MAX)
+    cpu, limit = f"Load-generator CPU utilisation was {format.share(used)}", format.share(GENERATOR_CPU_MAX)
     if waited > GENERATOR_WAIT_SHOWN:
-        limits = f"limit {limit} in total, {format.share(GENERATOR_WAIT_MAX)} waiting"
-        cpu = f"{cpu} and waited for it {format.share(waited)} of the time ({limits})."
+        limits = f"limits: {limit} in total, {format.share(GENERATOR_WAIT_MAX)} starvation"
+        cpu = f"{cpu} and CPU starvation {format.share(waited)} ({limits})."
     else:
         cpu = f"{cpu} (limit {limit})."
     return [cpu, "Treat throughput as a lower bound: the server may be able to handle more."]

@@ -105,7 +105,7 @@ def test_a_run_is_rankable_if_its_main_figure_is_valid() -> None:
     busy = replace(CALM, generator_utilisation=0.9)
     assert assessed(busy, main=COST).rankable and not assessed(busy, main=RATE).rankable
     assert assessed(busy, main=COST).why_not is None
-    assert "used 90 % of its CPU (limit 85 %)" in (assessed(busy, main=RATE).why_not or "")
+    assert "CPU utilisation was 90 % (limit 85 %)" in (assessed(busy, main=RATE).why_not or "")
     assert not assessed(CALM, main="kept_per_s").rankable, "the run has no such figure"
 
 

@@ -105,7 +105,7 @@ def test_client_bound_a_generator_that_is_starved_of_its_cpu(lab: LabProcess, re
     waited, before = evidence_of(run)["generator_waited"], evidence_of(control)["generator_waited"]
     assert waited > 0.25 and (waited > 2 * before or before > 0.125)
     assert name_of(run) == "client_bound" and not run["verdict"]["rankable"]
-    assert "waited for it" in " ".join(run["verdict"]["because"])
+    assert "CPU starvation" in " ".join(run["verdict"]["because"])
 
 
 def test_percentiles_of_a_generator_that_was_stopped_for_a_while_are_not_valid(
