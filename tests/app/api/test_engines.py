@@ -124,14 +124,14 @@ def test_an_engine_stopped_during_start_up_never_becomes_ready(
             raise ConnectionRefusedError
 
     async def play(lab: Lab) -> list[str]:
-        told: list[str] = []
-        lab.events.subscribe(lambda event: told.append(event.name))
+        names: list[str] = []
+        lab.events.subscribe(lambda event: names.append(event.name))
         with pytest.raises(StartFailed, match="was stopped"):
             await lab.fleet.start("reactor", {})
         await asyncio.gather(*stops)
         (engine,) = lab.fleet.engines.values()
         assert (engine.state, engine.exit and engine.exit.code) == ("stopped", 0)
-        return told
+        return names
 
     monkeypatch.setattr(Engine, "_check_ready", stopped_meanwhile)
     assert in_a_lab(tmp_path, play) == ["engine.starting", "engine.draining", "engine.stopped"]
@@ -142,8 +142,8 @@ def test_a_fixed_port_is_used_and_released(lab: LabProcess) -> None:
         engine = lab.start("reactor", port=port)
         assert (engine["port"], engine["url"]) == (port, f"http://127.0.0.1:{port}/")
         with nothing_changes(lab):
-            said = is_problem(lab.post("/engines", {"model": "blocking", "port": port}), 409)
-            assert str(port) in said and "in use" in said
+            detail = is_problem(lab.post("/engines", {"model": "blocking", "port": port}), 409)
+            assert str(port) in detail and "in use" in detail
         lab.http.delete(f"/api/v1/engines/{engine['id']}")
         assert lab.start("blocking", port=port)["port"] == port
 
@@ -152,8 +152,8 @@ def test_a_port_outside_the_configured_range_is_rejected(tmp_path: Path) -> None
     with reserved_port() as port, closing(LabInside(tmp_path, engine_ports=f"{port}-{port}")) as lab:
         with nothing_changes(lab):
             for other in (1, port - 1, port + 1):
-                said = is_problem(lab.post("/engines", {"model": "reactor", "port": other}), 422, "/port")
-                assert str(port) in said and "THREADLAB_ENGINE_PORTS" in said
+                detail = is_problem(lab.post("/engines", {"model": "reactor", "port": other}), 422, "/port")
+                assert str(port) in detail and "THREADLAB_ENGINE_PORTS" in detail
         engine = lab.start("reactor", port=port)
         assert engine["port"] == port
         is_problem(lab.post("/engines", {"model": "reactor"}), 503)
@@ -172,7 +172,7 @@ def test_engines_of_a_hot_swap_share_one_port_of_the_range(tmp_path: Path) -> No
         assert in_a_lab(tmp_path, play, engine_ports=f"{port}-{port}") == [port, port]
 
 
-REFUSED: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
+INVALID: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
     "unknown model": ({"model": "reactors"}, 404, (), "reactor-pool"),
     "knob out of bounds": (
         {"model": "reactor-pool", "knobs": {"workers": 99999}},
@@ -216,16 +216,16 @@ REFUSED: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", INVALID)
 def test_an_invalid_request_is_rejected_by_field(lab: LabProcess, case: str) -> None:
-    body, status, pointers, word = REFUSED[case]
+    body, status, pointers, word = INVALID[case]
     assert word in is_problem(lab.post("/engines", body), status, *pointers)
 
 
 def test_invalid_requests_change_nothing(lab: LabProcess) -> None:
     lab.start("reactor")
     with nothing_changes(lab):
-        for case, (body, status, _, _) in REFUSED.items():
+        for case, (body, status, _, _) in INVALID.items():
             assert lab.post("/engines", body).status_code == status, case
 
 
@@ -251,8 +251,8 @@ def test_a_body_of_more_than_64_kib_is_rejected(lab: LabProcess) -> None:
 
 def test_an_unknown_engine_is_404_on_every_path(lab: LabProcess) -> None:
     for method, path in (("GET", ""), ("GET", "/sample"), ("GET", "/log"), ("DELETE", "")):
-        said = is_problem(lab.http.request(method, f"/api/v1/engines/reactor-99{path}"), 404)
-        assert "reactor-99" in said
+        detail = is_problem(lab.http.request(method, f"/api/v1/engines/reactor-99{path}"), 404)
+        assert "reactor-99" in detail
 
 
 def test_a_wrong_method_is_405_with_the_allowed_ones(lab: LabProcess) -> None:
@@ -281,7 +281,9 @@ def test_a_sample_shows_threads_with_roles_and_connections(lab: LabProcess, mode
             lambda: found if (found := sample(lab, engine))["connections_total"] == 2 else None,
             "two connections",
         )
-        until(lambda: sample(lab, engine)["requests"] >= 3, "ours, and the lab's own look")
+        until(
+            lambda: sample(lab, engine)["requests"] >= 3, "two requests, and the probe of the control plane"
+        )
     assert {thread["role"] for thread in seen["threads"]} >= ROLES[model], seen["threads"]
     assert sum(seen["connections"].values()) == 2
     assert seen["thread_count"] >= len(ROLES[model])
@@ -303,7 +305,7 @@ def test_the_log_is_a_list_of_lines(lab: LabProcess) -> None:
 
 def test_force_kills_the_engine(lab: LabProcess) -> None:
     engine = lab.start("reactor")
-    os.kill(engine["pid"], signal.SIGSTOP)  # it could not drain even if it wanted
+    os.kill(engine["pid"], signal.SIGSTOP)  # a stopped process cannot drain
     view = lab.http.delete(f"/api/v1/engines/{engine['id']}", params={"force": True}).json()
     assert (view["state"], view["exit"]["signal"]) == ("stopped", "SIGKILL")
     assert gone(engine["pid"])
@@ -320,26 +322,26 @@ def test_a_killed_engine_reports_its_signal(lab: LabProcess, number: signal.Sign
     assert (view["exit"]["signal"], view["exit"]["code"], view["pid"]) == (number.name, None, None)
     assert number.name in view["exit"]["reason"]
     last = sample(lab, engine)
-    assert last["thread_count"] and last["requests_per_s"] is None, "its last truth, and no rate of nobody"
+    assert last["thread_count"] and last["requests_per_s"] is None, "the last sample, without a rate"
     assert lab.start("main-sub")["state"] == "ready"
 
 
-def test_threads_of_a_killed_engine_are_no_longer_shown(lab: LabProcess) -> None:
-    engine = lab.start("reactor-pool", workers=100)  # so many that each sample reads some of them only
+def test_threads_of_a_killed_engine_have_no_cpu_use(lab: LabProcess) -> None:
+    engine = lab.start("reactor-pool", workers=100)  # each sample reads only some of so many threads
 
     def known() -> list[Any]:
         return [thread for thread in sample(lab, engine)["threads"] if thread["cpu_percent"] is not None]
 
     until(lambda: len(known()) == 101, "each was sampled twice", every_s=0.05)
     os.kill(engine["pid"], signal.SIGKILL)
-    until(lambda: not known(), "nothing old is left", every_s=0.05)
-    assert len(sample(lab, engine)["threads"]) == 101, "its last truth"
+    until(lambda: not known(), "no CPU use is left", every_s=0.05)
+    assert len(sample(lab, engine)["threads"]) == 101, "the last sample"
 
 
 def test_a_stopped_process_still_shows_a_sample(lab: LabProcess) -> None:
     engine = lab.start("blocking", idle_s=600)
     with socket.create_connection(("127.0.0.1", engine["port"])):
-        until(lambda: sample(lab, engine)["connections_total"] == 1, "the connection")
+        until(lambda: sample(lab, engine)["connections_total"] == 1, "the connection is accepted")
         os.kill(engine["pid"], signal.SIGSTOP)
         before = sample(lab, engine)
         after = until(
@@ -371,19 +373,19 @@ def test_at_most_max_engines_run(tmp_path: Path) -> None:
 def test_stopping_drains_requests_in_flight(lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", grace_s=600, write_s=3600)
     path, size = f"/engines/{engine['id']}", 1_000_000
-    with socket.socket() as peer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        peer.settimeout(BOUND_S)
-        peer.connect(("127.0.0.1", engine["port"]))
-        peer.sendall(b"GET /bytes?n=%d HTTP/1.1\r\nHost: x\r\n\r\n" % size)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(BOUND_S)
+        connection.connect(("127.0.0.1", engine["port"]))
+        connection.sendall(b"GET /bytes?n=%d HTTP/1.1\r\nHost: x\r\n\r\n" % size)
         until(
             lambda: sample(lab, engine)["connections"]["writing"] == 1,
-            "more is written than the kernel takes",
+            "the response exceeds the socket buffers",
         )
         with ThreadPoolExecutor(1) as thread:
             stopped = thread.submit(lab.http.delete, f"/api/v1{path}")
             until(lambda: lab.get(path)["state"] == "draining", "it drains")
-            received = b"".join(iter(lambda: peer.recv(1 << 20), b""))
+            received = b"".join(iter(lambda: connection.recv(1 << 20), b""))
             view = stopped.result().json()
     head, _, body = received.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200") and len(body) == size

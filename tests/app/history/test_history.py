@@ -268,13 +268,17 @@ def test_a_label_is_changed_by_the_form(changing: LabProcess) -> None:
 
 
 def test_several_runs_are_deleted_after_a_confirmation(changing: LabProcess) -> None:
-    kept = [run["id"] for run in changing.get("/runs")]
-    asked = changing.http.get("/runs/delete", params={"run": [7, 8]})
-    assert asked.status_code == 200 and "Delete 2 runs?" in asked.text and "=1+1" in asked.text
-    assert [run["id"] for run in changing.get("/runs")] == kept, "a GET changes nothing"
+    before = [run["id"] for run in changing.get("/runs")]
+    confirmation = changing.http.get("/runs/delete", params={"run": [7, 8]})
+    assert (
+        confirmation.status_code == 200
+        and "Delete 2 runs?" in confirmation.text
+        and "=1+1" in confirmation.text
+    )
+    assert [run["id"] for run in changing.get("/runs")] == before, "a GET changes nothing"
     answer = changing.http.post("/runs/delete", data={"run": ["7", "8"]})
     assert (answer.status_code, answer.headers["location"]) == (303, "/runs")
-    assert [run["id"] for run in changing.get("/runs")] == [id for id in kept if id not in (7, 8)]
+    assert [run["id"] for run in changing.get("/runs")] == [id for id in before if id not in (7, 8)]
 
 
 def test_either_all_selected_runs_are_deleted_or_none(changing: LabProcess) -> None:

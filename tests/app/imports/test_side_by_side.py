@@ -29,18 +29,18 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
 def test_results_of_each_tool_are_stored_with_a_run(past: LabProcess) -> None:
     made = [past.post("/runs/1/foreign", {"tool": tool, "text": text}) for tool, text in OUTPUTS.items()]
     assert [answer.status_code for answer in made] == [201] * 3
-    kept = past.get("/runs/1/foreign")
-    assert kept == [answer.json() for answer in made]
-    assert [each["figures"]["tool"] for each in kept] == list(OUTPUTS)
-    assert (kept[0]["figures"]["requests"], kept[0]["figures"]["p50_us"]) == (31616, 480.0)
-    assert kept[2]["figures"]["p99_us"] is None, "k6 did not print it"
+    stored = past.get("/runs/1/foreign")
+    assert stored == [answer.json() for answer in made]
+    assert [each["figures"]["tool"] for each in stored] == list(OUTPUTS)
+    assert (stored[0]["figures"]["requests"], stored[0]["figures"]["p50_us"]) == (31616, 480.0)
+    assert stored[2]["figures"]["p99_us"] is None, "k6 did not print it"
     assert past.get("/runs/2/foreign") == []
     page = past.http.get("/runs/1").text
     assert "31,616" in page and "Another clock, another share of the machine." in page
     assert "480 µs" in page and "6.00" in page, "the imported p50, and its ratio to that of the run (80 µs)"
-    assert past.http.delete(f"/api/v1/runs/1/foreign/{kept[1]['id']}").status_code == 204
+    assert past.http.delete(f"/api/v1/runs/1/foreign/{stored[1]['id']}").status_code == 204
     assert [each["figures"]["tool"] for each in past.get("/runs/1/foreign")] == ["wrk", "k6"]
-    is_problem(past.http.delete(f"/api/v1/runs/2/foreign/{kept[0]['id']}"), 404)
+    is_problem(past.http.delete(f"/api/v1/runs/2/foreign/{stored[0]['id']}"), 404)
 
 
 def test_invalid_output_is_rejected_and_not_stored(past: LabProcess) -> None:
@@ -61,15 +61,15 @@ def test_the_form_accepts_pasted_text_or_a_file(past: LabProcess) -> None:
     ):
         answer = past.http.post("/runs/3/foreign", **sent)  # type: ignore[arg-type]
         assert (answer.status_code, answer.headers["location"]) == (303, "/runs/3#foreign")
-    kept = past.get("/runs/3/foreign")
-    assert [each["figures"]["tool"] for each in kept] == ["wrk", "oha"]
+    stored = past.get("/runs/3/foreign")
+    assert [each["figures"]["tool"] for each in stored] == ["wrk", "oha"]
     refused = past.http.post("/runs/3/foreign", data={"tool": "k6", "text": "<b>no</b>"})
     assert (
         refused.status_code == 422
         and 'id="foreign-problem"' in refused.text
         and "&lt;b&gt;no&lt;/b&gt;" in refused.text
     )
-    assert past.http.post(f"/runs/3/foreign/{kept[0]['id']}/delete").status_code == 303
+    assert past.http.post(f"/runs/3/foreign/{stored[0]['id']}/delete").status_code == 303
     assert [each["figures"]["tool"] for each in past.get("/runs/3/foreign")] == ["oha"]
 
 

@@ -29,7 +29,7 @@ MODELS = pytest.mark.parametrize("model", TRACED)
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredRuns:
     """A lab, and the ids of its runs by model: all are traced except that of UNTRACED."""
 
     lab: LabProcess
@@ -37,11 +37,11 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def kept(shared_lab: LabProcess) -> Kept:
+def stored(shared_lab: LabProcess) -> StoredRuns:
     plans = {model: light(0.5, 0.2, trace=True, **load) for model, load in TRACED.items()} | {
         UNTRACED: light(0.5, 0.2)
     }
-    return Kept(
+    return StoredRuns(
         shared_lab, {model: shared_lab.run(model=model, plan=plan)["id"] for model, plan in plans.items()}
     )
 
@@ -73,8 +73,8 @@ def check(file: Any) -> dict[tuple[int, int], list[Any]]:
 
 
 @MODELS
-def test_lanes_have_neither_overlaps_nor_gaps(kept: Kept, model: str) -> None:
-    file = file_of(kept.lab, kept.ids[model])
+def test_lanes_have_neither_overlaps_nor_gaps(stored: StoredRuns, model: str) -> None:
+    file = file_of(stored.lab, stored.ids[model])
     lanes = check(file)
     assert file["otherData"]["lost"] == 0 and "cut" not in file["otherData"]
     for events in lanes.values():
@@ -87,10 +87,10 @@ def test_lanes_have_neither_overlaps_nor_gaps(kept: Kept, model: str) -> None:
 
 
 @MODELS
-def test_the_states_of_threads_match_the_load(kept: Kept, model: str) -> None:
-    file = file_of(kept.lab, kept.ids[model])
+def test_the_states_of_threads_match_the_load(stored: StoredRuns, model: str) -> None:
+    file = file_of(stored.lab, stored.ids[model])
     lanes = check(file)
-    run = kept.lab.get(f"/runs/{kept.ids[model]}")
+    run = stored.lab.get(f"/runs/{stored.ids[model]}")
     names = {event["args"]["name"] for event in file["traceEvents"] if event["name"] == "thread_name"}
     handled = sum(event["name"] == "handling" for events in lanes.values() for event in events)
     assert handled >= run["summary"]["requests"]
@@ -107,9 +107,9 @@ def test_the_states_of_threads_match_the_load(kept: Kept, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["blocking", UNTRACED])
-def test_counters_have_the_values_of_the_series(kept: Kept, model: str) -> None:
-    id = kept.ids[model]
-    file, series = file_of(kept.lab, id), kept.lab.get(f"/runs/{id}/series")
+def test_counters_have_the_values_of_the_series(stored: StoredRuns, model: str) -> None:
+    id = stored.ids[model]
+    file, series = file_of(stored.lab, id), stored.lab.get(f"/runs/{id}/series")
     column = series["columns"].index("achieved_per_s")
     rows = [row[column] for row in series["rows"] if row[column] is not None]
     counters = [
@@ -122,8 +122,8 @@ def test_counters_have_the_values_of_the_series(kept: Kept, model: str) -> None:
     assert "measure starts" in marks
 
 
-def test_a_run_without_tracing_has_counters_only(kept: Kept) -> None:
-    file = file_of(kept.lab, kept.ids[UNTRACED])
+def test_a_run_without_tracing_has_counters_only(stored: StoredRuns) -> None:
+    file = file_of(stored.lab, stored.ids[UNTRACED])
     assert check(file) == {}
     assert "not traced" in file["otherData"]["trace"]
 
@@ -138,14 +138,14 @@ def test_a_recording_is_deleted_with_its_run(lab: LabProcess) -> None:
 
 
 @pytest.mark.parametrize(("model", "reason"), [("prefork", "was deleted"), (UNTRACED, "not traced")])
-def test_the_recording_of_another_run_is_ignored(kept: Kept, model: str, reason: str) -> None:
-    folder, id = kept.lab.data_dir / "traces", kept.ids[model]
+def test_the_recording_of_another_run_is_ignored(stored: StoredRuns, model: str, reason: str) -> None:
+    folder, id = stored.lab.data_dir / "traces", stored.ids[model]
     mine, own = folder / f"run-{id}.trace", folder / "own"
     if mine.exists():
         mine.rename(own)
     try:  # as if the database had been replaced but not the traces
-        shutil.copy(folder / f"run-{kept.ids['blocking']}.trace", mine)
-        file = file_of(kept.lab, id)
+        shutil.copy(folder / f"run-{stored.ids['blocking']}.trace", mine)
+        file = file_of(stored.lab, id)
     finally:
         mine.unlink()
         if own.exists():
@@ -153,15 +153,15 @@ def test_the_recording_of_another_run_is_ignored(kept: Kept, model: str, reason:
     assert check(file) == {} and reason in file["otherData"]["trace"]
 
 
-def test_lost_cut_and_untraced_parts_are_reported(kept: Kept) -> None:
-    id = kept.ids["blocking"]
-    recording = Recording.unpack((kept.lab.data_dir / "traces" / f"run-{id}.trace").read_bytes())
+def test_lost_cut_and_untraced_parts_are_reported(stored: StoredRuns) -> None:
+    id = stored.ids["blocking"]
+    recording = Recording.unpack((stored.lab.data_dir / "traces" / f"run-{id}.trace").read_bytes())
     recording.cuts = [[recording.from_ns + ms * 1_000_000 for ms in (1500, 2250)]]
     recording.untraced = 36
     next(iter(recording.lanes.values())).lost = 7
-    run = kept.lab.get(f"/runs/{id}")
+    run = stored.lab.get(f"/runs/{id}")
     view = type("View", (), {**run, "marks": (), "legs": (1, 2)})
-    file = json.loads(perfetto.write(view, kept.lab.get(f"/runs/{id}/series"), recording))  # type: ignore[arg-type]
+    file = json.loads(perfetto.write(view, stored.lab.get(f"/runs/{id}/series"), recording))  # type: ignore[arg-type]
     assert file["otherData"]["lost"] == 7
     assert file["otherData"]["only"].endswith(f"{run['engine']} was recorded.")
     assert "from 1.500 to 2.250 s" in file["otherData"]["cut"] and file["otherData"]["untraced"].endswith(

@@ -67,7 +67,7 @@ def test_a_closed_load_shows_at_most_its_peak_connections_in_a_stall() -> None:
 
 
 def test_an_outcome_stored_by_an_older_version_can_be_read() -> None:
-    kept = {**CALM.to_json(), "notes": ["3 of 4 connections were open"]}
+    stored = {**CALM.to_json(), "notes": ["3 of 4 connections were open"]}
     for newer in ("missing", "idle_missing"):
-        del kept[newer]
-    assert Outcome.from_json(kept).requests == 100
+        del stored[newer]
+    assert Outcome.from_json(stored).requests == 100
