@@ -33,7 +33,7 @@ def write(view: RunView, series: Mapping[str, Any], curve: Mapping[str, Any] | N
     """Return the HTML file. `curve`: latency by percentile, None if nothing was measured."""
     rows = [dict(zip(series["columns"], row, strict=True)) for row in series["rows"]]
     charts = tuple(charts_of(rows, curve))
-    return environment().get_template("report.html").render(run=view, rows=rows, charts=charts)
+    return environment().get_template("report/run.html").render(run=view, rows=rows, charts=charts)
 
 
 @cache
