@@ -1,6 +1,9 @@
 // What a screen reader is told: at most one message every few seconds; what must not be missed waits for its turn, the rest gives way.
 const EVERY_MS = 4000;
-let kept = [], newest = "", spokenAt = -EVERY_MS, timer = null;
+let kept = [],
+  newest = "",
+  spokenAt = -EVERY_MS,
+  timer = null;
 
 /** Say `text`; `always`: also if something newer comes before its turn. */
 export function announce(text, always = false) {

@@ -1,12 +1,16 @@
 // How long a thread, or all threads of a role, was in each state, for each 5 ms of the last minute.
-export const BIN_US = 5000, STATES = 8;
+export const BIN_US = 5000,
+  STATES = 8;
 const BINS = 12_000;
 
 export class Bins {
-  #cells; #newest = -1;
+  #cells;
+  #newest = -1;
 
   /** `Cells` is Uint16Array for one thread (µs of 5,000), Float32Array for the sum of many. */
-  constructor(Cells) { this.#cells = new Cells(BINS * STATES); }
+  constructor(Cells) {
+    this.#cells = new Cells(BINS * STATES);
+  }
 
   reset() {
     this.#cells.fill(0);
@@ -18,8 +22,10 @@ export class Bins {
     const last = Math.ceil(to / BIN_US) - 1;
     if (last > this.#newest) this.#advance(last);
     for (let bin = Math.max(Math.floor(from / BIN_US), this.#newest - BINS + 1); bin <= last; bin++) {
-      const start = bin * BIN_US, end = start + BIN_US;
-      this.#cells[(bin % BINS) * STATES + state] += ((to < end ? to : end) - (from > start ? from : start)) * weight;
+      const start = bin * BIN_US,
+        end = start + BIN_US;
+      this.#cells[(bin % BINS) * STATES + state] +=
+        ((to < end ? to : end) - (from > start ? from : start)) * weight;
     }
   }
 
@@ -27,7 +33,9 @@ export class Bins {
   sum(from, to, out) {
     const last = Math.min(this.#newest, Math.ceil(to / BIN_US) - 1);
     for (let bin = Math.max(Math.floor(from / BIN_US), this.#newest - BINS + 1, 0); bin <= last; bin++) {
-      const start = bin * BIN_US, end = start + BIN_US, at = (bin % BINS) * STATES;
+      const start = bin * BIN_US,
+        end = start + BIN_US,
+        at = (bin % BINS) * STATES;
       const part = ((to < end ? to : end) - (from > start ? from : start)) / BIN_US;
       for (let state = 1; state < STATES; state++) out[state] += this.#cells[at + state] * part;
     }
@@ -35,7 +43,9 @@ export class Bins {
 
   #advance(last) {
     if (last - this.#newest >= BINS) this.#cells.fill(0);
-    else for (let bin = this.#newest + 1; bin <= last; bin++) this.#cells.fill(0, (bin % BINS) * STATES, (bin % BINS + 1) * STATES);
+    else
+      for (let bin = this.#newest + 1; bin <= last; bin++)
+        this.#cells.fill(0, (bin % BINS) * STATES, ((bin % BINS) + 1) * STATES);
     this.#newest = last;
   }
 }

@@ -3,9 +3,13 @@ import { onTheme } from "./theme.js";
 
 const probe = document.createElement("i");
 probe.hidden = true;
-probe.style.forcedColorAdjust = "none";  // tokens.css names system colours there; they must come through as they are
-let colours = new Map(), rgba = new Map();   // model and role, in this theme; asking the browser costs a layout
-const forget = () => { colours = new Map(); rgba = new Map(); };
+probe.style.forcedColorAdjust = "none"; // tokens.css names system colours there; they must come through as they are
+let colours = new Map(),
+  rgba = new Map(); // model and role, in this theme; asking the browser costs a layout
+const forget = () => {
+  colours = new Map();
+  rgba = new Map();
+};
 onTheme(forget);
 
 /** A role such as "--state-handling" as the colour it has at this element, or for a model, in this theme. */
@@ -40,7 +44,8 @@ export function pixel(colour) {
 /** Size the bitmap to the element, clear it, and answer a context in CSS pixels. */
 export function fit(canvas) {
   const ratio = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth, height = canvas.clientHeight;
+  const width = canvas.clientWidth,
+    height = canvas.clientHeight;
   const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
   const ctx = canvas.getContext("2d");
   if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];

@@ -1,46 +1,67 @@
 // Every connection of an engine by its descriptor word: state in the low byte, then a generation, then the owner's row.
-const CLOSED = 0, IDLE = 1, RECENT_US = 1e6;
+const CLOSED = 0,
+  IDLE = 1,
+  RECENT_US = 1e6;
 
 function decode(text) {
-  const raw = atob(text), bytes = new Uint8Array(raw.length);
+  const raw = atob(text),
+    bytes = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
   return new Uint32Array(bytes.buffer);
 }
 
 export class Crowd {
-  #words = new Uint32Array(0); #usedAt = new Float64Array(0); #fresh = new Set();
+  #words = new Uint32Array(0);
+  #usedAt = new Float64Array(0);
+  #fresh = new Set();
   size = 0;
 
-  get recent() { return this.#fresh.size; }
-  state(i) { return this.#words[i] & 0xff; }
-  owner(i) { return this.#words[i] >>> 16; }
+  get recent() {
+    return this.#fresh.size;
+  }
+  state(i) {
+    return this.#words[i] & 0xff;
+  }
+  owner(i) {
+    return this.#words[i] >>> 16;
+  }
   /** Idle now, and seen at work within the last second. */
-  isRecent(i) { return this.#fresh.has(i); }
+  isRecent(i) {
+    return this.#fresh.has(i);
+  }
 
   /** How many are in each state, by its number: all of one instant, so that they add up to `size`. */
   counts(states) {
     const by = new Array(states).fill(0);
     for (const word of this.#words) by[word & 0xff]++;
-    by[0] = 0;   // a word without a connection is none
+    by[0] = 0; // a word without a connection is none
     return by;
   }
 
   /** Take a frame's words: all of them, or pairs of (descriptor, word). Answers the descriptors that look different now. */
   take({ full, words }, tUs) {
-    const given = decode(words), changed = [];
+    const given = decode(words),
+      changed = [];
     if (full) {
       this.#room(given.length);
       for (let i = 0; i < this.#words.length; i++) this.#set(i, given[i] ?? CLOSED, tUs, changed);
-    } else for (let n = 0; n < given.length; n += 2) {
-      this.#room(given[n] + 1);
-      this.#set(given[n], given[n + 1], tUs, changed);
-    }
-    for (const i of this.#fresh) if (Math.abs(tUs - this.#usedAt[i]) > RECENT_US) { this.#fresh.delete(i); changed.push(i); }
+    } else
+      for (let n = 0; n < given.length; n += 2) {
+        this.#room(given[n] + 1);
+        this.#set(given[n], given[n + 1], tUs, changed);
+      }
+    for (const i of this.#fresh)
+      if (Math.abs(tUs - this.#usedAt[i]) > RECENT_US) {
+        this.#fresh.delete(i);
+        changed.push(i);
+      }
     return changed;
   }
 
   #set(i, word, tUs, changed) {
-    const old = this.#words[i], was = old & 0xff, is = word & 0xff;
+    const old = this.#words[i],
+      was = old & 0xff,
+      is = word & 0xff;
     if (is > IDLE || was > IDLE) this.#usedAt[i] = tUs;
     if (old === word) return;
     this.#words[i] = word;
@@ -52,7 +73,9 @@ export class Crowd {
 
   #room(size) {
     if (size <= this.#words.length) return;
-    const most = Math.max(size, this.#words.length * 2, 256), words = new Uint32Array(most), usedAt = new Float64Array(most);
+    const most = Math.max(size, this.#words.length * 2, 256),
+      words = new Uint32Array(most),
+      usedAt = new Float64Array(most);
     words.set(this.#words);
     usedAt.set(this.#usedAt);
     [this.#words, this.#usedAt] = [words, usedAt];

@@ -1,43 +1,120 @@
 // What each model's diagram is made of: columns of nodes from left to right, what flows between them, the restaurant's words.
 // A node is a role of the model's threads, or one of peers, kernel, queue; gap and room are kept free. A flow is "new" (connections) or "all" (requests).
 export const SHAPES = {
-  blocking: { columns: [["peers"], ["acceptor", "room"], ["connection"]], flows: [["peers", "acceptor", "new"], ["acceptor", "connection", "new"], ["peers", "connection", "all"]] },
-  reactor: { columns: [["peers"], ["reactor"]], flows: [["peers", "reactor", "new"], ["peers", "reactor", "all"]] },
-  "reactor-pool": { columns: [["peers"], ["reactor"], ["queue"], ["worker"]], flows: [["peers", "reactor", "new"], ["peers", "reactor", "all"], ["reactor", "queue", "all"], ["queue", "worker", "all"]], mails: "reactor" },
-  "main-sub": { columns: [["peers"], ["main", "room"], ["sub"], ["queue"], ["worker"]], flows: [["peers", "main", "new"], ["main", "sub", "new"], ["peers", "sub", "all"], ["sub", "queue", "all"], ["queue", "worker", "all"]], mails: "sub" },
-  proactor: { columns: [["peers"], ["kernel"], ["ring"], ["queue"], ["worker"]], flows: [["peers", "kernel", "new"], ["peers", "kernel", "all"], ["kernel", "ring", "all"], ["ring", "queue", "all"], ["queue", "worker", "all"]], mails: "ring", always: true },
-  prefork: { columns: [["peers"], ["kernel", "gap", "master"], ["worker"]], flows: [["peers", "kernel", "new"], ["kernel", "worker", "new"], ["peers", "worker", "all"]], alone: true },
+  blocking: {
+    columns: [["peers"], ["acceptor", "room"], ["connection"]],
+    flows: [
+      ["peers", "acceptor", "new"],
+      ["acceptor", "connection", "new"],
+      ["peers", "connection", "all"],
+    ],
+  },
+  reactor: {
+    columns: [["peers"], ["reactor"]],
+    flows: [
+      ["peers", "reactor", "new"],
+      ["peers", "reactor", "all"],
+    ],
+  },
+  "reactor-pool": {
+    columns: [["peers"], ["reactor"], ["queue"], ["worker"]],
+    flows: [
+      ["peers", "reactor", "new"],
+      ["peers", "reactor", "all"],
+      ["reactor", "queue", "all"],
+      ["queue", "worker", "all"],
+    ],
+    mails: "reactor",
+  },
+  "main-sub": {
+    columns: [["peers"], ["main", "room"], ["sub"], ["queue"], ["worker"]],
+    flows: [
+      ["peers", "main", "new"],
+      ["main", "sub", "new"],
+      ["peers", "sub", "all"],
+      ["sub", "queue", "all"],
+      ["queue", "worker", "all"],
+    ],
+    mails: "sub",
+  },
+  proactor: {
+    columns: [["peers"], ["kernel"], ["ring"], ["queue"], ["worker"]],
+    flows: [
+      ["peers", "kernel", "new"],
+      ["peers", "kernel", "all"],
+      ["kernel", "ring", "all"],
+      ["ring", "queue", "all"],
+      ["queue", "worker", "all"],
+    ],
+    mails: "ring",
+    always: true,
+  },
+  prefork: {
+    columns: [["peers"], ["kernel", "gap", "master"], ["worker"]],
+    flows: [
+      ["peers", "kernel", "new"],
+      ["kernel", "worker", "new"],
+      ["peers", "worker", "all"],
+    ],
+    alone: true,
+  },
 };
-const NODES = { peers: ["connections", "guests"], queue: ["queue", "slips"], mailbox: ["mailbox", "the pass"], answers: ["answers", "dishes"] };
+const NODES = {
+  peers: ["connections", "guests"],
+  queue: ["queue", "slips"],
+  mailbox: ["mailbox", "the pass"],
+  answers: ["answers", "dishes"],
+};
 const KITCHEN = {
-  blocking: { acceptor: "greeter", connection: "waiter" }, reactor: { reactor: "waiter and cook" }, "reactor-pool": { reactor: "waiter", worker: "cook" },
-  "main-sub": { main: "greeter", sub: "waiter", worker: "cook" }, proactor: { kernel: ["kernel: io_uring", "kitchen hands"], ring: "the pass", worker: "cook" },
+  blocking: { acceptor: "greeter", connection: "waiter" },
+  reactor: { reactor: "waiter and cook" },
+  "reactor-pool": { reactor: "waiter", worker: "cook" },
+  "main-sub": { main: "greeter", sub: "waiter", worker: "cook" },
+  proactor: { kernel: ["kernel: io_uring", "kitchen hands"], ring: "the pass", worker: "cook" },
   prefork: { kernel: ["listening socket", "one queue"], master: "owner", worker: "food truck" },
 };
 
 /** A node's two names: the literature's and the restaurant's. */
 export function named(model, node, title) {
   const own = KITCHEN[model]?.[node];
-  return Array.isArray(own) ? own : NODES[node] ?? [title ?? node, own ?? title ?? node];
+  return Array.isArray(own) ? own : (NODES[node] ?? [title ?? node, own ?? title ?? node]);
 }
 
 /** A model that is not drawn here: peers, then its roles in turn. */
 export function shapeOf(model, roles) {
-  return SHAPES[model] ?? { columns: [["peers"], ...roles.map((role) => [role])], flows: roles.slice(0, 1).map((role) => ["peers", role, "all"]) };
+  return (
+    SHAPES[model] ?? {
+      columns: [["peers"], ...roles.map((role) => [role])],
+      flows: roles.slice(0, 1).map((role) => ["peers", role, "all"]),
+    }
+  );
 }
 
-const WIDTH = 760, BOX = { w: 148, h: 44 }, PITCH = 51, WIDE = { peers: 92, kernel: 112, queue: 62, group: 172 }, HIGH = { peers: 112, kernel: 62, queue: 62, gap: 58, room: 110, group: 118 };
+const WIDTH = 760,
+  BOX = { w: 148, h: 44 },
+  PITCH = 51,
+  WIDE = { peers: 92, kernel: 112, queue: 62, group: 172 },
+  HIGH = { peers: 112, kernel: 62, queue: 62, gap: 58, room: 110, group: 118 };
 export const MOST_BOXES = 6;
 
 /** Where everything goes: boxes [{ node, at, x, y, w, h }], the height of the whole. `counts`: threads of each role. */
 export function arrange(shape, counts) {
-  const columns = shape.columns.map((column) => column.filter((node) => node in HIGH || counts[node])).filter((column, i, all) => column.some((node) => node !== "queue" || all[i + 1]?.some((next) => counts[next])));
+  const columns = shape.columns
+    .map((column) => column.filter((node) => node in HIGH || counts[node]))
+    .filter((column, i, all) =>
+      column.some((node) => node !== "queue" || all[i + 1]?.some((next) => counts[next])),
+    );
   const kind = (node) => (node in HIGH ? node : counts[node] > MOST_BOXES ? "group" : "box");
-  const rows = (node) => (kind(node) === "box" ? counts[node] : 1), high = (node) => HIGH[kind(node)] ?? BOX.h;
-  const tall = (column) => column.reduce((sum, node) => sum + (kind(node) === "box" ? rows(node) * PITCH : high(node) + 7), -7);
-  const wide = (column) => Math.max(...column.map((node) => (node === "gap" || node === "room" ? 0 : WIDE[kind(node)] ?? BOX.w)));
-  const height = Math.max(150, ...columns.map(tall)) + 46, middle = (height - 26) / 2;
-  const room = (WIDTH - 4 - columns.reduce((sum, column) => sum + wide(column), 0)) / Math.max(1, columns.length - 1);
+  const rows = (node) => (kind(node) === "box" ? counts[node] : 1),
+    high = (node) => HIGH[kind(node)] ?? BOX.h;
+  const tall = (column) =>
+    column.reduce((sum, node) => sum + (kind(node) === "box" ? rows(node) * PITCH : high(node) + 7), -7);
+  const wide = (column) =>
+    Math.max(...column.map((node) => (node === "gap" || node === "room" ? 0 : (WIDE[kind(node)] ?? BOX.w))));
+  const height = Math.max(150, ...columns.map(tall)) + 46,
+    middle = (height - 26) / 2;
+  const room =
+    (WIDTH - 4 - columns.reduce((sum, column) => sum + wide(column), 0)) / Math.max(1, columns.length - 1);
   const boxes = [];
   let x = 2;
   for (const column of columns) {
@@ -45,13 +122,15 @@ export function arrange(shape, counts) {
     for (const node of column) {
       for (let at = 0; at < rows(node); at++) {
         const w = WIDE[kind(node)] ?? BOX.w;
-        if (node !== "gap" && node !== "room") boxes.push({ node, at, kind: kind(node), x: x + (wide(column) - w) / 2, y, w, h: high(node) });
+        if (node !== "gap" && node !== "room")
+          boxes.push({ node, at, kind: kind(node), x: x + (wide(column) - w) / 2, y, w, h: high(node) });
         y += kind(node) === "box" ? PITCH : high(node) + 7;
       }
     }
     x += wide(column) + Math.min(room, columns.length > 2 ? 150 : 240);
   }
-  const right = Math.max(...boxes.map((b) => b.x + b.w)), shift = (WIDTH - right - 2) / 2;
+  const right = Math.max(...boxes.map((b) => b.x + b.w)),
+    shift = (WIDTH - right - 2) / 2;
   for (const b of boxes) b.x += shift;
   return { boxes, width: WIDTH, height };
 }
@@ -62,6 +141,7 @@ export function curve(a, b, back, height) {
     const [x1, x2, y] = [a.x + a.w / 2, b.x + b.w / 2, height - 14];
     return `M${x1} ${a.y + a.h}V${y - 8}Q${x1} ${y} ${x1 - 8} ${y}H${x2 + 8}Q${x2} ${y} ${x2} ${y - 8}V${b.y + b.h + 6}`;
   }
-  const [x1, y1, x2, y2] = [a.x + a.w, a.y + a.h / 2, b.x - 6, b.y + b.h / 2], bend = (x2 - x1) / 2;
+  const [x1, y1, x2, y2] = [a.x + a.w, a.y + a.h / 2, b.x - 6, b.y + b.h / 2],
+    bend = (x2 - x1) / 2;
   return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
 }

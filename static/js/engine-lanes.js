@@ -10,7 +10,16 @@ import { ThreadTable } from "./threads.js";
 const DESCRIBE_US = 2e6;
 
 export class EngineLanes {
-  #root; #timeline; #history = null; #table; #view; #tip; #marks; #pointed; #summary; #describedAt = 0;
+  #root;
+  #timeline;
+  #history = null;
+  #table;
+  #view;
+  #tip;
+  #marks;
+  #pointed;
+  #summary;
+  #describedAt = 0;
 
   /**
    * `root` is a copy of the template; `marks` answers what happened when. `pointed(us)` is called with the cursor's
@@ -22,8 +31,12 @@ export class EngineLanes {
     this.#table = new ThreadTable(find("thread-rows"));
     this.#tip = find("lane-tip");
     this.#view = new LaneView({
-      base: find("lanes-base"), over: find("lanes"), column: root.querySelector("th.lane"), timeline,
-      marks: () => this.#marks(id), changed,
+      base: find("lanes-base"),
+      over: find("lanes"),
+      column: root.querySelector("th.lane"),
+      timeline,
+      marks: () => this.#marks(id),
+      changed,
     });
     new LaneInput(this.#view, timeline, (cursor) => this.#inspect(cursor));
     this.#summary = find("lane-summary");
@@ -32,11 +45,21 @@ export class EngineLanes {
     find("lanes").setAttribute("aria-label", `Thread lanes of ${id}`);
   }
 
-  get headUs() { return this.#history?.headUs ?? 0; }
-  get traced() { return this.#history?.traced ?? false; }
-  get view() { return this.#view; }
-  get root() { return this.#root; }
-  get lanes() { return this.#history ? [...this.#history.lanes.values()] : []; }
+  get headUs() {
+    return this.#history?.headUs ?? 0;
+  }
+  get traced() {
+    return this.#history?.traced ?? false;
+  }
+  get view() {
+    return this.#view;
+  }
+  get root() {
+    return this.#root;
+  }
+  get lanes() {
+    return this.#history ? [...this.#history.lanes.values()] : [];
+  }
 
   /** Returns the µs that were lost before this frame. `legible`: rows may move now. */
   take(engine, tUs, hello, legible) {
@@ -51,20 +74,29 @@ export class EngineLanes {
     return lost;
   }
 
-  hold(on) { this.#history?.hold(on); }
+  hold(on) {
+    this.#history?.hold(on);
+  }
 
-  step(endUs) { this.#view.step(endUs); }
+  step(endUs) {
+    this.#view.step(endUs);
+  }
 
   /** Numbers of the table, and what the cursor stands on: a few times a second. */
   write(endUs) {
     if (!this.#history) return;
-    if (endUs - this.#describedAt > DESCRIBE_US || endUs < this.#describedAt) { this.#describedAt = endUs; this.#describe(endUs); }
+    if (endUs - this.#describedAt > DESCRIBE_US || endUs < this.#describedAt) {
+      this.#describedAt = endUs;
+      this.#describe(endUs);
+    }
     this.#table.tell(this.#history, endUs - this.#timeline.span, endUs);
     if (this.#view.cursor?.row !== undefined) this.#say(this.#view.cursor);
   }
 
   /** The cursor of another panel that stands at this moment. */
-  mark(us) { if (this.#view.cursor?.row === undefined) this.#view.point(us === null ? null : { us }); }
+  mark(us) {
+    if (this.#view.cursor?.row === undefined) this.#view.point(us === null ? null : { us });
+  }
 
   #inspect(cursor) {
     this.#view.point(cursor);
@@ -77,19 +109,28 @@ export class EngineLanes {
     const each = this.#view.rows[row];
     this.#tip.hidden = !each?.source;
     if (this.#tip.hidden) return;
-    const canvas = this.#view.over, [first, more] = tell(this.#history, each, us, this.#timeline.span / this.#view.width);
+    const canvas = this.#view.over,
+      [first, more] = tell(this.#history, each, us, this.#timeline.span / this.#view.width);
     write(this.#tip.firstElementChild, first);
     write(this.#tip.lastElementChild, more);
-    const x = canvas.offsetLeft + this.#view.xAt(us) - 60, right = canvas.offsetLeft + canvas.offsetWidth - this.#tip.offsetWidth;
-    const above = this.#view.topOf(row) - this.#tip.offsetHeight - 2, below = this.#view.topOf(row) + each.element.offsetHeight + 2;
+    const x = canvas.offsetLeft + this.#view.xAt(us) - 60,
+      right = canvas.offsetLeft + canvas.offsetWidth - this.#tip.offsetWidth;
+    const above = this.#view.topOf(row) - this.#tip.offsetHeight - 2,
+      below = this.#view.topOf(row) + each.element.offsetHeight + 2;
     this.#tip.style.transform = `translate(${Math.max(4, Math.min(x, right))}px, ${above < 0 ? below : above}px)`;
   }
 
   /** The picture in a sentence, beside the canvas: for who does not see it. */
   #describe(us) {
-    const tally = new Map(), last = this.#marks(this.id).at(-1);
+    const tally = new Map(),
+      last = this.#marks(this.id).at(-1);
     for (const { state } of this.#history.lanes.values()) tally.set(state, (tally.get(state) ?? 0) + 1);
-    const states = [...tally].map(([state, n]) => `${format.count(n)} ${this.#history.name(state)}`).join(", ");
-    write(this.#summary, `${format.count(this.#history.lanes.size)} threads: ${states}.${last ? ` Last mark: ${last.label}, ${format.duration((us - last.us) / 1e6)} ago.` : ""}`);
+    const states = [...tally]
+      .map(([state, n]) => `${format.count(n)} ${this.#history.name(state)}`)
+      .join(", ");
+    write(
+      this.#summary,
+      `${format.count(this.#history.lanes.size)} threads: ${states}.${last ? ` Last mark: ${last.label}, ${format.duration((us - last.us) / 1e6)} ago.` : ""}`,
+    );
   }
 }

@@ -27,5 +27,7 @@ export const bytes = known((v) => {
 export const duration = known((s) => {
   const v = Math.floor(s);
   if (v < 60) return `${v} s`;
-  return v < 3600 ? `${Math.floor(v / 60)} min` : `${Math.floor(v / 3600)} h ${Math.floor((v % 3600) / 60)} min`;
+  return v < 3600
+    ? `${Math.floor(v / 60)} min`
+    : `${Math.floor(v / 3600)} h ${Math.floor((v % 3600) / 60)} min`;
 });

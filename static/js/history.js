@@ -4,17 +4,28 @@ import { BIN_US, Bins, STATES } from "./bins.js";
 import { JUMP_US } from "./timeline.js";
 import { COARSE, GAP, Trail } from "./trail.js";
 
-const SLACK_US = 2000, LATE = 2.5, BAND_FROM = 9, BINNED_MOST = 256;
+const SLACK_US = 2000,
+  LATE = 2.5,
+  BAND_FROM = 9,
+  BINNED_MOST = 256;
 
 class Lane {
-  trail = new Trail(); bins = null; until = 0; exact = true;
+  trail = new Trail();
+  bins = null;
+  until = 0;
+  exact = true;
 
-  constructor(key) { this.key = key; }
+  constructor(key) {
+    this.key = key;
+  }
 
   /** In this state for so long; a state below 1 is none that is known, or no thread. */
   add(state, from, to) {
     this.#meet(from);
-    if (this.exact || !this.bins) { this.trail.push(from, state > 0 ? state : GAP); this.trail.end = to; }
+    if (this.exact || !this.bins) {
+      this.trail.push(from, state > 0 ? state : GAP);
+      this.trail.end = to;
+    }
     if (state > 0) this.bins?.add(state, from, to);
     this.until = to;
   }
@@ -22,18 +33,26 @@ class Lane {
   /** Equal slices of an interval, each [state, permille, …]: too much happened to send it one by one. */
   slices(slices, from, to, band) {
     this.#meet(from);
-    if (this.exact) { this.trail.push(from, COARSE); this.trail.end = to; }
+    if (this.exact) {
+      this.trail.push(from, COARSE);
+      this.trail.end = to;
+    }
     const step = (to - from) / slices.length;
     slices.forEach((slice, n) => {
       for (let i = 0; i < slice.length; i += 2) {
-        if (slice[i] > 0) for (const bins of [this.bins, band]) bins?.add(slice[i], from + n * step, from + (n + 1) * step, slice[i + 1] / 1000);
+        if (slice[i] > 0)
+          for (const bins of [this.bins, band])
+            bins?.add(slice[i], from + n * step, from + (n + 1) * step, slice[i + 1] / 1000);
       }
     });
     this.until = to;
   }
 
   /** Nothing is known of the time since it was last heard of. */
-  #meet(from) { if (this.until && from > this.until + SLACK_US && (this.exact || !this.bins)) this.trail.push(this.until, GAP); }
+  #meet(from) {
+    if (this.until && from > this.until + SLACK_US && (this.exact || !this.bins))
+      this.trail.push(this.until, GAP);
+  }
 
   /** The µs of each state between two moments into `out`; answers whether they are exact. */
   shares(from, to, out) {
@@ -46,9 +65,14 @@ class Lane {
 }
 
 class Band {
-  bins = new Bins(Float32Array); size = 0; tally = new Uint32Array(STATES);
+  bins = new Bins(Float32Array);
+  size = 0;
+  tally = new Uint32Array(STATES);
 
-  constructor(role) { this.role = role; this.key = `band ${role}`; }
+  constructor(role) {
+    this.role = role;
+    this.key = `band ${role}`;
+  }
 
   /** As if all of them were one thread: the mean share of each state. */
   shares(from, to, out) {
@@ -61,13 +85,27 @@ class Band {
 }
 
 export class History {
-  #names; #intervalUs; #spare = []; #binned = 0;
-  lanes = new Map(); bands = new Map(); headUs = 0; traced = false; version = 0;
+  #names;
+  #intervalUs;
+  #spare = [];
+  #binned = 0;
+  lanes = new Map();
+  bands = new Map();
+  headUs = 0;
+  traced = false;
+  version = 0;
 
-  constructor(names, intervalMs) { this.#names = names; this.#intervalUs = intervalMs * 1000; }
+  constructor(names, intervalMs) {
+    this.#names = names;
+    this.#intervalUs = intervalMs * 1000;
+  }
 
-  get names() { return this.#names; }
-  name(state) { return this.#names[state]; }
+  get names() {
+    return this.#names;
+  }
+  name(state) {
+    return this.#names[state];
+  }
 
   /** Take an engine of a frame: threads are [slot, generation, tid, role, index, state, connections, rate, cpu, …]. Answers the µs that were lost. */
   take({ threads, trace, samples }, tUs) {
@@ -75,8 +113,12 @@ export class History {
     if (to < this.headUs - JUMP_US) this.#forget();
     this.#meet(threads);
     if (!trace) for (const [us, states] of samples ?? []) this.#between(threads, states, us);
-    const before = this.headUs, from = trace?.from_us ?? before;
-    const lost = before && (trace ? from - before > SLACK_US : to - from > LATE * this.#intervalUs) ? to - before - this.#intervalUs : 0;
+    const before = this.headUs,
+      from = trace?.from_us ?? before;
+    const lost =
+      before && (trace ? from - before > SLACK_US : to - from > LATE * this.#intervalUs)
+        ? to - before - this.#intervalUs
+        : 0;
     if (to <= before) return 0;
     this.traced = Boolean(trace);
     if (trace) this.#traced(trace);
@@ -90,7 +132,12 @@ export class History {
   #between(threads, states, us) {
     const from = this.headUs;
     if (us <= from) return;
-    if (from && us - from <= LATE * this.#intervalUs) this.#sampled(threads.filter(([slot]) => states[slot]).map((row) => row.with(5, states[row[0]])), from, us);
+    if (from && us - from <= LATE * this.#intervalUs)
+      this.#sampled(
+        threads.filter(([slot]) => states[slot]).map((row) => row.with(5, states[row[0]])),
+        from,
+        us,
+      );
     this.headUs = us;
   }
 
@@ -103,7 +150,8 @@ export class History {
   }
 
   #meet(threads) {
-    const alive = new Set(), sizes = new Map();
+    const alive = new Set(),
+      sizes = new Map();
     for (const row of threads) {
       const [slot, generation, tid, role, index, state] = row;
       if (this.name(state) === "ended") continue;
@@ -111,7 +159,10 @@ export class History {
       alive.add(key);
       sizes.set(role, (sizes.get(role) ?? 0) + 1);
       let lane = this.lanes.get(key);
-      if (!lane) { this.lanes.set(key, lane = new Lane(key)); this.version++; }
+      if (!lane) {
+        this.lanes.set(key, (lane = new Lane(key)));
+        this.version++;
+      }
       Object.assign(lane, { slot, tid, role, index, state, row });
     }
     for (const [key, lane] of this.lanes) if (!alive.has(key)) this.#part(key, lane);
@@ -135,7 +186,7 @@ export class History {
     if (!lane.bins) return;
     lane.bins.reset();
     this.#spare.push(lane.bins);
-    lane.bins = null;   // its row may be on the page for a moment yet
+    lane.bins = null; // its row may be on the page for a moment yet
   }
 
   #sampled(threads, from, to) {
@@ -145,20 +196,24 @@ export class History {
       const band = this.bands.get(role);
       if (band) band.tally[state]++;
     }
-    for (const band of this.bands.values()) for (let state = 1; state < STATES; state++) if (band.tally[state]) band.bins.add(state, from, to, band.tally[state]);
+    for (const band of this.bands.values())
+      for (let state = 1; state < STATES; state++)
+        if (band.tally[state]) band.bins.add(state, from, to, band.tally[state]);
   }
 
   #traced({ from_us: from, to_us: to, lanes }) {
     for (const [slot, generation, start, , transitions, slices] of lanes) {
       const lane = this.lanes.get(`${slot}:${generation}`);
       if (!lane) continue;
-      if (!lane.bins && (this.#spare.length || this.#binned < BINNED_MOST)) lane.bins = this.#spare.pop() ?? (this.#binned++, new Bins(Uint16Array));
+      if (!lane.bins && (this.#spare.length || this.#binned < BINNED_MOST))
+        lane.bins = this.#spare.pop() ?? (this.#binned++, new Bins(Uint16Array));
       const band = this.bands.get(lane.role)?.bins;
       if (!transitions) {
         lane.slices(slices, from, to, band);
         continue;
       }
-      let at = from, state = start;
+      let at = from,
+        state = start;
       for (let i = 0; i <= transitions.length; i += 2) {
         const next = i < transitions.length ? Math.min(to, at + transitions[i]) : to;
         lane.add(state, at, next);
@@ -172,7 +227,11 @@ export class History {
 /** The share of a window in which it was not waiting; null where nothing is known. */
 export function busy(each, from, to, quiet, out) {
   each.shares(from, to, out);
-  let known = 0, resting = 0;
-  for (let state = 1; state < STATES; state++) { known += out[state]; if (quiet.has(state)) resting += out[state]; }
+  let known = 0,
+    resting = 0;
+  for (let state = 1; state < STATES; state++) {
+    known += out[state];
+    if (quiet.has(state)) resting += out[state];
+  }
   return known > 0 ? 1 - resting / known : null;
 }

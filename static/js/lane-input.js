@@ -1,10 +1,24 @@
 // Pointer, wheel and keys on lanes: zoom, pan, and a cursor that reads one thread at one moment.
-const WHEEL = 1.0015, KEY_ZOOM = 1.6, STEP_PX = 4, FAST = 10, DRAG_FROM_PX = 4, SCROLLED_MS = 400;
+const WHEEL = 1.0015,
+  KEY_ZOOM = 1.6,
+  STEP_PX = 4,
+  FAST = 10,
+  DRAG_FROM_PX = 4,
+  SCROLLED_MS = 400;
 let scrolledAt = -SCROLLED_MS;
-addEventListener("scroll", () => { scrolledAt = performance.now(); }, { passive: true });
+addEventListener(
+  "scroll",
+  () => {
+    scrolledAt = performance.now();
+  },
+  { passive: true },
+);
 
 export class LaneInput {
-  #view; #timeline; #inspect; #drag = null;
+  #view;
+  #timeline;
+  #inspect;
+  #drag = null;
 
   /** `inspect(cursor)` is told where the cursor is, or null. */
   constructor(view, timeline, inspect) {
@@ -12,9 +26,15 @@ export class LaneInput {
     const canvas = view.over;
     canvas.addEventListener("pointerdown", (e) => this.#down(e));
     canvas.addEventListener("pointermove", (e) => this.#move(e));
-    canvas.addEventListener("pointerup", () => { this.#drag = null; });
-    canvas.addEventListener("pointercancel", () => { this.#drag = null; });
-    canvas.addEventListener("pointerleave", () => { if (!this.#drag && document.activeElement !== canvas) inspect(null); });
+    canvas.addEventListener("pointerup", () => {
+      this.#drag = null;
+    });
+    canvas.addEventListener("pointercancel", () => {
+      this.#drag = null;
+    });
+    canvas.addEventListener("pointerleave", () => {
+      if (!this.#drag && document.activeElement !== canvas) inspect(null);
+    });
     canvas.addEventListener("blur", () => inspect(null));
     canvas.addEventListener("wheel", (e) => this.#wheel(e), { passive: false });
     canvas.addEventListener("keydown", (e) => this.#key(e));
@@ -27,7 +47,8 @@ export class LaneInput {
   }
 
   #move({ offsetX, offsetY }) {
-    const drag = this.#drag, perPx = this.#timeline.span / this.#view.width;
+    const drag = this.#drag,
+      perPx = this.#timeline.span / this.#view.width;
     if (drag && (drag.moved || Math.abs(offsetX - drag.x) > DRAG_FROM_PX)) {
       this.#timeline.pan((drag.x - offsetX) * perPx);
       Object.assign(drag, { x: offsetX, moved: true });
@@ -41,7 +62,11 @@ export class LaneInput {
   #wheel(event) {
     if (performance.now() - scrolledAt < SCROLLED_MS && !event.ctrlKey) return;
     const perPx = this.#timeline.span / this.#view.width;
-    const sideways = event.shiftKey ? event.deltaY : Math.abs(event.deltaX) > Math.abs(event.deltaY) ? event.deltaX : 0;
+    const sideways = event.shiftKey
+      ? event.deltaY
+      : Math.abs(event.deltaX) > Math.abs(event.deltaY)
+        ? event.deltaX
+        : 0;
     if (sideways) this.#timeline.pan(sideways * perPx);
     else if (!this.#timeline.zoom(WHEEL ** event.deltaY, this.#view.usAt(event.offsetX))) return;
     event.preventDefault();
@@ -57,18 +82,32 @@ export class LaneInput {
   #acts(key, by) {
     const around = () => this.#view.cursor?.us;
     return {
-      ArrowLeft: () => this.#go(0, -by), ArrowRight: () => this.#go(0, by), ArrowUp: () => this.#go(-1, 0), ArrowDown: () => this.#go(1, 0),
-      PageUp: () => this.#timeline.pan(-this.#timeline.span / 2), PageDown: () => this.#timeline.pan(this.#timeline.span / 2),
-      Home: () => this.#timeline.oldest(), End: () => { this.#inspect(null); this.#timeline.follow(true); }, Escape: () => this.#inspect(null),
-      "+": () => this.#timeline.zoom(1 / KEY_ZOOM, around()), "=": () => this.#timeline.zoom(1 / KEY_ZOOM, around()), "-": () => this.#timeline.zoom(KEY_ZOOM, around()),
+      ArrowLeft: () => this.#go(0, -by),
+      ArrowRight: () => this.#go(0, by),
+      ArrowUp: () => this.#go(-1, 0),
+      ArrowDown: () => this.#go(1, 0),
+      PageUp: () => this.#timeline.pan(-this.#timeline.span / 2),
+      PageDown: () => this.#timeline.pan(this.#timeline.span / 2),
+      Home: () => this.#timeline.oldest(),
+      End: () => {
+        this.#inspect(null);
+        this.#timeline.follow(true);
+      },
+      Escape: () => this.#inspect(null),
+      "+": () => this.#timeline.zoom(1 / KEY_ZOOM, around()),
+      "=": () => this.#timeline.zoom(1 / KEY_ZOOM, around()),
+      "-": () => this.#timeline.zoom(KEY_ZOOM, around()),
     }[key];
   }
 
   /** Move the cursor; at the edge of the window the window moves. */
   #go(rows, steps) {
-    const width = this.#view.width, step = (this.#timeline.span / width) * STEP_PX, end = this.#view.usAt(width);
+    const width = this.#view.width,
+      step = (this.#timeline.span / width) * STEP_PX,
+      end = this.#view.usAt(width);
     const at = this.#view.cursor ?? { row: 0, us: end - step };
-    const us = at.us + steps * step, row = Math.max(0, Math.min(this.#view.rows.length - 1, at.row + rows));
+    const us = at.us + steps * step,
+      row = Math.max(0, Math.min(this.#view.rows.length - 1, at.row + rows));
     if (us < end - this.#timeline.span) this.#timeline.pan(us - (end - this.#timeline.span));
     else if (us > end) this.#timeline.pan(us - end);
     this.#inspect({ row, us: Math.min(us, this.#timeline.head) });

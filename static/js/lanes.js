@@ -6,36 +6,72 @@ import { Brush } from "./lane-paint.js";
 
 const ROLES = ["--text-2", "--text-3", "--line", "--focus"];
 const STEPS = [1, 2, 3, 5];
-const bare = (s) => (s >= 1 ? `${+s.toFixed(2)} s` : s >= 1e-3 ? `${+(s * 1e3).toFixed(2)} ms` : `${+(s * 1e6).toFixed(1)} µs`);
+const bare = (s) =>
+  s >= 1 ? `${+s.toFixed(2)} s` : s >= 1e-3 ? `${+(s * 1e3).toFixed(2)} ms` : `${+(s * 1e6).toFixed(1)} µs`;
 
 /** A step of the axis that gives about so many labels. */
 function stepOf(spanUs, most) {
-  const rough = spanUs / most, base = 10 ** Math.floor(Math.log10(rough));
+  const rough = spanUs / most,
+    base = 10 ** Math.floor(Math.log10(rough));
   return base * (STEPS.find((step) => step * base >= rough * 0.999) ?? 10);
 }
 
 export class LaneView {
-  #base; #over; #column; #timeline; #history = null; #rows = []; #shape = []; #brush = null; #lit = null;
-  #width = 0; #height = 0; #last = null; #perPx = 0; #strip = null; #out = new Float64Array(STATES); #stale = true; #said = ""; #marks; #cursor = null; #axis = 26; #pen; #box = 0; #changed;
+  #base;
+  #over;
+  #column;
+  #timeline;
+  #history = null;
+  #rows = [];
+  #shape = [];
+  #brush = null;
+  #lit = null;
+  #width = 0;
+  #height = 0;
+  #last = null;
+  #perPx = 0;
+  #strip = null;
+  #out = new Float64Array(STATES);
+  #stale = true;
+  #said = "";
+  #marks;
+  #cursor = null;
+  #axis = 26;
+  #pen;
+  #box = 0;
+  #changed;
 
   /** `changed` is called when rows, size or colours have changed: the picture does not fit until the next `step`. */
   constructor({ base, over, column, timeline, marks, changed }) {
     [this.#base, this.#over, this.#column] = [base, over, column];
     [this.#timeline, this.#marks, this.#changed] = [timeline, marks, changed];
-    this.#pen = base.getContext("2d", { willReadFrequently: true });   // kept in memory: pixels are put there, not drawn
+    this.#pen = base.getContext("2d", { willReadFrequently: true }); // kept in memory: pixels are put there, not drawn
   }
 
   /** The canvases are on the page now: keep them drawn for as long as they are. */
-  attach() { keepDrawn(this.#over, () => this.#again()); }
+  attach() {
+    keepDrawn(this.#over, () => this.#again());
+  }
 
-  get width() { return this.#box; }
-  get over() { return this.#over; }
-  get rows() { return this.#rows; }
-  get cursor() { return this.#cursor; }
+  get width() {
+    return this.#box;
+  }
+  get over() {
+    return this.#over;
+  }
+  get rows() {
+    return this.#rows;
+  }
+  get cursor() {
+    return this.#cursor;
+  }
 
   /** rows: [{ source, element, name }] as they stand in the table; a source answers `shares`. */
   show(history, rows) {
-    const moved = history !== this.#history || rows.length !== this.#rows.length || rows.some((row, i) => row.element !== this.#rows[i].element);
+    const moved =
+      history !== this.#history ||
+      rows.length !== this.#rows.length ||
+      rows.some((row, i) => row.element !== this.#rows[i].element);
     [this.#history, this.#rows] = [history, rows];
     if (moved) this.#again();
   }
@@ -52,17 +88,29 @@ export class LaneView {
     this.#said = "";
   }
 
-  usAt(x) { return this.#timeline.endAt(performance.now()) - (1 - x / Math.max(1, this.#box)) * this.#timeline.span; }
-  xAt(us) { return (1 - (this.#timeline.endAt(performance.now()) - us) / this.#timeline.span) * this.#box; }
-  rowAt(y) { return this.#shape.findIndex(({ top, pitch }) => y >= top && y < top + pitch); }
-  topOf(row) { return this.#shape[row]?.top ?? 0; }
+  usAt(x) {
+    return this.#timeline.endAt(performance.now()) - (1 - x / Math.max(1, this.#box)) * this.#timeline.span;
+  }
+  xAt(us) {
+    return (1 - (this.#timeline.endAt(performance.now()) - us) / this.#timeline.span) * this.#box;
+  }
+  rowAt(y) {
+    return this.#shape.findIndex(({ top, pitch }) => y >= top && y < top + pitch);
+  }
+  topOf(row) {
+    return this.#shape[row]?.top ?? 0;
+  }
 
   #again() {
     const table = this.#column.closest("table");
-    const box = { left: `${this.#column.offsetLeft}px`, width: `${this.#column.offsetWidth}px`, height: `${table.offsetHeight}px` };
+    const box = {
+      left: `${this.#column.offsetLeft}px`,
+      width: `${this.#column.offsetWidth}px`,
+      height: `${table.offsetHeight}px`,
+    };
     Object.assign(this.#base.style, box);
     Object.assign(this.#over.style, box);
-    this.#box = this.#column.offsetWidth;               // asked for once: reading it back would lay the page out again
+    this.#box = this.#column.offsetWidth; // asked for once: reading it back would lay the page out again
     this.#axis = this.#column.parentElement.offsetHeight;
     this.#shape = this.#rows.map(({ element }) => ({ top: element.offsetTop, pitch: element.offsetHeight }));
     this.#brush = null;
@@ -75,8 +123,11 @@ export class LaneView {
     if (!this.#history || !this.#box) return;
     if (this.#stale) this.#size();
     if (!this.#width) return;
-    const perPx = this.#timeline.span / this.#width, last = Math.floor(endUs / perPx), moved = last - this.#last;
-    if (this.#stale || perPx !== this.#perPx || moved < 0 || moved >= this.#width) this.#paint(0, this.#width, last, perPx);
+    const perPx = this.#timeline.span / this.#width,
+      last = Math.floor(endUs / perPx),
+      moved = last - this.#last;
+    if (this.#stale || perPx !== this.#perPx || moved < 0 || moved >= this.#width)
+      this.#paint(0, this.#width, last, perPx);
     else if (moved > 0) {
       this.#pen.globalCompositeOperation = "copy";
       this.#pen.drawImage(this.#base, -moved, 0);
@@ -88,20 +139,29 @@ export class LaneView {
 
   #size() {
     const ratio = devicePixelRatio || 1;
-    [this.#width, this.#height] = [Math.round(this.#base.clientWidth * ratio), Math.round(this.#base.clientHeight * ratio)];
-    if (this.#base.width !== this.#width || this.#base.height !== this.#height) [this.#base.width, this.#base.height] = [this.#width, this.#height];
+    [this.#width, this.#height] = [
+      Math.round(this.#base.clientWidth * ratio),
+      Math.round(this.#base.clientHeight * ratio),
+    ];
+    if (this.#base.width !== this.#width || this.#base.height !== this.#height)
+      [this.#base.width, this.#base.height] = [this.#width, this.#height];
     this.#brush = new Brush(this.#over, this.#history.names, this.#lit);
     this.#said = "";
   }
 
   #paint(x, columns, last, perPx) {
     const ratio = devicePixelRatio || 1;
-    if (this.#strip?.width !== columns || this.#strip.height !== this.#height) this.#strip = new ImageData(columns, this.#height);
-    const pixels = new Uint32Array(this.#strip.data.buffer).fill(0), first = last - columns;
+    if (this.#strip?.width !== columns || this.#strip.height !== this.#height)
+      this.#strip = new ImageData(columns, this.#height);
+    const pixels = new Uint32Array(this.#strip.data.buffer).fill(0),
+      first = last - columns;
     this.#rows.forEach(({ source }, i) => {
       const { top, pitch } = this.#shape[i] ?? {};
       if (!source || !pitch) return;
-      const high = Math.round((pitch > 30 ? pitch - 8 : pitch >= 22 ? 18 : Math.max(3, pitch - (pitch > 8 ? 4 : 1))) * ratio), y = Math.round(top * ratio + (pitch * ratio - high) / 2);
+      const high = Math.round(
+          (pitch > 30 ? pitch - 8 : pitch >= 22 ? 18 : Math.max(3, pitch - (pitch > 8 ? 4 : 1))) * ratio,
+        ),
+        y = Math.round(top * ratio + (pitch * ratio - high) / 2);
       if (y + high > this.#height) return;
       for (let n = 0; n < columns; n++) {
         const from = (first + n) * perPx;
@@ -118,24 +178,34 @@ export class LaneView {
     const said = `${this.#timeline.span} ${this.#timeline.following} ${marks.map(({ us }) => Math.round(this.#x(us, endUs))).join()} ${this.#cursor ? `${this.#cursor.row} ${Math.round(this.#x(this.#cursor.us, endUs))}` : ""}`;
     if (said === this.#said) return;
     this.#said = said;
-    const { ctx, width, height } = fit(this.#over), c = inks(this.#over, ROLES);
+    const { ctx, width, height } = fit(this.#over),
+      c = inks(this.#over, ROLES);
     ctx.textBaseline = "middle";
     const taken = this.#drawMarks(ctx, c, height, width, endUs, marks);
     this.#drawAxis(ctx, c, width, height, taken);
     if (!this.#cursor) return;
-    const { row, us } = this.#cursor, shape = this.#shape[row];
+    const { row, us } = this.#cursor,
+      shape = this.#shape[row];
     ctx.fillStyle = c.focus;
     if (shape) ctx.fillRect(Math.round(this.#x(us, endUs)), shape.top, 1, shape.pitch);
-    else { ctx.globalAlpha = 0.4; ctx.fillRect(Math.round(this.#x(us, endUs)), this.#axis - 4, 1, height); ctx.globalAlpha = 1; }
+    else {
+      ctx.globalAlpha = 0.4;
+      ctx.fillRect(Math.round(this.#x(us, endUs)), this.#axis - 4, 1, height);
+      ctx.globalAlpha = 1;
+    }
   }
 
-  #x(us, endUs) { return (1 - (endUs - us) / this.#timeline.span) * this.#box; }
+  #x(us, endUs) {
+    return (1 - (endUs - us) / this.#timeline.span) * this.#box;
+  }
 
   #drawAxis(ctx, c, width, height, taken) {
-    const span = this.#timeline.span, step = stepOf(span, width < 260 ? 3 : width < 900 ? 5.1 : 8);
+    const span = this.#timeline.span,
+      step = stepOf(span, width < 260 ? 3 : width < 900 ? 5.1 : 8);
     ctx.font = font(this.#over, 11);
     for (let back = 0; back <= span * 1.001; back += step) {
-      const x = Math.round(width - (back / span) * width), far = back > span * 0.999;
+      const x = Math.round(width - (back / span) * width),
+        far = back > span * 0.999;
       ctx.fillStyle = c.line;
       ctx.globalCompositeOperation = "destination-over";
       ctx.fillRect(Math.min(width - 1, x), this.#axis - 4, 1, height - this.#axis + 4);
@@ -143,7 +213,11 @@ export class LaneView {
       if (taken.some(({ from, to }) => x > from - 26 && x < to + 22)) continue;
       ctx.fillStyle = c["text-3"];
       ctx.textAlign = back ? (far ? "left" : "center") : "right";
-      ctx.fillText(back ? `−${bare(back / 1e6)}` : this.#timeline.following ? "now" : "held", far ? 0 : back ? x : width, this.#axis / 2 + 1);
+      ctx.fillText(
+        back ? `−${bare(back / 1e6)}` : this.#timeline.following ? "now" : "held",
+        far ? 0 : back ? x : width,
+        this.#axis / 2 + 1,
+      );
     }
   }
 
@@ -154,7 +228,9 @@ export class LaneView {
     ctx.fillStyle = c["text-2"];
     let free = -Infinity;
     return marks.flatMap(({ us, label }) => {
-      const from = Math.round(this.#x(us, endUs)), to = from + 8 + ctx.measureText(label).width, fits = to < width - 26 && from > free;
+      const from = Math.round(this.#x(us, endUs)),
+        to = from + 8 + ctx.measureText(label).width,
+        fits = to < width - 26 && from > free;
       ctx.fillRect(from, fits ? 4 : this.#axis - 4, 1, height - 4);
       if (!fits) return [];
       free = to;

@@ -3,13 +3,23 @@ import * as format from "./format.js";
 import { write } from "./numbers.js";
 
 const EVERY_US = 1e6;
-const COSTS = [["cpu_us_per_request", format.latency], ["io_calls_per_request", format.decimal], ["switches_per_request", (v) => (v === null ? "–" : v.toFixed(2))], ["queue_wait_us", format.latency]];
+const COSTS = [
+  ["cpu_us_per_request", format.latency],
+  ["io_calls_per_request", format.decimal],
+  ["switches_per_request", (v) => (v === null ? "–" : v.toFixed(2))],
+  ["queue_wait_us", format.latency],
+];
 const ALIVE = new Set(["ready", "degraded", "draining"]);
 
 export class Ledger {
-  #panel; #body; #sums = new Map(); #at = 0;
+  #panel;
+  #body;
+  #sums = new Map();
+  #at = 0;
 
-  constructor(panel) { [this.#panel, this.#body] = [panel, panel.querySelector("tbody")]; }
+  constructor(panel) {
+    [this.#panel, this.#body] = [panel, panel.querySelector("tbody")];
+  }
 
   take(frame, tUs) {
     for (const [id, engine] of Object.entries(frame.engines)) this.#add(id, engine);
@@ -35,18 +45,29 @@ export class Ledger {
   #rows(alive) {
     const old = new Map([...this.#body.rows].map((row) => [row.dataset.engine, row]));
     for (const [id, engine] of alive) {
-      const row = old.get(id) ?? this.#row(id, engine.model), sums = this.#sums.get(id);
+      const row = old.get(id) ?? this.#row(id, engine.model),
+        sums = this.#sums.get(id);
       old.delete(id);
       const cells = [...row.cells].slice(1);
       write(cells[0], format.rate(engine.requests_per_s));
-      COSTS.forEach(([name, text], i) => { const each = sums?.get(name); write(cells[i + 1], text(each?.weight ? each.cost / each.weight : null)); });
-      write(cells[5], engine.connections_total && engine.rss_bytes ? format.bytes(engine.rss_bytes / engine.connections_total) : "–");
+      COSTS.forEach(([name, text], i) => {
+        const each = sums?.get(name);
+        write(cells[i + 1], text(each?.weight ? each.cost / each.weight : null));
+      });
+      write(
+        cells[5],
+        engine.connections_total && engine.rss_bytes
+          ? format.bytes(engine.rss_bytes / engine.connections_total)
+          : "–",
+      );
     }
     for (const row of old.values()) row.remove();
   }
 
   #row(id, model) {
-    const row = this.#body.insertRow(), name = document.createElement("th"), marker = document.createElement("i");
+    const row = this.#body.insertRow(),
+      name = document.createElement("th"),
+      marker = document.createElement("i");
     [row.dataset.engine, row.dataset.model, name.scope, marker.className] = [id, model, "row", "marker"];
     name.append(marker, id);
     row.append(name);

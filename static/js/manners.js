@@ -1,14 +1,20 @@
 // What a swap must not lose or hide: open folds, typed values, that a button is busy, that something went wrong.
-const dirty = (field) => (field.type === "radio" || field.type === "checkbox" ? field.checked !== field.defaultChecked
-  : field.tagName === "SELECT" ? [...field.options].some((o) => o.selected !== o.defaultSelected) : field.value !== field.defaultValue);
+const dirty = (field) =>
+  field.type === "radio" || field.type === "checkbox"
+    ? field.checked !== field.defaultChecked
+    : field.tagName === "SELECT"
+      ? [...field.options].some((o) => o.selected !== o.defaultSelected)
+      : field.value !== field.defaultValue;
 
 /** What is new takes over what the person has done to the old: before it is on the page, so that focus can follow. */
 function handOver(old, fresh) {
-  for (const fold of old.querySelectorAll("details[id][open]")) fresh.querySelector(`#${CSS.escape(fold.id)}`)?.setAttribute("open", "");
+  for (const fold of old.querySelectorAll("details[id][open]"))
+    fresh.querySelector(`#${CSS.escape(fold.id)}`)?.setAttribute("open", "");
   for (const field of old.querySelectorAll("input[id], select[id], textarea[id]")) {
     const heir = dirty(field) && fresh.querySelector(`#${CSS.escape(field.id)}`);
     if (heir?.type === "checkbox") heir.checked = field.checked;
-    else if (heir && (heir.tagName !== "SELECT" || [...heir.options].some((o) => o.value === field.value))) heir.value = field.value;
+    else if (heir && (heir.tagName !== "SELECT" || [...heir.options].some((o) => o.value === field.value)))
+      heir.value = field.value;
   }
 }
 
@@ -26,14 +32,19 @@ export function toast(text) {
 function said(ctx) {
   try {
     return JSON.parse(ctx.text).detail;
-  } catch { /* it is a page */ }
+  } catch {
+    /* it is a page */
+  }
   const page = new DOMParser().parseFromString(ctx.text ?? "", "text/html");
   return page.querySelector("[data-detail]")?.textContent ?? `The lab answered ${ctx.response.status}.`;
 }
 
 function busy(form, on) {
   if (!form.matches?.("form")) return;
-  const buttons = [...form.querySelectorAll("button"), ...document.querySelectorAll(`button[form="${form.id || "-"}"]`)];
+  const buttons = [
+    ...form.querySelectorAll("button"),
+    ...document.querySelectorAll(`button[form="${form.id || "-"}"]`),
+  ];
   for (const button of buttons) {
     if (on) button.setAttribute("aria-busy", "true");
     else button.removeAttribute("aria-busy");
@@ -57,10 +68,18 @@ export function keepManners() {
   });
   document.addEventListener("htmx:before:request", ({ target }) => busy(target, true));
   document.addEventListener("htmx:finally:request", ({ target }) => busy(target, false));
-  document.addEventListener("htmx:response:error", ({ detail }) => { if (detail.ctx.response.status !== 422) toast(said(detail.ctx)); });
-  document.addEventListener("htmx:error", ({ detail }) => { if (detail.ctx?.request.method === "POST") toast("The lab did not answer. Is it still running?"); });
-  document.addEventListener("submit", ({ target }) => { if (!target.hasAttribute("hx-post")) busy(target, true); });
-  addEventListener("pageshow", () => { for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy"); });
+  document.addEventListener("htmx:response:error", ({ detail }) => {
+    if (detail.ctx.response.status !== 422) toast(said(detail.ctx));
+  });
+  document.addEventListener("htmx:error", ({ detail }) => {
+    if (detail.ctx?.request.method === "POST") toast("The lab did not answer. Is it still running?");
+  });
+  document.addEventListener("submit", ({ target }) => {
+    if (!target.hasAttribute("hx-post")) busy(target, true);
+  });
+  addEventListener("pageshow", () => {
+    for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
+  });
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-copy]");
     if (button) copy(button);

@@ -1,18 +1,37 @@
 // What happened while one looked on: marks on the axis of time that lanes and charts share.
 const MOST = 60;
-const RUN = { "run.warming": "run started", "run.running": "measuring", "run.finished": "run ended", "run.stopped": "run stopped", "run.failed": "run failed" };
-const ENGINE = { "engine.draining": "draining", "engine.exited": "died", "engine.failed": "died", "engine.ready": "ready" };
+const RUN = {
+  "run.warming": "run started",
+  "run.running": "measuring",
+  "run.finished": "run ended",
+  "run.stopped": "run stopped",
+  "run.failed": "run failed",
+};
+const ENGINE = {
+  "engine.draining": "draining",
+  "engine.exited": "died",
+  "engine.failed": "died",
+  "engine.ready": "ready",
+};
 
 export class Marks {
   #list = [];
 
-  add(us, label, engine = null) { this.#list = [...this.#list, { us, label, engine }].slice(-MOST); }
+  add(us, label, engine = null) {
+    this.#list = [...this.#list, { us, label, engine }].slice(-MOST);
+  }
 
   /** Those of one engine, and of all; of several engines with their names. */
-  of(id) { return this.#list.filter(({ engine }) => engine === null || engine === id); }
+  of(id) {
+    return this.#list.filter(({ engine }) => engine === null || engine === id);
+  }
 
   among(ids) {
-    return this.#list.filter(({ engine }) => engine === null || ids.includes(engine)).map((each) => (ids.length > 1 && each.engine ? { ...each, label: `${each.engine} ${each.label}` } : each));
+    return this.#list
+      .filter(({ engine }) => engine === null || ids.includes(engine))
+      .map((each) =>
+        ids.length > 1 && each.engine ? { ...each, label: `${each.engine} ${each.label}` } : each,
+      );
   }
 
   /** An event of the lab as a mark, if it is one of the engines that are watched. */
@@ -20,13 +39,17 @@ export class Marks {
     const about = engine ?? run?.engine ?? null;
     if (!ids.includes(about)) return;
     if (event === "run.running" && !(run?.warmup_s > 0)) return;
-    const signal = /SIG[A-Z]+/.exec(text ?? "")?.[0], label = RUN[event] ?? ENGINE[event];
+    const signal = /SIG[A-Z]+/.exec(text ?? "")?.[0],
+      label = RUN[event] ?? ENGINE[event];
     if (label) this.add(us, label === "died" && signal ? `died, ${signal}` : label, about);
   }
 
   /** Frames that did not come; said once for each stretch. */
   lost(us, lostUs, intervalMs) {
-    const last = this.#list.at(-1), frames = Math.max(1, Math.round(lostUs / 1000 / intervalMs)), label = frames < 50 ? `${frames} frame${frames > 1 ? "s" : ""} lost` : `${(lostUs / 1e6).toFixed(0)} s lost`;
+    const last = this.#list.at(-1),
+      frames = Math.max(1, Math.round(lostUs / 1000 / intervalMs)),
+      label =
+        frames < 50 ? `${frames} frame${frames > 1 ? "s" : ""} lost` : `${(lostUs / 1e6).toFixed(0)} s lost`;
     if (!last || last.engine !== null || us - last.us > 2e6) this.add(us, label);
   }
 }

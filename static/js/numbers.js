@@ -3,8 +3,16 @@ import * as format from "./format.js";
 import { live } from "./live.js";
 
 const TEXT = {
-  requests_per_s: format.rate, requests: format.count, errors: format.count, thread_count: format.count, connections_total: format.count,
-  p99_us: format.latency, cpu_percent: format.percent, rss_bytes: format.bytes, queue_depth: format.count, uptime_s: format.duration,
+  requests_per_s: format.rate,
+  requests: format.count,
+  errors: format.count,
+  thread_count: format.count,
+  connections_total: format.count,
+  p99_us: format.latency,
+  cpu_percent: format.percent,
+  rss_bytes: format.bytes,
+  queue_depth: format.count,
+  uptime_s: format.duration,
 };
 
 export function write(cell, text) {
@@ -15,11 +23,16 @@ export function fill(frame, root = document) {
   for (const place of root.querySelectorAll("[data-numbers]")) {
     const engine = frame.engines[place.dataset.numbers];
     if (!engine) continue;
-    for (const cell of place.querySelectorAll("[data-live]")) write(cell, (TEXT[cell.dataset.live] ?? format.count)(engine[cell.dataset.live]));
+    for (const cell of place.querySelectorAll("[data-live]"))
+      write(cell, (TEXT[cell.dataset.live] ?? format.count)(engine[cell.dataset.live]));
   }
 }
 
 export function keepNumbers() {
-  live.onFrame((frame) => { if (frame.legible) fill(frame); });
-  document.addEventListener("htmx:after:swap", () => { if (live.frame) fill(live.frame); });
+  live.onFrame((frame) => {
+    if (frame.legible) fill(frame);
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    if (live.frame) fill(live.frame);
+  });
 }

@@ -6,12 +6,18 @@ import { recall, remember } from "./store.js";
 function dress(href) {
   const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
   document.head.append(link);
-  return new Promise((done, failed) => { link.onload = done; link.onerror = failed; });
+  return new Promise((done, failed) => {
+    link.onload = done;
+    link.onerror = failed;
+  });
 }
 
 for (const fold of document.querySelectorAll("details[data-module]")) {
   let dressed = null;
-  const load = () => (dressed ??= dress(fold.dataset.styleSheet)).then(() => import(`./${fold.dataset.module}.js`)).catch(() => toast("This could not be fetched from the lab. Load the page again when it is back."));
+  const load = () =>
+    (dressed ??= dress(fold.dataset.styleSheet))
+      .then(() => import(`./${fold.dataset.module}.js`))
+      .catch(() => toast("This could not be fetched from the lab. Load the page again when it is back."));
   fold.open = recall("localStorage", fold.id) === "open";
   if (fold.open) load();
   fold.addEventListener("toggle", () => {

@@ -2,7 +2,9 @@
 const form = () => document.querySelector("[data-filter]");
 
 function address() {
-  const said = [...new FormData(form())].filter(([name, value]) => value && !(name === "sort" && value === "newest"));
+  const said = [...new FormData(form())].filter(
+    ([name, value]) => value && !(name === "sort" && value === "newest"),
+  );
   return said.length ? `?${new URLSearchParams(said)}` : location.pathname;
 }
 
@@ -12,14 +14,27 @@ function count() {
   for (const button of document.querySelectorAll("[data-picks-any]")) button.disabled = ticked === 0;
 }
 
-document.addEventListener("htmx:before:request", ({ target }) => { if (target === form()) history.replaceState(null, "", address()); });
-document.addEventListener("change", ({ target }) => { if (target.matches('input[form="picked"]')) count(); });
+document.addEventListener("htmx:before:request", ({ target }) => {
+  if (target === form()) history.replaceState(null, "", address());
+});
+document.addEventListener("change", ({ target }) => {
+  if (target.matches('input[form="picked"]')) count();
+});
 document.addEventListener("htmx:after:swap", count);
 addEventListener("pageshow", count);
-document.addEventListener("toggle", ({ target }) => { if (target.matches?.(".rename[open]")) target.querySelector('input[name="label"]').focus(); }, true);
+document.addEventListener(
+  "toggle",
+  ({ target }) => {
+    if (target.matches?.(".rename[open]")) target.querySelector('input[name="label"]').focus();
+  },
+  true,
+);
 // The list is not made anew under somebody who writes a label: the next event does that.
 for (const name of ["htmx:before:request", "htmx:before:swap"]) {
-  document.addEventListener(name, (event) => { if (event.detail.ctx?.sourceElement?.id === "runs-list" && document.activeElement?.closest(".rename")) event.preventDefault(); });
+  document.addEventListener(name, (event) => {
+    if (event.detail.ctx?.sourceElement?.id === "runs-list" && document.activeElement?.closest(".rename"))
+      event.preventDefault();
+  });
 }
-for (const button of document.querySelectorAll("[data-filter-apply]")) button.hidden = true;   // it applies itself
+for (const button of document.querySelectorAll("[data-filter-apply]")) button.hidden = true; // it applies itself
 count();

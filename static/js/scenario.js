@@ -1,5 +1,5 @@
 // The load form: a scenario fills the fields, editing a field goes by hand, fields that do not apply step aside.
-const NOT_THE_LOAD = ["thresholds", "label", "trace"];   // they go with a scenario as well as with a plan by hand
+const NOT_THE_LOAD = ["thresholds", "label", "trace"]; // they go with a scenario as well as with a plan by hand
 
 /** What steps aside is not sent either: the lab refuses what does not go with an executor. */
 function applies(form) {
@@ -43,7 +43,12 @@ function byHand(form) {
 export function keepScenario() {
   document.addEventListener("input", ({ target }) => {
     const form = target.form;
-    if (form?.matches("[data-load-form]") && target.closest("[data-plan-fields]") && !NOT_THE_LOAD.includes(target.name)) byHand(form);
+    if (
+      form?.matches("[data-load-form]") &&
+      target.closest("[data-plan-fields]") &&
+      !NOT_THE_LOAD.includes(target.name)
+    )
+      byHand(form);
   });
   document.addEventListener("change", ({ target }) => {
     const form = target.form;
@@ -51,7 +56,9 @@ export function keepScenario() {
     if (target.name === "scenario") choose(form, target);
     applies(form);
   });
-  const ready = () => { for (const form of document.querySelectorAll("[data-load-form]")) applies(form); };
+  const ready = () => {
+    for (const form of document.querySelectorAll("[data-load-form]")) applies(form);
+  };
   document.addEventListener("htmx:after:swap", ready);
   ready();
 }

@@ -4,10 +4,18 @@ import { live } from "./live.js";
 import { LiveView } from "./live-view.js";
 import { keepNumbers } from "./numbers.js";
 
-const MOST = 5, ALIVE = new Set(["ready", "degraded", "draining"]);
+const MOST = 5,
+  ALIVE = new Set(["ready", "degraded", "draining"]);
 
 class SideBySide {
-  #root; #view; #choices; #chosen; #byHand; #known = ""; #models = new Map(); #alive = new Set();
+  #root;
+  #view;
+  #choices;
+  #chosen;
+  #byHand;
+  #known = "";
+  #models = new Map();
+  #alive = new Set();
 
   constructor(root) {
     const asked = new URLSearchParams(location.search).getAll("engine");
@@ -26,14 +34,19 @@ class SideBySide {
     for (const [id, { model }] of alive) this.#models.set(id, model);
     this.#alive = new Set(alive.map(([id]) => id));
     if (!this.#byHand && fresh.length) this.#join(fresh);
-    const ids = [...new Set([...alive.map(([id]) => id), ...this.#view.ids])], known = `${ids.join()} ${[...this.#chosen].join()}`;
-    if (known !== this.#known) { this.#known = known; this.#offer(ids); }
+    const ids = [...new Set([...alive.map(([id]) => id), ...this.#view.ids])],
+      known = `${ids.join()} ${[...this.#chosen].join()}`;
+    if (known !== this.#known) {
+      this.#known = known;
+      this.#offer(ids);
+    }
     this.#view.take(frame);
   }
 
   /** Who has ended makes room before anybody who lives. */
   #join(fresh) {
-    const lives = (id) => this.#alive.has(id), all = [...new Set([...this.#chosen, ...fresh])];
+    const lives = (id) => this.#alive.has(id),
+      all = [...new Set([...this.#chosen, ...fresh])];
     this.#chosen = new Set([...all.filter((id) => !lives(id)), ...all.filter(lives)].slice(-MOST));
   }
 
@@ -48,17 +61,26 @@ class SideBySide {
   }
 
   #offer(ids) {
-    const focused = document.activeElement?.value, chosen = ids.filter((id) => this.#chosen?.has(id));
+    const focused = document.activeElement?.value,
+      chosen = ids.filter((id) => this.#chosen?.has(id));
     this.#choices.replaceChildren(...ids.map((id) => this.#choice(id, chosen)));
     if (focused) this.#choices.querySelector(`[value="${CSS.escape(focused)}"]`)?.focus();
     for (const each of this.#root.querySelectorAll("[data-watched-only]")) each.hidden = !chosen.length;
     for (const each of this.#root.querySelectorAll("[data-unwatched]")) each.hidden = chosen.length > 0;
-    if (chosen.join() !== this.#view.ids.join()) this.#view.watch(chosen.map((id) => ({ id, model: this.#models.get(id) })));
+    if (chosen.join() !== this.#view.ids.join())
+      this.#view.watch(chosen.map((id) => ({ id, model: this.#models.get(id) })));
   }
 
   #choice(id, chosen) {
-    const label = document.createElement("label"), box = document.createElement("input"), marker = document.createElement("i");
-    Object.assign(box, { type: "checkbox", value: id, checked: chosen.includes(id), disabled: !chosen.includes(id) && chosen.length >= MOST });
+    const label = document.createElement("label"),
+      box = document.createElement("input"),
+      marker = document.createElement("i");
+    Object.assign(box, {
+      type: "checkbox",
+      value: id,
+      checked: chosen.includes(id),
+      disabled: !chosen.includes(id) && chosen.length >= MOST,
+    });
     marker.className = "marker";
     label.dataset.model = this.#models.get(id);
     label.append(box, marker, id);

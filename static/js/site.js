@@ -8,4 +8,4 @@ import { keepTimes } from "./when.js";
 keepKeys();
 keepManners();
 keepTimes();
-if (document.body.dataset.live !== "off") live.start();   // who has not logged in has nothing to see
+if (document.body.dataset.live !== "off") live.start(); // who has not logged in has nothing to see

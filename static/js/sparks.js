@@ -3,7 +3,7 @@ import { live } from "./live.js";
 import { spark } from "./spark.js";
 
 const POINTS = 60;
-export const minutes = new Map();              // engine id → { values, sum, n, second }
+export const minutes = new Map(); // engine id → { values, sum, n, second }
 
 /** Answers whether a second is over, and with it a point more is known. */
 export function take(frame) {
@@ -19,17 +19,23 @@ export function take(frame) {
       Object.assign(m, { sum: 0, n: 0, second });
       moved = true;
     }
-    if (engine.requests_per_s !== null) { m.sum += engine.requests_per_s; m.n++; }
+    if (engine.requests_per_s !== null) {
+      m.sum += engine.requests_per_s;
+      m.n++;
+    }
   }
   for (const id of minutes.keys()) if (!(id in frame.engines)) minutes.delete(id);
   return moved;
 }
 
 function paint() {
-  for (const canvas of document.querySelectorAll("[data-spark]")) spark(canvas, minutes.get(canvas.dataset.spark)?.values ?? []);
+  for (const canvas of document.querySelectorAll("[data-spark]"))
+    spark(canvas, minutes.get(canvas.dataset.spark)?.values ?? []);
 }
 
 export function keepSparks() {
-  live.onFrame((frame) => { if (take(frame)) requestAnimationFrame(paint); });
+  live.onFrame((frame) => {
+    if (take(frame)) requestAnimationFrame(paint);
+  });
   document.addEventListener("htmx:after:swap", paint);
 }

@@ -2,11 +2,18 @@
 // Lanes may take a tenth of the main thread: what is slow to paint is painted less often.
 import { restMs } from "./quiet.js";
 
-const REST = 9, FRAME_MS = 17, IDLE_MS = 200, CALM_US = 1e6;
+const REST = 9,
+  FRAME_MS = 17,
+  IDLE_MS = 200,
+  CALM_US = 1e6;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Stage {
-  #timeline; #lanes; #cost = 0; #timer = 0; #asked = 0;
+  #timeline;
+  #lanes;
+  #cost = 0;
+  #timer = 0;
+  #asked = 0;
 
   /** `lanes()` answers the EngineLanes that are on the page now. */
   constructor(timeline, lanes) {
@@ -19,13 +26,19 @@ export class Stage {
   next(inMs) {
     clearTimeout(this.#timer);
     cancelAnimationFrame(this.#asked);
-    const ask = () => { this.#asked = requestAnimationFrame((now) => this.#step(now)); };
+    const ask = () => {
+      this.#asked = requestAnimationFrame((now) => this.#step(now));
+    };
     if (inMs > FRAME_MS) this.#timer = setTimeout(ask, inMs - FRAME_MS / 2);
     else ask();
   }
 
   #step(now) {
-    const started = performance.now(), timeline = this.#timeline, all = this.#lanes(), end = timeline.endAt(now), width = all[0]?.view.width;
+    const started = performance.now(),
+      timeline = this.#timeline,
+      all = this.#lanes(),
+      end = timeline.endAt(now),
+      width = all[0]?.view.width;
     const shown = calm.matches && timeline.following ? Math.floor(end / CALM_US) * CALM_US : end;
     for (const lanes of all) lanes.step(shown);
     this.#cost += (performance.now() - started - this.#cost) * 0.1;

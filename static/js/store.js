@@ -11,5 +11,7 @@ export function remember(kind, key, value) {
   try {
     if (value === null) window[kind].removeItem(`threadlab.${key}`);
     else window[kind].setItem(`threadlab.${key}`, value);
-  } catch { /* not remembered, then */ }
+  } catch {
+    /* not remembered, then */
+  }
 }

@@ -3,6 +3,8 @@
   let theme = new URLSearchParams(location.search).get("theme");
   try {
     theme ??= localStorage.getItem("threadlab.theme");
-  } catch { /* storage may be forbidden: then the system's theme it is */ }
+  } catch {
+    /* storage may be forbidden: then the system's theme it is */
+  }
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 })();

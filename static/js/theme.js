@@ -27,7 +27,8 @@ export function onTheme(redraw) {
   return () => watchers.delete(redraw);
 }
 
-for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) matchMedia(query).addEventListener("change", () => apply(read()));
+for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
+  matchMedia(query).addEventListener("change", () => apply(read()));
 for (const button of document.querySelectorAll("[data-theme-toggle]")) {
   button.addEventListener("click", () => {
     const theme = NEXT[button.dataset.now];

@@ -6,8 +6,16 @@ import { busy } from "./history.js";
 import { write } from "./numbers.js";
 import { byRole, inOrder, naming, title } from "./roles.js";
 
-const MOST = 64, FEW = 8, SHOWN = 24;
-const DENSITIES = [[5, "tallest"], [8, "tall"], [14, "wide"], [34, "close"], [Infinity, "dense"]];
+const MOST = 64,
+  FEW = 8,
+  SHOWN = 24;
+const DENSITIES = [
+  [5, "tallest"],
+  [8, "tall"],
+  [14, "wide"],
+  [34, "close"],
+  [Infinity, "dense"],
+];
 const COLUMNS = ["name", "tid", "lane", "rate", "busy", "cpu"];
 const QUIET = ["ended", "waiting", "queue"];
 const out = new Float64Array(STATES);
@@ -21,8 +29,14 @@ function make(tag, props = {}, ...children) {
 function cells(name) {
   const tr = document.createElement("tr");
   for (const column of COLUMNS) {
-    const cell = make(column === "name" ? "th" : "td", { className: { tid: "num at-wide", rate: "num at-wide", busy: "num", cpu: "num at-wide" }[column] ?? column });
-    if (column === "name") { cell.scope = "row"; cell.append(name); }
+    const cell = make(column === "name" ? "th" : "td", {
+      className:
+        { tid: "num at-wide", rate: "num at-wide", busy: "num", cpu: "num at-wide" }[column] ?? column,
+    });
+    if (column === "name") {
+      cell.scope = "row";
+      cell.append(name);
+    }
     if (column === "lane") cell.append(make("span", { className: "sr" }));
     tr.append(cell);
   }
@@ -30,28 +44,40 @@ function cells(name) {
 }
 
 export class ThreadTable {
-  #body; #rows = new Map(); #order = ""; #seen = ""; #open = new Map();   // role → the first thread shown
+  #body;
+  #rows = new Map();
+  #order = "";
+  #seen = "";
+  #open = new Map(); // role → the first thread shown
 
-  constructor(body) { this.#body = body; }
+  constructor(body) {
+    this.#body = body;
+  }
 
-  get rows() { return [...this.#rows.values()]; }
+  get rows() {
+    return [...this.#rows.values()];
+  }
 
   /** Put rows in place for the lanes there are now; text is written by `tell`. */
   arrange(history) {
     const seen = `${history.version} ${[...this.#open].join(" ")}`;
     if (seen === this.#seen) return;
     this.#seen = seen;
-    const order = this.#plan(history), key = order.map((each) => each.key).join();
+    const order = this.#plan(history),
+      key = order.map((each) => each.key).join();
     if (key === this.#order) return;
     this.#order = key;
     const old = this.#rows;
-    this.#rows = new Map(order.map((each) => {
-      const kept = old.get(each.key);
-      return [each.key, kept && kept.source === each.source && !each.pager ? kept : this.#build(each)];
-    }));
+    this.#rows = new Map(
+      order.map((each) => {
+        const kept = old.get(each.key);
+        return [each.key, kept && kept.source === each.source && !each.pager ? kept : this.#build(each)];
+      }),
+    );
     const focused = document.activeElement?.dataset?.fold;
     this.#body.replaceChildren(...this.rows.map(({ element }) => element));
-    if (focused && !document.activeElement?.dataset?.fold) this.#body.querySelector(`[data-fold="${CSS.escape(focused)}"]`)?.focus();
+    if (focused && !document.activeElement?.dataset?.fold)
+      this.#body.querySelector(`[data-fold="${CSS.escape(focused)}"]`)?.focus();
     this.#body.closest("table").dataset.density = DENSITIES.find(([most]) => order.length <= most)[1];
   }
 
@@ -71,17 +97,37 @@ export class ThreadTable {
 
   #plan(history) {
     const roles = byRole(history.lanes.values());
-    const fold = history.lanes.size > MOST, plan = [];
+    const fold = history.lanes.size > MOST,
+      plan = [];
     for (const role of inOrder(roles.keys())) {
       const lanes = roles.get(role);
       lanes.sort((a, b) => a.index - b.index || a.slot - b.slot);
-      const name = naming(lanes), rows = (some) => some.map((lane) => ({ key: lane.key, source: lane, lane, name: name(lane) }));
-      if (!fold || lanes.length <= FEW || !history.bands.has(role)) { plan.push(...rows(lanes)); continue; }
-      const open = this.#open.has(role), first = Math.max(0, Math.min(this.#open.get(role) ?? 0, lanes.length - SHOWN));
-      plan.push({ key: `band ${role} ${lanes.length} ${open}`, source: history.bands.get(role), role, size: lanes.length, name: title(role), open });
+      const name = naming(lanes),
+        rows = (some) => some.map((lane) => ({ key: lane.key, source: lane, lane, name: name(lane) }));
+      if (!fold || lanes.length <= FEW || !history.bands.has(role)) {
+        plan.push(...rows(lanes));
+        continue;
+      }
+      const open = this.#open.has(role),
+        first = Math.max(0, Math.min(this.#open.get(role) ?? 0, lanes.length - SHOWN));
+      plan.push({
+        key: `band ${role} ${lanes.length} ${open}`,
+        source: history.bands.get(role),
+        role,
+        size: lanes.length,
+        name: title(role),
+        open,
+      });
       if (!open) continue;
       plan.push(...rows(lanes.slice(first, first + SHOWN)));
-      if (lanes.length > SHOWN) plan.push({ key: `pager ${role} ${first} ${lanes.length}`, pager: true, role, first, size: lanes.length });
+      if (lanes.length > SHOWN)
+        plan.push({
+          key: `pager ${role} ${first} ${lanes.length}`,
+          pager: true,
+          role,
+          first,
+          size: lanes.length,
+        });
     }
     return plan;
   }
@@ -89,7 +135,12 @@ export class ThreadTable {
   #build(each) {
     if (each.pager) return { ...each, element: this.#pager(each) };
     if (each.lane) return { ...each, element: cells(each.name) };
-    const button = make("button", { type: "button", className: "fold", title: `${each.open ? "Fold" : "Unfold"} ${each.size} threads` }, each.name, make("small", { textContent: ` ×${format.count(each.size)}` }));
+    const button = make(
+      "button",
+      { type: "button", className: "fold", title: `${each.open ? "Fold" : "Unfold"} ${each.size} threads` },
+      each.name,
+      make("small", { textContent: ` ×${format.count(each.size)}` }),
+    );
     button.setAttribute("aria-expanded", String(each.open));
     button.dataset.fold = each.role;
     button.addEventListener("click", () => this.#toggle(each.role));
@@ -104,13 +155,24 @@ export class ThreadTable {
 
   #pager({ role, first, size }) {
     const move = (to, text, label) => {
-      const button = make("button", { type: "button", className: "fold", textContent: text, disabled: to < 0 || to >= size });
+      const button = make("button", {
+        type: "button",
+        className: "fold",
+        textContent: text,
+        disabled: to < 0 || to >= size,
+      });
       button.dataset.fold = `${role} ${text}`;
       button.setAttribute("aria-label", label);
       button.addEventListener("click", () => this.#open.set(role, to));
       return button;
     };
-    const th = make("th", { scope: "row" }, move(first - SHOWN < 0 && first > 0 ? 0 : first - SHOWN, "‹", `Earlier ${title(role)} threads`), ` ${first + 1}–${first + SHOWN} `, move(first + SHOWN, "›", `Further ${title(role)} threads`));
+    const th = make(
+      "th",
+      { scope: "row" },
+      move(first - SHOWN < 0 && first > 0 ? 0 : first - SHOWN, "‹", `Earlier ${title(role)} threads`),
+      ` ${first + 1}–${first + SHOWN} `,
+      move(first + SHOWN, "›", `Further ${title(role)} threads`),
+    );
     return make("tr", { className: "further" }, th);
   }
 }

@@ -1,22 +1,44 @@
 // The window on time that lanes and charts share: how long it is, where it ends, and whether it follows the present.
 // Times are microseconds of the lab's clock. What has come is played out a little late, so that it can scroll evenly.
 export const JUMP_US = 1e6;
-const HELD_US = 60e6, SPAN_MIN_US = 10e3, FOLLOW_MIN_US = 1e6, PLAYOUT_US = 150e3, SETTLE = 0.05;
+const HELD_US = 60e6,
+  SPAN_MIN_US = 10e3,
+  FOLLOW_MIN_US = 1e6,
+  PLAYOUT_US = 150e3,
+  SETTLE = 0.05;
 
 export class Timeline {
-  #span = 15e6; #end = 0; #head = 0; #lag = null; #following = true; #readers = new Set();
+  #span = 15e6;
+  #end = 0;
+  #head = 0;
+  #lag = null;
+  #following = true;
+  #readers = new Set();
 
-  get span() { return this.#span; }
-  get head() { return this.#head; }
-  get following() { return this.#following; }
-  get behindUs() { return this.#following ? 0 : this.#head - this.#end; }
+  get span() {
+    return this.#span;
+  }
+  get head() {
+    return this.#head;
+  }
+  get following() {
+    return this.#following;
+  }
+  get behindUs() {
+    return this.#following ? 0 : this.#head - this.#end;
+  }
 
-  onChange(reader) { this.#readers.add(reader); }
+  onChange(reader) {
+    this.#readers.add(reader);
+  }
 
   /** A frame has come whose newest moment is `headUs`. Answers whether the clock went back: another lab's, after a restart of the machine. */
   take(headUs, nowMs) {
     const lag = nowMs * 1000 - headUs;
-    this.#lag = this.#lag === null || Math.abs(lag - this.#lag) > JUMP_US ? lag : this.#lag + (lag - this.#lag) * SETTLE;
+    this.#lag =
+      this.#lag === null || Math.abs(lag - this.#lag) > JUMP_US
+        ? lag
+        : this.#lag + (lag - this.#lag) * SETTLE;
     const back = headUs < this.#head - JUMP_US;
     if (back) this.#end = 0;
     this.#head = headUs;
@@ -26,7 +48,8 @@ export class Timeline {
 
   /** Where the window ends at this moment; it never goes back while it follows. */
   endAt(nowMs) {
-    if (this.#following && this.#lag !== null) this.#end = Math.max(this.#end, Math.min(this.#head, nowMs * 1000 - this.#lag - PLAYOUT_US));
+    if (this.#following && this.#lag !== null)
+      this.#end = Math.max(this.#end, Math.min(this.#head, nowMs * 1000 - this.#lag - PLAYOUT_US));
     return this.#end;
   }
 
@@ -37,7 +60,9 @@ export class Timeline {
   }
 
   /** So many seconds, at the end if it follows. */
-  show(spanUs) { this.#set(spanUs, this.#end - (this.#following ? 0 : (this.#span - spanUs) / 2)); }
+  show(spanUs) {
+    this.#set(spanUs, this.#end - (this.#following ? 0 : (this.#span - spanUs) / 2));
+  }
 
   /** Zoom by a factor around a moment; without one around the end while it follows, else around the middle. */
   zoom(factor, aroundUs = this.#following ? this.#end : this.#end - this.#span / 2) {
@@ -65,5 +90,7 @@ export class Timeline {
     this.#tell();
   }
 
-  #tell() { for (const reader of this.#readers) reader(); }
+  #tell() {
+    for (const reader of this.#readers) reader();
+  }
 }

@@ -4,15 +4,28 @@ import { fill, write } from "./numbers.js";
 import { recall, remember } from "./store.js";
 
 const NOTHING = "Start a model to see it here.";
-const ALIVE = new Set(["ready", "degraded", "draining"]), DEAD = new Set(["engine.exited", "engine.failed"]), LEAVING = new Set(["engine.draining", "engine.stopped"]);
+const ALIVE = new Set(["ready", "degraded", "draining"]),
+  DEAD = new Set(["engine.exited", "engine.failed"]),
+  LEAVING = new Set(["engine.draining", "engine.stopped"]);
 
 export class Watch {
-  #root; #view = null; #loading = false; #wanted; #id = null; #dead = null; #left = null;
+  #root;
+  #view = null;
+  #loading = false;
+  #wanted;
+  #id = null;
+  #dead = null;
+  #left = null;
 
   constructor(root) {
     this.#root = root;
-    this.#wanted = new URLSearchParams(location.search).get("watch") || recall("sessionStorage", "watch") || root.dataset.wanted || null;
-    for (const empty of root.querySelectorAll("[data-live-charts] [data-plot-empty]")) Object.assign(empty, { hidden: false, textContent: NOTHING });
+    this.#wanted =
+      new URLSearchParams(location.search).get("watch") ||
+      recall("sessionStorage", "watch") ||
+      root.dataset.wanted ||
+      null;
+    for (const empty of root.querySelectorAll("[data-live-charts] [data-plot-empty]"))
+      Object.assign(empty, { hidden: false, textContent: NOTHING });
     this.#controls();
     live.onFrame((frame) => this.#frame(frame));
     live.onEvent((event) => this.#event(event));
@@ -22,7 +35,7 @@ export class Watch {
   #choose(frame) {
     const alive = Object.entries(frame.engines).filter(([, { state }]) => ALIVE.has(state));
     const has = (id) => alive.some(([each]) => each === id);
-    if (this.#dead && this.#dead === this.#id && !has(this.#id)) return this.#dead;      // its last truth stays, until something else is asked for
+    if (this.#dead && this.#dead === this.#id && !has(this.#id)) return this.#dead; // its last truth stays, until something else is asked for
     if (this.#wanted && has(this.#wanted)) return this.#wanted;
     if (frame.run?.engine && has(frame.run.engine)) return frame.run.engine;
     if (has(this.#id)) return this.#id;
@@ -30,8 +43,9 @@ export class Watch {
   }
 
   #frame(frame) {
-    if (this.#id && !frame.engines[this.#id] && this.#left !== this.#id && !this.#dead) this.#bury(this.#id, "It ended while the lab was away.");
-    else if (this.#dead && frame.engines[this.#dead]) this.#bury(null, "");      // the same name lives again
+    if (this.#id && !frame.engines[this.#id] && this.#left !== this.#id && !this.#dead)
+      this.#bury(this.#id, "It ended while the lab was away.");
+    else if (this.#dead && frame.engines[this.#dead]) this.#bury(null, ""); // the same name lives again
     const id = this.#choose(frame);
     if (id && !this.#view) return this.#load();
     if (id !== this.#id) this.#turnTo(id, frame.engines[id]);
@@ -44,7 +58,7 @@ export class Watch {
     this.#loading = true;
     const found = await import("./live-view.js").catch(() => null);
     this.#loading = false;
-    if (!found) return;                 // the lab is away: the next frame asks again
+    if (!found) return; // the lab is away: the next frame asks again
     this.#view = new found.LiveView(this.#root, NOTHING);
     if (live.frame) this.#frame(live.frame);
   }
@@ -65,7 +79,8 @@ export class Watch {
 
   /** One that died unasked is kept in sight, and said to be dead; a new one takes its place. */
   #event({ event, engine, text }) {
-    if (event === "engine.ready" && this.#dead && engine !== this.#dead) [this.#dead, this.#left] = [null, this.#dead];
+    if (event === "engine.ready" && this.#dead && engine !== this.#dead)
+      [this.#dead, this.#left] = [null, this.#dead];
     if (engine !== this.#id) return;
     if (DEAD.has(event)) this.#bury(engine, text);
     else if (LEAVING.has(event)) this.#left = engine;
@@ -88,7 +103,11 @@ export class Watch {
       button.setAttribute("aria-pressed", String(on));
       write(button, on ? "Watching" : "Watch");
     }
-    for (const card of document.querySelectorAll("[data-card]")) card.toggleAttribute("data-watched", Boolean(this.#id) && card.querySelector(`[data-watch="${CSS.escape(this.#id)}"]`) !== null);
+    for (const card of document.querySelectorAll("[data-card]"))
+      card.toggleAttribute(
+        "data-watched",
+        Boolean(this.#id) && card.querySelector(`[data-watch="${CSS.escape(this.#id)}"]`) !== null,
+      );
   }
 
   #controls() {
@@ -98,7 +117,8 @@ export class Watch {
       event.preventDefault();
       [this.#wanted, this.#dead] = [button.dataset.watch, null];
       remember("sessionStorage", "watch", this.#wanted);
-      if (new URLSearchParams(location.search).has("watch")) history.replaceState(null, "", location.pathname);
+      if (new URLSearchParams(location.search).has("watch"))
+        history.replaceState(null, "", location.pathname);
       if (live.frame) this.#frame(live.frame);
     });
   }

@@ -1,5 +1,10 @@
 // Times are written in UTC by the server; here they take the viewer's zone.
-const text = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const text = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 
 export function keepTimes() {
   const write = () => {
