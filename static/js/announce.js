@@ -1,4 +1,5 @@
-// What a screen reader is told: at most one message every few seconds; what must not be missed waits for its turn, the rest gives way.
+// What a screen reader is told: at most one message every few seconds; what must not be missed waits for
+// its turn, the rest gives way.
 const EVERY_MS = 4000;
 let kept = [],
   newest = "",

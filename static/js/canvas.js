@@ -3,7 +3,8 @@ import { onTheme } from "./theme.js";
 
 const probe = document.createElement("i");
 probe.hidden = true;
-probe.style.forcedColorAdjust = "none"; // tokens.css names system colours there; they must come through as they are
+// With forced colours the tokens are names of system colours, which must be resolved as they are.
+probe.style.forcedColorAdjust = "none";
 let colours = new Map(),
   rgba = new Map(); // model and role, in this theme; asking the browser costs a layout
 const forget = () => {

@@ -1,4 +1,5 @@
-// The live charts: what each draws of one engine, and of several side by side. Values are of half a second, for each engine.
+// The live charts: what each draws of one engine, and of several side by side. Values are of half a second,
+// for each engine.
 import * as format from "./format.js";
 import { inOrder, title } from "./roles.js";
 

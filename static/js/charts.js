@@ -1,4 +1,5 @@
-// uPlot with the looks of the lab: axes in the tokens' greys, lines in the model's hue, gaps as gaps, warm-up hatched.
+// uPlot with the looks of the lab: axes in the tokens' greys, lines in the model's hue, gaps as gaps, warm-
+// up hatched.
 import { hatch, ink } from "./canvas.js";
 import { onTheme } from "./theme.js";
 
@@ -80,7 +81,10 @@ export class Chart {
   #toggled;
   #tableAt = 0;
 
-  /** spec: series [{ label, kind, model?, tone?, width?, fill?, scale? }], x { values, splits, range, text }, y { log, range, values }, wash, format, sync (a key), live (its table is of the newest rows) */
+  /**
+   * spec: series [{ label, kind, model?, tone?, width?, fill?, scale? }], x { values, splits, range, text
+   * }, y { log, range, values }, wash, format, sync (a key), live (its table is of the newest rows)
+   */
   constructor(panel, spec) {
     this.#spec = spec;
     this.#plot = panel.querySelector(".plot");
@@ -128,7 +132,8 @@ export class Chart {
     this.#empty.hidden = !empty;
     this.#empty.textContent = empty;
     this.#u.setData(data);
-    if (blank !== this.#blank) this.#u.redraw(true, true); // the scale may be the same, and then its words would stay away
+    // The scale may be the same, and then its words would stay away
+    if (blank !== this.#blank) this.#u.redraw(true, true);
     if (this.#spec.live && this.#details?.open && performance.now() > this.#tableAt) this.#table();
   }
 
@@ -245,7 +250,9 @@ export class Chart {
     this.#tip.style.transform = `translate(${left}px, -20px)`;
   }
 
-  /** The rows behind the picture; of a live one the newest, newest first, and again only every other second. */
+  /**
+   * The rows behind the picture; of a live one the newest, newest first, and again only every other second.
+   */
   #table() {
     this.#tableAt = performance.now() + LIVE_TABLE_MS;
     const text = this.#spec.format ?? ((v) => short(v)),

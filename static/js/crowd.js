@@ -1,4 +1,5 @@
-// Every connection of an engine by its descriptor word: state in the low byte, then a generation, then the owner's row.
+// Every connection of an engine by its descriptor word: state in the low byte, then a generation, then the
+// owner's row.
 const CLOSED = 0,
   IDLE = 1,
   RECENT_US = 1e6;
@@ -38,7 +39,10 @@ export class Crowd {
     return by;
   }
 
-  /** Take a frame's words: all of them, or pairs of (descriptor, word). Answers the descriptors that look different now. */
+  /**
+   * Take a frame's words: all of them, or pairs of (descriptor, word). Answers the descriptors that look
+   * different now.
+   */
   take({ full, words }, tUs) {
     const given = decode(words),
       changed = [];

@@ -1,4 +1,5 @@
-// Dots on the lines of a diagram: each is so many requests, sent off when they were counted. Nothing moves that nothing drives.
+// Dots on the lines of a diagram: each is so many requests, sent off when they were counted. Nothing moves
+// that nothing drives.
 import { restMs } from "./quiet.js";
 
 const TRAVEL_MS = 450,
@@ -36,7 +37,10 @@ export class Dots {
     this.stop();
   }
 
-  /** New rates have come. `total`: requests a second of the whole, which decides how many one dot stands for. */
+  /**
+   * New rates have come. `total`: requests a second of the whole, which decides how many one dot stands
+   * for.
+   */
   feed(total) {
     this.#fedAt = performance.now();
     if (total / this.each > 1.6 * DOTS_PER_S || total / this.each < DOTS_PER_S / 3)

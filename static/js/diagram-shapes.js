@@ -1,5 +1,6 @@
-// What each model's diagram is made of: columns of nodes from left to right, what flows between them, the restaurant's words.
-// A node is a role of the model's threads, or one of peers, kernel, queue; gap and room are kept free. A flow is "new" (connections) or "all" (requests).
+// What each model's diagram is made of: columns of nodes from left to right, what flows between them, the
+// restaurant's words. A node is a role of the model's threads, or one of peers, kernel, queue; gap and room
+// are kept free. A flow is "new" (connections) or "all" (requests).
 export const SHAPES = {
   blocking: {
     columns: [["peers"], ["acceptor", "room"], ["connection"]],
@@ -97,7 +98,10 @@ const WIDTH = 760,
   HIGH = { peers: 112, kernel: 62, queue: 62, gap: 58, room: 110, group: 118 };
 export const MOST_BOXES = 6;
 
-/** Where everything goes: boxes [{ node, at, x, y, w, h }], the height of the whole. `counts`: threads of each role. */
+/**
+ * Where everything goes: boxes [{ node, at, x, y, w, h }], the height of the whole. `counts`: threads of
+ * each role.
+ */
 export function arrange(shape, counts) {
   const columns = shape.columns
     .map((column) => column.filter((node) => node in HIGH || counts[node]))
@@ -135,11 +139,16 @@ export function arrange(shape, counts) {
   return { boxes, width: WIDTH, height };
 }
 
-/** A curve from one box to another; `back`: below everything, from the bottom of one to the bottom of the other. */
+/**
+ * A curve from one box to another; `back`: below everything, from the bottom of one to the bottom of the
+ * other.
+ */
 export function curve(a, b, back, height) {
   if (back) {
     const [x1, x2, y] = [a.x + a.w / 2, b.x + b.w / 2, height - 14];
-    return `M${x1} ${a.y + a.h}V${y - 8}Q${x1} ${y} ${x1 - 8} ${y}H${x2 + 8}Q${x2} ${y} ${x2} ${y - 8}V${b.y + b.h + 6}`;
+    const down = `M${x1} ${a.y + a.h}V${y - 8}Q${x1} ${y} ${x1 - 8} ${y}`,
+      up = `H${x2 + 8}Q${x2} ${y} ${x2} ${y - 8}V${b.y + b.h + 6}`;
+    return down + up;
   }
   const [x1, y1, x2, y2] = [a.x + a.w, a.y + a.h / 2, b.x - 6, b.y + b.h / 2],
     bend = (x2 - x1) / 2;

@@ -1,4 +1,5 @@
-// The watched engine's model as a diagram that lives: every box is a thread of it, every number was read from its board.
+// The watched engine's model as a diagram that lives: every box is a thread of it, every number was read
+// from its board.
 import { arrange, curve, MOST_BOXES, named, shapeOf } from "./diagram-shapes.js";
 import { Dots } from "./diagram-dots.js";
 import * as format from "./format.js";
@@ -360,18 +361,20 @@ class Diagram {
     for (const view of this.#views) this.#fill(view, engine);
     for (const { path, rate } of this.#edges)
       path.setAttribute("stroke-width", (1 + Math.min(5, Math.log10(1 + rate) * 1.2)).toFixed(1));
-    const roles = [...busyOf].map(
-      ([role, busy]) =>
-        `${role} ${format.percent(100 * busy).replace(/\.\d/, "")} occupied${this.#hot.has(role) ? " (saturated)" : ""}`,
-    );
+    const roles = [...busyOf].map(([role, busy]) => {
+      const percent = format.percent(100 * busy).replace(/\.\d/, "");
+      return `${role} ${percent} occupied${this.#hot.has(role) ? " (saturated)" : ""}`;
+    });
     const dot =
       this.#dots && !calm.matches
         ? `One dot is ${this.#dots.each === 1 ? "one request" : `${format.count(this.#dots.each)} requests`}.`
         : "";
-    write(
-      this.#says,
-      `${format.rate(this.#sum(engine))} requests/s, ${format.rate(this.#arrivals)} new connections/s, queue ${format.count(engine.queue_depth)}; ${roles.join(", ")}. ${dot}`,
-    );
+    const rates = [
+      `${format.rate(this.#sum(engine))} requests/s`,
+      `${format.rate(this.#arrivals)} new connections/s`,
+      `queue ${format.count(engine.queue_depth)}`,
+    ];
+    write(this.#says, `${rates.join(", ")}; ${roles.join(", ")}. ${dot}`);
   }
 
   #fill(view, engine) {

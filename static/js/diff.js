@@ -38,7 +38,9 @@ function percentiles([a, b]) {
   chart.set(joined(table(curves, last)));
 }
 
-/** The runs reach different percentiles in their tails: a line goes on over a point that only the other has. */
+/**
+ * The runs reach different percentiles in their tails: a line goes on over a point that only the other has.
+ */
 function joined([xs, ...columns]) {
   const end = (column) => column.findLastIndex((v) => v !== null);
   return [

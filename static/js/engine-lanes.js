@@ -22,8 +22,8 @@ export class EngineLanes {
   #describedAt = 0;
 
   /**
-   * `root` is a copy of the template; `marks` answers what happened when. `pointed(us)` is called with the cursor's
-   * time, and `changed` when the picture must be painted at once.
+   * `root` is a copy of the template; `marks` returns what happened when. `pointed(us)` is called with the
+   * cursor's time, and `changed` when the picture must be painted at once.
    */
   constructor(root, id, { timeline, marks, pointed, changed }) {
     const find = (name) => root.querySelector(`[data-${name}]`);
@@ -117,7 +117,9 @@ export class EngineLanes {
       right = canvas.offsetLeft + canvas.offsetWidth - this.#tip.offsetWidth;
     const above = this.#view.topOf(row) - this.#tip.offsetHeight - 2,
       below = this.#view.topOf(row) + each.element.offsetHeight + 2;
-    this.#tip.style.transform = `translate(${Math.max(4, Math.min(x, right))}px, ${above < 0 ? below : above}px)`;
+    const left = Math.max(4, Math.min(x, right)),
+      top = above < 0 ? below : above;
+    this.#tip.style.transform = `translate(${left}px, ${top}px)`;
   }
 
   /** The picture in a sentence, beside the canvas: for who does not see it. */
@@ -128,9 +130,7 @@ export class EngineLanes {
     const states = [...tally]
       .map(([state, n]) => `${format.count(n)} ${this.#history.name(state)}`)
       .join(", ");
-    write(
-      this.#summary,
-      `${format.count(this.#history.lanes.size)} threads: ${states}.${last ? ` Last mark: ${last.label}, ${format.duration((us - last.us) / 1e6)} ago.` : ""}`,
-    );
+    const mark = last ? ` Last mark: ${last.label}, ${format.duration((us - last.us) / 1e6)} ago.` : "";
+    write(this.#summary, `${format.count(this.#history.lanes.size)} threads: ${states}.${mark}`);
   }
 }

@@ -1,4 +1,5 @@
-// The connection grid: one dot a connection, in groups by the thread that owns it. Only dots that changed are drawn.
+// The connection grid: one dot a connection, in groups by the thread that owns it. Only dots that changed
+// are drawn.
 import { fit, font, inks, keepDrawn } from "./canvas.js";
 import { Crowd } from "./crowd.js";
 import * as format from "./format.js";
@@ -103,7 +104,10 @@ export class ConnectionGrid {
     return by;
   }
 
-  /** `lanes` are the engine's threads, for the names of owners; what is not painted now is painted with the next frame. */
+  /**
+   * `lanes` are the engine's threads, for the names of owners; what is not painted now is painted with the
+   * next frame.
+   */
   take(grid, tUs, lanes, paint = true) {
     const changed = [...new Set([...this.#unpainted, ...this.#crowd.take(grid, tUs)])];
     if (this.#meet(lanes)) changed.push(...this.#seats.keys());
@@ -115,7 +119,10 @@ export class ConnectionGrid {
     if (moved.length) this.#labels();
   }
 
-  /** Owners by name; where they are many (a thread for each connection) by role. Answers whether one is called something else now. */
+  /**
+   * Owners by name; where they are many (a thread for each connection) by role. Answers whether one is
+   * called something else now.
+   */
   #meet(lanes) {
     const names = new Map();
     for (const [role, all] of byRole(lanes)) {
@@ -271,7 +278,8 @@ export class ConnectionGrid {
     if (!seat) return;
     const [x, y] = this.#place(seat),
       state = this.#states[this.#crowd.state(i)];
-    this.#tip.textContent = `descriptor ${i} · ${seat.group.name} · ${state}${this.#crowd.isRecent(i) ? ", just used" : ""}`;
+    const used = this.#crowd.isRecent(i) ? ", just used" : "";
+    this.#tip.textContent = `descriptor ${i} · ${seat.group.name} · ${state}${used}`;
     const left = Math.max(0, Math.min(x - 20, this.#canvas.clientWidth - this.#tip.offsetWidth));
     this.#tip.style.transform = `translate(${left}px, ${Math.max(0, y - 30)}px)`;
   }

@@ -1,5 +1,6 @@
 // What each thread of one engine did in the last minute, and the threads of a role together.
-// Traced, durations are true: transitions one by one, or time shares of 5 ms. Untraced, a sample stands for its interval.
+// Traced, durations are true: transitions one by one, or time shares of 5 ms. Untraced, a sample stands for
+// its interval.
 import { BIN_US, Bins, STATES } from "./bins.js";
 import { JUMP_US } from "./timeline.js";
 import { COARSE, GAP, Trail } from "./trail.js";
@@ -107,7 +108,10 @@ export class History {
     return this.#names[state];
   }
 
-  /** Take an engine of a frame: threads are [slot, generation, tid, role, index, state, connections, rate, cpu, …]. Answers the µs that were lost. */
+  /**
+   * Take an engine of a frame: threads are [slot, generation, tid, role, index, state, connections, rate,
+   * cpu, …]. Answers the µs that were lost.
+   */
   take({ threads, trace, samples }, tUs) {
     const to = trace?.to_us ?? tUs;
     if (to < this.headUs - JUMP_US) this.#forget();

@@ -1,4 +1,5 @@
-// Single keys, for those who want them: `?` lists them, a switch there turns them off. While somebody types, every key is theirs.
+// Single keys, for those who want them: `?` lists them, a switch there turns them off. While somebody
+// types, every key is theirs.
 import { live } from "./live.js";
 import { toast } from "./manners.js";
 import { recall, remember } from "./store.js";

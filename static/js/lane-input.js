@@ -58,7 +58,10 @@ export class LaneInput {
     this.#inspect(row < 0 ? null : { row, us: this.#view.usAt(offsetX) });
   }
 
-  /** A page that is being scrolled goes on scrolling; a wheel over lanes at rest zooms them, sideways it pans. */
+  /**
+   * A page that is being scrolled goes on scrolling; a wheel over lanes at rest zooms them, sideways it
+   * pans.
+   */
   #wheel(event) {
     if (performance.now() - scrolledAt < SCROLLED_MS && !event.ctrlKey) return;
     const perPx = this.#timeline.span / this.#view.width;

@@ -1,6 +1,7 @@
 // One pixel column of a lane: how far it is filled is the share of that time that was spent in a state.
-// The hue is the model, tone and place are the state: reading stands on the floor, writing hangs from the ceiling
-// (to 60 % of the lane at most), handling, hatched blocked and ink accepting stand above, waiting is a line, a queue a dotted one.
+// The hue is the model, tone and place are the state: reading stands on the floor, writing hangs from the
+// ceiling (to 60 % of the lane at most), handling, hatched blocked and ink accepting stand above, waiting
+// is a line, a queue a dotted one.
 import { ink, pixel } from "./canvas.js";
 
 const HALF = 0.6,
@@ -24,7 +25,10 @@ export class Brush {
   #hatch;
   #line;
 
-  /** Colours are asked for once: make another one when the theme changes. `lit`: states that stand out, the others pale. */
+  /**
+   * Colours are asked for once: make another one when the theme changes. `lit`: states that stand out, the
+   * others pale.
+   */
   constructor(canvas, names, lit = null) {
     const tone = (name) => faded(pixel(ink(canvas, `--state-${name}`)), lit && !lit.has(name) ? 0.2 : 1),
       at = (name) => names.indexOf(name);
@@ -41,7 +45,10 @@ export class Brush {
     this.#line = Math.max(1, Math.round(devicePixelRatio));
   }
 
-  /** Paint column `x` of `pixels` (`stride` wide); `number` is the column's own, so that patterns move with it. */
+  /**
+   * Paint column `x` of `pixels` (`stride` wide); `number` is the column's own, so that patterns move with
+   * it.
+   */
   column(pixels, stride, x, number, top, high, shares, span) {
     const waiting = shares[this.#waiting.state],
       queue = shares[this.#queue.state],

@@ -1,4 +1,5 @@
-// What a lane says in words at one moment: the state, since when and for how long, and what the thread is worth now.
+// What a lane says in words at one moment: the state, since when and for how long, and what the thread is
+// worth now.
 import { STATES } from "./bins.js";
 import * as format from "./format.js";
 import { COARSE, GAP } from "./trail.js";
@@ -32,8 +33,10 @@ function stay(lane, us, history) {
   if (state === COARSE) return null;
   if (state === GAP) return "no sample";
   const name = history.name(state),
+    word = WORDS[name] ?? name,
     long = format.latency(to - from);
-  return `${WORDS[name] ?? name} ${to >= history.headUs ? "for" : "from"} ${to >= history.headUs ? long : `${ago(history.headUs - from)}, for ${history.traced ? long : `about ${long}`}`}`;
+  if (to >= history.headUs) return `${word} for ${long}`;
+  return `${word} from ${ago(history.headUs - from)}, for ${history.traced ? long : `about ${long}`}`;
 }
 
 export function tell(history, { source, name, lane }, us, perPxUs) {
@@ -41,7 +44,8 @@ export function tell(history, { source, name, lane }, us, perPxUs) {
   const mixed =
     exact ??
     (mixture(source, us - perPxUs / 2, us + perPxUs / 2, (state) => history.name(state)) || "nothing known");
-  const first = `${name} · ${mixed}${exact ? "" : ` of ${format.latency(perPxUs)}, ${ago(Math.max(0, history.headUs - us))}`}`;
+  const when = `${format.latency(perPxUs)}, ${ago(Math.max(0, history.headUs - us))}`;
+  const first = `${name} · ${mixed}${exact ? "" : ` of ${when}`}`;
   if (!lane) return [first, `${format.count(source.size)} threads together`];
   const [, , tid, , , , connections, rate, cpu, runQueue, switches] = lane.row;
   const more = [

@@ -1,5 +1,6 @@
-// Thread lanes: a row a thread, time to the right. Two canvases over the lane column of the thread table: one holds the
-// pictures and is moved along, so that a new moment costs a few columns; the other the axis, marks and the cursor.
+// Thread lanes: a row a thread, time to the right. Two canvases over the lane column of the thread table:
+// one holds the pictures and is moved along, so that a new moment costs a few columns; the other the axis,
+// marks and the cursor.
 import { fit, font, inks, keepDrawn } from "./canvas.js";
 import { STATES } from "./bins.js";
 import { Brush } from "./lane-paint.js";
@@ -41,11 +42,15 @@ export class LaneView {
   #box = 0;
   #changed;
 
-  /** `changed` is called when rows, size or colours have changed: the picture does not fit until the next `step`. */
+  /**
+   * `changed` is called when rows, size or colours have changed: the picture does not fit until the next
+   * `step`.
+   */
   constructor({ base, over, column, timeline, marks, changed }) {
     [this.#base, this.#over, this.#column] = [base, over, column];
     [this.#timeline, this.#marks, this.#changed] = [timeline, marks, changed];
-    this.#pen = base.getContext("2d", { willReadFrequently: true }); // kept in memory: pixels are put there, not drawn
+    // Kept in memory: pixels are put there, not drawn
+    this.#pen = base.getContext("2d", { willReadFrequently: true });
   }
 
   /** The canvases are on the page now: keep them drawn for as long as they are. */
@@ -175,7 +180,9 @@ export class LaneView {
   /** The other canvas: drawn again only when something on it has moved. */
   #draw(endUs) {
     const marks = this.#marks().filter(({ us }) => us > endUs - this.#timeline.span && us <= endUs);
-    const said = `${this.#timeline.span} ${this.#timeline.following} ${marks.map(({ us }) => Math.round(this.#x(us, endUs))).join()} ${this.#cursor ? `${this.#cursor.row} ${Math.round(this.#x(this.#cursor.us, endUs))}` : ""}`;
+    const marksPx = marks.map(({ us }) => Math.round(this.#x(us, endUs))).join(),
+      cursor = this.#cursor ? `${this.#cursor.row} ${Math.round(this.#x(this.#cursor.us, endUs))}` : "",
+      said = `${this.#timeline.span} ${this.#timeline.following} ${marksPx} ${cursor}`;
     if (said === this.#said) return;
     this.#said = said;
     const { ctx, width, height } = fit(this.#over),

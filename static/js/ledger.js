@@ -1,4 +1,5 @@
-// What one request costs right now, for each engine that runs: means of the last second, weighted by requests.
+// What one request costs right now, for each engine that runs: means of the last second, weighted by
+// requests.
 import * as format from "./format.js";
 import { write } from "./numbers.js";
 

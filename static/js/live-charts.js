@@ -54,7 +54,8 @@ export class LiveCharts {
 
   /** engines: [{ id, model }]; marks: [{ us, label }] */
   take(frame, engines, hello, marks = []) {
-    // Who joins those that are shown (it takes over from one of them, say) has the same axis; others begin anew.
+    // Who joins those that are shown (it takes over from one of them, say) has the same axis; others begin
+    // anew.
     if (this.#engines.length && !engines.some(({ id }) => this.#engines.some((each) => each.id === id)))
       [this.#minute, this.#runSeen] = [new Minute(), null];
     this.#engines = engines;

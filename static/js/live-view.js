@@ -101,7 +101,10 @@ export class LiveView {
     if (isQuiet()) this.#stage.next(0);
   }
 
-  /** What is not shown now is kept for a while: an engine of the same name after a restart of the lab goes on where it ended. */
+  /**
+   * What is not shown now is kept for a while: an engine of the same name after a restart of the lab goes
+   * on where it ended.
+   */
   #rest(id, each) {
     each.root.remove();
     each.crowd.root.remove();
@@ -144,7 +147,8 @@ export class LiveView {
     const end = this.#timeline.endAt(performance.now());
     for (const [id, { lanes, crowd, last }] of this.#engines) {
       lanes.write(end);
-      if (last) crowd.write(last, hello, this.#run?.engine === id ? this.#run : null); // of one that has gone its last truth
+      // Of one that has gone its last truth
+      if (last) crowd.write(last, hello, this.#run?.engine === id ? this.#run : null);
     }
     write(
       this.#find("behind"),
@@ -236,7 +240,10 @@ class CrowdPanel {
       this.#table(states.slice(1), details.querySelector("tbody"));
   }
 
-  /** A request that the engine has not read yet leaves its connection idle to the engine, and in flight to the client. */
+  /**
+   * A request that the engine has not read yet leaves its connection idle to the engine, and in flight to
+   * the client.
+   */
   #unread(by, run) {
     const place = this.root.querySelector("[data-unread]"),
       busy = by.reading + by.queued + by.handling + by.writing;
@@ -245,7 +252,8 @@ class CrowdPanel {
     if (!place.hidden)
       write(
         place,
-        `${format.count(unread)} of the idle ones have a request in their socket buffer, which the engine has not read yet.`,
+        `${format.count(unread)} of the idle ones have a request in their socket buffer, ` +
+          "which the engine has not read yet.",
       );
   }
 

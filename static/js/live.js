@@ -1,4 +1,5 @@
-// The one WebSocket of a page: frames go to who asked for them, events become DOM events on <body> that hx-trigger names.
+// The one WebSocket of a page: frames go to who asked for them, events become DOM events on <body> that hx-
+// trigger names.
 import { announce } from "./announce.js";
 import { ROOT } from "./root.js";
 
@@ -145,7 +146,8 @@ class Live {
     else if (message.type === "event") this.#event(message);
     else if (message.type === "frame") {
       const now = (this.#seenAt = performance.now());
-      message.legible = now >= this.#legibleAt; // ten frames a second are for pictures; text is legible at four, all of it at once
+      // Ten frames a second are for pictures; text is legible at four, all of it at once
+      message.legible = now >= this.#legibleAt;
       if (message.legible) this.#legibleAt = now + TEXT_MS;
       this.frame = message;
       document.body.toggleAttribute("data-quiet", Boolean(message.run));
@@ -196,7 +198,10 @@ class Live {
     document.body.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
-  /** What is told while an answer is on its way is lost with the element that this answer replaces: tell it again to the new one. */
+  /**
+   * What is told while an answer is on its way is lost with the element that this answer replaces: tell it
+   * again to the new one.
+   */
   #losingNothing() {
     document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
       ctx.askedAt = performance.now();

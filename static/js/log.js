@@ -1,4 +1,5 @@
-// What happened when: the lab's events, and what its engines wrote to standard error, in one list that swaps do not touch.
+// What happened when: the lab's events, and what its engines wrote to standard error, in one list that
+// swaps do not touch.
 import { live } from "./live.js";
 import { toast } from "./manners.js";
 import { ROOT } from "./root.js";
@@ -59,7 +60,10 @@ class Log {
     return engine ?? (run ? `run ${run}` : "the lab");
   }
 
-  /** Keep an event; false if it is known. A lab that was restarted counts from 1 again: its time tells them apart. */
+  /**
+   * Keep an event; false if it is known. A lab that was restarted counts from 1 again: its time tells them
+   * apart.
+   */
   #take(event) {
     const key = `${event.at} ${event.id}`;
     if (this.#events.has(key)) return false;
@@ -71,7 +75,10 @@ class Log {
     return true;
   }
 
-  /** The oldest event goes, and with the last of its kind the choice of whom it was of, unless one looks at just those. */
+  /**
+   * The oldest event goes, and with the last of its kind the choice of whom it was of, unless one looks at
+   * just those.
+   */
   #drop(choice) {
     const [[key, event]] = this.#events,
       who = this.#who(event);

@@ -1,4 +1,5 @@
-// What a swap must not lose or hide: open folds, typed values, that a button is busy, that something went wrong.
+// What a swap must not lose or hide: open folds, typed values, that a button is busy, that something went
+// wrong.
 const dirty = (field) =>
   field.type === "radio" || field.type === "checkbox"
     ? field.checked !== field.defaultChecked
@@ -6,7 +7,10 @@ const dirty = (field) =>
       ? [...field.options].some((o) => o.selected !== o.defaultSelected)
       : field.value !== field.defaultValue;
 
-/** What is new takes over what the person has done to the old: before it is on the page, so that focus can follow. */
+/**
+ * What is new takes over what the person has done to the old: before it is on the page, so that focus can
+ * follow.
+ */
 function handOver(old, fresh) {
   for (const fold of old.querySelectorAll("details[id][open]"))
     fresh.querySelector(`#${CSS.escape(fold.id)}`)?.setAttribute("open", "");

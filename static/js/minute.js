@@ -1,4 +1,5 @@
-// The last minute of some engines, a point each half second: means of what a frame measures, the longest round of a loop, the newest of what it counts.
+// The last minute of some engines, a point each half second: means of what a frame measures, the longest
+// round of a loop, the newest of what it counts.
 const STEP_S = 0.5;
 export const WINDOW_S = 60;
 const ms = (us) => (us === null || us === undefined ? null : us / 1000);
@@ -44,11 +45,13 @@ export class Minute {
   take(frame, ids, hello) {
     const step = Math.floor(frame.t_s / STEP_S),
       jumped = this.#step !== null && step - this.#step > 3;
-    if (step < this.#step) [this.#points, this.#step, this.#means] = [[], null, new Map()]; // another lab's clock, after a restart of the machine
+    // Another lab's clock, after a restart of the machine
+    if (step < this.#step) [this.#points, this.#step, this.#means] = [[], null, new Map()];
     this.#step ??= step;
     const moved = step !== this.#step;
     if (moved) {
-      if (jumped) this.#points.push({ t: (this.#step + 1) * STEP_S, engines: {} }); // seconds without a frame are not bridged
+      // Seconds without a frame are not bridged
+      if (jumped) this.#points.push({ t: (this.#step + 1) * STEP_S, engines: {} });
       this.#points.push({
         t: frame.t_s,
         engines: Object.fromEntries(

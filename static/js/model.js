@@ -55,7 +55,10 @@ class Light {
   }
 }
 
-/** One stop for Tab in the whole of the code: arrows go from line to line, Home and End to the first and last. */
+/**
+ * One stop for Tab in the whole of the code: arrows go from line to line, Home and End to the first and
+ * last.
+ */
 function rove(code) {
   const links = [...code.querySelectorAll(".ln > a")];
   const only = (link) => {

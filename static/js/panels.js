@@ -1,4 +1,5 @@
-// A fold that needs a module and a style sheet gets them when it is opened for the first time; what was left open is open on the next visit.
+// A fold that needs a module and a style sheet gets them when it is opened for the first time; what was
+// left open is open on the next visit.
 import { toast } from "./manners.js";
 import { recall, remember } from "./store.js";
 

@@ -5,7 +5,10 @@ const ORDER = ["master", "acceptor", "main", "ring", "reactor", "sub", "worker",
 export const title = (role) => TITLES[role] ?? role;
 export const inOrder = (roles) => [...roles].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
 
-/** One thread's name: by its index; where all of its role have the same one (a thread a connection) by its slot; one alone by its role. */
+/**
+ * One thread's name: by its index; where all of its role have the same one (a thread a connection) by its
+ * slot; one alone by its role.
+ */
 export function naming(lanes) {
   if (lanes.length < 2 && !lanes[0].index) return ({ role }) => title(role);
   const distinct = new Set(lanes.map(({ index }) => index)).size === lanes.length;

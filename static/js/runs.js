@@ -1,4 +1,5 @@
-// The list of runs: the address follows the filter, and what is done with ticked runs waits until enough are ticked.
+// The list of runs: the address follows the filter, and what is done with ticked runs waits until enough
+// are ticked.
 const form = () => document.querySelector("[data-filter]");
 
 function address() {
@@ -36,5 +37,6 @@ for (const name of ["htmx:before:request", "htmx:before:swap"]) {
       event.preventDefault();
   });
 }
-for (const button of document.querySelectorAll("[data-filter-apply]")) button.hidden = true; // it applies itself
+// It applies itself
+for (const button of document.querySelectorAll("[data-filter-apply]")) button.hidden = true;
 count();

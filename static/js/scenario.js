@@ -1,5 +1,7 @@
-// The load form: a scenario fills the fields, editing a field goes by hand, fields that do not apply step aside.
-const NOT_THE_LOAD = ["thresholds", "label", "trace"]; // they go with a scenario as well as with a plan by hand
+// The load form: a scenario fills the fields, editing a field goes by hand, fields that do not apply step
+// aside.
+// They go with a scenario as well as with a plan by hand
+const NOT_THE_LOAD = ["thresholds", "label", "trace"];
 
 /** What steps aside is not sent either: the lab refuses what does not go with an executor. */
 function applies(form) {

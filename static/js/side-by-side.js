@@ -1,5 +1,6 @@
-// Two to five engines side by side: a choice of those that run, their lanes under one axis, one series each in the charts.
-// Until somebody chooses, whoever starts joins in: an engine that takes over from another (a relay) is seen with it.
+// Two to five engines side by side: a choice of those that run, their lanes under one axis, one series each
+// in the charts. Until somebody chooses, whoever starts joins in: an engine that takes over from another (a
+// relay) is seen with it.
 import { live } from "./live.js";
 import { LiveView } from "./live-view.js";
 import { keepNumbers } from "./numbers.js";

@@ -1,4 +1,5 @@
-// A sparkline: the last minute of one number, without axes. The end is marked, the ground is drawn, a gap stays a gap.
+// A sparkline: the last minute of one number, without axes. The end is marked, the ground is drawn, a gap
+// stays a gap.
 import { fit, inks } from "./canvas.js";
 
 export function spark(canvas, values) {

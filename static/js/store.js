@@ -1,4 +1,5 @@
-// Small things to remember in the browser. Where storage is forbidden, nothing is remembered and nothing breaks.
+// Small things to remember in the browser. Where storage is forbidden, nothing is remembered and nothing
+// breaks.
 export function recall(kind, key) {
   try {
     return window[kind].getItem(`threadlab.${key}`);

@@ -1,4 +1,5 @@
-// Before the first paint: the theme that was chosen. A classic script, for modules run after the page is drawn.
+// Before the first paint: the theme that was chosen. A classic script, for modules run after the page is
+// drawn.
 (() => {
   let theme = new URLSearchParams(location.search).get("theme");
   try {

@@ -1,5 +1,5 @@
-// The thread table: a row for each thread, in the order of roles. Beyond 64 threads a role folds into one row, its
-// density band; unfolded, a window of its threads is shown, and moved by two buttons.
+// The thread table: a row for each thread, in the order of roles. Beyond 64 threads a role folds into one
+// row, its density band; unfolded, a window of its threads is shown, and moved by two buttons.
 import { STATES } from "./bins.js";
 import * as format from "./format.js";
 import { busy } from "./history.js";

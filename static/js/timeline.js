@@ -1,5 +1,6 @@
-// The window on time that lanes and charts share: how long it is, where it ends, and whether it follows the present.
-// Times are microseconds of the lab's clock. What has come is played out a little late, so that it can scroll evenly.
+// The window on time that lanes and charts share: how long it is, where it ends, and whether it follows the
+// present. Times are microseconds of the lab's clock. What has come is played out a little late, so that it
+// can scroll evenly.
 export const JUMP_US = 1e6;
 const HELD_US = 60e6,
   SPAN_MIN_US = 10e3,
@@ -32,7 +33,10 @@ export class Timeline {
     this.#readers.add(reader);
   }
 
-  /** A frame has come whose newest moment is `headUs`. Answers whether the clock went back: another lab's, after a restart of the machine. */
+  /**
+   * A frame has come whose newest moment is `headUs`. Answers whether the clock went back: another lab's,
+   * after a restart of the machine.
+   */
   take(headUs, nowMs) {
     const lag = nowMs * 1000 - headUs;
     this.#lag =
@@ -64,7 +68,9 @@ export class Timeline {
     this.#set(spanUs, this.#end - (this.#following ? 0 : (this.#span - spanUs) / 2));
   }
 
-  /** Zoom by a factor around a moment; without one around the end while it follows, else around the middle. */
+  /**
+   * Zoom by a factor around a moment; without one around the end while it follows, else around the middle.
+   */
   zoom(factor, aroundUs = this.#following ? this.#end : this.#end - this.#span / 2) {
     const span = Math.max(SPAN_MIN_US, Math.min(HELD_US, this.#span * factor));
     if (span === this.#span) return false;

@@ -1,4 +1,5 @@
-// The exact states of one thread, newest last: a ring of (since, state) that grows with what happens, to a bound.
+// The exact states of one thread, newest last: a ring of (since, state) that grows with what happens, to a
+// bound.
 export const GAP = 255; // nothing is known: a lost frame is drawn as nothing
 export const COARSE = 254; // more transitions than were sent one by one: the 5 ms shares know
 const FIRST = 64,

@@ -1,4 +1,5 @@
-// The home page: which engine its live view shows. The one asked for, else the one under load, else the newest that is up.
+// The home page: which engine its live view shows. The one asked for, else the one under load, else the
+// newest that is up.
 import { live } from "./live.js";
 import { fill, write } from "./numbers.js";
 import { recall, remember } from "./store.js";
@@ -35,7 +36,8 @@ export class Watch {
   #choose(frame) {
     const alive = Object.entries(frame.engines).filter(([, { state }]) => ALIVE.has(state));
     const has = (id) => alive.some(([each]) => each === id);
-    if (this.#dead && this.#dead === this.#id && !has(this.#id)) return this.#dead; // its last truth stays, until something else is asked for
+    // Its last truth stays, until something else is asked for
+    if (this.#dead && this.#dead === this.#id && !has(this.#id)) return this.#dead;
     if (this.#wanted && has(this.#wanted)) return this.#wanted;
     if (frame.run?.engine && has(frame.run.engine)) return frame.run.engine;
     if (has(this.#id)) return this.#id;
