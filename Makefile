@@ -66,14 +66,18 @@ measure: $(VENV)/.dev chromium ## what asserts times, rates, CPU and scheduling;
 mutations: $(VENV)/.dev chromium ## break the code in twenty places, one at a time: do the tests see it? (an hour)
 	$(BIN)/python -m tests.mutations
 
-check: $(VENV)/.dev ## lint and types only
+check: $(VENV)/.dev ## lint, format and types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
+	$(BIN)/djangofmt --quiet --check templates
+	$(BIN)/oxfmt --check static templates
 	$(BIN)/mypy
 
 fix: $(VENV)/.dev ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/djangofmt templates
+	$(BIN)/oxfmt static templates
 
 bench: $(VENV)/.dev ## what a request costs, beside nginx and uvicorn; wants wrk, nginx and a quiet machine
 	$(BIN)/python -m tests.bench.engines_vs_peers
