@@ -1,6 +1,6 @@
 """Static files under an address that has their version in it, so that a browser keeps them for ever.
 
-`/static/v-1a2b3c/js/site.js`: modules import each other by relative paths, and so stay in one version. Without one
+`/static/v-1a2b3c/js/pages/lab.js`: modules import each other by relative paths, and so stay in one version. Without one
 an address works as well, and is asked again each time.
 """
 

@@ -170,7 +170,7 @@ MUTATIONS = (
     # Pages and exports
     Mutation(
         "a run's page does not become its result",
-        "static/js/run.js",
+        "static/js/pages/run.js",
         "function arrange() {\n",
         "function arrange() {\n  return;\n",
         "browser/test_lab_page.py browser/test_run_page.py",

@@ -78,7 +78,7 @@ def test_what_a_page_loads_is_light(page: Path) -> None:
 
 def test_what_a_fold_loads_when_it_is_opened_is_there() -> None:
     text = "".join(file.read_text() for file in paths.TEMPLATES.rglob("*.html"))
-    named = set(re.findall(r'data-module="([\w-]+)"', text))
+    named = set(re.findall(r'data-module="([\w/-]+)"', text))
     assert named and all((paths.STATIC / f"js/{name}.js").is_file() for name in named)
 
 

@@ -340,7 +340,7 @@ def test_a_page_that_was_late_for_an_event_catches_up(visit: Opener, lab: LabPro
     lab.reaches(run["id"], "running")
     tab = visit("/about")
     tab.page.route(
-        "**/static/*/js/run.js",
+        "**/static/*/js/pages/run.js",
         lambda route: (lab.post(f"/runs/{run['id']}/stop"), lab.ended(run["id"]), route.continue_()),
     )
     tab.goto(f"/runs/{run['id']}")

@@ -18,7 +18,7 @@ def page(visit: Opener) -> Page:
 
 # A grid. `connect({descriptor: slot or null}, threads)`; `found()`: how many probes, 3 px apart, hit each connection.
 GRID = """async () => {
-    const { ConnectionGrid } = await import("/static/js/grid.js");
+    const { ConnectionGrid } = await import("/static/js/live/connection-grid.js");
     const [box, canvas, tip] = ["div", "canvas", "output"].map((tag) => document.createElement(tag));
     box.append(canvas, tip);
     document.body.prepend(box);
@@ -106,14 +106,14 @@ def test_loop_lag_is_the_longest_round_of_its_half_second(page: Page) -> None:
         lags.forEach((us, i) => minute.take({ t_s: 100 + i / 10, engines: { a: { loop_lag_us: us } } }, ["a"], {}));
         for (const t_s of [100.5, 101]) minute.take({ t_s, engines: { a: { loop_lag_us: null } } }, ["a"], {});
         return minute.points.map(({ engines }) => engines.a.lag);"""
-    assert module(page, "minute", code) == [40, None]
+    assert module(page, "live/rolling-series", code) == [40, None]
 
 
 def test_seconds_without_a_frame_are_a_gap_where_they_were(page: Page) -> None:
     code = """for (const [t_s, requests_per_s] of [[1, 10], [2, 20], [5, 50], [6, 60]])
             m.take({ t_s, engines: { a: { requests_per_s } } });
         return m.minutes.get("a").values.slice(-5);"""
-    assert module(page, "sparks", code) == [10, 20, None, None, 50]
+    assert module(page, "charts/card-sparklines", code) == [10, 20, None, None, 50]
 
 
 def test_samples_between_two_frames_are_in_their_place(page: Page) -> None:
@@ -125,7 +125,7 @@ def test_samples_between_two_frames_are_in_their_place(page: Page) -> None:
         const lost = take(9.3, 1, [[9.1e6, { 0: 2 }], [9.2e6, { 0: 2 }]]);
         [...history.lanes.values()][0].shares(9e6, 9.3e6, out);
         return [lost, history.headUs, out[1], out[2], take(9.6, 1)];"""
-    lost, head_us, waiting, handling, gap = module(page, "history", code)
+    lost, head_us, waiting, handling, gap = module(page, "lanes/thread-history", code)
     assert (lost, head_us, waiting, handling) == (0, 9.3e6, pytest.approx(1e5), pytest.approx(2e5))
     assert gap == pytest.approx(2e5), "without them that is a gap"
 
@@ -136,11 +136,11 @@ def test_a_clock_that_goes_back_begins_anew(page: Page) -> None:
         for (const t of [9000, 9000.1, 3, 3.1]) take(t);
         [...history.lanes.values()][0].shares(3e6, 3.1e6, out);
         return [history.headUs, history.lanes.size, out[2]];"""
-    assert module(page, "history", history) == [3.1e6, 1, pytest.approx(1e5)]
+    assert module(page, "lanes/thread-history", history) == [3.1e6, 1, pytest.approx(1e5)]
     minute = """const minute = new m.Minute();
         for (const t_s of [9000, 9001, 3, 4]) minute.take({ t_s, engines: {} }, [], {});
         return minute.points.map(({ t }) => t);"""
-    assert module(page, "minute", minute) == [4]
+    assert module(page, "live/rolling-series", minute) == [4]
 
 
 # Time stands still but for `paint(most)`: it runs animation frames until none is asked for, and returns their number.
@@ -173,7 +173,7 @@ def test_dots_rest_when_their_rates_are_no_longer_told(page: Page) -> None:
         window.dots = new m.Dots(svg);
         dots.on([{ path, kind: "go", rate: 100 }]);"""
     )
-    module(page, "diagram-dots", code)
+    module(page, "diagram/flow-dots", code)
     for _ in range(2):  # dots that rest begin again
         page.evaluate("dots.feed(100)")
         assert page.evaluate("paint(30)") == 30
@@ -191,7 +191,7 @@ def test_charts_keep_the_past_of_an_engine_that_another_one_takes_over_from(visi
         for (let t_s = 100; t_s < 102; t_s += 0.5) charts.take({ t_s, engines: { a: engine(7) } }, [a], hello);
         for (let t_s = 102; t_s < 104; t_s += 0.5) charts.take({ t_s, engines: { b: engine(9) } }, [a, b], hello);
         return new Promise(requestAnimationFrame);"""
-    module(page, "live-charts", code)
+    module(page, "charts/live-charts", code)
     rate = page.locator('[data-chart="rate"]')
     rate.locator("summary").click()
     expect(rate.locator("thead th")).to_have_text(["ago", "a", "b"])

@@ -1,0 +1,125 @@
+// The live charts: what each draws of one engine, and of several side by side. Values are of half a second,
+// for each engine.
+import * as format from "../lib/format.js";
+import { inOrder, title } from "../lib/thread-roles.js";
+
+export const IN_USE = ["handling", "writing", "reading", "queued"];
+const AT_WORK = ["handling", "blocked", "writing", "reading", "accepting"];
+const KINDS = ["solid", "dashed", "ink"];
+const ms = (v) => format.latency(v * 1000);
+const add = (values) => {
+  let sum = 0;
+  return values.map((v) => (v === null || v === undefined ? null : (sum += v))).reverse();
+};
+const part = (n) => (data, at) => (data[n][at] === null ? null : data[n][at] - (data[n + 1]?.[at] ?? 0));
+
+/** Stacked: the sum of all comes first, so that each is drawn over what stands above it. */
+function stack(names) {
+  const shown = [...names].reverse();
+  return shown.map((label, i) => ({
+    label,
+    tone: `--state-${label}`,
+    fill: `--state-${label}`,
+    width: 0,
+    value: part(i + 1),
+  }));
+}
+
+/** One line for each role, in the order in which they come. */
+const lines = (roles) =>
+  inOrder(roles).map((role, i) => ({ label: title(role), kind: KINDS[i % KINDS.length] }));
+
+/** The same figure of each engine: the hue is the model, a second engine of a model is dashed. */
+function each(engines) {
+  const seen = new Map();
+  return engines.map(({ id, model }) => {
+    const n = seen.get(model) ?? 0;
+    seen.set(model, n + 1);
+    return { label: id, model, kind: KINDS[Math.min(n, 1)] };
+  });
+}
+
+export const CHARTS = {
+  rate: {
+    format: format.rate,
+    one: () => [{ label: "achieved" }, { label: "offered", kind: "ink" }],
+    of: (e) => [e.rate, e.offered],
+    many: (e) => e.rate,
+  },
+  latency: {
+    format: ms,
+    wash: [1, 2],
+    one: () => [
+      { label: "p99 response" },
+      { label: "p99 service", kind: "dashed" },
+      { label: "p50 service", kind: "ink" },
+    ],
+    of: (e) => [e.response, e.service, e.p50],
+    many: (e) => e.response,
+    empty: "Latency is measured by a run: start one.",
+  },
+  states: {
+    format: format.count,
+    one: () => stack(IN_USE),
+    of: (e) => add(IN_USE.map((name) => e.connections?.[name])),
+    many: (e) => (e.connections ? IN_USE.reduce((sum, name) => sum + e.connections[name], 0) : null),
+  },
+  threads: {
+    format: format.count,
+    one: () => stack(AT_WORK),
+    of: (e) => add(AT_WORK.map((name) => (e.threads ? (e.threads[name] ?? 0) : null))),
+    many: (e) => (e.threads ? AT_WORK.reduce((sum, name) => sum + (e.threads[name] ?? 0), 0) : null),
+  },
+  cpu: {
+    format: format.percent,
+    one: ({ roles }) => lines(roles),
+    of: (e, { roles }) => inOrder(roles).map((role) => e.cpuByRole?.[role] ?? null),
+    many: (e) => e.cpu,
+  },
+  memory: {
+    format: (v) => format.bytes(v * 1048576),
+    one: () => [{ label: "RSS" }],
+    of: (e) => [e.rss],
+    many: (e) => e.rss,
+  },
+  switches: {
+    format: format.rate,
+    one: () => [{ label: "switches/s" }],
+    of: (e) => [e.switches],
+    many: (e) => e.switches,
+  },
+  lag: {
+    format: ms,
+    one: () => [{ label: "longest round, ms" }],
+    of: (e) => [e.lag],
+    many: (e) => e.lag,
+    empty: "Known while lanes are traced.",
+  },
+  queue: {
+    format: (v, i) => (i === 1 ? ms(v) : format.count(v)),
+    one: () => [{ label: "depth" }, { label: "wait", kind: "dashed", scale: "right" }],
+    of: (e) => [e.depth, e.wait],
+    many: (e) => e.depth,
+  },
+};
+
+/** The series of a chart, and how to read a column of them from the points. */
+export function seriesOf(name, context) {
+  const chart = CHARTS[name],
+    { engines } = context;
+  if (engines.length > 1)
+    return {
+      series: each(engines),
+      read: (point) =>
+        engines.map(({ id }) => (point.engines[id] ? (chart.many(point.engines[id]) ?? null) : null)),
+    };
+  const series = chart.one(context),
+    nothing = series.map(() => null),
+    id = engines[0]?.id;
+  return {
+    series,
+    wash: chart.wash,
+    read: (point) =>
+      point.engines[id] ? chart.of(point.engines[id], context).map((v) => v ?? null) : nothing,
+  };
+}

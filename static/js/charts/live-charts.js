@@ -1,0 +1,138 @@
+// The charts of the last minute of one engine, or of several on the same scales. Their cursors go together.
+import { CHARTS, seriesOf } from "./live-chart-list.js";
+import { Chart } from "./chart.js";
+import { Minute, WINDOW_S } from "../live/rolling-series.js";
+import { isQuiet } from "../live/paint-rate.js";
+
+export const SYNC = "live";
+const X = {
+  range: () => [-WINDOW_S, 0],
+  values: (_, ticks) => ticks.map((v) => (v ? `−${-v} s` : "now")),
+  text: (v) => `${+(-v).toFixed(1)} s ago`,
+  heading: "ago",
+};
+
+/** The lines of a chart in words, where they are known only now. */
+function key(panel, series) {
+  const list = panel.querySelector("[data-live-key]");
+  list?.replaceChildren(
+    ...series.map(({ label, model, kind = "solid", tone }) => {
+      const item = document.createElement("li"),
+        mark = document.createElement("i");
+      Object.assign(mark, { className: tone ? "swatch" : "line" });
+      Object.assign(mark.dataset, { kind, ...(tone ? { dot: tone.replace("--state-", "") } : {}) });
+      if (model) item.dataset.model = model;
+      item.append(mark, label);
+      return item;
+    }),
+  );
+}
+
+export class LiveCharts {
+  #root;
+  #charts = new Map();
+  #minute = new Minute();
+  #shown = "";
+  #engines = [];
+  #runSeen = null;
+  #moved = false;
+
+  constructor(root) {
+    this.#root = root;
+  }
+
+  /** Before there is anything to draw: say what would make it appear. */
+  rest(text) {
+    if (!this.#charts.size) this.#arrange();
+    for (const { chart } of this.#charts.values()) chart.rest(text);
+  }
+
+  remove() {
+    for (const { chart } of this.#charts.values()) chart.remove();
+    this.#charts.clear();
+  }
+
+  /** engines: [{ id, model }]; marks: [{ us, label }] */
+  take(frame, engines, hello, marks = []) {
+    // Who joins those that are shown (it takes over from one of them, say) has the same axis; others begin
+    // anew.
+    if (this.#engines.length && !engines.some(({ id }) => this.#engines.some((each) => each.id === id)))
+      [this.#minute, this.#runSeen] = [new Minute(), null];
+    this.#engines = engines;
+    const moved = this.#minute.take(
+        frame,
+        engines.map(({ id }) => id),
+        hello,
+      ),
+      run = frame.run;
+    if (run && run.state !== "queued" && engines.some(({ id }) => id === String(run.engine)))
+      this.#runSeen = { from: frame.t_s - run.elapsed_s, to: frame.t_s - run.elapsed_s + run.warmup_s };
+    this.#moved ||= moved;
+    if (!this.#moved || (isQuiet() && !frame.legible)) return;
+    this.#moved = false;
+    requestAnimationFrame(() => {
+      this.#arrange();
+      this.#draw(frame.t_s, marks);
+    });
+  }
+
+  /** The charts that are in sight; made anew when they show something else. */
+  #arrange() {
+    const context = { engines: this.#engines, roles: this.#minute.roles },
+      shown = JSON.stringify([context.engines, context.roles]);
+    if (shown !== this.#shown) this.remove();
+    this.#shown = shown;
+    for (const name of Object.keys(CHARTS)) {
+      const panel = this.#root.querySelector(`[data-chart="${name}"]`),
+        visible = panel?.checkVisibility();
+      if (!visible || this.#charts.has(name)) continue;
+      const made = seriesOf(name, context);
+      if (!made.series.length) continue;
+      key(panel, made.series);
+      this.#charts.set(name, {
+        chart: new Chart(panel, { x: X, format: CHARTS[name].format, sync: SYNC, live: true, ...made }),
+        ...made,
+      });
+    }
+  }
+
+  #draw(now, allMarks) {
+    const points = this.#minute.points,
+      xs = points.map(({ t }) => Math.min(0, t - now)),
+      seen = this.#runSeen;
+    const bands =
+      seen && seen.to > seen.from
+        ? [{ from: seen.from - now, to: Math.min(0, seen.to - now), label: "warm-up" }]
+        : [];
+    const marks = allMarks.map(({ us, label }) => ({ at: us / 1e6 - now, label }));
+    for (const [name, { chart, series, read }] of this.#charts) {
+      const rows = points.map(read),
+        columns = series.map((_, i) => rows.map((row) => row[i]));
+      const nothing = CHARTS[name].empty && !columns.some((column) => column.some((v) => v !== null));
+      if (chart.plot.root.checkVisibility())
+        chart.set([xs, ...columns], { bands, marks, empty: nothing ? CHARTS[name].empty : "" });
+    }
+  }
+}
+
+/** Let lanes and charts share one cursor: `told(us)` when a chart's moves; the answer moves all of them. */
+export function joinCursors(nowUs, told) {
+  const charts = globalThis.uPlot.sync(SYNC);
+  let own = false;
+  charts.sub({
+    pub(type, u, left) {
+      if (!own) told(type === "mousemove" && left >= 0 ? nowUs() + u.posToVal(left, "x") * 1e6 : null);
+    },
+  });
+  return (us) => {
+    const u = charts.plots.find((plot) => plot.root?.checkVisibility());
+    if (!u) return;
+    own = true;
+    u.setCursor(
+      us === null ? { left: -10, top: -10 } : { left: u.valToPos((us - nowUs()) / 1e6, "x"), top: 1 },
+      true,
+      true,
+    );
+    own = false;
+  };
+}

@@ -1,0 +1,84 @@
+// One pixel column of a lane: how far it is filled is the share of that time that was spent in a state.
+// The hue is the model, tone and place are the state: reading stands on the floor, writing hangs from the
+// ceiling (to 60 % of the lane at most), handling, hatched blocked and ink accepting stand above, waiting
+// is a line, a queue a dotted one.
+import { ink, pixel } from "../lib/canvas.js";
+
+const HALF = 0.6,
+  FAINTEST = 0.3,
+  OPAQUE = 0.5,
+  NOTHING = 0.003,
+  HATCH = 5;
+const FLOOR = [
+  ["reading", HALF],
+  ["handling", 1],
+  ["blocked", 1],
+  ["accepting", 1],
+];
+const faded = (tone, alpha) => ((tone & 0xffffff) | (Math.round(alpha * 255) << 24)) >>> 0;
+
+export class Brush {
+  #floor;
+  #writing;
+  #waiting;
+  #queue;
+  #hatch;
+  #line;
+
+  /**
+   * Colours are asked for once: make another one when the theme changes. `lit`: states that stand out, the
+   * others pale.
+   */
+  constructor(canvas, names, lit = null) {
+    const tone = (name) => faded(pixel(ink(canvas, `--state-${name}`)), lit && !lit.has(name) ? 0.2 : 1),
+      at = (name) => names.indexOf(name);
+    this.#floor = FLOOR.map(([name, reach]) => ({
+      state: at(name),
+      reach,
+      tone: tone(name),
+      hatched: name === "blocked",
+    }));
+    this.#writing = { state: at("writing"), tone: tone("writing") };
+    this.#waiting = { state: at("waiting"), tone: tone("waiting") };
+    this.#queue = { state: at("queue"), tone: tone("queue") };
+    this.#hatch = lit && !lit.has("blocked") ? faded(tone("handling"), 0.2) : tone("handling");
+    this.#line = Math.max(1, Math.round(devicePixelRatio));
+  }
+
+  /**
+   * Paint column `x` of `pixels` (`stride` wide); `number` is the column's own, so that patterns move with
+   * it.
+   */
+  column(pixels, stride, x, number, top, high, shares, span) {
+    const waiting = shares[this.#waiting.state],
+      queue = shares[this.#queue.state],
+      middle = top + (high >> 1),
+      line = this.#line;
+    if (waiting + queue > 0 && (waiting >= queue || number % (4 * line) < 2 * line)) {
+      const tone = (waiting >= queue ? this.#waiting : this.#queue).tone;
+      for (let y = middle; y < middle + line; y++) pixels[y * stride + x] = tone;
+    }
+    let floor = top + high;
+    for (const { state, reach, tone, hatched } of this.#floor) {
+      const share = shares[state] / span;
+      if (share < NOTHING) continue;
+      const to = Math.max(top, floor - share * reach * high);
+      this.#fill(pixels, stride, x, to, floor, hatched ? number : -1, tone);
+      floor = to;
+    }
+    const writing = shares[this.#writing.state] / span;
+    if (writing >= NOTHING)
+      this.#fill(pixels, stride, x, top, top + writing * HALF * high, -1, this.#writing.tone);
+  }
+
+  /** From `top` to `bottom`, fractions and all: a pixel that is only touched is fainter. */
+  #fill(pixels, stride, x, top, bottom, hatch, tone) {
+    for (let y = Math.floor(top); y < bottom; y++) {
+      const cover = Math.min(bottom, y + 1) - Math.max(top, y),
+        at = y * stride + x;
+      const own = hatch >= 0 && (hatch + y) % (HATCH * this.#line) < this.#line ? this.#hatch : tone;
+      if (cover >= OPAQUE) pixels[at] = own;
+      else if (!pixels[at]) pixels[at] = faded(own, Math.max(FAINTEST, cover) * ((own >>> 24) / 255));
+    }
+  }
+}

@@ -1,0 +1,60 @@
+// What a lane says in words at one moment: the state, since when and for how long, and what the thread is
+// worth now.
+import { STATES } from "./time-bins.js";
+import * as format from "../lib/format.js";
+import { COARSE, GAP } from "./state-ring.js";
+
+export const WORDS = {
+  waiting: "waiting for events",
+  queue: "waiting for work",
+  blocked: "blocked in a handler",
+};
+const FINE_US = 20_000; // beyond it a pixel says more than a moment
+const ago = (us) =>
+  us < 1e6 ? `${format.latency(us)} ago` : `${(us / 1e6).toFixed(us < 1e7 ? 2 : 1)} s ago`;
+const out = new Float64Array(STATES);
+
+/** "handling 62 %, writing 12 %" of a stretch of time; nothing where nothing is known. */
+function mixture(source, from, to, name) {
+  source.shares(from, to, out);
+  const parts = [...out]
+    .map((us, state) => [us / (to - from), name(state)])
+    .filter(([share]) => share >= 0.005)
+    .sort((a, b) => b[0] - a[0]);
+  return parts
+    .map(([share, state]) => `${WORDS[state] ?? state} ${format.share(share).replace(/\.\d/, "")}`)
+    .join(", ");
+}
+
+function stay(lane, us, history) {
+  const i = lane.trail.find(us);
+  if (i < 0) return null;
+  const { state, from, to } = lane.trail.stay(i);
+  if (state === COARSE) return null;
+  if (state === GAP) return "no sample";
+  const name = history.name(state),
+    word = WORDS[name] ?? name,
+    long = format.latency(to - from);
+  if (to >= history.headUs) return `${word} for ${long}`;
+  return `${word} from ${ago(history.headUs - from)}, for ${history.traced ? long : `about ${long}`}`;
+}
+
+export function tell(history, { source, name, lane }, us, perPxUs) {
+  const exact = lane && (!lane.bins || perPxUs < FINE_US) ? stay(lane, us, history) : null;
+  const mixed =
+    exact ??
+    (mixture(source, us - perPxUs / 2, us + perPxUs / 2, (state) => history.name(state)) || "nothing known");
+  const when = `${format.latency(perPxUs)}, ${ago(Math.max(0, history.headUs - us))}`;
+  const first = `${name} · ${mixed}${exact ? "" : ` of ${when}`}`;
+  if (!lane) return [first, `${format.count(source.size)} threads together`];
+  const [, , tid, , , , connections, rate, cpu, runQueue, switches] = lane.row;
+  const more = [
+    `${format.count(connections)} connection${connections === 1 ? "" : "s"}`,
+    `${format.rate(rate)} req/s`,
+    `CPU ${format.percent(cpu)}`,
+  ];
+  if (runQueue !== undefined)
+    more.push(`waits ${runQueue === null ? "–" : format.latency(runQueue)} a second for a CPU`);
+  if (switches !== undefined) more.push(`${format.count(switches)} switches/s`);
+  return [first, `now ${more.join(", ")} · tid ${tid}`];
+}

@@ -1,0 +1,85 @@
+// Single keys, for those who want them: `?` lists them, a switch there turns them off. While somebody
+// types, every key is theirs.
+import { live } from "../live/live-socket.js";
+import { toast } from "./htmx-feedback.js";
+import { recall, remember } from "./storage.js";
+
+const CHORD_MS = 1500,
+  TYPES_IN = "input:not([type=radio], [type=checkbox]), select, textarea, [contenteditable]";
+const press = (element) => {
+  element?.click();
+  return Boolean(element);
+};
+const first = (selector) =>
+  [...document.querySelectorAll(selector)].find(
+    (each) => each.checkVisibility() && !each.matches(":disabled, [aria-disabled=true], [aria-busy=true]"),
+  );
+
+/** The card that the focus is in, or else the one that is watched, or the page's own engine. */
+function act() {
+  const card =
+    document.activeElement?.closest("[data-card]") ?? document.querySelector("[data-card][data-watched]");
+  const button = card ? document.getElementById(`act-${card.dataset.card}`) : first("#act-now");
+  const engine = (card ?? document.querySelector("#engine-now"))?.dataset.engine,
+    run = live.frame?.run;
+  if (engine && run?.engine === engine && button) {
+    // one key must not end what is being measured
+    button.focus();
+    toast(`Run ${run.id} loads ${engine}. Enter stops it all the same.`);
+    return true;
+  }
+  return press(button);
+}
+
+const KEYS = {
+  "?": () => document.querySelector("#keys").showModal(),
+  s: act,
+  r: () => press(first("#run-button, #load-now")),
+  p: () => press(first("[data-follow]")),
+  t: () => press(first("[data-theme-toggle]")),
+  d: () => press(first("#diagram > summary")),
+  e: () => press(first("#log-panel > summary")),
+};
+
+function watch(number) {
+  return press(document.querySelectorAll("[data-card]")[number - 1]?.querySelector("[data-watch]"));
+}
+
+/** `g`, and then the first letter of the page's name in the navigation. */
+function go(letter) {
+  return press(
+    [...document.querySelectorAll(".nav a")].find((link) =>
+      link.textContent.trim().toLowerCase().startsWith(letter),
+    ),
+  );
+}
+
+export function keepKeys() {
+  const dialog = document.querySelector("#keys"),
+    on = dialog.querySelector("[data-keys-on]");
+  on.checked = recall("localStorage", "keys") !== "off";
+  on.addEventListener("change", () => remember("localStorage", "keys", on.checked ? null : "off"));
+  for (const button of document.querySelectorAll("[data-keys-open]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => dialog.showModal());
+  }
+  let chordUntil = 0;
+  document.addEventListener("keydown", (event) => {
+    if (
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      event.repeat ||
+      event.defaultPrevented ||
+      !on.checked
+    )
+      return;
+    if (event.target.closest?.(TYPES_IN) || document.querySelector("dialog[open]")) return;
+    const chord = performance.now() < chordUntil,
+      key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    chordUntil = 0;
+    if (key === "g" && !chord) chordUntil = performance.now() + CHORD_MS;
+    else if (chord ? go(key) : /^[1-9]$/.test(key) ? watch(Number(key)) : KEYS[key]?.())
+      event.preventDefault();
+  });
+}

@@ -1,0 +1,28 @@
+// A fold that needs a module and a style sheet gets them when it is opened for the first time; what was
+// left open is open on the next visit.
+import { toast } from "./htmx-feedback.js";
+import { recall, remember } from "./storage.js";
+
+/** Add a style sheet to the page; settles when it is there. */
+function dress(href) {
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
+  document.head.append(link);
+  return new Promise((done, failed) => {
+    link.onload = done;
+    link.onerror = failed;
+  });
+}
+
+for (const fold of document.querySelectorAll("details[data-module]")) {
+  let dressed = null;
+  const load = () =>
+    (dressed ??= dress(fold.dataset.styleSheet))
+      .then(() => import(`../${fold.dataset.module}.js`))
+      .catch(() => toast("This could not be fetched from the lab. Load the page again when it is back."));
+  fold.open = recall("localStorage", fold.id) === "open";
+  if (fold.open) load();
+  fold.addEventListener("toggle", () => {
+    remember("localStorage", fold.id, fold.open ? "open" : null);
+    if (fold.open) load();
+  });
+}

@@ -1,0 +1,78 @@
+// What one request costs right now, for each engine that runs: means of the last second, weighted by
+// requests.
+import * as format from "../lib/format.js";
+import { write } from "./live-numbers.js";
+
+const EVERY_US = 1e6;
+const COSTS = [
+  ["cpu_us_per_request", format.latency],
+  ["io_calls_per_request", format.decimal],
+  ["switches_per_request", (v) => (v === null ? "–" : v.toFixed(2))],
+  ["queue_wait_us", format.latency],
+];
+const ALIVE = new Set(["ready", "degraded", "draining"]);
+
+export class Ledger {
+  #panel;
+  #body;
+  #sums = new Map();
+  #at = 0;
+
+  constructor(panel) {
+    [this.#panel, this.#body] = [panel, panel.querySelector("tbody")];
+  }
+
+  take(frame, tUs) {
+    for (const [id, engine] of Object.entries(frame.engines)) this.#add(id, engine);
+    if (tUs - this.#at < EVERY_US && tUs > this.#at) return;
+    this.#at = tUs;
+    const alive = Object.entries(frame.engines).filter(([, { state }]) => ALIVE.has(state));
+    this.#panel.hidden = !alive.length;
+    this.#rows(alive);
+    this.#sums.clear();
+  }
+
+  #add(id, engine) {
+    if (!(engine.requests_per_s > 0)) return;
+    const sums = this.#sums.get(id) ?? new Map(COSTS.map(([name]) => [name, { cost: 0, weight: 0 }]));
+    for (const [name, each] of sums) {
+      if (engine[name] === null || engine[name] === undefined) continue;
+      each.cost += engine[name] * engine.requests_per_s;
+      each.weight += engine.requests_per_s;
+    }
+    this.#sums.set(id, sums);
+  }
+
+  #rows(alive) {
+    const old = new Map([...this.#body.rows].map((row) => [row.dataset.engine, row]));
+    for (const [id, engine] of alive) {
+      const row = old.get(id) ?? this.#row(id, engine.model),
+        sums = this.#sums.get(id);
+      old.delete(id);
+      const cells = [...row.cells].slice(1);
+      write(cells[0], format.rate(engine.requests_per_s));
+      COSTS.forEach(([name, text], i) => {
+        const each = sums?.get(name);
+        write(cells[i + 1], text(each?.weight ? each.cost / each.weight : null));
+      });
+      write(
+        cells[5],
+        engine.connections_total && engine.rss_bytes
+          ? format.bytes(engine.rss_bytes / engine.connections_total)
+          : "–",
+      );
+    }
+    for (const row of old.values()) row.remove();
+  }
+
+  #row(id, model) {
+    const row = this.#body.insertRow(),
+      name = document.createElement("th"),
+      marker = document.createElement("i");
+    [row.dataset.engine, row.dataset.model, name.scope, marker.className] = [id, model, "row", "marker"];
+    name.append(marker, id);
+    row.append(name);
+    for (let i = 0; i < COSTS.length + 2; i++) row.insertCell().className = "num";
+    return row;
+  }
+}

@@ -1,0 +1,143 @@
+// What happened when: the lab's events, and what its engines wrote to standard error, in one list that
+// swaps do not touch.
+import { live } from "./live-socket.js";
+import { toast } from "../lib/htmx-feedback.js";
+import { ROOT } from "../lib/root-path.js";
+
+const MOST = 500,
+  NEAR_PX = 24,
+  RANK = { info: 0, warning: 1, error: 2 };
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+});
+const make = (tag, textContent, more = {}) =>
+  Object.assign(document.createElement(tag), { textContent, ...more });
+
+class Log {
+  #root;
+  #list;
+  #events = new Map();
+  #following = true;
+  #find;
+
+  constructor(root) {
+    this.#root = root;
+    this.#find = (name) => root.querySelector(`[data-log-${name}]`);
+    this.#list = this.#find("list");
+    root.addEventListener("toggle", () => this.#show());
+    for (const name of ["engine", "level"]) this.#find(name).addEventListener("change", () => this.#show());
+    this.#find("follow").addEventListener("click", () => this.#follow(!this.#following));
+    this.#find("copy").addEventListener("click", () => this.#copy());
+    this.#list.addEventListener("scroll", () => {
+      if (
+        this.#following &&
+        this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight > NEAR_PX
+      )
+        this.#follow(false);
+    });
+    live.onEvent((event) => {
+      if (this.#take(event)) this.#show(event);
+    });
+    live.onState((state) => {
+      if (state === "live") this.#past();
+    }); // also what happened while the lab was out of reach
+  }
+
+  async #past() {
+    try {
+      const answer = await fetch(`${ROOT}/api/v1/events`);
+      if (answer.ok) for (const event of await answer.json()) this.#take(event);
+    } catch {
+      return;
+    } // the badge says that the lab is lost
+    this.#show();
+  }
+
+  #who({ engine, run }) {
+    return engine ?? (run ? `run ${run}` : "the lab");
+  }
+
+  /**
+   * Keep an event; false if it is known. A lab that was restarted counts from 1 again: its time tells them
+   * apart.
+   */
+  #take(event) {
+    const key = `${event.at} ${event.id}`;
+    if (this.#events.has(key)) return false;
+    this.#events.set(key, event);
+    const choice = this.#find("engine"),
+      who = this.#who(event);
+    if (![...choice.options].some(({ value }) => value === who)) choice.append(new Option(who, who));
+    if (this.#events.size > MOST) this.#drop(choice);
+    return true;
+  }
+
+  /**
+   * The oldest event goes, and with the last of its kind the choice of whom it was of, unless one looks at
+   * just those.
+   */
+  #drop(choice) {
+    const [[key, event]] = this.#events,
+      who = this.#who(event);
+    this.#events.delete(key);
+    if (choice.value !== who && ![...this.#events.values()].some((each) => this.#who(each) === who))
+      [...choice.options].find(({ value }) => value === who)?.remove();
+  }
+
+  /** All that is wanted, or only what is new. */
+  #show(only) {
+    const last = only ?? [...this.#events.values()].at(-1);
+    if (last) this.#find("last").textContent = `${clock.format(new Date(last.at))} ${last.text}`;
+    if (!this.#root.open) return;
+    const from = this.#find("engine").value,
+      least = Number(this.#find("level").value);
+    const wanted = (only ? [only] : [...this.#events.values()].sort((a, b) => (a.at < b.at ? -1 : 1))).filter(
+      (event) => (!from || this.#who(event) === from) && RANK[event.level] >= least,
+    );
+    if (!only) this.#list.replaceChildren();
+    this.#list.append(...wanted.map((event) => this.#line(event)));
+    while (this.#list.childElementCount > MOST) this.#list.firstChild.remove();
+    this.#find("empty").hidden = this.#list.childElementCount > 0;
+    if (this.#following) this.#list.scrollTop = this.#list.scrollHeight;
+  }
+
+  #line(event) {
+    const said = event.event === "log.line",
+      line = make("li", ""),
+      at = new Date(event.at);
+    line.dataset.level = event.level;
+    line.append(
+      make("time", clock.format(at), { dateTime: event.at, title: at.toLocaleString() }),
+      make("code", this.#who(event)),
+      make("b", said ? "stderr" : event.level === "info" ? "" : event.level),
+      make("span", event.text, { className: said ? "stderr" : "" }),
+    );
+    return line;
+  }
+
+  #follow(on) {
+    this.#following = on;
+    this.#find("follow").setAttribute("aria-pressed", String(on));
+    if (on) this.#list.scrollTop = this.#list.scrollHeight;
+  }
+
+  async #copy() {
+    const lines = [...this.#list.children].map((line) =>
+      [...line.children]
+        .map(({ textContent }) => textContent)
+        .filter(Boolean)
+        .join("  "),
+    );
+    try {
+      await navigator.clipboard.writeText(lines.join("\n"));
+      toast(`Copied ${lines.length} lines.`);
+    } catch {
+      toast("This browser does not let a page copy.");
+    }
+  }
+}
+
+for (const root of document.querySelectorAll("[data-log]")) new Log(root);

@@ -1,0 +1,275 @@
+// The one WebSocket of a page: frames go to who asked for them, events become DOM events on <body> that hx-
+// trigger names.
+import { announce } from "../lib/announce.js";
+import { ROOT } from "../lib/root-path.js";
+
+const TOLD_MOST = 100,
+  STALE_MS = 2000,
+  TEXT_MS = 250,
+  MEASURING_HZ = 2,
+  RETRY_FIRST_MS = 500,
+  RETRY_MAX_MS = 1500; // a lab that is back is found within two seconds
+const DEAD_MS = 5000; // frames come each second at least: a socket that is silent for so long is half open
+const TRY_LATER = 1013;
+const TOLD = { live: "Live again", stale: "Numbers are old", offline: "Lost the lab", paused: "Paused" };
+const ALWAYS = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+});
+
+class Live {
+  #socket = null;
+  #readers = new Set();
+  #eventReaders = new Set();
+  #wanted = { engines: [], threads: false, interval_ms: 1000 };
+  #seenAt = performance.now();
+  #retryMs = RETRY_FIRST_MS;
+  #retryAt = 0;
+  #wasOpen = false;
+  #said = "";
+  #watch = null;
+  #leaving = false;
+  #triedAt = 0;
+  #legibleAt = 0;
+  #refusal = "";
+  #toldAt = new Map();
+  #stateReaders = new Set();
+  #state = "";
+  hello = null;
+  frame = null;
+
+  start() {
+    this.#connect();
+    this.#watch = setInterval(() => this.#badge(), 500);
+    document.addEventListener("visibilitychange", () => this.#visibility());
+    this.#losingNothing();
+    addEventListener("pagehide", () => {
+      this.#leaving = true;
+      this.#socket?.close();
+    });
+    addEventListener("pageshow", (e) => {
+      if (e.persisted) {
+        this.#leaving = false;
+        this.#connect();
+      }
+    });
+  }
+
+  onFrame(reader) {
+    this.#readers.add(reader);
+    if (this.frame) reader(this.frame);
+  }
+  onEvent(reader) {
+    this.#eventReaders.add(reader);
+  }
+  /** Told of each change: live, stale, offline, paused or waiting. */
+  onState(reader) {
+    this.#stateReaders.add(reader);
+    if (this.#state) reader(this.#state);
+  }
+
+  /** What this page wants: each engine's numbers always come, threads only of the engines named here. */
+  subscribe(wanted) {
+    this.#wanted = { ...this.#wanted, ...wanted };
+    this.#send({ type: "subscribe", ...this.#wanted });
+  }
+
+  #send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  #connect() {
+    const socket = new WebSocket(
+      `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${ROOT}/ws/v1/live`,
+    );
+    this.#socket = socket;
+    this.#triedAt = performance.now();
+    socket.addEventListener("open", () => {
+      this.#seenAt = performance.now();
+      this.subscribe({});
+      if (document.hidden) this.#send({ type: "pause" }); // a new socket is sent frames until it says so
+    });
+    socket.addEventListener("message", ({ data }) => {
+      if (socket === this.#socket) this.#take(JSON.parse(data));
+    });
+    let greeted = false;
+    socket.addEventListener(
+      "message",
+      () => {
+        greeted = true;
+      },
+      { once: true },
+    );
+    socket.addEventListener("close", ({ code, reason }) => {
+      if (socket === this.#socket) this.#retry(code === TRY_LATER && !greeted ? reason : "");
+    });
+  }
+
+  /** A machine that slept, or a tunnel that broke, leaves a socket that never says that it is closed. */
+  #renewIfDead(now) {
+    const going = this.#socket && this.#socket.readyState !== WebSocket.CLOSED;
+    if (document.hidden || !going || now - Math.max(this.#seenAt, this.#triedAt) < DEAD_MS) return;
+    const dead = this.#socket;
+    this.#socket = null;
+    dead.close();
+    this.#connect();
+  }
+
+  /** Why a socket could not be opened: the browser does not tell, the lab does. */
+  async #askWhy() {
+    try {
+      const answer = await fetch(`${ROOT}/ws/v1/live`, { method: "POST" });
+      this.#refusal = answer.ok ? "" : ((await answer.json()).detail ?? "");
+    } catch {
+      this.#refusal = ""; // the lab is away
+    }
+  }
+
+  /** `reason`: why the lab has no place for this page. */
+  #retry(reason) {
+    if (this.#leaving) return;
+    if (reason) this.#refusal = reason;
+    else if (!this.#wasOpen || this.#refusal) this.#askWhy();
+    this.#retryAt = performance.now() + this.#retryMs;
+    setTimeout(() => {
+      if (!this.#leaving) this.#connect();
+    }, this.#retryMs);
+    this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
+    this.#badge();
+  }
+
+  #take(message) {
+    if (message.type === "hello") this.#greet(message);
+    else if (message.type === "event") this.#event(message);
+    else if (message.type === "frame") {
+      const now = (this.#seenAt = performance.now());
+      // Ten frames a second are for pictures; text is legible at four, all of it at once
+      message.legible = now >= this.#legibleAt;
+      if (message.legible) this.#legibleAt = now + TEXT_MS;
+      this.frame = message;
+      document.body.toggleAttribute("data-quiet", Boolean(message.run));
+      if (!document.hidden) for (const reader of this.#readers) reader(message);
+    }
+  }
+
+  /** The page was rendered before its socket opened: something may have changed in between. */
+  #greet(hello) {
+    const first = !this.hello,
+      current = document.body.dataset.event === String(hello.last_event);
+    this.hello = hello;
+    this.#refusal = "";
+    this.#retryMs = RETRY_FIRST_MS;
+    if (!first || !current) this.#catchUp();
+    document.body.toggleAttribute("data-current", current);
+  }
+
+  #event(message) {
+    for (const reader of this.#eventReaders) reader(message);
+    if (message.text && message.event !== "log.line") announce(message.text, ALWAYS.test(message.event));
+    if (message.event.startsWith("engine.")) {
+      this.#tell(`engine-${message.model}`, message);
+      this.#tell("engines-changed", message);
+    } else if (message.event.startsWith("run.")) {
+      this.#tell("run-changed", message);
+      this.#tell(`run-${message.run}`, message);
+    } else if (message.event === "trial.ended") this.#tell(`search-${message.run}`, message);
+    else if (message.event.startsWith("comparison.")) this.#tell("comparisons-changed", message);
+    if (message.comparison) this.#tell(`comparison-${message.comparison}`, message);
+  }
+
+  /** After a lost connection anything may have changed: ask for every card and the run again. */
+  #catchUp() {
+    for (const card of document.querySelectorAll("[data-card]")) this.#tell(`engine-${card.dataset.card}`);
+    this.#tell("engines-changed");
+    this.#tell("run-changed");
+    this.#tell("comparisons-changed");
+    for (const run of document.querySelectorAll("[data-run]")) this.#tell(`run-${run.dataset.run}`);
+    for (const each of document.querySelectorAll("[data-comparison]"))
+      this.#tell(`comparison-${each.dataset.comparison}`);
+  }
+
+  #tell(name, detail = {}) {
+    this.#toldAt.delete(name); // the newest stands last
+    this.#toldAt.set(name, performance.now());
+    if (this.#toldAt.size > TOLD_MOST) this.#toldAt.delete(this.#toldAt.keys().next().value);
+    document.body.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  /**
+   * What is told while an answer is on its way is lost with the element that this answer replaces: tell it
+   * again to the new one.
+   */
+  #losingNothing() {
+    document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+      ctx.askedAt = performance.now();
+    });
+    document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+      for (const [name, at] of this.#toldAt)
+        if (at > ctx.askedAt) document.body.dispatchEvent(new CustomEvent(name, { detail: {} }));
+    });
+  }
+
+  #visibility() {
+    if (!document.hidden) this.subscribe({}); // what was dropped unseen is lost: begin with whole pictures
+    this.#send({ type: document.hidden ? "pause" : "resume" });
+    this.#seenAt = performance.now();
+  }
+
+  #badge() {
+    const now = performance.now();
+    this.#renewIfDead(now);
+    const silent = now - this.#seenAt;
+    const open = this.#socket?.readyState === WebSocket.OPEN;
+    const state = document.hidden
+      ? "paused"
+      : !open && (silent > STALE_MS || this.#wasOpen || this.#refusal)
+        ? "offline"
+        : silent > STALE_MS
+          ? "stale"
+          : open && this.frame
+            ? "live"
+            : "waiting";
+    const since = clock.format(new Date(Date.now() - silent));
+    const wait = Math.max(1, Math.ceil((this.#retryAt - now) / 1000));
+    const text = {
+      live: "Live",
+      paused: "Paused",
+      waiting: "Connecting",
+      stale: `Stale since ${since}`,
+      offline: this.#refusal
+        ? "Refused"
+        : `Lost the lab, ${this.#retryAt > now ? `trying again in ${wait} s` : "reconnecting"}`,
+    }[state];
+    document.body.classList.toggle("is-stale", state === "stale" || state === "offline");
+    for (const badge of document.querySelectorAll("[data-live-badge]")) {
+      badge.dataset.state = state === "live" ? "live" : state === "offline" ? "offline" : "stale";
+      write(badge.querySelector("[data-live-text]"), text);
+      write(
+        badge.querySelector("[data-live-more]"),
+        state === "live"
+          ? `, ${Math.min(1000 / this.#wanted.interval_ms, this.frame.run ? MEASURING_HZ : Infinity)} Hz`
+          : state === "offline"
+            ? `; numbers are of ${since}`
+            : "",
+      );
+    }
+    for (const place of document.querySelectorAll("[data-refusal]")) {
+      place.hidden = !this.#refusal;
+      write(place, this.#refusal);
+    }
+    if (state !== this.#state) for (const reader of this.#stateReaders) reader(state);
+    this.#state = state;
+    if (state === this.#said || !(state in TOLD)) return;
+    if (this.#said || state !== "live") announce(TOLD[state], true);
+    this.#said = state;
+  }
+}
+
+function write(place, text) {
+  if (place && place.textContent !== text) place.textContent = text;
+}
+
+export const live = new Live();

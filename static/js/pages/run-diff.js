@@ -1,0 +1,80 @@
+// Two runs on one chart: latency by percentile on both clocks, and the rate second by second.
+import { Chart } from "../charts/chart.js";
+import * as format from "../lib/format.js";
+import { latencyAxis, msText, percentileAxis, reach, table } from "../charts/percentile-axis.js";
+import { ROOT } from "../lib/root-path.js";
+
+const root = document.querySelector("[data-diff]");
+const panel = (name) => root.querySelector(`[data-chart="${name}"]`);
+
+async function both(part) {
+  const answers = await Promise.all(
+    [root.dataset.a, root.dataset.b].map((id) => fetch(`${ROOT}/api/v1/runs/${id}/${part}`)),
+  );
+  if (!answers.every((answer) => answer.ok)) throw new Error(part);
+  return Promise.all(answers.map((answer) => answer.json()));
+}
+
+function percentiles([a, b]) {
+  const last = Math.max(reach(a.service, a.cut).last, reach(b.service, b.cut).last);
+  const within = (curve, cut) => curve.filter(([q]) => q <= (cut ?? 1));
+  const curves = [
+    within(a.response, a.cut),
+    within(a.service, a.cut),
+    within(b.response, b.cut),
+    within(b.service, b.cut),
+  ];
+  const chart = new Chart(panel("diff-percentiles"), {
+    x: percentileAxis(reach(a.service, last).end),
+    y: latencyAxis,
+    format: msText,
+    series: [
+      { label: `run ${root.dataset.a} response` },
+      { label: "service", kind: "dashed" },
+      { label: `run ${root.dataset.b} response`, tone: "--other" },
+      { label: "service", kind: "dashed", tone: "--other" },
+    ],
+  });
+  chart.set(joined(table(curves, last)));
+}
+
+/**
+ * The runs reach different percentiles in their tails: a line goes on over a point that only the other has.
+ */
+function joined([xs, ...columns]) {
+  const end = (column) => column.findLastIndex((v) => v !== null);
+  return [
+    xs,
+    ...columns.map((column) => column.map((v, i) => (v === null && i < end(column) ? undefined : v))),
+  ];
+}
+
+function rates(pair) {
+  const maps = pair.map(({ columns, rows }) => {
+    const [t, rate] = [columns.indexOf("t_s"), columns.indexOf("achieved_per_s")];
+    return new Map(rows.map((row) => [Math.round(row[t]), row[rate]]));
+  });
+  const xs = [...new Set(maps.flatMap((map) => [...map.keys()]))].sort((x, y) => x - y);
+  const chart = new Chart(panel("diff-rate"), {
+    x: { range: () => [xs[0] ?? 0, xs.at(-1) ?? 1] },
+    format: format.rate,
+    series: [{ label: `run ${root.dataset.a}` }, { label: `run ${root.dataset.b}`, tone: "--other" }],
+  });
+  chart.set([xs, ...maps.map((map) => xs.map((x) => map.get(x) ?? null))]);
+}
+
+function missing(name) {
+  Object.assign(panel(name).querySelector("[data-plot-empty]"), {
+    hidden: false,
+    textContent: "These numbers could not be fetched. Load the page again to retry.",
+  });
+}
+
+if (panel("diff-percentiles")) {
+  both("percentiles")
+    .then(percentiles)
+    .catch(() => missing("diff-percentiles"));
+  both("series")
+    .then(rates)
+    .catch(() => missing("diff-rate"));
+}

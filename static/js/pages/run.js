@@ -1,0 +1,113 @@
+// A run's page: live while it goes, then its result with its charts. HTMX swaps one for the other.
+import { Chart } from "../charts/chart.js";
+import * as format from "../lib/format.js";
+import { live } from "../live/live-socket.js";
+import { LiveCharts } from "../charts/live-charts.js";
+import { latencyAxis, ms, msText, nines, percentileAxis, reach, table } from "../charts/percentile-axis.js";
+import { keepRun } from "../live/run-progress.js";
+
+async function json(url) {
+  const answer = await fetch(url, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
+  return answer.json();
+}
+
+const panel = (root, name) => root.querySelector(`[data-chart="${name}"]`);
+
+function percentiles(root, { service, response, cut }) {
+  const { last, end } = reach(service, cut);
+  const chart = new Chart(panel(root, "percentiles"), {
+    x: percentileAxis(end),
+    y: latencyAxis,
+    wash: [1, 2],
+    format: msText,
+    series: [{ label: "response" }, { label: "service", kind: "dashed" }],
+  });
+  chart.set(table([response, service], last), { bands: [{ from: nines(last), to: end, label: "" }] });
+}
+
+function overTime(root, { columns, rows }) {
+  const column = (name) => {
+    const i = columns.indexOf(name);
+    return rows.map((row) => row[i] ?? null);
+  };
+  const xs = column("t_s"),
+    warm = rows.filter((row) => row[columns.indexOf("phase")] === "warmup").length;
+  const bands = warm ? [{ from: xs[0], to: xs[warm] ?? xs.at(-1), label: "warm-up" }] : [];
+  const marks = JSON.parse(root.dataset.marks ?? "[]");
+  const ends = [Math.min(xs[0] ?? 0, 0), xs.at(-1) ?? 1];
+  const x = { range: () => ends };
+  const service = column("service_p99_us").map(ms),
+    response = column("response_p99_us").map(ms);
+  new Chart(panel(root, "rate"), {
+    x,
+    format: format.rate,
+    series: [{ label: "achieved" }, { label: "offered", kind: "ink" }],
+  }).set([xs, column("achieved_per_s"), column("offered_per_s")], { bands, marks });
+  // A single second of few answers has no p99: then its longest one tells of a stall or a queue.
+  const few = response.every((v) => v === null),
+    longest = ["response_max_us", "service_max_us"].map((name) => column(name).map(ms));
+  if (few) panel(root, "p99").querySelector("h2").textContent = "Longest each second";
+  new Chart(panel(root, "p99"), {
+    x,
+    format: msText,
+    wash: [1, 2],
+    y: { values: (_, ticks) => ticks.map((v) => msText(v).replace(".0 ", " ")) },
+    series: [{ label: "response" }, { label: "service", kind: "dashed" }],
+  }).set([xs, ...(few ? longest : [response, service])], { bands, marks });
+  new Chart(panel(root, "load"), {
+    x,
+    format: (v, i) => (i === 2 ? format.percent(v) : format.count(v)),
+    series: [
+      { label: "connections" },
+      { label: "threads", kind: "dashed" },
+      { label: "CPU", kind: "ink", scale: "right" },
+    ],
+  }).set([xs, column("connections"), column("threads"), column("cpu_percent")], { bands, marks });
+}
+
+/** Words where a chart would stand. */
+function say(root, name, textContent) {
+  const empty = panel(root, name)?.querySelector("[data-plot-empty]");
+  if (empty) Object.assign(empty, { hidden: false, textContent });
+}
+
+function missing(root, names) {
+  for (const name of names)
+    say(root, name, "These numbers could not be fetched. Load the page again to retry.");
+}
+
+let charts = null,
+  arranged = null;
+
+async function result(root) {
+  if (root.dataset.percentiles && panel(root, "percentiles"))
+    json(root.dataset.percentiles)
+      .then((data) => percentiles(root, data))
+      .catch(() => missing(root, ["percentiles"]));
+  if (root.dataset.series && panel(root, "load"))
+    json(root.dataset.series)
+      .then((data) => overTime(root, data))
+      .catch(() => missing(root, ["rate", "p99", "load"]));
+}
+
+function arrange() {
+  const root = document.querySelector("#run-main");
+  if (root && root === arranged) return; // only a part of it was swapped, such as the trials of a search
+  arranged = root;
+  charts?.remove();
+  charts = null;
+  if (!root || root.dataset.runState === undefined) return;
+  if (root.querySelector("[data-live-charts]")) charts = new LiveCharts(root);
+  else result(root);
+}
+
+live.subscribe({ interval_ms: 250 });
+live.onFrame((frame) => {
+  const root = document.querySelector("#run-main");
+  if (charts && frame.run && String(frame.run.id) === root.dataset.run && frame.engines[frame.run.engine])
+    charts.take(frame, [{ id: frame.run.engine, model: frame.engines[frame.run.engine].model }], live.hello);
+});
+document.addEventListener("htmx:after:swap", arrange);
+keepRun();
+arrange();

@@ -1,0 +1,94 @@
+// Two to five engines side by side: a choice of those that run, their lanes under one axis, one series each
+// in the charts. Until somebody chooses, whoever starts joins in: an engine that takes over from another (a
+// relay) is seen with it.
+import { live } from "../live/live-socket.js";
+import { LiveView } from "../live/live-view.js";
+import { keepNumbers } from "../live/live-numbers.js";
+
+const MOST = 5,
+  ALIVE = new Set(["ready", "degraded", "draining"]);
+
+class SideBySide {
+  #root;
+  #view;
+  #choices;
+  #chosen;
+  #byHand;
+  #known = "";
+  #models = new Map();
+  #alive = new Set();
+
+  constructor(root) {
+    const asked = new URLSearchParams(location.search).getAll("engine");
+    this.#root = root;
+    this.#choices = root.querySelector("[data-engine-choices]");
+    this.#byHand = asked.length > 0;
+    this.#chosen = new Set(asked.slice(0, MOST));
+    this.#view = new LiveView(root, "Start models in the lab to see them here.");
+    this.#choices.addEventListener("change", ({ target }) => this.#choose(target));
+    live.onFrame((frame) => this.#frame(frame));
+  }
+
+  #frame(frame) {
+    const alive = Object.entries(frame.engines).filter(([, { state }]) => ALIVE.has(state));
+    const fresh = alive.filter(([id]) => !this.#alive.has(id)).map(([id]) => id);
+    for (const [id, { model }] of alive) this.#models.set(id, model);
+    this.#alive = new Set(alive.map(([id]) => id));
+    if (!this.#byHand && fresh.length) this.#join(fresh);
+    const ids = [...new Set([...alive.map(([id]) => id), ...this.#view.ids])],
+      known = `${ids.join()} ${[...this.#chosen].join()}`;
+    if (known !== this.#known) {
+      this.#known = known;
+      this.#offer(ids);
+    }
+    this.#view.take(frame);
+  }
+
+  /** Who has ended makes room before anybody who lives. */
+  #join(fresh) {
+    const lives = (id) => this.#alive.has(id),
+      all = [...new Set([...this.#chosen, ...fresh])];
+    this.#chosen = new Set([...all.filter((id) => !lives(id)), ...all.filter(lives)].slice(-MOST));
+  }
+
+  #choose({ value, checked }) {
+    this.#byHand = true;
+    if (checked) this.#chosen.add(value);
+    else this.#chosen.delete(value);
+    const query = new URLSearchParams([...this.#chosen].map((id) => ["engine", id]));
+    history.replaceState(null, "", `${location.pathname}?${query}`);
+    this.#known = "";
+    if (live.frame) this.#frame(live.frame);
+  }
+
+  #offer(ids) {
+    const focused = document.activeElement?.value,
+      chosen = ids.filter((id) => this.#chosen?.has(id));
+    this.#choices.replaceChildren(...ids.map((id) => this.#choice(id, chosen)));
+    if (focused) this.#choices.querySelector(`[value="${CSS.escape(focused)}"]`)?.focus();
+    for (const each of this.#root.querySelectorAll("[data-watched-only]")) each.hidden = !chosen.length;
+    for (const each of this.#root.querySelectorAll("[data-unwatched]")) each.hidden = chosen.length > 0;
+    if (chosen.join() !== this.#view.ids.join())
+      this.#view.watch(chosen.map((id) => ({ id, model: this.#models.get(id) })));
+  }
+
+  #choice(id, chosen) {
+    const label = document.createElement("label"),
+      box = document.createElement("input"),
+      marker = document.createElement("i");
+    Object.assign(box, {
+      type: "checkbox",
+      value: id,
+      checked: chosen.includes(id),
+      disabled: !chosen.includes(id) && chosen.length >= MOST,
+    });
+    marker.className = "marker";
+    label.dataset.model = this.#models.get(id);
+    label.append(box, marker, id);
+    return label;
+  }
+}
+
+keepNumbers();
+new SideBySide(document.querySelector("[data-lab]"));
+live.subscribe({ interval_ms: 100 });
