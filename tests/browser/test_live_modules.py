@@ -30,7 +30,8 @@ GRID = """async () => {
         const word = (slot) => (slot === null ? 0 : 1 + slot * 65536);
         const words = new Uint32Array(Object.entries(given).flatMap(([i, slot]) => [i, word(slot)]));
         const lanes = Array.from({ length: threads }, (_, slot) => ({ slot, role: "worker", index: slot }));
-        grid.take({ full: false, words: btoa(String.fromCharCode(...new Uint8Array(words.buffer))) }, at += 1e5, lanes);
+        const packed = btoa(String.fromCharCode(...new Uint8Array(words.buffer)));
+        grid.update({ full: false, words: packed }, at += 1e5, lanes);
     };
     window.found = () => {
         const hits = {}, { left, top } = canvas.getBoundingClientRect();
@@ -102,25 +103,25 @@ def module(page: Page, name: str, code: str) -> Any:
 
 
 def test_loop_lag_is_the_longest_round_of_its_half_second(page: Page) -> None:
-    code = """const minute = new m.Minute(), lags = [null, 1000, 40000, 2000, null];
-        lags.forEach((us, i) => minute.take({ t_s: 100 + i / 10, engines: { a: { loop_lag_us: us } } }, ["a"], {}));
-        for (const t_s of [100.5, 101]) minute.take({ t_s, engines: { a: { loop_lag_us: null } } }, ["a"], {});
+    code = """const minute = new m.RollingSeries(), lags = [null, 1000, 40000, 2000, null];
+        lags.forEach((us, i) => minute.update({ t_s: 100 + i / 10, engines: { a: { loop_lag_us: us } } }, ["a"], {}));
+        for (const t_s of [100.5, 101]) minute.update({ t_s, engines: { a: { loop_lag_us: null } } }, ["a"], {});
         return minute.points.map(({ engines }) => engines.a.lag);"""
     assert module(page, "live/rolling-series", code) == [40, None]
 
 
 def test_seconds_without_a_frame_are_a_gap_where_they_were(page: Page) -> None:
     code = """for (const [t_s, requests_per_s] of [[1, 10], [2, 20], [5, 50], [6, 60]])
-            m.take({ t_s, engines: { a: { requests_per_s } } });
-        return m.minutes.get("a").values.slice(-5);"""
+            m.addFrame({ t_s, engines: { a: { requests_per_s } } });
+        return m.rateSeries.get("a").values.slice(-5);"""
     assert module(page, "charts/card-sparklines", code) == [10, 20, None, None, 50]
 
 
 def test_samples_between_two_frames_are_in_their_place(page: Page) -> None:
     """While a run is measured a frame comes each half second, with all samples since the one before."""
-    code = """const history = new m.History(["ended", "waiting", "handling"], 100), out = new Float64Array(8);
+    code = """const history = new m.ThreadHistory(["ended", "waiting", "handling"], 100), out = new Float64Array(8);
         const threads = (state) => [[0, 1, 77, "reactor", 0, state]];
-        const take = (t, state, samples) => history.take({ threads: threads(state), samples }, t * 1e6);
+        const take = (t, state, samples) => history.update({ threads: threads(state), samples }, t * 1e6);
         take(9, 1);
         const lost = take(9.3, 1, [[9.1e6, { 0: 2 }], [9.2e6, { 0: 2 }]]);
         [...history.lanes.values()][0].shares(9e6, 9.3e6, out);
@@ -131,14 +132,14 @@ def test_samples_between_two_frames_are_in_their_place(page: Page) -> None:
 
 
 def test_a_clock_that_goes_back_begins_anew(page: Page) -> None:
-    history = """const history = new m.History(["ended", "waiting", "handling"], 100), out = new Float64Array(8);
-        const take = (t) => history.take({ threads: [[0, 1, 77, "reactor", 0, 2]] }, t * 1e6);
+    history = """const history = new m.ThreadHistory(["ended", "waiting", "handling"], 100), out = new Float64Array(8);
+        const take = (t) => history.update({ threads: [[0, 1, 77, "reactor", 0, 2]] }, t * 1e6);
         for (const t of [9000, 9000.1, 3, 3.1]) take(t);
         [...history.lanes.values()][0].shares(3e6, 3.1e6, out);
         return [history.headUs, history.lanes.size, out[2]];"""
     assert module(page, "lanes/thread-history", history) == [3.1e6, 1, pytest.approx(1e5)]
-    minute = """const minute = new m.Minute();
-        for (const t_s of [9000, 9001, 3, 4]) minute.take({ t_s, engines: {} }, [], {});
+    minute = """const minute = new m.RollingSeries();
+        for (const t_s of [9000, 9001, 3, 4]) minute.update({ t_s, engines: {} }, [], {});
         return minute.points.map(({ t }) => t);"""
     assert module(page, "live/rolling-series", minute) == [4]
 
@@ -170,12 +171,12 @@ def test_dots_rest_when_their_rates_are_no_longer_told(page: Page) -> None:
         path.setAttribute("d", "M0 0H20");
         svg.append(path);
         document.body.append(svg);
-        window.dots = new m.Dots(svg);
-        dots.on([{ path, kind: "go", rate: 100 }]);"""
+        window.dots = new m.FlowDots(svg);
+        dots.setEdges([{ path, kind: "go", rate: 100 }]);"""
     )
     module(page, "diagram/flow-dots", code)
     for _ in range(2):  # dots that rest begin again
-        page.evaluate("dots.feed(100)")
+        page.evaluate("dots.setTotalRate(100)")
         assert page.evaluate("paint(30)") == 30
         assert page.locator("circle.dot").count() > 0
         assert 0 < page.evaluate("paint(1000)") < 1000
@@ -188,8 +189,8 @@ def test_charts_keep_the_past_of_an_engine_that_another_one_takes_over_from(visi
     code = """const engine = (requests_per_s) => ({ requests_per_s, connections: [0, 0, 0, 0, 0], threads: [] });
         const hello = { thread_states: [], connection_states: ["closed"] }, a = { id: "a" }, b = { id: "b" };
         const charts = new m.LiveCharts(document.querySelector("[data-lab]"));
-        for (let t_s = 100; t_s < 102; t_s += 0.5) charts.take({ t_s, engines: { a: engine(7) } }, [a], hello);
-        for (let t_s = 102; t_s < 104; t_s += 0.5) charts.take({ t_s, engines: { b: engine(9) } }, [a, b], hello);
+        for (let t_s = 100; t_s < 102; t_s += 0.5) charts.update({ t_s, engines: { a: engine(7) } }, [a], hello);
+        for (let t_s = 102; t_s < 104; t_s += 0.5) charts.update({ t_s, engines: { b: engine(9) } }, [a, b], hello);
         return new Promise(requestAnimationFrame);"""
     module(page, "charts/live-charts", code)
     rate = page.locator('[data-chart="rate"]')

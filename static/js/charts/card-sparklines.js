@@ -1,17 +1,17 @@
 // The last minute of each engine's rate, one point a second, drawn on its card. It outlives the card's HTML.
 import { live } from "../live/live-socket.js";
-import { spark } from "./sparkline.js";
+import { drawSparkline } from "./sparkline.js";
 
 const POINTS = 60;
-export const minutes = new Map(); // engine id → { values, sum, n, second }
+export const rateSeries = new Map(); // engine id → { values, sum, n, second }
 
 /** Answers whether a second is over, and with it a point more is known. */
-export function take(frame) {
+export function addFrame(frame) {
   const second = Math.floor(frame.t_s);
   let moved = false;
   for (const [id, engine] of Object.entries(frame.engines)) {
-    if (!minutes.has(id)) minutes.set(id, { values: Array(POINTS).fill(null), sum: 0, n: 0, second });
-    const m = minutes.get(id);
+    if (!rateSeries.has(id)) rateSeries.set(id, { values: Array(POINTS).fill(null), sum: 0, n: 0, second });
+    const m = rateSeries.get(id);
     if (m.second !== second) {
       m.values.push(m.n ? m.sum / m.n : null);
       for (let s = m.second + 1; s < second && s < m.second + POINTS; s++) m.values.push(null);
@@ -24,18 +24,18 @@ export function take(frame) {
       m.n++;
     }
   }
-  for (const id of minutes.keys()) if (!(id in frame.engines)) minutes.delete(id);
+  for (const id of rateSeries.keys()) if (!(id in frame.engines)) rateSeries.delete(id);
   return moved;
 }
 
 function paint() {
   for (const canvas of document.querySelectorAll("[data-spark]"))
-    spark(canvas, minutes.get(canvas.dataset.spark)?.values ?? []);
+    drawSparkline(canvas, rateSeries.get(canvas.dataset.spark)?.values ?? []);
 }
 
-export function keepSparks() {
+export function updateCardSparklines() {
   live.onFrame((frame) => {
-    if (take(frame)) requestAnimationFrame(paint);
+    if (addFrame(frame)) requestAnimationFrame(paint);
   });
   document.addEventListener("htmx:after:swap", paint);
 }

@@ -1,6 +1,6 @@
 // uPlot with the looks of the lab: axes in the tokens' greys, lines in the model's hue, gaps as gaps, warm-
 // up hatched.
-import { hatch, ink } from "../lib/canvas.js";
+import { hatchPattern, colourOf } from "../lib/canvas.js";
 import { onTheme } from "../lib/theme.js";
 
 const DASHES = { solid: [], dashed: [4, 2.5], ink: [2, 2] };
@@ -20,7 +20,7 @@ const short = (v) =>
 /** Keep the lines of a chart inside 0 and a little above the highest. */
 const fromZero = (_, __, top) => [0, top > 0 ? top * 1.08 : 10];
 
-function band(u, from, to, label) {
+function drawBand(u, from, to, label) {
   const { ctx } = u,
     [left, right] = [
       Math.max(u.bbox.left, u.valToPos(from, "x", true)),
@@ -28,7 +28,7 @@ function band(u, from, to, label) {
     ];
   if (!(right > left)) return;
   ctx.save();
-  ctx.fillStyle = hatch(ctx, ink(u.root, "--line-strong"), ink(u.root, "--surface"));
+  ctx.fillStyle = hatchPattern(ctx, colourOf(u.root, "--line-strong"), colourOf(u.root, "--surface"));
   ctx.globalAlpha = 0.6;
   ctx.fillRect(left, u.bbox.top, right - left, u.bbox.height);
   ctx.globalAlpha = 1;
@@ -37,48 +37,48 @@ function band(u, from, to, label) {
     ctx.textAlign = "left";
     ctx.textBaseline = "top";
     const w = ctx.measureText(label).width;
-    ctx.fillStyle = ink(u.root, "--surface");
+    ctx.fillStyle = colourOf(u.root, "--surface");
     ctx.fillRect(left, u.bbox.top, w + 8 * devicePixelRatio, 15 * devicePixelRatio);
-    ctx.fillStyle = ink(u.root, "--text-3");
+    ctx.fillStyle = colourOf(u.root, "--text-3");
     ctx.fillText(label, left + 3 * devicePixelRatio, u.bbox.top + 2 * devicePixelRatio);
   }
   ctx.restore();
 }
 
-function mark(u, at, label, free) {
+function drawMark(u, at, label, free) {
   const { ctx } = u,
     x = Math.round(u.valToPos(at, "x", true)),
     wide = ctx.measureText(label).width + 8 * devicePixelRatio;
   if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) return free;
-  ctx.fillStyle = ink(u.root, "--text-3");
+  ctx.fillStyle = colourOf(u.root, "--text-3");
   ctx.fillRect(x, u.bbox.top, devicePixelRatio, u.bbox.height);
   if (x < free || x + wide > u.bbox.left + u.bbox.width) return free;
   ctx.fillText(label, x + 4 * devicePixelRatio, u.bbox.top + 2 * devicePixelRatio);
   return x + wide;
 }
 
-function marked(u, marks) {
+function drawMarks(u, marks) {
   u.ctx.save();
   Object.assign(u.ctx, { font: u.axes[0].font[0], textAlign: "left", textBaseline: "top" });
   let free = -Infinity;
-  for (const { at, label } of marks) free = mark(u, at, label, free);
+  for (const { at, label } of marks) free = drawMark(u, at, label, free);
   u.ctx.restore();
 }
 
 export class Chart {
-  #u;
+  #uplot;
   #plot;
-  #tip;
+  #tooltip;
   #bands = [];
   #marks = [];
   #spec;
   #empty;
   #headings;
-  #stop;
-  #sizes;
-  #blank = true;
+  #unsubscribeTheme;
+  #resizes;
+  #isEmpty = true;
   #details;
-  #toggled;
+  #onToggle;
   #tableAt = 0;
 
   /**
@@ -90,50 +90,50 @@ export class Chart {
     this.#plot = panel.querySelector(".plot");
     this.#empty = panel.querySelector("[data-plot-empty]");
     this.#plot.querySelector(".uplot")?.remove();
-    this.#tip =
+    this.#tooltip =
       this.#plot.querySelector(".tip") ??
       this.#plot.appendChild(
         Object.assign(document.createElement("output"), { className: "tip", hidden: true }),
       );
-    this.#u = new globalThis.uPlot(this.#options(), [[0], ...spec.series.map(() => [null])], this.#plot);
+    this.#uplot = new globalThis.uPlot(this.#options(), [[0], ...spec.series.map(() => [null])], this.#plot);
     this.#headings = [spec.x?.heading ?? "s", ...spec.series.map(({ label }) => label)];
-    this.#sizes = new ResizeObserver(() => this.#fit());
-    this.#sizes.observe(this.#plot);
-    this.#stop = onTheme(() => {
-      if (this.#plot.isConnected) this.#u.redraw(false);
+    this.#resizes = new ResizeObserver(() => this.#resize());
+    this.#resizes.observe(this.#plot);
+    this.#unsubscribeTheme = onTheme(() => {
+      if (this.#plot.isConnected) this.#uplot.redraw(false);
       else this.remove();
     });
     this.#details = panel.querySelector(".as-table");
-    this.#toggled = () => {
+    this.#onToggle = () => {
       if (this.#details.open) this.#table();
     };
-    this.#details?.addEventListener("toggle", this.#toggled);
+    this.#details?.addEventListener("toggle", this.#onToggle);
   }
 
   get plot() {
-    return this.#u;
+    return this.#uplot;
   }
 
   remove() {
-    this.#stop();
-    this.#sizes.disconnect();
-    this.#details?.removeEventListener("toggle", this.#toggled);
-    this.#u.destroy();
+    this.#unsubscribeTheme();
+    this.#resizes.disconnect();
+    this.#details?.removeEventListener("toggle", this.#onToggle);
+    this.#uplot.destroy();
   }
 
-  rest(text) {
+  showEmpty(text) {
     this.set([[0], ...this.#spec.series.map(() => [null])], { empty: text });
   }
 
   set(data, { bands = [], marks = [], empty = "" } = {}) {
     [this.#bands, this.#marks] = [bands, marks];
-    const blank = this.#blank;
-    this.#blank = !data.slice(1).some((column) => column.some((v) => v !== null && v !== undefined));
+    const wasEmpty = this.#isEmpty;
+    this.#isEmpty = !data.slice(1).some((column) => column.some((v) => v !== null && v !== undefined));
     this.#empty.hidden = !empty;
     this.#empty.textContent = empty;
-    this.#u.setData(data);
+    this.#uplot.setData(data);
     // The scale may be the same, and then its words would stay away
-    if (blank !== this.#blank) this.#u.redraw(true, true);
+    if (wasEmpty !== this.#isEmpty) this.#uplot.redraw(true, true);
     if (this.#spec.live && this.#details?.open && performance.now() > this.#tableAt) this.#table();
   }
 
@@ -141,7 +141,7 @@ export class Chart {
     const { series, x = {}, y = {}, wash } = this.#spec;
     const left = y.values ? AXIS_UNIT_PX : AXIS_PX;
     const font = `11px ${getComputedStyle(this.#plot).fontFamily}`;
-    const tone = (role, model) => () => ink(this.#plot, role, model);
+    const tone = (role, model) => () => colourOf(this.#plot, role, model);
     const axis = {
       stroke: tone("--text-3"),
       font,
@@ -183,7 +183,7 @@ export class Chart {
           splits: y.splits,
           filter: (_, ticks) => ticks,
           values: (u, ticks) =>
-            this.#blank ? ticks.map(() => "") : (y.values?.(u, ticks) ?? ticks.map(short)),
+            this.#isEmpty ? ticks.map(() => "") : (y.values?.(u, ticks) ?? ticks.map(short)),
         },
         ...(right
           ? [
@@ -215,39 +215,39 @@ export class Chart {
       hooks: {
         drawClear: [
           (u) => {
-            for (const { from, to, label } of this.#bands) band(u, from, to, label);
+            for (const { from, to, label } of this.#bands) drawBand(u, from, to, label);
           },
         ],
-        draw: [(u) => marked(u, this.#marks)],
-        setCursor: [(u) => this.#tell(u)],
+        draw: [(u) => drawMarks(u, this.#marks)],
+        setCursor: [(u) => this.#showTooltip(u)],
       },
     };
   }
 
-  #fit() {
+  #resize() {
     const [width, height] = [this.#plot.clientWidth, this.#plot.clientHeight];
-    if (width && height && (width !== this.#u.width || height !== this.#u.height))
-      this.#u.setSize({ width, height });
+    if (width && height && (width !== this.#uplot.width || height !== this.#uplot.height))
+      this.#uplot.setSize({ width, height });
   }
 
-  #tell(u) {
+  #showTooltip(u) {
     const at = u.cursor.idx;
-    this.#tip.hidden = at === null || at === undefined || u.cursor.left < 0;
-    if (this.#tip.hidden) return;
+    this.#tooltip.hidden = at === null || at === undefined || u.cursor.left < 0;
+    if (this.#tooltip.hidden) return;
     const text = this.#spec.format ?? ((v) => short(v));
     const parts = this.#spec.series
       .map(({ label, value }, i) => [label, (value ?? ((d) => d[i + 1][at]))(u.data, at), i])
       .filter(([, v]) => v !== null && v !== undefined)
       .map(([label, v, i]) => `${label} ${text(v, i)}`);
-    this.#tip.textContent = [
+    this.#tooltip.textContent = [
       this.#spec.x?.text?.(u.data[0][at]) ?? `${short(u.data[0][at])} s`,
       ...parts,
     ].join(" · ");
     const left = Math.min(
-      Math.max(0, u.cursor.left + u.bbox.left / devicePixelRatio - this.#tip.offsetWidth / 2),
-      Math.max(0, this.#plot.clientWidth - this.#tip.offsetWidth),
+      Math.max(0, u.cursor.left + u.bbox.left / devicePixelRatio - this.#tooltip.offsetWidth / 2),
+      Math.max(0, this.#plot.clientWidth - this.#tooltip.offsetWidth),
     );
-    this.#tip.style.transform = `translate(${left}px, -20px)`;
+    this.#tooltip.style.transform = `translate(${left}px, -20px)`;
   }
 
   /**
@@ -264,8 +264,8 @@ export class Chart {
         Object.assign(document.createElement("th"), { scope: "col", className: "num", textContent: heading }),
       );
     const body = table.createTBody(),
-      [xs, ...columns] = this.#u.data,
-      value = (n, i) => (this.#spec.series[n].value ?? ((data, at) => data[n + 1][at]))(this.#u.data, i);
+      [xs, ...columns] = this.#uplot.data,
+      value = (n, i) => (this.#spec.series[n].value ?? ((data, at) => data[n + 1][at]))(this.#uplot.data, i);
     const order = this.#spec.live ? [...xs.keys()].reverse().slice(0, LIVE_ROWS) : [...xs.keys()];
     for (const i of order) {
       const row = body.insertRow();

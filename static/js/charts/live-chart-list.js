@@ -1,17 +1,17 @@
 // The live charts: what each draws of one engine, and of several side by side. Values are of half a second,
 // for each engine.
 import * as format from "../lib/format.js";
-import { inOrder, title } from "../lib/thread-roles.js";
+import { sortRoles, roleTitle } from "../lib/thread-roles.js";
 
 export const IN_USE = ["handling", "writing", "reading", "queued"];
 const AT_WORK = ["handling", "blocked", "writing", "reading", "accepting"];
 const KINDS = ["solid", "dashed", "ink"];
 const ms = (v) => format.latency(v * 1000);
-const add = (values) => {
+const cumulate = (values) => {
   let sum = 0;
   return values.map((v) => (v === null || v === undefined ? null : (sum += v))).reverse();
 };
-const part = (n) => (data, at) => (data[n][at] === null ? null : data[n][at] - (data[n + 1]?.[at] ?? 0));
+const ownShare = (n) => (data, at) => (data[n][at] === null ? null : data[n][at] - (data[n + 1]?.[at] ?? 0));
 
 /** Stacked: the sum of all comes first, so that each is drawn over what stands above it. */
 function stack(names) {
@@ -21,16 +21,16 @@ function stack(names) {
     tone: `--state-${label}`,
     fill: `--state-${label}`,
     width: 0,
-    value: part(i + 1),
+    value: ownShare(i + 1),
   }));
 }
 
 /** One line for each role, in the order in which they come. */
-const lines = (roles) =>
-  inOrder(roles).map((role, i) => ({ label: title(role), kind: KINDS[i % KINDS.length] }));
+const linePerRole = (roles) =>
+  sortRoles(roles).map((role, i) => ({ label: roleTitle(role), kind: KINDS[i % KINDS.length] }));
 
 /** The same figure of each engine: the hue is the model, a second engine of a model is dashed. */
-function each(engines) {
+function linePerEngine(engines) {
   const seen = new Map();
   return engines.map(({ id, model }) => {
     const n = seen.get(model) ?? 0;
@@ -61,19 +61,19 @@ export const CHARTS = {
   states: {
     format: format.count,
     one: () => stack(IN_USE),
-    of: (e) => add(IN_USE.map((name) => e.connections?.[name])),
+    of: (e) => cumulate(IN_USE.map((name) => e.connections?.[name])),
     many: (e) => (e.connections ? IN_USE.reduce((sum, name) => sum + e.connections[name], 0) : null),
   },
   threads: {
     format: format.count,
     one: () => stack(AT_WORK),
-    of: (e) => add(AT_WORK.map((name) => (e.threads ? (e.threads[name] ?? 0) : null))),
+    of: (e) => cumulate(AT_WORK.map((name) => (e.threads ? (e.threads[name] ?? 0) : null))),
     many: (e) => (e.threads ? AT_WORK.reduce((sum, name) => sum + (e.threads[name] ?? 0), 0) : null),
   },
   cpu: {
     format: format.percent,
-    one: ({ roles }) => lines(roles),
-    of: (e, { roles }) => inOrder(roles).map((role) => e.cpuByRole?.[role] ?? null),
+    one: ({ roles }) => linePerRole(roles),
+    of: (e, { roles }) => sortRoles(roles).map((role) => e.cpuByRole?.[role] ?? null),
     many: (e) => e.cpu,
   },
   memory: {
@@ -109,7 +109,7 @@ export function seriesOf(name, context) {
     { engines } = context;
   if (engines.length > 1)
     return {
-      series: each(engines),
+      series: linePerEngine(engines),
       read: (point) =>
         engines.map(({ id }) => (point.engines[id] ? (chart.many(point.engines[id]) ?? null) : null)),
     };

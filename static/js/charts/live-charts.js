@@ -1,8 +1,8 @@
 // The charts of the last minute of one engine, or of several on the same scales. Their cursors go together.
 import { CHARTS, seriesOf } from "./live-chart-list.js";
 import { Chart } from "./chart.js";
-import { Minute, WINDOW_S } from "../live/rolling-series.js";
-import { isQuiet } from "../live/paint-rate.js";
+import { RollingSeries, WINDOW_S } from "../live/rolling-series.js";
+import { isMeasuring } from "../live/paint-rate.js";
 
 export const SYNC = "live";
 const X = {
@@ -13,7 +13,7 @@ const X = {
 };
 
 /** The lines of a chart in words, where they are known only now. */
-function key(panel, series) {
+function drawLegend(panel, series) {
   const list = panel.querySelector("[data-live-key]");
   list?.replaceChildren(
     ...series.map(({ label, model, kind = "solid", tone }) => {
@@ -31,20 +31,20 @@ function key(panel, series) {
 export class LiveCharts {
   #root;
   #charts = new Map();
-  #minute = new Minute();
+  #series = new RollingSeries();
   #shown = "";
   #engines = [];
   #runSeen = null;
-  #moved = false;
+  #pending = false;
 
   constructor(root) {
     this.#root = root;
   }
 
   /** Before there is anything to draw: say what would make it appear. */
-  rest(text) {
+  showEmpty(text) {
     if (!this.#charts.size) this.#arrange();
-    for (const { chart } of this.#charts.values()) chart.rest(text);
+    for (const { chart } of this.#charts.values()) chart.showEmpty(text);
   }
 
   remove() {
@@ -53,13 +53,13 @@ export class LiveCharts {
   }
 
   /** engines: [{ id, model }]; marks: [{ us, label }] */
-  take(frame, engines, hello, marks = []) {
+  update(frame, engines, hello, marks = []) {
     // Who joins those that are shown (it takes over from one of them, say) has the same axis; others begin
     // anew.
     if (this.#engines.length && !engines.some(({ id }) => this.#engines.some((each) => each.id === id)))
-      [this.#minute, this.#runSeen] = [new Minute(), null];
+      [this.#series, this.#runSeen] = [new RollingSeries(), null];
     this.#engines = engines;
-    const moved = this.#minute.take(
+    const moved = this.#series.update(
         frame,
         engines.map(({ id }) => id),
         hello,
@@ -67,9 +67,9 @@ export class LiveCharts {
       run = frame.run;
     if (run && run.state !== "queued" && engines.some(({ id }) => id === String(run.engine)))
       this.#runSeen = { from: frame.t_s - run.elapsed_s, to: frame.t_s - run.elapsed_s + run.warmup_s };
-    this.#moved ||= moved;
-    if (!this.#moved || (isQuiet() && !frame.legible)) return;
-    this.#moved = false;
+    this.#pending ||= moved;
+    if (!this.#pending || (isMeasuring() && !frame.legible)) return;
+    this.#pending = false;
     requestAnimationFrame(() => {
       this.#arrange();
       this.#draw(frame.t_s, marks);
@@ -78,7 +78,7 @@ export class LiveCharts {
 
   /** The charts that are in sight; made anew when they show something else. */
   #arrange() {
-    const context = { engines: this.#engines, roles: this.#minute.roles },
+    const context = { engines: this.#engines, roles: this.#series.roles },
       shown = JSON.stringify([context.engines, context.roles]);
     if (shown !== this.#shown) this.remove();
     this.#shown = shown;
@@ -88,7 +88,7 @@ export class LiveCharts {
       if (!visible || this.#charts.has(name)) continue;
       const made = seriesOf(name, context);
       if (!made.series.length) continue;
-      key(panel, made.series);
+      drawLegend(panel, made.series);
       this.#charts.set(name, {
         chart: new Chart(panel, { x: X, format: CHARTS[name].format, sync: SYNC, live: true, ...made }),
         ...made,
@@ -97,7 +97,7 @@ export class LiveCharts {
   }
 
   #draw(now, allMarks) {
-    const points = this.#minute.points,
+    const points = this.#series.points,
       xs = points.map(({ t }) => Math.min(0, t - now)),
       seen = this.#runSeen;
     const bands =
@@ -115,13 +115,16 @@ export class LiveCharts {
   }
 }
 
-/** Let lanes and charts share one cursor: `told(us)` when a chart's moves; the answer moves all of them. */
-export function joinCursors(nowUs, told) {
+/**
+ * Let lanes and charts share one cursor. `onCursor(us)` is called when that of a chart moves. Returns a
+ * function that moves the cursors of all charts.
+ */
+export function syncCursors(nowUs, onCursor) {
   const charts = globalThis.uPlot.sync(SYNC);
   let own = false;
   charts.sub({
     pub(type, u, left) {
-      if (!own) told(type === "mousemove" && left >= 0 ? nowUs() + u.posToVal(left, "x") * 1e6 : null);
+      if (!own) onCursor(type === "mousemove" && left >= 0 ? nowUs() + u.posToVal(left, "x") * 1e6 : null);
     },
   });
   return (us) => {

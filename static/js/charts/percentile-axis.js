@@ -14,7 +14,7 @@ export const ms = (us) => (us === null || us === undefined ? null : us / 1000);
 export const msText = (v) => format.latency(v * 1000);
 
 /** 1, 3, 10, 30 … between two bounds: the lines of a logarithmic axis. */
-function ladder(low, top) {
+function logTicks(low, top) {
   const steps = [];
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(top)); e++)
     for (const n of [1, 3]) steps.push(n * 10 ** e);
@@ -22,7 +22,7 @@ function ladder(low, top) {
 }
 
 /** Where the data ends: the last percentile that is told, and the end of the axis. */
-export function reach(service, cut) {
+export function curveExtent(service, cut) {
   const last = cut ?? Math.max(...service.map(([q]) => q).filter((q) => q < 1));
   return { last, end: Math.max(2.2, Math.ceil(nines(last) * 2 + 0.2) / 2) };
 }
@@ -40,13 +40,13 @@ export function percentileAxis(end) {
 
 export const latencyAxis = {
   log: true,
-  splits: (_, __, low, top) => ladder(low, top),
+  splits: (_, __, low, top) => logTicks(low, top),
   values: (_, ticks) => ticks.map((v) => msText(v).replace(".0 ", " ")),
   range: (_, low, top) => [low > 0 ? low * 0.8 : 0.01, top > 0 ? top * 1.4 : 1],
 };
 
 /** Curves [[quantile, µs] …] as one table for a chart: [xs, ms of each curve]; what a curve lacks is null. */
-export function table(curves, last) {
+export function percentileTable(curves, last) {
   const maps = curves.map(
     (curve) => new Map(curve.filter(([q]) => q <= last && q < 1).map(([q, us]) => [nines(q), ms(us)])),
   );

@@ -1,11 +1,11 @@
 // A sparkline: the last minute of one number, without axes. The end is marked, the ground is drawn, a gap
 // stays a gap.
-import { fit, inks } from "../lib/canvas.js";
+import { prepareCanvas, coloursOf } from "../lib/canvas.js";
 
-export function spark(canvas, values) {
-  const { ctx, width, height } = fit(canvas);
+export function drawSparkline(canvas, values) {
+  const { ctx, width, height } = prepareCanvas(canvas);
   if (!width) return;
-  const c = inks(canvas, ["--model", "--line", "--wash"]);
+  const c = coloursOf(canvas, ["--model", "--line", "--wash"]);
   const top = Math.max(...values, 1);
   const x = (i) => 1 + (i / Math.max(1, values.length - 1)) * (width - 4);
   const y = (v) => height - 2.5 - (v / top) * (height - 6);
@@ -18,7 +18,7 @@ export function spark(canvas, values) {
     const known = values[i] !== null && values[i] !== undefined;
     if (known && start === null) start = i;
     if (known || start === null) continue;
-    stroke(ctx, c, values, start, i, x, y, height);
+    drawSegment(ctx, c, values, start, i, x, y, height);
     start = null;
   }
   const last = values.at(-1);
@@ -29,7 +29,7 @@ export function spark(canvas, values) {
   ctx.fill();
 }
 
-function stroke(ctx, c, values, from, to, x, y, height) {
+function drawSegment(ctx, c, values, from, to, x, y, height) {
   ctx.beginPath();
   for (let i = from; i < to; i++) ctx.lineTo(x(i), y(values[i]));
   ctx.strokeStyle = c.model;

@@ -1,38 +1,38 @@
 // Dots on the lines of a diagram: each is so many requests, sent off when they were counted. Nothing moves
 // that nothing drives.
-import { restMs } from "../live/paint-rate.js";
+import { minPaintIntervalMs } from "../live/paint-rate.js";
 
 const TRAVEL_MS = 450,
-  MS_A_PIXEL = 2.2,
+  MS_PER_PIXEL = 2.2,
   TICK_MS = 30,
   STEPS = 24,
   DOTS_PER_S = 14,
-  MOST = 160,
+  DOTS_MAX = 160,
   FRESH_MS = 600;
 const NS = "http://www.w3.org/2000/svg";
 
-export class Dots {
+export class FlowDots {
   #layer;
   #edges = [];
   #dots = [];
   #spare = [];
-  #asked = 0;
+  #request = 0;
   #timer = 0;
   #lastMs = 0;
   #fedAt = 0;
-  each = 1;
+  requestsPerDot = 1;
 
   constructor(layer) {
     this.#layer = layer;
   }
 
   /** edges: [{ path, kind, rate }]; the rate is kept fresh by whoever owns them. */
-  on(edges) {
+  setEdges(edges) {
     this.#edges = edges.map((edge) => ({
       edge,
       due: Math.random(),
-      travelMs: TRAVEL_MS + MS_A_PIXEL * edge.path.getTotalLength(),
-      points: sampled(edge.path),
+      travelMs: TRAVEL_MS + MS_PER_PIXEL * edge.path.getTotalLength(),
+      points: samplePath(edge.path),
     }));
     this.stop();
   }
@@ -41,57 +41,58 @@ export class Dots {
    * New rates have come. `total`: requests a second of the whole, which decides how many one dot stands
    * for.
    */
-  feed(total) {
+  setTotalRate(total) {
     this.#fedAt = performance.now();
-    if (total / this.each > 1.6 * DOTS_PER_S || total / this.each < DOTS_PER_S / 3)
-      this.each = round(total / DOTS_PER_S);
-    if (this.#timer) return this.#ask();
-    if (this.#asked || !this.#edges.some(({ edge }) => edge.rate > 0)) return;
+    if (total / this.requestsPerDot > 1.6 * DOTS_PER_S || total / this.requestsPerDot < DOTS_PER_S / 3)
+      this.requestsPerDot = roundUp(total / DOTS_PER_S);
+    if (this.#timer) return this.#requestFrame();
+    if (this.#request || !this.#edges.some(({ edge }) => edge.rate > 0)) return;
     this.#lastMs = performance.now();
-    this.#next();
+    this.#schedule();
   }
 
   stop() {
     for (const { circle } of this.#dots) circle.remove();
     this.#dots = [];
     clearTimeout(this.#timer);
-    cancelAnimationFrame(this.#asked);
-    this.#timer = this.#asked = 0;
+    cancelAnimationFrame(this.#request);
+    this.#timer = this.#request = 0;
   }
 
-  #next() {
-    const wait = restMs();
-    if (wait) this.#timer = setTimeout(() => this.#ask(), wait);
-    else this.#ask();
+  #schedule() {
+    const wait = minPaintIntervalMs();
+    if (wait) this.#timer = setTimeout(() => this.#requestFrame(), wait);
+    else this.#requestFrame();
   }
 
-  #ask() {
+  #requestFrame() {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.#asked ||= requestAnimationFrame((now) => this.#tick(now));
+    this.#request ||= requestAnimationFrame((now) => this.#tick(now));
   }
 
   /** Goes on for as long as rates are fresh, or a dot is on its way. */
   #tick(now) {
-    this.#asked = 0;
+    this.#request = 0;
     if (!this.#layer.isConnected) return;
     const fresh = now - this.#fedAt < FRESH_MS;
     if (now - this.#lastMs >= TICK_MS) {
       const passed = Math.min(200, now - this.#lastMs);
       this.#lastMs = now;
-      if (fresh) this.#send(passed, now);
+      if (fresh) this.#emit(passed, now);
       this.#move(now);
     }
-    if (this.#dots.length || (fresh && this.#edges.some(({ edge }) => edge.rate > 0))) this.#next();
+    if (this.#dots.length || (fresh && this.#edges.some(({ edge }) => edge.rate > 0))) this.#schedule();
   }
 
-  #send(passed, now) {
+  #emit(passed, now) {
     for (const line of this.#edges) {
       line.due +=
-        ((line.edge.rate || 0) / (line.edge.kind === "new" ? Math.max(1, this.each / 10) : this.each)) *
+        ((line.edge.rate || 0) /
+          (line.edge.kind === "new" ? Math.max(1, this.requestsPerDot / 10) : this.requestsPerDot)) *
         (passed / 1000);
       for (; line.due >= 1; line.due = Math.min(line.due - 1, 3)) {
-        if (this.#dots.length >= MOST) continue;
+        if (this.#dots.length >= DOTS_MAX) continue;
         const circle = this.#spare.pop() ?? document.createElementNS(NS, "circle");
         circle.setAttribute("class", `dot ${line.edge.kind}`);
         circle.setAttribute("r", line.edge.kind === "new" ? "3.5" : "2.75");
@@ -107,7 +108,7 @@ export class Dots {
         at = Math.floor(way);
       if (at >= STEPS - 1) {
         dot.circle.remove();
-        if (this.#spare.length < MOST) this.#spare.push(dot.circle);
+        if (this.#spare.length < DOTS_MAX) this.#spare.push(dot.circle);
         return false;
       }
       const [a, b] = [dot.line.points[at], dot.line.points[at + 1]],
@@ -120,12 +121,12 @@ export class Dots {
 }
 
 /** 1, 2, 5, 10, 20 …: the next of them. */
-function round(least) {
+function roundUp(least) {
   const ten = 10 ** Math.floor(Math.log10(Math.max(1, least)));
   return ten * ([1, 2, 5].find((n) => n * ten >= least) ?? 10);
 }
 
-function sampled(path) {
+function samplePath(path) {
   const length = path.getTotalLength();
   return Array.from({ length: STEPS }, (_, i) => path.getPointAtLength((i / (STEPS - 1)) * length));
 }

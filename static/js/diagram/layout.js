@@ -25,7 +25,7 @@ export const SHAPES = {
       ["reactor", "queue", "all"],
       ["queue", "worker", "all"],
     ],
-    mails: "reactor",
+    mailbox: "reactor",
   },
   "main-sub": {
     columns: [["peers"], ["main", "room"], ["sub"], ["queue"], ["worker"]],
@@ -36,7 +36,7 @@ export const SHAPES = {
       ["sub", "queue", "all"],
       ["queue", "worker", "all"],
     ],
-    mails: "sub",
+    mailbox: "sub",
   },
   proactor: {
     columns: [["peers"], ["kernel"], ["ring"], ["queue"], ["worker"]],
@@ -47,7 +47,7 @@ export const SHAPES = {
       ["ring", "queue", "all"],
       ["queue", "worker", "all"],
     ],
-    mails: "ring",
+    mailbox: "ring",
     always: true,
   },
   prefork: {
@@ -76,13 +76,13 @@ const KITCHEN = {
 };
 
 /** A node's two names: the literature's and the restaurant's. */
-export function named(model, node, title) {
+export function nodeNames(model, node, title) {
   const own = KITCHEN[model]?.[node];
   return Array.isArray(own) ? own : (NODES[node] ?? [title ?? node, own ?? title ?? node]);
 }
 
 /** A model that is not drawn here: peers, then its roles in turn. */
-export function shapeOf(model, roles) {
+export function shapeFor(model, roles) {
   return (
     SHAPES[model] ?? {
       columns: [["peers"], ...roles.map((role) => [role])],
@@ -96,19 +96,19 @@ const WIDTH = 760,
   PITCH = 51,
   WIDE = { peers: 92, kernel: 112, queue: 62, group: 172 },
   HIGH = { peers: 112, kernel: 62, queue: 62, gap: 58, room: 110, group: 118 };
-export const MOST_BOXES = 6;
+export const BOXES_MAX = 6;
 
 /**
  * Where everything goes: boxes [{ node, at, x, y, w, h }], the height of the whole. `counts`: threads of
  * each role.
  */
-export function arrange(shape, counts) {
+export function layOut(shape, counts) {
   const columns = shape.columns
     .map((column) => column.filter((node) => node in HIGH || counts[node]))
     .filter((column, i, all) =>
       column.some((node) => node !== "queue" || all[i + 1]?.some((next) => counts[next])),
     );
-  const kind = (node) => (node in HIGH ? node : counts[node] > MOST_BOXES ? "group" : "box");
+  const kind = (node) => (node in HIGH ? node : counts[node] > BOXES_MAX ? "group" : "box");
   const rows = (node) => (kind(node) === "box" ? counts[node] : 1),
     high = (node) => HIGH[kind(node)] ?? BOX.h;
   const tall = (column) =>
@@ -143,7 +143,7 @@ export function arrange(shape, counts) {
  * A curve from one box to another; `back`: below everything, from the bottom of one to the bottom of the
  * other.
  */
-export function curve(a, b, back, height) {
+export function edgePath(a, b, back, height) {
   if (back) {
     const [x1, x2, y] = [a.x + a.w / 2, b.x + b.w / 2, height - 14];
     const down = `M${x1} ${a.y + a.h}V${y - 8}Q${x1} ${y} ${x1 - 8} ${y}`,

@@ -1,13 +1,13 @@
 // The lanes of one engine: its history, its thread table, the canvases over it, and what they say when asked.
 import * as format from "../lib/format.js";
-import { History } from "./thread-history.js";
+import { ThreadHistory } from "./thread-history.js";
 import { LaneInput } from "./lane-input.js";
 import { LaneView } from "./lane-view.js";
-import { tell } from "./lane-tooltip.js";
-import { write } from "../live/live-numbers.js";
+import { tooltipText } from "./lane-tooltip.js";
+import { setText } from "../lib/dom.js";
 import { ThreadTable } from "../live/thread-table.js";
 
-const DESCRIBE_US = 2e6;
+const SUMMARY_INTERVAL_US = 2e6;
 
 export class EngineLanes {
   #root;
@@ -15,30 +15,36 @@ export class EngineLanes {
   #history = null;
   #table;
   #view;
-  #tip;
+  #tooltip;
   #marks;
-  #pointed;
+  #onCursor;
   #summary;
-  #describedAt = 0;
+  #summaryAtUs = 0;
 
   /**
-   * `root` is a copy of the template; `marks` returns what happened when. `pointed(us)` is called with the
-   * cursor's time, and `changed` when the picture must be painted at once.
+   * `root` is a copy of the template; `marks` returns what happened when. `onCursor(us)` is called with the
+   * cursor's time, and `onChange` when the picture must be painted at once.
    */
-  constructor(root, id, { timeline, marks, pointed, changed }) {
+  constructor(root, id, { timeline, marks, onCursor, onChange }) {
     const find = (name) => root.querySelector(`[data-${name}]`);
-    [this.#root, this.id, this.#timeline, this.#marks, this.#pointed] = [root, id, timeline, marks, pointed];
+    [this.#root, this.id, this.#timeline, this.#marks, this.#onCursor] = [
+      root,
+      id,
+      timeline,
+      marks,
+      onCursor,
+    ];
     this.#table = new ThreadTable(find("thread-rows"));
-    this.#tip = find("lane-tip");
+    this.#tooltip = find("lane-tip");
     this.#view = new LaneView({
       base: find("lanes-base"),
       over: find("lanes"),
       column: root.querySelector("th.lane"),
       timeline,
       marks: () => this.#marks(id),
-      changed,
+      onChange,
     });
-    new LaneInput(this.#view, timeline, (cursor) => this.#inspect(cursor));
+    new LaneInput(this.#view, timeline, (cursor) => this.#setCursor(cursor));
     this.#summary = find("lane-summary");
     Object.assign(this.#summary, { id: `lanes-of-${id}` });
     find("lanes").setAttribute("aria-describedby", `lanes-help ${this.#summary.id}`);
@@ -62,64 +68,64 @@ export class EngineLanes {
   }
 
   /** Returns the µs that were lost before this frame. `legible`: rows may move now. */
-  take(engine, tUs, hello, legible) {
+  update(engine, tUs, hello, legible) {
     if (!engine.threads) return 0;
-    this.#history ??= new History(hello.thread_states, hello.interval_ms);
+    this.#history ??= new ThreadHistory(hello.thread_states, hello.interval_ms);
     this.#root.dataset.tracing = engine.tracing ?? "";
-    const lost = this.#history.take(engine, tUs);
+    const lost = this.#history.update(engine, tUs);
     if (legible || !this.#table.rows.length) {
-      this.#table.arrange(this.#history);
+      this.#table.updateRows(this.#history);
       this.#view.show(this.#history, this.#table.rows);
     }
     return lost;
   }
 
-  hold(on) {
-    this.#history?.hold(on);
+  freeze(on) {
+    this.#history?.freeze(on);
   }
 
-  step(endUs) {
-    this.#view.step(endUs);
+  paint(endUs) {
+    this.#view.paint(endUs);
   }
 
   /** Numbers of the table, and what the cursor stands on: a few times a second. */
-  write(endUs) {
+  updateText(endUs) {
     if (!this.#history) return;
-    if (endUs - this.#describedAt > DESCRIBE_US || endUs < this.#describedAt) {
-      this.#describedAt = endUs;
+    if (endUs - this.#summaryAtUs > SUMMARY_INTERVAL_US || endUs < this.#summaryAtUs) {
+      this.#summaryAtUs = endUs;
       this.#describe(endUs);
     }
-    this.#table.tell(this.#history, endUs - this.#timeline.span, endUs);
-    if (this.#view.cursor?.row !== undefined) this.#say(this.#view.cursor);
+    this.#table.updateText(this.#history, endUs - this.#timeline.span, endUs);
+    if (this.#view.cursor?.row !== undefined) this.#showTooltip(this.#view.cursor);
   }
 
   /** The cursor of another panel that stands at this moment. */
-  mark(us) {
-    if (this.#view.cursor?.row === undefined) this.#view.point(us === null ? null : { us });
+  showCursorAt(us) {
+    if (this.#view.cursor?.row === undefined) this.#view.setCursor(us === null ? null : { us });
   }
 
-  #inspect(cursor) {
-    this.#view.point(cursor);
-    this.#tip.hidden = !cursor;
-    this.#pointed(cursor?.us ?? null, this);
-    if (cursor) this.#say(cursor);
+  #setCursor(cursor) {
+    this.#view.setCursor(cursor);
+    this.#tooltip.hidden = !cursor;
+    this.#onCursor(cursor?.us ?? null, this);
+    if (cursor) this.#showTooltip(cursor);
   }
 
-  #say({ row, us }) {
+  #showTooltip({ row, us }) {
     const each = this.#view.rows[row];
-    this.#tip.hidden = !each?.source;
-    if (this.#tip.hidden) return;
+    this.#tooltip.hidden = !each?.source;
+    if (this.#tooltip.hidden) return;
     const canvas = this.#view.over,
-      [first, more] = tell(this.#history, each, us, this.#timeline.span / this.#view.width);
-    write(this.#tip.firstElementChild, first);
-    write(this.#tip.lastElementChild, more);
+      [first, more] = tooltipText(this.#history, each, us, this.#timeline.span / this.#view.width);
+    setText(this.#tooltip.firstElementChild, first);
+    setText(this.#tooltip.lastElementChild, more);
     const x = canvas.offsetLeft + this.#view.xAt(us) - 60,
-      right = canvas.offsetLeft + canvas.offsetWidth - this.#tip.offsetWidth;
-    const above = this.#view.topOf(row) - this.#tip.offsetHeight - 2,
+      right = canvas.offsetLeft + canvas.offsetWidth - this.#tooltip.offsetWidth;
+    const above = this.#view.topOf(row) - this.#tooltip.offsetHeight - 2,
       below = this.#view.topOf(row) + each.element.offsetHeight + 2;
     const left = Math.max(4, Math.min(x, right)),
       top = above < 0 ? below : above;
-    this.#tip.style.transform = `translate(${left}px, ${top}px)`;
+    this.#tooltip.style.transform = `translate(${left}px, ${top}px)`;
   }
 
   /** The picture in a sentence, beside the canvas: for who does not see it. */
@@ -131,6 +137,6 @@ export class EngineLanes {
       .map(([state, n]) => `${format.count(n)} ${this.#history.name(state)}`)
       .join(", ");
     const mark = last ? ` Last mark: ${last.label}, ${format.duration((us - last.us) / 1e6)} ago.` : "";
-    write(this.#summary, `${format.count(this.#history.lanes.size)} threads: ${states}.${mark}`);
+    setText(this.#summary, `${format.count(this.#history.lanes.size)} threads: ${states}.${mark}`);
   }
 }

@@ -1,5 +1,5 @@
 // What happened while one looked on: marks on the axis of time that lanes and charts share.
-const MOST = 60;
+const MARKS_MAX = 60;
 const RUN = {
   "run.warming": "run started",
   "run.running": "measuring",
@@ -14,11 +14,11 @@ const ENGINE = {
   "engine.ready": "ready",
 };
 
-export class Marks {
+export class EventMarks {
   #list = [];
 
   add(us, label, engine = null) {
-    this.#list = [...this.#list, { us, label, engine }].slice(-MOST);
+    this.#list = [...this.#list, { us, label, engine }].slice(-MARKS_MAX);
   }
 
   /** Those of one engine, and of all; of several engines with their names. */
@@ -35,7 +35,7 @@ export class Marks {
   }
 
   /** An event of the lab as a mark, if it is one of the engines that are watched. */
-  heed({ event, engine, text }, us, ids, run) {
+  addEvent({ event, engine, text }, us, ids, run) {
     const about = engine ?? run?.engine ?? null;
     if (!ids.includes(about)) return;
     if (event === "run.running" && !(run?.warmup_s > 0)) return;
@@ -45,7 +45,7 @@ export class Marks {
   }
 
   /** Frames that did not come; said once for each stretch. */
-  lost(us, lostUs, intervalMs) {
+  addLostFrames(us, lostUs, intervalMs) {
     const last = this.#list.at(-1),
       frames = Math.max(1, Math.round(lostUs / 1000 / intervalMs)),
       label =

@@ -1,48 +1,54 @@
 // Paints lanes on animation frames, as often as there is another pixel to show and no more.
 // Lanes may take a tenth of the main thread: what is slow to paint is painted less often.
-import { restMs } from "../live/paint-rate.js";
+import { minPaintIntervalMs } from "../live/paint-rate.js";
 
-const REST = 9,
+const IDLE_FACTOR = 9,
   FRAME_MS = 17,
-  IDLE_MS = 200,
-  CALM_US = 1e6;
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  INTERVAL_MAX_MS = 200,
+  REDUCED_STEP_US = 1e6;
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-export class Stage {
+export class FrameScheduler {
   #timeline;
   #lanes;
-  #cost = 0;
+  #paintMs = 0;
   #timer = 0;
-  #asked = 0;
+  #request = 0;
 
   /** `lanes()` answers the EngineLanes that are on the page now. */
   constructor(timeline, lanes) {
     [this.#timeline, this.#lanes] = [timeline, lanes];
-    timeline.onChange(() => this.next(0));
-    this.next(0);
+    timeline.onChange(() => this.schedule(0));
+    this.schedule(0);
   }
 
   /** Paint again in so many milliseconds, or sooner. */
-  next(inMs) {
+  schedule(inMs) {
     clearTimeout(this.#timer);
-    cancelAnimationFrame(this.#asked);
+    cancelAnimationFrame(this.#request);
     const ask = () => {
-      this.#asked = requestAnimationFrame((now) => this.#step(now));
+      this.#request = requestAnimationFrame((now) => this.#paintFrame(now));
     };
     if (inMs > FRAME_MS) this.#timer = setTimeout(ask, inMs - FRAME_MS / 2);
     else ask();
   }
 
-  #step(now) {
+  #paintFrame(now) {
     const started = performance.now(),
       timeline = this.#timeline,
       all = this.#lanes(),
       end = timeline.endAt(now),
       width = all[0]?.view.width;
-    const shown = calm.matches && timeline.following ? Math.floor(end / CALM_US) * CALM_US : end;
-    for (const lanes of all) lanes.step(shown);
-    this.#cost += (performance.now() - started - this.#cost) * 0.1;
-    const pixelMs = timeline.following && width ? timeline.span / width / 1000 : IDLE_MS;
-    this.next(Math.max(restMs(), Math.min(IDLE_MS, Math.max(pixelMs, this.#cost * REST))));
+    const shown =
+      reducedMotion.matches && timeline.following ? Math.floor(end / REDUCED_STEP_US) * REDUCED_STEP_US : end;
+    for (const lanes of all) lanes.paint(shown);
+    this.#paintMs += (performance.now() - started - this.#paintMs) * 0.1;
+    const pixelMs = timeline.following && width ? timeline.span / width / 1000 : INTERVAL_MAX_MS;
+    this.schedule(
+      Math.max(
+        minPaintIntervalMs(),
+        Math.min(INTERVAL_MAX_MS, Math.max(pixelMs, this.#paintMs * IDLE_FACTOR)),
+      ),
+    );
   }
 }

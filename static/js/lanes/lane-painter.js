@@ -2,23 +2,23 @@
 // The hue is the model, tone and place are the state: reading stands on the floor, writing hangs from the
 // ceiling (to 60 % of the lane at most), handling, hatched blocked and ink accepting stand above, waiting
 // is a line, a queue a dotted one.
-import { ink, pixel } from "../lib/canvas.js";
+import { colourOf, packedColour } from "../lib/canvas.js";
 
-const HALF = 0.6,
-  FAINTEST = 0.3,
-  OPAQUE = 0.5,
-  NOTHING = 0.003,
-  HATCH = 5;
-const FLOOR = [
-  ["reading", HALF],
+const PART_HEIGHT = 0.6,
+  ALPHA_MIN = 0.3,
+  OPAQUE_COVER = 0.5,
+  SHARE_MIN = 0.003,
+  HATCH_PERIOD_PX = 5;
+const STACKED = [
+  ["reading", PART_HEIGHT],
   ["handling", 1],
   ["blocked", 1],
   ["accepting", 1],
 ];
 const faded = (tone, alpha) => ((tone & 0xffffff) | (Math.round(alpha * 255) << 24)) >>> 0;
 
-export class Brush {
-  #floor;
+export class LanePainter {
+  #stacked;
   #writing;
   #waiting;
   #queue;
@@ -26,13 +26,17 @@ export class Brush {
   #line;
 
   /**
-   * Colours are asked for once: make another one when the theme changes. `lit`: states that stand out, the
-   * others pale.
+   * Colours are resolved once: make another painter when the theme changes. `highlighted`: a Set of states;
+   * the others are faded.
    */
-  constructor(canvas, names, lit = null) {
-    const tone = (name) => faded(pixel(ink(canvas, `--state-${name}`)), lit && !lit.has(name) ? 0.2 : 1),
+  constructor(canvas, names, highlighted = null) {
+    const tone = (name) =>
+        faded(
+          packedColour(colourOf(canvas, `--state-${name}`)),
+          highlighted && !highlighted.has(name) ? 0.2 : 1,
+        ),
       at = (name) => names.indexOf(name);
-    this.#floor = FLOOR.map(([name, reach]) => ({
+    this.#stacked = STACKED.map(([name, reach]) => ({
       state: at(name),
       reach,
       tone: tone(name),
@@ -41,7 +45,8 @@ export class Brush {
     this.#writing = { state: at("writing"), tone: tone("writing") };
     this.#waiting = { state: at("waiting"), tone: tone("waiting") };
     this.#queue = { state: at("queue"), tone: tone("queue") };
-    this.#hatch = lit && !lit.has("blocked") ? faded(tone("handling"), 0.2) : tone("handling");
+    this.#hatch =
+      highlighted && !highlighted.has("blocked") ? faded(tone("handling"), 0.2) : tone("handling");
     this.#line = Math.max(1, Math.round(devicePixelRatio));
   }
 
@@ -59,16 +64,16 @@ export class Brush {
       for (let y = middle; y < middle + line; y++) pixels[y * stride + x] = tone;
     }
     let floor = top + high;
-    for (const { state, reach, tone, hatched } of this.#floor) {
+    for (const { state, reach, tone, hatched } of this.#stacked) {
       const share = shares[state] / span;
-      if (share < NOTHING) continue;
+      if (share < SHARE_MIN) continue;
       const to = Math.max(top, floor - share * reach * high);
       this.#fill(pixels, stride, x, to, floor, hatched ? number : -1, tone);
       floor = to;
     }
     const writing = shares[this.#writing.state] / span;
-    if (writing >= NOTHING)
-      this.#fill(pixels, stride, x, top, top + writing * HALF * high, -1, this.#writing.tone);
+    if (writing >= SHARE_MIN)
+      this.#fill(pixels, stride, x, top, top + writing * PART_HEIGHT * high, -1, this.#writing.tone);
   }
 
   /** From `top` to `bottom`, fractions and all: a pixel that is only touched is fainter. */
@@ -76,9 +81,10 @@ export class Brush {
     for (let y = Math.floor(top); y < bottom; y++) {
       const cover = Math.min(bottom, y + 1) - Math.max(top, y),
         at = y * stride + x;
-      const own = hatch >= 0 && (hatch + y) % (HATCH * this.#line) < this.#line ? this.#hatch : tone;
-      if (cover >= OPAQUE) pixels[at] = own;
-      else if (!pixels[at]) pixels[at] = faded(own, Math.max(FAINTEST, cover) * ((own >>> 24) / 255));
+      const own =
+        hatch >= 0 && (hatch + y) % (HATCH_PERIOD_PX * this.#line) < this.#line ? this.#hatch : tone;
+      if (cover >= OPAQUE_COVER) pixels[at] = own;
+      else if (!pixels[at]) pixels[at] = faded(own, Math.max(ALPHA_MIN, cover) * ((own >>> 24) / 255));
     }
   }
 }

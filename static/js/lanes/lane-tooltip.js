@@ -4,46 +4,46 @@ import { STATES } from "./time-bins.js";
 import * as format from "../lib/format.js";
 import { COARSE, GAP } from "./state-ring.js";
 
-export const WORDS = {
+export const STATE_TEXT = {
   waiting: "waiting for events",
   queue: "waiting for work",
   blocked: "blocked in a handler",
 };
-const FINE_US = 20_000; // beyond it a pixel says more than a moment
+const EXACT_PIXEL_MAX_US = 20_000; // beyond it a pixel says more than a moment
 const ago = (us) =>
   us < 1e6 ? `${format.latency(us)} ago` : `${(us / 1e6).toFixed(us < 1e7 ? 2 : 1)} s ago`;
 const out = new Float64Array(STATES);
 
 /** "handling 62 %, writing 12 %" of a stretch of time; nothing where nothing is known. */
-function mixture(source, from, to, name) {
+function mixText(source, from, to, name) {
   source.shares(from, to, out);
   const parts = [...out]
     .map((us, state) => [us / (to - from), name(state)])
     .filter(([share]) => share >= 0.005)
     .sort((a, b) => b[0] - a[0]);
   return parts
-    .map(([share, state]) => `${WORDS[state] ?? state} ${format.share(share).replace(/\.\d/, "")}`)
+    .map(([share, state]) => `${STATE_TEXT[state] ?? state} ${format.share(share).replace(/\.\d/, "")}`)
     .join(", ");
 }
 
-function stay(lane, us, history) {
-  const i = lane.trail.find(us);
+function stateAt(lane, us, history) {
+  const i = lane.states.find(us);
   if (i < 0) return null;
-  const { state, from, to } = lane.trail.stay(i);
+  const { state, from, to } = lane.states.interval(i);
   if (state === COARSE) return null;
   if (state === GAP) return "no sample";
   const name = history.name(state),
-    word = WORDS[name] ?? name,
+    word = STATE_TEXT[name] ?? name,
     long = format.latency(to - from);
   if (to >= history.headUs) return `${word} for ${long}`;
   return `${word} from ${ago(history.headUs - from)}, for ${history.traced ? long : `about ${long}`}`;
 }
 
-export function tell(history, { source, name, lane }, us, perPxUs) {
-  const exact = lane && (!lane.bins || perPxUs < FINE_US) ? stay(lane, us, history) : null;
+export function tooltipText(history, { source, name, lane }, us, perPxUs) {
+  const exact = lane && (!lane.bins || perPxUs < EXACT_PIXEL_MAX_US) ? stateAt(lane, us, history) : null;
   const mixed =
     exact ??
-    (mixture(source, us - perPxUs / 2, us + perPxUs / 2, (state) => history.name(state)) || "nothing known");
+    (mixText(source, us - perPxUs / 2, us + perPxUs / 2, (state) => history.name(state)) || "nothing known");
   const when = `${format.latency(perPxUs)}, ${ago(Math.max(0, history.headUs - us))}`;
   const first = `${name} · ${mixed}${exact ? "" : ` of ${when}`}`;
   if (!lane) return [first, `${format.count(source.size)} threads together`];

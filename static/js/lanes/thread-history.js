@@ -1,19 +1,19 @@
 // What each thread of one engine did in the last minute, and the threads of a role together.
 // Traced, durations are true: transitions one by one, or time shares of 5 ms. Untraced, a sample stands for
 // its interval.
-import { BIN_US, Bins, STATES } from "./time-bins.js";
+import { BIN_US, TimeBins, STATES } from "./time-bins.js";
 import { JUMP_US } from "./timeline.js";
-import { COARSE, GAP, Trail } from "./state-ring.js";
+import { COARSE, GAP, StateRing } from "./state-ring.js";
 
 const SLACK_US = 2000,
-  LATE = 2.5,
-  BAND_FROM = 9,
-  BINNED_MOST = 256;
+  LATE_FACTOR = 2.5,
+  ROLE_LANE_MIN_THREADS = 9,
+  BINNED_MAX = 256;
 
 class Lane {
-  trail = new Trail();
+  states = new StateRing();
   bins = null;
-  until = 0;
+  untilUs = 0;
   exact = true;
 
   constructor(key) {
@@ -22,51 +22,51 @@ class Lane {
 
   /** In this state for so long; a state below 1 is none that is known, or no thread. */
   add(state, from, to) {
-    this.#meet(from);
+    this.#markGap(from);
     if (this.exact || !this.bins) {
-      this.trail.push(from, state > 0 ? state : GAP);
-      this.trail.end = to;
+      this.states.push(from, state > 0 ? state : GAP);
+      this.states.end = to;
     }
     if (state > 0) this.bins?.add(state, from, to);
-    this.until = to;
+    this.untilUs = to;
   }
 
   /** Equal slices of an interval, each [state, permille, …]: too much happened to send it one by one. */
-  slices(slices, from, to, band) {
-    this.#meet(from);
+  slices(slices, from, to, roleLane) {
+    this.#markGap(from);
     if (this.exact) {
-      this.trail.push(from, COARSE);
-      this.trail.end = to;
+      this.states.push(from, COARSE);
+      this.states.end = to;
     }
     const step = (to - from) / slices.length;
     slices.forEach((slice, n) => {
       for (let i = 0; i < slice.length; i += 2) {
         if (slice[i] > 0)
-          for (const bins of [this.bins, band])
+          for (const bins of [this.bins, roleLane])
             bins?.add(slice[i], from + n * step, from + (n + 1) * step, slice[i + 1] / 1000);
       }
     });
-    this.until = to;
+    this.untilUs = to;
   }
 
   /** Nothing is known of the time since it was last heard of. */
-  #meet(from) {
-    if (this.until && from > this.until + SLACK_US && (this.exact || !this.bins))
-      this.trail.push(this.until, GAP);
+  #markGap(from) {
+    if (this.untilUs && from > this.untilUs + SLACK_US && (this.exact || !this.bins))
+      this.states.push(this.untilUs, GAP);
   }
 
   /** The µs of each state between two moments into `out`; answers whether they are exact. */
   shares(from, to, out) {
     out.fill(0);
-    const known = this.trail.start <= from && from < this.trail.end;
+    const known = this.states.start <= from && from < this.states.end;
     if (this.bins && !(known && to - from < BIN_US)) this.bins.sum(from, to, out);
-    else this.trail.sum(from, to, out, this.bins);
+    else this.states.sum(from, to, out, this.bins);
     return known;
   }
 }
 
-class Band {
-  bins = new Bins(Float32Array);
+class RoleLane {
+  bins = new TimeBins(Float32Array);
   size = 0;
   tally = new Uint32Array(STATES);
 
@@ -85,13 +85,13 @@ class Band {
   }
 }
 
-export class History {
+export class ThreadHistory {
   #names;
   #intervalUs;
   #spare = [];
   #binned = 0;
   lanes = new Map();
-  bands = new Map();
+  roleLanes = new Map();
   headUs = 0;
   traced = false;
   version = 0;
@@ -112,32 +112,32 @@ export class History {
    * Take an engine of a frame: threads are [slot, generation, tid, role, index, state, connections, rate,
    * cpu, …]. Answers the µs that were lost.
    */
-  take({ threads, trace, samples }, tUs) {
+  update({ threads, trace, samples }, tUs) {
     const to = trace?.to_us ?? tUs;
-    if (to < this.headUs - JUMP_US) this.#forget();
-    this.#meet(threads);
-    if (!trace) for (const [us, states] of samples ?? []) this.#between(threads, states, us);
+    if (to < this.headUs - JUMP_US) this.#reset();
+    this.#syncThreads(threads);
+    if (!trace) for (const [us, states] of samples ?? []) this.#addSample(threads, states, us);
     const before = this.headUs,
       from = trace?.from_us ?? before;
     const lost =
-      before && (trace ? from - before > SLACK_US : to - from > LATE * this.#intervalUs)
+      before && (trace ? from - before > SLACK_US : to - from > LATE_FACTOR * this.#intervalUs)
         ? to - before - this.#intervalUs
         : 0;
     if (to <= before) return 0;
     this.traced = Boolean(trace);
-    if (trace) this.#traced(trace);
+    if (trace) this.#addTrace(trace);
     const untraced = trace ? threads.filter(([slot]) => slot >= (trace.rings ?? Infinity)) : threads;
-    if (untraced.length) this.#sampled(untraced, before && !lost ? from : to - this.#intervalUs, to);
+    if (untraced.length) this.#addStates(untraced, before && !lost ? from : to - this.#intervalUs, to);
     this.headUs = to;
     return Math.max(0, lost);
   }
 
   /** A sample that is older than the frame: states by slot. */
-  #between(threads, states, us) {
+  #addSample(threads, states, us) {
     const from = this.headUs;
     if (us <= from) return;
-    if (from && us - from <= LATE * this.#intervalUs)
-      this.#sampled(
+    if (from && us - from <= LATE_FACTOR * this.#intervalUs)
+      this.#addStates(
         threads.filter(([slot]) => states[slot]).map((row) => row.with(5, states[row[0]])),
         from,
         us,
@@ -146,14 +146,14 @@ export class History {
   }
 
   /** While someone looks at the past, exact states are kept as they are, and only the shares go on. */
-  hold(on) {
+  freeze(on) {
     for (const lane of this.lanes.values()) {
-      if (!on && !lane.exact) lane.trail.clear();
+      if (!on && !lane.exact) lane.states.clear();
       lane.exact = !on || !lane.bins;
     }
   }
 
-  #meet(threads) {
+  #syncThreads(threads) {
     const alive = new Set(),
       sizes = new Map();
     for (const row of threads) {
@@ -169,22 +169,23 @@ export class History {
       }
       Object.assign(lane, { slot, tid, role, index, state, row });
     }
-    for (const [key, lane] of this.lanes) if (!alive.has(key)) this.#part(key, lane);
-    for (const band of this.bands.values()) band.size = 0;
+    for (const [key, lane] of this.lanes) if (!alive.has(key)) this.#removeLane(key, lane);
+    for (const roleLane of this.roleLanes.values()) roleLane.size = 0;
     for (const [role, size] of sizes) {
-      if (size >= BAND_FROM && !this.bands.has(role)) this.bands.set(role, new Band(role));
-      if (this.bands.has(role)) this.bands.get(role).size = size;
+      if (size >= ROLE_LANE_MIN_THREADS && !this.roleLanes.has(role))
+        this.roleLanes.set(role, new RoleLane(role));
+      if (this.roleLanes.has(role)) this.roleLanes.get(role).size = size;
     }
   }
 
   /** Another clock has begun: nothing that is known has a place on it. */
-  #forget() {
-    for (const [key, lane] of this.lanes) this.#part(key, lane);
-    this.bands.clear();
+  #reset() {
+    for (const [key, lane] of this.lanes) this.#removeLane(key, lane);
+    this.roleLanes.clear();
     this.headUs = 0;
   }
 
-  #part(key, lane) {
+  #removeLane(key, lane) {
     this.lanes.delete(key);
     this.version++;
     if (!lane.bins) return;
@@ -193,27 +194,27 @@ export class History {
     lane.bins = null; // its row may be on the page for a moment yet
   }
 
-  #sampled(threads, from, to) {
-    for (const band of this.bands.values()) band.tally.fill(0);
+  #addStates(threads, from, to) {
+    for (const roleLane of this.roleLanes.values()) roleLane.tally.fill(0);
     for (const { 0: slot, 1: generation, 3: role, 5: state } of threads) {
       this.lanes.get(`${slot}:${generation}`)?.add(state, from, to);
-      const band = this.bands.get(role);
-      if (band) band.tally[state]++;
+      const roleLane = this.roleLanes.get(role);
+      if (roleLane) roleLane.tally[state]++;
     }
-    for (const band of this.bands.values())
+    for (const roleLane of this.roleLanes.values())
       for (let state = 1; state < STATES; state++)
-        if (band.tally[state]) band.bins.add(state, from, to, band.tally[state]);
+        if (roleLane.tally[state]) roleLane.bins.add(state, from, to, roleLane.tally[state]);
   }
 
-  #traced({ from_us: from, to_us: to, lanes }) {
+  #addTrace({ from_us: from, to_us: to, lanes }) {
     for (const [slot, generation, start, , transitions, slices] of lanes) {
       const lane = this.lanes.get(`${slot}:${generation}`);
       if (!lane) continue;
-      if (!lane.bins && (this.#spare.length || this.#binned < BINNED_MOST))
-        lane.bins = this.#spare.pop() ?? (this.#binned++, new Bins(Uint16Array));
-      const band = this.bands.get(lane.role)?.bins;
+      if (!lane.bins && (this.#spare.length || this.#binned < BINNED_MAX))
+        lane.bins = this.#spare.pop() ?? (this.#binned++, new TimeBins(Uint16Array));
+      const roleLane = this.roleLanes.get(lane.role)?.bins;
       if (!transitions) {
-        lane.slices(slices, from, to, band);
+        lane.slices(slices, from, to, roleLane);
         continue;
       }
       let at = from,
@@ -221,7 +222,7 @@ export class History {
       for (let i = 0; i <= transitions.length; i += 2) {
         const next = i < transitions.length ? Math.min(to, at + transitions[i]) : to;
         lane.add(state, at, next);
-        if (state > 0) band?.add(state, at, next);
+        if (state > 0) roleLane?.add(state, at, next);
         [at, state] = [next, transitions[i + 1]];
       }
     }
@@ -229,13 +230,13 @@ export class History {
 }
 
 /** The share of a window in which it was not waiting; null where nothing is known. */
-export function busy(each, from, to, quiet, out) {
+export function busyShare(each, from, to, idleStates, out) {
   each.shares(from, to, out);
   let known = 0,
     resting = 0;
   for (let state = 1; state < STATES; state++) {
     known += out[state];
-    if (quiet.has(state)) resting += out[state];
+    if (idleStates.has(state)) resting += out[state];
   }
   return known > 0 ? 1 - resting / known : null;
 }

@@ -3,7 +3,7 @@ export const BIN_US = 5000,
   STATES = 8;
 const BINS = 12_000;
 
-export class Bins {
+export class TimeBins {
   #cells;
   #newest = -1;
 

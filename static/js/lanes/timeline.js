@@ -2,11 +2,11 @@
 // present. Times are microseconds of the lab's clock. What has come is played out a little late, so that it
 // can scroll evenly.
 export const JUMP_US = 1e6;
-const HELD_US = 60e6,
+const KEPT_US = 60e6,
   SPAN_MIN_US = 10e3,
   FOLLOW_MIN_US = 1e6,
   PLAYOUT_US = 150e3,
-  SETTLE = 0.05;
+  LAG_SMOOTHING = 0.05;
 
 export class Timeline {
   #span = 15e6;
@@ -37,16 +37,16 @@ export class Timeline {
    * A frame has come whose newest moment is `headUs`. Answers whether the clock went back: another lab's,
    * after a restart of the machine.
    */
-  take(headUs, nowMs) {
+  update(headUs, nowMs) {
     const lag = nowMs * 1000 - headUs;
     this.#lag =
       this.#lag === null || Math.abs(lag - this.#lag) > JUMP_US
         ? lag
-        : this.#lag + (lag - this.#lag) * SETTLE;
+        : this.#lag + (lag - this.#lag) * LAG_SMOOTHING;
     const back = headUs < this.#head - JUMP_US;
     if (back) this.#end = 0;
     this.#head = headUs;
-    if (!this.#following) this.#end = Math.max(this.#end, headUs - HELD_US + this.#span);
+    if (!this.#following) this.#end = Math.max(this.#end, headUs - KEPT_US + this.#span);
     return back;
   }
 
@@ -60,7 +60,7 @@ export class Timeline {
   follow(on) {
     this.#following = on;
     if (on) this.#span = Math.max(this.#span, FOLLOW_MIN_US);
-    this.#tell();
+    this.#notify();
   }
 
   /** So many seconds, at the end if it follows. */
@@ -72,7 +72,7 @@ export class Timeline {
    * Zoom by a factor around a moment; without one around the end while it follows, else around the middle.
    */
   zoom(factor, aroundUs = this.#following ? this.#end : this.#end - this.#span / 2) {
-    const span = Math.max(SPAN_MIN_US, Math.min(HELD_US, this.#span * factor));
+    const span = Math.max(SPAN_MIN_US, Math.min(KEPT_US, this.#span * factor));
     if (span === this.#span) return false;
     const end = aroundUs + (this.#end - aroundUs) * (span / this.#span);
     if (aroundUs < this.#end || span < FOLLOW_MIN_US) this.#following = false;
@@ -87,16 +87,16 @@ export class Timeline {
 
   oldest() {
     this.#following = false;
-    this.#set(this.#span, this.#head - HELD_US + this.#span);
+    this.#set(this.#span, this.#head - KEPT_US + this.#span);
   }
 
   #set(span, end) {
     this.#span = span;
-    this.#end = Math.min(this.#head, Math.max(this.#head - HELD_US + span, end));
-    this.#tell();
+    this.#end = Math.min(this.#head, Math.max(this.#head - KEPT_US + span, end));
+    this.#notify();
   }
 
-  #tell() {
+  #notify() {
     for (const reader of this.#readers) reader();
   }
 }

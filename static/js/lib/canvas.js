@@ -6,15 +6,15 @@ probe.hidden = true;
 // With forced colours the tokens are names of system colours, which must be resolved as they are.
 probe.style.forcedColorAdjust = "none";
 let colours = new Map(),
-  rgba = new Map(); // model and role, in this theme; asking the browser costs a layout
-const forget = () => {
+  packed = new Map(); // model and role, in this theme; asking the browser costs a layout
+const clearCaches = () => {
   colours = new Map();
-  rgba = new Map();
+  packed = new Map();
 };
-onTheme(forget);
+onTheme(clearCaches);
 
 /** A role such as "--state-handling" as the colour it has at this element, or for a model, in this theme. */
-export function ink(element, role, model = element.closest("[data-model]")?.dataset.model) {
+export function colourOf(element, role, model = element.closest("[data-model]")?.dataset.model) {
   const key = `${model} ${role}`;
   if (!colours.has(key)) {
     element.parentElement.append(probe);
@@ -27,23 +27,23 @@ export function ink(element, role, model = element.closest("[data-model]")?.data
   return colours.get(key);
 }
 
-export function inks(element, roles) {
-  return Object.fromEntries(roles.map((role) => [role.replace(/^--(state-)?/, ""), ink(element, role)]));
+export function coloursOf(element, roles) {
+  return Object.fromEntries(roles.map((role) => [role.replace(/^--(state-)?/, ""), colourOf(element, role)]));
 }
 
 /** A colour as one integer, as the pixels of an image are kept (little-endian: alpha, blue, green, red). */
-export function pixel(colour) {
-  if (!rgba.has(colour)) {
+export function packedColour(colour) {
+  if (!packed.has(colour)) {
     const ctx = new OffscreenCanvas(1, 1).getContext("2d");
     ctx.fillStyle = colour;
     ctx.fillRect(0, 0, 1, 1);
-    rgba.set(colour, new Uint32Array(ctx.getImageData(0, 0, 1, 1).data.buffer)[0]);
+    packed.set(colour, new Uint32Array(ctx.getImageData(0, 0, 1, 1).data.buffer)[0]);
   }
-  return rgba.get(colour);
+  return packed.get(colour);
 }
 
 /** Size the bitmap to the element, clear it, and answer a context in CSS pixels. */
-export function fit(canvas) {
+export function prepareCanvas(canvas) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.clientWidth,
     height = canvas.clientHeight;
@@ -60,7 +60,7 @@ export function font(canvas, size, weight = 400) {
 }
 
 /** Draw now, and again on each change of size or theme, for as long as the canvas is on the page. */
-export function keepDrawn(canvas, draw) {
+export function redrawOnChange(canvas, draw) {
   const again = () => {
     if (canvas.isConnected) return draw();
     stop();
@@ -73,7 +73,7 @@ export function keepDrawn(canvas, draw) {
 }
 
 /** A diagonal hatch that reads as "occupied, but not on a CPU". */
-export function hatch(ctx, line, ground) {
+export function hatchPattern(ctx, line, ground) {
   const tile = new OffscreenCanvas(10, 10);
   const pen = tile.getContext("2d");
   pen.fillStyle = ground;

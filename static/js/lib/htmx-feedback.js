@@ -1,6 +1,6 @@
 // What a swap must not lose or hide: open folds, typed values, that a button is busy, that something went
 // wrong.
-const dirty = (field) =>
+const isEdited = (field) =>
   field.type === "radio" || field.type === "checkbox"
     ? field.checked !== field.defaultChecked
     : field.tagName === "SELECT"
@@ -11,14 +11,17 @@ const dirty = (field) =>
  * What is new takes over what the person has done to the old: before it is on the page, so that focus can
  * follow.
  */
-function handOver(old, fresh) {
+function carryOverInput(old, fresh) {
   for (const fold of old.querySelectorAll("details[id][open]"))
     fresh.querySelector(`#${CSS.escape(fold.id)}`)?.setAttribute("open", "");
   for (const field of old.querySelectorAll("input[id], select[id], textarea[id]")) {
-    const heir = dirty(field) && fresh.querySelector(`#${CSS.escape(field.id)}`);
-    if (heir?.type === "checkbox") heir.checked = field.checked;
-    else if (heir && (heir.tagName !== "SELECT" || [...heir.options].some((o) => o.value === field.value)))
-      heir.value = field.value;
+    const successor = isEdited(field) && fresh.querySelector(`#${CSS.escape(field.id)}`);
+    if (successor?.type === "checkbox") successor.checked = field.checked;
+    else if (
+      successor &&
+      (successor.tagName !== "SELECT" || [...successor.options].some((o) => o.value === field.value))
+    )
+      successor.value = field.value;
   }
 }
 
@@ -33,7 +36,7 @@ export function toast(text) {
 }
 
 /** The lab's own sentence: of a problem document, or of an error page. */
-function said(ctx) {
+function errorText(ctx) {
   try {
     return JSON.parse(ctx.text).detail;
   } catch {
@@ -43,7 +46,7 @@ function said(ctx) {
   return page.querySelector("[data-detail]")?.textContent ?? `The lab answered ${ctx.response.status}.`;
 }
 
-function busy(form, on) {
+function setBusy(form, on) {
   if (!form.matches?.("form")) return;
   const buttons = [
     ...form.querySelectorAll("button"),
@@ -64,22 +67,23 @@ async function copy(button) {
   }
 }
 
-export function keepManners() {
+export function installHtmxFeedback() {
   document.addEventListener("htmx:before:swap", ({ detail }) => {
     // A form that was sent has done its work: only a refresh by an event keeps what was typed.
     if (detail.ctx.request.method !== "GET") return;
-    for (const { target, fragment } of detail.tasks) if (target?.querySelectorAll) handOver(target, fragment);
+    for (const { target, fragment } of detail.tasks)
+      if (target?.querySelectorAll) carryOverInput(target, fragment);
   });
-  document.addEventListener("htmx:before:request", ({ target }) => busy(target, true));
-  document.addEventListener("htmx:finally:request", ({ target }) => busy(target, false));
+  document.addEventListener("htmx:before:request", ({ target }) => setBusy(target, true));
+  document.addEventListener("htmx:finally:request", ({ target }) => setBusy(target, false));
   document.addEventListener("htmx:response:error", ({ detail }) => {
-    if (detail.ctx.response.status !== 422) toast(said(detail.ctx));
+    if (detail.ctx.response.status !== 422) toast(errorText(detail.ctx));
   });
   document.addEventListener("htmx:error", ({ detail }) => {
     if (detail.ctx?.request.method === "POST") toast("The lab did not answer. Is it still running?");
   });
   document.addEventListener("submit", ({ target }) => {
-    if (!target.hasAttribute("hx-post")) busy(target, true);
+    if (!target.hasAttribute("hx-post")) setBusy(target, true);
   });
   addEventListener("pageshow", () => {
     for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");

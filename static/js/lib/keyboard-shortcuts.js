@@ -5,8 +5,8 @@ import { toast } from "./htmx-feedback.js";
 import { recall, remember } from "./storage.js";
 
 const CHORD_MS = 1500,
-  TYPES_IN = "input:not([type=radio], [type=checkbox]), select, textarea, [contenteditable]";
-const press = (element) => {
+  TEXT_INPUTS = "input:not([type=radio], [type=checkbox]), select, textarea, [contenteditable]";
+const click = (element) => {
   element?.click();
   return Boolean(element);
 };
@@ -16,7 +16,7 @@ const first = (selector) =>
   );
 
 /** The card that the focus is in, or else the one that is watched, or the page's own engine. */
-function act() {
+function startOrStop() {
   const card =
     document.activeElement?.closest("[data-card]") ?? document.querySelector("[data-card][data-watched]");
   const button = card ? document.getElementById(`act-${card.dataset.card}`) : first("#act-now");
@@ -28,33 +28,33 @@ function act() {
     toast(`Run ${run.id} loads ${engine}. Enter stops it all the same.`);
     return true;
   }
-  return press(button);
+  return click(button);
 }
 
 const KEYS = {
   "?": () => document.querySelector("#keys").showModal(),
-  s: act,
-  r: () => press(first("#run-button, #load-now")),
-  p: () => press(first("[data-follow]")),
-  t: () => press(first("[data-theme-toggle]")),
-  d: () => press(first("#diagram > summary")),
-  e: () => press(first("#log-panel > summary")),
+  s: startOrStop,
+  r: () => click(first("#run-button, #load-now")),
+  p: () => click(first("[data-follow]")),
+  t: () => click(first("[data-theme-toggle]")),
+  d: () => click(first("#diagram > summary")),
+  e: () => click(first("#log-panel > summary")),
 };
 
-function watch(number) {
-  return press(document.querySelectorAll("[data-card]")[number - 1]?.querySelector("[data-watch]"));
+function watchCard(number) {
+  return click(document.querySelectorAll("[data-card]")[number - 1]?.querySelector("[data-watch]"));
 }
 
 /** `g`, and then the first letter of the page's name in the navigation. */
-function go(letter) {
-  return press(
+function goToPage(letter) {
+  return click(
     [...document.querySelectorAll(".nav a")].find((link) =>
       link.textContent.trim().toLowerCase().startsWith(letter),
     ),
   );
 }
 
-export function keepKeys() {
+export function installKeyboardShortcuts() {
   const dialog = document.querySelector("#keys"),
     on = dialog.querySelector("[data-keys-on]");
   on.checked = recall("localStorage", "keys") !== "off";
@@ -74,12 +74,12 @@ export function keepKeys() {
       !on.checked
     )
       return;
-    if (event.target.closest?.(TYPES_IN) || document.querySelector("dialog[open]")) return;
+    if (event.target.closest?.(TEXT_INPUTS) || document.querySelector("dialog[open]")) return;
     const chord = performance.now() < chordUntil,
       key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     chordUntil = 0;
     if (key === "g" && !chord) chordUntil = performance.now() + CHORD_MS;
-    else if (chord ? go(key) : /^[1-9]$/.test(key) ? watch(Number(key)) : KEYS[key]?.())
+    else if (chord ? goToPage(key) : /^[1-9]$/.test(key) ? watchCard(Number(key)) : KEYS[key]?.())
       event.preventDefault();
   });
 }

@@ -4,7 +4,7 @@ import { toast } from "./htmx-feedback.js";
 import { recall, remember } from "./storage.js";
 
 /** Add a style sheet to the page; settles when it is there. */
-function dress(href) {
+function loadStyleSheet(href) {
   const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
   document.head.append(link);
   return new Promise((done, failed) => {
@@ -14,9 +14,9 @@ function dress(href) {
 }
 
 for (const fold of document.querySelectorAll("details[data-module]")) {
-  let dressed = null;
+  let loaded = null;
   const load = () =>
-    (dressed ??= dress(fold.dataset.styleSheet))
+    (loaded ??= loadStyleSheet(fold.dataset.styleSheet))
       .then(() => import(`../${fold.dataset.module}.js`))
       .catch(() => toast("This could not be fetched from the lab. Load the page again when it is back."));
   fold.open = recall("localStorage", fold.id) === "open";

@@ -6,7 +6,7 @@ const text = new Intl.DateTimeFormat(undefined, {
   minute: "2-digit",
 });
 
-export function keepTimes() {
+export function showLocalTimes() {
   const write = () => {
     for (const time of document.querySelectorAll("time[datetime]:not([title])")) {
       time.title = time.textContent;

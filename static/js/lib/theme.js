@@ -3,7 +3,7 @@ import { recall, remember } from "./storage.js";
 
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
 const root = document.documentElement;
-const watchers = new Set();
+const listeners = new Set();
 
 function read() {
   const theme = new URLSearchParams(location.search).get("theme") ?? recall("localStorage", "theme");
@@ -18,13 +18,13 @@ function apply(theme) {
     button.dataset.now = theme;
     button.textContent = `Theme: ${theme}`;
   }
-  for (const redraw of watchers) redraw();
+  for (const redraw of listeners) redraw();
 }
 
 /** Call back after each change of theme: canvases have to be painted again. Answers how to stop that. */
 export function onTheme(redraw) {
-  watchers.add(redraw);
-  return () => watchers.delete(redraw);
+  listeners.add(redraw);
+  return () => listeners.delete(redraw);
 }
 
 for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])

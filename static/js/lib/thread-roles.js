@@ -2,21 +2,21 @@
 const TITLES = { main: "main reactor", sub: "sub-reactor" };
 const ORDER = ["master", "acceptor", "main", "ring", "reactor", "sub", "worker", "connection"];
 
-export const title = (role) => TITLES[role] ?? role;
-export const inOrder = (roles) => [...roles].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
+export const roleTitle = (role) => TITLES[role] ?? role;
+export const sortRoles = (roles) => [...roles].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
 
 /**
  * One thread's name: by its index; where all of its role have the same one (a thread a connection) by its
  * slot; one alone by its role.
  */
-export function naming(lanes) {
-  if (lanes.length < 2 && !lanes[0].index) return ({ role }) => title(role);
+export function threadNamer(lanes) {
+  if (lanes.length < 2 && !lanes[0].index) return ({ role }) => roleTitle(role);
   const distinct = new Set(lanes.map(({ index }) => index)).size === lanes.length;
-  return ({ role, index, slot }) => `${title(role)} ${distinct ? index + 1 : slot}`;
+  return ({ role, index, slot }) => `${roleTitle(role)} ${distinct ? index + 1 : slot}`;
 }
 
 /** Threads by their role. */
-export function byRole(lanes) {
+export function groupByRole(lanes) {
   const roles = new Map();
   for (const lane of lanes) {
     if (!roles.has(lane.role)) roles.set(lane.role, []);

@@ -1,17 +1,17 @@
 // The connection grid: one dot a connection, in groups by the thread that owns it. Only dots that changed
 // are drawn.
-import { fit, font, inks, keepDrawn } from "../lib/canvas.js";
-import { Crowd } from "./connection-words.js";
+import { prepareCanvas, font, coloursOf, redrawOnChange } from "../lib/canvas.js";
+import { ConnectionWords } from "./connection-words.js";
 import * as format from "../lib/format.js";
-import { byRole, naming, title } from "../lib/thread-roles.js";
+import { groupByRole, threadNamer, roleTitle } from "../lib/thread-roles.js";
 
-const LARGEST_PX = 12,
-  SMALLEST_PX = 2,
+const PITCH_MAX_PX = 12,
+  PITCH_MIN_PX = 2,
   LABEL_PX = 18,
-  GROUPS_MOST = 10,
-  SPARE = 1.15,
-  WASTE = 2;
-const TONES = ["idle", "recent", "reading", "queued", "handling", "writing"];
+  GROUPS_MAX = 10,
+  CAPACITY_FACTOR = 1.15,
+  UNUSED_FACTOR_MAX = 2;
+const STATES = ["idle", "recent", "reading", "queued", "handling", "writing"];
 
 const COLLATE = new Intl.Collator("en", { numeric: true });
 
@@ -27,26 +27,26 @@ class Group {
     this.name = name;
   }
 
-  seat(i) {
+  allocate(i) {
     const place = this.free.pop() ?? this.places.length;
     this.places[place] = i;
     this.n++;
     return place;
   }
 
-  leave(place) {
+  release(place) {
     this.places[place] = -1;
     this.free.push(place);
     this.n--;
   }
 
   /** So many places it takes: some more than it has, so that who comes finds one. */
-  get room() {
-    return Math.ceil(this.n * SPARE) + 4;
+  get neededCapacity() {
+    return Math.ceil(this.n * CAPACITY_FACTOR) + 4;
   }
 
   /** Close the ranks; answers who stands where now. */
-  pack() {
+  compact() {
     [this.places, this.free] = [this.places.filter((i) => i >= 0), []];
     return this.places;
   }
@@ -57,41 +57,41 @@ export class ConnectionGrid {
   #tip;
   #states;
   #owners = new Map();
-  #crowd = new Crowd();
+  #words = new ConnectionWords();
   #groups = new Map();
-  #seats = new Map();
-  #shape = null;
-  #inks = null;
+  #slots = new Map();
+  #layout = null;
+  #colours = null;
   #ctx = null;
-  #at = null;
+  #selected = null;
   #unpainted = [];
 
   /** `states` are the names of connection states, by number. */
   constructor(canvas, tip, states) {
     [this.#canvas, this.#tip, this.#states] = [canvas, tip, states];
-    canvas.addEventListener("pointermove", (e) => this.#point(this.#hit(e.offsetX, e.offsetY)));
-    canvas.addEventListener("pointerleave", () => this.#point(null));
-    canvas.addEventListener("blur", () => this.#point(null));
-    canvas.addEventListener("keydown", (e) => this.#key(e));
+    canvas.addEventListener("pointermove", (e) => this.#select(this.#connectionAt(e.offsetX, e.offsetY)));
+    canvas.addEventListener("pointerleave", () => this.#select(null));
+    canvas.addEventListener("blur", () => this.#select(null));
+    canvas.addEventListener("keydown", (e) => this.#onKey(e));
     this.attach();
   }
 
   /** The canvas is on the page now: keep it drawn for as long as it is. */
   attach() {
-    keepDrawn(this.#canvas, () => {
-      this.#inks = null;
+    redrawOnChange(this.#canvas, () => {
+      this.#colours = null;
       this.draw();
     });
   }
 
   get size() {
-    return this.#crowd.size;
+    return this.#words.size;
   }
   /** Connections by state; "recent" are those of the idle ones that were at work within the last second. */
   get totals() {
-    const by = this.#crowd.counts(this.#states.length),
+    const by = this.#words.countByState(this.#states.length),
       of = Object.fromEntries(this.#states.map((name, i) => [name, by[i]]));
-    return { ...of, recent: this.#crowd.recent, idle: of.idle - this.#crowd.recent };
+    return { ...of, recent: this.#words.recentCount, idle: of.idle - this.#words.recentCount };
   }
   get groups() {
     return [...this.#groups.values()].filter(({ n }) => n).sort((a, b) => COLLATE.compare(a.name, b.name));
@@ -100,7 +100,7 @@ export class ConnectionGrid {
   /** How many connections of a group are in each state, for the table beside the picture. */
   counts(group) {
     const by = Object.fromEntries(this.#states.map((name) => [name, 0]));
-    for (const i of group.places) if (i >= 0) by[this.#states[this.#crowd.state(i)]]++;
+    for (const i of group.places) if (i >= 0) by[this.#states[this.#words.state(i)]]++;
     return by;
   }
 
@@ -108,25 +108,25 @@ export class ConnectionGrid {
    * `lanes` are the engine's threads, for the names of owners; what is not painted now is painted with the
    * next frame.
    */
-  take(grid, tUs, lanes, paint = true) {
-    const changed = [...new Set([...this.#unpainted, ...this.#crowd.take(grid, tUs)])];
-    if (this.#meet(lanes)) changed.push(...this.#seats.keys());
+  update(grid, tUs, lanes, paint = true) {
+    const changed = [...new Set([...this.#unpainted, ...this.#words.update(grid, tUs)])];
+    if (this.#updateOwners(lanes)) changed.push(...this.#slots.keys());
     this.#unpainted = paint ? [] : changed;
     if (!paint || !changed.length) return;
-    const moved = changed.filter((i) => this.#seat(i));
-    if (!this.#shape || !this.#fits()) return this.draw();
-    if (this.#inks) for (const i of changed) this.#dot(i);
-    if (moved.length) this.#labels();
+    const moved = changed.filter((i) => this.#updateSlot(i));
+    if (!this.#layout || !this.#fits()) return this.draw();
+    if (this.#colours) for (const i of changed) this.#drawDot(i);
+    if (moved.length) this.#drawLabels();
   }
 
   /**
    * Owners by name; where they are many (a thread for each connection) by role. Answers whether one is
    * called something else now.
    */
-  #meet(lanes) {
+  #updateOwners(lanes) {
     const names = new Map();
-    for (const [role, all] of byRole(lanes)) {
-      const name = all.length > GROUPS_MOST ? () => title(role) : naming(all);
+    for (const [role, all] of groupByRole(lanes)) {
+      const name = all.length > GROUPS_MAX ? () => roleTitle(role) : threadNamer(all);
       for (const lane of all) names.set(lane.slot, name(lane));
     }
     // Also one that was not known before: a connection is often seen a frame before the thread that owns it.
@@ -136,23 +136,23 @@ export class ConnectionGrid {
   }
 
   /** Give a connection its place, or take it away; answers whether that changed anything. */
-  #seat(i) {
-    const seat = this.#seats.get(i),
-      alive = this.#crowd.state(i) !== 0;
-    const name = alive ? (this.#owners.get(this.#crowd.owner(i)) ?? "no thread") : null;
-    if (seat?.group.name === name) return false;
-    if (seat) {
-      this.#clear(seat);
-      seat.group.leave(seat.place);
-      this.#seats.delete(i);
+  #updateSlot(i) {
+    const slot = this.#slots.get(i),
+      alive = this.#words.state(i) !== 0;
+    const name = alive ? (this.#owners.get(this.#words.owner(i)) ?? "no thread") : null;
+    if (slot?.group.name === name) return false;
+    if (slot) {
+      this.#clear(slot);
+      slot.group.release(slot.place);
+      this.#slots.delete(i);
     }
-    if (!alive) return Boolean(seat);
+    if (!alive) return Boolean(slot);
     if (!this.#groups.has(name)) {
       this.#groups.set(name, new Group(name));
-      this.#shape = null;
+      this.#layout = null;
     }
     const group = this.#groups.get(name);
-    this.#seats.set(i, { group, place: group.seat(i) });
+    this.#slots.set(i, { group, place: group.allocate(i) });
     return true;
   }
 
@@ -162,91 +162,93 @@ export class ConnectionGrid {
       sum = (each) => groups.reduce((all, group) => all + each(group), 0);
     return (
       groups.every(({ places, capacity }) => places.length <= capacity) &&
-      (this.#shape.pitch === LARGEST_PX || sum(({ capacity }) => capacity) <= WASTE * sum(({ room }) => room))
+      (this.#layout.pitch === PITCH_MAX_PX ||
+        sum(({ capacity }) => capacity) <= UNUSED_FACTOR_MAX * sum(({ neededCapacity }) => neededCapacity))
     );
   }
 
   draw() {
-    const { ctx, width, height } = fit(this.#canvas);
+    const { ctx, width, height } = prepareCanvas(this.#canvas);
     if (!width || !height) return;
     this.#ctx = ctx;
-    this.#inks ??= inks(this.#canvas, [
+    this.#colours ??= coloursOf(this.#canvas, [
       "--text-2",
       "--text-3",
       "--focus",
-      ...TONES.map((name) => `--state-${name}`),
+      ...STATES.map((name) => `--state-${name}`),
     ]);
-    this.#arrange(width, height);
-    for (const i of this.#seats.keys()) this.#dot(i);
-    this.#labels();
+    this.#layOut(width, height);
+    for (const i of this.#slots.keys()) this.#drawDot(i);
+    this.#drawLabels();
   }
 
   /** The largest pitch at which all groups find room. Who has nobody left goes. */
-  #arrange(width, height) {
+  #layOut(width, height) {
     for (const { name, n } of this.#groups.values()) if (!n) this.#groups.delete(name);
     const groups = this.groups,
       needs = (pitch) =>
         groups.reduce(
-          (sum, { room }) => sum + LABEL_PX + Math.ceil(room / Math.floor(width / pitch)) * pitch + 4,
+          (sum, { neededCapacity }) =>
+            sum + LABEL_PX + Math.ceil(neededCapacity / Math.floor(width / pitch)) * pitch + 4,
           0,
         );
-    let pitch = LARGEST_PX;
-    while (pitch > SMALLEST_PX && needs(pitch) > height) pitch -= 0.25;
+    let pitch = PITCH_MAX_PX;
+    while (pitch > PITCH_MIN_PX && needs(pitch) > height) pitch -= 0.25;
     const columns = Math.floor(width / pitch);
     let top = 0;
     for (const group of groups) {
-      group.pack().forEach((i, place) => {
-        this.#seats.get(i).place = place;
+      group.compact().forEach((i, place) => {
+        this.#slots.get(i).place = place;
       });
-      Object.assign(group, { capacity: group.room, top: top + LABEL_PX });
+      Object.assign(group, { capacity: group.neededCapacity, top: top + LABEL_PX });
       top += LABEL_PX + Math.ceil(group.capacity / columns) * pitch + 4;
     }
-    this.#shape = { pitch, columns, dot: Math.max(1.25, pitch - (pitch > 4 ? 1.5 : 0.75)), width };
+    this.#layout = { pitch, columns, dot: Math.max(1.25, pitch - (pitch > 4 ? 1.5 : 0.75)), width };
   }
 
-  #place({ group, place }) {
-    const { pitch, columns } = this.#shape;
+  #position({ group, place }) {
+    const { pitch, columns } = this.#layout;
     return [(place % columns) * pitch, group.top + Math.floor(place / columns) * pitch];
   }
 
-  #clear(seat) {
-    if (!this.#shape || !this.#ctx) return;
-    const [x, y] = this.#place(seat),
-      { pitch } = this.#shape;
+  #clear(slot) {
+    if (!this.#layout || !this.#ctx) return;
+    const [x, y] = this.#position(slot),
+      { pitch } = this.#layout;
     this.#ctx.clearRect(x, y, pitch, pitch);
   }
 
-  #dot(i) {
-    const seat = this.#seats.get(i);
-    if (!seat) return;
-    const [x, y] = this.#place(seat),
-      { pitch, dot } = this.#shape,
-      state = this.#states[this.#crowd.state(i)];
+  #drawDot(i) {
+    const slot = this.#slots.get(i);
+    if (!slot) return;
+    const [x, y] = this.#position(slot),
+      { pitch, dot } = this.#layout,
+      state = this.#states[this.#words.state(i)];
     this.#ctx.clearRect(x, y, pitch, pitch);
-    this.#ctx.fillStyle = this.#inks[state === "idle" && this.#crowd.isRecent(i) ? "recent" : state];
+    this.#ctx.fillStyle = this.#colours[state === "idle" && this.#words.isRecent(i) ? "recent" : state];
     const more = state === "idle" ? 0 : Math.min(1, pitch - dot - 0.25);
     this.#ctx.fillRect(x, y, dot + more, dot + more);
   }
 
-  #labels() {
+  #drawLabels() {
     const ctx = this.#ctx,
-      { width } = this.#shape;
+      { width } = this.#layout;
     ctx.font = font(this.#canvas, 11);
     ctx.textBaseline = "alphabetic";
     for (const { name, n, top } of this.#groups.values()) {
       ctx.clearRect(0, top - LABEL_PX, width, LABEL_PX - 1);
-      ctx.fillStyle = this.#inks["text-2"];
+      ctx.fillStyle = this.#colours["text-2"];
       ctx.textAlign = "left";
       ctx.fillText(name, 0, top - 5);
-      ctx.fillStyle = this.#inks["text-3"];
+      ctx.fillStyle = this.#colours["text-3"];
       ctx.textAlign = "right";
       ctx.fillText(format.count(n), width - 1, top - 5);
     }
   }
 
-  #hit(x, y) {
-    if (!this.#shape) return null;
-    const { pitch, columns } = this.#shape,
+  #connectionAt(x, y) {
+    if (!this.#layout) return null;
+    const { pitch, columns } = this.#layout,
       column = Math.floor(x / pitch);
     if (column < 0 || column >= columns) return null;
     for (const group of this.groups) {
@@ -257,29 +259,29 @@ export class ConnectionGrid {
     return null;
   }
 
-  #key(event) {
+  #onKey(event) {
     const step = {
       ArrowLeft: -1,
       ArrowRight: 1,
-      ArrowUp: -(this.#shape?.columns ?? 1),
-      ArrowDown: this.#shape?.columns ?? 1,
+      ArrowUp: -(this.#layout?.columns ?? 1),
+      ArrowDown: this.#layout?.columns ?? 1,
     }[event.key];
-    if (!step || !this.#seats.size) return;
+    if (!step || !this.#slots.size) return;
     event.preventDefault();
     const all = this.groups.flatMap(({ places }) => places.filter((i) => i >= 0)),
-      at = all.indexOf(this.#at);
-    this.#point(all[at < 0 ? 0 : Math.max(0, Math.min(all.length - 1, at + step))]);
+      at = all.indexOf(this.#selected);
+    this.#select(all[at < 0 ? 0 : Math.max(0, Math.min(all.length - 1, at + step))]);
   }
 
-  #point(i) {
-    this.#at = i;
-    const seat = this.#seats.get(i);
-    this.#tip.hidden = !seat;
-    if (!seat) return;
-    const [x, y] = this.#place(seat),
-      state = this.#states[this.#crowd.state(i)];
-    const used = this.#crowd.isRecent(i) ? ", just used" : "";
-    this.#tip.textContent = `descriptor ${i} · ${seat.group.name} · ${state}${used}`;
+  #select(i) {
+    this.#selected = i;
+    const slot = this.#slots.get(i);
+    this.#tip.hidden = !slot;
+    if (!slot) return;
+    const [x, y] = this.#position(slot),
+      state = this.#states[this.#words.state(i)];
+    const used = this.#words.isRecent(i) ? ", just used" : "";
+    this.#tip.textContent = `descriptor ${i} · ${slot.group.name} · ${state}${used}`;
     const left = Math.max(0, Math.min(x - 20, this.#canvas.clientWidth - this.#tip.offsetWidth));
     this.#tip.style.transform = `translate(${left}px, ${Math.max(0, y - 30)}px)`;
   }

@@ -11,14 +11,14 @@ function decode(text) {
   return new Uint32Array(bytes.buffer);
 }
 
-export class Crowd {
+export class ConnectionWords {
   #words = new Uint32Array(0);
   #usedAt = new Float64Array(0);
-  #fresh = new Set();
+  #recent = new Set();
   size = 0;
 
-  get recent() {
-    return this.#fresh.size;
+  get recentCount() {
+    return this.#recent.size;
   }
   state(i) {
     return this.#words[i] & 0xff;
@@ -28,12 +28,12 @@ export class Crowd {
   }
   /** Idle now, and seen at work within the last second. */
   isRecent(i) {
-    return this.#fresh.has(i);
+    return this.#recent.has(i);
   }
 
   /** How many are in each state, by its number: all of one instant, so that they add up to `size`. */
-  counts(states) {
-    const by = new Array(states).fill(0);
+  countByState(stateCount) {
+    const by = new Array(stateCount).fill(0);
     for (const word of this.#words) by[word & 0xff]++;
     by[0] = 0; // a word without a connection is none
     return by;
@@ -43,20 +43,20 @@ export class Crowd {
    * Take a frame's words: all of them, or pairs of (descriptor, word). Answers the descriptors that look
    * different now.
    */
-  take({ full, words }, tUs) {
-    const given = decode(words),
+  update({ full, words }, tUs) {
+    const received = decode(words),
       changed = [];
     if (full) {
-      this.#room(given.length);
-      for (let i = 0; i < this.#words.length; i++) this.#set(i, given[i] ?? CLOSED, tUs, changed);
+      this.#reserve(received.length);
+      for (let i = 0; i < this.#words.length; i++) this.#set(i, received[i] ?? CLOSED, tUs, changed);
     } else
-      for (let n = 0; n < given.length; n += 2) {
-        this.#room(given[n] + 1);
-        this.#set(given[n], given[n + 1], tUs, changed);
+      for (let n = 0; n < received.length; n += 2) {
+        this.#reserve(received[n] + 1);
+        this.#set(received[n], received[n + 1], tUs, changed);
       }
-    for (const i of this.#fresh)
+    for (const i of this.#recent)
       if (Math.abs(tUs - this.#usedAt[i]) > RECENT_US) {
-        this.#fresh.delete(i);
+        this.#recent.delete(i);
         changed.push(i);
       }
     return changed;
@@ -70,16 +70,16 @@ export class Crowd {
     if (old === word) return;
     this.#words[i] = word;
     this.size += (is !== CLOSED) - (was !== CLOSED);
-    if (is === IDLE && was > IDLE) this.#fresh.add(i);
-    else this.#fresh.delete(i);
+    if (is === IDLE && was > IDLE) this.#recent.add(i);
+    else this.#recent.delete(i);
     if (is !== was || old >>> 16 !== word >>> 16) changed.push(i);
   }
 
-  #room(size) {
+  #reserve(size) {
     if (size <= this.#words.length) return;
-    const most = Math.max(size, this.#words.length * 2, 256),
-      words = new Uint32Array(most),
-      usedAt = new Float64Array(most);
+    const capacity = Math.max(size, this.#words.length * 2, 256),
+      words = new Uint32Array(capacity),
+      usedAt = new Float64Array(capacity);
     words.set(this.#words);
     usedAt.set(this.#usedAt);
     [this.#words, this.#usedAt] = [words, usedAt];

@@ -1,9 +1,9 @@
 // What one request costs right now, for each engine that runs: means of the last second, weighted by
 // requests.
 import * as format from "../lib/format.js";
-import { write } from "./live-numbers.js";
+import { setText } from "../lib/dom.js";
 
-const EVERY_US = 1e6;
+const INTERVAL_US = 1e6;
 const COSTS = [
   ["cpu_us_per_request", format.latency],
   ["io_calls_per_request", format.decimal],
@@ -12,20 +12,20 @@ const COSTS = [
 ];
 const ALIVE = new Set(["ready", "degraded", "draining"]);
 
-export class Ledger {
+export class CostLedger {
   #panel;
   #body;
   #sums = new Map();
-  #at = 0;
+  #updatedAtUs = 0;
 
   constructor(panel) {
     [this.#panel, this.#body] = [panel, panel.querySelector("tbody")];
   }
 
-  take(frame, tUs) {
+  update(frame, tUs) {
     for (const [id, engine] of Object.entries(frame.engines)) this.#add(id, engine);
-    if (tUs - this.#at < EVERY_US && tUs > this.#at) return;
-    this.#at = tUs;
+    if (tUs - this.#updatedAtUs < INTERVAL_US && tUs > this.#updatedAtUs) return;
+    this.#updatedAtUs = tUs;
     const alive = Object.entries(frame.engines).filter(([, { state }]) => ALIVE.has(state));
     this.#panel.hidden = !alive.length;
     this.#rows(alive);
@@ -50,12 +50,12 @@ export class Ledger {
         sums = this.#sums.get(id);
       old.delete(id);
       const cells = [...row.cells].slice(1);
-      write(cells[0], format.rate(engine.requests_per_s));
+      setText(cells[0], format.rate(engine.requests_per_s));
       COSTS.forEach(([name, text], i) => {
         const each = sums?.get(name);
-        write(cells[i + 1], text(each?.weight ? each.cost / each.weight : null));
+        setText(cells[i + 1], text(each?.weight ? each.cost / each.weight : null));
       });
-      write(
+      setText(
         cells[5],
         engine.connections_total && engine.rss_bytes
           ? format.bytes(engine.rss_bytes / engine.connections_total)

@@ -2,9 +2,9 @@
 // swaps do not touch.
 import { live } from "./live-socket.js";
 import { toast } from "../lib/htmx-feedback.js";
-import { ROOT } from "../lib/root-path.js";
+import { ROOT_PATH } from "../lib/root-path.js";
 
-const MOST = 500,
+const EVENTS_MAX = 500,
   NEAR_PX = 24,
   RANK = { info: 0, warning: 1, error: 2 };
 const clock = new Intl.DateTimeFormat(undefined, {
@@ -13,10 +13,10 @@ const clock = new Intl.DateTimeFormat(undefined, {
   second: "2-digit",
   hour12: false,
 });
-const make = (tag, textContent, more = {}) =>
+const element = (tag, textContent, more = {}) =>
   Object.assign(document.createElement(tag), { textContent, ...more });
 
-class Log {
+class EventLog {
   #root;
   #list;
   #events = new Map();
@@ -39,24 +39,24 @@ class Log {
         this.#follow(false);
     });
     live.onEvent((event) => {
-      if (this.#take(event)) this.#show(event);
+      if (this.#add(event)) this.#show(event);
     });
     live.onState((state) => {
-      if (state === "live") this.#past();
+      if (state === "live") this.#fetchPast();
     }); // also what happened while the lab was out of reach
   }
 
-  async #past() {
+  async #fetchPast() {
     try {
-      const answer = await fetch(`${ROOT}/api/v1/events`);
-      if (answer.ok) for (const event of await answer.json()) this.#take(event);
+      const answer = await fetch(`${ROOT_PATH}/api/v1/events`);
+      if (answer.ok) for (const event of await answer.json()) this.#add(event);
     } catch {
       return;
     } // the badge says that the lab is lost
     this.#show();
   }
 
-  #who({ engine, run }) {
+  #source({ engine, run }) {
     return engine ?? (run ? `run ${run}` : "the lab");
   }
 
@@ -64,14 +64,14 @@ class Log {
    * Keep an event; false if it is known. A lab that was restarted counts from 1 again: its time tells them
    * apart.
    */
-  #take(event) {
+  #add(event) {
     const key = `${event.at} ${event.id}`;
     if (this.#events.has(key)) return false;
     this.#events.set(key, event);
     const choice = this.#find("engine"),
-      who = this.#who(event);
-    if (![...choice.options].some(({ value }) => value === who)) choice.append(new Option(who, who));
-    if (this.#events.size > MOST) this.#drop(choice);
+      source = this.#source(event);
+    if (![...choice.options].some(({ value }) => value === source)) choice.append(new Option(source, source));
+    if (this.#events.size > EVENTS_MAX) this.#removeOldest(choice);
     return true;
   }
 
@@ -79,12 +79,12 @@ class Log {
    * The oldest event goes, and with the last of its kind the choice of whom it was of, unless one looks at
    * just those.
    */
-  #drop(choice) {
+  #removeOldest(choice) {
     const [[key, event]] = this.#events,
-      who = this.#who(event);
+      source = this.#source(event);
     this.#events.delete(key);
-    if (choice.value !== who && ![...this.#events.values()].some((each) => this.#who(each) === who))
-      [...choice.options].find(({ value }) => value === who)?.remove();
+    if (choice.value !== source && ![...this.#events.values()].some((each) => this.#source(each) === source))
+      [...choice.options].find(({ value }) => value === source)?.remove();
   }
 
   /** All that is wanted, or only what is new. */
@@ -95,25 +95,25 @@ class Log {
     const from = this.#find("engine").value,
       least = Number(this.#find("level").value);
     const wanted = (only ? [only] : [...this.#events.values()].sort((a, b) => (a.at < b.at ? -1 : 1))).filter(
-      (event) => (!from || this.#who(event) === from) && RANK[event.level] >= least,
+      (event) => (!from || this.#source(event) === from) && RANK[event.level] >= least,
     );
     if (!only) this.#list.replaceChildren();
     this.#list.append(...wanted.map((event) => this.#line(event)));
-    while (this.#list.childElementCount > MOST) this.#list.firstChild.remove();
+    while (this.#list.childElementCount > EVENTS_MAX) this.#list.firstChild.remove();
     this.#find("empty").hidden = this.#list.childElementCount > 0;
     if (this.#following) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
   #line(event) {
-    const said = event.event === "log.line",
-      line = make("li", ""),
+    const stderr = event.event === "log.line",
+      line = element("li", ""),
       at = new Date(event.at);
     line.dataset.level = event.level;
     line.append(
-      make("time", clock.format(at), { dateTime: event.at, title: at.toLocaleString() }),
-      make("code", this.#who(event)),
-      make("b", said ? "stderr" : event.level === "info" ? "" : event.level),
-      make("span", event.text, { className: said ? "stderr" : "" }),
+      element("time", clock.format(at), { dateTime: event.at, title: at.toLocaleString() }),
+      element("code", this.#source(event)),
+      element("b", stderr ? "stderr" : event.level === "info" ? "" : event.level),
+      element("span", event.text, { className: stderr ? "stderr" : "" }),
     );
     return line;
   }
@@ -140,4 +140,4 @@ class Log {
   }
 }
 
-for (const root of document.querySelectorAll("[data-log]")) new Log(root);
+for (const root of document.querySelectorAll("[data-log]")) new EventLog(root);

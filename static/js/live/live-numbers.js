@@ -1,5 +1,6 @@
 // Numbers of a frame into the cells that name them: [data-numbers="engine id"] [data-live="field"].
 import * as format from "../lib/format.js";
+import { setText } from "../lib/dom.js";
 import { live } from "./live-socket.js";
 
 const TEXT = {
@@ -15,24 +16,20 @@ const TEXT = {
   uptime_s: format.duration,
 };
 
-export function write(cell, text) {
-  if (cell && cell.textContent !== text) cell.textContent = text;
-}
-
-export function fill(frame, root = document) {
+export function fillNumbers(frame, root = document) {
   for (const place of root.querySelectorAll("[data-numbers]")) {
     const engine = frame.engines[place.dataset.numbers];
     if (!engine) continue;
     for (const cell of place.querySelectorAll("[data-live]"))
-      write(cell, (TEXT[cell.dataset.live] ?? format.count)(engine[cell.dataset.live]));
+      setText(cell, (TEXT[cell.dataset.live] ?? format.count)(engine[cell.dataset.live]));
   }
 }
 
-export function keepNumbers() {
+export function updateLiveNumbers() {
   live.onFrame((frame) => {
-    if (frame.legible) fill(frame);
+    if (frame.legible) fillNumbers(frame);
   });
   document.addEventListener("htmx:after:swap", () => {
-    if (live.frame) fill(live.frame);
+    if (live.frame) fillNumbers(live.frame);
   });
 }

@@ -1,18 +1,25 @@
 // The one WebSocket of a page: frames go to who asked for them, events become DOM events on <body> that hx-
 // trigger names.
 import { announce } from "../lib/announce.js";
-import { ROOT } from "../lib/root-path.js";
+import { setText } from "../lib/dom.js";
+import { ROOT_PATH } from "../lib/root-path.js";
 
-const TOLD_MOST = 100,
+const EVENTS_KEPT_MAX = 100,
   STALE_MS = 2000,
-  TEXT_MS = 250,
+  TEXT_INTERVAL_MS = 250,
   MEASURING_HZ = 2,
   RETRY_FIRST_MS = 500,
   RETRY_MAX_MS = 1500; // a lab that is back is found within two seconds
-const DEAD_MS = 5000; // frames come each second at least: a socket that is silent for so long is half open
+// A frame comes at least once a second: a socket that is silent for longer is half open.
+const SILENT_MAX_MS = 5000;
 const TRY_LATER = 1013;
-const TOLD = { live: "Live again", stale: "Numbers are old", offline: "Lost the lab", paused: "Paused" };
-const ALWAYS = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;
+const ANNOUNCEMENTS = {
+  live: "Live again",
+  stale: "Numbers are old",
+  offline: "Lost the lab",
+  paused: "Paused",
+};
+const IMPORTANT = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;
 const clock = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
   minute: "2-digit",
@@ -20,22 +27,21 @@ const clock = new Intl.DateTimeFormat(undefined, {
   hour12: false,
 });
 
-class Live {
+class LiveSocket {
   #socket = null;
-  #readers = new Set();
+  #frameReaders = new Set();
   #eventReaders = new Set();
   #wanted = { engines: [], threads: false, interval_ms: 1000 };
-  #seenAt = performance.now();
+  #receivedAtMs = performance.now();
   #retryMs = RETRY_FIRST_MS;
   #retryAt = 0;
   #wasOpen = false;
-  #said = "";
-  #watch = null;
-  #leaving = false;
-  #triedAt = 0;
-  #legibleAt = 0;
+  #announced = "";
+  #closing = false;
+  #connectedAtMs = 0;
+  #nextTextMs = 0;
   #refusal = "";
-  #toldAt = new Map();
+  #dispatchedAt = new Map();
   #stateReaders = new Set();
   #state = "";
   hello = null;
@@ -43,23 +49,23 @@ class Live {
 
   start() {
     this.#connect();
-    this.#watch = setInterval(() => this.#badge(), 500);
-    document.addEventListener("visibilitychange", () => this.#visibility());
-    this.#losingNothing();
+    setInterval(() => this.#updateBadge(), 500);
+    document.addEventListener("visibilitychange", () => this.#onVisibility());
+    this.#repeatMissedEvents();
     addEventListener("pagehide", () => {
-      this.#leaving = true;
+      this.#closing = true;
       this.#socket?.close();
     });
     addEventListener("pageshow", (e) => {
       if (e.persisted) {
-        this.#leaving = false;
+        this.#closing = false;
         this.#connect();
       }
     });
   }
 
   onFrame(reader) {
-    this.#readers.add(reader);
+    this.#frameReaders.add(reader);
     if (this.frame) reader(this.frame);
   }
   onEvent(reader) {
@@ -83,17 +89,17 @@ class Live {
 
   #connect() {
     const socket = new WebSocket(
-      `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${ROOT}/ws/v1/live`,
+      `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${ROOT_PATH}/ws/v1/live`,
     );
     this.#socket = socket;
-    this.#triedAt = performance.now();
+    this.#connectedAtMs = performance.now();
     socket.addEventListener("open", () => {
-      this.#seenAt = performance.now();
+      this.#receivedAtMs = performance.now();
       this.subscribe({});
       if (document.hidden) this.#send({ type: "pause" }); // a new socket is sent frames until it says so
     });
     socket.addEventListener("message", ({ data }) => {
-      if (socket === this.#socket) this.#take(JSON.parse(data));
+      if (socket === this.#socket) this.#onMessage(JSON.parse(data));
     });
     let greeted = false;
     socket.addEventListener(
@@ -109,9 +115,10 @@ class Live {
   }
 
   /** A machine that slept, or a tunnel that broke, leaves a socket that never says that it is closed. */
-  #renewIfDead(now) {
-    const going = this.#socket && this.#socket.readyState !== WebSocket.CLOSED;
-    if (document.hidden || !going || now - Math.max(this.#seenAt, this.#triedAt) < DEAD_MS) return;
+  #reconnectIfSilent(now) {
+    const open = this.#socket && this.#socket.readyState !== WebSocket.CLOSED;
+    if (document.hidden || !open || now - Math.max(this.#receivedAtMs, this.#connectedAtMs) < SILENT_MAX_MS)
+      return;
     const dead = this.#socket;
     this.#socket = null;
     dead.close();
@@ -119,9 +126,9 @@ class Live {
   }
 
   /** Why a socket could not be opened: the browser does not tell, the lab does. */
-  async #askWhy() {
+  async #fetchRefusal() {
     try {
-      const answer = await fetch(`${ROOT}/ws/v1/live`, { method: "POST" });
+      const answer = await fetch(`${ROOT_PATH}/ws/v1/live`, { method: "POST" });
       this.#refusal = answer.ok ? "" : ((await answer.json()).detail ?? "");
     } catch {
       this.#refusal = ""; // the lab is away
@@ -130,33 +137,33 @@ class Live {
 
   /** `reason`: why the lab has no place for this page. */
   #retry(reason) {
-    if (this.#leaving) return;
+    if (this.#closing) return;
     if (reason) this.#refusal = reason;
-    else if (!this.#wasOpen || this.#refusal) this.#askWhy();
+    else if (!this.#wasOpen || this.#refusal) this.#fetchRefusal();
     this.#retryAt = performance.now() + this.#retryMs;
     setTimeout(() => {
-      if (!this.#leaving) this.#connect();
+      if (!this.#closing) this.#connect();
     }, this.#retryMs);
     this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
-    this.#badge();
+    this.#updateBadge();
   }
 
-  #take(message) {
-    if (message.type === "hello") this.#greet(message);
-    else if (message.type === "event") this.#event(message);
+  #onMessage(message) {
+    if (message.type === "hello") this.#onHello(message);
+    else if (message.type === "event") this.#onEvent(message);
     else if (message.type === "frame") {
-      const now = (this.#seenAt = performance.now());
+      const now = (this.#receivedAtMs = performance.now());
       // Ten frames a second are for pictures; text is legible at four, all of it at once
-      message.legible = now >= this.#legibleAt;
-      if (message.legible) this.#legibleAt = now + TEXT_MS;
+      message.legible = now >= this.#nextTextMs;
+      if (message.legible) this.#nextTextMs = now + TEXT_INTERVAL_MS;
       this.frame = message;
       document.body.toggleAttribute("data-quiet", Boolean(message.run));
-      if (!document.hidden) for (const reader of this.#readers) reader(message);
+      if (!document.hidden) for (const reader of this.#frameReaders) reader(message);
     }
   }
 
   /** The page was rendered before its socket opened: something may have changed in between. */
-  #greet(hello) {
+  #onHello(hello) {
     const first = !this.hello,
       current = document.body.dataset.event === String(hello.last_event);
     this.hello = hello;
@@ -166,35 +173,37 @@ class Live {
     document.body.toggleAttribute("data-current", current);
   }
 
-  #event(message) {
+  #onEvent(message) {
     for (const reader of this.#eventReaders) reader(message);
-    if (message.text && message.event !== "log.line") announce(message.text, ALWAYS.test(message.event));
+    if (message.text && message.event !== "log.line") announce(message.text, IMPORTANT.test(message.event));
     if (message.event.startsWith("engine.")) {
-      this.#tell(`engine-${message.model}`, message);
-      this.#tell("engines-changed", message);
+      this.#dispatch(`engine-${message.model}`, message);
+      this.#dispatch("engines-changed", message);
     } else if (message.event.startsWith("run.")) {
-      this.#tell("run-changed", message);
-      this.#tell(`run-${message.run}`, message);
-    } else if (message.event === "trial.ended") this.#tell(`search-${message.run}`, message);
-    else if (message.event.startsWith("comparison.")) this.#tell("comparisons-changed", message);
-    if (message.comparison) this.#tell(`comparison-${message.comparison}`, message);
+      this.#dispatch("run-changed", message);
+      this.#dispatch(`run-${message.run}`, message);
+    } else if (message.event === "trial.ended") this.#dispatch(`search-${message.run}`, message);
+    else if (message.event.startsWith("comparison.")) this.#dispatch("comparisons-changed", message);
+    if (message.comparison) this.#dispatch(`comparison-${message.comparison}`, message);
   }
 
   /** After a lost connection anything may have changed: ask for every card and the run again. */
   #catchUp() {
-    for (const card of document.querySelectorAll("[data-card]")) this.#tell(`engine-${card.dataset.card}`);
-    this.#tell("engines-changed");
-    this.#tell("run-changed");
-    this.#tell("comparisons-changed");
-    for (const run of document.querySelectorAll("[data-run]")) this.#tell(`run-${run.dataset.run}`);
+    for (const card of document.querySelectorAll("[data-card]"))
+      this.#dispatch(`engine-${card.dataset.card}`);
+    this.#dispatch("engines-changed");
+    this.#dispatch("run-changed");
+    this.#dispatch("comparisons-changed");
+    for (const run of document.querySelectorAll("[data-run]")) this.#dispatch(`run-${run.dataset.run}`);
     for (const each of document.querySelectorAll("[data-comparison]"))
-      this.#tell(`comparison-${each.dataset.comparison}`);
+      this.#dispatch(`comparison-${each.dataset.comparison}`);
   }
 
-  #tell(name, detail = {}) {
-    this.#toldAt.delete(name); // the newest stands last
-    this.#toldAt.set(name, performance.now());
-    if (this.#toldAt.size > TOLD_MOST) this.#toldAt.delete(this.#toldAt.keys().next().value);
+  #dispatch(name, detail = {}) {
+    this.#dispatchedAt.delete(name); // the newest stands last
+    this.#dispatchedAt.set(name, performance.now());
+    if (this.#dispatchedAt.size > EVENTS_KEPT_MAX)
+      this.#dispatchedAt.delete(this.#dispatchedAt.keys().next().value);
     document.body.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
@@ -202,26 +211,26 @@ class Live {
    * What is told while an answer is on its way is lost with the element that this answer replaces: tell it
    * again to the new one.
    */
-  #losingNothing() {
+  #repeatMissedEvents() {
     document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
       ctx.askedAt = performance.now();
     });
     document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-      for (const [name, at] of this.#toldAt)
+      for (const [name, at] of this.#dispatchedAt)
         if (at > ctx.askedAt) document.body.dispatchEvent(new CustomEvent(name, { detail: {} }));
     });
   }
 
-  #visibility() {
+  #onVisibility() {
     if (!document.hidden) this.subscribe({}); // what was dropped unseen is lost: begin with whole pictures
     this.#send({ type: document.hidden ? "pause" : "resume" });
-    this.#seenAt = performance.now();
+    this.#receivedAtMs = performance.now();
   }
 
-  #badge() {
+  #updateBadge() {
     const now = performance.now();
-    this.#renewIfDead(now);
-    const silent = now - this.#seenAt;
+    this.#reconnectIfSilent(now);
+    const silent = now - this.#receivedAtMs;
     const open = this.#socket?.readyState === WebSocket.OPEN;
     const state = document.hidden
       ? "paused"
@@ -246,8 +255,8 @@ class Live {
     document.body.classList.toggle("is-stale", state === "stale" || state === "offline");
     for (const badge of document.querySelectorAll("[data-live-badge]")) {
       badge.dataset.state = state === "live" ? "live" : state === "offline" ? "offline" : "stale";
-      write(badge.querySelector("[data-live-text]"), text);
-      write(
+      setText(badge.querySelector("[data-live-text]"), text);
+      setText(
         badge.querySelector("[data-live-more]"),
         state === "live"
           ? `, ${Math.min(1000 / this.#wanted.interval_ms, this.frame.run ? MEASURING_HZ : Infinity)} Hz`
@@ -258,18 +267,14 @@ class Live {
     }
     for (const place of document.querySelectorAll("[data-refusal]")) {
       place.hidden = !this.#refusal;
-      write(place, this.#refusal);
+      setText(place, this.#refusal);
     }
     if (state !== this.#state) for (const reader of this.#stateReaders) reader(state);
     this.#state = state;
-    if (state === this.#said || !(state in TOLD)) return;
-    if (this.#said || state !== "live") announce(TOLD[state], true);
-    this.#said = state;
+    if (state === this.#announced || !(state in ANNOUNCEMENTS)) return;
+    if (this.#announced || state !== "live") announce(ANNOUNCEMENTS[state], true);
+    this.#announced = state;
   }
 }
 
-function write(place, text) {
-  if (place && place.textContent !== text) place.textContent = text;
-}
-
-export const live = new Live();
+export const live = new LiveSocket();

@@ -4,9 +4,9 @@ import { live } from "./live-socket.js";
 
 const REST_MS = 1000;
 
-export const isQuiet = () => Boolean(live.frame?.run);
+export const isMeasuring = () => Boolean(live.frame?.run);
 
 /**
  * How long to wait from one painting to the next, unless new numbers come before; 0: as short as one likes.
  */
-export const restMs = () => (isQuiet() ? REST_MS : 0);
+export const minPaintIntervalMs = () => (isMeasuring() ? REST_MS : 0);

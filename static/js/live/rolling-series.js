@@ -10,9 +10,9 @@ class Mean {
 
   add(name, value) {
     if (value === null || value === undefined) return;
-    const each = this.#sums.get(name) ?? { sum: 0, n: 0, most: -Infinity };
+    const each = this.#sums.get(name) ?? { sum: 0, n: 0, max: -Infinity };
     each.sum += value;
-    each.most = Math.max(each.most, value);
+    each.max = Math.max(each.max, value);
     each.n++;
     this.#sums.set(name, each);
   }
@@ -21,8 +21,8 @@ class Mean {
     const each = this.#sums.get(name);
     return each ? each.sum / each.n : null;
   }
-  most(name) {
-    return this.#sums.get(name)?.most ?? null;
+  max(name) {
+    return this.#sums.get(name)?.max ?? null;
   }
   named(prefix) {
     return [...this.#sums.keys()]
@@ -31,7 +31,7 @@ class Mean {
   }
 }
 
-export class Minute {
+export class RollingSeries {
   #points = [];
   #step = null;
   #means = new Map();
@@ -42,7 +42,7 @@ export class Minute {
   }
 
   /** Answers whether a point was added. */
-  take(frame, ids, hello) {
+  update(frame, ids, hello) {
     const step = Math.floor(frame.t_s / STEP_S),
       jumped = this.#step !== null && step - this.#step > 3;
     // Another lab's clock, after a restart of the machine
@@ -114,7 +114,7 @@ export class Minute {
       switches: mean.of("switches_per_s"),
       depth: mean.of("queue_depth"),
       wait: ms(mean.of("queue_wait_us")),
-      lag: ms(mean.most("loop_lag_us")),
+      lag: ms(mean.max("loop_lag_us")),
     };
   }
 }

@@ -1,7 +1,7 @@
 // The run in progress: bar and numbers of the run strip, and of a run's own page.
 import * as format from "../lib/format.js";
 import { live } from "./live-socket.js";
-import { write } from "./live-numbers.js";
+import { setText } from "../lib/dom.js";
 
 const PHASES = { queued: "queued", warming: "warming up", running: "measuring" };
 const TEXT = {
@@ -16,7 +16,7 @@ const TEXT = {
   generator_utilisation: format.share,
 };
 
-function bar(svg, progress) {
+function updateBar(svg, progress) {
   const warm = Number(svg.dataset.warm),
     done = progress * 100;
   svg.querySelector('[data-bar="warm"]').setAttribute("width", `${Math.min(done, warm)}%`);
@@ -24,7 +24,7 @@ function bar(svg, progress) {
   svg.setAttribute("aria-valuenow", String(Math.round(done)));
 }
 
-function texts(run) {
+function textOf(run) {
   const kept =
     run.offered_per_s && run.achieved_per_s !== null
       ? Math.min(1, run.achieved_per_s / run.offered_per_s)
@@ -39,26 +39,26 @@ function texts(run) {
 
 function show(run) {
   for (const place of document.querySelectorAll(`[data-run="${CSS.escape(String(run.id))}"]`)) {
-    const text = texts(run);
-    for (const svg of place.querySelectorAll("[data-progress]")) bar(svg, run.progress);
-    for (const cell of place.querySelectorAll("[data-run-live]")) write(cell, text(cell.dataset.runLive));
+    const text = textOf(run);
+    for (const svg of place.querySelectorAll("[data-progress]")) updateBar(svg, run.progress);
+    for (const cell of place.querySelectorAll("[data-run-live]")) setText(cell, text(cell.dataset.runLive));
     for (const cell of place.querySelectorAll("[data-run-phase]"))
-      write(cell, PHASES[run.state] ?? run.state);
+      setText(cell, PHASES[run.state] ?? run.state);
   }
 }
 
 /** The form says whether a run starts now or waits for the one that is going. */
-function button(run) {
+function updateButton(run) {
   const going = Boolean(run);
   for (const each of document.querySelectorAll("[data-run-button]"))
-    write(each, going ? "Queue this run" : "Run");
+    setText(each, going ? "Queue this run" : "Run");
   for (const each of document.querySelectorAll("[data-run-queue]")) each.hidden = !going;
 }
 
-export function keepRun() {
+export function updateRunProgress() {
   live.onFrame((frame) => {
     if (!frame.legible) return;
     if (frame.run) show(frame.run);
-    button(frame.run);
+    updateButton(frame.run);
   });
 }

@@ -2,13 +2,13 @@
 // row, its density band; unfolded, a window of its threads is shown, and moved by two buttons.
 import { STATES } from "../lanes/time-bins.js";
 import * as format from "../lib/format.js";
-import { busy } from "../lanes/thread-history.js";
-import { write } from "./live-numbers.js";
-import { byRole, inOrder, naming, title } from "../lib/thread-roles.js";
+import { busyShare } from "../lanes/thread-history.js";
+import { setText } from "../lib/dom.js";
+import { groupByRole, sortRoles, threadNamer, roleTitle } from "../lib/thread-roles.js";
 
-const MOST = 64,
-  FEW = 8,
-  SHOWN = 24;
+const UNFOLDED_MAX = 64,
+  FOLD_MIN = 8,
+  PAGE_SIZE = 24;
 const DENSITIES = [
   [5, "tallest"],
   [8, "tall"],
@@ -17,7 +17,7 @@ const DENSITIES = [
   [Infinity, "dense"],
 ];
 const COLUMNS = ["name", "tid", "lane", "rate", "busy", "cpu"];
-const QUIET = ["ended", "waiting", "queue"];
+const IDLE_STATES = ["ended", "waiting", "queue"];
 const out = new Float64Array(STATES);
 
 function make(tag, props = {}, ...children) {
@@ -47,7 +47,7 @@ export class ThreadTable {
   #body;
   #rows = new Map();
   #order = "";
-  #seen = "";
+  #plannedFor = "";
   #open = new Map(); // role → the first thread shown
 
   constructor(body) {
@@ -59,11 +59,11 @@ export class ThreadTable {
   }
 
   /** Put rows in place for the lanes there are now; text is written by `tell`. */
-  arrange(history) {
+  updateRows(history) {
     const seen = `${history.version} ${[...this.#open].join(" ")}`;
-    if (seen === this.#seen) return;
-    this.#seen = seen;
-    const order = this.#plan(history),
+    if (seen === this.#plannedFor) return;
+    this.#plannedFor = seen;
+    const order = this.#planRows(history),
       key = order.map((each) => each.key).join();
     if (key === this.#order) return;
     this.#order = key;
@@ -81,46 +81,46 @@ export class ThreadTable {
     this.#body.closest("table").dataset.density = DENSITIES.find(([most]) => order.length <= most)[1];
   }
 
-  tell(history, from, to) {
-    const quiet = new Set(QUIET.map((name) => history.names.indexOf(name)));
+  updateText(history, from, to) {
+    const idleStates = new Set(IDLE_STATES.map((name) => history.names.indexOf(name)));
     for (const { source, lane, element, pager } of this.#rows.values()) {
       if (pager) continue;
       const [, tid, lanes, rate, share, cpu] = element.children;
-      write(share, format.share(busy(source, from, to, quiet, out)).replace(/\.\d/, ""));
+      setText(share, format.share(busyShare(source, from, to, idleStates, out)).replace(/\.\d/, ""));
       if (!lane) continue;
-      write(tid, String(lane.tid));
-      write(lanes.firstChild, history.name(lane.state));
-      write(rate, format.rate(lane.row[7]));
-      write(cpu, format.percent(lane.row[8]).replace(/\.\d/, ""));
+      setText(tid, String(lane.tid));
+      setText(lanes.firstChild, history.name(lane.state));
+      setText(rate, format.rate(lane.row[7]));
+      setText(cpu, format.percent(lane.row[8]).replace(/\.\d/, ""));
     }
   }
 
-  #plan(history) {
-    const roles = byRole(history.lanes.values());
-    const fold = history.lanes.size > MOST,
+  #planRows(history) {
+    const roles = groupByRole(history.lanes.values());
+    const fold = history.lanes.size > UNFOLDED_MAX,
       plan = [];
-    for (const role of inOrder(roles.keys())) {
+    for (const role of sortRoles(roles.keys())) {
       const lanes = roles.get(role);
       lanes.sort((a, b) => a.index - b.index || a.slot - b.slot);
-      const name = naming(lanes),
+      const name = threadNamer(lanes),
         rows = (some) => some.map((lane) => ({ key: lane.key, source: lane, lane, name: name(lane) }));
-      if (!fold || lanes.length <= FEW || !history.bands.has(role)) {
+      if (!fold || lanes.length <= FOLD_MIN || !history.roleLanes.has(role)) {
         plan.push(...rows(lanes));
         continue;
       }
       const open = this.#open.has(role),
-        first = Math.max(0, Math.min(this.#open.get(role) ?? 0, lanes.length - SHOWN));
+        first = Math.max(0, Math.min(this.#open.get(role) ?? 0, lanes.length - PAGE_SIZE));
       plan.push({
         key: `band ${role} ${lanes.length} ${open}`,
-        source: history.bands.get(role),
+        source: history.roleLanes.get(role),
         role,
         size: lanes.length,
-        name: title(role),
+        name: roleTitle(role),
         open,
       });
       if (!open) continue;
-      plan.push(...rows(lanes.slice(first, first + SHOWN)));
-      if (lanes.length > SHOWN)
+      plan.push(...rows(lanes.slice(first, first + PAGE_SIZE)));
+      if (lanes.length > PAGE_SIZE)
         plan.push({
           key: `pager ${role} ${first} ${lanes.length}`,
           pager: true,
@@ -169,9 +169,13 @@ export class ThreadTable {
     const th = make(
       "th",
       { scope: "row" },
-      move(first - SHOWN < 0 && first > 0 ? 0 : first - SHOWN, "‹", `Earlier ${title(role)} threads`),
-      ` ${first + 1}–${first + SHOWN} `,
-      move(first + SHOWN, "›", `Further ${title(role)} threads`),
+      move(
+        first - PAGE_SIZE < 0 && first > 0 ? 0 : first - PAGE_SIZE,
+        "‹",
+        `Earlier ${roleTitle(role)} threads`,
+      ),
+      ` ${first + 1}–${first + PAGE_SIZE} `,
+      move(first + PAGE_SIZE, "›", `Further ${roleTitle(role)} threads`),
     );
     return make("tr", { className: "further" }, th);
   }

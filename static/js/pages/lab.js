@@ -1,14 +1,14 @@
 // The home page.
 import { live } from "../live/live-socket.js";
-import { keepNumbers } from "../live/live-numbers.js";
-import { keepRun } from "../live/run-progress.js";
-import { keepScenario } from "./load-form.js";
-import { keepSparks } from "../charts/card-sparklines.js";
-import { Watch } from "../live/watched-engine.js";
+import { updateLiveNumbers } from "../live/live-numbers.js";
+import { updateRunProgress } from "../live/run-progress.js";
+import { installLoadForm } from "./load-form.js";
+import { updateCardSparklines } from "../charts/card-sparklines.js";
+import { WatchedEngine } from "../live/watched-engine.js";
 
-keepNumbers();
-keepSparks();
-keepRun();
-keepScenario();
-new Watch(document.querySelector("[data-lab]"));
+updateLiveNumbers();
+updateCardSparklines();
+updateRunProgress();
+installLoadForm();
+new WatchedEngine(document.querySelector("[data-lab]"));
 live.subscribe({ interval_ms: 100 });

@@ -1,10 +1,10 @@
 // The load form: a scenario fills the fields, editing a field goes by hand, fields that do not apply step
 // aside.
 // They go with a scenario as well as with a plan by hand
-const NOT_THE_LOAD = ["thresholds", "label", "trace"];
+const KEPT_FIELDS = ["thresholds", "label", "trace"];
 
 /** What steps aside is not sent either: the lab refuses what does not go with an executor. */
-function applies(form) {
+function showApplicableFields(form) {
   const executor = form.elements.executor.value;
   for (const [name, executors] of Object.entries(JSON.parse(form.dataset.applies))) {
     const field = form.querySelector(`[data-field="${name}"]`);
@@ -13,7 +13,7 @@ function applies(form) {
   }
 }
 
-function watch(form, radio) {
+function showWatchText(form, radio) {
   const place = form.querySelector("[data-watch-text]");
   place.hidden = !radio.dataset.watchFor;
   place.querySelector("span").textContent = radio.dataset.watchFor ?? "";
@@ -25,41 +25,41 @@ function fill(field, value) {
 }
 
 /** Every field of the load is the scenario's then, those that it leaves open empty. */
-function choose(form, radio) {
-  watch(form, radio);
+function applyScenario(form, radio) {
+  showWatchText(form, radio);
   if (!radio.dataset.plan) return;
   const plan = JSON.parse(radio.dataset.plan);
   for (const field of form.querySelector("[data-plan-fields]").querySelectorAll("input, select")) {
-    if (field.type !== "hidden" && !NOT_THE_LOAD.includes(field.name)) fill(field, plan[field.name]);
+    if (field.type !== "hidden" && !KEPT_FIELDS.includes(field.name)) fill(field, plan[field.name]);
   }
-  applies(form);
+  showApplicableFields(form);
 }
 
-function byHand(form) {
+function switchToByHand(form) {
   const radio = form.querySelector("[data-by-hand]");
   if (radio.checked) return;
   radio.checked = true;
-  watch(form, radio);
+  showWatchText(form, radio);
 }
 
-export function keepScenario() {
+export function installLoadForm() {
   document.addEventListener("input", ({ target }) => {
     const form = target.form;
     if (
       form?.matches("[data-load-form]") &&
       target.closest("[data-plan-fields]") &&
-      !NOT_THE_LOAD.includes(target.name)
+      !KEPT_FIELDS.includes(target.name)
     )
-      byHand(form);
+      switchToByHand(form);
   });
   document.addEventListener("change", ({ target }) => {
     const form = target.form;
     if (!form?.matches("[data-load-form]")) return;
-    if (target.name === "scenario") choose(form, target);
-    applies(form);
+    if (target.name === "scenario") applyScenario(form, target);
+    showApplicableFields(form);
   });
   const ready = () => {
-    for (const form of document.querySelectorAll("[data-load-form]")) applies(form);
+    for (const form of document.querySelectorAll("[data-load-form]")) showApplicableFields(form);
   };
   document.addEventListener("htmx:after:swap", ready);
   ready();

@@ -2,16 +2,16 @@
 import "../diagram/diagram.js";
 import { EngineLanes } from "../lanes/engine-lanes.js";
 import { live } from "../live/live-socket.js";
-import { fill, keepNumbers } from "../live/live-numbers.js";
-import { Stage } from "../lanes/frame-scheduler.js";
+import { fillNumbers, updateLiveNumbers } from "../live/live-numbers.js";
+import { FrameScheduler } from "../lanes/frame-scheduler.js";
 import { Timeline } from "../lanes/timeline.js";
 
 const find = (name) => document.querySelector(`[data-${name}]`);
-const TEXT_MS = 250,
+const TEXT_INTERVAL_MS = 250,
   WINDOW_US = 10e6; // ten seconds stand beside the code
 
-/** What is pointed at, or else what was pressed, is lit: in the code, in the legend, in the lanes. */
-class Light {
+/** What is pointed at, or else what was pressed, is highlighted: in the code, in the legend, in the lanes. */
+class CodeHighlight {
   #pressed = null;
   #lanes;
 
@@ -41,17 +41,17 @@ class Light {
   }
 
   show(states) {
-    const lit = new Set(states ?? (this.#pressed ? [this.#pressed] : []));
-    if (lit.has("handling")) lit.add("blocked"); // a handler that waits is still the handler
-    const inCode = lit.has("blocked") ? new Set([...lit, "handling"]) : lit;
+    const highlighted = new Set(states ?? (this.#pressed ? [this.#pressed] : []));
+    if (highlighted.has("handling")) highlighted.add("blocked"); // a handler that waits is still the handler
+    const inCode = highlighted.has("blocked") ? new Set([...highlighted, "handling"]) : highlighted;
     for (const line of document.querySelectorAll(".ln[data-states]"))
       line.toggleAttribute(
         "data-on",
         line.dataset.states.split(" ").some((state) => inCode.has(state)),
       );
     for (const chip of document.querySelectorAll("[data-chip]"))
-      chip.toggleAttribute("data-on", lit.has(chip.dataset.chip));
-    this.#lanes.light(lit.size ? lit : null);
+      chip.toggleAttribute("data-on", highlighted.has(chip.dataset.chip));
+    this.#lanes.highlight(highlighted.size ? highlighted : null);
   }
 }
 
@@ -59,7 +59,7 @@ class Light {
  * One stop for Tab in the whole of the code: arrows go from line to line, Home and End to the first and
  * last.
  */
-function rove(code) {
+function installRovingFocus(code) {
   const links = [...code.querySelectorAll(".ln > a")];
   const only = (link) => {
     for (const each of links) each.tabIndex = each === link ? 0 : -1;
@@ -84,65 +84,65 @@ function rove(code) {
   });
 }
 
-class Now {
+class LiveEngine {
   #id = null;
   #timeline = new Timeline();
   #lanes = null;
-  #textAt = 0;
-  #lit = null;
-  #stage;
+  #nextTextMs = 0;
+  #highlighted = null;
+  #scheduler;
 
   constructor() {
     this.#timeline.show(WINDOW_US);
-    this.#stage = new Stage(this.#timeline, () => (this.#lanes ? [this.#lanes] : []));
-    this.#timeline.onChange(() => this.#lanes?.hold(!this.#timeline.following));
+    this.#scheduler = new FrameScheduler(this.#timeline, () => (this.#lanes ? [this.#lanes] : []));
+    this.#timeline.onChange(() => this.#lanes?.freeze(!this.#timeline.following));
     live.onFrame((frame) => this.#frame(frame));
-    document.addEventListener("htmx:after:swap", () => this.#turn());
-    this.#turn();
+    document.addEventListener("htmx:after:swap", () => this.#followCard());
+    this.#followCard();
   }
 
-  light(states) {
-    this.#lit = states;
-    this.#lanes?.view.light(states);
+  highlight(states) {
+    this.#highlighted = states;
+    this.#lanes?.view.highlight(states);
   }
 
-  #turn() {
+  #followCard() {
     const id = find("engine").dataset.engine || null;
     if (id !== this.#id) this.#lanes = null;
     this.#id = id;
     if (!id) find("moving").hidden = true;
     live.subscribe({ engines: id ? [id] : [], threads: Boolean(id), trace: Boolean(id), interval_ms: 100 });
-    if (live.frame) fill(live.frame);
+    if (live.frame) fillNumbers(live.frame);
   }
 
   #frame(frame) {
     const engine = frame.engines[this.#id],
       now = performance.now();
     if (!engine?.threads || !live.hello) return;
-    if (!this.#lanes) this.#make();
-    this.#lanes.take(engine, frame.t_s * 1e6, live.hello, frame.legible);
-    this.#timeline.take(this.#lanes.headUs, now);
-    if (now < this.#textAt) return;
-    this.#textAt = now + TEXT_MS;
-    this.#lanes.write(this.#timeline.endAt(now));
+    if (!this.#lanes) this.#create();
+    this.#lanes.update(engine, frame.t_s * 1e6, live.hello, frame.legible);
+    this.#timeline.update(this.#lanes.headUs, now);
+    if (now < this.#nextTextMs) return;
+    this.#nextTextMs = now + TEXT_INTERVAL_MS;
+    this.#lanes.updateText(this.#timeline.endAt(now));
   }
 
-  #make() {
+  #create() {
     const root = find("lanes-template").content.firstElementChild.cloneNode(true);
     find("moving").replaceChildren(root);
     find("moving").hidden = false;
     this.#lanes = new EngineLanes(root, this.#id, {
       timeline: this.#timeline,
       marks: () => [],
-      pointed: () => {},
-      changed: () => this.#stage.next(0),
+      onCursor: () => {},
+      onChange: () => this.#scheduler.schedule(0),
     });
     this.#lanes.view.attach();
-    this.#lanes.view.light(this.#lit);
+    this.#lanes.view.highlight(this.#highlighted);
   }
 }
 
-const now = new Now();
-keepNumbers();
-rove(find("code"));
-new Light(find("code"), document.querySelectorAll("[data-chip]"), now);
+const now = new LiveEngine();
+updateLiveNumbers();
+installRovingFocus(find("code"));
+new CodeHighlight(find("code"), document.querySelectorAll("[data-chip]"), now);

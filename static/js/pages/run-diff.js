@@ -1,22 +1,28 @@
 // Two runs on one chart: latency by percentile on both clocks, and the rate second by second.
 import { Chart } from "../charts/chart.js";
 import * as format from "../lib/format.js";
-import { latencyAxis, msText, percentileAxis, reach, table } from "../charts/percentile-axis.js";
-import { ROOT } from "../lib/root-path.js";
+import {
+  latencyAxis,
+  msText,
+  percentileAxis,
+  curveExtent,
+  percentileTable,
+} from "../charts/percentile-axis.js";
+import { ROOT_PATH } from "../lib/root-path.js";
 
 const root = document.querySelector("[data-diff]");
 const panel = (name) => root.querySelector(`[data-chart="${name}"]`);
 
-async function both(part) {
+async function fetchBoth(part) {
   const answers = await Promise.all(
-    [root.dataset.a, root.dataset.b].map((id) => fetch(`${ROOT}/api/v1/runs/${id}/${part}`)),
+    [root.dataset.a, root.dataset.b].map((id) => fetch(`${ROOT_PATH}/api/v1/runs/${id}/${part}`)),
   );
   if (!answers.every((answer) => answer.ok)) throw new Error(part);
   return Promise.all(answers.map((answer) => answer.json()));
 }
 
-function percentiles([a, b]) {
-  const last = Math.max(reach(a.service, a.cut).last, reach(b.service, b.cut).last);
+function drawPercentiles([a, b]) {
+  const last = Math.max(curveExtent(a.service, a.cut).last, curveExtent(b.service, b.cut).last);
   const within = (curve, cut) => curve.filter(([q]) => q <= (cut ?? 1));
   const curves = [
     within(a.response, a.cut),
@@ -25,7 +31,7 @@ function percentiles([a, b]) {
     within(b.service, b.cut),
   ];
   const chart = new Chart(panel("diff-percentiles"), {
-    x: percentileAxis(reach(a.service, last).end),
+    x: percentileAxis(curveExtent(a.service, last).end),
     y: latencyAxis,
     format: msText,
     series: [
@@ -35,13 +41,13 @@ function percentiles([a, b]) {
       { label: "service", kind: "dashed", tone: "--other" },
     ],
   });
-  chart.set(joined(table(curves, last)));
+  chart.set(bridgeGaps(percentileTable(curves, last)));
 }
 
 /**
  * The runs reach different percentiles in their tails: a line goes on over a point that only the other has.
  */
-function joined([xs, ...columns]) {
+function bridgeGaps([xs, ...columns]) {
   const end = (column) => column.findLastIndex((v) => v !== null);
   return [
     xs,
@@ -49,7 +55,7 @@ function joined([xs, ...columns]) {
   ];
 }
 
-function rates(pair) {
+function drawRates(pair) {
   const maps = pair.map(({ columns, rows }) => {
     const [t, rate] = [columns.indexOf("t_s"), columns.indexOf("achieved_per_s")];
     return new Map(rows.map((row) => [Math.round(row[t]), row[rate]]));
@@ -63,7 +69,7 @@ function rates(pair) {
   chart.set([xs, ...maps.map((map) => xs.map((x) => map.get(x) ?? null))]);
 }
 
-function missing(name) {
+function showFetchError(name) {
   Object.assign(panel(name).querySelector("[data-plot-empty]"), {
     hidden: false,
     textContent: "These numbers could not be fetched. Load the page again to retry.",
@@ -71,10 +77,10 @@ function missing(name) {
 }
 
 if (panel("diff-percentiles")) {
-  both("percentiles")
-    .then(percentiles)
-    .catch(() => missing("diff-percentiles"));
-  both("series")
-    .then(rates)
-    .catch(() => missing("diff-rate"));
+  fetchBoth("percentiles")
+    .then(drawPercentiles)
+    .catch(() => showFetchError("diff-percentiles"));
+  fetchBoth("series")
+    .then(drawRates)
+    .catch(() => showFetchError("diff-rate"));
 }

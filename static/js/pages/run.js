@@ -3,8 +3,16 @@ import { Chart } from "../charts/chart.js";
 import * as format from "../lib/format.js";
 import { live } from "../live/live-socket.js";
 import { LiveCharts } from "../charts/live-charts.js";
-import { latencyAxis, ms, msText, nines, percentileAxis, reach, table } from "../charts/percentile-axis.js";
-import { keepRun } from "../live/run-progress.js";
+import {
+  latencyAxis,
+  ms,
+  msText,
+  nines,
+  percentileAxis,
+  curveExtent,
+  percentileTable,
+} from "../charts/percentile-axis.js";
+import { updateRunProgress } from "../live/run-progress.js";
 
 async function json(url) {
   const answer = await fetch(url, { headers: { Accept: "application/json" } });
@@ -14,8 +22,8 @@ async function json(url) {
 
 const panel = (root, name) => root.querySelector(`[data-chart="${name}"]`);
 
-function percentiles(root, { service, response, cut }) {
-  const { last, end } = reach(service, cut);
+function drawPercentiles(root, { service, response, cut }) {
+  const { last, end } = curveExtent(service, cut);
   const chart = new Chart(panel(root, "percentiles"), {
     x: percentileAxis(end),
     y: latencyAxis,
@@ -23,10 +31,12 @@ function percentiles(root, { service, response, cut }) {
     format: msText,
     series: [{ label: "response" }, { label: "service", kind: "dashed" }],
   });
-  chart.set(table([response, service], last), { bands: [{ from: nines(last), to: end, label: "" }] });
+  chart.set(percentileTable([response, service], last), {
+    bands: [{ from: nines(last), to: end, label: "" }],
+  });
 }
 
-function overTime(root, { columns, rows }) {
+function drawOverTime(root, { columns, rows }) {
   const column = (name) => {
     const i = columns.indexOf(name);
     return rows.map((row) => row[i] ?? null);
@@ -67,47 +77,51 @@ function overTime(root, { columns, rows }) {
 }
 
 /** Words where a chart would stand. */
-function say(root, name, textContent) {
+function showEmptyText(root, name, textContent) {
   const empty = panel(root, name)?.querySelector("[data-plot-empty]");
   if (empty) Object.assign(empty, { hidden: false, textContent });
 }
 
-function missing(root, names) {
+function showFetchError(root, names) {
   for (const name of names)
-    say(root, name, "These numbers could not be fetched. Load the page again to retry.");
+    showEmptyText(root, name, "These numbers could not be fetched. Load the page again to retry.");
 }
 
 let charts = null,
-  arranged = null;
+  shownRoot = null;
 
-async function result(root) {
+async function showResult(root) {
   if (root.dataset.percentiles && panel(root, "percentiles"))
     json(root.dataset.percentiles)
-      .then((data) => percentiles(root, data))
-      .catch(() => missing(root, ["percentiles"]));
+      .then((data) => drawPercentiles(root, data))
+      .catch(() => showFetchError(root, ["percentiles"]));
   if (root.dataset.series && panel(root, "load"))
     json(root.dataset.series)
-      .then((data) => overTime(root, data))
-      .catch(() => missing(root, ["rate", "p99", "load"]));
+      .then((data) => drawOverTime(root, data))
+      .catch(() => showFetchError(root, ["rate", "p99", "load"]));
 }
 
 function arrange() {
   const root = document.querySelector("#run-main");
-  if (root && root === arranged) return; // only a part of it was swapped, such as the trials of a search
-  arranged = root;
+  if (root && root === shownRoot) return; // only a part of it was swapped, such as the trials of a search
+  shownRoot = root;
   charts?.remove();
   charts = null;
   if (!root || root.dataset.runState === undefined) return;
   if (root.querySelector("[data-live-charts]")) charts = new LiveCharts(root);
-  else result(root);
+  else showResult(root);
 }
 
 live.subscribe({ interval_ms: 250 });
 live.onFrame((frame) => {
   const root = document.querySelector("#run-main");
   if (charts && frame.run && String(frame.run.id) === root.dataset.run && frame.engines[frame.run.engine])
-    charts.take(frame, [{ id: frame.run.engine, model: frame.engines[frame.run.engine].model }], live.hello);
+    charts.update(
+      frame,
+      [{ id: frame.run.engine, model: frame.engines[frame.run.engine].model }],
+      live.hello,
+    );
 });
 document.addEventListener("htmx:after:swap", arrange);
-keepRun();
+updateRunProgress();
 arrange();

@@ -2,27 +2,27 @@
 // are ticked.
 const form = () => document.querySelector("[data-filter]");
 
-function address() {
+function filterAddress() {
   const said = [...new FormData(form())].filter(
     ([name, value]) => value && !(name === "sort" && value === "newest"),
   );
   return said.length ? `?${new URLSearchParams(said)}` : location.pathname;
 }
 
-function count() {
+function updateButtons() {
   const ticked = document.querySelectorAll('input[form="picked"]:checked').length;
   for (const button of document.querySelectorAll("[data-picks-two]")) button.disabled = ticked !== 2;
   for (const button of document.querySelectorAll("[data-picks-any]")) button.disabled = ticked === 0;
 }
 
 document.addEventListener("htmx:before:request", ({ target }) => {
-  if (target === form()) history.replaceState(null, "", address());
+  if (target === form()) history.replaceState(null, "", filterAddress());
 });
 document.addEventListener("change", ({ target }) => {
-  if (target.matches('input[form="picked"]')) count();
+  if (target.matches('input[form="picked"]')) updateButtons();
 });
-document.addEventListener("htmx:after:swap", count);
-addEventListener("pageshow", count);
+document.addEventListener("htmx:after:swap", updateButtons);
+addEventListener("pageshow", updateButtons);
 document.addEventListener(
   "toggle",
   ({ target }) => {
@@ -39,4 +39,4 @@ for (const name of ["htmx:before:request", "htmx:before:swap"]) {
 }
 // It applies itself
 for (const button of document.querySelectorAll("[data-filter-apply]")) button.hidden = true;
-count();
+updateButtons();

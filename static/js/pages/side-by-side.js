@@ -3,9 +3,9 @@
 // relay) is seen with it.
 import { live } from "../live/live-socket.js";
 import { LiveView } from "../live/live-view.js";
-import { keepNumbers } from "../live/live-numbers.js";
+import { updateLiveNumbers } from "../live/live-numbers.js";
 
-const MOST = 5,
+const ENGINES_MAX = 5,
   ALIVE = new Set(["ready", "degraded", "draining"]);
 
 class SideBySide {
@@ -13,8 +13,8 @@ class SideBySide {
   #view;
   #choices;
   #chosen;
-  #byHand;
-  #known = "";
+  #isChosenByUser;
+  #shownChoices = "";
   #models = new Map();
   #alive = new Set();
 
@@ -22,8 +22,8 @@ class SideBySide {
     const asked = new URLSearchParams(location.search).getAll("engine");
     this.#root = root;
     this.#choices = root.querySelector("[data-engine-choices]");
-    this.#byHand = asked.length > 0;
-    this.#chosen = new Set(asked.slice(0, MOST));
+    this.#isChosenByUser = asked.length > 0;
+    this.#chosen = new Set(asked.slice(0, ENGINES_MAX));
     this.#view = new LiveView(root, "Start models in the lab to see them here.");
     this.#choices.addEventListener("change", ({ target }) => this.#choose(target));
     live.onFrame((frame) => this.#frame(frame));
@@ -34,34 +34,34 @@ class SideBySide {
     const fresh = alive.filter(([id]) => !this.#alive.has(id)).map(([id]) => id);
     for (const [id, { model }] of alive) this.#models.set(id, model);
     this.#alive = new Set(alive.map(([id]) => id));
-    if (!this.#byHand && fresh.length) this.#join(fresh);
+    if (!this.#isChosenByUser && fresh.length) this.#addNew(fresh);
     const ids = [...new Set([...alive.map(([id]) => id), ...this.#view.ids])],
-      known = `${ids.join()} ${[...this.#chosen].join()}`;
-    if (known !== this.#known) {
-      this.#known = known;
-      this.#offer(ids);
+      choices = `${ids.join()} ${[...this.#chosen].join()}`;
+    if (choices !== this.#shownChoices) {
+      this.#shownChoices = choices;
+      this.#showChoices(ids);
     }
-    this.#view.take(frame);
+    this.#view.update(frame);
   }
 
   /** Who has ended makes room before anybody who lives. */
-  #join(fresh) {
+  #addNew(fresh) {
     const lives = (id) => this.#alive.has(id),
       all = [...new Set([...this.#chosen, ...fresh])];
-    this.#chosen = new Set([...all.filter((id) => !lives(id)), ...all.filter(lives)].slice(-MOST));
+    this.#chosen = new Set([...all.filter((id) => !lives(id)), ...all.filter(lives)].slice(-ENGINES_MAX));
   }
 
   #choose({ value, checked }) {
-    this.#byHand = true;
+    this.#isChosenByUser = true;
     if (checked) this.#chosen.add(value);
     else this.#chosen.delete(value);
     const query = new URLSearchParams([...this.#chosen].map((id) => ["engine", id]));
     history.replaceState(null, "", `${location.pathname}?${query}`);
-    this.#known = "";
+    this.#shownChoices = "";
     if (live.frame) this.#frame(live.frame);
   }
 
-  #offer(ids) {
+  #showChoices(ids) {
     const focused = document.activeElement?.value,
       chosen = ids.filter((id) => this.#chosen?.has(id));
     this.#choices.replaceChildren(...ids.map((id) => this.#choice(id, chosen)));
@@ -80,7 +80,7 @@ class SideBySide {
       type: "checkbox",
       value: id,
       checked: chosen.includes(id),
-      disabled: !chosen.includes(id) && chosen.length >= MOST,
+      disabled: !chosen.includes(id) && chosen.length >= ENGINES_MAX,
     });
     marker.className = "marker";
     label.dataset.model = this.#models.get(id);
@@ -89,6 +89,6 @@ class SideBySide {
   }
 }
 
-keepNumbers();
+updateLiveNumbers();
 new SideBySide(document.querySelector("[data-lab]"));
 live.subscribe({ interval_ms: 100 });
