@@ -138,8 +138,8 @@ def test_the_grid_has_a_dot_for_each_connection_and_tells_whose_it_is(visit: Ope
     page.locator("[data-grid]").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("[data-grid-tip]")).to_contain_text(re.compile(r"descriptor \d+ · sub-reactor [12]"))
-    click(page.locator(".crowd .as-table summary"))
-    expect(page.locator(".crowd tbody tr")).to_have_count(2)
+    click(page.locator(".connection-panel .as-table summary"))
+    expect(page.locator(".connection-panel tbody tr")).to_have_count(2)
     page.set_viewport_size({"width": 1440, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= 1440
     expect(page.locator("[data-ledger] tbody tr")).to_contain_text(re.compile(r"\d µs"))
