@@ -1,21 +1,10 @@
 // Thread lanes: a row a thread, time to the right. Two canvases over the lane column of the thread table:
 // one holds the pictures and is moved along, so that a new moment costs a few columns; the other the axis,
 // marks and the cursor.
-import { prepareCanvas, font, coloursOf, redrawOnChange } from "../lib/canvas.js";
-import { STATES } from "./time-bins.js";
+import { redrawOnChange } from "../lib/canvas.js";
+import { LaneOverlay } from "./lane-overlay.js";
 import { LanePainter } from "./lane-painter.js";
-
-const COLOURS = ["--text-2", "--text-3", "--line", "--focus"];
-const AXIS_STEPS = [1, 2, 3, 5];
-const durationText = (s) =>
-  s >= 1 ? `${+s.toFixed(2)} s` : s >= 1e-3 ? `${+(s * 1e3).toFixed(2)} ms` : `${+(s * 1e6).toFixed(1)} µs`;
-
-/** A step of the axis that gives about so many labels. */
-function axisStepUs(spanUs, most) {
-  const rough = spanUs / most,
-    base = 10 ** Math.floor(Math.log10(rough));
-  return base * (AXIS_STEPS.find((step) => step * base >= rough * 0.999) ?? 10);
-}
+import { STATES } from "./time-bins.js";
 
 export class LaneView {
   #base;
@@ -34,7 +23,7 @@ export class LaneView {
   #strip = null;
   #shares = new Float64Array(STATES);
   #stale = true;
-  #overlayKey = "";
+  #overlay;
   #marks;
   #cursor = null;
   #axisHeightPx = 26;
@@ -50,6 +39,7 @@ export class LaneView {
     [this.#base, this.#over, this.#column] = [base, over, column];
     [this.#timeline, this.#marks, this.#onChange] = [timeline, marks, onChange];
     // Kept in memory: pixels are put there, not drawn
+    this.#overlay = new LaneOverlay(over, timeline);
     this.#context = base.getContext("2d", { willReadFrequently: true });
   }
 
@@ -90,7 +80,7 @@ export class LaneView {
   /** Where the pointer or the keyboard is: { row, us }, or null. */
   setCursor(cursor) {
     this.#cursor = cursor;
-    this.#overlayKey = "";
+    this.#overlay.invalidate();
   }
 
   usAt(x) {
@@ -144,7 +134,13 @@ export class LaneView {
       this.#paintColumns(this.#bitmapWidth - moved, moved, last, perPx);
     }
     [this.#last, this.#perPx, this.#stale] = [last, perPx, false];
-    this.#drawOverlay(endUs);
+    this.#overlay.draw(endUs, {
+      widthPx: this.#widthPx,
+      axisHeightPx: this.#axisHeightPx,
+      rowBoxes: this.#rowBoxes,
+      cursor: this.#cursor,
+      marks: this.#marks(),
+    });
   }
 
   #resize() {
@@ -156,7 +152,7 @@ export class LaneView {
     if (this.#base.width !== this.#bitmapWidth || this.#base.height !== this.#bitmapHeight)
       [this.#base.width, this.#base.height] = [this.#bitmapWidth, this.#bitmapHeight];
     this.#painter = new LanePainter(this.#over, this.#history.names, this.#highlighted);
-    this.#overlayKey = "";
+    this.#overlay.invalidate();
   }
 
   #paintColumns(x, columns, last, perPx) {
@@ -180,74 +176,5 @@ export class LaneView {
       }
     });
     this.#context.putImageData(this.#strip, x, 0);
-  }
-
-  /** The other canvas: drawn again only when something on it has moved. */
-  #drawOverlay(endUs) {
-    const marks = this.#marks().filter(({ us }) => us > endUs - this.#timeline.span && us <= endUs);
-    const marksPx = marks.map(({ us }) => Math.round(this.#x(us, endUs))).join(),
-      cursor = this.#cursor ? `${this.#cursor.row} ${Math.round(this.#x(this.#cursor.us, endUs))}` : "",
-      key = `${this.#timeline.span} ${this.#timeline.following} ${marksPx} ${cursor}`;
-    if (key === this.#overlayKey) return;
-    this.#overlayKey = key;
-    const { ctx, width, height } = prepareCanvas(this.#over),
-      c = coloursOf(this.#over, COLOURS);
-    ctx.textBaseline = "middle";
-    const taken = this.#drawMarks(ctx, c, height, width, endUs, marks);
-    this.#drawAxis(ctx, c, width, height, taken);
-    if (!this.#cursor) return;
-    const { row, us } = this.#cursor,
-      shape = this.#rowBoxes[row];
-    ctx.fillStyle = c.focus;
-    if (shape) ctx.fillRect(Math.round(this.#x(us, endUs)), shape.top, 1, shape.pitch);
-    else {
-      ctx.globalAlpha = 0.4;
-      ctx.fillRect(Math.round(this.#x(us, endUs)), this.#axisHeightPx - 4, 1, height);
-      ctx.globalAlpha = 1;
-    }
-  }
-
-  #x(us, endUs) {
-    return (1 - (endUs - us) / this.#timeline.span) * this.#widthPx;
-  }
-
-  #drawAxis(ctx, c, width, height, taken) {
-    const span = this.#timeline.span,
-      step = axisStepUs(span, width < 260 ? 3 : width < 900 ? 5.1 : 8);
-    ctx.font = font(this.#over, 11);
-    for (let back = 0; back <= span * 1.001; back += step) {
-      const x = Math.round(width - (back / span) * width),
-        far = back > span * 0.999;
-      ctx.fillStyle = c.line;
-      ctx.globalCompositeOperation = "destination-over";
-      ctx.fillRect(Math.min(width - 1, x), this.#axisHeightPx - 4, 1, height - this.#axisHeightPx + 4);
-      ctx.globalCompositeOperation = "source-over";
-      if (taken.some(({ from, to }) => x > from - 26 && x < to + 22)) continue;
-      ctx.fillStyle = c["text-3"];
-      ctx.textAlign = back ? (far ? "left" : "center") : "right";
-      ctx.fillText(
-        back ? `−${durationText(back / 1e6)}` : this.#timeline.following ? "now" : "held",
-        far ? 0 : back ? x : width,
-        this.#axisHeightPx / 2 + 1,
-      );
-    }
-  }
-
-  /** Draw marks and their labels; returns the ranges that they cover, which labels of the axis leave free. */
-  #drawMarks(ctx, c, height, width, endUs, marks) {
-    ctx.font = font(this.#over, 11, 500);
-    ctx.textAlign = "left";
-    ctx.fillStyle = c["text-2"];
-    let free = -Infinity;
-    return marks.flatMap(({ us, label }) => {
-      const from = Math.round(this.#x(us, endUs)),
-        to = from + 8 + ctx.measureText(label).width,
-        fits = to < width - 26 && from > free;
-      ctx.fillRect(from, fits ? 4 : this.#axisHeightPx - 4, 1, height - 4);
-      if (!fits) return [];
-      free = to;
-      ctx.fillText(label, from + 5, this.#axisHeightPx / 2 + 1);
-      return [{ from, to }];
-    });
   }
 }

@@ -4,53 +4,16 @@ import { prepareCanvas, font, coloursOf, redrawOnChange } from "../lib/canvas.js
 import { ConnectionWords } from "./connection-words.js";
 import * as format from "../lib/format.js";
 import { groupByRole, threadNamer, roleTitle } from "../lib/thread-roles.js";
+import { ConnectionGroup } from "./connection-group.js";
 
 const PITCH_MAX_PX = 12,
   PITCH_MIN_PX = 2,
   LABEL_PX = 18,
   GROUPS_MAX = 10,
-  CAPACITY_FACTOR = 1.15,
   UNUSED_FACTOR_MAX = 2;
 const STATES = ["idle", "recent", "reading", "queued", "handling", "writing"];
 
 const COLLATE = new Intl.Collator("en", { numeric: true });
-
-/** A place for each connection of one owner: one that is free, so that the others stay where they are. */
-class Group {
-  places = [];
-  free = [];
-  top = 0;
-  capacity = 0;
-  n = 0;
-
-  constructor(name) {
-    this.name = name;
-  }
-
-  allocate(i) {
-    const place = this.free.pop() ?? this.places.length;
-    this.places[place] = i;
-    this.n++;
-    return place;
-  }
-
-  release(place) {
-    this.places[place] = -1;
-    this.free.push(place);
-    this.n--;
-  }
-
-  /** So many places it takes: some more than it has, so that who comes finds one. */
-  get neededCapacity() {
-    return Math.ceil(this.n * CAPACITY_FACTOR) + 4;
-  }
-
-  /** Close the ranks; answers who stands where now. */
-  compact() {
-    [this.places, this.free] = [this.places.filter((i) => i >= 0), []];
-    return this.places;
-  }
-}
 
 export class ConnectionGrid {
   #canvas;
@@ -148,7 +111,7 @@ export class ConnectionGrid {
     }
     if (!alive) return Boolean(slot);
     if (!this.#groups.has(name)) {
-      this.#groups.set(name, new Group(name));
+      this.#groups.set(name, new ConnectionGroup(name));
       this.#layout = null;
     }
     const group = this.#groups.get(name);

@@ -1,8 +1,8 @@
 // The one WebSocket of a page: frames go to who asked for them, events become DOM events on <body> that hx-
 // trigger names.
 import { announce } from "../lib/announce.js";
-import { setText } from "../lib/dom.js";
 import { ROOT_PATH } from "../lib/root-path.js";
+import { showConnection } from "./connection-badge.js";
 
 const EVENTS_KEPT_MAX = 100,
   STALE_MS = 2000,
@@ -20,12 +20,6 @@ const ANNOUNCEMENTS = {
   paused: "Paused",
 };
 const IMPORTANT = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;
-const clock = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hour12: false,
-});
 
 class LiveSocket {
   #socket = null;
@@ -35,7 +29,6 @@ class LiveSocket {
   #receivedAtMs = performance.now();
   #retryMs = RETRY_FIRST_MS;
   #retryAt = 0;
-  #wasOpen = false;
   #announced = "";
   #closing = false;
   #connectedAtMs = 0;
@@ -49,7 +42,7 @@ class LiveSocket {
 
   start() {
     this.#connect();
-    setInterval(() => this.#updateBadge(), 500);
+    setInterval(() => this.#updateState(), 500);
     document.addEventListener("visibilitychange", () => this.#onVisibility());
     this.#repeatMissedEvents();
     addEventListener("pagehide", () => {
@@ -139,13 +132,13 @@ class LiveSocket {
   #retry(reason) {
     if (this.#closing) return;
     if (reason) this.#refusal = reason;
-    else if (!this.#wasOpen || this.#refusal) this.#fetchRefusal();
+    else this.#fetchRefusal();
     this.#retryAt = performance.now() + this.#retryMs;
     setTimeout(() => {
       if (!this.#closing) this.#connect();
     }, this.#retryMs);
     this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
-    this.#updateBadge();
+    this.#updateState();
   }
 
   #onMessage(message) {
@@ -227,53 +220,26 @@ class LiveSocket {
     this.#receivedAtMs = performance.now();
   }
 
-  #updateBadge() {
+  #updateState() {
     const now = performance.now();
     this.#reconnectIfSilent(now);
-    const silent = now - this.#receivedAtMs;
-    const open = this.#socket?.readyState === WebSocket.OPEN;
-    const state = document.hidden
-      ? "paused"
-      : !open && (silent > STALE_MS || this.#wasOpen || this.#refusal)
-        ? "offline"
-        : silent > STALE_MS
-          ? "stale"
-          : open && this.frame
-            ? "live"
-            : "waiting";
-    const since = clock.format(new Date(Date.now() - silent));
-    const wait = Math.max(1, Math.ceil((this.#retryAt - now) / 1000));
-    const text = {
-      live: "Live",
-      paused: "Paused",
-      waiting: "Connecting",
-      stale: `Stale since ${since}`,
-      offline: this.#refusal
-        ? "Refused"
-        : `Lost the lab, ${this.#retryAt > now ? `trying again in ${wait} s` : "reconnecting"}`,
-    }[state];
-    document.body.classList.toggle("is-stale", state === "stale" || state === "offline");
-    for (const badge of document.querySelectorAll("[data-live-badge]")) {
-      badge.dataset.state = state === "live" ? "live" : state === "offline" ? "offline" : "stale";
-      setText(badge.querySelector("[data-live-text]"), text);
-      setText(
-        badge.querySelector("[data-live-more]"),
-        state === "live"
-          ? `, ${Math.min(1000 / this.#wanted.interval_ms, this.frame.run ? MEASURING_HZ : Infinity)} Hz`
-          : state === "offline"
-            ? `; numbers are of ${since}`
-            : "",
-      );
-    }
-    for (const place of document.querySelectorAll("[data-refusal]")) {
-      place.hidden = !this.#refusal;
-      setText(place, this.#refusal);
-    }
+    const silentMs = now - this.#receivedAtMs,
+      state = this.#stateAfter(silentMs);
+    const shownHz = Math.min(1000 / this.#wanted.interval_ms, this.frame?.run ? MEASURING_HZ : Infinity);
+    showConnection(state, { silentMs, retryInMs: this.#retryAt - now, refusal: this.#refusal, shownHz });
     if (state !== this.#state) for (const reader of this.#stateReaders) reader(state);
     this.#state = state;
     if (state === this.#announced || !(state in ANNOUNCEMENTS)) return;
     if (this.#announced || state !== "live") announce(ANNOUNCEMENTS[state], true);
     this.#announced = state;
+  }
+
+  #stateAfter(silentMs) {
+    const open = this.#socket?.readyState === WebSocket.OPEN;
+    if (document.hidden) return "paused";
+    if (!open && (silentMs > STALE_MS || this.#refusal)) return "offline";
+    if (silentMs > STALE_MS) return "stale";
+    return open && this.frame ? "live" : "waiting";
   }
 }
 

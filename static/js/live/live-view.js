@@ -1,6 +1,6 @@
 // What some engines are doing now: their lanes under one axis of time, their connections, charts and costs.
 // The home page shows one engine, the page side by side several; which ones, and when, is said by `watch`.
-import { ConnectionGrid } from "./connection-grid.js";
+import { ConnectionPanel } from "./connection-panel.js";
 import { EngineLanes } from "../lanes/engine-lanes.js";
 import * as format from "../lib/format.js";
 import { CostLedger } from "./cost-ledger.js";
@@ -15,7 +15,6 @@ import { Timeline } from "../lanes/timeline.js";
 
 const HIDDEN_MAX = 3,
   ZOOM = 2;
-const UNREAD_SHARE_MIN = 0.25; // of the connections: below that they may as well be answers on their way
 const SAMPLED_TEXT = "Lanes are samples here, ten a second, not a trace";
 
 export class LiveView {
@@ -201,86 +200,5 @@ export class LiveView {
     if (recall("localStorage", "more-charts") === "open") more.open = true;
     else if (more.open) remember("localStorage", "more-charts", "open"); // opened before this was there
     more.addEventListener("toggle", () => remember("localStorage", "more-charts", more.open ? "open" : null));
-  }
-}
-
-/** The connections of one engine: the grid, the numbers by state beside it, and the same as a table. */
-class ConnectionPanel {
-  #grid = null;
-  #tableAt = 0;
-
-  constructor(root) {
-    this.root = root;
-  }
-
-  attach() {
-    this.#grid?.attach();
-  }
-
-  grid({ connection_states: states }) {
-    this.#grid ??= new ConnectionGrid(
-      this.root.querySelector("[data-grid]"),
-      this.root.querySelector("[data-grid-tip]"),
-      states,
-    );
-    return this.#grid;
-  }
-
-  /** `run` is the load on this engine, if there is one. */
-  updateText(engine, { connection_states: states }, run) {
-    const sampled = Object.fromEntries(
-      states.slice(1).map((name, i) => [name, engine.connections?.[i] ?? null]),
-    );
-    const by = this.#grid ? this.#grid.totals : { ...sampled, recent: null };
-    for (const cell of this.root.querySelectorAll("[data-count]"))
-      setText(cell, format.count(by[cell.dataset.count] ?? null));
-    this.#unread(by, run);
-    if (!this.#grid) return;
-    for (const place of this.root.closest("[data-conns-panel]")?.querySelectorAll("[data-conns-open]") ?? [])
-      setText(place, format.count(this.#grid.size));
-    const canvas = this.root.querySelector("[data-grid]"),
-      details = this.root.querySelector(".as-table");
-    canvas.dataset.dots = String(this.#grid.size);
-    if (details.open && performance.now() > this.#tableAt)
-      this.#table(states.slice(1), details.querySelector("tbody"));
-  }
-
-  /**
-   * A request that the engine has not read yet leaves its connection idle to the engine, and in flight to
-   * the client.
-   */
-  #unread(by, run) {
-    const place = this.root.querySelector("[data-unread]"),
-      busy = by.reading + by.queued + by.handling + by.writing;
-    const unread = run && this.#grid ? Math.min(run.in_flight - busy, by.idle + (by.recent ?? 0)) : 0;
-    place.hidden = !unread || unread <= this.#grid.size * UNREAD_SHARE_MIN;
-    if (!place.hidden)
-      setText(
-        place,
-        `${format.count(unread)} of the idle ones have a request in their socket buffer, ` +
-          "which the engine has not read yet.",
-      );
-  }
-
-  #table(states, body) {
-    this.#tableAt = performance.now() + 1000;
-    body.replaceChildren(
-      ...this.#grid.groups.map((group) => {
-        const row = document.createElement("tr"),
-          name = document.createElement("th"),
-          by = this.#grid.counts(group);
-        Object.assign(name, { scope: "row", textContent: group.name });
-        row.append(
-          name,
-          ...states.map((state) =>
-            Object.assign(document.createElement("td"), {
-              className: "num",
-              textContent: format.count(by[state]),
-            }),
-          ),
-        );
-        return row;
-      }),
-    );
   }
 }
