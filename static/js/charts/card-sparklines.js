@@ -1,11 +1,12 @@
-// The last minute of each engine's rate, one point a second, drawn on its card. It outlives the card's HTML.
+// Sparklines on the cards: the rate of each engine in the last minute, one point per second. The points are
+// kept when the HTML of a card is replaced.
 import { live } from "../live/live-socket.js";
 import { drawSparkline } from "./sparkline.js";
 
 const POINTS = 60;
 export const rateSeries = new Map(); // engine id → { values, sum, n, second }
 
-/** Answers whether a second is over, and with it a point more is known. */
+/** Returns whether a second has ended, so that there is a new point. */
 export function addFrame(frame) {
   const second = Math.floor(frame.t_s);
   let moved = false;

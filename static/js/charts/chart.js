@@ -23,8 +23,9 @@ export class Chart {
   #nextTableMs = 0;
 
   /**
-   * spec: series [{ label, kind, model?, tone?, width?, fill?, scale? }], x { values, splits, range, text
-   * }, y { log, range, values }, wash, format, sync (a key), live (its table is of the newest rows)
+   * `spec`: series [{ label, kind, model?, tone?, width?, fill?, scale? }],
+   * x { values, splits, range, text },
+   * y { log, range, values }, wash, format, sync (a key), live (the table shows the newest rows).
    */
   constructor(panel, spec) {
     this.#spec = spec;
@@ -85,7 +86,7 @@ export class Chart {
     this.#empty.hidden = !empty;
     this.#empty.textContent = empty;
     this.#uplot.setData(data);
-    // The scale may be the same, and then its words would stay away
+    // The scale may be the same: then uPlot would not draw the labels of the axis again.
     if (wasEmpty !== this.#isEmpty) this.#uplot.redraw(true, true);
     if (this.#spec.live && this.#details?.open && performance.now() > this.#nextTableMs) this.#updateTable();
   }

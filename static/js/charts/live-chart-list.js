@@ -1,5 +1,5 @@
-// The live charts: what each draws of one engine, and of several side by side. Values are of half a second,
-// for each engine.
+// The list of live charts: the series of each for one engine, and for several side by side. A value covers
+// half a second.
 import * as format from "../lib/format.js";
 import { sortRoles, roleTitle } from "../lib/thread-roles.js";
 
@@ -13,7 +13,7 @@ const cumulate = (values) => {
 };
 const ownShare = (n) => (data, at) => (data[n][at] === null ? null : data[n][at] - (data[n + 1]?.[at] ?? 0));
 
-/** Stacked: the sum of all comes first, so that each is drawn over what stands above it. */
+/** Stacked areas: the sum of all comes first, so that each area is drawn over the larger one. */
 function stack(names) {
   const shown = [...names].reverse();
   return shown.map((label, i) => ({
@@ -25,11 +25,11 @@ function stack(names) {
   }));
 }
 
-/** One line for each role, in the order in which they come. */
+/** One line per role, in the order in which a request meets them. */
 const linePerRole = (roles) =>
   sortRoles(roles).map((role, i) => ({ label: roleTitle(role), kind: KINDS[i % KINDS.length] }));
 
-/** The same figure of each engine: the hue is the model, a second engine of a model is dashed. */
+/** One line per engine: the hue is the model, a second engine of a model is dashed. */
 function linePerEngine(engines) {
   const seen = new Map();
   return engines.map(({ id, model }) => {
@@ -103,7 +103,7 @@ export const CHARTS = {
   },
 };
 
-/** The series of a chart, and how to read a column of them from the points. */
+/** The series of a chart, and `read(point)`, which returns their values at a point. */
 export function seriesOf(name, context) {
   const chart = CHARTS[name],
     { engines } = context;

@@ -1,4 +1,4 @@
-// The charts of the last minute of one engine, or of several on the same scales. Their cursors go together.
+// The charts of the last minute, for one engine or for several on the same scales, with a common cursor.
 import { CHARTS, seriesOf } from "./live-chart-list.js";
 import { Chart } from "./chart.js";
 import { RollingSeries, WINDOW_S } from "../live/rolling-series.js";
@@ -12,7 +12,7 @@ const X = {
   heading: "ago",
 };
 
-/** The lines of a chart in words, where they are known only now. */
+/** The legend of a chart whose series depend on the engines. */
 function drawLegend(panel, series) {
   const list = panel.querySelector("[data-live-key]");
   list?.replaceChildren(
@@ -41,7 +41,7 @@ export class LiveCharts {
     this.#root = root;
   }
 
-  /** Before there is anything to draw: say what would make it appear. */
+  /** Show a text instead of empty charts. */
   showEmpty(text) {
     if (!this.#charts.size) this.#arrange();
     for (const { chart } of this.#charts.values()) chart.showEmpty(text);
@@ -54,8 +54,8 @@ export class LiveCharts {
 
   /** engines: [{ id, model }]; marks: [{ us, label }] */
   update(frame, engines, hello, marks = []) {
-    // Who joins those that are shown (it takes over from one of them, say) has the same axis; others begin
-    // anew.
+    // An engine that joins those that are shown (in a hot swap, say) shares their axis. With other engines
+    // the series start again.
     if (this.#engines.length && !engines.some(({ id }) => this.#engines.some((each) => each.id === id)))
       [this.#series, this.#runSeen] = [new RollingSeries(), null];
     this.#engines = engines;
@@ -76,7 +76,7 @@ export class LiveCharts {
     });
   }
 
-  /** The charts that are in sight; made anew when they show something else. */
+  /** Create the charts that are visible, and all of them again when engines or roles have changed. */
   #arrange() {
     const context = { engines: this.#engines, roles: this.#series.roles },
       shown = JSON.stringify([context.engines, context.roles]);

@@ -1,4 +1,4 @@
-// Percentiles on an axis that gives each nine the same room, and latencies on a logarithmic one.
+// Axes of latency charts: percentiles with equal room for each nine, latencies on a logarithmic scale.
 import * as format from "../lib/format.js";
 
 const NAMED = [
@@ -13,7 +13,7 @@ export const nines = (quantile) => -Math.log10(Math.max(1e-9, 1 - quantile));
 export const ms = (us) => (us === null || us === undefined ? null : us / 1000);
 export const msText = (v) => format.latency(v * 1000);
 
-/** 1, 3, 10, 30 … between two bounds: the lines of a logarithmic axis. */
+/** The ticks of a logarithmic axis between two bounds: 1, 3, 10, 30 … */
 function logTicks(low, top) {
   const steps = [];
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(top)); e++)
@@ -21,7 +21,7 @@ function logTicks(low, top) {
   return steps.filter((v) => v >= low && v <= top);
 }
 
-/** Where the data ends: the last percentile that is told, and the end of the axis. */
+/** The last quantile that is shown, and the end of the axis. */
 export function curveExtent(service, cut) {
   const last = cut ?? Math.max(...service.map(([q]) => q).filter((q) => q < 1));
   return { last, end: Math.max(2.2, Math.ceil(nines(last) * 2 + 0.2) / 2) };
@@ -45,7 +45,10 @@ export const latencyAxis = {
   range: (_, low, top) => [low > 0 ? low * 0.8 : 0.01, top > 0 ? top * 1.4 : 1],
 };
 
-/** Curves [[quantile, µs] …] as one table for a chart: [xs, ms of each curve]; what a curve lacks is null. */
+/**
+ * Curves [[quantile, µs] …] as the data of a chart: [xs, ms of each curve]; null where a curve has no
+ * value.
+ */
 export function percentileTable(curves, last) {
   const maps = curves.map(
     (curve) => new Map(curve.filter(([q]) => q <= last && q < 1).map(([q, us]) => [nines(q), ms(us)])),

@@ -1,5 +1,4 @@
-// A sparkline: the last minute of one number, without axes. The end is marked, the ground is drawn, a gap
-// stays a gap.
+// A sparkline: one number over the last minute, without axes. The end has a dot, missing values are gaps.
 import { prepareCanvas, coloursOf } from "../lib/canvas.js";
 
 export function drawSparkline(canvas, values) {

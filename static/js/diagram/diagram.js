@@ -15,7 +15,7 @@ const TEXT_INTERVAL_MS = 400,
   REDUCED_FACTOR = 2.5, // with reduced motion the text changes less often
   RATE_MIN_PER_S = 0.05;
 const SATURATED_MIN = 0.9,
-  SATURATED_END = 0.85; // lower than the beginning, so that a value between them does not flicker
+  SATURATED_END = 0.85; // hysteresis: below SATURATED_MIN, so that the label does not flicker
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 class Diagram {
@@ -48,7 +48,7 @@ class Diagram {
     live.onFrame((frame) => this.#frame(frame));
   }
 
-  /** The engine whose threads this page has asked for. */
+  /** The id of the engine whose threads this page has subscribed to. */
   #watchedId(frame) {
     const told = Object.keys(frame.engines).filter((id) => frame.engines[id].threads);
     const named = document.querySelector("[data-watched-id]")?.textContent;
@@ -105,7 +105,7 @@ class Diagram {
       .catch(() => {});
   }
 
-  /** New connections a second, from the counter that only grows. */
+  /** New connections per second, from the counter of accepted ones. */
   #countArrivals({ t_s }, { accepted }) {
     if (accepted === undefined || accepted === null) return;
     const last = this.#accepted;
@@ -163,7 +163,7 @@ class Diagram {
     return kind === "group" ? this.#threadsOfRole(node) : this.#threadsOfRole(node).slice(at, at + 1);
   }
 
-  /** Requests a second that pass a box: its own, and those of the workers that belong to it. */
+  /** Requests per second that pass a box: its own and those of its workers; null where not known. */
   #passing(box) {
     if (["peers", "kernel", "queue"].includes(box.node)) return null;
     const own = this.#threadsOf(box),
@@ -200,7 +200,7 @@ class Diagram {
     return known.length ? known.reduce((a, b) => a + b, 0) : (requests_per_s ?? 0);
   }
 
-  /** Roles and the queue that are saturated; returns the busy share of each role. */
+  /** Update the set of saturated roles; returns the busy share of each role. */
   #updateSaturated(engine) {
     const busyOf = new Map();
     for (const role of new Set([...this.#threads.values()].map((thread) => thread.role))) {
@@ -232,7 +232,7 @@ class Diagram {
     this.#describe(engine, busyOf);
   }
 
-  /** The diagram in words, below it. */
+  /** The summary below the diagram. */
   #describe(engine, busyOf) {
     const roles = [...busyOf].map(([role, busy]) => {
       const percent = format.percent(100 * busy).replace(/\.\d/, "");

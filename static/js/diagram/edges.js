@@ -1,4 +1,4 @@
-// The edges of a diagram: new connections, requests, and the way back of the answers.
+// The edges of a diagram: new connections, requests, and the way back of the responses.
 import { edgePath, nodeNames } from "./layout.js";
 import { labels, svgElement } from "./svg.js";
 
@@ -9,7 +9,7 @@ function createEdge(a, b, kind, back, height) {
   return { a, b, kind, back, path, rate: 0, plate: [] };
 }
 
-/** The name of the way back, on a plate in its middle. */
+/** The label of the way back, in its middle. */
 function createPlate({ a, b }, name, height) {
   const x = (a.x + a.w / 2 + b.x + b.w / 2) / 2,
     y = height - 14;

@@ -1,5 +1,5 @@
-// Dots on the lines of a diagram: each is so many requests, sent off when they were counted. Nothing moves
-// that nothing drives.
+// Dots that move along the edges of a diagram, at the measured rates. Each stands for a number of requests;
+// without fresh rates nothing moves.
 import { minPaintIntervalMs } from "../live/paint-rate.js";
 
 const TRAVEL_MS = 450,
@@ -26,7 +26,7 @@ export class FlowDots {
     this.#layer = layer;
   }
 
-  /** edges: [{ path, kind, rate }]; the rate is kept fresh by whoever owns them. */
+  /** edges: [{ path, kind, rate }]; the caller keeps `rate` (requests/s) up to date. */
   setEdges(edges) {
     this.#edges = edges.map((edge) => ({
       edge,
@@ -37,10 +37,7 @@ export class FlowDots {
     this.stop();
   }
 
-  /**
-   * New rates have come. `total`: requests a second of the whole, which decides how many one dot stands
-   * for.
-   */
+  /** New rates have come. `total`: requests per second of the engine, which decides how many one dot is. */
   setTotalRate(total) {
     this.#fedAt = performance.now();
     if (total / this.requestsPerDot > 1.6 * DOTS_PER_S || total / this.requestsPerDot < DOTS_PER_S / 3)
@@ -71,7 +68,7 @@ export class FlowDots {
     this.#request ||= requestAnimationFrame((now) => this.#tick(now));
   }
 
-  /** Goes on for as long as rates are fresh, or a dot is on its way. */
+  /** Runs for as long as rates are fresh or a dot is moving. */
   #tick(now) {
     this.#request = 0;
     if (!this.#layer.isConnected) return;
@@ -120,7 +117,7 @@ export class FlowDots {
   }
 }
 
-/** 1, 2, 5, 10, 20 …: the next of them. */
+/** Round up to 1, 2, 5, 10, 20 … */
 function roundUp(least) {
   const ten = 10 ** Math.floor(Math.log10(Math.max(1, least)));
   return ten * ([1, 2, 5].find((n) => n * ten >= least) ?? 10);

@@ -1,6 +1,6 @@
-// What each model's diagram is made of: columns of nodes from left to right, what flows between them, the
-// restaurant's words. A node is a role of the model's threads, or one of peers, kernel, queue; gap and room
-// are kept free. A flow is "new" (connections) or "all" (requests).
+// The layout of each model's diagram: columns of nodes from left to right, the flows between them, and the
+// names in the restaurant analogy. A node is a thread role of the model, or peers, kernel or queue; gap and
+// room stay empty. A flow is "new" (connections) or "all" (requests).
 export const SHAPES = {
   blocking: {
     columns: [["peers"], ["acceptor", "room"], ["connection"]],
@@ -75,13 +75,13 @@ const KITCHEN = {
   prefork: { kernel: ["listening socket", "one queue"], master: "owner", worker: "food truck" },
 };
 
-/** A node's two names: the literature's and the restaurant's. */
+/** The two names of a node: that of the literature and that of the restaurant analogy. */
 export function nodeNames(model, node, title) {
   const own = KITCHEN[model]?.[node];
   return Array.isArray(own) ? own : (NODES[node] ?? [title ?? node, own ?? title ?? node]);
 }
 
-/** A model that is not drawn here: peers, then its roles in turn. */
+/** The shape of a model; one that is not listed has the peers, then its roles in turn. */
 export function shapeFor(model, roles) {
   return (
     SHAPES[model] ?? {
@@ -98,10 +98,7 @@ const WIDTH = 760,
   HIGH = { peers: 112, kernel: 62, queue: 62, gap: 58, room: 110, group: 118 };
 export const BOXES_MAX = 6;
 
-/**
- * Where everything goes: boxes [{ node, at, x, y, w, h }], the height of the whole. `counts`: threads of
- * each role.
- */
+/** Returns { boxes: [{ node, at, kind, x, y, w, h }], width, height }. `counts`: threads by role. */
 export function layOut(shape, counts) {
   const columns = shape.columns
     .map((column) => column.filter((node) => node in HIGH || counts[node]))
@@ -139,10 +136,7 @@ export function layOut(shape, counts) {
   return { boxes, width: WIDTH, height };
 }
 
-/**
- * A curve from one box to another; `back`: below everything, from the bottom of one to the bottom of the
- * other.
- */
+/** The path from one box to another; `back`: below all boxes, from the bottom of one to that of the other. */
 export function edgePath(a, b, back, height) {
   if (back) {
     const [x1, x2, y] = [a.x + a.w / 2, b.x + b.w / 2, height - 14];

@@ -1,5 +1,5 @@
-// The nodes of a diagram: a box for each thread or for a large group of them, the peers, the kernel, a queue.
-// `createNode` draws a node once, `updateNode` writes numbers and states into it.
+// The nodes of a diagram: a box for each thread or for a large group of them, the peers, the kernel, a
+// queue. `createNode` draws a node once, `updateNode` writes numbers and states into it.
 import * as format from "../lib/format.js";
 import { setText } from "../lib/dom.js";
 import { nodeNames } from "./layout.js";
@@ -104,7 +104,7 @@ export function createNode(model, box, title, count) {
   return view;
 }
 
-/** Each ring is a connection, or where there are more, an equal share of them. */
+/** Each ring is a connection, or with more connections than rings, an equal share of them. */
 function updatePeers(view, { connections, connections_total: total, connectionStates, arrivalsPerS }) {
   const each = Math.max(1, total / PEER_RINGS),
     drawn = [];

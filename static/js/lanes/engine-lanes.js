@@ -1,4 +1,5 @@
-// The lanes of one engine: its history, its thread table, the canvases over it, and what they say when asked.
+// The thread lanes of one engine: its history, its thread table, the canvases over it, the tooltip and the
+// summary.
 import * as format from "../lib/format.js";
 import { ThreadHistory } from "./thread-history.js";
 import { LaneInput } from "./lane-input.js";
@@ -22,8 +23,8 @@ export class EngineLanes {
   #summaryAtUs = 0;
 
   /**
-   * `root` is a copy of the template; `marks` returns what happened when. `onCursor(us)` is called with the
-   * cursor's time, and `onChange` when the picture must be painted at once.
+   * `root` is a copy of the template, `marks(id)` returns [{ us, label }]. `onCursor(us)` is called with
+   * the time of the cursor, `onChange()` when lanes must be painted at once.
    */
   constructor(root, id, { timeline, marks, onCursor, onChange }) {
     const find = (name) => root.querySelector(`[data-${name}]`);
@@ -67,7 +68,7 @@ export class EngineLanes {
     return this.#history ? [...this.#history.lanes.values()] : [];
   }
 
-  /** Returns the µs that were lost before this frame. `legible`: rows may move now. */
+  /** Returns the µs without data before this frame. `legible`: text and rows may change with this frame. */
   update(engine, tUs, hello, legible) {
     if (!engine.threads) return 0;
     this.#history ??= new ThreadHistory(hello.thread_states, hello.interval_ms);
@@ -88,7 +89,7 @@ export class EngineLanes {
     this.#view.paint(endUs);
   }
 
-  /** Numbers of the table, and what the cursor stands on: a few times a second. */
+  /** Update numbers of the table and the tooltip; called a few times per second. */
   updateText(endUs) {
     if (!this.#history) return;
     if (endUs - this.#summaryAtUs > SUMMARY_INTERVAL_US || endUs < this.#summaryAtUs) {
@@ -99,7 +100,7 @@ export class EngineLanes {
     if (this.#view.cursor?.row !== undefined) this.#showTooltip(this.#view.cursor);
   }
 
-  /** The cursor of another panel that stands at this moment. */
+  /** Show the cursor of another panel at this time. */
   showCursorAt(us) {
     if (this.#view.cursor?.row === undefined) this.#view.setCursor(us === null ? null : { us });
   }
@@ -128,7 +129,7 @@ export class EngineLanes {
     this.#tooltip.style.transform = `translate(${left}px, ${top}px)`;
   }
 
-  /** The picture in a sentence, beside the canvas: for who does not see it. */
+  /** Describe the lanes in a sentence for screen readers. */
   #describe(us) {
     const tally = new Map(),
       last = this.#marks(this.id).at(-1);

@@ -1,4 +1,4 @@
-// What happened while one looked on: marks on the axis of time that lanes and charts share.
+// Marks of events on the time axis that lanes and charts share.
 const MARKS_MAX = 60;
 const RUN = {
   "run.warming": "run started",
@@ -21,7 +21,7 @@ export class EventMarks {
     this.#list = [...this.#list, { us, label, engine }].slice(-MARKS_MAX);
   }
 
-  /** Those of one engine, and of all; of several engines with their names. */
+  /** The marks of one engine, and those that belong to none. */
   of(id) {
     return this.#list.filter(({ engine }) => engine === null || engine === id);
   }
@@ -34,7 +34,7 @@ export class EventMarks {
       );
   }
 
-  /** An event of the lab as a mark, if it is one of the engines that are watched. */
+  /** Add an event of the lab if it belongs to one of the engines `ids`. */
   addEvent({ event, engine, text }, us, ids, run) {
     const about = engine ?? run?.engine ?? null;
     if (!ids.includes(about)) return;
@@ -44,7 +44,7 @@ export class EventMarks {
     if (label) this.add(us, label === "died" && signal ? `died, ${signal}` : label, about);
   }
 
-  /** Frames that did not come; said once for each stretch. */
+  /** Mark lost frames, at most one mark in two seconds. */
   addLostFrames(us, lostUs, intervalMs) {
     const last = this.#list.at(-1),
       frames = Math.max(1, Math.round(lostUs / 1000 / intervalMs)),

@@ -1,5 +1,5 @@
-// Paints lanes on animation frames, as often as there is another pixel to show and no more.
-// Lanes may take a tenth of the main thread: what is slow to paint is painted less often.
+// Paints lanes on animation frames, as often as the window moves by a pixel. Lanes may take a tenth of the
+// main thread: the slower they paint, the less often they do.
 import { minPaintIntervalMs } from "../live/paint-rate.js";
 
 const IDLE_FACTOR = 9,
@@ -15,14 +15,14 @@ export class FrameScheduler {
   #timer = 0;
   #request = 0;
 
-  /** `lanes()` answers the EngineLanes that are on the page now. */
+  /** `lanes()` returns the EngineLanes that are on the page now. */
   constructor(timeline, lanes) {
     [this.#timeline, this.#lanes] = [timeline, lanes];
     timeline.onChange(() => this.schedule(0));
     this.schedule(0);
   }
 
-  /** Paint again in so many milliseconds, or sooner. */
+  /** Paint after this delay in milliseconds; replaces an earlier request. */
   schedule(inMs) {
     clearTimeout(this.#timer);
     cancelAnimationFrame(this.#request);

@@ -1,4 +1,4 @@
-// Pointer, wheel and keys on lanes: zoom, pan, and a cursor that reads one thread at one moment.
+// Pointer, wheel and keys on the lanes: zoom, pan, and a cursor on one thread at one time.
 const WHEEL = 1.0015,
   KEY_ZOOM = 1.6,
   STEP_PX = 4,
@@ -20,7 +20,7 @@ export class LaneInput {
   #inspect;
   #drag = null;
 
-  /** `inspect(cursor)` is told where the cursor is, or null. */
+  /** `inspect(cursor)` is called with { row, us } of the cursor, or null. */
   constructor(view, timeline, inspect) {
     [this.#view, this.#timeline, this.#inspect] = [view, timeline, inspect];
     const canvas = view.over;
@@ -58,10 +58,7 @@ export class LaneInput {
     this.#inspect(row < 0 ? null : { row, us: this.#view.usAt(offsetX) });
   }
 
-  /**
-   * A page that is being scrolled goes on scrolling; a wheel over lanes at rest zooms them, sideways it
-   * pans.
-   */
+  /** The wheel zooms, sideways it pans. While the page is being scrolled it goes on scrolling. */
   #wheel(event) {
     if (performance.now() - scrolledAt < SCROLLED_MS && !event.ctrlKey) return;
     const perPx = this.#timeline.span / this.#view.width;
@@ -103,7 +100,7 @@ export class LaneInput {
     }[key];
   }
 
-  /** Move the cursor; at the edge of the window the window moves. */
+  /** Move the cursor; at the edge of the window pan. */
   #go(rows, steps) {
     const width = this.#view.width,
       step = (this.#timeline.span / width) * STEP_PX,

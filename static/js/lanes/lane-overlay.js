@@ -1,4 +1,4 @@
-// What lies over the lanes: the axis of time, marks of what happened, the cursor.
+// The overlay of the lanes: time axis, event marks and cursor.
 import { coloursOf, font, prepareCanvas } from "../lib/canvas.js";
 
 const COLOURS = ["--text-2", "--text-3", "--line", "--focus"];
@@ -6,7 +6,7 @@ const AXIS_STEPS = [1, 2, 3, 5];
 const durationText = (s) =>
   s >= 1 ? `${+s.toFixed(2)} s` : s >= 1e-3 ? `${+(s * 1e3).toFixed(2)} ms` : `${+(s * 1e6).toFixed(1)} µs`;
 
-/** A step of the axis that gives about so many labels. */
+/** The step of the axis, in µs, that gives about `most` labels. */
 function axisStepUs(spanUs, most) {
   const rough = spanUs / most,
     base = 10 ** Math.floor(Math.log10(rough));
@@ -22,7 +22,7 @@ export class LaneOverlay {
     [this.#canvas, this.#timeline] = [canvas, timeline];
   }
 
-  /** Draw with the next call, even if nothing has moved. */
+  /** Draw with the next call even if nothing has moved. */
   invalidate() {
     this.#drawn = "";
   }

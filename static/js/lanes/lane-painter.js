@@ -1,7 +1,7 @@
-// One pixel column of a lane: how far it is filled is the share of that time that was spent in a state.
-// The hue is the model, tone and place are the state: reading stands on the floor, writing hangs from the
-// ceiling (to 60 % of the lane at most), handling, hatched blocked and ink accepting stand above, waiting
-// is a line, a queue a dotted one.
+// Paints lanes column by column. The filled height is the share of the time of a pixel that was spent in a
+// state. The hue is the model; tone and place are the state: reading is at the bottom, writing at the top
+// (up to 60 % of the lane each), handling, blocked (hatched) and accepting are stacked above reading,
+// waiting is a line, waiting for work a dotted line.
 import { colourOf, packedColour } from "../lib/canvas.js";
 
 const PART_HEIGHT = 0.6,
@@ -51,8 +51,8 @@ export class LanePainter {
   }
 
   /**
-   * Paint column `x` of `pixels` (`stride` wide); `number` is the column's own, so that patterns move with
-   * it.
+   * Paint column `x` of `pixels` (`stride` wide). `number` identifies the column, so that patterns move
+   * with it.
    */
   column(pixels, stride, x, number, top, high, shares, span) {
     const waiting = shares[this.#waiting.state],
@@ -76,7 +76,7 @@ export class LanePainter {
       this.#fill(pixels, stride, x, top, top + writing * PART_HEIGHT * high, -1, this.#writing.tone);
   }
 
-  /** From `top` to `bottom`, fractions and all: a pixel that is only touched is fainter. */
+  /** Fill from `top` to `bottom`, which may be fractions: a pixel that is covered in part is fainter. */
   #fill(pixels, stride, x, top, bottom, hatch, tone) {
     for (let y = Math.floor(top); y < bottom; y++) {
       const cover = Math.min(bottom, y + 1) - Math.max(top, y),

@@ -1,5 +1,5 @@
-// What a lane says in words at one moment: the state, since when and for how long, and what the thread is
-// worth now.
+// The tooltip of a lane: the state at one time, since when and for how long, and the numbers of the thread
+// now.
 import { STATES } from "./time-bins.js";
 import * as format from "../lib/format.js";
 import { COARSE, GAP } from "./state-ring.js";
@@ -9,12 +9,14 @@ export const STATE_TEXT = {
   queue: "waiting for work",
   blocked: "blocked in a handler",
 };
-const EXACT_PIXEL_MAX_US = 20_000; // beyond it a pixel says more than a moment
+const EXACT_PIXEL_MAX_US = 20_000; // with more time per pixel the mix of states says more
 const ago = (us) =>
   us < 1e6 ? `${format.latency(us)} ago` : `${(us / 1e6).toFixed(us < 1e7 ? 2 : 1)} s ago`;
 const out = new Float64Array(STATES);
 
-/** "handling 62 %, writing 12 %" of a stretch of time; nothing where nothing is known. */
+/**
+ * The mix of states between two times, such as "handling 62 %, writing 12 %"; empty where nothing is known.
+ */
 function mixText(source, from, to, name) {
   source.shares(from, to, out);
   const parts = [...out]

@@ -1,6 +1,6 @@
-// Thread lanes: a row a thread, time to the right. Two canvases over the lane column of the thread table:
-// one holds the pictures and is moved along, so that a new moment costs a few columns; the other the axis,
-// marks and the cursor.
+// Thread lanes: one row per thread, time to the right. Two canvases lie over the lane column of the thread
+// table. One holds the pixels of the lanes and is shifted as time goes on, so that a frame costs a few new
+// columns; the other is the overlay.
 import { redrawOnChange } from "../lib/canvas.js";
 import { LaneOverlay } from "./lane-overlay.js";
 import { LanePainter } from "./lane-painter.js";
@@ -32,18 +32,18 @@ export class LaneView {
   #onChange;
 
   /**
-   * `onChange` is called when rows, size or colours have onChange: the picture does not fit until the next
-   * `step`.
+   * `base` and `over` are the canvases, `column` is the header of the lane column. `onChange()` is called
+   * when rows, size or colours have changed: the lanes are out of date until the next `paint`.
    */
   constructor({ base, over, column, timeline, marks, onChange }) {
     [this.#base, this.#over, this.#column] = [base, over, column];
     [this.#timeline, this.#marks, this.#onChange] = [timeline, marks, onChange];
-    // Kept in memory: pixels are put there, not drawn
+    // Keep the bitmap in memory: pixels are written, not drawn.
     this.#overlay = new LaneOverlay(over, timeline);
     this.#context = base.getContext("2d", { willReadFrequently: true });
   }
 
-  /** The canvases are on the page now: keep them drawn for as long as they are. */
+  /** To be called when the canvases are on the page: redraw them for as long as they are. */
   attach() {
     redrawOnChange(this.#over, () => this.#invalidate());
   }
@@ -61,7 +61,7 @@ export class LaneView {
     return this.#cursor;
   }
 
-  /** rows: [{ source, element, name }] as they stand in the table; a source answers `shares`. */
+  /** rows: [{ source, element, name }] in the order of the table; a source has `shares(from, to, out)`. */
   show(history, rows) {
     const moved =
       history !== this.#history ||
@@ -71,13 +71,13 @@ export class LaneView {
     if (moved) this.#invalidate();
   }
 
-  /** Let these states stand out (a Set of names), or all of them alike (null). */
+  /** Highlight these states (a Set of names), or none (null). */
   highlight(states) {
     this.#highlighted = states;
     this.#invalidate();
   }
 
-  /** Where the pointer or the keyboard is: { row, us }, or null. */
+  /** Set the cursor: { row, us }, { us } or null. */
   setCursor(cursor) {
     this.#cursor = cursor;
     this.#overlay.invalidate();
@@ -107,7 +107,7 @@ export class LaneView {
     };
     Object.assign(this.#base.style, box);
     Object.assign(this.#over.style, box);
-    this.#widthPx = this.#column.offsetWidth; // asked for once: reading it back would lay the page out again
+    this.#widthPx = this.#column.offsetWidth; // read once: reading it in each frame would force a layout
     this.#axisHeightPx = this.#column.parentElement.offsetHeight;
     this.#rowBoxes = this.#rows.map(({ element }) => ({
       top: element.offsetTop,
@@ -118,7 +118,7 @@ export class LaneView {
     this.#onChange();
   }
 
-  /** Called for each animation frame: paints what has come into the window since the last one. */
+  /** Paint the columns that have come into the window since the last animation frame. */
   paint(endUs) {
     if (!this.#history || !this.#widthPx) return;
     if (this.#stale) this.#resize();

@@ -1,7 +1,6 @@
-// The exact states of one thread, newest last: a ring of (since, state) that grows with what happens, to a
-// bound.
-export const GAP = 255; // nothing is known: a lost frame is drawn as nothing
-export const COARSE = 254; // more transitions than were sent one by one: the 5 ms shares know
+// The exact states of one thread: a ring buffer of (start, state), newest last, that grows up to a limit.
+export const GAP = 255; // nothing is known: a lost frame is drawn empty
+export const COARSE = 254; // too many transitions to send one by one: see the bins of 5 ms
 const CAPACITY_MIN = 64,
   CAPACITY_MAX = 16_384;
 
@@ -10,7 +9,7 @@ export class StateRing {
   #states = new Uint8Array(CAPACITY_MIN);
   #start = 0;
   #count = 0;
-  end = 0; // until when the last state is known
+  end = 0; // the time until which the last state is known
 
   get start() {
     return this.#count ? this.#times[this.#start] : Infinity;
@@ -29,7 +28,7 @@ export class StateRing {
     this.#count = 0;
   }
 
-  /** Which stay this moment falls into, or -1. */
+  /** The index of the interval that contains this time, or -1. */
   find(at) {
     if (at < this.start || at >= this.end) return -1;
     let low = 0,
@@ -51,7 +50,9 @@ export class StateRing {
     };
   }
 
-  /** Add to `out` the microseconds of each state between two moments; where it is coarse, what `bins` say. */
+  /**
+   * Add to `out` the microseconds of each state between two times; coarse intervals are taken from `bins`.
+   */
   sum(from, to, out, bins) {
     let i = this.find(Math.max(from, this.start));
     if (i < 0) return;

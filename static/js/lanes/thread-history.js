@@ -1,6 +1,5 @@
-// What each thread of one engine did in the last minute, and the threads of a role together.
-// Traced, durations are true: transitions one by one, or time shares of 5 ms. Untraced, a sample stands for
-// its interval.
+// What each thread of an engine did in the last minute, and the threads of a role together. Traced engines
+// have exact durations: single transitions, or shares of 5 ms. Otherwise a sample stands for its interval.
 import { BIN_US, TimeBins, STATES } from "./time-bins.js";
 import { JUMP_US } from "./timeline.js";
 import { COARSE, GAP, StateRing } from "./state-ring.js";
@@ -20,7 +19,7 @@ class Lane {
     this.key = key;
   }
 
-  /** In this state for so long; a state below 1 is none that is known, or no thread. */
+  /** Add an interval in a state; a state below 1 means not known, or no thread. */
   add(state, from, to) {
     this.#markGap(from);
     if (this.exact || !this.bins) {
@@ -31,7 +30,7 @@ class Lane {
     this.untilUs = to;
   }
 
-  /** Equal slices of an interval, each [state, permille, …]: too much happened to send it one by one. */
+  /** Add equal slices of an interval, each [state, permille, …]: there were too many transitions to send. */
   slices(slices, from, to, roleLane) {
     this.#markGap(from);
     if (this.exact) {
@@ -49,13 +48,13 @@ class Lane {
     this.untilUs = to;
   }
 
-  /** Nothing is known of the time since it was last heard of. */
+  /** Mark the time since the last interval as not known. */
   #markGap(from) {
     if (this.untilUs && from > this.untilUs + SLACK_US && (this.exact || !this.bins))
       this.states.push(this.untilUs, GAP);
   }
 
-  /** The µs of each state between two moments into `out`; answers whether they are exact. */
+  /** Write the µs of each state between two times to `out`; returns whether they are exact. */
   shares(from, to, out) {
     out.fill(0);
     const known = this.states.start <= from && from < this.states.end;
@@ -75,7 +74,7 @@ class RoleLane {
     this.key = `band ${role}`;
   }
 
-  /** As if all of them were one thread: the mean share of each state. */
+  /** Write the mean share of each state to `out`, as if all threads were one. */
   shares(from, to, out) {
     out.fill(0);
     this.bins.sum(from, to, out);
@@ -109,8 +108,8 @@ export class ThreadHistory {
   }
 
   /**
-   * Take an engine of a frame: threads are [slot, generation, tid, role, index, state, connections, rate,
-   * cpu, …]. Answers the µs that were lost.
+   * Add an engine of a frame; threads are [slot, generation, tid, role, index, state, connections, rate,
+   * cpu, …]. Returns the µs without data before it.
    */
   update({ threads, trace, samples }, tUs) {
     const to = trace?.to_us ?? tUs;
@@ -132,7 +131,7 @@ export class ThreadHistory {
     return Math.max(0, lost);
   }
 
-  /** A sample that is older than the frame: states by slot. */
+  /** Add a sample that is older than the frame: states by slot. */
   #addSample(threads, states, us) {
     const from = this.headUs;
     if (us <= from) return;
@@ -145,7 +144,7 @@ export class ThreadHistory {
     this.headUs = us;
   }
 
-  /** While someone looks at the past, exact states are kept as they are, and only the shares go on. */
+  /** While the timeline is paused, exact states are kept as they are; only the bins go on. */
   freeze(on) {
     for (const lane of this.lanes.values()) {
       if (!on && !lane.exact) lane.states.clear();
@@ -178,7 +177,7 @@ export class ThreadHistory {
     }
   }
 
-  /** Another clock has begun: nothing that is known has a place on it. */
+  /** Start again after a jump of the clock: the old times have no place on the new one. */
   #reset() {
     for (const [key, lane] of this.lanes) this.#removeLane(key, lane);
     this.roleLanes.clear();
@@ -191,7 +190,7 @@ export class ThreadHistory {
     if (!lane.bins) return;
     lane.bins.reset();
     this.#spare.push(lane.bins);
-    lane.bins = null; // its row may be on the page for a moment yet
+    lane.bins = null; // its row may still be on the page
   }
 
   #addStates(threads, from, to) {
@@ -229,7 +228,7 @@ export class ThreadHistory {
   }
 }
 
-/** The share of a window in which it was not waiting; null where nothing is known. */
+/** The share of a window in which a thread was not waiting, 0 to 1; null where nothing is known. */
 export function busyShare(each, from, to, idleStates, out) {
   each.shares(from, to, out);
   let known = 0,

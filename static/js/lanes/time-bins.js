@@ -1,4 +1,4 @@
-// How long a thread, or all threads of a role, was in each state, for each 5 ms of the last minute.
+// How long a thread, or all threads of a role, was in each state, per 5 ms of the last minute.
 export const BIN_US = 5000,
   STATES = 8;
 const BINS = 12_000;
@@ -7,7 +7,7 @@ export class TimeBins {
   #cells;
   #newest = -1;
 
-  /** `Cells` is Uint16Array for one thread (µs of 5,000), Float32Array for the sum of many. */
+  /** `Cells` is Uint16Array for one thread (up to 5,000 µs), Float32Array for the sum of many. */
   constructor(Cells) {
     this.#cells = new Cells(BINS * STATES);
   }
@@ -29,7 +29,7 @@ export class TimeBins {
     }
   }
 
-  /** Add to `out` the microseconds of each state between two moments. */
+  /** Add to `out` the microseconds of each state between two times. */
   sum(from, to, out) {
     const last = Math.min(this.#newest, Math.ceil(to / BIN_US) - 1);
     for (let bin = Math.max(Math.floor(from / BIN_US), this.#newest - BINS + 1, 0); bin <= last; bin++) {

@@ -1,6 +1,6 @@
-// The window on time that lanes and charts share: how long it is, where it ends, and whether it follows the
-// present. Times are microseconds of the lab's clock. What has come is played out a little late, so that it
-// can scroll evenly.
+// The time window that lanes and charts share: its length, its end, and whether it follows the present.
+// Times are microseconds of the lab's clock. Frames are shown with a small delay, so that scrolling is
+// even.
 export const JUMP_US = 1e6;
 const KEPT_US = 60e6,
   SPAN_MIN_US = 10e3,
@@ -34,8 +34,8 @@ export class Timeline {
   }
 
   /**
-   * A frame has come whose newest moment is `headUs`. Answers whether the clock went back: another lab's,
-   * after a restart of the machine.
+   * A frame has come whose newest time is `headUs`. Returns whether the clock went back, as after a restart
+   * of the lab's machine.
    */
   update(headUs, nowMs) {
     const lag = nowMs * 1000 - headUs;
@@ -50,7 +50,7 @@ export class Timeline {
     return back;
   }
 
-  /** Where the window ends at this moment; it never goes back while it follows. */
+  /** The end of the window at this time; it never goes back while it follows. */
   endAt(nowMs) {
     if (this.#following && this.#lag !== null)
       this.#end = Math.max(this.#end, Math.min(this.#head, nowMs * 1000 - this.#lag - PLAYOUT_US));
@@ -63,13 +63,14 @@ export class Timeline {
     this.#notify();
   }
 
-  /** So many seconds, at the end if it follows. */
+  /** Set the length of the window, at the end if it follows. */
   show(spanUs) {
     this.#set(spanUs, this.#end - (this.#following ? 0 : (this.#span - spanUs) / 2));
   }
 
   /**
-   * Zoom by a factor around a moment; without one around the end while it follows, else around the middle.
+   * Zoom by a factor around a time; by default around the end while it follows, otherwise around the
+   * middle.
    */
   zoom(factor, aroundUs = this.#following ? this.#end : this.#end - this.#span / 2) {
     const span = Math.max(SPAN_MIN_US, Math.min(KEPT_US, this.#span * factor));

@@ -1,12 +1,12 @@
-// What a screen reader is told: at most one message every few seconds; what must not be missed waits for
-// its turn, the rest gives way.
+// Announcements for screen readers: at most one every few seconds. Important texts are queued, of the
+// others only the newest is kept.
 const INTERVAL_MS = 4000;
 let queue = [],
   newest = "",
   spokenAt = -INTERVAL_MS,
   timer = null;
 
-/** Say `text`; `important`: also if something newer comes before its turn. */
+/** Announce `text`; an important text is announced even if a newer one comes first. */
 export function announce(text, important = false) {
   if (important) queue.push(text);
   else newest = text;

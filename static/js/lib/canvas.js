@@ -1,4 +1,4 @@
-// What every canvas here needs: sharp pixels, colours from the tokens, a redraw when size or theme changes.
+// What every canvas needs: sharp pixels, colours from the tokens, a redraw when size or theme changes.
 import { onTheme } from "./theme.js";
 
 const probe = document.createElement("i");
@@ -6,14 +6,14 @@ probe.hidden = true;
 // With forced colours the tokens are names of system colours, which must be resolved as they are.
 probe.style.forcedColorAdjust = "none";
 let colours = new Map(),
-  packed = new Map(); // model and role, in this theme; asking the browser costs a layout
+  packed = new Map(); // by model and role, for this theme: resolving a colour costs a layout
 const clearCaches = () => {
   colours = new Map();
   packed = new Map();
 };
 onTheme(clearCaches);
 
-/** A role such as "--state-handling" as the colour it has at this element, or for a model, in this theme. */
+/** The colour of a token such as "--state-handling" at this element, or for a model, in this theme. */
 export function colourOf(element, role, model = element.closest("[data-model]")?.dataset.model) {
   const key = `${model} ${role}`;
   if (!colours.has(key)) {
@@ -31,7 +31,7 @@ export function coloursOf(element, roles) {
   return Object.fromEntries(roles.map((role) => [role.replace(/^--(state-)?/, ""), colourOf(element, role)]));
 }
 
-/** A colour as one integer, as the pixels of an image are kept (little-endian: alpha, blue, green, red). */
+/** A colour as one integer, in the format of image pixels (little-endian: alpha, blue, green, red). */
 export function packedColour(colour) {
   if (!packed.has(colour)) {
     const ctx = new OffscreenCanvas(1, 1).getContext("2d");
@@ -42,7 +42,7 @@ export function packedColour(colour) {
   return packed.get(colour);
 }
 
-/** Size the bitmap to the element, clear it, and answer a context in CSS pixels. */
+/** Size the bitmap to the element, clear it, and return a context that counts in CSS pixels. */
 export function prepareCanvas(canvas) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.clientWidth,
@@ -59,7 +59,7 @@ export function font(canvas, size, weight = 400) {
   return `${weight} ${size}px ${getComputedStyle(canvas).fontFamily}`;
 }
 
-/** Draw now, and again on each change of size or theme, for as long as the canvas is on the page. */
+/** Draw now, and again when size or theme changes, for as long as the canvas is on the page. */
 export function redrawOnChange(canvas, draw) {
   const again = () => {
     if (canvas.isConnected) return draw();
@@ -72,7 +72,7 @@ export function redrawOnChange(canvas, draw) {
   draw();
 }
 
-/** A diagonal hatch that reads as "occupied, but not on a CPU". */
+/** Diagonal hatching: occupied, but not on a CPU. */
 export function hatchPattern(ctx, line, ground) {
   const tile = new OffscreenCanvas(10, 10);
   const pen = tile.getContext("2d");

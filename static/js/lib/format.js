@@ -1,4 +1,4 @@
-// Numbers as text, the same as app/pages/looks.py makes them. What is not known is an en dash, never 0.
+// Numbers as text, formatted as app/pages/looks.py does. A missing value is an en dash, never 0.
 const DASH = "–";
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const known = (text) => (value) => (value === null || value === undefined ? DASH : text(value));

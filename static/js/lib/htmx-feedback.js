@@ -1,5 +1,5 @@
-// What a swap must not lose or hide: open folds, typed values, that a button is busy, that something went
-// wrong.
+// Feedback around htmx swaps: open details and typed values are carried over, buttons show that they are
+// busy, errors are shown.
 const isEdited = (field) =>
   field.type === "radio" || field.type === "checkbox"
     ? field.checked !== field.defaultChecked
@@ -8,8 +8,8 @@ const isEdited = (field) =>
       : field.value !== field.defaultValue;
 
 /**
- * What is new takes over what the person has done to the old: before it is on the page, so that focus can
- * follow.
+ * Carry open details and edited values over to the new HTML, before it is on the page, so that the focus
+ * can follow.
  */
 function carryOverInput(old, fresh) {
   for (const fold of old.querySelectorAll("details[id][open]"))
@@ -25,7 +25,7 @@ function carryOverInput(old, fresh) {
   }
 }
 
-/** A sentence for a person, read out, gone after a while. */
+/** Show a message for some seconds; screen readers announce it. */
 export function toast(text) {
   const place = document.querySelector("[data-toasts]");
   const line = document.createElement("p");
@@ -35,12 +35,12 @@ export function toast(text) {
   setTimeout(() => line.remove(), 8000);
 }
 
-/** The lab's own sentence: of a problem document, or of an error page. */
+/** The message of a problem document or of an error page. */
 function errorText(ctx) {
   try {
     return JSON.parse(ctx.text).detail;
   } catch {
-    /* it is a page */
+    /* it is an HTML page */
   }
   const page = new DOMParser().parseFromString(ctx.text ?? "", "text/html");
   return page.querySelector("[data-detail]")?.textContent ?? `The lab answered ${ctx.response.status}.`;
@@ -69,7 +69,7 @@ async function copy(button) {
 
 export function installHtmxFeedback() {
   document.addEventListener("htmx:before:swap", ({ detail }) => {
-    // A form that was sent has done its work: only a refresh by an event keeps what was typed.
+    // After a form was sent its values are done with: only a refresh by an event keeps what was typed.
     if (detail.ctx.request.method !== "GET") return;
     for (const { target, fragment } of detail.tasks)
       if (target?.querySelectorAll) carryOverInput(target, fragment);

@@ -1,5 +1,5 @@
-// Single keys, for those who want them: `?` lists them, a switch there turns them off. While somebody
-// types, every key is theirs.
+// Keyboard shortcuts: `?` lists them, a switch in the list turns them off. They are ignored while the focus
+// is in a text field.
 import { live } from "../live/live-socket.js";
 import { toast } from "./htmx-feedback.js";
 import { recall, remember } from "./storage.js";
@@ -15,7 +15,7 @@ const first = (selector) =>
     (each) => each.checkVisibility() && !each.matches(":disabled, [aria-disabled=true], [aria-busy=true]"),
   );
 
-/** The card that the focus is in, or else the one that is watched, or the page's own engine. */
+/** Start or stop the engine of the focused card, of the watched one, or of the page. */
 function startOrStop() {
   const card =
     document.activeElement?.closest("[data-card]") ?? document.querySelector("[data-card][data-watched]");
@@ -23,7 +23,7 @@ function startOrStop() {
   const engine = (card ?? document.querySelector("#engine-now"))?.dataset.engine,
     run = live.frame?.run;
   if (engine && run?.engine === engine && button) {
-    // one key must not end what is being measured
+    // a single key must not end a measurement
     button.focus();
     toast(`Run ${run.id} loads ${engine}. Enter stops it all the same.`);
     return true;
@@ -45,7 +45,7 @@ function watchCard(number) {
   return click(document.querySelectorAll("[data-card]")[number - 1]?.querySelector("[data-watch]"));
 }
 
-/** `g`, and then the first letter of the page's name in the navigation. */
+/** `g` and then the first letter of a page in the navigation. */
 function goToPage(letter) {
   return click(
     [...document.querySelectorAll(".nav a")].find((link) =>

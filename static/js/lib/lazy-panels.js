@@ -1,9 +1,9 @@
-// A fold that needs a module and a style sheet gets them when it is opened for the first time; what was
-// left open is open on the next visit.
+// Panels that load their module and style sheet when they are opened first. Which ones are open is
+// remembered.
 import { toast } from "./htmx-feedback.js";
 import { recall, remember } from "./storage.js";
 
-/** Add a style sheet to the page; settles when it is there. */
+/** Add a style sheet to the page; the promise settles when it is loaded. */
 function loadStyleSheet(href) {
   const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
   document.head.append(link);

@@ -1,4 +1,4 @@
-// Times are written in UTC by the server; here they take the viewer's zone.
+// Shows times in the time zone of the browser; the server writes them in UTC.
 const text = new Intl.DateTimeFormat(undefined, {
   day: "numeric",
   month: "short",

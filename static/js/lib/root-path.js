@@ -1,2 +1,2 @@
-// The path under which a proxy shows the lab: it stands before every address that a script makes.
+// The path under which a proxy serves the lab: the prefix of every URL that a script makes.
 export const ROOT_PATH = document.documentElement.dataset.root;

@@ -1,5 +1,4 @@
-// Small things to remember in the browser. Where storage is forbidden, nothing is remembered and nothing
-// breaks.
+// Small settings in the browser's storage. Where storage is forbidden, nothing is stored and nothing fails.
 export function recall(kind, key) {
   try {
     return window[kind].getItem(`threadlab.${key}`);
@@ -13,6 +12,6 @@ export function remember(kind, key, value) {
     if (value === null) window[kind].removeItem(`threadlab.${key}`);
     else window[kind].setItem(`threadlab.${key}`, value);
   } catch {
-    /* not remembered, then */
+    /* storage is forbidden or full */
   }
 }

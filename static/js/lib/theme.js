@@ -1,4 +1,4 @@
-// Theme: follows the system until told otherwise. A script file, not inline, because of the CSP.
+// The theme: light, dark, or that of the system.
 import { recall, remember } from "./storage.js";
 
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
@@ -21,7 +21,10 @@ function apply(theme) {
   for (const redraw of listeners) redraw();
 }
 
-/** Call back after each change of theme: canvases have to be painted again. Answers how to stop that. */
+/**
+ * Call `redraw` after each change of theme, because canvases must be drawn again. Returns a function that
+ * stops it.
+ */
 export function onTheme(redraw) {
   listeners.add(redraw);
   return () => listeners.delete(redraw);

@@ -1,4 +1,4 @@
-// Roles of threads as one reads them, and in the order in which a request meets them.
+// Titles of thread roles, and the order in which a request meets them.
 const TITLES = { main: "main reactor", sub: "sub-reactor" };
 const ORDER = ["master", "acceptor", "main", "ring", "reactor", "sub", "worker", "connection"];
 
@@ -6,8 +6,8 @@ export const roleTitle = (role) => TITLES[role] ?? role;
 export const sortRoles = (roles) => [...roles].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
 
 /**
- * One thread's name: by its index; where all of its role have the same one (a thread a connection) by its
- * slot; one alone by its role.
+ * Returns a function that names a thread of a role: by its index, or by its slot where all have the same
+ * index (a thread per connection). A single thread has the name of its role.
  */
 export function threadNamer(lanes) {
   if (lanes.length < 2 && !lanes[0].index) return ({ role }) => roleTitle(role);
@@ -15,7 +15,7 @@ export function threadNamer(lanes) {
   return ({ role, index, slot }) => `${roleTitle(role)} ${distinct ? index + 1 : slot}`;
 }
 
-/** Threads by their role. */
+/** Group threads by role: role → threads. */
 export function groupByRole(lanes) {
   const roles = new Map();
   for (const lane of lanes) {

@@ -1,5 +1,4 @@
-// The connection grid: one dot a connection, in groups by the thread that owns it. Only dots that changed
-// are drawn.
+// The connection grid: one dot per connection, grouped by owner thread. Only dots that changed are drawn.
 import { prepareCanvas, font, coloursOf, redrawOnChange } from "../lib/canvas.js";
 import { ConnectionWords } from "./connection-words.js";
 import * as format from "../lib/format.js";
@@ -29,7 +28,7 @@ export class ConnectionGrid {
   #selected = null;
   #unpainted = [];
 
-  /** `states` are the names of connection states, by number. */
+  /** `states`: the names of connection states, by number. */
   constructor(canvas, tip, states) {
     [this.#canvas, this.#tip, this.#states] = [canvas, tip, states];
     canvas.addEventListener("pointermove", (e) => this.#select(this.#connectionAt(e.offsetX, e.offsetY)));
@@ -39,7 +38,7 @@ export class ConnectionGrid {
     this.attach();
   }
 
-  /** The canvas is on the page now: keep it drawn for as long as it is. */
+  /** To be called when the canvas is on the page: redraw it for as long as it is. */
   attach() {
     redrawOnChange(this.#canvas, () => {
       this.#colours = null;
@@ -50,7 +49,7 @@ export class ConnectionGrid {
   get size() {
     return this.#words.size;
   }
-  /** Connections by state; "recent" are those of the idle ones that were at work within the last second. */
+  /** Connections by state; "recent" are idle ones that were active within the last second. */
   get totals() {
     const by = this.#words.countByState(this.#states.length),
       of = Object.fromEntries(this.#states.map((name, i) => [name, by[i]]));
@@ -60,7 +59,7 @@ export class ConnectionGrid {
     return [...this.#groups.values()].filter(({ n }) => n).sort((a, b) => COLLATE.compare(a.name, b.name));
   }
 
-  /** How many connections of a group are in each state, for the table beside the picture. */
+  /** Connections of a group by state, for the table below the grid. */
   counts(group) {
     const by = Object.fromEntries(this.#states.map((name) => [name, 0]));
     for (const i of group.places) if (i >= 0) by[this.#states[this.#words.state(i)]]++;
@@ -68,8 +67,8 @@ export class ConnectionGrid {
   }
 
   /**
-   * `lanes` are the engine's threads, for the names of owners; what is not painted now is painted with the
-   * next frame.
+   * `lanes` are the threads of the engine, which name the owners. Without `paint` the changes are drawn
+   * with the next frame.
    */
   update(grid, tUs, lanes, paint = true) {
     const changed = [...new Set([...this.#unpainted, ...this.#words.update(grid, tUs)])];
@@ -83,8 +82,8 @@ export class ConnectionGrid {
   }
 
   /**
-   * Owners by name; where they are many (a thread for each connection) by role. Answers whether one is
-   * called something else now.
+   * Update the names of owners; many threads of a role (one per connection) share a name. Returns whether a
+   * name has changed.
    */
   #updateOwners(lanes) {
     const names = new Map();
@@ -92,13 +91,13 @@ export class ConnectionGrid {
       const name = all.length > GROUPS_MAX ? () => roleTitle(role) : threadNamer(all);
       for (const lane of all) names.set(lane.slot, name(lane));
     }
-    // Also one that was not known before: a connection is often seen a frame before the thread that owns it.
+    // An owner that was not known counts too: a connection often appears one frame before its thread.
     const renamed = [...names].some(([slot, name]) => this.#owners.get(slot) !== name);
     this.#owners = names;
     return renamed;
   }
 
-  /** Give a connection its place, or take it away; answers whether that changed anything. */
+  /** Allocate or release the place of a connection; returns whether that changed anything. */
   #updateSlot(i) {
     const slot = this.#slots.get(i),
       alive = this.#words.state(i) !== 0;
@@ -119,7 +118,7 @@ export class ConnectionGrid {
     return true;
   }
 
-  /** Whether each group has room, and none keeps others small for what it had once. */
+  /** Whether each group has room, and none is so much too large that the dots of others are small. */
   #fits() {
     const groups = [...this.#groups.values()],
       sum = (each) => groups.reduce((all, group) => all + each(group), 0);
@@ -145,7 +144,7 @@ export class ConnectionGrid {
     this.#drawLabels();
   }
 
-  /** The largest pitch at which all groups find room. Who has nobody left goes. */
+  /** Lay out all groups with the largest pitch that fits; empty groups are removed. */
   #layOut(width, height) {
     for (const { name, n } of this.#groups.values()) if (!n) this.#groups.delete(name);
     const groups = this.groups,

@@ -1,4 +1,4 @@
-// The connections of one owner in the grid: each has a place, which it keeps while others come and go.
+// The connections of one owner in the grid. Each keeps its place while others open and close.
 const CAPACITY_FACTOR = 1.15,
   CAPACITY_SPARE = 4;
 
@@ -26,12 +26,12 @@ export class ConnectionGroup {
     this.n--;
   }
 
-  /** So many places it takes: some more than it has, so that who comes finds one. */
+  /** Places to reserve: some more than connections, so that new ones find one. */
   get neededCapacity() {
     return Math.ceil(this.n * CAPACITY_FACTOR) + CAPACITY_SPARE;
   }
 
-  /** Close the ranks; answers who stands where now. */
+  /** Remove free places; returns the connections by place. */
   compact() {
     [this.places, this.free] = [this.places.filter((i) => i >= 0), []];
     return this.places;

@@ -3,7 +3,7 @@ import * as format from "../lib/format.js";
 import { setText } from "../lib/dom.js";
 import { ConnectionGrid } from "./connection-grid.js";
 
-// Of the connections: with fewer the difference may as well be answers on their way.
+// Share of the connections: below it the difference may be responses in flight.
 const UNREAD_SHARE_MIN = 0.25;
 const TABLE_INTERVAL_MS = 1000;
 
@@ -28,7 +28,7 @@ export class ConnectionPanel {
     return this.#grid;
   }
 
-  /** `run` is the load on this engine, if there is one. */
+  /** `run`: the run that loads this engine, or null. */
   updateText(engine, { connection_states: states }, run) {
     const sampled = Object.fromEntries(
       states.slice(1).map((name, i) => [name, engine.connections?.[i] ?? null]),
@@ -48,7 +48,7 @@ export class ConnectionPanel {
   }
 
   /**
-   * A request that the engine has not read yet leaves its connection idle to the engine, and in flight to
+   * A connection with a request that the engine has not read yet is idle for the engine and in flight for
    * the client.
    */
   #unread(by, run) {

@@ -1,5 +1,5 @@
-// Every connection of an engine by its descriptor word: state in the low byte, then a generation, then the
-// owner's row.
+// The connections of an engine by descriptor: one word each, with the state in the low byte, then a
+// generation, then the slot of the owner thread.
 const CLOSED = 0,
   IDLE = 1,
   RECENT_US = 1e6;
@@ -26,22 +26,22 @@ export class ConnectionWords {
   owner(i) {
     return this.#words[i] >>> 16;
   }
-  /** Idle now, and seen at work within the last second. */
+  /** Idle now, and active within the last second. */
   isRecent(i) {
     return this.#recent.has(i);
   }
 
-  /** How many are in each state, by its number: all of one instant, so that they add up to `size`. */
+  /** Connections by number of the state, all at one instant, so that they add up to `size`. */
   countByState(stateCount) {
     const by = new Array(stateCount).fill(0);
     for (const word of this.#words) by[word & 0xff]++;
-    by[0] = 0; // a word without a connection is none
+    by[0] = 0; // a word in state 0 is no connection
     return by;
   }
 
   /**
-   * Take a frame's words: all of them, or pairs of (descriptor, word). Answers the descriptors that look
-   * different now.
+   * Apply the words of a frame: all of them, or pairs of (descriptor, word). Returns the descriptors whose
+   * look has changed.
    */
   update({ full, words }, tUs) {
     const received = decode(words),

@@ -1,5 +1,4 @@
-// What one request costs right now, for each engine that runs: means of the last second, weighted by
-// requests.
+// The cost of a request now, for each engine that runs: means of the last second, weighted by requests.
 import * as format from "../lib/format.js";
 import { setText } from "../lib/dom.js";
 

@@ -1,5 +1,5 @@
-// What happened when: the lab's events, and what its engines wrote to standard error, in one list that
-// swaps do not touch.
+// The event log: events of the lab and the standard error of engines, in one list that swaps do not
+// replace.
 import { live } from "./live-socket.js";
 import { toast } from "../lib/htmx-feedback.js";
 import { ROOT_PATH } from "../lib/root-path.js";
@@ -43,7 +43,7 @@ class EventLog {
     });
     live.onState((state) => {
       if (state === "live") this.#fetchPast();
-    }); // also what happened while the lab was out of reach
+    }); // also events while the lab was out of reach
   }
 
   async #fetchPast() {
@@ -52,7 +52,7 @@ class EventLog {
       if (answer.ok) for (const event of await answer.json()) this.#add(event);
     } catch {
       return;
-    } // the badge says that the lab is lost
+    } // the badge shows that the connection is lost
     this.#show();
   }
 
@@ -61,8 +61,8 @@ class EventLog {
   }
 
   /**
-   * Keep an event; false if it is known. A lab that was restarted counts from 1 again: its time tells them
-   * apart.
+   * Keep an event; returns false if it is known. A lab that was restarted counts from 1 again, so the key
+   * has the time as well.
    */
   #add(event) {
     const key = `${event.at} ${event.id}`;
@@ -76,8 +76,8 @@ class EventLog {
   }
 
   /**
-   * The oldest event goes, and with the last of its kind the choice of whom it was of, unless one looks at
-   * just those.
+   * Remove the oldest event, and its source from the choices if no event of it is left and it is not
+   * selected.
    */
   #removeOldest(choice) {
     const [[key, event]] = this.#events,
@@ -87,7 +87,7 @@ class EventLog {
       [...choice.options].find(({ value }) => value === source)?.remove();
   }
 
-  /** All that is wanted, or only what is new. */
+  /** Show all events that match the filter, or add `only` this one. */
   #show(only) {
     const last = only ?? [...this.#events.values()].at(-1);
     if (last) this.#find("last").textContent = `${clock.format(new Date(last.at))} ${last.text}`;

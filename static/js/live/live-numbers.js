@@ -1,4 +1,4 @@
-// Numbers of a frame into the cells that name them: [data-numbers="engine id"] [data-live="field"].
+// Writes numbers of frames into the cells that name them: [data-numbers="engine id"] [data-live="field"].
 import * as format from "../lib/format.js";
 import { setText } from "../lib/dom.js";
 import { live } from "./live-socket.js";

@@ -1,5 +1,5 @@
-// The one WebSocket of a page: frames go to who asked for them, events become DOM events on <body> that hx-
-// trigger names.
+// The WebSocket of a page: passes frames to readers, and dispatches events of the lab as DOM events on
+// <body>, where hx-trigger waits for them.
 import { announce } from "../lib/announce.js";
 import { ROOT_PATH } from "../lib/root-path.js";
 import { showConnection } from "./connection-badge.js";
@@ -9,7 +9,7 @@ const EVENTS_KEPT_MAX = 100,
   TEXT_INTERVAL_MS = 250,
   MEASURING_HZ = 2,
   RETRY_FIRST_MS = 500,
-  RETRY_MAX_MS = 1500; // a lab that is back is found within two seconds
+  RETRY_MAX_MS = 1500; // a lab that has restarted is found within two seconds
 // A frame comes at least once a second: a socket that is silent for longer is half open.
 const SILENT_MAX_MS = 5000;
 const TRY_LATER = 1013;
@@ -64,13 +64,13 @@ class LiveSocket {
   onEvent(reader) {
     this.#eventReaders.add(reader);
   }
-  /** Told of each change: live, stale, offline, paused or waiting. */
+  /** `reader(state)` is called with each change: live, stale, offline, paused or waiting. */
   onState(reader) {
     this.#stateReaders.add(reader);
     if (this.#state) reader(this.#state);
   }
 
-  /** What this page wants: each engine's numbers always come, threads only of the engines named here. */
+  /** Set what this page needs: numbers of all engines always come, threads only of the engines named here. */
   subscribe(wanted) {
     this.#wanted = { ...this.#wanted, ...wanted };
     this.#send({ type: "subscribe", ...this.#wanted });
@@ -89,7 +89,7 @@ class LiveSocket {
     socket.addEventListener("open", () => {
       this.#receivedAtMs = performance.now();
       this.subscribe({});
-      if (document.hidden) this.#send({ type: "pause" }); // a new socket is sent frames until it says so
+      if (document.hidden) this.#send({ type: "pause" }); // a new socket gets frames until it sends this
     });
     socket.addEventListener("message", ({ data }) => {
       if (socket === this.#socket) this.#onMessage(JSON.parse(data));
@@ -107,7 +107,7 @@ class LiveSocket {
     });
   }
 
-  /** A machine that slept, or a tunnel that broke, leaves a socket that never says that it is closed. */
+  /** After a suspend or behind a broken tunnel a socket never reports that it is closed. */
   #reconnectIfSilent(now) {
     const open = this.#socket && this.#socket.readyState !== WebSocket.CLOSED;
     if (document.hidden || !open || now - Math.max(this.#receivedAtMs, this.#connectedAtMs) < SILENT_MAX_MS)
@@ -118,17 +118,17 @@ class LiveSocket {
     this.#connect();
   }
 
-  /** Why a socket could not be opened: the browser does not tell, the lab does. */
+  /** Ask the lab why it refused the socket, because the browser does not say. */
   async #fetchRefusal() {
     try {
       const answer = await fetch(`${ROOT_PATH}/ws/v1/live`, { method: "POST" });
       this.#refusal = answer.ok ? "" : ((await answer.json()).detail ?? "");
     } catch {
-      this.#refusal = ""; // the lab is away
+      this.#refusal = ""; // the lab cannot be reached
     }
   }
 
-  /** `reason`: why the lab has no place for this page. */
+  /** `reason`: why the lab refused this page, or empty. */
   #retry(reason) {
     if (this.#closing) return;
     if (reason) this.#refusal = reason;
@@ -146,7 +146,7 @@ class LiveSocket {
     else if (message.type === "event") this.#onEvent(message);
     else if (message.type === "frame") {
       const now = (this.#receivedAtMs = performance.now());
-      // Ten frames a second are for pictures; text is legible at four, all of it at once
+      // Ten frames per second are for graphics; text changes four times per second, all of it at once.
       message.legible = now >= this.#nextTextMs;
       if (message.legible) this.#nextTextMs = now + TEXT_INTERVAL_MS;
       this.frame = message;
@@ -155,7 +155,7 @@ class LiveSocket {
     }
   }
 
-  /** The page was rendered before its socket opened: something may have changed in between. */
+  /** The page was rendered before its socket opened: refresh it if something has changed since. */
   #onHello(hello) {
     const first = !this.hello,
       current = document.body.dataset.event === String(hello.last_event);
@@ -180,7 +180,7 @@ class LiveSocket {
     if (message.comparison) this.#dispatch(`comparison-${message.comparison}`, message);
   }
 
-  /** After a lost connection anything may have changed: ask for every card and the run again. */
+  /** After a lost connection anything may have changed: refresh every card, run and comparison. */
   #catchUp() {
     for (const card of document.querySelectorAll("[data-card]"))
       this.#dispatch(`engine-${card.dataset.card}`);
@@ -193,7 +193,7 @@ class LiveSocket {
   }
 
   #dispatch(name, detail = {}) {
-    this.#dispatchedAt.delete(name); // the newest stands last
+    this.#dispatchedAt.delete(name); // so that the newest is last
     this.#dispatchedAt.set(name, performance.now());
     if (this.#dispatchedAt.size > EVENTS_KEPT_MAX)
       this.#dispatchedAt.delete(this.#dispatchedAt.keys().next().value);
@@ -201,8 +201,8 @@ class LiveSocket {
   }
 
   /**
-   * What is told while an answer is on its way is lost with the element that this answer replaces: tell it
-   * again to the new one.
+   * An event during a request is lost with the element that the response replaces: dispatch it again for
+   * the new one.
    */
   #repeatMissedEvents() {
     document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
@@ -215,7 +215,7 @@ class LiveSocket {
   }
 
   #onVisibility() {
-    if (!document.hidden) this.subscribe({}); // what was dropped unseen is lost: begin with whole pictures
+    if (!document.hidden) this.subscribe({}); // frames were dropped while hidden: start with complete ones
     this.#send({ type: document.hidden ? "pause" : "resume" });
     this.#receivedAtMs = performance.now();
   }

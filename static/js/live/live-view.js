@@ -1,5 +1,5 @@
-// What some engines are doing now: their lanes under one axis of time, their connections, charts and costs.
-// The home page shows one engine, the page side by side several; which ones, and when, is said by `watch`.
+// The live view: lanes, connections, charts and costs of some engines on one time axis. The lab page shows
+// one engine, the side-by-side page several; `watch` selects them.
 import { ConnectionPanel } from "./connection-panel.js";
 import { EngineLanes } from "../lanes/engine-lanes.js";
 import * as format from "../lib/format.js";
@@ -104,10 +104,7 @@ export class LiveView {
     if (isMeasuring()) this.#scheduler.schedule(0);
   }
 
-  /**
-   * What is not shown now is kept for a while: an engine of the same name after a restart of the lab goes
-   * on where it ended.
-   */
+  /** Keep the view of an engine that is no longer shown: if it is shown again, its history is still there. */
   #hide(id, each) {
     each.root.remove();
     each.connections.root.remove();
@@ -150,7 +147,7 @@ export class LiveView {
     const end = this.#timeline.endAt(performance.now());
     for (const [id, { lanes, connections, last }] of this.#engines) {
       lanes.updateText(end);
-      // Of one that has gone its last truth
+      // An engine that has gone keeps its last values.
       if (last) connections.updateText(last, hello, this.#run?.engine === id ? this.#run : null);
     }
     setText(
@@ -160,7 +157,7 @@ export class LiveView {
     this.#legend();
   }
 
-  /** What a pixel means now, and why lanes are only samples where they are. */
+  /** The time of a pixel, and the reason where lanes are samples instead of a trace. */
   #legend() {
     const engines = [...this.#engines.values()].map(({ lanes }) => lanes),
       width = engines[0]?.view.width;
@@ -198,7 +195,8 @@ export class LiveView {
     const more = this.#find("more-charts");
     if (!more) return;
     if (recall("localStorage", "more-charts") === "open") more.open = true;
-    else if (more.open) remember("localStorage", "more-charts", "open"); // opened before this was there
+    // It may have been opened before this script ran.
+    else if (more.open) remember("localStorage", "more-charts", "open");
     more.addEventListener("toggle", () => remember("localStorage", "more-charts", more.open ? "open" : null));
   }
 }

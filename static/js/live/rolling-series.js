@@ -1,10 +1,10 @@
-// The last minute of some engines, a point each half second: means of what a frame measures, the longest
-// round of a loop, the newest of what it counts.
+// The last minute of some engines, one point per half second: means of rates, the maximum of the loop lag,
+// the newest of counts.
 const STEP_S = 0.5;
 export const WINDOW_S = 60;
 const ms = (us) => (us === null || us === undefined ? null : us / 1000);
 
-/** Means that leave out what is not known; null where nothing is. */
+/** Means and maxima by name, without missing values; null where all are missing. */
 class Mean {
   #sums = new Map();
 
@@ -41,16 +41,16 @@ export class RollingSeries {
     return this.#points;
   }
 
-  /** Answers whether a point was added. */
+  /** Returns whether a point was added. */
   update(frame, ids, hello) {
     const step = Math.floor(frame.t_s / STEP_S),
       jumped = this.#step !== null && step - this.#step > 3;
-    // Another lab's clock, after a restart of the machine
+    // The clock went back, as after a restart of the lab's machine.
     if (step < this.#step) [this.#points, this.#step, this.#means] = [[], null, new Map()];
     this.#step ??= step;
     const moved = step !== this.#step;
     if (moved) {
-      // Seconds without a frame are not bridged
+      // A point without engines leaves a gap where frames are missing.
       if (jumped) this.#points.push({ t: (this.#step + 1) * STEP_S, engines: {} });
       this.#points.push({
         t: frame.t_s,

@@ -1,4 +1,4 @@
-// The run in progress: bar and numbers of the run strip, and of a run's own page.
+// The progress of a run: bar and numbers of the run strip and of the run page.
 import * as format from "../lib/format.js";
 import { live } from "./live-socket.js";
 import { setText } from "../lib/dom.js";
@@ -47,7 +47,7 @@ function show(run) {
   }
 }
 
-/** The form says whether a run starts now or waits for the one that is going. */
+/** Show on the form whether a run starts now or is queued. */
 function updateButton(run) {
   const going = Boolean(run);
   for (const each of document.querySelectorAll("[data-run-button]"))

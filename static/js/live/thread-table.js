@@ -1,5 +1,5 @@
-// The thread table: a row for each thread, in the order of roles. Beyond 64 threads a role folds into one
-// row, its density band; unfolded, a window of its threads is shown, and moved by two buttons.
+// The thread table: one row per thread, in the order of roles. With more than 64 threads, large roles are
+// folded into one row. An unfolded role shows one page of its threads, with buttons for the others.
 import { STATES } from "../lanes/time-bins.js";
 import * as format from "../lib/format.js";
 import { busyShare } from "../lanes/thread-history.js";
@@ -48,7 +48,7 @@ export class ThreadTable {
   #rows = new Map();
   #order = "";
   #plannedFor = "";
-  #open = new Map(); // role → the first thread shown
+  #open = new Map(); // unfolded role → the first thread shown
 
   constructor(body) {
     this.#body = body;
@@ -58,7 +58,7 @@ export class ThreadTable {
     return [...this.#rows.values()];
   }
 
-  /** Put rows in place for the lanes there are now; text is written by `tell`. */
+  /** Create the rows for the threads of now; `updateText` fills them. */
   updateRows(history) {
     const seen = `${history.version} ${[...this.#open].join(" ")}`;
     if (seen === this.#plannedFor) return;

@@ -1,5 +1,5 @@
-// The home page: which engine its live view shows. The one asked for, else the one under load, else the
-// newest that is up.
+// Which engine the live view of the lab page shows: the requested one, else the one under load, else the
+// newest.
 import { live } from "./live-socket.js";
 import { fillNumbers } from "./live-numbers.js";
 import { setText } from "../lib/dom.js";
@@ -37,7 +37,7 @@ export class WatchedEngine {
   #choose(frame) {
     const alive = Object.entries(frame.engines).filter(([, { state }]) => ALIVE.has(state));
     const has = (id) => alive.some(([each]) => each === id);
-    // Its last truth stays, until something else is asked for
+    // The last values of an engine that ended stay until another one is requested.
     if (this.#endedId && this.#endedId === this.#id && !has(this.#id)) return this.#endedId;
     if (this.#requestedId && has(this.#requestedId)) return this.#requestedId;
     if (frame.run?.engine && has(frame.run.engine)) return frame.run.engine;
@@ -56,13 +56,16 @@ export class WatchedEngine {
     this.#view?.update(frame);
   }
 
-  /** What draws engines comes with the first of them: a lab where nothing runs is there at once. */
+  /**
+   * Load the modules of the live view with the first engine, so that a lab where nothing runs is fast to
+   * open.
+   */
   async #load() {
     if (this.#loading) return;
     this.#loading = true;
     const found = await import("./live-view.js").catch(() => null);
     this.#loading = false;
-    if (!found) return; // the lab is away: the next frame asks again
+    if (!found) return; // the lab cannot be reached: the next frame tries again
     this.#view = new found.LiveView(this.#root, EMPTY_TEXT);
     if (live.frame) this.#frame(live.frame);
   }
@@ -81,7 +84,7 @@ export class WatchedEngine {
     this.#markButtons();
   }
 
-  /** One that died unasked is kept in sight, and said to be dead; a new one takes its place. */
+  /** An engine that failed stays visible, marked as ended, until another one is ready. */
   #event({ event, engine, text }) {
     if (event === "engine.ready" && this.#endedId && engine !== this.#endedId)
       [this.#endedId, this.#stoppingId] = [null, this.#endedId];

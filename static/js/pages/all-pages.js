@@ -1,4 +1,4 @@
-// On every page: theme, keys, the live connection and its badge, manners of swaps, times.
+// Loaded by every page: theme, keyboard shortcuts, live connection, feedback of htmx, local times.
 import "../lib/theme.js";
 import { installKeyboardShortcuts } from "../lib/keyboard-shortcuts.js";
 import { live } from "../live/live-socket.js";
@@ -8,4 +8,4 @@ import { showLocalTimes } from "../lib/local-time.js";
 installKeyboardShortcuts();
 installHtmxFeedback();
 showLocalTimes();
-if (document.body.dataset.live !== "off") live.start(); // who has not logged in has nothing to see
+if (document.body.dataset.live !== "off") live.start(); // the login page has no live data

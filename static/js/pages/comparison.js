@@ -1,4 +1,4 @@
-// A comparison's page: the run that goes is kept fresh by frames, the rest by events.
+// The page of a comparison: frames update the run in progress, events the rest.
 import { live } from "../live/live-socket.js";
 import { updateRunProgress } from "../live/run-progress.js";
 

@@ -1,4 +1,4 @@
-// The home page.
+// The lab page.
 import { live } from "../live/live-socket.js";
 import { updateLiveNumbers } from "../live/live-numbers.js";
 import { updateRunProgress } from "../live/run-progress.js";

@@ -1,9 +1,10 @@
-// The load form: a scenario fills the fields, editing a field goes by hand, fields that do not apply step
-// aside.
-// They go with a scenario as well as with a plan by hand
+// The load form: a scenario fills the fields, editing a field switches to a plan by hand, fields that do
+// not apply to the executor are hidden.
+
+// Not of the plan: they go with a scenario as well as with a plan by hand.
 const KEPT_FIELDS = ["thresholds", "label", "trace"];
 
-/** What steps aside is not sent either: the lab refuses what does not go with an executor. */
+/** Hide and disable fields that do not apply: the lab rejects them for this executor. */
 function showApplicableFields(form) {
   const executor = form.elements.executor.value;
   for (const [name, executors] of Object.entries(JSON.parse(form.dataset.applies))) {
@@ -24,7 +25,7 @@ function fill(field, value) {
   else field.value = value ?? "";
 }
 
-/** Every field of the load is the scenario's then, those that it leaves open empty. */
+/** Fill every field of the plan from the scenario; fields that it does not set are empty. */
 function applyScenario(form, radio) {
   showWatchText(form, radio);
   if (!radio.dataset.plan) return;

@@ -1,4 +1,4 @@
-// The page of a model: its code, its engine's lanes, and the light between the two.
+// The page of a model: its code, the lanes of its engine, and highlights that link the two.
 import "../diagram/diagram.js";
 import { EngineLanes } from "../lanes/engine-lanes.js";
 import { live } from "../live/live-socket.js";
@@ -8,9 +8,12 @@ import { Timeline } from "../lanes/timeline.js";
 
 const find = (name) => document.querySelector(`[data-${name}]`);
 const TEXT_INTERVAL_MS = 250,
-  WINDOW_US = 10e6; // ten seconds stand beside the code
+  WINDOW_US = 10e6; // the length of the window beside the code
 
-/** What is pointed at, or else what was pressed, is highlighted: in the code, in the legend, in the lanes. */
+/**
+ * Highlights a state in the code, the legend and the lanes: the one under the pointer, else the pressed
+ * one.
+ */
 class CodeHighlight {
   #pressed = null;
   #lanes;
@@ -42,7 +45,7 @@ class CodeHighlight {
 
   show(states) {
     const highlighted = new Set(states ?? (this.#pressed ? [this.#pressed] : []));
-    if (highlighted.has("handling")) highlighted.add("blocked"); // a handler that waits is still the handler
+    if (highlighted.has("handling")) highlighted.add("blocked"); // a blocked handler is still in its handler
     const inCode = highlighted.has("blocked") ? new Set([...highlighted, "handling"]) : highlighted;
     for (const line of document.querySelectorAll(".ln[data-states]"))
       line.toggleAttribute(
@@ -56,7 +59,7 @@ class CodeHighlight {
 }
 
 /**
- * One stop for Tab in the whole of the code: arrows go from line to line, Home and End to the first and
+ * Roving focus: the code is one tab stop, arrow keys go from line to line, Home and End to the first and
  * last.
  */
 function installRovingFocus(code) {
@@ -77,7 +80,7 @@ function installRovingFocus(code) {
     links[Math.max(0, Math.min(links.length - 1, to))].focus();
   });
   const focus = () => chosen()?.focus({ preventScroll: true });
-  // The browser's jump takes the focus away: before this event, or with the next frame.
+  // The jump to an anchor takes the focus away, before this event or with the next frame.
   addEventListener("hashchange", () => {
     focus();
     requestAnimationFrame(() => setTimeout(focus));

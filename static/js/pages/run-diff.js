@@ -1,4 +1,5 @@
-// Two runs on one chart: latency by percentile on both clocks, and the rate second by second.
+// The comparison of two runs: latency by percentile on both clocks, and the rate per second, in one chart
+// each.
 import { Chart } from "../charts/chart.js";
 import * as format from "../lib/format.js";
 import {
@@ -44,9 +45,7 @@ function drawPercentiles([a, b]) {
   chart.set(bridgeGaps(percentileTable(curves, last)));
 }
 
-/**
- * The runs reach different percentiles in their tails: a line goes on over a point that only the other has.
- */
+/** Bridge points that only the other run has: the tails of two runs have different percentiles. */
 function bridgeGaps([xs, ...columns]) {
   const end = (column) => column.findLastIndex((v) => v !== null);
   return [

@@ -1,4 +1,5 @@
-// A run's page: live while it goes, then its result with its charts. HTMX swaps one for the other.
+// The page of a run: live charts while it is in progress, then the charts of the result. htmx swaps one for
+// the other.
 import { Chart } from "../charts/chart.js";
 import * as format from "../lib/format.js";
 import { live } from "../live/live-socket.js";
@@ -54,7 +55,7 @@ function drawOverTime(root, { columns, rows }) {
     format: format.rate,
     series: [{ label: "achieved" }, { label: "offered", kind: "ink" }],
   }).set([xs, column("achieved_per_s"), column("offered_per_s")], { bands, marks });
-  // A single second of few answers has no p99: then its longest one tells of a stall or a queue.
+  // A second with few responses has no p99: show the longest one, which reveals a stall or a queue.
   const few = response.every((v) => v === null),
     longest = ["response_max_us", "service_max_us"].map((name) => column(name).map(ms));
   if (few) panel(root, "p99").querySelector("h2").textContent = "Longest each second";
@@ -76,7 +77,7 @@ function drawOverTime(root, { columns, rows }) {
   }).set([xs, column("connections"), column("threads"), column("cpu_percent")], { bands, marks });
 }
 
-/** Words where a chart would stand. */
+/** Show a text instead of a chart. */
 function showEmptyText(root, name, textContent) {
   const empty = panel(root, name)?.querySelector("[data-plot-empty]");
   if (empty) Object.assign(empty, { hidden: false, textContent });
@@ -103,7 +104,7 @@ async function showResult(root) {
 
 function arrange() {
   const root = document.querySelector("#run-main");
-  if (root && root === shownRoot) return; // only a part of it was swapped, such as the trials of a search
+  if (root && root === shownRoot) return; // only a part was swapped, such as the trials of a search
   shownRoot = root;
   charts?.remove();
   charts = null;

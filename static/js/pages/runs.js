@@ -1,5 +1,5 @@
-// The list of runs: the address follows the filter, and what is done with ticked runs waits until enough
-// are ticked.
+// The list of runs: the URL follows the filter, and actions on selected runs are disabled until enough are
+// selected.
 const form = () => document.querySelector("[data-filter]");
 
 function filterAddress() {
@@ -30,13 +30,13 @@ document.addEventListener(
   },
   true,
 );
-// The list is not made anew under somebody who writes a label: the next event does that.
+// Do not replace the list while a label is being edited; the next event refreshes it.
 for (const name of ["htmx:before:request", "htmx:before:swap"]) {
   document.addEventListener(name, (event) => {
     if (event.detail.ctx?.sourceElement?.id === "runs-list" && document.activeElement?.closest(".rename"))
       event.preventDefault();
   });
 }
-// It applies itself
+// With JavaScript the filter applies itself.
 for (const button of document.querySelectorAll("[data-filter-apply]")) button.hidden = true;
 updateButtons();

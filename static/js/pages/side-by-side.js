@@ -1,6 +1,6 @@
-// Two to five engines side by side: a choice of those that run, their lanes under one axis, one series each
-// in the charts. Until somebody chooses, whoever starts joins in: an engine that takes over from another (a
-// relay) is seen with it.
+// The side-by-side page: up to five engines with their lanes on one time axis and one series each in the
+// charts. Until the user chooses, every engine that starts is added, so that both engines of a hot swap are
+// visible.
 import { live } from "../live/live-socket.js";
 import { LiveView } from "../live/live-view.js";
 import { updateLiveNumbers } from "../live/live-numbers.js";
@@ -44,7 +44,7 @@ class SideBySide {
     this.#view.update(frame);
   }
 
-  /** Who has ended makes room before anybody who lives. */
+  /** Add engines; ended ones are dropped first. */
   #addNew(fresh) {
     const lives = (id) => this.#alive.has(id),
       all = [...new Set([...this.#chosen, ...fresh])];
