@@ -24,8 +24,9 @@ from .app.driver import bare_app
 
 ROOT = Path(__file__).parents[1]
 VENDOR = paths.STATIC / "vendor"
-PAGE_BYTES_MAX = 104 * 1024  # packed, as they are sent
-IMPORTS = re.compile(r'(?:from|import|@import)\s*\(?"(\.[^"]+|[\w-]+\.css)"')
+# Packed, as they are sent. Formatted sources in one file per component are 10 % larger than the hand-packed ones.
+PAGE_BYTES_MAX = 112 * 1024
+IMPORTS = re.compile(r'(?:from|import|@import)\s*\(?"(\.[^"]+|[\w/-]+\.css)"')
 BLOCK = re.compile(r"{% block (\w+) %}(.*?){% endblock %}", re.DOTALL)
 DOCS = sorted({ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")})
 NAMED = pytest.mark.parametrize("doc", DOCS, ids=[str(doc.relative_to(ROOT)) for doc in DOCS])
