@@ -110,7 +110,9 @@ def test_a_model_has_a_picture_a_marker_and_a_colour_of_its_own(name: str) -> No
     assert str(art.diagram(name)) != str(art.diagram("no such model")).replace("no such model", name)  # type: ignore[attr-defined]
     assert 'role="img"' in str(art.lesson(name))  # type: ignore[attr-defined]
     rules = re.findall(
-        r'^\[data-model="([\w-]+)"\] \{\s+--model: var\((--\w+)\);\s+--shape: ([^;]+);\s+\}', TOKENS, re.MULTILINE
+        r'^\[data-model="([\w-]+)"\] \{\s+--model: var\((--\w+)\);\s+--shape: ([^;]+);\s+\}',
+        TOKENS,
+        re.MULTILINE,
     )
     mine = [(hue, shape) for model, hue, shape in rules if model == name]
     assert len(mine) == 1

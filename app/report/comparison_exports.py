@@ -63,7 +63,7 @@ def _bundle(lab: Lab, id: int) -> str:
 
 def _report(lab: Lab, id: int) -> str:
     view = _ended(lab, id)
-    template = html.environment().get_template("report_comparison.html")
+    template = html.environment().get_template("report/comparison.html")
     return template.render(
         view=view,
         intervals=comparison_charts.intervals(view),
