@@ -13,6 +13,7 @@ from typing import Any
 import httptools
 
 from engines.common.http.body_budget import BODIES, BodyBudget
+from engines.common.http.framing import CLOSED_TOKENIZER, ConnectionDone, framing_header, keep_alive_requested
 from engines.common.http.limits import (
     BODY_LIMIT,
     HEADER_COUNT_LIMIT,
@@ -33,20 +34,6 @@ _CHECKED_NAMES = (
     b"proxy-connection",
 )
 _CHECKED_NAME_LENGTHS = frozenset(map(len, _CHECKED_NAMES))
-
-
-class ConnectionDone(Exception):
-    """Ends parsing after the request that is complete now."""
-
-
-class ClosedTokenizer:
-    """Replaces the tokenizer of a closed parser: ignores all input."""
-
-    def feed_data(self, data: bytes) -> None:
-        """Ignore `data`."""
-
-
-CLOSED_TOKENIZER = ClosedTokenizer()
 
 
 class MessageBuilder:
@@ -280,30 +267,13 @@ class MessageBuilder:
         keep_alive = tokenizer.should_keep_alive()
         kind = Request
         if self._version == "1.0":
-            keep_alive = keep_alive and self._keep_alive_requested
+            keep_alive = keep_alive and keep_alive_requested(self._options)
             kind = Http10KeepAliveRequest if keep_alive else Request
         self._requests.append(kind(method, self._target, bytes(self._body or b""), keep_alive))
         if tokenizer.should_upgrade():
-            self._framing = self._framing_header()
+            self._framing = framing_header(self._chunked, self._length, self.wants_continue)
         elif not keep_alive:
             self.close()
             if tokenizer.should_keep_alive():
                 raise ConnectionDone  # llhttp would continue
         self._reset()
-
-    @property
-    def _keep_alive_requested(self) -> bool:
-        """Whether `Connection` alone asks for keep-alive.
-
-        llhttp also obeys `Proxy-Connection`, and lets keep-alive override close.
-        """
-        options = {option.strip(b" \t") for option in self._options.split(b",")}
-        return b"keep-alive" in options and b"close" not in options
-
-    def _framing_header(self) -> bytes:
-        if not self._has_body:
-            return b""
-        expect = b"Expect: 100-continue\r\n" if self.wants_continue else b""
-        if self._chunked:
-            return expect + b"Transfer-Encoding: chunked\r\n"
-        return expect + b"Content-Length: %b\r\n" % (self._length or b"0")

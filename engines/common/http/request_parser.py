@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import httptools
 
+from engines.common.http.framing import CLOSED_TOKENIZER, ConnectionDone
 from engines.common.http.limits import HEADERS_LIMIT, MESSAGE_BYTES_PER_BODY_BYTE, REQUEST_LINE_LIMIT
-from engines.common.http.message_builder import CLOSED_TOKENIZER, ConnectionDone, MessageBuilder
+from engines.common.http.message_builder import MessageBuilder
 from engines.common.http.requests import RejectedRequest, Request
 from engines.common.http.strict import (
     BadRequest,
