@@ -1,1 +1,5 @@
-"""The live view: sampler → frame → hub → WebSocket."""
+"""The live view: samples become one frame per interval, which the hub offers to every WebSocket.
+
+May import `app.lab`, `app.fleet`, `app.runs.progress`, `app.metrics`, `app.events`, `app.machine` and
+`app.errors`.
+"""

@@ -1,4 +1,4 @@
-"""The connection grid: the board's descriptor words, whole for who sees them first, then only what has changed."""
+"""The connection grid: the board's descriptor words, all of them for a new viewer, then only the changes."""
 
 from __future__ import annotations
 
@@ -8,53 +8,58 @@ from array import array
 from dataclasses import dataclass
 from functools import cached_property
 
-FEW = 1024  # pairs that are not worth to be held against the whole, which takes 0.4 ms
-BLOCK = 1024  # bytes compared at once: most connections of a crowd do nothing
+PAIRS_MAX = 1024  # more pairs are compared with the size of all words, which takes 0.4 ms
+BLOCK_BYTES = 1024  # blocks without a change are skipped: most idle connections do nothing
 
 
 @dataclass
-class Step:
-    """The words at one frame. Both texts are made when first asked for, and then shared."""
+class GridStep:
+    """The words at one frame. Both texts are built when first needed, and then shared.
+
+    number: counts the steps of one engine from 1.
+    """
 
     number: int
-    now: bytes
-    before: bytes | None
+    words: bytes
+    previous_words: bytes | None
 
     @cached_property
-    def whole(self) -> str:
-        """All words by index, up to the highest ever used."""
-        return _text(True, self.now[: -(-len(self.now.rstrip(b"\0")) // 4) * 4])
+    def full_text(self) -> str:
+        """JSON of all words by index, up to the highest that was ever used."""
+        return _text(True, self.words[: -(-len(self.words.rstrip(b"\0")) // 4) * 4])
 
     @cached_property
-    def changes(self) -> str | None:
-        """(index, word) of each that is not as in the step before; None where the whole is shorter."""
-        if self.before is None:
+    def changes_text(self) -> str | None:
+        """JSON of (index, word) of each changed word; None if all words are shorter."""
+        if self.previous_words is None:
             return None
         pairs = array("I")
-        for start in range(0, len(self.now), BLOCK):
-            new, old = self.now[start : start + BLOCK], self.before[start : start + BLOCK]
+        for start in range(0, len(self.words), BLOCK_BYTES):
+            new = self.words[start : start + BLOCK_BYTES]
+            old = self.previous_words[start : start + BLOCK_BYTES]
             if new != old:
                 words = zip(memoryview(new).cast("I"), memoryview(old).cast("I"), strict=True)
-                for index, (word, past) in enumerate(words, start // 4):
-                    if word != past:
+                for index, (word, previous) in enumerate(words, start // 4):
+                    if word != previous:
                         pairs.extend((index, word))
-        few = len(pairs) <= FEW or len(pairs) * 4 <= len(self.now.rstrip(b"\0"))
-        return _text(False, pairs.tobytes()) if few else None
+        is_shorter = len(pairs) <= PAIRS_MAX or len(pairs) * 4 <= len(self.words.rstrip(b"\0"))
+        return _text(False, pairs.tobytes()) if is_shorter else None
 
-    def text(self, seen: int | None) -> str:
-        """For somebody who has seen step number `seen`."""
-        return (self.changes or self.whole) if seen == self.number - 1 else self.whole
+    def text(self, seen_step: int | None) -> str:
+        """Return the JSON for a viewer that has step number `seen_step`; None: it has none."""
+        return (self.changes_text or self.full_text) if seen_step == self.number - 1 else self.full_text
 
 
-class Grid:
-    """One engine's words from frame to frame."""
+class ConnectionGrid:
+    """The words of one engine from frame to frame. Event loop only."""
 
     def __init__(self) -> None:
-        self._last: Step | None = None
+        self._last: GridStep | None = None
 
-    def step(self, words: bytes) -> Step:
+    def advance(self, words: bytes) -> GridStep:
+        """Return the next step. `words`: one little-endian 32-bit word per descriptor."""
         last = self._last
-        self._last = Step(last.number + 1, words, last.now) if last else Step(1, words, None)
+        self._last = GridStep(last.number + 1, words, last.words) if last else GridStep(1, words, None)
         return self._last
 
 

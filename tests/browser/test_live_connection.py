@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import expect
 
-from app.live.hub import VIEWERS_OF_ADDRESS_MAX
+from app.live.hub import VIEWERS_PER_ADDRESS_MAX
 from tests.app.driver import LabProcess
 from tests.app.web.served import open_websocket
 
@@ -99,9 +99,9 @@ def test_a_page_that_finds_no_place_says_why_and_comes_in_when_there_is_one(
     visit: Opener, lab: LabProcess
 ) -> None:
     with ExitStack() as stack:
-        others = [stack.enter_context(open_websocket(lab)) for _ in range(VIEWERS_OF_ADDRESS_MAX)]
+        others = [stack.enter_context(open_websocket(lab)) for _ in range(VIEWERS_PER_ADDRESS_MAX)]
         page = visit("/about").page
-        said = f"{VIEWERS_OF_ADDRESS_MAX} live pages from 127.0.0.1 are open already."
+        said = f"The limit of {VIEWERS_PER_ADDRESS_MAX} live pages from 127.0.0.1 is reached."
         expect(page.locator("[data-refusal]")).to_contain_text(said)
         expect(page.locator("[data-live-text]")).to_have_text("Refused")
         others[0].close()

@@ -9,7 +9,7 @@ from array import array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.live.grid import Grid
+from app.live.grid import ConnectionGrid
 
 
 def decoded(text: str) -> tuple[bool, array[int]]:
@@ -24,11 +24,11 @@ def decoded(text: str) -> tuple[bool, array[int]]:
     )
 )
 def test_changes_of_the_grid_lead_from_one_step_to_the_next(frames: list[dict[int, int]]) -> None:
-    grid, words, page = Grid(), array("I", [0] * 600), array("I", [0] * 600)
+    grid, words, page = ConnectionGrid(), array("I", [0] * 600), array("I", [0] * 600)
     for number, changed in enumerate(frames):
         for index, word in changed.items():
             words[index] = word
-        step = grid.step(words.tobytes())
+        step = grid.advance(words.tobytes())
         full, sent = decoded(step.text(step.number - 1 if number else None))
         assert full or number, "a new viewer gets all words"
         if full:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.live.lanes import SLICES, Rounds, lanes
+from app.live.lanes import SLICES, encode_lanes
+from app.live.loop_lag import LoopLag
 from app.trace.tracing import merge
 from engines.common.board.board import ENDED, HANDLING, QUEUE, READING, WAITING
 from engines.common.board.trace_reader import UNKNOWN, Lane, Trace
@@ -19,7 +20,7 @@ def test_merged_intervals_keep_their_gaps() -> None:
     )
     merged = merge([first, second])
     assert (merged.from_ns, merged.to_ns) == (0, 200 * MS)
-    rows = lanes(merged, 4)["lanes"]
+    rows = encode_lanes(merged, 4)["lanes"]
     assert rows == [
         [0, 1, WAITING, 9, [20_000, HANDLING, 80_000, UNKNOWN, 50_000, WAITING], None],
         [1, 1, ENDED, 0, [120_000, WAITING], None],
@@ -27,7 +28,7 @@ def test_merged_intervals_keep_their_gaps() -> None:
 
 
 def test_a_late_change_does_not_go_back_in_time() -> None:
-    rows = lanes(Trace(100 * MS, 200 * MS, (lane(WAITING, (99, HANDLING), (150, WAITING)),)), 4)
+    rows = encode_lanes(Trace(100 * MS, 200 * MS, (lane(WAITING, (99, HANDLING), (150, WAITING)),)), 4)
     assert rows["lanes"][0][4] == [0, HANDLING, 50_000, WAITING]
 
 
@@ -39,7 +40,7 @@ def test_many_changes_become_shares_of_time_that_add_up(steps: list[tuple[int, i
         at += dt
         changes.append(at << 4 | state)
     to_ns = at + 1000
-    (row,) = lanes(Trace(0, to_ns, (Lane(0, 1, WAITING, 0, changes),)), 4)["lanes"]
+    (row,) = encode_lanes(Trace(0, to_ns, (Lane(0, 1, WAITING, 0, changes),)), 4)["lanes"]
     assert row[4] is None and len(row[5]) == SLICES
     for shares in row[5]:
         assert abs(sum(shares[1::2]) - 1000) <= 4, "each share is rounded"
@@ -54,41 +55,41 @@ def test_many_changes_become_shares_of_time_that_add_up(steps: list[tuple[int, i
 
 
 def test_loop_lag_is_the_longest_iteration_or_the_current_one() -> None:
-    rounds, loops = Rounds(), {0: "reactor"}
+    loop_lag, loops = LoopLag(), {0: "reactor"}
     busy = lane(WAITING, (10, READING), (15, WAITING), (20, READING), (80, HANDLING))
-    assert rounds.longest_us(Trace(0, 100 * MS, (busy,)), loops) == 80_000
-    assert rounds.longest_us(Trace(100 * MS, 200 * MS, (lane(HANDLING),)), loops) == 180_000
-    assert rounds.longest_us(Trace(200 * MS, 300 * MS, (lane(HANDLING, (210, WAITING)),)), loops) == 190_000
-    assert rounds.longest_us(Trace(300 * MS, 400 * MS, (lane(WAITING, (390, HANDLING)),)), loops) == 10_000
+    assert loop_lag.longest_us(Trace(0, 100 * MS, (busy,)), loops) == 80_000
+    assert loop_lag.longest_us(Trace(100 * MS, 200 * MS, (lane(HANDLING),)), loops) == 180_000
+    assert loop_lag.longest_us(Trace(200 * MS, 300 * MS, (lane(HANDLING, (210, WAITING)),)), loops) == 190_000
+    assert loop_lag.longest_us(Trace(300 * MS, 400 * MS, (lane(WAITING, (390, HANDLING)),)), loops) == 10_000
     idle = Trace(9000 * MS, 9100 * MS, (lane(WAITING),))
-    assert rounds.longest_us(idle, loops) == 0, "the loop was idle"
-    assert rounds.longest_us(Trace(9100 * MS, 9200 * MS, (lane(QUEUE, (9110, HANDLING)),)), loops) is None
+    assert loop_lag.longest_us(idle, loops) == 0, "the loop was idle"
+    assert loop_lag.longest_us(Trace(9100 * MS, 9200 * MS, (lane(QUEUE, (9110, HANDLING)),)), loops) is None
 
 
 def test_loop_lag_is_unknown_until_a_loop_was_seen_waiting() -> None:
-    rounds, loops = Rounds(), {0: "reactor"}
+    loop_lag, loops = LoopLag(), {0: "reactor"}
     began = lane(UNKNOWN, (50, HANDLING))
-    assert rounds.longest_us(Trace(0, 100 * MS, (began,)), loops) is None
-    assert rounds.longest_us(Trace(100 * MS, 200 * MS, (lane(HANDLING),)), loops) is None, (
+    assert loop_lag.longest_us(Trace(0, 100 * MS, (began,)), loops) is None
+    assert loop_lag.longest_us(Trace(100 * MS, 200 * MS, (lane(HANDLING),)), loops) is None, (
         "the iteration began before the trace"
     )
-    assert rounds.longest_us(Trace(200 * MS, 300 * MS, (lane(HANDLING, (250, WAITING)),)), loops) is None
-    assert rounds.longest_us(Trace(300 * MS, 400 * MS, (lane(WAITING, (390, READING)),)), loops) == 10_000
+    assert loop_lag.longest_us(Trace(200 * MS, 300 * MS, (lane(HANDLING, (250, WAITING)),)), loops) is None
+    assert loop_lag.longest_us(Trace(300 * MS, 400 * MS, (lane(WAITING, (390, READING)),)), loops) == 10_000
     pieces = [
         Trace(400 * MS, 450 * MS, (lane(READING),)),
         Trace(450 * MS, 500 * MS, (lane(UNKNOWN, (480, WAITING)),)),
     ]
-    assert rounds.longest_us(merge(pieces), loops) is None, "the trace has a gap"
-    assert rounds.longest_us(Trace(500 * MS, 600 * MS, (lane(WAITING),)), loops) == 0
+    assert loop_lag.longest_us(merge(pieces), loops) is None, "the trace has a gap"
+    assert loop_lag.longest_us(Trace(500 * MS, 600 * MS, (lane(WAITING),)), loops) == 0
 
 
 def test_loop_lag_is_unknown_if_it_is_unknown_for_one_loop() -> None:
-    rounds, loops = Rounds(), {0: "sub", 1: "sub", 2: "worker", 3: "worker"}
+    loop_lag, loops = LoopLag(), {0: "sub", 1: "sub", 2: "worker", 3: "worker"}
     idle, in_queue, busy = lane(WAITING), lane(QUEUE, slot=2), lane(UNKNOWN, slot=3)
     first = Trace(0, 100 * MS, (idle, lane(UNKNOWN, slot=1), in_queue, busy))
-    assert rounds.longest_us(first, loops) is None
+    assert loop_lag.longest_us(first, loops) is None
     second = Trace(100 * MS, 200 * MS, (idle, lane(WAITING, (150, READING), slot=1), in_queue, busy))
-    assert rounds.longest_us(second, loops) == 50_000, "a worker is not an event loop"
-    assert rounds.longest_us(Trace(200 * MS, 300 * MS, (idle, in_queue)), loops) is None, (
+    assert loop_lag.longest_us(second, loops) == 50_000, "a worker is not an event loop"
+    assert loop_lag.longest_us(Trace(200 * MS, 300 * MS, (idle, in_queue)), loops) is None, (
         "one loop has no ring"
     )

@@ -1,6 +1,6 @@
-"""The live WebSocket: frames that are newest, events that are never lost, viewers that cannot hurt each other.
+"""The live WebSocket: newest frames, events without loss, and viewers that do not affect each other.
 
-How far apart frames come is in tests/measure/app/test_live_frames.py.
+tests/measure/app/test_live_frames.py tests the interval between frames.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from app.lab import Lab
+from app.live import viewer as viewers
 from app.live.frame import Frame
 from app.live.hub import Hub
-from app.live.viewer import Viewer as LabViewer
 from app.metrics import Metrics
 from app.settings import Settings
 from tests.app.driver import LabProcess, endless, light, plan, until
@@ -35,48 +35,52 @@ from tests.waiting import BOUND_S
 
 
 class Viewer:
-    """One page's socket."""
+    """The WebSocket of one page."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
 
     def message(self) -> Any:
-        """The next message, whatever it is."""
+        """Return the next message."""
         return json.loads(self.socket.recv(timeout=BOUND_S))
 
     def next(self, wanted: Callable[[Any], bool], what: str) -> Any:
-        """The next message that is wanted; the others are let go."""
-        ends = time.monotonic() + BOUND_S
+        """Return the next message that is `wanted`, and discard the others. `what` is for the failure."""
+        deadline_s = time.monotonic() + BOUND_S
         while True:
-            left = ends - time.monotonic()
-            assert left > 0, f"never came: {what}"
+            left_s = deadline_s - time.monotonic()
+            assert left_s > 0, f"not received: {what}"
             try:
-                message = json.loads(self.socket.recv(timeout=left))
+                message = json.loads(self.socket.recv(timeout=left_s))
             except TimeoutError:
-                raise AssertionError(f"never came: {what}") from None
+                raise AssertionError(f"not received: {what}") from None
             if wanted(message):
                 return message
 
     def frame(self, wanted: Callable[[Any], bool] = lambda _: True, what: str = "a frame") -> Any:
+        """Return the next frame that is `wanted`."""
         return self.next(lambda message: message["type"] == "frame" and wanted(message), what)
 
     def event(self, name: str) -> Any:
+        """Return the next event of this name."""
         return self.next(lambda message: message["type"] == "event" and message["event"] == name, name)
 
-    def say(self, **message: Any) -> None:
+    def send(self, **message: Any) -> None:
+        """Send a message."""
         self.socket.send(json.dumps(message))
 
     def closed(self) -> tuple[int, str]:
-        """Code and reason with which the lab closes."""
+        """Return code and reason with which the lab closes the connection."""
         with pytest.raises(ConnectionClosed) as end:
             while True:
                 self.socket.recv(timeout=BOUND_S)
-        assert end.value.rcvd, "it was cut and not closed"
+        assert end.value.rcvd, "the connection was lost without a close frame"
         return end.value.rcvd.code, end.value.rcvd.reason
 
 
 @contextmanager
 def viewer(lab: LabProcess, **headers: str) -> Iterator[Viewer]:
+    """Connect a page, with these headers."""
     origin = headers.pop("origin", None)
     with connect(
         lab.url.replace("http", "ws") + "/ws/v1/live",
@@ -87,7 +91,7 @@ def viewer(lab: LabProcess, **headers: str) -> Iterator[Viewer]:
         yield Viewer(socket)
 
 
-def test_it_says_hello_and_then_sends_frames(lab: LabProcess) -> None:
+def test_a_viewer_gets_hello_and_then_frames(lab: LabProcess) -> None:
     engine = lab.start("reactor")["id"]
     with viewer(lab) as view:
         hello = view.message()
@@ -106,29 +110,29 @@ def test_it_says_hello_and_then_sends_frames(lab: LabProcess) -> None:
         assert "threads" not in numbers
 
 
-def test_threads_come_only_for_what_was_subscribed(lab: LabProcess) -> None:
+def test_threads_are_sent_only_for_subscribed_engines(lab: LabProcess) -> None:
     watched, other = lab.start("reactor-pool")["id"], lab.start("reactor")["id"]
     with viewer(lab) as view:
-        view.say(type="subscribe", engines=[watched], threads=True, interval_ms=100)
+        view.send(type="subscribe", engines=[watched], threads=True, interval_ms=100)
         frame = view.frame(
             lambda f: "threads" in f["engines"].get(watched, {}) and other in f["engines"],
-            "threads of the watched",
+            "threads of the subscribed engine",
         )
         assert "threads" not in frame["engines"][other]
         rows = frame["engines"][watched]["threads"]
         assert len(rows) == 5 and all(len(row) == 11 for row in rows)
         assert [row[3] for row in rows].count("worker") == 4
-        view.say(type="subscribe", engines="all", threads=True)
+        view.send(type="subscribe", engines="all", threads=True)
         view.frame(lambda f: all("threads" in f["engines"][id] for id in (watched, other)), "threads of all")
-        view.say(type="subscribe", engines="all", threads=False)
+        view.send(type="subscribe", engines="all", threads=False)
         view.frame(lambda f: not any("threads" in e for e in f["engines"].values()), "no threads")
 
 
-def test_a_viewer_that_pauses_gets_events_but_no_frames(lab: LabProcess) -> None:
+def test_a_paused_viewer_gets_events_but_no_frames(lab: LabProcess) -> None:
     with viewer(lab) as view:
         view.frame()
-        view.say(type="pause")
-        id = lab.start("reactor")["id"]  # it takes several frames' time
+        view.send(type="pause")
+        id = lab.start("reactor")["id"]  # takes longer than several frames
         view.event("engine.ready")
         lab.http.delete(f"/api/v1/engines/{id}")
         seen: list[str] = []
@@ -137,17 +141,17 @@ def test_a_viewer_that_pauses_gets_events_but_no_frames(lab: LabProcess) -> None
             seen.append(message["type"])
             return bool(message.get("event") == "engine.stopped")
 
-        view.next(stopped, "it stops")
+        view.next(stopped, "the engine stops")
         assert "frame" not in seen
-        view.say(type="resume")
+        view.send(type="resume")
         assert view.frame()["engines"] == {}
 
 
-def test_a_frame_of_a_measured_run_has_all_samples_since_the_one_before(lab: LabProcess) -> None:
+def test_a_frame_during_a_run_has_all_samples_since_the_last_frame(lab: LabProcess) -> None:
     run = lab.submit(model="reactor-pool", plan=endless())
     lab.measuring(run["id"])
     with viewer(lab) as view:
-        view.say(type="subscribe", engines="all", threads=True, interval_ms=100)
+        view.send(type="subscribe", engines="all", threads=True, interval_ms=100)
 
         def has_several(frame: Any) -> bool:
             return any(len(engine.get("samples", ())) > 1 for engine in frame["engines"].values())
@@ -158,12 +162,12 @@ def test_a_frame_of_a_measured_run_has_all_samples_since_the_one_before(lab: Lab
     assert at_us == sorted(set(at_us)) and at_us[-1] / 1e6 < frame["t_s"]
     slots = {str(row[0]) for row in engine["threads"]}
     assert all(states.keys() <= slots for _, states in engine["samples"]), (
-        "the first ones may be of its start"
+        "the first samples may be from its start"
     )
     lab.stop(run["id"])
 
 
-def test_frames_are_fewer_while_a_run_is_measured_and_never_more_than_samples() -> None:
+def test_there_are_fewer_frames_during_a_run_and_never_more_than_samples() -> None:
     def interval_s(sample_interval_ms: int, run: object) -> float:
         lab = SimpleNamespace(
             settings=Settings(sample_interval_ms=sample_interval_ms),
@@ -175,47 +179,47 @@ def test_frames_are_fewer_while_a_run_is_measured_and_never_more_than_samples() 
     assert [interval_s(100, None), interval_s(100, "a run"), interval_s(1000, "a run")] == [0.1, 0.5, 1.0]
 
 
-def test_a_slow_interval_gets_fewer_frames(lab: LabProcess) -> None:
+def test_a_longer_interval_gets_fewer_frames(lab: LabProcess) -> None:
     engine = lab.start("reactor")["id"]
     with viewer(lab) as slow, viewer(lab) as fast:
-        slow.say(type="subscribe", engines="all", threads=True, interval_ms=500)
+        slow.send(type="subscribe", engines="all", threads=True, interval_ms=500)
         seen = [
             slow.frame(lambda f: "threads" in f["engines"].get(engine, {}), "a frame of this subscription")
         ]
-        seen, told = [*seen, slow.frame()], [fast.frame()]
+        seen, seen_by_fast = [*seen, slow.frame()], [fast.frame()]
 
         def between() -> bool:
-            if told[-1]["seq"] > seen[-1]["seq"]:
+            if seen_by_fast[-1]["seq"] > seen[-1]["seq"]:
                 seen.append(slow.frame())
-            told.append(fast.frame())
-            return any(a["seq"] < each["seq"] < b["seq"] for a, b in pairwise(seen) for each in told)
+            seen_by_fast.append(fast.frame())
+            return any(a["seq"] < each["seq"] < b["seq"] for a, b in pairwise(seen) for each in seen_by_fast)
 
-        until(between, "the fast one gets a frame that the slow one does not get")
+        until(between, "the fast viewer gets a frame that the slow one does not get")
     assert min(b["t_s"] - a["t_s"] for a, b in pairwise(seen)) > 0.479, "a frame may come 20 ms early"
 
 
-def test_a_frame_is_due_after_the_interval_that_was_asked_for() -> None:
-    one = LabViewer()
-    one.obey({"type": "subscribe", "interval_ms": 500})
-    assert one.is_due(10.0)
-    one.offer(Frame(1, 10.0, {}, "null"), 10.0)
-    assert [one.is_due(now_s) for now_s in (10.1, 10.47, 10.49, 10.6)] == [False, False, True, True]
-    one.obey({"type": "pause"})
-    assert not one.is_due(20.0)
+def test_a_frame_is_due_after_the_subscribed_interval() -> None:
+    page = viewers.Viewer()
+    page.handle_message({"type": "subscribe", "interval_ms": 500})
+    assert page.is_due(10.0)
+    page.offer(Frame(1, 10.0, {}, "null"), 10.0)
+    assert [page.is_due(now_s) for now_s in (10.1, 10.47, 10.49, 10.6)] == [False, False, True, True]
+    page.handle_message({"type": "pause"})
+    assert not page.is_due(20.0)
 
 
-def test_of_two_frames_that_wait_the_newest_is_sent_and_the_other_is_counted() -> None:
-    one = LabViewer()
+def test_the_newest_frame_is_sent_and_the_skipped_ones_are_counted() -> None:
+    page = viewers.Viewer()
     for seq in (1, 2, 3):
-        one.offer(Frame(seq, 10.0, {}, "null"), 10.0)
-    sent = json.loads(one.take() or "")
+        page.offer(Frame(seq, 10.0, {}, "null"), 10.0)
+    sent = json.loads(page.take_frame() or "")
     assert (sent["seq"], sent["skipped"]) == (3, 2)
-    assert one.take() is None
-    one.offer(Frame(4, 11.0, {}, "null"), 11.0)
-    assert json.loads(one.take() or "")["skipped"] == 0
+    assert page.take_frame() is None
+    page.offer(Frame(4, 11.0, {}, "null"), 11.0)
+    assert json.loads(page.take_frame() or "")["skipped"] == 0
 
 
-def test_what_happens_to_engines_is_told_as_events(lab: LabProcess) -> None:
+def test_changes_of_engines_are_sent_as_events(lab: LabProcess) -> None:
     with viewer(lab) as view:
         engine = lab.start("main-sub")
         starting, ready = view.event("engine.starting"), view.event("engine.ready")
@@ -226,32 +230,31 @@ def test_what_happens_to_engines_is_told_as_events(lab: LabProcess) -> None:
         view.frame(lambda f: engine["id"] not in f["engines"], "a frame without it")
 
 
-def test_a_run_is_told_from_queue_to_verdict(lab: LabProcess) -> None:
+def test_events_follow_a_run_from_queue_to_verdict(lab: LabProcess) -> None:
     with viewer(lab) as view:
         run = lab.submit(model="reactor", plan=light(0.5, 0.2))
         seqs = []
         for state in ("queued", "warming", "running", "finished"):
-            told = view.event(f"run.{state}")
-            assert told["run"] == run["id"]
-            seqs.append(told["seq"])
+            event = view.event(f"run.{state}")
+            assert event["run"] == run["id"]
+            seqs.append(event["seq"])
         assert seqs == sorted(set(seqs))
         view.frame(lambda f: f["run"] is None, "a frame without a run")
 
 
-def test_a_run_shows_its_numbers(lab: LabProcess) -> None:
+def test_frames_have_the_numbers_of_a_run(lab: LabProcess) -> None:
     with viewer(lab) as view:
         id = lab.submit(model="reactor", plan=plan(590, 0, think_time_ms=20, timeout_s=60))["id"]
 
-        def whole(frame: Any) -> bool:
+        def is_complete(frame: Any) -> bool:
             run = frame["run"]
             if not run or not run["achieved_per_s"] or not run["response_p99_us"] or run["connections"] != 8:
                 return False
-            shown = frame["engines"][run["engine"]][
-                "p99_us"
-            ]  # read anew for each, so a request may lie between them
+            # The two are read separately, so a request may end between them.
+            shown = frame["engines"][run["engine"]]["p99_us"]
             return bool(shown == pytest.approx(run["response_p99_us"], rel=0.01))
 
-        run = view.frame(whole, "its numbers")["run"]
+        run = view.frame(is_complete, "all numbers of the run")["run"]
         assert (run["id"], run["phase"], run["state"]) == (id, "measure", "running")
         assert run["p99_us"] > 0 and run["generator_utilisation"] > 0
         lab.stop(id)
@@ -259,8 +262,8 @@ def test_a_run_shows_its_numbers(lab: LabProcess) -> None:
         view.frame(lambda f: f["run"] is None, "a frame without a run")
 
 
-def test_a_run_that_warms_up_says_so(lab: LabProcess) -> None:
-    """Both phases are held open, each by a run of its own; frames on the way to them must not contradict themselves."""
+def test_frames_show_the_warm_up_and_the_measurement(lab: LabProcess) -> None:
+    """Each phase is held open by a run of its own; phase and state must agree in every frame."""
     states = {"warmup": "warming", "measure": "running"}
     with viewer(lab) as view:
         for phase, load in (("warmup", light(10, 580)), ("measure", light(590, 0.3))):
@@ -271,7 +274,7 @@ def test_a_run_that_warms_up_says_so(lab: LabProcess) -> None:
 
 
 def frames_of_a_run(view: Viewer, id: int, until_phase: str) -> list[tuple[str, str]]:
-    """Phase and state of a run in each frame, until there are three of this phase."""
+    """Return phase and state of a run in each frame, until there are three frames of this phase."""
     seen: list[tuple[str, str]] = []
 
     def enough(frame: Any) -> bool:
@@ -283,32 +286,32 @@ def frames_of_a_run(view: Viewer, id: int, until_phase: str) -> list[tuple[str, 
     return seen
 
 
-BAD = {
-    "no JSON": "{",
+INVALID = {
+    "not JSON": "{",
     "not an object": "[]",
     "null": "null",
     "no type": "{}",
     "unknown type": '{"type": "start"}',
-    "engines of the wrong kind": '{"type": "subscribe", "engines": 5}',
+    "engines of the wrong type": '{"type": "subscribe", "engines": 5}',
     "too fast": '{"type": "subscribe", "interval_ms": 1}',
     "too slow": '{"type": "subscribe", "interval_ms": 1e9}',
-    "no number": '{"type": "subscribe", "interval_ms": NaN}',
-    "nested deeply": "[" * 10_000,
+    "not a number": '{"type": "subscribe", "interval_ms": NaN}',
+    "deeply nested": "[" * 10_000,
 }
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_a_bad_message_closes_with_1008_and_a_reason(lab: LabProcess, case: str) -> None:
+@pytest.mark.parametrize("case", INVALID)
+def test_an_invalid_message_is_closed_with_1008_and_a_reason(lab: LabProcess, case: str) -> None:
     with viewer(lab) as view:
         view.frame()
-        view.socket.send(BAD[case])
+        view.socket.send(INVALID[case])
         code, reason = view.closed()
         assert code == 1008 and reason
     with viewer(lab) as view:
         view.frame()
 
 
-def test_a_binary_message_and_a_long_one_are_closed_in_words(lab: LabProcess) -> None:
+def test_binary_and_long_messages_are_closed_with_a_reason(lab: LabProcess) -> None:
     for message, codes in ((b"\x00\x01", (1003, 1008)), (json.dumps({"type": "x" * 20_000}), (1008, 1009))):
         with viewer(lab) as view:
             view.frame()
@@ -319,12 +322,13 @@ def test_a_binary_message_and_a_long_one_are_closed_in_words(lab: LabProcess) ->
 
 @contextmanager
 def stalled(lab: LabProcess, **wants: Any) -> Iterator[socket.socket]:
-    """A page that subscribes, and takes no byte from then on."""
+    """Connect a page that subscribes and then reads nothing."""
     sock = socket.create_connection(("127.0.0.1", lab.port))
     with sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         sock.sendall(
-            f"GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{lab.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{lab.port}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         assert sock.recv(64).startswith(b"HTTP/1.1 101")
@@ -333,45 +337,42 @@ def stalled(lab: LabProcess, **wants: Any) -> Iterator[socket.socket]:
         yield sock
 
 
-def test_a_viewer_that_takes_nothing_is_closed_and_another_goes_on(
+def test_a_stalled_viewer_is_closed_and_others_are_not_affected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.live.socket.SEND_WITHIN_S", 0.1)
-    monkeypatch.setattr(
-        "app.web.server.ACKNOWLEDGED_WITHIN_MS", 1_000_000
-    )  # so that it is not the kernel that closes it
-    monkeypatch.setattr(
-        "app.live.frames.threads", lambda _: [["x" * 500_000]]
-    )  # soon more than the kernel takes
+    monkeypatch.setattr("app.live.socket.SEND_TIMEOUT_S", 0.1)
+    # So that the kernel does not close it first, and frames soon exceed the socket buffers.
+    monkeypatch.setattr("app.web.server.ACKNOWLEDGED_WITHIN_MS", 1_000_000)
+    monkeypatch.setattr("app.live.messages.threads", lambda _: [["x" * 500_000]])
     with closing(LabInside(tmp_path)) as lab, viewer(lab) as view:
         lab.start("reactor")
         with stalled(lab, threads=True):
-            until(lambda: viewers(lab) == 2, "both are there")
+            until(lambda: viewer_count(lab) == 2, "both are connected")
             seen = [view.frame()]
 
             def closed() -> bool:
                 seen.append(view.frame())
-                return viewers(lab) == 1
+                return viewer_count(lab) == 1
 
-            until(closed, "the stalled one is closed")
-            view.frame(lambda frame: frame["seq"] > seen[-1]["seq"], "the other gets frames")
+            until(closed, "the stalled viewer is closed")
+            view.frame(lambda frame: frame["seq"] > seen[-1]["seq"], "the other viewer gets frames")
 
 
 @pytest.mark.full
-def test_a_stalled_viewer_of_an_engine_of_many_threads_is_closed(lab: LabProcess) -> None:
-    """As above, with the time that the lab gives a viewer, and with frames that are large by themselves."""
+def test_a_stalled_viewer_of_an_engine_with_many_threads_is_closed(lab: LabProcess) -> None:
+    """As above, with the default timeout and with real large frames."""
     engine = lab.start("blocking", idle_s=600)
     clients = [socket.create_connection(("127.0.0.1", engine["port"])) for _ in range(250)]
     try:
         with viewer(lab) as view, stalled(lab, threads=True):
-            until(lambda: viewers(lab) == 2, "both are there")
+            until(lambda: viewer_count(lab) == 2, "both are connected")
             seen = [view.frame()]
 
             def closed() -> bool:
                 seen.append(view.frame())
-                return viewers(lab) == 1
+                return viewer_count(lab) == 1
 
-            until(closed, "the stalled one is closed")
+            until(closed, "the stalled viewer is closed")
             view.frame()
     finally:
         for client in clients:
@@ -379,7 +380,7 @@ def test_a_stalled_viewer_of_an_engine_of_many_threads_is_closed(lab: LabProcess
     assert [frame["seq"] for frame in seen] == sorted({frame["seq"] for frame in seen})
 
 
-def viewers(lab: LabProcess) -> int:
+def viewer_count(lab: LabProcess) -> int:
     found = re.search(r"^threadlab_viewers (\d+)", lab.http.get("/metrics").text, re.MULTILINE)
     assert found
     return int(found[1])
@@ -397,7 +398,7 @@ def test_many_viewers_see_the_same_frame(lab: LabProcess) -> None:
                 frames[frame["seq"]] = frame
             return len(first.keys() & second.keys()) >= 3
 
-        until(both, "three frames that both have got")
+        until(both, "three frames that both have received")
     for seq in first.keys() & second.keys():
         assert {**first[seq], "skipped": 0} == {**second[seq], "skipped": 0}
 
@@ -405,18 +406,18 @@ def test_many_viewers_see_the_same_frame(lab: LabProcess) -> None:
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "https://127.0.0.1.evil.example", "http://127.0.0.1:1"]
 )
-def test_a_foreign_origin_is_refused(lab: LabProcess, origin: str) -> None:
+def test_another_origin_is_refused(lab: LabProcess, origin: str) -> None:
     with pytest.raises(InvalidStatus) as refused, viewer(lab, origin=origin):
         pass
     assert refused.value.response.status_code == 403
 
 
-def test_a_foreign_site_is_refused(lab: LabProcess) -> None:
+def test_another_site_is_refused(lab: LabProcess) -> None:
     with pytest.raises(InvalidStatus), viewer(lab, **{"Sec-Fetch-Site": "cross-site"}):
         pass
 
 
-def test_a_foreign_host_is_refused(lab: LabProcess) -> None:
+def test_another_host_is_refused(lab: LabProcess) -> None:
     with pytest.raises(InvalidStatus) as refused:
         connect(
             f"ws://lab.evil.example:{lab.port}/ws/v1/live",
@@ -425,13 +426,13 @@ def test_a_foreign_host_is_refused(lab: LabProcess) -> None:
     assert refused.value.response.status_code in (403, 421)
 
 
-def test_its_own_origin_is_welcome(lab: LabProcess) -> None:
+def test_the_same_origin_is_accepted(lab: LabProcess) -> None:
     with viewer(lab, origin=lab.url) as view:
         view.frame()
 
 
 def descriptors(pid: int) -> dict[int, str]:
-    """The open descriptors of a process, and what each is of."""
+    """Return the open descriptors of a process and the target of each."""
     found = {}
     for path in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):
@@ -439,13 +440,14 @@ def descriptors(pid: int) -> dict[int, str]:
     return found
 
 
-def test_viewers_that_leave_leave_nothing(lab: LabProcess) -> None:
+def test_disconnected_viewers_leave_no_descriptor(lab: LabProcess) -> None:
     def sockets() -> int:
         return sum(link.startswith("socket:") for link in descriptors(lab.pid).values())
 
-    until(lambda: viewers(lab) == 0, "those of earlier tests are gone")  # and our HTTP connection is open now
+    # This also opens the HTTP connection of the test.
+    until(lambda: viewer_count(lab) == 0, "viewers of earlier tests have disconnected")
     before = sockets()
     for _ in range(10):
         with viewer(lab) as view:
             view.message()
-    until(lambda: viewers(lab) == 0 and sockets() <= before, "their descriptors are closed")
+    until(lambda: viewer_count(lab) == 0 and sockets() <= before, "all descriptors of viewers are closed")

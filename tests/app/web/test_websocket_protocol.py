@@ -36,7 +36,7 @@ def test_a_message_over_16_kib_is_refused_by_its_frame_header(inside: LabInside)
         )  # the payload is not sent
         expect_close_1009(sock)
     with viewer(inside) as view:
-        view.say(type="subscribe", engines=["x" * (server.MESSAGE_MAX - 100)])
+        view.send(type="subscribe", engines=["x" * (server.MESSAGE_MAX - 100)])
         view.frame()
 
 
@@ -102,18 +102,18 @@ def test_viewers_over_the_limit_are_closed_with_a_reason(
             first.frame()
             second.frame()
             code, reason = third.closed()
-            assert code == 1013 and reason.startswith("2 live pages of this lab are open already.")
+            assert code == 1013 and reason.startswith("The limit of 2 live pages is reached.")
         _expect_accepted(inside)
 
 
 def test_viewers_per_address_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.live.hub.VIEWERS_OF_ADDRESS_MAX", 1)
+    monkeypatch.setattr("app.live.hub.VIEWERS_PER_ADDRESS_MAX", 1)
     one, other = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
     with closing(LabInside(tmp_path, trusted_proxies="127.0.0.1")) as lab, viewer(lab, **one) as first:
         first.frame()
         with viewer(lab, **one) as second, viewer(lab, **other) as third:
             code, reason = second.closed()
-            assert code == 1013 and reason.startswith("1 live pages from 192.0.2.1 are open already.")
+            assert code == 1013 and reason.startswith("The limit of 1 live pages from 192.0.2.1 is reached.")
             third.frame()
 
 

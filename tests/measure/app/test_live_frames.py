@@ -12,7 +12,7 @@ from threading import Event, Thread
 from typing import Any
 
 from tests.app.driver import LabProcess, until
-from tests.app.live.test_live import Viewer, stalled, viewer, viewers
+from tests.app.live.test_live import Viewer, stalled, viewer, viewer_count
 from tests.app.live.test_live_trace import BLOCKED, SLEEP, SLEEP_MS, Lanes, client
 from tests.measure.conftest import Report
 
@@ -73,7 +73,7 @@ def test_frames_come_at_the_interval_and_are_young(lab: LabProcess, report: Repo
 def test_a_slow_interval_gets_a_fifth_of_the_frames(lab: LabProcess, report: Report) -> None:
     """Noise: both viewers are of the same lab at the same time, and the ratio of their median gaps counts."""
     with viewer(lab) as slow, viewer(lab) as fast:
-        slow.say(type="subscribe", engines="all", threads=False, interval_ms=500)
+        slow.send(type="subscribe", engines="all", threads=False, interval_ms=500)
         slow.frame(), slow.frame()
         slow_frames, fast_frames = [slow.frame()], [fast.frame()]
         while len(slow_frames) < 11:
@@ -94,7 +94,7 @@ def test_a_stalled_viewer_does_not_delay_another(lab: LabProcess, report: Report
         with viewer(lab) as view:
             before = read(view)
             with stalled(lab, threads=True):
-                until(lambda: viewers(lab) == 2, "both are there")
+                until(lambda: viewer_count(lab) == 2, "both are there")
                 while_stalled = read(view)
     finally:
         for each in clients:
@@ -126,11 +126,12 @@ def test_a_lane_shows_how_long_a_handler_slept_and_not_much_more(lab: LabProcess
 
             def is_drawn(number: int = number) -> bool:
                 lanes.read()
-                return len(lanes.stays(BLOCKED)) == number
+                return len(lanes.durations_ms(BLOCKED)) == number
 
             until(is_drawn, "the sleep is in a lane")
-    seen, asked = statistics.median(lanes.stays(BLOCKED)), statistics.median(control)
+    seen, asked = statistics.median(lanes.durations_ms(BLOCKED)), statistics.median(control)
     report(
-        f"lane {seen:.2f} ms, control {asked:.2f} ms, {SLEEP_MS} ms asked for; highest {max(lanes.stays(BLOCKED)):.1f}"
+        f"lane {seen:.2f} ms, control {asked:.2f} ms, {SLEEP_MS} ms requested; "
+        f"highest {max(lanes.durations_ms(BLOCKED)):.1f}"
     )
     assert SLEEP_MS <= seen < asked + 20

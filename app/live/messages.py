@@ -1,4 +1,4 @@
-"""What a frame says of each engine: the newest sample, small. Built once for all viewers; docs/live.md explains it."""
+"""The content of live messages: hello, and the newest sample of each engine, rounded (docs/live.md)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from engines.common.board.reader import ThreadReading
 from engines.common.board.trace_reader import UNKNOWN
 
 SCHEMA = 1
-_STATES = CONNECTION_STATES[1:]  # without "closed"
+_OPEN_STATES = CONNECTION_STATES[1:]
 THREAD_FIELDS = (
     "slot",
     "generation",
@@ -35,11 +35,14 @@ THREAD_FIELDS = (
     "switches_per_s",
 )
 LANE_FIELDS = ("slot", "generation", "start_state", "lost", "transitions", "slices")
-WORD = {"state": [0, 8], "generation": [8, 8], "owner": [16, 16]}  # lowest bit and number of bits
+WORD = {"state": [0, 8], "generation": [8, 8], "owner": [16, 16]}  # lowest bit, number of bits
 
 
 def hello(interval_ms: int, last_event: int) -> dict[str, Any]:
-    """The first message: what the integers in frames stand for."""
+    """Return the first message, which explains the integers in frames.
+
+    last_event: id of the newest event.
+    """
     return {
         "type": "hello",
         "schema": SCHEMA,
@@ -55,41 +58,43 @@ def hello(interval_ms: int, last_event: int) -> dict[str, Any]:
 
 
 def engines(lab: Lab) -> dict[str, dict[str, Any]]:
-    """The numbers of every living engine."""
-    loads = {progress.engine: progress for progress in lab.runs.progresses()}
+    """Return the numbers of every live engine by its id."""
+    runs = {progress.engine: progress for progress in lab.runs.progresses()}
     return {
-        id: _engine(engine, lab.fleet.samplers[id], loads.get(id))
+        id: _engine(engine, lab.fleet.samplers[id], runs.get(id))
         for id, engine in lab.fleet.engines.items()
         if engine.alive and lab.fleet.samplers[id].last
     }
 
 
 def threads(sampler: Sampler) -> list[list[Any]]:
-    """A row for each thread, as THREAD_FIELDS names them."""
-    last, before = sampler.last, sampler.previous
+    """Return a row for each thread with the columns THREAD_FIELDS."""
+    last, previous = sampler.last, sampler.previous
     if last is None:
         return []
-    then = {(t.slot, t.generation): t for t in before.board.threads} if before else {}
-    seconds = (last.at_ns - before.at_ns) / 1e9 if before else 0.0
+    earlier = {(t.slot, t.generation): t for t in previous.board.threads} if previous else {}
+    seconds = (last.at_ns - previous.at_ns) / 1e9 if previous else 0.0
     return [
-        _thread(now, then.get((now.slot, now.generation)), seconds, sampler) for now in last.board.threads
+        _thread(thread, earlier.get((thread.slot, thread.generation)), seconds, sampler)
+        for thread in last.board.threads
     ]
 
 
 def samples(sampler: Sampler) -> list[list[Any]]:
-    """What the threads did at the samples between the frame before and the newest sample: µs, and the state by slot."""
-    between = list(sampler.unsent_states)[:-1]
+    """Return (µs, thread states by slot) of the samples since the last frame, without the newest sample."""
+    states_since_frame = list(sampler.unsent_states)[:-1]
     sampler.unsent_states.clear()
-    return [[at_ns // 1000, states] for at_ns, states in between]
+    return [[at_ns // 1000, states] for at_ns, states in states_since_frame]
 
 
 def run(progress: Progress | None) -> dict[str, Any] | None:
-    """The run in progress."""
-    return shortened(asdict(progress)) if progress else None
+    """Return the progress of the run in progress; None if there is none."""
+    return rounded(asdict(progress)) if progress else None
 
 
-def shortened(numbers: dict[str, Any]) -> dict[str, Any]:
-    return {name: _short(value) if isinstance(value, float) else value for name, value in numbers.items()}
+def rounded(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Return the dictionary with its floats rounded: to 0.1 from 10 on, else to 0.001."""
+    return {name: _round(value) if isinstance(value, float) else value for name, value in numbers.items()}
 
 
 def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str, Any]:
@@ -99,28 +104,28 @@ def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str,
     return {
         "model": engine.model.name,
         "state": engine.state,
-        "requests_per_s": _short(sampler.requests_per_s),
+        "requests_per_s": _round(sampler.requests_per_s),
         "requests": board.requests,
         "accepted": board.counters["accepted"],
         "errors": board.counters["requests_4xx"] + board.counters["requests_5xx"],
-        "connections": [board.connections[state] for state in _STATES],
+        "connections": [board.connections[state] for state in _OPEN_STATES],
         "connections_total": sum(board.connections.values()),
         "thread_count": process.threads if process else None,
-        "cpu_percent": _short(cpu_percent(sampler.previous, last)),
-        "cpu_percent_by_role": shortened(sampler.cpu_percent_by_role),
+        "cpu_percent": _round(cpu_percent(sampler.previous, last)),
+        "cpu_percent_by_role": rounded(sampler.cpu_percent_by_role),
         "rss_bytes": process.rss_bytes if process else None,
         "queue_depth": board.queue_depth,
         "uptime_s": engine.view().uptime_s,
         "p99_us": run.response_p99_us if run else None,
         "tracing": engine.tracing.state if engine.tracing else None,
-        **shortened(asdict(sampler.request_cost())),
+        **rounded(asdict(sampler.request_cost())),
     }
 
 
-def _thread(now: ThreadReading, then: ThreadReading | None, seconds: float, sampler: Sampler) -> list[Any]:
+def _thread(now: ThreadReading, earlier: ThreadReading | None, seconds: float, sampler: Sampler) -> list[Any]:
     rates = sampler.thread_rates.get(now.tid)
-    rate = (_requests(now) - _requests(then)) / seconds if then and seconds else None
-    used = (rates.cpu_percent, rates.run_queue_us_per_s, rates.switches_per_s) if rates else (None,) * 3
+    requests_per_s = (_requests(now) - _requests(earlier)) / seconds if earlier and seconds else None
+    cpu = (rates.cpu_percent, rates.run_queue_us_per_s, rates.switches_per_s) if rates else (None,) * 3
     return [
         now.slot,
         now.generation,
@@ -129,8 +134,8 @@ def _thread(now: ThreadReading, then: ThreadReading | None, seconds: float, samp
         now.index,
         now.state,
         now.connections,
-        _short(rate),
-        *map(_short, used),
+        _round(requests_per_s),
+        *map(_round, cpu),
     ]
 
 
@@ -139,5 +144,5 @@ def _requests(thread: ThreadReading) -> int:
     return counters[REQUESTS_2XX] + counters[REQUESTS_4XX] + counters[REQUESTS_5XX]
 
 
-def _short(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     return round(value, 1 if abs(value) >= 10 else 3) if value else value
