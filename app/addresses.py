@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import socket
 
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # each with the loopback address of its family
+IPV4_MAPPED = "::ffff:"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine to itself only."""
+    """Return whether only this machine can connect to `host`."""
     if host == "localhost":
         return True
     try:
@@ -19,30 +20,33 @@ def is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int, backlog: int | None = None, reuse_port: bool = False) -> socket.socket:
-    """A listening socket; `::` takes IPv4 as well. Raises OSError, whose `strerror` says why in words.
+    """Return a listening socket; `::` also accepts IPv4. Raises OSError, whose `strerror` is the reason.
 
-    `reuse_port`: others may listen on the same port (SO_REUSEPORT), each with an accept queue of its own.
+    reuse_port: other sockets may listen on the same port, each with its own accept queue (SO_REUSEPORT).
     """
     family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    both = host == "::" and socket.has_dualstack_ipv6()
+    dual_stack = host == "::" and socket.has_dualstack_ipv6()
     return socket.create_server(
-        (host, port), family=family, backlog=backlog, reuse_port=reuse_port, dualstack_ipv6=both
+        (host, port), family=family, backlog=backlog, reuse_port=reuse_port, dualstack_ipv6=dual_stack
     )
 
 
 def reachable(host: str) -> str:
-    """Under which address this machine reaches who listens on `host`."""
+    """Return the address at which this machine can connect to a socket that listens on `host`."""
     return WILDCARDS.get(host, host)
 
 
 def bracketed(host: str) -> str:
-    """The host part of a URL: IPv6 in brackets."""
+    """Return the host for a URL: an IPv6 address gets brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def unmapped(client: tuple[str, int] | None) -> tuple[str, int] | None:
-    """A client's address and port, IPv4 as IPv4: who listens on `::` sees it as IPv6 (`::ffff:192.0.2.1`)."""
-    if client is None or not client[0].startswith("::ffff:"):
+    """Return a client's address and port, with an IPv4-mapped address (`::ffff:192.0.2.1`) as IPv4.
+
+    A socket that listens on `::` reports IPv4 clients with mapped addresses.
+    """
+    if client is None or not client[0].startswith(IPV4_MAPPED):
         return client
     mapped = ipaddress.IPv6Address(client[0]).ipv4_mapped
     return (str(mapped), client[1]) if mapped else client

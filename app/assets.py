@@ -1,7 +1,7 @@
-"""Static files under an address that has their version in it, so that a browser keeps them for ever.
+"""Static files under URLs that contain their version, so that browsers can cache them forever.
 
-`/static/v-1a2b3c/js/pages/lab.js`: modules import each other by relative paths, and so stay in one version. Without one
-an address works as well, and is asked again each time.
+In `/static/v-1a2b3c/js/pages/lab.js` modules import each other by relative URLs, so all are of one version. A URL
+without a version works too, and is revalidated each time.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from starlette.types import ASGIApp, Scope
 
 from app import paths
 
-MARK = "v-"
-WORTH_PACKING_BYTES = 1024
-FOR_EVER, EACH_TIME = "public, max-age=31536000, immutable", "no-cache"
+VERSION_PREFIX = "v-"
+GZIP_MIN_BYTES = 1024
+CACHE_FOREVER, REVALIDATE = "public, max-age=31536000, immutable", "no-cache"
 
 
 @cache
 def version(folder: Path = paths.STATIC) -> str:
-    """The same for the same files: some 5 ms."""
+    """Return a hash of all files of a folder. Takes about 5 ms, once."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-    return MARK + digest.hexdigest()[:12]
+    return VERSION_PREFIX + digest.hexdigest()[:12]
 
 
-def address(path: str) -> str:
-    """Where a page finds a file of static/."""
+def url(path: str) -> str:
+    """Return the URL path of a file in static/, with its version."""
     return f"/static/{version()}/{path}"
 
 
 def static_files() -> ASGIApp:
-    """The application under /static, packed for who can unpack."""
-    return GZipMiddleware(_Versioned(directory=paths.STATIC), minimum_size=WORTH_PACKING_BYTES)
+    """Return the application for /static, which compresses files for clients that accept gzip."""
+    return GZipMiddleware(_VersionedFiles(directory=paths.STATIC), minimum_size=GZIP_MIN_BYTES)
 
 
-class _Versioned(StaticFiles):
-    """Static files with or without a version before their path. Another version is another page's: there is none."""
+class _VersionedFiles(StaticFiles):
+    """Static files with or without the current version before their path; another version is 404."""
 
     def get_path(self, scope: Scope) -> str:
         path = super().get_path(scope)
         first, _, rest = path.partition("/")
-        scope["kept"] = first == version()
-        return rest if scope["kept"] else path
+        scope["has_version"] = first == version()
+        return rest if scope["has_version"] else path
 
     def file_response(
         self,
@@ -60,5 +60,5 @@ class _Versioned(StaticFiles):
         status_code: int = 200,
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers["Cache-Control"] = FOR_EVER if scope["kept"] else EACH_TIME
+        response.headers["Cache-Control"] = CACHE_FOREVER if scope["has_version"] else REVALIDATE
         return response

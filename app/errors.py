@@ -1,4 +1,4 @@
-"""What the lab refuses, in words a person can act on. The API and the pages turn these into answers."""
+"""Errors with a sentence for the user. The API, the pages and the command line show them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ _SHORT.maxstring = _SHORT.maxother = 80
 
 
 def shown(value: object) -> str:
-    """What was given, in quotes and never long: a refusal does not send a client's 64 KiB back to it."""
+    """Return a value of a client as a short literal, so that an error does not repeat 64 KiB of input."""
     return _SHORT.repr(value)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One field that is wrong; `pointer` is its JSON pointer (`/knobs/workers`)."""
+    """An invalid field. pointer: its JSON pointer, such as `/knobs/workers`. detail: a sentence."""
 
     pointer: str
     detail: str
 
 
 class LabError(Exception):
-    """Something that was asked cannot be done. Nothing has changed."""
+    """A request failed; nothing was changed.
+
+    detail: a sentence. problems: the invalid fields. status: for HTTP. title, slug: of the problem document.
+    """
 
     status = 500
     title = "Something went wrong"
@@ -36,41 +39,55 @@ class LabError(Exception):
 
 
 class Unknown(LabError):
+    """There is no object with this id."""
+
     status, title, slug = 404, "Not found", "unknown"
 
 
 class NotNow(LabError):
+    """The request is not possible in the current state of the object."""
+
     status, title, slug = 409, "Not possible in this state", "not-now"
 
 
 class TooShortIdle(NotNow):
-    """An engine closes idle connections before a plan that holds some is over."""
+    """The keep-alive timeout of an engine is shorter than the time for which a plan holds idle connections.
+
+    engine: its id. needs_s: the timeout that is needed.
+    """
 
     def __init__(self, engine: str, idle_s: int, plan_s: float) -> None:
         self.engine, self.needs_s = engine, int(plan_s) + 1
         super().__init__(
-            f"This plan holds idle connections for {plan_s:g} s, and {engine} closes an idle connection after "
-            f"{idle_s} s. Restart it with idle_s of {self.needs_s} or more."
+            f"The keep-alive timeout of {engine} ({idle_s} s) is too short: this plan holds idle connections "
+            f"for {plan_s:g} s. Restart it with idle_s of {self.needs_s} or more."
         )
 
 
 class Invalid(LabError):
-    status, title, slug = 422, "A field is wrong", "invalid"
+    """A field is invalid."""
+
+    status, title, slug = 422, "A field is invalid", "invalid"
 
     @classmethod
     def field(cls, pointer: str, detail: str) -> Invalid:
+        """Return the error for one field."""
         return cls(detail, (FieldProblem(pointer, detail),))
 
     def under(self, pointer: str) -> Invalid:
-        """The same, of a part of a request that was checked by itself: where that part stands in the whole."""
+        """Return the same error for a part of a larger request, whose JSON pointer is `pointer`."""
         return Invalid(
             self.detail, tuple(FieldProblem(pointer + each.pointer, each.detail) for each in self.problems)
         )
 
 
 class StartFailed(LabError):
+    """An engine ended before it was ready."""
+
     status, title, slug = 502, "The engine did not start", "start-failed"
 
 
 class Busy(LabError):
-    status, title, slug = 503, "Too much at once", "busy"
+    """A limit of the lab or of the machine is reached."""
+
+    status, title, slug = 503, "Limit reached", "busy"

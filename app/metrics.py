@@ -1,7 +1,7 @@
-"""`/metrics` for Prometheus: base units, `_total`, low cardinality (model, role, kind; never a thread or an engine id).
+"""`/metrics` for Prometheus: base units, `_total`, and labels with few values (model, role, kind).
 
-Nothing is counted for Prometheus alone: engines are read from the newest samples when a scrape comes, and the
-latency of a finished run is added from its own histogram. docs/metrics.md lists every name; a test compares.
+No label names a single engine or thread. Engines are read from the newest samples at each scrape; the latency
+of a finished run is added from its histogram. docs/metrics.md lists every name, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -19,38 +19,30 @@ from prometheus_client.registry import Collector
 
 from app.events import Event
 from app.fleet.engine import Engine
-from app.fleet.sampler import Sampler
+from app.fleet.sampler import Sample, Sampler
 from app.lab import Lab
 from app.load.protocol import histogram
+from app.schemas.model import ModelView
 from app.schemas.states import EngineState, VerdictName
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-LATENCY_S = (
-    0.0001,
-    0.00025,
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-)
+# Upper bounds of histogram buckets in seconds.
+LATENCY_S = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SHORT_S = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
-CLASSES = ("2xx", "4xx", "5xx")
-CALLS = ("accept", "recv", "send", "wait", "other")
-ENDED = ("run.finished", "run.stopped", "run.failed")
+# Values of labels
+CONNECTION_STATES = ("idle", "reading", "queued", "handling", "writing")
+STATUS_CLASSES = ("2xx", "4xx", "5xx")
+IO_CALLS = ("accept", "recv", "send", "wait", "other")
+NO_VERDICT = "none"
+CLOCKS = ("service", "response")
+RUN_ENDED = ("run.finished", "run.stopped", "run.failed")
 
 
 class Metrics:
-    """One lab's registry, and the few figures that the control plane itself observes."""
+    """The Prometheus registry of one lab, with the metrics that the control plane itself observes.
+
+    Event loop only.
+    """
 
     def __init__(self, lab: Lab) -> None:
         self.registry = CollectorRegistry()
@@ -68,90 +60,106 @@ class Metrics:
             registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
-        self.registry.register(_Engines(lab))
-        self.registry.register(_Runs(lab))
+        self.registry.register(_EngineCollector(lab))
+        self.registry.register(_RunCollector(lab))
 
     def text(self) -> bytes:
-        """The whole page, in Prometheus' text format."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self.registry)
 
 
-class _Engines(Collector):
-    """Engines by model. Counters keep what ended engines have counted, so that they never fall."""
+class _EngineCollector(Collector):
+    """Engines by model. Counters include removed engines, so that they never decrease."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._gone: defaultdict[str, Counter[str]] = defaultdict(
-            Counter
-        )  # by model, of engines that were forgotten
-        lab.fleet.on_removed = self._forget
+        self._removed: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by model
+        lab.fleet.on_removed = self._on_removed
 
-    def _forget(self, engine: Engine, sampler: Sampler) -> None:
-        self._gone[engine.model.name].update(_count(sampler))
+    def _on_removed(self, engine: Engine, sampler: Sampler) -> None:
+        self._removed[engine.model.name].update(_engine_counters(sampler))
 
     def describe(self) -> list[Metric]:
-        return []
+        return []  # so that registration does not collect
 
     def collect(self) -> Iterator[Metric]:
-        totals = self._totals()
-        yield from _counters(totals)
-        yield from self._gauges()
+        yield from _counter_families(self._totals())
+        yield from self._gauge_families()
 
     def _totals(self) -> dict[str, Counter[str]]:
         fleet = self._lab.fleet
-        totals = defaultdict(Counter, {model: counted.copy() for model, counted in self._gone.items()})
+        totals = defaultdict(Counter, {model: counters.copy() for model, counters in self._removed.items()})
         for id, engine in fleet.engines.items():
             sampler = fleet.samplers[id]
             if not engine.alive and not sampler.is_final:
-                sampler.sample(time.monotonic_ns())  # what it did since the last sample would be missing
-            totals[engine.model.name].update(_count(sampler))
+                sampler.sample(time.monotonic_ns())  # include what it did since the last sample
+            totals[engine.model.name].update(_engine_counters(sampler))
         return totals
 
-    def _gauges(self) -> Iterator[Metric]:
-        states = GaugeMetricFamily("threadlab_engines", "Engines by state.", labels=("model", "state"))
-        memory = GaugeMetricFamily(
+    def _gauge_families(self) -> Iterator[Metric]:
+        families = _EngineGauges()
+        fleet = self._lab.fleet
+        for model in self._lab.models.views.values():
+            engines = [engine for engine in fleet.engines.values() if engine.model.name == model.name]
+            samples = [
+                sample for engine in engines if engine.alive and (sample := fleet.samplers[engine.id].last)
+            ]
+            families.add(model, engines, samples)
+        yield from families.all()
+
+
+class _EngineGauges:
+    """The gauges of engines for one scrape."""
+
+    def __init__(self) -> None:
+        self._engines = GaugeMetricFamily("threadlab_engines", "Engines by state.", labels=("model", "state"))
+        self._memory = GaugeMetricFamily(
             "threadlab_engine_resident_memory_bytes", "Resident memory.", labels=("model",)
         )
-        threads = GaugeMetricFamily("threadlab_engine_threads", "Threads by role.", labels=("model", "role"))
-        peers = GaugeMetricFamily(
+        self._threads = GaugeMetricFamily(
+            "threadlab_engine_threads", "Threads by role.", labels=("model", "role")
+        )
+        self._connections = GaugeMetricFamily(
             "threadlab_engine_connections", "Connections by state.", labels=("model", "state")
         )
-        queue = GaugeMetricFamily(
+        self._queue_depth = GaugeMetricFamily(
             "threadlab_engine_queue_depth", "Requests waiting for a worker.", labels=("model",)
         )
-        alive = self._lab.fleet.alive
-        for view in self._lab.models.views.values():
-            engines = [e for e in self._lab.fleet.engines.values() if e.model.name == view.name]
-            samples = [
-                s for e in alive if e.model.name == view.name and (s := self._lab.fleet.samplers[e.id].last)
-            ]
-            for state in EngineState:
-                states.add_metric((view.name, state), sum(e.state == state for e in engines))
-            memory.add_metric((view.name,), sum(s.process.rss_bytes for s in samples if s.process))
-            queue.add_metric((view.name,), sum(s.board.queue_depth for s in samples))
-            held: Counter[str] = Counter()
-            roles: Counter[str] = Counter({role.name: 0 for role in view.roles})
-            for sample in samples:
-                held.update(sample.board.connections)
-                roles.update(thread.role for thread in sample.board.threads)
-            for role, count in roles.items():
-                threads.add_metric((view.name, role), count)
-            for kind in ("idle", "reading", "queued", "handling", "writing"):
-                peers.add_metric((view.name, kind), held[kind])
-        yield from (states, memory, threads, peers, queue)
+
+    def add(self, model: ModelView, engines: list[Engine], samples: list[Sample]) -> None:
+        """Add the engines of a model and the newest samples of its live engines."""
+        for state in EngineState:
+            self._engines.add_metric((model.name, state), sum(engine.state == state for engine in engines))
+        self._memory.add_metric((model.name,), sum(s.process.rss_bytes for s in samples if s.process))
+        self._queue_depth.add_metric((model.name,), sum(s.board.queue_depth for s in samples))
+        connections: Counter[str] = Counter()
+        roles: Counter[str] = Counter({role.name: 0 for role in model.roles})
+        for sample in samples:
+            connections.update(sample.board.connections)
+            roles.update(thread.role for thread in sample.board.threads)
+        for role, count in roles.items():
+            self._threads.add_metric((model.name, role), count)
+        for kind in CONNECTION_STATES:
+            self._connections.add_metric((model.name, kind), connections[kind])
+
+    def all(self) -> tuple[Metric, ...]:
+        """Return all families."""
+        return self._engines, self._memory, self._threads, self._connections, self._queue_depth
 
 
-def _count(sampler: Sampler) -> Counter[str]:
-    """What an engine has counted since it started."""
+def _engine_counters(sampler: Sampler) -> Counter[str]:
+    """Return what an engine has counted since its start."""
     counters = sampler.last.board.counters if sampler.last else {}
     return Counter({**counters, "cpu_ns": sampler.cpu_ns})
 
 
-def _counters(totals: dict[str, Counter[str]]) -> Iterator[Metric]:
+def _counter_families(totals: dict[str, Counter[str]]) -> Iterator[Metric]:
     requests = CounterMetricFamily(
         "threadlab_engine_requests", "Requests answered.", labels=("model", "class")
     )
-    moved = CounterMetricFamily("threadlab_engine_bytes", "Bytes moved.", labels=("model", "direction"))
+    moved = CounterMetricFamily(
+        "threadlab_engine_bytes", "Bytes received and sent.", labels=("model", "direction")
+    )
     calls = CounterMetricFamily(
         "threadlab_engine_io_calls", "I/O system calls, by kind.", labels=("model", "call")
     )
@@ -159,59 +167,60 @@ def _counters(totals: dict[str, Counter[str]]) -> Iterator[Metric]:
     waited = CounterMetricFamily(
         "threadlab_engine_queue_wait_seconds", "Time in the queue.", labels=("model",)
     )
-    for model, counted in sorted(totals.items()):
-        for name in CLASSES:
-            requests.add_metric((model, name), counted[f"requests_{name}"])
+    for model, counters in sorted(totals.items()):
+        for status_class in STATUS_CLASSES:
+            requests.add_metric((model, status_class), counters[f"requests_{status_class}"])
         for direction in ("in", "out"):
-            moved.add_metric((model, direction), counted[f"bytes_{direction}"])
-        for call in CALLS:
-            calls.add_metric((model, call), counted[f"{call}_calls"])
-        cpu.add_metric((model,), counted["cpu_ns"] / 1e9)
-        waited.add_metric((model,), counted["queue_wait_us"] / 1e6)
+            moved.add_metric((model, direction), counters[f"bytes_{direction}"])
+        for call in IO_CALLS:
+            calls.add_metric((model, call), counters[f"{call}_calls"])
+        cpu.add_metric((model,), counters["cpu_ns"] / 1e9)
+        waited.add_metric((model,), counters["queue_wait_us"] / 1e6)
     yield from (requests, moved, calls, cpu, waited)
 
 
 @dataclass
-class _Latency:
-    """A Prometheus histogram in the making."""
+class _LatencyHistogram:
+    """Counts by bucket of LATENCY_S, the last one without an upper bound, and the sum in seconds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_S) + 1))
-    total_s: float = 0.0
+    sum_s: float = 0.0
 
-    def add(self, text: str) -> None:
-        """Add a whole HdrHistogram."""
-        for us, count in histogram.buckets(histogram.decode(text)):
+    def add(self, encoded: str) -> None:
+        """Add an encoded HdrHistogram."""
+        for us, count in histogram.buckets(histogram.decode(encoded)):
             self.counts[bisect_left(LATENCY_S, us / 1e6)] += count
-            self.total_s += us * count / 1e6
+            self.sum_s += us * count / 1e6
 
     def buckets(self) -> list[tuple[str, float]]:
-        found, running = [], 0
+        """Return (upper bound, cumulative count) of each bucket."""
+        buckets, cumulative = [], 0
         for bound, count in zip((*map(str, LATENCY_S), "+Inf"), self.counts, strict=True):
-            running += count
-            found.append((bound, float(running)))
-        return found
+            cumulative += count
+            buckets.append((bound, float(cumulative)))
+        return buckets
 
 
-class _Runs(Collector):
-    """What finished runs have found, by model."""
+class _RunCollector(Collector):
+    """Results of finished runs by model."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._verdicts: Counter[tuple[str, str]] = Counter()
-        self._latency: dict[str, defaultdict[str, _Latency]] = {
-            clock: defaultdict(_Latency) for clock in ("service", "response")
-        }
-        self._cpu_s: dict[str, float] = {}
-        lab.events.subscribe(self._event)
+        self._verdicts: Counter[tuple[str, str]] = Counter()  # by model and verdict
+        self._latency: dict[str, defaultdict[str, _LatencyHistogram]] = {
+            clock: defaultdict(_LatencyHistogram) for clock in CLOCKS
+        }  # by clock and model
+        self._cpu_s: dict[str, float] = {}  # per request, by model
+        lab.events.subscribe(self._on_event)
 
     def describe(self) -> list[Metric]:
-        return []
+        return []  # so that registration does not collect
 
-    def _event(self, event: Event) -> None:
-        if event.name not in ENDED or event.run is None or event.model is None:
+    def _on_event(self, event: Event) -> None:
+        if event.name not in RUN_ENDED or event.run is None or event.model is None:
             return
         view = self._lab.runs.get(event.run)
-        self._verdicts[event.model, view.verdict.name if view.verdict else "none"] += 1
+        self._verdicts[event.model, view.verdict.name if view.verdict else NO_VERDICT] += 1
         if view.ledger and view.ledger.cpu_us is not None:
             self._cpu_s[event.model] = view.ledger.cpu_us / 1e6
         outcome: dict[str, Any] = self._lab.store.outcome(event.run) or {}
@@ -220,11 +229,12 @@ class _Runs(Collector):
                 by_model[event.model].add(kind[clock])
 
     def collect(self) -> Iterator[Metric]:
-        models = sorted(self._lab.models.views)  # all from the start: a series that begins at 1 has no rate
+        # All models from the start: Prometheus computes no rate from a series that begins at 1.
+        models = sorted(self._lab.models.views)
         runs = CounterMetricFamily(
             "threadlab_runs", "Runs that have ended, by verdict.", labels=("model", "verdict")
         )
-        for labels in ((model, verdict) for model in models for verdict in (*VerdictName, "none")):
+        for labels in ((model, verdict) for model in models for verdict in (*VerdictName, NO_VERDICT)):
             runs.add_metric(labels, self._verdicts[labels])
         yield runs
         for clock, by_model in self._latency.items():
@@ -234,13 +244,13 @@ class _Runs(Collector):
                 labels=("model",),
             )
             for model in models:
-                family.add_metric((model,), by_model[model].buckets(), by_model[model].total_s)
+                family.add_metric((model,), by_model[model].buckets(), by_model[model].sum_s)
             yield family
-        cost = GaugeMetricFamily(
+        cpu = GaugeMetricFamily(
             "threadlab_run_cpu_seconds_per_request",
-            "Engine CPU a request, of the last run.",
+            "Engine CPU per request of the last run.",
             labels=("model",),
         )
         for model, seconds in sorted(self._cpu_s.items()):
-            cost.add_metric((model,), seconds)
-        yield cost
+            cpu.add_metric((model,), seconds)
+        yield cpu

@@ -1,4 +1,4 @@
-"""The only place that knows where templates and static files are: beside `app` in a checkout, inside it in a wheel."""
+"""Folders of templates and static files: beside `app` in a checkout, inside `app` in a wheel."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def make_environment(templates: Path, root: str = "") -> Environment:
     )
     env.filters.update(FILTERS)
     env.globals["root"] = root
-    env.globals["asset"] = lambda path: root + assets.address(path)
+    env.globals["asset"] = lambda path: root + assets.url(path)
     env.globals["DASH"] = DASH
     env.globals["art"] = env.get_template("macros/diagrams.html").module
     env.globals["cmp"] = env.get_template("macros/compared.html").module

@@ -1,1 +1,1 @@
-"""Tests of the control plane: real processes, real sockets."""
+"""Tests of the control plane with real processes and sockets. Folders mirror the packages of `app`."""

@@ -1,4 +1,4 @@
-"""A real lab in a process of its own, with an HTTP client, and a way to see every process that it leaves."""
+"""A lab in a process of its own with an HTTP client, and functions that find all its processes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ U = TypeVar("U")
 
 
 def marked(mark: str) -> set[int]:
-    """Every living process that was started with this mark in its environment, by whomever."""
+    """Return the ids of all live processes that have this mark in their environment."""
     found = set()
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
@@ -49,12 +49,12 @@ def marked(mark: str) -> set[int]:
                 if f"{MARK}={mark}".encode() in (path / "environ").read_bytes():
                     found.add(int(path.name))
             except OSError:
-                pass  # it is gone, or not ours
+                pass  # it has ended, or belongs to another user
     return found
 
 
 def state_of(pid: int) -> str | None:
-    """The kernel's letter for the state of a process: R, S, T (stopped), Z …; None when there is no such process."""
+    """Return the state of a process as in /proc: R, S, T (stopped), Z …; None if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
@@ -62,11 +62,12 @@ def state_of(pid: int) -> str | None:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended; a zombie that waits for its parent has."""
+    """Return whether a process has ended; a zombie has."""
     return state_of(pid) in (None, "Z")
 
 
 def command_line(pid: int) -> str:
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
@@ -74,12 +75,12 @@ def command_line(pid: int) -> str:
 
 
 def generators(pids: Iterable[int]) -> list[int]:
-    """Those of some processes that are shards of a load generator."""
+    """Return the processes that are shards of a load generator."""
     return [pid for pid in pids if "app.load" in command_line(pid)]
 
 
 def read_meter(pid: int) -> MeterReading | None:
-    """The live numbers of a shard, from its shared memory; None if it has none, or has ended."""
+    """Return the live numbers of a shard from its shared memory; None if it has none or has ended."""
     try:
         for path in Path(f"/proc/{pid}/fd").iterdir():
             if path.readlink().name.startswith("memfd:threadlab-meter"):
@@ -95,12 +96,12 @@ def read_meter(pid: int) -> MeterReading | None:
 
 
 def with_descriptors(number: int | None, command: list[str]) -> list[str]:
-    """The command with so many descriptors and no more."""
+    """Return the command with a limit of descriptors; None: no limit."""
     return ["sh", "-c", f'ulimit -n {number}; exec "$@"', "sh", *command] if number else command
 
 
 class LabProcess:
-    """`threadlab serve --port 0`, until `close()`, which expects a clean end and nothing left behind."""
+    """`threadlab serve --port 0`. `close` asserts a clean shutdown without remaining processes."""
 
     def __init__(self, data_dir: Path, *flags: str, port: int = 0, descriptors: int | None = None) -> None:
         self.mark = uuid.uuid4().hex
@@ -137,16 +138,16 @@ class LabProcess:
         return int(self.url.rpartition(":")[2])
 
     def errors(self) -> str:
-        """What it has written to stderr so far."""
+        """Return its stderr so far."""
         self._err.seek(0)
         return self._err.read()
 
     def others(self) -> set[int]:
-        """Every process that belongs to it, and is not it."""
+        """Return all live processes that it has started."""
         return {pid for pid in marked(self.mark) - {self.pid} if not gone(pid)}
 
     def close(self) -> None:
-        """TERM: it ends by itself with code 0, says nothing bad, and nothing is left."""
+        """Send SIGTERM; assert exit code 0, no traceback, and no remaining process."""
         if self.killed:
             return
         self.http.close()
@@ -154,15 +155,15 @@ class LabProcess:
             self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(BOUND_S)
-            said = self.errors()
+            stderr = self.errors()
         finally:
             self.kill()
-        until(lambda: not self.others(), "no process of the lab is left", every_s=0.05)
-        assert "Traceback" not in said, said
-        assert code == 0, f"exit code {code}; {said}"
+        until(lambda: not self.others(), "all processes of the lab have ended", every_s=0.05)
+        assert "Traceback" not in stderr, stderr
+        assert code == 0, f"exit code {code}; {stderr}"
 
     def kill(self) -> None:
-        """KILL, as an operator's last resort; `close()` expects nothing then. Harmless when it has ended."""
+        """Send SIGKILL; `close` asserts nothing then. Does nothing if it has ended."""
         self.killed = True
         self.http.close()
         self.process.kill()
@@ -174,29 +175,32 @@ class LabProcess:
         if self.process.stdout:
             self.process.stdout.close()
 
-    # REST, as far as many tests need it
+    # REST calls
 
     def get(self, path: str) -> Any:
+        """Return the JSON of a GET below /api/v1; assert status 200."""
         answer = self.http.get(f"/api/v1{path}")
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: Any = None) -> httpx.Response:
+        """Send a POST below /api/v1 and return the response."""
         return self.http.post(f"/api/v1{path}", json=body)
 
     def start(self, model: str, port: int = 0, **knobs: int | str) -> Any:
-        """An engine that is ready."""
+        """Start an engine and return its view when it is ready."""
         answer = self.post("/engines", {"model": model, "knobs": knobs, "port": port})
         assert answer.status_code == 201, answer.text
         return answer.json()
 
     def submit(self, **spec: Any) -> Any:
+        """Submit a run and return its view."""
         answer = self.post("/runs", spec)
         assert answer.status_code == 201, answer.text
         return answer.json()
 
     def ended(self, id: int) -> Any:
-        """A run, once it has ended."""
+        """Wait until a run has ended, and return its view."""
         return until(
             lambda: view if (view := self.get(f"/runs/{id}"))["state"] in ENDED else None,
             f"run {id} ends",
@@ -204,6 +208,7 @@ class LabProcess:
         )
 
     def reaches(self, id: int, state: str) -> Any:
+        """Wait until a run is in this state, and return its view."""
         return until(
             lambda: view if (view := self.get(f"/runs/{id}"))["state"] == state else None,
             f"run {id} is {state}",
@@ -211,22 +216,22 @@ class LabProcess:
         )
 
     def run(self, **spec: Any) -> Any:
-        """Submit a run and wait for its end."""
+        """Submit a run, wait until it has ended, and return its view."""
         return self.ended(self.submit(**spec)["id"])
 
     def stop(self, id: int) -> Any:
-        """Stop a run, and wait for its end."""
+        """Stop a run, wait until it has ended, and return its view."""
         answer = self.http.post(f"/api/v1/runs/{id}/stop")
         assert answer.status_code == 200, answer.text
         return self.ended(id)
 
     def meters(self) -> list[MeterReading]:
-        """Of each shard that measures now."""
-        found = (read_meter(pid) for pid in generators(self.others()))
-        return [meter for meter in found if meter and meter.phase == MEASURE]
+        """Return the live numbers of each shard that is measuring."""
+        meters = (read_meter(pid) for pid in generators(self.others()))
+        return [meter for meter in meters if meter and meter.phase == MEASURE]
 
     def measuring(self, id: int, responses: int = 1) -> Any:
-        """A run without a warm-up, once the lab has seen it measuring and so many responses have been received."""
+        """Wait until a run without warm-up is measuring and has this many responses; return its view."""
         view = self.reaches(id, "running")
         until(
             lambda: sum(meter.completed for meter in self.meters()) >= responses,
@@ -236,7 +241,7 @@ class LabProcess:
         return view
 
     def measured_until_next_second(self, id: int) -> None:
-        """Wait until the lab has sampled a second of a run that begins after now: it does so at the start of each."""
+        """Wait until the lab has sampled the next second of a run: it samples at the start of each second."""
 
         def seconds() -> float:
             return min((meter.at_ns - meter.measured_from_ns) / 1e9 for meter in self.meters())
@@ -247,12 +252,11 @@ class LabProcess:
         next_s = int(seconds()) + 1
         until(lambda: seconds() > next_s, f"second {next_s} begins", every_s=0.05)
         since_s = elapsed_s()
-        until(
-            lambda: elapsed_s() > since_s + 0.1, "the lab has looked again", every_s=0.02
-        )  # it does every 20 ms
+        # The lab reads the generator every 20 ms.
+        until(lambda: elapsed_s() > since_s + 0.1, "the lab has sampled again", every_s=0.02)
 
     def compared(self, id: int) -> Any:
-        """A comparison, once it has ended."""
+        """Wait until a comparison has ended, and return its view."""
         return until(
             lambda: view if (view := self.get(f"/comparisons/{id}"))["state"] in ENDED else None,
             f"comparison {id} ends",
@@ -260,23 +264,23 @@ class LabProcess:
         )
 
     def compare(self, models: Sequence[Any], **spec: Any) -> Any:
-        """A comparison under a tiny open load, to its end."""
-        tiny = plan(0.5, 0.2, executor="constant-arrival-rate", rate_per_s=200)
-        answer = self.post("/comparisons", {"models": models, "plan": tiny, **spec})
+        """Submit a comparison under a small open load, wait until it has ended, and return its view."""
+        small = plan(0.5, 0.2, executor="constant-arrival-rate", rate_per_s=200)
+        answer = self.post("/comparisons", {"models": models, "plan": small, **spec})
         assert answer.status_code == 201, answer.text
         return self.compared(answer.json()["id"])
 
     def tidy(self) -> None:
-        """End what a test has left: comparisons and runs first, then engines."""
-        for each in self.get("/comparisons?limit=20"):  # of which 11 at most are unfinished
+        """Stop unfinished comparisons and runs, then live engines."""
+        for each in self.get("/comparisons?limit=20"):  # at most 11 are unfinished
             if each["state"] not in ENDED:
                 self.http.post(f"/api/v1/comparisons/{each['id']}/stop")
                 self.compared(each["id"])
-        newest = self.get("/runs?limit=60")  # runs end in their order, and the queue has 50 places
-        going = [run["id"] for run in newest if run["state"] not in ENDED]
-        for id in reversed(going):
+        newest = self.get("/runs?limit=60")  # runs end in order, and the queue has 50 places
+        unfinished = [run["id"] for run in newest if run["state"] not in ENDED]
+        for id in reversed(unfinished):
             self.http.post(f"/api/v1/runs/{id}/stop")
-        for id in going:
+        for id in unfinished:
             self.ended(id)
         for engine in self.get("/engines"):
             if engine["exit"] is None:
@@ -292,7 +296,7 @@ class Command(Protocol):
 
 
 def is_problem(answer: httpx.Response, status: int, *pointers: str) -> str:
-    """Assert that an answer is RFC 9457 with these pointers; answer its sentence."""
+    """Assert that a response is a problem document (RFC 9457) with these pointers; return its detail."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == PROBLEM
     body = answer.json()
@@ -307,7 +311,7 @@ def is_problem(answer: httpx.Response, status: int, *pointers: str) -> str:
 def threadlab(
     *args: str, env: Mapping[str, str] | None = None, timeout_s: float = 2 * BOUND_S
 ) -> subprocess.CompletedProcess[str]:
-    """The command line, to its end."""
+    """Run the command line and return its result."""
     return subprocess.run(
         [THREADLAB, *args],
         capture_output=True,
@@ -318,23 +322,23 @@ def threadlab(
 
 
 def plan(duration_s: float = 1.0, warmup_s: float = 0.3, **more: Any) -> dict[str, Any]:
-    """A short plan."""
+    """Return a short plan of a closed load."""
     return {"vus": 8, "duration_s": duration_s, "warmup_s": warmup_s, **more}
 
 
 def light(duration_s: float = 0.5, warmup_s: float = 0.0, **more: Any) -> dict[str, Any]:
-    """A plan with an exact number of requests that costs little CPU: 100 a second, and none of them times out."""
+    """Return a plan with an exact number of requests that needs little CPU: 100 req/s without timeouts."""
     calm = {"executor": "constant-arrival-rate", "rate_per_s": 100, "timeout_s": 60}
     return plan(duration_s, warmup_s, **{**calm, **more})
 
 
 def endless(**more: Any) -> dict[str, Any]:
-    """A light plan that lasts until the test stops it."""
+    """Return a light plan that lasts until the test stops it."""
     return light(590, **more)
 
 
 def in_a_lab(data_dir: Path, play: Callable[[Lab], Awaitable[T]], **settings: Any) -> T:
-    """Do something with a lab of this process, so that a test can replace its parts and hold them open."""
+    """Run `play` with a lab in this process, whose parts a test can replace, and return its result."""
 
     async def lab_and_play() -> T:
         given = Settings(data_dir=data_dir, **settings)
@@ -346,32 +350,32 @@ def in_a_lab(data_dir: Path, play: Callable[[Lab], Awaitable[T]], **settings: An
 
 
 def on_a_thread(play: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine on a thread of its own: a browser test of the same process may have an event loop on this one."""
+    """Run a coroutine in another thread: a browser test may have an event loop in this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, play()).result()
 
 
 @cache
 def known_models() -> Models:
-    """The models; asked for once in each test process, as calibrating them takes 0.2 s of CPU."""
+    """Return the models, loaded once per test process: the calibration takes 0.2 s of CPU."""
     return Models.load(sys.executable)
 
 
 async def eventually(condition: Callable[[], U | None], what: str) -> U:
-    """`until`, for a test on an event loop."""
-    ends = time.monotonic() + BOUND_S
+    """Like `until`, for a coroutine."""
+    deadline_s = time.monotonic() + BOUND_S
     while not (found := condition()):
-        assert time.monotonic() < ends, f"did not happen within {BOUND_S} s: {what}"
+        assert time.monotonic() < deadline_s, f"did not happen within {BOUND_S} s: {what}"
         await asyncio.sleep(0.01)
     return found
 
 
 def bare_app() -> FastAPI:
-    """The application without a lab behind it, to ask for its routes."""
+    """Return the application without a lab, to list its routes."""
     return create_app(cast(Lab, SimpleNamespace(settings=Settings())), Authenticator(""))
 
 
 def unavailable(models: Sequence[Any], name: str) -> str | None:
-    """Why a model cannot run here."""
-    found: str | None = next(model["unavailable_reason"] for model in models if model["name"] == name)
-    return found
+    """Return why a model cannot run on this machine; None if it can."""
+    reason: str | None = next(model["unavailable_reason"] for model in models if model["name"] == name)
+    return reason

@@ -1,4 +1,4 @@
-"""A lab in a thread of the test process, for tests that need no control plane in a process of its own.
+"""A lab in a thread of the test process, for tests that do not need a process of its own.
 
 It costs 0.2 s of CPU, and `threadlab serve` costs 1.5 s. It has a real socket, and a test can replace its
 parts.
@@ -27,7 +27,7 @@ from tests.waiting import BOUND_S
 
 
 class LabInside(LabProcess):
-    """A lab with the calls of `LabProcess`, until `close()`. Its engines are children of the test process."""
+    """A lab with the methods of `LabProcess`. Its engines are child processes of the test process."""
 
     def __init__(self, data_dir: Path, max_connections: int = CONNECTIONS_MAX, **settings: Any) -> None:
         given = Settings(data_dir=data_dir, **settings)
@@ -48,19 +48,20 @@ class LabInside(LabProcess):
 
     @property
     def connections(self) -> list[Any]:
-        """The protocols of the connections that are open."""
+        """The protocol objects of the open connections."""
         return list(self._server.server_state.connections)
 
     @property
     def event_loop_thread(self) -> int | None:
-        """Which thread must never be held up."""
+        """Id of the thread that must never block."""
         return self._thread.ident
 
     def others(self) -> set[int]:
-        """The processes of its engines."""
+        """Return the live processes of its engines."""
         return {pid for engine in self.lab.fleet.engines.values() for pid in engine.pids if not gone(pid)}
 
     def close(self) -> None:
+        """Shut the lab down and wait until its thread has ended."""
         self.http.close()
         self._server.should_exit = True
         self._thread.join(BOUND_S)

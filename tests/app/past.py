@@ -1,4 +1,4 @@
-"""Runs as a history keeps them, without having been run: for what only reads them."""
+"""Stored runs that were never executed, for tests that only read the history."""
 
 from __future__ import annotations
 
@@ -86,16 +86,17 @@ VIEW: dict[str, Any] = {
 
 
 def verdict(name: str, rankable: bool = False) -> dict[str, Any]:
+    """Return a verdict as JSON."""
     return {**VIEW["verdict"], "name": name, "title": name, "rankable": rankable}
 
 
 def past_run(**changes: Any) -> RunView:
-    """A finished run, but for these."""
+    """Return a finished run with these changes."""
     return TypeAdapter(RunView).validate_python(VIEW | changes)
 
 
 def keep(data_dir: Path, *runs: Mapping[str, Any]) -> None:
-    """Leave a history of runs numbered from 1 in a data directory, for a lab to find."""
+    """Store runs with these changes, with ids from 1, in the history of a data directory."""
     with closing(RunStore(f"sqlite:///{data_dir / 'threadlab.sqlite3'}")) as store:
         for changes in runs:
             store.add(past_run(**changes))

@@ -1,4 +1,4 @@
-"""Addresses: whatever the settings accept is listened on, and printed as it can be opened; IPv6 too."""
+"""Addresses to listen on and to print, with IPv6."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def has_ipv6() -> bool:
     return True
 
 
-IPV6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+IPV6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
 
 
 @pytest.mark.parametrize(
@@ -39,30 +39,31 @@ IPV6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
         *(pytest.param(v6, marks=IPV6) for v6 in ("::1", "::")),
     ],
 )
-def test_who_listens_is_reached_at_what_is_printed(host: str) -> None:
-    with addresses.listen(host, 0) as door:
-        port = door.getsockname()[1]
-        with closing(socket.create_connection((addresses.reachable(host), port))) as reached:
-            assert reached.getpeername()[1] == port
+def test_a_listener_is_reachable_at_the_printed_address(host: str) -> None:
+    with addresses.listen(host, 0) as listener:
+        port = listener.getsockname()[1]
+        with closing(socket.create_connection((addresses.reachable(host), port))) as client:
+            assert client.getpeername()[1] == port
 
 
 @IPV6
-def test_every_address_of_ipv6_is_also_every_one_of_ipv4() -> None:
-    with addresses.listen("::", 0) as door, socket.create_connection(("127.0.0.1", door.getsockname()[1])):
+def test_the_ipv6_wildcard_also_accepts_ipv4() -> None:
+    with (
+        addresses.listen("::", 0) as listener,
+        socket.create_connection(("127.0.0.1", listener.getsockname()[1])),
+    ):
         pass
 
 
 @pytest.mark.parametrize(
-    ("host", "in_a_url"), [("::1", "[::1]"), ("127.0.0.2", "127.0.0.2"), ("a.example", "a.example")]
+    ("host", "url_host"), [("::1", "[::1]"), ("127.0.0.2", "127.0.0.2"), ("a.example", "a.example")]
 )
-def test_brackets_are_where_a_url_needs_them(host: str, in_a_url: str) -> None:
-    assert addresses.bracketed(host) == in_a_url
+def test_ipv6_addresses_have_brackets_in_urls(host: str, url_host: str) -> None:
+    assert addresses.bracketed(host) == url_host
 
 
 @pytest.mark.parametrize("host", ["127.0.0.2", pytest.param("::1", marks=IPV6)])
-def test_a_lab_answers_at_the_address_that_it_prints_and_so_do_its_engines(
-    make_lab: LabMaker, host: str
-) -> None:
+def test_a_lab_and_its_engines_are_reachable_at_the_printed_urls(make_lab: LabMaker, host: str) -> None:
     lab = make_lab("--host", host)
     assert httpx.get(f"{lab.url}/healthz").status_code == 200 and addresses.bracketed(host) in lab.url
     engine = lab.start("reactor")
@@ -70,13 +71,15 @@ def test_a_lab_answers_at_the_address_that_it_prints_and_so_do_its_engines(
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", pytest.param("2001:db8::1", marks=IPV6)])
-def test_an_address_of_another_machine_is_said_in_words(host: str, tmp_path: Path, capsys: Any) -> None:
+def test_listening_on_the_address_of_another_machine_is_reported(
+    host: str, tmp_path: Path, capsys: Any
+) -> None:
     flags = ("--host", host, "--port", "0", "--token", new_token(), "--data-dir", str(tmp_path))
     assert main(["serve", *flags]) == 1
-    said = capsys.readouterr().err
-    assert f"cannot listen on {addresses.bracketed(host)}:0: " in said and "Unknown error" not in said
+    stderr = capsys.readouterr().err
+    assert f"cannot listen on {addresses.bracketed(host)}:0: " in stderr and "Unknown error" not in stderr
     assert any(
-        words in said for words in ("Cannot assign", "not available", *map(str, (errno.EADDRNOTAVAIL,)))
+        words in stderr for words in ("Cannot assign", "not available", *map(str, (errno.EADDRNOTAVAIL,)))
     )
 
 

@@ -1,4 +1,4 @@
-"""Settings: one place, by flag and by environment, and never beyond loopback."""
+"""Settings by flag and environment; any address other than loopback requires a token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.app.past import past_run
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_loopback_is_loopback(host: str) -> None:
+def test_loopback_addresses_need_no_token(host: str) -> None:
     assert is_loopback(host)
     assert Settings(host=host).host == host
 
@@ -27,7 +27,7 @@ def test_loopback_is_loopback(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "", "127.0.0.1.example.org", "2130706433"]
 )
-def test_anything_else_is_not(host: str) -> None:
+def test_other_addresses_need_a_token(host: str) -> None:
     assert not is_loopback(host)
     for name in ("host", "engine_host"):
         with pytest.raises(ValidationError, match="not a loopback address"):
@@ -35,48 +35,48 @@ def test_anything_else_is_not(host: str) -> None:
 
 
 @pytest.mark.parametrize("flag", ["--host", "--engine-host"])
-def test_serve_refuses_another_host_with_a_sentence(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_serve_refuses_another_host(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", flag, "0.0.0.0", "--port", "0"]) == 2
-    said = capsys.readouterr()
-    assert "0.0.0.0 is not a loopback address" in said.err and said.out == ""
+    output = capsys.readouterr()
+    assert "0.0.0.0 is not a loopback address" in output.err and output.out == ""
 
 
 @pytest.mark.parametrize(
     ("flag", "value"),
     [("--port", "70000"), ("--port", "x"), ("--max-engines", "0"), ("--sample-interval-ms", "1")],
 )
-def test_serve_refuses_a_bad_value_by_its_name(
+def test_serve_refuses_an_invalid_value_and_names_the_setting(
     flag: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["serve", flag, value]) == 2
     assert flag.removeprefix("--").replace("-", "_") in capsys.readouterr().err
 
 
-def test_a_taken_port_is_said_and_nothing_starts(lab: LabProcess, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported(lab: LabProcess, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", str(lab.port), "--data-dir", str(lab.data_dir)]) == 1
-    said = capsys.readouterr()
-    assert str(lab.port) in said.err and "in use" in said.err and said.out == ""
+    output = capsys.readouterr()
+    assert str(lab.port) in output.err and "in use" in output.err and output.out == ""
 
 
-def test_an_engine_python_that_is_none_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_engine_python_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         main(["serve", "--port", "0", "--engine-python", "/nowhere/python", "--data-dir", str(tmp_path)]) == 1
     )
-    said = capsys.readouterr()
-    assert "/nowhere/python" in said.err and said.out == ""
+    output = capsys.readouterr()
+    assert "/nowhere/python" in output.err and output.out == ""
 
 
-def test_a_response_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
-    """A body that follows its head at once is sent at once: Nagle's algorithm would hold it back, often for 40 ms."""
+def test_accepted_sockets_have_tcp_nodelay() -> None:
+    """Nagle's algorithm would delay a body that follows its head, often by 40 ms."""
     with (
-        listen("127.0.0.1", 0) as door,
-        socket.create_connection(door.getsockname()),
-        door.accept()[0] as accepted,
+        listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
     ):
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_the_environment_is_read_and_a_flag_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_flag_overrides_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("THREADLAB_MAX_ENGINES", "1")
     monkeypatch.setenv("THREADLAB_DATA_DIR", str(tmp_path / "not here"))
     with closing(LabProcess(tmp_path / "here")) as lab:
@@ -86,15 +86,16 @@ def test_the_environment_is_read_and_a_flag_wins(monkeypatch: pytest.MonkeyPatch
 
 
 def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "--help"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    help_text = " ".join(capsys.readouterr().out.split())
     for name in Settings.model_fields:
-        assert f"--{name.replace('_', '-')}" in said and f"THREADLAB_{name.upper()}" in said
-    assert "8000" in said and "15000" in said
+        assert f"--{name.replace('_', '-')}" in help_text and f"THREADLAB_{name.upper()}" in help_text
+    assert "8000" in help_text and "15000" in help_text
 
 
 @pytest.mark.parametrize("name", ["50%", "why?", "a#b", "ü ä", "x;y=z&w"])
-def test_a_data_directory_is_where_it_was_said_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+def test_the_name_of_the_data_directory_may_have_special_characters(name: str, tmp_path: Path) -> None:
     data_dir = tmp_path / name
     data_dir.mkdir()
     with closing(RunStore(Settings(data_dir=data_dir).database)) as store:

@@ -45,7 +45,9 @@ SAY_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`));
 """
 WIDTH, HEIGHT = 1280, 900
-IDLE_STATES = "/resting"  # where a page waits for its next test: of the lab's origin, but answered by Playwright
+IDLE_STATES = (
+    "/resting"  # where a page waits for its next test: of the lab's origin, but answered by Playwright
+)
 EMPTY = '<!doctype html><title>Resting</title><link rel="icon" href="data:,">'
 # A page that is left while its socket is still connecting. The browser says so; the page has done nothing wrong.
 LEFT_EARLY = "closed before the connection is established"
@@ -109,7 +111,8 @@ class PagePool:
         try:
             page.unroute_all(behavior="ignoreErrors")
             page.route(
-                resting := url + IDLE_STATES, lambda route: route.fulfill(body=EMPTY, content_type="text/html")
+                resting := url + IDLE_STATES,
+                lambda route: route.fulfill(body=EMPTY, content_type="text/html"),
             )
             page.goto(resting)  # its storage can be cleared there, with no script to fill it again
             page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")

@@ -27,7 +27,7 @@ from engines.common.board.board import WAITING, EngineInfo, make_board
 from engines.common.board.reader import BoardReader, ThreadReading
 from engines.common.board.writer import Board
 from tests.app.driver import gone, on_a_thread, until
-from tests.app.test_scarce import at_most
+from tests.app.test_descriptor_limit import descriptor_limit
 from tests.waiting import BOUND_S
 
 CPU_USED_S = 0.02
@@ -90,7 +90,7 @@ def test_a_new_thread_has_begun_since_the_last_sample() -> None:
 
 def test_after_a_failed_reading_the_rate_is_unknown(worker: Worker) -> None:
     with sampled_once() as stats:
-        with at_most(os.getpid(), 0):
+        with descriptor_limit(os.getpid(), 0):
             assert cpu_percent(stats, worker.tid) is None
         assert stats.switches is None, "the thread could not be read"
         assert cpu_percent(stats, worker.tid) is None, "its total is not a rate"

@@ -1,4 +1,4 @@
-"""A lab that runs out of descriptors refuses in words, keeps nothing of what it tried, and goes on."""
+"""A lab without free file descriptors refuses to start engines, leaves nothing behind, and continues."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.app.driver import LabProcess, is_problem, known_models, on_a_thread, 
 from tests.app.live.test_live import Viewer, descriptors, viewer
 from tests.waiting import BOUND_S
 
-MOST = 60  # a start takes about 20 descriptors, many of them for a moment only
+SPARE_MAX = 60  # a start needs about 20 descriptors, many of them for a short time
 
 
-def kinds(pid: int) -> Counter[str]:
-    """How many sockets, pipes, pidfds … a process has open; not files: those of the history come and go."""
+def descriptor_kinds(pid: int) -> Counter[str]:
+    """Return how many sockets, pipes, pidfds … a process has open. Files of the history are not counted."""
     names = (
         name for name in descriptors(pid).values() if not name.startswith("/") or name.startswith("/memfd:")
     )
@@ -37,8 +37,8 @@ def kinds(pid: int) -> Counter[str]:
 
 
 @contextmanager
-def at_most(pid: int, number: int) -> Iterator[None]:
-    """No new descriptor of that process is `number` or above."""
+def descriptor_limit(pid: int, number: int) -> Iterator[None]:
+    """Limit the descriptors of a process in a `with` block: new ones are below `number`."""
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (number, hard))
     try:
@@ -47,26 +47,27 @@ def at_most(pid: int, number: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def leaving(pid: int, spare: int) -> int:
-    """The limit that leaves a process so many descriptors to open."""
+def limit_for(pid: int, spare: int) -> int:
+    """Return the limit at which a process can open `spare` more descriptors."""
     used = descriptors(pid).keys()
     free = (number for number in count() if number not in used)
     return next(islice(free, spare, None))
 
 
-def goes_on(view: Viewer, seen: int) -> None:
-    view.frame(lambda frame: frame["seq"] > seen, "the live view goes on")
+def wait_frame_after(view: Viewer, seq: int) -> None:
+    """Wait for a frame after number `seq`."""
+    view.frame(lambda frame: frame["seq"] > seq, "the live view continues")
 
 
-def test_wherever_a_start_runs_out_of_descriptors_nothing_is_left_of_it(lab: LabProcess) -> None:
+def test_a_start_that_runs_out_of_descriptors_leaves_nothing_behind(lab: LabProcess) -> None:
     refused = 0
     earlier = {engine["id"] for engine in lab.get("/engines")}
     with viewer(lab) as view:
-        lab.get("/engines")  # the connection that is kept: a lab that is out of descriptors takes no new one
-        before = kinds(lab.pid)
-        for spare in range(MOST):
-            seen = view.frame()["seq"]
-            with at_most(lab.pid, leaving(lab.pid, spare)):
+        lab.get("/engines")  # opens the connection: without descriptors the lab accepts no new one
+        before = descriptor_kinds(lab.pid)
+        for spare in range(SPARE_MAX):
+            seq = view.frame()["seq"]
+            with descriptor_limit(lab.pid, limit_for(lab.pid, spare)):
                 answer = lab.post("/engines", {"model": "reactor"})
             if answer.status_code == 201:
                 break
@@ -76,33 +77,33 @@ def test_wherever_a_start_runs_out_of_descriptors_nothing_is_left_of_it(lab: Lab
             new = [engine for engine in lab.get("/engines") if engine["id"] not in earlier]
             assert all(engine["state"] == "failed" for engine in new)
             until(
-                lambda: not kinds(lab.pid) - before and not lab.others(),
-                "all is closed, and no process is left",
+                lambda: not descriptor_kinds(lab.pid) - before and not lab.others(),
+                "all descriptors are closed, and all processes have ended",
             )
-            goes_on(view, seen)
+            wait_frame_after(view, seq)
         assert answer.status_code == 201 and refused > 10
         engine = answer.json()["id"]
-        view.frame(lambda frame: engine in frame["engines"], "the engine that did start")
+        view.frame(lambda frame: engine in frame["engines"], "the started engine")
     assert lab.http.get("/readyz").status_code == 200
 
 
-def test_a_lab_whose_live_view_has_ended_is_not_ready(
+def test_a_lab_whose_live_view_has_failed_is_not_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def run(_: Hub) -> None:
         raise KeyError("reactor-1")
 
-    async def ask() -> None:
+    async def fail_live_view() -> None:
         settings = Settings(data_dir=tmp_path)
         stores = RunStore(settings.database), ComparisonStore(settings.database)
-        lab, told = Lab(settings, known_models(), *stores), asyncio.Event()
-        asyncio.get_running_loop().set_exception_handler(lambda *_: told.set())
+        lab, reported = Lab(settings, known_models(), *stores), asyncio.Event()
+        asyncio.get_running_loop().set_exception_handler(lambda *_: reported.set())
         app = create_app(lab, Authenticator(""))
         async with app.router.lifespan_context(app):
             lab.require_ready()
-            await asyncio.wait_for(told.wait(), BOUND_S)
+            await asyncio.wait_for(reported.wait(), BOUND_S)
             with pytest.raises(Busy, match="has ended"):
                 lab.require_ready()
 
     monkeypatch.setattr(Hub, "run", run)
-    on_a_thread(ask)
+    on_a_thread(fail_live_view)
