@@ -1,11 +1,11 @@
-"""The live view for ten minutes: five engines side by side, 64 lanes, 10,000 connections, ten frames a second.
+"""Soak test of the live view: five engines, 64 lanes and 10,000 connections at 10 frames/s for ten minutes.
 
     python -m tests.soak.live [--seconds 600] [--connections 10000]
 
-Prints how busy the page's main thread was (its CPU time, so that other work of the machine does not count), its longest
-task, and what it holds after a collection at a fifth of the time and at the end: its heap with the array buffers, where
-lanes and connections live, its nodes and its listeners. Ends with 1 beyond the targets: 30 % busy, no task over 100 ms,
-all of it within 10 %.
+Prints the CPU utilisation of the page's main thread, its longest task, and the memory use after a garbage
+collection at a fifth of the time and at the end: heap with array buffers, DOM nodes and event listeners.
+Exits with 1 if the utilisation exceeds 30 %, a task exceeds 100 ms, or the memory use changes by more than 10
+%.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ ENGINES: dict[str, dict[str, int]] = {
     "proactor": {"workers": 15},
     "blocking": {},
 }
-LONG_MS, BUSY_MOST, HELD_WITHIN = 100, 0.30, 0.10
-HEAR_LONG_TASKS = """window.longTasks = []; new PerformanceObserver((list) => {
+TASK_MAX_MS, BUSY_MAX, HELD_CHANGE_MAX = 100, 0.30, 0.10
+OBSERVE_LONG_TASKS = """window.longTasks = []; new PerformanceObserver((list) => {
   for (const { startTime, duration } of list.getEntries()) longTasks.push([startTime, duration]);
 }).observe({ type: "longtask" })"""
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a page holds after a collection."""
+class MemoryUse:
+    """Memory use of a page after a garbage collection."""
 
-    heap_bytes: float  # of objects and of the array buffers beside them
+    heap_bytes: float  # with array buffers
     nodes: float
     listeners: float
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a page stood it. `longest_ms` is of a task after the page had settled; 0: none took 50 ms."""
+    """The measured values. longest_ms: of a task after the first fifth; 0: none took 50 ms."""
 
     lanes: int
     dots: int
     busy: float
     longest_ms: float
-    early: Held
-    late: Held
+    early: MemoryUse
+    late: MemoryUse
 
     @property
     def changed(self) -> float:
-        """The share by which that has changed which has changed most."""
+        """The largest relative change of memory use."""
         pairs: zip[tuple[float, float]] = zip(astuple(self.early), astuple(self.late), strict=True)
         return max((late / early - 1 for early, late in pairs), key=abs)
 
@@ -71,8 +71,8 @@ class Outcome:
         )
 
 
-def crowd(lab: LabProcess, connections: int, seconds: float) -> list[str]:
-    """Five engines, one with a crowd; answers their ids."""
+def start_engines(lab: LabProcess, connections: int, seconds: float) -> list[str]:
+    """Start five engines, one of them with idle connections under load; return their ids."""
     ids = [
         lab.start(model, **knobs, idle_s=int(seconds) + 60)["id"]
         for model, knobs in ENGINES.items()
@@ -90,18 +90,18 @@ def crowd(lab: LabProcess, connections: int, seconds: float) -> list[str]:
     return ids
 
 
-def watch(browser: Browser, lab: LabProcess, ids: list[str], connections: int, seconds: float) -> Outcome:
-    """Look on for so long; the first fifth is for the page to settle."""
+def measure(browser: Browser, lab: LabProcess, ids: list[str], connections: int, seconds: float) -> Outcome:
+    """Open the page and measure it, after the first fifth of `seconds`."""
     context = browser.new_context(base_url=lab.url, viewport=ViewportSize(width=1440, height=1000))
     page = context.new_page()
     page.goto("/live?" + "&".join(f"engine={id}" for id in ids))
     grid = page.locator("[data-grid]").first
     expect(grid).to_have_attribute("data-dots", str(connections), timeout=60_000)
     page.wait_for_timeout(seconds * 200)
-    page.evaluate(HEAR_LONG_TASKS)
+    page.evaluate(OBSERVE_LONG_TASKS)
     session = context.new_cdp_session(page)
     session.send("Performance.enable")
-    early, before = held(session), metrics(session)
+    early, before = memory_use(session), metrics(session)
     page.wait_for_timeout(seconds * 800)
     after = metrics(session)
     tasks: list[list[float]] = page.evaluate("longTasks")
@@ -112,7 +112,7 @@ def watch(browser: Browser, lab: LabProcess, ids: list[str], connections: int, s
         busy,
         max((ms for _, ms in tasks), default=0),
         early,
-        held(session),
+        memory_use(session),
     )
     context.close()
     return outcome
@@ -122,10 +122,12 @@ def lanes(page: Page) -> int:
     return page.locator("[data-thread-rows] tr").count()
 
 
-def held(session: CDPSession) -> Held:
+def memory_use(session: CDPSession) -> MemoryUse:
     session.send("HeapProfiler.collectGarbage")
     usage, counts = session.send("Runtime.getHeapUsage"), metrics(session)
-    return Held(usage["usedSize"] + usage["backingStorageSize"], counts["Nodes"], counts["JSEventListeners"])
+    return MemoryUse(
+        usage["usedSize"] + usage["backingStorageSize"], counts["Nodes"], counts["JSEventListeners"]
+    )
 
 
 def metrics(session: CDPSession) -> dict[str, float]:
@@ -133,24 +135,28 @@ def metrics(session: CDPSession) -> dict[str, float]:
 
 
 def main() -> int:
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    asked.add_argument("--seconds", type=float, default=600)
-    asked.add_argument("--connections", type=int, default=10_000)
-    given = asked.parse_args()
-    load_s = given.seconds + 120
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--connections", type=int, default=10_000)
+    options = parser.parse_args()
+    load_s = options.seconds + 120
     lab_flags = ("--max-duration-s", str(max(load_s, 600)))
     with (
         tempfile.TemporaryDirectory() as data,
         closing(LabProcess(Path(data), *lab_flags)) as lab,
         sync_playwright() as playwright,
     ):
-        ids = crowd(lab, given.connections, load_s)
+        ids = start_engines(lab, options.connections, load_s)
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        outcome = watch(browser, lab, ids, given.connections, given.seconds)
+        outcome = measure(browser, lab, ids, options.connections, options.seconds)
         browser.close()
     sys.stdout.write(f"{outcome}\n")
-    fine = outcome.busy < BUSY_MOST and outcome.longest_ms <= LONG_MS and abs(outcome.changed) <= HELD_WITHIN
-    return 0 if fine else 1
+    passed = (
+        outcome.busy < BUSY_MAX
+        and outcome.longest_ms <= TASK_MAX_MS
+        and abs(outcome.changed) <= HELD_CHANGE_MAX
+    )
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

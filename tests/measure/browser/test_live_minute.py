@@ -1,4 +1,7 @@
-"""The live view under its full load for the better part of a minute. `make soak` does ten, with the real bounds."""
+"""The live view under its full load for the better part of a minute.
+
+`make soak` does ten, with the real bounds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from playwright.sync_api import Browser
 
 from tests.app.driver import LabMaker
 from tests.measure.conftest import Report
-from tests.soak.live import crowd, watch
+from tests.soak.live import measure, start_engines
 
 CONNECTIONS, SECONDS = 10_000, 40
 BUSY_MOST, LONG_MS, CHANGED_MOST = 0.6, 1000, 0.5
@@ -44,15 +47,16 @@ def test_64_lanes_and_10_000_connections_leave_the_main_thread_time(
 ) -> None:
     """A page that leaks, that draws everything anew for each frame, or that stands still for a second, fails.
 
-    Noise: how busy the main thread is, is its own CPU time, which other work does not add to; the bound is twice that
-    of the soak. The longest task is wall time, so it may be longer by what a control lost meanwhile: a process that
-    only sleeps says how late its latest wake-up was. Heap, nodes and listeners are counted after a collection.
+    Noise: how busy the main thread is, is its own CPU time, which other work does not add to; the bound is
+    twice that of the soak. The longest task is wall time, so it may be longer by what a control lost
+    meanwhile: a process that only sleeps says how late its latest wake-up was. Heap, nodes and listeners are
+    counted after a collection.
     """
     lab = make_lab()
     late_ms: list[float] = []
-    ids = crowd(lab, CONNECTIONS, SECONDS + 120)
+    ids = start_engines(lab, CONNECTIONS, SECONDS + 120)
     with latest_wakeup(late_ms):
-        outcome = watch(browser, lab, ids, CONNECTIONS, SECONDS)
+        outcome = measure(browser, lab, ids, CONNECTIONS, SECONDS)
     report(f"{outcome}; control: a wake-up {late_ms[0]:.0f} ms late")
     assert outcome.lanes >= 40
     assert outcome.dots == CONNECTIONS
