@@ -20,7 +20,7 @@ from engines.catalogue import EXTRA_MODELS, model_modules
 from engines.common.contract import all_knobs
 
 from .app.command_line import options_of_commands
-from .app.driver import bare_app
+from .app.driver import app_without_lab
 
 ROOT = Path(__file__).parents[1]
 VENDOR = paths.STATIC / "vendor"
@@ -134,7 +134,7 @@ def flags() -> dict[str, set[str]]:
 @cache
 def routes() -> tuple[str, ...]:
     """Every path of the application, its parameters as {}."""
-    app = bare_app()
+    app = app_without_lab()
     found = {route.path for route in app.routes if hasattr(route, "path")} | set(app.openapi()["paths"])
     found |= {"/", "/runs", "/runs/{id}", "/models", "/models/{name}", "/about", "/api/docs", "/ws/v1/live"}
     return tuple(re.sub(r"\{\w+\}", "{}", path) for path in found)

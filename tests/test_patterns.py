@@ -37,7 +37,7 @@ from app.web.deps import IdConvertor
 from app.web.h11_connection import BoundedConnection
 from app.web.small_reads import READ_MAX
 from engines.common.http import strict
-from tests.app.driver import bare_app
+from tests.app.driver import app_without_lab
 
 ROOT = Path(__file__).parent.parent
 FUNCTIONS = frozenset(
@@ -425,7 +425,7 @@ def test_a_reader_takes_time_in_proportion_to_the_text(name: str) -> None:
 
 def test_every_address_is_found_in_time_in_proportion_to_its_length() -> None:
     """Starlette makes a pattern of the path of each route."""
-    paths = [re.sub(r"\{\w+(:\w+)?\}", "[^/]+", path) for path in bare_app().openapi()["paths"]]
+    paths = [re.sub(r"\{\w+(:\w+)?\}", "[^/]+", path) for path in app_without_lab().openapi()["paths"]]
     both = re.compile("|".join(f"(?:^{path}$)" for path in (*paths, "/static/(?P<path>.*)")))
     for make in URLS:
         assert not (growth := too_fast_growth(both.match, make)), f"{make(24)!r}: {growth}"

@@ -13,7 +13,7 @@ import pytest
 from app.cli import in_process
 from app.cli.main import main
 from app.fleet.models import Models
-from tests.app.driver import Command, LabMaker, LabProcess, known_models
+from tests.app.driver import Command, LabMaker, LabProcess, load_models_once
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]
 def lab(shared_lab: LabProcess) -> Iterator[LabProcess]:
     """A running lab without live engines and unfinished runs; its history has the runs of earlier tests."""
     yield shared_lab
-    shared_lab.tidy()
+    shared_lab.clean_up()
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         output = capsys.readouterr()
         return CompletedProcess(args, code, output.out, output.err)
 
-    models = known_models()
+    models = load_models_once()
     monkeypatch.setenv("THREADLAB_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(Models, "load", lambda python: models)
     monkeypatch.setattr(in_process, "stop_on_signals", lambda lab: [])  # only the main thread gets signals

@@ -40,7 +40,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def marked(mark: str) -> set[int]:
+def marked_pids(mark: str) -> set[int]:
     """Return the ids of all live processes that have this mark in their environment."""
     found = set()
     for path in Path("/proc").iterdir():
@@ -61,7 +61,7 @@ def state_of(pid: int) -> str | None:
         return None
 
 
-def gone(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     """Return whether a process has ended; a zombie has."""
     return state_of(pid) in (None, "Z")
 
@@ -142,9 +142,9 @@ class LabProcess:
         self._err.seek(0)
         return self._err.read()
 
-    def others(self) -> set[int]:
+    def child_pids(self) -> set[int]:
         """Return all live processes that it has started."""
-        return {pid for pid in marked(self.mark) - {self.pid} if not gone(pid)}
+        return {pid for pid in marked_pids(self.mark) - {self.pid} if not has_ended(pid)}
 
     def close(self) -> None:
         """Send SIGTERM; assert exit code 0, no traceback, and no remaining process."""
@@ -158,7 +158,7 @@ class LabProcess:
             stderr = self.errors()
         finally:
             self.kill()
-        until(lambda: not self.others(), "all processes of the lab have ended", every_s=0.05)
+        until(lambda: not self.child_pids(), "all processes of the lab have ended", every_s=0.05)
         assert "Traceback" not in stderr, stderr
         assert code == 0, f"exit code {code}; {stderr}"
 
@@ -199,7 +199,7 @@ class LabProcess:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
-    def ended(self, id: int) -> Any:
+    def wait_ended(self, id: int) -> Any:
         """Wait until a run has ended, and return its view."""
         return until(
             lambda: view if (view := self.get(f"/runs/{id}"))["state"] in ENDED else None,
@@ -207,7 +207,7 @@ class LabProcess:
             every_s=0.05,
         )
 
-    def reaches(self, id: int, state: str) -> Any:
+    def wait_state(self, id: int, state: str) -> Any:
         """Wait until a run is in this state, and return its view."""
         return until(
             lambda: view if (view := self.get(f"/runs/{id}"))["state"] == state else None,
@@ -217,22 +217,22 @@ class LabProcess:
 
     def run(self, **spec: Any) -> Any:
         """Submit a run, wait until it has ended, and return its view."""
-        return self.ended(self.submit(**spec)["id"])
+        return self.wait_ended(self.submit(**spec)["id"])
 
     def stop(self, id: int) -> Any:
         """Stop a run, wait until it has ended, and return its view."""
         answer = self.http.post(f"/api/v1/runs/{id}/stop")
         assert answer.status_code == 200, answer.text
-        return self.ended(id)
+        return self.wait_ended(id)
 
     def meters(self) -> list[MeterReading]:
         """Return the live numbers of each shard that is measuring."""
-        meters = (read_meter(pid) for pid in generators(self.others()))
+        meters = (read_meter(pid) for pid in generators(self.child_pids()))
         return [meter for meter in meters if meter and meter.phase == MEASURE]
 
-    def measuring(self, id: int, responses: int = 1) -> Any:
+    def wait_measuring(self, id: int, responses: int = 1) -> Any:
         """Wait until a run without warm-up is measuring and has this many responses; return its view."""
-        view = self.reaches(id, "running")
+        view = self.wait_state(id, "running")
         until(
             lambda: sum(meter.completed for meter in self.meters()) >= responses,
             f"{responses} responses of run {id}",
@@ -240,7 +240,7 @@ class LabProcess:
         )
         return view
 
-    def measured_until_next_second(self, id: int) -> None:
+    def wait_next_second(self, id: int) -> None:
         """Wait until the lab has sampled the next second of a run: it samples at the start of each second."""
 
         def seconds() -> float:
@@ -255,7 +255,7 @@ class LabProcess:
         # The lab reads the generator every 20 ms.
         until(lambda: elapsed_s() > since_s + 0.1, "the lab has sampled again", every_s=0.02)
 
-    def compared(self, id: int) -> Any:
+    def wait_compared(self, id: int) -> Any:
         """Wait until a comparison has ended, and return its view."""
         return until(
             lambda: view if (view := self.get(f"/comparisons/{id}"))["state"] in ENDED else None,
@@ -268,20 +268,20 @@ class LabProcess:
         small = plan(0.5, 0.2, executor="constant-arrival-rate", rate_per_s=200)
         answer = self.post("/comparisons", {"models": models, "plan": small, **spec})
         assert answer.status_code == 201, answer.text
-        return self.compared(answer.json()["id"])
+        return self.wait_compared(answer.json()["id"])
 
-    def tidy(self) -> None:
+    def clean_up(self) -> None:
         """Stop unfinished comparisons and runs, then live engines."""
         for each in self.get("/comparisons?limit=20"):  # at most 11 are unfinished
             if each["state"] not in ENDED:
                 self.http.post(f"/api/v1/comparisons/{each['id']}/stop")
-                self.compared(each["id"])
+                self.wait_compared(each["id"])
         newest = self.get("/runs?limit=60")  # runs end in order, and the queue has 50 places
         unfinished = [run["id"] for run in newest if run["state"] not in ENDED]
         for id in reversed(unfinished):
             self.http.post(f"/api/v1/runs/{id}/stop")
         for id in unfinished:
-            self.ended(id)
+            self.wait_ended(id)
         for engine in self.get("/engines"):
             if engine["exit"] is None:
                 self.http.delete(f"/api/v1/engines/{engine['id']}", params={"force": True})
@@ -295,7 +295,7 @@ class Command(Protocol):
     def __call__(self, *args: str) -> subprocess.CompletedProcess[str]: ...
 
 
-def is_problem(answer: httpx.Response, status: int, *pointers: str) -> str:
+def assert_problem(answer: httpx.Response, status: int, *pointers: str) -> str:
     """Assert that a response is a problem document (RFC 9457) with these pointers; return its detail."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == PROBLEM
@@ -337,31 +337,31 @@ def endless(**more: Any) -> dict[str, Any]:
     return light(590, **more)
 
 
-def in_a_lab(data_dir: Path, play: Callable[[Lab], Awaitable[T]], **settings: Any) -> T:
+def run_in_lab(data_dir: Path, play: Callable[[Lab], Awaitable[T]], **settings: Any) -> T:
     """Run `play` with a lab in this process, whose parts a test can replace, and return its result."""
 
     async def lab_and_play() -> T:
         given = Settings(data_dir=data_dir, **settings)
         stores = RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database)
-        async with Lab(given, known_models(), *stores) as lab:
+        async with Lab(given, load_models_once(), *stores) as lab:
             return await play(lab)
 
-    return on_a_thread(lab_and_play)
+    return run_in_thread(lab_and_play)
 
 
-def on_a_thread(play: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_in_thread(play: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine in another thread: a browser test may have an event loop in this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, play()).result()
 
 
 @cache
-def known_models() -> Models:
+def load_models_once() -> Models:
     """Return the models, loaded once per test process: the calibration takes 0.2 s of CPU."""
     return Models.load(sys.executable)
 
 
-async def eventually(condition: Callable[[], U | None], what: str) -> U:
+async def until_async(condition: Callable[[], U | None], what: str) -> U:
     """Like `until`, for a coroutine."""
     deadline_s = time.monotonic() + BOUND_S
     while not (found := condition()):
@@ -370,7 +370,7 @@ async def eventually(condition: Callable[[], U | None], what: str) -> U:
     return found
 
 
-def bare_app() -> FastAPI:
+def app_without_lab() -> FastAPI:
     """Return the application without a lab, to list its routes."""
     return create_app(cast(Lab, SimpleNamespace(settings=Settings())), Authenticator(""))
 

@@ -21,7 +21,7 @@ from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from app.web.authentication import Authenticator
-from tests.app.driver import LabProcess, is_problem, known_models, on_a_thread, until
+from tests.app.driver import LabProcess, assert_problem, load_models_once, run_in_thread, until
 from tests.app.live.test_live import Viewer, descriptors, viewer
 from tests.waiting import BOUND_S
 
@@ -72,12 +72,12 @@ def test_a_start_that_runs_out_of_descriptors_leaves_nothing_behind(lab: LabProc
             if answer.status_code == 201:
                 break
             assert answer.status_code in (502, 503), answer.text
-            is_problem(answer, answer.status_code)
+            assert_problem(answer, answer.status_code)
             refused += 1
             new = [engine for engine in lab.get("/engines") if engine["id"] not in earlier]
             assert all(engine["state"] == "failed" for engine in new)
             until(
-                lambda: not descriptor_kinds(lab.pid) - before and not lab.others(),
+                lambda: not descriptor_kinds(lab.pid) - before and not lab.child_pids(),
                 "all descriptors are closed, and all processes have ended",
             )
             wait_frame_after(view, seq)
@@ -96,7 +96,7 @@ def test_a_lab_whose_live_view_has_failed_is_not_ready(
     async def fail_live_view() -> None:
         settings = Settings(data_dir=tmp_path)
         stores = RunStore(settings.database), ComparisonStore(settings.database)
-        lab, reported = Lab(settings, known_models(), *stores), asyncio.Event()
+        lab, reported = Lab(settings, load_models_once(), *stores), asyncio.Event()
         asyncio.get_running_loop().set_exception_handler(lambda *_: reported.set())
         app = create_app(lab, Authenticator(""))
         async with app.router.lifespan_context(app):
@@ -106,4 +106,4 @@ def test_a_lab_whose_live_view_has_failed_is_not_ready(
                 lab.require_ready()
 
     monkeypatch.setattr(Hub, "run", run)
-    on_a_thread(fail_live_view)
+    run_in_thread(fail_live_view)

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.fleet import fleet
 from tests.app.driver import LabProcess, light, until
-from tests.app.inside import LabInside
+from tests.app.in_process_lab import InProcessLab
 
 DOC = Path(__file__).parents[2] / "docs" / "metrics.md"
 FORBIDDEN_LABELS = {"id", "engine", "tid", "thread", "pid", "port"}
@@ -93,7 +93,7 @@ def test_counters_include_engines_that_were_removed_between_two_scrapes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fleet, "ENDED_KEPT", 1)
-    with closing(LabInside(tmp_path)) as lab:
+    with closing(InProcessLab(tmp_path)) as lab:
         before = scrape(lab)
         for _ in range(4):
             engine = lab.start("reactor")

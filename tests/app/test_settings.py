@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.store.runs import RunStore
 from app.web.server import listen
 from tests.app.driver import LabProcess
-from tests.app.past import past_run
+from tests.app.stored_runs import stored_run
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
@@ -99,6 +99,6 @@ def test_the_name_of_the_data_directory_may_have_special_characters(name: str, t
     data_dir = tmp_path / name
     data_dir.mkdir()
     with closing(RunStore(Settings(data_dir=data_dir).database)) as store:
-        store.add(past_run())
+        store.add(stored_run())
     assert (data_dir / "threadlab.sqlite3").stat().st_size > 0
     assert [path.name for path in tmp_path.iterdir()] == [name]

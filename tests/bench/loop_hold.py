@@ -31,7 +31,7 @@ from app.load.protocol.plan import KINDS, Plan, Work
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from tests.app.imports.test_parsers import WRK
-from tests.app.inside import LabInside
+from tests.app.in_process_lab import InProcessLab
 from tests.browser.history import keep_comparison, keep_past, made_run
 
 RUNS, FOREIGN = 500, 20
@@ -255,7 +255,7 @@ def main() -> None:
     steps, bad = Steps(), []
     with tempfile.TemporaryDirectory() as folder, steps.watched():
         keep_large_history(Path(folder))
-        with closing(LabInside(Path(folder))) as lab:
+        with closing(InProcessLab(Path(folder))) as lab:
             bad += [
                 name
                 for name, call in calls(lab.http)

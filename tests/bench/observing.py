@@ -198,9 +198,9 @@ def main() -> None:
             os.sched_setaffinity(pid, {LOAD_CPU})
         cost = watching(watched, asked.pairs)
         tracing(watched, max(2, asked.pairs // 2))
-        lab.tidy()
+        lab.clean_up()
         used = control(lab, asked.seconds * 2)
-        lab.tidy()
+        lab.clean_up()
     if cost > WATCHING_MAX or used > CONTROL_MAX:
         raise SystemExit(
             f"a target is missed: watching ≤ {WATCHING_MAX} %, control plane ≤ {CONTROL_MAX} % of a core"

@@ -150,7 +150,7 @@ def main() -> None:
         print(f"the stalled ones were closed, {after}")
         for sock in stalled:
             sock.close()
-        lab.tidy()
+        lab.clean_up()
     if max(p99, worse) >= AGE_P99_MAX_MS:
         raise SystemExit(
             f"a frame is {max(p99, worse):.0f} ms old at its p99; the target is {AGE_P99_MAX_MS:.0f} ms"

@@ -33,7 +33,7 @@ from app.schemas.run import Mark, RunView
 from app.schemas.states import VerdictName
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
-from tests.app.past import VIEW, past_run
+from tests.app.stored_runs import VIEW, stored_run
 
 RUNS = 5  # that the history begins with
 STARTED_NS = 10**12
@@ -119,7 +119,7 @@ def made_run(
         because = ("The engine was stalled on purpose.",)
         verdict = Verdict(VerdictName.UNSATURATED, "Unsaturated", False, because, CHECKS, {})
         marks.append(Mark(plan.warmup_s + plan.duration_s / 2, f"stalled for {plan.stall_ms} ms"))
-    view = past_run(
+    view = stored_run(
         **{
             "title": "By hand",
             "scenario": None,

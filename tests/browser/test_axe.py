@@ -114,7 +114,7 @@ def working(lab: LabProcess, path: str) -> str:
     engine = lab.start("reactor-pool")["id"]
     lab.start("blocking")
     run = lab.submit(engine=engine, plan=HELD)["id"]
-    lab.reaches(run, "running")
+    lab.wait_state(run, "running")
     return path.format(going=run)
 
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Error, Page, Route, expect
 
 from tests.app.driver import LabProcess, until
-from tests.app.past import LEDGER, keep, verdict
+from tests.app.stored_runs import LEDGER, keep, verdict
 
 from .conftest import Opener, PagePool
 from .pages import caught_up, click, drawn, live

@@ -55,7 +55,7 @@ def test_keys_are_listed_and_do_what_the_list_says(visit: Opener, lab: LabProces
 def test_a_key_does_not_end_what_is_being_measured(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor")["id"]
     run = lab.submit(engine=engine, plan=endless())["id"]
-    lab.measuring(run)
+    lab.wait_measuring(run)
     page = visit(f"/?watch={engine}").page
     ready(page)
     page.wait_for_function(

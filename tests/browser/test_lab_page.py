@@ -59,7 +59,7 @@ def test_a_model_starts_by_click_and_its_numbers_move(visit: Opener, lab: LabPro
     expect(card.locator('[data-live="connections_total"]')).to_have_text("8")
     expect(page.locator("[data-conns-panel] [data-live='requests']")).to_have_text(NUMBER)
     lab.post(f"/runs/{run['id']}/stop")
-    lab.ended(run["id"])
+    lab.wait_ended(run["id"])
     click(page.locator("#act-reactor-pool"))
     expect(card).to_have_attribute("data-state", "stopped")
     expect(page.locator("#load-target")).not_to_contain_text(engine)
@@ -145,7 +145,7 @@ def test_the_last_runs_follow_what_becomes_of_them(visit: Opener, lab: LabProces
     expect(last.get_by_role("link")).to_have_attribute("href", f"/runs/{run}")
     expect(last).to_contain_text("running")
     lab.post(f"/runs/{run}/stop")
-    title = lab.ended(run)["verdict"]["title"]
+    title = lab.wait_ended(run)["verdict"]["title"]
     expect(last).to_contain_text(title, ignore_case=True)
     expect(last).not_to_contain_text("running")
     assert page.evaluate("window.stayed")
@@ -322,11 +322,11 @@ def test_forms_of_other_pages_do_it(visit: Opener, lab: LabProcess) -> None:
     expect(page.locator("#card-main-sub")).to_have_attribute("data-state", "ready")
     expect(page.locator("#watch-main-sub")).to_have_text("Watching")
     run = lab.submit(model="reactor", plan=HELD)
-    lab.reaches(run["id"], "running")
+    lab.wait_state(run["id"], "running")
     tab.goto(f"/runs/{run['id']}")
     expect(page.locator('[data-run-live="achieved_per_s"]').first).to_have_text(NUMBER)
     click(page.locator("#stop-run"))
-    lab.ended(run["id"])
+    lab.wait_ended(run["id"])
     expect(page.locator("#verdict")).to_be_visible()
     click(page.get_by_role("link", name="Delete"))
     click(page.get_by_role("button", name="Delete"))
@@ -337,11 +337,11 @@ def test_forms_of_other_pages_do_it(visit: Opener, lab: LabProcess) -> None:
 def test_a_page_that_was_late_for_an_event_catches_up(visit: Opener, lab: LabProcess) -> None:
     """What changes between a page's rendering and the opening of its socket is not lost."""
     run = lab.submit(model="reactor", plan=HELD)
-    lab.reaches(run["id"], "running")
+    lab.wait_state(run["id"], "running")
     tab = visit("/about")
     tab.page.route(
         "**/static/*/js/pages/run.js",
-        lambda route: (lab.post(f"/runs/{run['id']}/stop"), lab.ended(run["id"]), route.continue_()),
+        lambda route: (lab.post(f"/runs/{run['id']}/stop"), lab.wait_ended(run["id"]), route.continue_()),
     )
     tab.goto(f"/runs/{run['id']}")
     expect(tab.page.locator("#run-main")).to_have_attribute("data-run-state", "stopped")
@@ -359,7 +359,7 @@ def test_without_javascript_forms_do_it(visit: Opener, lab: LabProcess) -> None:
         page.locator(f"#f-{name}").fill(value)
     page.locator("#run-button").click()
     page.wait_for_url("**/runs/*")
-    lab.ended(newest(lab))
+    lab.wait_ended(newest(lab))
     page.reload()
     expect(page.locator("#verdict")).to_be_visible()
     tab.goto("/")

@@ -41,7 +41,7 @@ def test_an_engine_is_started_loaded_and_stopped_beside_its_code(visit: Opener, 
     expect(page.locator("[data-diagram] [data-node='worker']")).to_have_count(4)
     expect(page.locator("[data-diagram] .dot.all").first).to_be_attached()
     expect(page.locator("[data-diagram-still]")).to_be_hidden()
-    lab.tidy()
+    lab.clean_up()
     expect(page.locator("#act-now")).to_contain_text("Start")
     expect(page.locator("[data-moving]")).to_be_hidden()
     expect(page.locator("[data-diagram-still]")).to_be_visible()
@@ -104,7 +104,7 @@ def test_the_diagram_shows_the_threads_that_there_are_and_what_is_saturated(
     expect(page.locator("#diagram [data-node='peers'] .number")).to_have_text("24")
     expect(page.locator("#diagram [data-diagram-says]")).to_contain_text("worker 100 % occupied (saturated)")
     lab.post(f"/runs/{run['id']}/stop")
-    lab.ended(run["id"])
+    lab.wait_ended(run["id"])
     expect(page.locator("#diagram .hot")).to_have_count(0)
     expect(page.locator("#diagram .dot")).to_have_count(0)
 
@@ -129,4 +129,4 @@ def test_the_diagram_speaks_of_a_restaurant_and_keeps_still_where_motion_is_not_
     expect(group.get_by_text("connection", exact=True)).to_be_hidden()
     expect(page.locator("#diagram .roles:visible")).to_contain_text("a waiter for each table, always")
     lab.post(f"/runs/{run['id']}/stop")
-    lab.ended(run["id"])
+    lab.wait_ended(run["id"])

@@ -42,7 +42,7 @@ def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(
     page.wait_for_function("() => sockets.length === 2 && sockets[1].said.length")
     assert page.evaluate("sockets[1].said.at(-1)") == "pause"
     lab.http.post(f"/api/v1/runs/{run}/stop")
-    lab.ended(run)
+    lab.wait_ended(run)
     page.evaluate("hide(false)")
     assert page.evaluate("sockets[1].said.slice(-2)") == ["subscribe", "resume"]
     expect(page.locator("[data-conns-panel] [data-conns-open]")).to_have_text("0")

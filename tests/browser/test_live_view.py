@@ -178,7 +178,7 @@ def test_an_engine_that_is_killed_is_marked_and_its_last_truth_kept(visit: Opene
     expect(page.locator("[data-watched-end]")).to_contain_text("SIGKILL")
     expect(page.locator(".threads")).to_have_attribute("data-gone", "")
     expect(names(page)).to_have_text(ROLES["reactor-pool"])
-    lab.ended(run)
+    lab.wait_ended(run)
     expect(idle).to_have_text(re.compile("^2[012]$"))
     lab.start("reactor")
     expect(names(page)).to_have_text(ROLES["reactor"])

@@ -93,7 +93,7 @@ def test_a_run_is_run_again_from_its_page_as_it_was_or_changed(visit: Opener, la
     load = plan(590, 0, executor=OPEN, rate_per_s=40, churn=True)
     before = lab.submit(model="reactor-pool", knobs={"workers": 2}, plan=load, label="this one")
     lab.post(f"/runs/{before['id']}/stop")
-    lab.ended(before["id"])
+    lab.wait_ended(before["id"])
     tab = visit(f"/runs/{before['id']}")
     page = tab.page
     click(page.get_by_role("button", name="Run again"))

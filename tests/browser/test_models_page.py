@@ -65,7 +65,7 @@ def test_the_lanes_of_a_prefork_show_its_processes_and_the_one_that_takes_a_plac
     expect(rows.locator("th")).to_have_text(["master", "worker 1", "worker 2"])
     expect(page.locator("#card-prefork [data-live='thread_count']")).to_have_text("3")
     run = lab.submit(engine=engine["id"], plan=HELD)
-    lab.reaches(run["id"], "running")
+    lab.wait_state(run["id"], "running")
     victim = next(
         t["pid"]
         for t in lab.get(f"/engines/{engine['id']}/sample")["threads"]

@@ -18,9 +18,9 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from tests.app.driver import LabProcess, bare_app, endless, light
+from tests.app.driver import LabProcess, app_without_lab, endless, light
 from tests.app.imports.test_parsers import WRK
-from tests.app.inside import LabInside
+from tests.app.in_process_lab import InProcessLab
 from tests.waiting import BOUND_S
 
 EXAMPLES = 40
@@ -81,7 +81,7 @@ def fuzz(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[
         assert [record for record in caplog.records if record.exc_info] == []
 
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
-    with closing(LabInside(tmp_path, **LIMITS)) as lab:
+    with closing(InProcessLab(tmp_path, **LIMITS)) as lab:
         lab.run(model="reactor", plan=light())  # so that /runs/1 exists with all its exports
         lab.start("reactor")
         yield run
@@ -98,13 +98,13 @@ def test_random_requests_get_only_documented_responses(fuzz: Callable[..., None]
 
 
 def test_each_path_is_in_one_group() -> None:
-    for path in bare_app().openapi()["paths"]:
+    for path in app_without_lab().openapi()["paths"]:
         assert sum(bool(re.search(pattern, path)) for pattern in GROUPS.values()) == 1, path
 
 
 def test_each_call_documents_every_problem_response() -> None:
     problems = {"401", "403", "404", "405", "409", "413", "421", "422", "429", "502", "503"}
-    for path, calls in bare_app().openapi()["paths"].items():
+    for path, calls in app_without_lab().openapi()["paths"].items():
         for method, call in calls.items():
             responses = call["responses"]
             assert problems <= responses.keys(), f"{method} {path}"
@@ -147,5 +147,5 @@ def test_successful_changes_get_documented_responses(lab: LabProcess) -> None:
     models = [{"model": "reactor"}, {"model": "blocking"}]
     comparison = call("POST", "/comparisons", 201, {"models": models, "plan": endless()})["id"]
     call("POST", "/comparisons/{id}/stop", 200, id=comparison)
-    lab.compared(int(str(comparison)))
+    lab.wait_compared(int(str(comparison)))
     call("DELETE", "/comparisons/{id}", 204, id=comparison)

@@ -19,8 +19,16 @@ import pytest
 from app.errors import StartFailed
 from app.fleet.engine import Engine
 from app.lab import Lab
-from tests.app.driver import LabProcess, command_line, gone, in_a_lab, is_problem, unavailable, until
-from tests.app.inside import LabInside
+from tests.app.driver import (
+    LabProcess,
+    assert_problem,
+    command_line,
+    has_ended,
+    run_in_lab,
+    unavailable,
+    until,
+)
+from tests.app.in_process_lab import InProcessLab
 from tests.waiting import BOUND_S, reserved_port
 
 MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
@@ -46,7 +54,7 @@ def nothing_changes(lab: LabProcess) -> Iterator[None]:
 
     def now() -> Any:
         engines = [{**engine, "uptime_s": 0} for engine in lab.get("/engines")]
-        return engines, lab.get("/runs"), lab.others()
+        return engines, lab.get("/runs"), lab.child_pids()
 
     before = now()
     yield
@@ -76,7 +84,7 @@ def test_an_engine_of_each_model_serves_is_listed_and_stops(lab: LabProcess, mod
         stopped = lab.http.delete(f"/api/v1/engines/{id}").json()
         assert (stopped["state"], stopped["pid"]) == ("stopped", None)
         assert (stopped["exit"]["code"], stopped["exit"]["signal"]) == (0, None)
-        assert gone(started["pid"])
+        assert has_ended(started["pid"])
         with pytest.raises(httpx.ConnectError):
             httpx.get(started["url"])
 
@@ -94,7 +102,7 @@ def test_two_engines_of_one_model_have_their_own_knobs(lab: LabProcess) -> None:
 
 
 def test_a_ready_engine_has_a_current_sample(tmp_path: Path) -> None:
-    with closing(LabInside(tmp_path, sample_interval_ms=5000)) as lab:
+    with closing(InProcessLab(tmp_path, sample_interval_ms=5000)) as lab:
         engine = lab.start("reactor-pool", workers=3)
         now = sample(lab, engine)
         assert [thread["role"] for thread in now["threads"]].count("worker") == 3
@@ -106,7 +114,7 @@ def test_a_ready_engine_has_a_current_sample(tmp_path: Path) -> None:
             now = sample(lab, lab.start(model))
             assert {thread["role"] for thread in now["threads"]} >= ROLES[model] - {"connection"}, model
             assert now["connections_total"] == 0, "the control plane's probe connection is closed"
-        lab.tidy()
+        lab.clean_up()
 
 
 @pytest.mark.parametrize("answers", [True, False])
@@ -134,7 +142,7 @@ def test_an_engine_stopped_during_start_up_never_becomes_ready(
         return names
 
     monkeypatch.setattr(Engine, "_check_ready", stopped_meanwhile)
-    assert in_a_lab(tmp_path, play) == ["engine.starting", "engine.draining", "engine.stopped"]
+    assert run_in_lab(tmp_path, play) == ["engine.starting", "engine.draining", "engine.stopped"]
 
 
 def test_a_fixed_port_is_used_and_released(lab: LabProcess) -> None:
@@ -142,24 +150,26 @@ def test_a_fixed_port_is_used_and_released(lab: LabProcess) -> None:
         engine = lab.start("reactor", port=port)
         assert (engine["port"], engine["url"]) == (port, f"http://127.0.0.1:{port}/")
         with nothing_changes(lab):
-            detail = is_problem(lab.post("/engines", {"model": "blocking", "port": port}), 409)
+            detail = assert_problem(lab.post("/engines", {"model": "blocking", "port": port}), 409)
             assert str(port) in detail and "in use" in detail
         lab.http.delete(f"/api/v1/engines/{engine['id']}")
         assert lab.start("blocking", port=port)["port"] == port
 
 
 def test_a_port_outside_the_configured_range_is_rejected(tmp_path: Path) -> None:
-    with reserved_port() as port, closing(LabInside(tmp_path, engine_ports=f"{port}-{port}")) as lab:
+    with reserved_port() as port, closing(InProcessLab(tmp_path, engine_ports=f"{port}-{port}")) as lab:
         with nothing_changes(lab):
             for other in (1, port - 1, port + 1):
-                detail = is_problem(lab.post("/engines", {"model": "reactor", "port": other}), 422, "/port")
+                detail = assert_problem(
+                    lab.post("/engines", {"model": "reactor", "port": other}), 422, "/port"
+                )
                 assert str(port) in detail and "THREADLAB_ENGINE_PORTS" in detail
         engine = lab.start("reactor", port=port)
         assert engine["port"] == port
-        is_problem(lab.post("/engines", {"model": "reactor"}), 503)
+        assert_problem(lab.post("/engines", {"model": "reactor"}), 503)
         lab.http.delete(f"/api/v1/engines/{engine['id']}")
         assert lab.start("reactor")["port"] == port
-        lab.tidy()
+        lab.clean_up()
 
 
 def test_engines_of_a_hot_swap_share_one_port_of_the_range(tmp_path: Path) -> None:
@@ -169,7 +179,7 @@ def test_engines_of_a_hot_swap_share_one_port_of_the_range(tmp_path: Path) -> No
         return [first.port, second.port]
 
     with reserved_port() as port:
-        assert in_a_lab(tmp_path, play, engine_ports=f"{port}-{port}") == [port, port]
+        assert run_in_lab(tmp_path, play, engine_ports=f"{port}-{port}") == [port, port]
 
 
 INVALID: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
@@ -219,7 +229,7 @@ INVALID: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
 @pytest.mark.parametrize("case", INVALID)
 def test_an_invalid_request_is_rejected_by_field(lab: LabProcess, case: str) -> None:
     body, status, pointers, word = INVALID[case]
-    assert word in is_problem(lab.post("/engines", body), status, *pointers)
+    assert word in assert_problem(lab.post("/engines", body), status, *pointers)
 
 
 def test_invalid_requests_change_nothing(lab: LabProcess) -> None:
@@ -236,7 +246,9 @@ def test_an_unreadable_body_is_rejected_with_a_sentence(lab: LabProcess, body: b
     with nothing_changes(lab):
         answer = lab.http.post("/api/v1/engines", content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code in (400, 422), answer.text
-        is_problem(answer, answer.status_code, *(each["pointer"] for each in answer.json().get("errors", ())))
+        assert_problem(
+            answer, answer.status_code, *(each["pointer"] for each in answer.json().get("errors", ()))
+        )
         assert all(each["pointer"] in ("", "/port") for each in answer.json().get("errors", ()))
 
 
@@ -244,20 +256,20 @@ def test_a_body_of_more_than_64_kib_is_rejected(lab: LabProcess) -> None:
     long = b'{"model": "' + b"r" * 70_000 + b'"}'
     with nothing_changes(lab):
         declared = lab.http.post("/api/v1/engines", content=long)
-        assert "64 KiB" in is_problem(declared, 413)
+        assert "64 KiB" in assert_problem(declared, 413)
         chunked = lab.http.post("/api/v1/engines", content=iter([long[:40_000], long[40_000:]]))
-        assert "64 KiB" in is_problem(chunked, 413)
+        assert "64 KiB" in assert_problem(chunked, 413)
 
 
 def test_an_unknown_engine_is_404_on_every_path(lab: LabProcess) -> None:
     for method, path in (("GET", ""), ("GET", "/sample"), ("GET", "/log"), ("DELETE", "")):
-        detail = is_problem(lab.http.request(method, f"/api/v1/engines/reactor-99{path}"), 404)
+        detail = assert_problem(lab.http.request(method, f"/api/v1/engines/reactor-99{path}"), 404)
         assert "reactor-99" in detail
 
 
 def test_a_wrong_method_is_405_with_the_allowed_ones(lab: LabProcess) -> None:
     answer = lab.http.put("/api/v1/engines", json={})
-    assert "PUT" in is_problem(answer, 405)
+    assert "PUT" in assert_problem(answer, 405)
     assert answer.headers["allow"]
 
 
@@ -308,7 +320,7 @@ def test_force_kills_the_engine(lab: LabProcess) -> None:
     os.kill(engine["pid"], signal.SIGSTOP)  # a stopped process cannot drain
     view = lab.http.delete(f"/api/v1/engines/{engine['id']}", params={"force": True}).json()
     assert (view["state"], view["exit"]["signal"]) == ("stopped", "SIGKILL")
-    assert gone(engine["pid"])
+    assert has_ended(engine["pid"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
@@ -359,12 +371,12 @@ def test_stopping_twice_changes_nothing(lab: LabProcess) -> None:
 
 
 def test_at_most_max_engines_run(tmp_path: Path) -> None:
-    with closing(LabInside(tmp_path, max_engines=2)) as lab:
+    with closing(InProcessLab(tmp_path, max_engines=2)) as lab:
         first = lab.start("reactor")
         lab.start("reactor")
         with nothing_changes(lab):
             answer = lab.post("/engines", {"model": "reactor"})
-            assert "2 engines" in is_problem(answer, 503)
+            assert "2 engines" in assert_problem(answer, 503)
             assert int(answer.headers["retry-after"]) >= 1
         lab.http.delete(f"/api/v1/engines/{first['id']}")
         assert lab.start("reactor")["state"] == "ready"
@@ -402,4 +414,4 @@ def test_models_are_described_with_knobs_and_roles(lab: LabProcess) -> None:
         for knob in model["knobs"]:
             assert knob["help"] and (knob["choices"] or knob["minimum"] <= knob["default"] <= knob["maximum"])
         assert lab.get(f"/models/{model['name']}") == model
-    is_problem(lab.http.get("/api/v1/models/nope"), 404)
+    assert_problem(lab.http.get("/api/v1/models/nope"), 404)

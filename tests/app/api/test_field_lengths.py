@@ -25,9 +25,9 @@ from app.runs import trial
 from app.runs.generator import Generator
 from app.store.imported_results import ImportedResultStore
 from app.store.runs import RunStore
-from tests.app.driver import is_problem, light
-from tests.app.inside import LabInside
-from tests.app.past import keep
+from tests.app.driver import assert_problem, light
+from tests.app.in_process_lab import InProcessLab
+from tests.app.stored_runs import keep
 
 PAGES = (
     "/",
@@ -84,15 +84,15 @@ class Forms(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabInside]:
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessLab]:
     """Yield a lab with three stored runs."""
     folder = tmp_path_factory.mktemp("past")
     keep(folder, {"label": "first"}, {}, {})
-    with closing(LabInside(folder)) as lab:
+    with closing(InProcessLab(folder)) as lab:
         yield lab
 
 
-def forms(lab: LabInside) -> list[Form]:
+def forms(lab: InProcessLab) -> list[Form]:
     """Return every POST form of every page."""
     parser = Forms()
     for page in PAGES:
@@ -102,7 +102,7 @@ def forms(lab: LabInside) -> list[Form]:
     return parser.found + [Form(action, names) for action, names in HIDDEN.items()]
 
 
-def state(lab: LabInside) -> tuple[Any, ...]:
+def state(lab: InProcessLab) -> tuple[Any, ...]:
     return tuple(lab.get(path) for path in ("/runs", "/engines", "/comparisons", "/runs/1/foreign"))
 
 
@@ -111,7 +111,7 @@ def field_errors(html: str) -> str:
     return " ".join(re.findall(r'<small class="problem"[^>]*>([^<]+)</small>', html))
 
 
-def test_every_form_field_is_rejected_above_its_length_limit(past: LabInside) -> None:
+def test_every_form_field_is_rejected_above_its_length_limit(past: InProcessLab) -> None:
     found, before = forms(past), state(past)
     names = {(form.action, name) for form in found for name in form.names}
     assert (
@@ -141,7 +141,7 @@ def test_every_form_field_is_rejected_above_its_length_limit(past: LabInside) ->
 ATTACK = "5s:5" + "\n" * 2000 + "x"
 
 
-def test_too_long_stages_are_rejected_at_their_field(past: LabInside) -> None:
+def test_too_long_stages_are_rejected_at_their_field(past: InProcessLab) -> None:
     answer = past.http.post(
         "/runs", data={"engine": "model:reactor", "executor": "ramping-vus", "stages": ATTACK}
     )
@@ -152,7 +152,7 @@ def test_too_long_stages_are_rejected_at_their_field(past: LabInside) -> None:
     assert [each.pointer for each in refused.value.problems] == ["/plan/stages", "/knobs/idle_s"]
 
 
-def test_values_at_their_length_limit_are_accepted(past: LabInside) -> None:
+def test_values_at_their_length_limit_are_accepted(past: InProcessLab) -> None:
     form = {"engine": "model:reactor", "stages": ATTACK[: length_max("stages") - 1] + "x", "vus": "1" * 200}
     answer = past.http.post("/runs", data=form)
     assert answer.status_code == 422 and "is not a stage" in field_errors(answer.text)
@@ -160,12 +160,12 @@ def test_values_at_their_length_limit_are_accepted(past: LabInside) -> None:
     assert past.get("/runs/1")["label"] == "l" * 200
 
 
-def test_field_names_are_limited_too(past: LabInside) -> None:
+def test_field_names_are_limited_too(past: InProcessLab) -> None:
     for path in ("/runs", "/engines", "/comparisons/1/delete"):
         assert past.http.post(path, data={"n" * 201: "x", "model": "reactor"}).status_code == 422
 
 
-def test_too_many_thresholds_are_rejected_by_form_and_api(past: LabInside) -> None:
+def test_too_many_thresholds_are_rejected_by_form_and_api(past: InProcessLab) -> None:
     many = ["rate>1"] * (THRESHOLDS_MAX + 1)
     form = {
         "engine": "model:reactor",
@@ -176,14 +176,14 @@ def test_too_many_thresholds_are_rejected_by_form_and_api(past: LabInside) -> No
     for path in ("/runs", "/comparisons"):
         answer = past.http.post(path, data=form)
         assert answer.status_code == 422 and "at most 20 thresholds" in field_errors(answer.text)
-    is_problem(past.post("/runs", {"model": "reactor", "thresholds": many}), 422, "/thresholds")
+    assert_problem(past.post("/runs", {"model": "reactor", "thresholds": many}), 422, "/thresholds")
     assert past.get("/runs?state=queued") == []
 
 
 @pytest.mark.parametrize("value", ["9" * 60_000, "a" * 201])
-def test_a_too_long_knob_value_is_rejected_at_its_field(past: LabInside, value: str) -> None:
+def test_a_too_long_knob_value_is_rejected_at_its_field(past: InProcessLab, value: str) -> None:
     answer = past.post("/engines", {"model": "reactor", "knobs": {"idle_s": value}})
-    is_problem(answer, 422, "/knobs/idle_s")
+    assert_problem(answer, 422, "/knobs/idle_s")
     assert len(answer.text) < 1000
 
 
@@ -210,12 +210,12 @@ def test_a_too_long_knob_value_is_rejected_at_its_field(past: LabInside, value: 
         "entries",
     ],
 )
-def test_an_error_response_does_not_repeat_long_input(past: LabInside, path: str, body: Any) -> None:
+def test_an_error_response_does_not_repeat_long_input(past: InProcessLab, path: str, body: Any) -> None:
     answer = past.post(path, body)
     assert answer.status_code in (404, 422) and len(answer.text) < 10_000
 
 
-def test_an_error_response_does_not_repeat_a_long_address(past: LabInside) -> None:
+def test_an_error_response_does_not_repeat_a_long_address(past: InProcessLab) -> None:
     for path in ("/api/v1/engines/", "/api/v1/models/", "/cards/", "/models/", "/api/v1/runs?a=1&"):
         answer = past.http.get(path + "x" * 30_000)
         assert answer.status_code in (404, 422) and len(answer.text) < 5000, path
@@ -223,7 +223,7 @@ def test_an_error_response_does_not_repeat_a_long_address(past: LabInside) -> No
     assert long.status_code == 422 and len(long.json()["errors"]) == 10
 
 
-def test_a_too_long_filter_is_dropped(past: LabInside) -> None:
+def test_a_too_long_filter_is_dropped(past: InProcessLab) -> None:
     answer = past.http.get("/runs", params={"text": "x" * 30_000, "model": "y" * 10_000})
     assert answer.status_code == 200 and "at most 200 characters" in field_errors(answer.text)
     assert len(answer.text) < 50_000
@@ -254,7 +254,7 @@ def watched(patch: pytest.MonkeyPatch, *functions: tuple[Any, str]) -> dict[str,
     return seen
 
 
-def test_slow_calls_do_not_run_on_the_event_loop(past: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_calls_do_not_run_on_the_event_loop(past: InProcessLab, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watched(
         monkeypatch,
         (RunStore, "get_many"),
@@ -264,7 +264,7 @@ def test_slow_calls_do_not_run_on_the_event_loop(past: LabInside, monkeypatch: p
     )
     assert past.http.get("/runs/delete?run=1&run=2").status_code == 200
     assert past.http.get("/runs/delete?run=1&run=999999999999999999999").status_code == 404
-    is_problem(past.post("/runs/1/foreign", {"tool": "wrk", "text": "\n" * 30_000}), 422, "/text")
+    assert_problem(past.post("/runs/1/foreign", {"tool": "wrk", "text": "\n" * 30_000}), 422, "/text")
     assert past.http.delete("/api/v1/runs/1/foreign/1").status_code == 404
     assert past.http.post("/runs/delete", data={"run": ["2", "3"]}).status_code == 303
     assert past.http.delete("/api/v1/runs/2").status_code == 404
@@ -272,7 +272,9 @@ def test_slow_calls_do_not_run_on_the_event_loop(past: LabInside, monkeypatch: p
     assert past.event_loop_thread not in seen.values()
 
 
-def test_results_are_not_computed_on_the_event_loop(past: LabInside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_not_computed_on_the_event_loop(
+    past: InProcessLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The result of a run of 600 s takes 2.7 s to compute."""
     seen = watched(
         monkeypatch, (Generator, "outcome"), (trial, "series"), (trial, "evidence"), (run_module, "check")

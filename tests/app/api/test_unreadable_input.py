@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.pages.forms import number_of
-from tests.app.driver import LabProcess, is_problem
+from tests.app.driver import LabProcess, assert_problem
 from tests.app.pages.test_load_form import FORM, problem_of
 
 HUGE = "9" * 5000  # Python parses at most 4,300 digits
@@ -15,7 +15,7 @@ LONG = "9" * 1500  # the length limit of the field
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 def test_a_run_id_of_many_digits_is_404(lab: LabProcess, method: str) -> None:
     for number in (HUGE, "9" * 19):
-        is_problem(lab.http.request(method, f"/api/v1/runs/{number}", json={"label": None}), 404)
+        assert_problem(lab.http.request(method, f"/api/v1/runs/{number}", json={"label": None}), 404)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_other_ids_of_many_digits_are_422(lab: LabProcess, path: str) -> None:
 def test_a_body_with_a_number_of_many_digits_is_rejected(lab: LabProcess) -> None:
     body = f'{{"model": "reactor", "plan": {{"vus": {HUGE}}}}}'
     answer = lab.http.post("/api/v1/runs", content=body, headers={"content-type": "application/json"})
-    assert "not readable JSON" in is_problem(answer, 422, "")
+    assert "not readable JSON" in assert_problem(answer, 422, "")
 
 
 @pytest.mark.parametrize("path", ["/runs/{}", "/?again={}", "/runs/delete?run={}", "/comparisons/{}"])

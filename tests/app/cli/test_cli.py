@@ -31,14 +31,14 @@ from tests.app.driver import (
     Command,
     LabProcess,
     generators,
-    gone,
-    marked,
-    on_a_thread,
+    has_ended,
+    marked_pids,
     read_meter,
+    run_in_thread,
     threadlab,
     until,
 )
-from tests.app.past import LEDGER, VIEW, past_run, verdict
+from tests.app.stored_runs import LEDGER, VIEW, stored_run, verdict
 from tests.waiting import BOUND_S
 
 MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
@@ -172,7 +172,7 @@ def interrupted(number: signal.Signals, *args: str, **env: str) -> tuple[int, st
     with started("run", "reactor", *LIGHT, "--duration", "590", *args, **env) as (process, mark):
 
         def measures() -> bool:
-            meters = [read_meter(pid) for pid in generators(marked(mark))]
+            meters = [read_meter(pid) for pid in generators(marked_pids(mark))]
             return any(meter and meter.measured_from_ns and meter.completed >= 10 for meter in meters)
 
         until(measures, "something is measured", every_s=0.05)
@@ -193,7 +193,7 @@ def test_an_interrupted_run_reports_what_it_has(
     run = json.loads(out)
     assert run["state"] == "stopped"
     assert run["summary"]["requests"] >= 10 and run["summary"]["duration_s"] < 590
-    until(lambda: all(gone(pid) for pid in marked(mark)), "nothing is left")
+    until(lambda: all(has_ended(pid) for pid in marked_pids(mark)), "nothing is left")
 
 
 def test_a_run_that_is_interrupted_in_its_warm_up_says_that_nothing_was_measured(
@@ -201,7 +201,9 @@ def test_a_run_that_is_interrupted_in_its_warm_up_says_that_nothing_was_measured
 ) -> None:
     with started("run", "reactor", *LIGHT, "--warmup", "580", **data) as (process, mark):
         until(
-            lambda: any((meter := read_meter(pid)) and meter.started_ns for pid in generators(marked(mark))),
+            lambda: any(
+                (meter := read_meter(pid)) and meter.started_ns for pid in generators(marked_pids(mark))
+            ),
             "it warms up",
         )
         process.send_signal(signal.SIGINT)
@@ -233,7 +235,7 @@ def test_an_interrupted_command_stops_what_another_lab_does_for_it(
 def test_a_signal_before_the_other_lab_has_answered_stops_the_run_all_the_same() -> None:
     asked: list[str] = []
     may_answer = threading.Event()
-    run = TypeAdapter(RunView).dump_json(past_run(id=7, state="running"))
+    run = TypeAdapter(RunView).dump_json(stored_run(id=7, state="running"))
 
     class SlowLab(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -321,12 +323,12 @@ class DemoLab:
             "ledger": {**LEDGER, "cpu_us": cpu_us},
             "summary": {**VIEW["summary"], "achieved_per_s": achieved},
         }
-        run = self.runs[len(self.runs) + 1] = past_run(**{**view, **self.changes})
+        run = self.runs[len(self.runs) + 1] = stored_run(**{**view, **self.changes})
         return run
 
     def demo(self, json_file: Path) -> int:
         lab = demo.Lab(list(self.models), self.compare, self.runs.__getitem__)
-        comparisons = on_a_thread(lambda: demo.measure(lab, 3.0))
+        comparisons = run_in_thread(lambda: demo.measure(lab, 3.0))
         return demo.report(demo.Shown(comparisons, demo.runs_of(lab, comparisons)), str(json_file))
 
 

@@ -14,7 +14,17 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from tests.app.driver import MARK, THREADLAB, Command, LabProcess, generators, gone, marked, read_meter, until
+from tests.app.driver import (
+    MARK,
+    THREADLAB,
+    Command,
+    LabProcess,
+    generators,
+    has_ended,
+    marked_pids,
+    read_meter,
+    until,
+)
 from tests.waiting import BOUND_S
 
 TINY = ("--rate", "100", "--vus", "4", "--duration", "0.5", "--warmup", "0")
@@ -140,7 +150,9 @@ def test_an_interrupted_comparison_reports_what_it_has(tmp_path: Path) -> None:
     ) as process:
 
         def measures() -> bool:
-            return any((meter := read_meter(pid)) and meter.completed for pid in generators(marked(mark)))
+            return any(
+                (meter := read_meter(pid)) and meter.completed for pid in generators(marked_pids(mark))
+            )
 
         try:
             until(measures, "something is measured", every_s=0.05)
@@ -151,4 +163,4 @@ def test_an_interrupted_comparison_reports_what_it_has(tmp_path: Path) -> None:
     assert process.returncode == 130, err
     view = json.loads(out)
     assert (view["state"], [run["state"] for run in view["runs"]]) == ("stopped", ["stopped"])
-    until(lambda: all(gone(pid) for pid in marked(mark)), "nothing is left")
+    until(lambda: all(has_ended(pid) for pid in marked_pids(mark)), "nothing is left")

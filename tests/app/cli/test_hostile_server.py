@@ -23,7 +23,7 @@ from app.schemas.run import RunView
 from app.streams import visible
 from app.web.authentication import new_token
 from tests.app.driver import Command
-from tests.app.past import PERCENTILES, past_run, verdict
+from tests.app.stored_runs import PERCENTILES, stored_run, verdict
 from tests.waiting import BOUND_S
 
 ESCAPES = "\x1b[2J\x1b]0;title\x07\x9b31m\u202egpj.exe\x00\rover"
@@ -148,7 +148,7 @@ def test_another_port_scheme_or_name_is_another_origin(where: str, command: Comm
 
 
 def test_a_redirect_within_the_origin_is_followed_for_a_get_only(command: Command, wrk: Path) -> None:
-    run = Answer(TypeAdapter(RunView).dump_json(past_run(id=7)))
+    run = Answer(TypeAdapter(RunView).dump_json(stored_run(id=7)))
     moved = Answer(b"x" * 100, status=301, headers={"Location": "/elsewhere"})
     with serving(moved, elsewhere=run) as server:
         code, out, _ = asked_of(server, command, COMMANDS["import"], wrk)
@@ -244,7 +244,7 @@ def test_what_is_not_http_is_a_sentence(
     ],
 )
 def test_a_run_of_another_version_is_a_sentence(changes: dict[str, Any], command: Command, wrk: Path) -> None:
-    with serving(Answer(TypeAdapter(RunView).dump_json(past_run(id=7, **changes)))) as server:
+    with serving(Answer(TypeAdapter(RunView).dump_json(stored_run(id=7, **changes)))) as server:
         code, out, err = asked_of(server, command, COMMANDS["run"], wrk)
     assert (code, out) == (1, "") and "does not understand" in err
 
@@ -313,7 +313,7 @@ def test_a_comparison_that_names_what_is_not_there_is_a_sentence(
 
 def test_a_demo_with_an_entry_that_does_not_exist_is_a_sentence(command: Command, wrk: Path) -> None:
     models = Answer(json.dumps([{"name": name, "unavailable_reason": None} for name in ("a", "b")]).encode())
-    run = Answer(TypeAdapter(RunView).dump_json(past_run()))
+    run = Answer(TypeAdapter(RunView).dump_json(stored_run()))
     with serving(Answer(comparison(entries=[])), models=models, **{"1": run}) as server:
         code, out, err = asked_of(server, command, COMMANDS["demo"], wrk)
     assert (code, out) == (1, "") and "does not understand" in err
@@ -335,7 +335,7 @@ def test_more_than_an_answer_may_have_is_not_read(
 
 def test_a_compressed_response_is_not_decompressed(command: Command, wrk: Path) -> None:
     """A few bytes could become gigabytes."""
-    body = gzip.compress(TypeAdapter(RunView).dump_json(past_run(id=7)))
+    body = gzip.compress(TypeAdapter(RunView).dump_json(stored_run(id=7)))
     with serving(Answer(body, headers={"Content-Encoding": "gzip"})) as server:
         code, out, err = asked_of(server, command, COMMANDS["import"], wrk)
         assert (code, out) == (1, "") and err.startswith("threadlab: There is no lab at")
@@ -371,7 +371,7 @@ def escaped_run(**changes: Any) -> bytes:
             }
         ],
     }
-    return TypeAdapter(RunView).dump_json(past_run(**said | changes))
+    return TypeAdapter(RunView).dump_json(stored_run(**said | changes))
 
 
 @EACH
@@ -394,7 +394,7 @@ def test_control_characters_of_a_server_are_printed_visibly(
 
 def test_an_export_is_exact_where_it_does_not_go_to_a_terminal(command: Command, tmp_path: Path) -> None:
     text = f"a,b\r\n{ESCAPES.replace(chr(13), '')},1\r\n"
-    run, csv = Answer(TypeAdapter(RunView).dump_json(past_run(id=7))), Answer(text.encode())
+    run, csv = Answer(TypeAdapter(RunView).dump_json(stored_run(id=7))), Answer(text.encode())
     file = tmp_path / "run.csv"
     with serving(run, csv=csv) as server:
         done = command("run", "reactor", "--csv", str(file), "--server", server.url)

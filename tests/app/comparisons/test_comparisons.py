@@ -21,7 +21,16 @@ from app.comparisons.entries import entries_of
 from app.comparisons.ranking import RULE, rank
 from app.lab import Lab
 from app.schemas.comparison import ComparisonView
-from tests.app.driver import LabProcess, endless, in_a_lab, is_problem, known_models, light, plan, until
+from tests.app.driver import (
+    LabProcess,
+    assert_problem,
+    endless,
+    light,
+    load_models_once,
+    plan,
+    run_in_lab,
+    until,
+)
 
 TINY = light(0.5, 0.1)
 POOL = {"model": "reactor-pool", "knobs": {"workers": 2}}
@@ -68,13 +77,13 @@ def test_a_fault_of_the_lab_itself_fails_the_comparison_and_not_the_next_one(
         return ended
 
     monkeypatch.setattr("app.comparisons.rounds.conclude", concluded)
-    first, second = in_a_lab(tmp_path, play)
+    first, second = run_in_lab(tmp_path, play)
     assert first.state == "failed" and "TypeError: no programmer has thought of this" in (first.failure or "")
     assert second.state == "finished" and second.result
 
 
 def test_entries_have_letters_and_names_of_their_own() -> None:
-    entries, knobs = entries_of(known_models(), ["reactor", POOL, "reactor"])
+    entries, knobs = entries_of(load_models_once(), ["reactor", POOL, "reactor"])
     assert [(entry.letter, entry.model, entry.knobs) for entry in entries] == [
         ("A", "reactor", {}),
         ("B", "reactor-pool", {"workers": 2}),
@@ -144,8 +153,8 @@ def test_a_comparison_is_listed_newest_first(compared: tuple[LabProcess, Any]) -
     assert view["id"] in ids and ids == sorted(ids, reverse=True)
     assert [each["id"] for each in lab.get("/comparisons?offset=1")] == ids[1:]
     assert lab.get(f"/comparisons?limit=1&offset={ids.index(view['id'])}") == [view]
-    is_problem(lab.http.get("/api/v1/comparisons/99999"), 404)
-    is_problem(lab.http.post(f"/api/v1/comparisons/{view['id']}/stop"), 409)
+    assert_problem(lab.http.get("/api/v1/comparisons/99999"), 404)
+    assert_problem(lab.http.post(f"/api/v1/comparisons/{view['id']}/stop"), 409)
 
 
 def export(lab: LabProcess, view: Any, part: str) -> str:
@@ -208,7 +217,7 @@ def test_what_cannot_be_compared_is_refused_with_its_field(
     if "vus" in spec.get("plan", {}):
         spec = {**spec, "models": [{"model": "reactor", "knobs": {"max_connections": 100}}]}
     before = lab.get("/comparisons?limit=1")
-    is_problem(lab.post("/comparisons", {"plan": TINY, **spec}), 422, *pointers)
+    assert_problem(lab.post("/comparisons", {"plan": TINY, **spec}), 422, *pointers)
     assert lab.get("/comparisons?limit=1") == before, "nothing is queued"
 
 
@@ -221,24 +230,24 @@ def test_a_comparison_can_be_stopped_and_keeps_what_it_has(lab: LabProcess) -> N
     )
     assert now["state"] == "running" and 0 < now["progress"] < 1 and now["left_s"] > 0
     assert lab.get(f"/comparisons/{waiting['id']}")["state"] == "queued", "one at a time"
-    is_problem(lab.http.delete(f"/api/v1/comparisons/{made['id']}"), 409)
+    assert_problem(lab.http.delete(f"/api/v1/comparisons/{made['id']}"), 409)
     assert lab.post(f"/comparisons/{waiting['id']}/stop").json()["state"] == "stopped", (
         "at once: none of it has run"
     )
     assert lab.post(f"/comparisons/{made['id']}/stop").status_code == 200
-    view = lab.compared(made["id"])
+    view = lab.wait_compared(made["id"])
     assert view["state"] == "stopped" and 1 <= len(view["runs"]) < 10
     assert view["result"]["standings"][0]["trials"] == len(view["runs"])
-    last = lab.compared(waiting["id"])
+    last = lab.wait_compared(waiting["id"])
     assert (last["state"], last["runs"], last["result"]) == ("stopped", [], None)
 
 
 def test_a_trial_that_is_stopped_is_shown_and_not_ranked(lab: LabProcess) -> None:
     made = submit(lab, models=["reactor", "blocking"], plan=endless())
     run = until(lambda: lab.get(f"/comparisons/{made['id']}")["current"], "a trial begins")
-    lab.measuring(run)
+    lab.wait_measuring(run)
     assert lab.post(f"/comparisons/{made['id']}/stop").status_code == 200
-    view = lab.compared(made["id"])
+    view = lab.wait_compared(made["id"])
     (trial,) = view["runs"]
     assert (trial["run"], trial["state"]) == (run, "stopped") and trial["why_not"]
     assert trial["achieved_per_s"] > 0, "what was measured is shown"
@@ -272,8 +281,8 @@ def test_deleting_it_keeps_its_runs_unless_they_are_to_go_with_it(lab: LabProces
     view = lab.compare(["reactor"], plan=light())
     run = view["runs"][0]["run"]
     assert lab.http.delete(f"/api/v1/comparisons/{view['id']}", params={"runs": with_runs}).status_code == 204
-    is_problem(lab.http.get(f"/api/v1/comparisons/{view['id']}"), 404)
+    assert_problem(lab.http.get(f"/api/v1/comparisons/{view['id']}"), 404)
     if with_runs:
-        is_problem(lab.http.get(f"/api/v1/runs/{run}"), 404)
+        assert_problem(lab.http.get(f"/api/v1/runs/{run}"), 404)
     else:
         assert lab.get(f"/runs/{run}")["comparison"] is None

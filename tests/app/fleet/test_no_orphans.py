@@ -20,9 +20,9 @@ from tests.app.driver import (
     command_line,
     endless,
     generators,
-    in_a_lab,
     light,
     plan,
+    run_in_lab,
     state_of,
     until,
 )
@@ -70,11 +70,11 @@ def test_a_killed_control_plane_leaves_no_process_and_loses_no_results(
     comparison = until(
         lambda: next_is_queued(lab, comparison["id"]), "a trial has ended, and the next is queued"
     )
-    children = [command_line(pid) for pid in lab.others()]
+    children = [command_line(pid) for pid in lab.child_pids()]
     assert sum("-m engines" in line for line in children) == 3, children
-    assert len(generators(lab.others())) == 1
+    assert len(generators(lab.child_pids())) == 1
     lab.kill()
-    until(lambda: not lab.others(), "all child processes have ended, also the paused one", every_s=0.05)
+    until(lambda: not lab.child_pids(), "all child processes have ended, also the paused one", every_s=0.05)
 
     async def after_restart(restarted: Lab) -> ComparisonView:
         assert is_stored(restarted, finished)
@@ -93,7 +93,7 @@ def test_a_killed_control_plane_leaves_no_process_and_loses_no_results(
         assert (await restarted.runs.finished(run.id)).state == "finished", "the data directory can be used"
         return view
 
-    view = in_a_lab(tmp_path, after_restart)
+    view = run_in_lab(tmp_path, after_restart)
     assert (view.state, view.current) == ("failed", None) and view.finished_at
     assert "control plane stopped" in (view.failure or "")
     assert [trial.run for trial in view.runs] == [trial["run"] for trial in comparison["runs"]]
@@ -105,20 +105,20 @@ def test_shutdown_stops_engines_and_runs_and_keeps_their_results(make_lab: LabMa
     finished = finished_run(lab)
     lab.start("main-sub")
     run = lab.submit(model="reactor", plan=endless())
-    lab.measuring(run["id"])
+    lab.wait_measuring(run["id"])
     lab.close()  # asserts that no process is left
 
     async def after_restart(restarted: Lab) -> RunView:
         assert is_stored(restarted, finished)
         return restarted.runs.get(run["id"])
 
-    view = in_a_lab(tmp_path, after_restart)
+    view = run_in_lab(tmp_path, after_restart)
     assert view.state == "stopped" and view.summary and view.summary.requests > 0, "the measured part is kept"
 
 
 def test_a_lab_does_not_change_the_run_of_another_lab_on_the_same_data(lab: LabProcess) -> None:
     run = lab.submit(model="reactor", plan=endless())
-    lab.measuring(run["id"])
+    lab.wait_measuring(run["id"])
 
     async def use(other: Lab) -> None:
         assert other.runs.get(run["id"]).state not in ("failed", "stopped")
@@ -132,12 +132,12 @@ def test_a_lab_does_not_change_the_run_of_another_lab_on_the_same_data(lab: LabP
         assert ended["state"] == "stopped"
         assert run_json(other.runs.get(run["id"])) == ended
 
-    in_a_lab(lab.data_dir, use)
+    run_in_lab(lab.data_dir, use)
 
 
 def test_labs_on_the_same_data_run_one_test_at_a_time(lab: LabProcess) -> None:
     run = lab.submit(model="reactor", plan=endless())
-    lab.measuring(run["id"])
+    lab.wait_measuring(run["id"])
 
     async def use(other: Lab) -> None:
         second = await other.runs.submit(RunRequest(model="reactor", plan=light()))
@@ -149,4 +149,4 @@ def test_labs_on_the_same_data_run_one_test_at_a_time(lab: LabProcess) -> None:
         await asyncio.to_thread(lab.stop, run["id"])
         assert (await other.runs.finished(second.id)).state == "finished"
 
-    in_a_lab(lab.data_dir, use)
+    run_in_lab(lab.data_dir, use)

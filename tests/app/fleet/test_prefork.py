@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.app.driver import LabMaker, LabProcess, command_line, endless, gone, light, until
+from tests.app.driver import LabMaker, LabProcess, command_line, endless, has_ended, light, until
 
 WORK = [{"kind": "cpu", "params": {"us": 500}}]
 two_cpus = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
@@ -67,7 +67,7 @@ def test_a_run_pins_all_processes_and_counts_their_threads(lab: LabProcess) -> N
     )
     before = {pid: os.sched_getaffinity(pid) for pid in workers}
     run = lab.submit(engine=engine["id"], plan=endless(work=WORK))
-    lab.measuring(run["id"], responses=100)
+    lab.wait_measuring(run["id"], responses=100)
     split = set(lab.get("/system")["engine_cpus"])
     assert split < os.sched_getaffinity(0)
     all_pids = (engine["pid"], *workers)
@@ -118,13 +118,13 @@ def test_a_forced_stop_ends_all_processes(lab: LabProcess) -> None:
         os.kill(pid, signal.SIGSTOP)
     view = lab.http.delete(f"/api/v1/engines/{engine['id']}", params={"force": True}).json()
     assert (view["state"], view["exit"]["signal"]) == ("stopped", "SIGKILL")
-    until(lambda: all(gone(pid) for pid in workers), "all processes have ended")
+    until(lambda: all(has_ended(pid) for pid in workers), "all processes have ended")
 
 
 def test_a_kill_of_the_control_plane_ends_all_processes(make_lab: LabMaker) -> None:
     lab = make_lab()
     engine = lab.start("prefork", processes=4)
     until(lambda: len(pids(lab, engine)) == 4, "four worker processes are on the board")
-    assert len(lab.others()) == 5
+    assert len(lab.child_pids()) == 5
     lab.kill()
-    until(lambda: not lab.others(), "all processes have ended")
+    until(lambda: not lab.child_pids(), "all processes have ended")

@@ -14,8 +14,8 @@ import pytest
 
 from app.cli.main import main
 from engines.completion_io.ring import why_unavailable
-from tests.app.driver import LabProcess, is_problem
-from tests.app.inside import LabInside
+from tests.app.driver import LabProcess, assert_problem
+from tests.app.in_process_lab import InProcessLab
 from tests.engines.denied import denied_python
 from tests.waiting import BOUND_S
 
@@ -32,7 +32,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
 def shared_lab(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
     if reason := why_unavailable():
         pytest.skip(f"io_uring is unavailable on this machine: {reason}")
-    with closing(LabInside(tmp_path_factory.mktemp("lab"), engine_python=python)) as lab:
+    with closing(InProcessLab(tmp_path_factory.mktemp("lab"), engine_python=python)) as lab:
         yield lab
 
 
@@ -45,13 +45,13 @@ def test_the_api_lists_the_model_with_the_reason(lab: LabProcess) -> None:
 
 
 def test_only_the_unavailable_model_cannot_be_started(lab: LabProcess) -> None:
-    assert REASON in is_problem(lab.post("/engines", {"model": "proactor"}), 409)
+    assert REASON in assert_problem(lab.post("/engines", {"model": "proactor"}), 409)
     assert httpx.get(lab.start("reactor")["url"]).text == "Hello, World!"
 
 
 def test_a_run_is_rejected(lab: LabProcess) -> None:
     answer = lab.post("/runs", {"model": "proactor", "scenario": "sprint"})
-    assert REASON in is_problem(answer, 409)
+    assert REASON in assert_problem(answer, 409)
     assert lab.get("/runs") == []
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from app.history.diff import FigureChange, RunDiff, diff_runs
 from app.history.noise import MACHINE, OFFERED, count_noise, noise, standard_error
-from tests.app.driver import LabProcess, is_problem, light
-from tests.app.past import LEDGER, PERCENTILES, VIEW, past_run, verdict
+from tests.app.driver import LabProcess, assert_problem, light
+from tests.app.stored_runs import LEDGER, PERCENTILES, VIEW, stored_run, verdict
 
 SUMMARY = VIEW["summary"]
 COLUMNS = [
@@ -66,7 +66,7 @@ def simulated(
         "io_calls": 2.0 * drift,
         "voluntary_switches": 1e-4 * rows()[0],
     }
-    return past_run(summary=summary, ledger=ledger), series
+    return stored_run(summary=summary, ledger=ledger), series
 
 
 def compared(chance: random.Random, factor: float, **more: Any) -> RunDiff:
@@ -128,10 +128,10 @@ def test_too_few_seconds_have_no_standard_error() -> None:
 
 def test_a_scheduled_rate_has_a_noise_of_one_percent() -> None:
     offered = {"plan": VIEW["plan"] | {"executor": "constant-arrival-rate"}}
-    a = past_run(
+    a = stored_run(
         **offered, summary=SUMMARY | {"offered_per_s": 1000.0, "achieved_per_s": 1000.0, "rate_ratio": 1.0}
     )
-    b = past_run(
+    b = stored_run(
         **offered, summary=SUMMARY | {"offered_per_s": 1000.0, "achieved_per_s": 950.0, "rate_ratio": 0.95}
     )
     found = figures(diff_runs(a, b, {}, {}))
@@ -139,7 +139,7 @@ def test_a_scheduled_rate_has_a_noise_of_one_percent() -> None:
     assert (rate.larger, rate.basis, ratio.larger) == (True, "offered", True)
     assert rate.noise == pytest.approx(1000 * OFFERED)
     closed = figures(
-        diff_runs(past_run(summary=a_summary(1000.0)), past_run(summary=a_summary(950.0)), {}, {})
+        diff_runs(stored_run(summary=a_summary(1000.0)), stored_run(summary=a_summary(950.0)), {}, {})
     )
     assert closed["Rate", "achieved_per_s"].larger is False
 
@@ -166,7 +166,7 @@ def test_a_percentile_of_few_samples_has_more_noise() -> None:
 
 
 def test_a_maximum_is_not_judged_and_an_unknown_figure_has_no_change() -> None:
-    a, b = past_run(ledger=LEDGER), past_run(ledger=LEDGER | {"cpu_us": None, "io_calls": 0.0})
+    a, b = stored_run(ledger=LEDGER), stored_run(ledger=LEDGER | {"cpu_us": None, "io_calls": 0.0})
     found = figures(diff_runs(a, b, {}, {}))
     assert found["Service time", "max_us"].larger is None and found["Service time", "max_us"].change == 0
     tail = found["Service time", "p999_us"]
@@ -186,8 +186,8 @@ def test_every_number_is_finite() -> None:
 
 
 def test_setup_differences_are_listed_with_remarks() -> None:
-    a = past_run(environment={"kernel": "6.1", "load_average": 0.1, "cores": 2})
-    b = past_run(
+    a = stored_run(environment={"kernel": "6.1", "load_average": 0.1, "cores": 2})
+    b = stored_run(
         id=2,
         knobs={"idle_s": 15, "workers": 4},
         plan=VIEW["plan"] | {"vus": 128},
@@ -214,7 +214,7 @@ def test_setup_differences_are_listed_with_remarks() -> None:
 
 def test_knobs_that_only_one_model_has_are_not_a_separate_diff_runs() -> None:
     found = diff_runs(
-        past_run(), past_run(id=2, model="reactor-pool", knobs={"idle_s": 15, "workers": 4}), {}, {}
+        stored_run(), stored_run(id=2, model="reactor-pool", knobs={"idle_s": 15, "workers": 4}), {}, {}
     )
     assert [each.name for each in found.unlike] == ["model", "workers"]
     assert found.notes == (), "only one setting differs"
@@ -225,18 +225,18 @@ def test_work_mixes_are_compared_by_their_shares() -> None:
         work = [{"kind": "sleep", "weight": weight, "params": {"ms": i}} for i, weight in enumerate(weights)]
         return {"plan": VIEW["plan"] | {"work": work}}
 
-    assert diff_runs(past_run(**mixed(1, 3)), past_run(**mixed(25, 75)), {}, {}).same_load
-    assert not diff_runs(past_run(**mixed(1, 3)), past_run(**mixed(1, 4)), {}, {}).same_load
+    assert diff_runs(stored_run(**mixed(1, 3)), stored_run(**mixed(25, 75)), {}, {}).same_load
+    assert not diff_runs(stored_run(**mixed(1, 3)), stored_run(**mixed(1, 4)), {}, {}).same_load
 
 
 def test_equal_runs_have_no_differences_and_no_remarks() -> None:
-    found = diff_runs(past_run(), past_run(id=2), {}, {})
+    found = diff_runs(stored_run(), stored_run(id=2), {}, {})
     assert (found.same_load, found.unlike, found.notes) == (True, (), ())
 
 
 @pytest.mark.parametrize("broken", [{"summary": None}, {"summary": None, "verdict": None, "state": "failed"}])
 def test_a_run_without_figures_is_remarked(broken: dict[str, Any]) -> None:
-    found = diff_runs(past_run(), past_run(id=2, **broken), {}, {})
+    found = diff_runs(stored_run(), stored_run(id=2, **broken), {}, {})
     assert any("has no figures" in note for note in found.notes)
 
 
@@ -245,8 +245,8 @@ def test_work_kinds_are_compared_by_label() -> None:
         times = PERCENTILES | {"p50_us": p50}
         return {"label": label, "requests": 500, "errors": 0, "service": times, "response": times}
 
-    a = past_run(summary=SUMMARY | {"by_kind": [kind("plaintext", 80.0), kind("sleep ms=5", 5000.0)]})
-    b = past_run(summary=SUMMARY | {"by_kind": [kind("sleep ms=5", 20_000.0), kind("plaintext", 80.0)]})
+    a = stored_run(summary=SUMMARY | {"by_kind": [kind("plaintext", 80.0), kind("sleep ms=5", 5000.0)]})
+    b = stored_run(summary=SUMMARY | {"by_kind": [kind("sleep ms=5", 20_000.0), kind("plaintext", 80.0)]})
     found = figures(diff_runs(a, b, {}, {}))
     assert found["sleep ms=5, service time", "p50_us"].larger is True
     assert found["plaintext, service time", "p50_us"].larger is False
@@ -271,4 +271,4 @@ def test_two_real_runs_side_by_side(lab: LabProcess) -> None:
         f"/runs/diff?a={one['id']}&b={two['id']}",
     )
     assert lab.http.get("/runs/diff", params={"run": one["id"]}).status_code == 422
-    is_problem(lab.http.get(f"/api/v1/runs/{one['id']}/diff/99999"), 404)
+    assert_problem(lab.http.get(f"/api/v1/runs/{one['id']}/diff/99999"), 404)

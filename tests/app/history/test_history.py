@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.app.driver import LabProcess, endless, is_problem
-from tests.app.inside import LabInside
-from tests.app.past import LEDGER, VIEW, keep, verdict
+from tests.app.driver import LabProcess, assert_problem, endless
+from tests.app.in_process_lab import InProcessLab
+from tests.app.stored_runs import LEDGER, VIEW, keep, verdict
 
 SUMMARY = VIEW["summary"]
 RUNS: list[dict[str, Any]] = [
@@ -84,7 +84,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
     """Yield a lab with four runs in its history. Tests must not change it."""
     folder = tmp_path_factory.mktemp("lab")
     keep(folder, *RUNS)
-    with closing(LabInside(folder)) as lab:
+    with closing(InProcessLab(folder)) as lab:
         yield lab
 
 
@@ -93,7 +93,7 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
     """Yield a lab with eight runs in its history, each of which only one test changes."""
     folder = tmp_path_factory.mktemp("lab")
     keep(folder, *RUNS, *RUNS)
-    with closing(LabInside(folder)) as lab:
+    with closing(InProcessLab(folder)) as lab:
         yield lab
 
 
@@ -157,7 +157,7 @@ def test_a_page_of_the_list_has_the_total_count(past: LabProcess) -> None:
     ],
 )
 def test_an_invalid_filter_is_rejected(past: LabProcess, query: str, field: str) -> None:
-    is_problem(past.http.get(f"/api/v1/runs?{query}"), 422, f"/{field}")
+    assert_problem(past.http.get(f"/api/v1/runs?{query}"), 422, f"/{field}")
 
 
 def test_the_list_is_exported_as_csv(past: LabProcess) -> None:
@@ -204,15 +204,15 @@ def test_a_label_can_be_changed_and_searched(changing: LabProcess) -> None:
 
 def test_only_the_label_can_be_changed(changing: LabProcess) -> None:
     before = changing.get("/runs/1")
-    is_problem(changing.http.patch("/api/v1/runs/1", json={"state": "failed"}), 422, "/label", "/state")
-    is_problem(changing.http.patch("/api/v1/runs/1", json={"label": "x" * 201}), 422, "/label")
-    is_problem(changing.http.patch("/api/v1/runs/99", json={"label": "x"}), 404)
+    assert_problem(changing.http.patch("/api/v1/runs/1", json={"state": "failed"}), 422, "/label", "/state")
+    assert_problem(changing.http.patch("/api/v1/runs/1", json={"label": "x" * 201}), 422, "/label")
+    assert_problem(changing.http.patch("/api/v1/runs/99", json={"label": "x"}), 404)
     assert changing.get("/runs/1") == before
 
 
 def test_an_active_run_can_be_labelled_but_not_deleted(changing: LabProcess) -> None:
     id = changing.submit(model="reactor", plan=endless())["id"]
-    changing.reaches(id, "running")
+    changing.wait_state(id, "running")
     assert (
         changing.http.patch(f"/api/v1/runs/{id}", json={"label": "added during the run"}).json()["state"]
         == "running"
@@ -244,13 +244,13 @@ def test_the_page_shows_an_invalid_filter_at_its_field_and_ignores_it(past: LabP
 
 def test_no_match_and_an_empty_history_have_different_messages(past: LabProcess, tmp_path: Path) -> None:
     assert "No run matches." in past.http.get("/runs?text=nowhere").text
-    with closing(LabInside(tmp_path)) as lab:
+    with closing(InProcessLab(tmp_path)) as lab:
         assert "No run yet." in lab.http.get("/runs?text=nowhere").text
 
 
 def test_a_long_list_is_paginated(tmp_path: Path) -> None:
     keep(tmp_path, *[{}] * 51)
-    with closing(LabInside(tmp_path)) as lab:
+    with closing(InProcessLab(tmp_path)) as lab:
         first = lab.http.get("/runs?model=reactor").text
         last = lab.http.get("/runs?model=reactor&offset=50").text
     assert "1 to 50 here" in first and 'href="/runs?model=reactor&amp;offset=50"' in first

@@ -9,10 +9,10 @@ from contextlib import closing
 import pytest
 
 from app.history.history import IMPORTS_MAX
-from tests.app.driver import LabProcess, is_problem
+from tests.app.driver import LabProcess, assert_problem
 from tests.app.imports.test_parsers import K6, OHA, WRK
-from tests.app.inside import LabInside
-from tests.app.past import keep
+from tests.app.in_process_lab import InProcessLab
+from tests.app.stored_runs import keep
 
 OUTPUTS = {"wrk": WRK, "oha": json.dumps(OHA), "k6": json.dumps(K6)}
 
@@ -22,7 +22,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
     """Yield a lab with three finished runs and a failed one."""
     folder = tmp_path_factory.mktemp("lab")
     keep(folder, {}, {}, {}, {"state": "failed", "summary": None, "verdict": None})
-    with closing(LabInside(folder)) as lab:
+    with closing(InProcessLab(folder)) as lab:
         yield lab
 
 
@@ -40,17 +40,17 @@ def test_results_of_each_tool_are_stored_with_a_run(past: LabProcess) -> None:
     assert "480 µs" in page and "6.00" in page, "the imported p50, and its ratio to that of the run (80 µs)"
     assert past.http.delete(f"/api/v1/runs/1/foreign/{stored[1]['id']}").status_code == 204
     assert [each["figures"]["tool"] for each in past.get("/runs/1/foreign")] == ["wrk", "k6"]
-    is_problem(past.http.delete(f"/api/v1/runs/2/foreign/{stored[0]['id']}"), 404)
+    assert_problem(past.http.delete(f"/api/v1/runs/2/foreign/{stored[0]['id']}"), 404)
 
 
 def test_invalid_output_is_rejected_and_not_stored(past: LabProcess) -> None:
-    assert "requests in" in is_problem(
+    assert "requests in" in assert_problem(
         past.post("/runs/2/foreign", {"tool": "wrk", "text": "hello"}), 422, "/text"
     )
-    is_problem(past.post("/runs/2/foreign", {"tool": "ab", "text": WRK}), 422, "/tool")
-    is_problem(past.post("/runs/2/foreign", {"tool": "wrk", "text": WRK, "more": 1}), 422, "/more")
-    is_problem(past.post("/runs/99/foreign", {"tool": "wrk", "text": WRK}), 404)
-    assert "no figures" in is_problem(past.post("/runs/4/foreign", {"tool": "wrk", "text": WRK}), 409)
+    assert_problem(past.post("/runs/2/foreign", {"tool": "ab", "text": WRK}), 422, "/tool")
+    assert_problem(past.post("/runs/2/foreign", {"tool": "wrk", "text": WRK, "more": 1}), 422, "/more")
+    assert_problem(past.post("/runs/99/foreign", {"tool": "wrk", "text": WRK}), 404)
+    assert "no figures" in assert_problem(past.post("/runs/4/foreign", {"tool": "wrk", "text": WRK}), 409)
     assert past.get("/runs/2/foreign") == []
 
 
@@ -76,6 +76,6 @@ def test_the_form_accepts_pasted_text_or_a_file(past: LabProcess) -> None:
 def test_imported_results_are_limited_and_deleted_with_their_run(past: LabProcess) -> None:
     while len(past.get("/runs/3/foreign")) < IMPORTS_MAX:
         assert past.post("/runs/3/foreign", {"tool": "wrk", "text": WRK}).status_code == 201
-    is_problem(past.post("/runs/3/foreign", {"tool": "wrk", "text": WRK}), 409)
+    assert_problem(past.post("/runs/3/foreign", {"tool": "wrk", "text": WRK}), 409)
     assert past.http.delete("/api/v1/runs/3").status_code == 204
-    is_problem(past.http.get("/api/v1/runs/3/foreign"), 404)
+    assert_problem(past.http.get("/api/v1/runs/3/foreign"), 404)

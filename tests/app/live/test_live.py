@@ -30,7 +30,7 @@ from app.live.hub import Hub
 from app.metrics import Metrics
 from app.settings import Settings
 from tests.app.driver import LabProcess, endless, light, plan, until
-from tests.app.inside import LabInside
+from tests.app.in_process_lab import InProcessLab
 from tests.waiting import BOUND_S
 
 
@@ -149,7 +149,7 @@ def test_a_paused_viewer_gets_events_but_no_frames(lab: LabProcess) -> None:
 
 def test_a_frame_during_a_run_has_all_samples_since_the_last_frame(lab: LabProcess) -> None:
     run = lab.submit(model="reactor-pool", plan=endless())
-    lab.measuring(run["id"])
+    lab.wait_measuring(run["id"])
     with viewer(lab) as view:
         view.send(type="subscribe", engines="all", threads=True, interval_ms=100)
 
@@ -344,7 +344,7 @@ def test_a_stalled_viewer_is_closed_and_others_are_not_affected(
     # So that the kernel does not close it first, and frames soon exceed the socket buffers.
     monkeypatch.setattr("app.web.server.ACKNOWLEDGED_WITHIN_MS", 1_000_000)
     monkeypatch.setattr("app.live.messages.threads", lambda _: [["x" * 500_000]])
-    with closing(LabInside(tmp_path)) as lab, viewer(lab) as view:
+    with closing(InProcessLab(tmp_path)) as lab, viewer(lab) as view:
         lab.start("reactor")
         with stalled(lab, threads=True):
             until(lambda: viewer_count(lab) == 2, "both are connected")

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from app.live.lanes import SLICES
-from tests.app.driver import LabProcess, endless, is_problem, plan, until
+from tests.app.driver import LabProcess, assert_problem, endless, plan, until
 from tests.app.live.test_live import Viewer, viewer
 from tests.engines.driver import GREETING, HOST, Client
 
@@ -291,7 +291,7 @@ def test_events_are_kept_in_order_for_later_viewers(lab: LabProcess) -> None:
             "seq": 0,
         }
         assert event["engine"] == second
-    is_problem(lab.http.get("/api/v1/events?since=-1"), 422, "/since")
+    assert_problem(lab.http.get("/api/v1/events?since=-1"), 422, "/since")
 
 
 def test_lines_of_stderr_are_events(lab: LabProcess) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from app.machine.child import LINE_BYTES_MAX, Child
-from tests.app.driver import on_a_thread
+from tests.app.driver import run_in_thread
 
 
 def test_a_line_without_newline_is_split() -> None:
@@ -16,6 +16,6 @@ def test_a_line_without_newline_is_split() -> None:
         await child.exited
         return list(child.log)
 
-    lines = on_a_thread(flood)
+    lines = run_in_thread(flood)
     assert "".join(lines) == "x" * 3 * LINE_BYTES_MAX + "end"
     assert max(map(len, lines)) < 3 * LINE_BYTES_MAX

@@ -31,8 +31,8 @@ def slice_ns(pid: int) -> int | None:
 def run_and_read_policies(lab: LabProcess, plan: dict[str, Any]) -> tuple[int, dict[int, int], Any]:
     """Start a run of `prefork`; return the generator's pid, each process's policy by pid, and the run."""
     run = lab.submit(model="prefork", plan=plan)
-    view = lab.measuring(run["id"])
-    others = lab.others()
+    view = lab.wait_measuring(run["id"])
+    others = lab.child_pids()
     assert len(others) >= 4, "the engine with its workers, and the generator"
     (generator,) = generators(others)
     return generator, {pid: os.sched_getscheduler(pid) for pid in others | {lab.pid}}, view
@@ -72,9 +72,9 @@ def test_generators_of_concurrent_runs_have_normal_priority(lab: LabProcess) -> 
     assert lab.post("/runs", {"engines": engines, "plan": endless()}).status_code == 201
     runs = lab.get("/runs?limit=2")
     for run in runs:
-        assert lab.reaches(run["id"], "running")["placement"]["load_priority"] == "normal"
+        assert lab.wait_state(run["id"], "running")["placement"]["load_priority"] == "normal"
     policies = until(
-        lambda: [os.sched_getscheduler(pid) for pid in generators(lab.others())],
+        lambda: [os.sched_getscheduler(pid) for pid in generators(lab.child_pids())],
         "the generators have started",
     )
     assert set(policies) == {os.SCHED_OTHER}

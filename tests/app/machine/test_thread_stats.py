@@ -26,7 +26,7 @@ from app.settings import Settings
 from engines.common.board.board import WAITING, EngineInfo, make_board
 from engines.common.board.reader import BoardReader, ThreadReading
 from engines.common.board.writer import Board
-from tests.app.driver import gone, on_a_thread, until
+from tests.app.driver import has_ended, run_in_thread, until
 from tests.app.test_descriptor_limit import descriptor_limit
 from tests.waiting import BOUND_S
 
@@ -118,7 +118,7 @@ def test_an_ended_process_counts_until_its_parent_has_waited_for_it() -> None:
     spin = "import time\nwhile time.process_time() < 0.1: pass"
     before = read_process(os.getpid())
     with subprocess.Popen([sys.executable, "-c", spin]) as child:
-        until(lambda: gone(child.pid), "the child is a zombie")
+        until(lambda: has_ended(child.pid), "the child is a zombie")
         both = read_processes((os.getpid(), child.pid))
         assert read_process(child.pid) is None
     after = read_processes((os.getpid(), child.pid))
@@ -204,7 +204,7 @@ def test_no_thread_of_a_killed_engine_keeps_its_last_cpu_value() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await fleet.sample_all()
 
-        on_a_thread(sample)
+        run_in_thread(sample)
         assert engine.known_count == 0
         view: Any = engine.sampler.view()
         assert len(view.threads) == number, "the board still shows the threads"

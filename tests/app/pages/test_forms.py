@@ -17,7 +17,7 @@ from app.pages.forms import typed_knobs
 from app.pages.load_form import problems, run_request
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_stages, parse_work, plan_fields, work_text
-from tests.app.past import past_run
+from tests.app.stored_runs import stored_run
 
 PARAMETER = {"plaintext": None, "echo": "n", "cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n"}
 WORK = st.sampled_from(sorted(PARAMETER)).flatmap(
@@ -233,9 +233,9 @@ def test_what_is_no_number_is_said_at_its_field(field: str, text: str) -> None:
 
 
 def test_a_run_again_has_the_label_of_a_person_and_never_that_of_a_trial() -> None:
-    assert load_form.label_of(past_run(label="mine")) == "mine"
-    assert load_form.label_of(past_run(label="comparison 3: A, trial 1 of 2", comparison=3)) is None
-    assert load_form.label_of(past_run(label="mine", comparison=3)) == "mine"
+    assert load_form.label_of(stored_run(label="mine")) == "mine"
+    assert load_form.label_of(stored_run(label="comparison 3: A, trial 1 of 2", comparison=3)) is None
+    assert load_form.label_of(stored_run(label="mine", comparison=3)) == "mine"
 
 
 def test_thresholds_are_one_a_line() -> None:

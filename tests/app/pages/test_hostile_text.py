@@ -48,7 +48,7 @@ def test_a_label_is_kept_as_it_is_and_shown_as_text(lab: LabProcess) -> None:
     for id in reversed(ids):  # the first is stopped last, so that no other begins
         lab.post(f"/runs/{id}/stop")
     for id, text in zip(ids, texts, strict=True):
-        assert lab.ended(id)["label"] == text
+        assert lab.wait_ended(id)["label"] == text
         page = lab.http.get(f"/runs/{id}")
         assert page.status_code == 200 and "<b>bold" not in page.text
         assert "set-cookie" not in page.headers

@@ -45,7 +45,7 @@ def test_what_is_wrong_is_said_beside_its_field(lab: LabProcess, typed: dict[str
 def submitted(lab: LabProcess, form: dict[str, str]) -> Any:
     answer = lab.http.post("/runs", data=form)
     assert answer.status_code == 303, problem_of(answer.text, "stages") or answer.text[-3000:]
-    return lab.ended(int(answer.headers["location"].rpartition("/")[2]))
+    return lab.wait_ended(int(answer.headers["location"].rpartition("/")[2]))
 
 
 def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: LabProcess) -> None:
@@ -79,7 +79,7 @@ def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: La
     assert second["verdict"]["rankable"] is False, "a traced run is never ranked"
 
     answer = lab.http.post(f"/runs/{first['id']}/again")
-    third = lab.ended(int(answer.headers["location"].rpartition("/")[2]))
+    third = lab.wait_ended(int(answer.headers["location"].rpartition("/")[2]))
     same = ("model", "knobs", "plan", "label", "scenario", "title")
     assert {name: third[name] for name in same} == {name: first[name] for name in same}
     assert [each["text"] for each in third["thresholds"]] == ["errors<1%"]
@@ -100,7 +100,7 @@ def test_a_restart_with_a_longer_keep_alive_ends_no_run_and_begins_nothing_that_
     assert (after["pid"], after["state"]) == (engine["pid"], "ready"), "it was not restarted"
 
     run = lab.submit(engine=engine["id"], plan=endless())
-    lab.measuring(run["id"])
+    lab.wait_measuring(run["id"])
     refused = lab.http.post("/runs", data=crowd)
     assert refused.status_code == 422 and f"Run {run['id']} is meant for {engine['id']}" in refused.text
     assert lab.get(f"/engines/{engine['id']}")["state"] == "ready"
@@ -113,7 +113,7 @@ def test_a_relay_is_run_again_with_who_took_over_and_their_knobs(lab: LabProcess
     lab.post(f"/runs/{first['id']}/stop")
     assert [each["model"] for each in first["then"]] == ["reactor-pool", "blocking"]
     assert first["then"][0]["knobs"]["workers"] == 3
-    assert lab.ended(first["id"])["then"] == first["then"]
+    assert lab.wait_ended(first["id"])["then"] == first["then"]
     page = lab.http.get(f"/?again={first['id']}").text
     assert re.search(r'name="then"[^>]*value="reactor-pool, blocking"', page)
     changed = FORM | {"again": str(first["id"]), "then": "reactor-pool, reactor"}

@@ -23,7 +23,7 @@ from app.report import chart, html, junit, series_csv
 from app.report.run_exports import EXPORTS
 from app.schemas.run import RunView
 from app.schemas.states import RunState
-from tests.app.driver import LabProcess, endless, is_problem, light, threadlab
+from tests.app.driver import LabProcess, assert_problem, endless, light, threadlab
 from tests.app.report.test_perfetto import check
 
 EVIL = "</title><script>alert(1)</script><img src=x onerror=y> \" ' =cmd|' /C calc'!A0 \u202e {{7*7}}"
@@ -124,7 +124,7 @@ def test_an_export_is_an_attachment(lab: LabProcess, run: int, name: str) -> Non
 @EACH
 def test_an_unknown_run_has_no_export(lab: LabProcess, name: str) -> None:
     for id in ("0", "99999", "9" * 30):
-        is_problem(lab.http.get(f"/api/v1/runs/{id}/{name}"), 404)
+        assert_problem(lab.http.get(f"/api/v1/runs/{id}/{name}"), 404)
 
 
 def test_the_csv_has_the_numbers_of_the_series(lab: LabProcess, run: int) -> None:
@@ -201,11 +201,11 @@ def test_only_finished_runs_are_exported_even_without_a_result(lab: LabProcess) 
     id = lab.submit(model="reactor", plan=endless())["id"]
     for name in MEDIA_TYPES:
         for unfinished in (first, id):
-            assert "ended" in is_problem(export(lab, name, unfinished), 409)
+            assert "ended" in assert_problem(export(lab, name, unfinished), 409)
     lab.post(f"/runs/{id}/stop")
     lab.stop(first)
-    assert lab.ended(id)["summary"] is None, "it was stopped while it was queued"
-    assert "no series" in is_problem(export(lab, "csv", id), 409)
+    assert lab.wait_ended(id)["summary"] is None, "it was stopped while it was queued"
+    assert "no series" in assert_problem(export(lab, "csv", id), 409)
     assert xml.fromstring(text_of(lab, "junit", id)).get("errors") == "1"
     assert "<figure" not in text_of(lab, "report", id)
     bundle = json.loads(text_of(lab, "bundle", id))

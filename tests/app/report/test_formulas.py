@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.report import run_list, series_csv
 from app.report.series_csv import cell
-from tests.app.past import past_run
+from tests.app.stored_runs import stored_run
 
 STARTS = "=+-@＝＋－＠"
 TEXTS = st.text(st.sampled_from([*"=+-@;,|\t\r\n\" 'a1\xa0＝"]), max_size=12)
@@ -44,7 +44,7 @@ def test_an_apostrophe_precedes_every_possible_formula(text: object, written: ob
 @given(TEXTS)
 @example("x;=HYPERLINK(A1)")
 def test_no_cell_is_a_formula_for_any_delimiter(text: str) -> None:
-    whole = "".join(run_list.FORMATS["csv"].write([past_run(label=text, failure=text)]))
+    whole = "".join(run_list.FORMATS["csv"].write([stored_run(label=text, failure=text)]))
     whole += series_csv.write({"columns": [text], "rows": [[text, 1, None]]})
     for delimiter in ",;\t|":
         for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):

@@ -14,7 +14,7 @@ import pytest
 from app.report import perfetto
 from app.trace.recording import Recording
 from engines.common.board.board import THREAD_STATES
-from tests.app.driver import LabProcess, is_problem, light
+from tests.app.driver import LabProcess, assert_problem, light
 
 REQUIRED = {"M": {"args"}, "X": {"ts", "dur", "cat"}, "C": {"ts", "args"}, "i": {"ts", "s"}}
 WORK = [{"kind": "plaintext", "weight": 9}, {"kind": "sleep", "weight": 1, "params": {"ms": 5}}]
@@ -134,7 +134,7 @@ def test_a_recording_is_deleted_with_its_run(lab: LabProcess) -> None:
     assert file.stat().st_size > 100
     assert lab.http.delete(f"/api/v1/runs/{id}").status_code == 204
     assert not file.exists()
-    is_problem(lab.http.get(f"/api/v1/runs/{id}/perfetto"), 404)
+    assert_problem(lab.http.get(f"/api/v1/runs/{id}/perfetto"), 404)
 
 
 @pytest.mark.parametrize(("model", "reason"), [("prefork", "was deleted"), (UNTRACED, "not traced")])

@@ -50,9 +50,9 @@ def test_errors_dominate_when_handlers_exceed_the_timeout(lab: LabProcess) -> No
 def test_degraded_when_the_engine_is_killed(lab: LabProcess) -> None:
     engine = lab.start("reactor-pool")
     run = lab.submit(engine=engine["id"], plan=endless(), thresholds=["verdict==unsaturated"])
-    lab.measuring(run["id"], responses=10)
+    lab.wait_measuring(run["id"], responses=10)
     os.kill(engine["pid"], signal.SIGKILL)
-    view = lab.ended(run["id"])  # the run ends without a stop, as no engine is left
+    view = lab.wait_ended(run["id"])  # the run ends without a stop, as no engine is left
     assert view["state"] == "finished"
     assert view["verdict"]["name"] == "degraded" and not view["verdict"]["rankable"]
     assert "SIGKILL" in view["verdict"]["because"][0]
@@ -64,8 +64,8 @@ def test_degraded_when_the_engine_is_killed(lab: LabProcess) -> None:
 @pytest.mark.skipif(CPUS < 2, reason="each shard needs a CPU")
 def test_degraded_when_one_shard_is_killed(lab: LabProcess) -> None:
     run = lab.submit(model="reactor", plan=endless(shards=2, placement="shared"))
-    lab.measuring(run["id"])
-    first, other = generators(lab.others())
+    lab.wait_measuring(run["id"])
+    first, other = generators(lab.child_pids())
     os.kill(first, signal.SIGKILL)
     until(lambda: (meter := read_meter(other)) and meter.completed >= 10, "the other shard continues")
     view = lab.stop(run["id"])
@@ -76,10 +76,10 @@ def test_degraded_when_one_shard_is_killed(lab: LabProcess) -> None:
 
 def test_failed_when_the_only_shard_is_killed(lab: LabProcess) -> None:
     run = lab.submit(model="reactor", plan=endless())
-    lab.measuring(run["id"])
-    (only,) = generators(lab.others())
+    lab.wait_measuring(run["id"])
+    (only,) = generators(lab.child_pids())
     os.kill(only, signal.SIGKILL)
-    view = lab.ended(run["id"])
+    view = lab.wait_ended(run["id"])
     assert (view["state"], view["verdict"]["name"], view["summary"]) == ("failed", "degraded", None)
     assert "SIGKILL" in view["failure"]
 
@@ -98,7 +98,7 @@ def test_kernel_drops_when_the_engine_does_not_accept(lab: LabProcess) -> None:
     engine = lab.start("reactor", backlog=1)
     churn = plan(590, 0, churn=True, vus=16, think_time_ms=20, timeout_s=60)
     run = lab.submit(engine=engine["id"], plan=churn)
-    lab.measuring(run["id"], responses=20)
+    lab.wait_measuring(run["id"], responses=20)
     before = listen_overflows()
     os.kill(engine["pid"], signal.SIGSTOP)
     try:
@@ -114,8 +114,8 @@ def test_kernel_drops_when_the_engine_does_not_accept(lab: LabProcess) -> None:
 def test_requests_sent_late_by_a_paused_generator_are_counted(lab: LabProcess) -> None:
     """More connections are free than requests fall due in the pause, so each of these is sent late."""
     run = lab.submit(model="reactor", plan=endless(rate_per_s=50, vus=128))
-    lab.measuring(run["id"])
-    (pid,) = generators(lab.others())
+    lab.wait_measuring(run["id"])
+    (pid,) = generators(lab.child_pids())
     os.kill(pid, signal.SIGSTOP)
     try:
         began = lab.get(f"/runs/{run['id']}")["progress"]
@@ -164,12 +164,12 @@ def test_server_and_client_counts_match_for_every_kind_of_load(lab: LabProcess) 
 
 def test_degraded_when_a_worker_process_is_replaced(lab: LabProcess) -> None:
     run = lab.submit(model="prefork", knobs={"processes": 2}, plan=endless())
-    lab.measuring(run["id"], responses=20)
+    lab.wait_measuring(run["id"], responses=20)
     (engine,) = [engine for engine in lab.get("/engines") if engine["exit"] is None]
     before = children(engine["pid"])
     os.kill(min(before), signal.SIGKILL)
     until(lambda: len(children(engine["pid"]) - before) == 1, "a new worker process has replaced it")
-    lab.measured_until_next_second(run["id"])
+    lab.wait_next_second(run["id"])
     view = lab.stop(run["id"])
     assert (view["verdict"]["name"], view["verdict"]["rankable"]) == ("degraded", False)
     assert "a worker process ended" in [mark["text"] for mark in view["marks"]]

@@ -21,7 +21,7 @@ from app.runs.capacity import CapacitySearch, Limits
 from app.runs.request import RunRequest
 from app.runs.trial import TrialResult
 from app.schemas.run import RunView
-from tests.app.driver import eventually, in_a_lab, on_a_thread, plan
+from tests.app.driver import plan, run_in_lab, run_in_thread, until_async
 
 SEARCH = "find-capacity"
 PLAN = Plan(SEARCH, rate_per_s=200.0, objective="p(50)<20ms", duration_s=1.0, warmup_s=0.0)
@@ -62,7 +62,7 @@ def searched(
         return trial(each)
 
     search = CapacitySearch(asked, Limits(max_rate, budget_s), attempt, lambda _: None)
-    on_a_thread(search.run)
+    run_in_thread(search.run)
     return search
 
 
@@ -111,7 +111,7 @@ def test_it_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
         return result(asked)
 
     search = CapacitySearch(PLAN, Limits(1e5, 3.5), attempt, lambda _: None, _began_s=0.0)
-    on_a_thread(search.run)
+    run_in_thread(search.run)
     assert search.capacity.limited_by == "The time for a search, 3.5 s, was over."
     assert (search.capacity.kept_per_s, len(search.steps)) == (800, 3), (
         "a fourth trial would have taken it beyond"
@@ -161,7 +161,7 @@ async def until_the_second_trial(lab: Lab, run: RunView) -> None:
         now, progress = lab.runs.get(run.id), lab.runs.progress()
         return bool(now.capacity and now.capacity.steps and progress and progress.phase == "measure")
 
-    await eventually(in_it, "a second trial is measured")
+    await until_async(in_it, "a second trial is measured")
 
 
 def test_a_search_shows_each_step_while_it_runs_and_can_be_stopped(
@@ -181,7 +181,7 @@ def test_a_search_shows_each_step_while_it_runs_and_can_be_stopped(
         lab.runs.stop(run.id)
         return now, await lab.runs.finished(run.id)
 
-    now, ended = in_a_lab(tmp_path, play)
+    now, ended = run_in_lab(tmp_path, play)
     assert now.state == "running" and 0 < now.progress < 1
     assert now.capacity and [step.rate_per_s for step in now.capacity.steps] == [200]
     assert ended.capacity and (ended.state, ended.capacity.limited_by) == ("stopped", "It was stopped early.")
@@ -200,6 +200,6 @@ def test_an_engine_that_dies_ends_the_search(tmp_path: Path, monkeypatch: pytest
         os.kill(engine.pid or 0, signal.SIGKILL)
         return await lab.runs.finished(run.id)
 
-    view = in_a_lab(tmp_path, play)
+    view = run_in_lab(tmp_path, play)
     assert view.capacity and "SIGKILL" in (view.capacity.limited_by or "")
     assert view.summary and view.verdict and not view.verdict.rankable

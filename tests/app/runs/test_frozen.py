@@ -12,7 +12,7 @@ from app.lab import Lab
 from app.runs import trial
 from app.runs.request import RunRequest
 from app.schemas.run import RunView
-from tests.app.driver import LabProcess, eventually, in_a_lab, light, read_meter, until
+from tests.app.driver import LabProcess, light, read_meter, run_in_lab, until, until_async
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def frozen(lab: Lab) -> RunView:
             else None
         )
 
-    pid = await eventually(generator, "something was answered")
+    pid = await until_async(generator, "something was answered")
     os.kill(pid, signal.SIGSTOP)
     return run
 
@@ -46,7 +46,7 @@ def test_a_frozen_generator_is_ended_and_its_run_fails_with_the_reason(tmp_path:
         after = await lab.runs.submit(RunRequest(model="reactor", plan=light()))
         return await lab.runs.finished(run.id), await lab.runs.finished(after.id)
 
-    run, after = in_a_lab(tmp_path, play)
+    run, after = run_in_lab(tmp_path, play)
     assert (run.state, run.summary) == ("failed", None)
     assert run.failure == "The load generator did nothing for 0 s, and was ended."
     assert after.state == "finished" and after.summary, "the queue goes on"
@@ -59,7 +59,7 @@ def test_a_run_whose_generator_is_frozen_can_be_stopped(tmp_path: Path) -> None:
         lab.runs.stop(run.id)
         return await lab.runs.finished(run.id)
 
-    assert in_a_lab(tmp_path, play).state in ("stopped", "failed")
+    assert run_in_lab(tmp_path, play).state in ("stopped", "failed")
 
 
 def test_an_engine_that_is_stopped_by_a_signal_is_not_called_ready(lab: LabProcess) -> None:

@@ -30,7 +30,7 @@ from app.runs.hot_swap import HotSwap, phases
 from app.runs.request import RunRequest
 from app.schemas.run import Follower, RunView
 from engines.catalogue import model_modules
-from tests.app.driver import LabProcess, endless, eventually, in_a_lab, is_problem, light
+from tests.app.driver import LabProcess, assert_problem, endless, light, run_in_lab, until_async
 
 MODELS = [name for name, module in model_modules().items() if module.MODEL.why_unavailable() is None]
 CONNECTIONS, REQUESTS = 16, 30
@@ -80,9 +80,9 @@ async def serves(lab: Lab, model: str, requests: int = REQUESTS, alone_s: float 
             return False
         return watcher.looks >= SAMPLES_MIN and watcher.now.at_ns - watcher.alone_from_ns > alone_s * 1e9
 
-    await eventually(alone, f"{model} serves alone")
+    await until_async(alone, f"{model} serves alone")
     if alone_s:
-        await eventually(watched, f"{model} has been watched for {alone_s} s")
+        await until_async(watched, f"{model} has been watched for {alone_s} s")
 
 
 async def relay(
@@ -122,19 +122,23 @@ def test_engines_take_over_from_each_other_and_the_load_goes_on(
     tmp_path: Path, hand_overs: HandOvers, churn: bool
 ) -> None:
     models = ["reactor-pool", "blocking", "reactor"]
-    holds_together(in_a_lab(tmp_path, lambda lab: relay(lab, hand_overs, models, churn=churn)), models, churn)
+    holds_together(
+        run_in_lab(tmp_path, lambda lab: relay(lab, hand_overs, models, churn=churn)), models, churn
+    )
 
 
 @pytest.mark.full
 @KEPT
 def test_every_model_can_take_the_port_over(tmp_path: Path, hand_overs: HandOvers, churn: bool) -> None:
-    holds_together(in_a_lab(tmp_path, lambda lab: relay(lab, hand_overs, MODELS, churn=churn)), MODELS, churn)
+    holds_together(
+        run_in_lab(tmp_path, lambda lab: relay(lab, hand_overs, MODELS, churn=churn)), MODELS, churn
+    )
 
 
 @pytest.mark.full
 def test_each_leg_has_figures_of_its_own(tmp_path: Path, hand_overs: HandOvers) -> None:
     """A leg's figures are of the whole seconds that its engine served alone: two seconds hold a whole one."""
-    run = in_a_lab(tmp_path, lambda lab: relay(lab, hand_overs, ["reactor", "blocking"], alone_s=2.1))
+    run = run_in_lab(tmp_path, lambda lab: relay(lab, hand_overs, ["reactor", "blocking"], alone_s=2.1))
     assert len(run.legs) == 2
     for leg in run.legs:
         assert leg.cpu_us and leg.cpu_us > 0
@@ -195,11 +199,11 @@ def test_where_no_engine_can_take_over_that_is_marked_and_not_ranked(
     async def play(lab: Lab) -> RunView:
         run = await submitted(lab, ["reactor", "blocking"])
         await serves(lab, "reactor")
-        await eventually(lambda: hand_overs.asked == 1, "one was asked to take over")
+        await until_async(lambda: hand_overs.asked == 1, "one was asked to take over")
         lab.runs.stop(run.id)
         return await lab.runs.finished(run.id)
 
-    run = in_a_lab(tmp_path, play, max_engines=1)
+    run = run_in_lab(tmp_path, play, max_engines=1)
     assert run.summary and (run.state, run.legs, run.summary.errors) == ("stopped", (), {})
     assert [mark.text for mark in run.marks] == [
         "nobody took over: At most 1 engines run at once; stop one first."
@@ -214,25 +218,25 @@ def test_a_relay_that_is_stopped_while_an_engine_takes_over_leaves_no_engine(
 
     async def play(lab: Lab) -> None:
         run = await submitted(lab, ["reactor", "blocking"])
-        await eventually(lambda: len(lab.fleet.alive) == 2, "one takes over")
+        await until_async(lambda: len(lab.fleet.alive) == 2, "one takes over")
         lab.runs.stop(run.id)
         assert (await lab.runs.finished(run.id)).state == "stopped"
         assert lab.fleet.alive == []
 
-    in_a_lab(tmp_path, play)
+    run_in_lab(tmp_path, play)
 
 
 def test_a_relay_that_makes_no_sense_is_refused(lab: LabProcess) -> None:
     engine, then = lab.start("reactor")["id"], [{"model": "blocking"}]
-    is_problem(lab.post("/runs", {"engine": engine, "then": then, "plan": light()}), 422, "/then")
-    is_problem(
+    assert_problem(lab.post("/runs", {"engine": engine, "then": then, "plan": light()}), 422, "/then")
+    assert_problem(
         lab.post("/runs", {"model": "reactor", "then": then, "plan": light(stall_ms=100)}), 422, "/then"
     )
     page = lab.http.post(
         "/runs", data={"engine": "model:reactor", "then": "blocking, x", "scenario": "sprint"}
     )
     assert page.status_code == 422 and "There is no model" in page.text
-    is_problem(lab.post("/runs", {"model": "reactor", "then": [{"model": "x"}], "plan": light()}), 404)
+    assert_problem(lab.post("/runs", {"model": "reactor", "then": [{"model": "x"}], "plan": light()}), 404)
 
 
 def test_a_relay_is_submitted_by_http_and_keeps_its_followers(lab: LabProcess) -> None:
@@ -244,7 +248,7 @@ def test_a_relay_is_submitted_by_http_and_keeps_its_followers(lab: LabProcess) -
 def test_several_engines_are_loaded_at_once_and_none_is_ranked(lab: LabProcess) -> None:
     ids = [lab.start(name)["id"] for name in ("reactor", "blocking")]
     first = lab.submit(engines=ids, plan=light(0.5))
-    runs = [lab.ended(first["id"]), lab.ended(first["beside"][0])]
+    runs = [lab.wait_ended(first["id"]), lab.wait_ended(first["beside"][0])]
     assert [run["engine"] for run in runs] == ids
     assert [run["beside"] for run in runs] == [[runs[1]["id"]], [runs[0]["id"]]]
     assert all(run["summary"]["requests"] == 50 for run in runs)
@@ -261,6 +265,6 @@ def test_several_at_once_that_make_no_sense_are_refused(lab: LabProcess) -> None
     for engines in ([one], [one, one], [one, "x"]):
         answer = lab.post("/runs", {"engines": engines, "plan": light()})
         assert answer.status_code == (404 if "x" in engines else 422), answer.text
-    is_problem(
+    assert_problem(
         lab.post("/runs", {"engines": [one, one], "model": "reactor", "plan": light()}), 422, "/engines"
     )

@@ -14,7 +14,7 @@ from app.lab import Lab
 from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.store.runs import RunStore
-from tests.app.driver import LabProcess, in_a_lab, is_problem, light
+from tests.app.driver import LabProcess, assert_problem, light, run_in_lab
 from tests.waiting import BOUND_S
 
 SHORT = light()
@@ -66,7 +66,7 @@ async def one_run(lab: Lab, **asked: Any) -> RunView:
 
 def test_a_trace_that_cannot_be_saved_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "traces").write_text("no folder")
-    ended = in_a_lab(tmp_path, lambda lab: one_run(lab, plan=light(trace=True)))
+    ended = run_in_lab(tmp_path, lambda lab: one_run(lab, plan=light(trace=True)))
     assert ended.state == "finished" and run_report.exit_code(ended, None) == 0
     assert any(note.startswith("The thread trace could not be saved: ") for note in ended.notes)
     words = "\n".join(run_report.lines(ended))
@@ -81,7 +81,7 @@ def test_a_lock_that_cannot_be_had_fails_the_run_and_not_the_queue(tmp_path: Pat
         (tmp_path / "run.lock").rmdir()
         assert (await one_run(lab, plan=SHORT)).state == "finished"
 
-    in_a_lab(tmp_path, play)
+    run_in_lab(tmp_path, play)
 
 
 def test_a_listener_that_fails_stops_neither_the_sender_nor_the_others() -> None:
@@ -106,10 +106,10 @@ def test_what_cannot_be_saved_is_not_queued_and_that_is_reported(lab: LabProcess
     before = runs_of(lab)
     ids = [lab.start(model)["id"] for model in ("reactor", "blocking")]
     with full(lab, "runs", "INSERT", f"(SELECT count(*) FROM runs) > {before[0]}"):
-        said = is_problem(lab.post("/runs", {"engines": ids, "plan": SHORT}), 500)
+        said = assert_problem(lab.post("/runs", {"engines": ids, "plan": SHORT}), 500)
     assert said == "The run was not queued: it could not be saved (database or disk is full)."
     with full(lab, "comparisons", "INSERT", "1"):
-        assert is_problem(
+        assert assert_problem(
             lab.post("/comparisons", {"models": ["reactor"], "plan": SHORT}), 500
         ) == said.replace("run", "comparison")
     assert runs_of(lab) == before, "not the first of two either"
@@ -120,6 +120,6 @@ def test_a_label_that_cannot_be_saved_is_refused_in_words(lab: LabProcess) -> No
     with full(lab, "runs", what="NEW.state = 'stopped'"):
         refused = lab.http.patch(f"/api/v1/runs/{run}", json={"label": "kept"})
         page = lab.http.post(f"/runs/{run}/label", data={"label": "kept"})
-    assert is_problem(refused, 500).endswith("database or disk is full.")
+    assert assert_problem(refused, 500).endswith("database or disk is full.")
     assert page.status_code == 500 and "database or disk is full." in page.text
     assert lab.get(f"/runs/{run}")["label"] is None

@@ -16,7 +16,7 @@ from app.load.protocol.meter import MEASURE
 from app.runs.request import RunRequest
 from app.runs.trial import Trial
 from app.schemas.run import RunView
-from tests.app.driver import LabProcess, eventually, gone, in_a_lab, light, state_of
+from tests.app.driver import LabProcess, has_ended, light, run_in_lab, state_of, until_async
 
 
 def test_a_stall_shows_in_response_time_and_is_marked_and_not_ranked(lab: LabProcess) -> None:
@@ -45,7 +45,7 @@ async def begin_stall(lab: Lab, model: str) -> tuple[RunView, Engine]:
     started = await lab.fleet.start(model, {})
     engine = lab.fleet.engine(started.id)
     run = await lab.runs.submit(RunRequest(engine=engine.id, plan=light(60, stall_ms=10_000)))
-    await eventually(
+    await until_async(
         lambda: all(state_of(pid) == "T" for pid in engine.pids), "all its processes are stopped"
     )
     return run, engine
@@ -61,10 +61,10 @@ def test_a_run_that_is_stopped_in_a_stall_lets_the_engine_continue(
         lab.runs.stop(run.id)
         assert (await lab.runs.finished(run.id)).state == "stopped"
         assert all(state_of(pid) != "T" for pid in engine.pids)
-        await eventually(lambda: engine.state == "ready", "it is seen to go on")
+        await until_async(lambda: engine.state == "ready", "it is seen to go on")
 
     stalled_at_once(monkeypatch)
-    in_a_lab(tmp_path, play)
+    run_in_lab(tmp_path, play)
 
 
 def test_a_lab_that_ends_in_a_stall_lets_the_engine_continue_to_its_end(
@@ -74,6 +74,6 @@ def test_a_lab_that_ends_in_a_stall_lets_the_engine_continue_to_its_end(
         return (await begin_stall(lab, "reactor-pool"))[1]
 
     stalled_at_once(monkeypatch)
-    engine = in_a_lab(tmp_path, play)
+    engine = run_in_lab(tmp_path, play)
     assert engine.exit and engine.exit.reason == "was stopped and ended with exit code 0."
-    assert engine.child and gone(engine.child.pid)
+    assert engine.child and has_ended(engine.child.pid)

@@ -10,7 +10,7 @@ import pytest
 from app.load.protocol.meter import BUCKETS, MEASURE, MeterReading
 from app.load.protocol.plan import Plan
 from app.runs.progress import LastSecond, Progress, progress
-from tests.app.past import past_run
+from tests.app.stored_runs import stored_run
 
 PLAN = Plan("constant-arrival-rate", rate_per_s=100.0)
 HISTOGRAM = (0,) * 7 + (100,) + (0,) * (BUCKETS - 8)
@@ -33,7 +33,7 @@ def after(age_s: float) -> Progress:
     meter = LastSecond()
     meter.add(first)
     meter.add(last)
-    return progress(past_run(state="running"), PLAN, meter, None, 10.0)
+    return progress(stored_run(state="running"), PLAN, meter, None, 10.0)
 
 
 def test_rates_and_percentiles_are_of_the_last_second() -> None:

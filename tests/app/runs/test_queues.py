@@ -11,7 +11,7 @@ from app.comparisons.comparisons import ComparisonRequest
 from app.errors import Busy
 from app.lab import Lab
 from app.runs.request import RunRequest
-from tests.app.driver import in_a_lab, light
+from tests.app.driver import light, run_in_lab
 
 
 def test_a_trial_is_run_though_the_queue_of_runs_is_full(
@@ -25,7 +25,7 @@ def test_a_trial_is_run_though_the_queue_of_runs_is_full(
         ended = await lab.comparisons.finished(made.id)
         assert (ended.state, ended.failure, len(ended.runs)) == ("finished", None, 1)
 
-    in_a_lab(tmp_path, play)
+    run_in_lab(tmp_path, play)
 
 
 @pytest.mark.parametrize("kind", ["runs", "comparisons"])
@@ -42,4 +42,4 @@ def test_the_last_place_is_given_once(tmp_path: Path, kind: str) -> None:
         one, other = await asyncio.gather(submit(), submit(), return_exceptions=True)
         assert one == 1 and isinstance(other, Busy), (one, other)
 
-    in_a_lab(tmp_path, play)
+    run_in_lab(tmp_path, play)

@@ -14,7 +14,7 @@ from app.lab import Lab
 from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.store.listing import RunFilter
-from tests.app.driver import in_a_lab, light
+from tests.app.driver import light, run_in_lab
 from tests.waiting import BOUND_S
 
 
@@ -54,7 +54,7 @@ def test_a_label_given_while_it_is_saved_does_not_bring_it_back(
         for view in (told, ended, kept):
             assert view and (view.state, view.label) == ("finished", "given late") and view.summary
 
-    in_a_lab(tmp_path, play)
+    run_in_lab(tmp_path, play)
 
 
 async def _page(lab: Lab) -> list[RunView]:
@@ -82,4 +82,4 @@ def test_a_list_that_was_read_before_it_ended_has_it_as_it_is_now(
         held.let_go()
         assert await listing == [ended]
 
-    in_a_lab(tmp_path, play)
+    run_in_lab(tmp_path, play)

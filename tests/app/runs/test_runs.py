@@ -17,7 +17,7 @@ from hdrh.log import HistogramLogReader
 from app.load.protocol import histogram
 from app.load.protocol.outcome import Outcome
 from app.results.fitness import INVALIDATES_LOAD, TOO_FEW
-from tests.app.driver import LabProcess, endless, is_problem, light, plan, until
+from tests.app.driver import LabProcess, assert_problem, endless, light, plan, until
 
 PERCENTILES = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
 VERDICTS = {
@@ -357,10 +357,12 @@ HELD = {
 def test_a_stopped_run_keeps_what_was_measured_and_what_a_request_cost(lab: LabProcess, which: str) -> None:
     model, knobs, load, threads = HELD[which]
     run = lab.submit(model=model, knobs=knobs, plan=load)
-    lab.measuring(run["id"], responses=100)  # more than there are connections: each of them has been served
-    lab.measured_until_next_second(run["id"])
+    lab.wait_measuring(
+        run["id"], responses=100
+    )  # more than there are connections: each of them has been served
+    lab.wait_next_second(run["id"])
     view = lab.stop(run["id"])
-    is_problem(lab.http.post(f"/api/v1/runs/{run['id']}/stop"), 409)
+    assert_problem(lab.http.post(f"/api/v1/runs/{run['id']}/stop"), 409)
 
     assert view["state"] == "stopped" and not view["verdict"]["rankable"]
     assert set(view["verdict"]["fitness"].values()) == {"The run was stopped early."}
@@ -390,7 +392,7 @@ def test_a_run_against_an_engine_leaves_it_as_it_was(lab: LabProcess) -> None:
     engine = lab.start("main-sub")
     before = affinities(engine["pid"])
     run = lab.submit(engine=engine["id"], plan=endless())
-    lab.measuring(run["id"])
+    lab.wait_measuring(run["id"])
     if len(os.sched_getaffinity(0)) > 1:
         assert affinities(engine["pid"]) != before, "it is moved to its CPUs"
     view = lab.stop(run["id"])
@@ -415,7 +417,7 @@ def test_a_run_that_is_stopped_in_its_warm_up_has_measured_nothing(lab: LabProce
     assert all(engine["exit"] for engine in lab.get("/engines"))
     page = lab.http.get(f"/runs/{run['id']}").text
     assert view["failure"] in page and "Error rate too high" not in page
-    is_problem(lab.http.get(f"/api/v1/runs/{run['id']}/csv"), 409)
+    assert_problem(lab.http.get(f"/api/v1/runs/{run['id']}/csv"), 409)
 
 
 def test_runs_are_carried_out_one_at_a_time_in_their_order_and_a_queued_one_can_be_cancelled(
@@ -423,7 +425,7 @@ def test_runs_are_carried_out_one_at_a_time_in_their_order_and_a_queued_one_can_
 ) -> None:
     ids = [lab.submit(model="reactor", plan=endless())["id"] for _ in range(4)]
     first, cancelled, third, fourth = ids
-    lab.measuring(first)
+    lab.wait_measuring(first)
     assert [lab.get(f"/runs/{id}")["state"] for id in ids] == ["running", "queued", "queued", "queued"]
     lab.http.post(f"/api/v1/runs/{cancelled}/stop")
     ended = lab.stop(first)
@@ -437,17 +439,17 @@ def test_runs_are_carried_out_one_at_a_time_in_their_order_and_a_queued_one_can_
     assert (view["state"], view["summary"], view["engine"]) == ("stopped", None, None)
     later = lab.stop(third)
     assert later["finished_at"] > view["finished_at"] >= ended["finished_at"]
-    lab.measuring(fourth)
+    lab.wait_measuring(fourth)
 
 
 def test_a_deleted_run_is_gone_and_its_number_is_not_given_again(lab: LabProcess) -> None:
     run = lab.submit(model="reactor", plan=endless())
-    is_problem(lab.http.delete(f"/api/v1/runs/{run['id']}"), 409)
+    assert_problem(lab.http.delete(f"/api/v1/runs/{run['id']}"), 409)
     lab.stop(run["id"])
     assert lab.http.delete(f"/api/v1/runs/{run['id']}").status_code == 204
     for part in ("", "/series", "/histogram", "/percentiles"):
-        is_problem(lab.http.get(f"/api/v1/runs/{run['id']}{part}"), 404)
-    is_problem(lab.http.delete(f"/api/v1/runs/{run['id']}"), 404)
+        assert_problem(lab.http.get(f"/api/v1/runs/{run['id']}{part}"), 404)
+    assert_problem(lab.http.delete(f"/api/v1/runs/{run['id']}"), 404)
     assert lab.submit(model="reactor", plan=endless())["id"] > run["id"]
 
 
@@ -460,7 +462,7 @@ def test_an_unknown_run_is_not_found(lab: LabProcess, id: str) -> None:
         ("POST", "/stop"),
         ("DELETE", ""),
     ):
-        is_problem(lab.http.request(method, f"/api/v1/runs/{id}{path}"), 404)
+        assert_problem(lab.http.request(method, f"/api/v1/runs/{id}{path}"), 404)
 
 
 def with_plan(**changes: Any) -> dict[str, Any]:
@@ -513,17 +515,17 @@ def test_a_wrong_plan_is_refused_by_field_and_nothing_is_queued(lab: LabProcess,
         return lab.get("/runs?limit=1"), [engine["id"] for engine in lab.get("/engines")]
 
     before = left()
-    is_problem(lab.post("/runs", body), status, *pointers)
+    assert_problem(lab.post("/runs", body), status, *pointers)
     assert left() == before
 
 
 def test_an_idle_crowd_needs_an_engine_that_keeps_idle_connections(lab: LabProcess) -> None:
     hasty = lab.start("reactor", idle_s=2)
     crowd = endless(idle_connections=40, vus=8)
-    assert "idle_s" in is_problem(lab.post("/runs", {"engine": hasty["id"], "plan": crowd}), 409)
+    assert "idle_s" in assert_problem(lab.post("/runs", {"engine": hasty["id"], "plan": crowd}), 409)
     run = lab.submit(model="blocking", plan=crowd)
     assert run["knobs"]["idle_s"] > 590
-    lab.measuring(run["id"])
+    lab.wait_measuring(run["id"])
     view = lab.stop(run["id"])
     assert view["summary"]["idle_connections_held"] == 40
     assert view["summary"]["connections_peak"] == 48
@@ -533,7 +535,7 @@ def test_an_idle_crowd_needs_an_engine_that_keeps_idle_connections(lab: LabProce
 def test_a_run_against_an_engine_that_is_gone_is_refused(lab: LabProcess) -> None:
     engine = lab.start("reactor")
     lab.http.delete(f"/api/v1/engines/{engine['id']}")
-    assert "stopped" in is_problem(lab.post("/runs", {"engine": engine["id"], "plan": plan()}), 409)
+    assert "stopped" in assert_problem(lab.post("/runs", {"engine": engine["id"], "plan": plan()}), 409)
 
 
 def test_an_engine_that_is_gone_when_its_run_comes_up_fails_the_run_in_words(lab: LabProcess) -> None:
@@ -542,7 +544,7 @@ def test_an_engine_that_is_gone_when_its_run_comes_up_fails_the_run_in_words(lab
     second = lab.submit(engine=engine["id"], plan=plan())
     lab.http.delete(f"/api/v1/engines/{engine['id']}", params={"force": True})
     assert lab.stop(first["id"])["state"] == "stopped"
-    view = lab.ended(second["id"])
+    view = lab.wait_ended(second["id"])
     assert view["state"] == "failed" and engine["id"] in view["failure"]
 
 

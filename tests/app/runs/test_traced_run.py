@@ -15,7 +15,7 @@ from app.lab import Lab
 from app.machine import syscalls
 from app.runs.request import RunRequest
 from app.schemas.run import RunView
-from tests.app.driver import command_line, endless, eventually, in_a_lab
+from tests.app.driver import command_line, endless, run_in_lab, until_async
 from tests.waiting import BOUND_S
 
 
@@ -29,9 +29,9 @@ def perf_works() -> bool:
 async def traced(lab: Lab) -> RunView:
     """A traced run in which the lab has seen some requests; stopped then."""
     run = await lab.runs.submit(RunRequest(model="main-sub", plan=endless(trace=True)))
-    await eventually(lambda: lab.runs.get(run.id).state == "running", "it is measured")
+    await until_async(lambda: lab.runs.get(run.id).state == "running", "it is measured")
     (engine,) = lab.fleet.alive
-    await eventually(
+    await until_async(
         lambda: engine.board and engine.board.read().requests >= 40, "some requests are answered"
     )
     lab.runs.stop(run.id)
@@ -54,16 +54,16 @@ def test_perf_counts_the_system_calls_of_a_traced_run(
 
     async def play(lab: Lab) -> RunView:
         view = await traced(lab)
-        await eventually(lambda: not set(perfs()) - before, "perf has ended")
+        await until_async(lambda: not set(perfs()) - before, "perf has ended")
         return view
 
-    run = in_a_lab(tmp_path, play)
+    run = run_in_lab(tmp_path, play)
     assert run.ledger and run.ledger.syscalls and run.ledger.syscalls > 0
     assert run.verdict and not run.verdict.rankable and "Thread tracing was on" in str(run.verdict.why_not)
 
 
 def test_without_perf_the_system_calls_are_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    run = in_a_lab(tmp_path, traced)
+    run = run_in_lab(tmp_path, traced)
     assert run.ledger and run.ledger.cpu_us and run.ledger.syscalls is None
     assert run.verdict and not run.verdict.rankable and "Thread tracing was on" in str(run.verdict.why_not)

@@ -21,7 +21,7 @@ from app.runs.request import RunRequest
 from app.runs.trial import Trial
 from app.runs.worker import NO_DATA
 from app.schemas.run import RunView
-from tests.app.driver import endless, eventually, in_a_lab, light, on_a_thread
+from tests.app.driver import endless, light, run_in_lab, run_in_thread, until_async
 
 
 def pipes() -> list[str]:
@@ -36,11 +36,11 @@ def pipes() -> list[str]:
 async def stopped_after(lab: Lab, failed: list[str], **asked: Any) -> RunView:
     """A run that goes on until something has failed, and some more requests have been answered since then."""
     run = await lab.runs.submit(RunRequest(model="reactor", **asked))
-    await eventually(lambda: failed, "it has failed")
+    await until_async(lambda: failed, "it has failed")
     (engine,) = lab.fleet.alive
     assert engine.board
     enough = engine.board.read().requests + 10
-    await eventually(lambda: engine.board and engine.board.read().requests >= enough, "the load goes on")
+    await until_async(lambda: engine.board and engine.board.read().requests >= enough, "the load goes on")
     lab.runs.stop(run.id)
     return await lab.runs.finished(run.id)
 
@@ -54,7 +54,7 @@ def test_a_stall_that_fails_leaves_what_was_measured(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr("app.runs.trial.pause_processes", fails)
     monkeypatch.setattr(Trial, "_is_middle", lambda trial: trial._watcher.now.phase == MEASURE)
-    run = in_a_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(stall_ms=100)))
+    run = run_in_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(stall_ms=100)))
     assert run.state == "stopped" and run.summary and run.summary.requests >= 10 and run.summary.errors == {}
     assert [mark.text for mark in run.marks] == ["could not be stalled: [Errno 24] Too many open files"]
 
@@ -76,7 +76,7 @@ def test_a_hand_over_that_fails_leaves_what_was_measured(
     monkeypatch.setattr(Fleet, "start", only_one)
     monkeypatch.setattr(HotSwap, "is_due", is_due)
     then = [{"model": "blocking"}]
-    run = in_a_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(), then=then))
+    run = run_in_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(), then=then))
     assert run.state == "stopped" and run.summary and run.summary.requests >= 10 and run.summary.errors == {}
     assert [mark.text for mark in run.marks] == ["nobody took over: [Errno 24] Too many open files"]
 
@@ -105,7 +105,7 @@ def test_a_run_that_is_stopped_while_its_engine_starts_carries_no_load(
 
     monkeypatch.setattr(Fleet, "start", held)
     monkeypatch.setattr(Generator, "spawn", lambda *args, **more: spawned.append(args))
-    ended = in_a_lab(tmp_path, play)
+    ended = run_in_lab(tmp_path, play)
     assert (ended.state, ended.summary, ended.verdict, ended.failure) == (
         "stopped",
         None,
@@ -138,7 +138,7 @@ def test_a_generator_that_cannot_be_started_leaves_no_perf(
             (await lab.runs.submit(RunRequest(model="reactor", plan=light(trace=True)))).id
         )
 
-    run = in_a_lab(tmp_path, play)
+    run = run_in_lab(tmp_path, play)
     assert run.state == "failed" and "unavailable" in (run.failure or "")
     assert len(closed) == 1
 
@@ -163,7 +163,7 @@ def test_a_fault_of_the_lab_itself_fails_the_run_and_not_the_next_one(
         return ended
 
     monkeypatch.setattr(Generator, "spawn", spawned)
-    first, second = in_a_lab(tmp_path, play)
+    first, second = run_in_lab(tmp_path, play)
     assert first.state == "failed" and "TypeError: no programmer has thought of this" in (first.failure or "")
     assert second.state == "finished" and second.summary
 
@@ -176,7 +176,7 @@ def test_perf_that_cannot_be_started_leaves_no_descriptor(monkeypatch: pytest.Mo
     monkeypatch.setattr(Child, "spawn", cannot)
     before = pipes()
     with pytest.raises(OSError, match="unavailable"):
-        on_a_thread(lambda: SystemCallCounter.attach([os.getpid()]))
+        run_in_thread(lambda: SystemCallCounter.attach([os.getpid()]))
     assert pipes() == before
 
 
@@ -196,11 +196,11 @@ def test_a_wait_for_perf_that_is_called_off_ends_it(monkeypatch: pytest.MonkeyPa
 
     async def call_off() -> None:
         watch = asyncio.create_task(SystemCallCounter.attach([os.getpid()]))
-        await eventually(lambda: started, "perf has been started")
+        await until_async(lambda: started, "perf has been started")
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
         assert watch.cancelled() and not started[0].alive
 
     before = pipes()
-    on_a_thread(call_off)
+    run_in_thread(call_off)
     assert pipes() == before

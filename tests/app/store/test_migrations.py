@@ -27,7 +27,7 @@ from app.store.runs import RunStore
 from app.store.schema import Base
 from tests.app.driver import threadlab
 from tests.app.imports.test_parsers import WRK
-from tests.app.past import VIEW
+from tests.app.stored_runs import VIEW
 
 NEWEST = migrate.revisions()[-1]
 COLUMNS = "finished_at, scenario, verdict, rankable, comparison, rate_per_s, p99_us, cpu_us, words"

@@ -21,7 +21,7 @@ from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from app.web.authentication import new_token
 from tests.app.driver import THREADLAB, Command, LabProcess, endless, generators, until
-from tests.app.past import past_run
+from tests.app.stored_runs import stored_run
 from tests.waiting import BOUND_S
 
 TRACE = b"a trace"
@@ -66,14 +66,14 @@ def test_a_new_history_is_readable_by_its_owner_only(tmp_path: Path) -> None:
         closing(open_store(data_dir)) as store,
         closing(ComparisonStore(Settings(data_dir=data_dir).database)),
     ):
-        store.save_trace(store.add(past_run()).id, TRACE)
+        store.save_trace(store.add(stored_run()).id, TRACE)
         assert modes(data_dir) == PRIVATE
         assert mode(data_dir) == 0o700
 
 
 def test_an_existing_history_is_restricted_to_its_owner_when_it_is_opened(tmp_path: Path) -> None:
     with closing(open_store(tmp_path)) as store:
-        store.save_trace(store.add(past_run()).id, TRACE)
+        store.save_trace(store.add(stored_run()).id, TRACE)
         for path in tmp_path.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         tmp_path.chmod(0o755)
@@ -118,7 +118,7 @@ def test_opening_a_history_again_keeps_the_locks_of_sqlite(tmp_path: Path) -> No
         )
 
     with closing(open_store(tmp_path)) as store:
-        store.add(past_run())
+        store.add(stored_run())
         held = locks()
         assert held > 0
         with closing(open_store(tmp_path)):
@@ -154,8 +154,8 @@ def test_engines_and_generators_do_not_inherit_the_environment_of_the_lab(
         lab.http.headers["Authorization"] = f"Bearer {SECRETS['THREADLAB_TOKEN']}"
         engine = lab.start("prefork", processes=1)
         id = lab.submit(model="reactor", plan=endless())["id"]
-        lab.measuring(id)
-        others = lab.others()
+        lab.wait_measuring(id)
+        others = lab.child_pids()
         assert engine["pid"] in others and len(generators(others)) == 1
         for pid in others:
             assert_no_secrets(environment_of(pid))

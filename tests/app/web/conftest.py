@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.web.http_protocol import TIMEOUT_S, Phase
-from tests.app.inside import LabInside
+from tests.app.in_process_lab import InProcessLab
 from tests.app.web.served import CONNECTIONS_MAX, Served
 
 SHORT_S = 0.05
@@ -28,6 +28,6 @@ def shorten_timeout(monkeypatch: pytest.MonkeyPatch) -> Callable[[Phase], None]:
 
 
 @pytest.fixture
-def inside(tmp_path: Path) -> Iterator[LabInside]:
-    with closing(LabInside(tmp_path)) as lab:
+def inside(tmp_path: Path) -> Iterator[InProcessLab]:
+    with closing(InProcessLab(tmp_path)) as lab:
         yield lab

@@ -16,8 +16,8 @@ from websockets.sync.client import connect
 
 from app.web import authentication
 from app.web.authentication import COOKIE, Authenticator, cookie_value, new_token
-from tests.app.driver import LabProcess, is_problem
-from tests.app.inside import LabInside
+from tests.app.driver import LabProcess, assert_problem
+from tests.app.in_process_lab import InProcessLab
 from tests.app.web.test_security import ROUTES
 from tests.waiting import BOUND_S
 
@@ -64,7 +64,7 @@ def test_every_protected_route_requires_the_token(http: httpx.Client) -> None:
         for headers in ({}, stale):
             answer = http.request(method, path, headers=headers)
             assert answer.status_code == 401, f"{method} {path} {headers}"
-            is_problem(answer, 401)
+            assert_problem(answer, 401)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/login", "/static/css/app.css"])
@@ -88,16 +88,18 @@ def test_the_token_is_accepted(http: httpx.Client) -> None:
     ids=["basic", "bare", "none", "another", "shorter", "longer", "not ascii"],
 )
 def test_other_authorization_headers_are_refused(http: httpx.Client, header: str) -> None:
-    is_problem(http.get("/api/v1/engines", headers=[(b"Authorization", header.encode())]), 401)
+    assert_problem(http.get("/api/v1/engines", headers=[(b"Authorization", header.encode())]), 401)
 
 
 def test_a_token_in_the_query_of_a_changing_request_is_refused(http: httpx.Client) -> None:
-    is_problem(http.post(f"/api/v1/engines?token={TOKEN}", json={"model": "reactor"}), 401)
+    assert_problem(http.post(f"/api/v1/engines?token={TOKEN}", json={"model": "reactor"}), 401)
 
 
 def test_an_invented_cookie_is_refused(http: httpx.Client) -> None:
     for value in ("", "x", TOKEN, "a" * 43):
-        is_problem(http.get("/api/v1/engines", headers={"Cookie": f"{authentication.COOKIE}={value}"}), 401)
+        assert_problem(
+            http.get("/api/v1/engines", headers={"Cookie": f"{authentication.COOKIE}={value}"}), 401
+        )
 
 
 def test_the_link_works_once_and_is_removed_from_the_url(exposed: LabProcess, http: httpx.Client) -> None:
@@ -110,7 +112,7 @@ def test_the_link_works_once_and_is_removed_from_the_url(exposed: LabProcess, ht
     with httpx.Client(base_url=exposed.url) as other_client:
         again = other_client.get(once)
         assert again.headers["location"] == "/login?used=1" and "set-cookie" not in again.headers
-        is_problem(other_client.get("/api/v1/engines"), 401)
+        assert_problem(other_client.get("/api/v1/engines"), 401)
 
 
 def test_the_token_on_the_login_page_starts_a_session(exposed: LabProcess, http: httpx.Client) -> None:
@@ -122,11 +124,11 @@ def test_the_token_on_the_login_page_starts_a_session(exposed: LabProcess, http:
 
 def test_a_session_does_not_permit_another_origin(http: httpx.Client) -> None:
     http.post("/login", data={"token": TOKEN})
-    is_problem(
+    assert_problem(
         http.post("/api/v1/engines", json={"model": "reactor"}, headers={"Origin": "http://evil.example"}),
         403,
     )
-    is_problem(http.get("/api/v1/engines", headers={"Host": "evil.example"}), 421)
+    assert_problem(http.get("/api/v1/engines", headers={"Host": "evil.example"}), 421)
 
 
 def test_a_websocket_requires_the_token(exposed: LabProcess, http: httpx.Client) -> None:
@@ -154,19 +156,19 @@ def test_each_changing_request_is_logged_in_one_line_that_cannot_be_forged(
 
 
 @pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[LabInside]:
+def guarded(tmp_path: Path) -> Iterator[InProcessLab]:
     """A lab in this process that requires its token, so that a test can create codes and set its clock."""
-    with closing(LabInside(tmp_path, token=TOKEN)) as lab:
+    with closing(InProcessLab(tmp_path, token=TOKEN)) as lab:
         yield lab
 
 
-def guess(lab: LabInside, number: int = authentication.FAILURES_MAX, **headers: str) -> list[int]:
+def guess(lab: InProcessLab, number: int = authentication.FAILURES_MAX, **headers: str) -> list[int]:
     """Send wrong tokens and return the status of each response."""
     wrong = {"Authorization": f"Bearer {'x' * 40}", **headers}
     return [lab.http.get("/api/v1/engines", headers=wrong).status_code for _ in range(number)]
 
 
-def test_a_code_is_redeemed_on_the_start_page_only(guarded: LabInside) -> None:
+def test_a_code_is_redeemed_on_the_start_page_only(guarded: InProcessLab) -> None:
     code = guarded.app.state.authenticator.new_login_code()
     for path in ("/runs", "/login", "/healthz", "/api/v1/engines", "/static/css/app.css"):
         answer = guarded.http.get(path, params={"token": code})
@@ -175,7 +177,7 @@ def test_a_code_is_redeemed_on_the_start_page_only(guarded: LabInside) -> None:
 
 
 def test_a_valid_code_is_accepted_despite_failures(
-    guarded: LabInside, monkeypatch: pytest.MonkeyPatch
+    guarded: InProcessLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch)
     code = guarded.app.state.authenticator.new_login_code()
@@ -188,7 +190,7 @@ def test_a_valid_code_is_accepted_despite_failures(
     ("site", "counts"), [("cross-site", False), ("same-site", False), ("none", True), ("", True)]
 )
 def test_wrong_codes_sent_by_another_site_are_not_counted(
-    guarded: LabInside, monkeypatch: pytest.MonkeyPatch, site: str, counts: bool
+    guarded: InProcessLab, monkeypatch: pytest.MonkeyPatch, site: str, counts: bool
 ) -> None:
     clock(monkeypatch)
     headers = {"Sec-Fetch-Site": site} if site else {}
@@ -197,13 +199,13 @@ def test_wrong_codes_sent_by_another_site_are_not_counted(
     assert guess(guarded, 1) == [429 if counts else 401]
 
 
-def test_a_used_link_redirects_a_session_to_the_start_page(guarded: LabInside) -> None:
+def test_a_used_link_redirects_a_session_to_the_start_page(guarded: InProcessLab) -> None:
     guarded.http.post("/login", data={"token": TOKEN})
     assert guarded.http.get("/", params={"token": "used"}).headers["location"] == "/"
 
 
 def test_headers_cannot_change_the_address_of_a_client(
-    guarded: LabInside, monkeypatch: pytest.MonkeyPatch
+    guarded: InProcessLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch)
     for number in range(authentication.FAILURES_MAX):
@@ -217,7 +219,7 @@ def test_clients_of_a_trusted_proxy_are_counted_separately(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch)
-    with closing(LabInside(tmp_path, token=TOKEN, trusted_proxies="10.0.0.0/8, 127.0.0.1")) as lab:
+    with closing(InProcessLab(tmp_path, token=TOKEN, trusted_proxies="10.0.0.0/8, 127.0.0.1")) as lab:
         assert guess(lab, 11, **{"X-Forwarded-For": "192.0.2.1"})[-1] == 429
         two_proxies, forged = "192.0.2.1, 10.1.2.3", "192.0.2.1, 192.0.2.2"
         assert guess(lab, 1, **{"X-Forwarded-For": two_proxies}) == [429]
@@ -228,7 +230,7 @@ def test_an_invalid_address_is_quoted_in_the_audit_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "threadlab.audit")
-    with closing(LabInside(tmp_path, trusted_proxies="127.0.0.1")) as lab:
+    with closing(InProcessLab(tmp_path, trusted_proxies="127.0.0.1")) as lab:
         for address in ("192.0.2.1", "2001:db8::1", "x POST '/api/v1/runs' 200", "a" * 1000):
             lab.http.post("/api/v1/runs/1/stop", headers={"X-Forwarded-For": address})
     lines = [each.getMessage() for each in caplog.records if each.name == "threadlab.audit"]
@@ -247,7 +249,7 @@ def test_wrong_tokens_are_rate_limited_and_the_right_one_is_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = clock(monkeypatch)
-    with closing(LabInside(tmp_path, token=TOKEN)) as lab:
+    with closing(InProcessLab(tmp_path, token=TOKEN)) as lab:
         http = lab.http
         seen = [http.get("/api/v1/engines", headers=bearer(f"guess{i:030}")).status_code for i in range(12)]
         assert seen == [401] * authentication.FAILURES_MAX + [429] * 2
@@ -256,10 +258,10 @@ def test_wrong_tokens_are_rate_limited_and_the_right_one_is_accepted(
         assert http.post("/login", data={"token": "x"}).status_code == 429
         for method, path in PROTECTED:
             assert http.request(method, path, headers=bearer("f" * 64)).status_code == 429, f"{method} {path}"
-        is_problem(http.get("/api/v1/engines"), 401)
+        assert_problem(http.get("/api/v1/engines"), 401)
         assert http.get("/api/v1/engines", headers=bearer(TOKEN)).status_code == 200
         now_s[0] += authentication.WINDOW_S + 1
-        is_problem(http.get("/api/v1/engines", headers=bearer("x" * 40)), 401)
+        assert_problem(http.get("/api/v1/engines", headers=bearer("x" * 40)), 401)
 
 
 def test_sessions_and_codes_expire(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +295,7 @@ def test_no_route_receives_a_cookie_header(tmp_path: Path) -> None:
         seen.append(list(request.headers))
         return Response()
 
-    with closing(LabInside(tmp_path, token=TOKEN)) as lab:
+    with closing(InProcessLab(tmp_path, token=TOKEN)) as lab:
         lab.app.add_api_route("/seen", see, include_in_schema=False)
         session = lab.app.state.authenticator.new_session()
         lab.http.get("/seen", headers={"Cookie": f"{COOKIE}={session}"})

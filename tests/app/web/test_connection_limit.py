@@ -16,7 +16,7 @@ from app.web import connection_limit
 from app.web.authentication import new_token
 from app.web.connection_limit import ACCEPT_BATCH, ConnectionLimit, max_connections_for
 from tests.app.driver import LabProcess, until
-from tests.app.inside import LabInside
+from tests.app.in_process_lab import InProcessLab
 from tests.app.live.test_live import Viewer, viewer
 from tests.app.web.served import CONNECTIONS_MAX, Served, head, read_all, read_status
 from tests.waiting import BOUND_S
@@ -107,7 +107,7 @@ def test_the_lab_serves_requests_while_2000_sockets_are_opened_at_400_descriptor
         engine = lab.start("reactor")
         assert lab.get("/engines")[0]["id"] == engine["id"]
         assert len(lab.errors().splitlines()) < 50, lab.errors()
-        lab.tidy()
+        lab.clean_up()
 
 
 @contextmanager
@@ -120,7 +120,11 @@ def open_sockets(lab: LabProcess, number: int) -> Iterator[list[socket.socket]]:
 
 
 def test_a_websocket_is_not_closed_for_new_connections(tmp_path: Path) -> None:
-    with closing(LabInside(tmp_path, max_connections=4)) as lab, viewer(lab) as view, open_sockets(lab, 10):
+    with (
+        closing(InProcessLab(tmp_path, max_connections=4)) as lab,
+        viewer(lab) as view,
+        open_sockets(lab, 10),
+    ):
         assert lab.get("/engines") == []
         assert isinstance(view, Viewer)
         view.frame()

@@ -12,7 +12,7 @@ import pytest
 from app.web import server
 from app.web.http_protocol import LINGER_MAX, TIMEOUT_S, UNREAD_MAX, Phase
 from tests.app.driver import until
-from tests.app.inside import LabInside
+from tests.app.in_process_lab import InProcessLab
 from tests.app.live.test_live import viewer
 from tests.app.web.served import CONNECTIONS_MAX, LONG, Served, head, read_all, read_status
 from tests.waiting import BOUND_S
@@ -147,7 +147,7 @@ def test_a_large_response_is_delivered_completely(
 def test_the_timeouts_do_not_apply_to_a_websocket(
     tmp_path: Path, shorten_timeout: Callable[[Phase], None]
 ) -> None:
-    with closing(LabInside(tmp_path)) as lab, viewer(lab) as view:
+    with closing(InProcessLab(tmp_path)) as lab, viewer(lab) as view:
         for phase in TIMEOUT_S:
             shorten_timeout(phase)
         with viewer(lab) as late:
@@ -156,7 +156,7 @@ def test_the_timeouts_do_not_apply_to_a_websocket(
                 late.frame()
 
 
-def test_an_aborted_body_logs_one_line(inside: LabInside, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_aborted_body_logs_one_line(inside: InProcessLab, caplog: pytest.LogCaptureFixture) -> None:
     paths = {"/login": "application/x-www-form-urlencoded", "/api/v1/runs": "application/json"}
     for path, kind in paths.items():
         with socket.create_connection(("127.0.0.1", inside.port), BOUND_S) as sock:

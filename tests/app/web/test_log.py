@@ -10,7 +10,7 @@ import pytest
 
 from app.web.authentication import new_token
 from app.web.log import EscapingFormatter, RepeatFilter
-from tests.app.inside import LabInside
+from tests.app.in_process_lab import InProcessLab
 
 TOKEN = new_token()
 
@@ -48,7 +48,7 @@ def test_failed_requests_without_the_token_are_warnings(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, authenticated: bool, level: str
 ) -> None:
     caplog.set_level("INFO", "threadlab.audit")
-    with closing(LabInside(tmp_path, token=TOKEN)) as lab:
+    with closing(InProcessLab(tmp_path, token=TOKEN)) as lab:
         headers = {"Authorization": f"Bearer {TOKEN}"} if authenticated else {}
         assert lab.http.post("/static/" + "%1b" * 500, headers=headers).status_code == 405
         lab.http.post("/login", data={"token": TOKEN})

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.app.driver import LabProcess, bare_app, endless, is_problem, light
+from tests.app.driver import LabProcess, app_without_lab, assert_problem, endless, light
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -35,7 +35,7 @@ def routes() -> list[tuple[str, str]]:
             elif methods := getattr(route, "methods", None):
                 found.update((method, route.path) for method in methods)
 
-    app = bare_app()
+    app = app_without_lab()
     walk(app.routes)
     for path, calls in app.openapi()["paths"].items():
         found.update((method.upper(), path) for method in calls)
@@ -79,7 +79,11 @@ def nothing_changes(lab: LabProcess) -> Iterator[None]:
     """Assert that engines, runs and processes do not change in a `with` block."""
 
     def state() -> Any:
-        return [{**engine, "uptime_s": 0} for engine in lab.get("/engines")], lab.get("/runs"), lab.others()
+        return (
+            [{**engine, "uptime_s": 0} for engine in lab.get("/engines")],
+            lab.get("/runs"),
+            lab.child_pids(),
+        )
 
     before = state()
     yield
@@ -148,7 +152,7 @@ def test_another_host_is_refused_on_every_route(filled: Filled) -> None:
     for method, path in ROUTES:
         answer = filled.request(method, path, headers={"Host": "evil.example"})
         assert answer.status_code == 421, f"{method} {path}"
-        is_problem(answer, 421)
+        assert_problem(answer, 421)
         assert_security_headers(answer)
 
 
@@ -205,7 +209,7 @@ def test_a_page_of_another_site_cannot_change_anything(filled: Filled, headers: 
         for method, path in CHANGING:
             answer = filled.request(method, path, headers=headers, data={"model": "reactor"})
             assert answer.status_code == 403, f"{method} {path}"
-            is_problem(answer, 403)
+            assert_problem(answer, 403)
             assert_security_headers(answer)
 
 
@@ -240,7 +244,7 @@ def test_a_body_over_64_kib_without_a_length_is_refused_on_every_route(filled: F
         for method, path in CHANGING:
             chunks = iter([body, b"x" * 40_000, b"x" * 40_000])
             answer = filled.request(method, path, content=chunks, headers={"Content-Type": kind})
-            assert "64 KiB" in is_problem(answer, 413), f"{method} {path}"
+            assert "64 KiB" in assert_problem(answer, 413), f"{method} {path}"
             assert_security_headers(answer)
 
 
@@ -343,5 +347,5 @@ def test_an_unknown_query_parameter_is_refused_on_every_api_call(filled: Filled)
     assert len(calls) > 30
     with nothing_changes(filled.lab):
         for method, path in calls:
-            detail = is_problem(filled.request(method, path, params={"limt": "5"}), 422, "/limt")
+            detail = assert_problem(filled.request(method, path, params={"limt": "5"}), 422, "/limt")
             assert "limt is not a parameter" in detail, (method, path)

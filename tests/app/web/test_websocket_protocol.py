@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from app.web import server
 from tests.app.driver import until
-from tests.app.inside import LabInside
+from tests.app.in_process_lab import InProcessLab
 from tests.app.live.test_live import viewer
 from tests.app.web.served import CONNECTIONS_MAX, UPGRADE, Served, head, open_websocket, read_all
 from tests.waiting import BOUND_S
@@ -29,7 +29,7 @@ def expect_close_1009(sock: socket.socket) -> None:
     until(read, "it is closed with 1009")
 
 
-def test_a_message_over_16_kib_is_refused_by_its_frame_header(inside: LabInside) -> None:
+def test_a_message_over_16_kib_is_refused_by_its_frame_header(inside: InProcessLab) -> None:
     with open_websocket(inside) as sock:
         sock.sendall(
             b"\x81\xff" + (server.MESSAGE_MAX + 1).to_bytes(8, "big") + b"mask"
@@ -51,7 +51,7 @@ INVALID_HANDSHAKES = {
 
 
 @pytest.mark.parametrize("case", INVALID_HANDSHAKES)
-def test_an_invalid_handshake_gets_400_and_is_closed(inside: LabInside, case: str) -> None:
+def test_an_invalid_handshake_gets_400_and_is_closed(inside: InProcessLab, case: str) -> None:
     sock = socket.create_connection(("127.0.0.1", inside.port), BOUND_S)
     sock.sendall(INVALID_HANDSHAKES[case])
     assert read_all(sock).startswith(b"HTTP/1.1 400 ")
@@ -68,13 +68,13 @@ def test_a_handshake_behind_unread_responses_is_closed(monkeypatch: pytest.Monke
         until(lambda: not served.connections, "the connection is closed")
 
 
-def test_a_message_has_at_most_64_fragments(inside: LabInside) -> None:
+def test_a_message_has_at_most_64_fragments(inside: InProcessLab) -> None:
     with open_websocket(inside) as sock:
         sock.sendall(b"\x01\x80mask" + b"\x00\x80mask" * 100)
         expect_close_1009(sock)
 
 
-def test_a_client_that_reads_no_pongs_is_not_read(inside: LabInside) -> None:
+def test_a_client_that_reads_no_pongs_is_not_read(inside: InProcessLab) -> None:
     """Otherwise the server would buffer pongs without limit."""
     with open_websocket(inside) as sock:
         sock.setblocking(False)
@@ -94,7 +94,7 @@ def _is_blocked(sock: socket.socket, data: bytes) -> bool:
 
 
 def test_viewers_over_the_limit_are_closed_with_a_reason(
-    inside: LabInside, monkeypatch: pytest.MonkeyPatch
+    inside: InProcessLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.live.hub.VIEWERS_MAX", 2)
     with viewer(inside) as first:
@@ -109,7 +109,7 @@ def test_viewers_over_the_limit_are_closed_with_a_reason(
 def test_viewers_per_address_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.live.hub.VIEWERS_PER_ADDRESS_MAX", 1)
     one, other = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
-    with closing(LabInside(tmp_path, trusted_proxies="127.0.0.1")) as lab, viewer(lab, **one) as first:
+    with closing(InProcessLab(tmp_path, trusted_proxies="127.0.0.1")) as lab, viewer(lab, **one) as first:
         first.frame()
         with viewer(lab, **one) as second, viewer(lab, **other) as third:
             code, reason = second.closed()
@@ -117,7 +117,7 @@ def test_viewers_per_address_are_limited(tmp_path: Path, monkeypatch: pytest.Mon
             third.frame()
 
 
-def _expect_accepted(lab: LabInside) -> None:
+def _expect_accepted(lab: InProcessLab) -> None:
     """A viewer is served as shorten_timeout as the lab has seen that the others left."""
 
     def is_accepted() -> bool:

@@ -57,7 +57,7 @@ def test_the_live_price_of_a_request_is_that_of_the_ledger(lab: LabProcess, repo
             return message.get("event") == "run.finished"
 
         view.next(over, "its end")
-        ledger = lab.ended(id)["ledger"]
+        ledger = lab.wait_ended(id)["ledger"]
     priced = [each for each in frames if each["cpu_us_per_request"] and each["queue_wait_p99_us"]]
     cpu = statistics.median(each["cpu_us_per_request"] for each in priced)
     report(

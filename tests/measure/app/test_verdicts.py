@@ -116,12 +116,12 @@ def test_percentiles_of_a_generator_that_was_stopped_for_a_while_are_not_valid(
     load = light(2.0, vus=128)
     control = lab.run(model="reactor", plan=load)
     run = lab.submit(model="reactor", plan=load)
-    lab.measuring(run["id"])
-    (pid,) = generators(lab.others())
+    lab.wait_measuring(run["id"])
+    (pid,) = generators(lab.child_pids())
     os.kill(pid, signal.SIGSTOP)
     until(lambda: lab.get(f"/runs/{run['id']}")["progress"] > 0.5, "half of it is over")
     os.kill(pid, signal.SIGCONT)
-    view = lab.ended(run["id"])
+    view = lab.wait_ended(run["id"])
     report(f"undisturbed: {told(control)}; stopped: {told(view)}")
     assert view["summary"]["late"] - control["summary"]["late"] > 20
     fitness = view["verdict"]["fitness"]

@@ -27,7 +27,7 @@ def test_an_engine_that_takes_over_in_a_relay_is_seen_beside_the_one_before(
     live(page)
     load = plan(2 * LEG_S, 0, vus=8, executor=OPEN, rate_per_s=200)
     run = lab.submit(model="reactor", then=[{"model": "reactor-pool"}], plan=load)
-    lab.reaches(run["id"], "running")
+    lab.wait_state(run["id"], "running")
     began_s = time.monotonic()
     blocks, rate = page.locator("[data-engine-lanes] > .threads"), page.locator('[data-chart="rate"]')
     expect(blocks).to_have_count(1)
@@ -41,4 +41,4 @@ def test_an_engine_that_takes_over_in_a_relay_is_seen_beside_the_one_before(
     expect(page.locator("[data-engine-lanes] > [data-gone]")).to_have_count(1)
     expect(rate.locator("thead th")).to_have_count(3)  # when, and a column for each
     expect(first).to_be_visible()  # its past is kept
-    lab.ended(run["id"])
+    lab.wait_ended(run["id"])

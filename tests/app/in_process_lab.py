@@ -22,16 +22,16 @@ from app.store.runs import RunStore
 from app.web.authentication import Authenticator
 from app.web.connection_limit import CONNECTIONS_MAX
 from app.web.server import Server, listen, make_config
-from tests.app.driver import LabProcess, gone, known_models, until
+from tests.app.driver import LabProcess, has_ended, load_models_once, until
 from tests.waiting import BOUND_S
 
 
-class LabInside(LabProcess):
+class InProcessLab(LabProcess):
     """A lab with the methods of `LabProcess`. Its engines are child processes of the test process."""
 
     def __init__(self, data_dir: Path, max_connections: int = CONNECTIONS_MAX, **settings: Any) -> None:
         given = Settings(data_dir=data_dir, **settings)
-        models = Models.load(given.engine_python) if "engine_python" in settings else known_models()
+        models = Models.load(given.engine_python) if "engine_python" in settings else load_models_once()
         lab = Lab(
             given, models, RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database)
         )
@@ -56,9 +56,11 @@ class LabInside(LabProcess):
         """Id of the thread that must never block."""
         return self._thread.ident
 
-    def others(self) -> set[int]:
+    def child_pids(self) -> set[int]:
         """Return the live processes of its engines."""
-        return {pid for engine in self.lab.fleet.engines.values() for pid in engine.pids if not gone(pid)}
+        return {
+            pid for engine in self.lab.fleet.engines.values() for pid in engine.pids if not has_ended(pid)
+        }
 
     def close(self) -> None:
         """Shut the lab down and wait until its thread has ended."""

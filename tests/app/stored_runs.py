@@ -90,7 +90,7 @@ def verdict(name: str, rankable: bool = False) -> dict[str, Any]:
     return {**VIEW["verdict"], "name": name, "title": name, "rankable": rankable}
 
 
-def past_run(**changes: Any) -> RunView:
+def stored_run(**changes: Any) -> RunView:
     """Return a finished run with these changes."""
     return TypeAdapter(RunView).validate_python(VIEW | changes)
 
@@ -99,4 +99,4 @@ def keep(data_dir: Path, *runs: Mapping[str, Any]) -> None:
     """Store runs with these changes, with ids from 1, in the history of a data directory."""
     with closing(RunStore(f"sqlite:///{data_dir / 'threadlab.sqlite3'}")) as store:
         for changes in runs:
-            store.add(past_run(**changes))
+            store.add(stored_run(**changes))
