@@ -38,7 +38,7 @@ from app.format import (
 )
 from app.plans.text import plan_fields, stages_text, work_text
 from app.results import figures, fitness
-from app.schemas.run import WARM_UP_ENDS, Mark, RunView
+from app.schemas.run import WARM_UP_ENDS, RunView
 
 
 def marks(values: Sequence[Mark]) -> list[dict[str, Any]]:

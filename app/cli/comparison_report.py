@@ -6,7 +6,7 @@ from app import format
 from app.cli.console import Column, Styled, Table
 from app.cli.exit_codes import BREACHED, FAILED, NO_ANSWER, OK, SIGNALLED
 from app.cli.run_report import BAD, GOOD, TITLE
-from app.schemas.comparison import ComparisonView, Spread, Standing
+from app.schemas.comparison import ComparisonView, EntryResult, Spread
 from app.schemas.result import Latency
 
 COLUMNS = (
@@ -54,7 +54,7 @@ def table(view: ComparisonView) -> Table:
     return Table((Column("", width, is_number=False), *COLUMNS), rows)
 
 
-def _row(view: ComparisonView, standing: Standing) -> tuple[str, ...]:
+def _row(view: ComparisonView, standing: EntryResult) -> tuple[str, ...]:
     entry, figures = view.entries[standing.entry], standing.figures
     place = f"{standing.place}." if standing.place else format.DASH
     name = f"{place:3}{entry.letter} {entry.name}"

@@ -12,7 +12,7 @@ from app.load.protocol.outcome import Outcome
 from app.results.figures import LEDGER, Figure, figure
 from app.results.fitness import invalid_reason
 from app.results.summary import merged_histogram
-from app.schemas.comparison import Entry, Result, Standing, Trial
+from app.schemas.comparison import ComparisonEntry, ComparisonResult, ComparisonTrial, EntryResult
 from app.schemas.result import Latency
 from app.schemas.run import RunView
 
@@ -23,7 +23,7 @@ ENOUGH_SHARE = 0.5  # of its trials that must be fit, before an entry is called 
 class Measured:
     """A trial with what it measured. Histograms are None where it measured nothing."""
 
-    trial: Trial
+    trial: ComparisonTrial
     figures: dict[str, float | None]
     service: Any
     response: Any
@@ -35,7 +35,7 @@ def measured(metric: str, entry: int, trial: int, run: RunView, outcome: Outcome
         name: figure(name).value(run.summary, run.ledger) for name in (*LEDGER, "achieved_per_s", metric)
     }
     response = run.summary.latency.response if run.summary else None
-    described = Trial(
+    described = ComparisonTrial(
         entry,
         trial,
         run.id,
@@ -67,7 +67,7 @@ def why_not(metric: str, run: RunView) -> str | None:
     return None
 
 
-def conclude(metric: str, entries: Sequence[Entry], trials: Sequence[Measured]) -> Result:
+def conclude(metric: str, entries: Sequence[ComparisonEntry], trials: Sequence[Measured]) -> ComparisonResult:
     """The answer that these trials give. With fewer than two entries that have enough fit trials there is no winner."""
     of = [[each for each in trials if each.trial.entry == i] for i in range(len(entries))]
     fit = [[each for each in mine if each.trial.why_not is None] for mine in of]
@@ -80,7 +80,7 @@ def conclude(metric: str, entries: Sequence[Entry], trials: Sequence[Measured]) 
     standings = tuple(_standing(i, metric, of[i], fit[i], ranking) for i in range(len(entries)))
     unranked = tuple(i for i in range(len(entries)) if i not in ranking.places)
     said = tuple(_sentences(metric, entries, standings, ranking, trials))
-    return Result(metric, standings, (*ranking.order, *unranked), ranking.groups, said)
+    return ComparisonResult(metric, standings, (*ranking.order, *unranked), ranking.groups, said)
 
 
 def counted(trials: Sequence[Measured], entry: int) -> list[Measured]:
@@ -99,11 +99,11 @@ def merged(trials: Sequence[Measured]) -> tuple[Any, Any]:
 
 def _standing(
     entry: int, metric: str, mine: list[Measured], ranked: list[Measured], ranking: Ranking
-) -> Standing:
+) -> EntryResult:
     count = counted(mine, entry)
     names = ("achieved_per_s", *LEDGER, metric)
     latency = Latency(*map(histogram.percentiles, merged(count))) if count else None
-    return Standing(
+    return EntryResult(
         entry,
         ranking.places.get(entry),
         len(ranked),
@@ -120,8 +120,8 @@ def _values(trials: Sequence[Measured], name: str) -> list[float]:
 
 def _sentences(
     metric: str,
-    entries: Sequence[Entry],
-    standings: Sequence[Standing],
+    entries: Sequence[ComparisonEntry],
+    standings: Sequence[EntryResult],
     ranking: Ranking,
     trials: Sequence[Measured],
 ) -> list[str]:
@@ -151,7 +151,7 @@ def _sentences(
     return said
 
 
-def _alone(of: Figure, entry: Entry, standing: Standing) -> str:
+def _alone(of: Figure, entry: ComparisonEntry, standing: EntryResult) -> str:
     """The only one: what it came to, and no place."""
     spread = standing.figures[str(of)]
     assert spread
@@ -159,7 +159,7 @@ def _alone(of: Figure, entry: Entry, standing: Standing) -> str:
     return f"{entry.name}: {of.title} {of.text(spread.median)}, {count}. It was not compared with anything."
 
 
-def _no_winner(of: Figure, entries: Sequence[Entry], standings: Sequence[Standing]) -> str:
+def _no_winner(of: Figure, entries: Sequence[ComparisonEntry], standings: Sequence[EntryResult]) -> str:
     valid = [
         entries[each.entry].name for each in standings if each.ranked >= max(1, ENOUGH_SHARE * each.trials)
     ]
@@ -167,7 +167,7 @@ def _no_winner(of: Figure, entries: Sequence[Entry], standings: Sequence[Standin
     return f"No winner: {who} enough valid trials to compare {of.title}."
 
 
-def _leading(of: Figure, names: Sequence[str], standings: Sequence[Standing]) -> str:
+def _leading(of: Figure, names: Sequence[str], standings: Sequence[EntryResult]) -> str:
     """Who is first, or who cannot be told apart there."""
     figures = [spread for each in standings if (spread := each.figures[str(of)])]
     trials = sorted({spread.n for spread in figures})
@@ -183,7 +183,7 @@ def _leading(of: Figure, names: Sequence[str], standings: Sequence[Standing]) ->
 
 
 def _beside(
-    of: Figure, entries: Sequence[Entry], standings: Sequence[Standing], best: int, other: int
+    of: Figure, entries: Sequence[ComparisonEntry], standings: Sequence[EntryResult], best: int, other: int
 ) -> str:
     ours, theirs = standings[other].figures[str(of)], standings[best].figures[str(of)]
     assert ours and theirs

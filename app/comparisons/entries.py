@@ -9,7 +9,7 @@ from typing import Any
 from app.errors import Invalid, shown
 from app.fleet.models import Models
 from app.plans.scenarios import SCENARIOS
-from app.schemas.comparison import Entry
+from app.schemas.comparison import ComparisonEntry
 
 LETTERS = "ABCDEFGHIJKL"
 # Executors that a view can compare by, and the scenario that it takes where no load is named.
@@ -42,7 +42,7 @@ def fitting(
 
 def entries_of(
     models: Models, asked: Sequence[str | Mapping[str, Any]]
-) -> tuple[tuple[Entry, ...], tuple[Mapping[str, Any], ...]]:
+) -> tuple[tuple[ComparisonEntry, ...], tuple[Mapping[str, Any], ...]]:
     """The entries, and the knobs that were given for each; raises LabError for a model or a knob that is not."""
     if not 1 <= len(asked) <= len(LETTERS):
         raise Invalid.field(
@@ -55,7 +55,9 @@ def entries_of(
     entries = []
     for letter, name, (model, knobs) in zip(LETTERS, names, pairs, strict=False):
         seen[name] += 1
-        entries.append(Entry(letter, f"{name} ({seen[name]})" if name in twice else name, model, dict(knobs)))
+        entries.append(
+            ComparisonEntry(letter, f"{name} ({seen[name]})" if name in twice else name, model, dict(knobs))
+        )
     return tuple(entries), tuple(knobs for _, knobs in pairs)
 
 

@@ -16,7 +16,7 @@ from app.plans.fields import BY_NAME, FIELDS, FieldKind, PlanField
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_stages, parse_work, plan_fields
 from app.runs.request import RunRequest
-from app.schemas.run import Follower, RunView
+from app.schemas.run import RunView, Successor
 
 _READ = {FieldKind.WORK: parse_work, FieldKind.STAGES: parse_stages}
 PLAN = frozenset(BY_NAME)
@@ -148,7 +148,7 @@ def run_request(form: Mapping[str, str], lab: Lab | None = None) -> RunRequest:
     )
 
 
-def _then(typed: str, before: Sequence[Follower]) -> list[dict[str, Any]]:
+def _then(typed: str, before: Sequence[Successor]) -> list[dict[str, Any]]:
     """The models that are to take over; one that did so in the run before has its knobs again."""
     models = [each.strip() for each in typed.split(",") if each.strip()]
     known = dict(enumerate(before))

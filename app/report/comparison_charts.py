@@ -11,7 +11,7 @@ from typing import Any
 
 from app import format
 from app.report.chart import Axis, Chart, ChartData, chart, logarithmic, percentile_axis
-from app.schemas.comparison import ComparisonView, Standing, Trial
+from app.schemas.comparison import ComparisonTrial, ComparisonView, EntryResult
 
 
 def _places(places: int) -> Callable[[float | None], str]:
@@ -43,14 +43,14 @@ class Dot:
     """A trial on the axis. `at`: percent of its length."""
 
     at: float
-    trial: Trial
+    trial: ComparisonTrial
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
     """The trials of an entry, with minimum, median and maximum in percent of the axis; None if unknown."""
 
-    standing: Standing
+    standing: EntryResult
     dots: tuple[Dot, ...]
     low: float | None
     middle: float | None
@@ -80,15 +80,15 @@ def intervals(view: ComparisonView) -> tuple[Interval, ...]:
     if view.result is None:
         return ()
     metric = view.result.metric
-    seen = [value for trial in view.runs if (value := trial.of(metric)) is not None]
+    seen = [value for trial in view.runs if (value := trial.value_of(metric)) is not None]
     scale = 100 / (AXIS_LENGTH * max(seen)) if seen and max(seen) > 0 else 0.0
     return tuple(_interval(view, view.result.standings[i], metric, scale) for i in view.result.order)
 
 
-def _interval(view: ComparisonView, standing: Standing, metric: str, scale: float) -> Interval:
+def _interval(view: ComparisonView, standing: EntryResult, metric: str, scale: float) -> Interval:
     mine = [trial for trial in view.runs if trial.entry == standing.entry]
     dots = tuple(
-        Dot(round(scale * value, 2), trial) for trial in mine if (value := trial.of(metric)) is not None
+        Dot(round(scale * value, 2), trial) for trial in mine if (value := trial.value_of(metric)) is not None
     )
     figure = standing.figures[metric]
     if figure is None:

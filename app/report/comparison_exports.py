@@ -15,11 +15,11 @@ from app.lab import Lab
 from app.report import comparison_charts, html, junit
 from app.report.export import Export, by_flag
 from app.report.series_csv import cell
-from app.schemas.comparison import ComparisonView, Trial
+from app.schemas.comparison import ComparisonTrial, ComparisonView
 from app.schemas.run import RunView
 
 FORMAT, SCHEMA = "threadlab-comparison", 1  # see app/report/bundle.py
-COLUMNS = tuple(each.name for each in fields(Trial) if each.name not in ("entry", "thresholds"))
+COLUMNS = tuple(each.name for each in fields(ComparisonTrial) if each.name not in ("entry", "thresholds"))
 _VIEW = TypeAdapter(ComparisonView)
 _RUN = TypeAdapter(RunView)
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from xml.etree import ElementTree as xml
 
-from app.schemas.comparison import ComparisonView, Trial
+from app.schemas.comparison import ComparisonTrial, ComparisonView
 from app.schemas.result import Verdict
 from app.schemas.run import RunView
 from app.schemas.states import RunState
@@ -47,7 +47,7 @@ def _document(suites: Iterable[xml.Element]) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(root, encoding="unicode") + "\n"
 
 
-def _trial(view: ComparisonView, trial: Trial) -> str:
+def _trial(view: ComparisonView, trial: ComparisonTrial) -> str:
     return f"{view.entries[trial.entry].letter}-trial-{trial.trial}"
 
 

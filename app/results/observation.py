@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from app.machine.proc import CoreReading, ListenDrops, ProcessReading, SwitchReading
-from app.schemas.run import Mark
+from app.schemas.run import TimelineEvent
 from engines.common.board.reader import Reading
 
 
@@ -77,4 +77,6 @@ def marks(observations: Iterable[Observation], started_ns: int) -> tuple[Mark, .
     `started_ns`: start of the warm-up, from which marks count; 0 gives no marks.
     """
     happened = sorted(each for observation in observations for each in observation.happened)
-    return tuple(Mark(round((at_ns - started_ns) / 1e9, 3), text) for at_ns, text in happened if started_ns)
+    return tuple(
+        TimelineEvent(round((at_ns - started_ns) / 1e9, 3), text) for at_ns, text in happened if started_ns
+    )

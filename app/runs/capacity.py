@@ -14,7 +14,7 @@ from app.results.threshold_check import check
 from app.runs.bisection import Search, Tried
 from app.runs.generator import NoOutcome
 from app.runs.trial import TrialResult
-from app.schemas.capacity import Capacity, Step
+from app.schemas.capacity import Capacity, SearchStep
 from app.schemas.states import VerdictName
 
 PROBE_S = 2.0
@@ -46,7 +46,7 @@ class CapacitySearch:
     limits: Limits
     try_: Try
     told: Callable[[Capacity], None]
-    steps: list[Step] = field(default_factory=list)
+    steps: list[SearchStep] = field(default_factory=list)
     best: TrialResult | None = (
         None  # of the trial that counts: the last that kept the highest rate, or else the last
     )
@@ -148,7 +148,7 @@ class CapacitySearch:
         said = because or "It was kept."
         if by_generator:
             said += " The load generator was at its own limit."
-        self.steps.append(Step(rate, trial, seen, result.summary.rate_ratio, because is None, said))
+        self.steps.append(SearchStep(rate, trial, seen, result.summary.rate_ratio, because is None, said))
         if because is None:
             self._results[rate] = result
         self.best = result

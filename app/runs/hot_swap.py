@@ -17,14 +17,14 @@ from app.load.protocol.outcome import Outcome, Second
 from app.load.protocol.plan import Plan
 from app.results.ledger import cost
 from app.results.observation import Observation
-from app.schemas.run import Follower, Leg
+from app.schemas.run import HotSwapPhase, Successor
 
 
 class HotSwap:
     """Who takes over, and when. Event loop of the main thread only."""
 
     def __init__(
-        self, fleet: Fleet, followers: Sequence[Follower] = (), cpus: Sequence[int] | None = None
+        self, fleet: Fleet, followers: Sequence[Successor] = (), cpus: Sequence[int] | None = None
     ) -> None:
         self._fleet = fleet
         self._followers = tuple(followers)
@@ -54,7 +54,9 @@ class HotSwap:
         await self._fleet.stop(engine.id)
 
 
-def phases(observations: Sequence[Observation], outcome: Outcome, started_ns: int) -> tuple[Leg, ...]:
+def phases(
+    observations: Sequence[Observation], outcome: Outcome, started_ns: int
+) -> tuple[HotSwapPhase, ...]:
     """What each engine served alone, in whole seconds; none if there was no relay."""
     if len(observations) < 2:
         return ()
@@ -80,11 +82,11 @@ def _inside(second: Second, from_s: float, to_s: float) -> bool:
     return second.phase == "measure" and second.t >= from_s and second.t + second.length_s <= to_s
 
 
-def _phase(observation: Observation, seconds: Sequence[Second]) -> Leg:
+def _phase(observation: Observation, seconds: Sequence[Second]) -> HotSwapPhase:
     length_s = sum(second.length_s for second in seconds)
     requests = sum(second.requests for second in seconds)
     ledger = cost(observation, None)
-    return Leg(
+    return HotSwapPhase(
         engine=observation.engine,
         model=observation.model,
         model_title=observation.model_title,

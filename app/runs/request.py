@@ -15,7 +15,7 @@ from app.plans import validate
 from app.plans.describe import describe, title
 from app.plans.scenarios import SCENARIOS
 from app.plans.thresholds import Threshold, parse_all
-from app.schemas.run import Follower, RunView
+from app.schemas.run import RunView, Successor
 from app.schemas.scenario import ScenarioView
 from app.schemas.states import RunState
 from app.schemas.system import SystemView
@@ -52,7 +52,7 @@ class Target:
     engine: str | None
     model: str
     knobs: dict[str, int | str]
-    followers: tuple[Follower, ...] = ()  # of a hot swap, in order
+    followers: tuple[Successor, ...] = ()  # of a hot swap, in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class RequestValidator:
 
     def _followers(
         self, target: Target, plan: Plan, then: Sequence[Mapping[str, Any]]
-    ) -> tuple[Follower, ...]:
+    ) -> tuple[Successor, ...]:
         if target.engine is not None:
             raise Invalid.field("/then", "A hot swap starts with a new engine: give a model, not an engine.")
         if len(then) > FOLLOWERS_MAX:
@@ -134,7 +134,7 @@ class RequestValidator:
                 "/then", "A hot swap cannot be combined with find-capacity or a server pause."
             )
         targets = [self.target(None, str(each["model"]), each.get("knobs") or {}, plan) for each in then]
-        return tuple(Follower(each.model, each.knobs) for each in targets)
+        return tuple(Successor(each.model, each.knobs) for each in targets)
 
     def _new_view(
         self, target: Target, plan: Plan, scenario: ScenarioView | None, request: RunRequest

@@ -31,7 +31,7 @@ from app.runs.hot_swap import HotSwap, phases, swap_remarks
 from app.runs.progress import LastSecond
 from app.runs.watcher import Watcher
 from app.schemas.result import Ledger, Summary, Verdict
-from app.schemas.run import Leg, Mark
+from app.schemas.run import HotSwapPhase, TimelineEvent
 
 SETTLED_WITHIN_S = 1.0
 SILENT_MAX_S, SILENT_MAX_PER_S = 10.0, 0.05
@@ -59,9 +59,9 @@ class TrialResult:
     ledger: Ledger | None
     verdict: Verdict
     series: dict[str, Any]
-    marks: tuple[Mark, ...]
+    marks: tuple[TimelineEvent, ...]
     remarks: tuple[str, ...]
-    phases: tuple[Leg, ...]  # of a hot swap
+    phases: tuple[HotSwapPhase, ...]  # of a hot swap
 
 
 class Trial:

@@ -1,4 +1,5 @@
-"""Frozen values that cross layers: what pages, API, command line and store have in common. No behaviour.
+"""Frozen values that cross layers: what the pages, the API, the command line and the store have in common.
 
-Units are in the field names. None means "not known", never 0. May import app.load.protocol.
+No behaviour. Field names are those of the JSON API and contain the unit. None means "not known"; it is never
+written as 0. May import app.load.protocol only.
 """

@@ -1,4 +1,4 @@
-"""The course and the result of a capacity search."""
+"""The steps and the result of a capacity search."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One trial of a search for capacity: an offered rate, what came of it, and whether it kept the objective."""
+class SearchStep:
+    """One trial of a capacity search: offered rate, measured value, and whether the objective was met."""
 
     rate_per_s: float
-    trial: int  # of this rate, from 1
-    seen: str  # of the objective: "18.2 ms"
-    rate_ratio: float | None
-    kept: bool
-    because: str  # one sentence
+    trial: int  # number of this trial at this rate, from 1
+    seen: str  # measured value of the objective's statistic: "18.2 ms"
+    rate_ratio: float | None  # achieved / offered
+    kept: bool  # whether the objective was met
+    because: str  # the outcome in one sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a search for capacity has found so far: it lies from `kept_per_s` up to `failed_per_s`."""
+    """The result of a capacity search so far: the capacity lies between `kept_per_s` and `failed_per_s`."""
 
     objective: str
-    kept_per_s: float | None  # None: not even the lowest rate that was tried
-    failed_per_s: float | None  # None: the search ended before anything failed
-    limited_by: str | None  # one sentence, where the search could not go on to the server's own limit
-    steps: tuple[Step, ...]
+    kept_per_s: float | None  # highest rate that met the objective; None: no rate did
+    failed_per_s: float | None  # lowest rate that missed it; None: no rate did
+    limited_by: str | None  # one sentence, if something other than the server ended the search
+    steps: tuple[SearchStep, ...]

@@ -1,7 +1,4 @@
-"""What a comparison shows of itself: frozen values that routes, pages and the shell print.
-
-Field names are those of the API (units in the name); None is "not known", never 0.
-"""
+"""A comparison and its result, as pages, API and command line show them."""
 
 from __future__ import annotations
 
@@ -13,20 +10,20 @@ from app.schemas.states import ComparisonState, RunState
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One of those that are compared."""
+class ComparisonEntry:
+    """One of the compared engines: a model with knobs."""
 
-    letter: str  # A, B, C …: how charts and tables name it
+    letter: str  # A, B, C …: its name in charts and tables
     name: str  # "Reactor pool, workers 8"
     model: str
-    knobs: dict[str, int | str]  # those that were given; the others are at their defaults
+    knobs: dict[str, int | str]  # the knobs that were given; the others have their defaults
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ComparisonTrial:
     """One run of a comparison."""
 
-    entry: int  # its place in `entries`, from 0
+    entry: int  # index in `ComparisonView.entries`, from 0
     trial: int  # from 1
     run: int
     state: RunState  # of the run when it ended
@@ -36,18 +33,18 @@ class Trial:
     p50_us: float | None  # of response time
     p99_us: float | None
     rss_bytes_peak: int | None
-    why_not: str | None  # why it is not ranked, in one sentence; None: it is
+    why_not: str | None  # why it is excluded from the ranking, in one sentence; None: it is ranked
     thresholds: tuple[ThresholdResult, ...] = ()
-    value: float | None = None  # of the figure that the comparison is about
+    value: float | None = None  # of the compared figure
 
-    def of(self, metric: str) -> float | None:
-        """Its value of that figure, also where it is of before 0.2 and has none of its own."""
+    def value_of(self, metric: str) -> float | None:
+        """Return the value of the compared figure; trials stored before 0.2 have it as a field only."""
         return self.value if self.value is not None else getattr(self, metric, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One figure over several trials; quartiles from four trials on."""
+    """Median, range and quartiles of one figure over several trials; quartiles from four trials on."""
 
     n: int
     median: float
@@ -58,54 +55,54 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What an entry came to, over its ranked trials; over all that were measured where none could be ranked."""
+class EntryResult:
+    """The result of one entry over its ranked trials, or over all measured trials if none could be ranked."""
 
     entry: int
-    place: int | None  # 1 + how many are called better; None: not ranked, or there is no winner
-    ranked: int  # trials that count for the ranking
-    trials: int  # that have ended
-    better_than: tuple[int, ...]  # entries that it is called better than
-    figures: dict[str, Spread | None]  # of achieved_per_s, of every line of the ledger, and of the metric
-    latency: Latency | None  # of the merged histograms of these trials
+    place: int | None  # 1 + number of better entries; None: not ranked, or there is no winner
+    ranked: int  # valid trials
+    trials: int  # trials that have ended
+    better_than: tuple[int, ...]  # indexes of the entries that it is better than, by the rule of the ranking
+    figures: dict[str, Spread | None]  # achieved_per_s, every figure of the ledger, and the compared figure
+    latency: Latency | None  # from the merged histograms of these trials
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The answer, as far as trials have ended."""
+class ComparisonResult:
+    """The result of the trials that have ended."""
 
-    metric: str  # the figure that is compared: app/results/figures.py
-    standings: tuple[Standing, ...]  # in the order of the entries
-    order: tuple[int, ...]  # entries, best first; those that are not ranked come last
-    groups: tuple[tuple[int, ...], ...]  # too close to call among each other
-    said: tuple[str, ...]  # in sentences
+    metric: str  # name of the compared figure: app/results/figures.py
+    standings: tuple[EntryResult, ...]  # in the order of the entries
+    order: tuple[int, ...]  # indexes of entries, best first; unranked ones last
+    groups: tuple[tuple[int, ...], ...]  # entries that are too close to call, by index
+    said: tuple[str, ...]  # the result in sentences
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonView:
-    """Entries under one plan, in turns: A B C A B C …"""
+    """A comparison: entries under one plan, measured in rounds (A B C A B C …)."""
 
     id: int
     state: ComparisonState
     progress: float  # 0..1
-    left_s: float | None  # about; None: not known, or nothing left
+    left_s: float | None  # estimate; None: not known, or nothing left
     label: str | None
     view: str  # ceiling, equal-rate
     title: str
     scenario: str | None
-    entries: tuple[Entry, ...]
-    trials: int  # of each entry
+    entries: tuple[ComparisonEntry, ...]
+    trials: int  # per entry
     plan: dict[str, Any]
     plan_text: str
     thresholds: tuple[str, ...]
     environment: dict[str, Any]
-    runs: tuple[Trial, ...]
-    current: int | None  # the run that goes
-    result: Result | None
-    failure: str | None  # one sentence, when state is failed
+    runs: tuple[ComparisonTrial, ...]
+    current: int | None  # id of the run in progress
+    result: ComparisonResult | None
+    failure: str | None  # one sentence, if state is failed
     created_at: str
     finished_at: str | None
-    rule: str = ""  # how entries were ranked; "" in comparisons of before 0.2
+    rule: str = ""  # the rule of the ranking; "" in comparisons stored before 0.2
 
     @property
     def runs_total(self) -> int:

@@ -9,7 +9,9 @@ from app.schemas.states import EngineState
 
 @dataclass(frozen=True, slots=True)
 class ExitView:
-    code: int | None  # None when a signal ended it
+    """How an engine ended."""
+
+    code: int | None  # None: a signal ended it
     signal: str | None  # "SIGKILL"
     reason: str  # one sentence
     stderr: tuple[str, ...]  # the last lines
@@ -17,6 +19,8 @@ class ExitView:
 
 @dataclass(frozen=True, slots=True)
 class EngineView:
+    """An engine: model, state, address, process and knobs. None: not known, or no process is alive."""
+
     id: str
     model: str
     state: EngineState
@@ -31,11 +35,13 @@ class EngineView:
     started_at: str
     uptime_s: float | None
     exit: ExitView | None
-    detail: str | None = None  # why it is degraded, or what is being waited for
+    detail: str | None = None  # why it is degraded, or what it waits for
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadView:
+    """A thread of an engine at the newest sample. `slot` is its row on the metrics board."""
+
     slot: int
     generation: int
     pid: int
@@ -51,7 +57,11 @@ class ThreadView:
 
 @dataclass(frozen=True, slots=True)
 class SampleView:
-    """The newest sample of an engine. Rates are of the last second, CPU of the last interval; None of one sample."""
+    """The newest sample of an engine.
+
+    Rates cover the last second, `cpu_percent` the last sampling interval; both are None after a single
+    sample.
+    """
 
     engine: str
     t_s: float

@@ -18,13 +18,13 @@ class ImportedFigures:
     p90_us: float | None
     p99_us: float | None
     max_us: float | None
-    late: int | None = None  # None: the tool does not tell
-    missing: str | None = None  # a sentence, where it did not measure something that it printed
+    late: int | None = None  # requests sent behind schedule; None: the tool does not report them
+    missing: str | None = None  # one sentence, if the tool did not measure a figure that it printed
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedResult(ImportedFigures):
-    """The same, with what the tool wrote."""
+    """The figures with the output of the tool."""
 
     raw: str = ""
 
@@ -35,7 +35,7 @@ class ImportedResult(ImportedFigures):
 
 @dataclass(frozen=True, slots=True)
 class StoredImport:
-    """One of them, as it was read on the day."""
+    """An imported result in the history, with the figures as they were parsed at the time of the import."""
 
     id: int
     run: int

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KnobView:
+    """A setting of a model, with its default and bounds (None: no bound, or not a number)."""
+
     name: str
     default: int | str
     minimum: int | None
@@ -14,11 +16,13 @@ class KnobView:
     unit: str
     choices: tuple[str, ...]
     help: str
-    common: bool  # every model has it: folded away on the card
+    common: bool  # every model has it; the card shows it collapsed
 
 
 @dataclass(frozen=True, slots=True)
 class RoleView:
+    """The role of a thread in a model: its name, its task, and the same task in a restaurant."""
+
     name: str
     title: str
     does: str
@@ -29,7 +33,7 @@ class RoleView:
 
 @dataclass(frozen=True, slots=True)
 class TermView:
-    """A name that the literature has for a model, or for a part of it."""
+    """A name that the literature uses for a model or for a part of it."""
 
     name: str
     says: str
@@ -38,6 +42,8 @@ class TermView:
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
+    """A thread model: description, roles, knobs, source code, and whether it can run on this machine."""
+
     name: str
     title: str
     order: int
@@ -51,6 +57,6 @@ class ModelView:
     knobs: tuple[KnobView, ...]
     available: bool
     unavailable_reason: str | None
-    doc: str  # the lesson's docstring
+    doc: str  # docstring of the model module
     file: str  # engines/reactor.py
     source: str

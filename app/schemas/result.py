@@ -1,4 +1,4 @@
-"""What a trial measured and how it was judged: summary, cost ledger, verdict, thresholds."""
+"""The result of a trial: summary, cost ledger, verdict and thresholds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from app.schemas.states import VerdictName
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Both clocks: from the actual send (service), and from the intended one (response).
+    """Percentiles of service time (from the actual send) and response time (from the intended send).
 
-    `corrected` is response time as if the load generator had never been late: from when it handled the request. None in
-    runs of before 0.2.
+    `corrected` is response time without the lateness of the load generator: it counts from the instant at
+    which the generator handled the request. None in runs stored before 0.2.
     """
 
     service: Percentiles
@@ -23,6 +23,8 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class KindSummary:
+    """Requests, errors and latency of one kind of the request mix."""
+
     label: str
     requests: int
     errors: int
@@ -33,36 +35,37 @@ class KindSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    requests: int
+    """What the load generator counted in the measured time.
+
+    intended = sent + dropped, and sent = requests + failed + unfinished. `errors` counts failed requests by
+    kind, and failed connections, which are not requests. The fields from `intended` on are None in runs
+    stored before 0.2.
+    """
+
+    requests: int  # with a correct response
     errors: dict[str, int]
     duration_s: float
-    offered_per_s: float | None
+    offered_per_s: float | None  # None: closed loop
     achieved_per_s: float
-    rate_ratio: float | None
+    rate_ratio: float | None  # achieved / offered
     bytes_in: int
     bytes_out: int
-    dropped: int
-    late: int
+    dropped: int  # requests of the schedule that were never sent
+    late: int  # requests sent behind schedule
     connections_peak: int
     idle_connections_held: int
     latency: Latency
     by_kind: tuple[KindSummary, ...]
-    reconnects: int | None = (
-        None  # connections that the server closed while nothing was in flight, or with an answer
-    )
-    send_jitter_p99_us: float | None = (
-        None  # the generator's own: how long after its intended instant it sent
-    )
-    # Intended = sent + dropped; sent = requests (answered) + failed + unfinished (in flight when it was stopped).
-    # `errors` has the failed ones by kind, and those of connections, which are no request's. None: of before 0.2.
+    reconnects: int | None = None  # connections that the server closed between requests, or with a response
+    send_jitter_p99_us: float | None = None  # delay of the load generator between intended and actual send
     intended: int | None = None
     sent: int | None = None
     failed: int | None = None
-    unfinished: int | None = None
+    unfinished: int | None = None  # in flight when the load was stopped
 
     @property
     def counts(self) -> str:
-        """What became of its requests, in words whose numbers add up."""
+        """The outcome of all requests in one line; the numbers add up."""
         if self.sent is None or self.failed is None:
             return f"{self.requests:,} answered, {sum(self.errors.values()):,} failed"
         parts = [f"{self.requests:,} answered", f"{self.failed:,} failed"]
@@ -75,7 +78,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class GeneratorCost:
-    """What the load generator itself used: CPU µs a request, and its share of one CPU."""
+    """CPU time of the load generator: µs per request, and utilisation of its CPUs from 0 to 1."""
 
     cpu_us: float | None
     utilisation: float | None
@@ -83,7 +86,11 @@ class GeneratorCost:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What a request cost the engine in the measured window; None where it could not be known."""
+    """What the engine used in the measured time. None: not known.
+
+    Times, calls, switches and wake-ups are per request (`queue_wait_us`: per request taken from the queue).
+    Threads and memory are peaks.
+    """
 
     cpu_us: float | None
     cpu_user_us: float | None
@@ -104,40 +111,40 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of a verdict's evidence: what was looked at, what was seen, what it had to be."""
+    """One check of a verdict: what was checked, the measured value, and its limit."""
 
     what: str
     seen: str
     limit: str
-    ok: bool | None  # None: could not be checked
+    ok: bool | None  # None: not known
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """What limited a run, with the evidence, and which of its figures are valid."""
+
     name: VerdictName
     title: str  # "Server bound"
-    rankable: bool  # whether its figure is fit
-    because: tuple[str, ...]
+    rankable: bool  # whether the main figure is valid
+    because: tuple[str, ...]  # the reasons in sentences
     checks: tuple[Check, ...]
     evidence: dict[str, float | int | str | None]
-    figure: str = ""  # the one that the run is read for: app/results/figures.py
-    fitness: dict[str, str | None] = field(
-        default_factory=dict
-    )  # of each figure: None, or why it is not to be relied on
+    figure: str = ""  # name of the main figure: app/results/figures.py
+    fitness: dict[str, str | None] = field(default_factory=dict)  # by figure: None, or why it is not valid
 
     @property
     def why_not(self) -> str | None:
-        """Why it is not ranked, in one sentence; None: it can be."""
+        """Why the run is excluded from ranking, in one sentence; None: it can be ranked."""
         if self.rankable:
             return None
-        return (
-            self.fitness.get(self.figure)
-            or f"{self.title}. {self.because[0] if self.because else ''}".strip()
-        )
+        because = self.because[0] if self.because else ""
+        return self.fitness.get(self.figure) or f"{self.title}. {because}".strip()
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdResult:
+    """A threshold with the measured value, and whether it was breached."""
+
     text: str
     seen: str
     breached: bool

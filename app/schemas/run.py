@@ -1,4 +1,4 @@
-"""A run, with what happened in it."""
+"""A run: request, progress and result, as pages, API and command line show it."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ WARM_UP_ENDS = "warm-up ends"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """Something that happened at one instant of a run."""
+class TimelineEvent:
+    """An event on the timeline of a run, such as the end of the warm-up or the exit of a process."""
 
-    t_s: float  # from the start of the warm-up
+    t_s: float  # since the start of the warm-up
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Follower:
-    """An engine that is to take over in a relay: a fresh one of a model."""
+class Successor:
+    """An engine that takes over in a hot swap: a new one of this model with these knobs."""
 
     model: str
     knobs: dict[str, int | str]
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
-    """What one engine of a relay served alone, in whole seconds of the run; None: it never served one alone."""
+class HotSwapPhase:
+    """The whole seconds of a hot swap in which one engine served alone. None: there was no such second."""
 
     engine: str
     model: str
     model_title: str
-    from_s: float | None  # from the start of the warm-up
+    from_s: float | None  # since the start of the warm-up
     to_s: float | None
     requests: int
     errors: int
@@ -48,31 +48,33 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
+    """A run as clients see it. Result fields are None until the run has ended."""
+
     id: int
     state: RunState
     progress: float  # 0..1
     label: str | None
     scenario: str | None
-    title: str  # the scenario's title, or the plan in words
+    title: str  # title of the scenario, or model and load: "Reactor pool · 600 req/s"
     model: str
     model_title: str
     engine: str | None
     knobs: dict[str, int | str]
     plan: dict[str, Any]
-    plan_text: str  # "closed, 64 connections, 10 s after 2 s of warm-up"
+    plan_text: str  # "64 connections, closed loop, 10 s after 2 s of warm-up"
     placement: dict[str, Any]  # {"mode", "engine_cpus", "load_cpus", "load_priority"}
     environment: dict[str, Any]
     summary: Summary | None
     ledger: Ledger | None
     verdict: Verdict | None
     thresholds: tuple[ThresholdResult, ...]
-    failure: str | None  # one sentence, when state is failed, or stopped before anything was measured
+    failure: str | None  # one sentence, if state is failed, or stopped without data
     created_at: str
     finished_at: str | None
-    capacity: Capacity | None = None  # of find-capacity
-    marks: tuple[Mark, ...] = ()
-    notes: tuple[str, ...] = ()  # sentences: what the load generator remarked, what a stall hid
-    comparison: int | None = None  # the comparison that it is a trial of
-    legs: tuple[Leg, ...] = ()  # of a relay: its first engine and those that took over
-    then: tuple[Follower, ...] = ()  # of a relay: who was to take over, whether they could or not
-    beside: tuple[int, ...] = ()  # the runs that went at the same time, each against an engine of its own
+    capacity: Capacity | None = None  # of a capacity search
+    marks: tuple[TimelineEvent, ...] = ()
+    notes: tuple[str, ...] = ()  # remarks in sentences: missing connections, effects of a server pause
+    comparison: int | None = None  # id of the comparison, if the run is one of its trials
+    legs: tuple[HotSwapPhase, ...] = ()  # of a hot swap: one phase per engine
+    then: tuple[Successor, ...] = ()  # of a hot swap: the requested successors, whether they started or not
+    beside: tuple[int, ...] = ()  # ids of the concurrent runs, each against its own engine

@@ -8,9 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ScenarioView:
+    """A named plan, with a sentence on what to watch and the figure that it is read for."""
+
     name: str
     title: str
     watch: str
     plan: dict[str, Any]
-    figure: str  # the one that matters: app/results/figures.py
+    figure: str  # name of the main figure: app/results/figures.py
     knobs: dict[str, int | str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The states of engines, runs and comparisons, and the names of verdicts. Their values are those of the API."""
+"""States of engines, runs and comparisons, and names of verdicts. The values are those of the JSON API."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class EngineState(StrEnum):
-    """Where an engine is between its start and its end."""
+    """The state of an engine, from start to exit."""
 
     STARTING = "starting"
     READY = "ready"
-    DEGRADED = "degraded"  # alive, but something is wrong with it
-    DRAINING = "draining"  # finishes the requests in flight, accepts no more
+    DEGRADED = "degraded"  # alive, with a problem that `detail` names
+    DRAINING = "draining"  # finishes in-flight requests and accepts no new connections
     STOPPED = "stopped"
-    EXITED = "exited"  # ended without being asked to
+    EXITED = "exited"  # ended without a stop request
     FAILED = "failed"  # did not start
 
     @property
@@ -22,12 +22,12 @@ class EngineState(StrEnum):
 
     @property
     def is_serving(self) -> bool:
-        """Whether it accepts requests, and so can be the target of a run."""
+        """Whether the engine accepts requests, so that a run can target it."""
         return self in (EngineState.READY, EngineState.DEGRADED)
 
 
 class RunState(StrEnum):
-    """Where a run is between the queue and its result."""
+    """The state of a run, from the queue to its result."""
 
     QUEUED = "queued"
     WARMING = "warming"
@@ -46,7 +46,7 @@ class RunState(StrEnum):
 
 
 class ComparisonState(StrEnum):
-    """Where a comparison is between the queue and its result."""
+    """The state of a comparison, from the queue to its result."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -60,7 +60,7 @@ class ComparisonState(StrEnum):
 
 
 class VerdictName(StrEnum):
-    """Who was the limit of a run."""
+    """What limited a run: the server, the load generator, neither, or a fault."""
 
     SERVER_BOUND = "server_bound"
     CLIENT_BOUND = "client_bound"

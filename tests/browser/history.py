@@ -27,9 +27,9 @@ from app.results.observation import SeriesPoint
 from app.results.remarks import remarks
 from app.results.summary import percentile_curve, series, summarise
 from app.results.threshold_check import check
-from app.schemas.comparison import ComparisonView, Entry
+from app.schemas.comparison import ComparisonEntry, ComparisonView
 from app.schemas.result import Check, GeneratorCost, Ledger, Verdict
-from app.schemas.run import Mark, RunView
+from app.schemas.run import RunView, TimelineEvent
 from app.schemas.states import VerdictName
 from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
@@ -114,7 +114,7 @@ def made_run(
         CHECKS,
         {},
     )
-    marks = [Mark(plan.warmup_s, "warm-up ends")]
+    marks = [TimelineEvent(plan.warmup_s, "warm-up ends")]
     if plan.stall_ms:
         because = ("The engine was stalled on purpose.",)
         verdict = Verdict(VerdictName.UNSATURATED, "Unsaturated", False, because, CHECKS, {})
@@ -222,7 +222,7 @@ def keep_comparison(store: ComparisonStore, runs: Sequence[Past], trials: int = 
     """Keep a comparison of these runs: the trials of its first entry, then those of the second …"""
     firsts = runs[::trials]
     entries = tuple(
-        Entry(letter, past.view.model_title, past.view.model, {})
+        ComparisonEntry(letter, past.view.model_title, past.view.model, {})
         for letter, past in zip(LETTERS, firsts, strict=False)
     )
     ended = [

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from app.cli import demo
 from app.comparisons.aggregate import conclude, measured
 from app.load.protocol import histogram
-from app.schemas.comparison import ComparisonView, Entry
+from app.schemas.comparison import ComparisonEntry, ComparisonView
 from app.schemas.run import RunView
 from tests.app.driver import (
     MARK,
@@ -295,7 +295,7 @@ class DemoLab:
         self.specs.append(spec)
         metric = {"ceiling": "achieved_per_s", "equal-rate": "cpu_us"}[spec["view"]]
         entries = tuple(
-            Entry(letter, name, name, {}) for letter, name in zip("ABCDEF", spec["models"], strict=False)
+            ComparisonEntry(letter, name, name, {}) for letter, name in zip("ABCDEF", spec["models"], strict=False)
         )
         times = histogram.from_counts([(100, 1000)])
         trials = [
@@ -312,7 +312,7 @@ class DemoLab:
             plan_text=f"{spec['plan'].get('rate_per_s', 'no')} rate",
         )
 
-    def _run(self, spec: dict[str, Any], entry: Entry) -> RunView:
+    def _run(self, spec: dict[str, Any], entry: ComparisonEntry) -> RunView:
         rate, cpu_us, judged = self.models[entry.model]
         achieved = spec["plan"].get("rate_per_s", rate)
         view: dict[str, Any] = {

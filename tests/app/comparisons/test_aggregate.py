@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 from app.comparisons.aggregate import Measured, conclude, measured, why_not
 from app.load.protocol import histogram
 from app.load.protocol.histogram import Percentiles
-from app.schemas.comparison import Entry
+from app.schemas.comparison import ComparisonEntry
 from app.schemas.result import GeneratorCost, Latency, Ledger, Summary, Verdict
 from app.schemas.run import RunView
 from app.schemas.states import RunState, VerdictName
 
 NOTHING = Percentiles(0, None, None, None, None, None, None)
-ENTRIES = tuple(Entry(letter, letter * 3, "reactor", {}) for letter in "ABC")
+ENTRIES = tuple(ComparisonEntry(letter, letter * 3, "reactor", {}) for letter in "ABC")
 
 
 def run(

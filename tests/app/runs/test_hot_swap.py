@@ -28,7 +28,7 @@ from app.results.evidence import SAMPLES_MIN
 from app.results.observation import Observation
 from app.runs.hot_swap import HotSwap, phases
 from app.runs.request import RunRequest
-from app.schemas.run import Follower, RunView
+from app.schemas.run import RunView, Successor
 from engines.catalogue import model_modules
 from tests.app.driver import LabProcess, assert_problem, endless, light, run_in_lab, until_async
 
@@ -177,7 +177,7 @@ def test_a_leg_is_of_the_whole_seconds_that_its_engine_served_alone() -> None:
 
 
 def test_the_measured_time_is_shared_out_equally() -> None:
-    relay = HotSwap(cast(Fleet, None), [Follower("blocking", {}), Follower("reactor", {})])
+    relay = HotSwap(cast(Fleet, None), [Successor("blocking", {}), Successor("reactor", {})])
     begun = MeterReading(phase=MEASURE, started_ns=10**9, measured_from_ns=2 * 10**9, at_ns=2 * 10**9)
 
     def due_at(seconds: float) -> bool:
