@@ -38,10 +38,10 @@ from app.format import (
 )
 from app.plans.text import plan_fields, stages_text, work_text
 from app.results import figures, fitness
-from app.schemas.run import WARM_UP_ENDS, RunView
+from app.schemas.run import WARM_UP_ENDS, RunView, TimelineEvent
 
 
-def marks(values: Sequence[Mark]) -> list[dict[str, Any]]:
+def marks(values: Sequence[TimelineEvent]) -> list[dict[str, Any]]:
     """Return the marks of a run for its charts, without the end of the warm-up, which they draw as a band."""
     return [{"at": mark.t_s, "label": mark.text} for mark in values if mark.text != WARM_UP_ENDS]
 

@@ -15,7 +15,7 @@ from app.events import Events
 from app.fleet.models import Models
 from app.machine import system
 from app.plans.describe import describe, load_title
-from app.plans.thresholds import parse_all
+from app.plans.thresholds import parse_thresholds
 from app.results.fitness import main_figure
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
@@ -85,7 +85,7 @@ class Comparisons:
         entries, knobs = entries_of(self._models, request.models)
         for entry, given_knobs in zip(entries, knobs, strict=True):
             self._runs.validator.target(None, entry.model, given_knobs, plan)
-        parse_all(request.thresholds)
+        parse_thresholds(request.thresholds)
         new = ComparisonView(
             id=0,
             state=ComparisonState.QUEUED,

@@ -1,1 +1,4 @@
-"""A plan as users write it: checked, described in words, named as scenarios, judged by thresholds."""
+"""The plan as users write it: field table, validation, text formats, description, scenarios and thresholds.
+
+May import app.machine, app.schemas, app.settings, app.errors and app.load.protocol.
+"""

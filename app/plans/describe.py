@@ -1,4 +1,4 @@
-"""A plan in words: one line with everything that differs from the default, and a short title."""
+"""A plan in words: one line with everything that differs from the defaults, and a short title."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.load.protocol.plan import Plan
 
 
 def describe(plan: Plan) -> str:
-    """Return the plan in one line: "600 req/s (poisson), at most 64 connections, 10 s after 2 s of warm-up"."""
+    """Return the plan in one line: "64 connections, closed loop, 10 s after 2 s of warm-up"."""
     duration = f"{plan.duration_s:g} s after {plan.warmup_s:g} s of warm-up"
     if plan.executor == "find-capacity":
         duration = f"trials of {duration}"
@@ -16,7 +16,7 @@ def describe(plan: Plan) -> str:
 
 
 def title(model_title: str, plan: Plan) -> str:
-    """Return the title of a run that is of no scenario: "Reactor pool · 600 req/s · 92 % plaintext"."""
+    """Return the title of a run without a scenario: "Reactor pool · 600 req/s · 92 % plaintext"."""
     return f"{model_title} · {load_title(plan)}"
 
 

@@ -1,7 +1,7 @@
 """The fields of a plan, each defined once.
 
-The API schema, the command line's flags, the load form and the bounds checks are derived from this table. Types and
-defaults are those of `Plan`; a new field is added there and here.
+The API schema, the command line's flags, the load form and the bounds checks are derived from this table.
+Types and defaults are those of `Plan`; a new field is added there and here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OPEN = frozenset(EXECUTORS) - CLOSED
 
 
 class FieldKind(StrEnum):
-    """How a field is written and checked."""
+    """The kind of value of a field: it decides how the field is written and validated."""
 
     CHOICE = "choice"
     INTEGER = "integer"
@@ -30,7 +30,7 @@ class FieldKind(StrEnum):
 
 
 class Limit(StrEnum):
-    """A maximum that this machine or its operator sets."""
+    """A maximum that depends on this machine or on its settings."""
 
     CONNECTIONS = "connections"
     RATE = "rate"
@@ -39,7 +39,7 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanField:
-    """One field. `help` is a sentence for the API description, the flag and the form."""
+    """One field of a plan. `help` is one sentence for the API description, the flag and the form."""
 
     name: str
     kind: FieldKind
@@ -49,18 +49,18 @@ class PlanField:
     minimum: float = 0
     maximum: float | Limit = float("inf")
     choices: Mapping[str, str] = field(default_factory=dict)  # value → label
-    executors: frozenset[str] = frozenset(EXECUTORS)  # that have this field
-    is_advanced: bool = False  # folded away in the form
-    flag: str = ""  # of the command line, if it is not made of the name
+    executors: frozenset[str] = frozenset(EXECUTORS)  # executors that use the field
+    is_advanced: bool = False  # collapsed in the form
+    flag: str = ""  # command-line flag, if it differs from the name
 
     @property
     def default(self) -> Any:
-        """The value of a plan that does not give it."""
+        """The value in a plan that does not give the field."""
         return getattr(_DEFAULTS, self.name)
 
     @property
     def option(self) -> str:
-        """The flag: `--idle`, `--slow-readers`."""
+        """The command-line flag: `--idle`, `--slow-readers`."""
         return self.flag or f"--{self.name.replace('_', '-')}"
 
 
@@ -85,7 +85,7 @@ FIELDS: tuple[PlanField, ...] = (
         "vus",
         FieldKind.INTEGER,
         "Connections",
-        "Connections of the load; an open executor opens at most so many.",
+        "Connections of the load; open executors use at most this many.",
         minimum=1,
         maximum=Limit.CONNECTIONS,
     ),
@@ -93,7 +93,7 @@ FIELDS: tuple[PlanField, ...] = (
         "rate_per_s",
         FieldKind.NUMBER,
         "Rate",
-        "Requests per second of the open executors; find-capacity starts at it.",
+        "Requests per second of the open executors; find-capacity starts at this rate.",
         unit="req/s",
         minimum=1,
         maximum=Limit.RATE,
@@ -129,7 +129,7 @@ FIELDS: tuple[PlanField, ...] = (
         "spacing",
         FieldKind.CHOICE,
         "Arrival distribution",
-        "Equal intervals between requests, or random ones as of independent users (Poisson).",
+        "Equal intervals between requests, or random intervals as of independent users (Poisson).",
         choices={name: name for name in SPACINGS},
         executors=OPEN - {FIND_CAPACITY},
     ),
@@ -143,7 +143,7 @@ FIELDS: tuple[PlanField, ...] = (
         "duration_s",
         FieldKind.NUMBER,
         "Duration",
-        "Measured time; of find-capacity, of each trial.",
+        "Measured time of the run, or of each trial of find-capacity.",
         unit="s",
         minimum=0.5,
         maximum=Limit.DURATION,
@@ -154,7 +154,7 @@ FIELDS: tuple[PlanField, ...] = (
         "warmup_s",
         FieldKind.NUMBER,
         "Warm-up",
-        "Load before the measured time; it is not part of the result.",
+        "Load before the measured time; excluded from the result.",
         unit="s",
         maximum=Limit.DURATION,
         flag="--warmup",
@@ -232,7 +232,7 @@ FIELDS: tuple[PlanField, ...] = (
         "shards",
         FieldKind.INTEGER,
         "Load-generator processes",
-        "Processes that share the load, each on its own CPU if there are enough.",
+        "Processes that share the load, each on its own CPU if there are enough CPUs.",
         minimum=1,
         maximum=1024,
         is_advanced=True,

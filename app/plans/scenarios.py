@@ -1,4 +1,4 @@
-"""Scenarios: named plans, each with one sentence on what to watch."""
+"""The scenarios: named plans, each with a sentence on what to watch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import resource
 from app.load.protocol.plan import Plan, Stage, Work
 from app.schemas.scenario import ScenarioView
 
-CROWD = 10_000
+C10K = 10_000
 ACTIVE = 64
-SPARE = 512  # descriptors of an engine or of the generator that are no connections
-_HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-_ROOM = CROWD if _HARD == resource.RLIM_INFINITY else max(0, min(CROWD, _HARD - ACTIVE - SPARE))
-_SMALLER = (
-    "" if _ROOM == CROWD else f" It should be {CROWD:,}, but here are no more than {_HARD:,} descriptors."
-)
+RESERVED = 512  # file descriptors of an engine or of the load generator that are not connections
+_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+_C10K_HERE = C10K if _LIMIT == resource.RLIM_INFINITY else max(0, min(C10K, _LIMIT - ACTIVE - RESERVED))
+_C10K_TITLE, _C10K_REDUCED = f"C10k: {C10K:,} idle connections", ""
+if _C10K_HERE < C10K:
+    _C10K_TITLE = f"{_C10K_HERE:,} idle connections"
+    _C10K_REDUCED = f" Reduced from {C10K:,}: a process may open {_LIMIT:,} file descriptors here."
 OPEN = "constant-arrival-rate"
 
 
@@ -27,23 +28,24 @@ SCENARIOS: dict[str, ScenarioView] = {
     for each in (
         _scenario(
             "sprint",
-            "As fast as it goes",
+            "Max throughput (closed loop)",
             "achieved_per_s",
-            "the verdict: on few cores a plaintext ceiling is often the generator's, and then it says client bound.",
+            "the verdict: on few cores the load generator is often the limit for plaintext requests, "
+            "and the verdict is then client bound.",
             Plan(vus=64, duration_s=10, warmup_s=2),
         ),
         _scenario(
             "equal-rate",
-            "The same rate for everyone",
+            "Fixed rate: 10,000 req/s",
             "cpu_us",
-            "CPU per request: at one rate that all models keep, it is the honest price of each model.",
+            "CPU per request: at a rate that every model sustains, it is the cost of the model.",
             Plan(executor="constant-arrival-rate", rate_per_s=10_000, vus=64, duration_s=10, warmup_s=2),
         ),
         _scenario(
             "slow-handler",
-            "One slow handler among fast ones",
+            "Head-of-line blocking (1 % slow handlers)",
             "plaintext.p99_us",
-            "the p99 of plaintext: one in a hundred sleeps 50 ms, and on a single thread all others wait for it.",
+            "the p99 of plaintext: 1 % of the requests sleep 50 ms, and on a single thread the others wait.",
             Plan(
                 executor="constant-arrival-rate",
                 rate_per_s=400,
@@ -56,61 +58,65 @@ SCENARIOS: dict[str, ScenarioView] = {
         ),
         _scenario(
             "idle-crowd",
-            "A thousand idle connections",
+            "1,000 idle keep-alive connections",
             "rss_bytes_peak",
-            "threads and memory: silent connections cost the blocking model a thread each, the others a descriptor.",
+            "threads and memory: an idle connection costs a thread in the blocking model, and only a file "
+            "descriptor in the others.",
             Plan(vus=64, duration_s=10, warmup_s=2, idle_connections=1000),
         ),
         _scenario(
             "cpu-gil",
-            "Handlers that hold the GIL",
+            "CPU-bound handlers (GIL held)",
             "achieved_per_s",
-            "the CPU line stop at one core, whatever the model: threads take turns at the one interpreter lock.",
+            "CPU utilisation: it stays at one core in every threaded model: one thread holds the GIL.",
             Plan(vus=16, duration_s=10, warmup_s=2, work=(Work("cpu", 1, {"us": 1000}),), placement="shared"),
         ),
         _scenario(
             "hash-no-gil",
-            "The same work, without the GIL",
+            "CPU-bound handlers (GIL released)",
             "achieved_per_s",
-            "models with several handler threads pass one core now; a single reactor cannot.",
+            "CPU utilisation: it exceeds one core in models with several handler threads, but not in a "
+            "single reactor.",
             Plan(
                 vus=16, duration_s=10, warmup_s=2, work=(Work("hash", 1, {"us": 1000}),), placement="shared"
             ),
         ),
         _scenario(
             "c10k",
-            "Ten thousand idle connections" if _ROOM == CROWD else f"{_ROOM:,} idle connections",
+            _C10K_TITLE,
             "anon_bytes_per_connection",
-            "memory per connection, and the active ones' latency: only where silence costs a thread does it grow."
-            + _SMALLER,
-            Plan(vus=ACTIVE, duration_s=10, warmup_s=2, idle_connections=_ROOM),
+            "memory per connection and the latency of active ones: both grow only if each idle connection "
+            f"costs a thread.{_C10K_REDUCED}",
+            Plan(vus=ACTIVE, duration_s=10, warmup_s=2, idle_connections=_C10K_HERE),
         ),
         _scenario(
             "churn",
-            "A new connection for each request",
+            "Connection churn (no keep-alive)",
             "cpu_us",
-            "CPU per request: accept, hand-over and close cost more than the request; a thread for each costs most.",
+            "CPU per request: accept, hand-off and close cost more than the request itself, and a new thread "
+            "per connection costs most.",
             Plan(executor=OPEN, rate_per_s=2000, vus=64, duration_s=10, warmup_s=2, churn=True),
         ),
         _scenario(
             "slow-readers",
-            "Readers that take a megabyte by the spoonful",
+            "Slow readers (backpressure)",
             "p99_us",
-            "that nobody else waits: a model must keep the rest of an answer, and not a thread, until there is room.",
+            "the p99 of the other clients: it stays low if unsent bytes are buffered instead of blocking a "
+            "shared thread.",
             Plan(executor=OPEN, rate_per_s=500, vus=32, duration_s=10, warmup_s=2, slow_readers=32),
         ),
         _scenario(
             "pipelining",
-            "Sixteen requests at a time",
+            "HTTP pipelining (depth 16)",
             "io_calls",
-            "I/O calls per request fall far below two: one recv brings many requests, and their order is kept.",
+            "I/O calls per request, which fall far below two: one recv returns many requests.",
             Plan(vus=16, pipeline=16, duration_s=10, warmup_s=2),
         ),
         _scenario(
             "ramp",
-            "A ramp to the knee",
+            "Ramp to saturation",
             "p99_us",
-            "the second in which response time leaves service time behind: there the queue begins to grow.",
+            "the second in which response time exceeds service time: from there on the queue grows.",
             Plan(
                 executor="ramping-arrival-rate",
                 rate_per_s=100,
@@ -124,16 +130,17 @@ SCENARIOS: dict[str, ScenarioView] = {
         ),
         _scenario(
             "stall",
-            "Half a second of nothing",
+            "500 ms server stall (coordinated omission)",
             "p99_us",
-            "both clocks: who was due in the stall waits in response time, and is not even seen in service time.",
+            "response time against service time: requests due during the stall wait in response time and are "
+            "missing from service time.",
             Plan(executor=OPEN, rate_per_s=500, vus=32, duration_s=10, warmup_s=2, stall_ms=500),
         ),
         _scenario(
             "capacity",
-            "How much it can take",
+            "Find capacity (p99 < 50 ms)",
             "kept_per_s",
-            "the trials close in on the highest rate that keeps p99 under 50 ms, from both sides.",
+            "the trials, which bracket the highest rate with a p99 below 50 ms.",
             Plan(
                 executor="find-capacity",
                 objective="p(99)<50ms",

@@ -1,4 +1,4 @@
-"""Work mixes, stages and plans as people type them: `92% plaintext, 4% sleep 40ms`, `10s to 2000`."""
+"""Request mixes, stages and plans in their text format: `92% plaintext, 4% sleep 40ms`, `10s to 2000`."""
 
 from __future__ import annotations
 
@@ -11,54 +11,55 @@ from app.errors import Invalid, shown
 from app.plans.fields import FIELDS, FieldKind, PlanField
 
 _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
-# Possessive (`*+`) where two repeats could share a run of blanks: they would try every way to divide it.
+# Possessive quantifiers (`*+`): otherwise two repeats could share a run of blanks, in quadratic time.
 _WORK = re.compile(
     r"(?P<weight>\d{1,18})\s*+%?\s*+(?P<kind>[a-z]++)(?:\s++(?P<value>\d{1,18})\s*+(?P<unit>us|ms|s|b)?)?",
     re.ASCII,
 )
 _US = {"us": 1, "ms": 1000, "s": 1_000_000}
-_TAKES = {
+_UNITS_TEXT = {
     "cpu": "us, ms or s",
     "hash": "us, ms or s",
-    "sleep": "whole ms, or s",
+    "sleep": "a whole number of ms, or s",
     "bytes": "bytes",
     "echo": "bytes",
 }
-WORK_UNITS = {"us": "us", "ms": "ms"}  # the other parameters of work have none
+WORK_UNITS = {"us": "us", "ms": "ms"}  # parameters that are written with a unit
 
 
 def parse_work(text: str) -> list[dict[str, Any]]:
-    """`92% plaintext, 4% sleep 40ms` as the plan has it; the numbers before the kinds are weights."""
+    """Return the request mix of `92% plaintext, 4% sleep 40ms` as the JSON of a plan has it.
+
+    The numbers before the kinds are weights, reduced by their greatest common divisor. Raises Invalid.
+    """
     mix: list[dict[str, Any]] = []
     weights: list[int] = []
-    for part in text.split(","):
-        found = _WORK.fullmatch(part.strip())
+    for part in map(str.strip, text.split(",")):
+        found = _WORK.fullmatch(part)
         if not found or (found["kind"] in _PARAMETER) != bool(found["value"]):
-            detail = f"{shown(part.strip())} is not work; write it like 92% plaintext, 4% sleep 40ms, 4% hash 800us."
-            raise Invalid.field("/plan/work", detail)
-        params = {}
+            example = "92% plaintext, 4% sleep 40ms, 4% hash 800us"
+            raise Invalid.field("/plan/work", f"{shown(part)} is not a request kind. Example: {example}.")
+        kind, params = found["kind"], {}
         if found["value"]:
-            value = _scaled(found["kind"], int(found["value"]), found["unit"])
+            value = _converted(kind, int(found["value"]), found["unit"])
             if value is None:
-                raise Invalid.field(
-                    "/plan/work", f"{shown(part.strip())}: {found['kind']} takes {_TAKES[found['kind']]}."
-                )
-            params = {_PARAMETER[found["kind"]]: value}
+                raise Invalid.field("/plan/work", f"{shown(part)}: {kind} takes {_UNITS_TEXT[kind]}.")
+            params = {_PARAMETER[kind]: value}
         weights.append(int(found["weight"]))
-        mix.append({"kind": found["kind"], "params": params})
-    common = gcd(*weights) or 1  # 100% of one kind is the plan's 1, and not another plan
+        mix.append({"kind": kind, "params": params})
+    common = gcd(*weights) or 1  # `100% plaintext` is the plan with weight 1
     return [{**each, "weight": weight // common} for each, weight in zip(mix, weights, strict=True)]
 
 
-def _scaled(kind: str, value: int, unit: str | None) -> int | None:
-    """In the unit that the kind takes (us, ms, or bytes); None where that is no whole number, or another quantity."""
+def _converted(kind: str, value: int, unit: str | None) -> int | None:
+    """Return the value in the unit of the kind (us, ms, bytes); None: not a whole number, or a wrong unit."""
     wanted = _PARAMETER[kind]
     if unit is None or unit == wanted:
         return value
     if wanted == "n":
         return value if unit == "b" else None
-    whole, rest = divmod(value * _US.get(unit, 0), _US[wanted])
-    return whole if whole and not rest else None
+    whole, remainder = divmod(value * _US.get(unit, 0), _US[wanted])
+    return whole if whole and not remainder else None
 
 
 _STAGE = re.compile(
@@ -66,7 +67,7 @@ _STAGE = re.compile(
     re.ASCII,
 )
 _BLANKS = re.compile(r"\s+", re.ASCII)
-# Not the comma of 2,000. Runs of blanks are one character by then: with `\s*` this would be cubic in a run of lines.
+# Does not split at the comma of 2,000. Each run of blanks is one character here: `\s*` would take cubic time.
 _NEXT_STAGE = re.compile(r"\s?[,;\n]\s?(?=[\d.]++\s?(?:ms|s|min|m)?\s?(?:to|:))", re.ASCII)
 _LENGTHS_S = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0}
 
@@ -76,41 +77,39 @@ def _one_blank(run: re.Match[str]) -> str:
 
 
 def parse_stages(text: str) -> list[dict[str, float]]:
-    """`10s to 2000, 20s to 5000` as the plan has it: each in a straight line to its target."""
+    """Return the stages of `10s to 2000, 20s to 5000` as the JSON of a plan has them. Raises Invalid."""
     stages = []
-    for part in _NEXT_STAGE.split(_BLANKS.sub(_one_blank, text.strip().strip(",;"))):
-        found = _STAGE.fullmatch(part.strip())
+    for part in map(str.strip, _NEXT_STAGE.split(_BLANKS.sub(_one_blank, text.strip().strip(",;")))):
+        found = _STAGE.fullmatch(part)
         if not found:
-            detail = f"{shown(part.strip())} is not a stage; write stages like 10s to 2000, 20s to 5000, or 10s:2000."
+            detail = f"{shown(part)} is not a stage. Example: 10s to 2000, 20s to 5000, or 10s:2000."
             raise Invalid.field("/plan/stages", detail)
-        target = float(found["target"].replace(",", ""))
-        stages.append(
-            {"duration_s": round(float(found["length"]) * _LENGTHS_S[found["unit"]], 6), "target": target}
-        )
+        duration_s = round(float(found["length"]) * _LENGTHS_S[found["unit"]], 6)
+        stages.append({"duration_s": duration_s, "target": float(found["target"].replace(",", ""))})
     return stages
 
 
 def work_text(work: Sequence[Mapping[str, Any]]) -> str:
-    """A work mix as it is typed: 92% plaintext, 4% sleep 40ms, 4% hash 800us."""
+    """Return a request mix in its text format: 92% plaintext, 4% sleep 40ms, 4% hash 800us."""
     weights = [each.get("weight", 1) for each in work]
     scale = 100 / (sum(weights) or 1)
     if any(weight * scale % 1 for weight in weights):
-        scale = 1  # not whole percents: the weights as they are say the same
-    return ", ".join(_one_work(each, scale) for each in work)
+        scale = 1  # not whole percents: the weights themselves are exact
+    return ", ".join(_kind_text(each, scale) for each in work)
 
 
-def _one_work(each: Mapping[str, Any], scale: float) -> str:
+def _kind_text(each: Mapping[str, Any], scale: float) -> str:
     params = (f" {value}{WORK_UNITS.get(name, '')}" for name, value in (each.get("params") or {}).items())
     return f"{each.get('weight', 1) * scale:g}% {each['kind']}{''.join(params)}"
 
 
 def stages_text(stages: Sequence[Mapping[str, Any]]) -> str:
-    """Stages as they are typed: 10s to 2000, 20s to 5000."""
+    """Return stages in their text format: 10s to 2000, 20s to 5000."""
     return ", ".join(f"{each['duration_s']:.10g}s to {each['target']:.10g}" for each in stages)
 
 
 def plan_fields(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Return a plan as the values of the load form's fields; what the plan does not give is left out."""
+    """Return a plan as values of the load form's fields, without those that the plan does not give."""
     return {each.name: text for each in FIELDS if (text := _field_text(each, plan.get(each.name)))}
 
 
@@ -122,8 +121,8 @@ def _field_text(each: PlanField, value: Any) -> str:
             return work_text(value or ())
         case FieldKind.STAGES:
             return stages_text(value or ())
-    return "" if value is None else _typed(value)
+    return "" if value is None else _number_text(value)
 
 
-def _typed(value: Any) -> str:
+def _number_text(value: Any) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Checking a plan: bounds, what goes together, and whether it fits this machine, before anything is started."""
+"""Validation of a plan before a run: each field, combinations of fields, and limits of this machine."""
 
 from __future__ import annotations
 
@@ -6,196 +6,193 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.errors import FieldProblem, Invalid, shown
-from app.load.protocol.plan import KINDS, RAMPING, Plan, Work
+from app.load.protocol.plan import CLOSED, KINDS, RAMPING, Plan, Work
 from app.machine.cpu_placement import load_cpus_max
-from app.plans.bounds import flag, number, one_of, whole
+from app.plans.bounds import Bounds, check_choice, check_flag, check_integer, check_number
 from app.plans.fields import FIELDS, FIND_CAPACITY, FieldKind, Limit, PlanField
 from app.plans.thresholds import Threshold
 from app.settings import Settings
 
-_PARAMETERS = {
+_PARAMETERS: Mapping[str, Mapping[str, Bounds]] = {
     "plaintext": {},
-    "echo": {"n": (0, 1024 * 1024)},
-    "cpu": {"us": (0, 1_000_000)},
-    "hash": {"us": (0, 1_000_000)},
-    "sleep": {"ms": (0, 10_000)},
-    "bytes": {"n": (0, 1024 * 1024)},
+    "echo": {"n": Bounds(0, 1024 * 1024, "bytes")},
+    "cpu": {"us": Bounds(0, 1_000_000, "µs")},
+    "hash": {"us": Bounds(0, 1_000_000, "µs")},
+    "sleep": {"ms": Bounds(0, 10_000, "ms")},
+    "bytes": {"n": Bounds(0, 1024 * 1024, "bytes")},
 }
+_WEIGHTS = Bounds(1, 10_000)
 WORKS_MAX = 8
 STAGES_MAX = 50
-STAGE_LEAST_S = 0.1
-GENERATOR_SPARE = 64
+STAGE_MIN_S = 0.1
+GENERATOR_DESCRIPTORS = 64  # file descriptors of the load generator that are not connections
+STALL_SHARE_MAX = 0.5  # of the measured time
+_CLOSED_EXECUTORS = f"a closed executor ({', '.join(sorted(CLOSED))})"
 
 
-def checked(data: Mapping[str, Any], settings: Settings, descriptor_limit: int) -> Plan:
-    """A plan within its bounds; raises Invalid with every field that is wrong, and what would be right."""
+def validate_plan(data: Mapping[str, Any], settings: Settings, descriptor_limit: int) -> Plan:
+    """Return the plan of these fields; missing ones have their defaults.
+
+    `descriptor_limit`: open files that a process may have. Raises Invalid with every wrong field and what is
+    allowed.
+    """
     try:
         plan = Plan.from_json(data)
     except TypeError as error:
         raise Invalid.field("/plan", f"{error}.") from None
-    most = min(settings.max_connections, descriptor_limit - GENERATOR_SPARE)
+    connections_max = min(settings.max_connections, descriptor_limit - GENERATOR_DESCRIPTORS)
     problems = [
-        *filter(None, _bounds(plan, settings, most)),
-        *_stages(plan, settings, most),
+        *filter(None, _fields(plan, settings, connections_max)),
+        *_stages(plan, settings, connections_max),
         *_work(plan.work),
     ]
-    if not problems:  # what does not go together is only worth saying of fields that are right by themselves
-        problems = [*_together(plan), *_size(plan, settings, most)]
+    if not problems:  # combinations are checked only if each field is valid by itself
+        problems = [*_combinations(plan), *_totals(plan, settings, connections_max)]
     if problems:
         raise Invalid(" ".join(problem.detail for problem in problems), tuple(problems))
     return plan
 
 
-def _bounds(plan: Plan, settings: Settings, most: int) -> Iterator[FieldProblem | None]:
+def _fields(plan: Plan, settings: Settings, connections_max: int) -> Iterator[FieldProblem | None]:
     limits = {
-        Limit.CONNECTIONS: most,
+        Limit.CONNECTIONS: connections_max,
         Limit.RATE: settings.max_rate,
         Limit.DURATION: settings.max_duration_s,
     }
     for each in FIELDS:
-        if not _is_given(each, plan):
+        if not _applies(each, plan):
             continue
         value, maximum = getattr(plan, each.name), each.maximum
-        if isinstance(maximum, Limit):
-            maximum = limits[maximum]
+        bounds = Bounds(each.minimum, limits[maximum] if isinstance(maximum, Limit) else maximum, each.unit)
         match each.kind:
             case FieldKind.CHOICE:
-                yield one_of(each.name, value, tuple(each.choices))
+                yield check_choice(each.name, value, tuple(each.choices))
             case FieldKind.INTEGER:
-                yield whole(each.name, value, int(each.minimum), int(maximum))
+                yield check_integer(each.name, value, bounds)
             case FieldKind.NUMBER:
-                yield number(each.name, value, each.minimum, maximum)
+                yield check_number(each.name, value, bounds)
             case FieldKind.FLAG:
-                yield flag(each.name, value)
+                yield check_flag(each.name, value)
 
 
-def _is_given(each: PlanField, plan: Plan) -> bool:
+def _applies(each: PlanField, plan: Plan) -> bool:
     """The duration of a ramp is the sum of its stages, and only open executors have a rate."""
     if each.name == "rate_per_s" and plan.rate_per_s is None and plan.executor == FIND_CAPACITY:
         return False
     return each.name not in ("duration_s", "rate_per_s") or plan.executor in each.executors
 
 
-def _stages(plan: Plan, settings: Settings, most: int) -> list[FieldProblem]:
+def _stages(plan: Plan, settings: Settings, connections_max: int) -> list[FieldProblem]:
     if plan.executor not in RAMPING:
-        return (
-            [
-                FieldProblem(
-                    "/plan/stages", f"{plan.executor} has no stages; {' and '.join(sorted(RAMPING))} have."
-                )
-            ]
-            if plan.stages
-            else []
-        )
+        allowed = " and ".join(sorted(RAMPING))
+        detail = f"{plan.executor} has no stages; only {allowed} have stages."
+        return [_problem("stages", detail)] if plan.stages else []
     if not 1 <= len(plan.stages) <= STAGES_MAX:
-        return [
-            FieldProblem(
-                "/plan/stages",
-                f"{plan.executor} needs from 1 to {STAGES_MAX} stages, each with duration_s and target.",
-            )
-        ]
+        detail = f"{plan.executor} needs 1 to {STAGES_MAX} stages, each with duration_s and target."
+        return [_problem("stages", detail)]
+    durations = Bounds(STAGE_MIN_S, settings.max_duration_s, "s")
     found = []
     for i, stage in enumerate(plan.stages):
-        at = f"/plan/stages/{i}"
-        found.append(number("duration_s", stage.duration_s, STAGE_LEAST_S, settings.max_duration_s, at))
+        pointer = f"/plan/stages/{i}"
+        found.append(check_number("duration_s", stage.duration_s, durations, pointer))
         if plan.executor == "ramping-vus":
-            found.append(whole("target", _as_whole(stage.target), 0, most, at))
+            targets = Bounds(0, connections_max, "connections")
+            found.append(check_integer("target", _as_integer(stage.target), targets, pointer))
         else:
-            found.append(number("target", stage.target, 0, settings.max_rate, at))
+            found.append(check_number("target", stage.target, Bounds(0, settings.max_rate, "req/s"), pointer))
     return [problem for problem in found if problem]
 
 
-def _as_whole(target: Any) -> Any:
-    """Targets are numbers, for those of a rate may have a part; of connections 8.0 is 8."""
+def _as_integer(target: Any) -> Any:
+    """Targets are floats, because a rate may have a fraction; as a number of connections, 8.0 is 8."""
     return int(target) if isinstance(target, float) and target.is_integer() else target
 
 
 def _work(mix: tuple[Work, ...]) -> list[FieldProblem]:
     if len(mix) > WORKS_MAX:
-        return [FieldProblem("/plan/work", f"At most {WORKS_MAX} kinds of work.")]
+        return [_problem("work", f"A request mix has at most {WORKS_MAX} kinds.")]
     problems = []
     for i, work in enumerate(mix):
         pointer = f"/plan/work/{i}"
-        if problem := one_of("kind", work.kind, KINDS, pointer):
+        if problem := check_choice("kind", work.kind, KINDS, pointer):
             problems.append(problem)
             continue
-        if problem := whole("weight", work.weight, 1, 10_000, pointer):
+        if problem := check_integer("weight", work.weight, _WEIGHTS, pointer):
             problems.append(problem)
-        takes: Mapping[str, tuple[int, int]] = _PARAMETERS[work.kind]
-        if set(work.params) != set(takes):
-            needs = ", ".join(takes) or "no parameters"
-            problems.append(FieldProblem(f"{pointer}/params", f"{work.kind} takes {needs}."))
+        parameters = _PARAMETERS[work.kind]
+        if set(work.params) != set(parameters):
+            needed = ", ".join(parameters) or "no parameters"
+            problems.append(FieldProblem(f"{pointer}/params", f"{work.kind} takes {needed}."))
             continue
-        for name, (low, high) in takes.items():
-            if problem := whole(name, work.params[name], low, high, f"{pointer}/params"):
+        for name, bounds in parameters.items():
+            if problem := check_integer(name, work.params[name], bounds, f"{pointer}/params"):
                 problems.append(problem)
     return problems
 
 
-def _together(plan: Plan) -> Iterator[FieldProblem]:
-    """What is right by itself, and makes no sense beside another field."""
-
-    def wrong(name: str, text: str) -> FieldProblem:
-        return FieldProblem(f"/plan/{name}", text)
-
+def _combinations(plan: Plan) -> Iterator[FieldProblem]:
+    """Yield fields that are valid by themselves but contradict another field."""
+    on_schedule = f"{plan.executor} sends requests on schedule"
     if plan.churn and plan.pipeline > 1:
-        yield wrong(
-            "pipeline", "With churn a connection carries one request, so there is nothing to pipeline."
-        )
+        yield _problem("pipeline", "Churn allows one request per connection, so pipeline must be 1.")
     if plan.pipeline > 1 and plan.is_open:
-        yield wrong(
-            "pipeline",
-            f"{plan.executor} sends each request at its own instant; only the closed executors pipeline.",
-        )
+        yield _problem("pipeline", f"{on_schedule}; pipelining needs {_CLOSED_EXECUTORS}.")
     if plan.think_time_ms and plan.is_open:
-        yield wrong(
-            "think_time_ms", f"{plan.executor} sends by its schedule; only the closed executors think."
-        )
+        yield _problem("think_time_ms", f"{on_schedule}; think time needs {_CLOSED_EXECUTORS}.")
     if plan.think_time_ms and plan.pipeline > 1:
-        yield wrong(
-            "think_time_ms", "Who pipelines does not wait for an answer, and so does not think after it."
+        yield _problem("think_time_ms", "Think time cannot be combined with pipelining.")
+    stall_max_ms = 1000 * STALL_SHARE_MAX * plan.duration_s
+    if plan.stall_ms and plan.stall_ms > stall_max_ms:
+        yield _problem(
+            "stall_ms", f"stall_ms must be at most half of the measured time ({stall_max_ms:,g} ms)."
         )
-    if plan.stall_ms and plan.stall_ms > 500 * plan.duration_s:
-        yield wrong("stall_ms", f"A stall takes at most half of the measured {plan.duration_s:g} s.")
-    if plan.executor == "find-capacity":
-        yield from _search(plan, wrong)
+    if plan.executor == FIND_CAPACITY:
+        yield from _search(plan)
     elif plan.objective is not None:
-        yield wrong(
-            "objective", f"An objective is what find-capacity searches by; {plan.executor} has thresholds."
-        )
-    cpus = load_cpus_max(plan.placement)
-    if plan.shards > min(cpus, plan.vus):
-        yield wrong(
-            "shards",
-            f"At most one shard for each CPU that {plan.placement} gives the generator ({cpus} here) and for each "
-            f"connection ({plan.vus:,}).",
-        )
+        yield _problem("objective", f"Only {FIND_CAPACITY} has an objective; use a threshold instead.")
+    yield from _shards(plan)
 
 
-def _search(plan: Plan, wrong: Any) -> Iterator[FieldProblem]:
+def _search(plan: Plan) -> Iterator[FieldProblem]:
     if plan.objective is None:
-        yield wrong("objective", "find-capacity needs an objective, such as p(99)<20ms.")
-    elif not Threshold.parse(plan.objective, "/plan/objective").is_ceiling_of_latency:
-        yield wrong(
+        yield _problem("objective", f"{FIND_CAPACITY} needs an objective, such as p(99)<20ms.")
+    elif not Threshold.parse(plan.objective, "/plan/objective").is_latency_limit:
+        yield _problem(
             "objective",
-            f"{shown(plan.objective)} is no objective: it is a ceiling of latency, such as p(99)<20ms.",
+            f"{shown(plan.objective)} is not an objective: it must limit a latency, such as p(99)<20ms.",
         )
     if plan.spacing != "constant":
-        yield wrong("spacing", "find-capacity offers its rates with constant spacing.")
+        yield _problem("spacing", f"{FIND_CAPACITY} needs constant spacing.")
     if plan.stall_ms:
-        yield wrong("stall_ms", "A stall in each trial would hide the capacity that is searched for.")
+        yield _problem("stall_ms", f"{FIND_CAPACITY} cannot be combined with a server pause.")
 
 
-def _size(plan: Plan, settings: Settings, most: int) -> Iterator[FieldProblem]:
-    if plan.connections > most:
-        named = [name for name in ("slow_writers", "slow_readers", "idle_connections") if getattr(plan, name)]
-        yield FieldProblem(
-            f"/plan/{named[-1] if named else 'vus'}",
-            f"vus and idle_connections together are at most {most:,} here, with slow ones "
-            f"and the peak of a ramp counted ({plan.connections:,} were asked for).",
+def _shards(plan: Plan) -> Iterator[FieldProblem]:
+    """Each shard needs a CPU and a connection of its own."""
+    cpus = load_cpus_max(plan.placement)
+    if plan.shards > min(cpus, plan.vus):
+        yield _problem(
+            "shards",
+            f"shards must be at most {min(cpus, plan.vus):,}: placement {plan.placement} leaves {cpus} CPUs "
+            f"for the load generator, and the plan has {plan.vus:,} connections.",
+        )
+
+
+def _totals(plan: Plan, settings: Settings, connections_max: int) -> Iterator[FieldProblem]:
+    if plan.connections > connections_max:
+        extra = [name for name in ("slow_writers", "slow_readers", "idle_connections") if getattr(plan, name)]
+        yield _problem(
+            extra[-1] if extra else "vus",
+            f"At most {connections_max:,} connections are allowed, including idle and slow ones and the peak "
+            f"of a ramp; this plan needs {plan.connections:,}.",
         )
     if plan.total_s > settings.max_duration_s:
-        at = "stages" if plan.executor in RAMPING else "duration_s"
-        yield FieldProblem(
-            f"/plan/{at}", f"Warm-up and duration together last at most {settings.max_duration_s:g} s."
+        yield _problem(
+            "stages" if plan.executor in RAMPING else "duration_s",
+            f"Warm-up and measured time must not exceed {settings.max_duration_s:,g} s in total "
+            f"(given: {plan.total_s:,g} s).",
         )
+
+
+def _problem(name: str, detail: str) -> FieldProblem:
+    return FieldProblem(f"/plan/{name}", detail)

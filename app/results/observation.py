@@ -71,7 +71,7 @@ class Observation:
     alone_from_ns: int = 0  # from then on this engine serves alone; 0 if it never did
 
 
-def marks(observations: Iterable[Observation], started_ns: int) -> tuple[Mark, ...]:
+def marks(observations: Iterable[Observation], started_ns: int) -> tuple[TimelineEvent, ...]:
     """Return the marks of a trial in order of time.
 
     `started_ns`: start of the warm-up, from which marks count; 0 gives no marks.

@@ -117,10 +117,10 @@ class CapacitySearch:
     def _floor(self) -> float:
         """Below it, a trial of bearable length has too few requests for the objective's percentile."""
         longest = max(TRIAL_MAX_S, self.plan.duration_s)
-        return max(1.0, float(f"{max(ENOUGH * self.objective.samples, REQUESTS_LEAST) / longest:.3g}"))
+        return max(1.0, float(f"{max(ENOUGH * self.objective.samples_needed, REQUESTS_LEAST) / longest:.3g}"))
 
     def _plan_at(self, rate: float) -> Plan:
-        enough_s = max(ENOUGH * self.objective.samples, REQUESTS_LEAST) / rate
+        enough_s = max(ENOUGH * self.objective.samples_needed, REQUESTS_LEAST) / rate
         length = max(self.plan.duration_s, round(enough_s, 1))
         return replace(
             self.plan, executor="constant-arrival-rate", objective=None, rate_per_s=rate, duration_s=length

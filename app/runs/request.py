@@ -11,10 +11,10 @@ from app.fleet.fleet import Fleet
 from app.fleet.models import Models
 from app.load.protocol.plan import Plan
 from app.machine import system
-from app.plans import validate
 from app.plans.describe import describe, title
 from app.plans.scenarios import SCENARIOS
-from app.plans.thresholds import Threshold, parse_all
+from app.plans.thresholds import Threshold, parse_thresholds
+from app.plans.validate import validate_plan
 from app.schemas.run import RunView, Successor
 from app.schemas.scenario import ScenarioView
 from app.schemas.states import RunState
@@ -83,7 +83,7 @@ class RequestValidator:
         elif request.model is not None:
             self._models.get(request.model)
         scenario, plan = self.plan(request.scenario, request.plan)
-        thresholds = parse_all(request.thresholds)
+        thresholds = parse_thresholds(request.thresholds)
         target = self.target(request.engine, request.model, request.knobs, plan)
         if request.then:
             target = replace(target, followers=self._followers(target, plan, request.then))
@@ -93,7 +93,7 @@ class RequestValidator:
         """Return the scenario and its plan with these fields in place of its own."""
         named = self._scenario(scenario) if scenario else None
         given = {**(named.plan if named else {}), **fields}
-        return named, validate.checked(given, self._settings, self._system.descriptor_limit)
+        return named, validate_plan(given, self._settings, self._system.descriptor_limit)
 
     def target(
         self, engine: str | None, model: str | None, knobs: Mapping[str, object], plan: Plan

@@ -39,7 +39,7 @@ def test_pages_reject_ids_of_many_digits(lab: LabProcess, path: str) -> None:
 @pytest.mark.parametrize("work", [f"{LONG}% plaintext", f"1 cpu {LONG}us"])
 def test_work_with_a_number_of_many_digits_is_rejected(lab: LabProcess, work: str) -> None:
     answer = lab.http.post("/runs", data=FORM | {"work": work, "again": LONG[:200]})
-    assert answer.status_code == 422 and "is not work" in problem_of(answer.text, "work")
+    assert answer.status_code == 422 and "is not a request kind" in problem_of(answer.text, "work")
 
 
 def test_the_delete_form_rejects_ids_of_many_digits(lab: LabProcess) -> None:

@@ -295,7 +295,8 @@ class DemoLab:
         self.specs.append(spec)
         metric = {"ceiling": "achieved_per_s", "equal-rate": "cpu_us"}[spec["view"]]
         entries = tuple(
-            ComparisonEntry(letter, name, name, {}) for letter, name in zip("ABCDEF", spec["models"], strict=False)
+            ComparisonEntry(letter, name, name, {})
+            for letter, name in zip("ABCDEF", spec["models"], strict=False)
         )
         times = histogram.from_counts([(100, 1000)])
         trials = [

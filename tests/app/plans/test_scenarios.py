@@ -1,6 +1,7 @@
-"""Every scenario, carried out on one model with shortened times (on all of them: tests/bench/scenarios.py).
+"""Every scenario, run on one model with shortened times.
 
-What a scenario shows in numbers is in tests/measure/app/test_scenarios.py; that each is a valid plan in test_runs.py.
+tests/bench/scenarios.py runs all models; tests/measure/app/test_scenarios.py checks the measured figures;
+test_validate.py checks that each scenario is a valid plan.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ from app.plans.scenarios import SCENARIOS
 from tests.app.driver import LabProcess, until
 
 SHORT = {"duration_s": 0.5, "warmup_s": 0.1, "timeout_s": 60}
-LESS: dict[str, dict[str, Any]] = {
+OVERRIDES: dict[str, dict[str, Any]] = {
     "equal-rate": {"rate_per_s": 1000},
     "ramp": {"stages": [{"duration_s": 0.5, "target": 400}]},
     "stall": {"stall_ms": 200, "duration_s": 1.0},
 }
-ON = {"slow-readers": "main-sub", "c10k": "reactor", "cpu-gil": "blocking", "capacity": "reactor"}
+MODELS = {"slow-readers": "main-sub", "c10k": "reactor", "cpu-gil": "blocking", "capacity": "reactor"}
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "capacity"])
-def test_a_scenario_is_carried_out_as_it_is_planned(lab: LabProcess, name: str) -> None:
-    spec = {"model": ON.get(name, "reactor-pool"), "scenario": name, "plan": {**SHORT, **LESS.get(name, {})}}
+def test_a_scenario_offers_the_load_of_its_plan(lab: LabProcess, name: str) -> None:
+    spec = {
+        "model": MODELS.get(name, "reactor-pool"),
+        "scenario": name,
+        "plan": {**SHORT, **OVERRIDES.get(name, {})},
+    }
     run = lab.run(**spec)
     assert run["state"] == "finished", run["failure"]
     summary, plan, evidence = run["summary"], run["plan"], run["verdict"]["evidence"]
@@ -44,16 +49,16 @@ def test_a_scenario_is_carried_out_as_it_is_planned(lab: LabProcess, name: str) 
 
 
 @pytest.mark.full
-def test_the_scenario_that_searches_begins_to_search(lab: LabProcess) -> None:
-    """A search takes at least four trials, of a second or more each: it is still going when the first has been seen."""
-    run = lab.submit(model=ON["capacity"], scenario="capacity", plan={"duration_s": 1.0, "warmup_s": 0.1})
-    until(lambda: (lab.get(f"/runs/{run['id']}")["capacity"] or {}).get("steps"), "there is a first trial")
+def test_the_capacity_scenario_reports_its_first_trial(lab: LabProcess) -> None:
+    """A search has at least four trials of 1 s or more, so it is still running after the first."""
+    run = lab.submit(model=MODELS["capacity"], scenario="capacity", plan={"duration_s": 1.0, "warmup_s": 0.1})
+    until(lambda: (lab.get(f"/runs/{run['id']}")["capacity"] or {}).get("steps"), "the first trial has ended")
     assert lab.stop(run["id"])["state"] == "stopped"
 
 
-def test_where_descriptors_are_few_the_crowd_is_smaller_and_says_why() -> None:
-    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))"
-    look = "from app.plans.scenarios import SCENARIOS; c = SCENARIOS['c10k']"
-    code = f"{few}; {look}; print(c.plan['idle_connections'], c.title, c.watch)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.startswith("3520 3,520 idle connections") and "4,096 descriptors" in said
+def test_c10k_is_reduced_where_file_descriptors_are_few_and_says_why() -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))"
+    show = "from app.plans.scenarios import SCENARIOS; c = SCENARIOS['c10k']"
+    code = f"{limit}; {show}; print(c.plan['idle_connections'], c.title, c.watch)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.startswith("3520 3,520 idle connections") and "4,096 file descriptors" in printed

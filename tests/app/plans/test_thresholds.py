@@ -1,4 +1,4 @@
-"""Thresholds: the grammar, what breaches, and that nothing typed can do worse than a sentence."""
+"""Thresholds: the grammar, which results breach them, and that any text is parsed or refused."""
 
 from __future__ import annotations
 
@@ -40,13 +40,12 @@ SUMMARY = Summary(
     by_kind=(),
 )
 LEDGER = Ledger(25.0, 15.0, 10.0, 2.0, None, 0.1, 0.1, 1.0, 1.0, None, 1, 1, 1.0, 1, GeneratorCost(9.0, 0.5))
-HUNDRED = histogram.encode(
-    histogram.from_counts((1000 * ms, 1) for ms in range(1, 101))
-)  # 1 ms to 100 ms, one of each
+# One sample each at 1 ms, 2 ms … 100 ms.
+HUNDRED = histogram.encode(histogram.from_counts((1000 * ms, 1) for ms in range(1, 101)))
 OUTCOME = cast(
     Outcome, SimpleNamespace(kinds=(KindOutcome("plaintext", "plaintext", 100, {}, HUNDRED, HUNDRED),))
 )
-VERDICT = Verdict(VerdictName.SERVER_BOUND, "Server bound", True, ("So it is.",), (), {})
+VERDICT = Verdict(VerdictName.SERVER_BOUND, "Server bound", True, ("The server was saturated.",), (), {})
 
 
 def breached(text: str) -> bool:
@@ -88,7 +87,7 @@ def breached(text: str) -> bool:
         " p(99) < 41 ms ",
     ],
 )
-def test_a_condition_that_holds(text: str) -> None:
+def test_a_threshold_that_holds(text: str) -> None:
     assert not breached(text)
 
 
@@ -107,12 +106,14 @@ def test_a_condition_that_holds(text: str) -> None:
         "verdict!=server_bound",
     ],
 )
-def test_a_condition_that_does_not(text: str) -> None:
+def test_a_threshold_that_is_breached(text: str) -> None:
     assert breached(text)
 
 
 def test_a_percentile_needs_ten_samples_above_it() -> None:
-    assert Threshold.parse("p(90)<1s").samples == 100 and Threshold.parse("med<1s").samples == 20
+    assert (
+        Threshold.parse("p(90)<1s").samples_needed == 100 and Threshold.parse("med<1s").samples_needed == 20
+    )
     assert not breached("p(80)<1s") and not breached("p(89.9)<1s")
     for text in ("p(91)<1s", "p(95)<1s"):
         result = check(Threshold.parse(text), SUMMARY, LEDGER, VERDICT, OUTCOME)
@@ -120,7 +121,7 @@ def test_a_percentile_needs_ten_samples_above_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seen", "said"),
+    ("text", "seen", "expected"),
     [
         ("rate>=200", 199.6, "199.6 req/s"),
         ("rate>=200", 200.4, "200 req/s"),
@@ -131,15 +132,15 @@ def test_a_percentile_needs_ten_samples_above_it() -> None:
         ("rate>5", 12345, "12,345 req/s"),
     ],
 )
-def test_what_is_printed_is_on_the_side_of_the_bound_on_which_it_was(
-    text: str, seen: float, said: str
+def test_a_printed_value_is_on_the_same_side_of_the_bound_as_the_exact_one(
+    text: str, seen: float, expected: str
 ) -> None:
     result = check(Threshold.parse(text), replace(SUMMARY, achieved_per_s=seen), LEDGER, VERDICT)
-    assert result.seen == said
+    assert result.seen == expected
 
 
 @given(st.floats(0.001, 1e5), st.floats(0.001, 1e5))
-def test_no_rounding_contradicts_the_mark(bound: float, seen: float) -> None:
+def test_rounding_never_contradicts_the_result(bound: float, seen: float) -> None:
     threshold = Threshold.parse(f"rate>={bound:.6f}")
     assert isinstance(threshold.value, float)
     result = check(threshold, replace(SUMMARY, achieved_per_s=seen), LEDGER, VERDICT)
@@ -147,7 +148,7 @@ def test_no_rounding_contradicts_the_mark(bound: float, seen: float) -> None:
     assert (printed >= threshold.value) == (not result.breached) or abs(seen - threshold.value) < 1e-8
 
 
-def test_what_is_not_known_breaches_and_says_so() -> None:
+def test_an_unknown_value_breaches_and_is_shown_as_not_known() -> None:
     for text in ("p(99.9)<1s", "service_p(99.9)>0us"):
         result = check(Threshold.parse(text), SUMMARY, LEDGER, VERDICT)
         assert result.breached and result.seen == "unknown"
@@ -189,13 +190,13 @@ def test_what_is_not_known_breaches_and_says_so() -> None:
         "p(99)<20ms p(50)<1ms",
     ],
 )
-def test_anything_else_is_refused_with_an_example(text: str) -> None:
+def test_any_other_text_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         Threshold.parse(text, "/thresholds/3")
     (problem,) = refused.value.problems
     assert problem.pointer == "/thresholds/3"
     assert repr(text) in problem.detail
-    assert "there are p(n)" in problem.detail or "verdict" in text or "unit" in problem.detail
+    assert "Examples: p(99)" in problem.detail or "verdict" in text or "unit" in problem.detail
 
 
 @given(
@@ -203,7 +204,7 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
 )
 @example("verdict==server_bound\n")
 @example("rate>٣")
-def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         threshold = Threshold.parse(text)
     except Invalid as refused:
@@ -215,7 +216,7 @@ def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
 
 
 @given(st.floats(0.001, 1e6), st.sampled_from(["us", "ms", "s"]))
-def test_units_are_units(value: float, unit: str) -> None:
+def test_times_are_converted_to_microseconds(value: float, unit: str) -> None:
     scale = {"us": 1, "ms": 1e3, "s": 1e6}[unit]
     text = f"p(99)<{value:.6f}{unit}"
     assert Threshold.parse(text).value == pytest.approx(float(f"{value:.6f}") * scale)

@@ -1,4 +1,4 @@
-"""Plans: what is refused, by field and in words, and that one line says all of the rest."""
+"""Plans: wrong fields are refused with their pointer, and valid plans are described in one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.load.protocol.plan import Plan
 from app.machine import cpu_placement
 from app.plans.describe import describe, title
 from app.plans.scenarios import SCENARIOS
-from app.plans.validate import checked
+from app.plans.validate import validate_plan
 from app.settings import Settings
 from tests.app.command_line import parsed
 
@@ -25,7 +25,7 @@ UP = [{"duration_s": 2, "target": 32}]
 
 
 def plan(**fields: Any) -> Plan:
-    return checked(fields, Settings(), DESCRIPTORS)
+    return validate_plan(fields, Settings(), DESCRIPTORS)
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a ramp without stages": ({"executor": RAMP}, ("stages",)),
     "stages without a ramp": ({"stages": UP}, ("stages",)),
     "too many stages": ({"executor": RAMP, "stages": UP * 51}, ("stages",)),
-    "half a connection": (
+    "a fraction of a connection": (
         {"executor": RAMP, "stages": [{"duration_s": 1, "target": 1.5}]},
         ("stages/0/target",),
     ),
-    "a ramp too high": (
+    "a ramp above the connection limit": (
         {"executor": RAMP, "stages": [*UP, {"duration_s": 1, "target": 10**6}]},
         ("stages/1/target",),
     ),
@@ -49,43 +49,52 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"executor": RATES, "rate_per_s": 9, "stages": [{"duration_s": 0, "target": 9}]},
         ("stages/0/duration_s",),
     ),
-    "a rate too high": (
+    "a ramp above the rate limit": (
         {"executor": RATES, "rate_per_s": 9, "stages": [{"duration_s": 1, "target": 10**9}]},
         ("stages/0/target",),
     ),
     "a ramp too long": ({"executor": RAMP, "stages": [{"duration_s": 400, "target": 2}] * 2}, ("stages",)),
-    "a ramp of a rate without its start": ({"executor": RATES, "stages": UP}, ("rate_per_s",)),
-    "a search for nothing": ({"executor": SEARCH}, ("objective",)),
-    "a search that more load helps": ({"executor": SEARCH, "objective": "p(99)>20ms"}, ("objective",)),
-    "a search for a verdict": ({"executor": SEARCH, "objective": "verdict==noisy"}, ("objective",)),
-    "a search for a riddle": ({"executor": SEARCH, "objective": "fast"}, ("objective",)),
-    "a search by chance": ({"executor": SEARCH, "objective": "max<1s", "spacing": "poisson"}, ("spacing",)),
-    "a stall in a search": ({"executor": SEARCH, "objective": "max<1s", "stall_ms": 100}, ("stall_ms",)),
+    "a rate ramp without a start rate": ({"executor": RATES, "stages": UP}, ("rate_per_s",)),
+    "a search without an objective": ({"executor": SEARCH}, ("objective",)),
+    "an objective with a lower limit": ({"executor": SEARCH, "objective": "p(99)>20ms"}, ("objective",)),
+    "an objective without a latency": ({"executor": SEARCH, "objective": "verdict==noisy"}, ("objective",)),
+    "an objective that cannot be parsed": ({"executor": SEARCH, "objective": "fast"}, ("objective",)),
+    "a search with Poisson spacing": (
+        {"executor": SEARCH, "objective": "max<1s", "spacing": "poisson"},
+        ("spacing",),
+    ),
+    "a search with a server pause": (
+        {"executor": SEARCH, "objective": "max<1s", "stall_ms": 100},
+        ("stall_ms",),
+    ),
     "an objective without a search": ({"objective": "max<1s"}, ("objective",)),
-    "churn in a pipeline": ({"churn": True, "pipeline": 2}, ("pipeline",)),
-    "an open pipeline": (
+    "churn with pipelining": ({"churn": True, "pipeline": 2}, ("pipeline",)),
+    "pipelining in an open loop": (
         {"executor": "constant-arrival-rate", "rate_per_s": 100, "pipeline": 2},
         ("pipeline",),
     ),
-    "a long pipeline": ({"pipeline": 65}, ("pipeline",)),
-    "thought by schedule": ({"executor": OPEN, "rate_per_s": 9, "think_time_ms": 1}, ("think_time_ms",)),
-    "thought in a pipeline": ({"pipeline": 4, "think_time_ms": 1}, ("think_time_ms",)),
-    "a stall of most of it": ({"stall_ms": 900, "duration_s": 1}, ("stall_ms",)),
-    "a very long stall": ({"stall_ms": 60_000, "duration_s": 300}, ("stall_ms",)),
-    "too many slow ones": ({"slow_readers": 1001, "slow_writers": -1}, ("slow_readers", "slow_writers")),
-    "too many together": (
+    "pipelining too deep": ({"pipeline": 65}, ("pipeline",)),
+    "think time in an open loop": (
+        {"executor": OPEN, "rate_per_s": 9, "think_time_ms": 1},
+        ("think_time_ms",),
+    ),
+    "think time with pipelining": ({"pipeline": 4, "think_time_ms": 1}, ("think_time_ms",)),
+    "a pause of most of the measured time": ({"stall_ms": 900, "duration_s": 1}, ("stall_ms",)),
+    "a pause above its maximum": ({"stall_ms": 60_000, "duration_s": 300}, ("stall_ms",)),
+    "too many slow clients": ({"slow_readers": 1001, "slow_writers": -1}, ("slow_readers", "slow_writers")),
+    "too many connections in total": (
         {"vus": 14_000, "slow_writers": 1000, "idle_connections": 500},
         ("idle_connections",),
     ),
     "more shards than connections": ({"vus": 1, "shards": 2, "placement": "shared"}, ("shards",)),
     "more shards than CPUs": ({"shards": 999}, ("shards",)),
     "no shard": ({"shards": 0}, ("shards",)),
-    "neither true nor false": ({"churn": 1, "trace": "yes"}, ("trace", "churn")),
+    "flags that are not Boolean": ({"churn": 1, "trace": "yes"}, ("trace", "churn")),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_plan_is_refused_by_field(case: str) -> None:
+def test_a_wrong_plan_is_refused_with_the_pointers_of_its_fields(case: str) -> None:
     fields, names = WRONG[case]
     with pytest.raises(Invalid) as refused:
         plan(**fields)
@@ -112,7 +121,7 @@ RIGHT: dict[str, tuple[dict[str, Any], str]] = {
         {"executor": SEARCH, "objective": "p(99)<20ms", "duration_s": 1},
         "highest rate that meets p(99)<20ms, at most 64 connections, trials of 1 s after",
     ),
-    "search from": (
+    "search with start": (
         {"executor": SEARCH, "objective": "max<1s", "rate_per_s": 50},
         "max<1s, starting at 50 req/s",
     ),
@@ -134,8 +143,8 @@ RIGHT: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", RIGHT)
 def test_a_plan_is_described_in_one_line(case: str) -> None:
-    fields, said = RIGHT[case]
-    assert said in describe(plan(**fields))
+    fields, expected = RIGHT[case]
+    assert expected in describe(plan(**fields))
 
 
 TITLES: dict[str, tuple[dict[str, Any], str]] = {
@@ -167,14 +176,14 @@ TITLES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", TITLES)
-def test_a_run_of_no_scenario_is_named_after_model_and_load(case: str) -> None:
+def test_the_title_of_a_run_without_scenario_names_model_and_load(case: str) -> None:
     fields, expected = TITLES[case]
     assert title("Reactor", plan(**fields)) == expected
 
 
-def test_the_generator_gets_a_cpu_for_each_shard(four_cpus: None) -> None:
+def test_each_shard_of_the_load_generator_needs_a_cpu(four_cpus: None) -> None:
     assert "3 load-generator processes" in describe(plan(shards=3))
-    with pytest.raises(Invalid, match="3 here"):
+    with pytest.raises(Invalid, match="leaves 3 CPUs"):
         plan(shards=4)
     assert plan(shards=4, placement="shared").shards == 4
     assert cpu_placement.place("split", (0, 1, 2, 3), 2).to_json() == {
@@ -186,11 +195,11 @@ def test_the_generator_gets_a_cpu_for_each_shard(four_cpus: None) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_scenario_is_within_its_bounds(name: str) -> None:
-    assert describe(checked(SCENARIOS[name].plan, Settings(), DESCRIPTORS))
+def test_every_scenario_is_a_valid_plan(name: str) -> None:
+    assert describe(validate_plan(SCENARIOS[name].plan, Settings(), DESCRIPTORS))
 
 
-def test_every_field_of_a_plan_has_a_flag() -> None:
+def test_every_field_of_a_plan_has_a_command_line_flag() -> None:
     given = [
         "--executor",
         RATES,
@@ -240,7 +249,7 @@ def test_every_field_of_a_plan_has_a_flag() -> None:
 
 
 @pytest.mark.parametrize("text", ["10s", "x:5", "10s:-5", "10h:5", ""])
-def test_a_stage_that_cannot_be_read_is_refused(text: str) -> None:
+def test_a_stage_that_cannot_be_parsed_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="10s:2000"):
         plan_of(parsed("run", "reactor", "--stage", text))
 
@@ -264,7 +273,7 @@ def test_a_stage_that_cannot_be_read_is_refused(text: str) -> None:
         },
     )
 )
-def test_any_plan_is_either_said_or_refused(fields: dict[str, Any]) -> None:
+def test_any_plan_is_described_or_refused(fields: dict[str, Any]) -> None:
     try:
         found = plan(**fields)
     except Invalid as refused:
@@ -273,7 +282,7 @@ def test_any_plan_is_either_said_or_refused(fields: dict[str, Any]) -> None:
         assert describe(found) and found.total_s <= 600
 
 
-def test_no_time_of_any_plan_is_longer_than_a_histogram_reaches() -> None:
+def test_no_latency_of_any_plan_exceeds_the_range_of_the_histogram() -> None:
     longest_s = next(
         each.le for each in Settings.model_fields["max_duration_s"].metadata if hasattr(each, "le")
     )
