@@ -89,6 +89,7 @@ bench: $(VENV)/.dev ## what a request costs, beside nginx and uvicorn; wants wrk
 	$(BIN)/python -m tests.bench.idle_crowd
 	$(BIN)/python -m tests.bench.churn
 	$(BIN)/python -m tests.bench.start_stop
+	$(BIN)/python -m tests.bench.start_up
 	$(BIN)/python -m tests.bench.page_latency
 	$(BIN)/python -m tests.bench.spread
 	$(BIN)/python -m tests.bench.observing

@@ -34,6 +34,7 @@ def compare(
         typer.Argument(
             metavar="MODEL:KNOB=VALUE,…",
             help="Models, with knobs or without. A model may be named several times. Default: all available.",
+            autocompletion=options.complete_model,
         ),
     ] = None,
     server: options.Server = None,

@@ -17,7 +17,7 @@ COLUMNS = (
     Column("RSS", 9),
     Column("threads", 9),
     Column("valid trials", 14),
-    Column("  verdict", 0, is_number=False),
+    Column("verdict", 0, is_number=False),
 )
 
 
@@ -66,7 +66,7 @@ def _row(view: ComparisonView, standing: EntryResult) -> tuple[str, ...]:
         format.size(_median(figures["rss_bytes_peak"])),
         format.count(_median(figures.get("threads_peak"))),
         f"{standing.ranked} of {standing.trials}",
-        f"  {_verdicts(view, standing.entry)}",
+        _verdicts(view, standing.entry),
     )
 
 

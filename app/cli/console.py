@@ -51,11 +51,11 @@ class Table:
         return "\n".join(map(self._line, [titles, *self.rows] if self.has_heading else self.rows))
 
     def _line(self, cells: Sequence[str]) -> str:
-        aligned = (
-            f"{cell:>{column.width}}" if column.is_number else f"{cell:<{column.width}}"
-            for cell, column in zip(cells, self.columns, strict=True)
-        )
-        return "".join(aligned).rstrip()
+        line = ""
+        for cell, column in zip(cells, self.columns, strict=True):
+            gap = "  " if line and not column.is_number else ""
+            line += f"{cell:>{column.width}}" if column.is_number else f"{gap}{cell:<{column.width}}"
+        return line.rstrip()
 
 
 def show(*items: str | Table) -> None:
@@ -76,6 +76,13 @@ def show_raw(text: str) -> None:
 def error(text: str) -> None:
     """Writes `threadlab: …` to stderr as one line."""
     sys.stderr.write(f"threadlab: {' '.join(text.split())}\n")
+
+
+def show_examples(examples: Sequence[tuple[str, str]]) -> None:
+    """Writes a panel of examples, each its purpose and a command, to stdout, which is a terminal."""
+    from app.cli import terminal
+
+    terminal.show_examples(examples)
 
 
 def hint(*commands: str) -> None:

@@ -16,7 +16,7 @@ from app.cli.help import OUTPUT, Command
 if TYPE_CHECKING:
     from app.schemas.system import SystemView
 
-COLUMNS = (Column("", 16, False), Column("", 0, False))
+COLUMNS = (Column("", 14, False), Column("", 0, False))
 
 
 def register(app: typer.Typer, panel: str) -> None:

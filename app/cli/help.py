@@ -75,7 +75,7 @@ class _Help:
         if console.is_rich(sys.stdout):
             with _stdout_unescaped():
                 super().format_help(ctx, formatter)  # type: ignore[misc]
-            _show_examples(examples)
+            console.show_examples(examples)
             return
         formatter.width = PLAIN_WIDTH
         self.format_usage(ctx, formatter)  # type: ignore[attr-defined]
@@ -93,8 +93,9 @@ class _Help:
         for param in params:
             if param.param_type_name == "option" and not param.rich_help_panel:
                 param.rich_help_panel = OTHER
-            if param.default is None and getattr(param, "is_bool_flag", False):
-                param.default = False  # typer imports pydantic to validate the None of its own flags
+            if getattr(param, "is_bool_flag", False):
+                param.metavar = ""  # no "<bool>" in the help
+                param.default = param.default or False  # typer would import pydantic to validate None
         return sorted(params, key=_rank)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -146,10 +147,3 @@ def _stdout_unescaped() -> Iterator[None]:
         yield
     finally:
         sys.stdout = before
-
-
-def _show_examples(examples: tuple[tuple[str, str], ...]) -> None:
-    for purpose, command in examples:
-        console.show(console.Styled(f" {command}", "cyan"), console.Styled(f"     {purpose}", "dim"))
-    if examples:
-        console.show("")

@@ -8,8 +8,26 @@ import typer
 
 from app.cli.help import ADVANCED, OUTPUT, TARGET
 
+
+def complete_model(incomplete: str) -> list[str]:
+    """Returns the models whose names start with `incomplete`, for shell completion; takes 0.2 s."""
+    from app.cli.models import engine_python
+    from app.errors import LabError
+    from app.fleet.models import describe
+
+    try:
+        return [name for name in describe(engine_python()) if name.startswith(incomplete)]
+    except LabError:
+        return []
+
+
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="The model, such as reactor. `threadlab models` lists all.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="The model, such as reactor. `threadlab models` lists all.",
+        autocompletion=complete_model,
+    ),
 ]
 Server = Annotated[
     str | None,

@@ -33,7 +33,14 @@ def _one_of(names: tuple[str, ...]) -> Any:
 
 
 OPTIONS = (
-    PlanOption("--executor", "executor", _one_of(EXECUTORS), LOAD, None, "How the load is generated."),
+    PlanOption(
+        "--executor",
+        "executor",
+        _one_of(EXECUTORS),
+        LOAD,
+        "NAME",
+        f"How the load is generated: {', '.join(EXECUTORS)}.",
+    ),
     PlanOption("--vus", "vus", int, LOAD, "N", "Connections."),
     PlanOption(
         "--rate", "rate_per_s", float, LOAD, "R", "Requests per second, for the arrival-rate executors."
@@ -97,8 +104,8 @@ SCENARIO = PlanOption(
     "scenario",
     _one_of(tuple(SCENARIOS)),
     LOAD,
-    None,
-    "A named plan. The options below override its fields.",
+    "NAME",
+    f"A named plan: {', '.join(SCENARIOS)}. The options below override its fields.",
 )
 
 

@@ -28,6 +28,7 @@ Successors = Annotated[
         "--then",
         metavar="MODEL",
         help="Hot-swap to this model while the load continues. Repeatable.",
+        autocompletion=options.complete_model,
         rich_help_panel=ADVANCED,
     ),
 ]

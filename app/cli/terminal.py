@@ -12,6 +12,7 @@ from typing import TextIO
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.segment import Segment
 from rich.table import Table as RichTable
@@ -54,6 +55,14 @@ def hint(commands: Sequence[str]) -> None:
     err = console(sys.stderr)
     for i, command in enumerate(commands):
         err.print(Text.assemble(("Next: " if i == 0 else "      ", "dim"), (visible(command), "cyan")))
+
+
+def show_examples(examples: Sequence[tuple[str, str]]) -> None:
+    """Writes a panel of examples, each its purpose and a command, to stdout."""
+    lines = [Text.assemble((command, "cyan"), (f"\n    {purpose}", "dim")) for purpose, command in examples]
+    if lines:
+        panel = Panel(Text("\n").join(lines), title="Examples", title_align="left", border_style="dim")
+        console(sys.stdout).print(panel)
 
 
 def progress() -> Progress:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any
-from unittest import mock
 
 import typer
 
@@ -21,9 +22,12 @@ def options_of_commands() -> dict[str, set[str]]:
 
 
 def parsed(name: str, *args: str) -> dict[str, Any]:
-    """Returns what a command is called with for these arguments. Raises as it does for bad ones."""
-    command = main.command().commands[name]
-    called: dict[str, Any] = {}
-    with mock.patch.object(command, "callback", lambda **given: called.update(given) or 0):
-        command.main([*args], prog_name=f"threadlab {name}", standalone_mode=False)
-    return called
+    """Returns the options and arguments that a command gets from `args`. Raises as it does for bad ones."""
+    with main.command().commands[name].make_context(name, [*args]) as context:
+        return dict(context.params)
+
+
+def example_arguments(line: str) -> list[str]:
+    """Returns the words after `threadlab` of a line of a shell, which may set variables and have pipes."""
+    words = shlex.split(re.sub(r"\$\([^)]*\)", "x", line))
+    return words[words.index("threadlab") + 1 :]
