@@ -1,11 +1,13 @@
 """Standard streams of the command line: they never raise, and escape control characters.
 
-Errors: stdout and stderr may be closed, full, a broken pipe, or of a narrow encoding. A command continues all the same,
-and its exit code keeps its meaning. `tolerant` reports an error of stdout other than a reader that has gone.
+Errors: stdout and stderr may be closed, full, a broken pipe, or of a narrow encoding. A command continues all
+the same, and its exit code keeps its meaning. `tolerant` reports an error of stdout other than a reader that
+has gone.
 
-Control characters: a server, an engine's stderr or a label may contain terminal control sequences. All text is escaped
-(`\\x1b[2J`), so that the rest of the command line need not consider it. Two exceptions: `unescaped` is for output with
-colours of our own, whose foreign text the caller escapes; `write_export` writes an export unchanged to a file or pipe.
+Control characters: a server, an engine's stderr or a label may contain terminal control sequences. All text
+is escaped (`\\x1b[2J`), so that the rest of the command line need not consider it. Two exceptions:
+`unescaped` is for output with colours of our own, whose foreign text the caller escapes; `write_export`
+writes an export unchanged to a file or pipe.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-# C0 without tab and newline (a CR before a newline is part of it), DEL and C1. Then line separators, and characters
-# that change the direction of text, which makes it look like another text.
+# C0 without tab and newline (a CR before a newline is part of it), DEL and C1. Then line separators, and
+# characters that change the direction of text, which makes it look like another text.
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
 )
@@ -35,9 +37,9 @@ def _escaped(code: int) -> str:
 
 
 class Tolerant:
-    """A text stream that escapes control characters, discards what cannot be written, and keeps the first error.
+    """A text stream that never raises and escapes control characters. It keeps the first error in `error`.
 
-    `isatty` returns False: libraries ask it whether to write colours, which would be escaped. `is_terminal` tells.
+    `isatty` returns False, as libraries ask it whether to write colours, which would be escaped here.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -89,7 +91,10 @@ class Tolerant:
             self._discard()
 
     def _discard(self) -> None:
-        """Redirects the stream to /dev/null: its buffer would fail again at exit, and change the exit code to 120."""
+        """Redirects the stream to /dev/null.
+
+        Its buffer would fail again at exit, and change the exit code to 120.
+        """
         with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
             assert self._stream
             os.dup2(nowhere.fileno(), self._stream.fileno())
@@ -102,10 +107,12 @@ class _Unescaped:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """Writes `text` with its control characters; returns its length."""
         self._stream.write_unescaped(text)
         return len(text)
 
     def isatty(self) -> bool:
+        """Returns whether the stream is a terminal."""
         return self._stream.is_terminal
 
     def __getattr__(self, name: str) -> Any:
@@ -134,7 +141,10 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def unescaped(stream: TextIO) -> TextIO:
-    """Returns a stream for output with control sequences of our own. The caller escapes all foreign text in it."""
+    """Returns a stream for output with control sequences of our own.
+
+    The caller escapes all foreign text in it.
+    """
     return cast(TextIO, _Unescaped(stream)) if isinstance(stream, Tolerant) else stream
 
 

@@ -18,7 +18,22 @@ if TYPE_CHECKING:
     Ended = tuple[ComparisonView, list[str], int | None]
 
 FEW_TRIALS = 5  # below, only differences of 15 % and more are called: app/comparisons/ranking.py
-View = Literal["equal-rate", "ceiling"]  # the keys of app/comparisons/entries.py VIEWS
+Entries = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL:KNOB=VALUE,…",
+        help="Models, with knobs or without. A model may be named several times. Default: all available.",
+        autocompletion=options.complete_model,
+    ),
+]
+View = Annotated[
+    Literal["equal-rate", "ceiling"] | None,  # the keys of app/comparisons/entries.py VIEWS
+    typer.Option(
+        help="Compare by CPU per request at a fixed rate (equal-rate, the default), or by maximum throughput "
+        "(ceiling).",
+        rich_help_panel=TARGET,
+    ),
+]
 
 
 def register(app: typer.Typer, panel: str) -> None:
@@ -29,23 +44,9 @@ def register(app: typer.Typer, panel: str) -> None:
 def compare(
     plan: dict[str, Any],
     scenario: str | None,
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODEL:KNOB=VALUE,…",
-            help="Models, with knobs or without. A model may be named several times. Default: all available.",
-            autocompletion=options.complete_model,
-        ),
-    ] = None,
+    models: Entries = None,
     server: options.Server = None,
-    view: Annotated[
-        View | None,
-        typer.Option(
-            help="Compare by CPU per request at a fixed rate (equal-rate, the default), or by maximum "
-            "throughput (ceiling).",
-            rich_help_panel=TARGET,
-        ),
-    ] = None,
+    view: View = None,
     trials: Annotated[
         int,
         typer.Option(

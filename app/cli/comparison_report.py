@@ -22,7 +22,10 @@ COLUMNS = (
 
 
 def exit_code(view: ComparisonView, stopped_by: int | None) -> int:
-    """Returns 0, 1 without a measurement, 3 if a threshold was not met, 4 without a winner, 128 + `stopped_by`."""
+    """Returns the exit code of a comparison.
+
+    0, 1 without a measurement, 3 if a threshold was not met, 4 without a winner, 128 + `stopped_by`.
+    """
     if stopped_by is not None:
         return SIGNALLED + stopped_by
     if not any(trial.achieved_per_s is not None for trial in view.runs) or view.state == "failed":
@@ -35,7 +38,7 @@ def exit_code(view: ComparisonView, stopped_by: int | None) -> int:
 
 
 def items(view: ComparisonView) -> list[str | Table]:
-    """Returns what a person reads of a comparison: table, ranking, excluded trials, thresholds and the rule."""
+    """Returns a comparison as text: table, ranking, excluded trials, thresholds and the rule."""
     trials = f"{view.trials} interleaved trials each" if view.trials > 1 else "one trial each"
     found: list[str | Table] = [Styled(f"Comparison {view.id}: {view.plan_text}; {trials}.", TITLE)]
     if view.failure:
@@ -93,7 +96,10 @@ def _percentiles(latency: Latency | None) -> tuple[str, str]:
 
 
 def _excluded(view: ComparisonView) -> list[str]:
-    """Returns why trials of ranked entries are excluded; the result itself names the entries that are not ranked."""
+    """Returns why trials of ranked entries are excluded.
+
+    The result itself names the entries that are not ranked.
+    """
     return [
         f"Excluded: {view.entries[each.entry].name}, trial {each.trial} (run {each.run}): {each.why_not}"
         for each in view.runs

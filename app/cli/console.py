@@ -1,7 +1,8 @@
 """Output of commands: results on stdout; progress, hints and errors on stderr.
 
-On a terminal by rich: colours, tables with rules, wrapped lines (app/cli/terminal.py). Otherwise, and with NO_COLOR or
-TERM=dumb, as plain lines with aligned columns, which scripts may parse. rich is imported only where it is needed.
+On a terminal by rich: colours, tables with rules, wrapped lines (app/cli/terminal.py). Otherwise, and with
+NO_COLOR or TERM=dumb, as plain lines with aligned columns, which scripts may parse. rich is imported only
+where it is needed.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ class Table:
 
 
 def show(*items: str | Table) -> None:
-    """Writes lines and tables to stdout. Foreign text in them is escaped, and its rich markup is not interpreted."""
+    """Writes lines and tables to stdout.
+
+    Foreign text in them is escaped, and its rich markup is not interpreted.
+    """
     if is_rich(sys.stdout):
         from app.cli import terminal
 
@@ -69,7 +73,7 @@ def show(*items: str | Table) -> None:
 
 
 def show_raw(text: str) -> None:
-    """Writes text for programs, such as JSON, to stdout: without wrapping or colours, control characters escaped."""
+    """Writes text for programs, such as JSON, to stdout, not wrapped; control characters are escaped."""
     sys.stdout.write(f"{text}\n")
 
 

@@ -1,7 +1,7 @@
-"""`threadlab demo`: two comparisons of all models, by maximum throughput and then by CPU per request at a fixed rate.
+"""`threadlab demo`: all models by maximum throughput, and then by CPU per request at a fixed rate.
 
-On few cores the load generator limits the throughput of plaintext. So the ranking that counts is the second one: at a
-rate that all models achieve, one that the first comparison has found.
+These are two comparisons. On few cores the load generator limits the throughput of plaintext, so the ranking
+that counts is the second one, at half of the lowest throughput of the first.
 """
 
 from __future__ import annotations
@@ -73,7 +73,10 @@ class Shown:
 
 
 async def measure(lab: Lab, seconds: float) -> tuple[ComparisonView, ...]:
-    """Compares by maximum throughput, and then at half of the lowest; without the second if nothing was measured."""
+    """Compares by maximum throughput, and then at half of the lowest; returns both comparisons.
+
+    If the first was stopped or measured nothing, it returns the first only.
+    """
     load = {"vus": CONNECTIONS, "duration_s": seconds, "warmup_s": WARMUP_S}
     spec = {"models": lab.models, "view": "ceiling", "plan": load | CEILING, "label": "Demo: max throughput"}
     ceiling = await lab.compare(spec)
@@ -87,7 +90,7 @@ async def measure(lab: Lab, seconds: float) -> tuple[ComparisonView, ...]:
 
 
 def report(shown: Shown, json_file: str | None) -> int:
-    """Writes the JSON, shows the tables, and returns the exit code: 0, 1 if a run failed, 128 + the signal."""
+    """Writes the JSON, shows the tables, and returns the exit code: 0, 1 if a run failed, or 128 + signal."""
     problems = []
     if json_file:
         runs = [[output.run_json(run) for run in each] for each in (*shown.runs, [])]
@@ -167,4 +170,5 @@ async def _on(server: str, seconds: float) -> Shown:
 
 
 def runs_of(lab: Lab, comparisons: tuple[ComparisonView, ...]) -> tuple[list[RunView], ...]:
+    """Returns the runs of each comparison."""
     return tuple([lab.get_run(trial.run) for trial in view.runs] for view in comparisons)

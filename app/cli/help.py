@@ -38,7 +38,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         (
             "hot swap while the load continues",
-            "threadlab run reactor --then proactor --executor constant-arrival-rate --rate 2000 --duration 12",
+            "threadlab run reactor --then proactor --executor constant-arrival-rate --rate 2000",
         ),
     ),
     "compare": (

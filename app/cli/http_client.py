@@ -5,8 +5,8 @@ The server may be anything, so:
 - The token goes to the origin of the given URL only. A redirect to another origin is refused.
 - A body is read up to a maximum size, and never decompressed. Each read and write has a timeout.
 - Whatever goes wrong is a LabError with one sentence.
-- Requests to this machine use no proxy, as the proxy would get the token. Other requests use http_proxy, https_proxy
-  and no_proxy, and no other variable of the environment: no ALL_PROXY, no ~/.netrc.
+- Requests to this machine use no proxy, as the proxy would get the token. Other requests use http_proxy,
+  https_proxy and no_proxy, and no other variable of the environment: no ALL_PROXY, no ~/.netrc.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _client(target: httpx.URL) -> httpx.Client:
 
 
 def _proxy(target: httpx.URL) -> str | None:
-    """Returns the URL of the environment's proxy for `target`; None for this machine and for hosts of no_proxy."""
+    """Returns the URL of the environment's proxy, or None for this machine and for hosts of no_proxy."""
     if is_loopback(target.host) or urllib.request.proxy_bypass(target.netloc.decode()):
         return None
     proxy = urllib.request.getproxies().get(target.scheme)
@@ -119,7 +119,10 @@ def _origin(url: httpx.URL) -> str:
 
 
 def _body(response: httpx.Response, max_bytes: int) -> bytes:
-    """Returns the body of a successful response. Raises LabError for another status, ValueError for a longer body."""
+    """Returns the body of a successful response.
+
+    Raises LabError for another status, ValueError for a longer body.
+    """
     if response.is_success:
         return _bounded(response, max_bytes)
     try:
@@ -148,8 +151,10 @@ def _detail(body: bytes) -> str | None:
 
 
 def _parsed(text: str | bytes) -> Any:
-    """Returns parsed JSON. Raises ValueError, also for numbers that are not finite or have more than 64 bits, and
-    RecursionError."""
+    """Returns parsed JSON.
+
+    Raises ValueError, also for numbers that are not finite or have more than 64 bits, and RecursionError.
+    """
     return json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_integer)
 
 

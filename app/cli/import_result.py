@@ -59,7 +59,10 @@ def import_result(
 
 
 def _run(id: int, server: str | None) -> RunView:
-    """Returns a run of the server or of the local history. Raises LabError: Unknown if there is no such run."""
+    """Returns a run of the server or of the local history.
+
+    Raises LabError: Unknown if there is no such run.
+    """
     if server:
         from app.cli import remote
 

@@ -1,4 +1,4 @@
-"""Runs and comparisons by a lab in this process: progress on stderr, results kept in the history like any others."""
+"""Runs and comparisons by a lab in this process. Progress goes to stderr, results to the history."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def stop_on_signals(lab: Lab) -> list[int]:
 
 
 def available(models: Mapping[str, str | None]) -> list[str]:
-    """Returns the names of the models that have no reason to be unavailable; the others are named on stderr."""
+    """Returns the names of the available models. The others are named on stderr, with the reason."""
     for name, reason in models.items():
         if reason is not None:
             sys.stderr.write(f"{name} skipped: {reason}\n")

@@ -46,7 +46,10 @@ class _Server(Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Shuts down gracefully on TERM, INT and HUP. The exit code is 0, as the signal is not raised again."""
+        """Shuts down gracefully on TERM, INT and HUP.
+
+        The exit code is 0, as the signal is not raised again.
+        """
         before = {number: signal.signal(number, self.handle_exit) for number in STOP_SIGNALS}
         try:
             yield

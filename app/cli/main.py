@@ -1,4 +1,4 @@
-"""The entry point of `threadlab`: dispatches to a command and turns its errors into one line and an exit code."""
+"""The entry point of `threadlab`: runs a command, and reports its error in one line and an exit code."""
 
 from __future__ import annotations
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def check_writable(files: Mapping[str, str | None]) -> dict[str, str]:
-    """Returns those of `files` (option → path, - for stdout) that were given. Raises Invalid if one is not writable."""
+    """Returns those of `files` (option → path, - for stdout) that were given.
+
+    Raises Invalid if one is not writable.
+    """
     given = {option: file for option, file in files.items() if file}
     on_stdout = [f"--{option}" for option, file in given.items() if file == "-"]
     if len(on_stdout) > 1:
@@ -29,7 +32,10 @@ def check_writable(files: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def write(option: str, file: str, text: str) -> list[str]:
-    """Writes `text` to `file`, - for stdout. Returns a sentence if it cannot be written, otherwise nothing."""
+    """Writes `text` to `file`, - for stdout.
+
+    Returns a sentence if it cannot be written, otherwise nothing.
+    """
     try:
         if file == "-":
             streams.write_export(sys.stdout, text)
@@ -43,7 +49,10 @@ def write(option: str, file: str, text: str) -> list[str]:
 def write_exports(
     files: Mapping[str, str], exports: Mapping[str, Export], make: Callable[[Export], str]
 ) -> list[str]:
-    """Makes and writes each of `files` (option → path) that is an export. Returns a sentence for each failure."""
+    """Makes and writes each of `files` (option → path) that is an export.
+
+    Returns a sentence for each failure.
+    """
     problems = []
     for option in (each for each in exports if each in files):
         try:

@@ -18,7 +18,10 @@ from app.plans.text import parse_stages, parse_work
 
 @dataclass(frozen=True, slots=True)
 class PlanOption:
-    """A flag that sets a field of the plan. A field that is not given keeps the scenario's value, or its default."""
+    """A flag that sets a field of the plan.
+
+    A field that is not given keeps the scenario's value, or its default.
+    """
 
     flag: str
     field: str

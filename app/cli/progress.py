@@ -1,4 +1,4 @@
-"""Progress of a run or a comparison on stderr: a bar on a terminal, and a line for each step that has ended."""
+"""Progress on stderr: a bar on a terminal, and a line for each trial that has ended."""
 
 from __future__ import annotations
 

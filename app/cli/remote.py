@@ -1,4 +1,4 @@
-"""Runs and comparisons on a remote lab (`--server URL`), by its REST API. app/cli/http_client.py sends the requests."""
+"""Runs and comparisons on a remote lab (`--server URL`), by its REST API."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def measure_run(
 ) -> tuple[RunView, int | None]:
     """Submits a run and blocks until it has ended; returns it, and the signal that stopped it early.
 
-    `on_change` is called with the run each 0.5 s. Raises LabError with the detail of the server, NotNow if there is
-    no lab.
+    `on_change` is called with the run each 0.5 s. Raises LabError with the detail of the server, NotNow if
+    there is no lab.
     """
     return _followed(_url(server, "runs"), spec, _RUN, on_change)
 
@@ -77,10 +77,10 @@ def get_models(server: str) -> dict[str, str | None]:
 
 @contextlib.contextmanager
 def understood(server: str | None) -> Iterator[None]:
-    """Raises NotNow where the views of a server have the right types, but values that this version cannot use.
+    """Raises NotNow if a server's views have the right types, but values that this version cannot use.
 
-    For example a figure that it does not know, an entry that does not exist, or a cost of 0. Without a server the views
-    are our own, and the error is a bug of ours and passes unchanged.
+    For example an unknown figure, an entry that does not exist, or a cost of 0. Without a server the views are
+    our own, so an error is a bug of ours and passes unchanged.
     """
     try:
         yield
@@ -108,7 +108,10 @@ def _read(kind: TypeAdapter[V], url: str, method: str = "GET", body: Mapping[str
 def _followed(
     base: str, spec: Mapping[str, Any], kind: TypeAdapter[V], on_change: Callable[[V], None]
 ) -> tuple[V, int | None]:
-    """The first stop signal stops what was submitted, a second one leaves it running there and raises NotNow."""
+    """Submits and polls until the end.
+
+    The first stop signal stops what was submitted. A second one leaves it running and raises NotNow.
+    """
     stopped_by: int | None = None
     with stop_signals.deferred() as signals:
         try:

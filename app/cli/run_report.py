@@ -22,7 +22,10 @@ _STYLES = {
 
 
 def exit_code(view: RunView, stopped_by: int | None) -> int:
-    """Returns 0, 1 without a result, 3 if a threshold was not met, 128 + `stopped_by` if a signal stopped the run."""
+    """Returns the exit code of a run.
+
+    0, 1 without a result, 3 if a threshold was not met, 128 + `stopped_by` if a signal stopped the run.
+    """
     if stopped_by is not None:
         return SIGNALLED + stopped_by
     if view.summary is None or view.state == "failed":

@@ -1,4 +1,7 @@
-"""`threadlab serve`: runs the lab until a signal stops it. Its options are the settings of app/settings.py."""
+"""`threadlab serve`: runs the lab until a signal stops it.
+
+Its options are the settings of app/settings.py.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ GROUPS = {
 
 
 class ServeCommand(Command):
-    """A command with an option for each setting; pydantic, which knows them, is imported when they are needed."""
+    """A command with an option for each setting. pydantic is imported when they are needed."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Returns the options of all settings, and --help."""
@@ -85,14 +88,18 @@ def _exposed_token(given: dict[str, str], settings: Settings) -> list[str]:
     with contextlib.suppress(OSError):  # a pipe, such as of <(…), that has been read and is gone
         if settings.token_file and settings.token_file.stat().st_mode & 0o077:
             return [
-                f"other users can read the token in {settings.token_file}. Run: chmod 600 {settings.token_file}"
+                f"other users can read the token in {settings.token_file}. "
+                f"Run: chmod 600 {settings.token_file}"
             ]
     return []
 
 
 @cache
 def _setting_options() -> tuple[Any, ...]:
-    """Returns an option for each setting. Its text is validated by Settings, together with the environment."""
+    """Returns an option for each setting.
+
+    Its text is validated by Settings, together with the environment.
+    """
     from app.settings import Settings
 
     def declared() -> None: ...
@@ -103,7 +110,8 @@ def _setting_options() -> tuple[Any, ...]:
         option = typer.Option(
             f"--{name.replace('_', '-')}",
             metavar="VALUE",
-            help=f"{_sentence(field.description or name)} ({_default(field.default)}; THREADLAB_{name.upper()})",
+            help=f"{_sentence(field.description or name)} "
+            f"({_default(field.default)}; THREADLAB_{name.upper()})",
             rich_help_panel=group_of.get(name, ADVANCED),
             show_default=False,
         )

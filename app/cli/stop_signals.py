@@ -51,7 +51,7 @@ class DeferredSignals:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[DeferredSignals]:
-    """Handles stop signals by DeferredSignals during the block. On other threads than the main one, none arrive."""
+    """Handles stop signals by DeferredSignals during the block. Only the main thread receives them."""
     signals = DeferredSignals()
     if threading.current_thread() is not threading.main_thread():
         yield signals

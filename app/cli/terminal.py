@@ -1,7 +1,8 @@
 """Output on a terminal, by rich. Imported lazily, as rich takes 50 ms.
 
-Foreign text is safe twice: it is made of `Text`, so its markup is not interpreted, and `SafeConsole` escapes the
-control characters of every segment just before it is written. Only the sequences that rich itself adds remain.
+Foreign text is safe twice: it is made of `Text`, so its markup is not interpreted, and `SafeConsole` escapes
+the control characters of every segment just before it is written. Only the sequences that rich itself adds
+remain.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def hint(commands: Sequence[str]) -> None:
 
 
 def show_examples(examples: Sequence[tuple[str, str]]) -> None:
-    """Writes a panel of examples, each its purpose and a command, to stdout."""
+    """Writes a panel of examples, each a purpose and a command, to stdout."""
     lines = [Text.assemble((command, "cyan"), (f"\n    {purpose}", "dim")) for purpose, command in examples]
     if lines:
         panel = Panel(Text("\n").join(lines), title="Examples", title_align="left", border_style="dim")

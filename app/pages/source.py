@@ -1,12 +1,13 @@
-"""The source of a model as its page shows it: highlighted, and with the thread states that each line stands for.
+"""The source of a model as its page shows it: highlighted, and with the thread states of each line.
 
-The page uses the states to highlight a line when its state is hovered, and a state when its line is hovered. Two
-things give a line its states:
+The page uses the states to highlight a line when its state is hovered, and a state when its line is hovered.
+Two things give a line its states:
 
-- A mark. `mark[STATE] = READING` sets the state of the lines that follow in its block, until the next mark. Lines
-  after a loop or a branch that contains marks of its own get no state, because it depends on the path taken.
-- A verb. A call of a function in `VERBS` adds the state of that function: `recv` adds `reading`, also where a thread
-  blocks in it and its lane shows `waiting`.
+- A mark. `mark[STATE] = READING` sets the state of the lines that follow in its block, until the next mark.
+  Lines after a loop or a branch that contains marks of its own get no state, because it depends on the path
+  taken.
+- A verb. A call of a function in `VERBS` adds the state of that function: `recv` adds `reading`, also where a
+  thread blocks in it and its lane shows `waiting`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ MARKS = ("WAITING", "ACCEPTING", "READING", "HANDLING", "WRITING", "QUEUE")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a model's source: its number from 1, its text as HTML, the thread states that it stands for."""
+    """One line of a model's source: its number from 1, its text as HTML, and its thread states."""
 
     number: int
     html: Markup
@@ -82,7 +83,10 @@ def state_marks(source: str) -> dict[int, tuple[str, ...]]:
 
 
 def _follow(block: Sequence[ast.stmt], state: str | None, found: dict[int, list[str]]) -> None:
-    """Adds the states of a block to `found`. A mark also holds in the blocks nested below it, until the next mark."""
+    """Adds the states of a block to `found`.
+
+    A mark also holds in the blocks nested below it, until the next mark.
+    """
     for statement in block:
         state = _mark(statement) or state
         inner = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
@@ -131,7 +135,8 @@ def _after_docstring(source: str) -> int:
 def highlight(source: str) -> list[Markup]:
     """Returns each line of `source` as HTML, its tokens in spans with the classes of static/css/lesson.css.
 
-    All text is escaped. A call of `VERBS` and a name of `MARKS` get the class `v` and their state as `data-verb`.
+    All text is escaped. A call of `VERBS` and a name of `MARKS` get the class `v` and their state as
+    `data-verb`.
     """
     lines = [Markup("")]
     for attributes, text in _runs(list(_LEXER.get_tokens(source))):

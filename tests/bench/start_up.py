@@ -2,7 +2,8 @@
 
     python -m tests.bench.start_up [--repeats 10]
 
-Exit code 1 if `threadlab models` takes more than 0.5 s. Wants a quiet machine: other load changes the wall-clock time.
+Exit code 1 if `threadlab models` takes more than 0.5 s. Wants a quiet machine: other load changes the
+wall-clock time.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def test_doctor_shows_the_machine(command: Command) -> None:
     assert not re.search(r"True|None|\(\d", words.stdout), "a value of Python"
 
 
-def test_runs_are_printed_in_words_and_as_json_and_are_kept_and_a_breached_threshold_is_exit_code_3(
+def test_a_run_is_printed_as_text_and_as_json_and_is_saved_and_a_breached_threshold_is_exit_code_3(
     data: dict[str, str], tmp_path: Path, command: Command
 ) -> None:
     file = tmp_path / "run.json"
@@ -196,7 +196,7 @@ def test_an_interrupted_run_reports_what_it_has(
     until(lambda: all(has_ended(pid) for pid in marked_pids(mark)), "nothing is left")
 
 
-def test_a_run_that_is_interrupted_in_its_warm_up_says_that_nothing_was_measured(
+def test_a_run_that_is_interrupted_in_its_warm_up_reports_that_nothing_was_measured(
     data: dict[str, str],
 ) -> None:
     with started("run", "reactor", *LIGHT, "--warmup", "580", **data) as (process, mark):
@@ -218,7 +218,7 @@ def test_a_run_that_is_interrupted_in_its_warm_up_says_that_nothing_was_measured
 @pytest.mark.parametrize(
     "words", [("run", "reactor"), ("compare", "reactor", "blocking")], ids=lambda words: words[0]
 )
-def test_an_interrupted_command_stops_what_another_lab_does_for_it(
+def test_an_interrupted_command_stops_its_run_on_the_remote_lab(
     number: signal.Signals, code: int, words: tuple[str, ...], lab: LabProcess
 ) -> None:
     args = (*words, *LIGHT, "--duration", "590", "--json", "-", "--server", lab.url)
@@ -232,7 +232,7 @@ def test_an_interrupted_command_stops_what_another_lab_does_for_it(
     assert lab.get(f"/{noun}?limit=1")[0]["state"] == "stopped"
 
 
-def test_a_signal_before_the_other_lab_has_answered_stops_the_run_all_the_same() -> None:
+def test_a_signal_before_the_remote_lab_has_responded_stops_the_run() -> None:
     asked: list[str] = []
     may_answer = threading.Event()
     run = TypeAdapter(RunView).dump_json(stored_run(id=7, state="running"))

@@ -30,7 +30,7 @@ from tests.waiting import BOUND_S
 TINY = ("--rate", "100", "--vus", "4", "--duration", "0.5", "--warmup", "0")
 
 
-def test_a_comparison_in_words_and_as_files(command: Command, tmp_path: Path) -> None:
+def test_a_comparison_is_printed_as_text_and_written_to_files(command: Command, tmp_path: Path) -> None:
     to_json, to_junit = tmp_path / "c.json", tmp_path / "c.xml"
     done = command(
         "compare",
@@ -63,7 +63,7 @@ def test_a_comparison_in_words_and_as_files(command: Command, tmp_path: Path) ->
     assert len(xml.parse(to_junit).getroot().findall("testsuite")) == 1 + 2
 
 
-def test_a_running_lab_can_do_it_and_a_breached_threshold_is_exit_code_3(
+def test_a_remote_lab_compares_and_a_breached_threshold_is_exit_code_3(
     lab: LabProcess, command: Command
 ) -> None:
     done = command(
@@ -108,7 +108,7 @@ SLOW = (
 )
 
 
-def test_where_nobody_could_be_called_better_is_exit_code_4_and_said_in_every_file(
+def test_a_comparison_without_a_winner_is_exit_code_4_and_every_file_has_the_reason(
     command: Command, tmp_path: Path
 ) -> None:
     """One connection carries at most a tenth of the rate, so what it costs is the cost of another rate."""

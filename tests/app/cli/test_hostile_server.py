@@ -1,4 +1,7 @@
-"""`--server URL` where URL is anything but a lab: the token stays, nothing is a traceback, and no text is a command."""
+"""`--server URL` where URL is anything but a lab.
+
+The token stays, nothing is a traceback, and no text is a command.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +126,7 @@ def asked_of(server: Server, command: Command, words: tuple[str, ...], wrk: Path
 
 
 @EACH
-def test_a_redirect_to_another_origin_is_refused_and_the_token_goes_nowhere(
+def test_a_redirect_to_another_origin_is_refused_and_does_not_get_the_token(
     words: tuple[str, ...], command: Command, wrk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THREADLAB_TOKEN", new_token())
@@ -199,7 +202,7 @@ NONSENSE = {
 
 @EACH
 @pytest.mark.parametrize("status", [200, 404, 409, 418, 422, 500, 503])
-def test_an_answer_that_no_lab_would_give_is_a_sentence(
+def test_a_response_that_is_not_of_a_lab_is_an_error_of_one_sentence(
     words: tuple[str, ...], status: int, command: Command, wrk: Path
 ) -> None:
     with serving(Answer(status=status)) as server:
@@ -227,7 +230,7 @@ def test_an_answer_that_no_lab_would_give_is_a_sentence(
     ],
     ids=["nothing", "empty lines", "mail", "status", "field", "fields", "short", "chunk", "short error"],
 )
-def test_what_is_not_http_is_a_sentence(
+def test_a_server_that_does_not_speak_http_is_an_error_of_one_sentence(
     words: tuple[str, ...], said: bytes, command: Command, wrk: Path
 ) -> None:
     with serving(Answer(said, is_raw=True)) as server:
@@ -322,7 +325,7 @@ def test_a_demo_with_an_entry_that_does_not_exist_is_a_sentence(command: Command
 # How much it says
 
 
-def test_more_than_an_answer_may_have_is_not_read(
+def test_a_response_that_is_too_long_is_not_read(
     command: Command, wrk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "JSON_MAX_BYTES", 1000)
@@ -435,5 +438,5 @@ def test_a_terminal_gets_an_export_with_its_control_characters_visible() -> None
         ("\0", "\\x00"),
     ],
 )
-def test_what_is_made_visible(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert visible(text) == shown

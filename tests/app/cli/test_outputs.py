@@ -1,4 +1,7 @@
-"""The shell's outputs: checked before a run, which may be long; a failure after it costs no report and no exit code."""
+"""The shell's outputs: checked before a run, which may be long.
+
+A failure after it costs no report and no exit code.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ def runs_kept(data_dir: Path) -> int:
 @pytest.mark.parametrize(
     "words", [RUN, ("compare", "reactor", "blocking"), ("demo",)], ids=lambda words: words[0]
 )
-def test_a_file_that_cannot_be_written_is_known_before_the_run(
+def test_a_file_that_cannot_be_written_is_refused_before_the_run(
     flag: str, file: str, reason: str, words: tuple[str, ...], tmp_path: Path, command: Command
 ) -> None:
     done = command(*words, flag, file.format(tmp=tmp_path))
@@ -65,7 +68,7 @@ def test_a_file_that_cannot_be_written_is_known_before_the_run(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_to_is_known_before_the_run(
+def test_a_directory_without_write_permission_is_refused_before_the_run(
     tmp_path: Path, command: Command
 ) -> None:
     shut = tmp_path / "shut"
@@ -76,7 +79,7 @@ def test_a_folder_that_may_not_be_written_to_is_known_before_the_run(
     assert runs_kept(tmp_path) == 0
 
 
-def test_a_file_that_fills_the_disk_is_said_after_the_report(tmp_path: Path, command: Command) -> None:
+def test_a_full_disk_is_reported_after_the_result(tmp_path: Path, command: Command) -> None:
     done = command(*RUN, "--json", "/dev/full")
     assert done.returncode == 1 and "Verdict:" in done.stdout
     assert (
@@ -90,7 +93,9 @@ def test_a_file_that_fills_the_disk_is_said_after_the_report(tmp_path: Path, com
     ("redirected", "code"),
     [("| true", 0), (">&-", 0), ("2>&-", 0), (">/dev/full", 1), ("2>/dev/full", 0), ("<&- >&- 2>&-", 0)],
 )
-def test_streams_that_nobody_reads_cost_no_exit_code(redirected: str, code: int, tmp_path: Path) -> None:
+def test_a_stream_that_cannot_be_written_does_not_change_the_exit_code(
+    redirected: str, code: int, tmp_path: Path
+) -> None:
     shell = f"set -o pipefail; {THREADLAB} models {redirected}; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", shell],
@@ -102,7 +107,7 @@ def test_streams_that_nobody_reads_cost_no_exit_code(redirected: str, code: int,
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
 
 
-def test_a_terminal_that_knows_ascii_only_costs_the_dash_and_nothing_else(tmp_path: Path) -> None:
+def test_an_ascii_terminal_shows_a_question_mark_for_a_dash_and_no_traceback(tmp_path: Path) -> None:
     env = {"THREADLAB_DATA_DIR": str(tmp_path), "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = threadlab(*RUN, env=env)
     assert done.returncode == 0, done.stderr
@@ -149,7 +154,9 @@ def stranger(body: bytes = _Stranger.body) -> Iterator[tuple[str, list[str]]]:
     "body", [b'{"hello": "world"}', b"<!doctype html><title>x</title>", b"[]", b"null", b"\xff\xfe"]
 )
 @pytest.mark.parametrize("words", [RUN, ("compare", "reactor"), ("demo",)], ids=lambda words: words[0])
-def test_what_answers_and_is_no_lab_is_said(body: bytes, words: tuple[str, ...], command: Command) -> None:
+def test_a_server_that_is_not_a_lab_is_an_error(
+    body: bytes, words: tuple[str, ...], command: Command
+) -> None:
     with stranger(body) as (url, _):
         done = command(*words, "--server", url)
     assert done.returncode in (1, 2) and done.stdout == ""

@@ -1,4 +1,4 @@
-"""Output on a terminal: colours, panels and a progress bar of our own, and no control sequence or markup of others."""
+"""Output on a terminal: our own colours and progress bar, and no control sequence or markup of others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MARKUP = "[red]not red[/red] [link=http://x]y[/link] :boom:"
 
 
 def on_terminal(*args: str, stdout: int = -1, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Runs a command on a terminal of 120 columns; returns its exit code and what the terminal has received."""
+    """Runs a command on a terminal of 120 columns; returns its exit code and what the terminal receives."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     base = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
