@@ -86,10 +86,14 @@ def run_json(view: Any) -> dict[str, Any]:
 
 def _why_not_writable(file: Path) -> str | None:
     """Returns the reason, as far as it is known without writing; None if there is none."""
-    if file.is_dir():
-        return "it is a directory"
-    if not file.parent.is_dir():
-        return "its directory does not exist"
-    if file.exists():
+    try:
+        if file.is_dir():
+            return "it is a directory"
+        if not file.parent.is_dir():
+            return "its directory does not exist"
+        does_exist = file.exists()
+    except OSError as error:  # of a directory that may not be entered, or a name that is too long
+        return error.strerror or str(error)
+    if does_exist:
         return None if os.access(file, os.W_OK) else "permission denied"
     return None if os.access(file.parent, os.W_OK | os.X_OK) else "its directory is not writable"

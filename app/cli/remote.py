@@ -79,8 +79,8 @@ def get_models(server: str) -> dict[str, str | None]:
 def understood(server: str | None) -> Iterator[None]:
     """Raises NotNow if a server's views have the right types, but values that this version cannot use.
 
-    For example an unknown figure, an entry that does not exist, or a cost of 0. Without a server the views are
-    our own, so an error is a bug of ours and passes unchanged.
+    For example an unknown figure, an entry that does not exist, or a cost of 0. Without a server the views
+    are our own, so an error is a bug of ours and passes unchanged.
     """
     try:
         yield

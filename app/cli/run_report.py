@@ -74,7 +74,8 @@ def _figures(view: RunView) -> Iterator[str]:
 
 
 def _costs(view: RunView) -> Iterator[str]:
-    if view.ledger and view.ledger.cpu_us is not None:
+    is_main_figure = view.verdict and view.verdict.figure == "cpu_us"  # which is already there
+    if view.ledger and view.ledger.cpu_us is not None and not is_main_figure:
         yield f"  {_cpu(view.ledger.cpu_us)}"
     for leg in view.legs:
         p99 = _ms(leg.response.p99_us)

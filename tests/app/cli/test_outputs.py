@@ -76,7 +76,18 @@ def test_a_directory_without_write_permission_is_refused_before_the_run(
     for flag in ("--json", "--csv", "--junit", "--html", "--perfetto"):
         done = command(*RUN, flag, str(shut / "file"))
         assert done.returncode == 2 and "its directory is not writable" in done.stderr
+    shut.chmod(0o000)
+    done = command(*RUN, "--json", str(shut / "file"))
+    assert done.returncode == 2 and f"cannot write {shut / 'file'}: Permission denied." in done.stderr
     assert runs_kept(tmp_path) == 0
+
+
+@pytest.mark.parametrize("words", [RUN, ("demo",)], ids=lambda words: words[0])
+def test_a_file_name_that_is_too_long_is_refused_before_the_run(
+    words: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    done = command(*words, "--json", str(tmp_path / ("x" * 300)))
+    assert (done.returncode, done.stdout) == (2, "") and "File name too long." in done.stderr
 
 
 def test_a_full_disk_is_reported_after_the_result(tmp_path: Path, command: Command) -> None:
