@@ -19,7 +19,7 @@ from app.cli.help import EXAMPLES
 from app.schemas.run import RunView
 from tests.app.command_line import example_arguments, parsed
 from tests.app.driver import THREADLAB, Command
-from tests.app.past import past_run
+from tests.app.stored_runs import stored_run
 
 from .test_hostile_server import EACH, ESCAPES, Answer, comparison, escaped_run, serving, wrk
 
@@ -134,7 +134,7 @@ def test_an_error_on_a_terminal_is_a_line_without_markup_or_control_characters(c
 
 
 def test_labels_with_markup_are_shown_as_they_are(command: Command, tmp_path: Path) -> None:
-    view = past_run(id=7, model="[bold]x[/bold]")
+    view = stored_run(id=7, model="[bold]x[/bold]")
     with serving(Answer(TypeAdapter(RunView).dump_json(view))) as server:
         _, text = on_terminal(
             "run", "reactor", "--server", server.url, env={"THREADLAB_DATA_DIR": str(tmp_path)}
