@@ -151,7 +151,7 @@ class ComparisonWorker:
             comparison.view, runs=runs, result=result, progress=self.progress(comparison)
         )
         curves = {"entries": [_curve(comparison, i) for i in range(len(entries))]}
-        self._store.save(comparison.view, curves)
+        self._store.save_result(comparison.view, curves)
 
     async def _close(self, comparison: ActiveComparison, failure: str | None) -> None:
         """Save the result and end, once."""

@@ -252,4 +252,6 @@ def keep_comparison(store: ComparisonStore, runs: Sequence[Past], trials: int = 
         "finished_at": VIEW["finished_at"],
     }
     [kept] = store.add_all([TypeAdapter(ComparisonView).validate_python(view)])
-    store.save(kept, {"entries": [percentile_curve(*merged(counted(ended, i))) for i in range(len(entries))]})
+    store.save_result(
+        kept, {"entries": [percentile_curve(*merged(counted(ended, i))) for i in range(len(entries))]}
+    )
