@@ -55,8 +55,9 @@ class Dispatcher:
       queued, and their kind.
     - `pick`: returns the kind of the next request; None: the load has not begun, or is over.
     - `on_free`: the executor's rule for a connection without a request in flight.
-    - `intended`: requests that were due. `waited`: of these, the ones that were queued. `late`: the ones that
-      were handled more than 1 ms late. `lateness_us`: how late each was handled, since the last tick.
+    - `intended`: requests that were due. `late`: of these, the ones that were handled (sent or queued) more
+      than 1 ms late. `waited`: the ones that were queued. A request may be in both. `lateness_us`: how late
+      each was handled, since the last tick.
     - `stopped`: set by a signal handler.
     """
 

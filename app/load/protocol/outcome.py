@@ -80,8 +80,8 @@ class Outcome:
     - `requests`, `sent`: correct responses, and requests sent. `errors`: by name. Errors that belong to no
       request (`connect_*`, `idle_*`, `unasked_bytes`) are counted from the first connection on.
     - `intended`: requests of the schedule; None in the closed model. `dropped`: those that were never sent.
-      `late`: sent more than 1 ms after their intended time although a connection was free. `waited`: queued
-      because no connection was free.
+      `late`: those that the generator handled (sent or queued) more than 1 ms after their intended time.
+      `waited`: those that were queued because no connection was free. A request may be in both.
     - `reconnects`: connections that the server closed and that were opened again.
     - `bytes_in`, `bytes_out`: bytes of responses and of requests.
     - `connections_peak`, `idle_connections_held`: the most connections at once; idle ones that are open at

@@ -44,7 +44,7 @@ def test_an_open_load_sends_exactly_what_is_scheduled(serve: ServerMaker) -> Non
     assert (outcome.dropped, outcome.errors) == (0, {})
     assert [second.intended for second in outcome.seconds if second.phase == "measure"] == [121]
     assert histogram.decode(outcome.lateness).total_count == 121, "also of those that waited for a connection"
-    assert outcome.late + outcome.waited <= 121
+    assert outcome.late <= 121 and outcome.waited <= 121
     assert outcome.duration_s == 0.3
 
 
@@ -108,8 +108,8 @@ def test_the_response_time_of_an_open_load_contains_the_whole_stall(
         outcome = load.outcome()
     assert outcome.requests == outcome.sent == outcome.intended == 200
     assert outcome.dropped == 0
-    assert outcome.waited >= 50
-    assert outcome.late + outcome.waited <= 200
+    assert 50 <= outcome.waited <= 200
+    assert outcome.late <= 200
     due = [outcome.measured_from_ns + number * 5_000_000 for number in range(20, 200)]  # the gate let 20 pass
     at_least_us = [0.0] * 20 + sorted(max(0, released_ns - at) / 1000 for at in due)
     assert at_least_us[-50] > 0
