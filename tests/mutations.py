@@ -126,7 +126,7 @@ MUTATIONS = (
         "app/results/fitness.py",
         '(e.stopped, "The run was stopped early.")',
         '(False, "The run was stopped early.")',
-        "app/test_fitness.py app/test_runs.py",
+        "app/results/test_fitness.py app/runs/test_runs.py",
     ),
     Mutation(
         "errors may be a tenth",
@@ -137,19 +137,19 @@ MUTATIONS = (
     ),
     Mutation(
         "unknown thresholds hold",
-        "app/plans/thresholds.py",
-        "breached = seen is None or not",
-        "breached = seen is not None and not",
+        "app/results/threshold_check.py",
+        "breached = value is None or not",
+        "breached = value is not None and not",
         "app/plans/test_thresholds.py",
     ),
     Mutation(
         "trials are not in turns",
         "app/comparisons/rounds.py",
-        """        for trial in range(1, going.view.trials + 1):
-            for entry in range(len(going.view.entries)):
+        """        for trial in range(1, comparison.view.trials + 1):
+            for entry in range(len(comparison.view.entries)):
 """,
-        """        for entry in range(len(going.view.entries)):
-            for trial in range(1, going.view.trials + 1):
+        """        for entry in range(len(comparison.view.entries)):
+            for trial in range(1, comparison.view.trials + 1):
 """,
         "app/comparisons/test_comparisons.py",
     ),

@@ -1,4 +1,4 @@
-"""Recordings of traced runs: one compressed file per run in a folder beside the database."""
+"""Recordings of traced runs: one compressed file per run in a folder next to the database."""
 
 from __future__ import annotations
 
