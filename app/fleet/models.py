@@ -79,7 +79,10 @@ class Models:
 
 
 def describe(python: str) -> dict[str, ModelView]:
-    """Return the models of the engines' interpreter by name. Blocks for about 0.1 s. Raises EnginesUnavailable."""
+    """Return the models of the engines' interpreter by name.
+
+    Blocks for about 0.1 s. Raises EnginesUnavailable.
+    """
     described = [_view(description) for description in json.loads(_run_engines(python, "--describe"))]
     return {view.name: view for view in described}
 

@@ -1,4 +1,4 @@
-"""A model file in `THREADLAB_MODELS` is a model of the lab: listed, started by REST, observed, loaded and shown."""
+"""A model file in `THREADLAB_MODELS` is listed, started by REST, observed, loaded and shown by the lab."""
 
 from __future__ import annotations
 
