@@ -47,7 +47,7 @@ def plan_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises Invalid for a request mix or a stage that cannot be parsed.
     """
-    given = {name: value for name, value in options.items() if _is_given(value)}
+    given = {each.name: options[each.name] for each in FIELDS if _is_given(options[each.name])}
     if "work" in given:
         given["work"] = parse_work(given["work"])
     if "stages" in given:

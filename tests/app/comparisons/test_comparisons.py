@@ -19,7 +19,7 @@ from markupsafe import escape
 from app.comparisons.aggregate import conclude
 from app.comparisons.comparisons import ComparisonRequest
 from app.comparisons.entries import entries_of
-from app.comparisons.ranking import RULE, rank
+from app.comparisons.ranking import RULE, Ranking, rank
 from app.lab import Lab
 from app.schemas.comparison import ComparisonView
 from tests.app.driver import (
@@ -123,6 +123,8 @@ def test_the_answer_is_what_the_rule_makes_of_the_ranked_trials(compared: tuple[
         for i in range(2)
     ]
     ranking = rank(costs, True)
+    if len(ranking.order) < 2:  # on a busy machine: no winner
+        ranking = Ranking((), {}, {}, ())
     assert [each["place"] for each in result["standings"]] == [ranking.places.get(i) for i in range(2)]
     assert tuple(result["order"][: len(ranking.order)]) == ranking.order and sorted(result["order"]) == [0, 1]
     assert tuple(map(tuple, result["groups"])) == ranking.groups
@@ -131,6 +133,9 @@ def test_the_answer_is_what_the_rule_makes_of_the_ranked_trials(compared: tuple[
         mine = [run["cpu_us"] for run in view["runs"] if run["entry"] == i]
         counted = costs[i] or [cost for cost in mine if cost is not None]
         cost = standing["figures"]["cpu_us"]
+        if not counted:
+            assert cost is None
+            continue
         assert cost["median"] == pytest.approx(statistics.median(counted))
         assert (cost["n"], cost["minimum"], cost["maximum"]) == (len(counted), min(counted), max(counted))
     assert result["said"] and all(said.endswith(".") for said in result["said"])
@@ -191,7 +196,9 @@ def test_the_report_stands_alone(compared: tuple[LabProcess, Any]) -> None:
     report = export(lab, view, "report")
     assert escape(LABEL) in report and "<b>no" not in report
     assert not re.search(r"<script|<link|<img|src=|href=|url\(|@import", report)
-    assert report.count('class="curve ') == 2 and report.count('class="dot') == len(view["runs"])
+    assert report.count('class="curve ') == 2 and report.count('class="dot') == sum(
+        run["value"] is not None for run in view["runs"]
+    )
     assert html.escape(view["rule"], quote=False) in report
     for said in view["result"]["said"]:
         assert escape(said) in report
