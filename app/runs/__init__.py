@@ -1,1 +1,4 @@
-"""Runs: requests, the queue, trials, capacity searches and hot swaps."""
+"""Runs: validated requests, the queue, trials, capacity searches and hot swaps.
+
+May import app.results, app.fleet, app.trace, app.plans and what is below them.
+"""

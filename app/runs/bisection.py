@@ -1,10 +1,12 @@
-"""The search for the highest rate that keeps an objective: which rate to try next, and when it is found. Pure.
+"""The search for the highest rate that meets an objective: the next rate, and when the search ends. Pure.
 
-    start ──kept──> double ... ──failed──> bisect until the interval is 5 % ──> repeat its two ends
+    start ──met──> double ... ──missed──> bisect until the bracket is 5 % wide ──> repeat both ends
 
-A trial may err, so a rate counts by the majority of its trials: one is enough on the way, but the two ends of the last
-interval are repeated until two of three agree. If one is overturned, the search goes on from what is known then.
-A trial that the load generator failed says nothing of the server, and is repeated; twice, and it is the limit.
+A single trial may be wrong, so a rate counts by the majority of its trials. One trial per rate is enough on
+the way, but both ends of the last bracket are repeated until two of three trials agree. If an end is
+overturned, the search continues with what is known then. A trial in which the load generator was the limit
+says nothing about the server and is repeated; after the second one, the load generator is the limit of the
+search.
 """
 
 from __future__ import annotations
@@ -12,111 +14,116 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import ceil, log2
 
-WIDTH = 0.05  # the interval that is narrow enough: its upper end is at most so much above its lower one
-AGREE = 2
-DIGITS = 3  # of a rate that is tried: 1,230 and not 1,234.375
-HOPS = 2  # until the first bracket, as a guess for the progress
+RESOLUTION = 0.05  # the search ends when the upper end of the bracket is at most 5 % above the lower one
+AGREEING_TRIALS = 2
+RATE_DIGITS = 3  # significant digits of a rate: 1,230 and not 1,234.375
+DOUBLINGS_ESTIMATE = 2  # until the first bracket, for the progress only
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """What a trial of a rate came to; `by_generator`: it failed, and the load generator was at its own limit."""
+class RateTrial:
+    """One trial at a rate. `generator_limited`: the objective was missed because of the load generator."""
 
-    kept: bool
-    by_generator: bool = False
+    met: bool
+    generator_limited: bool = False
 
 
 @dataclass
 class Search:
-    """Between `floor` and `ceiling`, beginning at `start`: requests a second."""
+    """A search that begins at `start`, between `rate_min` and `rate_max`; all in requests per second."""
 
     start: float
-    floor: float
-    ceiling: float
-    tried: dict[float, list[Tried]] = field(default_factory=dict)
+    rate_min: float
+    rate_max: float
+    trials: dict[float, list[RateTrial]] = field(default_factory=dict)  # by rate
 
     def next_rate(self) -> float | None:
-        """What to try now; None when it is found."""
-        if undecided := next((rate for rate, trials in self.tried.items() if _undecided(trials)), None):
-            return undecided
-        kept, failed = self._ends()
-        if kept is None and failed is None:
-            return min(self.ceiling, max(self.floor, _rounded(self.start)))
-        if failed is None:
-            assert kept is not None
-            return min(self.ceiling, 2 * kept) if kept < self.ceiling else self._doubted(kept)
-        if kept is None:
-            return max(self.floor, _rounded(failed / 2)) if failed > self.floor else self._doubted(failed)
-        middle = _rounded((kept + failed) / 2)
-        if failed / kept - 1 > WIDTH and kept < middle < failed:
+        """Return the rate of the next trial; None: the search has ended."""
+        if tied := next((rate for rate, trials in self.trials.items() if _is_tied(trials)), None):
+            return tied
+        met, missed = self._bracket()
+        if met is None and missed is None:
+            return min(self.rate_max, max(self.rate_min, _rounded(self.start)))
+        if missed is None:
+            assert met is not None
+            return min(self.rate_max, 2 * met) if met < self.rate_max else self._repeat(met)
+        if met is None:
+            return (
+                max(self.rate_min, _rounded(missed / 2)) if missed > self.rate_min else self._repeat(missed)
+            )
+        middle = _rounded((met + missed) / 2)
+        if missed / met - 1 > RESOLUTION and met < middle < missed:
             return middle
-        return self._doubted(kept) or self._doubted(failed)
+        return self._repeat(met) or self._repeat(missed)
 
-    def take(self, rate: float, result: Tried) -> None:
-        self.tried.setdefault(rate, []).append(result)
+    def record(self, rate: float, trial: RateTrial) -> None:
+        """Add the result of a trial."""
+        self.trials.setdefault(rate, []).append(trial)
 
     @property
     def kept_per_s(self) -> float | None:
-        """The highest rate that was kept, below the lowest that was not."""
-        return self._ends()[0]
+        """The highest rate that met the objective, below the lowest that missed it."""
+        return self._bracket()[0]
 
     @property
     def failed_per_s(self) -> float | None:
-        return self._ends()[1]
+        return self._bracket()[1]
 
     @property
-    def by_generator(self) -> bool:
-        """Whether the upper end is the load generator's: no trial there has shown the server's own."""
-        failed = self.failed_per_s
-        return failed is not None and all(each.by_generator for each in self.tried[failed])
+    def is_generator_limited(self) -> bool:
+        """Whether every trial at the upper end of the bracket was limited by the load generator."""
+        missed = self.failed_per_s
+        return missed is not None and all(each.generator_limited for each in self.trials[missed])
 
     @property
-    def remaining(self) -> int:
-        """Trials that are likely to be needed still."""
+    def remaining_trials(self) -> int:
+        """Estimate how many trials are left."""
         if self.next_rate() is None:
             return 0
-        kept, failed = self._ends()
-        if failed is None:
-            return HOPS + _halvings(2.0) + 2 * (AGREE - 1)
-        if kept is None:
-            return 1 + _halvings(2.0) + 2 * (AGREE - 1)
-        repeats = sum(max(0, AGREE - len(_votes(self.tried[rate]))) for rate in (kept, failed))
-        return _halvings(failed / kept) + max(1, repeats)
+        met, missed = self._bracket()
+        if missed is None:
+            return DOUBLINGS_ESTIMATE + _bisections(2.0) + 2 * (AGREEING_TRIALS - 1)
+        if met is None:
+            return 1 + _bisections(2.0) + 2 * (AGREEING_TRIALS - 1)
+        repeats = sum(max(0, AGREEING_TRIALS - len(_conclusive(self.trials[rate]))) for rate in (met, missed))
+        return _bisections(missed / met) + max(1, repeats)
 
-    def _ends(self) -> tuple[float | None, float | None]:
-        failed = min((rate for rate, trials in self.tried.items() if not _kept(trials)), default=None)
-        below = [
-            rate for rate, trials in self.tried.items() if _kept(trials) and (failed is None or rate < failed)
+    def _bracket(self) -> tuple[float | None, float | None]:
+        missed = min((rate for rate, trials in self.trials.items() if not _is_met(trials)), default=None)
+        met = [
+            rate
+            for rate, trials in self.trials.items()
+            if _is_met(trials) and (missed is None or rate < missed)
         ]
-        return max(below, default=None), failed
+        return max(met, default=None), missed
 
-    def _doubted(self, rate: float) -> float | None:
-        """The rate once more, unless enough of its trials agree."""
-        trials = _votes(self.tried[rate])
-        agreeing = max(sum(each.kept for each in trials), sum(not each.kept for each in trials))
-        return None if agreeing >= AGREE else rate
-
-
-def _votes(trials: list[Tried]) -> list[Tried]:
-    """Those that say something of the server: where the generator failed, another trial may not; twice is its limit."""
-    own = [each for each in trials if not each.by_generator]
-    return own if own or len(trials) < AGREE else trials
+    def _repeat(self, rate: float) -> float | None:
+        """Return the rate, to be tried once more, unless enough of its trials agree."""
+        trials = _conclusive(self.trials[rate])
+        agreeing = max(sum(each.met for each in trials), sum(not each.met for each in trials))
+        return None if agreeing >= AGREEING_TRIALS else rate
 
 
-def _kept(trials: list[Tried]) -> bool:
-    votes = _votes(trials)
-    return sum(each.kept for each in votes) * 2 > len(votes)
+def _conclusive(trials: list[RateTrial]) -> list[RateTrial]:
+    """Return the trials that count: those limited by the load generator only if there are no others."""
+    by_server = [each for each in trials if not each.generator_limited]
+    return by_server if by_server or len(trials) < AGREEING_TRIALS else trials
 
 
-def _undecided(trials: list[Tried]) -> bool:
-    votes = _votes(trials)
-    return sum(each.kept for each in votes) * 2 == len(votes)
+def _is_met(trials: list[RateTrial]) -> bool:
+    votes = _conclusive(trials)
+    return sum(each.met for each in votes) * 2 > len(votes)
 
 
-def _halvings(ratio: float) -> int:
-    """Bisections until an interval of this ratio is narrow enough."""
-    return max(0, ceil(log2((ratio - 1) / WIDTH)))
+def _is_tied(trials: list[RateTrial]) -> bool:
+    votes = _conclusive(trials)
+    return sum(each.met for each in votes) * 2 == len(votes)
+
+
+def _bisections(ratio: float) -> int:
+    """Return the number of bisections until a bracket of this ratio is narrow enough."""
+    return max(0, ceil(log2((ratio - 1) / RESOLUTION)))
 
 
 def _rounded(rate: float) -> float:
-    return float(f"{rate:.{DIGITS}g}")
+    return float(f"{rate:.{RATE_DIGITS}g}")

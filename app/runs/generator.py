@@ -1,8 +1,8 @@
-"""The load generator as a run sees it: one or several shards, child processes of the lab.
+"""The load generator of a run: one or several shards, each a child process of the lab.
 
-    spawn ──> each shard connects ──> all are connected: one instant to begin ──> outcomes, merged
+    spawn ──> each shard connects ──> all are connected: common start time ──> outcomes, merged
 
-Several shards are told the instant through their life-lines. One alone begins when it is connected.
+Several shards receive the start time through their lifelines. A single shard starts when it is connected.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.load.protocol.merging import merge
 from app.load.protocol.meter import DONE, MeterReader, MeterReading, combine, make_meter
@@ -22,12 +23,13 @@ from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine.child import Child, ExitStatus
 
-CONNECTED_EVERY_S = 0.005
-SOON_NS = 20_000_000  # from the word to the start: a shard that sleeps hears it within 0.1 ms, a busy CPU takes longer
+CONNECTED_POLL_S = 0.005
+START_DELAY_NS = 20_000_000  # an idle shard reads the start time within 0.1 ms, on a busy CPU it takes longer
+LOG_LINES = 3  # of a failed shard, in the reason
 
 
-class NoOutcome(Exception):
-    """The generator ended without a result; the text says why."""
+class GeneratorFailed(Exception):
+    """The load generator ended without a result. The message is the reason, in sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class _Shard:
     meter: MeterReader
 
     def read(self) -> MeterReading:
-        """Its meter; who is gone keeps nobody waiting."""
+        """Return the meter. A shard that has ended is done, so that the others do not wait for it."""
         reading = self.meter.read()
         return reading if self.child.alive else replace(reading, phase=DONE)
 
@@ -48,32 +50,44 @@ class _Shard:
 
 
 class Generator:
-    """The load of one run. Spawn from the main thread, and close when it has `exited`."""
+    """The load of one run. Event loop of the main thread only; close it after use.
+
+    exited: resolves with the first non-zero exit status of a shard, or with 0, when all shards have ended.
+    lost_shard: one sentence, if some but not all shards ended without a result; set by `outcome`.
+    """
 
     def __init__(self, shards: Sequence[_Shard]) -> None:
         self._shards = shards
         self._began_ns = time.monotonic_ns()
-        self._killed: str | None = None
-        self.lost: str | None = (
-            None  # a sentence, if some of the shards ended without a result and others did not
-        )
-        self.exited: asyncio.Task[ExitStatus] = asyncio.create_task(self._follow())
+        self._kill_reason: str | None = None
+        self.lost_shard: str | None = None
+        self.exited: asyncio.Task[ExitStatus] = asyncio.create_task(self._supervise())
 
     @classmethod
     def spawn(
         cls, plan: Plan, host: str, port: int, cpus: Sequence[int] | None, *, realtime: bool = False
     ) -> Generator:
-        """Start `plan.shards` processes, one on each of `cpus` in turn; None: wherever the kernel likes.
+        """Start `plan.shards` processes, pinned to `cpus` in turn; None: any CPU. Raises OSError.
 
-        `realtime`: with real-time priority, which must be allowed, on CPUs that are not the engine's.
+        `realtime`: with real-time priority. It must be permitted, and the CPUs must not be those of the
+        engine.
         """
-        # A shard needs a connection of its own: fewer connections than shards make fewer shards.
-        number = max(1, min(plan.shards, plan.vus_peak))
+        # Each shard needs a connection of its own: there are at most as many shards as connections.
+        count = max(1, min(plan.shards, plan.vus_peak))
+        job = {
+            "host": host,
+            "port": port,
+            "plan": plan.to_json(),
+            "shards": count,
+            "realtime": realtime,
+            "lifeline_fd": "{lifeline}",
+            "parent_pid": os.getpid(),
+        }
         shards: list[_Shard] = []
         try:
-            for each in range(number):
-                mine = (cpus[each % len(cpus)],) if cpus else None
-                shards.append(_spawn(plan, host, port, mine, realtime, each, number))
+            for number in range(count):
+                own_cpus = (cpus[number % len(cpus)],) if cpus else None
+                shards.append(_spawn({**job, "shard": number, "cpus": own_cpus}))
         except BaseException:
             for shard in shards:
                 shard.child.signal(signal.SIGKILL)
@@ -87,89 +101,74 @@ class Generator:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Its processes that are there."""
+        """The process ids of the shards that are alive."""
         return tuple(shard.child.pid for shard in self._shards if shard.child.alive)
 
     def read(self) -> MeterReading:
-        """The live numbers of all shards together; also after their end, until it is closed."""
+        """Return the combined live figures of all shards, until the generator is closed."""
         return combine([shard.read() for shard in self._shards])
 
     def silent_s(self) -> float:
-        """How long the most silent of its living processes has written nothing into its meter."""
+        """Return the longest time in seconds for which a living shard has not updated its meter."""
         now_ns = time.monotonic_ns()
         since = [max(shard.meter.read().at_ns, self._began_ns) for shard in self._shards if shard.child.alive]
         return (now_ns - min(since)) / 1e9 if since else 0.0
 
     def kill(self, reason: str) -> None:
-        """End it at once, without an outcome; `reason` is a sentence."""
-        self._killed = reason
+        """Kill all shards. There is no outcome then; `reason` is one sentence."""
+        self._kill_reason = reason
         for shard in self._shards:
             shard.child.signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """End early, with an outcome of what was measured."""
+        """End the load early; the outcome covers what was measured."""
         for shard in self._shards:
             shard.child.signal(signal.SIGTERM)
 
     async def close(self, grace_s: float = 0.5) -> None:
-        """End what is still there, and let go of the meters."""
+        """End shards that are still alive, and unmap the meters."""
         await asyncio.gather(*(shard.child.stop(grace_s) for shard in self._shards if shard.child.alive))
         await self.exited
         for shard in self._shards:
             shard.meter.close()
 
     def outcome(self) -> Outcome:
-        """What was measured, when it has `exited`; says in `lost` if a shard is missing. Raises NoOutcome."""
-        if self._killed:
-            raise NoOutcome(self._killed)
+        """Return the merged outcome of the shards that have `exited`. Thread-safe. Raises GeneratorFailed."""
+        if self._kill_reason:
+            raise GeneratorFailed(self._kill_reason)
         outcomes = [shard.outcome() for shard in self._shards]
         found = [each for each in outcomes if each]
-        missing = [shard.child for shard, each in zip(self._shards, outcomes, strict=True) if each is None]
-        if missing:
-            said = " ".join(list(missing[0].log)[-3:])
-            who = (
-                "The load generator" if not found else f"{len(missing)} of {len(outcomes)} shards of the load"
-            )
-            self.lost = f"{who} ended {missing[0].exited.result()} without a result. {said}".strip()
+        failed = [shard.child for shard, each in zip(self._shards, outcomes, strict=True) if each is None]
+        if failed:
+            log = " ".join(list(failed[0].log)[-LOG_LINES:])
+            subject = f"{len(failed)} of {len(outcomes)} load-generator processes"
+            if not found:
+                subject = "The load generator"
+            self.lost_shard = f"{subject} ended {failed[0].exited.result()} without a result. {log}".strip()
         if not found:
-            raise NoOutcome(self.lost)
+            raise GeneratorFailed(self.lost_shard)
         return merge(found)
 
-    async def _follow(self) -> ExitStatus:
-        """Give the start when all are connected, and wait for the end; answers the worst of their exits."""
+    async def _supervise(self) -> ExitStatus:
         if len(self._shards) > 1:
             await self._start_together()
-        exits = [await asyncio.shield(shard.child.exited) for shard in self._shards]
-        return next((each for each in exits if each.code != 0), exits[0])
+        statuses = [await asyncio.shield(shard.child.exited) for shard in self._shards]
+        return next((each for each in statuses if each.code != 0), statuses[0])
 
     async def _start_together(self) -> None:
+        """Send the start time to all shards when all are connected."""
         while not all(shard.meter.read().connected_ns for shard in self._shards if shard.child.alive):
-            await asyncio.sleep(CONNECTED_EVERY_S)
-        at_ns = time.monotonic_ns() + SOON_NS
+            await asyncio.sleep(CONNECTED_POLL_S)
+        start_ns = time.monotonic_ns() + START_DELAY_NS
         for shard in self._shards:
-            shard.child.write_lifeline(b"%d\n" % at_ns)
+            shard.child.write_lifeline(b"%d\n" % start_ns)
 
 
-def _spawn(
-    plan: Plan, host: str, port: int, cpus: tuple[int, ...] | None, realtime: bool, shard: int, shards: int
-) -> _Shard:
+def _spawn(job: dict[str, Any]) -> _Shard:
     meter_fd = make_meter()
     try:
-        order = {
-            "host": host,
-            "port": port,
-            "plan": plan.to_json(),
-            "shard": shard,
-            "shards": shards,
-            "cpus": cpus,
-            "realtime": realtime,
-            "meter_fd": meter_fd,
-            "lifeline_fd": "{lifeline}",
-            "parent_pid": os.getpid(),
-        }
-        child = Child.spawn(
-            [sys.executable, "-m", "app.load"], pass_fds=(meter_fd,), stdin=json.dumps(order).encode()
-        )
+        stdin = json.dumps({**job, "meter_fd": meter_fd}).encode()
+        child = Child.spawn([sys.executable, "-m", "app.load"], pass_fds=(meter_fd,), stdin=stdin)
         return _Shard(child, MeterReader(meter_fd))
     finally:
         os.close(meter_fd)

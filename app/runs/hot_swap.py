@@ -1,8 +1,8 @@
-"""A relay, or hot swap: engines that hold one port in turn, while the load stays on.
+"""A hot swap: several engines serve on one port, one after the other, while the load continues.
 
-    one serves ──> the next starts on the same port ──> both accept ──> the first drains ──> the next serves alone
+    first serves ──> successor starts on the port ──> both accept ──> first drains ──> successor serves alone
 
-A leg is what one of them served alone. The seconds in which two are there belong to no leg.
+A phase is the time in which one engine served alone. The seconds in which two engines ran belong to no phase.
 """
 
 from __future__ import annotations
@@ -21,61 +21,65 @@ from app.schemas.run import HotSwapPhase, Successor
 
 
 class HotSwap:
-    """Who takes over, and when. Event loop of the main thread only."""
+    """The schedule of a hot swap; without successors there is none. Event loop of the main thread only.
+
+    requested: successors that were requested to start so far, including those that failed.
+    """
 
     def __init__(
-        self, fleet: Fleet, followers: Sequence[Successor] = (), cpus: Sequence[int] | None = None
+        self, fleet: Fleet, successors: Sequence[Successor] = (), cpus: Sequence[int] | None = None
     ) -> None:
         self._fleet = fleet
-        self._followers = tuple(followers)
+        self._successors = tuple(successors)
         self._cpus = cpus
-        self.asked = 0  # how many were told to take over, whether they could or not
+        self.requested = 0
 
     def __len__(self) -> int:
-        """How many engines are to take over."""
-        return len(self._followers)
+        """Return the number of successors."""
+        return len(self._successors)
 
     def is_due(self, now: MeterReading, duration_s: float) -> bool:
-        """Whether the next one should take over: the measured time is shared out equally."""
-        if self.asked == len(self._followers) or not now.measured_from_ns:
+        """Return whether a successor must start now. Each engine has an equal share of the measured time."""
+        if self.requested == len(self) or not now.measured_from_ns:
             return False
-        share_s = duration_s / (len(self._followers) + 1)
-        return (now.at_ns - now.measured_from_ns) / 1e9 >= share_s * (self.asked + 1)
+        share_s = duration_s / (len(self) + 1)
+        return (now.at_ns - now.measured_from_ns) / 1e9 >= share_s * (self.requested + 1)
 
-    async def next_on(self, port: int) -> Engine:
-        """Start the next engine on the port of the one that serves. Raises LabError."""
-        follower = self._followers[self.asked]
-        self.asked += 1
-        view = await self._fleet.start(follower.model, follower.knobs, port, self._cpus, reuse_port=True)
+    async def start_next(self, port: int) -> Engine:
+        """Start the next successor on the port of the serving engine. Raises LabError."""
+        successor = self._successors[self.requested]
+        self.requested += 1
+        view = await self._fleet.start(successor.model, successor.knobs, port, self._cpus, reuse_port=True)
         return self._fleet.engine(view.id)
 
-    async def release(self, engine: Engine) -> None:
-        """Drain it: its connections are closed as their answers are out, and come back to the next one."""
+    async def drain(self, engine: Engine) -> None:
+        """Stop an engine after its in-flight requests; its clients reconnect to the successor."""
         await self._fleet.stop(engine.id)
 
 
 def phases(
     observations: Sequence[Observation], outcome: Outcome, started_ns: int
 ) -> tuple[HotSwapPhase, ...]:
-    """What each engine served alone, in whole seconds; none if there was no relay."""
+    """Return one phase per engine, in whole seconds; none without a hot swap.
+
+    `observations`: of the engines in their order. `started_ns`: start of the load, CLOCK_MONOTONIC.
+    """
     if len(observations) < 2:
         return ()
     found = []
-    for observation, follower in zip(observations, [*observations[1:], None], strict=True):
+    for observation, successor in zip(observations, [*observations[1:], None], strict=True):
         from_s = (observation.alone_from_ns - started_ns) / 1e9 if observation.alone_from_ns else None
-        to_s = (follower.begun_ns - started_ns) / 1e9 if follower else float("inf")
-        inside = (
-            [] if from_s is None else [second for second in outcome.seconds if _inside(second, from_s, to_s)]
-        )
-        found.append(_phase(observation, inside))
+        to_s = (successor.begun_ns - started_ns) / 1e9 if successor else float("inf")
+        seconds = [] if from_s is None else [each for each in outcome.seconds if _inside(each, from_s, to_s)]
+        found.append(_phase(observation, seconds))
     return tuple(found)
 
 
 def swap_remarks(plan: Plan, observations: Sequence[Observation]) -> tuple[str, ...]:
-    """What is to be said of the relay beside its figures."""
+    """Return remarks on a hot swap, in sentences."""
     if len(observations) < 2 or not plan.trace:
         return ()
-    return (f"The recorded trace is of {observations[0].engine} only, which served first.",)
+    return (f"The thread trace covers only the first engine, {observations[0].engine}.",)
 
 
 def _inside(second: Second, from_s: float, to_s: float) -> bool:

@@ -1,23 +1,22 @@
-"""Where a run stands: what its strip, its page and the frames show of it."""
+"""Progress and live figures of a run, from the meter of its load generator."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
-from app.load.protocol.meter import MEASURE, MeterReading, quantile_us
+from app.load.protocol.meter import MEASURE, PHASES, MeterReading, quantile_us
 from app.load.protocol.plan import Plan
 from app.schemas.run import RunView
 from app.schemas.states import RunState
 
-LAST_SECOND_S = 1.0
-ENOUGH_S = 0.1  # of readings, before a rate is one
-PHASES = ("connecting", "warmup", "measure", "drain", "done")
+WINDOW_S = 1.0
+RATE_WINDOW_MIN_S = 0.1  # a shorter window has no rate
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run in progress. Rates and percentiles are of the last second; None where nothing was read in it."""
+    """A run in progress. Rates and percentiles cover the last second; None without readings in it."""
 
     id: int
     state: RunState
@@ -39,60 +38,71 @@ class Progress:
     generator_utilisation: float | None
 
 
-class LastSecond:
-    """The newest reading of a meter, and one of a second before."""
+class MeterWindow:
+    """The readings of a meter in the last second."""
 
     def __init__(self) -> None:
         self._readings: list[MeterReading] = []
 
     @property
-    def now(self) -> MeterReading:
+    def latest(self) -> MeterReading:
         return self._readings[-1] if self._readings else MeterReading()
 
-    def add(self, now: MeterReading) -> None:
-        if not self._readings or now.at_ns > self._readings[-1].at_ns:
-            self._readings.append(now)
-        while len(self._readings) > 1 and now.at_ns - self._readings[0].at_ns > 2 * LAST_SECOND_S * 1e9:
+    def add(self, latest: MeterReading) -> None:
+        """Add a reading, unless it is the one that was added last."""
+        if not self._readings or latest.at_ns > self._readings[-1].at_ns:
+            self._readings.append(latest)
+        while len(self._readings) > 1 and latest.at_ns - self._readings[0].at_ns > 2 * WINDOW_S * 1e9:
             self._readings.pop(0)
 
-    def grown(self, at_ns: int) -> tuple[MeterReading, float]:
-        """What the last second before `at_ns` brought, and how long it was: 0 if nothing was read in it."""
-        now = self.now
-        if at_ns - now.at_ns > LAST_SECOND_S * 1e9:
+    def growth(self, at_ns: int) -> tuple[MeterReading, float]:
+        """Return the counts of the last second before `at_ns`, and its length in seconds; 0: no readings."""
+        latest = self.latest
+        if at_ns - latest.at_ns > WINDOW_S * 1e9:
             return MeterReading(), 0.0
-        earlier = next((r for r in self._readings if now.at_ns - r.at_ns <= LAST_SECOND_S * 1e9), now)
-        return now - earlier, (now.at_ns - earlier.at_ns) / 1e9
+        earlier = next((r for r in self._readings if latest.at_ns - r.at_ns <= WINDOW_S * 1e9), latest)
+        return latest - earlier, (latest.at_ns - earlier.at_ns) / 1e9
 
 
-def progress(view: RunView, plan: Plan, meter: LastSecond, done: float | None, total_s: float) -> Progress:
-    """All of it; `done` is the share of a run that its clock does not tell, of `total_s` in all."""
-    now, at_ns = meter.now, time.monotonic_ns()
-    grown, seconds = meter.grown(at_ns)
-    elapsed = (at_ns - now.started_ns) / 1e9 if now.started_ns else 0.0
-    share = min(1.0, elapsed / total_s) if done is None else done
+def progress(
+    view: RunView, plan: Plan, meter: MeterWindow, search_progress: float | None, total_s: float
+) -> Progress:
+    """Return the progress of a run.
+
+    `search_progress`: the share of a capacity search that is done; None: the share follows from the clock.
+    `total_s`: the (estimated) duration of the run in seconds.
+    """
+    latest, at_ns = meter.latest, time.monotonic_ns()
+    growth, seconds = meter.growth(at_ns)
+    elapsed_s = (at_ns - latest.started_ns) / 1e9 if latest.started_ns else 0.0
+    is_search = search_progress is not None
+    share = min(1.0, elapsed_s / total_s) if search_progress is None else search_progress
 
     def rate(count: int) -> float | None:
-        return count / seconds if seconds > ENOUGH_S else None
+        return count / seconds if seconds > RATE_WINDOW_MIN_S else None
 
-    # The meter is read anew here, and the run hears of the end of its warm-up a little later: one frame, one truth.
-    state = RunState.RUNNING if view.state == RunState.WARMING and now.phase >= MEASURE else view.state
+    # The meter reading may be newer than the state of the run; a frame must not show both.
+    is_measuring = view.state == RunState.WARMING and latest.phase >= MEASURE
+    utilisation = None
+    if seconds > RATE_WINDOW_MIN_S:
+        utilisation = growth.cpu_ns / 1e9 / seconds / plan.shards
     return Progress(
         id=view.id,
-        state=state,
+        state=RunState.RUNNING if is_measuring else view.state,
         engine=view.engine,
         title=view.title,
-        phase=PHASES[now.phase],
+        phase=PHASES[latest.phase],
         progress=share,
-        elapsed_s=min(elapsed, total_s) if done is None else done * total_s,
+        elapsed_s=share * total_s if is_search else min(elapsed_s, total_s),
         total_s=total_s,
-        warmup_s=plan.warmup_s if done is None else 0.0,
-        offered_per_s=rate(grown.intended) if plan.is_open else None,
-        achieved_per_s=rate(grown.completed),
-        in_flight=now.in_flight,
-        errors=now.errors,
-        connections=now.connections,
-        p50_us=quantile_us(grown.service, 0.5),
-        p99_us=quantile_us(grown.service, 0.99),
-        response_p99_us=quantile_us(grown.response if plan.is_open else grown.service, 0.99),
-        generator_utilisation=grown.cpu_ns / 1e9 / seconds / plan.shards if seconds > ENOUGH_S else None,
+        warmup_s=0.0 if is_search else plan.warmup_s,
+        offered_per_s=rate(growth.intended) if plan.is_open else None,
+        achieved_per_s=rate(growth.completed),
+        in_flight=latest.in_flight,
+        errors=latest.errors,
+        connections=latest.connections,
+        p50_us=quantile_us(growth.service, 0.5),
+        p99_us=quantile_us(growth.service, 0.99),
+        response_p99_us=quantile_us(growth.response if plan.is_open else growth.service, 0.99),
+        generator_utilisation=utilisation,
     )

@@ -1,4 +1,4 @@
-"""What runs and comparisons have in common as jobs: places in a queue, the history behind it, results not yet saved."""
+"""The job queue of runs and of comparisons: queue places, history, and results that are not yet saved."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from app.errors import Busy, LabError, NotNow, Unknown
 from app.schemas.states import ComparisonState, RunState
 from app.store.database import SAVE_ERRORS, error_reason
 
-ID_MAX = 2**63 - 1  # what SQLite can hold
+ID_MAX = 2**63 - 1  # the largest integer of SQLite
 
 
 class View(Protocol):
-    """What clients see of a job."""
+    """A job as clients see it."""
 
     @property
     def id(self) -> int: ...
@@ -38,17 +38,22 @@ J = TypeVar("J", bound=Job)  # type: ignore[type-arg]
 
 
 class ViewStore(Protocol[V]):
-    """The history of one kind of job. Every call raises one of `SAVE_ERRORS` if the database cannot take it."""
+    """The history of one kind of job. Methods that write raise one of `SAVE_ERRORS` if the database fails."""
 
-    def add_all(self, views: Sequence[V]) -> list[V]: ...
+    def add_all(self, views: Sequence[V]) -> list[V]:
+        """Insert jobs, all or none, and return them with their ids."""
 
-    def save(self, view: V) -> None: ...
+    def save(self, view: V) -> None:
+        """Update a job."""
 
-    def get(self, id: int) -> V | None: ...
+    def get(self, id: int) -> V | None:
+        """Return a job; None: there is no such job."""
 
-    def newest(self, limit: int, offset: int) -> list[V]: ...
+    def newest(self, limit: int, offset: int) -> list[V]:
+        """Return at most `limit` jobs, newest first, after the first `offset`."""
 
-    def owner(self, id: int) -> int | None: ...
+    def owner(self, id: int) -> int | None:
+        """Return the pid of another living process that runs the job; None: there is none."""
 
 
 class JobQueue(Generic[J, V]):
@@ -58,20 +63,24 @@ class JobQueue(Generic[J, V]):
     """
 
     def __init__(self, noun: str, capacity: int, store: ViewStore[V], current_view: Callable[[J], V]) -> None:
-        """`noun`: for sentences, "run"; `capacity`: jobs that may wait; `current_view`: of a job, with its progress."""
+        """Create an empty queue.
+
+        `noun`: for error messages, such as "run". `capacity`: jobs that may wait. `current_view`: returns the
+        view of a job with its progress.
+        """
         self.active: dict[int, J] = {}  # queued or running, by id
         self.capacity = capacity
         self._noun = noun
         self._store = store
         self._current_view = current_view
         self._reserved = 0  # places of jobs that are being saved
-        self._unsaved: dict[int, V] = {}  # ended, but the store could not take the result
+        self._unsaved: dict[int, V] = {}  # ended jobs whose result could not be saved
 
     async def add(self, views: Sequence[V], waiting: int | None) -> list[V]:
         """Save new jobs, all or none, and return them with their ids.
 
-        `waiting`: jobs that occupy a place now; None: these need none. Raises Busy, or LabError if the store cannot
-        take them; nothing is queued then.
+        `waiting`: number of jobs that occupy a place now; None: the new ones need no place. Raises Busy if
+        the queue is full, LabError if the jobs cannot be saved; nothing is queued then.
         """
         places = 0 if waiting is None else len(views)
         if waiting is not None and waiting + self._reserved + places > self.capacity:
@@ -101,7 +110,7 @@ class JobQueue(Generic[J, V]):
         return [self.refreshed(view) for view in stored]
 
     def refreshed(self, stored: V) -> V:
-        """Return a job that a thread has read from the store as it is now: it may have ended since."""
+        """Return the current view of a job that was read from the store: it may have ended since."""
         if stored.id not in self.active and not stored.state.is_unfinished:
             return stored
         with contextlib.suppress(Unknown):  # deleted since
@@ -109,13 +118,13 @@ class JobQueue(Generic[J, V]):
         return stored
 
     async def finished(self, id: int) -> V:
-        """Wait until a job has ended, and return it. Raises Unknown."""
+        """Block until a job has ended, and return it. Raises Unknown."""
         if job := self.active.get(id):
             await job.done.wait()
         return self.get(id)
 
     def require_active(self, id: int) -> J:
-        """Return a job that can be stopped. Raises Unknown, or NotNow if it ended or belongs to another process."""
+        """Return an active job. Raises Unknown, or NotNow if it has ended or another process runs it."""
         view = self.get(id)
         if id not in self.active:
             self.require_ours(id)
@@ -123,7 +132,7 @@ class JobQueue(Generic[J, V]):
         return self.active[id]
 
     def require_ended(self, id: int) -> None:
-        """Raise Unknown, or NotNow unless a job has ended and can be changed by this process."""
+        """Raise NotNow unless a job has ended and no other process runs it. Raises Unknown."""
         self.get(id)
         if id in self.active:
             raise NotNow(
@@ -139,9 +148,9 @@ class JobQueue(Generic[J, V]):
             )
 
     async def save_result(self, ended: V, write: Callable[[], None], failed: Callable[[str], V]) -> V:
-        """Save a result by `write` in a thread, and return it as it now is.
+        """Save a result by `write` in a thread, and return it.
 
-        If the store cannot take it, that is `failed(reason)`, which is kept until `save_unsaved` succeeds.
+        If it cannot be saved, return `failed(reason)` instead and keep that until `save_unsaved` succeeds.
         """
         try:
             await asyncio.to_thread(write)
@@ -150,17 +159,17 @@ class JobQueue(Generic[J, V]):
         return ended
 
     def close(self, job: J, ended: V) -> None:
-        """Move an ended job from the active ones to the history, in one step: no client sees it in both or none."""
+        """Move an ended job from the active ones to the history, in one step for all clients."""
         job.view = ended
         del self.active[ended.id]
         job.done.set()
 
     def forget(self, id: int) -> None:
-        """Drop an unsaved result: the job was deleted, or saved with a change."""
+        """Discard an unsaved result: the job was deleted, or was saved after a change."""
         self._unsaved.pop(id, None)
 
     async def save_unsaved(self) -> None:
-        """Try again to save the results that the store could not take."""
+        """Retry to save the results that could not be saved."""
         with contextlib.suppress(*SAVE_ERRORS):
             for view in tuple(self._unsaved.values()):
                 await asyncio.to_thread(self._store.save, view)
@@ -170,9 +179,9 @@ class JobQueue(Generic[J, V]):
 def report_bug(error: Exception, job: str) -> str:
     """Log an unexpected exception with its traceback, and return the sentence with which `job` fails.
 
-    A bug in the lab fails the job that met it, not those that wait behind it.
+    A bug in the lab fails the job in which it occurs, not the jobs behind it.
     """
     asyncio.get_running_loop().call_exception_handler(
         {"message": f"{job}: unexpected error", "exception": error}
     )
-    return f"Internal error of the lab: {type(error).__name__}: {error}. The traceback is in its log."
+    return f"Internal error: {type(error).__name__}: {error}. The log of the lab has the traceback."

@@ -1,4 +1,4 @@
-"""A request for a run, checked when it is made and not when the run starts."""
+"""Requests for runs. They are validated when they are submitted, not when the run starts."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from app.schemas.system import SystemView
 from app.settings import Settings
 from app.timestamps import rfc3339_now
 
-FOLLOWERS_MAX = 5
-IDLE_SPARE_S = 30  # how much longer than the plan an engine must keep idle connections open
+SUCCESSORS_MAX = 5
+IDLE_SPARE_S = 30  # an engine must keep idle connections open for this much longer than the plan
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A run as a client asks for it: against a running engine (by id), or a new engine of a model with these knobs.
+    """A requested run: against a running engine (by id), or against a new engine of a model with these knobs.
 
-    The fields of `plan` override those of the scenario. `then` makes it a hot swap: models (with knobs) that take over
-    on the same port, one after the other. `comparison`: the comparison that asks for it.
+    The fields of `plan` override those of the scenario. `then` makes it a hot swap: models (with knobs) that
+    take over on the same port, one after the other. `comparison`: id of the comparison that the run is a
+    trial of.
     """
 
     engine: str | None = None
@@ -52,12 +53,12 @@ class Target:
     engine: str | None
     model: str
     knobs: dict[str, int | str]
-    followers: tuple[Successor, ...] = ()  # of a hot swap, in order
+    successors: tuple[Successor, ...] = ()  # of a hot swap, in order
 
 
 @dataclass(frozen=True, slots=True)
 class ValidRequest:
-    """A request that was checked, with the run as it will be queued."""
+    """A validated request, with the run as it will be queued."""
 
     view: RunView
     plan: Plan
@@ -66,7 +67,7 @@ class ValidRequest:
 
 
 class RequestValidator:
-    """Checks requests against the models, the engines and this machine. Every method raises LabError."""
+    """Validates requests against models, engines and limits of this machine. Every method raises LabError."""
 
     def __init__(self, settings: Settings, models: Models, fleet: Fleet, system: SystemView) -> None:
         self._settings = settings
@@ -75,9 +76,9 @@ class RequestValidator:
         self._system = system
 
     def validate(self, request: RunRequest) -> ValidRequest:
-        """Return what will be run."""
+        """Return a request with its plan, thresholds and server under test."""
         if (request.engine is None) == (request.model is None):
-            raise Invalid.field("/engine", "Give either a running engine, or a model to start one of.")
+            raise Invalid.field("/engine", "Give either engine (a running one) or model (for a new engine).")
         if request.engine is not None:
             self._fleet.engine(request.engine)
         elif request.model is not None:
@@ -86,11 +87,11 @@ class RequestValidator:
         thresholds = parse_thresholds(request.thresholds)
         target = self.target(request.engine, request.model, request.knobs, plan)
         if request.then:
-            target = replace(target, followers=self._followers(target, plan, request.then))
+            target = replace(target, successors=self._successors(target, plan, request.then))
         return ValidRequest(self._new_view(target, plan, scenario, request), plan, thresholds, target)
 
     def plan(self, scenario: str | None, fields: Mapping[str, Any]) -> tuple[ScenarioView | None, Plan]:
-        """Return the scenario and its plan with these fields in place of its own."""
+        """Return the scenario (None: not given) and the plan, in which `fields` override the scenario."""
         named = self._scenario(scenario) if scenario else None
         given = {**(named.plan if named else {}), **fields}
         return named, validate_plan(given, self._settings, self._system.descriptor_limit)
@@ -98,7 +99,7 @@ class RequestValidator:
     def target(
         self, engine: str | None, model: str | None, knobs: Mapping[str, object], plan: Plan
     ) -> Target:
-        """Return the server under test; exactly one of engine and model is given."""
+        """Return the server under test. Exactly one of `engine` and `model` is given."""
         needed_s = plan.total_s + IDLE_SPARE_S
         if engine is not None:
             return self._running(engine, knobs, plan, needed_s)
@@ -108,27 +109,27 @@ class RequestValidator:
             given["idle_s"] = int(needed_s) + 1
         parsed = self._models.parse_knobs(model, given)
         self._models.require_available(model)
-        _check_room(plan, parsed)
+        _check_connection_limit(plan, parsed)
         return Target(None, model, parsed)
 
     def _running(self, engine: str, knobs: Mapping[str, object], plan: Plan, needed_s: float) -> Target:
         found = self._fleet.engine(engine)
         if not found.state.is_serving:
-            raise NotNow(f"{engine} is {found.state}; a run needs a server that is ready.")
+            raise NotNow(f"{engine} is {found.state}; a run needs a ready engine.")
         if knobs:
-            raise Invalid.field("/knobs", "Knobs are for a new engine; a running one keeps its own.")
+            raise Invalid.field("/knobs", "Knobs can only be set for a new engine, not for a running one.")
         if _has_idle_connections(plan) and int(found.knobs["idle_s"]) < needed_s:
             raise TooShortIdle(engine, int(found.knobs["idle_s"]), needed_s)
-        _check_room(plan, found.knobs)
+        _check_connection_limit(plan, found.knobs)
         return Target(engine, found.model.name, found.knobs)
 
-    def _followers(
+    def _successors(
         self, target: Target, plan: Plan, then: Sequence[Mapping[str, Any]]
     ) -> tuple[Successor, ...]:
         if target.engine is not None:
-            raise Invalid.field("/then", "A hot swap starts with a new engine: give a model, not an engine.")
-        if len(then) > FOLLOWERS_MAX:
-            raise Invalid.field("/then", f"At most {FOLLOWERS_MAX} models can take over.")
+            raise Invalid.field("/then", "A hot swap needs a new engine: give model instead of engine.")
+        if len(then) > SUCCESSORS_MAX:
+            raise Invalid.field("/then", f"A hot swap has at most {SUCCESSORS_MAX} successors.")
         if plan.executor == "find-capacity" or plan.stall_ms:
             raise Invalid.field(
                 "/then", "A hot swap cannot be combined with find-capacity or a server pause."
@@ -163,7 +164,7 @@ class RequestValidator:
             created_at=rfc3339_now(),
             finished_at=None,
             comparison=request.comparison,
-            then=target.followers,
+            then=target.successors,
         )
 
     def _scenario(self, name: str) -> ScenarioView:
@@ -175,14 +176,14 @@ class RequestValidator:
 
 
 def _has_idle_connections(plan: Plan) -> bool:
-    """Whether some connections send no complete request for as long as the plan lasts."""
+    """Return whether some connections send no complete request during the whole plan."""
     return bool(plan.idle_connections or plan.slow_readers or plan.slow_writers)
 
 
-def _check_room(plan: Plan, knobs: Mapping[str, int | str]) -> None:
-    room = min(int(knobs["max_connections"]), int(knobs.get("max_threads", 1_000_000)))
-    if plan.connections > room:
+def _check_connection_limit(plan: Plan, knobs: Mapping[str, int | str]) -> None:
+    limit = min(int(knobs["max_connections"]), int(knobs.get("max_threads", 1_000_000)))
+    if plan.connections > limit:
         raise Invalid.field(
             "/plan/vus",
-            f"The plan opens {plan.connections:,} connections, but the knobs of the engine allow {room:,}.",
+            f"The plan opens {plan.connections:,} connections; the knobs of the engine allow {limit:,}.",
         )

@@ -1,4 +1,4 @@
-"""One run: a plan offered to an engine, from the queue to its verdict."""
+"""One run: a plan offered to an engine, from the queue to the verdict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.results.fitness import invalidate
 from app.results.threshold_check import check
 from app.results.verdict import with_capacity
 from app.runs.capacity import CapacitySearch, Limits
-from app.runs.progress import LastSecond, Progress, progress
+from app.runs.progress import MeterWindow, Progress, progress
 from app.runs.trial import Trial, TrialResult, TrialSetup
 from app.schemas.capacity import Capacity
 from app.schemas.result import Verdict
@@ -23,13 +23,13 @@ from app.trace.recording import Recording
 
 
 class RunListener(Protocol):
-    """Is notified of the course of a run, on the event loop."""
+    """Is notified of the steps of a run, on the event loop."""
 
     def on_measuring(self, run: Run) -> None:
-        """The warm-up of the run, or of the first trial of its search, is over."""
+        """Called when a warm-up is over: of the run, or of a trial of its capacity search."""
 
     def on_search_step(self, run: Run, text: str) -> None:
-        """A trial of a capacity search has ended; `text` is one sentence."""
+        """Called when a trial of a capacity search has ended; `text` is one line."""
 
 
 class Run:
@@ -46,20 +46,20 @@ class Run:
         self.saving = asyncio.Lock()  # held while the view is changed and saved
         self.series: dict[str, Any] = {"columns": (), "rows": []}
         self.outcome: Outcome | None = None
-        self.recording: Recording | None = None  # if the plan asks for a trace
+        self.recording: Recording | None = None  # if the plan has a thread trace
         self._listener = listener
         self._trial: Trial | None = None
         self._search: CapacitySearch | None = None
-        self._meter = LastSecond()
+        self._meter = MeterWindow()
 
     def stop(self) -> None:
-        """End early. What was measured is kept, and the result says that the run was stopped."""
+        """End early. The result covers what was measured, and is marked as stopped."""
         self.stop_requested = True
         if self._trial:
             self._trial.stop()
 
     async def measure(self, setup: TrialSetup, limits: Limits) -> None:
-        """Offer the plan to the engine and keep the result. Raises NoOutcome if there is none."""
+        """Offer the plan to the engine and keep the result. Raises GeneratorFailed if there is none."""
         engine, cpus_before = setup.engine, setup.engine.cpus
         engine.pin(setup.placement.engine_cpus)
         allow_viewers = bool(setup.concurrent_runs or setup.hot_swap)
@@ -110,17 +110,17 @@ class Run:
         view = self.view
         if self._trial:
             self._trial.sample()
-            view = replace(view, engine=self._trial.engine.id)  # of a hot swap: the one that serves now
+            view = replace(view, engine=self._trial.engine.id)  # in a hot swap: the engine that serves now
         if self._search is None:
             return progress(view, self.plan, self._meter, None, self.plan.total_s)
         plan = self._trial.plan if self._trial else self.plan
-        return progress(view, plan, self._meter, self._search.done, self._search.likely_s)
+        return progress(view, plan, self._meter, self._search.progress, self._search.estimated_total_s)
 
     async def _keep(self, result: TrialResult) -> None:
         self.outcome, self.series = result.outcome, result.series
         summary, ledger, verdict = result.summary, result.ledger, result.verdict
-        # A percentile that is not in the summary needs the merged histogram: 20 such thresholds take 60 ms.
-        checked = await asyncio.to_thread(
+        # In a thread: percentiles that are not in the summary take 3 ms each, from the merged histogram.
+        results = await asyncio.to_thread(
             lambda: tuple(check(each, summary, ledger, verdict, result.outcome) for each in self.thresholds)
         )
         self.view = replace(
@@ -131,7 +131,7 @@ class Run:
             marks=result.marks,
             notes=result.remarks,
             legs=result.phases,
-            thresholds=checked,
+            thresholds=results,
         )
 
 

@@ -29,7 +29,7 @@ CONCURRENT_MAX = 5
 
 
 class Runs:
-    """All runs: queued, in progress and in the history. Event loop only, except for what says otherwise."""
+    """All runs: queued, in progress and in the history. Event loop only, unless a method says otherwise."""
 
     def __init__(
         self,
@@ -58,19 +58,21 @@ class Runs:
         return (await self._enqueue([self.validator.validate(request)]))[0]
 
     async def submit_concurrent(self, engines: Sequence[str], request: RunRequest) -> list[RunView]:
-        """Queue the same load for several running engines, at the same time; return one run for each.
+        """Queue the same load for several running engines at the same time; return one run for each.
 
-        They share the machine, so none of them is ever ranked. Raises LabError; nothing is queued then.
+        Concurrent runs share the machine, so they are never ranked. Raises LabError; nothing is queued then.
         """
         if not 2 <= len(set(engines)) == len(engines) <= CONCURRENT_MAX:
             raise Invalid.field("/engines", f"Give 2 to {CONCURRENT_MAX} different running engines.")
         valid = [self.validator.validate(replace(request, engine=each, model=None)) for each in engines]
         if valid[0].plan.executor == "find-capacity":
-            raise Invalid.field("/plan/executor", "A capacity search needs the machine to itself.")
+            raise Invalid.field(
+                "/plan/executor", "A capacity search cannot run concurrently with other runs."
+            )
         return await self._enqueue(valid)
 
     async def _enqueue(self, requests: Sequence[ValidRequest]) -> list[RunView]:
-        """A trial of a comparison always has a place: comparisons have a queue of their own."""
+        """Queue concurrent runs. A trial needs no place, because comparisons have their own queue."""
         waiting = None
         if requests[0].view.comparison is None:
             waiting = sum(run.view.comparison is None for run in self.active.values())
@@ -107,25 +109,25 @@ class Runs:
             run.stop()
 
     async def delete(self, ids: Sequence[int]) -> None:
-        """Delete runs, all or none. Raises Unknown, or NotNow if one has not ended. Each takes 1.4 ms and more."""
+        """Delete runs, all or none, at 1.4 ms or more per run. Raises Unknown, or NotNow if one is active."""
         for id in ids:
             self.jobs.require_ended(id)
-            await asyncio.sleep(0)  # a hundred of these would hold the loop for 40 ms
+            await asyncio.sleep(0)  # 100 of these checks would block the event loop for 40 ms
         for id in ids:
             await asyncio.to_thread(self._store.delete, id)
             self.jobs.forget(id)
 
     def current(self) -> Run | None:
-        """Return the run in progress; the first, if there are several concurrent ones."""
+        """Return the run in progress (the first of concurrent ones); None: no run."""
         return next((run for run in self.active.values() if run.view.state.is_in_progress), None)
 
     def progress(self) -> Progress | None:
-        """Return the progress of the current run."""
+        """Return the progress of the current run; None: no run."""
         run = self.current()
         return run.progress() if run else None
 
     def progresses(self) -> list[Progress]:
-        """Return the progress of each run in progress: several, if they are concurrent."""
+        """Return the progress of each run in progress; there are several if they are concurrent."""
         return [run.progress() for run in self.active.values() if run.view.state.is_in_progress]
 
     def series(self, id: int) -> dict[str, Any]:
@@ -134,7 +136,7 @@ class Runs:
         return self._store.series(id) or {"columns": [], "rows": []}
 
     def recording(self, id: int) -> Recording | None:
-        """Return the thread trace of a run; None if it has none, or the file is of another run. Thread-safe."""
+        """Return the thread trace of a run; None: no trace, or one of another run. Thread-safe."""
         packed, started_ns = self._store.trace(id), self.series(id).get("started_ns")
         recording = Recording.unpack(packed) if packed else None
         return recording if recording and started_ns and recording.covers(started_ns) else None

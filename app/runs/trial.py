@@ -1,4 +1,7 @@
-"""One trial: a plan offered to an engine once, watched and judged. A run has one, a search for capacity several."""
+"""One trial: a plan offered to an engine once, observed and judged.
+
+A run has one trial, a capacity search several.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 
 from app.errors import LabError
 from app.fleet.engine import Engine
-from app.load.protocol.meter import MEASURE
+from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine import scheduling
@@ -26,33 +29,36 @@ from app.results.observation import Observation, marks
 from app.results.remarks import remarks
 from app.results.summary import responses_received, series, summarise
 from app.results.verdict import judge
-from app.runs.generator import Generator, NoOutcome
+from app.runs.generator import Generator, GeneratorFailed
 from app.runs.hot_swap import HotSwap, phases, swap_remarks
-from app.runs.progress import LastSecond
+from app.runs.progress import MeterWindow
 from app.runs.watcher import Watcher
 from app.schemas.result import Ledger, Summary, Verdict
 from app.schemas.run import HotSwapPhase, TimelineEvent
 
-SETTLED_WITHIN_S = 1.0
-SILENT_MAX_S, SILENT_MAX_PER_S = 10.0, 0.05
-POLL_S = 0.02  # 50 looks a second: at 64 threads they cost the control plane 1 % of a core
+SETTLE_TIMEOUT_S = 1.0
+SILENCE_MAX_S = 10.0  # without an update of the generator's meter
+SILENCE_MAX_PER_S = (
+    0.05  # per second of the plan: at its end, a shard makes a histogram of each second (10 ms)
+)
+POLL_S = 0.02  # 50 samples per second cost the control plane 1 % of a core at 64 threads
 
 
 @dataclass(frozen=True, slots=True)
 class TrialSetup:
-    """What a trial runs against and beside. `figure`: the one that the run is read for."""
+    """The server under test, and the conditions of the trial."""
 
     engine: Engine
     placement: Placement
-    figure: str
-    other_engines: int  # alive besides the one under test
-    concurrent_runs: int  # at the same time, against other engines
+    figure: str  # name of the main figure
+    other_engines: int  # alive besides the engine under test
+    concurrent_runs: int  # against other engines
     hot_swap: HotSwap
 
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """What a trial measured, and how it was judged."""
+    """The measurement of a trial, and its verdict."""
 
     outcome: Outcome
     summary: Summary
@@ -65,13 +71,16 @@ class TrialResult:
 
 
 class Trial:
-    """Offers one plan to one engine (or, in a hot swap, to several in turn). Event loop only."""
+    """Offers one plan to one engine or, in a hot swap, to several in turn. Event loop only.
+
+    engine: the engine that serves now. meter: the latest readings of the generator's meter.
+    """
 
     def __init__(self, plan: Plan, setup: TrialSetup, on_measuring: Callable[[], None]) -> None:
         """`on_measuring` is called when the warm-up is over."""
         self.plan = plan
-        self.meter = LastSecond()
-        self.engine = setup.engine  # the one that serves now
+        self.meter = MeterWindow()
+        self.engine = setup.engine
         self._setup = setup
         self._hot_swap = setup.hot_swap
         self._on_measuring = on_measuring
@@ -82,72 +91,66 @@ class Trial:
         self._stopped = False
 
     async def run(self) -> TrialResult | None:
-        """Return the result; None if the trial was stopped before anything was measured. Raises NoOutcome."""
-        engine, plan = self.engine, self.plan
-        async with (
-            contextlib.AsyncExitStack() as held
-        ):  # whatever fails, the rest of it is ended all the same
-            calls = await SystemCallCounter.attach(engine.pids) if plan.trace else None
-            if calls:
-                held.push_async_callback(calls.close)
-            watcher = Watcher(engine, self._on_measuring, calls)
-            await self._settle(lambda: watcher.at_rest)
+        """Return the result; None: stopped before anything was measured. Raises GeneratorFailed, OSError."""
+        engine, plan, placement = self.engine, self.plan, self._setup.placement
+        async with contextlib.AsyncExitStack() as stack:
+            call_counter = await SystemCallCounter.attach(engine.pids) if plan.trace else None
+            if call_counter:
+                stack.push_async_callback(call_counter.close)
+            watcher = Watcher(engine, self._on_measuring, call_counter)
+            await self._settle(lambda: watcher.is_idle)
             watcher.begin()
             self._watchers = [watcher]
             assert engine.port
+            realtime = plan.is_open and placement.load_priority == REALTIME
             self._generator = generator = Generator.spawn(
-                plan,
-                engine.connect_host,
-                engine.port,
-                self._setup.placement.load_cpus,
-                realtime=plan.is_open and self._setup.placement.load_priority == REALTIME,
+                plan, engine.connect_host, engine.port, placement.load_cpus, realtime=realtime
             )
-            held.push_async_callback(generator.close)
-            held.callback(self._forget_generator)
-            held.push_async_callback(self._end_jobs)
-            return await self._carry_out(generator, watcher)
+            stack.push_async_callback(generator.close)
+            stack.callback(self._forget_generator)
+            stack.push_async_callback(self._cancel_tasks)
+            return await self._measure(generator, watcher)
 
-    async def _carry_out(self, generator: Generator, watcher: Watcher) -> TrialResult | None:
+    async def _measure(self, generator: Generator, watcher: Watcher) -> TrialResult | None:
         try:
             if self._stopped:
                 generator.stop()
             await self._watch(generator)
-            outcome = await asyncio.to_thread(
-                generator.outcome
-            )  # of shards it adds two histograms for each second
+            # In a thread: merging the outcomes of shards adds two histograms for each second.
+            outcome = await asyncio.to_thread(generator.outcome)
             if not outcome.has_measured:
                 return None
-            if watcher.calls:
-                watcher.system_calls = await watcher.calls.finish()
+            if watcher.call_counter:
+                watcher.system_calls = await watcher.call_counter.finish()
             await self._settle(
-                lambda: self._answered() >= responses_received(outcome) and self._watcher.at_rest
+                lambda: self._count_responses() >= responses_received(outcome) and self._watcher.is_idle
             )
-            self.meter.add(self._watcher.now)
-            # 600 s take 2.7 s of CPU: two histograms a second. What watches and what is watched have ended by now.
-            self._answered()
+            self.meter.add(self._watcher.latest)
+            self._count_responses()
             observations = [each.observation() for each in self._watchers]
-            return await asyncio.to_thread(self._result, outcome, generator.lost, observations)
-        except NoOutcome:
+            # In a thread: 600 s take 2.7 s of CPU. Engine and generator have ended or are idle by now.
+            return await asyncio.to_thread(self._result, outcome, generator.lost_shard, observations)
+        except GeneratorFailed:
             if self._stopped:
                 return None
-            if watcher.engine.exit:  # and so the generator was ended before it had begun
-                raise NoOutcome(f"{watcher.engine.id} {watcher.engine.exit.reason}") from None
+            if watcher.engine.exit:  # the engine died, and the generator was stopped before it had begun
+                raise GeneratorFailed(f"{watcher.engine.id} {watcher.engine.exit.reason}") from None
             raise
 
     def _forget_generator(self) -> None:
         self._generator = None
 
-    async def _end_jobs(self) -> None:
-        """Call off what still goes on beside the load."""
-        jobs = [job for job in (self._pause, self._swap) if job]
-        for job in jobs:
-            job.cancel()
-        for error in await asyncio.gather(*jobs, return_exceptions=True):
+    async def _cancel_tasks(self) -> None:
+        """Cancel a server pause or a hot swap in progress. Raises what they raised."""
+        tasks = [task for task in (self._pause, self._swap) if task]
+        for task in tasks:
+            task.cancel()
+        for error in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(error, Exception):
                 raise error
 
     def stop(self) -> None:
-        """End early; what was measured is kept."""
+        """End early; the result covers what was measured."""
         self._stopped = True
         if self._generator:
             self._generator.stop()
@@ -158,96 +161,99 @@ class Trial:
             self.meter.add(self._generator.read())
 
     @property
-    def _patience_s(self) -> float:
-        """How long the generator may be silent: at its end it makes a histogram of each second, some 10 ms each."""
-        return SILENT_MAX_S + SILENT_MAX_PER_S * self.plan.total_s
+    def _silence_max_s(self) -> float:
+        return SILENCE_MAX_S + SILENCE_MAX_PER_S * self.plan.total_s
 
     @property
     def _watcher(self) -> Watcher:
-        """Of the engine that serves now."""
+        """The watcher of the engine that serves now."""
         return self._watchers[-1]
 
     async def _watch(self, generator: Generator) -> None:
         while not generator.exited.done():
-            now = generator.read()
+            latest = generator.read()
             scheduling.yield_cpu()
-            self._watcher.look(now)
-            if generator.silent_s() > self._patience_s:
-                generator.kill(f"The load generator did nothing for {self._patience_s:.0f} s, and was ended.")
+            self._watcher.sample(latest)
+            if generator.silent_s() > self._silence_max_s:
+                generator.kill(f"The load generator was killed: no progress for {self._silence_max_s:.0f} s.")
             elif not self.engine.alive:
-                generator.stop()  # nobody is there to answer any more
-            elif self._pause is None and self.plan.stall_ms and self._is_middle():
+                generator.stop()
+            elif self._pause is None and self.plan.stall_ms and self._is_pause_time():
                 self._pause = asyncio.create_task(self._pause_engine(self._watcher))
-            elif (self._swap is None or self._swap.done()) and self._hot_swap.is_due(
-                now, self.plan.duration_s
-            ):
-                self._swap = asyncio.create_task(self._hand_over(generator))
+            elif self._is_swap_due(latest):
+                self._swap = asyncio.create_task(self._swap_engine(generator))
             await asyncio.wait([generator.exited], timeout=POLL_S)
         self._watcher.end(generator.read())
 
-    async def _hand_over(self, generator: Generator) -> None:
-        """The next engine of the relay takes the port over, and the one that serves drains."""
+    def _is_swap_due(self, latest: MeterReading) -> bool:
+        is_swapping = self._swap is not None and not self._swap.done()
+        return not is_swapping and self._hot_swap.is_due(latest, self.plan.duration_s)
+
+    async def _swap_engine(self, generator: Generator) -> None:
+        """Start the successor on the port, then drain the engine that serves."""
         before, began_ns = self._watcher, time.monotonic_ns()
         assert self.engine.port
         try:
-            follower = await self._hot_swap.next_on(self.engine.port)
+            successor = await self._hot_swap.start_next(self.engine.port)
         except (LabError, OSError) as error:
-            before.mark(f"nobody took over: {error.detail if isinstance(error, LabError) else error}")
+            reason = error.detail if isinstance(error, LabError) else error
+            before.record_event(f"hot swap failed: {reason}")
             return
         before.end(generator.read())
-        self.engine = follower
-        self._watchers.append(after := Watcher(follower, lambda: None))
-        after.take_over(began_ns)
-        after.mark(f"{follower.id} takes over, {before.engine.id} drains")
-        await self._hot_swap.release(before.engine)
+        self.engine = successor
+        self._watchers.append(after := Watcher(successor, lambda: None))
+        after.begin_successor(began_ns)
+        after.record_event(f"{successor.id} takes over, {before.engine.id} drains")
+        await self._hot_swap.drain(before.engine)
         after.alone_from_ns = time.monotonic_ns()
 
-    def _is_middle(self) -> bool:
-        now = self._watcher.now
-        before_s = self.plan.duration_s / 2 - self.plan.stall_ms / 2000
-        return now.phase == MEASURE and (now.at_ns - now.measured_from_ns) / 1e9 >= before_s
+    def _is_pause_time(self) -> bool:
+        """Return whether a server pause must begin, so that it lies in the middle of the measured time."""
+        latest = self._watcher.latest
+        begin_s = self.plan.duration_s / 2 - self.plan.stall_ms / 2000
+        return latest.phase == MEASURE and (latest.at_ns - latest.measured_from_ns) / 1e9 >= begin_s
 
     async def _pause_engine(self, watcher: Watcher) -> None:
-        began = (time.monotonic_ns(), f"stalled for {self.plan.stall_ms:,} ms")
-        watcher.happened.append(began)
+        began = (time.monotonic_ns(), f"server paused for {self.plan.stall_ms:,} ms")
+        watcher.events.append(began)
         try:
             watcher.stalled_ns = await pause_processes(self.engine.pids, self.plan.stall_ms)
         except OSError as error:
-            watcher.happened.remove(began)
-            watcher.mark(f"could not be stalled: {error}")
+            watcher.events.remove(began)
+            watcher.record_event(f"server pause failed: {error}")
 
-    async def _settle(self, settled: Callable[[], bool]) -> None:
-        """A thread of the engine stores its counters when it goes to wait: give it the time to get there."""
-        deadline_s = time.monotonic() + SETTLED_WITHIN_S
-        while not settled() and time.monotonic() < deadline_s:
+    async def _settle(self, is_settled: Callable[[], bool]) -> None:
+        """Wait, at most for 1 s: a thread of the engine stores its counters only when it goes to wait."""
+        deadline_s = time.monotonic() + SETTLE_TIMEOUT_S
+        while not is_settled() and time.monotonic() < deadline_s:
             await asyncio.sleep(POLL_S)
 
-    def _answered(self) -> int:
-        """What all engines say; each that took over was asked once, by the lab, whether it serves."""
-        return sum(watcher.count_answers() for watcher in self._watchers) - (len(self._watchers) - 1)
+    def _count_responses(self) -> int:
+        """Return the responses of all engines, without the one health check of each successor."""
+        return sum(watcher.count_responses() for watcher in self._watchers) - (len(self._watchers) - 1)
 
-    def _result(self, outcome: Outcome, lost: str | None, observations: Sequence[Observation]) -> TrialResult:
-        """From any thread: reads only what does not change any more."""
-        last = observations[-1]
-        started_ns = last.started_ns
+    def _result(
+        self, outcome: Outcome, lost_shard: str | None, observations: Sequence[Observation]
+    ) -> TrialResult:
+        """Thread-safe: reads only what no longer changes."""
+        plan, setup, last = self.plan, self._setup, observations[-1]
         summary = summarise(outcome)
-        setup = self._setup
         conditions = Conditions(
-            setup.placement, setup.other_engines, lost, self._hot_swap.asked, setup.concurrent_runs
+            setup.placement, setup.other_engines, lost_shard, self._hot_swap.requested, setup.concurrent_runs
         )
-        seen = evidence(self.plan, outcome, summary, observations, conditions)
-        figures = all_figures(summary, self._setup.figure == "kept_per_s")
+        seen = evidence(plan, outcome, summary, observations, conditions)
+        figures = all_figures(summary, setup.figure == "kept_per_s")
         points = [point for each in observations for point in each.series]
         return TrialResult(
             outcome=outcome,
             summary=summary,
             ledger=None if len(observations) > 1 else cost(last, outcome),
-            verdict=assess_figures(judge(seen), seen, summary, figures, self._setup.figure),
-            series=series(outcome, points, started_ns),
-            marks=marks(observations, started_ns),
+            verdict=assess_figures(judge(seen), seen, summary, figures, setup.figure),
+            series=series(outcome, points, last.started_ns),
+            marks=marks(observations, last.started_ns),
             remarks=(
-                *remarks(self.plan, outcome, summary, last.stalled_ns),
-                *swap_remarks(self.plan, observations),
+                *remarks(plan, outcome, summary, last.stalled_ns),
+                *swap_remarks(plan, observations),
             ),
-            phases=phases(observations, outcome, started_ns),
+            phases=phases(observations, outcome, last.started_ns),
         )

@@ -1,7 +1,7 @@
-"""What the lab itself sees of an engine while a trial goes.
+"""Observes an engine during a trial, from the control plane.
 
-Everything at both edges of the measured window, the threads' states in between (50 looks a second, 5 at many threads),
-one row of the series each second, and what happened at one instant: marks.
+It reads all counters at both edges of the measured window, samples the threads' states in between (50 times
+per second, 5 times with many threads), adds one row per second to the series, and records events.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from app.fleet.engine import Engine
 from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
@@ -19,217 +18,238 @@ from app.results.observation import Edge, Observation, SeriesPoint
 from app.schemas.run import WARM_UP_ENDS
 from engines.common.board.board import ENDED, IDLE_STATES
 
-FEW_ROWS = 256  # beyond so many threads their states are read each tenth time: 2 ms for 1,000 of them
-SELDOM = 10
+MANY_THREADS = (
+    256  # with more threads, states are sampled every tenth time: one sample of 1,000 threads takes 2 ms
+)
+MANY_THREADS_INTERVAL = 10
 SECOND_NS = 1_000_000_000
 
 
-@dataclass
 class Watcher:
-    """Watches one engine through one trial: `begin`, `look` again and again, `end`; then read the fields."""
+    """Observes one engine through one trial: call `begin`, `sample` repeatedly, `end`, then `observation`.
 
-    engine: Engine
-    measuring: Callable[[], None]  # told when the warm-up is over
-    calls: SystemCallCounter | None = None  # counts in the measured window
-    system_calls: int | None = None
-    first: Edge | None = None  # of the measured window
-    last: Edge | None = None
-    rest: ProcessReading | None = None  # before any connection of the trial
-    answered: int = (
-        0  # requests that the engine has answered in this trial, from its first connection to its last
-    )
-    rss_peak: int | None = None
-    threads_peak: int | None = None
-    looks: int = 0  # at the threads, in the measured window
-    stalled_ns: int = 0
-    series: list[SeriesPoint] = field(default_factory=list)
-    now: MeterReading = field(default_factory=MeterReading)
-    in_flight: list[int] = field(default_factory=list)  # sent and not answered, once a measured second
-    begun_ns: int = 0
-    alone_from_ns: int = 0  # since then its engine serves alone
-    _busy: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
-    _seen: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
-    happened: list[tuple[int, str]] = field(default_factory=list)  # monotonic ns, and what
-    lost: str | None = None  # a sentence, if one of its processes ended and it did not
-    _processes: frozenset[int] = frozenset()
-    _answered_before: int = 0
-    _second: tuple[int, int] | None = None
-    _chances: int = 0  # to look at the threads
-    _roles: list[str] = field(default_factory=list)  # by slot, as of the last second
-    _before: ProcessReading | None = None
-    _died: bool = False
+    Event loop only.
+
+    on_measuring: called when the warm-up is over. call_counter: counts system calls in the measured window.
+    samples: samples of the threads' states in the measured window. latest: the newest reading of the
+    generator's meter. Times are CLOCK_MONOTONIC in nanoseconds.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        on_measuring: Callable[[], None],
+        call_counter: SystemCallCounter | None = None,
+    ) -> None:
+        self.engine = engine
+        self.call_counter = call_counter
+        self.system_calls: int | None = None
+        self.first: Edge | None = None  # of the measured window
+        self.last: Edge | None = None
+        self.responses = 0  # of the engine in this trial, by its own count
+        self.rss_peak: int | None = None
+        self.threads_peak: int | None = None
+        self.samples = 0
+        self.stalled_ns = 0
+        self.series: list[SeriesPoint] = []
+        self.latest = MeterReading()
+        self.in_flight: list[int] = []  # requests without a response, once per measured second
+        self.begun_ns = 0
+        self.alone_from_ns = 0  # in a hot swap: from then on this engine serves alone
+        self.events: list[tuple[int, str]] = []
+        self.lost: str | None = None  # one sentence, if a worker process ended and the engine continued
+        self._on_measuring = on_measuring
+        self._before: ProcessReading | None = None  # before the trial opened connections
+        self._requests_before = 0
+        self._pids: frozenset[int] = frozenset()
+        self._last_process: ProcessReading | None = None  # of the previous row of the series
+        self._last_second: tuple[int, int] | None = None  # phase and number
+        self._calls = 0  # of `_sample_threads`
+        self._roles: list[str] = []  # by slot, as of the last row of the series
+        self._busy_samples: defaultdict[tuple[str, int], int] = defaultdict(int)  # by role and slot
+        self._live_samples: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self._has_died = False
 
     def begin(self) -> None:
-        """Before the load generator has opened anything."""
+        """Begin before the load generator opens connections."""
         assert self.engine.board
-        self.begun_ns = self.alone_from_ns = time.monotonic_ns()
-        self.rest = self._before = self.engine.read_process()
-        self._answered_before = self.engine.board.read().requests
-        self._processes = frozenset(self.engine.pids)
+        self._begin(time.monotonic_ns())
+        self.alone_from_ns = self.begun_ns
+        self._requests_before = self.engine.board.read().requests
 
-    def take_over(self, begun_ns: int) -> None:
-        """Instead of `begin`, for the next engine of a relay: it has served since its start, with another one."""
+    def begin_successor(self, begun_ns: int) -> None:
+        """Begin for a hot-swap successor, which has served beside the previous engine since its start."""
+        self._begin(begun_ns)
+
+    def _begin(self, begun_ns: int) -> None:
         self.begun_ns = begun_ns
-        self.rest = self._before = self.engine.read_process()
-        self._processes = frozenset(self.engine.pids)
+        self._before = self._last_process = self.engine.read_process()
+        self._pids = frozenset(self.engine.pids)
 
-    def look(self, now: MeterReading) -> None:
-        """Take the generator's newest numbers, and look at the engine."""
-        self.now = now
-        if now.phase == MEASURE and self.first is None:
-            self.first = take_edge(self.engine)
-            if self.calls:
-                self.calls.start()
-            if now.measured_from_ns > max(
-                now.started_ns, self.begun_ns
-            ):  # of a relay, only the first one saw it
-                self.mark(WARM_UP_ENDS, now.measured_from_ns)
-            self.measuring()
-        if now.phase in (DRAIN, DONE) and self.last is None and self.first is not None:
-            self.last = take_edge(self.engine)
-            if self.calls:
-                self.calls.stop()
-        if now.phase == MEASURE:
-            self._look_at_threads()
-        self._look_at_processes()
+    def sample(self, latest: MeterReading) -> None:
+        """Read the engine. `latest`: the newest reading of the generator's meter."""
+        self.latest = latest
+        if latest.phase == MEASURE and self.first is None:
+            self._begin_window()
+        if latest.phase in (DRAIN, DONE) and self.last is None and self.first is not None:
+            self.last = read_edge(self.engine)
+            if self.call_counter:
+                self.call_counter.stop()
+        if latest.phase == MEASURE:
+            self._sample_threads()
+        self._check_processes()
         self._follow_seconds()
 
-    def end(self, now: MeterReading) -> None:
-        """The generator is gone."""
-        self.now = now
-        self._look_at_processes()
+    def _begin_window(self) -> None:
+        self.first = read_edge(self.engine)
+        if self.call_counter:
+            self.call_counter.start()
+        # In a hot swap, only the first engine is there when the warm-up ends.
+        if self.latest.measured_from_ns > max(self.latest.started_ns, self.begun_ns):
+            self.record_event(WARM_UP_ENDS, self.latest.measured_from_ns)
+        self._on_measuring()
+
+    def end(self, latest: MeterReading) -> None:
+        """End after the load generator has exited."""
+        self.latest = latest
+        self._check_processes()
         self._follow_seconds()
         if self.first is not None and self.last is None:
-            self.last = take_edge(self.engine)
+            self.last = read_edge(self.engine)
 
     @property
-    def at_rest(self) -> bool:
-        """Whether no thread has anything to do, and so all have stored what they counted."""
+    def is_idle(self) -> bool:
+        """Whether all threads wait, so that all of them have stored their counters."""
         assert self.engine.board
         return not self.engine.alive or all(state in IDLE_STATES for state in self.engine.board.states())
 
-    def count_answers(self) -> int:
-        """What the engine says it has answered since the beginning."""
+    def count_responses(self) -> int:
+        """Return the responses of the engine in this trial, by its own count."""
         assert self.engine.board
-        self.answered = self.engine.board.read().requests - self._answered_before
-        return self.answered
+        self.responses = self.engine.board.read().requests - self._requests_before
+        return self.responses
 
-    def mark(self, text: str, at_ns: int | None = None) -> None:
-        self.happened.append((at_ns or time.monotonic_ns(), text))
+    def record_event(self, text: str, at_ns: int | None = None) -> None:
+        """Add an event to the timeline; `at_ns` None: now."""
+        self.events.append((at_ns or time.monotonic_ns(), text))
 
     @property
     def occupancy(self) -> dict[str, float]:
-        """Share of looks at which a thread of each role was occupied: the mean over the threads of the role."""
+        """By role: share of samples in which a thread had work; mean over the threads of the role."""
         shares: defaultdict[str, list[float]] = defaultdict(list)
-        for (role, slot), seen in self._seen.items():
-            shares[role].append(self._busy[role, slot] / seen)
+        for (role, slot), live in self._live_samples.items():
+            shares[role].append(self._busy_samples[role, slot] / live)
         return {role: sum(each) / len(each) for role, each in shares.items()}
 
     def observation(self) -> Observation:
-        """Return what has been observed so far, as a value that does not change any more."""
+        """Return what was observed so far, as an immutable value."""
         engine = self.engine
         return Observation(
             engine=engine.id,
             model=engine.model.name,
             model_title=engine.model.title,
-            died=None if engine.alive else f"{engine.id} {engine.exit.reason if engine.exit else 'ended.'}",
+            died=None if engine.alive else self._exit_text(),
             stopped=engine.state == "stopped",
             lost=self.lost,
             first=self.first,
             last=self.last,
-            before=self.rest,
-            answered=self.answered,
+            before=self._before,
+            answered=self.responses,
             system_calls=self.system_calls,
             rss_peak=self.rss_peak,
             threads_peak=self.threads_peak,
-            samples=self.looks,
+            samples=self.samples,
             occupancy=self.occupancy,
             in_flight=tuple(self.in_flight),
             series=tuple(self.series),
-            happened=tuple(self.happened),
+            happened=tuple(self.events),
             stalled_ns=self.stalled_ns,
-            started_ns=self.now.started_ns,
+            started_ns=self.latest.started_ns,
             begun_ns=self.begun_ns,
             alone_from_ns=self.alone_from_ns,
         )
 
-    def _look_at_threads(self) -> None:
-        """Which threads have something to do, right now."""
+    def _exit_text(self) -> str:
+        return f"{self.engine.id} {self.engine.exit.reason if self.engine.exit else 'ended.'}"
+
+    def _sample_threads(self) -> None:
         assert self.engine.board
-        self._chances += 1
-        if self.first and len(self.first.board.threads) > FEW_ROWS and self._chances % SELDOM:
+        self._calls += 1
+        has_many = self.first and len(self.first.board.threads) > MANY_THREADS
+        if has_many and self._calls % MANY_THREADS_INTERVAL:
             return
-        self.looks += 1
+        self.samples += 1
         states = self.engine.board.states()
         if len(states) != len(self._roles):
             self._roles = self.engine.board.roles()
         for slot, (state, role) in enumerate(zip(states, self._roles, strict=False)):
             if state != ENDED:
-                self._seen[role, slot] += 1
-                self._busy[role, slot] += state not in IDLE_STATES
+                self._live_samples[role, slot] += 1
+                self._busy_samples[role, slot] += state not in IDLE_STATES
 
-    def _look_at_processes(self) -> None:
+    def _check_processes(self) -> None:
+        """Record processes of the engine that ended or were replaced."""
         if not self.engine.alive:
-            if not self._died:
-                self._died = True
-                self.mark(f"{self.engine.id} {self.engine.exit.reason if self.engine.exit else 'ended.'}")
+            if not self._has_died:
+                self._has_died = True
+                self.record_event(self._exit_text())
             return
-        processes = frozenset(self.engine.pids)
-        if gone := self._processes - processes:
-            self._lose(len(gone))
-        if new := processes - self._processes:
-            self.mark("worker process replaced" if len(new) == 1 else f"{len(new)} worker processes replaced")
-        self._processes = processes
+        pids = frozenset(self.engine.pids)
+        if ended := len(self._pids - pids):
+            self._record_lost(ended)
+        if new := len(pids - self._pids):
+            self.record_event("worker process replaced" if new == 1 else f"{new} worker processes replaced")
+        self._pids = pids
 
-    def _lose(self, number: int) -> None:
-        """So many of its processes have ended, which no run asks them to."""
-        what = "a worker process" if number == 1 else f"{number} worker processes"
-        self.mark(f"{what} ended")
-        after_s = (time.monotonic_ns() - (self.now.started_ns or self.begun_ns)) / 1e9
-        said = f"{what[:1].upper()}{what[1:]} of {self.engine.id} ended {after_s:.1f} s after the load began."
-        self.lost = self.lost or said
+    def _record_lost(self, count: int) -> None:
+        subject = "a worker process" if count == 1 else f"{count} worker processes"
+        self.record_event(f"{subject} ended")
+        after_s = (time.monotonic_ns() - (self.latest.started_ns or self.begun_ns)) / 1e9
+        subject = f"{subject[:1].upper()}{subject[1:]}"
+        self.lost = self.lost or f"{subject} of {self.engine.id} ended {after_s:.1f} s after the load began."
 
     def _follow_seconds(self) -> None:
-        """A point at each edge of the generator's seconds, which begin anew with each phase."""
-        now = self.now
-        if not now.started_ns:
+        """Add a row at each second of the generator, which counts seconds from the start of each phase."""
+        latest = self.latest
+        if not latest.started_ns:
             return
-        began_ns = {WARMUP: now.started_ns, MEASURE: now.measured_from_ns}.get(now.phase, now.measured_to_ns)
-        second = (now.phase, (now.at_ns - began_ns) // SECOND_NS)
-        if second != self._second:
-            self._second = second
-            self._point()
+        starts_ns = {WARMUP: latest.started_ns, MEASURE: latest.measured_from_ns}
+        start_ns = starts_ns.get(latest.phase, latest.measured_to_ns)
+        second = (latest.phase, (latest.at_ns - start_ns) // SECOND_NS)
+        if second != self._last_second:
+            self._last_second = second
+            self._add_row()
 
-    def _point(self) -> None:
+    def _add_row(self) -> None:
         assert self.engine.board
-        process, before = (self.engine.read_process() if self.engine.alive else None), self._before
+        process, before = (self.engine.read_process() if self.engine.alive else None), self._last_process
         board = self.engine.board.read()
-        self._roles = self.engine.board.roles()  # a slot may be another thread's by now
-        cpu = None
+        self._roles = self.engine.board.roles()  # a slot may belong to another thread by now
+        cpu_percent = None
         if process and before and process.at_ns > before.at_ns:
-            cpu = 100 * max(0, process.cpu_ns - before.cpu_ns) / (process.at_ns - before.at_ns)
+            cpu_percent = 100 * max(0, process.cpu_ns - before.cpu_ns) / (process.at_ns - before.at_ns)
         if process:
             self.rss_peak = max(self.rss_peak or 0, process.rss_bytes)
             self.threads_peak = max(self.threads_peak or 0, process.threads)
-        if self.now.phase == MEASURE:
-            self.in_flight.append(self.now.in_flight)
-        self._before = process
+        if self.latest.phase == MEASURE:
+            self.in_flight.append(self.latest.in_flight)
+        self._last_process = process
         at_ns = time.monotonic_ns()
         self.series.append(
             SeriesPoint(
-                before.at_ns if before else at_ns,
-                at_ns,
-                sum(board.connections.values()),
-                process.threads if process else None,
-                cpu,
-                process.rss_bytes if process else None,
-                board.queue_depth,
+                since_ns=before.at_ns if before else at_ns,
+                at_ns=at_ns,
+                connections=sum(board.connections.values()),
+                threads=process.threads if process else None,
+                cpu_percent=cpu_percent,
+                rss_bytes=process.rss_bytes if process else None,
+                queue_depth=board.queue_depth,
             )
         )
 
 
-def take_edge(engine: Engine) -> Edge:
-    """Read everything that is known of the engine now."""
+def read_edge(engine: Engine) -> Edge:
+    """Read all counters of the engine and the kernel at one end of the measured window."""
     assert engine.board
     process = engine.read_process()
     return Edge(

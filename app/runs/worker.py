@@ -1,4 +1,4 @@
-"""Runs what is queued, one request at a time, and saves the results."""
+"""Carries out queued runs, one request at a time, and saves the results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.machine.machine_lock import machine_lock
 from app.plans.scenarios import SCENARIOS
 from app.results.fitness import main_figure
 from app.runs.capacity import Limits
-from app.runs.generator import NoOutcome
+from app.runs.generator import GeneratorFailed
 from app.runs.hot_swap import HotSwap
 from app.runs.queue import JobQueue, report_bug
 from app.runs.request import Target
@@ -56,16 +56,16 @@ class RunWorker:
         self._events = events
         self._jobs = jobs
         self._queue: asyncio.Queue[Sequence[QueuedRun]] = asyncio.Queue()
-        self._saves: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
+        self._saves: set[asyncio.Task[None]] = set()  # the event loop keeps only weak references to tasks
 
     def enqueue(self, runs: Sequence[QueuedRun]) -> None:
-        """Queue runs that are to run at the same time, each against its own engine."""
+        """Queue runs that start at the same time, each against its own engine."""
         self._queue.put_nowait(runs)
         for run, _ in runs:
             self._report(run, f"Run {run.view.id} queued")
 
     async def run_queue(self) -> None:
-        """Carry out runs for as long as the lab is open. Labs that share a data directory take turns."""
+        """Carry out queued runs until cancelled. Labs with the same data directory run one at a time."""
         while True:
             runs = await self._queue.get()
 
@@ -82,7 +82,7 @@ class RunWorker:
         try:
             if not run.stop_requested:
                 await self._execute(run, target)
-        except (LabError, NoOutcome, OSError) as error:
+        except (LabError, GeneratorFailed, OSError) as error:
             await self._fail(run, error.detail if isinstance(error, LabError) else str(error))
         except Exception as error:
             await self._fail(run, report_bug(error, f"run {run.view.id}"))
@@ -101,12 +101,12 @@ class RunWorker:
         self._report(run, f"Run {run.view.id} started")
         id, cpus = target.engine or "", placement.engine_cpus
         if target.engine is None:
-            shared = bool(target.followers)
+            shared = bool(target.successors)
             id = (await self._fleet.start(target.model, target.knobs, cpus=cpus, reuse_port=shared)).id
         engine = self._fleet.engine(id)
         try:
             if not engine.alive:
-                raise StartFailed(f"{id} has ended.")
+                raise StartFailed(f"{id} ended before the run started.")
             run.view = replace(run.view, engine=id, environment=self._environment(engine))
             self._report(run, f"Run {run.view.id}: warm-up on {id}")
             limits = Limits(self._settings.max_rate, self._settings.max_duration_s)
@@ -116,7 +116,7 @@ class RunWorker:
                 await self._fleet.stop_port(engine.port)
 
     def _placement(self, run: Run) -> Placement:
-        # Concurrent runs share a CPU for their load: a generator that never sleeps would keep it from the other.
+        # Concurrent runs share the load CPU: a real-time generator that busy-waits would starve the others.
         is_alone = run.plan.is_open and not run.view.beside
         priority = self._system.load_priority if is_alone else NORMAL
         return place(run.plan.placement, usable_cpus(), run.plan.shards, priority)
@@ -128,11 +128,11 @@ class RunWorker:
             figure=main_figure(SCENARIOS.get(run.view.scenario or ""), run.plan),
             other_engines=len(self._fleet.alive) - 1,
             concurrent_runs=len(run.view.beside),
-            hot_swap=HotSwap(self._fleet, target.followers, placement.engine_cpus),
+            hot_swap=HotSwap(self._fleet, target.successors, placement.engine_cpus),
         )
 
     def on_measuring(self, run: Run) -> None:
-        """The warm-up is over. Later trials of a search change nothing any more."""
+        """Set the state of a run after its first warm-up; ignore those of later trials of a search."""
         if run.view.state == RunState.RUNNING:
             return
         if run.recording:
@@ -148,7 +148,7 @@ class RunWorker:
         self._events.publish(Event("trial.ended", run.view.engine, run.view.model, run.view.id, text))
 
     async def _save_state(self, run: Run) -> None:
-        """For other processes that read the history. What cannot be saved is reported when the run ends."""
+        """Save the state for other processes that read the history. Errors are reported when the run ends."""
         async with run.saving:
             if run.view.id in self._jobs.active:
                 with contextlib.suppress(*SAVE_ERRORS):
@@ -170,7 +170,7 @@ class RunWorker:
         self._report(run, f"Run {ended.id} {ended.state}: {text}")
 
     async def _save(self, run: Run, ended: RunView) -> RunView:
-        """Return the run as it was saved: failed, if the store could not take it."""
+        """Return the run as it was saved; its state is failed if it could not be saved."""
         outcome = run.outcome.to_json() if run.outcome else None
         saved = await self._jobs.save_result(
             ended,
@@ -191,7 +191,7 @@ class RunWorker:
         return ended
 
     def _save_trace(self, run: Run) -> None:
-        """From any thread: packing takes 50 ms for 400,000 changes of state."""
+        """Thread-safe. Packing 400,000 state changes takes 50 ms."""
         assert run.recording
         self._store.save_trace(run.view.id, run.recording.pack())
 

@@ -118,7 +118,9 @@ def made_run(
     if plan.stall_ms:
         because = ("The engine was stalled on purpose.",)
         verdict = Verdict(VerdictName.UNSATURATED, "Unsaturated", False, because, CHECKS, {})
-        marks.append(TimelineEvent(plan.warmup_s + plan.duration_s / 2, f"stalled for {plan.stall_ms} ms"))
+        marks.append(
+            TimelineEvent(plan.warmup_s + plan.duration_s / 2, f"server paused for {plan.stall_ms} ms")
+        )
     view = stored_run(
         **{
             "title": "By hand",

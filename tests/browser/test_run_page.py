@@ -51,5 +51,5 @@ def test_the_trials_of_a_search_come_one_by_one(visit: Opener, lab: LabProcess) 
     told = page.locator(".going .panel-head p").first
     expect(told).to_have_text(re.compile(r"^\d+ %$"))  # nobody knows how many seconds it will take
     lab.post(f"/runs/{run}/stop")
-    expect(page.locator("#search")).to_contain_text("It was stopped early.")
+    expect(page.locator("#search")).to_contain_text("Stopped before the search was complete.")
     expect(page.locator("#run-main")).to_contain_text("Ended early")

@@ -16,7 +16,7 @@ from app.load.protocol.meter import (
 )
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
-from app.runs.generator import Generator, NoOutcome
+from app.runs.generator import Generator, GeneratorFailed
 from tests.engines.driver import Variant, running
 from tests.load.driver import HELD_S, OPEN, TIMEOUT_S, all_responses, service, until
 from tests.waiting import BOUND_S
@@ -60,7 +60,7 @@ def test_three_shards_load_one_engine_together(executor: str) -> None:
     )
     with running(Variant("reactor")) as engine:
         merged, generator, meters = generate(engine.port, plan)
-        assert generator.lost is None
+        assert generator.lost_shard is None
         assert len({meter.started_ns for meter in meters}) == 1
         assert (merged.shards, merged.idle_connections_held, merged.connections_peak) == (3, 5, 7 + 5 + 1)
         assert merged.errors == {}
@@ -88,13 +88,19 @@ def test_a_lost_shard_is_reported_and_the_rest_is_kept() -> None:
     with running(Variant("reactor")) as engine:
         plan = Plan(vus=4, duration_s=HELD_S, warmup_s=0.0, think_time_ms=1.0, shards=2)
         merged, generator, _ = generate(engine.port, plan, kill_first_and_stop)
-        assert generator.lost == "1 of 2 shards of the load ended by signal SIGKILL without a result."
+        assert (
+            generator.lost_shard
+            == "1 of 2 load-generator processes ended by signal SIGKILL without a result."
+        )
         assert (merged.shards, merged.connections_peak) == (1, 2)
         assert merged.requests > 0
 
 
 def test_a_load_without_any_shard_left_has_no_outcome() -> None:
-    with running(Variant("reactor")) as engine, pytest.raises(NoOutcome, match="SIGKILL without a result"):
+    with (
+        running(Variant("reactor")) as engine,
+        pytest.raises(GeneratorFailed, match="SIGKILL without a result"),
+    ):
         generate(engine.port, Plan(vus=4, duration_s=HELD_S, warmup_s=0.0, think_time_ms=1.0), kill_first)
 
 
@@ -103,5 +109,5 @@ def test_shards_that_are_stopped_have_an_outcome() -> None:
         plan = Plan(vus=4, duration_s=HELD_S, warmup_s=0.0, think_time_ms=1.0, shards=2)
         merged, generator, _ = generate(engine.port, plan, Generator.stop)
         assert merged.stopped
-        assert (merged.shards, generator.lost) == (2, None)
+        assert (merged.shards, generator.lost_shard) == (2, None)
         assert 0 < merged.duration_s < HELD_S

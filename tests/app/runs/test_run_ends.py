@@ -1,4 +1,4 @@
-"""What happens at the moment a run ends, which each test holds open."""
+"""Requests that arrive while the end of a run is being saved; each test holds that moment open."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from tests.app.driver import light, run_in_lab
 from tests.waiting import BOUND_S
 
 
-class Held:
-    """Replaces a method of the store: what it does, or has read, is held back until `let_go()`."""
+class BlockedMethod:
+    """Replaces a method of the store: its write, or the return of what it read, blocks until `release()`."""
 
     def __init__(self, method: Callable[..., Any], reads: bool) -> None:
         self._method, self._reads = method, reads
-        self._reached, self._go = threading.Event(), threading.Event()
+        self._reached, self._released = threading.Event(), threading.Event()
 
     def __call__(self, *args: Any) -> Any:
         read = self._method(*args) if self._reads else None
         self._reached.set()
-        assert self._go.wait(BOUND_S)
+        assert self._released.wait(BOUND_S)
         return read if self._reads else self._method(*args)
 
     async def reached(self) -> None:
         assert await asyncio.to_thread(self._reached.wait, BOUND_S)
 
-    def let_go(self) -> None:
-        self._go.set()
+    def release(self) -> None:
+        self._released.set()
 
 
-def test_a_label_given_while_it_is_saved_does_not_bring_it_back(
+def test_a_label_given_while_a_run_is_saved_does_not_reactivate_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def play(lab: Lab) -> None:
-        held = Held(lab.store.save_ended, reads=False)
-        monkeypatch.setattr(lab.store, "save_ended", held)
+        blocked = BlockedMethod(lab.store.save_ended, reads=False)
+        monkeypatch.setattr(lab.store, "save_ended", blocked)
         run = await lab.runs.submit(RunRequest(model="reactor", plan=light(), label="before"))
-        await held.reached()
-        labelling = asyncio.create_task(lab.history.relabel(run.id, "given late"))
-        await asyncio.sleep(0)  # let it begin
-        held.let_go()
-        told, ended = await labelling, await lab.runs.finished(run.id)
-        kept = lab.store.get(run.id)
-        for view in (told, ended, kept):
-            assert view and (view.state, view.label) == ("finished", "given late") and view.summary
+        await blocked.reached()
+        labelling = asyncio.create_task(lab.history.relabel(run.id, "set late"))
+        await asyncio.sleep(0)  # let the task start
+        blocked.release()
+        labelled, ended = await labelling, await lab.runs.finished(run.id)
+        stored = lab.store.get(run.id)
+        for view in (labelled, ended, stored):
+            assert view and (view.state, view.label) == ("finished", "set late") and view.summary
 
     run_in_lab(tmp_path, play)
 
@@ -66,7 +66,7 @@ async def _newest(lab: Lab) -> list[RunView]:
 
 
 @pytest.mark.parametrize(("method", "listed"), [("find", _page), ("newest", _newest)])
-def test_a_list_that_was_read_before_it_ended_has_it_as_it_is_now(
+def test_a_list_read_before_a_run_ended_shows_the_ended_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     method: str,
@@ -74,12 +74,12 @@ def test_a_list_that_was_read_before_it_ended_has_it_as_it_is_now(
 ) -> None:
     async def play(lab: Lab) -> None:
         run = await lab.runs.submit(RunRequest(model="reactor", plan=light()))
-        held = Held(getattr(lab.store, method), reads=True)
-        monkeypatch.setattr(lab.store, method, held)
+        blocked = BlockedMethod(getattr(lab.store, method), reads=True)
+        monkeypatch.setattr(lab.store, method, blocked)
         listing = asyncio.ensure_future(listed(lab))
-        await held.reached()
+        await blocked.reached()
         ended = await lab.runs.finished(run.id)
-        held.let_go()
+        blocked.release()
         assert await listing == [ended]
 
     run_in_lab(tmp_path, play)

@@ -1,4 +1,4 @@
-"""Runs from plan to verdict: a result agrees with itself and with what both sides counted; and the queue."""
+"""Runs from plan to verdict: results match the counts of both sides; the queue; refused plans."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ VERDICTS = {
 }
 MIX = [{"kind": "plaintext", "weight": 3}, {"kind": "sleep", "weight": 1, "params": {"ms": 5}}]
 SLOW = [{"kind": "sleep", "params": {"ms": 10}}]
-WHICH = pytest.mark.parametrize("which", ["closed", "open", "overloaded"])
+EACH_RUN = pytest.mark.parametrize("which", ["closed", "open", "overloaded"])
 
 
 @dataclass(frozen=True)
 class Results:
-    """Finished runs, which no test changes, and the state of each run's engine just after the run."""
+    """Finished runs, shared by the tests, and the state of each run's engine just after the run."""
 
     lab: LabProcess
     runs: dict[str, Any]
@@ -47,7 +47,7 @@ class Results:
         return self.runs[which]
 
     def outcome(self, which: str) -> Outcome:
-        """What the load generator reported."""
+        """Return the outcome of the load generator."""
         bundle = self.lab.http.get(f"/api/v1/runs/{self[which]['id']}/bundle").json()
         return Outcome.from_json(bundle["outcome"])
 
@@ -56,14 +56,14 @@ class Results:
 
 
 def rows_of(lab: LabProcess, run: int) -> list[dict[str, Any]]:
-    """The series of a run, a dictionary for each second."""
+    """Return the series of a run, one dictionary per second."""
     series = lab.get(f"/runs/{run}/series")
     return [dict(zip(series["columns"], row, strict=True)) for row in series["rows"]]
 
 
 @pytest.fixture(scope="module")
 def results(shared_lab: LabProcess) -> Results:
-    """A closed run, an open one with a work mix, and an open one at twice the rate that its connection can carry."""
+    """Return a closed run, an open one with a mix, and one at twice the rate that its connection allows."""
     specs: dict[str, dict[str, Any]] = {
         "closed": {
             "model": "reactor",
@@ -92,8 +92,8 @@ def results(shared_lab: LabProcess) -> Results:
     return Results(shared_lab, runs, engine_states)
 
 
-@WHICH
-def test_a_run_comes_to_a_verdict_with_its_reasons(results: Results, which: str) -> None:
+@EACH_RUN
+def test_a_run_has_a_verdict_with_reasons(results: Results, which: str) -> None:
     run = results[which]
     assert (run["state"], run["progress"], run["failure"]) == ("finished", 1.0, None)
     verdict = run["verdict"]
@@ -108,7 +108,7 @@ def test_a_run_comes_to_a_verdict_with_its_reasons(results: Results, which: str)
     assert run["created_at"] < run["finished_at"]
 
 
-@WHICH
+@EACH_RUN
 def test_the_summary_adds_up(results: Results, which: str) -> None:
     summary, is_open = results[which]["summary"], which != "closed"
     assert summary["requests"] == {"closed": summary["requests"], "open": 100, "overloaded": 100}[which] > 0
@@ -116,7 +116,7 @@ def test_the_summary_adds_up(results: Results, which: str) -> None:
     assert (summary["sent"], summary["failed"], summary["unfinished"]) == (summary["requests"], 0, 0)
     assert summary["intended"] == (summary["sent"] if is_open else None)
     assert sum(kind["requests"] for kind in summary["by_kind"]) == summary["requests"]
-    assert (summary["send_jitter_p99_us"] is not None) == is_open, "a closed load has no schedule to keep"
+    assert (summary["send_jitter_p99_us"] is not None) == is_open, "a closed loop has no schedule"
     if is_open:
         assert summary["duration_s"] == 0.5
     else:
@@ -132,16 +132,14 @@ def test_the_summary_adds_up(results: Results, which: str) -> None:
     assert summary["connections_peak"] == {"closed": 16, "open": 8, "overloaded": 1}[which]
 
 
-@WHICH
-def test_the_summary_is_what_the_load_generator_counted(results: Results, which: str) -> None:
+@EACH_RUN
+def test_the_summary_matches_the_counts_of_the_load_generator(results: Results, which: str) -> None:
     summary, outcome = results[which]["summary"], results.outcome(which)
     measured = [second for second in outcome.seconds if second.phase == "measure"]
     in_window = sum(second.requests for second in measured)
     assert summary["achieved_per_s"] == pytest.approx(in_window / summary["duration_s"])
     assert summary["requests"] == outcome.requests
-    if (
-        which == "overloaded"
-    ):  # it has no warm-up, so all that finished at any time was meant for the measured window
+    if which == "overloaded":  # without warm-up, every request belongs to the measured window
         assert sum(second.requests for second in outcome.seconds) == outcome.requests
     for clock in ("service", "response"):
         total = HdrHistogram(1, histogram.HIGHEST_US, 3)
@@ -153,8 +151,8 @@ def test_the_summary_is_what_the_load_generator_counted(results: Results, which:
                 assert latency[name] == total.get_value_at_percentile(percentile), (clock, name)
 
 
-@WHICH
-def test_each_figure_is_valid_or_says_why_not(results: Results, which: str) -> None:
+@EACH_RUN
+def test_each_figure_is_valid_or_has_a_reason(results: Results, which: str) -> None:
     verdict, summary = results[which]["verdict"], results[which]["summary"]
     assert verdict["figure"] == ("achieved_per_s" if which == "closed" else "cpu_us")
     assert {"cpu_us", "achieved_per_s", "rss_bytes_peak", "p50_us", "p99_us"} <= verdict["fitness"].keys()
@@ -163,15 +161,17 @@ def test_each_figure_is_valid_or_says_why_not(results: Results, which: str) -> N
     assert verdict["rankable"] == (verdict["fitness"][verdict["figure"]] is None)
     assert all(reason is None or reason.endswith(".") for reason in verdict["fitness"].values())
     if summary["latency"]["response"]["p999_us"] is None:
-        # The verdict depends on how busy the machine is; where it makes all latencies invalid, its reason comes first.
+        # On a busy machine the verdict may invalidate all latencies; then its reason comes first.
         expected = f"{verdict['title']}." if verdict["name"] in INVALIDATES_LOAD else TOO_FEW
         assert verdict["fitness"]["p999_us"].startswith(expected)
     if which == "overloaded":
         assert verdict["fitness"]["cpu_us"].endswith("so this is the cost at another rate.")
 
 
-@WHICH
-def test_response_time_without_the_generators_lateness_is_never_longer(results: Results, which: str) -> None:
+@EACH_RUN
+def test_response_time_without_the_delay_of_the_generator_is_never_longer(
+    results: Results, which: str
+) -> None:
     latency = results[which]["summary"]["latency"]
     corrected, response = latency["corrected"], latency["response"]
     assert corrected["count"] == response["count"]
@@ -181,18 +181,18 @@ def test_response_time_without_the_generators_lateness_is_never_longer(results: 
         assert corrected == response
     if (
         which == "overloaded"
-    ):  # its requests wait for a connection: that is the server's doing, not the generator's
+    ):  # its requests wait for a connection because of the server, not of the generator
         assert corrected["p50_us"] > 2 * latency["service"]["p50_us"]
 
 
-@WHICH
-def test_both_sides_counted_the_same(results: Results, which: str) -> None:
+@EACH_RUN
+def test_both_sides_counted_the_same_requests(results: Results, which: str) -> None:
     evidence, outcome = results[which]["verdict"]["evidence"], results.outcome(which)
     assert evidence["errors"] == 0
     assert evidence["answered"] == evidence["counted"] == sum(second.requests for second in outcome.seconds)
 
 
-def test_what_is_not_known_is_null_and_not_zero(results: Results) -> None:
+def test_unknown_figures_are_null_and_not_zero(results: Results) -> None:
     opened, closed = results["open"]["summary"], results["closed"]["summary"]
     assert closed["offered_per_s"] is None and closed["rate_ratio"] is None
     assert opened["latency"]["response"]["count"] < 1_000
@@ -200,12 +200,12 @@ def test_what_is_not_known_is_null_and_not_zero(results: Results) -> None:
     assert opened["latency"]["response"]["p999_us"] is None
 
 
-def test_a_closed_run_has_one_clock(results: Results) -> None:
+def test_in_a_closed_run_service_and_response_time_are_equal(results: Results) -> None:
     latency = results["closed"]["summary"]["latency"]
     assert latency["service"] == latency["response"]
 
 
-def test_an_open_run_offers_its_rate_and_has_two_clocks(results: Results) -> None:
+def test_an_open_run_offers_its_rate_and_response_time_is_not_below_service_time(results: Results) -> None:
     for which in ("open", "overloaded"):
         summary = results[which]["summary"]
         assert summary["offered_per_s"] == pytest.approx(200, rel=1e-9)
@@ -215,50 +215,48 @@ def test_an_open_run_offers_its_rate_and_has_two_clocks(results: Results) -> Non
             assert response[name] >= service[name], "a request is never sent before it is due"
 
 
-def test_an_overloaded_server_shows_in_response_time_and_in_the_rate_and_is_not_called_unsaturated(
+def test_an_overloaded_server_has_long_response_times_a_low_rate_and_is_not_unsaturated(
     results: Results,
 ) -> None:
-    """One connection at 10 ms per request carries at most 50 requests in half a second, and 100 are offered."""
+    """One connection with 10 ms per request allows 50 requests in 0.5 s, and 100 are offered."""
     summary, verdict = results["overloaded"]["summary"], results["overloaded"]["verdict"]
-    assert (
-        summary["achieved_per_s"] <= 102 and summary["rate_ratio"] <= 0.51
-    )  # one may be in flight at the end
+    # One request may be in flight at the end.
+    assert summary["achieved_per_s"] <= 102 and summary["rate_ratio"] <= 0.51
     service, response = summary["latency"]["service"], summary["latency"]["response"]
     for name in ("p50_us", "p90_us", "mean_us", "max_us"):
         assert response[name] > service[name] >= 10_000
-    assert response["max_us"] >= 100 * 10_000 - 495_000, "the last request waits for all before it"
+    assert response["max_us"] >= 100 * 10_000 - 495_000, "the last request waits for all requests before it"
     assert verdict["name"] not in ("unsaturated", "noisy")
     (check,) = [check for check in verdict["checks"] if check["what"] == "Achieved / offered"]
     assert check["ok"] is False
 
 
-def test_the_kinds_of_a_work_mix_are_told_apart(results: Results) -> None:
+def test_the_kinds_of_a_request_mix_are_summarised_separately(results: Results) -> None:
     plaintext, sleep = results["open"]["summary"]["by_kind"]
     assert (plaintext["label"], sleep["label"]) == ("plaintext", "sleep ms=5")
-    assert (plaintext["requests"], sleep["requests"]) == (75, 25), "exactly by weight in each whole round"
+    assert (plaintext["requests"], sleep["requests"]) == (75, 25), "exact by weight in each whole round"
     assert sleep["service"]["p50_us"] >= 5000
 
 
-@WHICH
-def test_the_series_is_of_the_same_run(results: Results, which: str) -> None:
+@EACH_RUN
+def test_the_series_is_consistent_with_the_summary(results: Results, which: str) -> None:
     run, rows = results[which], results.rows(which)
     assert [row["t_s"] for row in rows] == sorted({row["t_s"] for row in rows})
     assert [row["phase"] for row in rows] == ["measure"] if which == "overloaded" else ["warmup", "measure"]
     (measured,) = [row for row in rows if row["phase"] == "measure"]
     summary = run["summary"]
     assert measured["achieved_per_s"] == pytest.approx(summary["achieved_per_s"], rel=0.002), (
-        "lengths have 1 ms"
+        "lengths are rounded to 1 ms"
     )
     assert measured["offered_per_s"] == (None if which == "closed" else summary["offered_per_s"])
     assert sum(row["errors"] for row in rows) == 0
     for clock in ("service", "response"):
         p50_us, max_us = measured[f"{clock}_p50_us"], measured[f"{clock}_max_us"]
-        assert (
-            p50_us is None or p50_us <= max_us
-        )  # a slow machine may answer fewer than twenty in half a second
+        # On a slow machine, half a second may have fewer than 20 samples and so no median.
+        assert p50_us is None or p50_us <= max_us
 
 
-@WHICH
+@EACH_RUN
 def test_the_percentile_curve_ends_where_the_data_ends(results: Results, which: str) -> None:
     run = results[which]
     curve = results.lab.get(f"/runs/{run['id']}/percentiles")
@@ -270,8 +268,8 @@ def test_the_percentile_curve_ends_where_the_data_ends(results: Results, which: 
         assert dict(curve[clock])[0.5] == run["summary"]["latency"][clock]["p50_us"]
 
 
-@WHICH
-def test_the_histogram_log_is_readable_and_is_of_the_same_run(
+@EACH_RUN
+def test_the_histogram_log_is_readable_and_consistent_with_the_run(
     results: Results, which: str, tmp_path: Path
 ) -> None:
     run = results[which]
@@ -290,7 +288,7 @@ def test_the_histogram_log_is_readable_and_is_of_the_same_run(
         assert total.get_value_at_percentile(percentile) == expected.get_value_at_percentile(percentile)
 
 
-def test_thresholds_are_held_against_the_result(results: Results) -> None:
+def test_thresholds_are_checked_against_the_result(results: Results) -> None:
     held = {each["text"]: each for each in results["closed"]["thresholds"]}
     assert {text: each["breached"] for text, each in held.items()} == {
         "max<60s": False,
@@ -301,11 +299,11 @@ def test_thresholds_are_held_against_the_result(results: Results) -> None:
         "rate<10000000": False,
     }
     assert "/s" in held["rate>10000000"]["seen"]
-    assert held["p(99.9)<60s"]["seen"] == "unknown", "what is not known cannot be said to hold"
+    assert held["p(99.9)<60s"]["seen"] == "unknown", "an unknown value breaches the threshold"
     assert results["open"]["thresholds"] == []
 
 
-def test_a_run_keeps_what_it_was(results: Results) -> None:
+def test_a_run_stores_plan_knobs_environment_and_placement(results: Results) -> None:
     run = results["closed"]
     assert (run["label"], run["model"], run["scenario"]) == ("a note", "reactor", None)
     assert (run["plan"]["vus"], run["plan"]["duration_s"], run["plan"]["executor"]) == (
@@ -337,7 +335,7 @@ def test_the_engine_of_a_run_ends_with_it(results: Results) -> None:
     assert results.engine_states == {"closed": "stopped", "open": "stopped", "overloaded": "stopped"}
 
 
-def test_the_history_is_newest_first_and_has_pages(results: Results) -> None:
+def test_the_history_is_newest_first_and_paged(results: Results) -> None:
     lab = results.lab
     ids = [run["id"] for run in lab.get("/runs?limit=500")]
     assert ids == sorted(ids, reverse=True)
@@ -347,19 +345,17 @@ def test_the_history_is_newest_first_and_has_pages(results: Results) -> None:
     assert [run["id"] for run in lab.get(f"/runs?limit=2&offset={at}")] == ids[at : at + 2]
 
 
-HELD = {
+STOPPED_RUNS = {
     "closed": ("reactor", {}, plan(590, 0, think_time_ms=20, timeout_s=60), 1),
     "open": ("reactor-pool", {"workers": 2}, endless(vus=8), 3),
 }
 
 
-@pytest.mark.parametrize("which", HELD)
-def test_a_stopped_run_keeps_what_was_measured_and_what_a_request_cost(lab: LabProcess, which: str) -> None:
-    model, knobs, load, threads = HELD[which]
+@pytest.mark.parametrize("which", STOPPED_RUNS)
+def test_a_stopped_run_keeps_its_measurement_and_its_ledger(lab: LabProcess, which: str) -> None:
+    model, knobs, load, threads = STOPPED_RUNS[which]
     run = lab.submit(model=model, knobs=knobs, plan=load)
-    lab.wait_measuring(
-        run["id"], responses=100
-    )  # more than there are connections: each of them has been served
+    lab.wait_measuring(run["id"], responses=100)  # more than connections: each of them has been served
     lab.wait_next_second(run["id"])
     view = lab.stop(run["id"])
     assert_problem(lab.http.post(f"/api/v1/runs/{run['id']}/stop"), 409)
@@ -373,14 +369,14 @@ def test_a_stopped_run_keeps_what_was_measured_and_what_a_request_cost(lab: LabP
     assert ledger["cpu_us"] > 1
     if ledger["cpu_user_us"] is not None:
         assert ledger["cpu_user_us"] + ledger["cpu_system_us"] == pytest.approx(ledger["cpu_us"])
-    assert ledger["io_calls"] >= 1.5  # a recv and a send each, except at the edges of the window
+    assert ledger["io_calls"] >= 1.5  # one recv and one send per request, except at the edges of the window
     assert ledger["threads_peak"] == threads
     assert ledger["rss_bytes_peak"] > 5_000_000
     assert ledger["kernel_stack_bytes"] == threads * 16384
     assert ledger["generator"]["utilisation"] > 0 and ledger["generator"]["cpu_us"] > 1
     assert ledger["voluntary_switches"] >= 0 and ledger["involuntary_switches"] >= 0
-    assert ledger["syscalls"] is None, "they are counted in a traced run only"
-    assert (ledger["queue_wait_us"] is None) == (which == "closed"), "only a pool has a queue to wait in"
+    assert ledger["syscalls"] is None, "counted in traced runs only"
+    assert (ledger["queue_wait_us"] is None) == (which == "closed"), "only a pool has a queue"
 
     rows = [row for row in rows_of(lab, run["id"]) if row["phase"] == "measure"]
     assert len(rows) >= 2
@@ -388,13 +384,13 @@ def test_a_stopped_run_keeps_what_was_measured_and_what_a_request_cost(lab: LabP
     assert {row["threads"] for row in rows} - {None} == {threads}
 
 
-def test_a_run_against_an_engine_leaves_it_as_it_was(lab: LabProcess) -> None:
+def test_a_run_against_a_running_engine_restores_its_cpu_affinity(lab: LabProcess) -> None:
     engine = lab.start("main-sub")
     before = affinities(engine["pid"])
     run = lab.submit(engine=engine["id"], plan=endless())
     lab.wait_measuring(run["id"])
     if len(os.sched_getaffinity(0)) > 1:
-        assert affinities(engine["pid"]) != before, "it is moved to its CPUs"
+        assert affinities(engine["pid"]) != before, "the engine is pinned during the run"
     view = lab.stop(run["id"])
     assert (view["state"], view["engine"], view["model"]) == ("stopped", engine["id"], "main-sub")
     assert view["summary"]["requests"] > 0 and view["knobs"] == engine["knobs"]
@@ -404,10 +400,11 @@ def test_a_run_against_an_engine_leaves_it_as_it_was(lab: LabProcess) -> None:
 
 
 def affinities(pid: int) -> set[frozenset[int]]:
+    """Return the CPU sets of the threads of a process."""
     return {frozenset(os.sched_getaffinity(int(task.name))) for task in Path(f"/proc/{pid}/task").iterdir()}
 
 
-def test_a_run_that_is_stopped_in_its_warm_up_has_measured_nothing(lab: LabProcess) -> None:
+def test_a_run_stopped_in_its_warm_up_has_no_data(lab: LabProcess) -> None:
     run = lab.submit(model="main-sub", plan=light(10, 580))
     until(lambda: lab.get(f"/runs/{run['id']}")["progress"] > 0, "the warm-up has begun")
     assert lab.get(f"/runs/{run['id']}")["state"] == "warming"
@@ -420,7 +417,7 @@ def test_a_run_that_is_stopped_in_its_warm_up_has_measured_nothing(lab: LabProce
     assert_problem(lab.http.get(f"/api/v1/runs/{run['id']}/csv"), 409)
 
 
-def test_runs_are_carried_out_one_at_a_time_in_their_order_and_a_queued_one_can_be_cancelled(
+def test_runs_are_carried_out_in_order_one_at_a_time_and_a_queued_one_can_be_cancelled(
     lab: LabProcess,
 ) -> None:
     ids = [lab.submit(model="reactor", plan=endless())["id"] for _ in range(4)]
@@ -431,7 +428,7 @@ def test_runs_are_carried_out_one_at_a_time_in_their_order_and_a_queued_one_can_
     ended = lab.stop(first)
     running = until(
         lambda: next((id for id in (third, fourth) if lab.get(f"/runs/{id}")["state"] == "running"), None),
-        "one runs",
+        "the next run is running",
     )
     assert running == third
     assert lab.get(f"/runs/{fourth}")["state"] == "queued"
@@ -442,7 +439,7 @@ def test_runs_are_carried_out_one_at_a_time_in_their_order_and_a_queued_one_can_
     lab.wait_measuring(fourth)
 
 
-def test_a_deleted_run_is_gone_and_its_number_is_not_given_again(lab: LabProcess) -> None:
+def test_a_deleted_run_is_gone_and_its_id_is_not_reused(lab: LabProcess) -> None:
     run = lab.submit(model="reactor", plan=endless())
     assert_problem(lab.http.delete(f"/api/v1/runs/{run['id']}"), 409)
     lab.stop(run["id"])
@@ -473,11 +470,15 @@ OPEN = "constant-arrival-rate"
 REFUSED: dict[str, tuple[dict[str, Any], int, tuple[str, ...]]] = {
     "too many connections": (with_plan(vus=10**6), 422, ("/plan/vus",)),
     "no connections": (with_plan(vus=0), 422, ("/plan/vus",)),
-    "too fast": (with_plan(executor=OPEN, rate_per_s=10**7), 422, ("/plan/rate_per_s",)),
+    "rate too high": (with_plan(executor=OPEN, rate_per_s=10**7), 422, ("/plan/rate_per_s",)),
     "no rate": (with_plan(executor=OPEN), 422, ("/plan/rate_per_s",)),
-    "too long": (with_plan(duration_s=10**6), 422, ("/plan/duration_s",)),
+    "duration too long": (with_plan(duration_s=10**6), 422, ("/plan/duration_s",)),
     "not a number": (with_plan(duration_s="x"), 422, ("/plan/duration_s",)),
-    "too long together": (with_plan(duration_s=599.0, warmup_s=599.0), 422, ("/plan/duration_s",)),
+    "warm-up and duration too long": (
+        with_plan(duration_s=599.0, warmup_s=599.0),
+        422,
+        ("/plan/duration_s",),
+    ),
     "unknown executor": (with_plan(executor="ramping"), 422, ("/plan/executor",)),
     "unknown field": (with_plan(target="http://example.org"), 422, ("/plan/target",)),
     "unknown work": (with_plan(work=[{"kind": "shell"}]), 422, ("/plan/work/0/kind",)),
@@ -487,7 +488,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, tuple[str, ...]]] = {
         422,
         ("/plan/work/1/params/ms",),
     ),
-    "two wrong": (with_plan(vus=0, timeout_s=0), 422, ("/plan/vus", "/plan/timeout_s")),
+    "two wrong fields": (with_plan(vus=0, timeout_s=0), 422, ("/plan/vus", "/plan/timeout_s")),
     "more than the knobs allow": (
         {"model": "reactor", "knobs": {"max_connections": 4}, "plan": plan()},
         422,
@@ -500,45 +501,45 @@ REFUSED: dict[str, tuple[dict[str, Any], int, tuple[str, ...]]] = {
         ("/thresholds/1",),
     ),
     "bad knob": ({"model": "reactor", "knobs": {"idle_s": 0}}, 422, ("/knobs/idle_s",)),
-    "neither": ({"plan": plan()}, 422, ("/engine",)),
-    "both": ({"model": "reactor", "engine": "reactor-1"}, 422, ("/engine",)),
+    "neither engine nor model": ({"plan": plan()}, 422, ("/engine",)),
+    "both engine and model": ({"model": "reactor", "engine": "reactor-1"}, 422, ("/engine",)),
     "unknown model": ({"model": "nope"}, 404, ()),
     "unknown engine": ({"engine": "nope-1"}, 404, ()),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_wrong_plan_is_refused_by_field_and_nothing_is_queued(lab: LabProcess, case: str) -> None:
+def test_a_wrong_plan_is_refused_with_its_pointers_and_nothing_is_queued(lab: LabProcess, case: str) -> None:
     body, status, pointers = REFUSED[case]
 
-    def left() -> Any:
+    def state() -> Any:
         return lab.get("/runs?limit=1"), [engine["id"] for engine in lab.get("/engines")]
 
-    before = left()
+    before = state()
     assert_problem(lab.post("/runs", body), status, *pointers)
-    assert left() == before
+    assert state() == before
 
 
-def test_an_idle_crowd_needs_an_engine_that_keeps_idle_connections(lab: LabProcess) -> None:
-    hasty = lab.start("reactor", idle_s=2)
-    crowd = endless(idle_connections=40, vus=8)
-    assert "idle_s" in assert_problem(lab.post("/runs", {"engine": hasty["id"], "plan": crowd}), 409)
-    run = lab.submit(model="blocking", plan=crowd)
+def test_idle_connections_need_an_engine_with_a_longer_keep_alive_timeout(lab: LabProcess) -> None:
+    engine = lab.start("reactor", idle_s=2)
+    load = endless(idle_connections=40, vus=8)
+    assert "idle_s" in assert_problem(lab.post("/runs", {"engine": engine["id"], "plan": load}), 409)
+    run = lab.submit(model="blocking", plan=load)
     assert run["knobs"]["idle_s"] > 590
     lab.wait_measuring(run["id"])
     view = lab.stop(run["id"])
     assert view["summary"]["idle_connections_held"] == 40
     assert view["summary"]["connections_peak"] == 48
-    assert view["ledger"]["threads_peak"] >= 48  # a thread each
+    assert view["ledger"]["threads_peak"] >= 48  # one thread per connection
 
 
-def test_a_run_against_an_engine_that_is_gone_is_refused(lab: LabProcess) -> None:
+def test_a_run_against_a_stopped_engine_is_refused(lab: LabProcess) -> None:
     engine = lab.start("reactor")
     lab.http.delete(f"/api/v1/engines/{engine['id']}")
     assert "stopped" in assert_problem(lab.post("/runs", {"engine": engine["id"], "plan": plan()}), 409)
 
 
-def test_an_engine_that_is_gone_when_its_run_comes_up_fails_the_run_in_words(lab: LabProcess) -> None:
+def test_a_queued_run_fails_with_a_reason_if_its_engine_ends_before(lab: LabProcess) -> None:
     engine = lab.start("reactor")
     first = lab.submit(model="blocking", plan=endless())
     second = lab.submit(engine=engine["id"], plan=plan())
@@ -549,7 +550,7 @@ def test_an_engine_that_is_gone_when_its_run_comes_up_fails_the_run_in_words(lab
 
 
 def queued_behind(lab: LabProcess, submit: Callable[[], None]) -> None:
-    """Submit runs behind one that lasts until they have been stopped: none of them starts an engine."""
+    """Submit runs behind one that lasts until they are stopped, so that none of them starts an engine."""
     first = lab.submit(model="reactor", plan=endless())
     submit()
     lab.stop(first["id"])

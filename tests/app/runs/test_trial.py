@@ -1,4 +1,4 @@
-"""A trial in which something other than the load fails: what was measured is kept, and nothing is left behind."""
+"""A trial in which something other than the load fails: the measurement is kept and nothing is leaked."""
 
 from __future__ import annotations
 
@@ -25,43 +25,41 @@ from tests.app.driver import endless, light, run_in_lab, run_in_thread, until_as
 
 
 def pipes() -> list[str]:
-    """The pipes and pidfds that this process has open; not its sockets, which may be of another test's lab."""
+    """Return the open pipes and pidfds of this process; its sockets may belong to the lab of another test."""
     found = []
     for path in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):  # the directory's own
+        with contextlib.suppress(OSError):  # the descriptor of the directory itself
             found.append(str(path.readlink()))
     return sorted(each for each in found if each.startswith("pipe:") or "pidfd" in each)
 
 
-async def stopped_after(lab: Lab, failed: list[str], **asked: Any) -> RunView:
-    """A run that goes on until something has failed, and some more requests have been answered since then."""
-    run = await lab.runs.submit(RunRequest(model="reactor", **asked))
-    await until_async(lambda: failed, "it has failed")
+async def stopped_after(lab: Lab, failed: list[str], **fields: Any) -> RunView:
+    """Return a run that was stopped after something had failed and more requests were served."""
+    run = await lab.runs.submit(RunRequest(model="reactor", **fields))
+    await until_async(lambda: failed, "the failure has occurred")
     (engine,) = lab.fleet.alive
     assert engine.board
-    enough = engine.board.read().requests + 10
-    await until_async(lambda: engine.board and engine.board.read().requests >= enough, "the load goes on")
+    requests = engine.board.read().requests + 10
+    await until_async(lambda: engine.board and engine.board.read().requests >= requests, "the load continues")
     lab.runs.stop(run.id)
     return await lab.runs.finished(run.id)
 
 
-def test_a_stall_that_fails_leaves_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_measurement_is_kept_if_a_pause_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed: list[str] = []
 
     async def fails(pids: object, ms: object) -> int:
-        failed.append("stall")
+        failed.append("pause")
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr("app.runs.trial.pause_processes", fails)
-    monkeypatch.setattr(Trial, "_is_middle", lambda trial: trial._watcher.now.phase == MEASURE)
+    monkeypatch.setattr(Trial, "_is_pause_time", lambda trial: trial._watcher.latest.phase == MEASURE)
     run = run_in_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(stall_ms=100)))
     assert run.state == "stopped" and run.summary and run.summary.requests >= 10 and run.summary.errors == {}
-    assert [mark.text for mark in run.marks] == ["could not be stalled: [Errno 24] Too many open files"]
+    assert [mark.text for mark in run.marks] == ["server pause failed: [Errno 24] Too many open files"]
 
 
-def test_a_hand_over_that_fails_leaves_what_was_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_measurement_is_kept_if_a_hot_swap_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start, failed = Fleet.start, []
 
     async def only_one(self: Fleet, *args: Any, **more: Any) -> Any:
@@ -70,27 +68,27 @@ def test_a_hand_over_that_fails_leaves_what_was_measured(
             raise OSError(24, "Too many open files")
         return await start(self, *args, **more)
 
-    def is_due(relay: HotSwap, now: MeterReading, _duration_s: float) -> bool:
-        return now.phase == MEASURE and relay.asked == 0
+    def is_due(hot_swap: HotSwap, now: MeterReading, _duration_s: float) -> bool:
+        return now.phase == MEASURE and hot_swap.requested == 0
 
     monkeypatch.setattr(Fleet, "start", only_one)
     monkeypatch.setattr(HotSwap, "is_due", is_due)
     then = [{"model": "blocking"}]
     run = run_in_lab(tmp_path, lambda lab: stopped_after(lab, failed, plan=endless(), then=then))
     assert run.state == "stopped" and run.summary and run.summary.requests >= 10 and run.summary.errors == {}
-    assert [mark.text for mark in run.marks] == ["nobody took over: [Errno 24] Too many open files"]
+    assert [mark.text for mark in run.marks] == ["hot swap failed: [Errno 24] Too many open files"]
 
 
-def test_a_run_that_is_stopped_while_its_engine_starts_carries_no_load(
+def test_a_run_stopped_while_its_engine_starts_sends_no_load(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start, starting, go_on = Fleet.start, asyncio.Event(), asyncio.Event()
+    start, starting, resume = Fleet.start, asyncio.Event(), asyncio.Event()
     spawned = []
 
     async def held(self: Fleet, *args: Any, **more: Any) -> Any:
         view = await start(self, *args, **more)
         starting.set()
-        await go_on.wait()
+        await resume.wait()
         return view
 
     async def play(lab: Lab) -> RunView:
@@ -98,7 +96,7 @@ def test_a_run_that_is_stopped_while_its_engine_starts_carries_no_load(
         await starting.wait()
         assert lab.runs.get(run.id).state == "warming"
         lab.runs.stop(run.id)
-        go_on.set()
+        resume.set()
         ended = await lab.runs.finished(run.id)
         assert lab.fleet.alive == []
         return ended
@@ -115,7 +113,7 @@ def test_a_run_that_is_stopped_while_its_engine_starts_carries_no_load(
     assert spawned == []
 
 
-def test_a_generator_that_cannot_be_started_leaves_no_perf(
+def test_perf_is_ended_if_the_load_generator_cannot_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = []
@@ -124,14 +122,14 @@ def test_a_generator_that_cannot_be_started_leaves_no_perf(
         async def close(self) -> None:
             closed.append(self)
 
-    async def watch(pids: object) -> Counting:
+    async def attach(pids: object) -> Counting:
         return Counting()
 
-    def cannot(*_: object, **__: object) -> Generator:
+    def fail(*_: object, **__: object) -> Generator:
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(SystemCallCounter, "attach", watch)
-    monkeypatch.setattr(Generator, "spawn", cannot)
+    monkeypatch.setattr(SystemCallCounter, "attach", attach)
+    monkeypatch.setattr(Generator, "spawn", fail)
 
     async def play(lab: Lab) -> RunView:
         return await lab.runs.finished(
@@ -143,44 +141,46 @@ def test_a_generator_that_cannot_be_started_leaves_no_perf(
     assert len(closed) == 1
 
 
-def test_a_fault_of_the_lab_itself_fails_the_run_and_not_the_next_one(
+def test_an_internal_error_fails_the_run_and_not_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spawn, broken = Generator.spawn, iter([True])
 
     def spawned(*args: Any, **more: Any) -> Generator:
         if next(broken, False):
-            raise TypeError("no programmer has thought of this")
+            raise TypeError("unexpected")
         return spawn(*args, **more)
 
     async def play(lab: Lab) -> list[RunView]:
-        told: list[Any] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        logged: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: logged.append(context["exception"])
+        )
         ids = [(await lab.runs.submit(RunRequest(model="reactor", plan=light()))).id for _ in range(2)]
         ended = [await lab.runs.finished(id) for id in ids]
-        assert [type(error) for error in told] == [TypeError], "its log has the traceback"
+        assert [type(error) for error in logged] == [TypeError], "the log has the traceback"
         lab.require_ready()
         return ended
 
     monkeypatch.setattr(Generator, "spawn", spawned)
     first, second = run_in_lab(tmp_path, play)
-    assert first.state == "failed" and "TypeError: no programmer has thought of this" in (first.failure or "")
+    assert first.state == "failed" and "TypeError: unexpected" in (first.failure or "")
     assert second.state == "finished" and second.summary
 
 
-def test_perf_that_cannot_be_started_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cannot(*_: object, **__: object) -> Child:
+def test_no_descriptor_is_leaked_if_perf_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> Child:
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr("app.machine.syscalls.shutil.which", lambda _: "/usr/bin/perf")
-    monkeypatch.setattr(Child, "spawn", cannot)
+    monkeypatch.setattr(Child, "spawn", fail)
     before = pipes()
     with pytest.raises(OSError, match="unavailable"):
         run_in_thread(lambda: SystemCallCounter.attach([os.getpid()]))
     assert pipes() == before
 
 
-def test_a_wait_for_perf_that_is_called_off_ends_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_perf_is_ended_if_attaching_it_is_cancelled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     perf = tmp_path / "perf"
     perf.write_text("#!/bin/sh\nexec sleep 60\n")
     perf.chmod(0o755)
@@ -194,13 +194,13 @@ def test_a_wait_for_perf_that_is_called_off_ends_it(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Child, "spawn", spawned)
 
-    async def call_off() -> None:
-        watch = asyncio.create_task(SystemCallCounter.attach([os.getpid()]))
+    async def cancel_attach() -> None:
+        attach = asyncio.create_task(SystemCallCounter.attach([os.getpid()]))
         await until_async(lambda: started, "perf has been started")
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
-        assert watch.cancelled() and not started[0].alive
+        attach.cancel()
+        await asyncio.gather(attach, return_exceptions=True)
+        assert attach.cancelled() and not started[0].alive
 
     before = pipes()
-    run_in_thread(call_off)
+    run_in_thread(cancel_attach)
     assert pipes() == before
