@@ -1,8 +1,8 @@
-"""From the trials of a comparison to its answer: which count, what they came to, who is called better. Pure."""
+"""The result of a comparison from its trials: figures per entry, ranking and sentences. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,12 @@ from app.schemas.comparison import ComparisonEntry, ComparisonResult, Comparison
 from app.schemas.result import Latency
 from app.schemas.run import RunView
 
-ENOUGH_SHARE = 0.5  # of its trials that must be fit, before an entry is called anything
+VALID_SHARE_MIN = 0.5  # of the trials of an entry; with fewer valid trials it is not ranked
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """A trial with what it measured. Histograms are None where it measured nothing."""
+class MeasuredTrial:
+    """A trial with its figures and histograms. Histograms are None if the run measured nothing."""
 
     trial: ComparisonTrial
     figures: dict[str, float | None]
@@ -29,172 +29,193 @@ class Measured:
     response: Any
 
 
-def measured(metric: str, entry: int, trial: int, run: RunView, outcome: Outcome | None) -> Measured:
-    """A run that has ended, as a trial of a comparison by `metric`."""
+def measured_trial(
+    metric: str, entry: int, number: int, run: RunView, outcome: Outcome | None
+) -> MeasuredTrial:
+    """Return a finished run as trial `number` (from 1) of an entry. `metric`: name of the compared figure."""
     figures = {
         name: figure(name).value(run.summary, run.ledger) for name in (*LEDGER, "achieved_per_s", metric)
     }
     response = run.summary.latency.response if run.summary else None
-    described = ComparisonTrial(
-        entry,
-        trial,
-        run.id,
-        run.state,
-        run.verdict.title if run.verdict else None,
-        figures["achieved_per_s"],
-        figures["cpu_us"],
-        response.p50_us if response else None,
-        response.p99_us if response else None,
-        run.ledger.rss_bytes_peak if run.ledger else None,
-        why_not(metric, run),
-        run.thresholds,
-        figures[metric],
+    trial = ComparisonTrial(
+        entry=entry,
+        trial=number,
+        run=run.id,
+        state=run.state,
+        verdict=run.verdict.title if run.verdict else None,
+        achieved_per_s=figures["achieved_per_s"],
+        cpu_us=figures["cpu_us"],
+        p50_us=response.p50_us if response else None,
+        p99_us=response.p99_us if response else None,
+        rss_bytes_peak=run.ledger.rss_bytes_peak if run.ledger else None,
+        why_not=exclusion_reason(metric, run),
+        thresholds=run.thresholds,
+        value=figures[metric],
     )
-    both = (merged_histogram(outcome, clock) if outcome else None for clock in ("service", "response"))
-    return Measured(described, figures, *both)
+    histograms = (merged_histogram(outcome, clock) if outcome else None for clock in ("service", "response"))
+    return MeasuredTrial(trial, figures, *histograms)
 
 
-def why_not(metric: str, run: RunView) -> str | None:
-    """Why this figure of a run cannot be ranked; None if it can."""
+def exclusion_reason(metric: str, run: RunView) -> str | None:
+    """Return why this figure of a run is excluded from the ranking, in one sentence; None: it is valid."""
     if run.verdict is None or run.summary is None:
-        return run.failure or f"It was {run.state} before anything was measured."
+        return run.failure or f"No data was collected: the run was {run.state}."
     if reason := invalid_reason(run.verdict, metric):
         return reason
     if not run.summary.achieved_per_s:
-        return "Nothing was answered in the measured time."
+        return "No request was completed in the measured time."
     if not figure(metric).value(run.summary, run.ledger):
-        return f"Its {figure(metric).title} is not known."
+        return f"{_capitalised(figure(metric).title)} is unknown."
     return None
 
 
-def conclude(metric: str, entries: Sequence[ComparisonEntry], trials: Sequence[Measured]) -> ComparisonResult:
-    """The answer that these trials give. With fewer than two entries that have enough fit trials there is no winner."""
-    of = [[each for each in trials if each.trial.entry == i] for i in range(len(entries))]
-    fit = [[each for each in mine if each.trial.why_not is None] for mine in of]
+def compute_result(
+    metric: str, entries: Sequence[ComparisonEntry], trials: Sequence[MeasuredTrial]
+) -> ComparisonResult:
+    """Return the result. There is no winner unless two entries have enough valid trials."""
+    by_entry = [[each for each in trials if each.trial.entry == i] for i in range(len(entries))]
+    valid = [[each for each in own if each.trial.why_not is None] for own in by_entry]
     ranked = [
-        ours if len(ours) >= ENOUGH_SHARE * len(mine) else [] for ours, mine in zip(fit, of, strict=True)
+        fit if len(fit) >= VALID_SHARE_MIN * len(own) else []
+        for fit, own in zip(valid, by_entry, strict=True)
     ]
-    ranking = rank([_values(mine, metric) for mine in ranked], figure(metric).lower_is_better)
+    ranking = rank([_values(own, metric) for own in ranked], figure(metric).lower_is_better)
     if len(ranking.order) < 2:
         ranking = Ranking((), {}, {}, ())
-    standings = tuple(_standing(i, metric, of[i], fit[i], ranking) for i in range(len(entries)))
+    results = tuple(_entry_result(i, metric, by_entry[i], valid[i], ranking) for i in range(len(entries)))
     unranked = tuple(i for i in range(len(entries)) if i not in ranking.places)
-    said = tuple(_sentences(metric, entries, standings, ranking, trials))
-    return ComparisonResult(metric, standings, (*ranking.order, *unranked), ranking.groups, said)
+    sentences = tuple(_sentences(figure(metric), entries, results, ranking, trials))
+    return ComparisonResult(metric, results, (*ranking.order, *unranked), ranking.groups, sentences)
 
 
-def counted(trials: Sequence[Measured], entry: int) -> list[Measured]:
-    """Those trials of an entry that its figures are of: the ranked ones, or all measured ones if there is none."""
-    mine = [each for each in trials if each.trial.entry == entry and each.response is not None]
-    return [each for each in mine if each.trial.why_not is None] or mine
+def usable_trials(trials: Sequence[MeasuredTrial], entry: int) -> list[MeasuredTrial]:
+    """Return the trials for the figures of an entry: valid ones, or all measured ones if none is valid."""
+    measured = [each for each in trials if each.trial.entry == entry and each.response is not None]
+    return [each for each in measured if each.trial.why_not is None] or measured
 
 
-def merged(trials: Sequence[Measured]) -> tuple[Any, Any]:
-    """Service and response of several trials: histograms added, percentiles never averaged."""
+def merged_histograms(trials: Sequence[MeasuredTrial]) -> tuple[Any, Any]:
+    """Return the merged histograms of service and response time. Percentiles are never averaged."""
     return (
         histogram.merge(each.service for each in trials if each.service is not None),
         histogram.merge(each.response for each in trials if each.response is not None),
     )
 
 
-def _standing(
-    entry: int, metric: str, mine: list[Measured], ranked: list[Measured], ranking: Ranking
+def _entry_result(
+    entry: int, metric: str, trials: list[MeasuredTrial], valid: list[MeasuredTrial], ranking: Ranking
 ) -> EntryResult:
-    count = counted(mine, entry)
+    usable = usable_trials(trials, entry)
     names = ("achieved_per_s", *LEDGER, metric)
-    latency = Latency(*map(histogram.percentiles, merged(count))) if count else None
     return EntryResult(
-        entry,
-        ranking.places.get(entry),
-        len(ranked),
-        len(mine),
-        ranking.better_than.get(entry, ()),
-        {name: spread(_values(count, name)) for name in names},
-        latency,
+        entry=entry,
+        place=ranking.places.get(entry),
+        ranked=len(valid),
+        trials=len(trials),
+        better_than=ranking.better_than.get(entry, ()),
+        figures={name: spread(_values(usable, name)) for name in names},
+        latency=Latency(*map(histogram.percentiles, merged_histograms(usable))) if usable else None,
     )
 
 
-def _values(trials: Sequence[Measured], name: str) -> list[float]:
+def _values(trials: Sequence[MeasuredTrial], name: str) -> list[float]:
     return [value for each in trials if (value := each.figures[name]) is not None]
 
 
 def _sentences(
-    metric: str,
+    metric: Figure,
     entries: Sequence[ComparisonEntry],
-    standings: Sequence[EntryResult],
+    results: Sequence[EntryResult],
     ranking: Ranking,
-    trials: Sequence[Measured],
-) -> list[str]:
-    of = figure(metric)
-    if len(entries) == 1 and standings[0].ranked:
-        said = [_alone(of, entries[0], standings[0])]
+    trials: Sequence[MeasuredTrial],
+) -> Iterator[str]:
+    """Yield the result in sentences: winner, other ranked entries, unranked entries."""
+    if len(entries) == 1 and results[0].ranked:
+        yield _single_entry(metric, entries[0], results[0])
     elif not ranking.order:
-        said = [_no_winner(of, entries, standings)]
+        yield _no_winner(metric, entries, results)
     else:
-        best = ranking.order[0]
-        leaders = [i for i in ranking.order if ranking.places[i] == 1]
-        said = [_leading(of, [entries[i].name for i in leaders], [standings[i] for i in leaders])]
-        if close := [
-            entries[i].name for i in ranking.order if i not in (*leaders, *ranking.better_than[best])
-        ]:
-            said.append(f"Yet {entries[best].name} is not called better than {_listed(close)}.")
-        said += [_beside(of, entries, standings, best, i) for i in ranking.order if i not in leaders]
-        said += [
-            f"{_listed([entries[i].name for i in group])} are too close to call."
-            for group in ranking.groups
-            if list(group) != leaders
-        ]
+        yield from _ranked(metric, entries, results, ranking)
     for i, entry in enumerate(entries):
-        if i not in ranking.places and (reason := _reason(i, trials)):
-            bad = standings[i].trials - standings[i].ranked
-            said.append(f"{entry.name}: {bad} of {standings[i].trials} trials not valid. {reason}")
-    return said
+        if i not in ranking.places and (reason := _main_reason(i, trials)):
+            invalid = results[i].trials - results[i].ranked
+            yield f"{entry.name}: {invalid} of {results[i].trials} trials not valid. {reason}"
 
 
-def _alone(of: Figure, entry: ComparisonEntry, standing: EntryResult) -> str:
-    """The only one: what it came to, and no place."""
-    spread = standing.figures[str(of)]
+def _ranked(
+    metric: Figure, entries: Sequence[ComparisonEntry], results: Sequence[EntryResult], ranking: Ranking
+) -> Iterator[str]:
+    best = ranking.order[0]
+    leaders = [i for i in ranking.order if ranking.places[i] == 1]
+    yield _leaders(metric, [entries[i].name for i in leaders], [results[i] for i in leaders])
+    for i in ranking.order:
+        if i not in leaders and i not in ranking.better_than[best]:
+            yield _too_close([entries[best].name, entries[i].name])
+    for i in ranking.order:
+        if i not in leaders:
+            yield _relative(metric, entries, results, i, best)
+    for group in ranking.groups:
+        if list(group) != leaders:
+            yield _too_close([entries[i].name for i in group])
+
+
+def _too_close(names: Sequence[str]) -> str:
+    return f"{_listed(names)}: too close to call."
+
+
+def _single_entry(metric: Figure, entry: ComparisonEntry, result: EntryResult) -> str:
+    spread = result.figures[str(metric)]
     assert spread
-    count = "one trial" if spread.n == 1 else f"the median of {spread.n} trials"
-    return f"{entry.name}: {of.title} {of.text(spread.median)}, {count}. It was not compared with anything."
+    value = f"{metric.title} {metric.text(spread.median)}"
+    return f"{entry.name}: {value} ({_count(spread.n)}). A single entry is not ranked."
 
 
-def _no_winner(of: Figure, entries: Sequence[ComparisonEntry], standings: Sequence[EntryResult]) -> str:
+def _no_winner(metric: Figure, entries: Sequence[ComparisonEntry], results: Sequence[EntryResult]) -> str:
     valid = [
-        entries[each.entry].name for each in standings if each.ranked >= max(1, ENOUGH_SHARE * each.trials)
+        entries[each.entry].name for each in results if each.ranked >= max(1, VALID_SHARE_MIN * each.trials)
     ]
-    who = f"only {valid[0]} has" if valid else "no entry has"
-    return f"No winner: {who} enough valid trials to compare {of.title}."
+    subject = f"Only {valid[0]}" if valid else "No model"
+    compared = f"{subject} has enough valid trials to compare {metric.title}."
+    return f"No winner: fewer than two valid models. {compared}"
 
 
-def _leading(of: Figure, names: Sequence[str], standings: Sequence[EntryResult]) -> str:
-    """Who is first, or who cannot be told apart there."""
-    figures = [spread for each in standings if (spread := each.figures[str(of)])]
-    trials = sorted({spread.n for spread in figures})
-    if len(names) > 1:
-        ends = sorted({figures[0].median, figures[-1].median})
-        count = "one trial each" if trials == [1] else f"medians of {' to '.join(map(str, trials))} trials"
-        return (
-            f"{_listed(names)} are too close to call: {of.title} {' to '.join(map(of.text, ends))} ({count})."
-        )
-    count = "one trial" if trials == [1] else f"the median of {trials[0]} trials"
-    extreme = "lowest" if of.lower_is_better else "highest"
-    return f"{names[0]} has the {extreme} {of.title}: {of.text(figures[0].median)}, {count}."
+def _leaders(metric: Figure, names: Sequence[str], results: Sequence[EntryResult]) -> str:
+    """Return the sentence on the winner, or on those that share the first place."""
+    spreads = [spread for each in results if (spread := each.figures[str(metric)])]
+    if len(names) == 1:
+        extreme = "lowest" if metric.lower_is_better else "highest"
+        value = metric.text(spreads[0].median)
+        return f"{names[0]} has the {extreme} {metric.title}: {value} ({_count(spreads[0].n)})."
+    numbers = sorted({spread.n for spread in spreads})
+    count = "one trial each" if numbers == [1] else f"medians of {' to '.join(map(str, numbers))} trials"
+    ends = sorted({spreads[0].median, spreads[-1].median})
+    values = f"{_capitalised(metric.title)} {' to '.join(map(metric.text, ends))}"
+    return f"{_too_close(names)} {values} ({count})."
 
 
-def _beside(
-    of: Figure, entries: Sequence[ComparisonEntry], standings: Sequence[EntryResult], best: int, other: int
+def _relative(
+    metric: Figure, entries: Sequence[ComparisonEntry], results: Sequence[EntryResult], i: int, best_i: int
 ) -> str:
-    ours, theirs = standings[other].figures[str(of)], standings[best].figures[str(of)]
-    assert ours and theirs
-    ratio = f"{ours.median / theirs.median:.2f} times that of {entries[best].name}"
-    return f"{entries[other].name}: {of.text(ours.median)}, {ratio}."
+    entry, best = entries[i], entries[best_i]
+    spread, best_spread = results[i].figures[str(metric)], results[best_i].figures[str(metric)]
+    assert spread and best_spread
+    ratio = spread.median / best_spread.median
+    return f"{entry.name}: {metric.text(spread.median)}, {ratio:.2f} times that of {best.name}."
 
 
-def _reason(entry: int, trials: Sequence[Measured]) -> str | None:
+def _main_reason(entry: int, trials: Sequence[MeasuredTrial]) -> str | None:
+    """Return the most frequent reason for which trials of an entry were excluded."""
     reasons = [each.trial.why_not for each in trials if each.trial.entry == entry and each.trial.why_not]
     return max(reasons, key=reasons.count) if reasons else None
 
 
+def _count(n: int) -> str:
+    return "one trial" if n == 1 else f"median of {n} trials"
+
+
 def _listed(names: Sequence[str]) -> str:
     return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]

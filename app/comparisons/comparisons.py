@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.comparisons.entries import entries_of, fitting
+from app.comparisons.entries import parse_entries, resolve_load
 from app.comparisons.ranking import RULE
 from app.comparisons.rounds import ActiveComparison, ComparisonWorker
 from app.errors import Invalid
@@ -33,9 +33,9 @@ TRIALS_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRequest:
-    """A comparison as a client asks for it: models (a name, or a name with knobs) under one load.
+    """A requested comparison: models (a name, or a name with knobs) under one load.
 
-    `view`: "ceiling" or "equal-rate"; `trials`: of each entry. What is left out is that of the view's scenario.
+    `view`: "ceiling" or "equal-rate". `trials`: per entry. Missing fields are those of the view's scenario.
     """
 
     models: Sequence[str | Mapping[str, Any]]
@@ -79,10 +79,12 @@ class Comparisons:
     async def submit(self, request: ComparisonRequest) -> ComparisonView:
         """Queue a comparison and return it. Raises LabError; nothing is queued then."""
         if not 1 <= request.trials <= TRIALS_MAX:
-            raise Invalid.field("/trials", f"Trials: 1 to {TRIALS_MAX} of each entry.")
-        view, scenario, given = fitting(request.view, request.scenario, request.plan)
+            raise Invalid.field(
+                "/trials", f"trials must be a whole number from 1 to {TRIALS_MAX} (given: {request.trials})."
+            )
+        view, scenario, given = resolve_load(request.view, request.scenario, request.plan)
         named, plan = self._runs.validator.plan(scenario, given)
-        entries, knobs = entries_of(self._models, request.models)
+        entries, knobs = parse_entries(self._models, request.models)
         for entry, given_knobs in zip(entries, knobs, strict=True):
             self._runs.validator.target(None, entry.model, given_knobs, plan)
         parse_thresholds(request.thresholds)
@@ -116,12 +118,12 @@ class Comparisons:
         return self.get(new.id)
 
     def percentiles(self, id: int) -> dict[str, Any]:
-        """Return latency by percentile of each entry, from the merged histograms of its trials; None: no data."""
+        """Return latency by percentile of each entry, from the merged histograms; None: no data."""
         view = self.get(id)
         return self._store.curves(id) or {"entries": [None] * len(view.entries)}
 
     async def stop(self, id: int) -> ComparisonView:
-        """End a comparison early: its current run is stopped, ended trials are kept. Raises Unknown, NotNow."""
+        """End a comparison early; finished trials are kept. Raises Unknown, or NotNow if it has ended."""
         await self._worker.stop(self.jobs.require_active(id))
         return self.get(id)
 
@@ -131,13 +133,13 @@ class Comparisons:
             comparison.stop_requested = True
 
     async def delete(self, id: int, with_runs: bool = False) -> None:
-        """Delete a comparison; its runs stay in the history, or are deleted with it. Raises Unknown, NotNow."""
+        """Delete a comparison; its runs stay in the history unless `with_runs`. Raises Unknown, NotNow."""
         self.jobs.require_ended(id)
         await asyncio.to_thread(self._delete, id, with_runs)
         self.jobs.forget(id)
 
     def _delete(self, id: int, with_runs: bool) -> None:
-        """Asks the store for the runs: the view misses one that a killed control plane has left."""
+        """Query the runs: the view lacks the last one if the control plane was killed during it."""
         for run in self._run_store.ids(RunFilter(comparison=id)):
             if with_runs:
                 self._run_store.delete(run)

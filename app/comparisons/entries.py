@@ -1,4 +1,4 @@
-"""What may be compared with what: entries with names of their own, and a load that fits the view. Pure."""
+"""Entries of a comparison with unique names, and the load of its view. Pure."""
 
 from __future__ import annotations
 
@@ -12,65 +12,68 @@ from app.plans.scenarios import SCENARIOS
 from app.schemas.comparison import ComparisonEntry
 
 LETTERS = "ABCDEFGHIJKL"
-# Executors that a view can compare by, and the scenario that it takes where no load is named.
+# Executors with which a view can compare, and its default scenario.
 VIEWS = {
     "equal-rate": (("constant-arrival-rate", "ramping-arrival-rate"), "equal-rate"),
     "ceiling": (("constant-vus",), "sprint"),
 }
 
 
-def fitting(
+def resolve_load(
     view: str | None, scenario: str | None, plan: Mapping[str, Any]
 ) -> tuple[str, str | None, dict[str, Any]]:
-    """View, scenario and plan that go together, what was left out filled in. Raises Invalid where they do not."""
+    """Return view, scenario and plan with missing ones filled in. Raises Invalid if they do not match."""
     if view is not None and view not in VIEWS:
-        raise Invalid.field("/view", f"view is one of {', '.join(VIEWS)}, not {shown(view)}.")
+        raise Invalid.field("/view", f"view must be one of {', '.join(VIEWS)}, not {shown(view)}.")
     named = SCENARIOS.get(scenario or "")
     executor = plan.get("executor") or (named.plan["executor"] if named else None)
     if executor is None and scenario is None:
-        view = view or "equal-rate"  # the honest one where the generator is as dear as the engine
+        # With few cores, the load generator limits the throughput, and only the cost is comparable.
+        view = view or "equal-rate"
         return view, VIEWS[view][1], dict(plan)
-    if executor is None:  # there is no such scenario: who looks it up says so
+    if executor is None:  # an unknown scenario, which the validation of the plan refuses
         return view or "equal-rate", scenario, dict(plan)
-    view = view or next((name for name, (fits, _) in VIEWS.items() if executor in fits), "ceiling")
+    view = view or next((name for name, (known, _) in VIEWS.items() if executor in known), "ceiling")
     if executor not in VIEWS[view][0]:
         raise Invalid.field(
-            "/view", f"{view} compares under {' or '.join(VIEWS[view][0])}; this load is {executor}."
+            "/view", f"The view {view} needs the executor {' or '.join(VIEWS[view][0])}, not {executor}."
         )
     return view, scenario, dict(plan)
 
 
-def entries_of(
-    models: Models, asked: Sequence[str | Mapping[str, Any]]
+def parse_entries(
+    models: Models, requested: Sequence[str | Mapping[str, Any]]
 ) -> tuple[tuple[ComparisonEntry, ...], tuple[Mapping[str, Any], ...]]:
-    """The entries, and the knobs that were given for each; raises LabError for a model or a knob that is not."""
-    if not 1 <= len(asked) <= len(LETTERS):
-        raise Invalid.field(
-            "/models", f"From 1 to {len(LETTERS)} entries are compared, of one model or of several."
-        )
-    pairs = [_pair(models, i, each) for i, each in enumerate(asked)]
+    """Return the entries and the given knobs of each. Raises LabError for a wrong model or knob."""
+    if not 1 <= len(requested) <= len(LETTERS):
+        raise Invalid.field("/models", f"A comparison has 1 to {len(LETTERS)} entries.")
+    pairs = [_parse_entry(models, i, each) for i, each in enumerate(requested)]
     names = [_name(models, model, knobs) for model, knobs in pairs]
-    twice = {name for name, n in Counter(names).items() if n > 1}
+    duplicates = {name for name, n in Counter(names).items() if n > 1}
     seen: Counter[str] = Counter()
     entries = []
     for letter, name, (model, knobs) in zip(LETTERS, names, pairs, strict=False):
         seen[name] += 1
         entries.append(
-            ComparisonEntry(letter, f"{name} ({seen[name]})" if name in twice else name, model, dict(knobs))
+            ComparisonEntry(
+                letter, f"{name} ({seen[name]})" if name in duplicates else name, model, dict(knobs)
+            )
         )
     return tuple(entries), tuple(knobs for _, knobs in pairs)
 
 
-def _pair(models: Models, at: int, asked: str | Mapping[str, Any]) -> tuple[str, dict[str, int | str]]:
-    model, given = (asked, {}) if isinstance(asked, str) else (str(asked["model"]), asked.get("knobs") or {})
+def _parse_entry(
+    models: Models, index: int, entry: str | Mapping[str, Any]
+) -> tuple[str, dict[str, int | str]]:
+    model, given = (entry, {}) if isinstance(entry, str) else (str(entry["model"]), entry.get("knobs") or {})
     if model not in models.views:
         raise Invalid.field(
-            f"/models/{at}", f"There is no model {shown(model)}; there are {', '.join(models.views)}."
+            f"/models/{index}", f"There is no model {shown(model)}; models: {', '.join(models.views)}."
         )
     try:
         parsed = models.parse_knobs(model, given)
     except Invalid as error:
-        raise error.under(f"/models/{at}") from None
+        raise error.under(f"/models/{index}") from None
     models.require_available(model)
     return model, {name: parsed[name] for name in given}
 

@@ -1,19 +1,24 @@
-"""The rule by which a comparison ranks, and by which it says "too close to call". Pure.
+"""The rule by which a comparison ranks, and by which entries are "too close to call". Pure.
 
-Of two entries one is called better only if both hold:
+An entry is better than another one only if both conditions hold:
 
-    apart     with five trials each or more: an exact rank test (Mann-Whitney, two-sided) gives equals at most a 1 %
-              chance of lying so far apart; at five trials this asks that every trial of one beat every trial of the
-              other. With fewer no test can reach 1 % (three and three separate by chance in 10 %), so there every
-              trial of one must beat every trial of the other
-    enough    the medians differ by at least 5 %; with fewer than five trials by 15 %, the drift from one run to the
-              next on a machine of two cores, for so few trials cannot tell what their own noise is
+    separated    with five or more trials each: an exact two-sided rank test (Mann-Whitney) has p <= 1 %. At
+    five
+                 trials this requires that every trial of one beats every trial of the other. With fewer
+                 trials no test can reach 1 % (three and three are separated by chance in 10 %), so then every
+                 trial of one must beat every trial of the other
+    gap          the medians differ by at least 5 %; with fewer than five trials by at least 15 %, which is
+    the
+                 drift between runs on a machine with two cores: so few trials cannot show their own noise
 
-Ranks and not means, because noise here is lopsided: a run is disturbed, and then slower; none is ever too fast.
-1 % and not 5 %, because six entries are fifteen pairs. Simulated, equals whose trials scatter with a standard
-deviation of 5 %: at n = 1 one pair in 20 is called, at 3 one in 500, from 5 on one in 170; a whole table of six equals
-has a false call in 6 or 7 % from n = 2 on. With 8 %, or with one run in ten slower by 30 %, a single trial misleads in
-a fifth of the pairs and two in a tenth, three in 2 % at most, five or more in less than 1 %: so take three at least.
+Ranks instead of means, because noise is skewed: a disturbance makes a run slower, and nothing makes it too
+fast. 1 % instead of 5 %, because six entries are fifteen pairs.
+
+Simulated false calls, of equal entries whose trials have a standard deviation of 5 %: with one trial, one
+pair in 20; with three, one in 500; from five on, one in 170. A table of six equal entries has a false call in
+6 or 7 % from two trials on. With a deviation of 8 %, or with one run in ten slower by 30 %, one trial
+misleads in a fifth of the pairs, two trials in a tenth, three in at most 2 %, five or more in less than 1 %.
+So use at least three trials.
 """
 
 from __future__ import annotations
@@ -26,33 +31,32 @@ from statistics import median, quantiles
 
 from app.schemas.comparison import Spread
 
-ENOUGH_TRIALS = 5  # from here on the trials themselves tell the noise
-CHANCE_MAX = 0.01
-GAP_FEW, GAP_ENOUGH = 0.15, 0.05
-QUARTILES_FROM = 4  # fewer values have no quartiles worth the name
+TRIALS_FOR_TEST = 5  # from here on, the trials themselves show the noise, and the rank test can reach ALPHA
+ALPHA = 0.01  # significance level
+GAP_FEW_TRIALS, GAP_WITH_TEST = 0.15, 0.05  # of the medians
+QUARTILES_FROM = 4  # values
 
 RULE = (
-    "One is called better than another only if their trials are apart and their medians differ enough. "
-    "Apart: with five trials each or more, equals would lie so far apart in at most 1 % of cases (exact rank test); "
-    "with fewer, every trial of one beats every trial of the other. Enough: by 5 %; with fewer than five trials by "
-    "15 %, for below that a gap is noise on a small machine. Everything else is too close to call."
+    "One model is better than another only if their trials are separated and their medians differ enough. "
+    "Separated: with five or more trials each, by an exact rank test (Mann-Whitney) at the 1 % level; with "
+    "fewer, if every trial of one beats every trial of the other. Enough: by 5 %; with fewer than five "
+    "trials by 15 %, because a smaller difference is noise on a small machine. Otherwise they are too close "
+    "to call."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What can be called among entries, which are known by their index; an entry without a trial is not in it."""
+    """The ranking of entries, which are identified by index. Entries without values are not in it."""
 
     order: tuple[int, ...]  # by median, best first
-    places: dict[int, int]  # 1 + how many are called better
-    better_than: dict[int, tuple[int, ...]]  # those that it is called better than
-    groups: tuple[
-        tuple[int, ...], ...
-    ]  # neighbours in the order, none of which is called better than another
+    places: dict[int, int]  # 1 + number of better entries
+    better_than: dict[int, tuple[int, ...]]  # the entries that each one is better than
+    groups: tuple[tuple[int, ...], ...]  # neighbours in the order that are too close to call
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """None for no values."""
+    """Return median, range and quartiles; None: no values."""
     if not values:
         return None
     q1, _, q3 = quantiles(values, method="inclusive") if len(values) >= QUARTILES_FROM else (None, None, None)
@@ -60,7 +64,7 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def rank(entries: Sequence[Sequence[float]], lower_is_better: bool) -> Ranking:
-    """Rank entries by the values of their trials, all above 0."""
+    """Return the ranking of entries by the values of their trials, all above 0."""
     sign = 1 if lower_is_better else -1
     known = [i for i, values in enumerate(entries) if values]
     order = tuple(sorted(known, key=lambda i: (sign * median(entries[i]), i)))
@@ -73,36 +77,39 @@ def rank(entries: Sequence[Sequence[float]], lower_is_better: bool) -> Ranking:
 
 
 def is_better(ours: Sequence[float], theirs: Sequence[float], lower_is_better: bool) -> bool:
-    """Whether `ours` is called better than `theirs`, by the rule above."""
-    few = min(len(ours), len(theirs)) < ENOUGH_TRIALS
+    """Return whether `ours` is better than `theirs`, by the rule of this module. Both are not empty."""
+    few = min(len(ours), len(theirs)) < TRIALS_FOR_TEST
     best, worst = (median(ours), median(theirs)) if lower_is_better else (median(theirs), median(ours))
-    if worst / best - 1 < (GAP_FEW if few else GAP_ENOUGH):
+    if worst / best - 1 < (GAP_FEW_TRIALS if few else GAP_WITH_TEST):
         return False
-    # A tie is no win, which errs towards "too close".
+    # A tie counts as no win, which favours "too close to call".
     wins = sum(a < b if lower_is_better else a > b for a in ours for b in theirs)
-    return wins == len(ours) * len(theirs) if few else chance(len(ours), len(theirs), wins) <= CHANCE_MAX
+    return wins == len(ours) * len(theirs) if few else p_value(len(ours), len(theirs), wins) <= ALPHA
 
 
-def chance(n: int, m: int, wins: int) -> float:
-    """How often equals with `n` and `m` trials are so far apart that one or the other wins at least `wins` pairs."""
-    as_far = sum(_ways(n, m, each) for each in range(wins, n * m + 1))
-    return min(1.0, 2 * as_far / math.comb(n + m, n))
+def p_value(n: int, m: int, wins: int) -> float:
+    """Return the exact two-sided p value of the Mann-Whitney U test.
+
+    It is the probability that of two equal samples of `n` and `m` values, one or the other wins at least
+    `wins` of the n·m pairs. (H. B. Mann, D. R. Whitney, Annals of Mathematical Statistics 18, 1947.)
+    """
+    orders = sum(_ways(n, m, each) for each in range(wins, n * m + 1))
+    return min(1.0, 2 * orders / math.comb(n + m, n))
 
 
 @cache
 def _ways(n: int, m: int, wins: int) -> int:
-    """In how many orders of `n` and `m` values the first win just so many of the n·m pairs."""
+    """Return the number of orders of `n` and `m` values in which the first win exactly `wins` pairs."""
     if n == 0 or m == 0:
         return int(wins == 0)
     if wins < 0:
         return 0
-    return _ways(n - 1, m, wins - m) + _ways(
-        n, m - 1, wins
-    )  # the best value is one of the first, or it is not
+    # The best value belongs to the first sample and wins m pairs, or it belongs to the second one.
+    return _ways(n - 1, m, wins - m) + _ways(n, m - 1, wins)
 
 
 def _groups(order: Sequence[int], better_than: dict[int, tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
-    """The longest runs of neighbours that cannot be told apart; they may overlap."""
+    """Yield the longest sequences of neighbours that are too close to call; they may overlap."""
     reached = 0
     for start in range(len(order)):
         end = start + 1

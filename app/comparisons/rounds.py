@@ -1,7 +1,7 @@
-"""Carries out comparisons, in rounds: A B C A B C …, so that drift of the machine affects all entries alike.
+"""Carries out comparisons in rounds (A B C A B C …), so that drift of the machine affects all entries alike.
 
-Each trial is a run like any other, with a new engine and a warm-up. Other runs may come in between, never at the same
-time.
+Each trial is a run like any other, with a new engine and a warm-up. Other runs may execute in between, but
+never at the same time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.comparisons.aggregate import Measured, conclude, counted, measured, merged
+from app.comparisons.aggregate import (
+    MeasuredTrial,
+    compute_result,
+    measured_trial,
+    merged_histograms,
+    usable_trials,
+)
 from app.errors import LabError
 from app.events import Event, Events
 from app.load.protocol.outcome import Outcome
@@ -28,7 +34,7 @@ from app.store.database import SAVE_ERRORS, error_reason
 from app.store.runs import RunStore
 from app.timestamps import rfc3339_now
 
-OVERHEAD_S = 1.5  # starting and stopping an engine, until a run of the comparison shows how long that takes
+OVERHEAD_S = 1.5  # to start and stop an engine; an estimate until the first trial has ended
 
 
 @dataclass(eq=False)
@@ -36,20 +42,20 @@ class ActiveComparison:
     """A comparison that is queued or in progress."""
 
     view: ComparisonView
-    figure: str  # the one that is compared
+    figure: str  # name of the compared figure
     knobs: tuple[Mapping[str, Any], ...]  # of each entry, as given
     plan: Mapping[str, Any]  # the fields that were given
-    planned_s: float  # of one run, by its plan
+    planned_s: float  # duration of one run by its plan
     stop_requested: bool = False
     closing: bool = False
-    trials: list[Measured] = field(default_factory=list)
-    began_s: float = 0.0  # monotonic; 0 while it is queued
-    ended_s: float = 0.0  # when its last trial ended
+    trials: list[MeasuredTrial] = field(default_factory=list)
+    began_s: float = 0.0  # CLOCK_MONOTONIC; 0 while queued
+    ended_s: float = 0.0  # end of the last trial
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def left_s(self) -> float:
-        """The seconds that it will take still, estimated from the trials so far, or from the plan."""
+        """The remaining time in seconds, estimated from the finished trials, or from the plan."""
         ended = len(self.trials)
         each = (self.ended_s - self.began_s) / ended if ended else self.planned_s + OVERHEAD_S
         since = time.monotonic() - self.ended_s if self.began_s else 0.0
@@ -75,12 +81,12 @@ class ComparisonWorker:
         self._queue: asyncio.Queue[ActiveComparison] = asyncio.Queue()
 
     def enqueue(self, comparison: ActiveComparison) -> None:
-        """Queue a comparison that is among the active ones."""
+        """Queue a comparison. It must be among the active ones."""
         self._queue.put_nowait(comparison)
         self._report(comparison, f"Comparison {comparison.view.id} queued")
 
     async def run_queue(self) -> None:
-        """Carry out comparisons for as long as the lab is open."""
+        """Carry out queued comparisons until cancelled."""
         while True:
             comparison = await self._queue.get()
             failure = None
@@ -95,7 +101,7 @@ class ComparisonWorker:
             await self._close(comparison, failure)
 
     async def stop(self, comparison: ActiveComparison) -> None:
-        """End it early: at once if it is queued, else when its current run has stopped."""
+        """End a comparison early: at once if it is queued, otherwise when its current run has stopped."""
         comparison.stop_requested = True
         if not comparison.began_s:
             await self._close(comparison, None)
@@ -103,7 +109,7 @@ class ComparisonWorker:
             self._runs.stop(comparison.view.current)
 
     def progress(self, comparison: ActiveComparison) -> float:
-        """Return the share of its runs that have ended, from 0 to 1; the current run counts by its own progress."""
+        """Return the share of runs that have ended, from 0 to 1; the current run counts by its progress."""
         current = self._runs.active.get(comparison.view.current or 0)
         ended = len(comparison.trials) + (current.progress().progress if current else 0.0)
         return ended / comparison.view.runs_total
@@ -121,31 +127,31 @@ class ComparisonWorker:
 
     async def _run(self, comparison: ActiveComparison, entry: int, trial: int) -> RunView:
         view = comparison.view
-        which = view.entries[entry]
+        compared = view.entries[entry]
         run = await self._runs.submit(
             RunRequest(
-                model=which.model,
+                model=compared.model,
                 knobs=comparison.knobs[entry],
                 scenario=view.scenario,
                 plan=comparison.plan,
                 thresholds=view.thresholds,
                 comparison=view.id,
-                label=f"comparison {view.id}: {which.letter}, trial {trial} of {view.trials}",
+                label=f"comparison {view.id}: {compared.letter}, trial {trial} of {view.trials}",
             )
         )
         comparison.view = replace(view, state=ComparisonState.RUNNING, current=run.id)
         self._report(comparison, _trial_name(view, entry, trial))
-        if comparison.stop_requested:  # while the run was being queued
+        if comparison.stop_requested:  # since the run was submitted
             self._runs.stop(run.id)
         return await self._runs.finished(run.id)
 
     def _record(self, comparison: ActiveComparison, entry: int, trial: int, run: RunView) -> None:
-        """Add a trial and save the result so far: the control plane may be killed at any time. From a thread."""
+        """Add a trial and save the result so far, in case the control plane is killed. Runs in a thread."""
         stored = self._run_store.outcome(run.id)
         outcome = Outcome.from_json(stored) if stored else None
-        comparison.trials.append(measured(comparison.figure, entry, trial, run, outcome))
+        comparison.trials.append(measured_trial(comparison.figure, entry, trial, run, outcome))
         entries = comparison.view.entries
-        result = conclude(comparison.figure, entries, comparison.trials)
+        result = compute_result(comparison.figure, entries, comparison.trials)
         runs = tuple(each.trial for each in comparison.trials)
         comparison.view = replace(
             comparison.view, runs=runs, result=result, progress=self.progress(comparison)
@@ -154,7 +160,7 @@ class ComparisonWorker:
         self._store.save_result(comparison.view, curves)
 
     async def _close(self, comparison: ActiveComparison, failure: str | None) -> None:
-        """Save the result and end, once."""
+        """Save the result and move the comparison to the history, once."""
         if comparison.closing:
             return
         comparison.closing = True
@@ -176,8 +182,8 @@ class ComparisonWorker:
             failed=lambda reason: replace(ended, state=ComparisonState.FAILED, failure=reason),
         )
         self._jobs.close(comparison, ended)
-        answer = ended.result.said[0] if ended.result and ended.result.said else ended.state
-        self._report(comparison, f"Comparison {ended.id} {ended.state}: {ended.failure or answer}")
+        summary = ended.result.said[0] if ended.result and ended.result.said else ended.state
+        self._report(comparison, f"Comparison {ended.id} {ended.state}: {ended.failure or summary}")
 
     def _report(self, comparison: ActiveComparison, text: str) -> None:
         view = comparison.view
@@ -189,5 +195,5 @@ def _trial_name(view: ComparisonView, entry: int, trial: int) -> str:
 
 
 def _curve(comparison: ActiveComparison, entry: int) -> dict[str, Any] | None:
-    trials = counted(comparison.trials, entry)
-    return percentile_curve(*merged(trials)) if trials else None
+    trials = usable_trials(comparison.trials, entry)
+    return percentile_curve(*merged_histograms(trials)) if trials else None

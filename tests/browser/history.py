@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.comparisons.aggregate import conclude, counted, measured, merged
+from app.comparisons.aggregate import compute_result, measured_trial, merged_histograms, usable_trials
 from app.comparisons.entries import LETTERS
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
@@ -228,7 +228,7 @@ def keep_comparison(store: ComparisonStore, runs: Sequence[Past], trials: int = 
         for letter, past in zip(LETTERS, firsts, strict=False)
     )
     ended = [
-        measured("cpu_us", i // trials, i % trials + 1, past.view, past.outcome)
+        measured_trial("cpu_us", i // trials, i % trials + 1, past.view, past.outcome)
         for i, past in enumerate(runs)
     ]
     view = {
@@ -248,12 +248,17 @@ def keep_comparison(store: ComparisonStore, runs: Sequence[Past], trials: int = 
         "environment": VIEW["environment"],
         "runs": tuple(each.trial for each in ended),
         "current": None,
-        "result": conclude("cpu_us", entries, ended),
+        "result": compute_result("cpu_us", entries, ended),
         "failure": None,
         "created_at": VIEW["created_at"],
         "finished_at": VIEW["finished_at"],
     }
     [kept] = store.add_all([TypeAdapter(ComparisonView).validate_python(view)])
     store.save_result(
-        kept, {"entries": [percentile_curve(*merged(counted(ended, i))) for i in range(len(entries))]}
+        kept,
+        {
+            "entries": [
+                percentile_curve(*merged_histograms(usable_trials(ended, i))) for i in range(len(entries))
+            ]
+        },
     )

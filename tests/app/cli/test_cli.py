@@ -21,7 +21,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.cli import demo
-from app.comparisons.aggregate import conclude, measured
+from app.comparisons.aggregate import compute_result, measured_trial
 from app.load.protocol import histogram
 from app.schemas.comparison import ComparisonEntry, ComparisonView
 from app.schemas.run import RunView
@@ -300,7 +300,7 @@ class DemoLab:
         )
         times = histogram.from_counts([(100, 1000)])
         trials = [
-            replace(measured(metric, i, 1, self._run(spec, entry), None), service=times, response=times)
+            replace(measured_trial(metric, i, 1, self._run(spec, entry), None), service=times, response=times)
             for i, entry in enumerate(entries)
         ]
         return comparison(
@@ -309,7 +309,7 @@ class DemoLab:
             state=self.changes.get("state", "finished"),
             entries=entries,
             runs=tuple(each.trial for each in trials),
-            result=conclude(metric, entries, trials),
+            result=compute_result(metric, entries, trials),
             plan_text=f"{spec['plan'].get('rate_per_s', 'no')} rate",
         )
 
@@ -391,7 +391,7 @@ def test_demo_ranks_by_cpu_per_request_at_the_fixed_rate_and_only_what_is_valid_
         ["–", "D", "prefork"],
     ]
     assert [row.split()[-1] for row in rows(equal)] == ["unsaturated"] * 3 + ["client_bound"]
-    assert "reactor and main-sub are too close to call." in equal
+    assert "reactor and main-sub: too close to call." in equal
     assert "prefork: 1 of 1 trials not valid." in equal
 
 

@@ -115,7 +115,9 @@ def test_a_comparison_without_a_winner_is_exit_code_4_and_every_file_has_the_rea
     files = {name: tmp_path / name for name in ("json", "junit", "html")}
     flags = [text for name, file in files.items() for text in (f"--{name}", str(file))]
     done = command("compare", "reactor", "blocking", *SLOW, *flags)
-    said = "No winner: no entry has enough valid trials to compare CPU per request."
+    said = (
+        "No winner: fewer than two valid models. No model has enough valid trials to compare CPU per request."
+    )
     assert done.returncode == 4, done.stderr
     assert said in done.stdout and not re.search(r"^\d\.", done.stdout, re.MULTILINE)
     view = json.loads(files["json"].read_text())

@@ -1,4 +1,4 @@
-"""Comparisons: interleaved trials, each a run like any other, and nothing ranked that is not fit for it."""
+"""Comparisons: interleaved trials, each a run like any other; invalid trials are not ranked."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from xml.etree import ElementTree as xml
 import pytest
 from markupsafe import escape
 
-from app.comparisons.aggregate import conclude
+from app.comparisons.aggregate import compute_result
 from app.comparisons.comparisons import ComparisonRequest
-from app.comparisons.entries import entries_of
+from app.comparisons.entries import parse_entries
 from app.comparisons.ranking import RULE, Ranking, rank
 from app.lab import Lab
 from app.schemas.comparison import ComparisonView
@@ -49,42 +49,44 @@ def submit(lab: LabProcess, **spec: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def compared(shared_lab: LabProcess) -> tuple[LabProcess, Any]:
-    """A lab with a comparison that has ended; no test changes it."""
+    """Return a lab with a finished comparison, which the tests share."""
     return shared_lab, shared_lab.compare(
         ENTRIES, plan=TINY, trials=TRIALS, label=LABEL, thresholds=["p(50)<60s"]
     )
 
 
-def test_a_fault_of_the_lab_itself_fails_the_comparison_and_not_the_next_one(
+def test_an_internal_error_fails_the_comparison_and_not_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = iter([True])
 
-    def concluded(*args: Any) -> Any:
+    def fail_once(*args: Any) -> Any:
         if next(broken, False):
-            raise TypeError("no programmer has thought of this")
-        return conclude(*args)
+            raise TypeError("unexpected")
+        return compute_result(*args)
 
     async def play(lab: Lab) -> list[ComparisonView]:
-        told: list[Any] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        logged: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: logged.append(context["exception"])
+        )
         ended = []
         for _ in range(2):
             view = await lab.comparisons.submit(ComparisonRequest(models=["reactor", "blocking"], plan=TINY))
             await lab.comparisons.active[view.id].done.wait()
             ended.append(lab.comparisons.get(view.id))
-        assert [type(error) for error in told] == [TypeError], "its log has the traceback"
+        assert [type(error) for error in logged] == [TypeError], "the log has the traceback"
         lab.require_ready()
         return ended
 
-    monkeypatch.setattr("app.comparisons.rounds.conclude", concluded)
+    monkeypatch.setattr("app.comparisons.rounds.compute_result", fail_once)
     first, second = run_in_lab(tmp_path, play)
-    assert first.state == "failed" and "TypeError: no programmer has thought of this" in (first.failure or "")
+    assert first.state == "failed" and "TypeError: unexpected" in (first.failure or "")
     assert second.state == "finished" and second.result
 
 
-def test_entries_have_letters_and_names_of_their_own() -> None:
-    entries, knobs = entries_of(load_models_once(), ["reactor", POOL, "reactor"])
+def test_entries_have_letters_and_unique_names() -> None:
+    entries, knobs = parse_entries(load_models_once(), ["reactor", POOL, "reactor"])
     assert [(entry.letter, entry.model, entry.knobs) for entry in entries] == [
         ("A", "reactor", {}),
         ("B", "reactor-pool", {"workers": 2}),
@@ -110,11 +112,11 @@ def test_trials_are_interleaved_and_each_is_a_run_of_the_history(compared: tuple
         assert (trial["why_not"] is None) <= run["verdict"]["rankable"]
     ids = [trial["run"] for trial in view["runs"]]
     engines = {lab.get(f"/runs/{id}")["engine"] for id in ids}
-    assert ids == sorted(ids) and len(engines) == 4, "a fresh engine for each"
+    assert ids == sorted(ids) and len(engines) == 4, "a new engine for each"
     assert lab.get(f"/runs/{ids[1]}")["knobs"]["workers"] == 2
 
 
-def test_the_answer_is_what_the_rule_makes_of_the_ranked_trials(compared: tuple[LabProcess, Any]) -> None:
+def test_the_result_is_the_ranking_of_the_valid_trials(compared: tuple[LabProcess, Any]) -> None:
     _, view = compared
     result = view["result"]
     assert (view["view"], result["metric"], view["rule"]) == ("equal-rate", "cpu_us", RULE)
@@ -130,30 +132,30 @@ def test_the_answer_is_what_the_rule_makes_of_the_ranked_trials(compared: tuple[
     assert tuple(map(tuple, result["groups"])) == ranking.groups
     for i, standing in enumerate(result["standings"]):
         assert (standing["ranked"], standing["trials"]) == (len(costs[i]), TRIALS)
-        mine = [run["cpu_us"] for run in view["runs"] if run["entry"] == i]
-        counted = costs[i] or [cost for cost in mine if cost is not None]
+        own = [run["cpu_us"] for run in view["runs"] if run["entry"] == i]
+        usable = costs[i] or [cost for cost in own if cost is not None]
         cost = standing["figures"]["cpu_us"]
-        if not counted:
+        if not usable:
             assert cost is None
             continue
-        assert cost["median"] == pytest.approx(statistics.median(counted))
-        assert (cost["n"], cost["minimum"], cost["maximum"]) == (len(counted), min(counted), max(counted))
-    assert result["said"] and all(said.endswith(".") for said in result["said"])
+        assert cost["median"] == pytest.approx(statistics.median(usable))
+        assert (cost["n"], cost["minimum"], cost["maximum"]) == (len(usable), min(usable), max(usable))
+    assert result["said"] and all(sentence.endswith(".") for sentence in result["said"])
 
 
-def test_percentiles_are_of_the_merged_histograms(compared: tuple[LabProcess, Any]) -> None:
+def test_percentiles_come_from_the_merged_histograms(compared: tuple[LabProcess, Any]) -> None:
     lab, view = compared
     curves = lab.get(f"/comparisons/{view['id']}/percentiles")["entries"]
     for i, standing in enumerate(view["result"]["standings"]):
-        mine = [run for run in view["runs"] if run["entry"] == i]
-        counted = [run for run in mine if run["why_not"] is None] or mine
-        total = sum(lab.get(f"/runs/{run['run']}")["summary"]["requests"] for run in counted)
+        own = [run for run in view["runs"] if run["entry"] == i]
+        usable = [run for run in own if run["why_not"] is None] or own
+        total = sum(lab.get(f"/runs/{run['run']}")["summary"]["requests"] for run in usable)
         assert curves[i]["count"] == standing["latency"]["response"]["count"] == total
         median = next(us for share, us in curves[i]["response"] if share == 0.5)
         assert median == standing["latency"]["response"]["p50_us"]
 
 
-def test_a_comparison_is_listed_newest_first(compared: tuple[LabProcess, Any]) -> None:
+def test_comparisons_are_listed_newest_first(compared: tuple[LabProcess, Any]) -> None:
     lab, view = compared
     ids = [each["id"] for each in lab.get("/comparisons")]
     assert view["id"] in ids and ids == sorted(ids, reverse=True)
@@ -170,7 +172,7 @@ def export(lab: LabProcess, view: Any, part: str) -> str:
     return answer.text
 
 
-def test_a_comparison_can_be_taken_away_as_files(compared: tuple[LabProcess, Any]) -> None:
+def test_a_comparison_can_be_exported_as_files(compared: tuple[LabProcess, Any]) -> None:
     lab, view = compared
     rows = list(csv.DictReader(io.StringIO(export(lab, view, "csv"), newline="")))
     assert [(row["entry"], int(row["trial"]), int(row["run"])) for row in rows] == [
@@ -184,24 +186,23 @@ def test_a_comparison_can_be_taken_away_as_files(compared: tuple[LabProcess, Any
     cases = [
         (case.get("classname"), case.get("name")) for suite in suites for case in suite.findall("testcase")
     ]
-    assert len(set(cases)) == len(cases), "a build server keeps one case of each class and name"
+    assert len(set(cases)) == len(cases), "a build server keeps one case per class and name"
     bundle = json.loads(export(lab, view, "bundle"))
     assert (bundle["format"], bundle["comparison"]) == ("threadlab-comparison", view)
     assert [run["id"] for run in bundle["runs"]] == [run["run"] for run in view["runs"]]
     assert bundle["percentiles"] == lab.get(f"/comparisons/{view['id']}/percentiles")
 
 
-def test_the_report_stands_alone(compared: tuple[LabProcess, Any]) -> None:
+def test_the_report_is_self_contained(compared: tuple[LabProcess, Any]) -> None:
     lab, view = compared
     report = export(lab, view, "report")
     assert escape(LABEL) in report and "<b>no" not in report
     assert not re.search(r"<script|<link|<img|src=|href=|url\(|@import", report)
-    assert report.count('class="curve ') == 2 and report.count('class="dot') == sum(
-        run["value"] is not None for run in view["runs"]
-    )
+    values = [run["value"] for run in view["runs"] if run["value"] is not None]
+    assert report.count('class="curve ') == 2 and report.count('class="dot') == len(values)
     assert html.escape(view["rule"], quote=False) in report
-    for said in view["result"]["said"]:
-        assert escape(said) in report
+    for sentence in view["result"]["said"]:
+        assert escape(sentence) in report
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_the_report_stands_alone(compared: tuple[LabProcess, Any]) -> None:
         ({"models": ["reactor"], "plan": plan(vus=10_000), "view": "ceiling"}, ["/plan/vus"]),
     ],
 )
-def test_what_cannot_be_compared_is_refused_with_its_field(
+def test_an_invalid_comparison_is_refused_with_its_fields(
     lab: LabProcess, spec: dict[str, Any], pointers: list[str]
 ) -> None:
     if "vus" in spec.get("plan", {}):
@@ -229,63 +230,62 @@ def test_what_cannot_be_compared_is_refused_with_its_field(
     assert lab.get("/comparisons?limit=1") == before, "nothing is queued"
 
 
-def test_a_comparison_can_be_stopped_and_keeps_what_it_has(lab: LabProcess) -> None:
-    """Ten trials take ten times as long as the first: it is still going when the first has been seen."""
-    made = submit(lab, models=["reactor"], trials=10, plan=light(0.5))
+def test_a_stopped_comparison_keeps_its_finished_trials(lab: LabProcess) -> None:
+    """Ten trials take ten times as long as one, so the comparison is still running after the first."""
+    running = submit(lab, models=["reactor"], trials=10, plan=light(0.5))
     waiting = submit(lab, models=["reactor"])
     now = until(
-        lambda: view if (view := lab.get(f"/comparisons/{made['id']}"))["runs"] else None, "a trial ends"
+        lambda: view if (view := lab.get(f"/comparisons/{running['id']}"))["runs"] else None,
+        "a trial has ended",
     )
     assert now["state"] == "running" and 0 < now["progress"] < 1 and now["left_s"] > 0
     assert lab.get(f"/comparisons/{waiting['id']}")["state"] == "queued", "one at a time"
-    assert_problem(lab.http.delete(f"/api/v1/comparisons/{made['id']}"), 409)
+    assert_problem(lab.http.delete(f"/api/v1/comparisons/{running['id']}"), 409)
     assert lab.post(f"/comparisons/{waiting['id']}/stop").json()["state"] == "stopped", (
-        "at once: none of it has run"
+        "stopped at once, as none of its trials has begun"
     )
-    assert lab.post(f"/comparisons/{made['id']}/stop").status_code == 200
-    view = lab.wait_compared(made["id"])
+    assert lab.post(f"/comparisons/{running['id']}/stop").status_code == 200
+    view = lab.wait_compared(running["id"])
     assert view["state"] == "stopped" and 1 <= len(view["runs"]) < 10
     assert view["result"]["standings"][0]["trials"] == len(view["runs"])
     last = lab.wait_compared(waiting["id"])
     assert (last["state"], last["runs"], last["result"]) == ("stopped", [], None)
 
 
-def test_a_trial_that_is_stopped_is_shown_and_not_ranked(lab: LabProcess) -> None:
-    made = submit(lab, models=["reactor", "blocking"], plan=endless())
-    run = until(lambda: lab.get(f"/comparisons/{made['id']}")["current"], "a trial begins")
+def test_a_stopped_trial_is_shown_and_not_ranked(lab: LabProcess) -> None:
+    running = submit(lab, models=["reactor", "blocking"], plan=endless())
+    run = until(lambda: lab.get(f"/comparisons/{running['id']}")["current"], "a trial has begun")
     lab.wait_measuring(run)
-    assert lab.post(f"/comparisons/{made['id']}/stop").status_code == 200
-    view = lab.wait_compared(made["id"])
+    assert lab.post(f"/comparisons/{running['id']}/stop").status_code == 200
+    view = lab.wait_compared(running["id"])
     (trial,) = view["runs"]
     assert (trial["run"], trial["state"]) == (run, "stopped") and trial["why_not"]
-    assert trial["achieved_per_s"] > 0, "what was measured is shown"
+    assert trial["achieved_per_s"] > 0, "the measurement is shown"
     assert [(each["place"], each["ranked"], each["trials"]) for each in view["result"]["standings"]] == [
         (None, 0, 1),
         (None, 0, 0),
     ]
-    assert (
-        view["result"]["said"][0] == "No winner: no entry has enough valid trials to compare CPU per request."
-    )
+    assert view["result"]["said"][0].startswith("No winner: fewer than two valid models. No model has ")
     skipped = xml.fromstring(export(lab, view, "junit")).find("testsuite/testcase/skipped")
     assert skipped is not None and skipped.get("message") == view["result"]["said"][0]
 
 
-def test_without_a_load_it_takes_that_of_its_view(lab: LabProcess) -> None:
-    going = submit(lab, models=["reactor"], plan=endless())
+def test_without_a_load_a_comparison_has_that_of_its_view(lab: LabProcess) -> None:
+    running = submit(lab, models=["reactor"], plan=endless())
     for spec, view, scenario in (
         ({}, "equal-rate", "equal-rate"),
         ({"view": "ceiling"}, "ceiling", "sprint"),
     ):
         answer = lab.post("/comparisons", {"models": ["reactor"], **spec})
         assert answer.status_code == 201, answer.text
-        made = answer.json()
-        assert (made["view"], made["scenario"]) == (view, scenario)
-        assert lab.post(f"/comparisons/{made['id']}/stop").json()["state"] == "stopped"
-    lab.post(f"/comparisons/{going['id']}/stop")
+        queued = answer.json()
+        assert (queued["view"], queued["scenario"]) == (view, scenario)
+        assert lab.post(f"/comparisons/{queued['id']}/stop").json()["state"] == "stopped"
+    lab.post(f"/comparisons/{running['id']}/stop")
 
 
 @pytest.mark.parametrize("with_runs", [False, True])
-def test_deleting_it_keeps_its_runs_unless_they_are_to_go_with_it(lab: LabProcess, with_runs: bool) -> None:
+def test_deleting_a_comparison_keeps_its_runs_unless_requested(lab: LabProcess, with_runs: bool) -> None:
     view = lab.compare(["reactor"], plan=light())
     run = view["runs"][0]["run"]
     assert lab.http.delete(f"/api/v1/comparisons/{view['id']}", params={"runs": with_runs}).status_code == 204
