@@ -80,7 +80,9 @@ def targets(lab: Lab) -> list[tuple[str, str]]:
     ready = [e.view() for e in reversed(lab.fleet.engines.values()) if e.state.is_serving]
     ids = [e.id for e in reversed(ready)][:CONCURRENT_MAX]
     at_once = (
-        [(CONCURRENT + ",".join(ids), f"{len(ids)} engines at once, not ranked")] if len(ids) > 1 else []
+        [(CONCURRENT + ",".join(ids), f"All {len(ids)} running engines in parallel (live view only)")]
+        if len(ids) > 1
+        else []
     )
-    fresh = [(FRESH + m.name, f"a fresh {m.title}") for m in lab.models.views.values() if m.available]
-    return [(e.id, f"{e.id}, running on :{e.port}") for e in ready] + at_once + fresh
+    fresh = [(FRESH + m.name, f"New {m.title} engine") for m in lab.models.views.values() if m.available]
+    return [(e.id, f"{e.id} (running on :{e.port})") for e in ready] + at_once + fresh

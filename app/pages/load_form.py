@@ -38,6 +38,7 @@ class LoadForm:
     again: RunView | None = None
     restart: TooShortIdle | None = None  # what a restart of the chosen engine would mend
     applies: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: APPLIES)
+    fields: Sequence[PlanField] = FIELDS  # in the order of the form
 
     @property
     def more(self) -> bool:

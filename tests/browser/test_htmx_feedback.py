@@ -17,7 +17,7 @@ from .pages import live as ready
 
 HEAR = """() => {
   window.heard = [];
-  const place = document.querySelector("[data-live-said]");
+  const place = document.querySelector("[data-live-announcement]");
   new MutationObserver(() => window.heard.push(place.textContent)).observe(place, { childList: true, characterData: true, subtree: true });
 }"""  # noqa: E501
 
@@ -62,7 +62,7 @@ def test_a_key_does_not_end_what_is_being_measured(visit: Opener, lab: LabProces
         "(id) => document.querySelector('#run-strip')?.dataset.run === String(id)", arg=run
     )
     page.keyboard.press("s")
-    expect(page.locator("[data-toasts]")).to_contain_text(f"Run {run} loads {engine}")
+    expect(page.locator("[data-toasts]")).to_contain_text(f"Run {run} is measuring {engine}")
     expect(page.locator("#act-reactor")).to_be_focused()
     assert lab.get(f"/engines/{engine}")["state"] == "ready"
     page.keyboard.press("Enter")
@@ -139,7 +139,9 @@ def test_numbers_that_are_old_say_since_when_and_lose_their_colour(visit: Opener
     )
     os.kill(lab.pid, signal.SIGSTOP)
     try:
-        expect(page.locator("[data-live-text]")).to_have_text(re.compile(r"^Stale since \d\d:\d\d:\d\d$"))
+        expect(page.locator("[data-live-text]")).to_have_text(
+            re.compile(r"^Data is stale \(\d\d:\d\d:\d\d\)$")
+        )
         expect(page.locator("body")).to_have_class(re.compile("is-stale"))
         expect(number).not_to_have_css("color", fresh)
     finally:

@@ -25,12 +25,12 @@ BAR_HAS_GROWN = """() => {
 }"""
 
 
-def by_hand(page: Page, **fields: str) -> None:
-    """Fill the load form with an open load, which turns it to `By hand`."""
+def custom_load(page: Page, **fields: str) -> None:
+    """Fill the load form with an open load, which switches it to `Custom load`."""
     page.locator("#f-executor").select_option(OPEN)
     for name, value in {"vus": "4", "rate_per_s": "40", "warmup_s": "0", **fields}.items():
         page.locator(f"#f-{name}").fill(value)
-    expect(page.locator("#scenario-by-hand")).to_be_checked()
+    expect(page.locator("#scenario-custom")).to_be_checked()
 
 
 def newest(lab: LabProcess) -> int:
@@ -93,13 +93,13 @@ def test_a_load_test_from_the_form_is_followed_in_the_strip_and_stopped_there(
     page = tab.page
     start(page, "reactor")
     expect(page.locator("#f-engine")).to_have_value(lab.get("/engines")[-1]["id"])
-    by_hand(page, duration_s="120", warmup_s="0.5")
+    custom_load(page, duration_s="120", warmup_s="0.5")
     click(page.locator("#run-button"))
     strip = page.locator("#run-strip")
     expect(strip).to_have_attribute("aria-label", "Run in progress")
     expect(strip.locator("[data-progress]")).to_be_visible()
     expect(strip.locator('[data-run-live="achieved_per_s"]')).to_have_text(NUMBER)
-    expect(page.locator("#run-button")).to_have_text("Queue this run")
+    expect(page.locator("#run-button")).to_have_text("Add to queue")
     expect(strip).to_have_attribute("data-run-state", "running")
     page.wait_for_function(BAR_HAS_GROWN)
     expect(strip.locator('[data-run-live="elapsed"]')).to_have_text(re.compile(r"^[1-9]\d* of 12[01] s$"))
@@ -116,7 +116,7 @@ def test_a_load_test_from_the_form_to_its_verdict(visit: Opener, lab: LabProcess
     tab = visit()
     page = tab.page
     start(page, "reactor")
-    by_hand(page, duration_s="1", rate_per_s="200")
+    custom_load(page, duration_s="1", rate_per_s="200")
     click(page.locator("#load-more > summary"))
     page.locator("#f-thresholds").fill("p(99) < 20s\nerrors < 1%")  # with spaces, and each line is one
     click(page.locator("#run-button"))
@@ -155,7 +155,7 @@ def test_a_wrong_plan_is_said_beside_its_field_and_nothing_is_queued(visit: Open
     tab = visit()
     page = tab.page
     before = lab.get("/runs")
-    by_hand(page, vus="9999999", work="1% nonsense")
+    custom_load(page, vus="9999999", work="1% nonsense")
     click(page.locator("#run-button"))
     expect(page.locator("#f-work-problem")).to_contain_text("nonsense")
     page.locator("#f-work").fill("100% plaintext")
@@ -186,7 +186,7 @@ def test_a_page_of_a_queued_run_becomes_its_result_when_the_run_has_finished(
     page = visit(f"/runs/{run}").page
     main = page.locator("#run-main")
     expect(main).to_have_attribute("data-run-state", "queued")
-    expect(main).to_contain_text("Starts when the run before it has ended.")
+    expect(main).to_contain_text("Starts when the previous run ends.")
     page.evaluate("window.stayed = true")
     lab.post(f"/runs/{before}/stop")
     expect(main).to_have_attribute("data-run-state", "finished")
@@ -283,7 +283,7 @@ def test_a_page_recovers_when_the_lab_comes_back_and_its_lanes_have_a_gap(
         painted(page)
         lab.close()
         expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "offline")
-        expect(page.locator("[data-live-text]")).to_contain_text("Lost the lab")
+        expect(page.locator("[data-live-text]")).to_contain_text("Disconnected")
         again = make_lab(data_dir=lab.data_dir, port=port)
         live(page)
         expect(page.locator("#card-reactor")).to_have_attribute("data-state", "stopped")
@@ -353,7 +353,7 @@ def test_without_javascript_forms_do_it(visit: Opener, lab: LabProcess) -> None:
     page = tab.page
     page.locator("#act-reactor").click()
     expect(page.locator("#card-reactor")).to_have_attribute("data-state", "ready")
-    page.locator("#scenario-by-hand").check()
+    page.locator("#scenario-custom").check()
     page.locator("#f-executor").select_option(OPEN)
     for name, value in (("vus", "4"), ("rate_per_s", "100"), ("duration_s", "0.5"), ("warmup_s", "0")):
         page.locator(f"#f-{name}").fill(value)

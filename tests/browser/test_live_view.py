@@ -34,7 +34,7 @@ def test_each_thread_has_a_lane_named_by_its_role(visit: Opener, lab: LabProcess
         click(page.locator(f"#watch-{model}"))
         expect(names(page)).to_have_text(roles)
         painted(page)
-        expect(page.locator("[data-pixel]")).to_contain_text(re.compile(r"A pixel is [\d.]+ ms"))
+        expect(page.locator("[data-pixel]")).to_contain_text(re.compile(r"1 px = [\d.]+ ms"))
         expect(page.locator("[data-sampled]")).to_be_empty()
         expect(page.locator("[data-lane-summary]")).to_contain_text(f"{len(roles)} thread")
 
@@ -54,7 +54,7 @@ def test_zooming_into_the_past_lets_go_and_follow_returns(visit: Opener, lab: La
     expect(page.locator("[data-behind]")).to_contain_text("behind")
     for _ in range(20):
         page.locator("[data-zoom=in]").click()
-    expect(page.locator("[data-pixel]")).to_contain_text(re.compile(r"A pixel is [\d.]+ µs"))
+    expect(page.locator("[data-pixel]")).to_contain_text(re.compile(r"1 px = [\d.]+ µs"))
     follow.click()
     expect(follow).to_have_text("Pause")
     expect(page.locator("[data-behind]")).to_be_empty()

@@ -38,7 +38,7 @@ def test_all_fields_are_there_without_javascript(visit: Opener) -> None:
     expect(page.locator("#f-trace")).not_to_be_checked()
 
 
-def test_a_scenario_fills_every_field_and_editing_goes_by_hand(visit: Opener) -> None:
+def test_a_scenario_fills_every_field_and_editing_switches_to_custom(visit: Opener) -> None:
     page = visit().page
     click(page.locator("#load-more > summary"))
     page.locator("#f-label").fill("mine")
@@ -60,9 +60,9 @@ def test_a_scenario_fills_every_field_and_editing_goes_by_hand(visit: Opener) ->
         expect(page.locator("#f-churn")).to_be_checked(checked=bool(scenario.plan["churn"]))
     expect(page.locator("#f-label")).to_have_value("mine")
     page.locator("#f-trace").check()
-    expect(page.locator("#scenario-by-hand")).not_to_be_checked()
+    expect(page.locator("#scenario-custom")).not_to_be_checked()
     page.locator("#f-vus").fill("9")
-    expect(page.locator("#scenario-by-hand")).to_be_checked()
+    expect(page.locator("#scenario-custom")).to_be_checked()
 
 
 @pytest.mark.full

@@ -56,7 +56,7 @@ export const CHARTS = {
     ],
     of: (e) => [e.response, e.service, e.p50],
     many: (e) => e.response,
-    empty: "Latency is measured by a run: start one.",
+    empty: "No latency yet. Run a load test.",
   },
   states: {
     format: format.count,
@@ -90,10 +90,10 @@ export const CHARTS = {
   },
   lag: {
     format: ms,
-    one: () => [{ label: "longest round, ms" }],
+    one: () => [{ label: "longest iteration" }],
     of: (e) => [e.lag],
     many: (e) => e.lag,
-    empty: "Known while lanes are traced.",
+    empty: "Requires thread tracing.",
   },
   queue: {
     format: (v, i) => (i === 1 ? ms(v) : format.count(v)),

@@ -40,7 +40,7 @@ class Diagram {
   constructor(root) {
     this.#root = root;
     this.#place = root.querySelector("[data-diagram]");
-    this.#summary = root.querySelector("[data-diagram-says]");
+    this.#summary = root.querySelector("[data-diagram-summary]");
     this.#still = root.closest("[data-diagram-place]")?.querySelector("[data-diagram-still]");
     new IntersectionObserver(([{ isIntersecting }]) => {
       this.#visible = isIntersecting;
@@ -50,9 +50,9 @@ class Diagram {
 
   /** The id of the engine whose threads this page has subscribed to. */
   #watchedId(frame) {
-    const told = Object.keys(frame.engines).filter((id) => frame.engines[id].threads);
+    const subscribed = Object.keys(frame.engines).filter((id) => frame.engines[id].threads);
     const named = document.querySelector("[data-watched-id]")?.textContent;
-    return told.includes(named) ? named : (told[0] ?? null);
+    return subscribed.includes(named) ? named : (subscribed[0] ?? null);
   }
 
   #frame(frame) {
@@ -146,7 +146,7 @@ class Diagram {
       class: "diagram living",
       viewBox: `0 0 ${width} ${height}`,
       role: "img",
-      "aria-label": `${model}: threads and queues of ${this.#id}, and what flows between them`,
+      "aria-label": `${model}: threads and queues of ${this.#id}, and the requests that flow between them`,
     });
     this.#views = boxes.map((box) => createNode(model, box, titleOf(box.node), counts[box.node]));
     svg.append(hatchDefinition(), lines, ...this.#views.map(({ element }) => element), dots, plates);
@@ -236,15 +236,15 @@ class Diagram {
   #describe(engine, busyOf) {
     const roles = [...busyOf].map(([role, busy]) => {
       const percent = format.percent(100 * busy).replace(/\.\d/, "");
-      return `${role} ${percent} occupied${this.#saturated.has(role) ? " (saturated)" : ""}`;
+      return `${role} ${percent} busy${this.#saturated.has(role) ? " (saturated)" : ""}`;
     });
     const each = this.#dots?.requestsPerDot,
-      requests = each === 1 ? "one request" : `${format.count(each)} requests`;
-    const dot = this.#dots && !reducedMotion.matches ? `One dot is ${requests}.` : "";
+      requests = each === 1 ? "1 request" : `${format.count(each)} requests`;
+    const dot = this.#dots && !reducedMotion.matches ? `1 dot = ${requests}.` : "";
     const rates = [
-      `${format.rate(this.#sum(engine))} requests/s`,
-      `${format.rate(this.#arrivalsPerS)} new connections/s`,
-      `queue ${format.count(engine.queue_depth)}`,
+      `${format.rate(this.#sum(engine))} req/s`,
+      `${format.rate(this.#arrivalsPerS)} accepts/s`,
+      `queue depth ${format.count(engine.queue_depth)}`,
     ];
     setText(this.#summary, `${rates.join(", ")}; ${roles.join(", ")}. ${dot}`);
   }

@@ -64,7 +64,7 @@ const NODES = {
   peers: ["connections", "guests"],
   queue: ["queue", "slips"],
   mailbox: ["mailbox", "the pass"],
-  answers: ["answers", "dishes"],
+  answers: ["responses", "dishes"],
 };
 const KITCHEN = {
   blocking: { acceptor: "greeter", connection: "waiter" },

@@ -115,7 +115,7 @@ function updatePeers(view, { connections, connections_total: total, connectionSt
     ring.dataset.state = drawn[i] ?? "none";
   });
   setText(view.number, format.count(total));
-  setText(view.note, arrivalsPerS === null ? "" : `${format.rate(arrivalsPerS)} new/s`);
+  setText(view.note, arrivalsPerS === null ? "" : `${format.rate(arrivalsPerS)} accepts/s`);
 }
 
 function updateQueue(view, { queue_depth: depth }) {
@@ -126,7 +126,7 @@ function updateQueue(view, { queue_depth: depth }) {
 
 function updateKernel(view, { arrivalsPerS }) {
   const known = view.node === "kernel" && arrivalsPerS !== null;
-  setText(view.number, known ? `${format.rate(arrivalsPerS)} new/s` : "");
+  setText(view.number, known ? `${format.rate(arrivalsPerS)} accepts/s` : "");
 }
 
 function noteOf(view, threads) {
@@ -139,8 +139,8 @@ function noteOf(view, threads) {
     rate = sum((thread) => thread.rate);
   const parts = [
     `CPU ${format.percent(sum((thread) => thread.cpu)).replace(/\.\d/, "")}`,
-    rate >= 0.1 ? `${format.rate(rate)}/s` : "",
-    connections && view.kind === "box" ? `${format.count(connections)} conns` : "",
+    rate >= 0.1 ? `${format.rate(rate)} req/s` : "",
+    connections && view.kind === "box" ? `${format.count(connections)} connections` : "",
   ];
   if (view.kind === "group") {
     parts.unshift(`${format.count(threads.length)} threads`);

@@ -9,10 +9,12 @@ const RUN = {
 };
 const ENGINE = {
   "engine.draining": "draining",
-  "engine.exited": "died",
-  "engine.failed": "died",
+  "engine.exited": "exited",
+  "engine.failed": "failed",
   "engine.ready": "ready",
 };
+
+const LOST = new Set(["engine.exited", "engine.failed"]);
 
 export class EventMarks {
   #list = [];
@@ -41,7 +43,7 @@ export class EventMarks {
     if (event === "run.running" && !(run?.warmup_s > 0)) return;
     const signal = /SIG[A-Z]+/.exec(text ?? "")?.[0],
       label = RUN[event] ?? ENGINE[event];
-    if (label) this.add(us, label === "died" && signal ? `died, ${signal}` : label, about);
+    if (label) this.add(us, signal && LOST.has(event) ? `${label}, ${signal}` : label, about);
   }
 
   /** Mark lost frames, at most one mark in two seconds. */

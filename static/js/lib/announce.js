@@ -18,5 +18,5 @@ function speak() {
   spokenAt = performance.now();
   const text = [...queue, newest].filter(Boolean).join(" ");
   [queue, newest] = [[], ""];
-  for (const place of document.querySelectorAll("[data-live-said]")) place.textContent = text;
+  for (const place of document.querySelectorAll("[data-live-announcement]")) place.textContent = text;
 }

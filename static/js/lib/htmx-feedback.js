@@ -43,7 +43,7 @@ function errorText(ctx) {
     /* it is an HTML page */
   }
   const page = new DOMParser().parseFromString(ctx.text ?? "", "text/html");
-  return page.querySelector("[data-detail]")?.textContent ?? `The lab answered ${ctx.response.status}.`;
+  return page.querySelector("[data-detail]")?.textContent ?? `The lab returned HTTP ${ctx.response.status}.`;
 }
 
 function setBusy(form, on) {
@@ -69,7 +69,7 @@ async function copy(button) {
 
 export function installHtmxFeedback() {
   document.addEventListener("htmx:before:swap", ({ detail }) => {
-    // After a form was sent its values are done with: only a refresh by an event keeps what was typed.
+    // After a form is sent its values are discarded; a refresh by an event keeps what the user typed.
     if (detail.ctx.request.method !== "GET") return;
     for (const { target, fragment } of detail.tasks)
       if (target?.querySelectorAll) carryOverInput(target, fragment);
@@ -80,7 +80,7 @@ export function installHtmxFeedback() {
     if (detail.ctx.response.status !== 422) toast(errorText(detail.ctx));
   });
   document.addEventListener("htmx:error", ({ detail }) => {
-    if (detail.ctx?.request.method === "POST") toast("The lab did not answer. Is it still running?");
+    if (detail.ctx?.request.method === "POST") toast("No response from the lab. Check that it is running.");
   });
   document.addEventListener("submit", ({ target }) => {
     if (!target.hasAttribute("hx-post")) setBusy(target, true);

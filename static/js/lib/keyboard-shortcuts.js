@@ -25,7 +25,7 @@ function startOrStop() {
   if (engine && run?.engine === engine && button) {
     // a single key must not end a measurement
     button.focus();
-    toast(`Run ${run.id} loads ${engine}. Enter stops it all the same.`);
+    toast(`Run ${run.id} is measuring ${engine}. Press Enter to stop the engine anyway.`);
     return true;
   }
   return click(button);

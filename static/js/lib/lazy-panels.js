@@ -1,5 +1,4 @@
-// Panels that load their module and style sheet when they are opened first. Which ones are open is
-// remembered.
+// Panels that load their module and style sheet when first opened. Open panels stay open on the next visit.
 import { toast } from "./htmx-feedback.js";
 import { recall, remember } from "./storage.js";
 
@@ -18,7 +17,7 @@ for (const fold of document.querySelectorAll("details[data-module]")) {
   const load = () =>
     (loaded ??= loadStyleSheet(fold.dataset.styleSheet))
       .then(() => import(`../${fold.dataset.module}.js`))
-      .catch(() => toast("This could not be fetched from the lab. Load the page again when it is back."));
+      .catch(() => toast("Could not load this panel. Reload the page when the lab is reachable."));
   fold.open = recall("localStorage", fold.id) === "open";
   if (fold.open) load();
   fold.addEventListener("toggle", () => {

@@ -11,13 +11,13 @@ const clock = new Intl.DateTimeFormat(undefined, {
 /** The longer text where there is room for it. */
 function moreText(state, since, shownHz) {
   if (state === "live") return `, ${shownHz} Hz`;
-  return state === "offline" ? `; numbers are of ${since}` : "";
+  return state === "offline" ? ` (data from ${since})` : "";
 }
 
 function offlineText(refusal, retryInMs) {
   if (refusal) return "Refused";
   const seconds = Math.max(1, Math.ceil(retryInMs / 1000));
-  return `Lost the lab, ${retryInMs > 0 ? `trying again in ${seconds} s` : "reconnecting"}`;
+  return `Disconnected, ${retryInMs > 0 ? `retrying in ${seconds} s` : "reconnecting"}`;
 }
 
 /**
@@ -30,7 +30,7 @@ export function showConnection(state, { silentMs, retryInMs, refusal, shownHz })
     live: "Live",
     paused: "Paused",
     waiting: "Connecting",
-    stale: `Stale since ${since}`,
+    stale: `Data is stale (${since})`,
     offline: offlineText(refusal, retryInMs),
   }[state];
   document.body.classList.toggle("is-stale", state === "stale" || state === "offline");

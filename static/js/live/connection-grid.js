@@ -101,7 +101,7 @@ export class ConnectionGrid {
   #updateSlot(i) {
     const slot = this.#slots.get(i),
       alive = this.#words.state(i) !== 0;
-    const name = alive ? (this.#owners.get(this.#words.owner(i)) ?? "no thread") : null;
+    const name = alive ? (this.#owners.get(this.#words.owner(i)) ?? "owner unknown") : null;
     if (slot?.group.name === name) return false;
     if (slot) {
       this.#clear(slot);
@@ -242,7 +242,7 @@ export class ConnectionGrid {
     if (!slot) return;
     const [x, y] = this.#position(slot),
       state = this.#states[this.#words.state(i)];
-    const used = this.#words.isRecent(i) ? ", just used" : "";
+    const used = this.#words.isRecent(i) ? ", active < 1 s ago" : "";
     this.#tip.textContent = `descriptor ${i} · ${slot.group.name} · ${state}${used}`;
     const left = Math.max(0, Math.min(x - 20, this.#canvas.clientWidth - this.#tip.offsetWidth));
     this.#tip.style.transform = `translate(${left}px, ${Math.max(0, y - 30)}px)`;

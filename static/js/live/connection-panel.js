@@ -52,15 +52,15 @@ export class ConnectionPanel {
    * the client.
    */
   #unread(by, run) {
-    const place = this.root.querySelector("[data-unread]"),
+    const place = this.root.querySelector("[data-unread-requests]"),
       busy = by.reading + by.queued + by.handling + by.writing;
     const unread = run && this.#grid ? Math.min(run.in_flight - busy, by.idle + (by.recent ?? 0)) : 0;
     place.hidden = !unread || unread <= this.#grid.size * UNREAD_SHARE_MIN;
     if (!place.hidden)
       setText(
         place,
-        `${format.count(unread)} of the idle ones have a request in their socket buffer, ` +
-          "which the engine has not read yet.",
+        `${format.count(unread)} of the idle connections have a request in the socket buffer ` +
+          "that the engine has not read yet.",
       );
   }
 

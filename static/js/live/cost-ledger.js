@@ -1,4 +1,4 @@
-// The cost of a request now, for each engine that runs: means of the last second, weighted by requests.
+// The live cost per request of each running engine: 1 s means, weighted by requests.
 import * as format from "../lib/format.js";
 import { setText } from "../lib/dom.js";
 

@@ -43,7 +43,7 @@ class EventLog {
     });
     live.onState((state) => {
       if (state === "live") this.#fetchPast();
-    }); // also events while the lab was out of reach
+    }); // also events from while the lab was unreachable
   }
 
   async #fetchPast() {
@@ -57,7 +57,7 @@ class EventLog {
   }
 
   #source({ engine, run }) {
-    return engine ?? (run ? `run ${run}` : "the lab");
+    return engine ?? (run ? `run ${run}` : "lab");
   }
 
   /**
@@ -135,7 +135,7 @@ class EventLog {
       await navigator.clipboard.writeText(lines.join("\n"));
       toast(`Copied ${lines.length} lines.`);
     } catch {
-      toast("This browser does not let a page copy.");
+      toast("The browser does not allow copying.");
     }
   }
 }

@@ -14,9 +14,9 @@ const EVENTS_KEPT_MAX = 100,
 const SILENT_MAX_MS = 5000;
 const TRY_LATER = 1013;
 const ANNOUNCEMENTS = {
-  live: "Live again",
-  stale: "Numbers are old",
-  offline: "Lost the lab",
+  live: "Connected",
+  stale: "Data is stale",
+  offline: "Disconnected from the lab",
   paused: "Paused",
 };
 const IMPORTANT = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;

@@ -15,7 +15,7 @@ import { Timeline } from "../lanes/timeline.js";
 
 const HIDDEN_MAX = 3,
   ZOOM = 2;
-const SAMPLED_TEXT = "Lanes are samples here, ten a second, not a trace";
+const SAMPLED_TEXT = "Sampled at 10 Hz";
 
 export class LiveView {
   #root;
@@ -152,7 +152,7 @@ export class LiveView {
     }
     setText(
       this.#find("behind"),
-      this.#timeline.following ? "" : `held, ${(this.#timeline.behindUs / 1e6).toFixed(1)} s behind`,
+      this.#timeline.following ? "" : `Paused, ${(this.#timeline.behindUs / 1e6).toFixed(1)} s behind live`,
     );
     this.#legend();
   }
@@ -164,14 +164,11 @@ export class LiveView {
     if (!width) return;
     const pixel = format.latency(this.#timeline.span / width),
       sampled = engines.filter(({ traced, headUs }) => headUs && !traced);
-    setText(
-      this.#find("pixel"),
-      `A pixel is ${pixel}: as far as it is filled, so much of that time was spent in a state.`,
-    );
+    setText(this.#find("pixel"), `1 px = ${pixel}; fill height = share of time in state.`);
     const why = sampled.map(({ id, root }) => {
       const { tracing } = root.dataset,
-        reason = tracing && tracing !== "on" ? ` (${tracing})` : "";
-      return `${engines.length > 1 ? `${id}: ` : ""}${SAMPLED_TEXT}${reason}.`;
+        reason = tracing && tracing !== "on" ? `tracing ${tracing}` : "tracing off";
+      return `${engines.length > 1 ? `${id}: ` : ""}${SAMPLED_TEXT} (${reason}).`;
     });
     setText(this.#find("sampled"), why.join(" "));
   }

@@ -49,10 +49,10 @@ function show(run) {
 
 /** Show on the form whether a run starts now or is queued. */
 function updateButton(run) {
-  const going = Boolean(run);
+  const inProgress = Boolean(run);
   for (const each of document.querySelectorAll("[data-run-button]"))
-    setText(each, going ? "Queue this run" : "Run");
-  for (const each of document.querySelectorAll("[data-run-queue]")) each.hidden = !going;
+    setText(each, inProgress ? "Add to queue" : "Run");
+  for (const each of document.querySelectorAll("[data-run-queue]")) each.hidden = !inProgress;
 }
 
 export function updateRunProgress() {

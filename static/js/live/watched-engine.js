@@ -47,7 +47,7 @@ export class WatchedEngine {
 
   #frame(frame) {
     if (this.#id && !frame.engines[this.#id] && this.#stoppingId !== this.#id && !this.#endedId)
-      this.#markEnded(this.#id, "It ended while the lab was away.");
+      this.#markEnded(this.#id, "Ended while the lab was unreachable.");
     // An engine of the same name has started.
     else if (this.#endedId && frame.engines[this.#endedId]) this.#markEnded(null, "");
     const id = this.#choose(frame);

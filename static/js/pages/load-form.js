@@ -1,7 +1,7 @@
-// The load form: a scenario fills the fields, editing a field switches to a plan by hand, fields that do
-// not apply to the executor are hidden.
+// The load form: a scenario fills the fields, editing a field switches to a custom load, fields that do not
+// apply to the executor are hidden.
 
-// Not of the plan: they go with a scenario as well as with a plan by hand.
+// Not part of a scenario: they apply to a scenario and to a custom load.
 const KEPT_FIELDS = ["thresholds", "label", "trace"];
 
 /** Hide and disable fields that do not apply: the lab rejects them for this executor. */
@@ -36,8 +36,8 @@ function applyScenario(form, radio) {
   showApplicableFields(form);
 }
 
-function switchToByHand(form) {
-  const radio = form.querySelector("[data-by-hand]");
+function switchToCustom(form) {
+  const radio = form.querySelector("[data-custom-load]");
   if (radio.checked) return;
   radio.checked = true;
   showWatchText(form, radio);
@@ -51,7 +51,7 @@ export function installLoadForm() {
       target.closest("[data-plan-fields]") &&
       !KEPT_FIELDS.includes(target.name)
     )
-      switchToByHand(form);
+      switchToCustom(form);
   });
   document.addEventListener("change", ({ target }) => {
     const form = target.form;

@@ -203,11 +203,8 @@ def test_every_field_of_a_plan_goes_through_the_form(plan: Plan) -> None:
     assert scaled and read.to_json() | {"work": 0} == plan.to_json() | {"work": 0}
 
 
-def test_the_form_has_a_field_for_everything_in_a_plan() -> None:
+def test_every_field_of_a_plan_is_a_field_of_the_form() -> None:
     assert {each.name for each in fields(Plan)} <= load_form.FIELD_NAMES
-    text = (paths.TEMPLATES / "fragments" / "load_form.html").read_text()
-    for name in load_form.FIELD_NAMES:
-        assert f'"{name}"' in text, name
 
 
 def test_a_fresh_engine_is_a_model() -> None:

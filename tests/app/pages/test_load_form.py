@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.pages import load_form
+from app.plans.fields import FIELDS
 from tests.app.driver import LabProcess, endless, light
 
 FORM = {"engine": "model:reactor", "scenario": "", "vus": "4", "duration_s": "0.5", "warmup_s": "0"}
@@ -40,6 +42,16 @@ def test_what_is_wrong_is_said_beside_its_field(lab: LabProcess, typed: dict[str
     assert len(problem_of(answer.text, field).split()) > 2
     for name, value in typed.items():
         assert value == "on" or value in answer.text.replace("&lt;", "<"), f"{name} is lost"
+
+
+def test_the_form_has_every_field_in_the_order_of_the_field_table(lab: LabProcess) -> None:
+    page = lab.http.get("/").text
+    form = page[page.index('id="load-form"') :]
+    form = form[: form.index("</form>")]
+    names = re.findall(r'<(?:input|select|textarea)[^>]* name="(\w+)"', form)
+    simple, advanced = ([each.name for each in FIELDS if each.is_advanced is kind] for kind in (False, True))
+    assert [name for name in names if name in load_form.PLAN] == simple + advanced
+    assert set(load_form.OTHERS) <= set(names)
 
 
 def submitted(lab: LabProcess, form: dict[str, str]) -> Any:
