@@ -231,8 +231,8 @@ async def run(id: int, request: Request, lab: LabDep) -> HTMLResponse:
 def run_page(id: int, request: Request, lab: Lab, status: int = 200, **typed: Any) -> HTMLResponse:
     """Return the page of a run with its imported results. `typed`: the input of one that was rejected."""
     view = lab.runs.get(id)
-    foreign = [(each, side_by_side.compare_figures(each.figures, view)) for each in lab.history.imports(id)]
-    return page(request, "pages/run.html", status, run=view, foreign=foreign, typed=typed)
+    imported = [(each, side_by_side.compare_figures(each.figures, view)) for each in lab.history.imports(id)]
+    return page(request, "pages/run.html", status, run=view, imported=imported, typed=typed)
 
 
 @router.get("/runs/{id}/delete")

@@ -61,7 +61,7 @@ def test_a_comparison_from_the_form_to_its_answer(visit: Opener, lab: LabProcess
     for run in view["runs"]:
         expect(page.locator(f'td a[href="/runs/{run["run"]}"]')).to_be_visible()
     click(page.locator(f'td a[href="/runs/{view["runs"][0]["run"]}"]'))
-    expect(page.get_by_role("link", name=f"of comparison {id}")).to_be_visible()
+    expect(page.get_by_role("link", name=f"part of comparison {id}")).to_be_visible()
 
 
 @pytest.mark.full

@@ -108,7 +108,7 @@ def test_a_load_test_from_the_form_is_followed_in_the_strip_and_stopped_there(
     expect(strip).to_contain_text("stopped")
     expect(page.locator("#run-button")).to_have_text("Run")
     tab.goto(f"/runs/{newest(lab)}")
-    expect(page.locator("main")).to_contain_text("Ended early")
+    expect(page.locator("main")).to_contain_text("Stopped early")
 
 
 def test_a_load_test_from_the_form_to_its_verdict(visit: Opener, lab: LabProcess) -> None:
@@ -173,7 +173,7 @@ def test_a_page_of_a_run_that_is_stopped_becomes_its_result(visit: Opener, lab: 
     expect(page.locator('[data-run-live="achieved_per_s"]').first).to_have_text(NUMBER)
     lab.post(f"/runs/{run}/stop")
     expect(page.locator("#verdict")).to_be_visible()
-    expect(page.locator("main")).to_contain_text("Ended early")
+    expect(page.locator("main")).to_contain_text("Stopped early")
     assert page.evaluate("window.stayed")
 
 

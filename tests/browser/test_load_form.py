@@ -99,7 +99,7 @@ def test_a_run_is_run_again_from_its_page_as_it_was_or_changed(visit: Opener, la
     click(page.get_by_role("button", name="Run again"))
     page.wait_for_url(f"**/runs/{before['id'] + 1}")
     tab.goto(f"/runs/{before['id']}")
-    click(page.get_by_role("link", name="Change and run"))
+    click(page.get_by_role("link", name="Edit and rerun"))
     live(page)  # or else the form is sent by the browser itself, and the run's own page comes
     expect(page.locator("#f-engine")).to_have_value("model:reactor-pool")
     expect(page.locator("#f-churn")).to_be_checked()

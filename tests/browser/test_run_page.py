@@ -15,11 +15,11 @@ from .pages import drawn
 
 def test_a_finished_run_has_its_charts_and_its_tables(visit: Opener) -> None:
     page = visit("/runs/1").page
-    for chart in ("percentiles", "rate", "p99", "load"):
+    for chart in ("percentiles", "rate", "p99", "load", "cpu"):
         drawn(page.locator(f'[data-chart="{chart}"]'))
     page.locator('[data-chart="percentiles"] summary').click()
     expect(page.locator('[data-chart="percentiles"] [data-chart-table]')).to_contain_text("p50")
-    expect(page.locator(".clocks")).to_contain_text("p99.9")
+    expect(page.locator(".latency-table")).to_contain_text("p99.9")
     expect(page.locator(".breached")).to_contain_text("p(99)<1us")
 
 
@@ -28,7 +28,7 @@ def test_a_stall_is_told_in_words_and_marked_in_the_charts(visit: Opener) -> Non
     expect(page.locator(".notice")).to_contain_text("coordinated omission")
     expect(page.locator("#run-main")).to_contain_text("Stalled for 300 ms")
     expect(page.get_by_text("Not ranked: Unsaturated. The engine was stalled on purpose.")).to_be_visible()
-    expect(page.locator('[data-chart="p99"] h2')).to_have_text("Longest each second")
+    expect(page.locator('[data-chart="p99"] h2')).to_have_text("Max latency per second")
     drawn(page.locator('[data-chart="p99"]'))
 
 
@@ -48,8 +48,8 @@ def test_the_trials_of_a_search_come_one_by_one(visit: Opener, lab: LabProcess) 
         expect(trials.nth(number)).to_contain_text(f"{step['rate_per_s']:,.6g}")
         expect(trials.nth(number)).to_contain_text(step["because"])
     expect(page.locator("#search")).to_contain_text("p(50)<1us")
-    told = page.locator(".going .panel-head p").first
+    told = page.locator(".in-progress .panel-head p").first
     expect(told).to_have_text(re.compile(r"^\d+ %$"))  # nobody knows how many seconds it will take
     lab.post(f"/runs/{run}/stop")
     expect(page.locator("#search")).to_contain_text("Stopped before the search was complete.")
-    expect(page.locator("#run-main")).to_contain_text("Ended early")
+    expect(page.locator("#run-main")).to_contain_text("Stopped early")

@@ -55,26 +55,27 @@ function drawOverTime(root, { columns, rows }) {
     format: format.rate,
     series: [{ label: "achieved" }, { label: "offered", kind: "ink" }],
   }).set([xs, column("achieved_per_s"), column("offered_per_s")], { bands, marks });
-  // A second with few responses has no p99: show the longest one, which reveals a stall or a queue.
+  // A second with few responses has no p99: show the maximum, which reveals a stall or a queue.
   const few = response.every((v) => v === null),
-    longest = ["response_max_us", "service_max_us"].map((name) => column(name).map(ms));
-  if (few) panel(root, "p99").querySelector("h2").textContent = "Longest each second";
+    maxima = ["response_max_us", "service_max_us"].map((name) => column(name).map(ms));
+  if (few) panel(root, "p99").querySelector("h2").textContent = "Max latency per second";
   new Chart(panel(root, "p99"), {
     x,
     format: msText,
     wash: [1, 2],
     y: { values: (_, ticks) => ticks.map((v) => msText(v).replace(".0 ", " ")) },
     series: [{ label: "response" }, { label: "service", kind: "dashed" }],
-  }).set([xs, ...(few ? longest : [response, service])], { bands, marks });
+  }).set([xs, ...(few ? maxima : [response, service])], { bands, marks });
   new Chart(panel(root, "load"), {
     x,
-    format: (v, i) => (i === 2 ? format.percent(v) : format.count(v)),
-    series: [
-      { label: "connections" },
-      { label: "threads", kind: "dashed" },
-      { label: "CPU", kind: "ink", scale: "right" },
-    ],
-  }).set([xs, column("connections"), column("threads"), column("cpu_percent")], { bands, marks });
+    format: format.count,
+    series: [{ label: "connections" }, { label: "threads", kind: "dashed" }],
+  }).set([xs, column("connections"), column("threads")], { bands, marks });
+  new Chart(panel(root, "cpu"), {
+    x,
+    format: format.percent,
+    series: [{ label: "engine CPU" }],
+  }).set([xs, column("cpu_percent")], { bands, marks });
 }
 
 /** Show a text instead of a chart. */
@@ -84,8 +85,7 @@ function showEmptyText(root, name, textContent) {
 }
 
 function showFetchError(root, names) {
-  for (const name of names)
-    showEmptyText(root, name, "These numbers could not be fetched. Load the page again to retry.");
+  for (const name of names) showEmptyText(root, name, "Could not load the data. Reload the page to retry.");
 }
 
 let charts = null,
@@ -99,7 +99,7 @@ async function showResult(root) {
   if (root.dataset.series && panel(root, "load"))
     json(root.dataset.series)
       .then((data) => drawOverTime(root, data))
-      .catch(() => showFetchError(root, ["rate", "p99", "load"]));
+      .catch(() => showFetchError(root, ["rate", "p99", "load", "cpu"]));
 }
 
 function arrange() {

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import paths
 from app.errors import Invalid
 from app.load.protocol.plan import Plan, Stage, Work
 from app.pages import load_form
