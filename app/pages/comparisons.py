@@ -59,7 +59,7 @@ async def comparison(id: int, request: Request, lab: LabDep) -> HTMLResponse:
         request,
         "pages/comparison.html",
         view=view,
-        going=view.state.is_unfinished,
+        unfinished=view.state.is_unfinished,
         run=_current(lab, view),
         intervals=comparison_charts.intervals(view),
         curves=comparison_charts.curves(kept),

@@ -54,7 +54,7 @@ async def diff(
     if len(run) == 2:  # as ticked in the list
         return RedirectResponse("/runs/diff?a={}&b={}".format(*sorted(run)), 303)
     if a is None or b is None:
-        raise Invalid("Tick exactly two runs in the list of runs, to see one against the other.")
+        raise Invalid("Select exactly two runs in the list of runs to compare them.")
     found = await lab.history.diff(a, b)
     figures = [(group, list(each)) for group, each in groupby(found.figures, key=lambda figure: figure.group)]
     return page(
@@ -84,7 +84,7 @@ def _label(request: Request, view: RunView, back: str, status: int = 200, **more
 @router.get("/runs/delete")
 async def confirm_delete(request: Request, lab: LabDep, run: Picked = []) -> HTMLResponse:  # noqa: B006
     if not run:
-        raise Invalid("Tick the runs that are to go, in the list of runs.")
+        raise Invalid("Select runs to delete in the list of runs.")
     return page(request, "pages/runs_delete.html", runs=await lab.history.get_many(list(dict.fromkeys(run))))
 
 
@@ -94,7 +94,7 @@ async def delete(request: Request, lab: LabDep) -> RedirectResponse:
         typed = [number_of(str(value)) for value in form.getlist("run")]
     ids = [id for id in dict.fromkeys(typed) if id is not None]
     if None in typed:
-        raise Invalid.field("/run", "Runs are named by their numbers.")
+        raise Invalid.field("/run", "A run is identified by its number.")
     await lab.runs.delete(ids)
     return RedirectResponse("/runs", 303)
 

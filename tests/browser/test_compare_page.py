@@ -88,7 +88,7 @@ def test_it_works_as_plain_forms(visit: Opener, lab: LabProcess) -> None:
     page.locator("#stop-comparison").click()
     until(lambda: lab.get(f"/comparisons/{id}")["state"] == "stopped", "it has stopped")
     page.reload()  # what a person without JavaScript does
-    expect(page.locator(".notice")).to_contain_text("Ended early")
+    expect(page.locator(".notice")).to_contain_text("Stopped early")
     page.get_by_role("link", name="Delete").click()
     expect(page.locator("h1")).to_have_text(f"Delete comparison {id}?")
     page.locator("button.primary").click()

@@ -13,7 +13,11 @@ from tests.app.driver import LabProcess
 
 from .conftest import Opener
 
-CHARTS = {"rate": ("achieved_per_s", "offered_per_s"), "load": ("connections", "threads"), "cpu": ("cpu_percent",)}
+CHARTS = {
+    "rate": ("achieved_per_s", "offered_per_s"),
+    "load": ("connections", "threads"),
+    "cpu": ("cpu_percent",),
+}
 
 
 def table(page: Page, name: str) -> list[list[str]]:

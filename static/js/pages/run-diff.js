@@ -1,5 +1,4 @@
-// The comparison of two runs: latency by percentile on both clocks, and the rate per second, in one chart
-// each.
+// The diff of two runs: charts of latency by percentile (response and service time) and of throughput.
 import { Chart } from "../charts/chart.js";
 import * as format from "../lib/format.js";
 import {
@@ -71,7 +70,7 @@ function drawRates(pair) {
 function showFetchError(name) {
   Object.assign(panel(name).querySelector("[data-plot-empty]"), {
     hidden: false,
-    textContent: "These numbers could not be fetched. Load the page again to retry.",
+    textContent: "Could not load the data. Reload the page to retry.",
   });
 }
 

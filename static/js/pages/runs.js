@@ -3,10 +3,10 @@
 const form = () => document.querySelector("[data-filter]");
 
 function filterAddress() {
-  const said = [...new FormData(form())].filter(
+  const filled = [...new FormData(form())].filter(
     ([name, value]) => value && !(name === "sort" && value === "newest"),
   );
-  return said.length ? `?${new URLSearchParams(said)}` : location.pathname;
+  return filled.length ? `?${new URLSearchParams(filled)}` : location.pathname;
 }
 
 function updateButtons() {
