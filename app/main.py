@@ -23,7 +23,7 @@ from app.live.hub import Hub
 from app.metrics import Metrics
 from app.pages import comparisons as comparison_pages
 from app.pages import history as history_pages
-from app.pages import lessons, routes
+from app.pages import model_pages, routes
 from app.pages.environment import page_environment
 from app.store.database import error_reason
 from app.web import problems
@@ -72,7 +72,7 @@ def _include_routes(app: FastAPI) -> None:
         app.include_router(api.router, prefix=API, dependencies=[Depends(reject_unknown_parameters)])
     app.include_router(system.health)
     app.include_router(socket.router)
-    for pages in (comparison_pages, history_pages, routes, lessons):
+    for pages in (comparison_pages, history_pages, routes, model_pages):
         app.include_router(pages.router)
     app.mount("/static", static_files())
 

@@ -122,7 +122,7 @@ def type_checking_imports(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("place", range(len(MODEL_MODULES)), ids=[path.stem for path in MODEL_MODULES])
-def test_a_lesson_builds_on_earlier_ones_only(place: int) -> None:
+def test_a_model_module_imports_earlier_ones_only(place: int) -> None:
     earlier = [f"engines.{path.stem}" for path in MODEL_MODULES[:place]] + [
         f"engines.{name}" for name in IO_PACKAGES
     ]

@@ -108,7 +108,7 @@ def test_the_model_page_of_the_lab_has_it_all(name: str) -> None:
 def test_a_model_has_a_picture_a_marker_and_a_colour_of_its_own(name: str) -> None:
     art = looks().globals["art"]
     assert str(art.diagram(name)) != str(art.diagram("no such model")).replace("no such model", name)  # type: ignore[attr-defined]
-    assert 'role="img"' in str(art.lesson(name))  # type: ignore[attr-defined]
+    assert 'role="img"' in str(art.large_diagram(name))  # type: ignore[attr-defined]
     rules = re.findall(
         r'^\[data-model="([\w-]+)"\] \{\s+--model: var\((--\w+)\);\s+--shape: ([^;]+);\s+\}',
         TOKENS,

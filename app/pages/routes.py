@@ -253,7 +253,7 @@ async def about(request: Request, lab: LabDep) -> HTMLResponse:
 
 @router.get("/login")
 async def login_page(request: Request, used: bool = False, next: str = "/") -> HTMLResponse:
-    problem = "That link was used already, or is too old." if used else ""
+    problem = "This login link has expired or was already used." if used else ""
     return page(request, "pages/login.html", problem=problem, next=_own(next))
 
 
@@ -274,10 +274,10 @@ async def login(request: Request, form: TypedDep) -> Response:
         return page(request, "pages/login.html", 422, problem=error.detail, next=to)
     if authenticator.required and not authenticator.is_valid_token(form.get("token", "").strip()):
         if wait_s := authenticator.retry_after_s(address):
-            problem = f"Too many wrong tokens from here; try again in {wait_s} s."
+            problem = f"Too many invalid tokens from this address. Try again in {wait_s} s."
             return page(request, "pages/login.html", 429, problem=problem, next=to)
         authenticator.record_failure(address)
-        return page(request, "pages/login.html", 401, problem="That is not this lab's token.", next=to)
+        return page(request, "pages/login.html", 401, problem="Invalid token.", next=to)
     answer = RedirectResponse(to, 303)
     answer.headers["Set-Cookie"] = session_cookie(
         authenticator.new_session(), request.app.state.lab.settings.root_path

@@ -133,7 +133,7 @@ def _after_docstring(source: str) -> int:
 
 
 def highlight(source: str) -> list[Markup]:
-    """Returns each line of `source` as HTML, its tokens in spans with the classes of static/css/lesson.css.
+    """Return each line of `source` as HTML, with tokens in spans of the classes in css/components/source-code.css.
 
     All text is escaped. A call of `VERBS` and a name of `MARKS` get the class `v` and their state as
     `data-verb`.

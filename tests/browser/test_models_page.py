@@ -23,7 +23,7 @@ def test_a_model_page_gives_names_and_sources_and_can_speak_of_a_kitchen(visit: 
     expect(literature).to_contain_text("Half-Sync/Half-Async")
     expect(literature).to_contain_text("POSA2")
     expect(literature.locator("code").first).to_have_text("reply=reactor")
-    expect(page.get_by_role("heading", name="In the field")).to_be_visible()
+    expect(page.get_by_role("heading", name="Used by")).to_be_visible()
     plain, kitchen = (page.locator(f".roles .words-{kind}").first for kind in ("plain", "kitchen"))
     expect(kitchen).to_be_hidden()
     page.locator("#kitchen").check(force=True)

@@ -35,14 +35,14 @@ def test_the_page_shows_every_line_below_the_docstring(name: str) -> None:
 
 
 @EACH
-def test_every_mark_of_a_lesson_lights_its_own_line(name: str) -> None:
+def test_every_mark_of_a_model_module_highlights_its_own_line(name: str) -> None:
     marks = state_marks(SOURCES[name])
     found = {
         number: word.lower()
         for number, line in enumerate(SOURCES[name].splitlines(), start=1)
         for word in re.findall(r"\[STATE\] = (\w+)", line)
     }
-    assert found, "a lesson without marks"
+    assert found, "a model module without marks"
     assert {number: marks[number][0] for number in found} == found
     assert {state for states in marks.values() for state in states} <= set(THREAD_STATES)
 

@@ -117,7 +117,7 @@ def test_the_link_works_once_and_is_removed_from_the_url(exposed: LabProcess, ht
 
 def test_the_token_on_the_login_page_starts_a_session(exposed: LabProcess, http: httpx.Client) -> None:
     wrong = http.post("/login", data={"token": "wrong"})
-    assert wrong.status_code == 401 and "not this lab" in wrong.text and "set-cookie" not in wrong.headers
+    assert wrong.status_code == 401 and "Invalid token" in wrong.text and "set-cookie" not in wrong.headers
     assert http.post("/login", data={"token": TOKEN}).status_code == 303
     assert http.get("/", headers={"Accept": "text/html"}).status_code == 200
 

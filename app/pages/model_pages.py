@@ -1,4 +1,4 @@
-"""The pages that teach: the models, and one model with its source, its engine and a load, so that the lanes move."""
+"""Model pages: the list of models, and each model with its source, its running engine and a load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
 PAGE = "pages/model.html"
-FIRST_LOAD = "slow-handler"  # a rate that every model keeps, and something to see in the lanes
+DEFAULT_LOAD = "slow-handler"  # a rate that every model sustains, with visible thread states
 
 
 @router.get("/models")
@@ -31,40 +31,40 @@ async def models(request: Request, lab: LabDep) -> HTMLResponse:
 async def model(name: str, request: Request, lab: LabDep) -> HTMLResponse:
     now = _now(lab, name)
     views = list(lab.models.views.values())
-    at = next(i for i, view in enumerate(views) if view.name == name)
-    before = views[at - 1] if at else None
-    after = views[at + 1] if at + 1 < len(views) else None
+    index = next(i for i, view in enumerate(views) if view.name == name)
+    before = views[index - 1] if index else None
+    after = views[index + 1] if index + 1 < len(views) else None
     return page(request, PAGE, previous=before, next=after, **now)
 
 
 @router.get("/models/{name}/now")
 async def now(name: str, request: Request, lab: LabDep) -> HTMLResponse:
-    """The model's newest engine as it is now, and what can be done with it."""
+    """Return the block with the newest engine of the model and its actions."""
     return HTMLResponse(render_block(request.app.state.templates, PAGE, "engine_now", _now(lab, name)))
 
 
 @router.post("/models/{name}/start")
 async def start(name: str, request: Request, lab: LabDep) -> Response:
     lab.models.get(name)
-    with contextlib.suppress(StartFailed):  # the page says it, with the engine's last words
+    with contextlib.suppress(StartFailed):  # the page shows the reason and the last lines of stderr
         await lab.fleet.start(name, {})
-    return await _answer(name, request, lab)
+    return await _respond(name, request, lab)
 
 
 @router.post("/models/{name}/stop")
 async def stop(name: str, request: Request, lab: LabDep, form: FormDep) -> Response:
     await ask_to_stop(lab, _running(lab, name), form.get("force") == "1")
-    return await _answer(name, request, lab)
+    return await _respond(name, request, lab)
 
 
 @router.post("/models/{name}/load")
 async def load(name: str, request: Request, lab: LabDep, form: FormDep) -> Response:
-    scenario = form.get("scenario") or FIRST_LOAD
+    scenario = form.get("scenario") or DEFAULT_LOAD
     await lab.runs.submit(RunRequest(engine=_running(lab, name), scenario=scenario))
-    return await _answer(name, request, lab)
+    return await _respond(name, request, lab)
 
 
-async def _answer(name: str, request: Request, lab: Lab) -> Response:
+async def _respond(name: str, request: Request, lab: Lab) -> Response:
     return await now(name, request, lab) if by_htmx(request) else RedirectResponse(f"/models/{name}", 303)
 
 
@@ -76,7 +76,7 @@ def _now(lab: Lab, name: str) -> dict[str, Any]:
         "card": card,
         "run": lab.runs.get(current.view.id) if current else None,
         "scenarios": list(SCENARIOS.values()),
-        "first_load": FIRST_LOAD,
+        "default_load": DEFAULT_LOAD,
     }
 
 
@@ -84,5 +84,5 @@ def _running(lab: Lab, name: str) -> str:
     """The id of the model's newest engine; raises NotNow if none is up."""
     engine = forms.card(lab, name, None).engine
     if engine is None or engine.exit is not None:
-        raise NotNow(f"No engine of {name} is running; start one first.")
+        raise NotNow(f"No engine of {name} is running. Start one first.")
     return engine.id
