@@ -21,7 +21,7 @@ from app.comparisons.entries import LETTERS
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.protocol.plan import Plan, Work
-from app.plans.describe import describe
+from app.plans.describe import describe, load_title
 from app.plans.thresholds import Threshold
 from app.results.observation import SeriesPoint
 from app.results.remarks import remarks
@@ -41,7 +41,7 @@ STALL_MS = 300
 STEPS = 40  # distinct latencies of a histogram: enough for a curve, and cheap to encode
 CHECKS = (
     Check("Busiest role", "reactor 97 %", "95 % or more", True),
-    Check("Generator", "52 % of a CPU", "below 80 %", True),
+    Check("Load-generator CPU utilisation", "52 % of a CPU", "below 80 %", True),
     Check("Listen drops", "not known", "0", None),
 )
 LEDGER = Ledger(
@@ -95,7 +95,7 @@ def _runs() -> Sequence[Past]:
     return (
         made_run(closed, 400, label="a label", thresholds=("p(99)<1us", "errors<1%")),
         made_run(replace(rate, work=MIX), 250, model="reactor-pool", model_title="Reactor pool"),
-        made_run(stalled, 300, title="Stall"),
+        made_run(stalled, 300, title="500 ms server stall"),
         made_run(rate, 300, comparison=1, cpu_us=20.5),
         made_run(rate, 350, comparison=1, cpu_us=31.0, model="blocking", model_title="Blocking"),
     )
@@ -110,7 +110,7 @@ def made_run(
         VerdictName.SERVER_BOUND,
         "Server bound",
         True,
-        ("The reactor thread was busy all the time.",),
+        ("The reactor thread was saturated.",),
         CHECKS,
         {},
     )
@@ -123,7 +123,7 @@ def made_run(
         )
     view = stored_run(
         **{
-            "title": "By hand",
+            "title": load_title(plan),
             "scenario": None,
             "plan": plan.to_json(),
             "plan_text": describe(plan),
@@ -238,7 +238,7 @@ def keep_comparison(store: ComparisonStore, runs: Sequence[Past], trials: int = 
         "left_s": None,
         "label": None,
         "view": "equal-rate",
-        "title": "Equal rate",
+        "title": "Fixed rate: 10,000 req/s",
         "scenario": "equal-rate",
         "entries": entries,
         "trials": trials,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from app import format as formats
 from tests.app.driver import LabProcess
 
 from .conftest import Opener
@@ -17,6 +19,18 @@ CHARTS = {
     "rate": ("achieved_per_s", "offered_per_s"),
     "load": ("connections", "threads"),
     "cpu": ("cpu_percent",),
+}
+
+# Of each formatter in format.js: the one in app/format.py, and the limits at which the text changes.
+FORMATTERS: dict[str, tuple[Callable[[float], str], tuple[float, ...]]] = {
+    "count": (formats.count, (1, 999, 1000, 1e6)),
+    "rate": (formats.rate, (0.04, 0.1, 9.95, 82.5, 99.9, 99.96, 100, 3194.2)),
+    "latency": (formats.us, (0.1, 9.95, 999.5, 9_995, 99_950, 999_500, 99.95e6, 2_500e6)),
+    "percent": (formats.percent, (0.2, 9.9, 10, 106.4)),
+    "share": (formats.share, (0.046, 0.5, 0.998, 1)),
+    "decimal": (formats.decimal, (0.04, 41.6, 1234.5)),
+    "bytes": (formats.size, (10, 999, 1000, 700, 9.9 * 1024, 35_651_584)),
+    "duration": (formats.duration, (1, 59, 60, 3599, 3600, 7500)),
 }
 
 
@@ -65,3 +79,14 @@ def test_a_second_has_the_same_numbers_on_the_chart_in_rest_and_in_csv(
     assert len({row[columns.index("achieved_per_s")] for row in rows}) > 1, (
         "a column that is the same everywhere"
     )
+
+
+def test_pages_and_scripts_write_a_quantity_in_one_format(visit: Opener) -> None:
+    page = visit("/about").page
+    for name, (formatter, limits) in FORMATTERS.items():
+        values = [0, *(limit * factor for limit in limits for factor in (0.98, 0.9999, 1, 1.0001))]
+        code = "([name, values]) => import('/static/js/lib/format.js').then((m) => values.map(m[name]))"
+        written = page.evaluate(
+            code.replace("values.map(m[name])", "values.map((v) => m[name](v))"), [name, values]
+        )
+        assert written == [formatter(value) for value in values], name

@@ -41,12 +41,14 @@ function linePerEngine(engines) {
 
 export const CHARTS = {
   rate: {
+    title: "Throughput (req/s)",
     format: format.rate,
     one: () => [{ label: "achieved" }, { label: "offered", kind: "ink" }],
     of: (e) => [e.rate, e.offered],
     many: (e) => e.rate,
   },
   latency: {
+    title: "Latency (ms)",
     format: ms,
     wash: [1, 2],
     one: () => [
@@ -59,36 +61,42 @@ export const CHARTS = {
     empty: "No latency yet. Run a load test.",
   },
   states: {
+    title: "Connections",
     format: format.count,
     one: () => stack(IN_USE),
     of: (e) => cumulate(IN_USE.map((name) => e.connections?.[name])),
     many: (e) => (e.connections ? IN_USE.reduce((sum, name) => sum + e.connections[name], 0) : null),
   },
   threads: {
+    title: "Threads",
     format: format.count,
     one: () => stack(AT_WORK),
     of: (e) => cumulate(AT_WORK.map((name) => (e.threads ? (e.threads[name] ?? 0) : null))),
     many: (e) => (e.threads ? AT_WORK.reduce((sum, name) => sum + (e.threads[name] ?? 0), 0) : null),
   },
   cpu: {
+    title: "CPU (% of one core)",
     format: format.percent,
     one: ({ roles }) => linePerRole(roles),
     of: (e, { roles }) => sortRoles(roles).map((role) => e.cpuByRole?.[role] ?? null),
     many: (e) => e.cpu,
   },
   memory: {
+    title: "RSS (MiB)",
     format: (v) => format.bytes(v * 1048576),
     one: () => [{ label: "RSS" }],
     of: (e) => [e.rss],
     many: (e) => e.rss,
   },
   switches: {
+    title: "Context switches/s",
     format: format.rate,
     one: () => [{ label: "switches/s" }],
     of: (e) => [e.switches],
     many: (e) => e.switches,
   },
   lag: {
+    title: "Longest iteration (ms)",
     format: ms,
     one: () => [{ label: "longest iteration" }],
     of: (e) => [e.lag],
@@ -96,6 +104,8 @@ export const CHARTS = {
     empty: "Requires thread tracing.",
   },
   queue: {
+    title: "Queue depth",
+    rightTitle: "Wait (ms)",
     format: (v, i) => (i === 1 ? ms(v) : format.count(v)),
     one: () => [{ label: "depth" }, { label: "wait", kind: "dashed", scale: "right" }],
     of: (e) => [e.depth, e.wait],

@@ -1,4 +1,4 @@
-// The charts of the last minute, for one engine or for several on the same scales, with a common cursor.
+// The charts of the last 60 seconds, for one engine or for several on the same scales, with a common cursor.
 import { CHARTS, seriesOf } from "./live-chart-list.js";
 import { Chart } from "./chart.js";
 import { RollingSeries, WINDOW_S } from "../live/rolling-series.js";
@@ -7,10 +7,16 @@ import { isMeasuring } from "../live/paint-rate.js";
 export const SYNC = "live";
 const X = {
   range: () => [-WINDOW_S, 0],
-  values: (_, ticks) => ticks.map((v) => (v ? `−${-v} s` : "now")),
+  values: (_, ticks) => ticks.map((v) => (v ? `−${-v}` : "now")),
   text: (v) => `${+(-v).toFixed(1)} s ago`,
   heading: "ago",
 };
+
+const axesOf = (name) => ({
+  x: X,
+  y: { title: CHARTS[name].title },
+  right: { title: CHARTS[name].rightTitle },
+});
 
 /** The legend of a chart whose series depend on the engines. */
 function drawLegend(panel, series) {
@@ -90,7 +96,13 @@ export class LiveCharts {
       if (!made.series.length) continue;
       drawLegend(panel, made.series);
       this.#charts.set(name, {
-        chart: new Chart(panel, { x: X, format: CHARTS[name].format, sync: SYNC, live: true, ...made }),
+        chart: new Chart(panel, {
+          ...axesOf(name),
+          format: CHARTS[name].format,
+          sync: SYNC,
+          live: true,
+          ...made,
+        }),
         ...made,
       });
     }

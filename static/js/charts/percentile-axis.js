@@ -33,15 +33,17 @@ export function percentileAxis(end) {
     range: () => [0, end],
     splits: () => shown.map(([q]) => nines(q)),
     values: () => shown.map(([, name]) => name),
+    title: "Percentile",
     heading: "percentile",
     text: (x) => `p${+(100 * (1 - 10 ** -x)).toFixed(4)}`,
   };
 }
 
 export const latencyAxis = {
+  title: "Latency (log scale)",
   log: true,
   splits: (_, __, low, top) => logTicks(low, top),
-  values: (_, ticks) => ticks.map((v) => msText(v).replace(".0 ", " ")),
+  values: (_, ticks) => ticks.map((v) => format.latencyTick(v * 1000)),
   range: (_, low, top) => [low > 0 ? low * 0.8 : 0.01, top > 0 ? top * 1.4 : 1],
 };
 

@@ -6,6 +6,7 @@ const DASHES = { solid: [], dashed: [4, 2.5], ink: [2, 2] };
 const AXIS_PX = 38,
   AXIS_UNIT_PX = 50,
   X_AXIS_PX = 24,
+  TITLE_PX = 15,
   SIZE_MIN_PX = 80;
 
 /** From 0 to a little above the highest value. */
@@ -16,7 +17,8 @@ function xAxis(axis, x, tone) {
     ...axis,
     size: X_AXIS_PX,
     space: 56,
-    values: x.values ?? ((_, ticks) => ticks.map((v, i) => (i ? short(v) : `${short(v)} s`))),
+    label: x.title ?? "Time (s)",
+    values: x.values ?? ((_, ticks) => ticks.map(short)),
     splits: x.splits,
     grid: { show: false },
     ticks: { show: true, stroke: tone("--line-strong"), width: 1, size: 3 },
@@ -28,18 +30,20 @@ function yAxis(axis, y, isEmpty) {
     ...axis,
     size: y.values ? AXIS_UNIT_PX : AXIS_PX,
     space: 34,
+    label: y.title,
     splits: y.splits,
     filter: (_, ticks) => ticks,
     values: (u, ticks) => (isEmpty() ? ticks.map(() => "") : (y.values?.(u, ticks) ?? ticks.map(short))),
   };
 }
 
-function rightAxis(axis) {
+function rightAxis(axis, title) {
   return {
     ...axis,
     scale: "right",
     side: 1,
     size: AXIS_PX,
+    label: title,
     grid: { show: false },
     values: (_, ticks) => ticks.map(short),
   };
@@ -58,13 +62,16 @@ function line({ label, kind = "solid", model, tone: role, width, fill, scale = "
   };
 }
 
-/** `spec` is that of a Chart; `isEmpty()`: there is nothing to draw, so that the axis has no labels. */
-export function uplotOptions(plot, { series, x = {}, y = {}, wash, sync }, isEmpty, hooks) {
+/** `spec` is that of a Chart; `isEmpty()`: whether there is no data; the axes have no tick labels then. */
+export function uplotOptions(plot, { series, x = {}, y = {}, right = {}, wash, sync }, isEmpty, hooks) {
   const tone = (role, model) => () => colourOf(plot, role, model),
     hasRight = series.some(({ scale }) => scale === "right");
   const axis = {
     stroke: tone("--text-3"),
     font: `11px ${getComputedStyle(plot).fontFamily}`,
+    labelFont: `11px ${getComputedStyle(plot).fontFamily}`,
+    labelSize: TITLE_PX,
+    labelGap: 0,
     grid: { stroke: tone("--line"), width: 1 },
     ticks: { show: false },
     gap: 6,
@@ -85,7 +92,11 @@ export function uplotOptions(plot, { series, x = {}, y = {}, wash, sync }, isEmp
       y: { distr: y.log ? 3 : 1, range: y.range ?? fromZero },
       ...(hasRight ? { right: { range: fromZero } } : {}),
     },
-    axes: [xAxis(axis, x, tone), yAxis(axis, y, isEmpty), ...(hasRight ? [rightAxis(axis)] : [])],
+    axes: [
+      xAxis(axis, x, tone),
+      yAxis(axis, y, isEmpty),
+      ...(hasRight ? [rightAxis(axis, right.title)] : []),
+    ],
     series: [{}, ...series.map((each) => line(each, tone))],
     bands: wash ? [{ series: wash, fill: tone("--wash") }] : [],
     hooks,

@@ -5,8 +5,8 @@ import { setText } from "../lib/dom.js";
 const INTERVAL_US = 1e6;
 const COSTS = [
   ["cpu_us_per_request", format.latency],
-  ["io_calls_per_request", format.decimal],
-  ["switches_per_request", (v) => (v === null ? "–" : v.toFixed(2))],
+  ["io_calls_per_request", (v) => format.decimal(v, 2)],
+  ["switches_per_request", (v) => format.decimal(v, 2)],
   ["queue_wait_us", format.latency],
 ];
 const ALIVE = new Set(["ready", "degraded", "draining"]);

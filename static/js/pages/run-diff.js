@@ -61,6 +61,7 @@ function drawRates(pair) {
   const xs = [...new Set(maps.flatMap((map) => [...map.keys()]))].sort((x, y) => x - y);
   const chart = new Chart(panel("diff-rate"), {
     x: { range: () => [xs[0] ?? 0, xs.at(-1) ?? 1] },
+    y: { title: "Throughput (req/s)" },
     format: format.rate,
     series: [{ label: `run ${root.dataset.a}` }, { label: `run ${root.dataset.b}`, tone: "--other" }],
   });

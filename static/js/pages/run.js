@@ -52,6 +52,7 @@ function drawOverTime(root, { columns, rows }) {
     response = column("response_p99_us").map(ms);
   new Chart(panel(root, "rate"), {
     x,
+    y: { title: "Throughput (req/s)" },
     format: format.rate,
     series: [{ label: "achieved" }, { label: "offered", kind: "ink" }],
   }).set([xs, column("achieved_per_s"), column("offered_per_s")], { bands, marks });
@@ -63,16 +64,18 @@ function drawOverTime(root, { columns, rows }) {
     x,
     format: msText,
     wash: [1, 2],
-    y: { values: (_, ticks) => ticks.map((v) => msText(v).replace(".0 ", " ")) },
+    y: { title: "Latency (ms)" },
     series: [{ label: "response" }, { label: "service", kind: "dashed" }],
   }).set([xs, ...(few ? maxima : [response, service])], { bands, marks });
   new Chart(panel(root, "load"), {
     x,
+    y: { title: "Count" },
     format: format.count,
     series: [{ label: "connections" }, { label: "threads", kind: "dashed" }],
   }).set([xs, column("connections"), column("threads")], { bands, marks });
   new Chart(panel(root, "cpu"), {
     x,
+    y: { title: "CPU (% of one core)" },
     format: format.percent,
     series: [{ label: "engine CPU" }],
   }).set([xs, column("cpu_percent")], { bands, marks });
