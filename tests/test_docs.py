@@ -21,6 +21,7 @@ from engines.common.contract import all_knobs
 
 from .app.command_line import options_of_commands
 from .app.driver import app_without_lab
+from .test_layers import LAYERS
 
 ROOT = Path(__file__).parents[1]
 VENDOR = paths.STATIC / "vendor"
@@ -236,8 +237,14 @@ def test_every_file_that_is_linked_or_named_is_there(doc: Path) -> None:
     for name in linked:
         assert (doc.parent / name).exists(), name
     for span in re.findall(r"`([^`\n]+)`", text):
-        if re.fullmatch(r"(?:app|engines|templates|static|tests|deploy|docs)/[\w./-]+\.\w+", span):
+        if re.fullmatch(r"(?:app|engines|templates|static|tests|deploy|docs)/[\w./-]*", span):
             assert (ROOT / span).exists(), span
+
+
+def test_the_layers_of_the_architecture_page_are_those_that_are_tested() -> None:
+    section = (ROOT / "docs" / "architecture.md").read_text().split("\n## Layers\n")[1].split("\n## ")[0]
+    packages = [row.split(" | ")[1] for row in section.splitlines() if row.startswith("| ")][2:]
+    assert tuple(name for cell in packages for name in re.findall(r"`(\w+)`", cell)) == LAYERS
 
 
 def test_readme_says_how_to_run_and_test_first() -> None:
