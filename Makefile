@@ -114,7 +114,7 @@ docs: $(VENV)/.installed ## docs/models.md, from what the lessons say of themsel
 fuzz: $(VENV)/.dev ## 20,000 streams of mutated requests to every engine and to h11 (some minutes); FUZZ=n: so many
 	$(BIN)/python -m tests.engines.differential $(or $(FUZZ),20000)
 
-screenshots: $(VENV)/.dev chromium ## docs/screenshots/*.png, made in a real browser
+screenshots: $(VENV)/.dev chromium ## make docs/screenshots in a real browser; needs a quiet machine (load average below 1)
 	$(BIN)/python docs/screenshots.py
 
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)

@@ -1,0 +1,1 @@
+"""Makes the pictures of docs/screenshots; docs/screenshots.py is the command."""
