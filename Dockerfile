@@ -1,11 +1,11 @@
-# The Thread Model Lab as an image: a virtual environment, a user without rights, nothing that builds.
+# The image of the Thread Model Lab: a virtual environment, an unprivileged user, no build tools.
 #
 #   docker compose up --build                     the usual way: docs/deploy.md
 #   docker build --build-arg BASE=… .             on another base: any with Python ≥ 3.11, venv, and useradd
 #
-# Offline: put the wheels that requirements.lock and requirements-build.lock name into deploy/wheelhouse
+# Offline: put the wheels of requirements.lock and requirements-build.lock into deploy/wheelhouse
 # (or WHEELHOUSE=…).
-# No BuildKit feature is used, so that old engines build it too.
+# No BuildKit feature is used, so that older container engines can build it.
 
 ARG BASE=python:3.13-slim
 
@@ -14,7 +14,7 @@ ARG WHEELHOUSE=deploy/wheelhouse
 COPY ${WHEELHOUSE}/ /wheelhouse/
 WORKDIR /src
 COPY requirements.lock requirements-build.lock ./
-# /opt/threadlab becomes part of the image. /opt/build, which has what builds the lab's own wheel, does not.
+# /opt/threadlab becomes part of the image; /opt/build, the build system of the lab's wheel, does not.
 RUN python3 -m venv /opt/build \
  && python3 -m venv /opt/threadlab \
  && set -- --no-cache-dir --disable-pip-version-check --require-hashes \
@@ -26,7 +26,7 @@ COPY app app
 COPY engines engines
 COPY templates templates
 COPY static static
-# The wheel carries templates and static, so nothing of /src is needed afterwards. pip removes itself last.
+# The wheel contains templates and static, so /src is not needed afterwards. pip removes itself last.
 RUN set -- --no-cache-dir --disable-pip-version-check --no-deps --no-index \
  && /opt/build/bin/pip wheel "$@" --no-build-isolation --wheel-dir /dist . \
  && /opt/threadlab/bin/pip install "$@" /dist/threadlab-*.whl \
@@ -37,7 +37,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /
  && install --directory --owner=threadlab --group=threadlab --mode=0700 /data
 COPY --from=build /opt/threadlab /opt/threadlab
 
-# THREADLAB_TOKEN is wanted too: without it the lab refuses to listen on anything but loopback.
+# THREADLAB_TOKEN must be set, too: without it the lab listens on loopback only.
 ENV PATH=/opt/threadlab/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     THREADLAB_HOST=0.0.0.0 \
@@ -50,7 +50,7 @@ VOLUME /data
 EXPOSE 8000 8101-8110
 USER 10001:10001
 
-# By hand and with -I -S, because it runs beside what is measured: 15 ms of CPU, where urllib takes 41.
+# A plain socket and -I -S, because it runs during measurements: 15 ms of CPU instead of 41 ms with urllib.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["python3", "-I", "-S", "-c", "import os, socket; s = socket.create_connection(('127.0.0.1', int(os.environ['THREADLAB_PORT'])), 4); s.sendall(b'GET /readyz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n'); raise SystemExit(b' 200 ' not in s.recv(64))"]
 

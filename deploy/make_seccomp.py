@@ -1,12 +1,13 @@
-"""Make seccomp.json from seccomp-default.json: the engine's own profile plus the three calls of io_uring.
+"""Generate seccomp.json from seccomp-default.json: the default profile plus the three calls of io_uring.
 
     python3 deploy/make_seccomp.py            write deploy/seccomp.json
-    python3 deploy/make_seccomp.py --check    exit 1 if it is not what this would write
+    python3 deploy/make_seccomp.py --check    exit 1 if deploy/seccomp.json is stale
 
-seccomp-default.json is profiles/seccomp/default.json of Moby 26.1.5, byte for byte, as Debian's source package
-docker.io 26.1.5+dfsg1-9+deb13u1 has it (Apache License 2.0). Engines since 25 refuse io_uring by it, because of the
-kernel's record with that interface; older ones allow it. `diff deploy/seccomp-default.json deploy/seccomp.json` is
-the whole price of `proactor`. To follow a newer engine: replace the default, run this, read the diff.
+seccomp-default.json is profiles/seccomp/default.json of Moby 26.1.5, byte for byte, from Debian's source
+package docker.io 26.1.5+dfsg1-9+deb13u1 (Apache License 2.0). Since Docker 25 the default profile blocks
+io_uring, because of past vulnerabilities in the kernel; older ones allow it. `diff deploy/seccomp-default.json
+deploy/seccomp.json` shows what `proactor` needs in addition. To update: replace the default, run this, read
+the diff.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ RULE = {
 
 
 def ours() -> str:
-    """The text of seccomp.json; one rule at the end, so that a diff shows it and nothing else."""
+    """Return the text of seccomp.json: one more rule at the end, so that a diff shows only this rule."""
     profile = json.loads(DEFAULT.read_text())
     profile["syscalls"].append(RULE)
     return json.dumps(profile, indent="\t")

@@ -1,12 +1,13 @@
-# ruff: noqa: T201  (what it prints is what it is for)
-"""Use a lab from outside, as compose-check does: every model started, asked and loaded for a moment.
+# ruff: noqa: T201  (it reports by printing)
+"""Check a lab from outside, for compose-check: start every model, send a request, and load it briefly.
 
-    THREADLAB_TOKEN=… python3 deploy/probe.py models [--denied proactor]     all six, or all but the one refused
-    THREADLAB_TOKEN=… python3 deploy/probe.py runs                           how many runs the lab remembers
-    THREADLAB_TOKEN=… python3 deploy/probe.py busy                           an engine and a run, left in progress
-    THREADLAB_TOKEN=… python3 deploy/probe.py prometheus                     it scrapes, and answers the dashboard
+    deploy/probe.py models [--denied proactor]  all six, or all but one
+    deploy/probe.py runs                        print the number of stored runs
+    deploy/probe.py busy                        start an engine and a run, and leave both in progress
+    deploy/probe.py prometheus                  check scraping and the queries of the dashboard
 
-Only the standard library, and loopback: the ports that docker-compose.yml publishes.
+Uses only the standard library, and the loopback ports that docker-compose.yml publishes. The environment
+variable THREADLAB_TOKEN is the token of the lab.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ DASHBOARD = Path(__file__).resolve().parent / "grafana" / "dashboards" / "thread
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Use a lab from outside.")
+    parser = argparse.ArgumentParser(description="Check a lab from outside.")
     parser.add_argument("what", choices=("models", "runs", "busy", "prometheus"))
     parser.add_argument("--denied", default="", help="the model that must be unavailable, with a reason")
     asked = parser.parse_args()
@@ -40,7 +41,7 @@ def main() -> None:
 
 
 def models(denied: str) -> None:
-    """Each model: available or refused with a reason, started on a published port, asked by HTTP, loaded, stopped."""
+    """Check that each model is unavailable with a reason, or starts on a published port and serves."""
     for path, wanted in (("/readyz", 200), ("/api/v1/models", 401), ("/metrics", 401)):
         must(status(path) == wanted, f"{path} without a token answers {wanted}")
     for path in ("/", "/static/css/base.css"):
@@ -53,7 +54,9 @@ def models(denied: str) -> None:
     for model in known:
         if model["name"] == denied:
             reason = model["unavailable_reason"]
-            must(not model["available"] and bool(reason), f"{denied} is unavailable, and says why: {reason}")
+            must(
+                not model["available"] and bool(reason), f"{denied} is unavailable, with the reason: {reason}"
+            )
         else:
             one_model(model["name"])
 
@@ -63,29 +66,30 @@ def one_model(name: str) -> None:
     port = engine["port"]
     must(engine["state"] == "ready" and port in ENGINE_PORTS, f"{name}: {engine['state']} on port {port}")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
-        said = answer.read()
-    must(answer.status == 200 and len(said) == 13, f"{name}: answers through the published port: {said!r}")
+        body = answer.read()
+    must(answer.status == 200 and len(body) == 13, f"{name}: responds on the published port: {body!r}")
     view = wait_for_run(start_run(engine["id"], 2.0))
     must(view["state"] == "finished", f"{name}: run {view['id']} {view['state']}{brief(view)}")
     call("DELETE", f"/api/v1/engines/{engine['id']}")
 
 
 def runs() -> None:
-    """A number on stdout, for compose-check to compare."""
+    """Print the number of stored runs, which compose-check compares."""
     print(len(call("GET", "/api/v1/runs?limit=500")))
 
 
 def busy() -> None:
+    """Start an engine and a run, and return while the run is in progress."""
     engine = call("POST", "/api/v1/engines", {"model": "reactor-pool"})
     run = start_run(engine["id"], 30.0)
-    ends = time.monotonic() + 60  # another may be going before it
+    ends = time.monotonic() + 60  # another run may be in progress before it
     while (view := call("GET", f"/api/v1/runs/{run}"))["state"] != "running" and time.monotonic() < ends:
         time.sleep(0.1)
     must(view["state"] == "running", f"run {run} is in progress on {engine['id']}")
 
 
 def prometheus() -> None:
-    """Prometheus has scraped the lab with its token, and takes every query of the dashboard."""
+    """Check that Prometheus scrapes the lab with its token and accepts every query of the dashboard."""
     ends = time.monotonic() + 30
     while not (up := query("up")) and time.monotonic() < ends:
         time.sleep(0.5)
@@ -96,13 +100,15 @@ def prometheus() -> None:
     time.sleep(8)  # a few scrapes, for rate()
     answered = {expr: len(query(expr)) for expr in expressions()}
     empty = [expr for expr, series in answered.items() if not series]
-    must(True, f"{len(answered)} queries of the dashboard taken, {len(answered) - len(empty)} with data now")
+    must(
+        True, f"{len(answered)} queries of the dashboard accepted, {len(answered) - len(empty)} with data now"
+    )
     for expr in empty:
         print(f"     no data: {expr}")
 
 
 def expressions() -> list[str]:
-    """The dashboard's queries, with Grafana's own variables filled in."""
+    """Return the queries of the dashboard, with Grafana's variables replaced by values."""
     found = re.findall(r'"expr": ("(?:[^"\\]|\\.)*")', DASHBOARD.read_text())
     filled = (json.loads(text).replace("$__rate_interval", "8s").replace("$model", ".+") for text in found)
     return sorted(set(filled))
@@ -114,9 +120,9 @@ def query(expr: str) -> list[Any]:
         with urllib.request.urlopen(f"{PROMETHEUS}/api/v1/query", body, timeout=5) as answer:
             return list(json.load(answer)["data"]["result"])
     except urllib.error.HTTPError as error:
-        must(False, f"Prometheus refuses {expr}: {error.read().decode()}")
+        must(False, f"Prometheus rejects {expr}: {error.read().decode()}")
     except OSError:
-        pass  # it is not up yet
+        pass  # it is still starting
     return []
 
 
@@ -137,7 +143,7 @@ def brief(view: dict[str, Any]) -> str:
     if not (summary and verdict):
         return f" ({view['failure']})"
     errors = sum(summary["errors"].values())
-    return f", {summary['achieved_per_s']:,.0f} requests/s, {errors} errors, verdict {verdict['name']}"
+    return f", {summary['achieved_per_s']:,.0f} req/s, {errors} errors, verdict {verdict['name']}"
 
 
 def call(method: str, path: str, body: object = None) -> Any:

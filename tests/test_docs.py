@@ -1,4 +1,4 @@
-"""What is written down is so: vendored files, templates, and every command, setting, route and knob the docs name."""
+"""Vendored files, templates, and every command, setting, route, knob and file that the docs name exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .test_layers import LAYERS
 
 ROOT = Path(__file__).parents[1]
 VENDOR = paths.STATIC / "vendor"
-# Packed, as they are sent. Formatted sources in one file per component are 10 % larger than the hand-packed ones.
+# Compressed, as they are sent.
 PAGE_BYTES_MAX = 112 * 1024
 IMPORTS = re.compile(r'(?:from|import|@import)\s*\(?"(\.[^"]+|[\w/-]+\.css)"')
 BLOCK = re.compile(r"{% block (\w+) %}(.*?){% endblock %}", re.DOTALL)
@@ -52,8 +52,10 @@ def test_vendored_files_are_those_of_the_table() -> None:
 
 
 def loaded(page: Path) -> set[Path]:
-    """Every script and style sheet of a page, and what they import at once or later; not what a fold loads when it is
-    opened, nor what is only for who has no JavaScript."""
+    """Return the scripts and style sheets of a page with all that they import.
+
+    Without modules of collapsed sections, which are loaded when they are opened, and without <noscript>.
+    """
     own: dict[str, str] = dict(BLOCK.findall(page.read_text()))
     text = BLOCK.sub(
         lambda block: own.get(str(block[1]), str(block[2])), (paths.TEMPLATES / "base.html").read_text()

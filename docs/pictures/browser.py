@@ -48,8 +48,8 @@ def open_browser(path: str) -> Iterator[Browser]:
 class Shot:
     """How a page is shown.
 
-    ms: time until live charts and lanes show enough. ready: selector that is waited for. only: selector of the
-    element to show instead of the whole page. act: what is clicked before.
+    ms: time until live charts and lanes show enough. ready: selector that is waited for. only: selector of
+    the element to show instead of the whole page. act: called with the page before the picture is taken.
     """
 
     dark: bool = False

@@ -68,7 +68,7 @@ def record(page: Page) -> list[Image.Image]:
 
 
 def write_animation(frames: Sequence[Image.Image], path: Path) -> None:
-    """Write an animated WebP of at most SIZE_MAX bytes. Raises AssertionError if it cannot be made that small."""
+    """Write an animated WebP of at most SIZE_MAX bytes. Raises AssertionError if it stays larger."""
     for quality, step in ENCODINGS:
         data = encode(frames[::step], quality, 1000 * step // FRAMES_PER_S)
         if len(data) <= SIZE_MAX:

@@ -20,7 +20,7 @@ def require_quiet_machine() -> None:
     load_average = os.getloadavg()[0]
     if load_average > LOAD_AVERAGE_MAX and not os.environ.get(SKIP_VARIABLE):
         raise InvalidResult(
-            f"The machine is busy: its 1-minute load average is {load_average:.2f} (limit {LOAD_AVERAGE_MAX:.2f})."
+            f"The machine is busy: 1-minute load average {load_average:.2f} (limit {LOAD_AVERAGE_MAX:.2f})."
         )
 
 
