@@ -6,9 +6,8 @@ import os
 from typing import Any
 
 LOAD_AVERAGE_MAX = 1.0
-SKIP_VARIABLE = (
-    "SCREENSHOTS_ON_A_BUSY_MACHINE"  # for development of these scripts; do not commit such pictures
-)
+# For development of these scripts only: do not commit pictures that were made with it.
+SKIP_VARIABLE = "SCREENSHOTS_ON_A_BUSY_MACHINE"
 
 
 class InvalidResult(Exception):
