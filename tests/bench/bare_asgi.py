@@ -1,4 +1,4 @@
-"""The smallest ASGI application that answers what the engines answer: uvicorn at its fastest, with no framework."""
+"""The smallest ASGI application with the response of the engines: uvicorn at its fastest, no framework."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""40,000 connections that come and go in thirteen ways, on every engine: what is left of them?
+"""Leak test: 40,000 short connections of thirteen kinds on every engine.
 
     python -m tests.bench.churn [--connections 40000] [--rounds 4] [--model proactor]
 
-Descriptors and anonymous memory are read after each quarter, when nobody is connected. The first quarter warms up
-(allocator arenas, caches); after it both must be flat. The proactor is measured with its own pool of buffers and with
-one that is much too small: sixteen buffers of 64 bytes for 52 connections, so that most receives end with ENOBUFS.
+Descriptors and anonymous memory are read after each round, when no connection is open. The first round is
+warm-up (allocator arenas, caches); afterwards both must not grow. The proactor is measured with its default
+buffer pool and with one that is much too small: sixteen buffers of 64 bytes for 52 connections, so that most
+receives end with ENOBUFS. Exit code 1 if a response was wrong or a resource grew.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from tests.engines.churn import Held, churn, held
 from tests.engines.driver import VARIANTS, Variant, running
 
 SMALL_POOL = {"buffers": 16, "buffer_size": 64}
-GROWTH_MAX_KIB = 1024  # of anonymous memory after the first round: an allocator's noise
+GROWTH_MAX_KIB = 1024  # of anonymous memory after the first round: the noise of the allocator
 
 
 def measure(variant: Variant, connections: int, rounds: int) -> bool:
-    """Print one line; answers whether all was flat and every answer right."""
+    """Print one line. Return whether nothing grew and every response was right."""
     with running(variant) as engine:
         began_s, wrong = time.monotonic(), 0
         at_start = held(engine)
@@ -47,19 +48,19 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--model", choices=list(model_modules()), help="only this one")
-    asked = parser.parse_args()
-    wanted = [variant for variant in VARIANTS if asked.model in (None, variant.model)]
+    args = parser.parse_args()
+    wanted = [variant for variant in VARIANTS if args.model in (None, variant.model)]
     wanted += [variant.with_knobs(**SMALL_POOL) for variant in wanted if variant.model == "proactor"]
-    print(f"{asked.connections:,} connections, {asked.rounds} rounds; nobody is connected when it is read")
+    print(f"{args.connections:,} connections, {args.rounds} rounds; read while no connection is open")
     print(f"{'':44} {'':>10} {'wrong':>6} {'would block':>12} {'descriptors':>16} {'RssAnon, KiB':>28}")
-    kept: list[str] = []
+    leaking: list[str] = []
     for variant in wanted:
         if reason := model_modules()[variant.model].MODEL.why_unavailable():
             print(f"{variant.name:44} skipped: {reason}")
-        elif not measure(variant, asked.connections, asked.rounds):
-            kept.append(variant.name)
-    if kept:
-        raise SystemExit(f"something was left behind, or answered wrongly: {', '.join(kept)}")
+        elif not measure(variant, args.connections, args.rounds):
+            leaking.append(variant.name)
+    if leaking:
+        raise SystemExit(f"leaks or wrong responses: {', '.join(leaking)}")
 
 
 if __name__ == "__main__":

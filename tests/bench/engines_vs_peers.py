@@ -1,12 +1,13 @@
-"""CPU µs a request of every engine, beside nginx and uvicorn, alternated in one run: A B C A B C.
+"""CPU µs/request of every engine, nginx and uvicorn, alternated: A B C A B C.
 
     python -m tests.bench.engines_vs_peers [--trials 3] [--seconds 3] [--connections 64] [--peers]
 
-`--peers`: also whatever other Python server is installed.
+`--peers` adds every other Python server that is installed.
 
-`GET /`, 13 bytes, keep-alive. The server is pinned to CPU 0, wrk to CPU 1. CPU is user and system time of all the
-server's threads while wrk runs (after a warm-up of a second), over the requests that wrk counts. Absolute rates of a
-small machine drift; the ratio inside one run is what to trust. Prints only; exit code 1 if wrk met an error.
+`GET /`, 13 bytes, keep-alive. The server is pinned to CPU 0, wrk to CPU 1. CPU is the user and system time of
+all threads of the server while wrk runs (after a warm-up of one second), divided by the requests that wrk
+counts. Absolute rates of a small machine drift, so trust the ratios within one run. Exit code 1 if wrk counts
+an error.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from .servers import Server, engine, nginx, python_peer, require, uvicorn, wrk
 
 @dataclass(frozen=True)
 class Contestant:
-    """A server and how many times nginx's CPU it may cost: as a bound, and as the aim."""
+    """A server, and its CPU per request as a multiple of nginx's: the limit and the target."""
 
     server: Server
-    bound: float | None = None
-    aim: float | None = None
+    limit: float | None = None
+    target: float | None = None
 
 
 CONTESTANTS = (
@@ -84,7 +85,7 @@ def median_cost(trials: list[Trial] | None) -> float | None:
 def show(found: dict[str, list[Trial]]) -> None:
     nginx_us = median_cost(found.get("nginx"))
     print(
-        f"{'':32} {'req/s':>9}  {'CPU µs/req (lowest-highest)':27}  x nginx  bound        aim           p99 ms"
+        f"{'':32} {'req/s':>9}  {'CPU µs/req (lowest-highest)':27}  x nginx  limit        target       p99 ms"
     )
     for contestant in (*CONTESTANTS, *OTHERS):
         trials = found.get(contestant.server.name)
@@ -94,18 +95,17 @@ def show(found: dict[str, list[Trial]]) -> None:
         costs = [trial.cpu_us for trial in trials]
         rate = statistics.median(trial.rate for trial in trials)
         ratio = cost / nginx_us if nginx_us else None
+        spread = f"{cost:6.2f} ({min(costs):.2f}-{max(costs):.2f})"
         p99_ms = statistics.median(trial.p99_ms for trial in trials)
         print(
-            f"{contestant.server.name:32} {rate:9,.0f}  {cost:6.2f} ({min(costs):.2f}-{max(costs):.2f})".ljust(
-                74
-            )
+            f"{contestant.server.name:32} {rate:9,.0f}  {spread:27}".ljust(74)
             + (f"{ratio:5.2f}  " if ratio else "    –  ")
-            + f"{reached(ratio, contestant.bound)}{reached(ratio, contestant.aim)}{p99_ms:8.2f}",
+            + f"{compared(ratio, contestant.limit)}{compared(ratio, contestant.target)}{p99_ms:8.2f}",
             flush=True,
         )
 
 
-def reached(ratio: float | None, target: float | None) -> str:
+def compared(ratio: float | None, target: float | None) -> str:
     if ratio is None or target is None:
         return " " * 13
     return f"≤ {target:.2f} {'yes' if ratio <= target else 'NO'}".ljust(13)
@@ -119,13 +119,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--peers", action="store_true", help="also other Python servers that are installed")
-    asked = parser.parse_args()
-    contestants = (*CONTESTANTS, *OTHERS) if asked.peers else CONTESTANTS
+    args = parser.parse_args()
+    contestants = (*CONTESTANTS, *OTHERS) if args.peers else CONTESTANTS
     require("wrk", "taskset", cpus=2)
     print(
-        f"{asked.connections} connections, {asked.trials} trials of {asked.seconds:.0f} s each, alternated; medians"
+        f"{args.connections} connections, {args.trials} trials of {args.seconds:.0f} s each, alternated; "
+        "medians"
     )
-    found = compare(contestants, asked.trials, asked.seconds, asked.connections)
+    found = compare(contestants, args.trials, args.seconds, args.connections)
     show(found)
     if errors := {
         name: total for name, trials in found.items() if (total := sum(trial.errors for trial in trials))

@@ -1,10 +1,11 @@
-"""The cost ledger of a run beside what perf and strace say from outside, for the same requests of the same engine.
+"""Check the cost ledger of a run against perf and strace, for the same requests of the same engine.
 
     python -m tests.bench.ledger_truth [--requests 10000] [--rate 2000] [--model reactor] [--strace]
 
-perf counts CPU (task-clock), context switches and system calls of all threads from before the first connection to after
-the last; the ledger is of the measured window, which is all of the load here: no warm-up. `--strace` adds a second run
-at a tenth of the rate, for strace stops the engine at each call; its count is exact. Needs the right to trace (root).
+perf counts the CPU time (task-clock), context switches and system calls of all threads, from before the first
+connection until after the last. The ledger covers the measured window, which is the whole load: there is no
+warm-up. `--strace` adds a second run at a tenth of the rate, because strace stops the engine at each call;
+its count is exact. Needs the right to trace (root).
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from app.settings import Settings
 from .servers import require
 
 EVENTS = ("task-clock", "context-switches", "raw_syscalls:sys_enter")
-BEGUN_WITHIN_S = 10.0
+ATTACHED_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True)
-class Outside:
-    """Totals, as a tool gave them; None: it does not count that."""
+class Counted:
+    """Totals of perf or strace; None if the tool does not count them."""
 
     cpu_us: float | None
     switches: int | None
@@ -45,12 +46,12 @@ class Outside:
 
 
 @contextlib.asynccontextmanager
-async def beside(command: list[str], begun: Callable[[int], bool]) -> AsyncIterator[None]:
-    """A tool that counts while the body runs."""
+async def tracing(command: list[str], is_attached: Callable[[int], bool]) -> AsyncIterator[None]:
+    """Run a tool that counts while the body runs. The body starts when the tool is attached."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            async with asyncio.timeout(BEGUN_WITHIN_S):
-                while not begun(process.pid):
+            async with asyncio.timeout(ATTACHED_WITHIN_S):
+                while not is_attached(process.pid):
                     await asyncio.sleep(0.02)
             yield
         finally:
@@ -58,34 +59,34 @@ async def beside(command: list[str], begun: Callable[[int], bool]) -> AsyncItera
             await asyncio.to_thread(process.wait, 10)
 
 
-async def by_perf(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) -> tuple[RunView, Outside]:
+async def by_perf(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) -> tuple[RunView, Counted]:
     pids = ",".join(map(str, engine.pids))
     command = ["perf", "stat", "-x,", "-o", str(into), "-e", ",".join(EVENTS), "-p", pids]
 
-    def begun(pid: int) -> bool:
+    def is_attached(pid: int) -> bool:
         links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
         return sum("perf_event" in link for link in links) >= len(EVENTS)
 
-    async with beside(command, begun):
+    async with tracing(command, is_attached):
         view = await one_run(lab, engine, plan)
     fields = [line.split(",") for line in into.read_text().splitlines() if line.count(",") > 3]
     found = {name: float(value) for value, _, name, *_ in fields}
     clock, switches, calls = (found[event] for event in EVENTS)
-    return view, Outside(clock * 1000, int(switches), int(calls), {})
+    return view, Counted(clock * 1000, int(switches), int(calls), {})
 
 
-async def by_strace(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) -> tuple[RunView, Outside]:
+async def by_strace(lab: Lab, engine: Engine, plan: dict[str, Any], into: Path) -> tuple[RunView, Counted]:
     attach = [part for pid in engine.pids for part in ("-p", str(pid))]
 
-    def begun(_: int) -> bool:
+    def is_attached(_: int) -> bool:
         every = [(task / "status").read_text() for pid in engine.pids for task in task_paths(pid)]
         return not any("TracerPid:\t0\n" in status for status in every)
 
-    async with beside(["strace", "-c", "-f", "-q", "-o", str(into), *attach], begun):
+    async with tracing(["strace", "-c", "-f", "-q", "-o", str(into), *attach], is_attached):
         view = await one_run(lab, engine, plan)
     rows = [line.split() for line in into.read_text().splitlines() if re.match(r" *\d+\.\d+ +\d", line)]
     named = {row[-1]: int(row[3]) for row in rows}
-    return view, Outside(None, None, named.pop("total"), named)
+    return view, Counted(None, None, named.pop("total"), named)
 
 
 async def one_run(lab: Lab, engine: Engine, plan: dict[str, Any]) -> RunView:
@@ -93,17 +94,17 @@ async def one_run(lab: Lab, engine: Engine, plan: dict[str, Any]) -> RunView:
     return await lab.runs.finished(view.id)
 
 
-def line(name: str, view: RunView, outside: Outside) -> str:
+def line(name: str, view: RunView, counted: Counted) -> str:
     assert view.ledger and view.verdict
     ledger, answered = view.ledger, int(view.verdict.evidence["answered"] or 0)
     ours = (ledger.voluntary_switches or 0) + (ledger.involuntary_switches or 0)
-    cpu = f"{ledger.cpu_us or 0:8.2f} {outside.cpu_us / answered:8.2f}" if outside.cpu_us else f"{'':17}"
+    cpu = f"{ledger.cpu_us or 0:8.2f} {counted.cpu_us / answered:8.2f}" if counted.cpu_us else f"{'':17}"
     switches = (
-        f"{ours:8.3f} {outside.switches / answered:8.3f}" if outside.switches is not None else f"{'':17}"
+        f"{ours:8.3f} {counted.switches / answered:8.3f}" if counted.switches is not None else f"{'':17}"
     )
-    most = sorted(outside.named.items(), key=lambda item: -item[1])[:6]
+    most = sorted(counted.named.items(), key=lambda item: -item[1])[:6]
     named = ", ".join(f"{call} {count / answered:.2f}" for call, count in most)
-    calls = f"{ledger.io_calls:8.3f} {outside.calls / answered:8.3f}"
+    calls = f"{ledger.io_calls:8.3f} {counted.calls / answered:8.3f}"
     return f"{name:24} {answered:8,} | {cpu} | {switches} | {calls}  {named}"
 
 
@@ -123,12 +124,12 @@ async def measure(lab: Lab, model: str, requests: int, rate: float, with_strace:
     await engine.stop()
 
 
-async def run_all(asked: argparse.Namespace) -> None:
+async def run_all(args: argparse.Namespace) -> None:
     with TemporaryDirectory() as folder:
         async with Lab.open(Settings(data_dir=Path(folder))) as lab:
             for view in lab.models.views.values():
-                if asked.model in (None, view.name) and view.available:
-                    await measure(lab, view.name, asked.requests, asked.rate, asked.strace, Path(folder))
+                if args.model in (None, view.name) and view.available:
+                    await measure(lab, view.name, args.requests, args.rate, args.strace, Path(folder))
 
 
 def main() -> None:
@@ -139,14 +140,14 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2000)
     parser.add_argument("--model", help="only this one")
     parser.add_argument("--strace", action="store_true")
-    asked = parser.parse_args()
-    require("perf", *(["strace"] if asked.strace else []), cpus=2)
-    print(f"{asked.requests:,} requests at {asked.rate:,.0f} a second, 64 connections; a request's cost")
+    args = parser.parse_args()
+    require("perf", *(["strace"] if args.strace else []), cpus=2)
+    print(f"{args.requests:,} requests at {args.rate:,.0f} req/s, 64 connections; costs per request")
     print(f"{'':24} {'n':>8} | {'CPU, µs':^17} | {'switches':^17} | {'calls':^17}")
     print(
         f"{'':24} {'':>8} | {'ledger':>8} {'perf':>8} | {'ledger':>8} {'perf':>8} | {'our I/O':>8} {'all':>8}"
     )
-    asyncio.run(run_all(asked))
+    asyncio.run(run_all(args))
 
 
 if __name__ == "__main__":

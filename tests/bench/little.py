@@ -1,9 +1,10 @@
-"""Little's law on ten runs that saturate nobody: requests in flight = rate x time in the system, within 3 %?
+"""Check Little's law on ten unsaturated runs: requests in flight = rate x time in the system, within 3 %.
 
     python -m tests.bench.little [--seconds 3]
 
-Both models of load, several engines, with and without work that waits. Prints each residual and the totals of both
-sides; ends with 1 if one is off by more than 3 % or the sides have counted differently.
+Open and closed loads, several engines, with and without work that sleeps. Prints each residual, and the
+requests that the generator and the engine counted. Exit code 1 if a residual exceeds 3 % or the two counts
+differ.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from app.lab import Lab
 from app.runs.request import RunRequest
 from app.settings import Settings
 
-OFF_MAX = 0.03
+RESIDUAL_MAX = 0.03
 OPEN = "constant-arrival-rate"
 SLEEP: list[dict[str, Any]] = [{"kind": "sleep", "params": {"ms": 5}}]
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -37,6 +38,7 @@ RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 async def run_all(seconds: float) -> bool:
+    """Print one line per run. Return whether all are within the limits."""
     good = True
     with TemporaryDirectory() as folder:
         async with Lab.open(Settings(data_dir=Path(folder))) as lab:
@@ -45,12 +47,15 @@ async def run_all(seconds: float) -> bool:
                 view = await lab.runs.submit(RunRequest(model=model, plan=plan))
                 view = await lab.runs.finished(view.id)
                 assert view.verdict, view.failure
-                seen = view.verdict.evidence
-                off, answered, counted = (seen[name] for name in ("little_residual", "answered", "counted"))
-                good &= isinstance(off, float) and abs(off) <= OFF_MAX and answered == counted
-                said = f"{100 * off:+6.2f} %" if isinstance(off, float) else "–"
+                evidence = view.verdict.evidence
+                residual, answered, counted = (
+                    evidence[name] for name in ("little_residual", "answered", "counted")
+                )
+                good &= isinstance(residual, float) and abs(residual) <= RESIDUAL_MAX and answered == counted
+                shown = f"{100 * residual:+6.2f} %" if isinstance(residual, float) else "–"
                 print(
-                    f"{model:14}{said:>9} {answered:>9,} {counted:>9,}  {view.verdict.title:13} {view.plan_text}",
+                    f"{model:14}{shown:>9} {answered:>9,} {counted:>9,}  "
+                    f"{view.verdict.title:13} {view.plan_text}",
                     flush=True,
                 )
     return good
@@ -61,9 +66,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=3)
-    asked = parser.parse_args()
-    print(f"{'':14}{'off by':>9} {'answered':>9} {'counted':>9}")
-    sys.exit(0 if asyncio.run(run_all(asked.seconds)) else 1)
+    args = parser.parse_args()
+    print(f"{'':14}{'residual':>9} {'answered':>9} {'counted':>9}")
+    sys.exit(0 if asyncio.run(run_all(args.seconds)) else 1)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""How well the open model keeps its schedule: rate error and send jitter, driving an engine of ours.
+"""How well the open model keeps its schedule: rate error and send jitter, against one of our engines.
 
     python -m tests.bench.load_rate [--seconds 5] [--trials 3] [--connections 64] [--model reactor]
 
-The engine runs on CPU 0, the generator on CPU 1. The rate error is what was sent in the measured time against
-the plan's rate; for a Poisson schedule, against that schedule (5 s of which deviate by 1.4 % at 1,000/s).
-Jitter is how long after its instant a request was sent, if a connection was free. Prints only.
+The engine runs on CPU 0, the generator on CPU 1. The rate error compares the requests sent in the measured
+time with the rate of the plan; for Poisson spacing, with that schedule (5 s of which deviate by 1.4 % at
+1,000 req/s). Jitter is the delay of a send after its scheduled time, if a connection was free. Prints only,
+without an exit code.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ def main() -> None:
                     outcome = ours(serving.port, vus=args.connections, duration_s=args.seconds, **plan)
                     worst = max(worst, abs(error_percent(outcome, rate, spacing)))
                     show(outcome, rate, spacing)
-    print(f"largest error of the rate: {worst:.3f} % (limit {ERROR_PERCENT_MAX} %)")
+    print(f"largest rate error: {worst:.3f} % (limit {ERROR_PERCENT_MAX} %)")
 
 
 def error_percent(outcome: Outcome, rate: float, spacing: str) -> float:
-    """Of what was sent while the schedule ran."""
-    in_time = sum(second.sent for second in outcome.seconds if second.phase == "measure")
-    meant = rate * outcome.duration_s if spacing == "constant" else outcome.intended or 1
-    return (in_time / meant - 1) * 100
+    """Return the error of the rate while the schedule ran, in percent."""
+    sent = sum(second.sent for second in outcome.seconds if second.phase == "measure")
+    intended = rate * outcome.duration_s if spacing == "constant" else outcome.intended or 1
+    return (sent / intended - 1) * 100
 
 
 def show(outcome: Outcome, rate: float, spacing: str) -> None:

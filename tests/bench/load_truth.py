@@ -1,13 +1,12 @@
-"""Latency truth of the generator on a quiet machine: known service times, a stall, and Little's law.
+"""Accuracy of the generator's latencies on a quiet machine: known service times, a stall, Little's law.
 
     python -m tests.bench.load_truth [--seconds 5] [--model blocking]
 
-(a) `sleep` work of an engine, and a test server that sleeps by a known distribution and has its own clock:
-    p50 and p90 within 2 % or 100 µs of the known value. For an engine, the known value is how long such a
-    sleep takes in a thread of this process, once alone and once with the round trip, which is the service
-    time of `plaintext`.
-(b) SIGSTOP for 500 ms in an open load: the response times are those of the schedule, within 5 %; and how
-    the same stall looks in service time, and in a closed load.
+(a) `sleep` work of an engine, and a test server that sleeps by a known distribution and records the times:
+    p50 and p90 within 2 % or 100 µs of the known value. For an engine, the known value is the duration of the
+    same sleep in a thread of this process, without and with the round trip (the service time of `plaintext`).
+(b) SIGSTOP for 500 ms in an open load: the response times match the schedule within 5 %. Also
+    printed: the same stall in service time, and in a closed load.
 (c) N = X·R (Little's law) within 3 % on ten unsaturated runs.
 
 Servers run on CPU 0, the generator on CPU 1. Prints only.
@@ -38,7 +37,7 @@ from .servers import LOAD_CPU, SERVER_CPU, engine, require
 
 OPEN = {"executor": "constant-arrival-rate"}
 STALL_S = 0.5
-NEAR, NEAR_US = 0.02, 100.0
+TOLERANCE, TOLERANCE_US = 0.02, 100.0
 
 
 def main() -> None:
@@ -62,7 +61,7 @@ def quantile(outcome: Outcome, clock: str, q: float) -> float:
 
 def compare(what: str, measured: float, known: float) -> None:
     off = measured - known
-    good = abs(off) <= max(NEAR * known, NEAR_US)
+    good = abs(off) <= max(TOLERANCE * known, TOLERANCE_US)
     print(
         f"  {what:34} known {known:9,.0f} µs  measured {measured:9,.0f} µs  "
         f"{off:+7.0f} µs {off / known:+7.2%}  {_word(good)}"
@@ -74,22 +73,22 @@ def _word(good: bool) -> str:
 
 
 def known_distribution(seconds: float) -> None:
-    """Log-normal around 10 ms, kept by the server's own clock."""
-    dice = random.Random(5)
+    """Compare with a server whose service times are log-normal around 10 ms and recorded by its own clock."""
+    generator = random.Random(5)
 
     def handler(_path: str, _body: bytes) -> bytes:
-        time.sleep(min(0.2, dice.lognormvariate(-4.6, 0.6)))
+        time.sleep(min(0.2, generator.lognormvariate(-4.6, 0.6)))
         return ok()
 
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {SERVER_CPU})  # its threads inherit it, and the generator pins itself
+    os.sched_setaffinity(0, {SERVER_CPU})  # inherited by its threads; the load generator pins itself
     try:
         with contextlib.closing(Server(handler)) as server:
             outcome = ours(server.port, rate_per_s=200.0, vus=64, duration_s=seconds, warmup_s=0.0, **OPEN)
             truth = sorted(server.took_us)
     finally:
         os.sched_setaffinity(0, before)
-    print("(a) a server of the tests, log-normal around 10 ms, by its own clock")
+    print("(a) test server, log-normal around 10 ms, by its own clock")
     for q in (0.5, 0.9, 0.99):
         compare(
             f"service p{100 * q:g}, n {len(truth):,}",
@@ -102,19 +101,19 @@ def sleep_of_an_engine(model: str, seconds: float) -> None:
     print(f"(a) sleep work of {model}")
     plan = {"rate_per_s": 100.0, "vus": 32, "duration_s": seconds, **OPEN}
     with engine(Variant(model)).serve() as serving:
-        way_us = quantile(ours(serving.port, **plan), "service", 0.5)
-        print(f"  {'the way there and back, p50':34} {way_us:,.0f} µs")
+        round_trip_us = quantile(ours(serving.port, **plan), "service", 0.5)
+        print(f"  {'round trip, p50':34} {round_trip_us:,.0f} µs")
         for ms in (2, 10, 50):
             outcome = ours(serving.port, work=[{"kind": "sleep", "params": {"ms": ms}}], **plan)
-            slept = a_sleep_us(ms)
+            slept = sleep_us(ms)
             for q in (0.5, 0.9):
                 measured, known = quantile(outcome, "service", q), slept[int(q * len(slept))]
                 compare(f"sleep {ms} ms: service p{100 * q:g}", measured, known)
-                compare("  with the round trip", measured, known + way_us)
+                compare("  with the round trip", measured, known + round_trip_us)
 
 
-def a_sleep_us(ms: int) -> list[float]:
-    """What a sleep of `ms` takes here, in order: never exactly what was args."""
+def sleep_us(ms: int) -> list[float]:
+    """Return the sorted durations of 100 sleeps of `ms` in this process, which are never exactly `ms`."""
     took: list[float] = []
 
     def sleep() -> None:
@@ -131,7 +130,7 @@ def a_sleep_us(ms: int) -> list[float]:
 
 
 def stall(seconds: float) -> None:
-    """Half a second of SIGSTOP in the middle; each request that was due in it waits until its end."""
+    """Stop the engine for half a second in the middle: each request due in that time waits until its end."""
     rate = 1_000.0
     open_plan = {**OPEN, "rate_per_s": rate, "vus": 64, "duration_s": seconds, "warmup_s": 0.0}
     print(f"(b) a stall of {STALL_S * 1e3:.0f} ms in {seconds:g} s at {rate:,.0f}/s")
@@ -151,12 +150,13 @@ def stall(seconds: float) -> None:
     print(f"  {'service p99 of the same run':34} {quantile(outcome, 'service', 0.99):,.0f} µs")
     closed, _, _ = stalled({"vus": 4, "think_time_ms": 4.0, "duration_s": seconds, "warmup_s": 0.0})
     print(
-        f"  {'p99 of a closed load':34} {quantile(closed, 'response', 0.99):,.0f} µs: the stall is not in it"
+        f"  {'p99 of a closed load':34} {quantile(closed, 'response', 0.99):,.0f} µs: does not show the stall"
     )
 
 
 def stalled(plan: dict[str, Any]) -> tuple[Outcome, int, int]:
-    """Run a plan, stop the engine in its middle; the outcome, and from when to when it stood still."""
+    """Run a plan and stop the engine in the middle. Return the outcome, and when the stall began and
+    ended."""
     with running(Variant("reactor"), shell=f"taskset -cp {SERVER_CPU} $$ > /dev/null") as target:
         job_json = {"host": "127.0.0.1", "port": target.port, "plan": plan, "cpus": [LOAD_CPU]}
         with subprocess.Popen(
@@ -193,7 +193,7 @@ def littles_law(model: str, seconds: float) -> None:
             residual = little_residual(ours(serving.port, work=work, duration_s=seconds, **plan))
             assert residual is not None
             residuals.append(residual)
-    print(f"(c) N = X·R, {len(plans)} runs of {seconds:g} s with 5 ms of sleep on {model}: off by")
+    print(f"(c) N = X·R, {len(plans)} runs of {seconds:g} s with 5 ms of sleep on {model}: residuals")
     print("  " + " ".join(f"{residual:+.2%}" for residual in residuals))
     largest = max(map(abs, residuals))
     print(

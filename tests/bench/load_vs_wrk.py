@@ -1,9 +1,9 @@
-"""The generator beside wrk, both driving nginx: CPU µs per request. Asked: at most 1.15 of wrk's.
+"""CPU µs/request of the generator and of wrk, both loading nginx. Target: at most 1.15 of wrk's.
 
     python -m tests.bench.load_vs_wrk [--trials 5] [--seconds 3] [--connections 64]
 
-nginx runs on CPU 0, the generator on CPU 1; wrk and ours alternate, so that a slow minute hits both.
-CPU is user + system of the generator while it loads. Prints only.
+nginx runs on CPU 0, the generators on CPU 1. The two alternate, so that a slow minute affects both. CPU is
+the user and system time of a generator while it sends. Prints only, without an exit code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .servers import LOAD_CPU, nginx, require
 
 
 def wrk(port: int, connections: int, seconds: float) -> tuple[float, float]:
-    """Requests a second and CPU µs a request of wrk."""
+    """Run wrk. Return req/s and CPU µs/request."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = ["taskset", "-c", str(LOAD_CPU), "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s"]
     out = subprocess.run(
@@ -53,19 +53,21 @@ def cpu_us(outcome: Outcome) -> float:
 
 
 def closed(port: int, trials: int, seconds: float, connections: int) -> None:
-    theirs, mine = [], []
+    wrk_trials, our_trials = [], []
     for _ in range(trials):
-        theirs.append(wrk(port, connections, seconds))
+        wrk_trials.append(wrk(port, connections, seconds))
         outcome = ours(port, vus=connections, duration_s=seconds)
-        mine.append((outcome.requests / outcome.duration_s, cpu_us(outcome)))
+        our_trials.append((outcome.requests / outcome.duration_s, cpu_us(outcome)))
     print(
         f"closed model, {connections} connections, {trials} trials of {seconds:.0f} s, "
         "median (lowest-highest)"
     )
-    for name, trial in (("wrk", theirs), ("app.load", mine)):
+    for name, trial in (("wrk", wrk_trials), ("app.load", our_trials)):
         rates, costs = zip(*trial, strict=True)
-        print(f"  {name:9} {_range(rates, ',.0f')} req/s   {_range(costs, '.2f')} CPU µs/req")
-    ratio = statistics.median(cost for _, cost in mine) / statistics.median(cost for _, cost in theirs)
+        print(f"  {name:9} {_range(rates, ',.0f')} req/s   {_range(costs, '.2f')} CPU µs/request")
+    ratio = statistics.median(cost for _, cost in our_trials) / statistics.median(
+        cost for _, cost in wrk_trials
+    )
     print(f"  CPU per request, ours / wrk: {ratio:.2f}")
 
 

@@ -1,12 +1,13 @@
-"""For how long a call holds the event loop of the control plane, with a history as large as the lab makes them.
+"""How long a call blocks the event loop of the control plane, with the largest history.
 
     python -m tests.bench.loop_hold [--trials 5] [--over 50]
 
-The history: 500 runs, of which the first lasted 600 s with eight kinds of work and has 20 foreign results beside it,
-and a comparison of 12 entries with 10 trials each. Each call is made `trials` times, but for those that delete. `held`
-is the longest single step of the event loop that it led to, in CPU time, and `wall` in wall time, which also counts a
-wait for the disk or for the GIL; both are the best of the trials, for others on this machine only make them longer.
-`whole` is the time of the answer. Exit code 1 if a call holds the loop for longer than `--over` ms of CPU time.
+The history has 500 runs and a comparison of 12 entries with 10 trials each. The first run lasted 600 s with
+eight kinds of work and has 20 imported results. Each call is made `trials` times, except deletions. `held` is
+the CPU time of the longest step of the event loop during the call, `wall` its wall-clock time, which includes
+waits for the disk and the GIL. Both are the minimum of the trials, because other load can only lengthen them.
+`total` is the time until the response. Exit code 1 if a call holds the loop for more than `--over` ms of CPU
+time.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from tests.app.imports.test_parsers import WRK
 from tests.app.in_process_lab import InProcessLab
 from tests.browser.history import keep_comparison, keep_past, made_run
 
-RUNS, FOREIGN = 500, 20
+RUNS, IMPORTED = 500, 20
 ENTRIES, TRIALS = 12, 10
 PARAMETERS: dict[str, dict[str, int]] = {
     "echo": {"n": 10},
@@ -51,13 +52,13 @@ SHORT = replace(LONG, duration_s=4.0, warmup_s=1.0)
 
 
 def keep_large_history(data_dir: Path) -> None:
-    """Write it to a data directory in which no lab has run yet."""
+    """Write the history to a data directory that no lab has used."""
     url = f"sqlite:///{data_dir / 'threadlab.sqlite3'}"
     thresholds = tuple(f"p({n})<20ms" for n in range(80, 100))
     with closing(RunStore(url)) as store:
         long = keep_past(store, made_run(LONG, 400, thresholds=thresholds, label="long"))
         keep_past(store, made_run(LONG, 420, thresholds=thresholds, label="as long"))
-        for _ in range(FOREIGN):
+        for _ in range(IMPORTED):
             store.imported.add(long.view.id, parsers.read("wrk", WRK), long.view.created_at)
         small = made_run(SHORT, 400, thresholds=thresholds, comparison=1)
         kept = [keep_past(store, small) for _ in range(RUNS - 2)]
@@ -67,11 +68,11 @@ def keep_large_history(data_dir: Path) -> None:
 
 @dataclass
 class Steps:
-    """The longest step of the event loops of this process since both were 0, in ms."""
+    """The longest step of the event loops of this process since both fields were set to 0, in ms."""
 
     cpu_ms: float = 0.0
     wall_ms: float = 0.0
-    loop: asyncio.AbstractEventLoop | None = None  # the one that made a step last
+    loop: asyncio.AbstractEventLoop | None = None  # the loop of the latest step
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
@@ -90,7 +91,7 @@ class Steps:
             yield
 
     def end(self) -> None:
-        """Wait for the end of the step that has sent the answer."""
+        """Block until the step that sent the response has ended."""
         assert self.loop
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop).result()
 
@@ -160,7 +161,7 @@ OHA = {
     "latencyPercentiles": {},
 }
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "POST /runs (stages of the issue)": ("/runs", FORM | {"stages": "5s:5" + "\n" * 2000 + "x"}),
+    "POST /runs (stages, 2,000 lines)": ("/runs", FORM | {"stages": "5s:5" + "\n" * 2000 + "x"}),
     "POST /runs (stages, 30,000 lines)": ("/runs", FORM | {"stages": "5s:5" + "\n" * 30_000 + "x"}),
     "POST /runs (work of 60 KB)": ("/runs", FORM | {"work": "5" + " " * FULL + "!"}),
     "POST /runs (5,000 thresholds)": ("/runs", FORM | {"thresholds": "rate>1\n" * 5000}),
@@ -205,7 +206,7 @@ BODIES: dict[str, tuple[str, bytes]] = {
 
 
 def calls(http: httpx.Client) -> Iterator[tuple[str, Callable[[], httpx.Response]]]:
-    """Each call by name."""
+    """Yield each call with its name."""
     for path in GETS:
         name = path if len(path) < 60 else f"{path[:57]}…"
         yield f"GET {name}", lambda path=path: http.get(path)  # type: ignore[misc]
@@ -217,29 +218,29 @@ def calls(http: httpx.Client) -> Iterator[tuple[str, Callable[[], httpx.Response
 
 
 def deletions(http: httpx.Client) -> Iterator[tuple[str, Callable[[], httpx.Response]]]:
-    """Calls that can be made once."""
+    """Yield the calls that can be made only once."""
     hundred = {"run": [str(id) for id in range(200, 300)]}
     yield "POST /runs/delete (100 runs)", lambda: http.post("/runs/delete", data=hundred)
-    yield "POST /runs/1/delete (a long one)", lambda: http.post("/runs/1/delete")
-    yield "DELETE /api/v1/runs/2 (a long one)", lambda: http.delete("/api/v1/runs/2")
+    yield "POST /runs/1/delete (a long run)", lambda: http.post("/runs/1/delete")
+    yield "DELETE /api/v1/runs/2 (a long run)", lambda: http.delete("/api/v1/runs/2")
     yield "DELETE /api/v1/comparisons/1?runs=true", lambda: http.delete("/api/v1/comparisons/1?runs=true")
 
 
 def held_by(steps: Steps, name: str, call: Callable[[], httpx.Response], trials: int) -> float:
-    """Print how long the loop was held, and return it in ms of CPU time."""
-    cpu, wall, whole = [], [], []
+    """Print how long the loop was held. Return it in ms of CPU time."""
+    cpu, wall, total = [], [], []
     for _ in range(trials):
         steps.cpu_ms = steps.wall_ms = 0.0
         began = time.perf_counter()
         status = call().status_code
-        whole.append((time.perf_counter() - began) * 1000)
+        total.append((time.perf_counter() - began) * 1000)
         steps.end()
         cpu.append(steps.cpu_ms)
         wall.append(steps.wall_ms)
-        if whole[-1] > 5000:
+        if total[-1] > 5000:
             break
     print(
-        f"{name:62} {status}  held {min(cpu):8.1f} ms  wall {min(wall):8.1f} ms  whole {min(whole):8.1f} ms",
+        f"{name:62} {status}  held {min(cpu):8.1f} ms  wall {min(wall):8.1f} ms  total {min(total):8.1f} ms",
         flush=True,
     )
     return min(cpu)
@@ -251,19 +252,17 @@ def main() -> None:
     )
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--over", type=float, default=50.0)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     steps, bad = Steps(), []
     with tempfile.TemporaryDirectory() as folder, steps.watched():
         keep_large_history(Path(folder))
         with closing(InProcessLab(Path(folder))) as lab:
             bad += [
-                name
-                for name, call in calls(lab.http)
-                if held_by(steps, name, call, asked.trials) > asked.over
+                name for name, call in calls(lab.http) if held_by(steps, name, call, args.trials) > args.over
             ]
-            bad += [name for name, call in deletions(lab.http) if held_by(steps, name, call, 1) > asked.over]
+            bad += [name for name, call in deletions(lab.http) if held_by(steps, name, call, 1) > args.over]
     if bad:
-        raise SystemExit(f"over {asked.over:g} ms: {', '.join(bad)}")
+        raise SystemExit(f"over {args.over:g} ms: {', '.join(bad)}")
 
 
 if __name__ == "__main__":

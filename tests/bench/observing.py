@@ -1,14 +1,16 @@
-"""What it costs to be watched: an engine's CPU per request, and the control plane's own.
+"""The cost of observing: the CPU per request of an engine with and without viewers, and the control plane's
+CPU.
 
     python -m tests.bench.observing [--pairs 10] [--seconds 2] [--rate 4000] [--model reactor]
 
-Three questions, each in alternated pairs at one offered rate, so that a slow minute hits both sides:
-  watching   five viewers at 10 Hz (threads and connections) against nobody: the lab is stopped (SIGSTOP) meanwhile
-  tracing    the same viewers with lanes against without
+Measured in alternated pairs at one offered rate, so that a slow minute affects both sides:
+  watching   five viewers at 10 Hz (threads and connections), against none and a lab that is stopped (SIGSTOP)
+  tracing    the same viewers with lanes, against without
   control    CPU of the control plane with five engines, 1,000 threads and five viewers, in % of a core
 
-The engine has CPU 0; generator, lab and viewers share CPU 1. A median comes with the interval in which it lies with
-97.9 % (ten pairs: from the second lowest to the second highest). Exit code 1 if a target is missed.
+The engine runs on CPU 0; generator, lab and viewers share CPU 1. A median is printed with its 97.9 %
+confidence interval (ten pairs: from the second lowest to the second highest). Exit code 1 if a target is
+missed.
 """
 
 from __future__ import annotations
@@ -39,37 +41,37 @@ from .servers import LOAD_CPU, SERVER_CPU, require
 
 VIEWERS = 5
 WATCHING_MAX, CONTROL_MAX = 3.0, 25.0  # %
-ENGINES, CONNECTIONS = 5, 199  # with their acceptor 1,000 threads
+ENGINES, CONNECTIONS = 5, 199  # 1,000 threads, including the acceptors
 
 
 @contextlib.contextmanager
 def viewers(lab: LabProcess, number: int, **wants: Any) -> Iterator[None]:
-    """So many pages that take every frame and do nothing with it."""
+    """Open live connections that read every frame and discard it."""
     with contextlib.ExitStack() as stack:
         for _ in range(number):
             page = stack.enter_context(
                 connect(f"ws{lab.url[4:]}/ws/v1/live", max_size=None, ping_interval=None)
             )
             page.send(json.dumps({"type": "subscribe", "interval_ms": 100, **wants}))
-            threading.Thread(target=_take_all, args=(page,), daemon=True).start()
+            threading.Thread(target=_read_all, args=(page,), daemon=True).start()
         yield
 
 
-def _take_all(page: ClientConnection) -> None:
+def _read_all(page: ClientConnection) -> None:
     with contextlib.suppress(ConnectionClosed):
         while True:
             page.recv(decode=False)
 
 
-class Watched:
-    """An engine of a lab, on a CPU of its own."""
+class ObservedEngine:
+    """An engine of a lab, alone on its CPU."""
 
     def __init__(self, lab: LabProcess, model: str, rate: float, seconds: float) -> None:
         self.lab, self.rate, self.seconds = lab, rate, seconds
-        answer = lab.post("/engines", {"model": model, "cpus": [SERVER_CPU]})
-        assert answer.status_code == 201, answer.text
-        self.engine: Any = answer.json()
-        self.load()  # warm
+        response = lab.post("/engines", {"model": model, "cpus": [SERVER_CPU]})
+        assert response.status_code == 201, response.text
+        self.engine: Any = response.json()
+        self.load()  # warm-up
 
     def load(self) -> None:
         plan = {
@@ -79,12 +81,12 @@ class Watched:
             "duration_s": self.seconds,
             "warmup_s": 0,
         }
-        order = {"host": "127.0.0.1", "port": self.engine["port"], "plan": plan, "cpus": [LOAD_CPU]}
+        job = {"host": "127.0.0.1", "port": self.engine["port"], "plan": plan, "cpus": [LOAD_CPU]}
         command = [sys.executable, "-m", "app.load"]
-        subprocess.run(command, input=json.dumps(order), capture_output=True, text=True, check=True, cwd=ROOT)
+        subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=True, cwd=ROOT)
 
     def requests(self) -> int:
-        """By its own count, at a time after now."""
+        """Return the requests that the engine has counted, from a sample taken after this call."""
         now_s = time.monotonic()
 
         def fresh() -> Any:
@@ -98,7 +100,7 @@ class Watched:
         return sum(time.clock_gettime((~pid << 3) | 2) for pid in {self.engine["pid"], *pids})
 
     def cost_us(self, frozen: bool = False) -> float:
-        """CPU µs a request, over one load; `frozen`: the lab does not run meanwhile."""
+        """Return the CPU µs/request of one load. If `frozen`, the lab is stopped meanwhile."""
         requests, cpu_s = self.requests(), self.cpu_s()
         if frozen:
             os.kill(self.lab.pid, signal.SIGSTOP)
@@ -113,7 +115,7 @@ class Watched:
 def pairs(
     number: int, one: Callable[[], float], other: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """Both sides in turn, each pair in the other order than the one before."""
+    """Measure both sides in turn, reversing the order with each pair."""
     ones, others = [], []
     for each in range(number):
         if each % 2:
@@ -125,39 +127,39 @@ def pairs(
     return ones, others
 
 
-def told(name: str, without: list[float], with_: list[float]) -> float:
-    """Print a line; answers the median difference in %."""
+def print_difference(name: str, without: list[float], with_: list[float]) -> float:
+    """Print one line. Return the median difference in %."""
     differences = sorted(100 * (b - a) / a for a, b in zip(without, with_, strict=True))
     skip = 1 if len(differences) >= 8 else 0
     low, high = differences[skip], differences[-1 - skip]
     median = statistics.median(differences)
     print(
-        f"{name:10} {statistics.median(without):7.2f} → {statistics.median(with_):7.2f} CPU µs/req   "
+        f"{name:10} {statistics.median(without):7.2f} → {statistics.median(with_):7.2f} CPU µs/request   "
         f"{median:+.2f} % ({low:+.2f} to {high:+.2f}), n = {len(differences)} pairs",
         flush=True,
     )
     return median
 
 
-def watching(watched: Watched, number: int) -> float:
-    def seen() -> float:
-        with viewers(watched.lab, VIEWERS, engines="all", threads=True, connections=True):
-            return watched.cost_us()
+def watching(engine: ObservedEngine, number: int) -> float:
+    def observed() -> float:
+        with viewers(engine.lab, VIEWERS, engines="all", threads=True, connections=True):
+            return engine.cost_us()
 
-    return told("watching", *pairs(number, lambda: watched.cost_us(frozen=True), seen))
+    return print_difference("watching", *pairs(number, lambda: engine.cost_us(frozen=True), observed))
 
 
-def tracing(watched: Watched, number: int) -> float:
-    def seen(trace: bool) -> float:
-        with viewers(watched.lab, VIEWERS, engines="all", threads=True, connections=True, trace=trace):
-            return watched.cost_us()
+def tracing(engine: ObservedEngine, number: int) -> float:
+    def observed(trace: bool) -> float:
+        with viewers(engine.lab, VIEWERS, engines="all", threads=True, connections=True, trace=trace):
+            return engine.cost_us()
 
-    return told("tracing", *pairs(number, lambda: seen(False), lambda: seen(True)))
+    return print_difference("tracing", *pairs(number, lambda: observed(False), lambda: observed(True)))
 
 
 def control(lab: LabProcess, seconds: float) -> float:
-    """The control plane's CPU in % of a core, without and with lanes."""
-    found = {}
+    """Return the CPU of the control plane in % of a core, without lanes; print it for each subscription."""
+    percent = {}
     with contextlib.ExitStack() as stack:
         for _ in range(ENGINES):
             port = lab.start("blocking", idle_s=600)["port"]
@@ -169,14 +171,14 @@ def control(lab: LabProcess, seconds: float) -> float:
                 began_s, cpu_s = time.monotonic(), time.clock_gettime((~lab.pid << 3) | 2)
                 time.sleep(seconds)
                 used_s = time.clock_gettime((~lab.pid << 3) | 2) - cpu_s
-                found[wants] = 100 * used_s / (time.monotonic() - began_s)
+                percent[wants] = 100 * used_s / (time.monotonic() - began_s)
             threads = ENGINES * (CONNECTIONS + 1)
             print(
-                f"control    {found[wants]:5.1f} % of a core: {ENGINES} engines, {threads:,} threads, "
+                f"control    {percent[wants]:5.1f} % of a core: {ENGINES} engines, {threads:,} threads, "
                 f"{VIEWERS} viewers at 10 Hz ({', '.join(wants)})",
                 flush=True,
             )
-    return found["threads", "connections"]
+    return percent["threads", "connections"]
 
 
 def main() -> None:
@@ -187,23 +189,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rate", type=float, default=4000)
     parser.add_argument("--model", default="reactor")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     require(cpus=2)
-    print(
-        f"{asked.model}, plaintext at {asked.rate:,.0f}/s over 32 connections; trials of {asked.seconds:g} s"
-    )
+    print(f"{args.model}, plaintext at {args.rate:,.0f}/s over 32 connections; trials of {args.seconds:g} s")
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(LabProcess(Path(folder))) as lab:
-        watched = Watched(lab, asked.model, asked.rate, asked.seconds)
+        engine = ObservedEngine(lab, args.model, args.rate, args.seconds)
         for pid in (0, lab.pid):
             os.sched_setaffinity(pid, {LOAD_CPU})
-        cost = watching(watched, asked.pairs)
-        tracing(watched, max(2, asked.pairs // 2))
+        cost = watching(engine, args.pairs)
+        tracing(engine, max(2, args.pairs // 2))
         lab.clean_up()
-        used = control(lab, asked.seconds * 2)
+        used = control(lab, args.seconds * 2)
         lab.clean_up()
     if cost > WATCHING_MAX or used > CONTROL_MAX:
         raise SystemExit(
-            f"a target is missed: watching ≤ {WATCHING_MAX} %, control plane ≤ {CONTROL_MAX} % of a core"
+            f"target missed: watching ≤ {WATCHING_MAX} %, control plane ≤ {CONTROL_MAX} % of a core"
         )
 
 

@@ -1,11 +1,14 @@
-"""How soon a page shows what has happened, in a real browser.
+"""The delay until a page shows an event, in a real browser.
 
     python -m tests.bench.page_latency [--trials 20]
 
-Start: from the click on Start to `ready` on the card, less what the engine itself took to become ready. Kill: from
-SIGKILL to `exited` on the card. Restart: from the moment at which a new control plane listens to `Live` in the
-page's badge. First paint: of the lab's page, nothing cached. Weight: scripts and styles that the lab's page loads,
-as they are after decoding, and requests to anywhere else. Exit code 1 if a target is missed.
+- Start: from the click on Start to `ready` on the card, minus the time that the engine took to become ready.
+- Kill: from SIGKILL to `exited` on the card.
+- Restart: from the time at which a new control plane listens to `Live` in the badge of the page.
+- First paint: of the start page, nothing cached.
+- Weight: decoded bytes of the scripts and styles of the start page, and requests to other hosts.
+
+Exit code 1 if target missed.
 """
 
 from __future__ import annotations
@@ -28,18 +31,20 @@ from tests.browser.conftest import FLAGS, chromium
 
 START_P95_MS, KILL_MS, RESTART_MS, PAINT_MS, BYTES = 300, 1000, 2000, 1000, 250 * 1024
 MODELS = ("reactor", "reactor-pool", "main-sub", "blocking")
-# The wall clock at which each card came to each state: a swap replaces cards, so all of the page is looked at.
+# Records the wall-clock time of each state of each card. A swap replaces cards, so the whole page is
+# observed.
 CLOCK = """() => {
-  window.cameAt = {};
-  const look = () => {
-    for (const card of document.querySelectorAll("[data-card]")) window.cameAt[`${card.id} ${card.dataset.state}`] ??= Date.now();
+  window.shownAt = {};
+  const record = () => {
+    for (const card of document.querySelectorAll("[data-card]"))
+      window.shownAt[`${card.id} ${card.dataset.state}`] ??= Date.now();
     const badge = document.querySelector("[data-live-badge]").dataset.state;
-    window.cameAt[badge] ??= Date.now();
+    window.shownAt[badge] ??= Date.now();
   };
-  new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
-  look();
-}"""  # noqa: E501
-CAME = "(what) => window.cameAt[what] ?? null"
+  new MutationObserver(record).observe(document.body, { subtree: true, childList: true, attributes: true });
+  record();
+}"""
+SHOWN_AT = "(what) => window.shownAt[what] ?? null"
 WEIGHT = """() => performance.getEntriesByType("resource").map((r) => [r.name, r.decodedBodySize])"""
 PAINTED = """() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? null"""
 
@@ -48,9 +53,9 @@ def p95(values: list[float]) -> float:
     return statistics.quantiles(values, n=20, method="inclusive")[-1]
 
 
-def came(page: Page, what: str) -> float:
-    """When it was on the page, in ms since the epoch."""
-    return float(until(lambda: page.evaluate(CAME, what), f"the page shows {what}", 30))
+def shown_at(page: Page, what: str) -> float:
+    """Return when the page showed it, in ms since the epoch."""
+    return float(until(lambda: page.evaluate(SHOWN_AT, what), f"the page shows {what}", 30))
 
 
 @contextmanager
@@ -64,37 +69,37 @@ def opened(browser: Browser, lab: LabProcess) -> Iterator[Page]:
 
 
 def own_start_ms(lab: LabProcess, engine: str) -> float:
-    """From its spawn to ready, by the lab's own clock."""
+    """Return the time from starting to ready, by the clock of the lab."""
     at = {each["event"]: each["t_s"] for each in lab.get("/events") if each["engine"] == engine}
     return float(at["engine.ready"] - at["engine.starting"]) * 1000
 
 
 def start_and_kill(page: Page, lab: LabProcess, model: str) -> tuple[float, float]:
-    """Milliseconds from click to page beyond the engine's own start, and from kill to page."""
+    """Return the ms from click to page, without the start of the engine, and from kill to page."""
     page.evaluate(CLOCK)
     page.evaluate(
         "(id) => { window.clickedAt = Date.now(); document.getElementById(id).click(); }", f"act-{model}"
     )
-    ready = came(page, f"card-{model} ready") - page.evaluate("window.clickedAt")
+    ready = shown_at(page, f"card-{model} ready") - page.evaluate("window.clickedAt")
     engine = lab.get("/engines")[-1]
     page.evaluate(CLOCK)
     killed = time.time() * 1000
     os.kill(engine["pid"], signal.SIGKILL)
-    return ready - own_start_ms(lab, engine["id"]), came(page, f"card-{model} exited") - killed
+    return ready - own_start_ms(lab, engine["id"]), shown_at(page, f"card-{model} exited") - killed
 
 
 def restart(page: Page, lab: LabProcess) -> tuple[LabProcess, float]:
-    """A new control plane in the place of the old, and the milliseconds until the page is live on it."""
+    """Replace the control plane. Return the new one and the ms until the page is live again."""
     lab.close()
-    came(page, "offline")
+    shown_at(page, "offline")
     again = LabProcess(lab.data_dir, port=lab.port)
     page.evaluate(CLOCK)
     back = time.time() * 1000
-    return again, max(0.0, came(page, "live") - back)
+    return again, max(0.0, shown_at(page, "live") - back)
 
 
 def first_paint(browser: Browser, lab: LabProcess) -> tuple[float, int, list[str]]:
-    """Milliseconds, bytes of scripts and styles, requests to elsewhere; of a page in a fresh context."""
+    """Open the start page uncached. Return ms, bytes of scripts and styles, and requests to other hosts."""
     with opened(browser, lab) as page:
         loaded: list[tuple[str, Any]] = page.evaluate(WEIGHT)
         weight = sum(size for name, size in loaded if name.split("?")[0].endswith((".js", ".css")))
@@ -103,13 +108,13 @@ def first_paint(browser: Browser, lab: LabProcess) -> tuple[float, int, list[str
 
 
 def line(what: str, values: list[float], target: float, worst: bool = False) -> bool:
-    """Print it; answers whether its p95 (or its worst) is within the target."""
+    """Print one line. Return whether the p95, or the maximum if `worst`, is below the target."""
     judged = max(values) if worst else p95(values)
     good = judged < target
     print(
         f"{what:34} n {len(values):3}  p50 {statistics.median(values):6.0f}  p95 {p95(values):6.0f}"
-        f"  worst {max(values):6.0f} ms"
-        f"   target {target:.0f} ({'worst' if worst else 'p95'})  {'yes' if good else 'NO'}",
+        f"  max {max(values):6.0f} ms"
+        f"   target {target:.0f} ({'max' if worst else 'p95'})  {'yes' if good else 'NO'}",
         flush=True,
     )
     return good
@@ -118,13 +123,14 @@ def line(what: str, values: list[float], target: float, worst: bool = False) -> 
 def measure(browser: Browser, lab: LabProcess, trials: int) -> bool:
     with opened(browser, lab) as page:
         pairs = [start_and_kill(page, lab, MODELS[trial % len(MODELS)]) for trial in range(trials)]
-    good = line("Start, beyond the engine's own", [start for start, _ in pairs], START_P95_MS)
+    good = line("Start, without the engine's start", [start for start, _ in pairs], START_P95_MS)
     good = line("Killed engine", [kill for _, kill in pairs], KILL_MS, worst=True) and good
     views = [first_paint(browser, lab) for _ in range(max(5, trials // 4))]
     good = line("First paint", [paint for paint, _, _ in views], PAINT_MS, worst=True) and good
     _, weight, elsewhere = views[-1]
     print(
-        f"Scripts and styles of the lab's page: {weight:,} bytes, target {BYTES:,}; elsewhere: {len(elsewhere)}"
+        f"Scripts and styles of the start page: {weight:,} bytes, target {BYTES:,}; "
+        f"requests to other hosts: {len(elsewhere)}"
     )
     return good and weight <= BYTES and not elsewhere
 
@@ -147,7 +153,7 @@ def main() -> None:
         browser.close()
         lab.close()
     if not good:
-        raise SystemExit("a target is missed")
+        raise SystemExit("target missed")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
--- wrk: sixteen requests in one write, and their answers counted one by one.
+-- wrk script: sixteen requests in one write. wrk counts each response.
 local depth = 16
 init = function(args)
   local one = wrk.format("GET", "/")

@@ -1,7 +1,9 @@
-"""Other HTTP servers in Python, each with the barest application: `python -m tests.bench.python_peers NAME PORT`.
+"""Other HTTP servers in Python, each with a minimal application.
 
-Not dependencies of anything: install what is to be compared (`pip install bjoern granian gunicorn waitress cheroot
-tornado`; bjoern wants Debian's libev-dev). The bench names those that are missing.
+    python -m tests.bench.python_peers NAME PORT
+
+The lab does not depend on them. Install those to compare (`pip install bjoern granian gunicorn waitress
+cheroot tornado`; bjoern needs Debian's libev-dev). engines_vs_peers lists those that are missing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Every scenario on every model, one after the other: what each shows here.
+"""Run every scenario on every model, and print one line for each.
 
     python -m tests.bench.scenarios [--seconds 5] [--scenario churn] [--model reactor]
 
-Rates and stages are the scenario's own, times are cut to `--seconds`. A minute for each scenario at the default.
+Rates and stages are those of the scenario, durations are reduced to `--seconds`. One minute per scenario by
+default.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def line(view: RunView) -> str:
     if view.summary is None:
         return f"  {view.model:14} {verdict}"
     summary, ledger = view.summary, view.ledger
-    found = f"  keeps {rate(view.capacity.kept_per_s)}/s" if view.capacity else ""
+    capacity = f"  sustains {rate(view.capacity.kept_per_s)}/s" if view.capacity else ""
     response, service = summary.latency.response, summary.latency.service
     cells = (
         f"{rate(summary.achieved_per_s):>8}",
@@ -49,19 +50,19 @@ def line(view: RunView) -> str:
         f"{count(ledger.threads_peak if ledger else None):>7}",
         f"{size(ledger.rss_bytes_peak if ledger else None):>9}",
     )
-    return f"  {view.model:14}{' '.join(cells)}  {verdict}{found}"
+    return f"  {view.model:14}{' '.join(cells)}  {verdict}{capacity}"
 
 
-async def run_all(asked: argparse.Namespace) -> None:
+async def run_all(args: argparse.Namespace) -> None:
     with TemporaryDirectory() as folder:
         async with Lab.open(Settings(data_dir=Path(folder))) as lab:
             models = [view.name for view in lab.models.views.values() if view.available]
-            for name in (name for name in SCENARIOS if asked.scenario in (None, name)):
+            for name in (name for name in SCENARIOS if args.scenario in (None, name)):
                 print(f"{name}: {SCENARIOS[name].watch}")
-                for model in (model for model in models if asked.model in (None, model)):
+                for model in (model for model in models if args.model in (None, model)):
                     try:
                         view = await lab.runs.submit(
-                            RunRequest(model=model, scenario=name, plan=shortened(name, asked.seconds))
+                            RunRequest(model=model, scenario=name, plan=shortened(name, args.seconds))
                         )
                         print(line(await lab.runs.finished(view.id)), flush=True)
                     except LabError as error:
@@ -75,13 +76,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--scenario", choices=list(SCENARIOS))
     parser.add_argument("--model")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     columns = "    rate/s       p50       p99   p99 svc  errors   CPU µs I/O/req threads       RSS  verdict"
     print(
-        f"{asked.seconds:g} s each; latencies are response times, a request's CPU and I/O calls are the engine's"
+        f"{args.seconds:g} s each; p50 and p99 are response times; CPU and I/O calls per request of the engine"
     )
     print(f"{'':16}{columns}")
-    asyncio.run(run_all(asked))
+    asyncio.run(run_all(args))
 
 
 if __name__ == "__main__":

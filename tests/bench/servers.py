@@ -1,4 +1,4 @@
-"""The servers that a bench loads: our engines and their peers, each on one CPU; and wrk on another."""
+"""The servers that the benchmarks load: our engines and other servers on one CPU, and wrk on another."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ http {{
 
 @dataclass(frozen=True)
 class Serving:
-    """A server that answers: its port, and the processes whose CPU it costs."""
+    """A server that accepts requests: its port, and the processes whose CPU time counts."""
 
     port: int
     pids: tuple[int, ...]
 
     def cpu_s(self) -> float:
-        """User and system time of all its threads, ended ones included."""
+        """Return the user and system time of all its threads, including ended ones."""
         return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.pids)
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server by its name. `missing`: why it cannot be started here."""
+    """A server that can be started. `missing` is why it cannot be started here, or None."""
 
     name: str
     serve: Callable[[], AbstractContextManager[Serving]]
@@ -84,9 +84,9 @@ def _nginx() -> Iterator[Serving]:
 
 
 def uvicorn() -> Server:
-    lacks = [name for name in ("uvicorn", "uvloop", "httptools") if not importlib.util.find_spec(name)]
+    absent = [name for name in ("uvicorn", "uvloop", "httptools") if not importlib.util.find_spec(name)]
     return Server(
-        "uvicorn+uvloop", _uvicorn, f"{', '.join(lacks)} not installed (pip install)" if lacks else None
+        "uvicorn+uvloop", _uvicorn, f"{', '.join(absent)} not installed (pip install)" if absent else None
     )
 
 
@@ -115,24 +115,24 @@ def _uvicorn() -> Iterator[Serving]:
 
 
 def python_peer(name: str) -> Server:
-    """Another server in Python, where it is installed."""
+    """Return one of the servers of python_peers."""
 
     @contextlib.contextmanager
     def serve() -> Iterator[Serving]:
         port = free_port()
         with _process([sys.executable, "-m", "tests.bench.python_peers", name, str(port)], port) as pid:
-            yield Serving(port, tuple(family(pid)))
+            yield Serving(port, tuple(process_tree(pid)))
 
-    there = name == "stdlib" or importlib.util.find_spec(name)
-    return Server(name, serve, None if there else f"not installed (pip install {name})")
+    installed = name == "stdlib" or importlib.util.find_spec(name)
+    return Server(name, serve, None if installed else f"not installed (pip install {name})")
 
 
-def family(pid: int) -> list[int]:
-    """A process and all that it has started."""
+def process_tree(pid: int) -> list[int]:
+    """Return a process and its descendants."""
     found = [pid]
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in path.read_text().split():
-            found += family(int(child))
+            found += process_tree(int(child))
     return found
 
 
@@ -158,12 +158,13 @@ def _until_open(port: int) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.02)
-    raise SystemExit("a server does not answer")
+    raise SystemExit("the server did not start listening within 10 s")
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What wrk says of one trial. `errors` is what it counts as socket errors or answers that are not 2xx."""
+    """The result of wrk for one trial. `errors` counts socket errors and responses that are not 2xx or
+    3xx."""
 
     requests: int
     rate: float
@@ -193,13 +194,13 @@ def wrk(
     return Loaded(int(found[1]), float(rate[1]), errors, _p99_ms(done.stdout))
 
 
-def _p99_ms(said: str) -> float:
-    found = re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
+def _p99_ms(output: str) -> float:
+    found = re.search(r"99%\s+([\d.]+)(us|ms|s)", output)
     return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]] if found else float("nan")
 
 
 def require(*tools: str, cpus: int = 1) -> None:
-    """End with a sentence where the bench cannot be run."""
+    """Exit with a message if the benchmark cannot run here."""
     if missing := [tool for tool in tools if not shutil.which(tool)]:
         raise SystemExit(f"not installed: {', '.join(missing)}")
     if len(os.sched_getaffinity(0)) < cpus:

@@ -1,9 +1,10 @@
-"""How far trials of the same thing lie apart, and that the lab does not call one better: A/A.
+"""A/A comparison: the spread of equal trials, and whether the lab wrongly ranks one entry as better.
 
     python -m tests.bench.spread [--model reactor] [--trials 10] [--rate 10000] [--seconds 8]
 
-One comparison of a model with itself, in turns, by CPU a request at an equal rate. Prints each trial, the spread, and
-what the rule would have said with fewer trials; exit code 1 if A/A is called, or if many trials could not be ranked.
+Compares a model with itself in alternated trials, by CPU per request at an equal rate. Prints each trial, the
+spread, and how often fewer trials would have ranked an entry. Exit code 1 if one is ranked as better, or if
+more than 20 % of the trials cannot be ranked.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from app.settings import Settings
 
 WARMUP_S = 2.0
 FEWER = (1, 3, 5)
-UNRANKED_MAX = 0.2  # a disturbed trial or two are what the rule is there for
+UNRANKED_MAX = 0.2  # the rule is there to exclude a few disturbed trials
 
 
-async def compared(model: str, trials: int, rate: float, seconds: float) -> ComparisonView:
-    """The model against itself, in a lab of our own."""
+async def compare(model: str, trials: int, rate: float, seconds: float) -> ComparisonView:
+    """Compare a model with itself in a temporary lab."""
     plan = {
         "executor": "constant-arrival-rate",
         "rate_per_s": rate,
@@ -55,8 +56,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--rate", type=float, default=10_000)
     parser.add_argument("--seconds", type=float, default=8)
-    asked = parser.parse_args()
-    view = asyncio.run(compared(asked.model, asked.trials, asked.rate, asked.seconds))
+    args = parser.parse_args()
+    view = asyncio.run(compare(args.model, args.trials, args.rate, args.seconds))
     show(*items(view))
     costs = [[run.cpu_us for run in view.runs if run.entry == i and run.cpu_us is not None] for i in (0, 1)]
     for entry, mine in zip(view.entries, costs, strict=True):
@@ -66,34 +67,35 @@ def main() -> None:
     result = view.result
     assert result
     unranked = [run.why_not for run in view.runs if run.why_not]
-    called = [each for each in result.standings if each.better_than]
-    if called or len(unranked) > UNRANKED_MAX * view.runs_total:
+    ranked = [each for each in result.standings if each.better_than]
+    if ranked or len(unranked) > UNRANKED_MAX * view.runs_total:
         raise SystemExit(
-            f"A/A was {'called' if called else 'not called'}; {len(unranked)} trials were not ranked"
+            f"A/A was {'ranked' if ranked else 'not ranked'}; {len(unranked)} trials could not be ranked"
         )
-    print("A/A: too close to call, as it must be")
+    print("A/A: too close to call, as expected")
 
 
 def print_spread(costs: list[float]) -> None:
-    """All trials as one sample: they are of the same thing."""
-    found = spread(costs)
-    if found is None or found.n < 2 or found.q1 is None or found.q3 is None:
+    """Print the spread of all trials as one sample: both entries are the same model."""
+    cost = spread(costs)
+    if cost is None or cost.n < 2 or cost.q1 is None or cost.q3 is None:
         return
     print(
-        f"CPU µs a request, n = {found.n}: median {found.median:.2f}, {found.minimum:.2f} to {found.maximum:.2f}, "
-        f"quartiles {found.q1:.2f} to {found.q3:.2f}, standard deviation {100 * stdev(costs) / mean(costs):.1f} %, "
-        f"farthest trial {100 * max(abs(cost / median(costs) - 1) for cost in costs):.1f} % from the median"
+        f"CPU µs/request, n = {cost.n}: median {cost.median:.2f}, {cost.minimum:.2f} to {cost.maximum:.2f}, "
+        f"quartiles {cost.q1:.2f} to {cost.q3:.2f}, "
+        f"standard deviation {100 * stdev(costs) / mean(costs):.1f} %, "
+        f"farthest trial {100 * max(abs(each / median(costs) - 1) for each in costs):.1f} % from the median"
     )
 
 
-def print_fewer(ours: list[float], theirs: list[float]) -> None:
-    """How often the rule would have called A/A with the first trials only, and with any few of them."""
+def print_fewer(a_costs: list[float], b_costs: list[float]) -> None:
+    """Print how often the rule would have ranked A/A with fewer trials, over all selections of that many."""
     for trials in FEWER:
-        if trials > min(len(ours), len(theirs)):
+        if trials > min(len(a_costs), len(b_costs)):
             continue
-        pairs = [(a, b) for a in combinations(ours, trials) for b in combinations(theirs, trials)]
-        called = sum(is_better(a, b, True) or is_better(b, a, True) for a, b in pairs)
-        print(f"with any {trials} of these trials each: {called:,} of {len(pairs):,} pairs would be called")
+        pairs = [(a, b) for a in combinations(a_costs, trials) for b in combinations(b_costs, trials)]
+        ranked = sum(is_better(a, b, True) or is_better(b, a, True) for a, b in pairs)
+        print(f"with any {trials} of these trials each: {ranked:,} of {len(pairs):,} pairs would be ranked")
 
 
 if __name__ == "__main__":

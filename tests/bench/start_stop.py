@@ -1,9 +1,9 @@
-"""How long an engine takes to start and to stop, as the lab does it.
+"""The time that the lab takes to start and to stop an engine.
 
     python -m tests.bench.start_stop [--trials 20]
 
-Start: from the order to ready (its threads are up, and it has answered a request). Stop: of an engine that has
-nothing to do, from the order to the end of its process. Exit code 1 if a p95 is over its target.
+Start: from the call to ready (its threads run, and it has answered a request). Stop: of an idle engine, from
+the call to the exit of its process. Exit code 1 if a p95 exceeds its target.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ START_P95_MS, STOP_P95_MS = 500, 300
 
 
 async def trial(lab: Lab, model: str) -> tuple[float, float]:
-    """Milliseconds to start and to stop one."""
+    """Return the ms to start and to stop one engine."""
     began = time.monotonic()
     engine = await lab.fleet.start(model, {})
     ready = time.monotonic()
@@ -39,10 +39,11 @@ def p95(values: list[float]) -> float:
 
 
 async def measure(trials: int) -> bool:
-    """Print a line for each model; answers whether all are within the targets."""
+    """Print one line per model. Return whether all are within the targets."""
     good = True
     print(
-        f"{trials} trials, ms{'':10} start p50      p95  stop p50      p95   targets {START_P95_MS} and {STOP_P95_MS}"
+        f"{trials} trials, ms{'':10} start p50      p95  stop p50      p95   "
+        f"targets {START_P95_MS} and {STOP_P95_MS}"
     )
     with tempfile.TemporaryDirectory() as folder:
         async with Lab.open(Settings(data_dir=Path(folder), max_engines=64)) as lab:
@@ -66,9 +67,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--trials", type=int, default=20)
-    asked = parser.parse_args()
-    if not asyncio.run(measure(asked.trials)):
-        raise SystemExit("a target is missed")
+    args = parser.parse_args()
+    if not asyncio.run(measure(args.trials)):
+        raise SystemExit("target missed")
 
 
 if __name__ == "__main__":

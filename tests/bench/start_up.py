@@ -1,8 +1,8 @@
-"""How long commands take that measure nothing: wall-clock and CPU time, children included; medians of 10.
+"""The time of commands that measure nothing: wall-clock and CPU time, including children; medians of 10.
 
     python -m tests.bench.start_up [--repeats 10]
 
-Exit code 1 if `threadlab models` takes more than 0.5 s. Wants a quiet machine: other load changes the
+Exit code 1 if `threadlab models` takes more than 0.5 s. Needs a quiet machine: other load changes the
 wall-clock time.
 """
 
@@ -22,7 +22,7 @@ MODELS_MAX_S = 0.5
 
 
 def measured(command: str) -> tuple[float, float]:
-    """Returns the wall-clock and CPU seconds of one call."""
+    """Return the wall-clock and CPU seconds of one call."""
     before, began_s = os.times(), time.perf_counter()
     subprocess.run([THREADLAB, *command.split()], capture_output=True, check=True)
     wall_s, after = time.perf_counter() - began_s, os.times()

@@ -1,10 +1,12 @@
-"""System calls per request under 64 connections: as we count them (`io_calls`), and as the kernel does.
+"""System calls per request with 64 connections, as the engine counts them (`io_calls`) and as the kernel
+does.
 
     python -m tests.bench.system_calls [--connections 64] [--seconds 3] [--model proactor] [--strace]
 
-The kernel's count is perf's (tracepoints, little overhead); `--strace` adds that of strace -c -f on a fixed number of
-requests: exact as well, but it stops the engine at each call, so more requests wait when it comes to look, and a round
-of a loop serves more of them. Needs the right to trace (root, or perf_event_paranoid ≤ 1 and a readable tracefs).
+perf counts for the kernel (tracepoints, little overhead). `--strace` adds the count of `strace -c -f` for a
+fixed number of requests. It is exact as well, but strace stops the engine at each call, so more requests are
+ready at each iteration of an event loop and share its calls. Needs the right to trace (root, or
+perf_event_paranoid ≤ 1 and a readable tracefs).
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ FIXED = 12_800  # requests under strace
 
 @dataclass(frozen=True)
 class Counted:
-    """What one trial cost. `calls` are the kernel's, by name."""
+    """The counts of one trial. `calls` are those of the kernel, by name."""
 
     requests: int
     ours: int
@@ -55,22 +57,23 @@ class Counted:
         named = ", ".join(
             f"{name} {count / self.requests:.3f}" for name, count in most if count / self.requests > 0.005
         )
-        return f"{self.requests:10,} {self.ours / self.requests:8.3f} {self.kernel / self.requests:8.3f}   {named}"
+        ours, kernel = self.ours / self.requests, self.kernel / self.requests
+        return f"{self.requests:10,} {ours:8.3f} {kernel:8.3f}   {named}"
 
 
 @contextmanager
-def tracing(command: list[str], begun: Callable[[int], bool]) -> Iterator[None]:
-    """Run a tracer beside the body, from when it has `begun` on."""
+def tracing(command: list[str], is_attached: Callable[[int], bool]) -> Iterator[None]:
+    """Run a tracer during the body, which starts when the tracer is attached."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
-            until(lambda: begun(process.pid), f"{command[0]} counts")
+            until(lambda: is_attached(process.pid), f"{command[0]} counts")
             yield
         finally:
             process.send_signal(signal.SIGINT)
 
 
-def perf_has_begun(pid: int) -> bool:
-    """It has opened its last event."""
+def perf_is_attached(pid: int) -> bool:
+    """Return whether perf has opened its last event."""
     opened = [link for link in Path(f"/proc/{pid}/fd").iterdir() if "perf_event" in str(link.readlink())]
     return len(opened) > len(CALLS)
 
@@ -78,7 +81,7 @@ def perf_has_begun(pid: int) -> bool:
 def by_perf(engine: Engine, connections: int, seconds: float, into: Path) -> Counted:
     events = ",".join([ALL, *(f"syscalls:sys_enter_{call}" for call in CALLS)])
     command = ["perf", "stat", "-x,", "-o", str(into), "-e", events, "-p", ",".join(map(str, engine.pids))]
-    with tracing(command, perf_has_begun):
+    with tracing(command, perf_is_attached):
         requests, ours = load(engine, lambda: wrk(engine.port, connections, seconds))
     fields = [
         line.split(",") for line in into.read_text().splitlines() if ",,raw_" in line or ",,sys" in line
@@ -88,10 +91,10 @@ def by_perf(engine: Engine, connections: int, seconds: float, into: Path) -> Cou
 
 
 def by_strace(engine: Engine, connections: int, into: Path) -> Counted:
-    """On a fixed number of requests."""
+    """Count the calls of a fixed number of requests."""
     attach = [part for pid in engine.pids for part in ("-p", str(pid))]
 
-    def begun(_: int) -> bool:
+    def is_attached(_: int) -> bool:
         tasks = [(task / "status").read_text() for task in engine.tasks()]
         return not any("TracerPid:\t0\n" in status for status in tasks)
 
@@ -100,7 +103,7 @@ def by_strace(engine: Engine, connections: int, into: Path) -> Counted:
             askers.ask_until(lambda: askers.answers >= FIXED, "they are served", 300)
             askers.settle(60)
 
-    with tracing(["strace", "-c", "-f", "-q", "-o", str(into), *attach], begun):
+    with tracing(["strace", "-c", "-f", "-q", "-o", str(into), *attach], is_attached):
         requests, ours = load(engine, ask)
     rows = [line.split() for line in into.read_text().splitlines() if re.match(r" *\d+\.\d+ +\d", line)]
     counts = {row[-1]: int(row[3]) for row in rows}
@@ -108,10 +111,10 @@ def by_strace(engine: Engine, connections: int, into: Path) -> Counted:
 
 
 def load(engine: Engine, act: Callable[[], object]) -> tuple[int, int]:
-    """Requests answered, and I/O calls as we count them, while it is loaded and until it holds nobody again."""
+    """Run a load until all its connections are closed. Return the requests and I/O calls of the engine."""
     before = engine.board()
     act()
-    until(lambda: engine.held() == 0, "the generator has gone", 60)
+    until(lambda: engine.held() == 0, "all connections are closed", 60)
     after = engine.board()
     return after.requests - before.requests, after.io_calls - before.io_calls
 
@@ -141,15 +144,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--model", choices=list(model_modules()), help="only this one")
     parser.add_argument("--strace", action="store_true")
-    asked = parser.parse_args()
-    require("perf", "wrk", *(["strace"] if asked.strace else []), cpus=2)
-    print(f"{asked.connections} connections, plaintext, one at a time on each; calls per request")
+    args = parser.parse_args()
+    require("perf", "wrk", *(["strace"] if args.strace else []), cpus=2)
+    print(f"{args.connections} connections, plaintext, one request at a time on each; calls per request")
     print(f"{'':28} {'requests':>10} {'ours':>8} {'kernel':>8}")
-    for variant in (variant for variant in VARIANTS if asked.model in (None, variant.model)):
+    for variant in (variant for variant in VARIANTS if args.model in (None, variant.model)):
         if reason := model_modules()[variant.model].MODEL.why_unavailable():
             print(f"{variant.name:28} skipped: {reason}")
         else:
-            measure(variant, asked.connections, asked.seconds, asked.strace)
+            measure(variant, args.connections, args.seconds, args.strace)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""Fifty pages at 10 Hz: how old is a frame when it arrives? And ten more that take nothing: are they closed, and does
-anybody notice?
+"""The age of a frame when it arrives at fifty viewers at 10 Hz, without and with ten stalled viewers.
 
     python -m tests.bench.viewers [--viewers 50] [--stalled 10] [--seconds 20]
 
-Five engines run, one of them under load; every page asks for threads, lanes and connections of that one. A frame says
-when it was made (CLOCK_MONOTONIC, one clock for all processes here). Exit code 1 if p99 of the age is 250 ms or more,
-or if a stalled page is not closed.
+Five engines run, one of them under load. Every viewer subscribes to threads, lanes and connections of that
+one. A frame has the time at which it was made (CLOCK_MONOTONIC, the same for all processes). Exit code 1 if
+the p99 of the age is 250 ms or more, or if a stalled viewer is not closed.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from tests.app.driver import LabProcess, until
 
 AGE_P99_MAX_MS = 250.0
 CLOSED_WITHIN_S = 30.0
-LOOK_S = 0.5
+POLL_S = 0.5
 HEAD = re.compile(r'"seq":(\d+),"t_s":([\d.]+),"skipped":(\d+)')
 
 
 class Ages:
-    """What the pages have seen."""
+    """The frames that all viewers received."""
 
     def __init__(self) -> None:
         self.ms: list[float] = []
@@ -41,7 +40,7 @@ class Ages:
         self.skipped = self.size = 0
 
 
-async def page(url: str, wants: str, ends_s: float, ages: Ages, number: int) -> None:
+async def view(url: str, wants: str, ends_s: float, ages: Ages, number: int) -> None:
     async with connect(url, max_size=None) as socket:
         await socket.send(wants)
         while (left := ends_s - time.monotonic()) > 0:
@@ -55,19 +54,20 @@ async def page(url: str, wants: str, ends_s: float, ages: Ages, number: int) -> 
                     ages.size += len(text)
 
 
-async def look(url: str, wants: str, number: int, seconds: float) -> Ages:
+async def view_all(url: str, wants: str, number: int, seconds: float) -> Ages:
     ages = Ages()
     ends_s = time.monotonic() + seconds
-    await asyncio.gather(*(page(url, wants, ends_s, ages, each) for each in range(number)))
+    await asyncio.gather(*(view(url, wants, ends_s, ages, each) for each in range(number)))
     return ages
 
 
 def stall(lab: LabProcess, wants: str) -> socket.socket:
-    """A page that asks for everything and never takes it."""
+    """Open a viewer that subscribes and never reads a frame."""
     sock = socket.create_connection(("127.0.0.1", lab.port))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     head = (
-        f"GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{lab.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET /ws/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{lab.port}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     sock.sendall(head.encode())
@@ -85,18 +85,21 @@ def viewers_of(lab: LabProcess) -> int:
 
 
 async def closed_after_s(lab: LabProcess, viewers: int, stalled: int) -> float:
-    """When all have come, and the lab has let the stalled ones go; to half a second, from now."""
+    """Return after how many seconds the lab has closed the stalled viewers, to half a second."""
     began_s = time.monotonic()
     for wanted in (viewers + stalled, viewers):
         while await asyncio.to_thread(viewers_of, lab) != wanted:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
     return time.monotonic() - began_s
 
 
-async def look_beside(lab: LabProcess, wants: str, asked: argparse.Namespace) -> tuple[Ages, float | None]:
-    """The same beside stalled pages, and after how many seconds those were closed; None if not in that time."""
-    closed = asyncio.create_task(closed_after_s(lab, asked.viewers, asked.stalled))
-    ages = await look(live_url(lab), wants, asked.viewers, asked.seconds)
+async def view_beside_stalled(
+    lab: LabProcess, wants: str, args: argparse.Namespace
+) -> tuple[Ages, float | None]:
+    """View while others are stalled. Return the ages, and when those were closed, or None if they were
+    not."""
+    closed = asyncio.create_task(closed_after_s(lab, args.viewers, args.stalled))
+    ages = await view_all(live_url(lab), wants, args.viewers, args.seconds)
     return ages, closed.result() if closed.done() else None
 
 
@@ -104,13 +107,14 @@ def live_url(lab: LabProcess) -> str:
     return f"ws{lab.url[4:]}/ws/v1/live"
 
 
-def told(name: str, ages: Ages, viewers: int, seconds: float) -> float:
+def print_ages(name: str, ages: Ages, viewers: int, seconds: float) -> float:
     cuts = statistics.quantiles(ages.ms, n=100)
     fewest = min(ages.frames.values()) / seconds if len(ages.frames) == viewers else 0.0
     print(
         f"{name:24} age of a frame, ms: p50 {cuts[49]:6.1f}  p99 {cuts[98]:6.1f}  max {max(ages.ms):6.1f}   "
-        f"n = {len(ages.ms):,} frames of {ages.size / len(ages.ms) / 1024:.1f} KiB, {ages.skipped:,} skipped, "
-        f"at least {fewest:.1f} a second at each",
+        f"n = {len(ages.ms):,} frames of {ages.size / len(ages.ms) / 1024:.1f} KiB, "
+        f"{ages.skipped:,} skipped, "
+        f"at least {fewest:.1f} frames/s per viewer",
         flush=True,
     )
     return cuts[98]
@@ -123,7 +127,7 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=50)
     parser.add_argument("--stalled", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=20)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(LabProcess(Path(folder))) as lab:
         engines = [
             lab.start(model)["id"] for model in ("reactor", "blocking", "reactor-pool", "main-sub", "prefork")
@@ -138,22 +142,22 @@ def main() -> None:
             }
         )
         load = {"executor": "constant-arrival-rate", "rate_per_s": 500, "vus": 32, "trace": True}
-        lab.submit(engine=engines[2], plan={**load, "duration_s": 2 * asked.seconds + 40, "warmup_s": 1})
-        alone = asyncio.run(look(live_url(lab), wants, asked.viewers, asked.seconds))
-        p99 = told("viewers", alone, asked.viewers, asked.seconds)
-        until(lambda: viewers_of(lab) == 0, "they have gone", CLOSED_WITHIN_S)
-        stalled = [stall(lab, wants) for _ in range(asked.stalled)]
-        beside, closed_s = asyncio.run(look_beside(lab, wants, asked))
-        worse = told(f"beside {asked.stalled} stalled ones", beside, asked.viewers, asked.seconds)
-        until(lambda: viewers_of(lab) == 0, "the stalled ones are closed", CLOSED_WITHIN_S)
-        after = "later than that" if closed_s is None else f"{closed_s:.1f} s after they came"
-        print(f"the stalled ones were closed, {after}")
+        lab.submit(engine=engines[2], plan={**load, "duration_s": 2 * args.seconds + 40, "warmup_s": 1})
+        alone = asyncio.run(view_all(live_url(lab), wants, args.viewers, args.seconds))
+        p99 = print_ages("viewers", alone, args.viewers, args.seconds)
+        until(lambda: viewers_of(lab) == 0, "all viewers are closed", CLOSED_WITHIN_S)
+        stalled = [stall(lab, wants) for _ in range(args.stalled)]
+        beside, closed_s = asyncio.run(view_beside_stalled(lab, wants, args))
+        worse = print_ages(f"with {args.stalled} stalled", beside, args.viewers, args.seconds)
+        until(lambda: viewers_of(lab) == 0, "the stalled viewers are closed", CLOSED_WITHIN_S)
+        after = "after the measurement" if closed_s is None else f"{closed_s:.1f} s after they connected"
+        print(f"the stalled viewers were closed {after}")
         for sock in stalled:
             sock.close()
         lab.clean_up()
     if max(p99, worse) >= AGE_P99_MAX_MS:
         raise SystemExit(
-            f"a frame is {max(p99, worse):.0f} ms old at its p99; the target is {AGE_P99_MAX_MS:.0f} ms"
+            f"p99 of the age of a frame: {max(p99, worse):.0f} ms; target: {AGE_P99_MAX_MS:.0f} ms"
         )
 
 
