@@ -85,7 +85,8 @@ def median_cost(trials: list[Trial] | None) -> float | None:
 def show(found: dict[str, list[Trial]]) -> None:
     nginx_us = median_cost(found.get("nginx"))
     print(
-        f"{'':32} {'req/s':>9}  {'CPU µs/req (lowest-highest)':27}  x nginx  limit        target       p99 ms"
+        f"{'':32} {'req/s':>9}  {'CPU µs/req (lowest-highest)':27}  "
+        f"x nginx  {'limit':13}{'target':13}  p99 ms"
     )
     for contestant in (*CONTESTANTS, *OTHERS):
         trials = found.get(contestant.server.name)

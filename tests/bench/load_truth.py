@@ -155,8 +155,7 @@ def stall(seconds: float) -> None:
 
 
 def stalled(plan: dict[str, Any]) -> tuple[Outcome, int, int]:
-    """Run a plan and stop the engine in the middle. Return the outcome, and when the stall began and
-    ended."""
+    """Run a plan and stop the engine in the middle. Return the outcome and the times of the stall."""
     with running(Variant("reactor"), shell=f"taskset -cp {SERVER_CPU} $$ > /dev/null") as target:
         job_json = {"host": "127.0.0.1", "port": target.port, "plan": plan, "cpus": [LOAD_CPU]}
         with subprocess.Popen(

@@ -78,9 +78,7 @@ def main() -> None:
     parser.add_argument("--model")
     args = parser.parse_args()
     columns = "    rate/s       p50       p99   p99 svc  errors   CPU µs I/O/req threads       RSS  verdict"
-    print(
-        f"{args.seconds:g} s each; p50 and p99 are response times; CPU and I/O calls per request of the engine"
-    )
+    print(f"{args.seconds:g} s each; p50 and p99 are response times; CPU and I/O calls are per request")
     print(f"{'':16}{columns}")
     asyncio.run(run_all(args))
 

@@ -1,4 +1,4 @@
-"""What every measuring test must have: a docstring that says how it withstands noise, and a report of what it saw."""
+"""Every measuring test must have a docstring about noise and a report of what it measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test that does not say how it defends itself, or that has no report."""
+    """Raise a usage error for a test without a noise paragraph or without a report."""
     for item in items:
         if HERE not in item.path.parents or not isinstance(item, pytest.Function):
             continue
@@ -21,18 +21,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 f'{item.nodeid}: its docstring needs a paragraph that begins with "Noise:"'
             )
         if "report" not in item.fixturenames:
-            raise pytest.UsageError(f"{item.nodeid}: it must print what it measured, by the fixture `report`")
+            raise pytest.UsageError(
+                f"{item.nodeid}: it must print what it measured with the fixture `report`"
+            )
 
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Iterator[Report]:
-    """Print a line with what was measured, whether the test passes or not. It must be called at least once."""
+    """Return a function that prints what was measured, in both outcomes. The test must call it at least
+    once."""
     lines: list[str] = []
 
-    def say(text: str) -> None:
+    def print_line(text: str) -> None:
         lines.append(text)
         with capsys.disabled():
             print(f"\n  {request.node.name}: {text}")  # noqa: T201
 
-    yield say
+    yield print_line
     assert lines, "nothing was reported"

@@ -5,7 +5,7 @@ depends on the machine.
 
 A draining engine closes a connection that has been idle for 100 ms. A request that is sent at that moment is
 lost, as HTTP allows, so with keep-alive each connection may lose one request per swap. With a connection per
-request none is lost. tests/measure/app/test_relay.py checks that busy connections lose none.
+request none is lost. tests/measure/app/test_hot_swap.py checks that busy connections lose none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a result of a run tells about the machine's noise during that same run."""
+"""The noise of the machine during a run, from the evidence of that run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROUNDS = 3
 
 
 def rounds(lab: LabProcess, number: int = ROUNDS, **spec: Any) -> list[Any]:
-    """The same run several times, always as many."""
+    """Return the views of the same run, submitted several times."""
     return [lab.run(**spec) for _ in range(number)]
 
 
@@ -25,13 +25,14 @@ def evidence_of(run: Any) -> Evidence:
 
 
 def starved(run: Any) -> bool:
-    """Whether others took the load generator's CPU for 5 % of this run's time or more, or made it send late."""
+    """Return whether other processes took the CPU of the generator for 5 % of the run, or delayed its
+    sends."""
     evidence = evidence_of(run)
     return (evidence["generator_waited"] or 0) > 0.05 or (evidence["late_share"] or 0) > 0.01
 
 
-def told(run: Any) -> str:
-    """The verdict and the numbers that it rests on, on one line."""
+def verdict_line(run: Any) -> str:
+    """Return the verdict and its evidence on one line."""
     evidence = evidence_of(run)
     names = (
         "generator_utilisation",
@@ -48,7 +49,9 @@ def told(run: Any) -> str:
 
 
 def is_verdict(runs: list[Any], verdict: str) -> bool:
-    """Whether each of some runs came to this verdict, except those in which the generator was starved: they may be
-    client bound instead, which is right then. At least one must not be."""
+    """Return whether all runs have this verdict.
+
+    Runs in which the generator was starved may be client bound instead, except for one.
+    """
     others = [run for run in runs if name_of(run) != verdict]
     return all(name_of(run) == "client_bound" and starved(run) for run in others) and len(others) < len(runs)

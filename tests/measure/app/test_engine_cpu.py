@@ -1,4 +1,4 @@
-"""What CPU time the lab counts for an engine: of all its processes, and of a request while a page watches."""
+"""The CPU time that the lab counts for an engine: of all its processes, and per request on the live page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROUNDS = 3
 
 
 def cpu_us(processes: set[int]) -> float:
-    """What these processes have used so far, by the scheduler."""
+    """Return the CPU time of these processes so far, from the scheduler."""
     tasks = (task for pid in processes for task in Path(f"/proc/{pid}/task").iterdir())
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1000
 
@@ -27,11 +27,13 @@ def cpu_us(processes: set[int]) -> float:
     len(os.sched_getaffinity(0)) < 2, reason="the generator would share the CPU of the engine"
 )
 def test_the_ledger_counts_the_cpu_of_every_process_of_an_engine(lab: LabProcess, report: Report) -> None:
-    """Noise: the control is the CPU time of the same processes in the same run, read from /proc around it: whatever the
-    machine does to the run, it does to both. The window of the ledger is a little shorter, so the median of three
-    counts, of runs that send 1,000 requests each at a rate that needs a quarter of a CPU."""
+    """Noise: the control is the CPU time of the same processes, read from /proc before and after the same
+    run, so noise affects both. The window of the ledger is a little shorter. The median of three runs counts;
+    each sends 1,000 requests at a rate that needs a quarter of a CPU."""
     engine = lab.start("prefork")
-    workers = until(lambda: found if len(found := pids(lab, engine)) == 2 else None, "both are seen")
+    workers = until(
+        lambda: found if len(found := pids(lab, engine)) == 2 else None, "both workers are listed"
+    )
     ratios, costs = [], []
     for _ in range(ROUNDS):
         before = cpu_us({engine["pid"], *workers})
@@ -39,30 +41,31 @@ def test_the_ledger_counts_the_cpu_of_every_process_of_an_engine(lab: LabProcess
         used = (cpu_us({engine["pid"], *workers}) - before) / run["summary"]["requests"]
         costs.append(run["ledger"]["cpu_us"])
         ratios.append(costs[-1] / used)
-    report(f"CPU µs/request by the ledger {costs}, as a share of what /proc says {ratios}")
+    report(f"CPU µs/request by the ledger {costs}, as a share of the time in /proc {ratios}")
     assert 0.8 < statistics.median(ratios) < 1.1
-    assert statistics.median(costs) > 250, "the handlers alone burn 500 µs, where a core is free"
+    assert statistics.median(costs) > 250, "the handler alone burns 500 µs if a core is free"
 
 
-def test_the_live_price_of_a_request_is_that_of_the_ledger(lab: LabProcess, report: Report) -> None:
-    """Noise: the ledger of the same run is the control, and the median of the frames of its last seconds counts."""
+def test_the_live_cost_per_request_equals_that_of_the_ledger(lab: LabProcess, report: Report) -> None:
+    """Noise: the ledger of the same run is the control, and the median over the frames counts."""
     engine = lab.start("reactor-pool")
     with viewer(lab) as view:
         id = lab.submit(engine=engine["id"], plan=plan(6.0, 0.5))["id"]  # two frames a second
         frames = []
 
-        def over(message: dict[str, object]) -> bool:
+        def is_last(message: dict[str, object]) -> bool:
             if message["type"] == "frame":
                 frames.append(message["engines"][engine["id"]])  # type: ignore[index]
             return message.get("event") == "run.finished"
 
-        view.next(over, "its end")
+        view.next(is_last, "the end of the run")
         ledger = lab.wait_ended(id)["ledger"]
-    priced = [each for each in frames if each["cpu_us_per_request"] and each["queue_wait_p99_us"]]
-    cpu = statistics.median(each["cpu_us_per_request"] for each in priced)
+    with_cost = [each for each in frames if each["cpu_us_per_request"] and each["queue_wait_p99_us"]]
+    cpu = statistics.median(each["cpu_us_per_request"] for each in with_cost)
     report(
-        f"live {cpu:.1f} µs/request in {len(priced)} of {len(frames)} frames, ledger {ledger['cpu_us']:.1f}"
+        f"live {cpu:.1f} µs/request in {len(with_cost)} of {len(frames)} frames, "
+        f"ledger {ledger['cpu_us']:.1f}"
     )
     assert cpu == pytest.approx(ledger["cpu_us"], rel=0.2)
     assert 1 < cpu < 10_000
-    assert len(priced) > 10, "there are 1,000 waits in a second, so their p99 is known"
+    assert len(with_cost) > 10, "at 1,000 waits per second their p99 is known"

@@ -1,4 +1,4 @@
-"""When frames of the live channel come, and how long a state lasts in a lane."""
+"""The intervals and the age of live frames, and the durations of states in lanes."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ SLEEPS = 9
 
 
 def gaps(frames: list[Any]) -> list[float]:
-    """Seconds between frames, by the lab's clock."""
+    """Return the seconds between frames, by the clock of the lab."""
     return [b["t_s"] - a["t_s"] for a, b in pairwise(frames)]
 
 
-def told(values: list[float]) -> str:
+def summary(values: list[float]) -> str:
     ordered = sorted(values)
     return f"median {1000 * statistics.median(ordered):.0f} ms, highest {1000 * ordered[-1]:.0f} ms"
 
 
 @contextmanager
-def ticking(every_s: float) -> Iterator[Callable[[], list[float]]]:
-    """A thread that only sleeps, beside what is measured: how far apart it wakes is the machine's share of the gaps."""
+def sleeping_thread(every_s: float) -> Iterator[Callable[[], list[float]]]:
+    """Run a thread that only sleeps. Its gaps between wake-ups are the share of the machine in what is
+    measured."""
     woken, end = [time.monotonic()], Event()
 
     def tick() -> None:
@@ -50,28 +51,30 @@ def ticking(every_s: float) -> Iterator[Callable[[], list[float]]]:
         thread.join()
 
 
-def test_frames_come_at_the_interval_and_are_young(lab: LabProcess, report: Report) -> None:
-    """Noise: a thread that only sleeps for the same interval runs beside the viewer, and its gaps are the control: the
-    medians of 50 gaps are compared, and the highest only with the highest of the control."""
+def test_frames_arrive_at_the_interval_within_50_ms(lab: LabProcess, report: Report) -> None:
+    """Noise: the control is a thread that only sleeps for the same interval while the viewer reads. The
+    medians of 50 gaps are compared, and the longest gap with the longest of the control."""
     lab.start("reactor")
     ages: list[float] = []
-    with viewer(lab) as view, ticking(INTERVAL_S) as control:
+    with viewer(lab) as view, sleeping_thread(INTERVAL_S) as control:
         view.frame()
         frames = []
         for _ in range(FRAMES):
             frames.append(view.frame())
             ages.append(time.monotonic() - frames[-1]["t_s"])
-        seen, slept = gaps(frames), control()
+        frame_gaps, sleep_gaps = gaps(frames), control()
     report(
-        f"gaps {told(seen)}; control {told(slept)}; ages {told(ages)}; skipped {sum(f['skipped'] for f in frames)}"
+        f"gaps {summary(frame_gaps)}; control {summary(sleep_gaps)}; ages {summary(ages)}; "
+        f"skipped {sum(frame['skipped'] for frame in frames)}"
     )
-    assert 0.8 * INTERVAL_S <= statistics.median(seen) < 1.5 * statistics.median(slept)
-    assert max(seen) < 5 * max(slept) + 0.1
-    assert statistics.median(ages) < 0.05 + statistics.median(slept) - INTERVAL_S
+    assert 0.8 * INTERVAL_S <= statistics.median(frame_gaps) < 1.5 * statistics.median(sleep_gaps)
+    assert max(frame_gaps) < 5 * max(sleep_gaps) + 0.1
+    assert statistics.median(ages) < 0.05 + statistics.median(sleep_gaps) - INTERVAL_S
 
 
-def test_a_slow_interval_gets_a_fifth_of_the_frames(lab: LabProcess, report: Report) -> None:
-    """Noise: both viewers are of the same lab at the same time, and the ratio of their median gaps counts."""
+def test_an_interval_five_times_as_long_has_a_fifth_of_the_frames(lab: LabProcess, report: Report) -> None:
+    """Noise: both viewers read from the same lab at the same time, and the ratio of their median gaps
+    counts."""
     with viewer(lab) as slow, viewer(lab) as fast:
         slow.send(type="subscribe", engines="all", threads=False, interval_ms=500)
         slow.frame(), slow.frame()
@@ -81,26 +84,28 @@ def test_a_slow_interval_gets_a_fifth_of_the_frames(lab: LabProcess, report: Rep
             while fast_frames[-1]["seq"] < slow_frames[-1]["seq"]:
                 fast_frames.append(fast.frame())
     ratio = statistics.median(gaps(slow_frames)) / statistics.median(gaps(fast_frames))
-    report(f"slow {told(gaps(slow_frames))}; fast {told(gaps(fast_frames))}; ratio {ratio:.2f}, 5 asked for")
+    report(
+        f"slow {summary(gaps(slow_frames))}; fast {summary(gaps(fast_frames))}; ratio {ratio:.2f}, 5 expected"
+    )
     assert 4 < ratio < 6.5
 
 
 def test_a_stalled_viewer_does_not_delay_another(lab: LabProcess, report: Report) -> None:
-    """Noise: the gaps of the other viewer while one is stalled are compared with its gaps before, on the same lab and
-    the same engine with 250 threads: the ratio of their medians counts."""
+    """Noise: the gaps of the other viewer while one is stalled are compared with its gaps before, with the
+    same lab and the same engine of 250 threads. The ratio of the medians counts."""
     engine = lab.start("blocking", idle_s=600)
     clients = [socket.create_connection(("127.0.0.1", engine["port"])) for _ in range(250)]
     try:
         with viewer(lab) as view:
             before = read(view)
             with stalled(lab, threads=True):
-                until(lambda: viewer_count(lab) == 2, "both are there")
+                until(lambda: viewer_count(lab) == 2, "both viewers are connected")
                 while_stalled = read(view)
     finally:
         for each in clients:
             each.close()
     skipped = sum(frame["skipped"] for frame in while_stalled)
-    report(f"before {told(gaps(before))}; stalled {told(gaps(while_stalled))}; skipped {skipped}")
+    report(f"before {summary(gaps(before))}; stalled {summary(gaps(while_stalled))}; skipped {skipped}")
     assert statistics.median(gaps(while_stalled)) < 1.5 * statistics.median(gaps(before)) + 0.02
     assert max(gaps(while_stalled)) < 5 * max(gaps(before)) + 0.2
     assert skipped <= 10
@@ -110,9 +115,9 @@ def read(view: Viewer) -> list[Any]:
     return [view.frame() for _ in range(30)]
 
 
-def test_a_lane_shows_how_long_a_handler_slept_and_not_much_more(lab: LabProcess, report: Report) -> None:
-    """Noise: nine sleeps of the handler, each beside a sleep of the same length in this process: the median of what the
-    lane shows is compared with the median that the control took."""
+def test_a_lane_shows_the_duration_of_a_sleep_within_20_ms(lab: LabProcess, report: Report) -> None:
+    """Noise: the control of each of nine sleeps of the handler is a sleep of the same length in this process.
+    The median in the lane is compared with the median of the controls."""
     engine = lab.start("blocking", idle_s=600)
     control: list[float] = []
     with viewer(lab) as view, client(engine) as asker:
@@ -129,9 +134,9 @@ def test_a_lane_shows_how_long_a_handler_slept_and_not_much_more(lab: LabProcess
                 return len(lanes.durations_ms(BLOCKED)) == number
 
             until(is_drawn, "the sleep is in a lane")
-    seen, asked = statistics.median(lanes.durations_ms(BLOCKED)), statistics.median(control)
+    in_lane, in_control = statistics.median(lanes.durations_ms(BLOCKED)), statistics.median(control)
     report(
-        f"lane {seen:.2f} ms, control {asked:.2f} ms, {SLEEP_MS} ms requested; "
+        f"lane {in_lane:.2f} ms, control {in_control:.2f} ms, {SLEEP_MS} ms requested; "
         f"highest {max(lanes.durations_ms(BLOCKED)):.1f}"
     )
-    assert SLEEP_MS <= seen < asked + 20
+    assert SLEEP_MS <= in_lane < in_control + 20

@@ -24,7 +24,8 @@ ROUNDS = 3
 
 
 def test_a_timeout_is_noticed_within_a_quarter_of_a_second(serve: ServerMaker, report: Report) -> None:
-    """Noise: the mean of many timeouts by the generator's clock is asserted, plus 0.1 s for a busy machine."""
+    """Noise: the mean of many timeouts by the generator's clock is asserted, plus 0.1 s for a busy
+    machine."""
     with Gate() as gate:
         outcome = run_load(serve(gate).port, timeout_s=0.3, duration_s=1.5)
     mean_s = outcome.in_flight_ns / 1e9 / outcome.sent

@@ -102,6 +102,7 @@ def stall(engine: Engine) -> tuple[int, int]:
 
 
 def expected_us(due: list[int], from_ns: int, to_ns: int) -> list[float]:
-    """Returns the response times in order if requests due in the stall complete at its end, others at once."""
+    """Returns the response times in order if requests due in the stall complete at its end, others at
+    once."""
     stalled = sorted((to_ns - at) / 1000 for at in due if from_ns <= at < to_ns)
     return [0.0] * (len(due) - len(stalled)) + stalled

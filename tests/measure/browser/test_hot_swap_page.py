@@ -1,4 +1,4 @@
-"""A relay on the page that shows engines side by side: who takes over is seen beside who served before."""
+"""A hot swap on the live page: both engines are visible side by side."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from tests.measure.conftest import Report
 LEG_S = 5.0
 
 
-def test_an_engine_that_takes_over_in_a_relay_is_seen_beside_the_one_before(
-    visit: Opener, lab: LabProcess, report: Report
-) -> None:
-    """The page shows both engines of a relay, marks the first one as gone, and keeps its rates in the chart.
+def test_a_hot_swap_shows_both_engines_side_by_side(visit: Opener, lab: LabProcess, report: Report) -> None:
+    """The page shows both engines, marks the first one as gone, and keeps its rates in the chart.
 
-    Noise: the page is open before the relay begins, so all it needs is one of the fifty frames that come while the
-    first engine serves alone. The report says after how many seconds of those five it had it.
+    Noise: the page is open before the run starts, and needs one of the fifty frames of the five seconds in
+    which the first engine serves alone. The report shows after how many seconds it had one.
     """
     page = visit("/live").page
     live(page)
@@ -35,10 +33,10 @@ def test_an_engine_that_takes_over_in_a_relay_is_seen_beside_the_one_before(
     first = rate.locator("tbody td:nth-child(2)").filter(has_text=re.compile(r"^[1-9]")).first
     expect(first).to_be_visible()
     report(
-        f"the first engine's rate was in the chart {time.monotonic() - began_s:.1f} s after its {LEG_S:g} s began"
+        f"the first engine's rate was in the chart after {time.monotonic() - began_s:.1f} s of {LEG_S:g} s"
     )
     expect(blocks).to_have_count(2)
     expect(page.locator("[data-engine-lanes] > [data-gone]")).to_have_count(1)
-    expect(rate.locator("thead th")).to_have_count(3)  # when, and a column for each
-    expect(first).to_be_visible()  # its past is kept
+    expect(rate.locator("thead th")).to_have_count(3)  # time, and a column for each engine
+    expect(first).to_be_visible()  # the rates of the first engine are kept
     lab.wait_ended(run["id"])
