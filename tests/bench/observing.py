@@ -1,5 +1,4 @@
-"""The cost of observing: the CPU per request of an engine with and without viewers, and the control plane's
-CPU.
+"""The cost of viewers: the CPU per request of an engine, and the CPU of the control plane.
 
     python -m tests.bench.observing [--pairs 10] [--seconds 2] [--rate 4000] [--model reactor]
 

@@ -163,8 +163,7 @@ def _until_open(port: int) -> None:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The result of wrk for one trial. `errors` counts socket errors and responses that are not 2xx or
-    3xx."""
+    """The result of wrk for one trial. `errors` are socket errors and responses other than 2xx or 3xx."""
 
     requests: int
     rate: float

@@ -1,5 +1,4 @@
-"""System calls per request with 64 connections, as the engine counts them (`io_calls`) and as the kernel
-does.
+"""System calls per request with 64 connections, as counted by the engine (`io_calls`) and by the kernel.
 
     python -m tests.bench.system_calls [--connections 64] [--seconds 3] [--model proactor] [--strace]
 

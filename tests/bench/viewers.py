@@ -96,8 +96,7 @@ async def closed_after_s(lab: LabProcess, viewers: int, stalled: int) -> float:
 async def view_beside_stalled(
     lab: LabProcess, wants: str, args: argparse.Namespace
 ) -> tuple[Ages, float | None]:
-    """View while others are stalled. Return the ages, and when those were closed, or None if they were
-    not."""
+    """View while others are stalled. Return the ages, and when those were closed (None: they were not)."""
     closed = asyncio.create_task(closed_after_s(lab, args.viewers, args.stalled))
     ages = await view_all(live_url(lab), wants, args.viewers, args.seconds)
     return ages, closed.result() if closed.done() else None

@@ -28,8 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Iterator[Report]:
-    """Return a function that prints what was measured, in both outcomes. The test must call it at least
-    once."""
+    """Return a function that prints what was measured. The test must call it at least once."""
     lines: list[str] = []
 
     def print_line(text: str) -> None:

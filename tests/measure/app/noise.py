@@ -25,8 +25,7 @@ def evidence_of(run: Any) -> Evidence:
 
 
 def starved(run: Any) -> bool:
-    """Return whether other processes took the CPU of the generator for 5 % of the run, or delayed its
-    sends."""
+    """Return whether other processes took 5 % of the generator's CPU time, or delayed its sends."""
     evidence = evidence_of(run)
     return (evidence["generator_waited"] or 0) > 0.05 or (evidence["late_share"] or 0) > 0.01
 

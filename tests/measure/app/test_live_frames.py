@@ -33,8 +33,7 @@ def summary(values: list[float]) -> str:
 
 @contextmanager
 def sleeping_thread(every_s: float) -> Iterator[Callable[[], list[float]]]:
-    """Run a thread that only sleeps. Its gaps between wake-ups are the share of the machine in what is
-    measured."""
+    """Run a thread that only sleeps. The gaps between its wake-ups show the noise of the machine."""
     woken, end = [time.monotonic()], Event()
 
     def tick() -> None:

@@ -20,8 +20,7 @@ def test_pipelining_needs_less_than_one_io_call_per_request(lab: LabProcess, rep
 
 
 def test_an_idle_connection_costs_a_reactor_memory_and_no_thread(lab: LabProcess, report: Report) -> None:
-    """Noise: memory and threads do not depend on time. The control is the blocking model with fewer
-    connections."""
+    """Noise: memory and threads do not depend on time. The control is the blocking model."""
     reactor = lab.run(model="reactor", scenario="c10k", plan=SHORT)
     blocking = lab.run(model="blocking", scenario="idle-crowd", plan=SHORT)
     each = reactor["ledger"]["anon_bytes_per_connection"]

@@ -28,9 +28,11 @@ def stalled_ms(run: Any) -> float:
 
 
 def test_response_times_show_a_stall_and_service_times_hide_it(lab: LabProcess, report: Report) -> None:
-    """Requests due at the beginning of the stall wait for all of it, requests due at its end not at all: the
-    waiting times fall linearly from 600 ms to 0. So 15 % of the requests wait, and a third of those (5 % of
-    all) for more than 400 ms.
+    """The stall is in the response times and not in the service times.
+
+    Requests due at its beginning wait for all of it, requests due at its end not at all: the waiting times
+    fall linearly from 600 ms to 0. So 15 % of the requests wait, a third of them (5 % of all) for more than
+    400 ms.
 
     Noise: the expected values follow from the actual length of the stall, which the lab measures. The maximum
     of a control run without a stall is added to each tolerance.

@@ -71,8 +71,8 @@ def test_a_rate_above_the_capacity_is_server_bound(lab: LabProcess, report: Repo
 
 
 def test_a_closed_load_that_occupies_the_only_thread_is_server_bound(lab: LabProcess, report: Report) -> None:
-    """Noise: a thread that sleeps is occupied whatever else the machine does, as long as the generator sends requests.
-    Rounds with a starved generator are accepted as above."""
+    """Noise: a thread that sleeps is occupied whatever else the machine does, if the generator sends
+    requests. Rounds with a starved generator are accepted as above."""
     runs = rounds(lab, model="reactor", plan=plan(1.0, 0, work=work("sleep", ms=5)))
     report("; ".join(map(verdict_line, runs)))
     assert is_verdict(runs, "server_bound")
@@ -85,8 +85,7 @@ def test_a_closed_load_that_occupies_the_only_thread_is_server_bound(lab: LabPro
 
 @pytest.mark.parametrize("vus", [2, 8])
 def test_users_that_think_most_of_the_time_are_unsaturated(lab: LabProcess, report: Report, vus: int) -> None:
-    """Noise: the load needs 2 % of a CPU, so only a starved generator changes the verdict, which is accepted
-    as above."""
+    """Noise: the load needs 2 % of a CPU. Rounds with a starved generator are accepted as above."""
     runs = rounds(lab, model="reactor", plan=plan(1.0, 0.2, vus=vus, think_time_ms=50))
     report("; ".join(map(verdict_line, runs)))
     assert is_verdict(runs, "unsaturated")
@@ -128,7 +127,8 @@ def test_percentiles_are_invalid_if_the_generator_was_stopped(lab: LabProcess, r
 
 
 def test_too_few_connections_miss_the_rate_without_a_server_limit(lab: LabProcess, report: Report) -> None:
-    """One connection at 30 ms per request carries 33 req/s, 100 are offered, and seven of eight workers are idle.
+    """One connection at 30 ms per request carries 33 of the offered 100 req/s; seven of eight workers are
+    idle.
 
     Noise: that the rate is missed does not depend on the machine. A starved generator is accepted as above.
     """
