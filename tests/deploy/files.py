@@ -1,4 +1,4 @@
-"""The files of the deployment, read the way that the programs read them which they are for."""
+"""Read the deployment files as the programs that use them do."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def compose() -> Json:
 
 
 def defaults(text: str) -> str:
-    """Compose's variables, replaced by their defaults; `${NAME:?…}` has none and becomes empty."""
+    """Replace the variables of Compose by their defaults. `${NAME:?…}` has no default and becomes empty."""
     return re.sub(r"\$\{\w+(?::-([^}]*)|:\?[^}]*)\}", lambda found: found[1] or "", text)
 
 
 def dockerfile() -> list[tuple[str, str]]:
-    """Instruction and arguments, comments gone and continued lines joined."""
+    """Return instructions and their arguments, without comments, and with continued lines joined."""
     lines = "\n".join(
         line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#")
     )

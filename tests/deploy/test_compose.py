@@ -1,7 +1,7 @@
-"""docker-compose.yml without an engine: its schema, and what it promises. `make compose-check` brings it up for real.
+"""docker-compose.yml: its schema and its security settings, without Docker. `make compose-check` starts it.
 
-compose_spec.json is the Compose Specification's schema as Debian's docker-compose 1.29.2-3 carries it (Apache License
-2.0): the oldest one that the file has to please.
+compose_spec.json is the schema of the Compose Specification from Debian's docker-compose 1.29.2-3 (Apache
+License 2.0), the oldest version that must accept the file.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ SERVICES = sorted(compose()["services"].items())
 each_service = pytest.mark.parametrize(("name", "service"), SERVICES, ids=[name for name, _ in SERVICES])
 
 
-def test_it_keeps_to_the_compose_schema() -> None:
+def test_it_matches_the_compose_schema() -> None:
     schema = jsonschema_rs.validator_for(read_json(ROOT / "tests" / "deploy" / "compose_spec.json"))
     assert [(list(error.instance_path), error.message) for error in schema.iter_errors(compose())] == []
 
 
 @each_service
-def test_everything_is_published_on_loopback_only(name: str, service: Json) -> None:
+def test_ports_are_published_on_loopback_only(name: str, service: Json) -> None:
     assert [port for port in service["ports"] if not port.startswith("127.0.0.1:")] == []
 
 
@@ -42,19 +42,19 @@ def test_every_service_is_confined(name: str, service: Json) -> None:
 
 
 @each_service
-def test_foreign_images_have_a_version(name: str, service: Json) -> None:
+def test_external_images_have_a_version(name: str, service: Json) -> None:
     if "build" not in service:
         assert re.search(r":v?\d+\.\d+\.\d+$", defaults(service["image"]))
 
 
 @each_service
-def test_every_file_that_is_mounted_exists(name: str, service: Json) -> None:
+def test_every_mounted_file_exists(name: str, service: Json) -> None:
     for volume in service["volumes"]:
         source = volume.partition(":")[0]
         assert (ROOT / source).exists() if source.startswith(".") else source in compose()["volumes"]
 
 
-def test_the_lab_stands_alone_and_the_rest_is_a_profile() -> None:
+def test_only_the_lab_starts_without_a_profile() -> None:
     assert {name: service.get("profiles") for name, service in SERVICES} == {
         "grafana": ["observability"],
         "lab": None,
@@ -67,7 +67,7 @@ def test_the_token_has_no_default() -> None:
     assert set(re.findall(r"\$\{THREADLAB_TOKEN[^}]*\}", text)) == {"${THREADLAB_TOKEN:?run make compose}"}
 
 
-def test_a_token_gets_neither_into_git_nor_into_an_image() -> None:
+def test_env_files_are_excluded_from_git_and_from_the_image() -> None:
     assert ".env" in (ROOT / ".gitignore").read_text().split()
     ignored = (ROOT / ".dockerignore").read_text().split("\n")
     assert "*" in ignored and not any(line.startswith("!.") or line == "!deploy" for line in ignored)
@@ -78,23 +78,23 @@ def test_the_lab_may_use_io_uring_and_open_20_000_files() -> None:
     (profile,) = [option for option in lab["security_opt"] if option.startswith("seccomp=")]
     assert defaults(profile) == "seccomp=deploy/seccomp.json"
     assert lab["ulimits"]["nofile"] >= 20_000
-    assert lab["pids_limit"] > 12_000, "threads of `blocking` count"
+    assert lab["pids_limit"] > 12_000, "the limit includes the threads of `blocking`"
 
 
-def test_the_lab_has_longer_to_stop_than_it_takes() -> None:
+def test_the_stop_grace_period_exceeds_the_grace_of_the_lab() -> None:
     from app.web.server import GRACE_S
 
     grace: str = compose()["services"]["lab"]["stop_grace_period"]
     assert int(grace.removesuffix("s")) > GRACE_S
 
 
-def test_every_setting_that_is_given_exists() -> None:
+def test_every_setting_exists() -> None:
     given = set(re.findall(r"THREADLAB_[A-Z_]+(?==)", dict(dockerfile())["ENV"]))
     given |= {name for name in compose()["services"]["lab"]["environment"] if name.startswith("THREADLAB_")}
     assert {name.removeprefix("THREADLAB_").lower() for name in given} <= set(Settings.model_fields)
 
 
-def test_the_ports_that_engines_take_are_published() -> None:
+def test_the_ports_of_engines_are_published() -> None:
     settings = dict(pair.split("=") for pair in dict(dockerfile())["ENV"].split() if "THREADLAB" in pair)
     engines = settings["THREADLAB_ENGINE_PORTS"]
     ports = [defaults(port) for port in compose()["services"]["lab"]["ports"]]
@@ -102,7 +102,7 @@ def test_the_ports_that_engines_take_are_published() -> None:
     assert f"127.0.0.1:8000:{settings['THREADLAB_PORT']}" in ports
 
 
-def test_prometheus_asks_for_a_name_that_the_lab_answers_to() -> None:
+def test_prometheus_scrapes_a_host_name_that_the_lab_allows() -> None:
     (job,) = read_yaml(DEPLOY / "prometheus.yml")["scrape_configs"]
     host, _, port = job["static_configs"][0]["targets"][0].partition(":")
     lab = compose()["services"]["lab"]
@@ -110,7 +110,7 @@ def test_prometheus_asks_for_a_name_that_the_lab_answers_to() -> None:
     assert any(mapping.endswith(f":{port}") for mapping in lab["ports"])
 
 
-def test_prometheus_gets_the_token_in_memory() -> None:
+def test_the_token_of_prometheus_is_in_a_tmpfs() -> None:
     (job,) = read_yaml(DEPLOY / "prometheus.yml")["scrape_configs"]
     prometheus: dict[str, Any] = compose()["services"]["prometheus"]
     folder, _, _file = job["authorization"]["credentials_file"].rpartition("/")
@@ -118,7 +118,7 @@ def test_prometheus_gets_the_token_in_memory() -> None:
     assert any(mount.startswith(f"{folder}:") for mount in prometheus["tmpfs"])
 
 
-def test_nobody_can_change_anything_in_grafana() -> None:
+def test_grafana_is_read_only() -> None:
     settings = compose()["services"]["grafana"]["environment"]
     assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
     assert settings["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"

@@ -1,4 +1,4 @@
-"""The Grafana dashboard asks for nothing that the lab does not have."""
+"""The Grafana dashboard queries only metrics and labels that the lab exports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engines.catalogue import model_modules
 from .files import DEPLOY, ROOT, Json, compose, read_json, read_yaml
 
 BOARD = DEPLOY / "grafana" / "dashboards" / "threadlab.json"
-WORDS = {
+KEYWORDS = {
     "by",
     "without",
     "on",
@@ -27,11 +27,11 @@ WORDS = {
     "offset",
     "le",
 }
-PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}  # prometheus-client's own
+PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}  # from prometheus-client
 
 
 def documented() -> dict[str, tuple[str, set[str]]]:
-    """Metrics of docs/metrics.md: name → type, labels."""
+    """Return the metrics of docs/metrics.md: name → type, labels."""
     rows = re.findall(
         r"^\| `(threadlab_\w+)` \| (\w+) \| ([^|]*)\|", (ROOT / "docs" / "metrics.md").read_text(), re.M
     )
@@ -39,7 +39,7 @@ def documented() -> dict[str, tuple[str, set[str]]]:
 
 
 def series() -> dict[str, set[str]]:
-    """Series that Prometheus has of them: name → labels."""
+    """Return the series that Prometheus makes of them: name → labels."""
     found: dict[str, set[str]] = {name: set() for name in PROCESS}
     for name, (kind, labels) in documented().items():
         if kind == "histogram":
@@ -62,12 +62,12 @@ def queries() -> list[str]:
 
 
 def metrics_of(query: str) -> set[str]:
-    """The metrics that a PromQL query names: what is left of its words without selectors, ranges and labels."""
+    """Return the metrics in a PromQL query: its words without selectors, ranges, labels and keywords."""
     rest = re.sub(r'"[^"]*"', "", query)
     rest = re.sub(r"\{[^}]*\}|\[[^]]*\]", "", rest)
     rest = re.sub(r"\b(by|without|on|ignoring)\s*\([^)]*\)", "", rest)
     words = re.findall(r"\b([a-zA-Z_:][\w:]*)\b(?!\s*\()", rest)
-    return set(words) - WORDS
+    return set(words) - KEYWORDS
 
 
 def labels_of(query: str) -> set[str]:
@@ -77,7 +77,7 @@ def labels_of(query: str) -> set[str]:
     return found
 
 
-def test_the_reader_of_queries_reads_queries() -> None:
+def test_metrics_and_labels_of_a_query_are_found() -> None:
     query = (
         'histogram_quantile(0.9, sum by (le, x) (rate(a_bucket{job=~"b",c="d"}[5m]))) / (sum(e_total) > 1)'
     )
@@ -85,7 +85,7 @@ def test_the_reader_of_queries_reads_queries() -> None:
     assert labels_of(query) == {"le", "x", "job", "c"}
 
 
-def test_there_is_something_to_compare() -> None:
+def test_documentation_and_dashboard_are_not_empty() -> None:
     assert len(documented()) >= 15 and len(queries()) >= 20
 
 
@@ -97,7 +97,7 @@ def test_a_query_names_only_metrics_and_labels_that_exist(query: str) -> None:
 
 
 @pytest.mark.parametrize("query", [query for query in queries() if "_total" in query or "_bucket" in query])
-def test_rates_are_of_counters_and_quantiles_of_buckets(query: str) -> None:
+def test_rates_use_counters_and_quantiles_use_buckets(query: str) -> None:
     for inner in re.findall(r"\brate\((\w+)", query):
         assert inner.endswith(("_total", "_bucket"))
     for _ in re.findall(r"histogram_quantile", query):
@@ -109,19 +109,19 @@ def test_every_metric_is_on_a_panel() -> None:
     assert set(documented()) - shown == set()
 
 
-def test_panels_do_not_overlap_and_have_numbers_of_their_own() -> None:
-    taken: dict[tuple[int, int], str] = {}
+def test_panels_do_not_overlap_and_have_unique_ids() -> None:
+    occupied: dict[tuple[int, int], str] = {}
     for panel in panels(read_json(BOARD)):
         grid = panel["gridPos"]
         assert grid["x"] + grid["w"] <= 24
         for x in range(grid["x"], grid["x"] + grid["w"]):
             for y in range(grid["y"], grid["y"] + grid["h"]):
-                assert taken.setdefault((x, y), panel["title"]) == panel["title"]
+                assert occupied.setdefault((x, y), panel["title"]) == panel["title"]
     ids = [panel["id"] for panel in panels(read_json(BOARD))]
     assert len(set(ids)) == len(ids)
 
 
-def test_every_panel_asks_the_source_that_is_provisioned() -> None:
+def test_every_panel_uses_the_provisioned_data_source() -> None:
     (source,) = read_yaml(DEPLOY / "grafana/provisioning/datasources/prometheus.yml")["datasources"]
     used: set[Any] = {
         panel["datasource"]["uid"] for panel in panels(read_json(BOARD)) if "datasource" in panel
@@ -130,7 +130,7 @@ def test_every_panel_asks_the_source_that_is_provisioned() -> None:
     assert source["url"] == "http://prometheus:9090" and "prometheus" in compose()["services"]
 
 
-def test_the_dashboard_is_where_grafana_is_told_to_look() -> None:
+def test_the_dashboard_is_in_the_provisioned_folder() -> None:
     (provider,) = read_yaml(DEPLOY / "grafana/provisioning/dashboards/threadlab.yml")["providers"]
     grafana = compose()["services"]["grafana"]
     mounts = dict(volume.split(":")[:2] for volume in grafana["volumes"])
@@ -139,7 +139,7 @@ def test_the_dashboard_is_where_grafana_is_told_to_look() -> None:
     assert home == f"{provider['options']['path']}/{BOARD.name}"
 
 
-def test_one_colour_per_model() -> None:
+def test_each_model_has_a_colour_of_the_style_sheets() -> None:
     css = (ROOT / "static" / "css").rglob("*.css")
     known = " ".join(path.read_text() for path in css).upper()
     colours = set(re.findall(r'"fixedColor": "(#\w+)"', BOARD.read_text()))

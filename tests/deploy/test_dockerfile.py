@@ -1,4 +1,4 @@
-"""The Dockerfile's promises, as far as its text can hold them."""
+"""Properties of the image that can be read from the Dockerfile."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ def last_stage() -> list[tuple[str, str]]:
     return steps[max(n for n, (word, _) in enumerate(steps) if word == "FROM") :]
 
 
-def test_the_base_can_be_replaced_and_is_the_same_in_both_stages() -> None:
+def test_both_stages_use_the_same_replaceable_base() -> None:
     steps = dockerfile()
     assert steps[0] == ("ARG", "BASE=python:3.13-slim")
     assert [rest.split()[0] for word, rest in steps if word == "FROM"] == ["${BASE}", "${BASE}"]
 
 
-def test_the_lab_runs_as_a_user_with_a_number_that_is_not_root() -> None:
+def test_the_lab_runs_as_a_numeric_user_other_than_root() -> None:
     users = [rest for word, rest in last_stage() if word == "USER"]
-    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", users[-1]), (
-        "a number, so that a cluster can check it is not root"
-    )
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", users[-1]), "a cluster can only check a numeric user"
 
 
 def test_nothing_is_installed_in_the_last_stage() -> None:
-    said = " ".join(rest for word, rest in last_stage() if word == "RUN")
-    assert not re.search(r"\b(pip|apt|apt-get|apk|curl|wget)\b", said)
+    commands = " ".join(rest for word, rest in last_stage() if word == "RUN")
+    assert not re.search(r"\b(pip|apt|apt-get|apk|curl|wget)\b", commands)
     assert [rest for word, rest in last_stage() if word == "COPY"] == [
         "--from=build /opt/threadlab /opt/threadlab"
     ]
 
 
-def test_health_is_readiness_asked_by_python() -> None:
+def test_the_health_check_requests_readyz_with_python() -> None:
     (health,) = [rest for word, rest in last_stage() if word == "HEALTHCHECK"]
     assert "/readyz" in health and '"python3"' in health and "curl" not in health
 
 
-def test_term_reaches_the_lab_and_not_a_shell() -> None:
+def test_the_entrypoint_is_the_lab_without_a_shell() -> None:
     assert ("ENTRYPOINT", '["threadlab", "serve"]') in last_stage()
 
 
-def test_no_token_is_built_in() -> None:
+def test_the_image_contains_no_token() -> None:
     assert not any("TOKEN" in rest for _, rest in dockerfile())
 
 
-def test_whatever_is_copied_exists_and_reaches_the_builder() -> None:
-    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+def test_every_copied_file_exists_and_is_in_the_build_context() -> None:
+    included = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    }
     sources = {
         source
         for word, rest in dockerfile()
         if word == "COPY" and not rest.startswith("--from")
         for source in rest.replace("${WHEELHOUSE}/", "deploy/wheelhouse").split()[:-1]
     }
-    assert sources == let_in
+    assert sources == included
     assert all((ROOT / source).exists() for source in sources)

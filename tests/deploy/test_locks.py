@@ -1,4 +1,4 @@
-"""The lock files: complete, with hashes, in step with pyproject.toml, and used by whatever installs."""
+"""The lock files are complete, have hashes, match pyproject.toml, and are used for every installation."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ each_lock = pytest.mark.parametrize("name", [RUNTIME, BUILD, DEV])
 
 
 def entries(name: str) -> list[str]:
-    """Each package of a lock on one line, with its marker and its hashes; without comments."""
+    """Return one line per package of a lock, with its marker and hashes, without comments."""
     lines = [line for line in (ROOT / name).read_text().splitlines() if not line.lstrip().startswith("#")]
     return [line for line in "\n".join(lines).replace("\\\n", "").splitlines() if line.strip()]
 
 
 @cache
 def locked(name: str) -> dict[str, list[Version]]:
-    """Package → its versions: more than one if it depends on the platform or on Python's version."""
+    """Return package → versions. There are several if they depend on the platform or the Python version."""
     found: dict[str, list[Version]] = {}
     for entry in entries(name):
         package, _, rest = entry.partition("==")
@@ -34,7 +34,7 @@ def locked(name: str) -> dict[str, list[Version]]:
 
 
 def required(name: str) -> list[Requirement]:
-    """What pyproject.toml wants of a lock."""
+    """Return the requirements of pyproject.toml for a lock."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime: list[str] = document["project"]["dependencies"]
     build: list[str] = document["build-system"]["requires"]
@@ -61,13 +61,13 @@ def test_every_dependency_is_locked_at_a_version_within_its_bounds(name: str) ->
 
 
 @pytest.mark.parametrize("name", [RUNTIME, BUILD])
-def test_what_is_deployed_is_what_was_tested(name: str) -> None:
+def test_deployed_versions_are_the_tested_ones(name: str) -> None:
     tested = locked(DEV)
     for package, versions in locked(name).items():
         assert set(versions) <= set(tested.get(package, [])), package
 
 
-def test_the_image_does_not_get_what_builds_or_tests() -> None:
+def test_the_image_has_no_build_or_test_packages() -> None:
     assert not {"hatchling", "editables", "pytest", "ruff", "mypy", "uv"} & set(locked(RUNTIME))
 
 
@@ -77,13 +77,13 @@ def test_every_dependency_has_a_lower_bound() -> None:
 
 
 @pytest.mark.parametrize("name", [RUNTIME, BUILD])
-def test_every_dependency_that_is_deployed_has_an_upper_bound(name: str) -> None:
+def test_every_deployed_dependency_has_an_upper_bound(name: str) -> None:
     for requirement in required(name):
         assert {"==", "<"} & {each.operator for each in requirement.specifier}, f"{requirement} has none"
 
 
 def image_steps() -> list[str]:
-    """The RUN steps of the image, with `"$@"` replaced by what the first `set --` of the step makes it."""
+    """Return the RUN steps of the image, with `"$@"` replaced by the arguments of the first `set --`."""
     found = []
     for step in (rest for word, rest in dockerfile() if word == "RUN"):
         options = re.search(r"set -- ([^&]*)", step)
@@ -92,7 +92,7 @@ def image_steps() -> list[str]:
 
 
 def installs() -> list[str]:
-    """The calls of pip in the Makefile, the Dockerfile and compose-check that install, build or download."""
+    """Return the pip calls of Makefile, Dockerfile and compose-check that install, build or download."""
     make = re.sub(r"^PIP_INSTALL = .*$", "", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     check = (ROOT / "deploy" / "compose-check").read_text().replace("\\\n", " ")
     texts = [make.replace("$(PIP_INSTALL)", "/pip install"), check, *image_steps()]
@@ -100,7 +100,7 @@ def installs() -> list[str]:
     return [call for text in texts for call in pip.findall(text)]
 
 
-def test_whatever_installs_takes_locked_packages_by_their_hashes_or_the_lab_alone() -> None:
+def test_every_installation_uses_hashes_or_installs_the_lab_without_dependencies() -> None:
     assert len(installs()) == 8
     for call in installs():
         files = re.findall(r"--requirement (\S+)", call)

@@ -1,4 +1,4 @@
-"""deploy/seccomp.json is an engine's default and the three calls of io_uring, and not one more."""
+"""deploy/seccomp.json is the default profile of Docker plus the three system calls of io_uring."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IO_URING = {"io_uring_setup", "io_uring_enter", "io_uring_register"}
 
 
 def allowed(profile: Json) -> set[str]:
-    """What is allowed without any condition."""
+    """Return the system calls that are allowed unconditionally."""
     return {
         name
         for rule in profile["syscalls"]
@@ -23,23 +23,23 @@ def allowed(profile: Json) -> set[str]:
     }
 
 
-def test_exactly_the_three_calls_are_added() -> None:
+def test_exactly_three_system_calls_are_added() -> None:
     default, ours = read_json(DEPLOY / "seccomp-default.json"), read_json(DEPLOY / "seccomp.json")
     assert allowed(ours) - allowed(default) == IO_URING
     assert ours["syscalls"][:-1] == default["syscalls"]
     assert {**ours, "syscalls": []} == {**default, "syscalls": []}
 
 
-def test_whatever_is_not_named_is_refused() -> None:
+def test_other_system_calls_are_denied() -> None:
     assert read_json(DEPLOY / "seccomp.json")["defaultAction"] == "SCMP_ACT_ERRNO"
 
 
-def test_the_default_denies_io_uring_as_newer_engines_do() -> None:
+def test_the_default_profile_denies_io_uring() -> None:
     named = {
         name for rule in read_json(DEPLOY / "seccomp-default.json")["syscalls"] for name in rule["names"]
     }
     assert not IO_URING & named
 
 
-def test_the_profile_is_what_the_script_makes() -> None:
+def test_the_profile_is_the_output_of_the_script() -> None:
     subprocess.run([sys.executable, str(DEPLOY / "make_seccomp.py"), "--check"], check=True, timeout=BOUND_S)
