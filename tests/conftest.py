@@ -1,4 +1,4 @@
-"""What holds for every test: property tests are the same in each run, and how slow a machine is fails none of them."""
+"""Settings of every test: property tests are deterministic and have no deadline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ settings.load_profile("deterministic")
 
 
 def pytest_configure() -> None:
-    """Nothing that collection makes is garbage, and looking for it is half of collection's time."""
+    """Disable garbage collection during test collection: it finds nothing and takes half of the time."""
     gc.disable()
 
 

@@ -1,10 +1,10 @@
-"""Do the tests see it when the code is wrong? Twenty faults, put into a copy of the code one at a time.
+"""Mutation test: do the tests detect twenty faults, put into a copy of the code one at a time?
 
     python -m tests.mutations [--only NAME …] [--deep]
 
-For each: the tests concerned, then all of `make test`, then (with --deep) `make test-full`, stopped at the
-first failure. Prints what caught it. Ends with 1 when `make test` sees fewer than 18 of the twenty. The copy
-is of the last commit; the working tree is not touched.
+For each fault, runs the tests concerned, then all of `make test`, then (with --deep) `make test-full`, until
+one fails. Prints which test detected the fault. Exit code 1 if `make test` detects fewer than 18 of the
+twenty. The copy has the last commit; the working tree is not changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SURVIVORS_MAX = 2
 
 @dataclass(frozen=True)
 class Mutation:
-    """One fault: a text of a file that is replaced, and the tests that should fail first."""
+    """One fault: a text of a file and its replacement, and the tests that should fail."""
 
     name: str
     file: str
@@ -36,7 +36,7 @@ class Mutation:
     def apply(self, root: Path) -> None:
         file = root / self.file
         source = file.read_text()
-        assert source.count(self.text) == 1, f"{self.name}: not exactly once in {self.file}"
+        assert source.count(self.text) == 1, f"{self.name}: the text must occur exactly once in {self.file}"
         file.write_text(source.replace(self.text, self.fault))
 
 
@@ -71,7 +71,7 @@ MUTATIONS = (
         "engines/test_bounds.py",
     ),
     Mutation(
-        "idle connections are cut in a drain",
+        "idle connections are closed in a drain",
         "engines/common/connection_table.py",
         "(self.is_idle(connection) and not connection.has_unread())",
         "self.is_idle(connection)",
@@ -129,7 +129,7 @@ MUTATIONS = (
         "app/results/test_fitness.py app/runs/test_runs.py",
     ),
     Mutation(
-        "errors may be a tenth",
+        "ten percent of errors are accepted",
         "app/results/verdict.py",
         "if e.errors / total <= ERRORS_MAX:",
         "if e.errors / total <= 0.1:",
@@ -143,7 +143,7 @@ MUTATIONS = (
         "app/plans/test_thresholds.py",
     ),
     Mutation(
-        "trials are not in turns",
+        "trials do not alternate",
         "app/comparisons/rounds.py",
         """        for trial in range(1, comparison.view.trials + 1):
             for entry in range(len(comparison.view.entries)):
@@ -193,7 +193,7 @@ MUTATIONS = (
 
 
 class Copy:
-    """The last commit in a folder of its own, where a fault harms nobody."""
+    """A clone of the last commit in a temporary folder."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
@@ -206,7 +206,7 @@ class Copy:
         self._git("checkout", "--quiet", "--", ".")
 
     def first_failure(self, tests: Sequence[str], *options: str) -> str | None:
-        """The first test that fails; None when all pass."""
+        """Return the first test that fails, or None if all pass."""
         command = [sys.executable, "-m", "pytest", "-x", "-n", "4", "--dist", "worksteal", *options, *tests]
         environment = {**os.environ, "PYTHONPATH": str(self.root)}  # also for the labs that the tests start
         done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
@@ -217,7 +217,7 @@ class Copy:
 
 
 def caught_by(copy: Copy, mutation: Mutation, deep: bool) -> tuple[str, str | None]:
-    """Which tier saw the fault, and by which test."""
+    """Return the tier that detected the fault, and the test."""
     mutation.apply(copy.root)
     try:
         concerned = [f"tests/{path}" for path in mutation.tests.split()]
@@ -231,20 +231,22 @@ def caught_by(copy: Copy, mutation: Mutation, deep: bool) -> tuple[str, str | No
 
 
 def main() -> int:
-    asked = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    asked.add_argument("--only", nargs="+", metavar="NAME", help="only these faults")
-    asked.add_argument("--deep", action="store_true", help="run make test-full for what passes make test")
-    given = asked.parse_args()
-    chosen = [mutation for mutation in MUTATIONS if not given.only or mutation.name in given.only]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these faults")
+    parser.add_argument(
+        "--deep", action="store_true", help="run make test-full for faults that make test does not detect"
+    )
+    args = parser.parse_args()
+    chosen = [mutation for mutation in MUTATIONS if not args.only or mutation.name in args.only]
     survivors = 0
     with tempfile.TemporaryDirectory() as folder:
         copy = Copy(Path(folder) / "copy")
         for mutation in chosen:
-            tier, failed = caught_by(copy, mutation, given.deep)
+            tier, failed = caught_by(copy, mutation, args.deep)
             survivors += tier != "make test"
             sys.stdout.write(f"{mutation.name}: {tier}{f', {failed}' if failed else ''}\n")
             sys.stdout.flush()
-    sys.stdout.write(f"{len(chosen) - survivors} of {len(chosen)} faults are seen by make test\n")
+    sys.stdout.write(f"{len(chosen) - survivors} of {len(chosen)} faults are detected by make test\n")
     return 1 if survivors > SURVIVORS_MAX else 0
 
 

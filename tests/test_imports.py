@@ -1,4 +1,4 @@
-"""Who may import whom. Read from the source, so nothing has to be imported to find out."""
+"""Rules about imports between packages, checked in the source without importing it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engines.catalogue import model_modules
 ROOT = Path(__file__).parents[1]
 MODEL_MODULES = [
     Path(f"engines/{name.replace('-', '_')}.py") for name in model_modules()
-]  # in the order in which they are taught
+]  # in the order of the tutorial
 IO_PACKAGES = sorted(path.name for path in (ROOT / "engines").glob("*_io"))
 
 
@@ -25,7 +25,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def imports(path: Path) -> set[str]:
-    """The modules that a file imports anywhere; `from a import b` is a.b where that is a module, else a."""
+    """Return all modules that a file imports. `from a import b` is a.b if that is a module, else a."""
     found: set[str] = set()
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
@@ -56,8 +56,8 @@ def under(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
-def foreign(names: set[str], *allowed: str) -> set[str]:
-    """Those that are neither of the standard library nor allowed."""
+def third_party(names: set[str], *allowed: str) -> set[str]:
+    """Return the names that are neither in the standard library nor allowed."""
     return {
         name
         for name in names
@@ -65,50 +65,52 @@ def foreign(names: set[str], *allowed: str) -> set[str]:
     }
 
 
-def test_the_reader_of_imports_sees_them() -> None:
+def test_imports_are_found() -> None:
     assert "engines.common.board.board" in imports(Path("engines/reactor.py"))
     assert "httptools" in imports(Path("engines/common/http/request_parser.py"))
     assert len(MODEL_MODULES) >= 5
     assert all((ROOT / path).is_file() for path in MODEL_MODULES)
 
 
-def wrong(paths: Iterable[Path], which: Callable[[Path], set[str]]) -> dict[str, set[str]]:
-    """The imports that a file may not have, for each file that has some."""
-    return {str(path): found for path in paths if (found := which(path))}
+def violations(paths: Iterable[Path], forbidden: Callable[[Path], set[str]]) -> dict[str, set[str]]:
+    """Return the forbidden imports of each file that has any."""
+    return {str(path): found for path in paths if (found := forbidden(path))}
 
 
-def test_engines_import_next_to_nothing() -> None:
+def test_engines_import_only_httptools_and_uring_api() -> None:
     assert (
-        wrong(sources("engines"), lambda path: foreign(imports(path), "engines", "httptools", "uring_api"))
+        violations(
+            sources("engines"), lambda path: third_party(imports(path), "engines", "httptools", "uring_api")
+        )
         == {}
     )
 
 
-def test_what_the_models_share_imports_no_model() -> None:
+def test_the_common_package_imports_no_model() -> None:
     def not_common(path: Path) -> set[str]:
         return {
             name for name in imports(path) if under(name, "engines") and not under(name, "engines.common")
         }
 
-    assert wrong(sources("engines/common"), lambda path: not_common(path) - {"engines"}) == {}
+    assert violations(sources("engines/common"), lambda path: not_common(path) - {"engines"}) == {}
 
 
 @pytest.mark.parametrize("package", IO_PACKAGES)
-def test_io_packages_import_only_themselves_and_what_all_models_share(package: str) -> None:
+def test_io_packages_import_only_themselves_and_the_common_package(package: str) -> None:
     def others(path: Path) -> set[str]:
         ours = {name for name in imports(path) if under(name, "engines")}
         return {name for name in ours if not under(name, "engines.common", f"engines.{package}")}
 
-    assert wrong(sources(f"engines/{package}"), others) == {}
+    assert violations(sources(f"engines/{package}"), others) == {}
 
 
-def test_only_the_adapter_knows_the_binding() -> None:
+def test_only_the_ring_adapter_imports_the_io_uring_binding() -> None:
     def binding_of(path: Path) -> set[str]:
         runtime = imports(path) - type_checking_imports(path)
         return {name for name in runtime if under(name, "uring_api", "_uring_api")}
 
     others = [path for path in sources("engines") if path.name not in ("ring.py", "completion_last_call.py")]
-    assert wrong(others, binding_of) == {}
+    assert violations(others, binding_of) == {}
 
 
 def type_checking_imports(path: Path) -> set[str]:
@@ -130,27 +132,33 @@ def test_a_model_module_imports_earlier_ones_only(place: int) -> None:
     assert {name for name in ours if not under(name, "engines.common", *earlier)} == set()
 
 
-def test_the_control_plane_knows_contract_and_board_of_the_engines() -> None:
-    known = {"engines.common.contract"} | {
+def test_the_control_plane_imports_only_contract_and_board_of_the_engines() -> None:
+    allowed = {"engines.common.contract"} | {
         f"engines.common.board.{name}" for name in ("board", "reader", "trace_reader")
     }
     control_plane = [path for path in sources("app") if path.parts[:2] != ("app", "load")]
     assert (
-        wrong(control_plane, lambda path: {name for name in imports(path) if under(name, "engines")} - known)
+        violations(
+            control_plane, lambda path: {name for name in imports(path) if under(name, "engines")} - allowed
+        )
         == {}
     )
 
 
-def test_the_generator_stands_alone() -> None:
+def test_the_load_generator_imports_only_hdrh_and_the_common_package() -> None:
     assert (
-        wrong(sources("app/load"), lambda path: foreign(imports(path), "hdrh", "engines.common", "app.load"))
+        violations(
+            sources("app/load"), lambda path: third_party(imports(path), "hdrh", "engines.common", "app.load")
+        )
         == {}
     )
 
 
-def test_routes_know_no_engine_process() -> None:
+def test_routes_import_no_engine_code_and_no_subprocess() -> None:
     routes = sources("app/api") + sources("app/pages")
     assert (
-        wrong(routes, lambda path: {name for name in imports(path) if under(name, "engines", "subprocess")})
+        violations(
+            routes, lambda path: {name for name in imports(path) if under(name, "engines", "subprocess")}
+        )
         == {}
     )

@@ -1,4 +1,4 @@
-"""The layers of the control plane: a package of `app` imports only packages below it, so there is no import cycle."""
+"""The layers of the control plane: a package of `app` imports only packages below it, without a cycle."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.test_imports import ROOT, imports, sources
 
-# Top to bottom. A name is a package or a module of `app`; the engines' contract and board are below all of them.
+# Top to bottom. A name is a package or a module of `app`. The contract and the board of engines are below
+# all.
 LAYERS = (
     "cli",
     "main",
@@ -52,7 +53,7 @@ def module_of(path: Path) -> str:
 
 
 def violations() -> dict[str, list[str]]:
-    """Imports that do not go down, by "importing package → imported package"."""
+    """Return the imports of a higher layer, by "importing package → imported package"."""
     found: dict[str, list[str]] = {}
     for path in sources("app"):
         if path.name == "__init__.py" and len(path.parts) == 2:

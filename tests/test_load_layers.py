@@ -1,6 +1,6 @@
-"""The layers of the load generator: a package of `app.load` imports only what is below it, and there is no cycle.
+"""The layers of the load generator: a package of `app.load` imports only lower levels, without a cycle.
 
-Imports under `if TYPE_CHECKING` count as well: a cycle is a cycle even if it is cut at run time.
+Imports under `if TYPE_CHECKING` count as well.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ LEVELS = {
     "shard": 4,
     "__main__": 5,
 }
-FOR_THE_CONTROL_PLANE = ("app.load.protocol", "app.load.time_slice")
+PUBLIC = ("app.load.protocol", "app.load.time_slice")
 
 
 def imports_by_module() -> dict[str, set[str]]:
-    """What each module of `app.load` imports of `app`."""
+    """Return the imports of `app` by each module of `app.load`."""
     found: dict[str, set[str]] = {}
     for path in sources("app/load"):
         parts = path.with_suffix("").parts
@@ -52,21 +52,21 @@ def test_the_load_generator_has_no_import_cycle() -> None:
 
 
 def test_the_load_generator_imports_only_lower_levels() -> None:
-    wrong = [
+    violations = [
         f"{module} imports {name}"
         for module, names in imports_by_module().items()
         for name in names
         if level(name) >= level(module) and module.split(".")[2] != name.split(".")[2]
     ]
-    assert wrong == []
+    assert violations == []
 
 
 def test_the_control_plane_imports_only_the_protocol_of_the_load_generator() -> None:
-    wrong = [
+    violations = [
         f"{path} imports {name}"
         for path in sources("app")
         if path.parts[:2] != ("app", "load")
         for name in imports(path)
-        if under(name, "app.load") and not under(name, *FOR_THE_CONTROL_PLANE)
+        if under(name, "app.load") and not under(name, *PUBLIC)
     ]
-    assert wrong == []
+    assert violations == []

@@ -1,4 +1,4 @@
-"""docs/models.md and the model pages say what the model_modules say, and all of it."""
+"""docs/models.md and the model pages contain the complete descriptions of the model modules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "models.md"
 TOKENS = (paths.STATIC / "css" / "tokens.css").read_text(encoding="utf-8")
 each_model = pytest.mark.parametrize("name", list(model_modules()))
-# The names that a reader comes with, and the model where each is explained.
+# Names from the literature, and the model that explains each.
 NAMES = {
     "Thread per connection": "blocking",
     "Reactor": "reactor",
@@ -39,41 +39,45 @@ NAMES = {
 
 
 @cache
-def looks() -> Environment:
+def environment() -> Environment:
     return page_environment()
 
 
 @cache
-def said() -> dict[str, dict[str, Any]]:
-    """Every model, as JSON gives it."""
+def descriptions() -> dict[str, dict[str, Any]]:
+    """Return the description of every model after a round trip through JSON."""
     return {name: json.loads(json.dumps(describe(module))) for name, module in model_modules().items()}
 
 
-def test_the_page_is_not_stale() -> None:
+def test_the_page_is_up_to_date() -> None:
     made = subprocess.run(
         [sys.executable, ROOT / "docs" / "make_models.py"],
-        input=json.dumps(list(said().values())),
+        input=json.dumps(list(descriptions().values())),
         capture_output=True,
         text=True,
         timeout=BOUND_S,
         check=True,
     )
-    assert PAGE.read_text(encoding="utf-8") == made.stdout, "docs/models.md is stale: run `make docs`"
+    assert PAGE.read_text(encoding="utf-8") == made.stdout, "docs/models.md is out of date: run `make docs`"
 
 
 @each_model
-def test_a_chapter_has_it_all(name: str) -> None:
+def test_a_chapter_contains_the_whole_description(name: str) -> None:
     text = " ".join(chapter(name).split())
-    told = said()[name]
-    terms = [term[key] for term in told["literature"] for key in ("name", "says", "source")]
+    description = descriptions()[name]
+    terms = [term[key] for term in description["literature"] for key in ("name", "says", "source")]
     assert [
-        each for each in (*told["pros"], *told["cons"], *told["used_by"], *terms) if each not in text
+        each
+        for each in (*description["pros"], *description["cons"], *description["used_by"], *terms)
+        if each not in text
     ] == []
     assert [
-        knob["name"] for knob in told["knobs"] if not knob["common"] and f"`{knob['name']}`" not in text
+        knob["name"]
+        for knob in description["knobs"]
+        if not knob["common"] and f"`{knob['name']}`" not in text
     ] == []
     assert "──" in text and "**In the lab.** Watch " in text
-    assert [role["restaurant"] for role in told["roles"] if role["restaurant"] not in text] == []
+    assert [role["restaurant"] for role in description["roles"] if role["restaurant"] not in text] == []
 
 
 def chapter(name: str) -> str:
@@ -82,17 +86,17 @@ def chapter(name: str) -> str:
 
 
 @each_model
-def test_the_model_page_of_the_lab_has_it_all(name: str) -> None:
-    view = _view(said()[name])
-    page = looks().get_template("pages/model.html")
-    now: dict[str, Any] = {
+def test_the_model_page_contains_the_whole_description(name: str) -> None:
+    view = _view(descriptions()[name])
+    page = environment().get_template("pages/model.html")
+    context: dict[str, Any] = {
         "card": Card(view, None, (), "stopped", {}),
         "run": None,
         "scenarios": [],
         "first_load": "",
     }
     text = (
-        unescape(page.render(model=view, previous=None, next=None, **now))
+        unescape(page.render(model=view, previous=None, next=None, **context))
         .replace("<code>", "`")
         .replace("</code>", "`")
     )
@@ -105,8 +109,8 @@ def test_the_model_page_of_the_lab_has_it_all(name: str) -> None:
 
 
 @each_model
-def test_a_model_has_a_picture_a_marker_and_a_colour_of_its_own(name: str) -> None:
-    art = looks().globals["art"]
+def test_each_model_has_its_own_diagram_marker_and_colour(name: str) -> None:
+    art = environment().globals["art"]
     assert str(art.diagram(name)) != str(art.diagram("no such model")).replace("no such model", name)  # type: ignore[attr-defined]
     assert 'role="img"' in str(art.large_diagram(name))  # type: ignore[attr-defined]
     rules = re.findall(
@@ -123,7 +127,7 @@ def test_a_model_has_a_picture_a_marker_and_a_colour_of_its_own(name: str) -> No
 
 
 def contrast(one: str, other: str) -> float:
-    """As WCAG 2 has it."""
+    """Return the contrast ratio of two colours as WCAG 2 defines it."""
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
@@ -135,14 +139,14 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize(("term", "model"), NAMES.items())
-def test_the_names_of_the_literature_are_explained(term: str, model: str) -> None:
-    assert term in [each["name"] for each in said()[model]["literature"]]
+def test_names_of_the_literature_are_explained(term: str, model: str) -> None:
+    assert term in [each["name"] for each in descriptions()[model]["literature"]]
 
 
-def test_nothing_is_told_of_a_model_that_is_not_there() -> None:
+def test_the_literature_names_only_existing_models() -> None:
     assert set(literature()) <= set(model_modules())
-    for told in literature().values():
-        assert set(told) <= {"literature", "pros", "cons", "used_by", "aliases", "restaurant"}
-        for term in told["literature"]:
+    for description in literature().values():
+        assert set(description) <= {"literature", "pros", "cons", "used_by", "aliases", "restaurant"}
+        for term in description["literature"]:
             assert set(term) == {"name", "says", "source"}
             assert term["says"].endswith(".") and not term["source"].endswith(".")
