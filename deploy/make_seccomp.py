@@ -5,9 +5,9 @@
 
 seccomp-default.json is profiles/seccomp/default.json of Moby 26.1.5, byte for byte, from Debian's source
 package docker.io 26.1.5+dfsg1-9+deb13u1 (Apache License 2.0). Since Docker 25 the default profile blocks
-io_uring, because of past vulnerabilities in the kernel; older ones allow it. `diff deploy/seccomp-default.json
-deploy/seccomp.json` shows what `proactor` needs in addition. To update: replace the default, run this, read
-the diff.
+io_uring, because of past vulnerabilities in the kernel; older ones allow it. `diff
+deploy/seccomp-default.json deploy/seccomp.json` shows what `proactor` needs in addition. To update: replace
+the default, run this, read the diff.
 """
 
 from __future__ import annotations
