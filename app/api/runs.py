@@ -90,7 +90,7 @@ async def series(id: int, lab: LabDep) -> dict[str, Any]:
 
 @router.get("/runs/{id}/percentiles")
 async def percentiles(id: int, lab: LabDep) -> dict[str, Any]:
-    """Latency by percentile by both clocks, up to the last percentile with 10 samples above it."""
+    """Response and service time by percentile, up to the last percentile with 10 samples above it."""
     return await asyncio.to_thread(lab.runs.percentiles, id)
 
 

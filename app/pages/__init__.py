@@ -1,1 +1,4 @@
-"""HTML routes: thin, like the API's. What they show is made in templates; how values look, in `looks`."""
+"""HTML routes: parse a request, make one call to the lab, render a template of `templates/`.
+
+Values are formatted by app/format.py. Imports the API layer and everything below it.
+"""

@@ -1,4 +1,4 @@
-"""The form of a comparison: from what was ticked and typed to what the lab takes, with each problem at its place."""
+"""The form of a comparison: from form fields to a request, and problems by the field that they belong to."""
 
 from __future__ import annotations
 
@@ -15,61 +15,62 @@ from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_work
 from app.schemas.scenario import ScenarioView
 
-MORE = 3  # lines for a model once more, with other knobs
-TRIALS = "3"
-WHOLE = ("vus", "trials")
-FIELDS = ("rate_per_s", "vus", "work", "duration_s", "warmup_s")
-PLAIN = frozenset((*FIELDS, "view", "scenario", "trials", "thresholds", "label"))
+VARIANTS = 3  # lines for a variant of a model with other knobs
+DEFAULT_TRIALS = "3"
+INTEGER_FIELDS = ("vus", "trials")
+PLAN_FIELDS = ("rate_per_s", "vus", "work", "duration_s", "warmup_s")
+SIMPLE_FIELDS = frozenset((*PLAN_FIELDS, "view", "scenario", "trials", "thresholds", "label"))
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the form: a model that may be ticked, or (name empty) one that may be chosen."""
+    """A line of the form: a model with its checkbox."""
 
-    key: str  # of its fields: tick_reactor, knobs_reactor; more_1, knobs_more_1
+    key: str  # suffix of its field names: tick_reactor, knobs_reactor
     model: str
     title: str
-    why_not: str | None
+    why_not: str | None  # the reason if the model is not available
 
 
 @dataclass(frozen=True, slots=True)
 class CompareForm:
-    """What stands in the form, and what is wrong with it."""
+    """The values of the form and its problems by field name."""
 
     values: Mapping[str, str]
     lines: tuple[Line, ...]
-    more: tuple[str, ...]
+    more: tuple[str, ...]  # field names of the variants: more_1, knobs_more_1
     models: tuple[tuple[str, str], ...]
-    scenarios: tuple[tuple[str, tuple[ScenarioView, ...]], ...]  # those that fit each view
+    scenarios: tuple[tuple[str, tuple[ScenarioView, ...]], ...]  # by the view that they are valid for
     problems: Mapping[str, str] = field(default_factory=dict)
 
 
 def form_of(
     lab: Lab, values: Mapping[str, str] | None = None, problems: Mapping[str, str] | None = None
 ) -> CompareForm:
-    """The form as it was sent; or as a new visitor finds it, with every model that can run ticked."""
+    """Return the form as it was sent, or its initial state with every available model selected."""
     views = list(lab.models.views.values())
-    first = {"view": "equal-rate", "trials": TRIALS} | {f"tick_{m.name}": "on" for m in views if m.available}
+    ticked = {f"tick_{m.name}": "on" for m in views if m.available}
+    initial = {"view": "equal-rate", "trials": DEFAULT_TRIALS} | ticked
     lines = tuple(Line(m.name, m.name, m.title, m.unavailable_reason) for m in views)
     choices = (("", "none"), *((m.name, m.title) for m in views if m.available))
-    fitting = tuple(
+    by_view = tuple(
         (view, tuple(each for each in SCENARIOS.values() if each.plan["executor"] in executors))
         for view, (executors, _) in VIEWS.items()
     )
-    more = tuple(f"more_{i}" for i in range(1, MORE + 1))
+    more = tuple(f"more_{i}" for i in range(1, VARIANTS + 1))
     return CompareForm(
-        first if values is None else values, lines, more, (("", "none"), *choices), fitting, problems or {}
+        initial if values is None else values, lines, more, (("", "none"), *choices), by_view, problems or {}
     )
 
 
 def comparison_request(form: Mapping[str, str], lines: CompareForm) -> ComparisonRequest:
-    """Return the form as a request; raises Invalid for a field that cannot be read."""
-    check_lengths(form, FIELDS)
+    """Return the form as a request; raise Invalid for a field that cannot be parsed."""
+    check_lengths(form, PLAN_FIELDS)
     plan: dict[str, Any] = {}
-    for name in FIELDS:
+    for name in PLAN_FIELDS:
         if text := form.get(name, "").strip():
             plan[name] = parse_work(text) if name == "work" else _number(f"/plan/{name}", text)
-    entries = asked(form, lines)
+    entries = selected_entries(form, lines)
     return ComparisonRequest(
         models=[{"model": model, "knobs": _knobs(form.get(f"knobs_{key}", ""))} for key, model in entries],
         view=form.get("view") or None,
@@ -81,8 +82,8 @@ def comparison_request(form: Mapping[str, str], lines: CompareForm) -> Compariso
     )
 
 
-def asked(form: Mapping[str, str], lines: CompareForm) -> list[tuple[str, str]]:
-    """Key and model of each line that takes part, in the order of the page."""
+def selected_entries(form: Mapping[str, str], lines: CompareForm) -> list[tuple[str, str]]:
+    """Return the key and the model of each selected line, in the order of the page."""
     ticked = [(line.key, line.model) for line in lines.lines if form.get(f"tick_{line.key}")]
     return ticked + [(key, model) for key in lines.more if (model := form.get(key, ""))]
 
@@ -90,30 +91,30 @@ def asked(form: Mapping[str, str], lines: CompareForm) -> list[tuple[str, str]]:
 def problems(
     error: Invalid | None, detail: str, form: Mapping[str, str], lines: CompareForm
 ) -> dict[str, str]:
-    """Problems by the name of the field that they stand at; what has no field stands above the form."""
-    keys = [key for key, _ in asked(form, lines)]
+    """Return the problems by field name; the key is empty for a problem without a field."""
+    keys = [key for key, _ in selected_entries(form, lines)]
     found: dict[str, str] = {}
     for each in error.problems if error else ():
         parts = each.pointer.strip("/").split("/")
         name = parts[1] if parts[0] == "plan" and len(parts) > 1 else parts[0]
         if parts[0] == "models" and len(parts) > 1 and int(parts[1]) < len(keys):
             name = f"knobs_{keys[int(parts[1])]}"
-        found.setdefault(name if name in PLAIN or name.startswith("knobs_") else "", each.detail)
+        found.setdefault(name if name in SIMPLE_FIELDS or name.startswith("knobs_") else "", each.detail)
     return found or {"": detail}
 
 
 def _knobs(text: str) -> dict[str, str]:
-    """`workers=8, reply=reactor`: separated by commas or blanks."""
+    """Return the knobs of a text such as `workers=8, reply=reactor`; commas or spaces separate them."""
     return {
         name: value for name, _, value in (part.partition("=") for part in text.replace(",", " ").split())
     }
 
 
 def _number(pointer: str, text: str) -> float:
-    whole = pointer.rpartition("/")[2] in WHOLE
+    is_integer = pointer.rpartition("/")[2] in INTEGER_FIELDS
     try:
-        return int(text.replace(",", "")) if whole else float(text.replace(",", ""))
+        return int(text.replace(",", "")) if is_integer else float(text.replace(",", ""))
     except ValueError:
         raise Invalid.field(
-            pointer, f"Must be {'a whole number' if whole else 'a number'}, not {shown(text)}."
+            pointer, f"Must be {'a whole number' if is_integer else 'a number'}, not {shown(text)}."
         ) from None

@@ -1,4 +1,4 @@
-"""How long the text in a form's fields may be; checked before any of it is read."""
+"""Length limits of form fields, checked before any of the text is parsed."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from app.imports.parsers import TEXT_MAX
 from app.plans.thresholds import LENGTH_MAX, THRESHOLDS_MAX
 
 NAME_MAX = 200
-USUAL_MAX = 200  # as a text of the API
-MAX: Mapping[str, int] = {
-    "work": 2000,  # 8 kinds take some 250
-    "stages": 2000,  # 50 stages take some 1,500
+DEFAULT_MAX = 200  # as for a text of the API
+LENGTH_LIMITS: Mapping[str, int] = {
+    "work": 2000,  # 8 kinds have about 250
+    "stages": 2000,  # 50 stages have about 1,500
     "thresholds": THRESHOLDS_MAX * (LENGTH_MAX + len("\r\n")),
     "text": TEXT_MAX,
     "token": 1000,
-    "next": 2000,  # an address to go on to
-    "back": 4000,  # an address of the list of runs, with its filter
+    "next": 2000,  # path to redirect to
+    "back": 4000,  # path of the list of runs, with its filter
 }
-KNOBS, KNOBS_MAX = "knobs_", 2000  # knobs on one line
-KNOB = "knob_"  # one knob
+KNOBS_PREFIX, KNOBS_MAX = "knobs_", 2000  # knobs on one line
+KNOB_PREFIX = "knob_"  # one knob
 
 
 def length_max(name: str) -> int:
-    """The most characters that a field takes."""
-    return MAX.get(name, KNOBS_MAX if name.startswith(KNOBS) else USUAL_MAX)
+    """Return the maximum number of characters of a field."""
+    return LENGTH_LIMITS.get(name, KNOBS_MAX if name.startswith(KNOBS_PREFIX) else DEFAULT_MAX)
 
 
 def check_lengths(form: Mapping[str, str], plan: Collection[str] = ()) -> None:
-    """Raise Invalid with every field that is too long; `plan` are those that stand in a run's plan."""
-    found = [
+    """Raise Invalid with every field that is too long. `plan`: the names of fields of a plan."""
+    problems = [
         FieldProblem(
-            _pointer(name, plan), f"{_label(name)} is at most {most:,} characters ({len(text):,} were given)."
+            _pointer(name, plan), f"{_label(name)} is at most {most:,} characters (got {len(text):,})."
         )
         for name, text in form.items()
         if len(text) > (most := length_max(name))
     ]
-    if found:
-        raise Invalid(" ".join(problem.detail for problem in found), tuple(found))
+    if problems:
+        raise Invalid(" ".join(problem.detail for problem in problems), tuple(problems))
 
 
 def _pointer(name: str, plan: Collection[str]) -> str:
-    if name.startswith(KNOB):
-        return f"/knobs/{name.removeprefix(KNOB)}"
+    if name.startswith(KNOB_PREFIX):
+        return f"/knobs/{name.removeprefix(KNOB_PREFIX)}"
     return f"/plan/{name}" if name in plan else f"/{name}"
 
 
 def _label(name: str) -> str:
-    return name.removeprefix(KNOB)
+    return name.removeprefix(KNOB_PREFIX)

@@ -1,4 +1,4 @@
-"""The filter of the runs page: what was typed, what is wrong with it, and the addresses that carry it on."""
+"""The filter of the runs page: its values, its problems, and URLs that keep it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True, slots=True)
 class FilterForm:
-    """What stands in its fields, the problem of each that has one, and the filter that the others make."""
+    """The values of the filter form, its problems by field, and the filter from the valid fields."""
 
     values: Mapping[str, str]
     problems: Mapping[str, str]
@@ -25,20 +25,20 @@ class FilterForm:
 
     @property
     def is_set(self) -> bool:
+        """Whether a field other than the order is set."""
         return any(name != "sort" for name in self.values)
 
     def query(self, **more: object) -> str:
-        """The query of an address with this filter in it: `?model=reactor&offset=50`; empty for no filter."""
-        given = {**self.values, **{name: value for name, value in more.items() if value}}
-        return f"?{urlencode(given)}" if given else ""
+        """Return the query string of this filter: `?model=reactor&offset=50`; empty if no field is set."""
+        parameters = {**self.values, **{name: value for name, value in more.items() if value}}
+        return f"?{urlencode(parameters)}" if parameters else ""
 
 
-def read(typed: Mapping[str, str]) -> FilterForm:
-    """Read a filter; what cannot be read is told, and left out."""
-    # One character over the bound is refused as any number would be, and the page's links carry no more than that.
-    values = {
-        name: text for name in RunQuery.model_fields if (text := typed.get(name, "").strip()[: TEXT_MAX + 1])
-    }
+def read(query_params: Mapping[str, str]) -> FilterForm:
+    """Parse a filter. A field that is invalid becomes a problem and is left out of the filter."""
+    # One character over the limit is enough to reject the text, and keeps the links of the page short.
+    texts = {name: query_params.get(name, "").strip() for name in RunQuery.model_fields}
+    values = {name: text[: TEXT_MAX + 1] for name, text in texts.items() if text}
     problems: dict[str, str] = {}
     try:
         query = RunQuery.model_validate(values)

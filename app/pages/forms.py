@@ -1,4 +1,4 @@
-"""What forms share: the cards of models, what a run may be against, and how a person writes work and stages."""
+"""Parts that several pages share: cards of models, typed knobs, targets of a run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from app.schemas.engine import EngineView
 from app.schemas.model import ModelView
 from app.schemas.states import EngineState
 
-CONCURRENT = "engines:"  # a target that is several engines, loaded at once
-FRESH = "model:"  # a target that is a model: an engine is started for the run
+CONCURRENT_PREFIX = "engines:"  # prefix of a target of several engines, loaded in parallel
+NEW_PREFIX = "model:"  # prefix of a target that is a model: an engine is started for the run
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a model's card shows."""
+    """The card of a model."""
 
     model: ModelView
-    engine: EngineView | None
-    others: tuple[EngineView, ...]
+    engine: EngineView | None  # the newest
+    others: tuple[EngineView, ...]  # its other running engines
     state: str
     knobs: Mapping[str, Any]
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -38,12 +38,16 @@ def card(
     typed: Mapping[str, str] | None = None,
     error: Invalid | None = None,
 ) -> Card:
-    """The card of a model as it is now; `typed` knobs and their problems if a start was refused."""
+    """Return the card of a model in its current state. Raises Unknown.
+
+    `watched`: the id of the engine in the live view. `typed`, `error`: the knobs and the reason of a rejected
+    start.
+    """
     view = lab.models.get(model)
     engines = [engine.view() for engine in lab.fleet.engines.values() if engine.model.name == model]
     alive = [engine for engine in engines if engine.exit is None]
-    lost = (e for e in reversed(engines) if e.state in (EngineState.FAILED, EngineState.EXITED))
-    newest = alive[-1] if alive else next(lost, None)
+    ended = (e for e in reversed(engines) if e.state in (EngineState.FAILED, EngineState.EXITED))
+    newest = alive[-1] if alive else next(ended, None)
     if engines and not alive and engines[-1].state == EngineState.STOPPED:
         newest = None
     state = newest.state if newest else "stopped" if view.available else "unavailable"
@@ -65,24 +69,25 @@ def card(
 
 
 def typed_knobs(form: Mapping[str, str]) -> dict[str, str]:
+    """Return the knobs of a card's form by name, as typed."""
     return {
         name.removeprefix("knob_"): value.strip() for name, value in form.items() if name.startswith("knob_")
     }
 
 
-def number_of(text: str) -> int | None:
-    """The number of a run as it is written; None where it can be none."""
+def parse_run_id(text: str) -> int | None:
+    """Return the id of a run; None if the text is not one."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(ID_MAX)) else None
 
 
 def targets(lab: Lab) -> list[tuple[str, str]]:
-    """Engines that are ready, newest first, all of them at once, then a fresh one of each model."""
+    """Return value and label of each target: running engines, newest first, all in parallel, new engines."""
     ready = [e.view() for e in reversed(lab.fleet.engines.values()) if e.state.is_serving]
     ids = [e.id for e in reversed(ready)][:CONCURRENT_MAX]
-    at_once = (
-        [(CONCURRENT + ",".join(ids), f"All {len(ids)} running engines in parallel (live view only)")]
+    in_parallel = (
+        [(CONCURRENT_PREFIX + ",".join(ids), f"All {len(ids)} running engines in parallel (live view only)")]
         if len(ids) > 1
         else []
     )
-    fresh = [(FRESH + m.name, f"New {m.title} engine") for m in lab.models.views.values() if m.available]
-    return [(e.id, f"{e.id} (running on :{e.port})") for e in ready] + at_once + fresh
+    new = [(NEW_PREFIX + m.name, f"New {m.title} engine") for m in lab.models.views.values() if m.available]
+    return [(e.id, f"{e.id} (running on :{e.port})") for e in ready] + in_parallel + new

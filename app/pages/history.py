@@ -1,4 +1,4 @@
-"""The pages of the history: the list with its filter, deleting several, labels."""
+"""The pages of the history: filtered list, diff, labels, deletion, imported results."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from starlette.datastructures import UploadFile
 from app.errors import Invalid
 from app.pages import filters
 from app.pages.fields import check_lengths
-from app.pages.forms import number_of
+from app.pages.forms import parse_run_id
 from app.pages.routes import TypedDep, by_htmx, page, run_page
 from app.schemas.run import RunView
 from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
-PICKED_MAX = 100
-FOREIGN_BYTES_MAX = 65_536
-Picked = Annotated[list[int], Query(max_length=PICKED_MAX)]
+SELECTED_MAX = 100
+IMPORT_BYTES_MAX = 65_536
+SelectedIds = Annotated[list[int], Query(max_length=SELECTED_MAX)]
 
 
 @router.get("/runs")
 async def runs(
     request: Request, lab: LabDep, offset: Annotated[int, Query(ge=0, le=10**9)] = 0
 ) -> HTMLResponse:
+    """Return a page of the filtered list."""
     form = filters.read(request.query_params)
     found = await lab.history.find(form.filter, filters.PAGE_SIZE, offset)
     return page(
@@ -49,9 +50,10 @@ async def diff(
     lab: LabDep,
     a: int | None = None,
     b: int | None = None,
-    run: Picked = [],  # noqa: B006
+    run: SelectedIds = [],  # noqa: B006
 ) -> Response:
-    if len(run) == 2:  # as ticked in the list
+    """Return the diff of runs `a` and `b`; redirect to it from two selected runs. Raises Invalid, Unknown."""
+    if len(run) == 2:  # selected in the list
         return RedirectResponse("/runs/diff?a={}&b={}".format(*sorted(run)), 303)
     if a is None or b is None:
         raise Invalid("Select exactly two runs in the list of runs to compare them.")
@@ -64,6 +66,7 @@ async def diff(
 
 @router.post("/runs/{id}/label")
 async def relabel(id: int, request: Request, lab: LabDep, form: TypedDep) -> Response:
+    """Set the label of a run. Return its block to HTMX, else redirect to `back`. Raises Invalid."""
     typed, back = form.get("label", ""), form.get("back", "")
     try:
         check_lengths(form)
@@ -82,7 +85,8 @@ def _label(request: Request, view: RunView, back: str, status: int = 200, **more
 
 
 @router.get("/runs/delete")
-async def confirm_delete(request: Request, lab: LabDep, run: Picked = []) -> HTMLResponse:  # noqa: B006
+async def confirm_delete(request: Request, lab: LabDep, run: SelectedIds = []) -> HTMLResponse:  # noqa: B006
+    """Return the page that asks for confirmation. Raises Invalid if no run is selected."""
     if not run:
         raise Invalid("Select runs to delete in the list of runs.")
     return page(request, "pages/runs_delete.html", runs=await lab.history.get_many(list(dict.fromkeys(run))))
@@ -90,8 +94,9 @@ async def confirm_delete(request: Request, lab: LabDep, run: Picked = []) -> HTM
 
 @router.post("/runs/delete")
 async def delete(request: Request, lab: LabDep) -> RedirectResponse:
-    async with request.form(max_files=0, max_fields=PICKED_MAX) as form:
-        typed = [number_of(str(value)) for value in form.getlist("run")]
+    """Delete the selected runs and redirect to the list. Raises Invalid, NotNow."""
+    async with request.form(max_files=0, max_fields=SELECTED_MAX) as form:
+        typed = [parse_run_id(str(value)) for value in form.getlist("run")]
     ids = [id for id in dict.fromkeys(typed) if id is not None]
     if None in typed:
         raise Invalid.field("/run", "A run is identified by its number.")
@@ -100,12 +105,12 @@ async def delete(request: Request, lab: LabDep) -> RedirectResponse:
 
 
 @router.post("/runs/{id}/foreign")
-async def add_foreign(id: int, request: Request, lab: LabDep) -> Response:
-    """What another tool wrote: as a file, or pasted."""
-    async with request.form(max_files=1, max_fields=10, max_part_size=FOREIGN_BYTES_MAX) as form:
+async def import_result(id: int, request: Request, lab: LabDep) -> Response:
+    """Import the output of another load tool, uploaded or pasted, and redirect to the run."""
+    async with request.form(max_files=1, max_fields=10, max_part_size=IMPORT_BYTES_MAX) as form:
         file, text, tool = form.get("file"), str(form.get("text") or ""), str(form.get("tool") or "")
         if isinstance(file, UploadFile) and file.size:
-            text = (await file.read(FOREIGN_BYTES_MAX)).decode(errors="replace")
+            text = (await file.read(IMPORT_BYTES_MAX)).decode(errors="replace")
     try:
         await lab.history.add_import(id, tool, text)
     except Invalid as error:
@@ -114,6 +119,7 @@ async def add_foreign(id: int, request: Request, lab: LabDep) -> Response:
 
 
 @router.post("/runs/{id}/foreign/{which}/delete")
-async def delete_foreign(id: int, which: int, lab: LabDep) -> RedirectResponse:
+async def delete_import(id: int, which: int, lab: LabDep) -> RedirectResponse:
+    """Delete an imported result and redirect to the run."""
     await lab.history.delete_import(id, which)
     return RedirectResponse(f"/runs/{id}#foreign", 303)

@@ -1,4 +1,4 @@
-"""The load form: what stands in it, what of it the lab is given, and each problem beside its field."""
+"""The load form: its values, the request that it submits, and problems by field."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from app.errors import Invalid, LabError, NotNow, TooShortIdle, Unknown, shown
 from app.lab import Lab
 from app.load.protocol.plan import EXECUTORS, Plan
 from app.pages.fields import check_lengths
-from app.pages.forms import CONCURRENT, FRESH, number_of, targets
+from app.pages.forms import CONCURRENT_PREFIX, NEW_PREFIX, parse_run_id, targets
 from app.plans.fields import BY_NAME, FIELDS, FieldKind, PlanField
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_stages, parse_work, plan_fields
 from app.runs.request import RunRequest
 from app.schemas.run import RunView, Successor
 
-_READ = {FieldKind.WORK: parse_work, FieldKind.STAGES: parse_stages}
-PLAN = frozenset(BY_NAME)
-OTHERS = ("engine", "then", "thresholds", "label")  # that are not of the plan
-FIELD_NAMES = PLAN | frozenset(OTHERS)
-# Fields that only some executors have: the page hides the others, and a hidden field is not sent.
+_PARSERS = {FieldKind.WORK: parse_work, FieldKind.STAGES: parse_stages}
+PLAN_FIELDS = frozenset(BY_NAME)
+OTHER_FIELDS = ("engine", "then", "thresholds", "label")  # not part of the plan
+FIELD_NAMES = PLAN_FIELDS | frozenset(OTHER_FIELDS)
+# Fields that only some executors use. The page hides the others; a hidden field is not submitted.
 APPLIES: Mapping[str, tuple[str, ...]] = {
     each.name: tuple(sorted(each.executors)) for each in FIELDS if each.executors != frozenset(EXECUTORS)
 }
@@ -30,31 +30,31 @@ APPLIES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class LoadForm:
-    """What stands in its fields, and what is wrong with them; `again` is the run whose plan it was filled from."""
+    """The values of the form and its problems by field name."""
 
     values: Mapping[str, str]
     targets: list[tuple[str, str]]
     problems: Mapping[str, str] = field(default_factory=dict)
-    again: RunView | None = None
-    restart: TooShortIdle | None = None  # what a restart of the chosen engine would mend
+    again: RunView | None = None  # the run whose plan fills the form
+    restart: TooShortIdle | None = None  # set if a restart of the target engine would fix the problem
     applies: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: APPLIES)
     fields: Sequence[PlanField] = FIELDS  # in the order of the form
 
     @property
     def more(self) -> bool:
-        """Whether something that is folded away is wrong, or is not as it is by default."""
+        """Whether the advanced section is open: a field in it is invalid or differs from its default."""
         return any(
-            name in self.problems or self.values.get(name, "") not in ("", _DEFAULT.get(name, ""))
-            for name in FOLDED
+            name in self.problems or self.values.get(name, "") not in ("", _DEFAULT_TEXTS.get(name, ""))
+            for name in ADVANCED_FIELDS
         )
 
 
-FOLDED = (*(each.name for each in FIELDS if each.is_advanced), "then", "thresholds", "label")
-_DEFAULT = plan_fields(Plan().to_json())
+ADVANCED_FIELDS = (*(each.name for each in FIELDS if each.is_advanced), "then", "thresholds", "label")
+_DEFAULT_TEXTS = plan_fields(Plan().to_json())
 
 
 def empty(lab: Lab) -> LoadForm:
-    """As a new visitor finds it: the first scenario, on the newest engine."""
+    """Return the initial form: the first scenario on the newest engine."""
     first = next(iter(SCENARIOS.values()))
     choices = targets(lab)
     values = {**plan_fields(first.plan), "scenario": first.name, "engine": choices[0][0] if choices else ""}
@@ -62,10 +62,13 @@ def empty(lab: Lab) -> LoadForm:
 
 
 def again(lab: Lab, run: RunView) -> LoadForm:
-    """As a run was: its plan, thresholds and label, on its engine if that still runs, else on a fresh one."""
+    """Return the form with the plan, thresholds and label of a run.
+
+    Its target is the engine of the run if that is still running, else a new engine of the model.
+    """
     choices = targets(lab)
     known = {value for value, _ in choices}
-    target = run.engine if run.engine in known else FRESH + run.model
+    target = run.engine if run.engine in known else NEW_PREFIX + run.model
     plan = Plan.from_json(run.plan)
     named = SCENARIOS.get(run.scenario or "")
     same = named is not None and Plan.from_json(named.plan) == replace(plan, trace=False)
@@ -82,13 +85,13 @@ def again(lab: Lab, run: RunView) -> LoadForm:
 
 
 def label_of(run: RunView) -> str | None:
-    """What a person has called it, for the next one: no other run is to bear the label that a trial was given."""
-    given = f"comparison {run.comparison}: "
-    return None if run.comparison and (run.label or "").startswith(given) else run.label
+    """Return the label of a run for its copy: None for the generated label of a trial."""
+    generated = f"comparison {run.comparison}: "
+    return None if run.comparison and (run.label or "").startswith(generated) else run.label
 
 
 def refused(lab: Lab, form: Mapping[str, str], error: LabError) -> LoadForm:
-    """As it was sent, with what is wrong: beside its field, above them all, or beside the button that mends it."""
+    """Return the form as it was sent, with its problems or with a button to restart the engine."""
     if isinstance(error, TooShortIdle):
         return LoadForm(form, targets(lab), {}, _run(lab, form), error)
     found = problems(error if isinstance(error, Invalid) else None, error.detail)
@@ -96,21 +99,21 @@ def refused(lab: Lab, form: Mapping[str, str], error: LabError) -> LoadForm:
 
 
 async def submit(lab: Lab, form: Mapping[str, str]) -> RunView:
-    """Queue what the form asks for; of several runs at once, the first. Raises LabError."""
-    check_lengths(form, PLAN)
+    """Queue the run of the form and return it; of several parallel runs, the first. Raises LabError."""
+    check_lengths(form, PLAN_FIELDS)
     if form.get("restart"):
         form = await _restarted(lab, form)
     request = run_request(form, lab)
-    if not form.get("engine", "").startswith(CONCURRENT):
+    if not form.get("engine", "").startswith(CONCURRENT_PREFIX):
         return await lab.runs.submit(request)
-    ids = form["engine"].removeprefix(CONCURRENT).split(",")
+    ids = form["engine"].removeprefix(CONCURRENT_PREFIX).split(",")
     return (await lab.runs.submit_concurrent(ids, replace(request, knobs={}, then=())))[0]
 
 
 async def _restarted(lab: Lab, form: Mapping[str, str]) -> dict[str, str]:
-    """Start the chosen engine anew, on the same port, with a longer keep-alive.
+    """Restart the target engine on the same port with a longer keep-alive; return the form with its new id.
 
-    Raises LabError, and has changed nothing then: the load must be one that only the keep-alive stands in the way of.
+    Raises LabError without any change if the load is invalid for another reason than the keep-alive.
     """
     before = lab.fleet.engine(form.get("engine", ""))
     try:
@@ -119,26 +122,25 @@ async def _restarted(lab: Lab, form: Mapping[str, str]) -> dict[str, str]:
         pass
     else:
         return dict(form)
-    if meant := [run.view.id for run in lab.runs.active.values() if run.view.engine == before.id]:
-        raise NotNow(f"Run {meant[0]} is meant for {before.id} and would end with it. Stop that run first.")
+    if pending := [run.view.id for run in lab.runs.active.values() if run.view.engine == before.id]:
+        raise NotNow(f"Run {pending[0]} uses {before.id} and would fail. Stop that run first.")
     knobs = {**before.knobs, "idle_s": form["restart"]}
-    lab.models.parse_knobs(
-        before.model.name, knobs
-    )  # or a wrong one would only be seen when the old engine is gone
+    # Before the stop: an invalid knob must not leave the user without an engine.
+    lab.models.parse_knobs(before.model.name, knobs)
     await lab.fleet.stop(before.id)
     view = await lab.fleet.start(before.model.name, knobs, before.port or 0, before.cpus)
     return {**form, "engine": view.id}
 
 
 def run_request(form: Mapping[str, str], lab: Lab | None = None) -> RunRequest:
-    """Return the form as a request; raises Invalid for a field that cannot be read."""
+    """Return the form as a request; raise Invalid for a field that cannot be parsed."""
     target = form.get("engine", "")
-    fresh = target.startswith(FRESH)
-    model = target.removeprefix(FRESH) if fresh else None
+    is_new = target.startswith(NEW_PREFIX)
+    model = target.removeprefix(NEW_PREFIX) if is_new else None
     scenario = form.get("scenario") or None
     before = _run(lab, form) if lab else None
     return RunRequest(
-        engine=None if fresh else target,
+        engine=None if is_new else target,
         model=model,
         knobs=before.knobs if before and before.model == model else {},
         then=_then(form.get("then", ""), before.then if before else ()),
@@ -150,7 +152,7 @@ def run_request(form: Mapping[str, str], lab: Lab | None = None) -> RunRequest:
 
 
 def _then(typed: str, before: Sequence[Successor]) -> list[dict[str, Any]]:
-    """The models that are to take over; one that did so in the run before has its knobs again."""
+    """Return the models of the hot swap; a model keeps the knobs that it had in the previous run."""
     models = [each.strip() for each in typed.split(",") if each.strip()]
     known = dict(enumerate(before))
     return [
@@ -160,27 +162,27 @@ def _then(typed: str, before: Sequence[Successor]) -> list[dict[str, Any]]:
 
 
 def plan(form: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of the plan that the form gives; what is empty is left out. Raises Invalid."""
+    """Return the fields of the plan that the form gives; an empty field is left out. Raises Invalid."""
     found: dict[str, Any] = {}
     for each in FIELDS:
         if text := form.get(each.name, "").strip():
-            found[each.name] = _read(each, text)
+            found[each.name] = _parse(each, text)
     return found
 
 
-def _read(each: PlanField, text: str) -> Any:
+def _parse(each: PlanField, text: str) -> Any:
     match each.kind:
         case FieldKind.FLAG:
             return True
         case FieldKind.INTEGER | FieldKind.NUMBER:
             return _number(each, text.replace(",", "").replace(" ", ""))
         case FieldKind.WORK | FieldKind.STAGES:
-            return _READ[each.kind](text)
+            return _PARSERS[each.kind](text)
     return text
 
 
 def problems(error: Invalid | None, detail: str = "") -> dict[str, str]:
-    """Problems by the name of the field in the form; what has no field stands above it."""
+    """Return the problems by field name; the key is empty for a problem without a field."""
     found: dict[str, str] = {}
     for each in error.problems if error else ():
         parts = each.pointer.strip("/").split("/")
@@ -190,9 +192,9 @@ def problems(error: Invalid | None, detail: str = "") -> dict[str, str]:
 
 
 def _run(lab: Lab, form: Mapping[str, str]) -> RunView | None:
-    """The run that the form was filled from."""
-    with suppress(Unknown):  # it may be deleted by now
-        return lab.runs.get(number_of(form.get("again", "")) or 0)
+    """Return the run that filled the form; None if it was deleted."""
+    with suppress(Unknown):
+        return lab.runs.get(parse_run_id(form.get("again", "")) or 0)
     return None
 
 

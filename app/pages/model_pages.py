@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.errors import NotNow, StartFailed
 from app.lab import Lab
 from app.pages import forms
-from app.pages.routes import FormDep, ask_to_stop, by_htmx, page
+from app.pages.routes import FormDep, begin_stop, by_htmx, page
 from app.plans.scenarios import SCENARIOS
 from app.runs.request import RunRequest
 from app.templating import render_block
@@ -24,27 +24,31 @@ DEFAULT_LOAD = "slow-handler"  # a rate that every model sustains, with visible 
 
 @router.get("/models")
 async def models(request: Request, lab: LabDep) -> HTMLResponse:
+    """Return the list of models."""
     return page(request, "pages/models.html", models=list(lab.models.views.values()))
 
 
 @router.get("/models/{name}")
 async def model(name: str, request: Request, lab: LabDep) -> HTMLResponse:
-    now = _now(lab, name)
+    """Return the page of a model. Raises Unknown."""
+    context = _engine_context(lab, name)
     views = list(lab.models.views.values())
     index = next(i for i, view in enumerate(views) if view.name == name)
     before = views[index - 1] if index else None
     after = views[index + 1] if index + 1 < len(views) else None
-    return page(request, PAGE, previous=before, next=after, **now)
+    return page(request, PAGE, previous=before, next=after, **context)
 
 
 @router.get("/models/{name}/now")
 async def now(name: str, request: Request, lab: LabDep) -> HTMLResponse:
     """Return the block with the newest engine of the model and its actions."""
-    return HTMLResponse(render_block(request.app.state.templates, PAGE, "engine_now", _now(lab, name)))
+    context = _engine_context(lab, name)
+    return HTMLResponse(render_block(request.app.state.templates, PAGE, "engine_now", context))
 
 
 @router.post("/models/{name}/start")
 async def start(name: str, request: Request, lab: LabDep) -> Response:
+    """Start an engine of the model with default knobs. Raises Unknown."""
     lab.models.get(name)
     with contextlib.suppress(StartFailed):  # the page shows the reason and the last lines of stderr
         await lab.fleet.start(name, {})
@@ -53,12 +57,14 @@ async def start(name: str, request: Request, lab: LabDep) -> Response:
 
 @router.post("/models/{name}/stop")
 async def stop(name: str, request: Request, lab: LabDep, form: FormDep) -> Response:
-    await ask_to_stop(lab, _running(lab, name), form.get("force") == "1")
+    """Stop the newest engine of the model, at once if `force` is 1. Raises NotNow."""
+    await begin_stop(lab, _running(lab, name), form.get("force") == "1")
     return await _respond(name, request, lab)
 
 
 @router.post("/models/{name}/load")
 async def load(name: str, request: Request, lab: LabDep, form: FormDep) -> Response:
+    """Queue a run of a scenario on the newest engine of the model. Raises NotNow."""
     scenario = form.get("scenario") or DEFAULT_LOAD
     await lab.runs.submit(RunRequest(engine=_running(lab, name), scenario=scenario))
     return await _respond(name, request, lab)
@@ -68,7 +74,7 @@ async def _respond(name: str, request: Request, lab: Lab) -> Response:
     return await now(name, request, lab) if by_htmx(request) else RedirectResponse(f"/models/{name}", 303)
 
 
-def _now(lab: Lab, name: str) -> dict[str, Any]:
+def _engine_context(lab: Lab, name: str) -> dict[str, Any]:
     card = forms.card(lab, name, None)
     current = lab.runs.current()
     return {
@@ -81,7 +87,7 @@ def _now(lab: Lab, name: str) -> dict[str, Any]:
 
 
 def _running(lab: Lab, name: str) -> str:
-    """The id of the model's newest engine; raises NotNow if none is up."""
+    """Return the id of the newest engine of a model. Raises NotNow if none is running."""
     engine = forms.card(lab, name, None).engine
     if engine is None or engine.exit is not None:
         raise NotNow(f"No engine of {name} is running. Start one first.")

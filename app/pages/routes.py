@@ -1,4 +1,7 @@
-"""The pages. Each works as a plain form (POST → 303); asked by HTMX, the answer is the block that has changed."""
+"""The lab page, runs, login and system pages.
+
+Each works as a plain form (POST → 303). A request by HTMX gets the block that changed.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
 LAB_PAGE = "pages/lab.html"
-RUNS_SHOWN = 5
+LAST_RUNS = 5
 _OWN_PATH = re.compile(r"/(?![/\\])[!-~]*")
 
 
 async def _typed(request: Request) -> dict[str, str]:
-    """The form's fields, however long: for a route that says beside a field that it is too long. No files."""
+    """Return the form fields, without files. Routes that report a long text at its field check the length."""
     async with request.form(max_files=0, max_fields=100) as form:
         found = {name: value for name, value in form.items() if isinstance(value, str)}
     if any(len(name) > fields.NAME_MAX for name in found):
@@ -41,7 +44,7 @@ TypedDep = Annotated[dict[str, str], Depends(_typed)]
 
 
 async def _bounded(typed: TypedDep) -> dict[str, str]:
-    """The form's fields; raises Invalid where one is too long."""
+    """Return the form fields; raise Invalid if one is too long."""
     fields.check_lengths(typed)
     return typed
 
@@ -50,15 +53,18 @@ FormDep = Annotated[dict[str, str], Depends(_bounded)]
 
 
 def page(request: Request, template: str, code: int = 200, **context: Any) -> HTMLResponse:
+    """Return a rendered page. `code`: HTTP status; `context`: the variables of the template."""
     event = getattr(request.state, "event", "")
     return HTMLResponse(request.app.state.templates.get_template(template).render(context, event=event), code)
 
 
 def block(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """Return one block of the lab page, for a swap by HTMX."""
     return HTMLResponse(render_block(request.app.state.templates, LAB_PAGE, name, context), status)
 
 
 def by_htmx(request: Request) -> bool:
+    """Whether HTMX sent the request."""
     return request.headers.get("hx-request") == "true"
 
 
@@ -66,6 +72,7 @@ def by_htmx(request: Request) -> bool:
 async def lab_page(
     request: Request, lab: LabDep, watch: str | None = None, again: int | None = None
 ) -> HTMLResponse:
+    """Return the lab page. `watch`: engine in the live view; `again`: run that fills the load form."""
     given: dict[str, Any] = {} if again is None else {"form": load_form.again(lab, lab.runs.get(again))}
     return await _lab_page(request, lab, watch, **given)
 
@@ -78,7 +85,7 @@ async def _lab_page(
         "cards": [forms.card(lab, name, watch) for name in lab.models.views],
         "system": lab.system,
         "scenarios": list(SCENARIOS.values()),
-        "runs": await lab.runs.history(RUNS_SHOWN),
+        "runs": await lab.runs.history(LAST_RUNS),
         "current": lab.runs.get(current.view.id) if current else None,
         "queued": max(0, len(lab.runs.active) - 1),
         "form": load_form.empty(lab),
@@ -90,23 +97,26 @@ async def _lab_page(
 
 @router.get("/live")
 async def live_page(request: Request) -> HTMLResponse:
+    """Return the side-by-side live view."""
     return page(request, "pages/live.html")
 
 
 @router.get("/cards/{model}")
 async def card(model: str, request: Request, lab: LabDep) -> HTMLResponse:
+    """Return the card of a model. Raises Unknown."""
     return block(request, "card", card=forms.card(lab, model, None))
 
 
 @router.post("/engines")
 async def start(request: Request, lab: LabDep, form: TypedDep) -> Response:
+    """Start an engine with the knobs of the card; with 422, return the card with its problems."""
     model, typed = form.get("model", ""), forms.typed_knobs(form)
     lab.models.get(model)
     try:
         fields.check_lengths(form)
         await lab.fleet.start(model, typed)
     except StartFailed:
-        pass  # the card says it, with the engine's last words
+        pass  # the card shows the reason and the last lines of stderr
     except LabError as error:
         return await _refused_start(request, lab, model, typed, error)
     if by_htmx(request):
@@ -127,6 +137,7 @@ async def _refused_start(
 
 @router.post("/engines/stop-all")
 async def stop_all(request: Request, lab: LabDep) -> Response:
+    """Stop every running engine."""
     alive = [engine.id for engine in lab.fleet.engines.values() if engine.alive]
     await asyncio.gather(*(lab.fleet.stop(id) for id in alive))
     if by_htmx(request):
@@ -136,15 +147,16 @@ async def stop_all(request: Request, lab: LabDep) -> Response:
 
 @router.post("/engines/{id}/stop")
 async def stop(id: str, request: Request, lab: LabDep, form: FormDep) -> Response:
+    """Stop an engine, at once if `force` is 1. Raises Unknown."""
     engine = lab.fleet.engine(id)
-    await ask_to_stop(lab, id, form.get("force") == "1")
+    await begin_stop(lab, id, form.get("force") == "1")
     if by_htmx(request):
         return block(request, "card", card=forms.card(lab, engine.model.name, None))
     return RedirectResponse("/", 303)
 
 
-async def ask_to_stop(lab: Lab, id: str, force: bool) -> None:
-    """Stop an engine, without waiting for the whole of its grace: the page says meanwhile that it drains."""
+async def begin_stop(lab: Lab, id: str, force: bool) -> None:
+    """Begin to stop an engine, and wait at most 0.3 s: meanwhile the page shows that it drains."""
     stopping = asyncio.create_task(lab.fleet.stop(id, force))
     await asyncio.wait([stopping], timeout=None if force else 0.3)
     lab.fleet.keep_task(stopping)
@@ -152,6 +164,7 @@ async def ask_to_stop(lab: Lab, id: str, force: bool) -> None:
 
 @router.post("/runs")
 async def submit(request: Request, lab: LabDep, form: TypedDep) -> Response:
+    """Queue the run of the load form; with 422, return the form with its problems."""
     try:
         view = await load_form.submit(lab, form)
     except LabError as error:
@@ -178,14 +191,15 @@ async def _refused_run(request: Request, lab: Lab, form: dict[str, str], error: 
 
 @router.get("/runs/current")
 async def current_run(request: Request, lab: LabDep) -> HTMLResponse:
+    """Return the run strip: the run in progress, else the newest run."""
     newest = next(iter(await lab.runs.history(1)), None)
     return _strip(request, lab, newest)
 
 
 def _strip(request: Request, lab: Lab, otherwise: RunView | None, status: int = 200) -> HTMLResponse:
-    """The run that goes, or else the one given."""
-    going = lab.runs.current()
-    shown = lab.runs.get(going.view.id) if going else otherwise
+    """Return the run strip with the run in progress, or else with `otherwise`."""
+    current = lab.runs.current()
+    shown = lab.runs.get(current.view.id) if current else otherwise
     waiting = sum(
         run.view.state == RunState.QUEUED
         for run in lab.runs.active.values()
@@ -196,11 +210,11 @@ def _strip(request: Request, lab: Lab, otherwise: RunView | None, status: int = 
 
 @router.post("/runs/{id}/again")
 async def run_again(id: int, lab: LabDep) -> RedirectResponse:
-    """The same plan at once, against a fresh engine with the same knobs, and in a relay the same after it."""
+    """Run the same plan on a new engine with the same knobs, and the same hot swap. Raises NotNow."""
     before = lab.runs.get(id)
     if before.beside:
         raise NotNow(
-            f"Run {id} went beside others, and would be another one alone; load several engines at once."
+            f"Run {id} was one of several parallel runs and cannot be repeated alone. Start them together."
         )
     request = RunRequest(
         model=before.model,
@@ -217,6 +231,7 @@ async def run_again(id: int, lab: LabDep) -> RedirectResponse:
 
 @router.post("/runs/{id}/stop")
 async def stop_run(id: int, request: Request, lab: LabDep) -> Response:
+    """Stop a run or remove it from the queue. Raises Unknown."""
     view = lab.runs.stop(id)
     if by_htmx(request):
         return _strip(request, lab, view)
@@ -225,6 +240,7 @@ async def stop_run(id: int, request: Request, lab: LabDep) -> Response:
 
 @router.get("/runs/{id}")
 async def run(id: int, request: Request, lab: LabDep) -> HTMLResponse:
+    """Return the page of a run. Raises Unknown."""
     return run_page(id, request, lab)
 
 
@@ -237,37 +253,41 @@ def run_page(id: int, request: Request, lab: Lab, status: int = 200, **typed: An
 
 @router.get("/runs/{id}/delete")
 async def confirm_delete(id: int, request: Request, lab: LabDep) -> HTMLResponse:
+    """Return the page that asks for confirmation."""
     return page(request, "pages/run_delete.html", run=lab.runs.get(id))
 
 
 @router.post("/runs/{id}/delete")
 async def delete(id: int, lab: LabDep) -> RedirectResponse:
+    """Delete a run and redirect to the list. Raises NotNow for a run in progress."""
     await lab.runs.delete([id])
     return RedirectResponse("/runs", 303)
 
 
 @router.get("/about")
 async def about(request: Request, lab: LabDep) -> HTMLResponse:
+    """Return the page about this machine, with its warnings."""
     return page(request, "pages/system.html", system=lab.system)
 
 
 @router.get("/login")
 async def login_page(request: Request, used: bool = False, next: str = "/") -> HTMLResponse:
+    """Return the login page. `used`: the login link was used or has expired; `next`: where to go then."""
     problem = "This login link has expired or was already used." if used else ""
-    return page(request, "pages/login.html", problem=problem, next=_own(next))
+    return page(request, "pages/login.html", problem=problem, next=_local_path(next))
 
 
-def _own(path: str) -> str:
-    """A path of this lab's pages to go on to; anything else is the first page."""
+def _local_path(path: str) -> str:
+    """Return `path` if it is a path of this lab, else `/`: no redirect may leave the lab."""
     return path if len(path) <= fields.length_max("next") and _OWN_PATH.fullmatch(path) else "/"
 
 
 @router.post("/login")
 async def login(request: Request, form: TypedDep) -> Response:
-    """The token pasted into the form is changed for a session."""
+    """Exchange the access token for a session cookie; 401 for an invalid one, 429 after too many."""
     authenticator: Authenticator = request.app.state.authenticator
-    address = request.client.host if request.client else "nowhere"
-    to = _own(form.get("next", "/"))
+    address = request.client.host if request.client else "unknown"
+    to = _local_path(form.get("next", "/"))
     try:
         fields.check_lengths(form)
     except Invalid as error:
@@ -278,14 +298,15 @@ async def login(request: Request, form: TypedDep) -> Response:
             return page(request, "pages/login.html", 429, problem=problem, next=to)
         authenticator.record_failure(address)
         return page(request, "pages/login.html", 401, problem="Invalid token.", next=to)
-    answer = RedirectResponse(to, 303)
-    answer.headers["Set-Cookie"] = session_cookie(
+    response = RedirectResponse(to, 303)
+    response.headers["Set-Cookie"] = session_cookie(
         authenticator.new_session(), request.app.state.lab.settings.root_path
     )
-    return answer
+    return response
 
 
 @router.get("/api/docs")
 async def api_docs(request: Request) -> HTMLResponse:
+    """Return the API page, rendered from the OpenAPI description."""
     base = str(request.base_url).rstrip("/") + request.app.state.lab.settings.root_path
     return page(request, "pages/api.html", spec=request.app.openapi(), base=base)

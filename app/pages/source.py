@@ -1,7 +1,7 @@
-"""The source of a model as its page shows it: highlighted, and with the thread states of each line.
+"""The source of a model for its page: highlighted, with the thread states of each line.
 
-The page uses the states to highlight a line when its state is hovered, and a state when its line is hovered.
-Two things give a line its states:
+The page highlights a line when its state is hovered, and a state when its line is hovered. Two things give a
+line its states:
 
 - A mark. `mark[STATE] = READING` sets the state of the lines that follow in its block, until the next mark.
   Lines after a loop or a branch that contains marks of its own get no state, because it depends on the path
@@ -51,7 +51,7 @@ MARKS = ("WAITING", "ACCEPTING", "READING", "HANDLING", "WRITING", "QUEUE")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a model's source: its number from 1, its text as HTML, and its thread states."""
+    """One line of a model's source: its number from 1, its text as HTML, its thread states."""
 
     number: int
     html: Markup
@@ -59,7 +59,7 @@ class Line:
 
 
 def source_lines(source: str) -> Iterator[Line]:
-    """Yields the lines of `source` below its module docstring. Raises SyntaxError if it is not Python."""
+    """Yield the lines of `source` below its module docstring. Raises SyntaxError if it is not Python."""
     first, marks = _after_docstring(source), state_marks(source)
     for number, html in enumerate(highlight(source), start=1):
         if number >= first:
@@ -67,7 +67,7 @@ def source_lines(source: str) -> Iterator[Line]:
 
 
 def state_marks(source: str) -> dict[int, tuple[str, ...]]:
-    """Returns the states of each line by line number: the state of its mark first, then those of its verbs.
+    """Return the states of each line by line number: the state of its mark first, then those of its verbs.
 
     Lines without a state are left out. Raises SyntaxError if `source` is not Python.
     """
@@ -83,10 +83,7 @@ def state_marks(source: str) -> dict[int, tuple[str, ...]]:
 
 
 def _follow(block: Sequence[ast.stmt], state: str | None, found: dict[int, list[str]]) -> None:
-    """Adds the states of a block to `found`.
-
-    A mark also holds in the blocks nested below it, until the next mark.
-    """
+    """Add the states of a block to `found`. A mark applies to nested blocks too, until the next mark."""
     for statement in block:
         state = _mark(statement) or state
         inner = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
@@ -103,7 +100,7 @@ def _follow(block: Sequence[ast.stmt], state: str | None, found: dict[int, list[
 
 
 def _mark(statement: ast.AST) -> str | None:
-    """Returns "reading" for `…[STATE] = READING`, None for any other statement."""
+    """Return "reading" for `…[STATE] = READING`, None for any other statement."""
     match statement:
         case ast.Assign(targets=[ast.Subscript(slice=ast.Name(id="STATE"))], value=ast.Name(id=name)) if (
             name in MARKS
@@ -133,7 +130,7 @@ def _after_docstring(source: str) -> int:
 
 
 def highlight(source: str) -> list[Markup]:
-    """Return each line of `source` as HTML, with tokens in spans of the classes in css/components/source-code.css.
+    """Return each line of `source` as HTML, its tokens in spans (css/components/source-code.css).
 
     All text is escaped. A call of `VERBS` and a name of `MARKS` get the class `v` and their state as
     `data-verb`.
@@ -147,7 +144,7 @@ def highlight(source: str) -> list[Markup]:
 
 
 def _runs(tokens: Sequence[tuple[Kind, str]]) -> Iterator[tuple[str, str]]:
-    """Yields the attributes of a span and its text, neighbours with the same attributes as one."""
+    """Yield the attributes of a span and its text, neighbours with the same attributes as one."""
     following = [text for _, text in tokens[1:]] + [""]
     pieces = ((_attributes(*token, after), token[1]) for token, after in zip(tokens, following, strict=True))
     for attributes, group in groupby(pieces, key=itemgetter(0)):
@@ -155,7 +152,7 @@ def _runs(tokens: Sequence[tuple[Kind, str]]) -> Iterator[tuple[str, str]]:
 
 
 def _attributes(kind: Kind, text: str, after: str) -> str:
-    """Returns the attributes of a token's span; "" for plain text."""
+    """Return the attributes of a token's span; "" for plain text."""
     if kind in Name and text in MARKS:
         return f'class="v" data-verb="{text.lower()}"'
     if kind in Name and after.startswith("(") and text in VERBS and kind not in Name.Function:

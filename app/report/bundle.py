@@ -1,7 +1,7 @@
 """Writes the bundle: one JSON document with all stored data of a run.
 
 `run`, `series` and `percentiles` equal the API's responses of these names. `histogram_log` is the
-HdrHistogram interval log. `outcome` is the load generator's result, with histograms of both clocks for each
+HdrHistogram interval log. `outcome` is the load generator's result, with histograms of both times for each
 work kind and second.
 """
 

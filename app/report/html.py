@@ -62,9 +62,9 @@ def throughput(rows: list[dict[str, Any]]) -> Chart:
 
 
 def latency_over_time(rows: list[dict[str, Any]]) -> Chart:
-    """Return the chart of p50 and p99 per second, by both clocks or, for a closed load, by response time."""
+    """Return the chart of p50 and p99 per second; for a closed load only of response time."""
     columns = [f"{clock}_{part}_us" for part in ("p99", "p50") for clock in CLOCKS]
-    # In a closed load both clocks are equal: there is no schedule that a send could miss.
+    # In a closed load both times are equal: there is no schedule that a send could miss.
     if all(
         row[f"service_{part}_us"] == row[f"response_{part}_us"] for row in rows for part in ("p50", "p99")
     ):
@@ -80,7 +80,7 @@ def latency_over_time(rows: list[dict[str, Any]]) -> Chart:
 
 
 def latency_by_percentile(curve: Mapping[str, Any]) -> Chart:
-    """Return the chart of latency by percentile: both clocks, or one if they are equal."""
+    """Return the chart of latency by percentile: response and service time, or one if they are equal."""
     lines = [ChartData(clock, look, curve[clock]) for clock, look in CLOCKS.items()]
     if curve["response"] == curve["service"]:
         lines = lines[:1]

@@ -112,7 +112,7 @@ def curve(outcome: Outcome) -> dict[str, Any]:
 
 
 def percentile_curve(service: Any, response: Any) -> dict[str, Any]:
-    """Return latency in µs by quantile for both clocks. The histograms may be sums over several runs.
+    """Return response and service time in µs by quantile. The histograms may be sums over several runs.
 
     `cut` is the last quantile with 10 samples above it, where both curves end.
     """

@@ -1,4 +1,4 @@
-"""Chromium by Playwright on a running lab; a page that complains fails its test."""
+"""Chromium (Playwright) on a running lab. An error in the browser console fails the test."""
 
 from __future__ import annotations
 
@@ -39,22 +39,21 @@ FLAGS = [
     "--disable-sync",
 ]
 expect.set_options(timeout=1000 * BOUND_S)
-# The shell first: it draws no window around a page, which is a fifth of the CPU of these tests.
+# The shell first: it draws no window, which saves a fifth of the CPU of these tests.
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
-SAY_VIOLATIONS = """
-addEventListener("securitypolicyviolation", (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`));
+REPORT_CSP_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (e) =>
+    console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`));
 """
 WIDTH, HEIGHT = 1280, 900
-IDLE_STATES = (
-    "/resting"  # where a page waits for its next test: of the lab's origin, but answered by Playwright
-)
+IDLE_STATES = "/resting"  # an idle page is here: on the origin of the lab, but served by Playwright
 EMPTY = '<!doctype html><title>Resting</title><link rel="icon" href="data:,">'
-# A page that is left while its socket is still connecting. The browser says so; the page has done nothing wrong.
+# Logged by the browser when a page is left while its socket is connecting; not an error of the page.
 LEFT_EARLY = "closed before the connection is established"
 
 
 def chromium() -> str | None:
-    """Where a Chromium is: named by the environment, or Debian's."""
+    """Return the path of a Chromium: from $CHROMIUM, or Debian's."""
     return os.environ.get("CHROMIUM") or next(
         (found for name in NAMES if (found := shutil.which(name))), None
     )
@@ -71,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser() -> Iterator[Browser]:
     path = chromium()
     if path is None:
-        pytest.skip("no Chromium: install Debian's package chromium, or name one in CHROMIUM")
+        pytest.skip("no Chromium: install Debian's package chromium, or set CHROMIUM")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield launched
@@ -88,7 +87,7 @@ def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]
 
 
 class PagePool:
-    """Pages that a test has finished with, for the next one: a new one costs as much CPU as three navigations."""
+    """Pages for reuse by the next test: a new page costs as much CPU as three navigations."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -103,18 +102,18 @@ class PagePool:
         context = self._browser.new_context(viewport=ViewportSize(width=WIDTH, height=HEIGHT))
         context.set_default_timeout(1000 * BOUND_S)
         page = context.new_page()
-        page.add_init_script(SAY_VIOLATIONS)
+        page.add_init_script(REPORT_CSP_VIOLATIONS)
         return page
 
     def put(self, page: Page, url: str) -> None:
-        """Keep a page of the lab at `url`, without anything that its test has left in it."""
+        """Keep a page of the lab at `url` for reuse, with its state cleared."""
         try:
             page.unroute_all(behavior="ignoreErrors")
             page.route(
                 resting := url + IDLE_STATES,
                 lambda route: route.fulfill(body=EMPTY, content_type="text/html"),
             )
-            page.goto(resting)  # its storage can be cleared there, with no script to fill it again
+            page.goto(resting)  # its storage is cleared there: no script fills it again
             page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
             page.unroute_all()
             page.context.clear_cookies()
@@ -131,7 +130,7 @@ def page_pool(browser: Browser) -> PagePool:
 
 
 class Tab:
-    """A page of a lab, and every complaint that it has made."""
+    """A page of a lab, and the errors in its console."""
 
     def __init__(self, page: Page, url: str, *, js: bool, csp: bool, shared: bool) -> None:
         """`url`: of the lab; `csp`: its policy holds; `shared`: the page goes back to the pool."""
@@ -202,9 +201,8 @@ class Opener:
     ) -> Tab:
         """Open a page.
 
-        `motion`: lanes and diagrams move with each frame of the screen, which costs a tenth of a CPU; otherwise the
-        page is asked for reduced motion. `script` runs in the page before its own, and makes it a page that no other
-        test gets.
+        `motion`: lanes and diagrams move with each animation frame, which costs a tenth of a CPU; otherwise
+        the page has reduced motion. `script` runs before the scripts of the page; the page is not reused.
         """
         page = self._pages.make() if script else self._pages.take()
         if script:

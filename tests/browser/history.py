@@ -1,8 +1,8 @@
-"""A history with everything that the pages of a result draw, written to the store without running a load.
+"""A history with everything that result pages show, written to the store without running a load.
 
-Run 1 is a closed load with a breached threshold, run 2 an open load with two kinds of work, run 3 an open load with a
-stall. Comparison 1 has runs 4 and 5 as its trials. Summaries, series, notes and rankings are computed by the lab's own
-code from made-up histograms, so that the figures on a page agree with each other as those of a real run do.
+Run 1 is a closed load with a breached threshold, run 2 an open load with two work kinds, run 3 an open load
+with a stall. Comparison 1 has runs 4 and 5 as its trials. Summaries, series, notes and rankings are
+computed by the code of the lab from synthetic histograms, so that the figures of a page are consistent.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def made_run(
 
 
 def _outcome(plan: Plan, service_us: int) -> Outcome:
-    """As the load generator reports it: no two neighbouring seconds alike, and a queue in front of an open load."""
+    """Return an outcome of the load generator: values vary per second, an open load has queueing delay."""
     rate = int(plan.rate_per_s or 2400)
     waiting_us = service_us // 2 if plan.is_open else 0
     lengths = (("warmup", int(plan.warmup_s)), ("measure", int(plan.duration_s)))

@@ -1,4 +1,4 @@
-"""What tests wait for on a page, and the load that they hold open while they look."""
+"""Conditions that tests wait for on a page, and a load that runs until the test stops it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from tests.app.driver import plan, until
 
 NUMBER = re.compile(r"^\d[\d,.]*$")
 OPEN = "constant-arrival-rate"
-# Goes on until the test stops it, and costs next to nothing.
+# Runs until the test stops it, at a low rate.
 HELD = plan(590, 0, vus=4, executor=OPEN, rate_per_s=40)
-AT_ONCE = "document.getAnimations().filter((a) => a instanceof CSSTransition).forEach((a) => a.finish())"
-# What a browser puts off to the next frame has been done, and what a page puts off to the one after that.
+FINISH_TRANSITIONS = (
+    "document.getAnimations().filter((a) => a instanceof CSSTransition).forEach((a) => a.finish())"
+)
+# Waits until work that the browser or the page has deferred to the next frames is done.
 TWO_FRAMES = """async () => {
   for (const _ of [1, 2]) await new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
 }"""
@@ -31,31 +33,32 @@ COLOURED = """(panel) => {
 PAINTED = """() => {
   const canvas = document.querySelector("[data-lanes-base]");
   return canvas && canvas.width > 0 && new Uint32Array(
-    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer).some((pixel) => pixel);
+    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer,
+  ).some((pixel) => pixel);
 }"""
-# When its socket opens, a page asks again for each part that events refresh, unless nothing has happened since it was
-# rendered. True when all of that is in its place.
+# When its socket opens, a page requests each part that events refresh, unless nothing has happened since it
+# was rendered. True when all of them have been swapped.
 CAUGHT_UP = """() => {
   if (document.body.hasAttribute("data-current")) return !document.querySelector(".htmx-request");
   const asked = performance.getEntriesByType("resource").map(({ name }) => name);
   const parts = document.querySelectorAll('[hx-get][hx-trigger*="from:body"]:not([hx-trigger^="search-"])');
   const came = (part) => {
     const at = asked.indexOf(new URL(part.getAttribute("hx-get"), location).href);
-    return at >= 0 && asked.splice(at, 1);   // two parts of one address are asked for one by one
+    return at >= 0 && asked.splice(at, 1);   // two parts with one URL are requested one by one
   };
   return [...parts].every(came) && !document.querySelector(".htmx-request");
 }"""
 
 
 def live(page: Page) -> None:
-    """The modules of the page have run, and frames come."""
+    """Wait until the modules of the page have run and frames arrive."""
     expect(page.locator("[data-live-badge]")).to_have_attribute("data-state", "live")
 
 
 def caught_up(page: Page) -> None:
-    """The page has made the refreshes that it begins by itself, so that none replaces what the test is about to use."""
+    """Wait for the refreshes that the page starts itself, so that none replaces what the test uses."""
     if page.locator("body[data-live=off]").count():
-        return  # who has not logged in is told nothing
+        return  # no events without a login
     live(page)
     page.wait_for_function(CAUGHT_UP)
 
@@ -63,9 +66,9 @@ def caught_up(page: Page) -> None:
 def click(what: Locator) -> None:
     """Click something that a refresh of the page may replace at any time.
 
-    Between the press and the release of a mouse button a refresh can put a new element there, and then nothing is
-    clicked. So the mouse only tries whether it could click, and the click itself is one step, on an element that is
-    still in the document.
+    Between press and release of the mouse button a refresh can replace the element, and then nothing is
+    clicked. So the mouse only checks that it could click, and the click itself is one step, on an element
+    that is still in the document.
     """
     what.click(trial=True)
     until(
@@ -74,13 +77,13 @@ def click(what: Locator) -> None:
 
 
 def start(page: Page, model: str) -> None:
-    """Start a model by its card."""
+    """Start a model with the button of its card."""
     click(page.locator(f"#act-{model}"))
     expect(page.locator(f"#card-{model}")).to_have_attribute("data-state", "ready")
 
 
 def drawn(chart: Locator) -> None:
-    """A chart shows at least one line of a model."""
+    """Wait until a chart shows at least one line of a model."""
     expect(chart.locator("canvas")).to_be_visible()
     expect(chart.locator("[data-plot-empty]")).to_be_hidden()
     handle = chart.element_handle()
@@ -88,5 +91,5 @@ def drawn(chart: Locator) -> None:
 
 
 def painted(page: Page) -> None:
-    """The lanes of an engine's threads are on their canvas."""
+    """Wait until thread lanes are painted on the canvas."""
     page.wait_for_function(PAINTED)

@@ -1,4 +1,4 @@
-"""Every page by WCAG 2.2 AA, as axe-core judges it: light and dark, empty, running, in error, cut off; and by keys."""
+"""Every page by WCAG 2.2 AA (axe-core): light and dark, empty, running, in error; and by keyboard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from tests.app.driver import LabMaker, LabProcess
 
 from .conftest import Opener, PagePool, Tab
-from .pages import AT_ONCE, HELD, caught_up, click
+from .pages import FINISH_TRANSITIONS, HELD, caught_up, click
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 # All rules in light; in dark only colours are other than they were.
@@ -38,7 +38,8 @@ CONTROLS = """() => {
   window.group = (e) => e.type === "radio" ? `radio ${e.form?.id} ${e.name}`
     : e.closest("[data-code]") && e.tagName === "A" ? "code" : e;
   const kinds = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]";
-  const all = [...document.querySelectorAll(kinds)].filter((e) => e.checkVisibility({ visibilityProperty: true })
+  const visible = (e) => e.checkVisibility({ visibilityProperty: true });
+  const all = [...document.querySelectorAll(kinds)].filter((e) => visible(e)
     && (e.tabIndex >= 0 || group(e) === "code") && !e.disabled && !e.closest("dialog:not([open])"));
   window.controls = new Map(all.map((e) => [group(e), e]));
   document.body.tabIndex = -1;
@@ -52,12 +53,13 @@ STEP = """() => {
     const { outlineStyle, outlineWidth } = getComputedStyle(each);
     return outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
   });
-  const again = window.walked.has(window.group(e)) && window.last !== e;   // a date has several stops of its own
+  const again = window.walked.has(window.group(e)) && window.last !== e;   // a date has several stops
   window.walked.add(window.group(e));
   window.last = e;
   return { again, seen, what: e.outerHTML.slice(0, 100) };
 }"""
-LEFT = "() => [...window.controls].filter(([key]) => !window.walked.has(key)).map(([, e]) => e.outerHTML.slice(0, 120))"
+LEFT = """() => [...window.controls].filter(([key]) => !window.walked.has(key))
+    .map(([, e]) => e.outerHTML.slice(0, 120))"""
 STEPS_MAX = 400
 
 GOING = "/runs/{going}"  # the page of the run that goes
@@ -96,19 +98,19 @@ def further(*paths: str) -> list[ParameterSet]:
 
 
 def judge(page: Page, what: str, dark: bool = True) -> list[str]:
-    """Return the violations in light, and those of colours in dark. Folds are opened: what they hide is judged too."""
+    """Return the violations in light, and those of colours in dark. All details are opened first."""
     page.evaluate(OPEN_ALL)
     page.evaluate(AXE)
     found = [f"{what}: {each}" for each in page.evaluate(JUDGE, None)]
     if not dark:
         return found
     page.emulate_media(color_scheme="dark")
-    page.evaluate(AT_ONCE)
+    page.evaluate(FINISH_TRANSITIONS)
     return found + [f"{what}, dark: {each}" for each in page.evaluate(JUDGE, COLOURS)]
 
 
 def working(lab: LabProcess, path: str) -> str:
-    """Let two engines run, and one of them be loaded, if the page shows it. Returns the path with the run's number."""
+    """Start two engines and load one of them if the page shows engines. Return the path with the run id."""
     if path in STILL:
         return path
     engine = lab.start("reactor-pool")["id"]

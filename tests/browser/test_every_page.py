@@ -1,4 +1,4 @@
-"""Every page: no complaint of the browser, in light and dark, wide and narrow."""
+"""Every page: no browser error, in light and dark, wide and narrow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.app.driver import LabProcess, until
 
 from .conftest import WIDTH, Opener, Tab
-from .pages import AT_ONCE, caught_up
+from .pages import FINISH_TRANSITIONS, caught_up
 
 Scheme = Literal["light", "dark"]
 NARROW = 360
@@ -74,7 +74,8 @@ CONTRAST = """(least) => {
     seen++;
     const [a, b] = [light(parts(colour)), light(ground(e))].sort((x, y) => y - x);
     const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < least) bad.add(`${ratio.toFixed(2)} ${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 40)}`);
+    const text = e.textContent.trim().slice(0, 40);
+    if (ratio < least) bad.add(`${ratio.toFixed(2)} ${e.tagName}.${e.className}: ${text}`);
   }
   if (seen < 8) bad.add(`only ${seen} texts were looked at`);
   return [...bad];
@@ -103,9 +104,11 @@ def scrolls_sideways(page: Page) -> list[str]:
     out = """() => {
       const width = document.documentElement.clientWidth, end = (e) => {
         const box = e.getBoundingClientRect();
-        return Math.max(box.right, getComputedStyle(e).overflowX === "visible" ? box.left + e.scrollWidth : 0);
+        const visible = getComputedStyle(e).overflowX === "visible";
+        return Math.max(box.right, visible ? box.left + e.scrollWidth : 0);
       };
-      const all = [...document.querySelectorAll("body *")].filter((e) => end(e) > width && !e.closest(".scroll, pre"));
+      const all = [...document.querySelectorAll("body *")]
+        .filter((e) => end(e) > width && !e.closest(".scroll, pre"));
       return all.slice(-5).map((e) => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 30)}`);
     }"""
     return list(page.evaluate(out)) or ["the page"]
@@ -134,7 +137,7 @@ def is_sound(page: Page) -> None:
 
 def can_be_read(page: Page, scheme: Scheme) -> None:
     """Its ground is that of the theme, and its texts stand out from it."""
-    page.evaluate(AT_ONCE)
+    page.evaluate(FINISH_TRANSITIONS)
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
     assert (max(ground[:3]) < 60) == (scheme == "dark")
     assert page.evaluate(CONTRAST, CONTRAST_MIN) == [], f"too little contrast in {scheme}"
@@ -218,7 +221,8 @@ def test_the_second_page_asks_for_hardly_anything(visit: Opener) -> None:
 # Of what is wider than the place it stands in, and would be cut off.
 CUT = """() => [...document.querySelectorAll("main *")].filter((e) => e.checkVisibility()
   && e.scrollWidth > e.clientWidth + 1 && e.clientWidth && getComputedStyle(e).overflowX !== "visible"
-  && !e.matches(".sr, canvas, svg *")).map((e) => `${e.tagName}.${e.className} ${e.scrollWidth} > ${e.clientWidth}`)"""
+  && !e.matches(".sr, canvas, svg *"))
+  .map((e) => `${e.tagName}.${e.className} ${e.scrollWidth} > ${e.clientWidth}`)"""
 
 
 # Two entries become ten, with names that are as long as those of real ones.

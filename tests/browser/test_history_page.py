@@ -1,4 +1,4 @@
-"""The history in a browser: filtered, named, ticked, compared and thrown away, with and without JavaScript."""
+"""The history in a browser: filter, label, select, diff and delete, with and without JavaScript."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_label_is_edited_in_place_by_keyboard(see: Opener, past: LabProcess) -
     past.http.patch("/api/v1/runs/2", json={"label": None})
 
 
-def test_buttons_wait_until_enough_is_ticked(see: Opener) -> None:
+def test_buttons_are_enabled_when_enough_runs_are_selected(see: Opener) -> None:
     page = see("/runs").page
     caught_up(page)
     compare, delete = page.locator("[data-picks-two]"), page.locator("[data-picks-any]")
@@ -135,7 +135,7 @@ def test_buttons_wait_until_enough_is_ticked(see: Opener) -> None:
     shown(page, 3, 2, 1)
 
 
-def test_two_ticked_runs_are_put_side_by_side(visit: Opener, lab: LabProcess) -> None:
+def test_two_selected_runs_are_compared(visit: Opener, lab: LabProcess) -> None:
     page = visit("/runs").page
     caught_up(page)
     for run in (5, 4):

@@ -1,4 +1,4 @@
-"""The manners of a page: keys, the log, what a screen reader is told, and numbers that are old and say so."""
+"""Keyboard shortcuts, the event log, announcements for screen readers, and stale data."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from .pages import live as ready
 HEAR = """() => {
   window.heard = [];
   const place = document.querySelector("[data-live-announcement]");
-  new MutationObserver(() => window.heard.push(place.textContent)).observe(place, { childList: true, characterData: true, subtree: true });
-}"""  # noqa: E501
+  const options = { childList: true, characterData: true, subtree: true };
+  new MutationObserver(() => window.heard.push(place.textContent)).observe(place, options);
+}"""
 
 
 def of(page: Page, engine: str) -> Locator:
-    """The lines of the log that are of this engine; the lab's earlier engines have theirs."""
+    """Return the lines of the log of this engine."""
     return page.locator("[data-log-list] li", has=page.locator("code", has_text=re.compile(f"^{engine}$")))
 
 
 @pytest.mark.full
-def test_keys_are_listed_and_do_what_the_list_says(visit: Opener, lab: LabProcess) -> None:
+def test_shortcuts_are_listed_and_work(visit: Opener, lab: LabProcess) -> None:
     engines = [lab.start(model)["id"] for model in ("reactor", "blocking")]
     page = visit().page
     ready(page)
@@ -52,7 +53,7 @@ def test_keys_are_listed_and_do_what_the_list_says(visit: Opener, lab: LabProces
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
 
-def test_a_key_does_not_end_what_is_being_measured(visit: Opener, lab: LabProcess) -> None:
+def test_a_shortcut_does_not_stop_an_engine_under_measurement(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor")["id"]
     run = lab.submit(engine=engine, plan=endless())["id"]
     lab.wait_measuring(run)
@@ -69,7 +70,7 @@ def test_a_key_does_not_end_what_is_being_measured(visit: Opener, lab: LabProces
     expect(page.locator("#card-reactor")).to_have_attribute("data-state", "stopped")
 
 
-def test_no_key_is_taken_from_who_types_or_does_not_want_it(visit: Opener) -> None:
+def test_shortcuts_are_ignored_in_text_fields_and_can_be_disabled(visit: Opener) -> None:
     page = visit().page
     ready(page)
     click(page.locator("#load-more > summary"))
@@ -93,7 +94,7 @@ def test_no_key_is_taken_from_who_types_or_does_not_want_it(visit: Opener) -> No
 
 
 @pytest.mark.full
-def test_the_log_tells_what_happened_and_can_be_narrowed(visit: Opener, lab: LabProcess) -> None:
+def test_the_log_lists_events_and_can_be_filtered(visit: Opener, lab: LabProcess) -> None:
     earlier = lab.start("prefork")["id"]
     page = visit().page
     page.locator("#log-panel > summary").press("Enter")

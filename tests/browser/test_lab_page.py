@@ -1,4 +1,4 @@
-"""The main job in a browser: start a model, load it, read a verdict; and what happens when things go wrong."""
+"""The main task in a browser: start a model, run a load, read the verdict; and error cases."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_what_happens_during_a_refresh_is_not_lost_with_it(visit: Opener, lab: L
     held: list[Route] = []
 
     def hold_the_first(route: Route) -> None:
-        """Hold one refresh of the button's surroundings; the test answers it with what was true when it was asked."""
+        """Hold one refresh of the section head; the test fulfils it later with an outdated response."""
         if held or "load-target" not in route.request.headers.get("hx-source", ""):
             route.continue_()
         else:

@@ -1,4 +1,4 @@
-"""The page's one connection, when nobody looks and when it comes back: what is shown afterwards is the truth."""
+"""The WebSocket of a page when hidden, silent, refused or reopened: afterwards the page is up to date."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def test_the_log_offers_only_whom_it_has_lines_of(visit: Opener, lab: LabProcess
     expect(page.locator("[data-log-list] li").first).to_be_visible()
     fold.click()
     page.evaluate("""() => { for (let run = 1; run <= 520; run++) {
-        const event = { type: "event", id: run, run, at: new Date(run * 1e9), event: "x", level: "info", text: "" };
+        const at = new Date(run * 1e9);
+        const event = { type: "event", id: run, run, at, event: "x", level: "info", text: "" };
         sockets[0].dispatchEvent(new MessageEvent("message", { data: JSON.stringify(event) }));
     } }""")
     assert choices.last.text_content() == "run 520"

@@ -1,4 +1,4 @@
-"""Modules of the live view by themselves in a real page: what takes a crowd or another machine to provoke."""
+"""Modules of the live view, tested alone in a real page: cases that need many connections."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ def page(visit: Opener) -> Page:
     return visit("/about").page
 
 
-# A grid. `connect({descriptor: slot or null}, threads)`; `found()`: how many probes, 3 px apart, hit each connection.
+# A grid. `connect({descriptor: slot or null}, threads)`; `found()`: number of probes, 3 px apart, that hit
+# each connection.
 GRID = """async () => {
     const { ConnectionGrid } = await import("/static/js/live/connection-grid.js");
     const [box, canvas, tip] = ["div", "canvas", "output"].map((tag) => document.createElement(tag));
     box.append(canvas, tip);
     document.body.prepend(box);
     Object.assign(canvas.style, { display: "block", width: "300px", height: "300px" });
-    const grid = new ConnectionGrid(canvas, tip, ["closed", "idle", "reading", "queued", "handling", "writing"]);
+    const states = ["closed", "idle", "reading", "queued", "handling", "writing"];
+    const grid = new ConnectionGrid(canvas, tip, states);
     let at = 0;
     window.grid = grid;
     window.connect = (given, threads) => {
@@ -53,7 +55,7 @@ def found(page: Page) -> dict[int, int]:
     return {int(i): hits for i, hits in page.evaluate("found()").items()}
 
 
-def test_a_group_of_the_grid_that_was_empty_for_a_while_lies_on_no_other(page: Page) -> None:
+def test_a_group_that_was_empty_does_not_overlap_another(page: Page) -> None:
     page.evaluate(GRID)
     connect(page, {0: 0, **dict.fromkeys(range(1, 50), 1)})
     connect(page, {0: None})
@@ -62,7 +64,7 @@ def test_a_group_of_the_grid_that_was_empty_for_a_while_lies_on_no_other(page: P
     assert found(page).keys() == set(range(150))
 
 
-def test_the_dots_of_a_crowd_that_has_left_leave_room(page: Page) -> None:
+def test_dots_grow_after_many_connections_have_closed(page: Page) -> None:
     page.evaluate(GRID)
     connect(page, dict.fromkeys(range(3000), 1))
     connect(page, dict.fromkeys(range(2990), None))
@@ -71,7 +73,7 @@ def test_the_dots_of_a_crowd_that_has_left_leave_room(page: Page) -> None:
     assert min(hits.values()) >= 9  # a dot of the largest is 12 px wide
 
 
-def test_owners_that_become_many_are_one_group(page: Page) -> None:
+def test_many_owners_of_a_role_become_one_group(page: Page) -> None:
     page.evaluate(GRID)
     connect(page, {i: i for i in range(3)}, threads=3)
     assert page.evaluate("grid.groups.map(({ name }) => name)") == ["worker 1", "worker 2", "worker 3"]
@@ -79,8 +81,8 @@ def test_owners_that_become_many_are_one_group(page: Page) -> None:
     assert page.evaluate("grid.groups.map(({ name, n }) => [name, n])") == [["worker", 11]]
 
 
-def test_a_connection_that_is_seen_before_its_thread_is_told_goes_to_it_when_it_is(page: Page) -> None:
-    """A thread that was just started, as that of each connection of the blocking model, is told a frame later."""
+def test_a_connection_moves_to_its_thread_when_the_thread_appears(page: Page) -> None:
+    """A new thread, such as one per connection of the blocking model, is in the next frame only."""
     page.evaluate(GRID)
     connect(page, {i: i for i in range(8)}, threads=5)
     connect(page, {}, threads=8)
@@ -98,15 +100,16 @@ def test_a_connection_that_is_seen_before_its_thread_is_told_goes_to_it_when_it_
 
 
 def module(page: Page, name: str, code: str) -> Any:
-    """What a body of code answers that has a module as `m`."""
+    """Return the result of JavaScript code that has a module as `m`."""
     return page.evaluate(f"import('/static/js/{name}.js').then((m) => {{ {code} }})")
 
 
-def test_loop_lag_is_the_longest_round_of_its_half_second(page: Page) -> None:
-    code = """const minute = new m.RollingSeries(), lags = [null, 1000, 40000, 2000, null];
-        lags.forEach((us, i) => minute.update({ t_s: 100 + i / 10, engines: { a: { loop_lag_us: us } } }, ["a"], {}));
-        for (const t_s of [100.5, 101]) minute.update({ t_s, engines: { a: { loop_lag_us: null } } }, ["a"], {});
-        return minute.points.map(({ engines }) => engines.a.lag);"""
+def test_loop_lag_is_the_longest_iteration_of_its_half_second(page: Page) -> None:
+    code = """const series = new m.RollingSeries(), lags = [null, 1000, 40000, 2000, null];
+        const add = (t_s, us) => series.update({ t_s, engines: { a: { loop_lag_us: us } } }, ["a"], {});
+        lags.forEach((us, i) => add(100 + i / 10, us));
+        for (const t_s of [100.5, 101]) add(t_s, null);
+        return series.points.map(({ engines }) => engines.a.lag);"""
     assert module(page, "live/rolling-series", code) == [40, None]
 
 
@@ -119,7 +122,8 @@ def test_seconds_without_a_frame_are_a_gap_where_they_were(page: Page) -> None:
 
 def test_samples_between_two_frames_are_in_their_place(page: Page) -> None:
     """While a run is measured a frame comes each half second, with all samples since the one before."""
-    code = """const history = new m.ThreadHistory(["ended", "waiting", "handling"], 100), out = new Float64Array(8);
+    code = """const history = new m.ThreadHistory(["ended", "waiting", "handling"], 100);
+        const out = new Float64Array(8);
         const threads = (state) => [[0, 1, 77, "reactor", 0, state]];
         const take = (t, state, samples) => history.update({ threads: threads(state), samples }, t * 1e6);
         take(9, 1);
@@ -132,19 +136,21 @@ def test_samples_between_two_frames_are_in_their_place(page: Page) -> None:
 
 
 def test_a_clock_that_goes_back_begins_anew(page: Page) -> None:
-    history = """const history = new m.ThreadHistory(["ended", "waiting", "handling"], 100), out = new Float64Array(8);
+    history = """const history = new m.ThreadHistory(["ended", "waiting", "handling"], 100);
+        const out = new Float64Array(8);
         const take = (t) => history.update({ threads: [[0, 1, 77, "reactor", 0, 2]] }, t * 1e6);
         for (const t of [9000, 9000.1, 3, 3.1]) take(t);
         [...history.lanes.values()][0].shares(3e6, 3.1e6, out);
         return [history.headUs, history.lanes.size, out[2]];"""
     assert module(page, "lanes/thread-history", history) == [3.1e6, 1, pytest.approx(1e5)]
-    minute = """const minute = new m.RollingSeries();
-        for (const t_s of [9000, 9001, 3, 4]) minute.update({ t_s, engines: {} }, [], {});
-        return minute.points.map(({ t }) => t);"""
+    minute = """const series = new m.RollingSeries();
+        for (const t_s of [9000, 9001, 3, 4]) series.update({ t_s, engines: {} }, [], {});
+        return series.points.map(({ t }) => t);"""
     assert module(page, "live/rolling-series", minute) == [4]
 
 
-# Time stands still but for `paint(most)`: it runs animation frames until none is asked for, and returns their number.
+# Time stands still except in `paint(most)`, which runs animation frames until none is requested and returns
+# their number.
 BY_HAND = """
     let nowMs = 0, asked = [];
     performance.now = () => nowMs;
@@ -186,11 +192,13 @@ def test_dots_rest_when_their_rates_are_no_longer_told(page: Page) -> None:
 def test_charts_keep_the_past_of_an_engine_that_another_one_takes_over_from(visit: Opener) -> None:
     page = visit("/live").page
     live(page)
-    code = """const engine = (requests_per_s) => ({ requests_per_s, connections: [0, 0, 0, 0, 0], threads: [] });
+    code = """const connections = [0, 0, 0, 0, 0], threads = [];
+        const engine = (requests_per_s) => ({ requests_per_s, connections, threads });
+        const update = (t_s, engines, shown) => charts.update({ t_s, engines }, shown, hello);
         const hello = { thread_states: [], connection_states: ["closed"] }, a = { id: "a" }, b = { id: "b" };
         const charts = new m.LiveCharts(document.querySelector("[data-lab]"));
-        for (let t_s = 100; t_s < 102; t_s += 0.5) charts.update({ t_s, engines: { a: engine(7) } }, [a], hello);
-        for (let t_s = 102; t_s < 104; t_s += 0.5) charts.update({ t_s, engines: { b: engine(9) } }, [a, b], hello);
+        for (let t_s = 100; t_s < 102; t_s += 0.5) update(t_s, { a: engine(7) }, [a]);
+        for (let t_s = 102; t_s < 104; t_s += 0.5) update(t_s, { b: engine(9) }, [a, b]);
         return new Promise(requestAnimationFrame);"""
     module(page, "charts/live-charts", code)
     rate = page.locator('[data-chart="rate"]')
@@ -200,4 +208,4 @@ def test_charts_keep_the_past_of_an_engine_that_another_one_takes_over_from(visi
         "all => all.map((row) => [...row.cells].map((c) => c.textContent))"
     )
     figures = [figures for _, *figures in cells]
-    assert figures == [["–", "9.0"]] * 3 + [["–", "–"]] + [["7.0", "–"]] * 3  # newest first
+    assert figures == [["–", "9"]] * 3 + [["–", "–"]] + [["7", "–"]] * 3  # newest first

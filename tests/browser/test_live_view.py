@@ -40,7 +40,7 @@ def test_each_thread_has_a_lane_named_by_its_role(visit: Opener, lab: LabProcess
 
 
 @pytest.mark.full
-def test_zooming_into_the_past_lets_go_and_follow_returns(visit: Opener, lab: LabProcess) -> None:
+def test_zooming_into_the_past_pauses_and_follow_returns_to_live(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool")["id"]
     page = visit(f"/?watch={engine}", motion=True).page
     painted(page)
@@ -84,10 +84,12 @@ def test_lanes_are_read_by_keys_alone(visit: Opener, lab: LabProcess) -> None:
 
 # Whenever the rows get another height, just before that is painted: is the picture beside them as high?
 HEIGHTS = """() => {
-  const base = document.querySelector("[data-lanes-base]"), rows = document.querySelector("[data-thread-rows]");
+  const base = document.querySelector("[data-lanes-base]");
+  const rows = document.querySelector("[data-thread-rows]");
   const table = rows.closest("table"), ratio = devicePixelRatio;
   window.heights = [];
-  new ResizeObserver(() => window.heights.push([base.height, Math.round(table.offsetHeight * ratio)])).observe(table);
+  const add = () => window.heights.push([base.height, Math.round(table.offsetHeight * ratio)]);
+  new ResizeObserver(add).observe(table);
 }"""
 
 
@@ -129,7 +131,7 @@ def test_many_threads_fold_by_role_and_unfold(visit: Opener, lab: LabProcess) ->
 
 
 @pytest.mark.full
-def test_the_grid_has_a_dot_for_each_connection_and_tells_whose_it_is(visit: Opener, lab: LabProcess) -> None:
+def test_the_grid_has_a_dot_for_each_connection_and_names_its_owner(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("main-sub")["id"]
     page = visit(f"/?watch={engine}", motion=True).page
     run = lab.submit(engine=engine, plan={**HELD, "vus": 10})["id"]
@@ -167,7 +169,7 @@ def test_cursors_of_charts_and_lanes_go_together_and_a_chart_is_also_a_table(
     expect(page.locator("[data-more-charts]")).to_have_attribute("open", "")
 
 
-def test_an_engine_that_is_killed_is_marked_and_its_last_truth_kept(visit: Opener, lab: LabProcess) -> None:
+def test_a_killed_engine_is_marked_and_its_last_values_are_kept(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", idle_s=900)
     page = visit(f"/?watch={engine['id']}", motion=True).page
     painted(page)
@@ -201,7 +203,7 @@ def test_two_engines_stand_side_by_side(visit: Opener, lab: LabProcess) -> None:
 
 
 @pytest.mark.full
-def test_those_that_have_ended_make_room_before_one_that_lives(visit: Opener, lab: LabProcess) -> None:
+def test_ended_engines_are_replaced_before_running_ones(visit: Opener, lab: LabProcess) -> None:
     lives = lab.start("reactor")["id"]
     page = visit("/live", motion=True).page
     blocks = page.locator("[data-engine-lanes] > .threads")

@@ -1,4 +1,4 @@
-"""The load form in a browser: fields step aside that an executor does not have, and a scenario fills the others."""
+"""The load form in a browser: fields that do not apply are hidden, a scenario fills the others."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_ramp_is_refused_beside_its_stages_and_then_run(visit: Opener, lab: La
     expect(strip).to_have_attribute("data-run-state", "finished")
     run = lab.get("/runs")[0]
     assert run["plan"]["stages"] == [{"duration_s": 0.5, "target": 100}, {"duration_s": 0.5, "target": 200}]
-    assert run["plan"]["trace"] is False, "a traced run is not ranked, so nobody traces by default"
+    assert run["plan"]["trace"] is False, "tracing is off by default, because a traced run is not ranked"
     tab.forgive("422")
 
 
@@ -116,7 +116,7 @@ def test_a_run_is_run_again_from_its_page_as_it_was_or_changed(visit: Opener, la
         )
 
 
-def test_an_engine_that_is_too_hasty_for_an_idle_crowd_can_be_restarted_where_that_is_said(
+def test_an_engine_with_a_short_keep_alive_can_be_restarted_from_the_form(
     visit: Opener, lab: LabProcess
 ) -> None:
     engine = lab.start("reactor", idle_s=9)

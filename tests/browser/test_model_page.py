@@ -1,4 +1,4 @@
-"""The page of a model, alive: its engine, its lanes beside its code, the light between the two, and the diagram."""
+"""The page of a model with a running engine: lanes, code highlighting, and the live diagram."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .pages import HELD, TWO_FRAMES, click
 SLEEPS = [{"kind": "sleep", "params": {"ms": 60}}]
 
 
-def lit(page: Page) -> set[str]:
-    """The states of all lines of code that are lit."""
+def highlighted(page: Page) -> set[str]:
+    """Return the states of all highlighted lines of code."""
     found = page.locator(".ln[data-on]").evaluate_all("all => all.map((line) => line.dataset.states)")
     return {state for states in found for state in states.split()}
 
@@ -47,18 +47,18 @@ def test_an_engine_is_started_loaded_and_stopped_beside_its_code(visit: Opener, 
     expect(page.locator("[data-diagram-still]")).to_be_visible()
 
 
-def test_code_and_states_light_each_other(visit: Opener) -> None:
+def test_code_and_states_highlight_each_other(visit: Opener) -> None:
     page = visit("/models/reactor").page
     page.locator(".code [data-verb=reading]", has_text="recv").hover()
     expect(page.locator("[data-chip][data-on]")).to_have_attribute("data-chip", "reading")
-    assert lit(page) == {"reading"}
+    assert highlighted(page) == {"reading"}
     chip = page.locator("[data-chip=handling]")
     chip.focus()
     expect(page.locator(".ln[data-on]", has_text="handle_pending(")).to_have_count(1)
     page.keyboard.press("Enter")
     page.locator("h1").click()
     expect(chip).to_have_attribute("aria-pressed", "true")
-    assert lit(page) == {"handling"}
+    assert highlighted(page) == {"handling"}
     chip.press("Enter")
     page.locator("h1").click()
     expect(page.locator(".ln[data-on]")).to_have_count(0)
@@ -77,7 +77,7 @@ def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
     assert page.evaluate("document.activeElement.hash") == f"#{above}"
-    assert lit(page) == {"reading"}
+    assert highlighted(page) == {"reading"}
     page.keyboard.press("Enter")
     expect(page.locator(".ln:target")).to_have_attribute("id", above)
     expect(page.locator(".ln > a[tabindex='0']")).to_have_count(1)
@@ -87,9 +87,7 @@ def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -
 
 
 @pytest.mark.full
-def test_the_diagram_shows_the_threads_that_there_are_and_what_is_saturated(
-    visit: Opener, lab: LabProcess
-) -> None:
+def test_the_diagram_shows_threads_and_which_are_saturated(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", workers=2)
     page = visit(f"/?watch={engine['id']}", 1440, motion=True).page
     page.locator("#diagram > summary").press("Enter")
@@ -110,7 +108,7 @@ def test_the_diagram_shows_the_threads_that_there_are_and_what_is_saturated(
 
 
 @pytest.mark.full
-def test_the_diagram_speaks_of_a_restaurant_and_keeps_still_where_motion_is_not_wanted(
+def test_the_diagram_has_a_restaurant_analogy_and_respects_reduced_motion(
     visit: Opener, lab: LabProcess
 ) -> None:
     engine = lab.start("blocking")

@@ -1,4 +1,4 @@
-"""The pages that teach: a model in the words of the literature and of the kitchen, and the sixth one while it works."""
+"""The model pages: terms of the literature, restaurant analogy, and the prefork model at work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefor
 COLOUR = "(e) => getComputedStyle(e).backgroundColor"
 
 
-def test_a_model_page_gives_names_and_sources_and_can_speak_of_a_kitchen(visit: Opener) -> None:
+def test_a_model_page_has_literature_and_a_restaurant_analogy(visit: Opener) -> None:
     page = visit("/models/reactor-pool").page
     literature = page.locator(".literature")
     expect(literature).to_contain_text("Half-Sync/Half-Async")
@@ -41,7 +41,7 @@ def test_each_model_has_a_picture_and_a_colour_of_its_own(visit: Opener, lab: La
 
 @pytest.mark.full
 @pytest.mark.parametrize("model", MODELS)
-def test_each_state_in_the_legend_of_a_model_lights_lines_of_its_code(visit: Opener, model: str) -> None:
+def test_each_state_in_the_legend_of_a_model_highlights_lines_of_its_code(visit: Opener, model: str) -> None:
     page = visit(f"/models/{model}").page
     live(page)
     chips = page.locator("[data-chip]")
@@ -55,9 +55,7 @@ def test_each_state_in_the_legend_of_a_model_lights_lines_of_its_code(visit: Ope
     assert dark == []
 
 
-def test_the_lanes_of_a_prefork_show_its_processes_and_the_one_that_takes_a_place(
-    visit: Opener, lab: LabProcess
-) -> None:
+def test_the_lanes_of_prefork_show_its_processes_and_a_replacement(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("prefork")
     page = visit(f"/?watch={engine['id']}", 1600).page
     rows = page.locator("[data-thread-rows] tr")

@@ -1,4 +1,4 @@
-"""A run's own page: its charts, the trials of a search as they come, and what a stall hid."""
+"""The page of a run: its charts, the trials of a capacity search, and a server stall."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_finished_run_has_its_charts_and_its_tables(visit: Opener) -> None:
     expect(page.locator(".breached")).to_contain_text("p(99)<1us")
 
 
-def test_a_stall_is_told_in_words_and_marked_in_the_charts(visit: Opener) -> None:
+def test_a_stall_is_described_and_marked_in_the_charts(visit: Opener) -> None:
     page = visit("/runs/3").page
     expect(page.locator(".notice")).to_contain_text("coordinated omission")
     expect(page.locator("#run-main")).to_contain_text("Stalled for 300 ms")
@@ -34,8 +34,8 @@ def test_a_stall_is_told_in_words_and_marked_in_the_charts(visit: Opener) -> Non
 
 @pytest.mark.full
 def test_the_trials_of_a_search_come_one_by_one(visit: Opener, lab: LabProcess) -> None:
-    # No rate keeps this objective, so each trial has half the rate of the one before and takes twice as long for its
-    # hundred requests: three are over within two seconds, and those that follow take more than a minute.
+    # No rate meets this objective, so each trial has half the rate of the previous one and takes twice as
+    # long for its hundred requests: three end within two seconds, the next ones take more than a minute.
     search = plan(0.5, 0, vus=4, executor="find-capacity", objective="p(50)<1us", rate_per_s=400)
     run = lab.submit(model="reactor", plan=search)["id"]
     page = visit(f"/runs/{run}").page

@@ -109,7 +109,7 @@ READERS: dict[str, Row] = {
         compare_form._knobs,
         (*BLANKS, repeated("a=1 "), repeated("a,"), repeated("=")),
     ),
-    "a run number": (forms.number_of, (repeated("1"), repeated("a"))),
+    "a run number": (forms.parse_run_id, (repeated("1"), repeated("a"))),
     "wrk": (parsers.READERS["wrk"], WRK),
     "oha": (parsers.READERS["oha"], JSONS),
     "k6": (parsers.READERS["k6"], JSONS),

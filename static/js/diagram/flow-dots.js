@@ -37,7 +37,7 @@ export class FlowDots {
     this.stop();
   }
 
-  /** New rates have come. `total`: requests per second of the engine, which decides how many one dot is. */
+  /** Apply new rates. `total`: requests per second of the engine, which sets the requests per dot. */
   setTotalRate(total) {
     this.#fedAt = performance.now();
     if (total / this.requestsPerDot > 1.6 * DOTS_PER_S || total / this.requestsPerDot < DOTS_PER_S / 3)

@@ -1,7 +1,7 @@
 // Paints lanes column by column. The filled height is the share of the time of a pixel that was spent in a
 // state. The hue is the model; tone and place are the state: reading is at the bottom, writing at the top
 // (up to 60 % of the lane each), handling, blocked (hatched) and accepting are stacked above reading,
-// waiting is a line, waiting for work a dotted line.
+// waiting for I/O is a line, waiting for an empty queue a dotted line.
 import { colourOf, packedColour } from "../lib/canvas.js";
 
 const PART_HEIGHT = 0.6,

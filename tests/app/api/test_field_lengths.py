@@ -148,7 +148,7 @@ def test_too_long_stages_are_rejected_at_their_field(past: InProcessLab) -> None
     assert answer.status_code == 422
     assert "stages is at most 2,000 characters (2,005 were given)." in field_errors(answer.text)
     with pytest.raises(Invalid) as refused:
-        check_lengths({"stages": ATTACK, "knob_idle_s": "1" * 201, "vus": "8"}, load_form.PLAN)
+        check_lengths({"stages": ATTACK, "knob_idle_s": "1" * 201, "vus": "8"}, load_form.PLAN_FIELDS)
     assert [each.pointer for each in refused.value.problems] == ["/plan/stages", "/knobs/idle_s"]
 
 

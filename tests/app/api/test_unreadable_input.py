@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.pages.forms import number_of
+from app.pages.forms import parse_run_id
 from tests.app.driver import LabProcess, assert_problem
 from tests.app.pages.test_load_form import FORM, problem_of
 
@@ -44,7 +44,7 @@ def test_work_with_a_number_of_many_digits_is_rejected(lab: LabProcess, work: st
 
 def test_the_delete_form_rejects_ids_of_many_digits(lab: LabProcess) -> None:
     assert lab.http.post("/runs/delete", data={"run": [HUGE]}).status_code == 422
-    assert [number_of(text) for text in ("12", "", "-1", "1.5", "²", HUGE)] == [
+    assert [parse_run_id(text) for text in ("12", "", "-1", "1.5", "²", HUGE)] == [
         12,
         None,
         None,

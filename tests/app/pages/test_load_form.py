@@ -50,8 +50,8 @@ def test_the_form_has_every_field_in_the_order_of_the_field_table(lab: LabProces
     form = form[: form.index("</form>")]
     names = re.findall(r'<(?:input|select|textarea)[^>]* name="(\w+)"', form)
     simple, advanced = ([each.name for each in FIELDS if each.is_advanced is kind] for kind in (False, True))
-    assert [name for name in names if name in load_form.PLAN] == simple + advanced
-    assert set(load_form.OTHERS) <= set(names)
+    assert [name for name in names if name in load_form.PLAN_FIELDS] == simple + advanced
+    assert set(load_form.OTHER_FIELDS) <= set(names)
 
 
 def submitted(lab: LabProcess, form: dict[str, str]) -> Any:
@@ -96,7 +96,7 @@ def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: La
     assert {name: third[name] for name in same} == {name: first[name] for name in same}
     assert [each["text"] for each in third["thresholds"]] == ["errors<1%"]
     assert (
-        "Model, plan, knobs, placement and environment are the same."
+        "None: model, plan, knobs, placement and environment are the same."
         in lab.http.get(f"/runs/diff?a={first['id']}&b={third['id']}").text
     )
 

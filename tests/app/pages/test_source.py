@@ -1,4 +1,4 @@
-"""The source of the models as their pages show it: no character is lost, and each line has the states that it marks."""
+"""The highlighted source of the models: no character is lost, and each line has its thread states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from app.pages.source import MARKS, VERBS, highlight, source_lines, state_marks
 from engines.catalogue import model_modules
 from engines.common.board.board import THREAD_STATES
 
-SOURCES = {name: Path(str(module.__file__)).read_text() for name, module in model_modules().items()}  # type: ignore[attr-defined]
+FILES = {name: str(module.__file__) for name, module in model_modules().items()}  # type: ignore[attr-defined]
+SOURCES = {name: Path(file).read_text() for name, file in FILES.items()}
 EACH = pytest.mark.parametrize("name", SOURCES)
 
 
