@@ -105,7 +105,7 @@ class Search:
 
 
 def _conclusive(trials: list[RateTrial]) -> list[RateTrial]:
-    """Return the trials that count: those limited by the load generator only if there are no others."""
+    """Return the conclusive trials: those limited by the load generator only if there are no others."""
     by_server = [each for each in trials if not each.generator_limited]
     return by_server if by_server or len(trials) < AGREEING_TRIALS else trials
 

@@ -76,8 +76,8 @@ def take_live_view(camera: Camera, lab: Lab, engine: str) -> None:
     camera.take(url, "restaurant", Shot(ms=4000, ready=THREADS, act=show_restaurant, only="#diagram"))
     camera.take(url, "log", Shot(ready=THREADS, act=open_log, only="#log-panel"))
     model = f"{lab.url}/models/reactor-pool"
-    camera.take(model, "lesson", Shot(dark=True, ms=LIVE_MS, ready=THREADS, act=highlight_handling))
-    camera.take(model, "lesson-narrow", Shot(width=NARROW, ms=4000, ready=THREADS))
+    camera.take(model, "model", Shot(dark=True, ms=LIVE_MS, ready=THREADS, act=highlight_handling))
+    camera.take(model, "model-narrow", Shot(width=NARROW, ms=4000, ready=THREADS))
     camera.take(f"{lab.url}/runs/{run}", "run-going", Shot(ms=LIVE_MS))
     lab.stop_run(run)
 

@@ -26,7 +26,7 @@ def test_a_finished_run_has_its_charts_and_its_tables(visit: Opener) -> None:
 def test_a_stall_is_described_and_marked_in_the_charts(visit: Opener) -> None:
     page = visit("/runs/3").page
     expect(page.locator(".notice")).to_contain_text("coordinated omission")
-    expect(page.locator("#run-main")).to_contain_text("Stalled for 300 ms")
+    expect(page.locator("#run-main")).to_contain_text("Server paused for 300 ms")
     expect(page.get_by_text("Not ranked: Unsaturated. The engine was stalled on purpose.")).to_be_visible()
     expect(page.locator('[data-chart="p99"] h2')).to_have_text("Max latency per second")
     drawn(page.locator('[data-chart="p99"]'))

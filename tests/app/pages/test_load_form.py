@@ -114,7 +114,7 @@ def test_a_restart_with_a_longer_keep_alive_ends_no_run_and_begins_nothing_that_
     run = lab.submit(engine=engine["id"], plan=endless())
     lab.wait_measuring(run["id"])
     refused = lab.http.post("/runs", data=crowd)
-    assert refused.status_code == 422 and f"Run {run['id']} is meant for {engine['id']}" in refused.text
+    assert refused.status_code == 422 and f"Run {run['id']} uses {engine['id']}" in refused.text
     assert lab.get(f"/engines/{engine['id']}")["state"] == "ready"
     assert lab.stop(run["id"])["state"] == "stopped", "it was not ended with its engine"
 
