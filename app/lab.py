@@ -1,4 +1,4 @@
-"""The Lab: the one object that routes, pages and the shell talk to. It owns the fleet, the runs and their history."""
+"""The Lab: the façade for routes, pages and commands. It owns fleet, runs, comparisons and history."""
 
 from __future__ import annotations
 
@@ -21,15 +21,13 @@ from app.store.comparisons import ComparisonStore
 from app.store.database import SAVE_ERRORS
 from app.store.runs import RunStore
 
-ENDED_WITHIN_S = 8.0  # the generator takes its answers for 1 s, engines have their grace
-STOPPED = "The control plane stopped while this run was going."
-COMPARISON_STOPPED = (
-    "The control plane stopped while this comparison was going; trials that had ended are kept."
-)
+END_TIMEOUT_S = 8.0  # the load generator drains for 1 s, and engines have a grace period
+RUN_INTERRUPTED = "The control plane stopped during this run."
+COMPARISON_INTERRUPTED = "The control plane stopped during this comparison. Finished trials were kept."
 
 
 class Lab:
-    """All of it. Made, used and left on the event loop of the main thread: `async with Lab.open(settings) as lab`."""
+    """The whole lab. Event loop of the main thread only: `async with Lab.open(settings) as lab`."""
 
     def __init__(
         self, settings: Settings, models: Models, store: RunStore, comparisons: ComparisonStore
@@ -42,13 +40,13 @@ class Lab:
         self.fleet = Fleet(settings, models, self.events)
         self.runs = Runs(settings, models, self.fleet, store, self.system, self.events)
         self.comparisons = Comparisons(models, self.runs, store, comparisons, self.system, self.events)
-        self._kept_comparisons = comparisons
+        self._comparison_store = comparisons
         self.history = History(store, self.runs)
         self._background: set[asyncio.Task[Any]] = set()
 
     @classmethod
     def open(cls, settings: Settings) -> Lab:
-        """Ask for the models and open the history."""
+        """Load the models and open the history. Raises LabError."""
         models, database = Models.load(settings.engine_python), settings.database
         return cls(
             settings, models, RunStore(database, settings.data_dir / "traces"), ComparisonStore(database)
@@ -56,56 +54,56 @@ class Lab:
 
     async def __aenter__(self) -> Lab:
         scheduling.run_as_batch()
-        await asyncio.to_thread(self._fail_unfinished, False)  # what a dead control plane left behind
+        await asyncio.to_thread(self._fail_unfinished, False)  # those of a control plane that was killed
         for job in (self.runs.run_queue(), self.comparisons.run_queue(), self.fleet.sample_all()):
-            self.keep_going(job)
+            self.run_in_background(job)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.comparisons.stop_all()
         self.runs.stop_all()
-        await self._all_ended()
+        await self._wait_ended()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.fleet.stop_all()
         await self.runs.save_unsaved()
         await self.comparisons.save_unsaved()
-        with contextlib.suppress(*SAVE_ERRORS):  # the next lab to open the history sees that we are gone
+        with contextlib.suppress(*SAVE_ERRORS):  # otherwise the next lab that opens the history does it
             await asyncio.to_thread(self._fail_unfinished, True)
         self.store.close()
-        self._kept_comparisons.close()
+        self._comparison_store.close()
 
-    async def _all_ended(self) -> None:
-        """Let what was stopped keep what it has measured; but not for longer than a shutdown may take."""
+    async def _wait_ended(self) -> None:
+        """Wait until stopped jobs have saved their results, at most for END_TIMEOUT_S."""
         done = [run.done for run in self.runs.active.values()]
-        done += [going.done for going in self.comparisons.active.values()]
+        done += [comparison.done for comparison in self.comparisons.active.values()]
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ENDED_WITHIN_S):
+            async with asyncio.timeout(END_TIMEOUT_S):
                 for each in done:
                     await each.wait()
 
-    def keep_going(self, job: Coroutine[Any, Any, None]) -> None:
-        """Let this go on in the background until the lab is left; if it ends before, the lab is not ready any more."""
+    def run_in_background(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run a job until the lab is closed. If it ends before, `require_ready` raises."""
         task = asyncio.create_task(job)
         self._background.add(task)
-        task.add_done_callback(_must_not_end)
+        task.add_done_callback(_report_end)
 
     def _fail_unfinished(self, ours: bool) -> None:
-        self.store.fail_unfinished(STOPPED, ours)
-        self._kept_comparisons.fail_unfinished(COMPARISON_STOPPED, ours)
+        self.store.fail_unfinished(RUN_INTERRUPTED, ours)
+        self._comparison_store.fail_unfinished(COMPARISON_INTERRUPTED, ours)
 
     def require_ready(self) -> None:
-        """Raise Busy unless an engine could be started and runs are being worked off."""
+        """Raise Busy if a background job has ended or no model is available."""
         if any(task.done() for task in self._background):
-            raise Busy("A background job of the lab has ended; restart it.")
+            raise Busy("A background job of the lab has ended. Restart the lab.")
         if not any(view.available for view in self.models.views.values()):
-            raise Busy("No model is available here.")
+            raise Busy("No model is available on this machine.")
 
 
-def _must_not_end(task: asyncio.Task[Any]) -> None:
-    """Background work that ends by itself says so loudly."""
+def _report_end(task: asyncio.Task[Any]) -> None:
+    """Log the exception of a background job that ended by itself."""
     if not task.cancelled() and (error := task.exception()):
         asyncio.get_running_loop().call_exception_handler(
-            {"message": "a job of the lab ended", "exception": error}
+            {"message": "a background job of the lab has ended", "exception": error}
         )

@@ -44,7 +44,7 @@ def create_app(lab: Lab, authenticator: Authenticator) -> FastAPI:
             app.state.lab, app.state.metrics = lab, Metrics(lab)
             app.state.authenticator = authenticator
             app.state.hub = Hub(lab, app.state.metrics)
-            lab.keep_going(app.state.hub.run())
+            lab.run_in_background(app.state.hub.run())
             yield
 
     app = FastAPI(
