@@ -245,7 +245,7 @@ def test_the_page_shows_an_invalid_filter_at_its_field_and_ignores_it(past: LabP
 def test_no_match_and_an_empty_history_have_different_messages(past: LabProcess, tmp_path: Path) -> None:
     assert "No run matches." in past.http.get("/runs?text=nowhere").text
     with closing(InProcessLab(tmp_path)) as lab:
-        assert "No run yet." in lab.http.get("/runs?text=nowhere").text
+        assert "No runs yet." in lab.http.get("/runs?text=nowhere").text
 
 
 def test_a_long_list_is_paginated(tmp_path: Path) -> None:
