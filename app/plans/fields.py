@@ -65,11 +65,12 @@ class PlanField:
 
 
 _DEFAULTS = Plan()
+# Short enough for the load form: a select cuts a longer label.
 _EXECUTOR_LABELS = {
-    "constant-vus": "Closed loop: fixed connections (constant-vus)",
-    "ramping-vus": "Closed loop: ramping connections (ramping-vus)",
-    "constant-arrival-rate": "Open loop: fixed rate (constant-arrival-rate)",
-    "ramping-arrival-rate": "Open loop: ramping rate (ramping-arrival-rate)",
+    "constant-vus": "Closed loop: constant-vus",
+    "ramping-vus": "Closed loop: ramping-vus",
+    "constant-arrival-rate": "Open loop: constant-arrival-rate",
+    "ramping-arrival-rate": "Open loop: ramping-arrival-rate",
     FIND_CAPACITY: "Find capacity (search)",
 }
 

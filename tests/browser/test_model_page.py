@@ -99,7 +99,7 @@ def test_the_diagram_shows_threads_and_which_are_saturated(visit: Opener, lab: L
     expect(workers.first).to_contain_text("saturated")
     queued = page.locator("#diagram [data-node='queue'] .number")
     expect(queued).to_have_text(re.compile(r"^\d\d$"))
-    expect(page.locator("#diagram [data-node='peers'] .number")).to_have_text("24")
+    expect(page.locator("#diagram [data-node='clients'] .number")).to_have_text("24")
     expect(page.locator("#diagram [data-diagram-summary]")).to_contain_text("worker 100 % busy (saturated)")
     lab.post(f"/runs/{run['id']}/stop")
     lab.wait_ended(run["id"])

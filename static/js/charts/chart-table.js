@@ -5,7 +5,7 @@ const LIVE_ROWS = 30;
 const cell = (name, textContent, more = {}) =>
   Object.assign(document.createElement(name), { className: "num", textContent, ...more });
 
-/** The value of series `n` at row `i`: what is drawn may be a sum, `value` says what it stands for. */
+/** The value of series `n` at row `i`. In a stacked chart a sum is drawn, and `value` returns the addend. */
 export const seriesValue = ({ series }, data, n, i) =>
   (series[n].value ?? ((columns, at) => columns[n + 1][at]))(data, i);
 

@@ -165,14 +165,14 @@ class Diagram {
 
   /** Requests per second that pass a box: its own and those of its workers; null where not known. */
   #passing(box) {
-    if (["peers", "kernel", "queue"].includes(box.node)) return null;
+    if (["clients", "kernel", "queue"].includes(box.node)) return null;
     const own = this.#threadsOf(box),
-      peersOf = this.#threadsOfRole(box.node).length;
+      count = this.#threadsOfRole(box.node).length;
     const theirs =
       this.#shape.alone || box.node === "worker"
         ? []
         : this.#threadsOfRole("worker").filter((_, i, all) =>
-            own.some(({ index }) => Math.floor((i * peersOf) / all.length) === index),
+            own.some(({ index }) => Math.floor((i * count) / all.length) === index),
           );
     const known = [...own, ...theirs].map(({ rate }) => rate).filter((rate) => rate !== null);
     return known.length ? known.reduce((a, b) => a + b, 0) : null;

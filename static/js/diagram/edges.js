@@ -21,18 +21,18 @@ function createPlate({ a, b }, name, height) {
 
 /**
  * Returns [{ a, b, kind, back, path, rate, plate }]: `kind` is "new" (connections) or "all" (requests),
- * `plate` the elements of its label. `reply`: the knob that says who sends the answers of workers.
+ * `plate` the elements of its label. `reply`: the knob that selects the thread that sends responses.
  */
 export function createEdges(shape, boxes, height, { threadCount, reply }) {
   const boxesOf = (node) => boxes.filter((box) => box.node === node),
     edges = shape.flows.flatMap(([from, to, kind]) =>
       boxesOf(from).flatMap((a) => boxesOf(to).map((b) => createEdge(a, b, kind, false, height))),
     );
-  const last = boxes.filter(({ node }) => node !== "peers").at(-1);
+  const last = boxes.filter(({ node }) => node !== "clients").at(-1);
   if (threadCount < 2 && last.node === "acceptor") return edges;
   const { mailbox, always } = shape,
     toMailbox = last.node === "worker" && mailbox && (always || reply === "reactor"),
-    back = createEdge(last, toMailbox ? boxesOf(mailbox).at(-1) : boxesOf("peers")[0], "all", true, height);
+    back = createEdge(last, toMailbox ? boxesOf(mailbox).at(-1) : boxesOf("clients")[0], "all", true, height);
   back.plate = createPlate(back, toMailbox ? "mailbox" : "answers", height);
   return [...edges, back];
 }

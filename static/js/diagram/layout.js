@@ -1,48 +1,48 @@
 // The layout of each model's diagram: columns of nodes from left to right, the flows between them, and the
-// names in the restaurant analogy. A node is a thread role of the model, or peers, kernel or queue; gap and
+// names in the restaurant analogy. A node is a thread role of the model, or clients, kernel or queue; gap and
 // room stay empty. A flow is "new" (connections) or "all" (requests).
 export const SHAPES = {
   blocking: {
-    columns: [["peers"], ["acceptor", "room"], ["connection"]],
+    columns: [["clients"], ["acceptor", "room"], ["connection"]],
     flows: [
-      ["peers", "acceptor", "new"],
+      ["clients", "acceptor", "new"],
       ["acceptor", "connection", "new"],
-      ["peers", "connection", "all"],
+      ["clients", "connection", "all"],
     ],
   },
   reactor: {
-    columns: [["peers"], ["reactor"]],
+    columns: [["clients"], ["reactor"]],
     flows: [
-      ["peers", "reactor", "new"],
-      ["peers", "reactor", "all"],
+      ["clients", "reactor", "new"],
+      ["clients", "reactor", "all"],
     ],
   },
   "reactor-pool": {
-    columns: [["peers"], ["reactor"], ["queue"], ["worker"]],
+    columns: [["clients"], ["reactor"], ["queue"], ["worker"]],
     flows: [
-      ["peers", "reactor", "new"],
-      ["peers", "reactor", "all"],
+      ["clients", "reactor", "new"],
+      ["clients", "reactor", "all"],
       ["reactor", "queue", "all"],
       ["queue", "worker", "all"],
     ],
     mailbox: "reactor",
   },
   "main-sub": {
-    columns: [["peers"], ["main", "room"], ["sub"], ["queue"], ["worker"]],
+    columns: [["clients"], ["main", "room"], ["sub"], ["queue"], ["worker"]],
     flows: [
-      ["peers", "main", "new"],
+      ["clients", "main", "new"],
       ["main", "sub", "new"],
-      ["peers", "sub", "all"],
+      ["clients", "sub", "all"],
       ["sub", "queue", "all"],
       ["queue", "worker", "all"],
     ],
     mailbox: "sub",
   },
   proactor: {
-    columns: [["peers"], ["kernel"], ["ring"], ["queue"], ["worker"]],
+    columns: [["clients"], ["kernel"], ["ring"], ["queue"], ["worker"]],
     flows: [
-      ["peers", "kernel", "new"],
-      ["peers", "kernel", "all"],
+      ["clients", "kernel", "new"],
+      ["clients", "kernel", "all"],
       ["kernel", "ring", "all"],
       ["ring", "queue", "all"],
       ["queue", "worker", "all"],
@@ -51,17 +51,17 @@ export const SHAPES = {
     always: true,
   },
   prefork: {
-    columns: [["peers"], ["kernel", "gap", "master"], ["worker"]],
+    columns: [["clients"], ["kernel", "gap", "master"], ["worker"]],
     flows: [
-      ["peers", "kernel", "new"],
+      ["clients", "kernel", "new"],
       ["kernel", "worker", "new"],
-      ["peers", "worker", "all"],
+      ["clients", "worker", "all"],
     ],
     alone: true,
   },
 };
 const NODES = {
-  peers: ["connections", "guests"],
+  clients: ["connections", "guests"],
   queue: ["queue", "slips"],
   mailbox: ["mailbox", "the pass"],
   answers: ["responses", "dishes"],
@@ -81,12 +81,12 @@ export function nodeNames(model, node, title) {
   return Array.isArray(own) ? own : (NODES[node] ?? [title ?? node, own ?? title ?? node]);
 }
 
-/** The shape of a model; one that is not listed has the peers, then its roles in turn. */
+/** The shape of a model; one that is not listed has the clients, then its roles in turn. */
 export function shapeFor(model, roles) {
   return (
     SHAPES[model] ?? {
-      columns: [["peers"], ...roles.map((role) => [role])],
-      flows: roles.slice(0, 1).map((role) => ["peers", role, "all"]),
+      columns: [["clients"], ...roles.map((role) => [role])],
+      flows: roles.slice(0, 1).map((role) => ["clients", role, "all"]),
     }
   );
 }
@@ -94,8 +94,8 @@ export function shapeFor(model, roles) {
 const WIDTH = 760,
   BOX = { w: 148, h: 44 },
   PITCH = 51,
-  WIDE = { peers: 92, kernel: 112, queue: 62, group: 172 },
-  HIGH = { peers: 112, kernel: 62, queue: 62, gap: 58, room: 110, group: 118 };
+  WIDE = { clients: 92, kernel: 112, queue: 62, group: 172 },
+  HIGH = { clients: 112, kernel: 62, queue: 62, gap: 58, room: 110, group: 118 };
 export const BOXES_MAX = 6;
 
 /** Returns { boxes: [{ node, at, kind, x, y, w, h }], width, height }. `counts`: threads by role. */

@@ -1,4 +1,4 @@
-// The nodes of a diagram: a box for each thread or for a large group of them, the peers, the kernel, a
+// The nodes of a diagram: a box for each thread or for a large group of them, the clients, the kernel, a
 // queue. `createNode` draws a node once, `updateNode` writes numbers and states into it.
 import * as format from "../lib/format.js";
 import { setText } from "../lib/dom.js";
@@ -9,12 +9,12 @@ import { BUSY_STATES } from "./thread-activity.js";
 const CELLS = 112,
   CELLS_PER_ROW = 16,
   QUEUE_SLOTS = 10,
-  PEER_RINGS = 12;
+  CLIENT_RINGS = 12;
 const wholePercent = (share) => format.percent(100 * share).replace(/\.\d/, "");
 
-function createPeers(view, names) {
+function createClients(view, names) {
   const { x, y, w, element } = view;
-  view.cells = Array.from({ length: PEER_RINGS }, (_, i) =>
+  view.cells = Array.from({ length: CLIENT_RINGS }, (_, i) =>
     svgElement("circle", {
       class: "ring",
       cx: x + w / 2 - 30 + (i % 4) * 20,
@@ -80,7 +80,7 @@ function createThreads(view, names) {
   element.append(...view.cells);
 }
 
-const CREATE = { peers: createPeers, queue: createQueue, kernel: createKernel };
+const CREATE = { clients: createClients, queue: createQueue, kernel: createKernel };
 
 /** `box` is one of `layOut`, `title` the role's title, `count` how many boxes its role has. */
 export function createNode(model, box, title, count) {
@@ -89,7 +89,7 @@ export function createNode(model, box, title, count) {
     view = { ...box, element, number: null, note: null, parts: null, cells: null };
   let names = nodeNames(model, node, title);
   if (kind === "box" && count > 1) names = names.map((each) => `${each} ${box.at + 1}`);
-  if (kind !== "peers")
+  if (kind !== "clients")
     element.append(
       svgElement("rect", {
         class: kind === "kernel" ? "kernel" : "thread",
@@ -105,8 +105,8 @@ export function createNode(model, box, title, count) {
 }
 
 /** Each ring is a connection, or with more connections than rings, an equal share of them. */
-function updatePeers(view, { connections, connections_total: total, connectionStates, arrivalsPerS }) {
-  const each = Math.max(1, total / PEER_RINGS),
+function updateClients(view, { connections, connections_total: total, connectionStates, arrivalsPerS }) {
+  const each = Math.max(1, total / CLIENT_RINGS),
     drawn = [];
   const counts = connectionStates.slice(1).map((state, i) => [state, connections?.[i] ?? 0]);
   for (const [state, n] of counts.reverse())
@@ -167,7 +167,7 @@ function updateThreads(view, { threads, isSaturated }) {
   });
 }
 
-const UPDATE = { peers: updatePeers, queue: updateQueue, kernel: updateKernel };
+const UPDATE = { clients: updateClients, queue: updateQueue, kernel: updateKernel };
 
 /**
  * `now`: the engine of a frame, with the `threads` of this node, `isSaturated`, `arrivalsPerS` and

@@ -25,12 +25,12 @@ function updateBar(svg, progress) {
 }
 
 function textOf(run) {
-  const kept =
+  const achievedShare =
     run.offered_per_s && run.achieved_per_s !== null
       ? Math.min(1, run.achieved_per_s / run.offered_per_s)
       : null;
   const own = {
-    kept: format.share(kept),
+    achieved_share: format.share(achievedShare),
     share: `${Math.round(run.progress * 100)} %`,
     elapsed: `${Math.floor(run.elapsed_s)} of ${Math.round(run.total_s)} s`,
   };
