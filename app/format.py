@@ -1,7 +1,7 @@
 """Formatters for numbers, units, times and names, shared by pages, reports, the command line and verdicts.
 
-Pure functions. An unknown value (None) is written as an en dash, never as 0. `static/js/lib/format.js` applies
-the same rules in the browser. This module imports nothing of the application.
+Pure functions. An unknown value (None) is written as an en dash, never as 0. `static/js/lib/format.js`
+applies the same rules in the browser. This module imports nothing of the application.
 """
 
 from __future__ import annotations

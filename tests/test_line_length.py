@@ -1,4 +1,4 @@
-"""No line is longer than the formatters make them: what they leave alone (a comment, a long text) is broken by hand."""
+"""No line is longer than 110 columns, also where the formatters leave it alone: comments and long texts."""
 
 from __future__ import annotations
 

@@ -77,8 +77,8 @@ def _warnings(view: SystemView) -> list[str]:
         )
     elif view.cores < 4:
         warnings.append(
-            f"{view.cores} CPUs: {view.cores - 1} for the server, 1 for the load generator, which may limit the "
-            "maximum throughput. Compare models by CPU per request at a fixed rate."
+            f"{view.cores} CPUs: {view.cores - 1} for the server, 1 for the load generator, which may limit "
+            "the maximum throughput. Compare models by CPU per request at a fixed rate."
         )
     if 2 <= view.cores < 4 and view.load_priority == NORMAL:
         warnings.append(

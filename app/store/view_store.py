@@ -1,4 +1,4 @@
-"""Views stored as JSON, one row each, with the columns that are searched: what runs and comparisons have in common."""
+"""Views stored as JSON, one row each: what the stores of runs and comparisons have in common."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ V = TypeVar("V", RunView, ComparisonView)
 
 
 class ViewStore(Generic[V]):
-    """Views by id. Thread-safe: each call is a session of its own. Methods raise SQLAlchemyError and block shortly."""
+    """Views by id. Thread-safe: each call is a session of its own. Methods raise SQLAlchemyError."""
 
     def __init__(
         self,

@@ -260,7 +260,8 @@ def test_concurrent_runs_are_not_ranked(lab: LabProcess) -> None:
     )
     assert lab.http.post(f"/runs/{first['id']}/again").status_code == 409
     page = lab.http.get("/").text
-    assert f'value="engines:{",".join(ids)}"' in page and "All 2 running engines in parallel (live view only)" in page
+    assert f'value="engines:{",".join(ids)}"' in page
+    assert "All 2 running engines in parallel (live view only)" in page
 
 
 def test_invalid_concurrent_runs_are_refused(lab: LabProcess) -> None:
