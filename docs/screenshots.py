@@ -1,7 +1,8 @@
 """Makes docs/screenshots/*.png and hero.webp: `make screenshots`.
 
-It starts a lab on a free port, loads real engines and takes pictures of its pages in Chromium. If the machine
-is busy, or a result that it would show is not valid, it exits with 1 and leaves the existing pictures unchanged.
+It starts a lab on a free port, loads real engines and takes pictures of its pages in Chromium. If the
+machine is busy, or a result that it would show is not valid, it exits with 1 and leaves the existing
+pictures unchanged.
 
     python docs/screenshots.py [stills] [hero]      default: both
 """
