@@ -136,7 +136,7 @@ def test_an_important_page_is_accessible(visit: Opener, lab: LabProcess, path: s
 
 @pytest.mark.full
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_of_a_lab_that_works_is_accessible_in_light_and_dark(
+def test_a_page_of_a_running_lab_is_accessible_in_light_and_dark(
     visit: Opener, lab: LabProcess, path: str
 ) -> None:
     assert judge(opened(visit, working(lab, path)).page, path) == []
@@ -159,7 +159,7 @@ def test_a_page_of_an_empty_lab_is_accessible(page_pool: PagePool, empty: LabPro
 
 @pytest.mark.full
 @pytest.mark.parametrize("path", ["/", "/models/main-sub"])
-def test_an_engine_that_was_killed_is_told_accessibly(visit: Opener, lab: LabProcess, path: str) -> None:
+def test_a_killed_engine_is_reported_accessibly(visit: Opener, lab: LabProcess, path: str) -> None:
     os.kill(lab.start("main-sub")["pid"], signal.SIGKILL)
     page = opened(visit, path).page
     expect(page.locator("main")).to_contain_text("SIGKILL")
@@ -168,14 +168,14 @@ def test_an_engine_that_was_killed_is_told_accessibly(visit: Opener, lab: LabPro
 
 @pytest.mark.full
 @pytest.mark.parametrize("path", ["/runs/99999", "/nowhere", "/login"])
-def test_a_page_that_says_what_is_wrong_is_accessible(visit: Opener, path: str) -> None:
+def test_an_error_page_is_accessible(visit: Opener, path: str) -> None:
     tab = opened(visit, path)
     assert judge(tab.page, path) == []
     tab.forgive("404")
 
 
 @pytest.mark.full
-def test_a_form_that_was_refused_is_accessible(visit: Opener) -> None:
+def test_a_rejected_form_is_accessible(visit: Opener) -> None:
     tab = opened(visit, "/")
     page = tab.page
     page.locator("#f-vus").fill("9999999")
@@ -188,7 +188,7 @@ def test_a_form_that_was_refused_is_accessible(visit: Opener) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("path", ["/", "/models/reactor"])
-def test_a_lab_that_is_out_of_reach_is_told_accessibly(
+def test_an_unreachable_lab_is_reported_accessibly(
     page_pool: PagePool, make_lab: LabMaker, path: str
 ) -> None:
     lab = make_lab()
@@ -207,7 +207,7 @@ def test_a_lab_that_is_out_of_reach_is_told_accessibly(
 
 
 @pytest.mark.full
-def test_the_list_of_keys_is_accessible(visit: Opener) -> None:
+def test_the_shortcut_dialog_is_accessible(visit: Opener) -> None:
     page = opened(visit, "/about").page
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_be_visible()
@@ -215,7 +215,7 @@ def test_the_list_of_keys_is_accessible(visit: Opener) -> None:
 
 
 @pytest.mark.parametrize("path", ["/runs/1", *further("/", "/runs", "/models/reactor-pool", "/comparisons")])
-def test_every_control_is_reached_by_tab_and_shows_that_it_has_the_focus(
+def test_every_control_is_reached_by_tab_and_shows_its_focus(
     visit: Opener, lab: LabProcess, path: str
 ) -> None:
     if path not in STILL:

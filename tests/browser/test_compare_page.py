@@ -24,7 +24,7 @@ def fill(page: Page, models: tuple[str, ...], trials: str) -> None:
         page.locator(f"#f-{name}").fill(value)
 
 
-def test_a_comparison_from_the_form_to_its_answer(visit: Opener, lab: LabProcess) -> None:
+def test_a_comparison_from_the_form_to_its_result(visit: Opener, lab: LabProcess) -> None:
     before = lab.submit(model="reactor", plan=HELD)[
         "id"
     ]  # its trials wait for this run, so it is seen under way
@@ -65,7 +65,7 @@ def test_a_comparison_from_the_form_to_its_answer(visit: Opener, lab: LabProcess
 
 
 @pytest.mark.full
-def test_it_works_as_plain_forms(visit: Opener, lab: LabProcess) -> None:
+def test_a_comparison_works_without_javascript(visit: Opener, lab: LabProcess) -> None:
     tab = visit("/comparisons", js=False)
     page = tab.page
     page.locator("#compare-plan summary").click()
@@ -97,7 +97,7 @@ def test_it_works_as_plain_forms(visit: Opener, lab: LabProcess) -> None:
     assert id not in [view["id"] for view in lab.get("/comparisons")]
 
 
-def test_the_list_follows_what_happens(visit: Opener, lab: LabProcess) -> None:
+def test_the_list_of_comparisons_is_updated_live(visit: Opener, lab: LabProcess) -> None:
     page = visit("/comparisons").page
     live(page)
     spec = {"models": ["reactor"], "plan": plan(0.5, 0, vus=4, executor=OPEN, rate_per_s=100)}

@@ -187,7 +187,7 @@ def test_the_theme_can_be_chosen_and_is_remembered(visit: Opener) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
-def test_nothing_comes_from_elsewhere(visit: Opener, lab: LabProcess) -> None:
+def test_a_page_loads_nothing_from_other_hosts(visit: Opener, lab: LabProcess) -> None:
     asked: list[str] = []
     tab = visit("/about")
     page = tab.page
@@ -204,7 +204,7 @@ SENT = """() => performance.getEntriesByType("resource").filter(({ transferSize 
     .map(({ name }) => name)"""
 
 
-def test_the_second_page_asks_for_hardly_anything(visit: Opener) -> None:
+def test_the_second_page_is_served_from_the_browser_cache(visit: Opener) -> None:
     page = visit("/", script="window.fresh = true").page  # a page with a cache of its own
     settled(page)
     first = page.evaluate(SENT)
@@ -235,7 +235,7 @@ MORE_ENTRIES = """() => document.querySelectorAll(".table tr").forEach((row) => 
 @pytest.mark.parametrize(
     "path", ["/runs", "/runs/1", "/runs/diff?a=1&b=2", "/comparisons/1", "/models/reactor"]
 )
-def test_on_paper_nothing_is_cut_off(visit: Opener, path: str) -> None:
+def test_a_printed_page_is_not_cut_off(visit: Opener, path: str) -> None:
     page = visit(path, A4_WIDTH).page
     settled(page)
     page.evaluate(MORE_ENTRIES)

@@ -55,7 +55,7 @@ def shown(page: Page, *ids: int) -> None:
         expect(ticks.nth(at)).to_have_value(str(id))
 
 
-def test_the_list_is_filtered_without_a_reload_and_the_address_follows(see: Opener) -> None:
+def test_the_filter_updates_list_and_url_without_a_reload(see: Opener) -> None:
     page = see("/runs").page
     shown(page, 3, 2, 1)
     page.evaluate("window.stayed = true")
@@ -74,7 +74,7 @@ def test_the_list_is_filtered_without_a_reload_and_the_address_follows(see: Open
     shown(page, 3, 2, 1)
 
 
-def test_a_refresh_that_was_asked_before_the_filter_does_not_undo_it(see: Opener) -> None:
+def test_a_refresh_requested_before_the_filter_does_not_undo_it(see: Opener) -> None:
     page = see("/runs").page
     live(page)
     held: list[Route] = []

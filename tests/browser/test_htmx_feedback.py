@@ -118,7 +118,7 @@ def test_the_log_lists_events_and_can_be_filtered(visit: Opener, lab: LabProcess
 
 
 @pytest.mark.full
-def test_the_end_of_a_run_is_told_to_a_screen_reader(visit: Opener, lab: LabProcess) -> None:
+def test_the_end_of_a_run_is_announced_to_screen_readers(visit: Opener, lab: LabProcess) -> None:
     page = visit().page
     ready(page)
     page.evaluate(HEAR)
@@ -129,7 +129,7 @@ def test_the_end_of_a_run_is_told_to_a_screen_reader(visit: Opener, lab: LabProc
     )
 
 
-def test_numbers_that_are_old_say_since_when_and_lose_their_colour(visit: Opener, lab: LabProcess) -> None:
+def test_stale_data_shows_its_time_and_turns_grey(visit: Opener, lab: LabProcess) -> None:
     lab.start("reactor")
     page = visit().page
     number = page.locator("#card-reactor [data-live='requests_per_s']")

@@ -42,7 +42,7 @@ def living(lab: LabProcess) -> list[str]:
     return [engine["id"] for engine in lab.get("/engines") if engine["exit"] is None]
 
 
-def test_a_model_starts_by_click_and_its_numbers_move(visit: Opener, lab: LabProcess) -> None:
+def test_a_model_is_started_by_click_and_shows_live_metrics(visit: Opener, lab: LabProcess) -> None:
     page = visit().page
     expect(page.locator("[data-card]")).to_have_count(6)
     live(page)
@@ -65,7 +65,7 @@ def test_a_model_starts_by_click_and_its_numbers_move(visit: Opener, lab: LabPro
     expect(page.locator("#load-target")).not_to_contain_text(engine)
 
 
-def test_a_bad_knob_is_said_beside_its_field_and_nothing_starts(visit: Opener, lab: LabProcess) -> None:
+def test_an_invalid_knob_is_reported_at_its_field_and_nothing_starts(visit: Opener, lab: LabProcess) -> None:
     tab = visit()
     page = tab.page
     caught_up(page)  # a refresh of the card would take the problem away
@@ -137,7 +137,7 @@ def test_a_load_test_from_the_form_to_its_verdict(visit: Opener, lab: LabProcess
     )
 
 
-def test_the_last_runs_follow_what_becomes_of_them(visit: Opener, lab: LabProcess) -> None:
+def test_the_last_runs_are_updated_live(visit: Opener, lab: LabProcess) -> None:
     page = visit().page
     page.evaluate("window.stayed = true")
     run = lab.submit(model="reactor", plan=HELD)["id"]
@@ -151,7 +151,9 @@ def test_the_last_runs_follow_what_becomes_of_them(visit: Opener, lab: LabProces
     assert page.evaluate("window.stayed")
 
 
-def test_a_wrong_plan_is_said_beside_its_field_and_nothing_is_queued(visit: Opener, lab: LabProcess) -> None:
+def test_an_invalid_plan_is_reported_at_its_field_and_nothing_is_queued(
+    visit: Opener, lab: LabProcess
+) -> None:
     tab = visit()
     page = tab.page
     before = lab.get("/runs")
@@ -166,7 +168,7 @@ def test_a_wrong_plan_is_said_beside_its_field_and_nothing_is_queued(visit: Open
     tab.forgive("422")
 
 
-def test_a_page_of_a_run_that_is_stopped_becomes_its_result(visit: Opener, lab: LabProcess) -> None:
+def test_the_page_of_a_stopped_run_becomes_its_result(visit: Opener, lab: LabProcess) -> None:
     run = lab.submit(model="reactor", plan=HELD)["id"]
     page = visit(f"/runs/{run}").page
     page.evaluate("window.stayed = true")
@@ -177,9 +179,7 @@ def test_a_page_of_a_run_that_is_stopped_becomes_its_result(visit: Opener, lab: 
     assert page.evaluate("window.stayed")
 
 
-def test_a_page_of_a_queued_run_becomes_its_result_when_the_run_has_finished(
-    visit: Opener, lab: LabProcess
-) -> None:
+def test_the_page_of_a_queued_run_becomes_its_result(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor")["id"]
     before = lab.submit(engine=engine, plan=HELD)["id"]
     run = lab.submit(engine=engine, plan=plan(1.0, 0, vus=4, executor=OPEN, rate_per_s=100))["id"]
@@ -196,7 +196,7 @@ def test_a_page_of_a_queued_run_becomes_its_result_when_the_run_has_finished(
 
 
 @pytest.mark.full
-def test_a_killed_engine_says_which_signal(visit: Opener, lab: LabProcess) -> None:
+def test_the_card_of_a_killed_engine_names_the_signal(visit: Opener, lab: LabProcess) -> None:
     page = visit().page
     start(page, "main-sub")
     pid = next(engine["pid"] for engine in lab.get("/engines") if engine["exit"] is None)
@@ -209,7 +209,7 @@ def test_a_killed_engine_says_which_signal(visit: Opener, lab: LabProcess) -> No
     expect(card).not_to_contain_text("SIGKILL")
 
 
-def test_two_engines_of_one_model_stand_on_its_card(visit: Opener, lab: LabProcess) -> None:
+def test_two_engines_of_one_model_are_on_its_card(visit: Opener, lab: LabProcess) -> None:
     page = visit().page
     start(page, "reactor-pool")
     click(page.locator("#knobs-reactor-pool > summary"))
@@ -222,7 +222,7 @@ def test_two_engines_of_one_model_stand_on_its_card(visit: Opener, lab: LabProce
     assert sorted(each["knobs"]["workers"] for each in lab.get("/engines") if each["exit"] is None) == [2]
 
 
-def test_what_is_typed_survives_a_refresh_of_the_card(visit: Opener, lab: LabProcess) -> None:
+def test_typed_knobs_survive_a_refresh_of_the_card(visit: Opener, lab: LabProcess) -> None:
     page = visit().page
     click(page.locator("#knobs-reactor > summary"))
     click(page.locator("#knobs-common-reactor > summary"))
@@ -233,7 +233,7 @@ def test_what_is_typed_survives_a_refresh_of_the_card(visit: Opener, lab: LabPro
     expect(page.locator("#knob-reactor-idle_s")).to_be_visible()
 
 
-def test_stop_all_stops_all(visit: Opener, lab: LabProcess) -> None:
+def test_stop_all_stops_every_engine(visit: Opener, lab: LabProcess) -> None:
     for model in ("reactor", "blocking"):
         lab.start(model)
     page = visit().page
@@ -243,7 +243,7 @@ def test_stop_all_stops_all(visit: Opener, lab: LabProcess) -> None:
     expect(page.locator("#stop-all")).to_have_count(0)
 
 
-def test_what_happens_during_a_refresh_is_not_lost_with_it(visit: Opener, lab: LabProcess) -> None:
+def test_an_event_during_a_refresh_is_not_lost(visit: Opener, lab: LabProcess) -> None:
     started = [lab.start("reactor")["id"]]
     page = visit().page
     expect(page.locator("#stop-all")).to_have_count(1)
@@ -270,9 +270,7 @@ def test_what_happens_during_a_refresh_is_not_lost_with_it(visit: Opener, lab: L
 
 
 @pytest.mark.full
-def test_a_page_recovers_when_the_lab_comes_back_and_its_lanes_have_a_gap(
-    page_pool: PagePool, make_lab: LabMaker
-) -> None:
+def test_a_page_reconnects_and_its_lanes_show_the_gap(page_pool: PagePool, make_lab: LabMaker) -> None:
     with reserved_port() as port:  # nobody else may take it while the lab is away
         lab = make_lab(port=port)
         opener = Opener(page_pool, lab)
@@ -314,7 +312,7 @@ def test_a_model_is_started_by_keyboard_alone(visit: Opener, lab: LabProcess) ->
 
 
 @pytest.mark.full
-def test_forms_of_other_pages_do_it(visit: Opener, lab: LabProcess) -> None:
+def test_forms_of_other_pages_work(visit: Opener, lab: LabProcess) -> None:
     tab = visit("/models/main-sub")
     page = tab.page
     click(page.locator("#act-now"))
@@ -334,7 +332,7 @@ def test_forms_of_other_pages_do_it(visit: Opener, lab: LabProcess) -> None:
     assert lab.http.get(f"/api/v1/runs/{run['id']}").status_code == 404
 
 
-def test_a_page_that_was_late_for_an_event_catches_up(visit: Opener, lab: LabProcess) -> None:
+def test_a_page_catches_up_on_events_before_its_socket_opened(visit: Opener, lab: LabProcess) -> None:
     """What changes between a page's rendering and the opening of its socket is not lost."""
     run = lab.submit(model="reactor", plan=HELD)
     lab.wait_state(run["id"], "running")
@@ -348,7 +346,7 @@ def test_a_page_that_was_late_for_an_event_catches_up(visit: Opener, lab: LabPro
 
 
 @pytest.mark.full
-def test_without_javascript_forms_do_it(visit: Opener, lab: LabProcess) -> None:
+def test_forms_work_without_javascript(visit: Opener, lab: LabProcess) -> None:
     tab = visit(js=False)
     page = tab.page
     page.locator("#act-reactor").click()

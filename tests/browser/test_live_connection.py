@@ -30,9 +30,7 @@ HOOKED = """
 
 
 @pytest.mark.full
-def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(
-    visit: Opener, lab: LabProcess
-) -> None:
+def test_a_hidden_page_pauses_and_is_up_to_date_when_shown(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor", idle_s=900)["id"]
     run = lab.submit(engine=engine, plan={**HELD, "vus": 2, "idle_connections": 50})["id"]
     page = visit(f"/?watch={engine}", script=HOOKED).page
@@ -49,7 +47,7 @@ def test_a_page_that_comes_back_unseen_rests_and_shows_the_truth_when_seen(
     expect(grid).to_have_attribute("data-dots", "0")
 
 
-def test_the_log_offers_only_whom_it_has_lines_of(visit: Opener, lab: LabProcess) -> None:
+def test_the_log_filter_lists_only_sources_with_lines(visit: Opener, lab: LabProcess) -> None:
     lab.start("blocking")
     page = visit(script=HOOKED).page
     fold, choices = page.locator("[data-log] > summary"), page.locator("[data-log-engine] option")
@@ -65,7 +63,7 @@ def test_the_log_offers_only_whom_it_has_lines_of(visit: Opener, lab: LabProcess
     assert choices.count() <= 1 + 500
 
 
-def test_a_socket_that_is_silent_and_not_closed_is_renewed(visit: Opener, lab: LabProcess) -> None:
+def test_a_silent_socket_is_reopened(visit: Opener, lab: LabProcess) -> None:
     """As after the sleep of a laptop, or behind a tunnel that broke: here the lab itself stands still."""
     page = visit("/about", script=HOOKED).page
     live(page)
@@ -85,7 +83,7 @@ REFUSED = """
 """
 
 
-def test_a_page_whose_socket_is_refused_says_why_in_the_words_of_the_lab(visit: Opener) -> None:
+def test_a_rejected_socket_shows_the_reason_from_the_lab(visit: Opener) -> None:
     tab = visit("/nowhere", script=REFUSED)
     said = "The request says Host: lab, and a proxy in front must pass Host on as it is."
     tab.page.route("**/ws/v1/live", lambda route: route.fulfill(status=403, json={"detail": said}))
@@ -96,9 +94,7 @@ def test_a_page_whose_socket_is_refused_says_why_in_the_words_of_the_lab(visit: 
         tab.forgive(complaint)
 
 
-def test_a_page_that_finds_no_place_says_why_and_comes_in_when_there_is_one(
-    visit: Opener, lab: LabProcess
-) -> None:
+def test_a_page_over_the_viewer_limit_says_why_and_connects_later(visit: Opener, lab: LabProcess) -> None:
     with ExitStack() as stack:
         others = [stack.enter_context(open_websocket(lab)) for _ in range(VIEWERS_PER_ADDRESS_MAX)]
         page = visit("/about").page

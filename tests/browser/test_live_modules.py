@@ -113,14 +113,14 @@ def test_loop_lag_is_the_longest_iteration_of_its_half_second(page: Page) -> Non
     assert module(page, "live/rolling-series", code) == [40, None]
 
 
-def test_seconds_without_a_frame_are_a_gap_where_they_were(page: Page) -> None:
+def test_seconds_without_a_frame_are_a_gap(page: Page) -> None:
     code = """for (const [t_s, requests_per_s] of [[1, 10], [2, 20], [5, 50], [6, 60]])
             m.addFrame({ t_s, engines: { a: { requests_per_s } } });
         return m.rateSeries.get("a").values.slice(-5);"""
     assert module(page, "charts/card-sparklines", code) == [10, 20, None, None, 50]
 
 
-def test_samples_between_two_frames_are_in_their_place(page: Page) -> None:
+def test_samples_between_two_frames_are_at_their_times(page: Page) -> None:
     """While a run is measured a frame comes each half second, with all samples since the one before."""
     code = """const history = new m.ThreadHistory(["ended", "waiting", "handling"], 100);
         const out = new Float64Array(8);
@@ -135,7 +135,7 @@ def test_samples_between_two_frames_are_in_their_place(page: Page) -> None:
     assert gap == pytest.approx(2e5), "without them that is a gap"
 
 
-def test_a_clock_that_goes_back_begins_anew(page: Page) -> None:
+def test_a_clock_that_goes_back_restarts_the_history(page: Page) -> None:
     history = """const history = new m.ThreadHistory(["ended", "waiting", "handling"], 100);
         const out = new Float64Array(8);
         const take = (t) => history.update({ threads: [[0, 1, 77, "reactor", 0, 2]] }, t * 1e6);
@@ -143,10 +143,10 @@ def test_a_clock_that_goes_back_begins_anew(page: Page) -> None:
         [...history.lanes.values()][0].shares(3e6, 3.1e6, out);
         return [history.headUs, history.lanes.size, out[2]];"""
     assert module(page, "lanes/thread-history", history) == [3.1e6, 1, pytest.approx(1e5)]
-    minute = """const series = new m.RollingSeries();
+    code = """const series = new m.RollingSeries();
         for (const t_s of [9000, 9001, 3, 4]) series.update({ t_s, engines: {} }, [], {});
         return series.points.map(({ t }) => t);"""
-    assert module(page, "live/rolling-series", minute) == [4]
+    assert module(page, "live/rolling-series", code) == [4]
 
 
 # Time stands still except in `paint(most)`, which runs animation frames until none is requested and returns
@@ -168,7 +168,7 @@ BY_HAND = """
     };"""
 
 
-def test_dots_rest_when_their_rates_are_no_longer_told(page: Page) -> None:
+def test_dots_stop_when_no_more_rates_arrive(page: Page) -> None:
     code = (
         BY_HAND
         + """
@@ -189,7 +189,7 @@ def test_dots_rest_when_their_rates_are_no_longer_told(page: Page) -> None:
         assert page.locator("circle.dot").count() == 0
 
 
-def test_charts_keep_the_past_of_an_engine_that_another_one_takes_over_from(visit: Opener) -> None:
+def test_charts_keep_the_history_of_an_engine_after_a_hot_swap(visit: Opener) -> None:
     page = visit("/live").page
     live(page)
     code = """const connections = [0, 0, 0, 0, 0], threads = [];

@@ -60,7 +60,7 @@ def test_zooming_into_the_past_pauses_and_follow_returns_to_live(visit: Opener, 
     expect(page.locator("[data-behind]")).to_be_empty()
 
 
-def test_lanes_are_read_by_keys_alone(visit: Opener, lab: LabProcess) -> None:
+def test_lanes_can_be_read_by_keyboard(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool")["id"]
     page = visit(f"/?watch={engine}", motion=True).page
     painted(page)
@@ -93,7 +93,7 @@ HEIGHTS = """() => {
 }"""
 
 
-def test_rows_that_come_and_go_and_their_lanes_change_together(visit: Opener, lab: LabProcess) -> None:
+def test_rows_and_lanes_change_together(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("blocking")
     page = visit(f"/?watch={engine['id']}", motion=True).page
     painted(page)
@@ -187,7 +187,7 @@ def test_a_killed_engine_is_marked_and_its_last_values_are_kept(visit: Opener, l
     expect(page.locator("[data-watched-end]")).to_be_hidden()
 
 
-def test_two_engines_stand_side_by_side(visit: Opener, lab: LabProcess) -> None:
+def test_two_engines_are_shown_side_by_side(visit: Opener, lab: LabProcess) -> None:
     one, two = lab.start("reactor")["id"], lab.start("reactor-pool")["id"]
     page = visit(f"/live?engine={one}&engine={two}", motion=True).page
     blocks = page.locator("[data-engine-lanes] > .threads")
@@ -218,7 +218,7 @@ def test_ended_engines_are_replaced_before_running_ones(visit: Opener, lab: LabP
     expect(blocks).to_have_count(5)
 
 
-def test_an_engine_that_takes_over_is_seen_beside_the_one_before(visit: Opener, lab: LabProcess) -> None:
+def test_both_engines_of_a_hot_swap_are_shown(visit: Opener, lab: LabProcess) -> None:
     first = lab.start("reactor")["id"]
     page = visit("/live", motion=True).page
     blocks, rate = page.locator("[data-engine-lanes] > .threads"), page.locator('[data-chart="rate"]')

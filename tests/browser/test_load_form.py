@@ -15,7 +15,7 @@ from .conftest import Opener
 from .pages import OPEN, click, live
 
 
-def test_each_executor_has_the_fields_that_it_needs(visit: Opener) -> None:
+def test_each_executor_shows_its_fields(visit: Opener) -> None:
     page = visit().page
     click(page.locator("#load-more > summary"))
     for executor in EXECUTORS:
@@ -30,7 +30,7 @@ def test_each_executor_has_the_fields_that_it_needs(visit: Opener) -> None:
                 expect(field).to_be_disabled()
 
 
-def test_all_fields_are_there_without_javascript(visit: Opener) -> None:
+def test_all_fields_are_visible_without_javascript(visit: Opener) -> None:
     page = visit(js=False).page
     page.locator("#load-more > summary").click()
     for name in APPLIES:
@@ -66,7 +66,7 @@ def test_a_scenario_fills_every_field_and_editing_switches_to_custom(visit: Open
 
 
 @pytest.mark.full
-def test_a_ramp_is_refused_beside_its_stages_and_then_run(visit: Opener, lab: LabProcess) -> None:
+def test_an_invalid_ramp_is_reported_at_its_stages_and_then_run(visit: Opener, lab: LabProcess) -> None:
     tab = visit()
     page = tab.page
     page.locator("#f-think_time_ms").fill("5")
@@ -89,7 +89,7 @@ def test_a_ramp_is_refused_beside_its_stages_and_then_run(visit: Opener, lab: La
 
 
 @pytest.mark.full
-def test_a_run_is_run_again_from_its_page_as_it_was_or_changed(visit: Opener, lab: LabProcess) -> None:
+def test_a_run_is_repeated_from_its_page_unchanged_or_edited(visit: Opener, lab: LabProcess) -> None:
     load = plan(590, 0, executor=OPEN, rate_per_s=40, churn=True)
     before = lab.submit(model="reactor-pool", knobs={"workers": 2}, plan=load, label="this one")
     lab.post(f"/runs/{before['id']}/stop")

@@ -21,7 +21,7 @@ def highlighted(page: Page) -> set[str]:
     return {state for states in found for state in states.split()}
 
 
-def test_an_engine_is_started_loaded_and_stopped_beside_its_code(visit: Opener, lab: LabProcess) -> None:
+def test_an_engine_is_started_loaded_and_stopped_on_the_model_page(visit: Opener, lab: LabProcess) -> None:
     page = visit("/models/reactor-pool", 1440, motion=True).page
     expect(page.locator("[data-moving]")).to_be_hidden()
     click(page.locator("#act-now"))
@@ -123,6 +123,6 @@ def test_the_diagram_has_a_restaurant_analogy_and_respects_reduced_motion(
     page.locator("#kitchen").check(force=True)
     expect(group.get_by_text("waiter", exact=True)).to_be_visible()
     expect(group.get_by_text("connection", exact=True)).to_be_hidden()
-    expect(page.locator("#diagram .roles:visible")).to_contain_text("a waiter for each table, always")
+    expect(page.locator("#diagram .roles:visible")).to_contain_text("one waiter per table")
     lab.post(f"/runs/{run['id']}/stop")
     lab.wait_ended(run["id"])

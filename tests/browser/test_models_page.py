@@ -31,7 +31,7 @@ def test_a_model_page_has_literature_and_a_restaurant_analogy(visit: Opener) -> 
     expect(plain).to_be_hidden()
 
 
-def test_each_model_has_a_picture_and_a_colour_of_its_own(visit: Opener, lab: LabProcess) -> None:
+def test_each_model_has_a_diagram_and_its_own_colour(visit: Opener, lab: LabProcess) -> None:
     page = visit("/models").page
     models = lab.get("/models")
     expect(page.locator(".model-list .diagram")).to_have_count(len(models))

@@ -33,7 +33,7 @@ def test_a_stall_is_described_and_marked_in_the_charts(visit: Opener) -> None:
 
 
 @pytest.mark.full
-def test_the_trials_of_a_search_come_one_by_one(visit: Opener, lab: LabProcess) -> None:
+def test_the_trials_of_a_capacity_search_appear_one_by_one(visit: Opener, lab: LabProcess) -> None:
     # No rate meets this objective, so each trial has half the rate of the previous one and takes twice as
     # long for its hundred requests: three end within two seconds, the next ones take more than a minute.
     search = plan(0.5, 0, vus=4, executor="find-capacity", objective="p(50)<1us", rate_per_s=400)

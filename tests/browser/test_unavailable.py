@@ -14,7 +14,7 @@ __all__ = ["python", "shared_lab"]  # this lab instead of the one in conftest: i
 
 
 @pytest.mark.full
-def test_its_card_and_its_page_say_why_and_it_cannot_be_started(visit: Opener) -> None:
+def test_card_and_page_give_the_reason_and_start_is_disabled(visit: Opener) -> None:
     tab = visit("/")
     page = tab.page
     card = page.locator("[data-card=proactor]")

@@ -38,7 +38,7 @@ def shares(work: list[dict[str, Any]]) -> list[tuple[str, dict[str, int], float]
 
 
 @given(st.lists(WORK, min_size=1, max_size=8))
-def test_a_work_mix_is_read_as_it_is_written(work: list[dict[str, Any]]) -> None:
+def test_a_request_mix_is_parsed_as_it_is_formatted(work: list[dict[str, Any]]) -> None:
     again = shares(parse_work(work_text(work)))
     for (kind, params, share), (kind_again, params_again, share_again) in zip(
         shares(work), again, strict=True
@@ -84,14 +84,14 @@ def test_work_has_units(text: str, expected: list[tuple[str, dict[str, int], flo
         "5.5.5% plaintext",
     ],
 )
-def test_what_is_not_work_is_refused_and_never_bent(text: str) -> None:
+def test_an_invalid_request_mix_is_rejected(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         parse_work(text)
     assert refused.value.problems[0].pointer == "/plan/work"
 
 
 @given(st.text(max_size=60))
-def test_whatever_is_typed_as_work_is_read_or_refused(text: str) -> None:
+def test_any_text_as_request_mix_is_parsed_or_rejected(text: str) -> None:
     try:
         mix = parse_work(text)
     except Invalid as refused:
@@ -124,7 +124,7 @@ def test_a_chosen_scenario_wins_over_the_fields() -> None:
     )
 
 
-def test_a_scenario_is_traced_if_that_is_ticked() -> None:
+def test_a_scenario_is_traced_if_selected() -> None:
     assert run_request({"engine": "reactor-1", "scenario": "sprint", "trace": "on", "churn": "on"}).plan == {
         "trace": True
     }
@@ -140,7 +140,7 @@ def test_a_scenario_is_traced_if_that_is_ticked() -> None:
         (" 3s to 1,", [(3, 1)]),
     ],
 )
-def test_stages_are_read_as_they_are_meant(text: str, expected: list[tuple[float, float]]) -> None:
+def test_stages_are_parsed(text: str, expected: list[tuple[float, float]]) -> None:
     assert [(each["duration_s"], each["target"]) for each in parse_stages(text)] == expected
 
 
@@ -148,7 +148,7 @@ def test_stages_are_read_as_they_are_meant(text: str, expected: list[tuple[float
     "text",
     ["", "10s", "to 5", "10s 2000", "10h to 5", "10s to", "10s to 5 to 6", "-1s to 5", "10s to -5", "a to b"],
 )
-def test_what_is_no_stage_is_refused(text: str) -> None:
+def test_an_invalid_stage_is_rejected(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         parse_stages(text)
     assert refused.value.problems[0].pointer == "/plan/stages" and "10s to 2000" in refused.value.detail
@@ -161,7 +161,7 @@ LENGTHS, TARGETS = (
 
 
 @given(st.lists(st.builds(Stage, LENGTHS, TARGETS), min_size=1, max_size=6))
-def test_stages_are_read_as_they_are_written(stages: list[Stage]) -> None:
+def test_stages_are_parsed_as_they_are_formatted(stages: list[Stage]) -> None:
     text = plan_fields(Plan(executor="ramping-arrival-rate", stages=tuple(stages)).to_json())["stages"]
     assert [Stage(**each) for each in parse_stages(text)] == stages
 
@@ -206,7 +206,7 @@ def test_every_field_of_a_plan_is_a_field_of_the_form() -> None:
     assert {each.name for each in fields(Plan)} <= load_form.FIELD_NAMES
 
 
-def test_a_fresh_engine_is_a_model() -> None:
+def test_the_target_can_be_a_new_engine_of_a_model() -> None:
     asked = run_request({"engine": "model:main-sub", "label": "  a note  "})
     assert (asked.engine, asked.model, asked.label) == (None, "main-sub", "a note")
 
@@ -221,25 +221,25 @@ def test_numbers_may_be_grouped_and_fields_left_empty() -> None:
 @pytest.mark.parametrize(
     ("field", "text"), [("vus", "2.5"), ("vus", "many"), ("duration_s", "long"), ("warmup_s", "1s")]
 )
-def test_what_is_no_number_is_said_at_its_field(field: str, text: str) -> None:
+def test_an_invalid_number_is_reported_at_its_field(field: str, text: str) -> None:
     with pytest.raises(Invalid) as refused:
         run_request({"engine": "x", field: text})
     assert problems(refused.value, refused.value.detail).keys() == {field}
     assert text in refused.value.detail
 
 
-def test_a_run_again_has_the_label_of_a_person_and_never_that_of_a_trial() -> None:
+def test_a_repeated_run_keeps_a_label_unless_it_was_generated() -> None:
     assert load_form.label_of(stored_run(label="mine")) == "mine"
     assert load_form.label_of(stored_run(label="comparison 3: A, trial 1 of 2", comparison=3)) is None
     assert load_form.label_of(stored_run(label="mine", comparison=3)) == "mine"
 
 
-def test_thresholds_are_one_a_line() -> None:
+def test_thresholds_are_one_per_line() -> None:
     typed = "p(99) < 20ms\r\n\r\n  errors<1%  \n"
     assert run_request({"engine": "x", "thresholds": typed}).thresholds == ["p(99) < 20ms", "errors<1%"]
 
 
-def test_problems_stand_at_their_fields() -> None:
+def test_problems_are_assigned_to_their_fields() -> None:
     error = Invalid("x", ())
     assert problems(error, "A sentence.") == {"": "A sentence."}
     for pointer, field in (
@@ -252,5 +252,5 @@ def test_problems_stand_at_their_fields() -> None:
         assert problems(Invalid.field(pointer, "Wrong.")) == {field: "Wrong."}
 
 
-def test_knobs_are_told_from_other_fields() -> None:
+def test_knobs_are_separated_from_other_fields() -> None:
     assert typed_knobs({"model": "reactor", "knob_idle_s": " 5 ", "knobs": "x"}) == {"idle_s": "5"}

@@ -17,7 +17,7 @@ from tests.app.driver import LabProcess, endless
 EVIL = "<script>alert(1)</script>\" onload='x' {{7*7}} =cmd|' /C calc'!A0 \x1b[31m\x00\r\nSet-Cookie: a=b"
 
 
-def test_an_engines_last_lines_are_text_on_its_card() -> None:
+def test_the_stderr_of_an_engine_is_text_on_its_card() -> None:
     model = Models.load(sys.executable).views["reactor"]
     ended = ExitView(1, None, f"ended {EVIL}", (EVIL, EVIL, EVIL, EVIL))
     engine = EngineView(

@@ -36,7 +36,7 @@ def problem_of(html: str, name: str) -> str:
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_what_is_wrong_is_said_beside_its_field(lab: LabProcess, typed: dict[str, str], field: str) -> None:
+def test_a_problem_is_reported_at_its_field(lab: LabProcess, typed: dict[str, str], field: str) -> None:
     answer = lab.http.post("/runs", data=FORM | typed)
     assert answer.status_code == 422
     assert len(problem_of(answer.text, field).split()) > 2
@@ -60,7 +60,7 @@ def submitted(lab: LabProcess, form: dict[str, str]) -> Any:
     return lab.wait_ended(int(answer.headers["location"].rpartition("/")[2]))
 
 
-def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: LabProcess) -> None:
+def test_a_ramp_from_the_form_is_run_and_repeated_with_the_same_knobs(lab: LabProcess) -> None:
     first = lab.run(
         model="reactor-pool", knobs={"workers": 3}, plan=light(), thresholds=["errors<1%"], label="the first"
     )
@@ -101,7 +101,7 @@ def test_a_ramp_typed_into_the_form_is_run_and_again_with_the_same_knobs(lab: La
     )
 
 
-def test_a_restart_with_a_longer_keep_alive_ends_no_run_and_begins_nothing_that_is_refused(
+def test_a_restart_with_a_longer_keep_alive_ends_no_run_and_starts_no_invalid_one(
     lab: LabProcess,
 ) -> None:
     engine = lab.start("reactor", idle_s=9)
@@ -119,7 +119,7 @@ def test_a_restart_with_a_longer_keep_alive_ends_no_run_and_begins_nothing_that_
     assert lab.stop(run["id"])["state"] == "stopped", "it was not ended with its engine"
 
 
-def test_a_relay_is_run_again_with_who_took_over_and_their_knobs(lab: LabProcess) -> None:
+def test_a_hot_swap_is_repeated_with_its_models_and_knobs(lab: LabProcess) -> None:
     then = [{"model": "reactor-pool", "knobs": {"workers": 3}}, {"model": "blocking"}]
     first = lab.submit(model="reactor", then=then, plan=endless())
     lab.post(f"/runs/{first['id']}/stop")
@@ -139,7 +139,7 @@ def test_a_relay_is_run_again_with_who_took_over_and_their_knobs(lab: LabProcess
         assert [each["model"] for each in then] == models and then[0] == first["then"][0]
 
 
-def test_again_of_what_is_not_there_is_not_found(lab: LabProcess) -> None:
+def test_repeating_a_missing_run_is_not_found(lab: LabProcess) -> None:
     assert lab.http.get("/?again=99999").status_code == 404
     assert lab.http.post("/runs/99999/again").status_code == 404
     assert lab.http.post("/runs", data=FORM | {"again": "99999", "vus": "0"}).status_code == 422

@@ -55,7 +55,7 @@ def test_every_verb_is_highlighted_as_the_state_of_its_line(name: str) -> None:
     assert verbs <= shown
 
 
-def test_what_is_said_of_verbs_and_marks_are_states_of_a_thread() -> None:
+def test_verbs_and_marks_map_to_thread_states() -> None:
     assert {*VERBS.values(), *(mark.lower() for mark in MARKS)} <= set(THREAD_STATES)
 
 
@@ -66,7 +66,7 @@ def test_recv_reads_also_where_a_thread_blocks_in_it() -> None:
     assert state_marks(SOURCES["blocking"])[line] == ("waiting", "reading")
 
 
-def test_a_mark_holds_until_the_next_one_and_not_beyond_a_branch_that_has_its_own() -> None:
+def test_a_mark_applies_until_the_next_one_and_not_after_a_branch_with_marks() -> None:
     source = """
 def loop(mark):
     mark[STATE] = WAITING
