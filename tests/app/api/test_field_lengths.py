@@ -146,7 +146,7 @@ def test_too_long_stages_are_rejected_at_their_field(past: InProcessLab) -> None
         "/runs", data={"engine": "model:reactor", "executor": "ramping-vus", "stages": ATTACK}
     )
     assert answer.status_code == 422
-    assert "stages is at most 2,000 characters (2,005 were given)." in field_errors(answer.text)
+    assert "stages is at most 2,000 characters (got 2,005)." in field_errors(answer.text)
     with pytest.raises(Invalid) as refused:
         check_lengths({"stages": ATTACK, "knob_idle_s": "1" * 201, "vus": "8"}, load_form.PLAN_FIELDS)
     assert [each.pointer for each in refused.value.problems] == ["/plan/stages", "/knobs/idle_s"]
