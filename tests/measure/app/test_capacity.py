@@ -57,7 +57,7 @@ def test_the_capacity_of_one_thread_is_one_over_its_service_time(lab: LabProcess
     assert len(kept) >= 2, "two trials of that rate passed"
     assert run["summary"]["offered_per_s"] == pytest.approx(found["kept_per_s"], rel=0.02)
     assert run["summary"]["latency"]["response"]["p50_us"] < 50_000
-    assert any("the highest rate that kept p(50)<50ms" in text for text in run["verdict"]["because"])
+    assert any("the highest rate that met p(50)<50ms" in text for text in run["verdict"]["because"])
     assert run["verdict"]["rankable"] <= (found["limited_by"] is None)
 
 
@@ -68,7 +68,7 @@ def test_a_search_ends_at_the_highest_allowed_rate_and_reports_it(make_lab: LabM
     run = lab.run(model="reactor", plan=plan(1.0, 0, executor=SEARCH, objective="max<10s", rate_per_s=300))
     report(str([(step["rate_per_s"], step["kept"], step["because"]) for step in run["capacity"]["steps"]]))
     assert run["capacity"]["kept_per_s"] == 600 and run["capacity"]["failed_per_s"] is None
-    assert "600 a second" in run["capacity"]["limited_by"] and not run["verdict"]["rankable"]
+    assert "600 req/s" in run["capacity"]["limited_by"] and not run["verdict"]["rankable"]
 
 
 def test_a_search_ends_at_its_time_limit(make_lab: LabMaker, report: Report) -> None:
@@ -76,5 +76,5 @@ def test_a_search_ends_at_its_time_limit(make_lab: LabMaker, report: Report) -> 
     lab = make_lab("--max-duration-s", "2")
     run = lab.run(model="reactor", plan=plan(0.5, 0, executor=SEARCH, objective="max<10s", rate_per_s=200))
     report(f"{len(run['capacity']['steps'])} steps, kept {run['capacity']['kept_per_s']}")
-    assert "time for a search" in run["capacity"]["limited_by"]
+    assert "time limit of a search" in run["capacity"]["limited_by"]
     assert 1 <= len(run["capacity"]["steps"]) <= 4 and not run["verdict"]["rankable"]

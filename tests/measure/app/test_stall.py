@@ -55,7 +55,7 @@ def test_response_times_show_a_stall_and_service_times_hide_it(lab: LabProcess, 
     assert longest == pytest.approx(real_ms, abs=0.05 * real_ms + noise_ms)
     # Only the eight requests in flight show the stall in their service time.
     assert service[0.99] / 1000 < real_ms / 2 + noise_ms
-    (mark,) = [mark for mark in run["marks"] if "stalled" in mark["text"]]
+    (mark,) = [mark for mark in run["marks"] if "server paused" in mark["text"]]
     assert mark["t_s"] == pytest.approx(0.2 + 2.0 - STALL_MS / 2000, abs=0.1 + noise_ms / 1000)
 
 
