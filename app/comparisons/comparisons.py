@@ -14,7 +14,7 @@ from app.errors import Invalid
 from app.events import Events
 from app.fleet.models import Models
 from app.machine import system
-from app.plans.describe import describe, load_title
+from app.plans.describe import describe, load_title, scenario_title
 from app.plans.thresholds import parse_thresholds
 from app.results.fitness import main_figure
 from app.runs.queue import JobQueue
@@ -95,7 +95,7 @@ class Comparisons:
             left_s=None,
             label=request.label,
             view=view,
-            title=named.title if named else load_title(plan),
+            title=scenario_title(named, plan) or load_title(plan),
             scenario=scenario,
             entries=entries,
             trials=request.trials,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.load.protocol.plan import Plan
+from app.schemas.scenario import ScenarioView
 
 
 def describe(plan: Plan) -> str:
@@ -15,9 +16,19 @@ def describe(plan: Plan) -> str:
     return ", ".join([_load(plan), *_requests(plan), *_extras(plan), duration])
 
 
-def title(model_title: str, plan: Plan) -> str:
-    """Return the title of a run without a scenario: "Reactor pool · 600 req/s · 92 % plaintext"."""
-    return f"{model_title} · {load_title(plan)}"
+def title(model_title: str, plan: Plan, scenario: ScenarioView | None = None) -> str:
+    """Return the title of a run: that of its scenario, or "Reactor pool · 600 req/s · 92 % plaintext"."""
+    return scenario_title(scenario, plan) or f"{model_title} · {load_title(plan)}"
+
+
+def scenario_title(scenario: ScenarioView | None, plan: Plan) -> str | None:
+    """Return the title of the scenario; None: no scenario, or the plan overrides a number in the title.
+
+    Titles such as "Fixed rate: 10,000 req/s" are wrong if the request overrides the rate.
+    """
+    if scenario is None or load_title(plan) != load_title(Plan.from_json(scenario.plan)):
+        return None
+    return scenario.title
 
 
 def load_title(plan: Plan) -> str:
@@ -32,6 +43,7 @@ def load_title(plan: Plan) -> str:
     parts += ["no keep-alive"] if plan.churn else []
     parts += [f"pipelining depth {plan.pipeline}"] if plan.pipeline > 1 else []
     parts += [f"{plan.idle_connections:,} idle connections"] if plan.idle_connections else []
+    parts += [f"server paused for {plan.stall_ms:,} ms"] if plan.stall_ms else []
     return " · ".join(parts)
 
 

@@ -147,7 +147,7 @@ class RequestValidator:
             progress=0.0,
             label=request.label,
             scenario=scenario.name if scenario else None,
-            title=scenario.title if scenario else title(model_title, plan),
+            title=title(model_title, plan, scenario),
             model=target.model,
             model_title=model_title,
             engine=target.engine,

@@ -13,7 +13,7 @@ from app.errors import Invalid
 from app.load.protocol import histogram
 from app.load.protocol.plan import Plan
 from app.machine import cpu_placement
-from app.plans.describe import describe, title
+from app.plans.describe import describe, scenario_title, title
 from app.plans.scenarios import SCENARIOS
 from app.plans.validate import validate_plan
 from app.settings import Settings
@@ -179,6 +179,15 @@ TITLES: dict[str, tuple[dict[str, Any], str]] = {
 def test_the_title_of_a_run_without_scenario_names_model_and_load(case: str) -> None:
     fields, expected = TITLES[case]
     assert title("Reactor", plan(**fields)) == expected
+
+
+def test_a_scenario_title_is_used_unless_the_plan_overrides_its_load() -> None:
+    scenario = SCENARIOS["equal-rate"]
+    shorter = {**scenario.plan, "duration_s": 1}
+    assert title("Reactor", plan(**shorter), scenario) == scenario.title
+    assert title("Reactor", plan(**{**shorter, "rate_per_s": 500}), scenario) == "Reactor · 500 req/s"
+    pause = SCENARIOS["stall"]
+    assert scenario_title(pause, plan(**{**pause.plan, "stall_ms": 200})) is None
 
 
 def test_each_shard_of_the_load_generator_needs_a_cpu(four_cpus: None) -> None:
