@@ -14,7 +14,7 @@ from tests.test_imports import parsed, sources
 # The share of public definitions with a docstring, in percent. It may only be raised.
 FLOORS = {
     "engines": 95,
-    "app": 80,  # the target is 95
+    "app": 95,
 }
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

@@ -31,7 +31,7 @@ SCENARIOS: dict[str, ScenarioView] = {
             "Max throughput (closed loop)",
             "achieved_per_s",
             "the verdict: on few cores the load generator is often the limit for plaintext requests, "
-            "and the verdict is then client bound.",
+            "and the verdict then names it.",
             Plan(vus=64, duration_s=10, warmup_s=2),
         ),
         _scenario(
