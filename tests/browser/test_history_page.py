@@ -16,6 +16,7 @@ from tests.app.stored_runs import LEDGER, keep, verdict
 
 from .conftest import Opener, PagePool
 from .pages import caught_up, click, drawn, live
+from .test_every_page import scrolls_sideways
 
 # A refresh of the list that was called off before it was sent.
 CALLED_OFF = """() => {
@@ -53,6 +54,17 @@ def shown(page: Page, *ids: int) -> None:
     expect(ticks).to_have_count(len(ids))
     for at, id in enumerate(ids):
         expect(ticks.nth(at)).to_have_value(str(id))
+
+
+@pytest.mark.parametrize("width", [1280, 1024, 360])
+@pytest.mark.parametrize("path", ["/", "/runs"])
+def test_a_long_word_in_a_label_fits_the_page(see: Opener, past: LabProcess, path: str, width: int) -> None:
+    past.http.patch("/api/v1/runs/3", json={"label": "x" * 200}).raise_for_status()
+    try:
+        page = see(path, width=width).page
+        until(lambda: scrolls_sideways(page) == [], f"{path} fits {width} pixels")
+    finally:
+        past.http.patch("/api/v1/runs/3", json={"label": "third"}).raise_for_status()
 
 
 def test_the_filter_updates_list_and_url_without_a_reload(see: Opener) -> None:
