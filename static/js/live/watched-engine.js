@@ -3,8 +3,10 @@
 import { live } from "./live-socket.js";
 import { fillNumbers } from "./live-numbers.js";
 import { setText } from "../lib/dom.js";
+import { loadScript } from "../lib/load-script.js";
 import { recall, remember } from "../lib/storage.js";
 
+const UPLOT = new URL("../../vendor/uplot/uPlot.iife.min.js", import.meta.url);
 const EMPTY_TEXT = "Start a model to see it here.";
 const ALIVE = new Set(["ready", "degraded", "draining"]),
   ENDED = new Set(["engine.exited", "engine.failed"]),
@@ -63,7 +65,9 @@ export class WatchedEngine {
   async #load() {
     if (this.#loading) return;
     this.#loading = true;
-    const found = await import("./live-view.js").catch(() => null);
+    const found = await loadScript(UPLOT)
+      .then(() => import("./live-view.js"))
+      .catch(() => null);
     this.#loading = false;
     if (!found) return; // the lab cannot be reached: the next frame tries again
     this.#view = new found.LiveView(this.#root, EMPTY_TEXT);
