@@ -28,7 +28,7 @@ _CONTROLS = re.compile(
 
 
 def visible(text: str) -> str:
-    """Returns `text` with its control characters as Python escapes: `\\x1b`, `\\u202e`."""
+    """Return `text` with its control characters as Python escapes: `\\x1b`, `\\u202e`."""
     return _CONTROLS.sub(lambda found: _escaped(ord(found[0])), text)
 
 
@@ -54,7 +54,7 @@ class Tolerant:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Writes each of `lines`, escaped."""
+        """Write each of `lines`, escaped."""
         for line in lines:
             self.write(line)
 
@@ -65,13 +65,13 @@ class Tolerant:
                 self._stream.write(text)
 
     def flush(self) -> None:
-        """Flushes the stream. Never raises."""
+        """Flush the stream. Never raises."""
         if self._stream is not None and self.error is None:
             with self._errors_kept():
                 self._stream.flush()
 
     def isatty(self) -> bool:
-        """Returns False, also for a terminal."""
+        """Return False, also for a terminal."""
         return False
 
     @property
@@ -91,7 +91,7 @@ class Tolerant:
             self._discard()
 
     def _discard(self) -> None:
-        """Redirects the stream to /dev/null.
+        """Redirect the stream to /dev/null.
 
         Its buffer would fail again at exit, and change the exit code to 120.
         """
@@ -112,7 +112,7 @@ class _Unescaped:
         return len(text)
 
     def isatty(self) -> bool:
-        """Returns whether the stream is a terminal."""
+        """Return whether the stream is a terminal."""
         return self._stream.is_terminal
 
     def __getattr__(self, name: str) -> Any:
@@ -121,7 +121,7 @@ class _Unescaped:
 
 @contextlib.contextmanager
 def tolerant() -> Iterator[Tolerant]:
-    """Makes stdout and stderr tolerant during the block; the value is stdout."""
+    """Make stdout and stderr tolerant during the block; the value is stdout."""
     before = sys.stdout, sys.stderr
     out, err = Tolerant(before[0]), Tolerant(before[1])
     sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
@@ -134,14 +134,14 @@ def tolerant() -> Iterator[Tolerant]:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Returns whether `stream` is a terminal."""
+    """Return whether `stream` is a terminal."""
     if isinstance(stream, Tolerant):
         return stream.is_terminal
     return stream is not None and stream.isatty()
 
 
 def unescaped(stream: TextIO) -> TextIO:
-    """Returns a stream for output with control sequences of our own.
+    """Return a stream for output with control sequences of our own.
 
     The caller escapes all foreign text in it.
     """
@@ -149,7 +149,7 @@ def unescaped(stream: TextIO) -> TextIO:
 
 
 def write_export(stream: TextIO, text: str) -> None:
-    """Writes an export unchanged to a file or pipe. For a terminal its control characters are escaped."""
+    """Write an export unchanged to a file or pipe. For a terminal its control characters are escaped."""
     if isinstance(stream, Tolerant) and not stream.is_terminal:
         stream.write_unescaped(text)
     else:

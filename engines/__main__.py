@@ -21,7 +21,7 @@ PORT_MAX = 65535
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code (argparse exits with 2 by itself)."""
+    """Run the command line; return the exit code (argparse exits with 2 by itself)."""
     try:
         modules = model_modules()
     except BadModelModule as problem:

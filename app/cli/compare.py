@@ -37,7 +37,7 @@ View = Annotated[
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    """Adds the command to `app`."""
+    """Add the command to `app`."""
     app.command(cls=Command, rich_help_panel=panel)(with_plan(compare))
 
 
@@ -77,13 +77,13 @@ def compare(
 
 
 def entry(text: str) -> dict[str, Any]:
-    """Returns `reactor-pool:workers=8,reply=reactor` as an entry of `Comparisons.submit`."""
+    """Return `reactor-pool:workers=8,reply=reactor` as an entry of `Comparisons.submit`."""
     model, _, knobs = text.partition(":")
     return {"model": model, "knobs": dict(each.partition("=")[::2] for each in knobs.split(",") if each)}
 
 
 def _on(server: str, spec: dict[str, Any], files: dict[str, str]) -> Ended:
-    """Compares on a remote lab."""
+    """Compare on a remote lab."""
     from app.cli import in_process, remote
     from app.cli.progress import bar
     from app.report import comparison_exports
@@ -111,7 +111,7 @@ def _here(spec: dict[str, Any], files: dict[str, str]) -> Ended:
 
 
 def _report(server: str | None, ended: Ended, files: dict[str, str]) -> int:
-    """Writes the JSON, shows the comparison and what could not be written, and returns the exit code."""
+    """Write the JSON, show the comparison and what could not be written, and return the exit code."""
     from app.cli import comparison_report, remote
     from app.report import comparison_exports
 

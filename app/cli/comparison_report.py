@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 def exit_code(view: ComparisonView, stopped_by: int | None) -> int:
-    """Returns the exit code of a comparison.
+    """Return the exit code of a comparison.
 
     0, 1 without a measurement, 3 if a threshold was not met, 4 without a winner, 128 + `stopped_by`.
     """
@@ -38,7 +38,7 @@ def exit_code(view: ComparisonView, stopped_by: int | None) -> int:
 
 
 def items(view: ComparisonView) -> list[str | Table]:
-    """Returns a comparison as text: table, ranking, excluded trials, thresholds and the rule."""
+    """Return a comparison as text: table, ranking, excluded trials, thresholds and the rule."""
     trials = f"{view.trials} interleaved trials each" if view.trials > 1 else "one trial each"
     found: list[str | Table] = [Styled(f"Comparison {view.id}: {view.plan_text}; {trials}.", TITLE)]
     if view.failure:
@@ -50,7 +50,7 @@ def items(view: ComparisonView) -> list[str | Table]:
 
 
 def table(view: ComparisonView) -> Table:
-    """Returns a row for each entry, best first: medians, and minimum and maximum of several trials."""
+    """Return a row for each entry, best first: medians, and minimum and maximum of several trials."""
     assert view.result
     width = max(len(entry.name) for entry in view.entries) + 6
     rows = [_row(view, view.result.standings[i]) for i in view.result.order]
@@ -74,7 +74,7 @@ def _row(view: ComparisonView, standing: EntryResult) -> tuple[str, ...]:
 
 
 def _verdicts(view: ComparisonView, entry: int) -> str:
-    """Returns the verdicts of an entry's trials, each once."""
+    """Return the verdicts of an entry's trials, each once."""
     verdicts = (trial.verdict or trial.state for trial in view.runs if trial.entry == entry)
     return ", ".join(dict.fromkeys(verdicts)).lower()
 
@@ -96,7 +96,7 @@ def _percentiles(latency: Latency | None) -> tuple[str, str]:
 
 
 def _excluded(view: ComparisonView) -> list[str]:
-    """Returns why trials of ranked entries are excluded.
+    """Return why trials of ranked entries are excluded.
 
     The result itself names the entries that are not ranked.
     """

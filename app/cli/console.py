@@ -47,7 +47,7 @@ class Table:
     has_heading: bool = True
 
     def plain(self) -> str:
-        """Returns the table as lines with aligned columns."""
+        """Return the table as lines with aligned columns."""
         titles = [column.title for column in self.columns]
         return "\n".join(map(self._line, [titles, *self.rows] if self.has_heading else self.rows))
 
@@ -60,7 +60,7 @@ class Table:
 
 
 def show(*items: str | Table) -> None:
-    """Writes lines and tables to stdout.
+    """Write lines and tables to stdout.
 
     Foreign text in them is escaped, and its rich markup is not interpreted.
     """
@@ -73,7 +73,7 @@ def show(*items: str | Table) -> None:
 
 
 def show_raw(text: str) -> None:
-    """Writes text for programs, such as JSON, to stdout, not wrapped; control characters are escaped."""
+    """Write text for programs, such as JSON, to stdout, not wrapped; control characters are escaped."""
     sys.stdout.write(f"{text}\n")
 
 
@@ -83,14 +83,14 @@ def error(text: str) -> None:
 
 
 def show_examples(examples: Sequence[tuple[str, str]]) -> None:
-    """Writes a panel of examples, each its purpose and a command, to stdout, which is a terminal."""
+    """Write a panel of examples, each its purpose and a command, to stdout, which is a terminal."""
     from app.cli import terminal
 
     terminal.show_examples(examples)
 
 
 def hint(*commands: str) -> None:
-    """Suggests commands to run next. On stderr, and only where both streams are terminals."""
+    """Suggest commands to run next. On stderr, and only where both streams are terminals."""
     if is_rich(sys.stdout) and is_rich(sys.stderr):
         from app.cli import terminal
 
@@ -98,10 +98,10 @@ def hint(*commands: str) -> None:
 
 
 def is_rich(stream: TextIO | None) -> bool:
-    """Returns whether `stream` is a terminal that may show colours."""
+    """Return whether `stream` is a terminal that may show colours."""
     return can_draw(stream) and not os.environ.get("NO_COLOR")
 
 
 def can_draw(stream: TextIO | None) -> bool:
-    """Returns whether `stream` is a terminal with a cursor that can be moved, for a progress bar."""
+    """Return whether `stream` is a terminal with a cursor that can be moved, for a progress bar."""
     return streams.is_terminal(stream) and os.environ.get("TERM") != "dumb"

@@ -31,7 +31,7 @@ CEILING = {"executor": "constant-vus"}
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    """Adds the command to `app`."""
+    """Add the command to `app`."""
     app.command(cls=Command, rich_help_panel=panel)(demo)
 
 
@@ -90,7 +90,7 @@ async def measure(lab: Lab, seconds: float) -> tuple[ComparisonView, ...]:
 
 
 def report(shown: Shown, json_file: str | None) -> int:
-    """Writes the JSON, shows the tables, and returns the exit code: 0, 1 if a run failed, or 128 + signal."""
+    """Write the JSON, show the tables, and return the exit code: 0, 1 if a run failed, or 128 + signal."""
     problems = []
     if json_file:
         runs = [[output.run_json(run) for run in each] for each in (*shown.runs, [])]
@@ -170,5 +170,5 @@ async def _on(server: str, seconds: float) -> Shown:
 
 
 def runs_of(lab: Lab, comparisons: tuple[ComparisonView, ...]) -> tuple[list[RunView], ...]:
-    """Returns the runs of each comparison."""
+    """Return the runs of each comparison."""
     return tuple([lab.get_run(trial.run) for trial in view.runs] for view in comparisons)

@@ -20,7 +20,7 @@ COLUMNS = (Column("", 14, False), Column("", 0, False))
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    """Adds the command to `app`."""
+    """Add the command to `app`."""
     app.command(cls=Command, rich_help_panel=panel)(doctor)
 
 
@@ -45,7 +45,7 @@ def doctor(
 
 
 def _facts(view: SystemView) -> dict[str, list[str]]:
-    """Returns what is known, line by line."""
+    """Return what is known, line by line."""
     memory = [] if view.memory_bytes is None else [f"{view.memory_bytes / 2**30:.1f} GiB"]
     ports = [] if view.port_range is None else [f"ports {view.port_range[0]}–{view.port_range[1]}"]
     somaxconn = [] if view.somaxconn is None else [f"somaxconn {view.somaxconn:,}"]

@@ -16,7 +16,7 @@ AS_THEY_ARE = {"allow_interspersed_args": False, "ignore_unknown_options": True}
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    """Adds the command to `app`."""
+    """Add the command to `app`."""
     app.command(cls=Command, rich_help_panel=panel, context_settings=AS_THEY_ARE)(engine)
 
 

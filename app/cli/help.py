@@ -70,7 +70,7 @@ class _Help:
     name: str | None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Writes the help to stdout on a terminal, otherwise to `formatter`."""
+        """Write the help to stdout on a terminal, otherwise to `formatter`."""
         examples = EXAMPLES.get(self.name or "threadlab", ())
         if console.is_rich(sys.stdout):
             with _stdout_unescaped():
@@ -88,7 +88,7 @@ class _Help:
                     formatter.write(f"{'':{formatter.current_indent}}    {purpose}\n")
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Returns the arguments, and then the options by group."""
+        """Return the arguments, and then the options by group."""
         params = super().get_params(ctx)  # type: ignore[misc]
         for param in params:
             if param.param_type_name == "option" and not param.rich_help_panel:
@@ -99,7 +99,7 @@ class _Help:
         return sorted(params, key=_rank)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Writes the arguments and options of each group to `formatter`."""
+        """Write the arguments and options of each group to `formatter`."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             if record := param.get_help_record(ctx):
@@ -113,12 +113,12 @@ class _Help:
 
 
 def _without_type(names: str) -> str:
-    """Returns the names of a parameter without the type that typer appends for arguments of any text."""
+    """Return the names of a parameter without the type that typer appends for arguments of any text."""
     return names.removesuffix(" <str>").removesuffix(" <list[str]>")
 
 
 def _rank(param: Any) -> int:
-    """Returns the place of a parameter in the help; sorting by it keeps the order within a group."""
+    """Return the place of a parameter in the help; sorting by it keeps the order within a group."""
     if param.param_type_name == "argument":
         return -1
     group = param.rich_help_panel
@@ -133,14 +133,14 @@ class Group(_Help, TyperGroup):
     """The group of all commands with our help."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Writes the commands and the options to `formatter`."""
+        """Write the commands and the options to `formatter`."""
         self.format_commands(ctx, formatter)
         super().format_options(ctx, formatter)
 
 
 @contextlib.contextmanager
 def _stdout_unescaped() -> Iterator[None]:
-    """Lets typer write colours: all text of a help is our own."""
+    """Let typer write colours: all text of a help is our own."""
     before = sys.stdout
     sys.stdout = streams.unescaped(before)
     try:

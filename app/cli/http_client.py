@@ -38,7 +38,7 @@ _ERRORS: dict[int, type[LabError]] = {kind.status: kind for kind in (Unknown, No
 
 
 def fetch_json(method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
-    """Sends a request and returns the parsed JSON of its response.
+    """Send a request and return the parsed JSON of its response.
 
     Raises LabError with the detail of the server's problem document, NotNow if no lab responds.
     """
@@ -49,7 +49,7 @@ def fetch_json(method: str, url: str, body: Mapping[str, Any] | None = None) -> 
 
 
 def fetch_text(url: str) -> str:
-    """Returns the body of a GET, at most 128 MiB of UTF-8. Raises as `fetch_json`."""
+    """Return the body of a GET, at most 128 MiB of UTF-8. Raises as `fetch_json`."""
     try:
         return _fetch("GET", url, EXPORT_MAX_BYTES).decode()
     except UnicodeDecodeError as error:
@@ -57,7 +57,7 @@ def fetch_text(url: str) -> str:
 
 
 def not_a_lab(url: str, error: Exception) -> NotNow:
-    """Returns the error for a server that cannot be reached, or whose response is not one of a lab."""
+    """Return the error for a server that cannot be reached, or whose response is not one of a lab."""
     says = "" if isinstance(error, ValidationError | RecursionError) else str(error)
     words = " ".join(says[:QUOTE_MAX].split()).rstrip(".")
     return NotNow(f"There is no lab at {url}: {words or NOT_A_LAB}.")
@@ -84,7 +84,7 @@ def _fetch(method: str, url: str, max_bytes: int, body: Mapping[str, Any] | None
 
 
 def _client(target: httpx.URL) -> httpx.Client:
-    """Returns a client for one request: after an interrupt no connection is in an unknown state."""
+    """Return a client for one request: after an interrupt no connection is in an unknown state."""
     # Certificates of the system, as of other programs; httpx would use those of the certifi package.
     is_tls = target.scheme == "https"
     verify = ssl.create_default_context() if is_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -92,7 +92,7 @@ def _client(target: httpx.URL) -> httpx.Client:
 
 
 def _proxy(target: httpx.URL) -> str | None:
-    """Returns the URL of the environment's proxy, or None for this machine and for hosts of no_proxy."""
+    """Return the URL of the environment's proxy, or None for this machine and for hosts of no_proxy."""
     if is_loopback(target.host) or urllib.request.proxy_bypass(target.netloc.decode()):
         return None
     proxy = urllib.request.getproxies().get(target.scheme)
@@ -100,7 +100,7 @@ def _proxy(target: httpx.URL) -> str | None:
 
 
 def _redirected(response: httpx.Response) -> httpx.URL:
-    """Returns where a redirect leads. Raises NotNow unless it is of a GET and within the origin."""
+    """Return where a redirect leads. Raises NotNow unless it is of a GET and within the origin."""
     url = response.request.url
     target = url.join(response.headers["Location"])
     here, there = _origin(url), _origin(target)
@@ -119,7 +119,7 @@ def _origin(url: httpx.URL) -> str:
 
 
 def _body(response: httpx.Response, max_bytes: int) -> bytes:
-    """Returns the body of a successful response.
+    """Return the body of a successful response.
 
     Raises LabError for another status, ValueError for a longer body.
     """
@@ -134,7 +134,7 @@ def _body(response: httpx.Response, max_bytes: int) -> bytes:
 
 
 def _bounded(response: httpx.Response, max_bytes: int) -> bytes:
-    """Returns the body as it was sent. Raises ValueError once it is longer than `max_bytes`."""
+    """Return the body as it was sent. Raises ValueError once it is longer than `max_bytes`."""
     body = bytearray()
     for chunk in response.iter_raw():
         body += chunk
@@ -144,14 +144,14 @@ def _bounded(response: httpx.Response, max_bytes: int) -> bytes:
 
 
 def _detail(body: bytes) -> str | None:
-    """Returns the detail of a problem document, None if it has none. Raises ValueError or RecursionError."""
+    """Return the detail of a problem document, None if it has none. Raises ValueError or RecursionError."""
     problem = _parsed(body)
     detail = problem.get("detail") if isinstance(problem, dict) else None
     return detail if isinstance(detail, str) else None
 
 
 def _parsed(text: str | bytes) -> Any:
-    """Returns parsed JSON.
+    """Return parsed JSON.
 
     Raises ValueError, also for numbers that are not finite or have more than 64 bits, and RecursionError.
     """

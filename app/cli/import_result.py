@@ -22,7 +22,7 @@ Tool = Literal["wrk", "oha", "k6"]  # the readers of app/imports/parsers.py
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    """Adds the command to `app`."""
+    """Add the command to `app`."""
     app.command("import", cls=Command, rich_help_panel=panel)(import_result)
 
 
@@ -59,7 +59,7 @@ def import_result(
 
 
 def _run(id: int, server: str | None) -> RunView:
-    """Returns a run of the server or of the local history.
+    """Return a run of the server or of the local history.
 
     Raises LabError: Unknown if there is no such run.
     """
@@ -80,7 +80,7 @@ def _run(id: int, server: str | None) -> RunView:
 
 
 def _table(theirs: ImportedFigures, ours: RunView | None) -> list[str | Table]:
-    """Returns the figures of the tool and of the run, and what is missing."""
+    """Return the figures of the tool and of the run, and what is missing."""
     from app.imports import side_by_side
 
     rows = [(row.name, row.theirs, row.ours, row.ratio) for row in side_by_side.compare_figures(theirs, ours)]

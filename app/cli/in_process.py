@@ -23,7 +23,7 @@ Ended = Callable[[Lab, int], None]  # called with the lab and an id, while the l
 
 
 def measure_run(spec: Mapping[str, Any], on_end: Ended) -> tuple[RunView, int | None]:
-    """Submits a run (`spec`: the fields of a `RunRequest`) and blocks until it has ended.
+    """Submit a run (`spec`: the fields of a `RunRequest`) and block until it has ended.
 
     Returns the run, and the signal that stopped it early. Raises LabError.
     """
@@ -40,7 +40,7 @@ def measure_run(spec: Mapping[str, Any], on_end: Ended) -> tuple[RunView, int | 
 
 
 def measure_comparison(spec: Mapping[str, Any], on_end: Ended) -> tuple[ComparisonView, int | None]:
-    """Submits a comparison (`spec`: the fields of a `ComparisonRequest`), as `measure_run` does.
+    """Submit a comparison (`spec`: the fields of a `ComparisonRequest`), as `measure_run` does.
 
     Without models, it compares all that are available.
     """
@@ -60,7 +60,7 @@ def measure_comparison(spec: Mapping[str, Any], on_end: Ended) -> tuple[Comparis
 
 
 def stop_on_signals(lab: Lab) -> list[int]:
-    """Stops all runs and comparisons on INT, TERM and HUP; what they have measured is kept.
+    """Stop all runs and comparisons on INT, TERM and HUP; what they have measured is kept.
 
     Returns the list of the signals caught so far. Event loop of the main thread only.
     """
@@ -78,7 +78,7 @@ def stop_on_signals(lab: Lab) -> list[int]:
 
 
 def available(models: Mapping[str, str | None]) -> list[str]:
-    """Returns the names of the available models. The others are named on stderr, with the reason."""
+    """Return the names of the available models. The others are named on stderr, with the reason."""
     for name, reason in models.items():
         if reason is not None:
             sys.stderr.write(f"{name} skipped: {reason}\n")
@@ -86,12 +86,12 @@ def available(models: Mapping[str, str | None]) -> list[str]:
 
 
 def models_of(lab: Lab) -> dict[str, str | None]:
-    """Returns the lab's models by name, each with the reason why it is unavailable, or None."""
+    """Return the lab's models by name, each with the reason why it is unavailable, or None."""
     return {view.name: view.unavailable_reason for view in lab.models.views.values()}
 
 
 async def follow_run(lab: Lab, view: RunView) -> RunView:
-    """Shows the progress of a run until it has ended, and returns it."""
+    """Show the progress of a run until it has ended, and return it."""
     ended = asyncio.create_task(lab.runs.finished(view.id))
     with bar() as drawn:
         while not ended.done():
@@ -104,7 +104,7 @@ async def follow_run(lab: Lab, view: RunView) -> RunView:
 
 
 async def follow_comparison(lab: Lab, view: ComparisonView) -> ComparisonView:
-    """Shows the progress of a comparison, a line for each trial, until it has ended, and returns it."""
+    """Show the progress of a comparison, a line for each trial, until it has ended, and return it."""
     ended = asyncio.create_task(lab.comparisons.finished(view.id))
     with bar() as drawn:
         report = trial_reporter(drawn)
@@ -115,7 +115,7 @@ async def follow_comparison(lab: Lab, view: ComparisonView) -> ComparisonView:
 
 
 def trial_reporter(drawn: Bar) -> Callable[[ComparisonView], None]:
-    """Returns a function that shows what is new of a comparison each time that it is called with it."""
+    """Return a function that shows what is new of a comparison each time that it is called with it."""
     shown = 0
 
     def report(view: ComparisonView) -> None:

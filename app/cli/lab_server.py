@@ -24,7 +24,7 @@ from app.web.server import Server, make_config
 
 
 def run_lab(settings: Settings, listener: socket.socket) -> int:
-    """Serves the lab on `listener` until a signal stops it, and returns the exit code.
+    """Serve the lab on `listener` until a signal stops it, and return the exit code.
 
     Main thread only. Raises LabError if the engines or the history cannot be opened.
     """
@@ -46,7 +46,7 @@ class _Server(Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Shuts down gracefully on TERM, INT and HUP.
+        """Shut down gracefully on TERM, INT and HUP.
 
         The exit code is 0, as the signal is not raised again.
         """
@@ -58,7 +58,7 @@ class _Server(Server):
                 signal.signal(number, handler)
 
     async def startup(self, sockets: Any = None) -> None:
-        """Starts the server and prints where it is."""
+        """Start the server and print where it is."""
         await super().startup(sockets)
         if self.started:
             assert sockets

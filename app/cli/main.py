@@ -55,7 +55,7 @@ def threadlab(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command of `argv` (default: the arguments of the process) and returns its exit code."""
+    """Run the command of `argv` (default: the arguments of the process) and return its exit code."""
     with streams.tolerant() as out:
         code = _run(argv)
         out.flush()
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def command() -> Any:
-    """Returns the command line as typer has built it: all commands with their options."""
+    """Return the command line as typer has built it: all commands with their options."""
     return typer.main.get_command(app)
 
 
@@ -91,14 +91,14 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _usage_error(error: typer.TyperException) -> str:
-    """Returns what is wrong with the arguments, and where the right ones are described."""
+    """Return what is wrong with the arguments, and where the right ones are described."""
     context = getattr(error, "ctx", None)
     text = error.format_message().replace("Value error, ", "").rstrip(".")
     return f"{text}. See {context.command_path} --help." if context else f"{text}."
 
 
 def _setting_errors(error: ValueError) -> list[str]:
-    """Returns a sentence for each problem of a ValidationError of pydantic; [] for another error."""
+    """Return a sentence for each problem of a ValidationError of pydantic; [] for another error."""
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):

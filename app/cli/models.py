@@ -20,7 +20,7 @@ NAME_WIDTH = 14
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    """Adds the command to `app`."""
+    """Add the command to `app`."""
     app.command(cls=Command, rich_help_panel=panel)(models)
 
 
@@ -44,7 +44,7 @@ def models() -> int:
 
 
 def engine_python() -> str:
-    """Returns the interpreter of the engines, as Settings does, without the import of pydantic."""
+    """Return the interpreter of the engines, as Settings does, without the import of pydantic."""
     environment = {name.lower(): value for name, value in os.environ.items()}
     return environment.get("threadlab_engine_python", sys.executable)
 

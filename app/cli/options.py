@@ -10,7 +10,7 @@ from app.cli.help import ADVANCED, OUTPUT, TARGET
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Returns the models whose names start with `incomplete`, for shell completion; takes 0.2 s."""
+    """Return the models whose names start with `incomplete`, for shell completion; takes 0.2 s."""
     from app.cli.models import engine_python
     from app.errors import LabError
     from app.fleet.models import describe

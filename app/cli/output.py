@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_writable(files: Mapping[str, str | None]) -> dict[str, str]:
-    """Returns those of `files` (option → path, - for stdout) that were given.
+    """Return those of `files` (option → path, - for stdout) that were given.
 
     Raises Invalid if one is not writable.
     """
@@ -70,12 +70,12 @@ def run_exports() -> Mapping[str, Export]:
 
 
 def json_text(content: Any) -> str:
-    """Returns `content` as indented JSON with a newline at its end."""
+    """Return `content` as indented JSON with a newline at its end."""
     return json.dumps(content, indent=2) + "\n"
 
 
 def run_json(view: Any) -> dict[str, Any]:
-    """Returns a RunView as the API has it."""
+    """Return a RunView as the API has it."""
     from pydantic import TypeAdapter
 
     from app.schemas.run import RunView
@@ -85,7 +85,7 @@ def run_json(view: Any) -> dict[str, Any]:
 
 
 def _why_not_writable(file: Path) -> str | None:
-    """Returns the reason, as far as it is known without writing; None if there is none."""
+    """Return the reason, as far as it is known without writing; None if there is none."""
     try:
         if file.is_dir():
             return "it is a directory"

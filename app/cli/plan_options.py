@@ -43,7 +43,7 @@ def with_plan(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def plan_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the fields of the plan that were given among `options` (name → value, None if not given).
+    """Return the fields of the plan that were given among `options` (name → value, None if not given).
 
     Raises Invalid for a request mix or a stage that cannot be parsed.
     """

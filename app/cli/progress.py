@@ -22,7 +22,7 @@ class Bar:
         self._task = drawn.add_task("", total=1.0, status="") if drawn else None
 
     def update(self, title: str, fraction: float, status: str) -> None:
-        """Redraws the bar: `fraction` (0–1) of it filled, `title` before it and `status` after it."""
+        """Redraw the bar: `fraction` (0–1) of it filled, `title` before it and `status` after it."""
         if self._drawn and self._task is not None:
             self._drawn.update(
                 self._task,
@@ -33,7 +33,7 @@ class Bar:
             )
 
     def line(self, text: str) -> None:
-        """Writes a line above the bar."""
+        """Write a line above the bar."""
         if self._drawn:
             from app.cli import terminal
 
@@ -45,7 +45,7 @@ class Bar:
 
 @contextlib.contextmanager
 def bar() -> Iterator[Bar]:
-    """Yields a bar on stderr and erases it at the end of the block."""
+    """Yield a bar on stderr and erase it at the end of the block."""
     if not can_draw(sys.stderr):
         yield Bar(None)
         return

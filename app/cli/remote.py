@@ -38,7 +38,7 @@ _MODELS = TypeAdapter(tuple[_Model, ...])
 def measure_run(
     server: str, spec: Mapping[str, Any], on_change: Callable[[RunView], None]
 ) -> tuple[RunView, int | None]:
-    """Submits a run and blocks until it has ended; returns it, and the signal that stopped it early.
+    """Submit a run and block until it has ended; return it, and the signal that stopped it early.
 
     `on_change` is called with the run each 0.5 s. Raises LabError with the detail of the server, NotNow if
     there is no lab.
@@ -49,22 +49,22 @@ def measure_run(
 def measure_comparison(
     server: str, spec: Mapping[str, Any], on_change: Callable[[ComparisonView], None]
 ) -> tuple[ComparisonView, int | None]:
-    """Submits a comparison and blocks until it has ended, as `measure_run` does."""
+    """Submit a comparison and block until it has ended, as `measure_run` does."""
     return _followed(_url(server, "comparisons"), spec, _COMPARISON, on_change)
 
 
 def get_run(server: str, id: int) -> RunView:
-    """Returns a run of the lab's history. Raises LabError: Unknown if there is no such run."""
+    """Return a run of the lab's history. Raises LabError: Unknown if there is no such run."""
     return _read(_RUN, _url(server, f"runs/{id}"))
 
 
 def get_export(server: str, id: int, part: str, noun: str = "run") -> str:
-    """Returns an export of a run or comparison (`noun`); `part` is the end of its URL, such as "csv"."""
+    """Return an export of a run or comparison (`noun`); `part` is the end of its URL, such as "csv"."""
     return fetch_text(_url(server, f"{noun}s/{id}/{part}"))
 
 
 def get_models(server: str) -> dict[str, str | None]:
-    """Returns the lab's models by name, each with the reason why it is unavailable, or None."""
+    """Return the lab's models by name, each with the reason why it is unavailable, or None."""
     url = _url(server, "models")
     try:
         found = _MODELS.validate_python(fetch_json("GET", url))
@@ -77,7 +77,7 @@ def get_models(server: str) -> dict[str, str | None]:
 
 @contextlib.contextmanager
 def understood(server: str | None) -> Iterator[None]:
-    """Raises NotNow if a server's views have the right types, but values that this version cannot use.
+    """Raise NotNow if a server's views have the right types, but values that this version cannot use.
 
     For example an unknown figure, an entry that does not exist, or a cost of 0. Without a server the views
     are our own, so an error is a bug of ours and passes unchanged.

@@ -35,7 +35,7 @@ Successors = Annotated[
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    """Adds the command to `app`."""
+    """Add the command to `app`."""
     app.command(cls=Command, rich_help_panel=panel)(with_plan(run))
 
 
@@ -76,7 +76,7 @@ def run(
 def _measured(
     server: str | None, spec: dict[str, Any], files: dict[str, str]
 ) -> tuple[RunView, list[str], int | None]:
-    """Returns the run that has ended, what could not be written, and the signal that stopped it."""
+    """Return the run that has ended, what could not be written, and the signal that stopped it."""
     problems: list[str] = []
     exports = output.run_exports()
     if server:
@@ -103,7 +103,7 @@ def _measured(
 def _report(
     server: str | None, view: RunView, problems: list[str], stopped_by: int | None, is_shown: bool
 ) -> int:
-    """Shows the run and what could not be written, and returns the exit code."""
+    """Show the run and what could not be written, and return the exit code."""
     from app.cli import remote, run_report
 
     with remote.understood(server):

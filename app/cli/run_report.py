@@ -22,7 +22,7 @@ _STYLES = {
 
 
 def exit_code(view: RunView, stopped_by: int | None) -> int:
-    """Returns the exit code of a run.
+    """Return the exit code of a run.
 
     0, 1 without a result, 3 if a threshold was not met, 128 + `stopped_by` if a signal stopped the run.
     """
@@ -34,7 +34,7 @@ def exit_code(view: RunView, stopped_by: int | None) -> int:
 
 
 def lines(view: RunView) -> list[str]:
-    """Returns what a person reads of a run, line by line: verdict, figures, notes and thresholds."""
+    """Return what a person reads of a run, line by line: verdict, figures, notes and thresholds."""
     return [
         Styled(f"Run {view.id}: {view.model}, {view.plan_text}", TITLE),
         *_verdict(view),
@@ -83,7 +83,7 @@ def _costs(view: RunView) -> Iterator[str]:
 
 
 def _main_figure(view: RunView) -> str:
-    """Returns the figure of the scenario, and how far the load generator's own lateness changes it."""
+    """Return the figure of the scenario, and how far the load generator's own lateness changes it."""
     assert view.verdict
     of = figure(view.verdict.figure)
     off = lateness_effect_us(of, view.summary) if of.family is Family.LATENCY else None

@@ -36,16 +36,16 @@ class ServeCommand(Command):
     """A command with an option for each setting. pydantic is imported when they are needed."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Returns the options of all settings, and --help."""
+        """Return the options of all settings, and --help."""
         return [*_setting_options(), *super().get_params(ctx)]
 
     def invoke(self, ctx: Any) -> int:
-        """Runs the lab with the settings that were given; returns the exit code."""
+        """Run the lab with the settings that were given; return the exit code."""
         return run({name: value for name, value in ctx.params.items() if value is not None})
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    """Adds the command to `app`."""
+    """Add the command to `app`."""
     app.command("serve", cls=ServeCommand, rich_help_panel=panel)(_serve)
 
 
@@ -57,7 +57,7 @@ def _serve() -> None:
 
 
 def run(given: dict[str, str]) -> int:
-    """Runs the lab with these settings, and those of the environment, until a signal stops it.
+    """Run the lab with these settings, and those of the environment, until a signal stops it.
 
     Returns the exit code. Raises ValidationError for a bad setting, LabError if the lab cannot be opened.
     """
@@ -79,7 +79,7 @@ def run(given: dict[str, str]) -> int:
 
 
 def _exposed_token(given: dict[str, str], settings: Settings) -> list[str]:
-    """Returns a warning if other users of this machine can read the token."""
+    """Return a warning if other users of this machine can read the token."""
     if given.get("token"):
         return [
             "the token is on the command line, where other users of this machine can see it (ps). "
@@ -96,7 +96,7 @@ def _exposed_token(given: dict[str, str], settings: Settings) -> list[str]:
 
 @cache
 def _setting_options() -> tuple[Any, ...]:
-    """Returns an option for each setting.
+    """Return an option for each setting.
 
     Its text is validated by Settings, together with the environment.
     """

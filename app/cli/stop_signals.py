@@ -38,7 +38,7 @@ class DeferredSignals:
 
     @contextlib.contextmanager
     def delivered(self) -> Iterator[None]:
-        """Raises Interrupted for a signal that was held back, and for each that arrives during the block."""
+        """Raise Interrupted for a signal that was held back, and for each that arrives during the block."""
         self._is_delivering = True
         try:
             if self._pending is not None:
@@ -51,7 +51,7 @@ class DeferredSignals:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[DeferredSignals]:
-    """Handles stop signals by DeferredSignals during the block. Only the main thread receives them."""
+    """Handle stop signals by DeferredSignals during the block. Only the main thread receives them."""
     signals = DeferredSignals()
     if threading.current_thread() is not threading.main_thread():
         yield signals

@@ -29,23 +29,23 @@ class SafeConsole(Console):
     """A console that escapes the control characters of all text."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yields the segments of `renderable`, those of text with escaped control characters."""
+        """Yield the segments of `renderable`, those of text with escaped control characters."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def console(stream: TextIO) -> Console:
-    """Returns a console that writes to `stream`, a terminal. Markup, emoji codes and highlighting are off."""
+    """Return a console that writes to `stream`, a terminal. Markup, emoji codes and highlighting are off."""
     return SafeConsole(file=unescaped(stream), markup=False, emoji=False, highlight=False)
 
 
 def text(content: str) -> Text:
-    """Returns `content` as text without markup, in its style if it has one."""
+    """Return `content` as text without markup, in its style if it has one."""
     return Text(visible(content), style=content.style if isinstance(content, Styled) else "")
 
 
 def show(*items: str | Table) -> None:
-    """Writes lines and tables to stdout."""
+    """Write lines and tables to stdout."""
     out = console(sys.stdout)
     for item in items:
         out.print(_table(item) if isinstance(item, Table) else text(item))
@@ -59,7 +59,7 @@ def hint(commands: Sequence[str]) -> None:
 
 
 def show_examples(examples: Sequence[tuple[str, str]]) -> None:
-    """Writes a panel of examples, each a purpose and a command, to stdout."""
+    """Write a panel of examples, each a purpose and a command, to stdout."""
     lines = [Text.assemble((command, "cyan"), (f"\n    {purpose}", "dim")) for purpose, command in examples]
     if lines:
         panel = Panel(Text("\n").join(lines), title="Examples", title_align="left", border_style="dim")
@@ -67,7 +67,7 @@ def show_examples(examples: Sequence[tuple[str, str]]) -> None:
 
 
 def progress() -> Progress:
-    """Returns a progress bar on stderr, which is erased at its end. It is drawn when its task is updated."""
+    """Return a progress bar on stderr, which is erased at its end. It is drawn when its task is updated."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(BAR_WIDTH),

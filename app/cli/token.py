@@ -11,7 +11,7 @@ from app.cli.help import Command
 
 
 def register(app: typer.Typer, panel: str) -> None:
-    """Adds the command to `app`."""
+    """Add the command to `app`."""
     app.command(cls=Command, rich_help_panel=panel)(token)
 
 

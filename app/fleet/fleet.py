@@ -112,7 +112,7 @@ class Fleet:
         return self.engines[id]
 
     async def stop(self, id: str, force: bool = False) -> EngineView:
-        """Drain and stop an engine, or kill it with `force`; returns its last view. Raises Unknown."""
+        """Drain and stop an engine, or kill it with `force`; return its last view. Raises Unknown."""
         engine = self.engine(id)
         await engine.stop(force)
         return engine.view()

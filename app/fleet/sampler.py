@@ -51,7 +51,7 @@ class Sampler:
         return self.sample(at_ns)
 
     def sample(self, at_ns: int) -> Sample | None:
-        """Read the board and /proc; returns None if there is no board yet. `at_ns`: CLOCK_MONOTONIC."""
+        """Read the board and /proc; return None if there is no board yet. `at_ns`: CLOCK_MONOTONIC."""
         alive = self._engine.alive
         self.is_final = not alive
         if self._engine.board is None or self._engine.pid is None:

@@ -18,7 +18,7 @@ from app.load.shard import Shard
 
 
 def main() -> int:
-    """Runs the job on stdin. Returns the exit code."""
+    """Run the job on stdin. Returns the exit code."""
     try:
         job = ShardJob.parse(sys.stdin.read())
         set_up_process(job)

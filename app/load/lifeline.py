@@ -29,7 +29,7 @@ class Lifeline:
         pool.set_handler(fd, self)
 
     def on_event(self, _now: int) -> None:
-        """Reads the start signal, or exits."""
+        """Read the start signal, or exit."""
         if line := os.read(
             self.fd, 64
         ):  # written at once, with less than PIPE_BUF bytes: it arrives whole (pipe(7))

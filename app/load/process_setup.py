@@ -13,7 +13,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def set_up_process(job: ShardJob) -> None:
-    """Applies the job's settings to this process. Call it before anything is opened. Raises InvalidJob."""
+    """Apply the job's settings to this process. Call it before anything is opened. Raises InvalidJob."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if job.parent_pid is not None and os.getppid() != job.parent_pid:
         raise InvalidJob("the parent process ended before the shard could ask to be killed with it")
@@ -27,7 +27,7 @@ def set_up_process(job: ShardJob) -> None:
 
 
 def set_priority(realtime: bool) -> None:
-    """Makes this process run soon after it wakes up: by a short time slice, or by real-time priority.
+    """Make this process run soon after it wakes up: by a short time slice, or by real-time priority.
 
     It takes nothing from the engine, which runs on other CPUs. A process that has another policy than
     SCHED_OTHER is left alone: it was chosen for the whole lab. Raises InvalidJob if real-time priority is not

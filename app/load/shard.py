@@ -54,15 +54,15 @@ class Shard:
         self.start_ns: int | None = None
 
     def stop(self, *_: object) -> None:
-        """Stops the load within 50 ms. Safe to call from a signal handler."""
+        """Stop the load within 50 ms. Safe to call from a signal handler."""
         self.dispatcher.stopped = True
 
     def start_at(self, start_ns: int) -> None:
-        """Sets the instant (CLOCK_MONOTONIC) at which this shard, one of several, starts the load."""
+        """Set the instant (CLOCK_MONOTONIC) at which this shard, one of several, start the load."""
         self.start_ns = start_ns
 
     def run(self) -> Outcome:
-        """Blocks until the load is over. Returns the outcome.
+        """Block until the load is over. Returns the outcome.
 
         Switches the garbage collector off and leaves it off.
         """
@@ -93,7 +93,7 @@ class Shard:
         return outcome
 
     def _wait_for_start(self) -> int:
-        """Returns the instant at which the load starts. Blocks until then if there are several shards."""
+        """Return the instant at which the load starts. Blocks until then if there are several shards."""
         now = self.recorder.connected_ns = monotonic_ns()
         self.recorder.publish(now)
         if self.job.shards == 1:
@@ -105,13 +105,13 @@ class Shard:
         return self.start_ns or now
 
     def _run_phase(self, phase: int, mix: RequestMix, ramp: Ramp, length_s: float, from_ns: int) -> Snapshot:
-        """Runs one phase under load. Returns a snapshot of its end."""
+        """Run one phase under load. Returns a snapshot of its end."""
         self.recorder.begin_phase(phase, from_ns, mix.kinds)
         self.executor.run(mix, ramp, from_ns, from_ns + int(length_s * 1e9))
         return Snapshot.take(self.recorder)
 
     def _phase_end_ns(self, from_ns: int, length_s: float, end: Snapshot) -> int:
-        """Returns the end of a phase.
+        """Return the end of a phase.
 
         An open phase ends exactly when its schedule does, a closed one when its loop has ended, a few ms
         later.
@@ -120,7 +120,7 @@ class Shard:
         return from_ns + int(length_s * 1e9) if exact else end.at_ns
 
     def _drain(self, now: int) -> int:
-        """Blocks until the requests in flight have ended; the rest are counted as timeouts.
+        """Block until the requests in flight have ended; the rest are counted as timeouts.
 
         Returns how many requests of the measured schedule were never sent.
         """
@@ -144,7 +144,7 @@ def _executor(job: ShardJob, dispatcher: Dispatcher) -> Executor:
 
 
 def _time_wait_sockets() -> int | None:
-    """Returns the sockets in TIME_WAIT of the network namespace: the kernel has no count per process."""
+    """Return the sockets in TIME_WAIT of the network namespace: the kernel has no count per process."""
     with suppress(OSError):
         for line in Path("/proc/net/sockstat").read_text().splitlines():
             name, *words = line.split()

@@ -35,7 +35,7 @@ class _SchedAttr(ctypes.Structure):
 
 
 def set_policy(policy: int, slice_ns: int = 0) -> bool:
-    """Sets scheduling policy and time slice of the calling thread; its nice value stays.
+    """Set scheduling policy and time slice of the calling thread; its nice value stays.
 
     `policy` is os.SCHED_OTHER or os.SCHED_BATCH; `slice_ns` 0 is the kernel's default slice. Returns whether
     the kernel accepted them: False also on an architecture whose system call number is not known here.

@@ -34,7 +34,7 @@ class SystemCallCounter:
 
     @classmethod
     async def attach(cls, pids: Sequence[int]) -> SystemCallCounter | None:
-        """Attach perf to the processes; returns None if perf is missing or not permitted."""
+        """Attach perf to the processes; return None if perf is missing or not permitted."""
         if not pids or shutil.which("perf") is None:
             return None
         child_end, parent_end = os.pipe()

@@ -32,7 +32,7 @@ def hash_rounds(iterations: int) -> None:
 
 
 def calibrate() -> Calibration:
-    """Measure both loops (0.1 s); returns the best of several runs, because interruptions only add time."""
+    """Measure both loops (0.1 s); return the best of several runs, because interruptions only add time."""
 
     def per_us(burn: Callable[[int], None], iterations: int) -> float:
         best = min(_timed(burn, iterations) for _ in range(7))

@@ -185,7 +185,7 @@ RESPONSE_LIMIT = 256 * 1024  # bytes
 
 
 def handle_pending(pending: list[Request], handler: Handler, row: BoardRow) -> tuple[bytes, Request]:
-    """Handle the requests of `pending` in order; returns their responses and the last request handled.
+    """Handle the requests of `pending` in order; return their responses and the last request handled.
 
     Stops at RESPONSE_LIMIT bytes, so a client that pipelines requests without reading cannot fill the memory.
     Handled requests are removed from `pending`; an event loop may append to it meanwhile.

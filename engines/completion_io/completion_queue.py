@@ -83,7 +83,7 @@ class CompletionQueue:
         connection.receiving = self.ring.recv(connection.fd, connection)
 
     def wait(self) -> list[Completion]:
-        """Submit what was prepared, and block until operations complete or a deadline is due; returns
+        """Submit what was prepared, and block until operations complete or a deadline is due; return
         completions.
         """
         timeout_s: float | None = self.connections.timeout_s

@@ -101,7 +101,7 @@ class WorkerProcesses:
             select.select([self._setup.stopping], [], [], early_s)
 
     def _start(self, index: int) -> bool:
-        """Fork, and wait until the worker is ready; returns whether it is."""
+        """Fork, and wait until the worker is ready; return whether it is."""
         row = self._setup.board.claim("worker", index)
         board = self._setup.board.partition(index, self._setup.knobs.processes)
         master_end, worker_end = socket.socketpair()

@@ -80,7 +80,7 @@ class Demultiplexer:
         return connection
 
     def wait(self) -> list[tuple[int, int]]:
-        """Block until a descriptor is ready or a deadline is due; returns (descriptor, events) pairs."""
+        """Block until a descriptor is ready or a deadline is due; return (descriptor, events) pairs."""
         paused = self._acceptor is not None and self._acceptor.paused
         ready = self._poll.poll(RETRY_S if paused else self.connections.timeout_s, EVENTS_MAX)
         self.connections.after_wait()

@@ -12,7 +12,7 @@ from app.cli import main
 
 
 def options_of_commands() -> dict[str, set[str]]:
-    """Returns the flags of every command."""
+    """Return the flags of every command."""
     group = main.command()
     context = typer.Context(group)
     return {
@@ -22,12 +22,12 @@ def options_of_commands() -> dict[str, set[str]]:
 
 
 def parsed(name: str, *args: str) -> dict[str, Any]:
-    """Returns the options and arguments that a command gets from `args`. Raises as it does for bad ones."""
+    """Return the options and arguments that a command gets from `args`. Raises as it does for bad ones."""
     with main.command().commands[name].make_context(name, [*args]) as context:
         return dict(context.params)
 
 
 def example_arguments(line: str) -> list[str]:
-    """Returns the words after `threadlab` of a line of a shell, which may set variables and have pipes."""
+    """Return the words after `threadlab` of a line of a shell, which may set variables and have pipes."""
     words = shlex.split(re.sub(r"\$\([^)]*\)", "x", line))
     return words[words.index("threadlab") + 1 :]

@@ -95,7 +95,7 @@ class Visitor:
 
 
 def churn(engine: Engine, connections: int, seed: int = 1) -> int:
-    """Make so many visits of all kinds; returns how many responses were missing or wrong."""
+    """Make so many visits of all kinds; return how many responses were missing or wrong."""
     chance = random.Random(seed)
     wrong = 0
     for begun in range(0, connections, AT_ONCE):

@@ -65,7 +65,7 @@ class Asker:
         self.asked += 1
 
     def read(self) -> bool:
-        """Read what has arrived; returns whether a response is complete now."""
+        """Read what has arrived; return whether a response is complete now."""
         try:
             data = self.sock.recv(65536)
         except OSError as error:
@@ -156,7 +156,7 @@ def asking(engine: Engine, size: int) -> Iterator[Askers]:
 
 
 def ask_once(port: int, patience_s: float) -> float | None:
-    """Request plaintext on a new connection; returns the time in seconds, or None without a response."""
+    """Request plaintext on a new connection; return the time in seconds, or None without a response."""
     began_s = time.monotonic()
     data = bytearray()
     try:

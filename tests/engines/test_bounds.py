@@ -273,7 +273,7 @@ def test_memory_for_a_client_that_does_not_read_is_bounded(start: Starter, varia
 
 
 def ask_without_reading(engine: Engine, sock: socket.socket, requests: bytes, most: int = 64 * MIB) -> int:
-    """Send until neither the engine nor the kernel takes more; returns how many bytes they took."""
+    """Send until neither the engine nor the kernel takes more; return how many bytes they took."""
     sock.setblocking(False)
     sent = 0
 

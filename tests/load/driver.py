@@ -36,12 +36,12 @@ def job_json(port: int, plan: dict[str, Any], **more: Any) -> str:
 
 
 def try_load(text: str) -> subprocess.CompletedProcess[str]:
-    """Runs the generator until it exits, with whatever exit code."""
+    """Run the generator until it exits, with whatever exit code."""
     return subprocess.run(COMMAND, input=text, capture_output=True, text=True, timeout=BOUND_S, cwd=ROOT)
 
 
 def run_load(port: int, **plan: Any) -> Outcome:
-    """Runs a plan and returns its outcome; fails without one."""
+    """Run a plan and return its outcome; fail without one."""
     done = try_load(job_json(port, plan))
     assert done.returncode == 0, done.stderr
     return Outcome.from_json(json.loads(done.stdout))
@@ -56,24 +56,24 @@ def response(outcome: Outcome) -> Percentiles:
 
 
 def merged(outcome: Outcome, clock: str) -> Any:
-    """Returns the histogram of all kinds together; `clock` is `service` or `response`."""
+    """Return the histogram of all kinds together; `clock` is `service` or `response`."""
     return histogram.merge(histogram.decode(getattr(kind, clock)) for kind in outcome.kinds)
 
 
 def sorted_us(recorded: Any) -> list[float]:
-    """Returns the latencies of a histogram in order, each too low by less than 0.1 % and 1 µs."""
+    """Return the latencies of a histogram in order, each too low by less than 0.1 % and 1 µs."""
     return [
         float(histogram.quantise(int(us))) for us, count in histogram.buckets(recorded) for _ in range(count)
     ]
 
 
 def all_responses(outcome: Outcome) -> int:
-    """Returns how many responses the generator received, in the measured window and outside of it."""
+    """Return how many responses the generator received, in the measured window and outside of it."""
     return sum(second.requests for second in outcome.seconds) + outcome.background_requests
 
 
 def lost(outcome: Outcome) -> dict[str, int]:
-    """Returns the failed requests by name of the error, without errors of connections that did not open."""
+    """Return the failed requests by name of the error, without errors of connections that did not open."""
     total: dict[str, int] = {}
     for kind in outcome.kinds:
         for name, count in kind.errors.items():
@@ -111,7 +111,7 @@ class Running:
         until(lambda: self.meter.read().completed >= count, f"{count} responses")
 
     def consistent_reading(self) -> MeterReading:
-        """Returns a consistent reading, also if the generator is descheduled while it writes.
+        """Return a consistent reading, also if the generator is descheduled while it writes.
 
         `MeterReader.read` gives up after 100 attempts, which take less time than a busy machine may need.
         """

@@ -9,12 +9,12 @@ from app.load.protocol.outcome import KindOutcome, Outcome, Second
 
 
 def encoded(samples_us: list[int]) -> str:
-    """Returns the encoded histogram of some latencies."""
+    """Return the encoded histogram of some latencies."""
     return histogram.encode(histogram.from_counts(Counter(samples_us).items()))
 
 
 def closed_outcome(first: list[int], second: list[int]) -> Outcome:
-    """Returns the outcome of a closed model whose two seconds had these latencies in µs."""
+    """Return the outcome of a closed model whose two seconds had these latencies in µs."""
     everything = encoded(first + second)
     rows = [
         Second(float(number), 1.0, "measure", None, len(each), len(each), 0, 4, encoded(each), encoded(each))

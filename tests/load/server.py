@@ -21,14 +21,14 @@ def ok(body: bytes = b"Hello, World!", status: str = "200 OK", more: str = "") -
 
 
 def plain(path: str, body: bytes) -> bytes:
-    """Returns the response of an engine."""
+    """Return the response of an engine."""
     if path == "/echo":
         return ok(body)
     return ok(b"b" * int(path.partition("=")[2])) if path.startswith("/bytes") else ok()
 
 
 def every_third(other: bytes) -> Handler:
-    """Returns a handler whose every third response is `other`."""
+    """Return a handler whose every third response is `other`."""
     lock, seen = threading.Lock(), iter(range(10**9))
 
     def handler(path: str, body: bytes) -> bytes:
@@ -126,7 +126,7 @@ class Server:
             self.open.pop(sock, None)
 
     def close(self) -> None:
-        """Stops the server. Idempotent."""
+        """Stop the server. Idempotent."""
         with contextlib.suppress(OSError), self._listener:
             self._listener.shutdown(socket.SHUT_RDWR)
         accepting, *talking = self._threads

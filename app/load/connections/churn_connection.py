@@ -33,7 +33,7 @@ class ChurnConnection(ClientConnection):
     __slots__ = ("connecting",)
 
     def open(self, now: int) -> None:
-        """Does nothing but offer itself: a connection is opened for each request."""
+        """Do nothing but offer itself: a connection is opened for each request."""
         self.pool.release(self, now)
 
     def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
@@ -57,7 +57,7 @@ class ChurnConnection(ClientConnection):
             self._connect_failed(error, now)
 
     def on_event(self, now: int) -> None:
-        """Sends what is unsent, and reads the response."""
+        """Send what is unsent, and read the response."""
         try:
             if self.unsent is not None or self.connecting:
                 self._send_rest()
@@ -74,7 +74,7 @@ class ChurnConnection(ClientConnection):
         self.pool.release(self, now)
 
     def _send_rest(self) -> None:
-        """Sends as much of the request as the kernel takes. Raises OSError."""
+        """Send as much of the request as the kernel takes. Raises OSError."""
         waiting = self.unsent if self.unsent is not None else memoryview(self.kind.request)
         try:
             rest = waiting[self.send(waiting) :]
@@ -93,7 +93,7 @@ class ChurnConnection(ClientConnection):
             self.pool.epoll.modify(self.fd, select.EPOLLIN | (select.EPOLLOUT if rest else 0))
 
     def _connect_failed(self, error: OSError, now: int) -> None:
-        """Counts the request as failed. The queue limits how soon a refusing target is tried again.
+        """Count the request as failed. The queue limits how soon a refusing target is tried again.
 
         It waits in the queue, so that a refusing target is not tried in a busy loop.
         """
@@ -103,17 +103,17 @@ class ChurnConnection(ClientConnection):
         self.pool.to_open.append(self)
 
     def finish_response(self, closes: bool, now: int) -> bool:
-        """Closes the connection. Returns True: the next request gets a new one."""
+        """Close the connection. Returns True: the next request gets a new one."""
         self._close()
         return True
 
     def fail(self, error: str, now: int) -> None:
-        """Counts the request in flight as failed. The next request gets a new connection."""
+        """Count the request in flight as failed. The next request gets a new connection."""
         self.abandon(error, now)
         self.pool.release(self, now)
 
     def abandon(self, error: str, now: int) -> None:
-        """Counts the request in flight as failed, and closes the connection."""
+        """Count the request in flight as failed, and close the connection."""
         self.count_failure(f"connect_{error}" if self.connecting else error, now)
         self._close()
 

@@ -58,14 +58,14 @@ class ClientConnection:
         self.reset_response()
 
     def reset_response(self) -> None:
-        """Prepares for the first byte of a response."""
+        """Prepare for the first byte of a response."""
         self.received = 0
         self.buffer = b""
         self.head: ResponseHead | None = None
         self.unsent: memoryview | None = None
 
     def attach(self, sock: socket.socket, now: int) -> None:
-        """Uses a new socket, which begins to connect at `now`."""
+        """Use a new socket, which begins to connect at `now`."""
         self.sock, self.fd = sock, sock.fileno()
         self.recv, self.send = sock.recv, sock.send
         self.connecting_since, self.sent_at = now, 0
@@ -88,11 +88,11 @@ class ClientConnection:
     # Opening and closing
 
     def schedule_open(self) -> None:
-        """Adds itself to the pool's queue of connections to be opened."""
+        """Add itself to the pool's queue of connections to be opened."""
         self.pool.to_open.append(self)
 
     def open(self, now: int) -> None:
-        """Begins to connect."""
+        """Begin to connect."""
         self.pool.connect(self, now)
 
     def on_connected(self, now: int) -> None:
@@ -111,12 +111,12 @@ class ClientConnection:
             self.pool.remove_free(self)
 
     def fail(self, error: str, now: int) -> None:
-        """Counts the request in flight as failed, and opens the connection again."""
+        """Count the request in flight as failed, and open the connection again."""
         self.count_failure(error, now)
         self.pool.reopen(self, now)
 
     def abandon(self, error: str, now: int) -> None:
-        """Counts the request in flight as failed, and closes the connection.
+        """Count the request in flight as failed, and close the connection.
 
         Called at the end of the drain.
         """
@@ -124,11 +124,11 @@ class ClientConnection:
         self.pool.close(self)
 
     def count_failure(self, error: str, now: int) -> None:
-        """Counts the request in flight as failed."""
+        """Count the request in flight as failed."""
         self.pool.count_error(self.kind, error, now - self.in_flight_since, self.received)
 
     def handle_error(self, error: OSError, now: int) -> None:
-        """Handles an error of recv() or send() with a request in flight.
+        """Handle an error of recv() or send() with a request in flight.
 
         EAGAIN is none: the rest is sent if need be.
         """
@@ -140,7 +140,7 @@ class ClientConnection:
     # Sending
 
     def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
-        """Sends a request.
+        """Send a request.
 
         There must be none in flight. (The closed hot loop has its own copy of these lines.)
 
@@ -157,12 +157,12 @@ class ClientConnection:
             self.handle_error(error, now)
 
     def keep_unsent(self, data: bytes, sent: int) -> None:
-        """Keeps what the kernel has not taken of `data`, to send it when the socket is writable."""
+        """Keep what the kernel has not taken of `data`, to send it when the socket is writable."""
         self.unsent = memoryview(data)[sent:]
         self.pool.epoll.modify(self.fd, select.EPOLLIN | select.EPOLLOUT)
 
     def send_unsent(self, now: int) -> None:
-        """Sends more of what is left of the request."""
+        """Send more of what is left of the request."""
         assert self.unsent is not None
         try:
             self.unsent = self.unsent[self.send(self.unsent) :]
@@ -180,14 +180,14 @@ class ClientConnection:
     # Receiving
 
     def on_event(self, now: int) -> None:
-        """Handles an event while no response is expected: connected, closed, or unexpected bytes."""
+        """Handle an event while no response is expected: connected, closed, or unexpected bytes."""
         if self.is_connecting:
             self.pool.finish_connect(self, now)
         else:
             self._handle_unexpected(now)
 
     def process_response(self, data: bytes, now: int) -> bool:
-        """Processes bytes that the hot loops did not accept as a whole response; empty: the server closed.
+        """Process bytes that the hot loops did not accept as a whole response; empty: the server closed.
 
         Returns whether the request has ended and the connection can send the next one.
         """
@@ -202,7 +202,7 @@ class ClientConnection:
         return complete and self._check_response(now)
 
     def append_response(self, data: bytes) -> bool:
-        """Adds bytes to the response. Returns whether it is complete. Raises InvalidResponse."""
+        """Add bytes to the response. Returns whether it is complete. Raises InvalidResponse."""
         self.received += len(data)
         if self.head is None:
             self.buffer += data
@@ -210,7 +210,7 @@ class ClientConnection:
         return self.head is not None and self.received >= self.head.total_bytes
 
     def _check_response(self, now: int) -> bool:
-        """Records a complete response as correct or as an error.
+        """Record a complete response as correct or as an error.
 
         Returns whether the next request can be sent.
         """
@@ -229,7 +229,7 @@ class ClientConnection:
         return self.finish_response(head.closes or self.unsent is not None, now)
 
     def finish_response(self, closes: bool, now: int) -> bool:
-        """Prepares for the next request, and reopens the connection if it `closes`.
+        """Prepare for the next request, and reopens the connection if it `closes`.
 
         Returns whether the next request can be sent.
         """
@@ -240,7 +240,7 @@ class ClientConnection:
         return not closes
 
     def _handle_unexpected(self, now: int) -> None:
-        """Reopens a free connection that the server has closed (it may), or on which it has sent bytes."""
+        """Reopen a free connection that the server has closed (it may), or on which it has sent bytes."""
         try:
             data = self.recv(4096)
         except BlockingIOError:

@@ -27,7 +27,7 @@ class ClientProfile:
 
 
 def slow_reader(host: str) -> ClientProfile:
-    """Returns a client that reads 128 KB/s. `host` is the value of the Host field.
+    """Return a client that reads 128 KB/s. `host` is the value of the Host field.
 
     A response of 128 KiB takes about a second, so a server with a write deadline of 10 s does not close the
     connection. It sends 32 requests (4 MiB of responses) at once: socket buffers take the first part of a
@@ -44,7 +44,7 @@ def slow_reader(host: str) -> ClientProfile:
 
 
 def slow_writer(host: str) -> ClientProfile:
-    """Returns a client that writes 32 bytes/s: a request in 2 s, within any deadline for a request head."""
+    """Return a client that writes 32 bytes/s: a request in 2 s, within any deadline for a request head."""
     return ClientProfile(
         request=build_request(Work("plaintext"), host),
         responses=1,

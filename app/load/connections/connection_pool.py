@@ -90,7 +90,7 @@ class ConnectionPool:
     # Opening
 
     def maintain(self, now: int) -> None:
-        """Opens connections, lets slow clients act, and fails what has timed out. Called once a tick."""
+        """Open connections, let slow clients act, and fail what has timed out. Called once a tick."""
         if not self.connect_failures:
             self.open_pending(now)
         elif now >= self._retry_at:
@@ -104,7 +104,7 @@ class ConnectionPool:
             self._fail_overdue(now - self.timeout_ns)
 
     def open_pending(self, now: int, limit: int = CONNECTING_MAX) -> None:
-        """Begins to open up to `limit` of the queued connections."""
+        """Begin to open up to `limit` of the queued connections."""
         while limit > 0 and self.opening < CONNECTING_MAX and (queue := self._next_queue()):
             limit -= 1
             queue.popleft().open(now)
@@ -115,14 +115,14 @@ class ConnectionPool:
         return self.idle_to_open if self.idle_opening < IDLE_CONNECTING_MAX else None
 
     def new_socket(self) -> socket.socket:
-        """Returns a non-blocking TCP socket of the target's address family, with TCP_NODELAY."""
+        """Return a non-blocking TCP socket of the target's address family, with TCP_NODELAY."""
         family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
     def connect(self, connection: PooledConnection, now: int, receive_buffer_bytes: int = 0) -> None:
-        """Begins to connect; `finish_connect` is to be called when the socket is writable.
+        """Begin to connect; `finish_connect` is to be called when the socket is writable.
 
         `receive_buffer_bytes` is SO_RCVBUF; 0: the kernel's default.
         """
@@ -138,7 +138,7 @@ class ConnectionPool:
             self._connect_failed(connection, error_name(code))
 
     def finish_connect(self, connection: PooledConnection, now: int) -> None:
-        """Checks whether connect() has succeeded, and tells the connection."""
+        """Check whether connect() has succeeded, and tell the connection."""
         assert connection.sock is not None
         if code := connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._connect_failed(connection, error_name(code))
@@ -151,7 +151,7 @@ class ConnectionPool:
         self.open_pending(now)
 
     def add_connected(self, connection: PooledConnection) -> None:
-        """Adds a connection that has called connect() itself, and waits for its responses."""
+        """Add a connection that has called connect() itself, and wait for its responses."""
         self.epoll.register(connection.fd, select.EPOLLIN)
         self.set_handler(connection.fd, connection)
         self.connected += 1
@@ -170,22 +170,22 @@ class ConnectionPool:
     # Use
 
     def release(self, connection: PooledConnection, now: int) -> None:
-        """Gives the owner a connection that has no request in flight."""
+        """Give the owner a connection that has no request in flight."""
         assert self.owner
         self.owner.on_free(connection, now)
 
     def remove_free(self, connection: PooledConnection) -> None:
-        """Tells the owner that a connection without a request in flight is closed."""
+        """Tell the owner that a connection without a request in flight is closed."""
         if self.owner:
             self.owner.remove_free(connection)
 
     def pick(self) -> RequestKind:
-        """Returns the kind of the next request."""
+        """Return the kind of the next request."""
         assert self.owner and self.owner.pick
         return self.owner.pick()
 
     def activate(self, limit: int, now: int) -> None:
-        """Moves up to `limit` connections from the reserve into the load."""
+        """Move up to `limit` connections from the reserve into the load."""
         for _ in range(min(limit, len(self.reserve))):
             self.active += 1
             self.to_open.append(self.reserve.popleft())
@@ -193,14 +193,14 @@ class ConnectionPool:
             self.open_pending(now)
 
     def deactivate(self, connection: PooledConnection) -> None:
-        """Closes a connection without a request in flight, and moves it to the reserve."""
+        """Close a connection without a request in flight, and move it to the reserve."""
         if connection.sock is not None:
             self.close(connection)
         self.active -= 1
         self.reserve.append(connection)
 
     def count_error(self, kind: RequestKind, error: str, took_ns: int, received: int) -> None:
-        """Counts a failed request, `took_ns` after it was sent and with `received` bytes of its response."""
+        """Count a failed request, `took_ns` after it was sent and with `received` bytes of its response."""
         kind.errors[error] += 1
         kind.bytes_in += received
         self.request_errors += 1
@@ -209,13 +209,13 @@ class ConnectionPool:
     # Closing
 
     def close(self, connection: PooledConnection) -> None:
-        """Closes a connection that was opened by `connect`."""
+        """Close a connection that was opened by `connect`."""
         connection.on_close()
         self._close_socket(connection)
         connection.sent_at = connection.started_at = connection.connecting_since = 0
 
     def close_connected(self, connection: PooledConnection) -> None:
-        """Closes a connection that has called connect() itself."""
+        """Close a connection that has called connect() itself."""
         if connection.sock is None:
             return
         if self.by_fd[connection.fd] is connection:
@@ -234,7 +234,7 @@ class ConnectionPool:
         connection.sock = None
 
     def reopen(self, connection: PooledConnection, now: int) -> None:
-        """Closes a connection and opens it again, unless the target refuses connections at the moment."""
+        """Close a connection and open it again, unless the target refuses connections at the moment."""
         self.close(connection)
         connection.schedule_open()
         if not self.connect_failures:
@@ -251,7 +251,7 @@ class ConnectionPool:
                 each.fail("timeout", now)
 
     def abandon_in_flight(self, now: int) -> None:
-        """Counts all requests in flight as timeouts and closes their connections.
+        """Count all requests in flight as timeouts and close their connections.
 
         Called at the end of the drain.
         """
@@ -260,6 +260,6 @@ class ConnectionPool:
                 connection.abandon("timeout", now)
 
     def flush_slow(self, now: int) -> None:
-        """Lets slow clients read the rest of their responses at full speed. Called at the end of the load."""
+        """Let slow clients read the rest of their responses at full speed. Called at the end of the load."""
         for connection in self.slow:
             connection.flush(now)

@@ -28,7 +28,7 @@ class EventLoop(Protocol):
     stopped: bool
 
     def run_once(self, now: int) -> None:
-        """Handles the events of at most 50 ms."""
+        """Handle the events of at most 50 ms."""
 
 
 class ConnectionSet:
@@ -44,7 +44,7 @@ class ConnectionSet:
         self.missing = self.idle_missing = 0
 
     def open_all(self, loop: EventLoop) -> None:
-        """Blocks until all connections are open and idle ones are served, or until no more can be opened."""
+        """Block until all connections are open and idle ones are served, or until no more can be opened."""
         plan, pool = self._plan, self._pool
         pool.counts_in_flight = plan.churn or plan.pipeline > 1
         active = [self._new_active() for _ in range(self._portion(plan.vus))]
@@ -70,7 +70,7 @@ class ConnectionSet:
         return ClientConnection(self._pool, self._kind)
 
     def _new_slow(self) -> list[SlowConnection]:
-        """Returns the slow clients' connections; their first steps are spread evenly over STEP_NS."""
+        """Return the slow clients' connections; their first steps are spread evenly over STEP_NS."""
         profiles = [slow_reader(self._host)] * self._portion(self._plan.slow_readers)
         profiles += [slow_writer(self._host)] * self._portion(self._plan.slow_writers)
         now = monotonic_ns()
@@ -80,7 +80,7 @@ class ConnectionSet:
         ]
 
     def _open(self, connections: Sequence[ClientConnection], loop: EventLoop) -> None:
-        """Blocks until all are open, too many attempts have failed in a row, or none opens for a timeout."""
+        """Block until all are open, too many attempts have failed in a row, or none opens for a timeout."""
         pool = self._pool
         pool.connections.extend(connections)
         for connection in connections:

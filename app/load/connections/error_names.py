@@ -14,6 +14,6 @@ _NAMES = {
 
 
 def error_name(error: OSError | int) -> str:
-    """Returns the name of an OSError, or of an errno: `failed` for those without a name of their own."""
+    """Return the name of an OSError, or of an errno: `failed` for those without a name of their own."""
     number = error if isinstance(error, int) else error.errno
     return _NAMES.get(number or 0, "failed")

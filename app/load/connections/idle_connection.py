@@ -21,16 +21,16 @@ class IdleConnection(ClientConnection):
         self.is_held = False
 
     def schedule_open(self) -> None:
-        """Adds itself to the pool's queue of idle connections."""
+        """Add itself to the pool's queue of idle connections."""
         self.pool.idle_to_open.append(self)
 
     def open(self, now: int) -> None:
-        """Begins to connect."""
+        """Begin to connect."""
         self.pool.idle_opening += 1
         super().open(now)
 
     def on_connected(self, now: int) -> None:
-        """Sends its request. It counts as opening until it is served, so the accept queue cannot overflow."""
+        """Send its request. It counts as opening until it is served, so the accept queue cannot overflow."""
         try:
             self.send(self.kind.request)
         except OSError:
@@ -44,7 +44,7 @@ class IdleConnection(ClientConnection):
         self.is_held = False
 
     def on_event(self, now: int) -> None:
-        """Handles the end of connect(), its response, or the end of the connection."""
+        """Handle the end of connect(), its response, or the end of the connection."""
         if self.is_connecting:
             self.pool.finish_connect(self, now)
         else:

@@ -36,7 +36,7 @@ class PipelinedConnection(ClientConnection):
         return len(self.pending)
 
     def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
-        """Sends a batch that begins with this request."""
+        """Send a batch that begins with this request."""
         pool = self.pool
         self.pending.extend((kind, *(pool.pick() for _ in range(self.depth - 1))))
         pool.in_flight += len(self.pending)
@@ -53,7 +53,7 @@ class PipelinedConnection(ClientConnection):
             self.keep_unsent(batch, sent)
 
     def on_event(self, now: int) -> None:
-        """Sends what is unsent, and reads responses."""
+        """Send what is unsent, and read responses."""
         if not self.started_at:
             super().on_event(now)
             return
@@ -79,7 +79,7 @@ class PipelinedConnection(ClientConnection):
             self.pool.release(self, now)
 
     def _parse_responses(self, data: bytes, now: int) -> bool:
-        """Records every complete response.
+        """Record every complete response.
 
         Returns whether the server closes after them. Raises InvalidResponse.
         """
@@ -98,7 +98,7 @@ class PipelinedConnection(ClientConnection):
         return closes
 
     def _parse_one(self, at: int, now: int) -> tuple[int, bool]:
-        """Records the response that begins at `at`.
+        """Record the response that begins at `at`.
 
         Returns its length, 0 if it is incomplete, and whether the server closes. Raises InvalidResponse.
         """
@@ -123,7 +123,7 @@ class PipelinedConnection(ClientConnection):
         return length, closes
 
     def _record(self, kind: RequestKind, head: ResponseHead, now: int) -> None:
-        """Records a response that was parsed, as correct or as an error."""
+        """Record a response that was parsed, as correct or as an error."""
         if head.status != 200:
             self.pool.count_error(kind, f"status_{head.status}", now - self.started_at, head.total_bytes)
         elif kind.body_bytes not in (None, head.body_bytes):
@@ -132,12 +132,12 @@ class PipelinedConnection(ClientConnection):
             kind.record(head, now, self.started_at, self.started_at, self.started_at)
 
     def finish_response(self, closes: bool, now: int) -> bool:
-        """Ends the batch. Returns whether the next one can be sent."""
+        """End the batch. Returns whether the next one can be sent."""
         self.started_at = 0
         return super().finish_response(closes, now)
 
     def count_failure(self, error: str, now: int) -> None:
-        """Counts all requests of the batch that have no response as failed."""
+        """Count all requests of the batch that have no response as failed."""
         for kind in self.pending:
             self.pool.count_error(kind, error, now - self.started_at, 0)
         self.pool.in_flight -= len(self.pending)

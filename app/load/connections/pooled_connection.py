@@ -41,13 +41,13 @@ class PooledConnection(Protocol):
         """How many requests are in flight."""
 
     def attach(self, sock: socket.socket, now: int) -> None:
-        """Uses a new socket, which begins to connect at `now`."""
+        """Use a new socket, which begins to connect at `now`."""
 
     def schedule_open(self) -> None:
-        """Adds itself to the queue of connections to be opened."""
+        """Add itself to the queue of connections to be opened."""
 
     def open(self, now: int) -> None:
-        """Begins to connect. Called when it is first in the queue."""
+        """Begin to connect. Called when it is first in the queue."""
 
     def on_connected(self, now: int) -> None:
         """Called when connect() has succeeded."""
@@ -56,23 +56,23 @@ class PooledConnection(Protocol):
         """Called before the socket is closed: updates the pool's counters."""
 
     def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
-        """Sends a request. There must be none in flight."""
+        """Send a request. There must be none in flight."""
 
     def fail(self, error: str, now: int) -> None:
-        """Counts the request in flight as failed, and opens the connection again."""
+        """Count the request in flight as failed, and open the connection again."""
 
     def abandon(self, error: str, now: int) -> None:
-        """Counts the request in flight as failed, and closes the connection."""
+        """Count the request in flight as failed, and close the connection."""
 
 
 class SteppedConnection(PooledConnection, Protocol):
     """A slow client's connection: it acts in steps, at the instant `due_at`."""
 
     def step(self, now: int) -> None:
-        """Sends a little and reads a little."""
+        """Send a little and read a little."""
 
     def flush(self, now: int) -> None:
-        """Reads the rest at full speed, then closes."""
+        """Read the rest at full speed, then close."""
 
 
 class PoolOwner(Protocol):

@@ -85,11 +85,11 @@ class RequestKind:
         return self.completed + self.errors.total()
 
     def expect_response(self, length: int, prefix: bytes) -> None:
-        """Sets length and first bytes of the responses that the hot loops accept without parsing them."""
+        """Set length and first bytes of the responses that the hot loops accept without parsing them."""
         self.expected_bytes, self.expected_prefix = length, prefix
 
     def record(self, head: ResponseHead, now: int, sent_at: int, intended_at: int, handled_at: int) -> None:
-        """Records a correct response that was parsed. The first one sets what the hot loops expect.
+        """Record a correct response that was parsed. The first one sets what the hot loops expect.
 
         All instants are CLOCK_MONOTONIC in ns: `now` is the arrival of the last byte.
         """
@@ -104,12 +104,12 @@ class RequestKind:
 
 
 def request_kind(work: Work, host: str, is_open: bool) -> RequestKind:
-    """Returns the kind for an item of a work mix; `host` is the value of the Host field."""
+    """Return the kind for an item of a work mix; `host` is the value of the Host field."""
     return RequestKind(work.label, work.kind, build_request(work, host), _body_bytes(work), is_open)
 
 
 def build_request(work: Work, host: str) -> bytes:
-    """Returns the bytes of the whole request; `host` is the value of the Host field."""
+    """Return the bytes of the whole request; `host` is the value of the Host field."""
     n = work.params.get("n", 0)
     if work.kind == "echo":
         return f"POST /echo HTTP/1.1\r\nHost: {host}\r\nContent-Length: {n}\r\n\r\n".encode() + b"x" * n

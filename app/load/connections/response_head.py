@@ -37,7 +37,7 @@ class ResponseHead:
 
 
 def parse_head(data: bytes) -> ResponseHead | None:
-    """Returns the head at the start of `data`, or None if it is incomplete.
+    """Return the head at the start of `data`, or None if it is incomplete.
 
     Raises InvalidResponse if it is longer than HEAD_BYTES_MAX, malformed, or has no Content-Length (RFC 9112:
     chunked responses are valid HTTP, but the engines never send them).

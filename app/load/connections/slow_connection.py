@@ -41,11 +41,11 @@ class SlowConnection(ClientConnection):
         self.body_remaining = 0
 
     def open(self, now: int) -> None:
-        """Begins to connect."""
+        """Begin to connect."""
         self.pool.connect(self, now, self.profile.receive_buffer_bytes)
 
     def on_connected(self, now: int) -> None:
-        """Starts its first batch of requests."""
+        """Start its first batch of requests."""
         self.pool.opening -= 1
         self.pool.slow_connected += 1
         self.body_remaining = 0
@@ -64,7 +64,7 @@ class SlowConnection(ClientConnection):
             self.pool.slow_connected -= 1
 
     def step(self, now: int) -> None:
-        """Sends a little and reads a little. Keeps its rhythm when it is called late."""
+        """Send a little and read a little. Keeps its rhythm when it is called late."""
         self.due_at += STEP_NS * max(1, -(-(now - self.due_at) // STEP_NS))
         if self.sock is None:
             if self not in self.pool.to_open and not self.flushing:
@@ -73,14 +73,14 @@ class SlowConnection(ClientConnection):
             self._transfer(self.profile.write_bytes, self.profile.read_bytes, now)
 
     def on_event(self, now: int) -> None:
-        """Handles the end of connect(), a broken connection, or what comes while it is flushed."""
+        """Handle the end of connect(), a broken connection, or what comes while it is flushed."""
         if self.is_connecting:
             self.pool.finish_connect(self, now)
         else:
             self._transfer(FULL_SPEED_BYTES, FULL_SPEED_BYTES, now)
 
     def flush(self, now: int) -> None:
-        """Reads the rest at full speed, so that every response is counted, then closes."""
+        """Read the rest at full speed, so that every response is counted, then close."""
         self.flushing = True
         if self.sock is None or self.is_connecting:
             return
@@ -118,7 +118,7 @@ class SlowConnection(ClientConnection):
             self.pool.epoll.modify(self.fd, select.EPOLLIN)
 
     def _receive(self, data: bytes) -> None:
-        """Counts complete responses.
+        """Count complete responses.
 
         Raises InvalidResponse, and ConnectionResetError if the server has closed.
         """

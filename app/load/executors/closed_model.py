@@ -33,7 +33,7 @@ class ClosedModel:
         dispatcher.on_free = self._on_free
 
     def run(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
-        """Blocks while it offers the load of one phase. This is the hot loop."""
+        """Block while it offers the load of one phase. This is the hot loop."""
         self._begin_phase(mix, from_ns)
         dispatcher, pool, pick, clock = self.dispatcher, self.dispatcher.pool, mix.pick, monotonic_ns
         poll, by_fd, ticker = pool.poll, pool.by_fd, dispatcher.ticker
@@ -76,7 +76,7 @@ class ClosedModel:
                     connection.handle_error(error, now)
 
     def _begin_phase(self, mix: RequestMix, now: int) -> None:
-        """Sends the first requests; in a later phase, only changes the kinds of the next ones.
+        """Send the first requests; in a later phase, only changes the kinds of the next ones.
 
         Requests in flight then count for the phase in which they were sent.
         """
@@ -92,7 +92,7 @@ class ClosedModel:
                 dispatcher.free.popleft().send_request(mix.pick(), now, now)
 
     def _on_free(self, connection: PooledConnection, now: int) -> None:
-        """Lets a free connection think or send, or closes it if it is surplus."""
+        """Let a free connection think or send, or close it if it is surplus."""
         dispatcher = self.dispatcher
         if self.surplus:
             self.surplus -= 1
@@ -106,7 +106,7 @@ class ClosedModel:
             connection.send_request(dispatcher.pick(), now, now)
 
     def _send_due(self, now: int) -> None:
-        """Sends on all connections whose think time is over, and sets the timer for the next one.
+        """Send on all connections whose think time is over, and set the timer for the next one.
 
         The think time is constant, so `free` is in the order of `due_at`.
         """
@@ -116,7 +116,7 @@ class ClosedModel:
         dispatcher.timer.set(free[0].due_at if free else NEVER_NS)
 
     def _follow_ramp(self, level: float, now: int) -> None:
-        """Opens connections, or closes free ones, until there are as many as the ramp requires."""
+        """Open connections, or close free ones, until there are as many as the ramp requires."""
         pool, free = self.dispatcher.pool, self.dispatcher.free
         missing = self.share.portion(int(level)) - (pool.active - self.surplus)
         kept = min(missing, self.surplus)  # below 0: so many more become surplus

@@ -38,7 +38,7 @@ class Executor(Protocol):
     """Decides when requests are sent: the closed or the open model."""
 
     def run(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
-        """Blocks while it offers the load of one phase: until `until_ns`, or until it is stopped."""
+        """Block while it offers the load of one phase: until `until_ns`, or until it is stopped."""
 
 
 class _NoTicker:
@@ -85,21 +85,21 @@ class Dispatcher:
         return self.pool.connected - len(self.free)
 
     def add_free(self, connection: PooledConnection, _now: int) -> None:
-        """Adds a connection that has no request in flight."""
+        """Add a connection that has no request in flight."""
         self.free.append(connection)
 
     def remove_free(self, connection: PooledConnection) -> None:
-        """Removes a connection that is closed. O(n), but rare."""
+        """Remove a connection that is closed. O(n), but rare."""
         if connection in self.free:
             self.free.remove(connection)
 
     def tick(self, now: int) -> None:
-        """Maintains the pool, and calls the ticker."""
+        """Maintain the pool, and call the ticker."""
         self.pool.maintain(now)
         self.ticker.tick(now)
 
     def handle_event(self, connection: ClientConnection, now: int) -> None:
-        """Handles one event, outside of the hot loops."""
+        """Handle one event, outside of the hot loops."""
         if not connection.sent_at:
             connection.on_event(now)
             return
@@ -123,7 +123,7 @@ class Dispatcher:
             self.handle_event(self.pool.by_fd[fd], monotonic_ns())
 
     def drain(self, until_ns: int) -> None:
-        """Blocks until all responses have arrived and the backlog is sent, or until `until_ns`."""
+        """Block until all responses have arrived and the backlog is sent, or until `until_ns`."""
         self.pick = None
         self.timer.set(NEVER_NS)
         self.pool.flush_slow(monotonic_ns())

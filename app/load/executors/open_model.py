@@ -40,7 +40,7 @@ class OpenModel:
         dispatcher.on_free = self._on_free
 
     def run(self, mix: RequestMix, ramp: Ramp, from_ns: int, until_ns: int) -> None:
-        """Blocks while it offers the load of one phase. This is the hot loop."""
+        """Block while it offers the load of one phase. This is the hot loop."""
         self._begin_phase(mix, ramp, from_ns, until_ns)
         dispatcher, pool, clock = self.dispatcher, self.dispatcher.pool, monotonic_ns
         free, backlog = dispatcher.free, dispatcher.backlog
@@ -94,7 +94,7 @@ class OpenModel:
         self._next_due = next(self._times, NEVER_NS)
 
     def _send_due(self, now: int) -> None:
-        """Sends all that is due by `now`, or puts it into the backlog."""
+        """Send all that is due by `now`, or put it into the backlog."""
         dispatcher, due = self.dispatcher, self._next_due
         assert dispatcher.pick is not None
         while due <= now:
@@ -111,7 +111,7 @@ class OpenModel:
         self._next_due = due
 
     def _on_free(self, connection: PooledConnection, now: int) -> None:
-        """Sends the oldest request of the backlog; else the connection stays free."""
+        """Send the oldest request of the backlog; else the connection stays free."""
         dispatcher = self.dispatcher
         if dispatcher.backlog:
             due_at, queued_at, kind = dispatcher.backlog.popleft()

@@ -20,7 +20,7 @@ class Ramp:
     stages: tuple[Stage, ...] = ()
 
     def at(self, t_s: float) -> float:
-        """Returns the level `t_s` seconds after the start. After the last stage it stays the same."""
+        """Return the level `t_s` seconds after the start. After the last stage it stays the same."""
         level = self.start
         for stage in self.stages:
             if t_s < stage.duration_s:

@@ -28,7 +28,7 @@ class Schedule:
     seed: int = 1
 
     def times(self, from_ns: int, to_ns: int) -> Iterator[int]:
-        """Yields the intended times in [from_ns, to_ns) in order, in ns."""
+        """Yield the intended times in [from_ns, to_ns) in order, in ns."""
         if self.spacing == "constant" and not self.ramp.stages:
             return self._constant(from_ns, to_ns)
         times = (from_ns + int(1e9 * at_s) for at_s in self.ramp.arrivals(self._arrival_numbers()))
@@ -43,7 +43,7 @@ class Schedule:
             number += self.share.shards
 
     def _arrival_numbers(self) -> Iterator[float]:
-        """Yields the numbers of arrivals at which this shard sends.
+        """Yield the numbers of arrivals at which this shard sends.
 
         For Poisson arrivals the gaps between them are exponentially distributed with mean 1, and the ramp
         maps them to time. Every shard draws the numbers of all shards (0.6 µs each) and keeps its own:

@@ -41,7 +41,7 @@ class Timer:
         self._due = NEVER_NS
 
     def set(self, due_ns: int) -> None:
-        """Sets the instant; NEVER_NS: none. There is no system call if it is the same as before."""
+        """Set the instant; NEVER_NS: none. There is no system call if it is the same as before."""
         if due_ns == self._due:
             return
         self._due = due_ns
@@ -50,8 +50,8 @@ class Timer:
         _settime(self.fd, TFD_TIMER_ABSTIME, self._address, None)
 
     def on_event(self, _now: int) -> None:
-        """Does nothing: waking up the loop was its purpose."""
+        """Do nothing: waking up the loop was its purpose."""
 
     def close(self) -> None:
-        """Closes the descriptor."""
+        """Close the descriptor."""
         os.close(self.fd)

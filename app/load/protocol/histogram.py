@@ -39,7 +39,7 @@ class Percentiles:
 
 
 def quantise(us: int) -> int:
-    """Returns the lowest value in the same HdrHistogram bucket as `us`: less than 0.1 % lower."""
+    """Return the lowest value in the same HdrHistogram bucket as `us`: less than 0.1 % lower."""
     shift = us.bit_length() - EXACT_BITS
     if shift <= 0:
         return us or LOWEST_US
@@ -47,7 +47,7 @@ def quantise(us: int) -> int:
 
 
 def add_quantised(raw: Counts, into: dict[int, int]) -> None:
-    """Adds counts of µs values to counts of quantised ones, of which there are at most 18,000."""
+    """Add counts of µs values to counts of quantised ones, of which there are at most 18,000."""
     for us, count in raw.items():
         bucket = quantise(us)
         into[bucket] = into.get(bucket, 0) + count
@@ -62,7 +62,7 @@ class PackedCounts:
 
     @classmethod
     def from_counts(cls, counts: Counts) -> PackedCounts:
-        """Packs counts of values below 2^32 µs."""
+        """Pack counts of values below 2^32 µs."""
         return cls(array("I", counts.keys()), array("Q", counts.values()))
 
     def items(self) -> Iterable[tuple[int, int]]:
@@ -71,12 +71,12 @@ class PackedCounts:
 
 
 def new() -> Any:
-    """Returns an empty HdrHistogram."""
+    """Return an empty HdrHistogram."""
     return HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
 
 
 def from_counts(items: Iterable[tuple[int, int]]) -> Any:
-    """Returns an HdrHistogram of (µs, count). 2.6 µs per item, so only after the load has ended."""
+    """Return an HdrHistogram of (µs, count). 2.6 µs per item, so only after the load has ended."""
     histogram = new()
     for us, count in items:
         histogram.record_value(min(max(us, LOWEST_US), HIGHEST_US), count)
@@ -84,18 +84,18 @@ def from_counts(items: Iterable[tuple[int, int]]) -> Any:
 
 
 def encode(histogram: Any) -> str:
-    """Returns HdrHistogram V2, compressed, in base64: the format of the HdrHistogram tools."""
+    """Return HdrHistogram V2, compressed, in base64: the format of the HdrHistogram tools."""
     text: bytes = histogram.encode()
     return text.decode("ascii")
 
 
 def decode(text: str) -> Any:
-    """Returns the HdrHistogram that `encode` wrote."""
+    """Return the HdrHistogram that `encode` wrote."""
     return HdrHistogram.decode(text.encode("ascii"))
 
 
 def merge(histograms: Iterable[Any]) -> Any:
-    """Returns the sum of HdrHistograms."""
+    """Return the sum of HdrHistograms."""
     total = new()
     for each in histograms:
         total.add(each)
@@ -108,7 +108,7 @@ def buckets(histogram: Any) -> Iterable[tuple[float, int]]:
 
 
 def percentiles(histogram: Any) -> Percentiles:
-    """Returns the summary of an HdrHistogram. 0.6 ms per percentile, so once per result and not per frame."""
+    """Return the summary of an HdrHistogram. 0.6 ms per percentile, so once per result and not per frame."""
     count: int = histogram.total_count
     p50, p90, p99, p999 = (percentile(histogram, q) for q in (0.5, 0.9, 0.99, 0.999))
     highest = float(histogram.get_max_value()) if count else None
@@ -116,19 +116,19 @@ def percentiles(histogram: Any) -> Percentiles:
 
 
 def percentile(histogram: Any, q: float) -> float | None:
-    """Returns percentile `q` (0 to 1) in µs; None if fewer than SAMPLES_ABOVE_MIN samples are above."""
+    """Return percentile `q` (0 to 1) in µs; None if fewer than SAMPLES_ABOVE_MIN samples are above."""
     if histogram.total_count * (1 - q) < SAMPLES_ABOVE_MIN - 1e-9:
         return None
     return float(histogram.get_value_at_percentile(100 * q))
 
 
 def minimum(histogram: Any) -> float | None:
-    """Returns the shortest time in µs, within 0.1 %; None if there are no samples."""
+    """Return the shortest time in µs, within 0.1 %; None if there are no samples."""
     return float(histogram.get_min_value()) if histogram.total_count else None
 
 
 def quantile(histogram: Any, q: float) -> float | None:
-    """Returns the quantile `q` (0 to 1) in µs, however few samples there are; None if there are none."""
+    """Return the quantile `q` (0 to 1) in µs, however few samples there are; None if there are none."""
     return float(histogram.get_value_at_percentile(100 * q)) if histogram.total_count else None
 
 
@@ -141,7 +141,7 @@ def _mean_us(histogram: Any, count: int) -> float | None:
 
 
 def _middle_us(index: int) -> float:
-    """Returns the middle of the bucket at `index` of the array of counts (HdrHistogram's layout)."""
+    """Return the middle of the bucket at `index` of the array of counts (HdrHistogram's layout)."""
     half = 1 << (EXACT_BITS - 1)
     shift = max(0, (index // half) - 1)
     lowest = (index - shift * half) << shift

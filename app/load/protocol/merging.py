@@ -34,7 +34,7 @@ _ADDED = (
 
 
 def merge(outcomes: Sequence[Outcome]) -> Outcome:
-    """Returns the outcome of the load that the shards made together. There must be at least one."""
+    """Return the outcome of the load that the shards made together. There must be at least one."""
     first, *others = outcomes
     if not others:
         return first
@@ -64,7 +64,7 @@ def merge(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def _merge_kind(same: Sequence[KindOutcome]) -> KindOutcome:
-    """Returns the sum of one kind of request over all shards."""
+    """Return the sum of one kind of request over all shards."""
     service = _merge_encoded(each.service for each in same)
     closed = all(each.response is each.service or each.response == each.service for each in same)
     known = all(each.corrected for each in same)
@@ -80,7 +80,7 @@ def _merge_kind(same: Sequence[KindOutcome]) -> KindOutcome:
 
 
 def _merge_seconds(outcomes: Sequence[Outcome]) -> tuple[Second, ...]:
-    """Returns the seconds of the load: the nth one of a phase is at the same time in all shards."""
+    """Return the seconds of the load: the nth one of a phase is at the same time in all shards."""
     rows = [
         (second.phase, number, second)
         for outcome in outcomes
@@ -94,7 +94,7 @@ def _merge_seconds(outcomes: Sequence[Outcome]) -> tuple[Second, ...]:
 
 
 def _merge_second(same: Sequence[Second]) -> Second:
-    """Returns the sum of one second over all shards."""
+    """Return the sum of one second over all shards."""
     if len(same) == 1:
         return same[0]
     from_s = min(each.t for each in same)
@@ -125,12 +125,12 @@ def _merge_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _sum_if_all_known(counts: Sequence[int | None]) -> int | None:
-    """Returns None if any count is None."""
+    """Return None if any count is None."""
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 
 
 def _sum_known(counts: Iterable[int | None]) -> int | None:
-    """Returns the sum of the counts that are known; None if none is (a closed model's `intended`)."""
+    """Return the sum of the counts that are known; None if none is (a closed model's `intended`)."""
     known = [count for count in counts if count is not None]
     return sum(known) if known else None

@@ -69,7 +69,7 @@ class MeterReading:
     response: tuple[int, ...] = (0,) * BUCKETS
 
     def __sub__(self, earlier: MeterReading) -> MeterReading:
-        """Returns what has happened since `earlier` (54 µs).
+        """Return what has happened since `earlier` (54 µs).
 
         Gauges (phase, instants, in flight …) are the later ones.
         """
@@ -88,7 +88,7 @@ COUNTERS = tuple(f.name for f in fields(MeterReading) if f.name not in ("service
 
 
 def combine(readings: Sequence[MeterReading]) -> MeterReading:
-    """Returns the reading of several shards together; there must be at least one.
+    """Return the reading of several shards together; there must be at least one.
 
     Counts and histograms are added. The phase is that of the shard that is furthest behind, instants are the
     latest.
@@ -105,7 +105,7 @@ def combine(readings: Sequence[MeterReading]) -> MeterReading:
 
 
 def bucket_of(us: int) -> int:
-    """Returns the index of the bucket that counts `us`."""
+    """Return the index of the bucket that counts `us`."""
     shift = us.bit_length() - SUB_BITS - 1
     return min((shift << SUB_BITS) + (us >> shift), BUCKETS - 1) if shift > 0 else us
 
@@ -123,7 +123,7 @@ _BOUNDS_US = tuple(_lower_bound_us(bucket) for bucket in range(BUCKETS + 1))
 
 
 def quantile_us(counts: Sequence[int], q: float) -> float | None:
-    """Returns quantile `q` (0 to 1) of counts per bucket in µs, interpolated; None of no samples."""
+    """Return quantile `q` (0 to 1) of counts per bucket in µs, interpolated; None of no samples."""
     total = sum(counts)
     if not total:
         return None
@@ -136,7 +136,7 @@ def quantile_us(counts: Sequence[int], q: float) -> float | None:
 
 
 def make_meter() -> int:
-    """Creates an empty meter in a memfd. Returns the descriptor, for a shard to inherit."""
+    """Create an empty meter in a memfd. Returns the descriptor, for a shard to inherit."""
     fd = os.memfd_create("threadlab-meter", 0)
     os.ftruncate(fd, METER_WORDS * 8)
     with mmap.mmap(fd, METER_WORDS * 8) as page, memoryview(page) as raw, raw.cast("Q") as words:
@@ -172,13 +172,13 @@ class MeterWriter:
 
     @staticmethod
     def count(values: Sequence[int], second: dict[int, int], buckets: MutableSequence[int]) -> None:
-        """Adds µs values to a second and to a histogram: 0.2 ms per tick at 30,000/s, both times."""
+        """Add µs values to a second and to a histogram: 0.2 ms per tick at 30,000/s, both times."""
         for us, count in Counter(values).items():
             second[us] = second.get(us, 0) + count
             buckets[BUCKET_OF[us] if us < LOOKUP_US else bucket_of(us)] += count
 
     def publish(self, values: Sequence[int]) -> None:
-        """Writes the counters, in the order of COUNTERS, and the histograms: 2.5 µs."""
+        """Write the counters, in the order of COUNTERS, and the histograms: 2.5 µs."""
         words = self._words
         words[H_SEQUENCE] += 1
         words[H_FIELDS : H_FIELDS + len(values)] = array("Q", values)
@@ -197,11 +197,11 @@ class MeterReader:
         self._memory = _map(fd, mmap.ACCESS_READ)
 
     def close(self) -> None:
-        """Unmaps the memory. The meter must not be read afterwards."""
+        """Unmap the memory. The meter must not be read afterwards."""
         self._memory.close()
 
     def read(self) -> MeterReading:
-        """Returns a consistent reading (30 µs), or any if the shard died while it was writing."""
+        """Return a consistent reading (30 µs), or any if the shard died while it was writing."""
         words = self._read()
         for _ in range(100):
             again = self._read()

@@ -174,12 +174,12 @@ class Outcome:
         return self.run_queue_ns / 1e9 / self.wall_s / self.shards
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain JSON data, with the field names under which outcomes are stored."""
+        """Return plain JSON data, with the field names under which outcomes are stored."""
         return {JSON_NAMES.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
-        """Returns the outcome of what `to_json` made, in this version or an older one.
+        """Return the outcome of what `to_json` made, in this version or an older one.
 
         Raises KeyError or TypeError for data that is no outcome.
         """

@@ -113,12 +113,12 @@ class Plan:
         return self.warmup_s + self.duration_s
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain JSON data."""
+        """Return plain JSON data."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        """Returns the plan of trusted JSON data, which the control plane has validated.
+        """Return the plan of trusted JSON data, which the control plane has validated.
 
         Raises TypeError for unknown fields.
         """

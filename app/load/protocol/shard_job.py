@@ -66,7 +66,7 @@ class ShardJob:
 
     @classmethod
     def parse(cls, text: str) -> ShardJob:
-        """Returns the job of a JSON text. Raises InvalidJob."""
+        """Return the job of a JSON text. Raises InvalidJob."""
         try:
             job = cls._from_json(json.loads(text))
         except InvalidJob:
@@ -95,7 +95,7 @@ class ShardJob:
             raise InvalidJob(f"host {self.host} is not a loopback address, and allow_any is not set")
 
     def _check_load(self) -> None:
-        """Checks only what would break the shard; the bounds of a plan are checked by the control plane."""
+        """Check only what would break the shard; the bounds of a plan are checked by the control plane."""
         plan = self.plan
         if plan.executor not in EXECUTORS:
             raise InvalidJob(f"executor must be one of {', '.join(EXECUTORS)}, not {plan.executor!r}")
@@ -132,7 +132,7 @@ class ShardJob:
             raise InvalidJob("one of several shards needs a lifeline_fd: the start signal comes through it")
 
     def raise_descriptor_limit(self) -> None:
-        """Raises this process's soft limit of file descriptors to the hard one (RLIMIT_NOFILE).
+        """Raise this process's soft limit of file descriptors to the hard one (RLIMIT_NOFILE).
 
         Raises InvalidJob if the job needs more than that.
         """

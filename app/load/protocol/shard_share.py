@@ -16,5 +16,5 @@ class ShardShare:
     shards: int = 1
 
     def portion(self, total: int) -> int:
-        """Returns how many of `total` items this shard has; the portions of all shards add up to `total`."""
+        """Return how many of `total` items this shard has; the portions of all shards add up to `total`."""
         return (total + self.shards - 1 - self.index) // self.shards

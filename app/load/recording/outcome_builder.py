@@ -35,7 +35,7 @@ class MeasuredWindow:
 
 
 def build_outcome(recorder: Recorder, window: MeasuredWindow, connection_set: ConnectionSet) -> Outcome:
-    """Returns the outcome. Call it after the drain."""
+    """Return the outcome. Call it after the drain."""
     pool, dispatcher = recorder.pool, recorder.dispatcher
     kinds, begin, end = window.kinds, window.begin, window.end
     counted = end.totals - begin.totals

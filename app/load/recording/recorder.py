@@ -88,7 +88,7 @@ class Recorder:
     # Phases
 
     def begin_phase(self, phase: int, now: int, kinds: Sequence[RequestKind] = ()) -> None:
-        """Ends the current second and starts a phase, with the kinds of request that are sent in it."""
+        """End the current second and start a phase, with the kinds of request that are sent in it."""
         self.collect()
         if self.phase != CONNECTING:
             self._end_second(now)
@@ -105,7 +105,7 @@ class Recorder:
         self.tick(now)
 
     def tick(self, now: int) -> None:
-        """Counts what was appended, ends seconds that are over, and publishes.
+        """Count what was appended, end seconds that are over, and publish.
 
         Every 20 ms: 0.24 ms at 30,000/s.
         """
@@ -117,7 +117,7 @@ class Recorder:
         self.tick_at = min(now + TICK_NS, second_ends) if second_ends > now else now + TICK_NS
 
     def collect(self) -> None:
-        """Counts the latencies that the hot loops have appended since the last call."""
+        """Count the latencies that the hot loops have appended since the last call."""
         for kind in self.kinds:
             if values := kind.service_us:
                 self._collect_kind(kind, values)
@@ -150,7 +150,7 @@ class Recorder:
         self._second_from, self._second_totals = to_ns, totals
 
     def _pack_second(self) -> tuple[histogram.PackedCounts, histogram.PackedCounts]:
-        """Moves the counts of a second into the totals of their kinds.
+        """Move the counts of a second into the totals of their kinds.
 
         Returns those of all kinds together: service time and response time, which are the same in the closed
         model.
@@ -170,7 +170,7 @@ class Recorder:
     # Readings
 
     def totals(self) -> Totals:
-        """Returns the running totals, as of the last `collect`."""
+        """Return the running totals, as of the last `collect`."""
         dispatcher, pool = self.dispatcher, self.pool
         sent = self._completed + pool.request_errors + dispatcher.in_flight
         errors = pool.request_errors + pool.errors.total()
@@ -178,14 +178,14 @@ class Recorder:
         return Totals(intended, sent, self._completed, errors, dispatcher.late, dispatcher.waited)
 
     def in_flight_ns(self, now: int) -> int:
-        """Returns the time in flight in ns, summed over all requests, those in flight included."""
+        """Return the time in flight in ns, summed over all requests, those in flight included."""
         self.collect()
         waiting = [each for each in self.pool.connections if each.in_flight_since]
         unfinished = sum((now - each.in_flight_since) * each.in_flight for each in waiting)
         return self._completed_ns + self.pool.failed_ns + unfinished
 
     def publish(self, now: int) -> None:
-        """Writes the totals into the meter, in the order of `meter.COUNTERS`."""
+        """Write the totals into the meter, in the order of `meter.COUNTERS`."""
         totals, pool = self.totals(), self.pool
         bytes_in = sum(kind.bytes_in for kind in self.kinds)
         bytes_out = sum(kind.sent * kind.request_bytes for kind in self.kinds)
@@ -214,7 +214,7 @@ class Recorder:
         )
 
     def phase_of(self, second: SecondRecord) -> str:
-        """Returns the name of the phase of a second."""
+        """Return the name of the phase of a second."""
         return PHASES[second.phase]
 
 

@@ -31,7 +31,7 @@ class Snapshot:
 
     @classmethod
     def take(cls, recorder: Recorder) -> Snapshot:
-        """Takes a snapshot, between two phases: 0.5 ms with 10,000 requests in flight."""
+        """Take a snapshot, between two phases: 0.5 ms with 10,000 requests in flight."""
         recorder.collect()
         now = time.monotonic_ns()
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -47,7 +47,7 @@ class Snapshot:
 
 
 def _run_queue_ns() -> int | None:
-    """Returns the run-queue wait of this thread; see Documentation/scheduler/sched-stats.rst."""
+    """Return the run-queue wait of this thread; see Documentation/scheduler/sched-stats.rst."""
     try:
         return int(Path("/proc/thread-self/schedstat").read_text().split()[1])
     except (OSError, IndexError):  # a kernel without CONFIG_SCHED_INFO

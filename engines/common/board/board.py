@@ -122,7 +122,7 @@ def board_size(rows: int, words: int) -> int:
 
 
 def make_board(rows: int, words: int) -> int:
-    """Create an empty board in an anonymous file; returns its descriptor, which the engine inherits."""
+    """Create an empty board in an anonymous file; return its descriptor, which the engine inherits."""
     fd = os.memfd_create("threadlab-board", 0)
     try:
         os.ftruncate(fd, board_size(rows, words))
@@ -139,7 +139,7 @@ class BadBoard(ValueError):
 
 
 def map_board(fd: int, access: int = mmap.ACCESS_WRITE) -> tuple[mmap.mmap, int, int]:
-    """Map a board; returns the mapping, its rows and its descriptor words. Raises BadBoard."""
+    """Map a board; return the mapping, its rows and its descriptor words. Raises BadBoard."""
     size = os.fstat(fd).st_size
     if size < HEADER_BYTES:
         raise BadBoard(f"{size} bytes are too few for a board")

@@ -179,7 +179,7 @@ class RequestParser(MessageBuilder):
             self._reject(BadRequest(431, reason))
 
     def _ignore_upgrade(self, rest: bytes) -> bytes:
-        """Continue after `Upgrade`, which is ignored, or reject CONNECT; returns what to feed next.
+        """Continue after `Upgrade`, which is ignored, or reject CONNECT; return what to feed next.
 
         httptools makes llhttp treat the request as complete at its head. If it has a body, the request is
         taken back, and a new tokenizer is fed its head again without the header, and then the rest.

@@ -28,7 +28,7 @@ sys.stderr.write(json.dumps([code, sorted(sys.modules)]))
 
 
 def imported(*args: str) -> set[str]:
-    """Returns the modules that a command has imported when it ends."""
+    """Return the modules that a command has imported when it ends."""
     command = [sys.executable, "-c", PROGRAM, *args]
     done = subprocess.run(command, capture_output=True, text=True, timeout=BOUND_S, check=True)
     code, modules = json.loads(done.stderr)

@@ -32,7 +32,7 @@ MARKUP = "[red]not red[/red] [link=http://x]y[/link] :boom:"
 
 
 def on_terminal(*args: str, stdout: int = -1, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Runs a command on a terminal of 120 columns; returns its exit code and what the terminal receives."""
+    """Run a command on a terminal of 120 columns; return its exit code and what the terminal receives."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     base = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
@@ -50,7 +50,7 @@ def on_terminal(*args: str, stdout: int = -1, env: Mapping[str, str] | None = No
 
 
 def _chunks(terminal: int) -> Iterator[bytes]:
-    """Yields what is written to a terminal until nobody has it open any more."""
+    """Yield what is written to a terminal until nobody has it open any more."""
     while True:
         try:
             yield os.read(terminal, 65536)

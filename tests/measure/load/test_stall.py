@@ -93,7 +93,7 @@ def reach_middle(load: Running) -> None:
 
 
 def stall(engine: Engine) -> tuple[int, int]:
-    """Stops the engine's process for STALL_S. Returns when it had stopped and when it was resumed, in ns."""
+    """Stop the engine's process for STALL_S. Returns when it had stopped and when it was resumed, in ns."""
     with engine.frozen():
         stopped_ns = time.monotonic_ns()
         until(lambda: time.monotonic_ns() >= stopped_ns + STALL_S * 1e9, "the stall is over")
@@ -102,7 +102,7 @@ def stall(engine: Engine) -> tuple[int, int]:
 
 
 def expected_us(due: list[int], from_ns: int, to_ns: int) -> list[float]:
-    """Returns the response times in order if requests due in the stall complete at its end, others at
+    """Return the response times in order if requests due in the stall complete at its end, others at
     once."""
     stalled = sorted((to_ns - at) / 1000 for at in due if from_ns <= at < to_ns)
     return [0.0] * (len(due) - len(stalled)) + stalled
