@@ -58,7 +58,7 @@ class Shard:
         self.dispatcher.stopped = True
 
     def start_at(self, start_ns: int) -> None:
-        """Set the instant (CLOCK_MONOTONIC) at which this shard, one of several, start the load."""
+        """Set the instant (CLOCK_MONOTONIC) at which this shard, one of several, starts the load."""
         self.start_ns = start_ns
 
     def run(self) -> Outcome:

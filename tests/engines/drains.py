@@ -113,7 +113,7 @@ class Load:
 
 
 def drain_under_load(engine: Engine, connections: int, seed: int) -> Drained:
-    """Each connection is kept, and send requests until a response closes it."""
+    """Each connection is kept, and sends requests until a response closes it."""
     with asking(engine, connections) as askers:
         load = Load(engine, askers, seed)
 

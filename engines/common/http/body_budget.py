@@ -31,7 +31,7 @@ class BodyBudget:
         return self._free
 
     def take(self, size: int) -> bool:
-        """Count `size` more bytes until `give_back`; return False, and counts nothing, beyond the limit."""
+        """Count `size` more bytes until `give_back`; return False, and count nothing, beyond the limit."""
         with self._lock:
             if size > self._free:
                 return False
