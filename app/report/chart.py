@@ -45,23 +45,24 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Axis:
+    """The mapping from values to pixels, the ticks, and the title with its unit."""
+
+    place: Callable[[float], float]
+    ticks: tuple[Tick, ...]
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A chart for the template. It has no lines if no value is known."""
 
     title: str
     note: str
     lines: tuple[Line, ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
+    x: Axis
+    y: Axis
     warm: float | None  # x of the end of the warm-up
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The mapping from values to pixels, and the ticks."""
-
-    place: Callable[[float], float]
-    ticks: tuple[Tick, ...]
 
 
 def chart(
@@ -73,7 +74,7 @@ def chart(
     """
     drawn = [Line(each.name, each.look, path(each.points, x.place, y.place)) for each in data]
     warm = x.place(warm_until) if warm_until else None
-    return Chart(title, note, tuple(line for line in drawn if line.path), x.ticks, y.ticks, warm)
+    return Chart(title, note, tuple(line for line in drawn if line.path), x, y, warm)
 
 
 def path(points: Points, x: Callable[[float], float], y: Callable[[float], float]) -> str:
@@ -94,21 +95,21 @@ def known(data: Iterable[ChartData]) -> list[float]:
     return [value for each in data for _, value in each.points if value is not None]
 
 
-def time_axis(times: Sequence[float], text: Formatter) -> Axis:
+def time_axis(times: Sequence[float], text: Formatter, title: str) -> Axis:
     """Return a horizontal linear axis from 0 to the last of these times."""
     high = max(times, default=0.0) or 1.0
     place = _linear(high, LEFT, RIGHT)
-    return Axis(place, tuple(Tick(place(at), text(at)) for at in _round_steps(high)))
+    return Axis(place, tuple(Tick(place(at), text(at)) for at in _round_steps(high)), title)
 
 
-def from_zero(values: Sequence[float], text: Formatter) -> Axis:
+def from_zero(values: Sequence[float], text: Formatter, title: str) -> Axis:
     """Return a vertical linear axis from 0 to 5 % above the highest value."""
     high = 1.05 * max(values, default=0.0) or 1.0
     place = _linear(high, BOTTOM, TOP)
-    return Axis(place, tuple(Tick(place(at), text(at)) for at in _round_steps(high)))
+    return Axis(place, tuple(Tick(place(at), text(at)) for at in _round_steps(high)), title)
 
 
-def logarithmic(values: Sequence[float], text: Formatter) -> Axis:
+def logarithmic(values: Sequence[float], text: Formatter, title: str) -> Axis:
     """Return a vertical logarithmic axis between round numbers below and above all values."""
     positive = [value for value in values if value > 0] or [1.0]
     low, high = _round_below(min(positive)), _round_above(max(positive))
@@ -117,7 +118,7 @@ def logarithmic(values: Sequence[float], text: Formatter) -> Axis:
     def place(value: float) -> float:
         return BOTTOM + (TOP - BOTTOM) * math.log(max(value, low) / low) / span
 
-    return Axis(place, tuple(Tick(place(at), text(at)) for at in _log_steps(low, high)))
+    return Axis(place, tuple(Tick(place(at), text(at)) for at in _log_steps(low, high)), title)
 
 
 def percentile_axis(cut: float) -> Axis:
@@ -126,7 +127,7 @@ def percentile_axis(cut: float) -> Axis:
     place = _linear(nines, LEFT, RIGHT)
     named = [(0.0, "0"), (0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"), (0.9999, "99.99 %")]
     ticks = tuple(Tick(place(_nines(share)), text) for share, text in named if _nines(share) <= nines)
-    return Axis(lambda share: place(_nines(share)), ticks)
+    return Axis(lambda share: place(_nines(share)), ticks, "Percentile")
 
 
 def _nines(share: float) -> float:

@@ -13,6 +13,8 @@ from app import format
 from app.report.chart import Axis, Chart, ChartData, chart, logarithmic, percentile_axis
 from app.schemas.comparison import ComparisonTrial, ComparisonView, EntryResult
 
+RESPONSE_TIME_AXIS = "Response time (log scale)"
+
 
 def _places(places: int) -> Callable[[float | None], str]:
     return lambda value: format.decimal(value, places)
@@ -106,8 +108,8 @@ def curves(kept: Mapping[str, Any]) -> Curves | None:
     if not points:
         return None
     x = percentile_axis(max(kept["entries"][i]["cut"] for i in points))
-    y = logarithmic([us for each in points.values() for _, us in each], format.us_tick)
-    note = "Log scale. Trials are merged; a curve ends where fewer than 10 samples are above it."
+    y = logarithmic([us for each in points.values() for _, us in each], format.us_tick, RESPONSE_TIME_AXIS)
+    note = "Trials are merged; a curve ends where fewer than 10 samples are above it."
     drawn = chart(
         "Response time by percentile", note, [ChartData("", str(i), each) for i, each in points.items()], x, y
     )

@@ -26,6 +26,7 @@ from app.report.chart import (
 )
 from app.schemas.run import RunView
 
+LATENCY_AXIS = "Latency (log scale)"
 CLOCKS = {"response": "a", "service": "b dashed"}  # clock → look of its line
 
 
@@ -57,8 +58,8 @@ def throughput(rows: list[dict[str, Any]]) -> Chart:
         ChartData("achieved", "a", _column(rows, "achieved_per_s")),
         ChartData("offered", "ink dashed", _column(rows, "offered_per_s")),
     ]
-    axis = from_zero(known(lines), format.rate)
-    return chart("Throughput (req/s)", "One value per second.", lines, _time(rows), axis, _warm_until(rows))
+    axis = from_zero(known(lines), format.rate, "Throughput (req/s)")
+    return chart("Throughput", "One value per second.", lines, _time(rows), axis, _warm_until(rows))
 
 
 def latency_over_time(rows: list[dict[str, Any]]) -> Chart:
@@ -74,8 +75,8 @@ def latency_over_time(rows: list[dict[str, Any]]) -> Chart:
     for name in columns:
         clock, part, _ = name.split("_")
         lines.append(ChartData(f"{part} {clock}", looks[part][clock], _column(rows, name)))
-    axis = logarithmic(known(lines), format.us_tick)
-    note = "Log scale. Response time starts at the scheduled send, service time at the actual send."
+    axis = logarithmic(known(lines), format.us_tick, LATENCY_AXIS)
+    note = "Response time starts at the scheduled send, service time at the actual send."
     return chart("Latency per second", note, lines, _time(rows), axis, _warm_until(rows))
 
 
@@ -84,8 +85,8 @@ def latency_by_percentile(curve: Mapping[str, Any]) -> Chart:
     lines = [ChartData(clock, look, curve[clock]) for clock, look in CLOCKS.items()]
     if curve["response"] == curve["service"]:
         lines = lines[:1]
-    axis = logarithmic(known(lines), format.us_tick)
-    note = "Log scale. A curve ends where fewer than 10 samples are above it."
+    axis = logarithmic(known(lines), format.us_tick, LATENCY_AXIS)
+    note = "A curve ends where fewer than 10 samples are above it."
     return chart("Latency by percentile", note, lines, percentile_axis(curve["cut"]), axis)
 
 
@@ -94,7 +95,7 @@ def _column(rows: list[dict[str, Any]], name: str) -> Points:
 
 
 def _time(rows: list[dict[str, Any]]) -> Any:
-    return time_axis([row["t_s"] for row in rows], lambda at: f"{at:g} s")
+    return time_axis([row["t_s"] for row in rows], lambda at: f"{at:g}", "Time (s)")
 
 
 def _warm_until(rows: list[dict[str, Any]]) -> float | None:

@@ -357,7 +357,7 @@ def test_a_gap_in_a_line_stays_a_gap() -> None:
     "values", [[], [0.0], [5.0], [5.0, 5.0], [1e-3, 1e9], [0.0, 99_999.0], [2.0, 1000.0]]
 )
 def test_an_axis_covers_every_value(values: list[float]) -> None:
-    for axis in (chart.from_zero(values, str), chart.logarithmic(values, str)):
+    for axis in (chart.from_zero(values, str, ""), chart.logarithmic(values, str, "")):
         for value in values:
             assert chart.TOP - 0.01 <= axis.place(value) <= chart.BOTTOM + 0.01
         assert len(axis.ticks) >= 2 and all(math.isfinite(tick.at) for tick in axis.ticks)
