@@ -23,7 +23,7 @@ from app.live.hub import Hub
 from app.metrics import Metrics
 from app.pages import comparisons as comparison_pages
 from app.pages import history as history_pages
-from app.pages import model_pages, routes
+from app.pages import lab_page, model_pages, responses, run_pages, system_pages
 from app.pages.environment import page_environment
 from app.store.database import error_reason
 from app.web import problems
@@ -72,7 +72,7 @@ def _include_routes(app: FastAPI) -> None:
         app.include_router(api.router, prefix=API, dependencies=[Depends(reject_unknown_parameters)])
     app.include_router(system.health)
     app.include_router(socket.router)
-    for pages in (comparison_pages, history_pages, routes, model_pages):
+    for pages in (comparison_pages, history_pages, lab_page, run_pages, system_pages, model_pages):
         app.include_router(pages.router)
     app.mount("/static", static_files())
 
@@ -132,4 +132,4 @@ def _is_program_path(request: Request) -> bool:
 
 
 def _error_page(request: Request, status: int, title: str, detail: str) -> Response:
-    return routes.page(request, "pages/error.html", status, status=status, title=title, detail=detail)
+    return responses.page(request, "pages/error.html", status, status=status, title=title, detail=detail)

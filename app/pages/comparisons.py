@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.errors import Invalid, LabError
 from app.lab import Lab
 from app.pages import compare_form
-from app.pages.routes import FormDep, TypedDep, page
+from app.pages.responses import FormDep, TypedDep, page
 from app.report import comparison_charts
 from app.schemas.comparison import ComparisonView
 from app.web.deps import LabDep

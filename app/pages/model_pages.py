@@ -11,7 +11,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.errors import NotNow, StartFailed
 from app.lab import Lab
 from app.pages import forms
-from app.pages.routes import FormDep, begin_stop, by_htmx, page
+from app.pages.lab_page import begin_stop
+from app.pages.responses import FormDep, by_htmx, page
 from app.plans.scenarios import SCENARIOS
 from app.runs.request import RunRequest
 from app.templating import render_block
