@@ -42,7 +42,7 @@ def serve(listener: socket.socket, setup: Setup) -> None:
 
 
 def serve_connection(connection: BlockingConnection, setup: Setup) -> None:
-    """Serve one connection from its first byte to its last, on a thread of its own."""
+    """Serve one connection from its first byte to its last, on its own thread."""
     row, words = connection.row, setup.board.words
     while not connection.done:
         row.mark[STATE] = WAITING

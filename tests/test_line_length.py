@@ -12,7 +12,7 @@ from app import paths
 COLUMNS_MAX = 110
 ROOT = Path(__file__).parent.parent
 VENDOR = paths.STATIC / "vendor"
-# Which files of which folders. Python has a limit of its own, which ruff checks.
+# Which files of which folders. Python has its own limit, which ruff checks.
 CHECKED = ((paths.TEMPLATES, ("html", "css")), (paths.STATIC, ("css", "js")))
 UNBREAKABLE = re.compile(r"\S*https?://\S+")
 

@@ -15,7 +15,6 @@ from app.cli.exit_codes import BAD_ARGUMENTS, FAILED, OK, SIGNALLED
 from app.cli.help import OTHER, Group
 from app.errors import LabError
 
-PANELS = ("Measure", "Inspect", "Serve")
 app = typer.Typer(
     cls=Group,
     pretty_exceptions_enable=False,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +26,7 @@ NETWORK, SECURITY, ENGINES, LIMITS, STORAGE = "Network", "Security", "Engines", 
 GROUPS = {
     NETWORK: ("host", "port", "root_path"),
     SECURITY: ("token", "token_file", "allowed_hosts", "trusted_proxies"),
-    ENGINES: ("engine_host", "engine_ports", "engine_python"),
+    ENGINES: ("engine_host", "engine_ports", "engine_python", "models"),
     LIMITS: ("max_engines", "max_connections", "max_rate", "max_duration_s"),
     STORAGE: ("data_dir", "database_url"),
     ADVANCED: ("load_priority", "sample_interval_ms"),
@@ -62,9 +63,12 @@ def run(given: dict[str, str]) -> int:
     Returns the exit code. Raises ValidationError for a bad setting, LabError if the lab cannot be opened.
     """
     from app.addresses import bracketed, listen
+    from app.machine.child_environment import MODELS_DIRECTORY
     from app.settings import Settings
 
     settings = Settings(**given)  # type: ignore[arg-type]
+    if settings.models:
+        os.environ[MODELS_DIRECTORY] = str(settings.models.resolve())  # engines read it, not the lab
     for warning in _exposed_token(given, settings):
         console.error(warning)
     try:

@@ -1,4 +1,4 @@
-"""The load generator, a process of its own: `python -m app.load` is one shard.
+"""The load generator, a separate process: `python -m app.load` is one shard.
 
     protocol/     what it exchanges with the control plane: job and plan in, live meter, outcome out
     connections/  client connections and their pool

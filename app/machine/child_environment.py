@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+MODELS_DIRECTORY = "THREADLAB_MODELS"  # the operator's directory of further model modules
 PASSED_NAMES = frozenset(
     (
         "PATH",
@@ -22,7 +23,7 @@ PASSED_NAMES = frozenset(
         "LANGUAGE",
         "VIRTUAL_ENV",
         "GLIBC_TUNABLES",
-        "THREADLAB_MODELS",  # the operator's directory of further model modules
+        MODELS_DIRECTORY,
         "THREADLAB_TEST_MARK",  # by which tests find the processes that a lab has started
     )
 )

@@ -4,7 +4,7 @@ The page highlights a line when its state is hovered, and a state when its line 
 line its states:
 
 - A mark. `mark[STATE] = READING` sets the state of the lines that follow in its block, until the next mark.
-  Lines after a loop or a branch that contains marks of its own get no state, because it depends on the path
+  Lines after a loop or a branch that itself contains marks get no state, because it depends on the path
   taken.
 - A verb. A call of a function in `VERBS` adds the state of that function: `recv` adds `reading`, also where a
   thread blocks in it and its lane shows `waiting`.

@@ -168,7 +168,7 @@ def _search(plan: Plan) -> Iterator[FieldProblem]:
 
 
 def _shards(plan: Plan) -> Iterator[FieldProblem]:
-    """Each shard needs a CPU and a connection of its own."""
+    """Each shard needs its own CPU and connection."""
     cpus = load_cpus_max(plan.placement)
     if plan.shards > min(cpus, plan.vus):
         yield _problem(

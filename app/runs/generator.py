@@ -72,7 +72,7 @@ class Generator:
         `realtime`: with real-time priority. It must be permitted, and the CPUs must not be those of the
         engine.
         """
-        # Each shard needs a connection of its own: there are at most as many shards as connections.
+        # Each shard needs its own connection: there are at most as many shards as connections.
         count = max(1, min(plan.shards, plan.vus_peak))
         job = {
             "host": host,

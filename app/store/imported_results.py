@@ -15,7 +15,7 @@ _FIGURES = TypeAdapter(ImportedFigures)
 class ImportedResultStore:
     """Imported results by run.
 
-    Thread-safe: each call is a session of its own. Methods raise SQLAlchemyError.
+    Thread-safe: each call has its own session. Methods raise SQLAlchemyError.
     """
 
     def __init__(self, engine: Engine) -> None:

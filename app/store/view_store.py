@@ -23,7 +23,7 @@ V = TypeVar("V", RunView, ComparisonView)
 
 
 class ViewStore(Generic[V]):
-    """Views by id. Thread-safe: each call is a session of its own. Methods raise SQLAlchemyError."""
+    """Views by id. Thread-safe: each call has its own session. Methods raise SQLAlchemyError."""
 
     def __init__(
         self,

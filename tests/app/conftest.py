@@ -44,7 +44,7 @@ def make_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabMaker]:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """The command line in this process, which saves 1.2 s of CPU, with a data directory of its own."""
+    """The command line in this process, which saves 1.2 s of CPU, with its own data directory."""
 
     def exit_code(args: tuple[str, ...]) -> int:
         try:

@@ -1,4 +1,4 @@
-"""A lab in a process of its own with an HTTP client, and functions that find all its processes."""
+"""A lab in a separate process with an HTTP client, and functions that find all its processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab in a thread of the test process, for tests that do not need a process of its own.
+"""A lab in a thread of the test process, for tests that do not need a separate process.
 
 It costs 0.2 s of CPU, and `threadlab serve` costs 1.5 s. It has a real socket, and a test can replace its
 parts.

@@ -1,4 +1,4 @@
-"""A model file in `THREADLAB_MODELS` is listed, started by REST, observed, loaded and shown by the lab."""
+"""A model file in the directory of `--models` is listed, started by REST, observed, loaded and shown."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import shutil
 from pathlib import Path
 
 import httpx
-import pytest
 
 from .driver import LabMaker
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "shared_accept.py"
 
 
-def test_a_model_file_is_started_and_loaded_by_the_lab(
-    make_lab: LabMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_file_is_started_and_loaded_by_the_lab(make_lab: LabMaker, tmp_path: Path) -> None:
     shutil.copy(EXAMPLE, tmp_path)
-    monkeypatch.setenv("THREADLAB_MODELS", str(tmp_path))
-    lab = make_lab()
+    lab = make_lab("--models", str(tmp_path))
     listed = {model["name"]: model for model in lab.get("/models")}
     assert listed["shared-accept"]["available"] and listed["shared-accept"]["roles"][0]["threads"] == [
         "loops"

@@ -98,7 +98,7 @@ class PagePool:
         return self._idle.pop() if self._idle else self.make()
 
     def make(self) -> Page:
-        """Return a new page, in a context of its own."""
+        """Return a new page, in its own context."""
         context = self._browser.new_context(viewport=ViewportSize(width=WIDTH, height=HEIGHT))
         context.set_default_timeout(1000 * BOUND_S)
         page = context.new_page()

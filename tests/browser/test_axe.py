@@ -90,7 +90,7 @@ STILL = (
     "/about",
     "/api/docs",
     "/models",
-)  # whatever goes on in the lab
+)  # whatever happens in the lab
 
 
 def further(*paths: str) -> list[ParameterSet]:

@@ -51,7 +51,7 @@ ERRORS = ("/runs/99999", "/nowhere")
 MOVING = ("/", "/live", "/models/reactor-pool", "/models/blocking", "/?again=2")  # they show engines
 CONTRAST_MIN = 4.5
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-# The text of every element that has text of its own, against the nearest ground that is opaque.
+# The text of every element that itself contains text, against the nearest ground that is opaque.
 CONTRAST = """(least) => {
   const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const linear = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
@@ -205,7 +205,7 @@ SENT = """() => performance.getEntriesByType("resource").filter(({ transferSize 
 
 
 def test_the_second_page_is_served_from_the_browser_cache(visit: Opener) -> None:
-    page = visit("/", script="window.fresh = true").page  # a page with a cache of its own
+    page = visit("/", script="window.fresh = true").page  # a page with its own cache
     settled(page)
     first = page.evaluate(SENT)
     assert len([name for name in first if "/static/" in name]) > 20

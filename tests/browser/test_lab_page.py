@@ -271,7 +271,7 @@ def test_an_event_during_a_refresh_is_not_lost(visit: Opener, lab: LabProcess) -
 
 @pytest.mark.full
 def test_a_page_reconnects_and_its_lanes_show_the_gap(page_pool: PagePool, make_lab: LabMaker) -> None:
-    with reserved_port() as port:  # nobody else may take it while the lab is away
+    with reserved_port() as port:  # no other process may take it while the lab is away
         lab = make_lab(port=port)
         opener = Opener(page_pool, lab)
         tab = opener()

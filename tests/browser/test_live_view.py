@@ -47,7 +47,7 @@ def test_zooming_into_the_past_pauses_and_follow_returns_to_live(visit: Opener, 
     follow, canvas = page.locator("[data-follow]"), page.locator("[data-lanes]")
     expect(follow).to_have_text("Pause")
     canvas.hover(position={"x": 60, "y": 60})
-    page.keyboard.down("Control")  # without it a page that has just been scrolled goes on scrolling
+    page.keyboard.down("Control")  # without it a page that has just been scrolled continues to scroll
     page.mouse.wheel(0, -400)
     page.keyboard.up("Control")
     expect(follow).to_have_text("Follow")

@@ -17,7 +17,7 @@ from .crowds import connect_from
 from .driver import GET, HOST, Answer, Engine, take_answer, until
 
 AT_ONCE = 52  # connections open at the same time: four of each kind of visit
-SOURCES = 20  # addresses 127.0.0.x, each with ephemeral ports of its own
+SOURCES = 20  # addresses 127.0.0.x, each with its own ephemeral ports
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: close() sends RST
 BODY = bytes(range(256)) * 6
 
@@ -125,7 +125,7 @@ class Held:
 
 def held(engine: Engine, at_start: Held | None = None) -> Held:
     """Once everybody has been let go; and, after churn, what they had is given back."""
-    until(lambda: engine.held() == 0, "nobody is held")
+    until(lambda: engine.held() == 0, "no connection is held")
     if at_start:  # a thread has left the board a moment before its socket is closed and the kernel forgets it
         until(lambda: _now(engine).is_within(at_start), f"only {at_start} is held")
     return _now(engine)

@@ -17,7 +17,7 @@ OWN_IO = (
     "reactor",
     "proactor",
     "prefork",
-)  # each with I/O code of its own: the others share theirs
+)  # each with its own I/O code; the others share theirs
 
 
 def _param(variant: Variant, full: bool) -> Any:

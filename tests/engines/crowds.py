@@ -23,9 +23,9 @@ PER_SOURCE = 4000  # connections from one address
 
 
 def connect_from(source: int, port: int) -> socket.socket:
-    """A connection from 127.0.0.`source`: each such address has ephemeral ports of its own.
+    """A connection from 127.0.0.`source`: each such address has its own ephemeral ports.
 
-    The port is chosen by connect(): bind() would look for one that nobody uses at all, past all in TIME_WAIT.
+    The port is chosen by connect(): bind() would look for one that is not used at all, past all in TIME_WAIT.
     """
     sock = socket.socket()
     sock.settimeout(PATIENCE_S)

@@ -86,6 +86,6 @@ def test_more_attackers_than_threads_saturate_blocking_until_they_time_out(
         with engine.connect() as outside:
             outside.send(GET)
             until(engine.is_asleep, "it has done all that it can")
-            assert not outside.readable(), "nobody else is served"
+            assert not outside.readable(), "no other client is served"
     assert ask_once(engine.port, PATIENCE_S) is not None, "it is back"
     until(lambda: not engine.board().saturated, "it says so")

@@ -122,7 +122,7 @@ def test_every_knob_gets_a_value_and_every_role_a_row(module: ModelModule) -> No
         parse_knobs(model, {"wheels": 4})
 
 
-# By hand
+# From the command line
 
 
 def test_describe_prints_everything_that_the_lab_shows() -> None:

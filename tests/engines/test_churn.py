@@ -37,7 +37,7 @@ def test_longer_churn_leaks_nothing_in_a_ring(start: Starter, proactor: Variant)
 @pytest.mark.full
 @proactors
 def test_churn_leaks_nothing_when_buffers_are_exhausted(start: Starter, proactor: Variant) -> None:
-    """52 connections share 1 KiB of buffers: receives end with ENOBUFS again and again, and nobody is
+    """52 connections share 1 KiB of buffers: receives end with ENOBUFS again and again, and no client is
     forgotten.
     """
     assert nothing_is_left(start, proactor.with_knobs(**SMALL_POOL), 1040) > 100

@@ -43,5 +43,5 @@ def test_a_handler_that_raises_is_a_500_and_the_engine_continues(failing: Engine
                 assert (answer.status, answer.closes) == (500, True)
                 assert b"log" in answer.body
                 assert client.rest() == b"", "nothing after it is answered"
-        assert other.ask().body == GREETING, "nobody else has noticed"
+        assert other.ask().body == GREETING, "other clients are not affected"
     until(lambda: failing.board().counters["requests_5xx"] == 4, "the errors are counted")

@@ -118,7 +118,7 @@ def test_the_other_models_have_a_fixed_number_of_threads(start: Starter, kind: V
         for client in clients:
             assert client.ask().body == GREETING
         assert len(engine.board().threads) == before
-        if kind.model != "proactor":  # the kernel may lend a ring threads of its own
+        if kind.model != "proactor":  # the kernel may start threads for a ring
             assert engine.threads() == before
 
 

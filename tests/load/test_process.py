@@ -91,7 +91,7 @@ def test_the_process_dies_with_its_parent(serve: ServerMaker, tmp_path: Path) ->
         finally:
             process.kill()
     try:
-        assert select.select([child], [], [], BOUND_S)[0], "the generator goes on"
+        assert select.select([child], [], [], BOUND_S)[0], "the generator continues"
     finally:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(child, signal.SIGKILL)

@@ -38,7 +38,7 @@ def generate(port: int, plan: Plan, disturb: Any = None) -> tuple[Outcome, Gener
         finally:
             await generator.close()
 
-    # On a thread of its own: a browser test of the same process may have left its event loop running on this
+    # On a separate thread: a browser test of the same process may have left its event loop running on this
     # one.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, run()).result()

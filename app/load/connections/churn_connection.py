@@ -25,7 +25,7 @@ IP_BIND_ADDRESS_NO_PORT = 24
 
 
 class ChurnConnection(ClientConnection):
-    """One request at a time, each on a connection of its own.
+    """One request at a time, each on a new connection.
 
     `connecting`: connect() has not succeeded yet.
     """

@@ -140,7 +140,7 @@ class ClientConnection:
     # Sending
 
     def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
-        """Send a request.
+        """Send as much of a request as the kernel takes; the rest is sent when the socket is writable.
 
         There must be none in flight. (The closed hot loop has its own copy of these lines.)
 

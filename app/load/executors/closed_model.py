@@ -2,7 +2,7 @@
 
     connection   send ──> wait ──> receive ──> think ──> send ...
 
-A slow response delays the next request of its own connection. So a closed load never offers more than the
+A slow response delays the next request of the same connection. So a closed load never offers more than the
 server can serve: it finds the maximum, and it *cannot show coordinated omission*. Response time is service
 time here.
 """

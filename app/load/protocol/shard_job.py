@@ -100,7 +100,7 @@ class ShardJob:
         if plan.executor not in EXECUTORS:
             raise InvalidJob(f"executor must be one of {', '.join(EXECUTORS)}, not {plan.executor!r}")
         if plan.executor == "find-capacity":
-            raise InvalidJob("find-capacity is a series of trials: each trial is a job of its own")
+            raise InvalidJob("find-capacity is a series of trials: each trial is a separate job")
         if plan.is_open and not (plan.rate_per_s and plan.rate_per_s > 0):
             raise InvalidJob(f"rate_per_s must be above 0 for {plan.executor}")
         if plan.executor in RAMPING and not plan.stages:

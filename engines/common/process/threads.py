@@ -45,7 +45,7 @@ def start_thread(
 def exit_on_thread_crash() -> None:
     """Make an uncaught exception of any thread print its traceback and end the process with code 70.
 
-    An engine that goes on without one of its threads would give wrong measurements.
+    An engine that continues without one of its threads would give wrong measurements.
     """
 
     def crash(args: Any) -> None:

@@ -58,7 +58,7 @@ export class LaneInput {
     this.#inspect(row < 0 ? null : { row, us: this.#view.usAt(offsetX) });
   }
 
-  /** The wheel zooms, sideways it pans. While the page is being scrolled it goes on scrolling. */
+  /** The wheel zooms, sideways it pans. While the page is being scrolled it continues to scroll the page. */
   #wheel(event) {
     if (performance.now() - scrolledAt < SCROLLED_MS && !event.ctrlKey) return;
     const perPx = this.#timeline.span / this.#view.width;

@@ -1,5 +1,5 @@
 // Thread lanes: one row per thread, time to the right. Two canvases lie over the lane column of the thread
-// table. One holds the pixels of the lanes and is shifted as time goes on, so that a frame costs a few new
+// table. One holds the pixels of the lanes and is shifted over time, so that a frame costs a few new
 // columns; the other is the overlay.
 import { redrawOnChange } from "../lib/canvas.js";
 import { LaneOverlay } from "./lane-overlay.js";

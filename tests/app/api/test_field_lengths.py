@@ -47,7 +47,7 @@ HIDDEN = {  # fields that no page shows in this state: after an error, or with a
     "/models/reactor/load": {"scenario"},
     "/comparisons/1/delete": {"runs"},
 }
-# Fields without a place for an error: it is shown above the form, or on a page of its own.
+# Fields without a place for an error: it is shown above the form, or on a separate page.
 NO_PLACE = re.compile(r"again|restart|force|runs?|model|scenario|tick_.*|more_.*")
 
 

@@ -100,7 +100,7 @@ def test_a_run_is_printed_as_text_and_as_json_and_is_saved_and_a_breached_thresh
     assert done.returncode == 0, done.stderr
     again = json.loads(done.stdout)  # and nothing else is on stdout
     assert again.keys() == run.keys() >= {"summary", "ledger", "verdict", "thresholds"}
-    assert (again["id"], again["state"]) == (2, "finished"), "the history of the data directory goes on"
+    assert (again["id"], again["state"]) == (2, "finished"), "the history of the data directory continues"
 
 
 BAD_ARGUMENTS = [

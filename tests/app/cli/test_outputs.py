@@ -177,7 +177,7 @@ def test_a_server_that_is_not_a_lab_is_an_error(
 def test_nothing_for_this_machine_goes_through_a_proxy(
     lab: LabProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would be told the token, and it is not there where `localhost` is."""
+    """It would receive the token, and it is not there where `localhost` is."""
     monkeypatch.setenv("THREADLAB_TOKEN", new_token())
     monkeypatch.delenv("no_proxy", raising=False)
     with stranger() as (proxy, asked):

@@ -50,7 +50,7 @@ def on_terminal(*args: str, stdout: int = -1, env: Mapping[str, str] | None = No
 
 
 def _chunks(terminal: int) -> Iterator[bytes]:
-    """Yield what is written to a terminal until nobody has it open any more."""
+    """Yield what is written to a terminal until all its descriptors are closed."""
     while True:
         try:
             yield os.read(terminal, 65536)

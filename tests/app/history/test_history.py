@@ -23,7 +23,7 @@ RUNS: list[dict[str, Any]] = [
         "model": "blocking",
         "model_title": "Blocking",
         "scenario": None,
-        "title": "By hand",
+        "title": "Plaintext",
         "knobs": {"max_threads": 500},
         "summary": SUMMARY | {"achieved_per_s": 2000.0},
         "verdict": verdict("client_bound"),

@@ -263,7 +263,7 @@ def test_frames_have_the_numbers_of_a_run(lab: LabProcess) -> None:
 
 
 def test_frames_show_the_warm_up_and_the_measurement(lab: LabProcess) -> None:
-    """Each phase is held open by a run of its own; phase and state must agree in every frame."""
+    """Each phase is held open by a separate run; phase and state must agree in every frame."""
     states = {"warmup": "warming", "measure": "running"}
     with viewer(lab) as view:
         for phase, load in (("warmup", light(10, 580)), ("measure", light(590, 0.3))):

@@ -245,7 +245,7 @@ def test_a_trace_has_every_threads_states_in_a_possible_order(start: Starter, va
         assert follower.lost == 0
         for changes in follower.changes.values():
             for a, b in pairwise(changes):
-                assert a >> 4 <= b >> 4, "time goes on"
+                assert a >> 4 <= b >> 4, "time does not go back"
                 if a & 15 != b & 15:  # the same one again: it begins to trace
                     names = THREAD_STATES[a & 15], THREAD_STATES[b & 15]
                     assert b & 15 in FOLLOWS[a & 15], f"{names[0]} → {names[1]}"

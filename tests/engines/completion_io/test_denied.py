@@ -32,7 +32,7 @@ def engines(error: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(autouse=True)
 def switched_on() -> None:
-    """A machine that refuses it anyway has its own reason, and a filter cannot be told from it."""
+    """A machine that refuses it anyway has its own reason, which cannot be distinguished from a filter."""
     if reason := model_modules()["proactor"].MODEL.why_unavailable():
         pytest.skip(reason)
 

@@ -112,7 +112,8 @@ def settled(engine: Engine) -> dict[str, int]:
     with engine.connect() as client:
         client.ask()
     until(
-        lambda: 0 < engine.board().counters["accepted"] == engine.board().counters["closed"], "nobody is left"
+        lambda: 0 < engine.board().counters["accepted"] == engine.board().counters["closed"],
+        "no connection is left",
     )
     return engine.board().counters
 
@@ -312,7 +313,7 @@ def test_an_upgrade_that_expects_100_continue_gets_it(engine: Engine) -> None:
 
 @pytest.mark.parametrize("host", [b"Host: a b", b"Host: a\r\nHost: a"])
 def test_malformed_input_after_an_upgrade_is_rejected(start: Starter, variant: Variant, host: bytes) -> None:
-    engine = start(variant)  # one of its own: this has ended engines
+    engine = start(variant)  # a new one: this has ended engines
     upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
     with engine.connect() as client, engine.connect() as other:
         client.send(
@@ -373,7 +374,7 @@ def test_work_out_of_bounds_is_rejected_in_one_line(table_engine: Engine, target
         answer = client.ask(target)
         assert answer.status == 400
         assert re.fullmatch(rb"(us|ms|n) must be a whole number from 0 to \d+\n", answer.body)
-        assert client.ask().body == GREETING, "the request was well-formed: the connection goes on"
+        assert client.ask().body == GREETING, "the request was well-formed: the connection stays open"
 
 
 def test_an_unknown_path_is_404(engine: Engine) -> None:

@@ -246,7 +246,7 @@ def test_an_uncaught_exception_in_a_worker_ends_the_engine(when: str, code: int)
     assert said.splitlines()[-1].startswith("worker process ")
 
 
-# Nobody is left behind
+# No process is left behind
 
 
 @pytest.mark.parametrize("whom", [signal.SIGTERM, signal.SIGINT])
@@ -303,7 +303,7 @@ def test_the_connection_limit_is_divided_among_the_workers(start: Starter, proce
 
 @contextmanager
 def groups(engine: Engine, size: int) -> Iterator[list[list[Client]]]:
-    """Open so many connections to each process, told apart by whose counter changes."""
+    """Open so many connections to each process, distinguished by whose counter changes."""
     with in_each(engine, size) as clients:
         found: dict[int, list[Client]] = {}
         for client in clients:

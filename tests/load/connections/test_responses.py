@@ -9,7 +9,7 @@ import pytest
 from tests.load.driver import HELD_S, ServerMaker, Starter, lost, run_load, service, until
 from tests.load.server import Gate, every_third, ok
 
-# With a timeout of 0.3 s a busy machine may not get a connection opened in time, which has a name of its own.
+# With a timeout of 0.3 s a busy machine may not get a connection opened in time, which is a different error.
 TIMEOUTS = {"timeout", "connect_timeout"}
 
 
