@@ -1,7 +1,7 @@
 """The worker pool: a bounded queue of connections whose requests wait for a worker.
 
-A connection has a lock. The thread that holds it responds, so at most one of its requests is with the workers, and
-pipelined responses keep their order although any worker may take any connection.
+A connection has a lock. The thread that holds it responds, so at most one of its requests is with the
+workers, and pipelined responses keep their order although any worker may take any connection.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The control plane's side of a board. It can be read at any time, also after the engine has died.
 
-Nothing is locked, so a thread may write during a reading: each number is correct, at a slightly different time.
+Nothing is locked, so a thread may write during a reading: each number is correct, but the numbers are not of
+exactly one time.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 httptools (llhttp) splits the bytes into target, fields and body. This module limits their sizes, rejects
 ambiguous framing, and appends complete requests to a list. It is the hot path of every engine: nothing is
-built here that has no reader, and a plain GET (HTTP/1.1, one Host, no body, no `Connection`) skips every check
-that it cannot fail.
+built here that has no reader, and a plain GET (HTTP/1.1, one Host, no body, no `Connection`) skips every
+check that it cannot fail.
 """
 
 from __future__ import annotations
