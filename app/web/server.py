@@ -1,4 +1,4 @@
-"""The control plane's listening socket and uvicorn configuration."""
+"""uvicorn with the lab's limits: its configuration, its protocols and its listening sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app import addresses
 from app.web.connection_limit import ACCEPT_BATCH, ConnectionLimit
 from app.web.http_protocol import BoundedHttp
 from app.web.websocket_protocol import BoundedWebSocket
@@ -22,9 +21,8 @@ BACKLOG = 1024
 MESSAGE_MAX = 16 * 1024  # bytes of a WebSocket message
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return the control plane's listening socket, whose options accepted sockets inherit. Raises OSError."""
-    listener = addresses.listen(host, port)
+def set_options(listener: socket.socket) -> None:
+    """Set the options of the control plane's listening socket, which accepted sockets inherit."""
     # uvicorn writes head and body of a response separately. Without this option the body waits for the ACK of
     # the head, which a client may delay by 40 ms. asyncio sets it only if the protocol number is not 0.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -32,7 +30,6 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     # Disconnect a client that does not acknowledge data: closing alone could wait for it forever.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, ACKNOWLEDGED_WITHIN_MS)
-    return listener
 
 
 def make_config(
@@ -66,14 +63,16 @@ def make_config(
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with a longer accept queue.
+    """uvicorn's server with our socket options and a longer accept queue.
 
     asyncio uses one number for the backlog and for the connections accepted per iteration, which must be
     small.
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to serve, and set the length of the accept queues."""
+        """Start to serve on `sockets`, and set the length of their accept queues."""
+        for listener in sockets or ():
+            set_options(listener)
         await super().startup(sockets)
         for listener in sockets or ():
             listener.listen(BACKLOG)

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from app import addresses
 from app.fleet.models import Models
 from app.lab import Lab
 from app.main import create_app
@@ -21,7 +22,7 @@ from app.store.comparisons import ComparisonStore
 from app.store.runs import RunStore
 from app.web.authentication import Authenticator
 from app.web.connection_limit import CONNECTIONS_MAX
-from app.web.server import Server, listen, make_config
+from app.web.server import Server, make_config
 from tests.app.driver import LabProcess, has_ended, load_models_once, until
 from tests.waiting import BOUND_S
 
@@ -37,7 +38,7 @@ class InProcessLab(LabProcess):
         )
         self.lab, self.app = lab, create_app(lab, Authenticator(given.token))
         self.data_dir, self.pid, self.killed = data_dir, os.getpid(), False
-        self._listener = listen("127.0.0.1", 0)
+        self._listener = addresses.listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.http = httpx.Client(base_url=self.url, timeout=BOUND_S)
         self._server = Server(make_config(self.app, max_connections, given.proxies, ws_ping_interval=None))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from app.addresses import is_loopback
 from app.cli.main import main
 from app.settings import Settings
 from app.store.runs import RunStore
-from app.web.server import listen
 from tests.app.driver import LabProcess
 from tests.app.stored_runs import stored_run
 
@@ -64,16 +62,6 @@ def test_a_missing_engine_python_is_reported(tmp_path: Path, capsys: pytest.Capt
     )
     output = capsys.readouterr()
     assert "/nowhere/python" in output.err and output.out == ""
-
-
-def test_accepted_sockets_have_tcp_nodelay() -> None:
-    """Nagle's algorithm would delay a body that follows its head, often by 40 ms."""
-    with (
-        listen("127.0.0.1", 0) as listener,
-        socket.create_connection(listener.getsockname()),
-        listener.accept()[0] as accepted,
-    ):
-        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_flag_overrides_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 from typing import Any, cast
 
-from app.web import server
+from app import addresses
 from app.web.server import Server, make_config
 from tests.app.driver import LabProcess, until
 from tests.waiting import BOUND_S
@@ -56,7 +56,7 @@ class Served:
 
     def __init__(self, max_connections: int, **more: Any) -> None:
         self.app = Application()
-        listener = server.listen("127.0.0.1", 0)
+        listener = addresses.listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
         self._server = Server(make_config(cast(Any, self.app), max_connections, log_level="warning", **more))
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
