@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from engines.common.board.board import C_IDLE, C_QUEUED, INDEX, OTHER_CALLS, QUEUE_HIGH_WATER
@@ -103,9 +103,7 @@ class WorkerPool:
 
     def take(self, row: BoardRow) -> Connection | None:
         """Block until a connection is queued and return it; None when the worker must end. Worker threads."""
-        if self._queue.empty():
-            row.publish()  # before it blocks: once per wake-up
-        connection = self._queue.get()
+        connection = self._next(row)
         if row.trace_wanted[0] != row.tracing:
             row.switch_trace()
         if connection is None:
@@ -118,6 +116,17 @@ class WorkerPool:
         if self._overflow:
             self.post(row, self._refill)
         return connection
+
+    def _next(self, row: BoardRow) -> Connection | None:
+        """Take from the queue; publish before it blocks, so that a resting worker has nothing unpublished."""
+        queue = self._queue
+        if not queue.empty():
+            try:
+                return queue.get_nowait()
+            except Empty:
+                pass  # another worker took it
+        row.publish()
+        return queue.get()
 
     def post(self, row: BoardRow, call: Callable[..., None], *args: Any) -> None:
         """Post a call to the loop, and count the system call if the loop had to be woken. Worker threads."""
