@@ -77,9 +77,9 @@ def _costs(view: RunView) -> Iterator[str]:
     is_main_figure = view.verdict and view.verdict.figure == "cpu_us"  # which is already there
     if view.ledger and view.ledger.cpu_us is not None and not is_main_figure:
         yield f"  {_cpu(view.ledger.cpu_us)}"
-    for leg in view.legs:
-        p99 = _ms(leg.response.p99_us)
-        yield f"  {leg.model:14}{leg.requests:>10,} requests  p99 {p99:>10}  {_cpu(leg.cpu_us)}"
+    for phase in view.legs:
+        requests, p99 = format.count(phase.requests), _ms(phase.response.p99_us)
+        yield f"  {phase.model:14}{requests:>10} requests  p99 {p99:>10}  {_cpu(phase.cpu_us)}"
 
 
 def _main_figure(view: RunView) -> str:

@@ -13,6 +13,7 @@ from app.imports import side_by_side
 from app.lab import Lab
 from app.pages import lab_page, load_form
 from app.pages.responses import TypedDep, block, by_htmx, page
+from app.plans.fields import used_fields
 from app.plans.scenarios import SCENARIOS
 from app.runs.request import RunRequest
 from app.schemas.run import RunView
@@ -80,7 +81,7 @@ async def run_again(id: int, lab: LabDep) -> RedirectResponse:
         model=before.model,
         knobs=before.knobs,
         scenario=before.scenario if before.scenario in SCENARIOS else None,
-        plan=before.plan,
+        plan=used_fields(before.plan, str(before.plan["executor"])),
         thresholds=[each.text for each in before.thresholds],
         label=load_form.label_of(before),
         then=[asdict(each) for each in before.then],

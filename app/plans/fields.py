@@ -180,6 +180,7 @@ FIELDS: tuple[PlanField, ...] = (
         "Requests in flight on each connection (closed executors).",
         minimum=1,
         maximum=64,
+        executors=CLOSED,
         is_advanced=True,
     ),
     PlanField(
@@ -248,3 +249,9 @@ FIELDS: tuple[PlanField, ...] = (
     ),
 )
 BY_NAME = {each.name: each for each in FIELDS}
+
+
+def used_fields(plan: Mapping[str, Any], executor: str) -> dict[str, Any]:
+    """Return the fields of a plan (JSON) that the executor uses."""
+    unused = {each.name for each in FIELDS if executor not in each.executors}
+    return {name: value for name, value in plan.items() if name not in unused}

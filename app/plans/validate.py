@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.errors import FieldProblem, Invalid, shown
-from app.load.protocol.plan import CLOSED, KINDS, RAMPING, Plan, Work
+from app.load.protocol.plan import EXECUTORS, KINDS, RAMPING, Plan, Work
 from app.machine.cpu_placement import load_cpus_max
 from app.plans.bounds import Bounds, check_choice, check_flag, check_integer, check_number
-from app.plans.fields import FIELDS, FIND_CAPACITY, FieldKind, Limit, PlanField
+from app.plans.fields import FIELDS, FIND_CAPACITY, FieldKind, Limit
 from app.plans.thresholds import Threshold
 from app.settings import Settings
 
@@ -27,7 +27,6 @@ STAGES_MAX = 50
 STAGE_MIN_S = 0.1
 GENERATOR_DESCRIPTORS = 64  # file descriptors of the load generator that are not connections
 STALL_SHARE_MAX = 0.5  # of the measured time
-_CLOSED_EXECUTORS = f"a closed executor ({', '.join(sorted(CLOSED))})"
 
 
 def validate_plan(data: Mapping[str, Any], settings: Settings, descriptor_limit: int) -> Plan:
@@ -42,6 +41,7 @@ def validate_plan(data: Mapping[str, Any], settings: Settings, descriptor_limit:
         raise Invalid.field("/plan", f"{error}.") from None
     connections_max = min(settings.max_connections, descriptor_limit - GENERATOR_DESCRIPTORS)
     problems = [
+        *_unused(plan, data),
         *filter(None, _fields(plan, settings, connections_max)),
         *_stages(plan, settings, connections_max),
         *_work(plan.work),
@@ -60,7 +60,7 @@ def _fields(plan: Plan, settings: Settings, connections_max: int) -> Iterator[Fi
         Limit.DURATION: settings.max_duration_s,
     }
     for each in FIELDS:
-        if not _applies(each, plan):
+        if plan.executor not in each.executors or _is_start_of_search(each.name, plan):
             continue
         value, maximum = getattr(plan, each.name), each.maximum
         bounds = Bounds(each.minimum, limits[maximum] if isinstance(maximum, Limit) else maximum, each.unit)
@@ -75,18 +75,30 @@ def _fields(plan: Plan, settings: Settings, connections_max: int) -> Iterator[Fi
                 yield check_flag(each.name, value)
 
 
-def _applies(each: PlanField, plan: Plan) -> bool:
-    """The duration of a ramp is the sum of its stages, and only open executors have a rate."""
-    if each.name == "rate_per_s" and plan.rate_per_s is None and plan.executor == FIND_CAPACITY:
-        return False
-    return each.name not in ("duration_s", "rate_per_s") or plan.executor in each.executors
+def _unused(plan: Plan, data: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    """Yield the given fields that the executor does not use: to ignore them would run another load.
+
+    Defaults may be given, and the duration of a ramp, the sum of its stages: a stored plan has both.
+    """
+    if plan.executor not in EXECUTORS:
+        return
+    for each in FIELDS:
+        given = data.get(each.name)
+        if plan.executor in each.executors or not given or given == each.default:
+            continue
+        if each.name != "duration_s" or given != plan.duration_s:
+            users = ", ".join(sorted(each.executors))
+            yield _problem(each.name, f"{plan.executor} does not use {each.label.lower()}; {users} do.")
+
+
+def _is_start_of_search(name: str, plan: Plan) -> bool:
+    """Return whether the field is the rate of find-capacity, which may be missing."""
+    return name == "rate_per_s" and plan.rate_per_s is None and plan.executor == FIND_CAPACITY
 
 
 def _stages(plan: Plan, settings: Settings, connections_max: int) -> list[FieldProblem]:
     if plan.executor not in RAMPING:
-        allowed = " and ".join(sorted(RAMPING))
-        detail = f"{plan.executor} has no stages; only {allowed} have stages."
-        return [_problem("stages", detail)] if plan.stages else []
+        return []
     if not 1 <= len(plan.stages) <= STAGES_MAX:
         detail = f"{plan.executor} needs 1 to {STAGES_MAX} stages, each with duration_s and target."
         return [_problem("stages", detail)]
@@ -132,13 +144,8 @@ def _work(mix: tuple[Work, ...]) -> list[FieldProblem]:
 
 def _combinations(plan: Plan) -> Iterator[FieldProblem]:
     """Yield fields that are valid by themselves but contradict another field."""
-    on_schedule = f"{plan.executor} sends requests on schedule"
     if plan.churn and plan.pipeline > 1:
         yield _problem("pipeline", "Churn allows one request per connection, so pipeline must be 1.")
-    if plan.pipeline > 1 and plan.is_open:
-        yield _problem("pipeline", f"{on_schedule}; pipelining needs {_CLOSED_EXECUTORS}.")
-    if plan.think_time_ms and plan.is_open:
-        yield _problem("think_time_ms", f"{on_schedule}; think time needs {_CLOSED_EXECUTORS}.")
     if plan.think_time_ms and plan.pipeline > 1:
         yield _problem("think_time_ms", "Think time cannot be combined with pipelining.")
     stall_max_ms = 1000 * STALL_SHARE_MAX * plan.duration_s
@@ -148,8 +155,6 @@ def _combinations(plan: Plan) -> Iterator[FieldProblem]:
         )
     if plan.executor == FIND_CAPACITY:
         yield from _search(plan)
-    elif plan.objective is not None:
-        yield _problem("objective", f"Only {FIND_CAPACITY} has an objective; use a threshold instead.")
     yield from _shards(plan)
 
 
@@ -161,10 +166,6 @@ def _search(plan: Plan) -> Iterator[FieldProblem]:
             "objective",
             f"{shown(plan.objective)} is not an objective: it must limit a latency, such as p(99)<20ms.",
         )
-    if plan.spacing != "constant":
-        yield _problem("spacing", f"{FIND_CAPACITY} needs constant spacing.")
-    if plan.stall_ms:
-        yield _problem("stall_ms", f"{FIND_CAPACITY} cannot be combined with a server pause.")
 
 
 def _shards(plan: Plan) -> Iterator[FieldProblem]:

@@ -77,9 +77,12 @@ def phases(
 
 def swap_remarks(plan: Plan, observations: Sequence[Observation]) -> tuple[str, ...]:
     """Return remarks on a hot swap, in sentences."""
-    if len(observations) < 2 or not plan.trace:
+    if len(observations) < 2:
         return ()
-    return (f"The thread trace covers only the first engine, {observations[0].engine}.",)
+    whole = "A phase is the whole seconds in which one engine served alone; other seconds belong to no phase."
+    if not plan.trace:
+        return (whole,)
+    return (whole, f"The thread trace covers only the first engine, {observations[0].engine}.",)
 
 
 def _inside(second: Second, from_s: float, to_s: float) -> bool:
@@ -96,8 +99,8 @@ def _phase(observation: Observation, seconds: Sequence[Second]) -> HotSwapPhase:
         model_title=observation.model_title,
         from_s=seconds[0].t if seconds else None,
         to_s=seconds[-1].t + seconds[-1].length_s if seconds else None,
-        requests=requests,
-        errors=sum(second.errors for second in seconds),
+        requests=requests if seconds else None,
+        errors=sum(second.errors for second in seconds) if seconds else None,
         achieved_per_s=requests / length_s if length_s else None,
         service=histogram.percentiles(
             histogram.merge(histogram.decode(second.service) for second in seconds)

@@ -12,6 +12,7 @@ from app.fleet.models import Models
 from app.load.protocol.plan import Plan
 from app.machine import system
 from app.plans.describe import describe, title
+from app.plans.fields import used_fields
 from app.plans.scenarios import SCENARIOS
 from app.plans.thresholds import Threshold, parse_thresholds
 from app.plans.validate import validate_plan
@@ -93,7 +94,9 @@ class RequestValidator:
     def plan(self, scenario: str | None, fields: Mapping[str, Any]) -> tuple[ScenarioView | None, Plan]:
         """Return the scenario (None: not given) and the plan, in which `fields` override the scenario."""
         named = self._scenario(scenario) if scenario else None
-        given = {**(named.plan if named else {}), **fields}
+        by_scenario = named.plan if named else {}
+        executor = str(fields.get("executor") or by_scenario.get("executor") or Plan().executor)
+        given = {**used_fields(by_scenario, executor), **fields}
         return named, validate_plan(given, self._settings, self._system.descriptor_limit)
 
     def target(

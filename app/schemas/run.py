@@ -38,8 +38,8 @@ class HotSwapPhase:
     model_title: str
     from_s: float | None  # since the start of the warm-up
     to_s: float | None
-    requests: int
-    errors: int
+    requests: int | None
+    errors: int | None
     achieved_per_s: float | None
     service: Percentiles
     response: Percentiles

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -68,6 +69,10 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("stall_ms",),
     ),
     "an objective without a search": ({"objective": "max<1s"}, ("objective",)),
+    "a rate in a closed loop": ({"rate_per_s": 100}, ("rate_per_s",)),
+    "a wrong rate in a closed loop": ({"rate_per_s": -5}, ("rate_per_s",)),
+    "Poisson spacing in a closed loop": ({"spacing": "poisson"}, ("spacing",)),
+    "a duration beside stages": ({"executor": RAMP, "stages": UP, "duration_s": 3}, ("duration_s",)),
     "churn with pipelining": ({"churn": True, "pipeline": 2}, ("pipeline",)),
     "pipelining in an open loop": (
         {"executor": "constant-arrival-rate", "rate_per_s": 100, "pipeline": 2},
@@ -188,6 +193,17 @@ def test_a_scenario_title_is_used_unless_the_plan_overrides_its_load() -> None:
     assert title("Reactor", plan(**{**shorter, "rate_per_s": 500}), scenario) == "Reactor · 500 req/s"
     pause = SCENARIOS["stall"]
     assert scenario_title(pause, plan(**{**pause.plan, "stall_ms": 200})) is None
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_a_stored_plan_is_valid_again(case: str) -> None:
+    first = plan(**RIGHT[case][0])
+    assert plan(**json.loads(json.dumps(first.to_json()))) == first
+
+
+def test_a_field_that_the_executor_does_not_use_is_refused_with_those_that_do() -> None:
+    with pytest.raises(Invalid, match="constant-vus does not use rate; constant-arrival-rate, find-capacity"):
+        plan(rate_per_s=100)
 
 
 def test_each_shard_of_the_load_generator_needs_a_cpu(four_cpus: None) -> None:

@@ -145,7 +145,7 @@ def test_each_phase_has_its_own_figures(tmp_path: Path, swaps: SwapControl) -> N
     assert len(run.legs) == 2
     for phase in run.legs:
         assert phase.cpu_us and phase.cpu_us > 0
-        assert phase.response.count == phase.requests > 0
+        assert phase.requests and phase.response.count == phase.requests
     first, second = run.legs
     assert first.to_s and second.from_s and first.to_s <= second.from_s, "overlap seconds belong to no phase"
     seen = {str(name).rpartition(" of ")[2] for name in run.verdict.evidence if name.startswith("occupied_")}  # type: ignore[union-attr]
@@ -177,6 +177,8 @@ def test_a_phase_covers_the_whole_seconds_in_which_its_engine_served_alone() -> 
         pytest.approx(7000, rel=1e-3),
     ]
     assert phases([observed("a", 1, 1)], outcome, 10**10) == (), "one engine is no hot swap"
+    short, _ = phases([observed("a", 1, 1), observed("b", 11.4, 11.5)], outcome, 10**10)
+    assert (short.from_s, short.requests, short.errors) == (None, None, None), "unknown, and not 0"
 
 
 def test_each_engine_has_an_equal_share_of_the_measured_time() -> None:

@@ -570,5 +570,8 @@ def test_every_scenario_is_a_valid_plan_and_a_plan_overrides_its_scenario(lab: L
         assert (run["plan"]["duration_s"], run["plan"]["rate_per_s"]) == (0.5, 400)
         assert [work["kind"] for work in run["plan"]["work"]] == ["plaintext", "sleep"]
         lab.http.post(f"/api/v1/runs/{run['id']}/stop")
+        run = lab.submit(model="reactor", scenario="slow-handler", plan={"executor": "constant-vus"})
+        assert run["plan"]["rate_per_s"] is None, "what the other executor does not use is left out"
+        lab.http.post(f"/api/v1/runs/{run['id']}/stop")
 
     queued_behind(lab, submit)
