@@ -13,7 +13,7 @@ class Latency:
     """Percentiles of service time (from the actual send) and response time (from the intended send).
 
     `corrected` is response time without the lateness of the load generator: it counts from the instant at
-    which the generator handled the request. None in runs stored before 0.2.
+    which the generator handled the request. None in runs stored by an earlier version.
     """
 
     service: Percentiles
@@ -39,7 +39,7 @@ class Summary:
 
     intended = sent + dropped, and sent = requests + failed + unfinished. `errors` counts failed requests by
     kind, and failed connections, which are not requests. The fields from `intended` on are None in runs
-    stored before 0.2.
+    stored by an earlier version.
     """
 
     requests: int  # with a correct response
@@ -124,7 +124,7 @@ class Verdict:
     """What limited a run, with the evidence, and which of its figures are valid."""
 
     name: VerdictName
-    title: str  # "Server bound"
+    title: str  # "Limited by the server"
     rankable: bool  # whether the main figure is valid
     because: tuple[str, ...]  # the reasons in sentences
     checks: tuple[Check, ...]

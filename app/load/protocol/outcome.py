@@ -20,7 +20,7 @@ from typing import Any
 
 JSON_NAMES = {"background_requests": "aside_requests", "background_closed": "aside_cut_off"}
 _ATTRIBUTES = {key: attribute for attribute, key in JSON_NAMES.items()}
-_OBSOLETE = frozenset({"notes"})  # stored by version 0.1.0
+_OBSOLETE = frozenset({"notes"})  # stored by an earlier version
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class KindOutcome:
     - `response`: response time, from the intended send. The same as `service` in the closed model.
     - `corrected`: response time from the instant at which the generator handled the request: sent it, or
       queued it because no connection was free. `response` minus `corrected` is the generator's own lateness.
-      Empty in outcomes stored before version 0.2.
+      Empty in outcomes stored by an earlier version.
     """
 
     label: str
