@@ -100,7 +100,7 @@ def merged_histogram(outcome: Outcome, clock: str) -> Any:
 def series(outcome: Outcome, points: Sequence[SeriesPoint], started_ns: int) -> dict[str, Any]:
     """Return one row per second: the load generator's counts and the engine's last sample in that second.
 
-    `started_ns`: CLOCK_MONOTONIC where `t_s` is 0, as in traces.
+    `started_ns`: CLOCK_MONOTONIC where `t_s`, the start of a row, is 0, as in traces.
     """
     rows = [_row(second, points, started_ns) for second in outcome.seconds if second.phase != "drain"]
     return {"columns": SERIES_COLUMNS, "rows": rows, "started_ns": started_ns}
