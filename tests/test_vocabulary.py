@@ -46,6 +46,8 @@ PHRASES = (
     "Half a second of nothing",
     "how much it can take",
     "I/O is submitted beforehand",
+    "intended send",
+    "key figure",
     "idle, just used",
     "idle beside",
     "In three lines",
