@@ -99,7 +99,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.BAD_REQUEST:  # a body that is not text, or a form that is too large
         return await _on_lab_error(request, _unreadable_body(request, error.detail))
-    title = HTTPStatus(error.status_code).phrase
+    title = HTTPStatus(error.status_code).phrase.capitalize()
     detail = f"{request.method} {problems.shorten(request.url.path)}: {title.lower()}."
     if _is_program_path(request):
         response: Response = problems.problem(error.status_code, title, detail, request.url.path, "http")
