@@ -29,7 +29,7 @@ class LabError(Exception):
     """
 
     status = 500
-    title = "Something went wrong"
+    title = "Internal error"
     slug = "error"
 
     def __init__(self, detail: str, problems: tuple[FieldProblem, ...] = ()) -> None:

@@ -153,6 +153,18 @@ def cpus(numbers: Sequence[int] | None) -> str:
     return ", ".join(map(str, ordered))
 
 
+def port_range(ports: Sequence[int] | None) -> str:
+    """Return a range of ports: 32768–60999."""
+    return f"{ports[0]}–{ports[1]}" if ports else DASH
+
+
+def environment_fact(value: Any, name: str) -> str:
+    """Return the value of a field of an environment."""
+    if name == "port_range":
+        return port_range(value)
+    return size(value) if name.endswith("_bytes") else fact(value)
+
+
 def fact(value: Any) -> str:
     """Return a value of an environment, a placement or a plan, whatever its type."""
     if value is None or value == "":
@@ -172,6 +184,14 @@ def fact(value: Any) -> str:
 
 def label(name: str) -> str:
     """Return a field's name as a label, without its unit: cpu_model becomes CPU model."""
+    names = {
+        "descriptor_limit": "File-descriptor limit",
+        "port_range": "Ephemeral ports",
+        "somaxconn": "somaxconn",
+        "threadlab": "threadlab",
+    }
+    if name in names:
+        return names[name]
     known = {"cpu": "CPU", "gil": "GIL", "io": "I/O", "python": "Python"}
     text = " ".join(known.get(part, part) for part in name.removesuffix("_bytes").split("_"))
     return text[:1].upper() + text[1:]
@@ -200,9 +220,10 @@ def change(value: float | None, unit: str) -> str:
 
 
 def figure_label(name: str) -> str:
-    """Return the label of a diff's figure: p999_us becomes p99.9, achieved_per_s becomes Achieved."""
+    """Return the label of a diff's figure: p999_us becomes p99.9, offered_per_s becomes Scheduled."""
     known = {
         "p999_us": "p99.9",
+        "offered_per_s": "Scheduled",
         "io_calls": "I/O calls",
         "anon_bytes_per_connection": "Memory per connection",
         "rss_bytes_peak": "RSS, peak",

@@ -22,8 +22,16 @@ from app.live import socket
 from app.live.hub import Hub
 from app.metrics import Metrics
 from app.pages import comparisons as comparison_pages
+from app.pages import (
+    engine_actions,
+    lab_page,
+    login_page,
+    model_pages,
+    responses,
+    run_pages,
+    system_pages,
+)
 from app.pages import history as history_pages
-from app.pages import lab_page, model_pages, responses, run_pages, system_pages
 from app.pages.environment import page_environment
 from app.store.database import error_reason
 from app.web import problems
@@ -72,7 +80,16 @@ def _include_routes(app: FastAPI) -> None:
         app.include_router(api.router, prefix=API, dependencies=[Depends(reject_unknown_parameters)])
     app.include_router(system.health)
     app.include_router(socket.router)
-    for pages in (comparison_pages, history_pages, lab_page, run_pages, system_pages, model_pages):
+    for pages in (
+        comparison_pages,
+        history_pages,
+        lab_page,
+        engine_actions,
+        run_pages,
+        login_page,
+        system_pages,
+        model_pages,
+    ):
         app.include_router(pages.router)
     app.mount("/static", static_files())
 
@@ -99,7 +116,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.BAD_REQUEST:  # a body that is not text, or a form that is too large
         return await _on_lab_error(request, _unreadable_body(request, error.detail))
-    title = HTTPStatus(error.status_code).phrase
+    title = HTTPStatus(error.status_code).phrase.capitalize()
     detail = f"{request.method} {problems.shorten(request.url.path)}: {title.lower()}."
     if _is_program_path(request):
         response: Response = problems.problem(error.status_code, title, detail, request.url.path, "http")

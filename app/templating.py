@@ -23,12 +23,14 @@ from app.format import (
     cpus,
     decimal,
     duration,
+    environment_fact,
     fact,
     figure_label,
     knob,
     knobs,
     label,
     percent,
+    port_range,
     quantity,
     rate,
     share,
@@ -52,7 +54,7 @@ def config_value(value: Any, name: str) -> str:
         return work_text(value)
     if name == "stages" and value:
         return stages_text(value)
-    return fact(value)
+    return environment_fact(value, name)
 
 
 def doc_parts(doc: str) -> Iterator[tuple[str, str | Markup]]:
@@ -111,6 +113,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "knobs": knobs,
     "cpus": cpus,
     "fact": fact,
+    "environment_fact": environment_fact,
+    "port_range": port_range,
     "words": label,
     "figure": quantity,
     "change": change,

@@ -16,8 +16,8 @@ from jinja2 import Environment
 
 from app import paths
 from app.fleet.models import _view
+from app.pages.cards import Card
 from app.pages.environment import page_environment
-from app.pages.forms import Card
 from engines.catalogue import describe, literature, model_modules
 from tests.waiting import BOUND_S
 

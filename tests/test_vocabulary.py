@@ -1,4 +1,4 @@
-"""Old wording and old names occur nowhere: pages, code and docs use the field's terms (DESIGN.md, section 2).
+"""Old wording and old names occur nowhere: pages, code and docs use the field's terms.
 
 Left out are words with a legitimate meaning elsewhere in the tree: "told", "said" (JSON field `said` of a
 comparison), "foreign" (URLs of imported results), "legs" (JSON field of a hot swap), "by-hand" (value of the
@@ -46,6 +46,8 @@ PHRASES = (
     "Half a second of nothing",
     "how much it can take",
     "I/O is submitted beforehand",
+    "intended send",
+    "key figure",
     "idle, just used",
     "idle beside",
     "In three lines",

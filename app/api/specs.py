@@ -14,6 +14,8 @@ from app.imports.parsers import TEXT_MAX as TOOL_OUTPUT_MAX
 from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.thresholds import THRESHOLDS_MAX
 from app.plans.validate import STAGES_MAX, WORKS_MAX
+from app.runs.request import SUCCESSORS_MAX
+from app.runs.runs import CONCURRENT_MAX
 
 TEXT_MAX = 200  # default length limit of text, in characters
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
@@ -120,9 +122,9 @@ class RunSpec(Spec):
 
     engine: Annotated[Text, Field(min_length=1)] = ""
     model: Annotated[Text, Field(min_length=1)] = ""
-    engines: list[Text] = Field(default_factory=list, max_length=5)
+    engines: list[Text] = Field(default_factory=list, max_length=CONCURRENT_MAX)
     knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
-    then: list[ModelSpec] = Field(default_factory=list, max_length=5)
+    then: list[ModelSpec] = Field(default_factory=list, max_length=SUCCESSORS_MAX)
     scenario: Text | None = None
     plan: PlanSpec | None = None
     thresholds: list[Text] = Field(default_factory=list, max_length=THRESHOLDS_MAX)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from app.load.protocol.histogram import SAMPLES_ABOVE_MIN
 from app.machine.proc import ProcessReading
 from engines.common.board.reader import Reading
 
 WINDOW_NS = 1_000_000_000
-SAMPLES_ABOVE_PERCENTILE = 10  # a percentile with fewer samples above it is not reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def _p99_us(waits: list[int]) -> float | None:
     waits: counts by bucket; bucket i is below 2^i µs.
     """
     total = sum(waits)
-    if total < SAMPLES_ABOVE_PERCENTILE * 100:
+    if total < SAMPLES_ABOVE_MIN * 100:
         return None
     below = 0
     for bucket, count in enumerate(waits):

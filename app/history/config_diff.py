@@ -1,4 +1,4 @@
-"""Finds the setup differences between two runs, and the remarks that a reader of their diff needs. Pure."""
+"""Finds the setup differences between two runs, and the notes that a reader of their diff needs. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from app.schemas.run import RunView
 
 KINDS = ("model", "plan", "knobs", "placement", "environment")
-IGNORED = ("load_average", "memory_bytes")  # of an environment: they vary without an effect, or have remarks
+IGNORED = ("load_average", "memory_bytes")  # of an environment: they vary without an effect, or have notes
 BUSY_LOAD = 0.75  # load average per core above which other processes disturb a run
-LISTED_BY_FIELD = ("model", "plan", "knobs")  # kinds whose fields a remark lists one by one
+LISTED_BY_FIELD = ("model", "plan", "knobs")  # kinds whose fields a note lists one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def _normalised(name: str, value: Any) -> Any:
     return [{**each, "weight": Fraction(each.get("weight", 1), total)} for each in value]
 
 
-def remarks(a: RunView, b: RunView, differences: Sequence[ConfigDifference]) -> Iterator[str]:
+def notes(a: RunView, b: RunView, differences: Sequence[ConfigDifference]) -> Iterator[str]:
     """Yield the sentences to read before the figures: what else may explain a change."""
     kinds = {each.kind for each in differences}
     if a.id == b.id:
@@ -59,10 +59,10 @@ def remarks(a: RunView, b: RunView, differences: Sequence[ConfigDifference]) -> 
     if "environment" in kinds:
         yield "The environments differ, so a change may be due to the machine."
     for run in (a, b):
-        yield from _run_remarks(run)
+        yield from _run_notes(run)
 
 
-def _run_remarks(run: RunView) -> Iterator[str]:
+def _run_notes(run: RunView) -> Iterator[str]:
     load, cores = run.environment.get("load_average"), run.environment.get("cores")
     if load is not None and cores and load > BUSY_LOAD * cores:
         yield f"The machine was busy when run {run.id} began (load average {load:.1f} on {cores} cores)."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from app.history.config_diff import ConfigDifference, config_differences, remarks
+from app.history.config_diff import ConfigDifference, config_differences, notes
 from app.history.noise import MACHINE, OFFERED, Noise, count_noise, noise
 from app.load.protocol.histogram import Percentiles
 from app.load.protocol.plan import CLOSED
@@ -111,7 +111,7 @@ def diff_runs(a: RunView, b: RunView, series_a: Series, series_b: Series) -> Run
         *_whole_run(a, b),
         *_kinds(a, b, pair),
     )
-    return RunDiff(a.id, b.id, same_load, found, tuple(remarks(a, b, found)), figures)
+    return RunDiff(a.id, b.id, same_load, found, tuple(notes(a, b, found)), figures)
 
 
 def _change(group: str, name: str, unit: str, values: Values, within: Noise | None) -> FigureChange:

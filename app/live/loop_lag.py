@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from app.trace.recording import STATE_MASK
 from engines.common.board.board import ENDED, IDLE_STATES, QUEUE
 from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
 NOT_BUSY = 0
-STATE_MASK = (1 << STATE_BITS) - 1
 
 
 class LoopLag:

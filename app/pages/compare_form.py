@@ -10,7 +10,7 @@ from app.comparisons.comparisons import ComparisonRequest
 from app.comparisons.entries import VIEWS
 from app.errors import Invalid, shown
 from app.lab import Lab
-from app.pages.fields import check_lengths
+from app.pages.field_lengths import check_lengths
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_work
 from app.schemas.scenario import ScenarioView

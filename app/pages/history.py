@@ -11,9 +11,9 @@ from starlette.datastructures import UploadFile
 
 from app.errors import Invalid
 from app.pages import filters
-from app.pages.fields import check_lengths
-from app.pages.forms import parse_run_id
+from app.pages.field_lengths import check_lengths
 from app.pages.responses import TypedDep, by_htmx, page
+from app.pages.run_fields import parse_run_id
 from app.pages.run_pages import run_page
 from app.schemas.run import RunView
 from app.web.deps import LabDep

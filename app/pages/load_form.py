@@ -10,8 +10,8 @@ from typing import Any
 from app.errors import Invalid, LabError, NotNow, TooShortIdle, Unknown, shown
 from app.lab import Lab
 from app.load.protocol.plan import EXECUTORS, Plan
-from app.pages.fields import check_lengths
-from app.pages.forms import CONCURRENT_PREFIX, NEW_PREFIX, parse_run_id, targets
+from app.pages.field_lengths import check_lengths
+from app.pages.run_fields import CONCURRENT_PREFIX, NEW_PREFIX, parse_run_id, targets
 from app.plans.fields import BY_NAME, FIELDS, FieldKind, PlanField
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_stages, parse_work, plan_fields

@@ -10,8 +10,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.errors import NotNow, StartFailed
 from app.lab import Lab
-from app.pages import forms
-from app.pages.lab_page import begin_stop
+from app.pages import cards
+from app.pages.engine_actions import begin_stop
 from app.pages.responses import FormDep, by_htmx, page
 from app.plans.scenarios import SCENARIOS
 from app.runs.request import RunRequest
@@ -76,7 +76,7 @@ async def _respond(name: str, request: Request, lab: Lab) -> Response:
 
 
 def _engine_context(lab: Lab, name: str) -> dict[str, Any]:
-    card = forms.card(lab, name, None)
+    card = cards.card(lab, name, None)
     current = lab.runs.current()
     return {
         "model": card.model,
@@ -89,7 +89,7 @@ def _engine_context(lab: Lab, name: str) -> dict[str, Any]:
 
 def _running(lab: Lab, name: str) -> str:
     """Return the id of the newest engine of a model. Raises NotNow if none is running."""
-    engine = forms.card(lab, name, None).engine
+    engine = cards.card(lab, name, None).engine
     if engine is None or engine.exit is not None:
         raise NotNow(f"No engine of {name} is running. Start one first.")
     return engine.id

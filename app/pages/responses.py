@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 
 from app.errors import Invalid
-from app.pages import fields
+from app.pages.field_lengths import NAME_MAX, check_lengths
 from app.templating import render_block
 
 LAB_PAGE = "pages/lab.html"
@@ -18,8 +18,8 @@ async def _typed(request: Request) -> dict[str, str]:
     """Return the form fields, without files. Routes that report a long text at its field check the length."""
     async with request.form(max_files=0, max_fields=100) as form:
         found = {name: value for name, value in form.items() if isinstance(value, str)}
-    if any(len(name) > fields.NAME_MAX for name in found):
-        raise Invalid(f"The name of a field is at most {fields.NAME_MAX} characters.")
+    if any(len(name) > NAME_MAX for name in found):
+        raise Invalid(f"The name of a field is at most {NAME_MAX} characters.")
     return found
 
 
@@ -28,7 +28,7 @@ TypedDep = Annotated[dict[str, str], Depends(_typed)]
 
 async def _bounded(typed: TypedDep) -> dict[str, str]:
     """Return the form fields; raise Invalid if one is too long."""
-    fields.check_lengths(typed)
+    check_lengths(typed)
     return typed
 
 

@@ -196,7 +196,7 @@ FIELDS: tuple[PlanField, ...] = (
         "slow_readers",
         FieldKind.INTEGER,
         "Slow readers",
-        "Connections that read 1 MB responses slowly, so that the server's send buffer stays full.",
+        "Connections that read 128 KiB responses slowly, 32 pipelined, so that the send buffer stays full.",
         maximum=1000,
         is_advanced=True,
     ),

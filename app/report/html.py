@@ -32,9 +32,29 @@ CLOCKS = {"response": "a", "service": "b dashed"}  # clock → look of its line
 
 def write(view: RunView, series: Mapping[str, Any], curve: Mapping[str, Any] | None) -> str:
     """Return the HTML file. `curve`: latency by percentile, None if nothing was measured."""
-    rows = [dict(zip(series["columns"], row, strict=True)) for row in series["rows"]]
+    rows = rows_of(series, view.summary.duration_s if view.summary else 0.0)
     charts = tuple(charts_of(rows, curve))
     return environment().get_template("report/run.html").render(run=view, rows=rows, charts=charts)
+
+
+def rows_of(series: Mapping[str, Any], measured_s: float) -> list[dict[str, Any]]:
+    """Return the rows of a series by column, each with its end (`end_s`), at which the charts draw it.
+
+    A row ends where the next one starts, and the last one with the measured time of `measured_s` seconds.
+    """
+    rows = [dict(zip(series["columns"], row, strict=True)) for row in series["rows"]]
+    if not rows:
+        return []
+    last = rows[-1]["t_s"] + 1
+    if (begin := _measured_from(rows)) is not None:
+        last = max(round(begin + measured_s, 3), rows[-1]["t_s"])
+    ends = [*(row["t_s"] for row in rows[1:]), last]
+    return [{**row, "end_s": end} for row, end in zip(rows, ends, strict=True)]
+
+
+def _measured_from(rows: list[dict[str, Any]]) -> float | None:
+    """Return when the measured window begins; None if the run ended before."""
+    return next((row["t_s"] for row in rows if row["phase"] == "measure"), None)
 
 
 @cache
@@ -53,13 +73,15 @@ def charts_of(rows: list[dict[str, Any]], curve: Mapping[str, Any] | None) -> It
 
 
 def throughput(rows: list[dict[str, Any]]) -> Chart:
-    """Return the chart of offered and achieved rate per second."""
+    """Return the chart of scheduled and achieved rate per second."""
     lines = [
         ChartData("achieved", "a", _column(rows, "achieved_per_s")),
-        ChartData("offered", "ink dashed", _column(rows, "offered_per_s")),
+        ChartData("scheduled", "ink dashed", _column(rows, "offered_per_s")),
     ]
     axis = from_zero(known(lines), format.rate, "Throughput (req/s)")
-    return chart("Throughput", "One value per second.", lines, _time(rows), axis, _warm_until(rows))
+    return chart(
+        "Throughput", "One value per second, at its end.", lines, _time(rows), axis, _warm_until(rows)
+    )
 
 
 def latency_over_time(rows: list[dict[str, Any]]) -> Chart:
@@ -91,14 +113,16 @@ def latency_by_percentile(curve: Mapping[str, Any]) -> Chart:
 
 
 def _column(rows: list[dict[str, Any]], name: str) -> Points:
-    return [(row["t_s"], row[name]) for row in rows]
+    return [(row["end_s"], row[name]) for row in rows]
 
 
 def _time(rows: list[dict[str, Any]]) -> Any:
-    return time_axis([row["t_s"] for row in rows], lambda at: f"{at:g}", "Time (s)")
+    return time_axis([row["end_s"] for row in rows], lambda at: f"{at:g}", "Time (s)")
 
 
 def _warm_until(rows: list[dict[str, Any]]) -> float | None:
-    """Return when the measured window begins; None if there was no warm-up."""
-    first = next((row["t_s"] for row in rows if row["phase"] == "measure"), None)
-    return first if rows[0]["phase"] == "warmup" else None
+    """Return when the warm-up ends; None if there was none."""
+    if rows[0]["phase"] != "warmup":
+        return None
+    begin = _measured_from(rows)
+    return rows[-1]["end_s"] if begin is None else begin

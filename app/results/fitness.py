@@ -3,7 +3,7 @@
 An event invalidates only the figures that it changes: a few late sends change a p99, but not CPU per request.
 
     every figure   engine or load generator died, requests failed, or the trial itself disturbed the server
-    cost           less than 99 % of an offered rate was reached: it is the cost at another rate
+    cost           less than 99 % of a scheduled rate was reached: it is the cost at another rate
     rate, latency  load generator or kernel was the limit, or the measurement contradicts itself
     percentiles    late sends by the load generator changed them
 """
@@ -30,7 +30,7 @@ SHARED_GENERATOR_MAX = (
     0.10  # of one CPU: up to it, a generator on the engine's CPUs does not disturb the engine
 )
 TOO_FEW = "Too few requests"
-_TOO_FEW_PREFIXES = (TOO_FEW, "There were too few requests")  # the second one is in results of before 0.2
+_TOO_FEW_PREFIXES = (TOO_FEW, "There were too few requests")  # the second one is of an earlier version
 INVALIDATES_LOAD = frozenset(
     (VerdictName.KERNEL_DROPS, VerdictName.CLIENT_BOUND, VerdictName.RATE_MISSED, VerdictName.NOISY)
 )
@@ -89,7 +89,7 @@ def invalid_figures(verdict: Verdict) -> dict[str, str]:
 def invalid_reason(verdict: Verdict, name: str) -> str | None:
     """Return why a figure of a run is invalid; None if it is valid.
 
-    Runs of versions before 0.2 have one reason for all figures.
+    Runs stored by an earlier version have one reason for all figures.
     """
     return verdict.fitness.get(name) if verdict.fitness else verdict.why_not
 

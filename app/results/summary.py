@@ -40,7 +40,7 @@ RATE_INTERVAL_MIN_S = 0.5  # a shorter last interval of a phase has no meaningfu
 def summarise(outcome: Outcome) -> Summary:
     """Return the summary of the measured window.
 
-    The achieved rate counts requests that finished in the window, the offered rate those that were due in it.
+    The achieved rate counts requests that finished in the window, the scheduled rate those due in it.
     """
     in_window = sum(second.requests for second in outcome.seconds if second.phase == "measure")
     length_s = outcome.duration_s
@@ -100,7 +100,7 @@ def merged_histogram(outcome: Outcome, clock: str) -> Any:
 def series(outcome: Outcome, points: Sequence[SeriesPoint], started_ns: int) -> dict[str, Any]:
     """Return one row per second: the load generator's counts and the engine's last sample in that second.
 
-    `started_ns`: CLOCK_MONOTONIC where `t_s` is 0, as in traces.
+    `started_ns`: CLOCK_MONOTONIC where `t_s`, the start of a row, is 0, as in traces.
     """
     rows = [_row(second, points, started_ns) for second in outcome.seconds if second.phase != "drain"]
     return {"columns": SERIES_COLUMNS, "rows": rows, "started_ns": started_ns}

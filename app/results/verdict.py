@@ -1,8 +1,8 @@
 """Decides what limited a run (the verdict), with the sentences and checks that support it. Pure.
 
-The rules, the first that applies decides (DESIGN.md, section 7): degraded; error rate; listen-queue drops;
-load generator saturated; open load below its target rate while the server had capacity; server saturated;
-Little's law; otherwise not saturated.
+The first rule that applies decides (docs/results.md): degraded; error rate; listen-queue drops; generator
+saturated; open load below its target rate while the server had capacity; server saturated; Little's law;
+otherwise not saturated.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class ComparisonTrial:
     trial: int  # from 1
     run: int
     state: RunState  # of the run when it ended
-    verdict: str | None  # "Server bound"
+    verdict: str | None  # "Limited by the server"
     achieved_per_s: float | None
     cpu_us: float | None
     p50_us: float | None  # of response time
@@ -38,7 +38,7 @@ class ComparisonTrial:
     value: float | None = None  # of the compared figure
 
     def value_of(self, metric: str) -> float | None:
-        """Return the value of the compared figure; trials stored before 0.2 have it as a field only."""
+        """Return the value of the compared figure; earlier versions stored it as a field only."""
         return self.value if self.value is not None else getattr(self, metric, None)
 
 
@@ -102,7 +102,7 @@ class ComparisonView:
     failure: str | None  # one sentence, if state is failed
     created_at: str
     finished_at: str | None
-    rule: str = ""  # the rule of the ranking; "" in comparisons stored before 0.2
+    rule: str = ""  # the rule of the ranking; "" in comparisons stored by an earlier version
 
     @property
     def runs_total(self) -> int:

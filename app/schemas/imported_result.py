@@ -18,7 +18,7 @@ class ImportedFigures:
     p90_us: float | None
     p99_us: float | None
     max_us: float | None
-    late: int | None = None  # requests sent behind schedule; None: the tool does not report them
+    late: int | None = None  # wrk: responses after --timeout; None: the tool does not report them
     missing: str | None = None  # one sentence, if the tool did not measure a figure that it printed
 
 

@@ -10,10 +10,10 @@ from app.schemas.states import VerdictName
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Percentiles of service time (from the actual send) and response time (from the intended send).
+    """Percentiles of service time (from the actual send) and response time (from the scheduled send).
 
     `corrected` is response time without the lateness of the load generator: it counts from the instant at
-    which the generator handled the request. None in runs stored before 0.2.
+    which the generator handled the request. None in runs stored by an earlier version.
     """
 
     service: Percentiles
@@ -39,7 +39,7 @@ class Summary:
 
     intended = sent + dropped, and sent = requests + failed + unfinished. `errors` counts failed requests by
     kind, and failed connections, which are not requests. The fields from `intended` on are None in runs
-    stored before 0.2.
+    stored by an earlier version.
     """
 
     requests: int  # with a correct response
@@ -57,7 +57,7 @@ class Summary:
     latency: Latency
     by_kind: tuple[KindSummary, ...]
     reconnects: int | None = None  # connections that the server closed between requests, or with a response
-    send_jitter_p99_us: float | None = None  # delay of the load generator between intended and actual send
+    send_jitter_p99_us: float | None = None  # delay of the load generator between scheduled and actual send
     intended: int | None = None
     sent: int | None = None
     failed: int | None = None
@@ -73,7 +73,7 @@ class Summary:
         if self.intended is None:
             return f"{self.sent:,} sent: {', '.join(parts)}"
         parts += [f"{self.dropped:,} never sent"] if self.dropped else []
-        return f"{self.intended:,} intended: {', '.join(parts)}"
+        return f"{self.intended:,} scheduled: {', '.join(parts)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Verdict:
     """What limited a run, with the evidence, and which of its figures are valid."""
 
     name: VerdictName
-    title: str  # "Server bound"
+    title: str  # "Limited by the server"
     rankable: bool  # whether the main figure is valid
     because: tuple[str, ...]  # the reasons in sentences
     checks: tuple[Check, ...]

@@ -20,7 +20,7 @@ from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Tr
 WARMUP_MAX, MEASURED_MAX = 100_000, 400_000  # changes; 4 MB in memory, 45 MB as JSON for Perfetto
 VERSION = 1
 COMPRESSION_LEVEL = 1
-STATE_MASK = (1 << STATE_BITS) - 1
+STATE_MASK = (1 << STATE_BITS) - 1  # of a change: the new state
 
 
 @dataclass(slots=True)

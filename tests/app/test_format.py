@@ -64,3 +64,19 @@ def test_a_change_has_its_sign_and_the_format_of_its_figure() -> None:
     assert format.change(-340, "count") == "−340"
     assert format.change(0, "seconds") == "0 s"
     assert format.change(None, "us") == "–"
+
+
+def test_the_environment_has_the_names_and_formats_of_the_page_about_the_machine() -> None:
+    assert (format.label("port_range"), format.environment_fact([32768, 60999], "port_range")) == (
+        "Ephemeral ports",
+        "32768–60999",
+    )
+    assert format.environment_fact(None, "port_range") == "–"
+    assert (format.label("descriptor_limit"), format.label("somaxconn")) == (
+        "File-descriptor limit",
+        "somaxconn",
+    )
+    assert (
+        format.environment_fact(2**30, "memory_bytes") == "1.0 GiB"
+        and format.environment_fact(4096, "somaxconn") == "4,096"
+    )

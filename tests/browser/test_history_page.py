@@ -161,6 +161,9 @@ def test_two_selected_runs_are_compared(visit: Opener, lab: LabProcess) -> None:
     table = page.locator('[data-chart="diff-percentiles"] [data-chart-table]')
     expect(table.locator("th[scope=col]")).to_have_count(5)
     expect(table).to_contain_text("p50")
+    page.locator('[data-chart="diff-rate"] summary').click()
+    times = page.locator('[data-chart="diff-rate"] [data-chart-table] th[scope=row]')
+    expect(times).to_have_text(["1", "2", "3", "4", "5"])
     figures = {each["name"]: each["larger"] for each in lab.get("/runs/4/diff/5")["figures"]}
     for name, shown in (("achieved_per_s", "no"), ("cpu_us", "yes")):
         assert figures[name] == (shown == "yes")

@@ -23,6 +23,47 @@ def test_a_finished_run_has_its_charts_and_its_tables(visit: Opener) -> None:
     expect(page.locator(".breached")).to_contain_text("p(99)<1us")
 
 
+def test_the_charts_of_a_short_run_end_with_its_measured_time(visit: Opener) -> None:
+    """The run has 2 s of warm-up and 4 measured seconds; a row is drawn at its end."""
+    page = visit("/runs/1").page
+    page.locator('[data-chart="rate"] summary').click()
+    rows = page.locator('[data-chart="rate"] [data-chart-table] th[scope=row]')
+    expect(rows).to_have_text(["1", "2", "3", "4", "5", "6"])
+    times = page.evaluate("""async () => {
+        const { seriesTimes } = await import("/static/js/charts/series-times.js");
+        const columns = ["t_s", "phase"];
+        return [
+            seriesTimes({ columns, rows: [[0, "warmup"], [0.5, "measure"]] }, 1),
+            seriesTimes({ columns, rows: [[0, "measure"], [1, "measure"]] }, 1.25),
+            seriesTimes({ columns, rows: [[0, "warmup"]] }, 0),
+            seriesTimes({ columns, rows: [] }, 0),
+        ];
+    }""")
+    assert times == [
+        {"ends": [0.5, 1.5], "warmUpS": 0.5},
+        {"ends": [1, 1.25], "warmUpS": 0},
+        {"ends": [1], "warmUpS": 1},
+        {"ends": [], "warmUpS": 0},
+    ]
+
+
+def test_a_run_with_one_second_has_points_in_its_charts(visit: Opener) -> None:
+    """A line through one point is not visible."""
+    tab = visit("/about")
+    tab.page.route(
+        "**/api/v1/runs/1/series",
+        lambda route: route.fulfill(
+            json={
+                "columns": ["t_s", "phase", "achieved_per_s"],
+                "rows": [[0, "measure", 100]],
+                "started_ns": 0,
+            }
+        ),
+    )
+    tab.goto("/runs/1")
+    drawn(tab.page.locator('[data-chart="rate"]'))
+
+
 def test_a_stall_is_described_and_marked_in_the_charts(visit: Opener) -> None:
     page = visit("/runs/3").page
     expect(page.locator(".notice")).to_contain_text("coordinated omission")

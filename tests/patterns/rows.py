@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from app import streams, templating
 from app.imports import parsers, wrk
 from app.machine import syscalls
-from app.pages import compare_form, forms, load_form, system_pages
+from app.pages import compare_form, load_form, login_page, run_fields
 from app.plans import text, thresholds
 from app.plans.thresholds import Threshold
 from app.report import junit, series_csv
@@ -78,7 +78,7 @@ PATTERNS: dict[str, Row] = {
     "app/plans/text.py _WORK": of(text._WORK, "fullmatch", WORK),
     r'app/format.py r"p\d+"': of(r"p\d+", "fullmatch", NAMES),
     r'app/templating.py r"\n\s*\n"': of(r"\n\s*\n", "split", BLANKS),
-    "app/pages/system_pages.py _OWN_PATH": of(system_pages._OWN_PATH, "fullmatch", PATHS),
+    "app/pages/login_page.py _OWN_PATH": of(login_page._OWN_PATH, "fullmatch", PATHS),
     r'app/imports/k6.py r"^p(\d+(?:\.\d+)?)$"': of(r"^p(\d+(?:\.\d+)?)$", "search", NAMES),
     "app/report/series_csv.py _FORMULA": of(series_csv._FORMULA, "split", (*TEXT, *BLANKS, repeated(";  "))),
     "app/imports/wrk.py _MAX": of(wrk._MAX, "search", WRK),
@@ -109,7 +109,7 @@ READERS: dict[str, Row] = {
         compare_form._knobs,
         (*BLANKS, repeated("a=1 "), repeated("a,"), repeated("=")),
     ),
-    "a run number": (forms.parse_run_id, (repeated("1"), repeated("a"))),
+    "a run number": (run_fields.parse_run_id, (repeated("1"), repeated("a"))),
     "wrk": (parsers.READERS["wrk"], WRK),
     "oha": (parsers.READERS["oha"], JSONS),
     "k6": (parsers.READERS["k6"], JSONS),

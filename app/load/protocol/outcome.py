@@ -6,7 +6,7 @@ they are: `JSON_NAMES` lists the two that differ from the attribute.
 Two ways of counting:
 
 - `requests`, `errors`, `sent` and `kinds` count the requests that *belong to* the measured window: by their
-  intended time in the open model, by their send time in the closed one. They include responses that arrive
+  scheduled time in the open model, by their send time in the closed one. They include responses that arrive
   during the drain.
 - `seconds` count the requests that *finished* in each second, whatever window they belong to. Their sum over
   `measure` is the throughput. It is less than `requests` where a backlog was drained late.
@@ -20,7 +20,7 @@ from typing import Any
 
 JSON_NAMES = {"background_requests": "aside_requests", "background_closed": "aside_cut_off"}
 _ATTRIBUTES = {key: attribute for attribute, key in JSON_NAMES.items()}
-_OBSOLETE = frozenset({"notes"})  # stored by version 0.1.0
+_OBSOLETE = frozenset({"notes"})  # stored by an earlier version
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class KindOutcome:
     - `label`, `kind`: as in results (`sleep ms=50`), and as in the plan (`sleep`).
     - `requests`: correct responses. `errors`: failed requests by name of the error.
     - `service`: service time, from the send to the last byte of the response.
-    - `response`: response time, from the intended send. The same as `service` in the closed model.
+    - `response`: response time, from the scheduled send. The same as `service` in the closed model.
     - `corrected`: response time from the instant at which the generator handled the request: sent it, or
       queued it because no connection was free. `response` minus `corrected` is the generator's own lateness.
-      Empty in outcomes stored before version 0.2.
+      Empty in outcomes stored by an earlier version.
     """
 
     label: str
@@ -80,7 +80,7 @@ class Outcome:
     - `requests`, `sent`: correct responses, and requests sent. `errors`: by name. Errors that belong to no
       request (`connect_*`, `idle_*`, `unasked_bytes`) are counted from the first connection on.
     - `intended`: requests of the schedule; None in the closed model. `dropped`: those that were never sent.
-      `late`: those that the generator handled (sent or queued) more than 1 ms after their intended time.
+      `late`: those that the generator handled (sent or queued) more than 1 ms after their scheduled time.
       `waited`: those that were queued because no connection was free. A request may be in both.
     - `reconnects`: connections that the server closed and that were opened again.
     - `bytes_in`, `bytes_out`: bytes of responses and of requests.
@@ -88,7 +88,7 @@ class Outcome:
       the end.
     - `cpu_user_s`, `cpu_system_s`: CPU time of the generator. `run_queue_ns`: how long it was ready to run
       and had no CPU, all shards together; None: unknown.
-    - `lateness`: histogram of the time from the intended instant of a request until the generator handled it.
+    - `lateness`: histogram of the time from the scheduled time of a request until the generator handled it.
       `send_jitter_p99_us`: its 99th percentile.
     - `in_flight_ns`: time in flight, summed over all requests, of the part within the window.
     - `background_requests`: responses on background connections (idle and slow), from the first connection to

@@ -1,30 +1,32 @@
 // What is drawn over a chart: hatched bands of time, and marks of what happened.
 import { colourOf, hatchPattern } from "../lib/canvas.js";
 
-/** A hatched band from one value of x to another, with its label if there is room. */
-export function drawBand(u, from, to, label) {
+const bandEdges = ({ scales: { x }, valToPos }, { from, to }) =>
+  [Math.max(from, x.min), Math.min(to, x.max)].map((v) => valToPos(v, "x", true));
+
+/** Before the lines: a hatched band { from, to, label }. */
+export function drawBand(u, band) {
   const { ctx } = u,
-    [left, right] = [
-      Math.max(u.bbox.left, u.valToPos(from, "x", true)),
-      Math.min(u.bbox.left + u.bbox.width, u.valToPos(to, "x", true)),
-    ];
+    [left, right] = bandEdges(u, band);
   if (!(right > left)) return;
   ctx.save();
   ctx.fillStyle = hatchPattern(ctx, colourOf(u.root, "--line-strong"), colourOf(u.root, "--surface"));
   ctx.globalAlpha = 0.6;
   ctx.fillRect(left, u.bbox.top, right - left, u.bbox.height);
-  ctx.globalAlpha = 1;
-  if (label && right - left > 60 * devicePixelRatio) {
-    ctx.font = u.axes[0].font[0];
-    ctx.textAlign = "left";
-    ctx.textBaseline = "top";
-    const w = ctx.measureText(label).width;
-    ctx.fillStyle = colourOf(u.root, "--surface");
-    ctx.fillRect(left, u.bbox.top, w + 8 * devicePixelRatio, 15 * devicePixelRatio);
-    ctx.fillStyle = colourOf(u.root, "--text-3");
-    ctx.fillText(label, left + 3 * devicePixelRatio, u.bbox.top + 2 * devicePixelRatio);
-  }
   ctx.restore();
+}
+
+/** The label of a band at its bottom, if there is room. */
+function drawBandLabel(u, band) {
+  const { ctx } = u,
+    [left, right] = bandEdges(u, band),
+    top = u.bbox.top + u.bbox.height - 15 * devicePixelRatio,
+    wide = ctx.measureText(band.label).width + 8 * devicePixelRatio;
+  if (!band.label || right - left < wide) return;
+  ctx.fillStyle = colourOf(u.root, "--surface");
+  ctx.fillRect(left, top, wide, 15 * devicePixelRatio);
+  ctx.fillStyle = colourOf(u.root, "--text-3");
+  ctx.fillText(band.label, left + 4 * devicePixelRatio, top + 2 * devicePixelRatio);
 }
 
 function drawMark(u, at, label, free) {
@@ -39,10 +41,11 @@ function drawMark(u, at, label, free) {
   return x + wide;
 }
 
-/** Marks as [{ at, label }]; a label that would cover the one before it is left out. */
-export function drawMarks(u, marks) {
+/** After the lines: labels of bands, and marks [{ at, label }]; no label covers another. */
+export function drawLabels(u, bands, marks) {
   u.ctx.save();
   Object.assign(u.ctx, { font: u.axes[0].font[0], textAlign: "left", textBaseline: "top" });
+  for (const band of bands) drawBandLabel(u, band);
   let free = -Infinity;
   for (const { at, label } of marks) free = drawMark(u, at, label, free);
   u.ctx.restore();

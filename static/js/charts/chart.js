@@ -1,6 +1,6 @@
 // A chart: uPlot with the look of the lab, a tooltip, bands and marks, and its rows as a table.
 import { onTheme } from "../lib/theme.js";
-import { drawBand, drawMarks } from "./annotations.js";
+import { drawBand, drawLabels } from "./annotations.js";
 import { short } from "./axis-text.js";
 import { chartTable, seriesValue } from "./chart-table.js";
 import { uplotOptions } from "./uplot-options.js";
@@ -40,10 +40,10 @@ export class Chart {
     const hooks = {
       drawClear: [
         (u) => {
-          for (const { from, to, label } of this.#bands) drawBand(u, from, to, label);
+          for (const band of this.#bands) drawBand(u, band);
         },
       ],
-      draw: [(u) => drawMarks(u, this.#marks)],
+      draw: [(u) => drawLabels(u, this.#bands, this.#marks)],
       setCursor: [(u) => this.#showTooltip(u)],
     };
     this.#uplot = new globalThis.uPlot(

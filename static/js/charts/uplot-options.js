@@ -49,13 +49,19 @@ function rightAxis(axis, title) {
   };
 }
 
+/** The points between two gaps, which no line shows. A line bridges undefined. */
+function lonePoints({ data }, n) {
+  const isGap = (i) => data[n][i] === null || !(i in data[n]);
+  return [...data[n].keys()].filter((i) => data[n][i] !== undefined && isGap(i - 1) && isGap(i + 1));
+}
+
 function line({ label, kind = "solid", model, tone: role, width, fill, scale = "y" }, tone) {
   return {
     label,
     scale,
     width: width ?? (kind === "solid" ? 2 : 1.5),
     dash: DASHES[kind],
-    points: { show: false },
+    points: { show: false, filter: lonePoints },
     spanGaps: false,
     stroke: tone(role ?? (kind === "ink" ? "--text-3" : "--model"), model),
     ...(fill ? { fill: tone(fill) } : {}),

@@ -8,6 +8,7 @@ import {
   curveExtent,
   percentileTable,
 } from "../charts/percentile-axis.js";
+import { seriesTimes } from "../charts/series-times.js";
 import { ROOT_PATH } from "../lib/root-path.js";
 
 const root = document.querySelector("[data-diff]");
@@ -54,18 +55,21 @@ function bridgeGaps([xs, ...columns]) {
 }
 
 function drawRates(pair) {
-  const maps = pair.map(({ columns, rows }) => {
-    const [t, rate] = [columns.indexOf("t_s"), columns.indexOf("achieved_per_s")];
-    return new Map(rows.map((row) => [Math.round(row[t]), row[rate]]));
+  const measuredS = JSON.parse(root.dataset.measuredS);
+  const maps = pair.map((series, side) => {
+    const { ends } = seriesTimes(series, measuredS[side]),
+      rate = series.columns.indexOf("achieved_per_s");
+    return new Map(series.rows.map((row, i) => [ends[i], row[rate]]));
   });
   const xs = [...new Set(maps.flatMap((map) => [...map.keys()]))].sort((x, y) => x - y);
   const chart = new Chart(panel("diff-rate"), {
-    x: { range: () => [xs[0] ?? 0, xs.at(-1) ?? 1] },
+    x: { range: () => [0, xs.at(-1) ?? 1], heading: "end (s)" },
     y: { title: "Throughput (req/s)" },
     format: format.rate,
     series: [{ label: `run ${root.dataset.a}` }, { label: `run ${root.dataset.b}`, tone: "--other" }],
   });
-  chart.set([xs, ...maps.map((map) => xs.map((x) => map.get(x) ?? null))]);
+  // Where only the other run has a row, its line is bridged (undefined). An unknown rate is a gap (null).
+  chart.set([xs, ...maps.map((map) => xs.map((x) => map.get(x)))]);
 }
 
 function showFetchError(name) {

@@ -13,6 +13,7 @@ import {
   curveExtent,
   percentileTable,
 } from "../charts/percentile-axis.js";
+import { seriesTimes } from "../charts/series-times.js";
 import { updateRunProgress } from "../live/run-progress.js";
 
 async function json(url) {
@@ -37,24 +38,23 @@ function drawPercentiles(root, { service, response, cut }) {
   });
 }
 
-function drawOverTime(root, { columns, rows }) {
+function drawOverTime(root, series) {
+  const { columns, rows } = series;
   const column = (name) => {
     const i = columns.indexOf(name);
     return rows.map((row) => row[i] ?? null);
   };
-  const xs = column("t_s"),
-    warm = rows.filter((row) => row[columns.indexOf("phase")] === "warmup").length;
-  const bands = warm ? [{ from: xs[0], to: xs[warm] ?? xs.at(-1), label: "warm-up" }] : [];
+  const { ends: xs, warmUpS } = seriesTimes(series, Number(root.dataset.measuredS));
+  const bands = warmUpS ? [{ from: 0, to: warmUpS, label: "warm-up" }] : [];
   const marks = JSON.parse(root.dataset.marks ?? "[]");
-  const ends = [Math.min(xs[0] ?? 0, 0), xs.at(-1) ?? 1];
-  const x = { range: () => ends };
+  const x = { range: () => [0, xs.at(-1) ?? 1], heading: "end (s)" };
   const service = column("service_p99_us").map(ms),
     response = column("response_p99_us").map(ms);
   new Chart(panel(root, "rate"), {
     x,
     y: { title: "Throughput (req/s)" },
     format: format.rate,
-    series: [{ label: "achieved" }, { label: "offered", kind: "ink" }],
+    series: [{ label: "achieved" }, { label: "scheduled", kind: "ink" }],
   }).set([xs, column("achieved_per_s"), column("offered_per_s")], { bands, marks });
   // A second with few responses has no p99: show the maximum, which reveals a stall or a queue.
   const few = response.every((v) => v === null),

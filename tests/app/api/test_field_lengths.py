@@ -18,7 +18,7 @@ import pytest
 from app.errors import Invalid, shown
 from app.imports import parsers
 from app.pages import load_form
-from app.pages.fields import check_lengths, length_max
+from app.pages.field_lengths import check_lengths, length_max
 from app.plans.thresholds import THRESHOLDS_MAX
 from app.runs import run as run_module
 from app.runs import trial

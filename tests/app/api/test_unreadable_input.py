@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.pages.forms import parse_run_id
+from app.pages.run_fields import parse_run_id
 from tests.app.driver import LabProcess, assert_problem
 from tests.app.pages.test_load_form import FORM, problem_of
 

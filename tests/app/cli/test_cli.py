@@ -89,7 +89,7 @@ def test_a_run_is_printed_as_text_and_as_json_and_is_saved_and_a_breached_thresh
     knobs = ("--set", "workers=2", "--label", "x")
     done = threadlab("run", "reactor-pool", *LIGHT, *knobs, *thresholds, "--json", str(file), env=data)
     assert done.returncode == 3, done.stderr
-    assert "Verdict:" in done.stdout and "requests/s; 50 intended: 50 answered, 0 failed" in done.stdout
+    assert "Verdict:" in done.stdout and "requests/s; 50 scheduled: 50 answered, 0 failed" in done.stdout
     assert "✓ p(50)<60s" in done.stdout and "✗ rate>99999999" in done.stdout and "✓ errors<1%" in done.stdout
     run = json.loads(file.read_text())
     assert (run["id"], run["state"], run["model"]) == (1, "finished", "reactor-pool")

@@ -185,7 +185,7 @@ def test_every_number_is_finite() -> None:
         )
 
 
-def test_setup_differences_are_listed_with_remarks() -> None:
+def test_setup_differences_are_listed_with_notes() -> None:
     a = stored_run(environment={"kernel": "6.1", "load_average": 0.1, "cores": 2})
     b = stored_run(
         id=2,
@@ -229,13 +229,13 @@ def test_work_mixes_are_compared_by_their_shares() -> None:
     assert not diff_runs(stored_run(**mixed(1, 3)), stored_run(**mixed(1, 4)), {}, {}).same_load
 
 
-def test_equal_runs_have_no_differences_and_no_remarks() -> None:
+def test_equal_runs_have_no_differences_and_no_notes() -> None:
     found = diff_runs(stored_run(), stored_run(id=2), {}, {})
     assert (found.same_load, found.unlike, found.notes) == (True, (), ())
 
 
 @pytest.mark.parametrize("broken", [{"summary": None}, {"summary": None, "verdict": None, "state": "failed"}])
-def test_a_run_without_figures_is_remarked(broken: dict[str, Any]) -> None:
+def test_a_run_without_figures_is_noted(broken: dict[str, Any]) -> None:
     found = diff_runs(stored_run(), stored_run(id=2, **broken), {}, {})
     assert any("has no figures" in note for note in found.notes)
 

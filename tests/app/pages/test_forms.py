@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.errors import Invalid
 from app.load.protocol.plan import Plan, Stage, Work
 from app.pages import load_form
-from app.pages.forms import typed_knobs
+from app.pages.cards import typed_knobs
 from app.pages.load_form import problems, run_request
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_stages, parse_work, plan_fields, work_text

@@ -8,7 +8,7 @@ import pytest
 
 from app import paths
 from app.fleet.models import Models
-from app.pages.forms import Card
+from app.pages.cards import Card
 from app.schemas.engine import EngineView, ExitView
 from app.schemas.states import EngineState
 from app.templating import make_environment, render_block

@@ -366,7 +366,7 @@ def test_an_axis_covers_every_value(values: list[float]) -> None:
 
 
 def test_charts_have_both_clocks_for_an_open_run_and_one_for_a_closed_run() -> None:
-    names = ("t_s", "phase", "service_p50_us", "service_p99_us", "response_p50_us", "response_p99_us")
+    names = ("end_s", "phase", "service_p50_us", "service_p99_us", "response_p50_us", "response_p99_us")
     opened = [dict(zip(names, (t, "measure", 10.0, 20.0, 12.0, 20.0), strict=True)) for t in (0.0, 1.0)]
     closed = [{**row, "response_p50_us": 10.0} for row in opened]
     assert [line.name for line in html.latency_over_time(opened).lines] == [
@@ -376,3 +376,26 @@ def test_charts_have_both_clocks_for_an_open_run_and_one_for_a_closed_run() -> N
         "p50 service",
     ]
     assert [line.name for line in html.latency_over_time(closed).lines] == ["p99 response", "p50 response"]
+
+
+def test_a_time_chart_ends_with_the_last_row_and_a_row_is_at_its_end() -> None:
+    series = {
+        "columns": ["t_s", "phase", "offered_per_s", "achieved_per_s"],
+        "rows": [[0.0, "warmup", 100.0, 100.0], [0.5, "measure", 100.0, 100.0]],
+    }
+    rows = html.rows_of(series, 1.0)
+    assert [row["end_s"] for row in rows] == [0.5, 1.5]
+    drawn = html.throughput(rows)
+    third = chart.LEFT + (chart.RIGHT - chart.LEFT) / 3
+    assert drawn.warm == pytest.approx(third)
+    for line in drawn.lines:
+        assert line.path.startswith(f"M{third:.1f} ") and f"L{chart.RIGHT:.1f} " in line.path
+
+
+def test_a_run_that_ended_in_its_warm_up_is_all_warm_up() -> None:
+    series = {
+        "columns": ["t_s", "phase", "offered_per_s", "achieved_per_s"],
+        "rows": [[0.0, "warmup", None, 90.0]],
+    }
+    rows = html.rows_of(series, 0.0)
+    assert html.throughput(rows).warm == chart.RIGHT and html.rows_of({**series, "rows": []}, 0.0) == []

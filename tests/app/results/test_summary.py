@@ -102,7 +102,7 @@ def test_the_counts_of_requests_add_up() -> None:
     assert (summary.requests, summary.failed, summary.unfinished) == (10_000, 3, 97)
     assert (
         summary.counts
-        == "10,400 intended: 10,000 answered, 3 failed, 97 in flight at the stop, 300 never sent"
+        == "10,400 scheduled: 10,000 answered, 3 failed, 97 in flight at the stop, 300 never sent"
     )
     closed = summarise(replace(OUTCOME, intended=None, dropped=0, sent=10_003))
     assert closed.counts == "10,003 sent: 10,000 answered, 3 failed"

@@ -1,4 +1,4 @@
-"""Parts that several pages share: cards of models, typed knobs, targets of a run."""
+"""Cards of models: the state of a model with its newest engine, and the knobs that its form submits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from typing import Any
 
 from app.errors import Invalid
 from app.lab import Lab
-from app.runs.queue import ID_MAX
-from app.runs.runs import CONCURRENT_MAX
+from app.pages.field_lengths import KNOB_PREFIX
 from app.schemas.engine import EngineView
 from app.schemas.model import ModelView
 from app.schemas.states import EngineState
-
-CONCURRENT_PREFIX = "engines:"  # prefix of a target of several engines, loaded in parallel
-NEW_PREFIX = "model:"  # prefix of a target that is a model: an engine is started for the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +67,7 @@ def card(
 def typed_knobs(form: Mapping[str, str]) -> dict[str, str]:
     """Return the knobs of a card's form by name, as typed."""
     return {
-        name.removeprefix("knob_"): value.strip() for name, value in form.items() if name.startswith("knob_")
+        name.removeprefix(KNOB_PREFIX): value.strip()
+        for name, value in form.items()
+        if name.startswith(KNOB_PREFIX)
     }
-
-
-def parse_run_id(text: str) -> int | None:
-    """Return the id of a run; None if the text is not one."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(ID_MAX)) else None
-
-
-def targets(lab: Lab) -> list[tuple[str, str]]:
-    """Return value and label of each target: running engines, newest first, all in parallel, new engines."""
-    ready = [e.view() for e in reversed(lab.fleet.engines.values()) if e.state.is_serving]
-    ids = [e.id for e in reversed(ready)][:CONCURRENT_MAX]
-    in_parallel = (
-        [(CONCURRENT_PREFIX + ",".join(ids), f"All {len(ids)} running engines in parallel (live view only)")]
-        if len(ids) > 1
-        else []
-    )
-    new = [(NEW_PREFIX + m.name, f"New {m.title} engine") for m in lab.models.views.values() if m.available]
-    return [(e.id, f"{e.id} (running on :{e.port})") for e in ready] + in_parallel + new
