@@ -220,10 +220,10 @@ def change(value: float | None, unit: str) -> str:
 
 
 def figure_label(name: str) -> str:
-    """Return the label of a diff's figure: p999_us becomes p99.9, offered_per_s becomes Scheduled."""
+    """Return the label of a diff's figure: p999_us becomes p99.9, offered_per_s becomes Offered."""
     known = {
         "p999_us": "p99.9",
-        "offered_per_s": "Scheduled",
+        "offered_per_s": "Offered",
         "io_calls": "I/O calls",
         "anon_bytes_per_connection": "Memory per connection",
         "rss_bytes_peak": "RSS, peak",

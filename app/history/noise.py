@@ -25,7 +25,7 @@ from itertools import pairwise
 from statistics import median
 
 MACHINE = 0.15  # share of a value by which equal servers differ from run to run
-OFFERED = 0.01  # share of a scheduled rate: more is missing only if the verdict is rate_missed
+OFFERED = 0.01  # share of an offered rate: more is missing only if the verdict is rate_missed
 SIGMAS = 3.0  # 0.3 % false positives; a diff has about 40 figures
 SECONDS_MIN = 5  # fewer seconds have no meaningful spread
 MAD_TO_SIGMA = 1.4826  # standard deviation of a normal distribution in median absolute deviations

@@ -73,10 +73,10 @@ def charts_of(rows: list[dict[str, Any]], curve: Mapping[str, Any] | None) -> It
 
 
 def throughput(rows: list[dict[str, Any]]) -> Chart:
-    """Return the chart of scheduled and achieved rate per second."""
+    """Return the chart of offered and achieved rate per second."""
     lines = [
         ChartData("achieved", "a", _column(rows, "achieved_per_s")),
-        ChartData("scheduled", "ink dashed", _column(rows, "offered_per_s")),
+        ChartData("offered", "ink dashed", _column(rows, "offered_per_s")),
     ]
     axis = from_zero(known(lines), format.rate, "Throughput (req/s)")
     return chart(

@@ -20,7 +20,7 @@ from engines.common.board.board import THREAD_STATES
 COUNTER_PID = 1  # the process id of counters and marks
 # column of the series → (track, name of its value)
 COUNTERS = {
-    "offered_per_s": ("rate (req/s)", "scheduled"),
+    "offered_per_s": ("rate (req/s)", "offered"),
     "achieved_per_s": ("rate (req/s)", "achieved"),
     "connections": ("connections", "held"),
     "queue_depth": ("queue depth", "requests"),

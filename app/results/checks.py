@@ -65,7 +65,7 @@ def _rate_checks(e: Evidence) -> list[Check]:
     return [
         Check("Late starts", format.share(e.late_share), late, None),
         Check(
-            "Achieved / scheduled", format.share(e.rate_ratio), f"at least {format.share(RATE_RATIO_MIN)}", ok
+            "Achieved / offered", format.share(e.rate_ratio), f"at least {format.share(RATE_RATIO_MIN)}", ok
         ),
     ]
 

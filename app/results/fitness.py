@@ -3,7 +3,7 @@
 An event invalidates only the figures that it changes: a few late sends change a p99, but not CPU per request.
 
     every figure   engine or load generator died, requests failed, or the trial itself disturbed the server
-    cost           less than 99 % of a scheduled rate was reached: it is the cost at another rate
+    cost           less than 99 % of an offered rate was reached: it is the cost at another rate
     rate, latency  load generator or kernel was the limit, or the measurement contradicts itself
     percentiles    late sends by the load generator changed them
 """

@@ -40,7 +40,7 @@ RATE_INTERVAL_MIN_S = 0.5  # a shorter last interval of a phase has no meaningfu
 def summarise(outcome: Outcome) -> Summary:
     """Return the summary of the measured window.
 
-    The achieved rate counts requests that finished in the window, the scheduled rate those due in it.
+    The achieved rate counts requests that finished in the window, the offered rate those due in it.
     """
     in_window = sum(second.requests for second in outcome.seconds if second.phase == "measure")
     length_s = outcome.duration_s

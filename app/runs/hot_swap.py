@@ -75,14 +75,17 @@ def phases(
     return tuple(found)
 
 
-def swap_remarks(plan: Plan, observations: Sequence[Observation]) -> tuple[str, ...]:
-    """Return remarks on a hot swap, in sentences."""
+def swap_notes(plan: Plan, observations: Sequence[Observation]) -> tuple[str, ...]:
+    """Return notes on a hot swap, in sentences."""
     if len(observations) < 2:
         return ()
     whole = "A phase is the whole seconds in which one engine served alone; other seconds belong to no phase."
     if not plan.trace:
         return (whole,)
-    return (whole, f"The thread trace covers only the first engine, {observations[0].engine}.",)
+    return (
+        whole,
+        f"The thread trace covers only the first engine, {observations[0].engine}.",
+    )
 
 
 def _inside(second: Second, from_s: float, to_s: float) -> bool:

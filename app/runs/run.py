@@ -129,7 +129,7 @@ class Run:
             ledger=ledger,
             verdict=verdict,
             marks=result.marks,
-            notes=result.remarks,
+            notes=result.notes,
             legs=result.phases,
             thresholds=results,
         )

@@ -25,12 +25,12 @@ from app.results.evidence import Conditions, evidence
 from app.results.figures import all_figures
 from app.results.fitness import assess_figures
 from app.results.ledger import cost
+from app.results.notes import notes
 from app.results.observation import Observation, marks
-from app.results.remarks import remarks
 from app.results.summary import responses_received, series, summarise
 from app.results.verdict import judge
 from app.runs.generator import Generator, GeneratorFailed
-from app.runs.hot_swap import HotSwap, phases, swap_remarks
+from app.runs.hot_swap import HotSwap, phases, swap_notes
 from app.runs.progress import MeterWindow
 from app.runs.watcher import Watcher
 from app.schemas.result import Ledger, Summary, Verdict
@@ -66,7 +66,7 @@ class TrialResult:
     verdict: Verdict
     series: dict[str, Any]
     marks: tuple[TimelineEvent, ...]
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
     phases: tuple[HotSwapPhase, ...]  # of a hot swap
 
 
@@ -251,9 +251,9 @@ class Trial:
             verdict=assess_figures(judge(seen), seen, summary, figures, setup.figure),
             series=series(outcome, points, last.started_ns),
             marks=marks(observations, last.started_ns),
-            remarks=(
-                *remarks(plan, outcome, summary, last.stalled_ns),
-                *swap_remarks(plan, observations),
+            notes=(
+                *notes(plan, outcome, summary, last.stalled_ns),
+                *swap_notes(plan, observations),
             ),
             phases=phases(observations, outcome, last.started_ns),
         )

@@ -184,8 +184,8 @@ class RunWorker:
         try:
             await asyncio.to_thread(self._save_trace, run)
         except OSError as error:
-            remark = f"The thread trace could not be saved: {error_reason(error)}."
-            ended = replace(ended, notes=(*ended.notes, remark))
+            note = f"The thread trace could not be saved: {error_reason(error)}."
+            ended = replace(ended, notes=(*ended.notes, note))
             with contextlib.suppress(*SAVE_ERRORS):
                 await asyncio.to_thread(self._store.save, ended)
         return ended

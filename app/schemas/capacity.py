@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SearchStep:
-    """One trial of a capacity search: scheduled rate, measured value, and whether the objective was met."""
+    """One trial of a capacity search: offered rate, measured value, and whether the objective was met."""
 
     rate_per_s: float
     trial: int  # number of this trial at this rate, from 1

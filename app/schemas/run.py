@@ -73,7 +73,7 @@ class RunView:
     finished_at: str | None
     capacity: Capacity | None = None  # of a capacity search
     marks: tuple[TimelineEvent, ...] = ()
-    notes: tuple[str, ...] = ()  # remarks in sentences: missing connections, effects of a server pause
+    notes: tuple[str, ...] = ()  # sentences: missing connections, effects of a server pause
     comparison: int | None = None  # id of the comparison, if the run is one of its trials
     legs: tuple[HotSwapPhase, ...] = ()  # of a hot swap: one phase per engine
     then: tuple[Successor, ...] = ()  # of a hot swap: the requested successors, whether they started or not

@@ -23,8 +23,8 @@ from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.protocol.plan import Plan, Work
 from app.plans.describe import describe, load_title
 from app.plans.thresholds import Threshold
+from app.results.notes import notes
 from app.results.observation import SeriesPoint
-from app.results.remarks import remarks
 from app.results.summary import percentile_curve, series, summarise
 from app.results.threshold_check import check
 from app.schemas.comparison import ComparisonEntry, ComparisonView
@@ -131,7 +131,7 @@ def made_run(
             "ledger": ledger,
             "verdict": verdict,
             "marks": tuple(marks),
-            "notes": remarks(plan, outcome, summary, plan.stall_ms * 1_000_000),
+            "notes": notes(plan, outcome, summary, plan.stall_ms * 1_000_000),
             "thresholds": tuple(
                 check(Threshold.parse(text), summary, ledger, verdict) for text in thresholds
             ),

@@ -43,7 +43,7 @@ export const CHARTS = {
   rate: {
     title: "Throughput (req/s)",
     format: format.rate,
-    one: () => [{ label: "achieved" }, { label: "scheduled", kind: "ink" }],
+    one: () => [{ label: "achieved" }, { label: "offered", kind: "ink" }],
     of: (e) => [e.rate, e.offered],
     many: (e) => e.rate,
   },

@@ -54,7 +54,7 @@ function drawOverTime(root, series) {
     x,
     y: { title: "Throughput (req/s)" },
     format: format.rate,
-    series: [{ label: "achieved" }, { label: "scheduled", kind: "ink" }],
+    series: [{ label: "achieved" }, { label: "offered", kind: "ink" }],
   }).set([xs, column("achieved_per_s"), column("offered_per_s")], { bands, marks });
   // A second with few responses has no p99: show the maximum, which reveals a stall or a queue.
   const few = response.every((v) => v === null),

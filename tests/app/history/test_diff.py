@@ -126,7 +126,7 @@ def test_too_few_seconds_have_no_standard_error() -> None:
     assert noise(100, 100, seconds=([1, 99, 1, 99], [1, 99, 1, 99])).width == pytest.approx(100 * MACHINE)
 
 
-def test_a_scheduled_rate_has_a_noise_of_one_percent() -> None:
+def test_an_offered_rate_has_a_noise_of_one_percent() -> None:
     offered = {"plan": VIEW["plan"] | {"executor": "constant-arrival-rate"}}
     a = stored_run(
         **offered, summary=SUMMARY | {"offered_per_s": 1000.0, "achieved_per_s": 1000.0, "rate_ratio": 1.0}

@@ -165,7 +165,7 @@ def test_a_check_of_an_unknown_value_neither_passes_nor_fails(evidence: Evidence
         ("Load-generator CPU utilisation", evidence.generator_utilisation),
     ):
         assert (checks[what].ok is None) == (value is None) == (checks[what].seen == "–")
-    assert ("Achieved / scheduled" in checks) == evidence.is_open
+    assert ("Achieved / offered" in checks) == evidence.is_open
 
 
 @pytest.mark.parametrize("evidence", [CALM, MISSED, replace(MISSED, in_flight_grew=True)])

@@ -66,7 +66,7 @@ async def finished_run(lab: Lab, **fields: Any) -> RunView:
     return await lab.runs.finished((await lab.runs.submit(RunRequest(model="reactor", **fields))).id)
 
 
-def test_a_trace_that_cannot_be_saved_is_a_remark(tmp_path: Path) -> None:
+def test_a_trace_that_cannot_be_saved_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "traces").write_text("no folder")
     ended = run_in_lab(tmp_path, lambda lab: finished_run(lab, plan=light(trace=True)))
     assert ended.state == "finished" and run_report.exit_code(ended, None) == 0

@@ -1,4 +1,4 @@
-"""Remarks on a trial: missing connections, and what a server pause hides from a closed load."""
+"""Notes on a trial: missing connections, and what a server pause hides from a closed load."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from app.load.protocol import histogram
 from app.load.protocol.outcome import KindOutcome, Outcome
 from app.load.protocol.plan import Plan, Stage
-from app.results.remarks import remarks
+from app.results.notes import notes
 from app.results.summary import summarise
 
 NOTHING = histogram.encode(histogram.new())
@@ -39,16 +39,16 @@ CALM = Outcome(
 PLAN = Plan(vus=8, idle_connections=30, slow_readers=5)
 
 
-def remarks_on(plan: Plan, outcome: Outcome, stalled_ns: int = 0) -> list[str]:
-    return list(remarks(plan, outcome, summarise(outcome), stalled_ns))
+def notes_on(plan: Plan, outcome: Outcome, stalled_ns: int = 0) -> list[str]:
+    return list(notes(plan, outcome, summarise(outcome), stalled_ns))
 
 
-def test_an_undisturbed_trial_has_no_remarks() -> None:
-    assert remarks_on(PLAN, CALM) == []
+def test_an_undisturbed_trial_has_no_notes() -> None:
+    assert notes_on(PLAN, CALM) == []
 
 
 def test_missing_and_closed_connections_are_counted_over_all_shards() -> None:
-    assert remarks_on(
+    assert notes_on(
         PLAN, replace(CALM, missing=3, idle_missing=12, background_closed=1400, time_wait=28_000)
     ) == [
         "3 of 8 connections were not open when the load began; "
@@ -61,9 +61,7 @@ def test_missing_and_closed_connections_are_counted_over_all_shards() -> None:
 
 def test_a_closed_load_shows_at_most_its_peak_connections_in_a_stall() -> None:
     ramp = Plan("ramping-vus", vus=8, stages=(Stage(1.0, 50),), pipeline=2, stall_ms=100)
-    assert any(
-        "at most 100 requests show the stall" in remark for remark in remarks_on(ramp, CALM, 100_000_000)
-    )
+    assert any("at most 100 requests show the stall" in note for note in notes_on(ramp, CALM, 100_000_000))
 
 
 def test_an_outcome_stored_by_an_older_version_can_be_read() -> None:

@@ -1,4 +1,4 @@
-"""The remarks on a trial: sentences about missing connections and about a server pause. Pure."""
+"""The notes on a trial: sentences about missing connections and about a server pause. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from app.results.summary import merged_histogram
 from app.schemas.result import Summary
 
 
-def remarks(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> tuple[str, ...]:
-    """Return the remarks on a trial. `stalled_ns`: how long the server was paused, 0 if it was not."""
+def notes(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> tuple[str, ...]:
+    """Return the notes on a trial. `stalled_ns`: how long the server was paused, 0 if it was not."""
     return (*_connections(plan, outcome), *_stall(plan, outcome, summary, stalled_ns))
 
 
