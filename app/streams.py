@@ -49,7 +49,7 @@ class Tolerant:
             reconfigure(errors="replace")  # an ASCII terminal shows "?" for "–" instead of a traceback
 
     def write(self, text: str) -> int:
-        """Writes `text`, escaped; returns its length."""
+        """Write `text`, escaped; return its length."""
         self.write_unescaped(visible(text))
         return len(text)
 
@@ -59,7 +59,7 @@ class Tolerant:
             self.write(line)
 
     def write_unescaped(self, text: str) -> None:
-        """Writes `text` with its control characters."""
+        """Write `text` with its control characters."""
         if self._stream is not None and self.error is None:
             with self._errors_kept():
                 self._stream.write(text)
@@ -107,7 +107,7 @@ class _Unescaped:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Writes `text` with its control characters; returns its length."""
+        """Write `text` with its control characters; return its length."""
         self._stream.write_unescaped(text)
         return len(text)
 

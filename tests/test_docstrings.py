@@ -16,6 +16,10 @@ FLOORS = {
     "engines": 95,
     "app": 95,
 }
+THIRD_PERSON = re.compile(
+    r"(Add|Answer|Call|Clos|Compar|Connect|Keep|Mak|Open|Read|Return|Run|Send|Show|Start|Stop|Submit|Tick|"
+    r"Updat|Writ|Yield)e?s\b"
+)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -70,6 +74,19 @@ def test_a_docstring_says_more_than_the_name(package: str) -> None:
     said = [(each, words(each.doc.splitlines()[0])) for each in public(package) if each.doc]
     empty = {"the", "a", "an", "of", "this", "is"}
     assert [each.place for each, told in said if told and told - empty <= words(each.name)] == []
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_the_docstring_of_a_function_is_imperative(package: str) -> None:
+    functions = (
+        (path, node)
+        for path in sources(package)
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert [
+        f"{path} {node.name}" for path, node in functions if THIRD_PERSON.match(ast.get_docstring(node) or "")
+    ] == []
 
 
 def test_a_missing_docstring_and_a_repeated_name_are_seen() -> None:

@@ -96,7 +96,7 @@ def _on(server: str, spec: dict[str, Any], files: dict[str, str]) -> Ended:
 
 
 def _here(spec: dict[str, Any], files: dict[str, str]) -> Ended:
-    """Compares by a lab in this process."""
+    """Compare by a lab in this process."""
     from app.cli import in_process
     from app.report import comparison_exports
 

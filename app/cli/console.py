@@ -78,7 +78,7 @@ def show_raw(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """Writes `threadlab: …` to stderr as one line."""
+    """Write `threadlab: …` to stderr as one line."""
     sys.stderr.write(f"threadlab: {' '.join(text.split())}\n")
 
 

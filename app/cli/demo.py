@@ -73,7 +73,7 @@ class Shown:
 
 
 async def measure(lab: Lab, seconds: float) -> tuple[ComparisonView, ...]:
-    """Compares by maximum throughput, and then at half of the lowest; returns both comparisons.
+    """Compare by maximum throughput, and then at half of the lowest; return both comparisons.
 
     If the first was stopped or measured nothing, it returns the first only.
     """

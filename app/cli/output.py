@@ -32,7 +32,7 @@ def check_writable(files: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def write(option: str, file: str, text: str) -> list[str]:
-    """Writes `text` to `file`, - for stdout.
+    """Write `text` to `file`, - for stdout.
 
     Returns a sentence if it cannot be written, otherwise nothing.
     """
@@ -49,7 +49,7 @@ def write(option: str, file: str, text: str) -> list[str]:
 def write_exports(
     files: Mapping[str, str], exports: Mapping[str, Export], make: Callable[[Export], str]
 ) -> list[str]:
-    """Makes and writes each of `files` (option → path) that is an export.
+    """Make and write each of `files` (option → path) that is an export.
 
     Returns a sentence for each failure.
     """

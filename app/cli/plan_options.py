@@ -25,7 +25,7 @@ _METAVARS = {
 
 
 def with_plan(command: Callable[..., int]) -> Callable[..., int]:
-    """Adds --scenario and the options of a plan to `command`.
+    """Add --scenario and the options of a plan to `command`.
 
     It is called with `scenario`, a name or None, and with `plan`, the fields that were given.
     """

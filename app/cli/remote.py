@@ -108,7 +108,7 @@ def _read(kind: TypeAdapter[V], url: str, method: str = "GET", body: Mapping[str
 def _followed(
     base: str, spec: Mapping[str, Any], kind: TypeAdapter[V], on_change: Callable[[V], None]
 ) -> tuple[V, int | None]:
-    """Submits and polls until the end.
+    """Submit and poll until the end.
 
     The first stop signal stops what was submitted. A second one leaves it running and raises NotNow.
     """

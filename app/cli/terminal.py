@@ -52,7 +52,7 @@ def show(*items: str | Table) -> None:
 
 
 def hint(commands: Sequence[str]) -> None:
-    """Writes "Next: …" to stderr."""
+    """Write "Next: …" to stderr."""
     err = console(sys.stderr)
     for i, command in enumerate(commands):
         err.print(Text.assemble(("Next: " if i == 0 else "      ", "dim"), (visible(command), "cyan")))

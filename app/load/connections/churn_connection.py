@@ -37,7 +37,7 @@ class ChurnConnection(ClientConnection):
         self.pool.release(self, now)
 
     def send_request(self, kind: RequestKind, intended_at: int, now: int, queued_at: int = 0) -> None:
-        """Connects and sends a request."""
+        """Connect and send a request."""
         self.kind, self.intended_at, self.handled_at = kind, intended_at, queued_at or now
         pool = self.pool
         pool.in_flight += 1

@@ -82,7 +82,7 @@ class ConnectionPool:
         self._scan_at = self._retry_at = 0
 
     def set_handler(self, fd: int, handler: Any) -> None:
-        """Makes `handler.on_event` the handler of a descriptor that is registered with `epoll`."""
+        """Make `handler.on_event` the handler of a descriptor that is registered with `epoll`."""
         if fd >= len(self.by_fd):
             self.by_fd.extend([IGNORE_EVENTS] * (fd + 1024 - len(self.by_fd)))
         self.by_fd[fd] = handler
@@ -158,7 +158,7 @@ class ConnectionPool:
         self.update_peak()
 
     def update_peak(self) -> None:
-        """Updates `peak` after a connection was opened."""
+        """Update `peak` after a connection was opened."""
         self.peak = max(self.peak, self.connected + self.idle_held + self.slow_connected)
 
     def _connect_failed(self, connection: PooledConnection, error: str) -> None:

@@ -113,7 +113,7 @@ class Dispatcher:
             self.on_free(connection, now)
 
     def run_once(self, now: int) -> None:
-        """Ticks if it is time, then waits for events, at most POLL_S, and handles them.
+        """Tick if it is time, then wait for events, at most POLL_S, and handle them.
 
         Used outside of the load.
         """

@@ -30,7 +30,7 @@ class Ramp:
         return level
 
     def arrivals(self, numbers: Iterator[float]) -> Iterator[float]:
-        """Yields, for each n of `numbers`, the time in seconds at which n requests were due.
+        """Yield, for each n of `numbers`, the time in seconds at which n requests were due.
 
         `numbers` must increase. Ends with the last stage.
 

@@ -66,7 +66,7 @@ class PackedCounts:
         return cls(array("I", counts.keys()), array("Q", counts.values()))
 
     def items(self) -> Iterable[tuple[int, int]]:
-        """Yields (µs, count)."""
+        """Yield (µs, count)."""
         return zip(self.values, self.counts, strict=True)
 
 
@@ -103,7 +103,7 @@ def merge(histograms: Iterable[Any]) -> Any:
 
 
 def buckets(histogram: Any) -> Iterable[tuple[float, int]]:
-    """Yields (µs, count) for each bucket that is not empty; µs is its middle."""
+    """Yield (µs, count) for each bucket that is not empty; µs is its middle."""
     return ((_middle_us(index), n) for index, n in enumerate(histogram.counts) if n)
 
 
