@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # each with the loopback address of its family
@@ -20,7 +21,7 @@ def is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int, backlog: int | None = None, reuse_port: bool = False) -> socket.socket:
-    """Return a listening socket; `::` also accepts IPv4. Raises OSError, whose `strerror` is the reason.
+    """Return a listening socket; `::` also accepts IPv4. Raises OSError: see `listen_error`.
 
     reuse_port: other sockets may listen on the same port, each with its own accept queue (SO_REUSEPORT).
     """
@@ -29,6 +30,14 @@ def listen(host: str, port: int, backlog: int | None = None, reuse_port: bool = 
     return socket.create_server(
         (host, port), family=family, backlog=backlog, reuse_port=reuse_port, dualstack_ipv6=dual_stack
     )
+
+
+def listen_error(error: OSError) -> str:
+    """Return why an address cannot be used, without the words that the socket module adds to it.
+
+    Errors of name resolution have a negative number, which `os.strerror` does not know.
+    """
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 def reachable(host: str) -> str:

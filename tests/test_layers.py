@@ -36,6 +36,7 @@ LAYERS = (
     "addresses",
     "assets",
     "paths",
+    "validation",
     "schemas",
     "load",
     "timestamps",

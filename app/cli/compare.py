@@ -125,6 +125,5 @@ def _report(server: str | None, ended: Ended, files: dict[str, str]) -> int:
         if code == OK and view.trials < FEW_TRIALS:
             console.hint("repeat with --trials 5, to tell models apart that differ by 5 % (one trial: 15 %)")
     sys.stdout.flush()
-    for problem in problems:
-        console.error(problem)
+    console.errors(problems)
     return code or (FAILED if problems else OK)

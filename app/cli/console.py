@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -80,6 +80,12 @@ def show_raw(text: str) -> None:
 def error(text: str) -> None:
     """Write `threadlab: …` to stderr as one line."""
     sys.stderr.write(f"threadlab: {' '.join(text.split())}\n")
+
+
+def errors(texts: Iterable[str]) -> None:
+    """Write each of `texts` as `error` does."""
+    for text in texts:
+        error(text)
 
 
 def show_examples(examples: Sequence[tuple[str, str]]) -> None:

@@ -101,8 +101,7 @@ def report(shown: Shown, json_file: str | None) -> int:
     sys.stdout.flush()
     if len(shown.comparisons) < 2 or shown.comparisons[-1].state == "stopped":
         sys.stderr.write("The demo was stopped, or nothing was measured.\n")
-    for problem in problems:
-        console.error(problem)
+    console.errors(problems)
     if shown.stopped_by is not None:
         return SIGNALLED + shown.stopped_by
     is_whole = len(shown.comparisons) == 2 and all(_is_good(run) for each in shown.runs for run in each)

@@ -13,6 +13,7 @@ from app import streams
 from app.cli import compare, console, demo, doctor, engine, import_result, models, run, serve, token
 from app.cli.exit_codes import BAD_ARGUMENTS, FAILED, OK, SIGNALLED
 from app.cli.help import OTHER, Group
+from app.cli.usage_errors import setting_errors, usage_error
 from app.errors import LabError
 
 app = typer.Typer(
@@ -74,7 +75,7 @@ def _run(argv: Sequence[str] | None) -> int:
         code = command().main(args=argv, prog_name="threadlab", standalone_mode=False)
         return int(code or OK)
     except typer.TyperException as error:
-        console.error(_usage_error(error))
+        console.error(usage_error(error))
         return error.exit_code
     except typer.Abort:
         return SIGNALLED + signal.SIGINT
@@ -82,30 +83,10 @@ def _run(argv: Sequence[str] | None) -> int:
         console.error(error.detail)
         return BAD_ARGUMENTS if error.status in (404, 422) else FAILED
     except ValueError as error:
-        if not (problems := _setting_errors(error)):
+        if not (problems := setting_errors(error)):
             raise
-        for problem in problems:
-            console.error(problem)
+        console.errors(problems)
         return BAD_ARGUMENTS
-
-
-def _usage_error(error: typer.TyperException) -> str:
-    """Return what is wrong with the arguments, and where the right ones are described."""
-    context = getattr(error, "ctx", None)
-    text = error.format_message().replace("Value error, ", "").rstrip(".")
-    return f"{text}. See {context.command_path} --help." if context else f"{text}."
-
-
-def _setting_errors(error: ValueError) -> list[str]:
-    """Return a sentence for each problem of a ValidationError of pydantic; [] for another error."""
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        return []
-    return [
-        ": ".join((*map(str, each["loc"]), each["msg"].removeprefix("Value error, ")))
-        for each in error.errors()
-    ]
 
 
 if __name__ == "__main__":

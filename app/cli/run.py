@@ -111,8 +111,7 @@ def _report(
     if is_shown:
         console.show(*lines)
     sys.stdout.flush()
-    for problem in problems:
-        console.error(problem)
+    console.errors(problems)
     if code == OK and is_shown and not server:
         console.hint("threadlab serve", f"threadlab compare {view.model} blocking --trials 5")
     return code or (FAILED if problems else OK)

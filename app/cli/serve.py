@@ -6,6 +6,7 @@ Its options are the settings of app/settings.py.
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import os
 import sys
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli import console
-from app.cli.exit_codes import FAILED
+from app.cli.exit_codes import BAD_ARGUMENTS, FAILED
 from app.cli.help import ADVANCED, Command
+from app.cli.usage_errors import setting_errors
 
 if TYPE_CHECKING:
     from app.settings import Settings
 
+OTHER_PORTS = (9000, 9001)  # of the hint if the port is taken
 # The group of each setting in the help; others are under Advanced.
 NETWORK, SECURITY, ENGINES, LIMITS, STORAGE = "Network", "Security", "Engines", "Limits", "Storage"
 GROUPS = {
@@ -60,26 +63,41 @@ def _serve() -> None:
 def run(given: dict[str, str]) -> int:
     """Run the lab with these settings, and those of the environment, until a signal stops it.
 
-    Returns the exit code. Raises ValidationError for a bad setting, LabError if the lab cannot be opened.
+    Returns the exit code. Raises LabError if the lab cannot be opened.
     """
-    from app.addresses import bracketed, listen
+    from app.addresses import listen
     from app.machine.child_environment import MODELS_DIRECTORY
     from app.settings import Settings
 
-    settings = Settings(**given)  # type: ignore[arg-type]
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]
+    except ValueError as error:
+        console.errors(setting_errors(error, given))
+        return BAD_ARGUMENTS
     if settings.models:
         os.environ[MODELS_DIRECTORY] = str(settings.models.resolve())  # engines read it, not the lab
-    for warning in _exposed_token(given, settings):
-        console.error(warning)
+    console.errors(_exposed_token(given, settings))
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
-        console.error(f"cannot listen on {bracketed(settings.host)}:{settings.port}: {error.strerror}")
+        console.error(_cannot_listen(settings.host, settings.port, error))
         return FAILED
     from app.cli.lab_server import run_lab
 
     with listener:
         return run_lab(settings, listener)
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    """Return why the lab cannot listen, and if another program has the port, how to choose another one."""
+    from app.addresses import bracketed, listen_error
+
+    reason = listen_error(error)
+    text = f"cannot listen on {bracketed(host)}:{port}: {reason[:1].lower()}{reason[1:]}"
+    if error.errno != errno.EADDRINUSE:
+        return text
+    other = OTHER_PORTS[port == OTHER_PORTS[0]]
+    return f"{text}. Choose another port: threadlab serve --port {other}"
 
 
 def _exposed_token(given: dict[str, str], settings: Settings) -> list[str]:

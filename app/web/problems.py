@@ -8,6 +8,7 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from app import validation
 from app.errors import FieldProblem, Invalid, LabError
 
 _TEXT = {"type": "string"}
@@ -44,6 +45,8 @@ DESCRIPTIONS = {
 }
 ECHOED_MAX = 200  # characters of a client's text that a response repeats
 INSTANCE_MAX, POINTER_MAX = 200, 400  # characters of a URL, and of a JSON pointer
+# Errors of pydantic for a body that is no object, or that has another media type than JSON.
+NOT_AN_OBJECT = frozenset(("missing", "model_attributes_type", "model_type", "dict_type"))
 PROBLEMS_MAX = 50  # fields that a response lists
 TYPES = "https://threadlab.dev/problems/"
 RETRY_AFTER_S = 1
@@ -102,9 +105,7 @@ def _pointer(error: dict[str, Any]) -> str:
 def _sentence(error: dict[str, Any]) -> str:
     if error["type"] == "json_invalid":
         return f"The body is not JSON: {error['ctx']['error']}."
-    name = ".".join(str(part) for part in error["loc"][1:])[:POINTER_MAX] or "the body"
-    if error["type"] == "extra_forbidden":
-        return f"{name} is not a known field."
-    if error["type"] == "missing":
-        return f"{name} is missing."
-    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}."
+    name = ".".join(str(part) for part in error["loc"][1:])[:POINTER_MAX]
+    if not name and error["type"] in NOT_AN_OBJECT:
+        return "Send a JSON object with Content-Type: application/json."
+    return f"{validation.describe(name or 'the body', error)}."

@@ -12,6 +12,7 @@ from app.addresses import is_loopback
 from app.cli.main import main
 from app.settings import Settings
 from app.store.runs import RunStore
+from app.web.authentication import new_token
 from tests.app.driver import LabProcess
 from tests.app.stored_runs import stored_run
 
@@ -40,20 +41,51 @@ def test_serve_refuses_another_host(flag: str, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
-    ("flag", "value"),
-    [("--port", "70000"), ("--port", "x"), ("--max-engines", "0"), ("--sample-interval-ms", "1")],
+    ("flag", "value", "problem"),
+    [
+        ("--port", "70000", "must be at most 65535"),
+        ("--port", "x", "must be a whole number"),
+        ("--max-rate", "x", "must be a number"),
+        ("--max-rate", "0", "must be greater than 0"),
+        ("--max-engines", "0", "must be at least 1"),
+        ("--sample-interval-ms", "1", "must be at least 50"),
+        ("--load-priority", "x", "must be 'auto' or 'normal'"),
+    ],
 )
-def test_serve_refuses_an_invalid_value_and_names_the_setting(
-    flag: str, value: str, capsys: pytest.CaptureFixture[str]
+def test_serve_refuses_an_invalid_value_and_names_the_flag(
+    flag: str, value: str, problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["serve", flag, value]) == 2
-    assert flag.removeprefix("--").replace("-", "_") in capsys.readouterr().err
+    assert capsys.readouterr().err == f"threadlab: {flag} {problem}.\n"
+
+
+@pytest.mark.parametrize("name", ["THREADLAB_PORT", "threadlab_port"])
+@pytest.mark.parametrize("command", ["serve", "doctor"])
+def test_an_invalid_environment_variable_is_named(
+    name: str, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "x")
+    assert main([command]) == 2
+    assert capsys.readouterr().err == "threadlab: THREADLAB_PORT must be a whole number.\n"
 
 
 def test_a_port_in_use_is_reported(lab: LabProcess, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", str(lab.port), "--data-dir", str(lab.data_dir)]) == 1
     output = capsys.readouterr()
-    assert str(lab.port) in output.err and "in use" in output.err and output.out == ""
+    assert output.err == (
+        f"threadlab: cannot listen on 127.0.0.1:{lab.port}: address already in use. "
+        "Choose another port: threadlab serve --port 9000\n"
+    )
+    assert output.out == ""
+
+
+def test_an_address_that_cannot_be_listened_on_is_reported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THREADLAB_TOKEN", new_token())
+    assert main(["serve", "--host", "192.0.2.1"]) == 1
+    error = capsys.readouterr().err
+    assert error == "threadlab: cannot listen on 192.0.2.1:8000: cannot assign requested address\n"
 
 
 def test_a_missing_engine_python_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

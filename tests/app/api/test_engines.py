@@ -221,8 +221,8 @@ INVALID: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
     "port too high": ({"model": "reactor", "port": 70000}, 422, ("/port",), "port"),
     "cpus not here": ({"model": "reactor", "cpus": [4000]}, 422, ("/cpus",), "cpus"),
     "no cpus": ({"model": "reactor", "cpus": []}, 422, ("/cpus",), "cpus"),
-    "a list": ([], 422, ("",), "body"),
-    "null": (None, 422, ("",), "body"),
+    "a list": ([], 422, ("",), "Send a JSON object"),
+    "null": (None, 422, ("",), "Send a JSON object"),
 }
 
 
