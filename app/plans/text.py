@@ -13,9 +13,10 @@ from app.plans.fields import FIELDS, FieldKind, PlanField
 _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
 # Possessive quantifiers (`*+`): otherwise two repeats could share a run of blanks, in quadratic time.
 _WORK = re.compile(
-    r"(?P<weight>\d{1,18})\s*+%?\s*+(?P<kind>[a-z]++)(?:\s++(?P<value>\d{1,18})\s*+(?P<unit>us|ms|s|b)?)?",
+    r"(?:(?P<weight>\d{1,18})\s*+%?\s*+)?(?P<kind>[a-z]++)(?:\s++(?P<value>\d{1,18})\s*+(?P<unit>us|ms|s|b)?)?",
     re.ASCII,
 )
+_WORK_EXAMPLE = "92% plaintext, 4% sleep 40ms, 4% hash 800us"
 _US = {"us": 1, "ms": 1000, "s": 1_000_000}
 _UNITS_TEXT = {
     "cpu": "us, ms or s",
@@ -30,25 +31,40 @@ WORK_UNITS = {"us": "us", "ms": "ms"}  # parameters that are written with a unit
 def parse_work(text: str) -> list[dict[str, Any]]:
     """Return the request mix of `92% plaintext, 4% sleep 40ms` as the JSON of a plan has it.
 
-    The numbers before the kinds are weights, reduced by their greatest common divisor. Raises Invalid.
+    The numbers before the kinds are weights, reduced by their greatest common divisor. A single kind needs
+    none. Raises Invalid.
     """
-    mix: list[dict[str, Any]] = []
-    weights: list[int] = []
-    for part in map(str.strip, text.split(",")):
-        found = _WORK.fullmatch(part)
-        if not found or (found["kind"] in _PARAMETER) != bool(found["value"]):
-            example = "92% plaintext, 4% sleep 40ms, 4% hash 800us"
-            raise Invalid.field("/plan/work", f"{shown(part)} is not a request kind. Example: {example}.")
-        kind, params = found["kind"], {}
-        if found["value"]:
-            value = _converted(kind, int(found["value"]), found["unit"])
-            if value is None:
-                raise Invalid.field("/plan/work", f"{shown(part)}: {kind} takes {_UNITS_TEXT[kind]}.")
-            params = {_PARAMETER[kind]: value}
-        weights.append(int(found["weight"]))
-        mix.append({"kind": kind, "params": params})
+    found = [_matched(part) for part in map(str.strip, text.split(","))]
+    if len(found) > 1 and (bare := [each[0] for each in found if not each["weight"]]):
+        raise _not_work(f"{shown(bare[0])} has no share. Example: {_WORK_EXAMPLE}.")
+    weights = [int(each["weight"] or 1) for each in found]
     common = gcd(*weights) or 1  # `100% plaintext` is the plan with weight 1
-    return [{**each, "weight": weight // common} for each, weight in zip(mix, weights, strict=True)]
+    return [
+        {"kind": each["kind"], "params": _params(each), "weight": weight // common}
+        for each, weight in zip(found, weights, strict=True)
+    ]
+
+
+def _matched(part: str) -> re.Match[str]:
+    """Return the parts of `4% sleep 40ms`: weight, kind, value, unit. Raises Invalid."""
+    found = _WORK.fullmatch(part)
+    if not found or (found["kind"] in _PARAMETER) != bool(found["value"]):
+        raise _not_work(f"{shown(part)} is not a request kind. Example: {_WORK_EXAMPLE}.")
+    return found
+
+
+def _params(found: re.Match[str]) -> dict[str, int]:
+    kind = found["kind"]
+    if not found["value"]:
+        return {}
+    value = _converted(kind, int(found["value"]), found["unit"])
+    if value is None:
+        raise _not_work(f"{shown(found[0])}: {kind} takes {_UNITS_TEXT[kind]}.")
+    return {_PARAMETER[kind]: value}
+
+
+def _not_work(detail: str) -> Invalid:
+    return Invalid.field("/plan/work", detail)
 
 
 def _converted(kind: str, value: int, unit: str | None) -> int | None:

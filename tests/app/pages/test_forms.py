@@ -51,6 +51,8 @@ def test_a_request_mix_is_parsed_as_it_is_formatted(work: list[dict[str, Any]]) 
     ("text", "expected"),
     [
         ("100% plaintext", [("plaintext", {}, 1.0)]),
+        ("plaintext", [("plaintext", {}, 1.0)]),
+        (" sleep 40ms", [("sleep", {"ms": 40}, 1.0)]),
         ("92% plaintext, 8% sleep 40ms", [("plaintext", {}, 0.92), ("sleep", {"ms": 40}, 0.08)]),
         ("1 sleep 2s", [("sleep", {"ms": 2000}, 1.0)]),
         ("1% hash 3ms", [("hash", {"us": 3000}, 1.0)]),
@@ -71,6 +73,9 @@ def test_work_has_units(text: str, expected: list[tuple[str, dict[str, int], flo
         "nonsense here",
         "50%",
         "5% sleep",
+        "sleep",
+        "plaintext, 5% sleep 4ms",
+        "5% sleep 4ms, plaintext",
         "5% plaintext 4ms",
         "5% sleep 4 hours",
         "-5% plaintext",
