@@ -71,15 +71,16 @@ def compare(
         "scenario": scenario,
         "plan": plan or None,
         "thresholds": threshold or [],
-        "label": label,
+        "label": label or None,
     }
     return _report(server, _on(server, spec, files) if server else _here(spec, files), files)
 
 
 def entry(text: str) -> dict[str, Any]:
-    """Return `reactor-pool:workers=8,reply=reactor` as an entry of `Comparisons.submit`."""
+    """Return `reactor-pool:workers=8,reply=reactor` as an entry of `Comparisons.submit`. Raises Invalid."""
     model, _, knobs = text.partition(":")
-    return {"model": model, "knobs": dict(each.partition("=")[::2] for each in knobs.split(",") if each)}
+    parsed = (options.knob(text, each, "MODEL:KNOB=VALUE") for each in knobs.split(",") if each)
+    return {"model": model, "knobs": dict(parsed)}
 
 
 def _on(server: str, spec: dict[str, Any], files: dict[str, str]) -> Ended:

@@ -17,6 +17,7 @@ from app.cli import console, options, output
 from app.cli.console import Styled, Table
 from app.cli.exit_codes import FAILED, OK, SIGNALLED
 from app.cli.help import TIMING, Command
+from app.cli.plan_options import flags_in_errors
 
 if TYPE_CHECKING:
     from app.schemas.comparison import ComparisonView
@@ -49,7 +50,7 @@ def demo(
     from app.cli import remote
 
     files = output.check_writable({"json": json})
-    with remote.understood(server):
+    with flags_in_errors({"duration_s": "--seconds"}), remote.understood(server):
         shown = asyncio.run(_on(server, seconds) if server else _here(seconds))
         return report(shown, files.get("json"))
 

@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from app.addresses import bracketed, is_loopback
-from app.errors import Busy, Invalid, LabError, NotNow, Unknown
+from app.errors import Busy, FieldProblem, Invalid, LabError, NotNow, Unknown
 from app.settings import Settings
 
 TIMEOUT_S = 30  # of each connect, read and write
@@ -34,6 +34,7 @@ INTEGER_DIGITS_MAX = 19  # of 64 bits
 NOT_A_LAB = "the response is not one of a lab"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError, ImportError)
+_FIELD = TypeAdapter(FieldProblem)
 _ERRORS: dict[int, type[LabError]] = {kind.status: kind for kind in (Unknown, NotNow, Invalid, Busy)}
 
 
@@ -126,11 +127,12 @@ def _body(response: httpx.Response, max_bytes: int) -> bytes:
     if response.is_success:
         return _bounded(response, max_bytes)
     try:
-        detail = _detail(_bounded(response, JSON_MAX_BYTES))
+        detail, problems = _problem(_bounded(response, JSON_MAX_BYTES))
     except FAILURES:
-        detail = None
+        detail, problems = None, ()
     status = response.status_code
-    raise _ERRORS.get(status, LabError)(detail or f"{response.request.url} responded with status {status}.")
+    detail = detail or f"{response.request.url} responded with status {status}."
+    raise _ERRORS.get(status, LabError)(detail, problems)
 
 
 def _bounded(response: httpx.Response, max_bytes: int) -> bytes:
@@ -143,11 +145,23 @@ def _bounded(response: httpx.Response, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _detail(body: bytes) -> str | None:
-    """Return the detail of a problem document, None if it has none. Raises ValueError or RecursionError."""
+def _problem(body: bytes) -> tuple[str | None, tuple[FieldProblem, ...]]:
+    """Return the detail of a problem document, None if it has none, and its fields.
+
+    Raises ValueError or RecursionError.
+    """
     problem = _parsed(body)
-    detail = problem.get("detail") if isinstance(problem, dict) else None
-    return detail if isinstance(detail, str) else None
+    if not isinstance(problem, dict):
+        return None, ()
+    detail, errors = problem.get("detail"), problem.get("errors")
+    return detail if isinstance(detail, str) else None, _fields(errors if isinstance(errors, list) else [])
+
+
+def _fields(errors: list[Any]) -> tuple[FieldProblem, ...]:
+    try:
+        return tuple(_FIELD.validate_python(each) for each in errors)
+    except ValidationError:
+        return ()
 
 
 def _parsed(text: str | bytes) -> Any:

@@ -13,6 +13,7 @@ from app.cli import console
 from app.cli.console import Column, Table
 from app.cli.exit_codes import BAD_ARGUMENTS, OK
 from app.cli.help import OTHER, TARGET, Command
+from app.cli.options import check_server
 
 if TYPE_CHECKING:
     from app.schemas.imported_result import ImportedFigures
@@ -37,6 +38,7 @@ def import_result(
         typer.Option(
             metavar="URL",
             help="The lab that has the run (default: the local history).",
+            callback=check_server,
             rich_help_panel=TARGET,
         ),
     ] = None,

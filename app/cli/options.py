@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.help import ADVANCED, OUTPUT, TARGET
+from app.errors import Invalid, shown
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -19,6 +20,21 @@ def complete_model(incomplete: str) -> list[str]:
         return [name for name in describe(engine_python()) if name.startswith(incomplete)]
     except LabError:
         return []
+
+
+def check_server(url: str | None) -> str | None:
+    """Return the value of --server. Raises Invalid if it is no URL of HTTP."""
+    if url is not None and not url.lower().startswith(("http://", "https://")):
+        raise Invalid("--server must begin with http:// or https://.")
+    return url
+
+
+def knob(where: str, text: str, form: str) -> tuple[str, str]:
+    """Return the name and value of `KNOB=VALUE`. Raises Invalid, which names the argument and its form."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise Invalid(f"{where}: write {form}, not {shown(text)}.")
+    return name, value
 
 
 Model = Annotated[
@@ -35,6 +51,7 @@ Server = Annotated[
         metavar="URL",
         help="Run on a remote lab, such as http://127.0.0.1:8000, instead of in this process. "
         "THREADLAB_TOKEN is its access token.",
+        callback=check_server,
         rich_help_panel=TARGET,
     ),
 ]

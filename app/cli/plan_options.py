@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import typer
 
 from app.cli.help import ADVANCED, LOAD, TIMING
+from app.errors import FieldProblem, Invalid
 from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_stages, parse_work
 
+FLAGS = {each.name: each.option for each in FIELDS}
 _TYPES = {FieldKind.INTEGER: int, FieldKind.NUMBER: float, FieldKind.FLAG: bool, FieldKind.STAGES: list[str]}
 _METAVARS = {
     FieldKind.INTEGER: "N",
@@ -32,8 +35,9 @@ def with_plan(command: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(command)
     def call(**given: Any) -> int:
-        plan = plan_of({each.name: given.pop(each.name) for each in FIELDS})
-        return command(**given, plan=plan)
+        with flags_in_errors(FLAGS):
+            plan = plan_of({each.name: given.pop(each.name) for each in FIELDS})
+            return command(**given, plan=plan)
 
     own = [each for each in _signature(command).parameters.values() if each.name not in ("plan", "scenario")]
     call.__signature__ = inspect.Signature([*own, _scenario(), *map(_parameter, FIELDS)])  # type: ignore[attr-defined]
@@ -53,6 +57,31 @@ def plan_of(options: Mapping[str, Any]) -> dict[str, Any]:
     if "stages" in given:
         given["stages"] = [stage for text in given["stages"] for stage in parse_stages(text)]
     return given
+
+
+@contextlib.contextmanager
+def flags_in_errors(flags: Mapping[str, str]) -> Iterator[None]:
+    """Let an Invalid of the block name fields of a plan by `flags` (field → flag), as the user gave them."""
+    try:
+        yield
+    except Invalid as error:
+        details = [each.detail for each in error.problems]
+        if not details or error.detail != " ".join(details):
+            raise
+        texts = (_with_flag(each, flags) for each in error.problems)
+        raise Invalid(" ".join(texts), error.problems) from None
+
+
+def _with_flag(problem: FieldProblem, flags: Mapping[str, str]) -> str:
+    """Return `--duration must be …` of `duration_s must be …`, and put the flag before other sentences."""
+    of, *path = problem.pointer.strip("/").split("/")
+    if of != "plan" or not path or not (flag := flags.get(path[0])):
+        return problem.detail
+    rest = problem.detail.removeprefix(path[-1])
+    if rest == problem.detail:
+        return f"{flag}: {problem.detail}"
+    is_nested = len(path) > 1  # a stage or request kind: the flag is that of the whole list
+    return f"{flag}: {path[-1].removesuffix('_s')}{rest}" if is_nested else f"{flag}{rest}"
 
 
 def _is_given(value: Any) -> bool:

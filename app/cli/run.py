@@ -60,11 +60,11 @@ def run(
     )
     spec = {
         "model": model,
-        "knobs": dict(text.partition("=")[::2] for text in set_ or ()),
+        "knobs": dict(options.knob("--set", text, "KNOB=VALUE") for text in set_ or ()),
         "scenario": scenario,
         "plan": plan | ({"trace": True} if perfetto else {}),
         "thresholds": threshold or [],
-        "label": label,
+        "label": label or None,
         "then": [{"model": each} for each in then or ()],
     }
     view, problems, stopped_by = _measured(server, spec, files)

@@ -100,7 +100,7 @@ def _stages(plan: Plan, settings: Settings, connections_max: int) -> list[FieldP
     if plan.executor not in RAMPING:
         return []
     if not 1 <= len(plan.stages) <= STAGES_MAX:
-        detail = f"{plan.executor} needs 1 to {STAGES_MAX} stages, each with duration_s and target."
+        detail = f"{plan.executor} needs 1 to {STAGES_MAX} stages, each with a duration and a target."
         return [_problem("stages", detail)]
     durations = Bounds(STAGE_MIN_S, settings.max_duration_s, "s")
     found = []

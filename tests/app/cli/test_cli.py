@@ -105,17 +105,30 @@ def test_a_run_is_printed_as_text_and_as_json_and_is_saved_and_a_breached_thresh
 
 BAD_ARGUMENTS = [
     (("run", "nope"), "nope"),
-    (("run", "reactor", "--vus", "0"), "vus"),
-    (("run", "reactor", "--executor", "constant-arrival-rate"), "rate_per_s"),
+    (("run", "reactor", "--vus", "0"), "threadlab: --vus must be a whole number from 1"),
+    (("run", "reactor", "--duration", "0"), "threadlab: --duration must be a number from 0.5"),
+    (("run", "reactor", "--idle", "-1"), "threadlab: --idle must be a whole number from 0"),
+    (("run", "reactor", "--executor", "ramping-vus"), "threadlab: --stage: ramping-vus needs 1 to 50"),
+    (
+        ("run", "reactor", "--executor", "ramping-vus", "--stage", "0s:8"),
+        "threadlab: --stage: duration must be a number from 0.1",
+    ),
+    (("run", "reactor", "--objective", "p(99)<1ms"), "threadlab: --objective: constant-vus does not"),
+    (("run", "reactor", "--executor", "constant-arrival-rate"), "threadlab: --rate must be a number"),
+    (("compare", "reactor", "--duration", "0"), "threadlab: --duration must be a number from 0.5"),
     (("run", "reactor", "--set", "workers=2"), "workers"),
-    (("run", "reactor", "--set", "idle_s"), "idle_s"),
+    (("run", "reactor", "--set", "idle_s"), "threadlab: --set: write KNOB=VALUE, not 'idle_s'."),
+    (("run", "reactor", "--set", "=3"), "threadlab: --set: write KNOB=VALUE, not '=3'."),
+    (("compare", "reactor:idle_s"), "threadlab: reactor:idle_s: write MODEL:KNOB=VALUE, not 'idle_s'."),
     (("run", "reactor", "--threshold", "p99<1"), "p99<1"),
-    (("demo", "--seconds", "0"), "0.5"),
+    (("demo", "--seconds", "0"), "threadlab: --seconds must be a number from 0.5 to 600 s (given: 0.0)."),
     (("demo", "--seconds", "x"), "threadlab: --seconds must be a number. See threadlab demo --help."),
     (("run", "reactor", "--vus", "x"), "threadlab: --vus must be a whole number."),
     (("run", "reactor", "--executor", "ramping"), "ramping"),
     (("run", "reactor", "--scenario", "nope"), "nope"),
     (("run", "reactor", "--work", "5% nonsense 3"), "nonsense"),
+    (("run", "reactor", "--work", "nonsense"), "threadlab: --work: kind must be one of plaintext, "),
+    (("run", "reactor", "--work", "plaintext, 5% sleep 4ms"), "--work: 'plaintext' has no share."),
     (("run",), "MODEL"),
     (("nope",), "nope"),
 ]
@@ -128,6 +141,29 @@ def test_bad_arguments_are_exit_code_2_and_a_sentence(
     done = command(*args)
     assert (done.returncode, done.stdout) == (2, "")
     assert word in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("run", "reactor"), ("compare", "reactor")], ids=lambda words: words[0])
+def test_a_field_that_a_remote_lab_refuses_is_named_by_its_flag(
+    words: tuple[str, ...], lab: LabProcess, command: Command
+) -> None:
+    done = command(*words, "--duration", "0", "--server", lab.url)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("threadlab: --duration must be a number from 0.5")
+
+
+@pytest.mark.parametrize("work", ["plaintext", "sleep 1ms"])
+def test_a_single_request_kind_needs_no_share_and_an_empty_label_is_none(work: str, command: Command) -> None:
+    done = command("run", "reactor", *LIGHT, "--work", work, "--label", "", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert (run["label"], [each["kind"] for each in run["plan"]["work"]]) == (None, work.split()[:1])
+
+
+def test_an_empty_label_of_a_comparison_is_none(command: Command) -> None:
+    done = command("compare", "reactor", *LIGHT, "--label", "", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["label"] is None
 
 
 @pytest.mark.parametrize(

@@ -210,13 +210,25 @@ def test_the_proxy_of_the_environment_is_used_as_other_programs_use_it(
         assert len(asked) == 1
 
 
-@pytest.mark.parametrize(
-    "server", ["lab:8000", "ftp://lab", "http://", "http://a b/", "http://lab:x", "http://[::"]
-)
+@pytest.mark.parametrize("server", ["http://", "http://a b/", "http://lab:x", "http://[::"])
 def test_what_is_no_url_of_a_server_is_a_sentence(server: str, command: Command) -> None:
     done = command(*RUN, "--server", server)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("threadlab: There is no lab at") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("server", ["foo", "lab:8000", "ftp://lab", ""])
+@pytest.mark.parametrize(
+    "words",
+    [RUN, ("compare",), ("demo",), ("import", "/dev/null", "--tool", "wrk")],
+    ids=lambda words: words[0],
+)
+def test_a_server_of_another_scheme_than_http_is_a_bad_argument(
+    server: str, words: tuple[str, ...], command: Command
+) -> None:
+    done = command(*words, "--server", server)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "threadlab: --server must begin with http:// or https://.\n"
 
 
 def test_json_of_a_run_is_the_only_thing_on_stdout(command: Command) -> None:
