@@ -1,6 +1,8 @@
 """`python -m engines MODEL` starts one engine, without the control plane.
 
 The control plane uses the same command, with hidden arguments for the descriptors that the engine inherits.
+`threadlab engine MODEL` also uses it, with its own name as `--command`: help and errors show that name, and
+only what concerns the model.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
             traceback.print_exception(problem.__cause__)
         print(problem, file=sys.stderr)
         return 1
-    parser = _parser(modules)
+    parser = _parser(modules, *_command(argv))
     arguments = parser.parse_args(argv)
     if arguments.describe:
         print(json.dumps([describe(module) for module in modules.values()]))
@@ -64,7 +66,7 @@ def _launch_options(arguments: argparse.Namespace) -> LaunchOptions:
     for text in arguments.set:
         name, equals, value = text.partition("=")
         if not equals:
-            raise BadKnob(name, "write it as knob=value")
+            raise BadKnob(name, "write KNOB=VALUE")
         knobs[name] = value
     return LaunchOptions(
         knobs,
@@ -85,28 +87,69 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _parser(modules: dict[str, ModelModule]) -> argparse.ArgumentParser:
-    knobs = "\n".join(
-        f"  {name}: {', '.join(f'{k.name}={k.default}' for k in all_knobs(module.MODEL))}"
-        for name, module in modules.items()
-    )
-    parser = argparse.ArgumentParser(
-        prog="python -m engines",
-        description="Start an HTTP/1.1 server with one thread model.",
-        epilog=f"knobs and their defaults:\n{knobs}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _command(argv: list[str] | None) -> tuple[str | None, str | None]:
+    """Return the command that runs this one, and its model; None if they are not given."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--command")
+    first.add_argument("model", nargs="?")
+    found, _ = first.parse_known_args(argv)
+    return found.command, found.model
+
+
+def _parser(
+    modules: dict[str, ModelModule], command: str | None = None, model: str | None = None
+) -> argparse.ArgumentParser:
+    """Return the parser of `python -m engines`, or of a command for one model."""
+    if command is None:
+        parser = _help_parser("python -m engines", "one thread model", _all_knobs(modules))
+        parser.add_argument("model", nargs="?", choices=list(modules))
+        hidden = None
+    else:
+        known = model in modules
+        name = f"{command} {model if known else 'MODEL'}"
+        parser = _help_parser(name, f"the thread model {model}", _knobs(modules[model]) if known else "")
+        parser.add_argument("model", choices=list(modules), help=argparse.SUPPRESS)
+        hidden = argparse.SUPPRESS
     option = parser.add_argument
-    option("model", nargs="?", choices=list(modules))
     option("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     option("--port", type=_port, default=0, help="port to listen on; 0 picks a free port (default)")
     option("--set", action="append", default=[], metavar="KNOB=VALUE", help="set a knob; repeatable")
-    option("--describe", action="store_true", help="print all models as JSON and exit")
-    option("--calibrate", action="store_true", help="time the cpu and hash work, print JSON and exit")
+    option("--describe", action="store_true", help=hidden or "print all models as JSON and exit")
+    option(
+        "--calibrate", action="store_true", help=hidden or "time the cpu and hash work, print JSON and exit"
+    )
     for name in ("listen-fd", "board-fd", "ready-fd", "lifeline-fd", "parent-pid"):
         option(f"--{name}", type=int, help=argparse.SUPPRESS)
-    option("--calibration", help=argparse.SUPPRESS)
+    for name in ("calibration", "command"):
+        option(f"--{name}", help=argparse.SUPPRESS)
     return parser
+
+
+def _help_parser(name: str, subject: str, epilog: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=name,
+        description=f"Start an HTTP/1.1 server with {subject}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _all_knobs(modules: dict[str, ModelModule]) -> str:
+    """Return a line with the knobs of each model."""
+    lines = (
+        f"  {name}: {', '.join(f'{k.name}={k.default}' for k in all_knobs(module.MODEL))}"
+        for name, module in modules.items()
+    )
+    return "\n".join(("knobs and their defaults:", *lines))
+
+
+def _knobs(module: ModelModule) -> str:
+    """Return two lines for each knob of a model: default and allowed values, and its help."""
+    lines = (
+        f"  {knob.name}={knob.default}  ({knob.bounds})\n      {knob.help}"
+        for knob in all_knobs(module.MODEL)
+    )
+    return "\n".join(("knobs, with their defaults and allowed values:", *lines))
 
 
 if __name__ == "__main__":

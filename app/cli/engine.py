@@ -11,6 +11,7 @@ from app.cli.help import Command
 from app.cli.models import engine_python
 from app.cli.options import Model
 
+COMMAND = "threadlab engine"  # as help and errors of the engine name it
 # What follows the model is passed to the engine, also --help.
 AS_THEY_ARE = {"allow_interspersed_args": False, "ignore_unknown_options": True}
 
@@ -34,4 +35,5 @@ def engine(
     from app.machine.child_environment import child_environment
 
     python = engine_python()
-    os.execve(python, [python, "-m", "engines", model, *(arguments or [])], child_environment())
+    words = [python, "-m", "engines", "--command", COMMAND, model, *(arguments or [])]
+    os.execve(python, words, child_environment())

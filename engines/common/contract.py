@@ -58,11 +58,16 @@ class Knob:
         if (self.minimum is not None and number < self.minimum) or (
             self.maximum is not None and number > self.maximum
         ):
-            unit = f" {self.unit}" if self.unit else ""
-            raise BadKnob(
-                self.name, f"must be from {self.minimum:,} to {self.maximum:,}{unit}, not {_quoted(number)}"
-            )
+            raise BadKnob(self.name, f"must be from {self.bounds}, not {_quoted(number)}")
         return number
+
+    @property
+    def bounds(self) -> str:
+        """The allowed values as text: `1 to 86,400 s`, or the choices. One open end is written as `…`."""
+        if self.choices:
+            return ", ".join(self.choices)
+        low, high = ("…" if end is None else f"{end:,}" for end in (self.minimum, self.maximum))
+        return f"{low} to {high}{f' {self.unit}' if self.unit else ''}"
 
     def _number(self, value: object) -> int:
         try:

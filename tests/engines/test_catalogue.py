@@ -154,7 +154,7 @@ def test_calibrate_prints_json() -> None:
         ((), ["model", "blocking", "proactor"]),
         (("leader-followers",), ["leader-followers", "reactor"]),
         (("reactor", "--set", "wheels=4"), ["wheels", "is not a knob of reactor"]),
-        (("reactor", "--set", "idle_s"), ["idle_s", "knob=value"]),
+        (("reactor", "--set", "idle_s"), ["idle_s", "KNOB=VALUE"]),
         (("reactor", "--set", "idle_s=0"), ["idle_s", "from 1 to 86,400"]),
         (("reactor-pool", "--set", "workers=many"), ["workers", "whole number", "many"]),
         (("reactor-pool", "--set", "reply=mail"), ["reply", "worker", "reactor", "mail"]),
@@ -172,6 +172,20 @@ def test_a_wrong_argument_is_reported_in_one_sentence(arguments: tuple[str, ...]
     assert "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert [word for word in words if word not in last] == []
+
+
+def test_the_help_of_the_module_has_its_own_name_and_the_knobs_of_all_models() -> None:
+    text = engines("--help").stdout
+    assert (
+        text.startswith("usage: python -m engines [-h]") and "--describe" in text and "--command" not in text
+    )
+    assert all(name in text for name in ("max_threads=", "reactors=", "processes="))
+
+
+def test_the_bounds_of_a_knob_are_text() -> None:
+    assert Knob("a", 1, "", 1, 65535, "s").bounds == "1 to 65,535 s"
+    assert Knob("a", 1, "", 1).bounds == "1 to …"
+    assert Knob("a", "x", "", choices=("x", "y")).bounds == "x, y"
 
 
 @each_module

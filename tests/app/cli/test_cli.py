@@ -181,6 +181,25 @@ def test_bad_arguments_of_an_engine_are_exit_code_2_of_its_process(
     assert word in done.stderr and "Traceback" not in done.stderr
 
 
+def test_the_help_of_an_engine_has_the_name_of_the_command_and_the_knobs_of_its_model() -> None:
+    done = threadlab("engine", "main-sub", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: threadlab engine main-sub [-h] [--host HOST]")
+    assert "reactors=2  (1 to 64 threads)" in done.stdout and "idle_s=15  (1 to 86,400 s)" in done.stdout
+    assert "Workers of each sub-reactor" in done.stdout
+    others = ("python -m engines", "--describe", "--calibrate", "--command", "max_threads", "processes")
+    assert [each for each in others if each in done.stdout] == []
+
+
+@pytest.mark.parametrize("args", [("nope",), ("reactor", "--nope"), ("reactor", "--set", "x")])
+def test_an_error_of_an_engine_has_the_name_of_the_command(args: tuple[str, ...]) -> None:
+    done = threadlab("engine", *args)
+    name = "MODEL" if args == ("nope",) else "reactor"
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"threadlab engine {name}: error: ")
+    assert "python -m engines" not in done.stderr
+
+
 def test_without_a_command_all_commands_are_listed(command: Command) -> None:
     done = command()
     assert done.returncode == 2
