@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         description="addresses or networks of reverse proxies whose X-Forwarded-For is used, comma-separated",
     )
     root_path: str = Field("", description="path under which a reverse proxy publishes the lab, such as /lab")
-    data_dir: Path = Field(Path("data"), description="folder of the history")
+    data_dir: Path = Field(Path("data"), description="directory of the history")
     database_url: str = Field("", description="SQLAlchemy URL of the history; default: SQLite in data_dir")
     engine_host: str = Field(
         "127.0.0.1", description="address that engines listen on; not loopback: needs a token"

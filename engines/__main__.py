@@ -105,9 +105,9 @@ def _parser(
         parser.add_argument("model", nargs="?", choices=list(modules))
         hidden = None
     else:
-        known = model in modules
-        name = f"{command} {model if known else 'MODEL'}"
-        parser = _help_parser(name, f"the thread model {model}", _knobs(modules[model]) if known else "")
+        module = modules.get(model or "")
+        name = f"{command} {model if module else 'MODEL'}"
+        parser = _help_parser(name, f"the thread model {model}", _knobs(module) if module else "")
         parser.add_argument("model", choices=list(modules), help=argparse.SUPPRESS)
         hidden = argparse.SUPPRESS
     option = parser.add_argument

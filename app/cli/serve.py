@@ -11,7 +11,7 @@ import inspect
 import os
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -33,6 +33,23 @@ GROUPS = {
     LIMITS: ("max_engines", "max_connections", "max_rate", "max_duration_s"),
     STORAGE: ("data_dir", "database_url"),
     ADVANCED: ("load_priority", "sample_interval_ms"),
+}
+# What stands for the value of a setting in the help, by the last word of its name; N for other numbers.
+METAVARS = {
+    "host": "HOST",
+    "hosts": "HOST,…",
+    "port": "PORT",
+    "ports": "FROM-TO",
+    "path": "PATH",
+    "token": "TOKEN",
+    "file": "FILE",
+    "python": "FILE",
+    "dir": "DIR",
+    "models": "DIR",
+    "url": "URL",
+    "proxies": "ADDRESS,…",
+    "s": "S",
+    "ms": "MS",
 }
 
 
@@ -131,7 +148,7 @@ def _setting_options() -> tuple[Any, ...]:
     for name, field in Settings.model_fields.items():
         option = typer.Option(
             f"--{name.replace('_', '-')}",
-            metavar="VALUE",
+            metavar=_metavar(name, field.annotation),
             help=f"{_sentence(field.description or name)} "
             f"({_default(field.default)}; THREADLAB_{name.upper()})",
             rich_help_panel=group_of.get(name, ADVANCED),
@@ -145,6 +162,13 @@ def _setting_options() -> tuple[Any, ...]:
     options = typer.Typer(add_completion=False)
     options.command()(declared)
     return tuple(typer.main.get_command(options).params)
+
+
+def _metavar(name: str, kind: Any) -> str:
+    """Return what stands for the value of a setting, by the last word of its name: PORT, DIR, MS …"""
+    if get_origin(kind) is Literal:
+        return "|".join(get_args(kind))
+    return METAVARS.get(name.split("_")[-1], "N")
 
 
 def _default(value: object) -> str:

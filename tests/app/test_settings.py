@@ -16,6 +16,22 @@ from app.web.authentication import new_token
 from tests.app.driver import LabProcess
 from tests.app.stored_runs import stored_run
 
+METAVARS = {
+    "host": "HOST",
+    "port": "PORT",
+    "token-file": "FILE",
+    "allowed-hosts": "HOST,…",
+    "data-dir": "DIR",
+    "models": "DIR",
+    "engine-ports": "FROM-TO",
+    "database-url": "URL",
+    "max-engines": "N",
+    "max-rate": "N",
+    "max-duration-s": "S",
+    "sample-interval-ms": "MS",
+    "load-priority": "auto|normal",
+}
+
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_addresses_need_no_token(host: str) -> None:
@@ -111,6 +127,9 @@ def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture
     for name in Settings.model_fields:
         assert f"--{name.replace('_', '-')}" in help_text and f"THREADLAB_{name.upper()}" in help_text
     assert "8000" in help_text and "15000" in help_text
+    assert [name for name, metavar in METAVARS.items() if f"--{name} {metavar} " not in help_text] == []
+    assert "VALUE" not in help_text
+    assert "folder" not in help_text.lower()
 
 
 @pytest.mark.parametrize("name", ["50%", "why?", "a#b", "ü ä", "x;y=z&w"])
