@@ -112,11 +112,12 @@ def _view(description: dict[str, Any]) -> ModelView:
     return ModelView(**{**description, **tuples, "literature": terms, "roles": roles, "knobs": knobs})
 
 
+def contract_of(view: KnobView) -> Knob:
+    """Return a knob as the engines define it."""
+    return Knob(view.name, view.default, view.help, view.minimum, view.maximum, view.unit, view.choices)
+
+
 def _contract(view: ModelView) -> Model:
-    own_knobs = tuple(
-        Knob(k.name, k.default, k.help, k.minimum, k.maximum, k.unit, k.choices)
-        for k in view.knobs
-        if not k.common
-    )
+    own_knobs = tuple(contract_of(knob) for knob in view.knobs if not knob.common)
     roles = tuple(Role(**asdict(role)) for role in view.roles)
     return Model(view.name, view.title, view.order, view.summary, roles, own_knobs)

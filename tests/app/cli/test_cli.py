@@ -25,6 +25,7 @@ from app.comparisons.aggregate import compute_result, measured_trial
 from app.load.protocol import histogram
 from app.schemas.comparison import ComparisonEntry, ComparisonView
 from app.schemas.run import RunView
+from engines.common.contract import COMMON_KNOBS
 from tests.app.driver import (
     MARK,
     THREADLAB,
@@ -67,6 +68,19 @@ def test_models_are_listed_with_their_knobs(command: Command) -> None:
     for model in MODELS:
         assert re.search(rf"^{model} ", done.stdout, re.MULTILINE)
     assert "workers=4" in done.stdout
+    assert re.search(r"^reactor  .*\n +none$", done.stdout, re.MULTILINE), "it has no knob of its own"
+
+
+def test_the_knobs_that_all_models_have_are_listed_once_with_bounds_and_help(command: Command) -> None:
+    text = command("models").stdout
+    for knob in COMMON_KNOBS:
+        row = rf"^{knob.name} +{knob.default}  {re.escape(knob.bounds)} +{re.escape(knob.help)}$"
+        assert len(re.findall(row, text, re.MULTILINE)) == 1, text
+
+
+def test_models_are_printed_as_json_as_the_api_has_them(lab: LabProcess, command: Command) -> None:
+    done = command("models", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, lab.get("/models"))
 
 
 def test_doctor_shows_the_machine(command: Command) -> None:
