@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     Ended = tuple[ComparisonView, list[str], int | None]
 
-FEW_TRIALS = 5  # below, only differences of 15 % and more are called: app/comparisons/ranking.py
 Entries = Annotated[
     list[str] | None,
     typer.Argument(
@@ -114,6 +113,7 @@ def _here(spec: dict[str, Any], files: dict[str, str]) -> Ended:
 def _report(server: str | None, ended: Ended, files: dict[str, str]) -> int:
     """Write the JSON, show the comparison and what could not be written, and return the exit code."""
     from app.cli import comparison_report, remote
+    from app.comparisons import ranking
     from app.report import comparison_exports
 
     view, problems, stopped_by = ended
@@ -123,8 +123,11 @@ def _report(server: str | None, ended: Ended, files: dict[str, str]) -> int:
         items, code = comparison_report.items(view), comparison_report.exit_code(view, stopped_by)
     if "-" not in files.values():
         console.show(*items)
-        if code == OK and view.trials < FEW_TRIALS:
-            console.hint("repeat with --trials 5, to tell models apart that differ by 5 % (one trial: 15 %)")
+        if code == OK and view.trials < ranking.TRIALS_FOR_TEST:
+            console.hint(
+                f"repeat with --trials {ranking.TRIALS_FOR_TEST}, to tell models apart that differ by "
+                f"{100 * ranking.GAP_WITH_TEST:.0f} % (fewer trials: {100 * ranking.GAP_FEW_TRIALS:.0f} %)"
+            )
     sys.stdout.flush()
     console.errors(problems)
     return code or (FAILED if problems else OK)

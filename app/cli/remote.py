@@ -18,7 +18,6 @@ from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
 
 POLL_S = 0.5
-UNFINISHED = ("queued", "warming", "running")
 V = TypeVar("V", RunView, ComparisonView)
 
 
@@ -121,7 +120,7 @@ def _followed(
                 f"The lab had not responded yet; what it has started continues there. See {base}."
             ) from None
         at = f"{base}/{view.id}"
-        while view.state in UNFINISHED:
+        while view.state.is_unfinished:
             try:
                 with signals.delivered():
                     time.sleep(POLL_S)
