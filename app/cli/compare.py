@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from app.cli import console, options, output
+from app.cli import console, labs, options, output
 from app.cli.exit_codes import FAILED, OK
 from app.cli.help import TARGET, TIMING, Command
 from app.cli.plan_options import with_plan
 
 if TYPE_CHECKING:
     from app.schemas.comparison import ComparisonView
-
-    Ended = tuple[ComparisonView, list[str], int | None]
 
 Entries = Annotated[
     list[str] | None,
@@ -33,6 +32,15 @@ View = Annotated[
         rich_help_panel=TARGET,
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A comparison that has ended, what could not be written, and the signal that stopped it early."""
+
+    view: ComparisonView
+    problems: list[str]
+    stopped_by: int | None
 
 
 def register(app: typer.Typer, panel: str) -> None:
@@ -72,7 +80,7 @@ def compare(
         "thresholds": threshold or [],
         "label": label or None,
     }
-    return _report(server, _on(server, spec, files) if server else _here(spec, files), files)
+    return _report(server, _measured(server, spec, files), files)
 
 
 def entry(text: str) -> dict[str, Any]:
@@ -82,32 +90,14 @@ def entry(text: str) -> dict[str, Any]:
     return {"model": model, "knobs": dict(parsed)}
 
 
-def _on(server: str, spec: dict[str, Any], files: dict[str, str]) -> Ended:
-    """Compare on a remote lab."""
-    from app.cli import in_process, remote
-    from app.cli.progress import bar
-    from app.report import comparison_exports
+def _measured(server: str | None, spec: dict[str, Any], files: dict[str, str]) -> Ended:
+    """Compare, and write the exports."""
+    from app.report.comparison_exports import FLAGS
 
-    spec["models"] = spec["models"] or in_process.available(remote.get_models(server))
-    with remote.understood(server), bar() as drawn:
-        view, stopped_by = remote.measure_comparison(server, spec, in_process.trial_reporter(drawn))
-    fetch = lambda export: remote.get_export(server, view.id, export.name, export.noun)  # noqa: E731
-    return view, output.write_exports(files, comparison_exports.FLAGS, fetch), stopped_by
-
-
-def _here(spec: dict[str, Any], files: dict[str, str]) -> Ended:
-    """Compare by a lab in this process."""
-    from app.cli import in_process
-    from app.report import comparison_exports
-
-    problems: list[str] = []
-    view, stopped_by = in_process.measure_comparison(
-        spec,
-        lambda lab, id: problems.extend(
-            output.write_exports(files, comparison_exports.FLAGS, lambda export: export.make(lab, id))
-        ),
-    )
-    return view, problems, stopped_by
+    with labs.opened(server) as lab:
+        view = lab.compare({**spec, "models": spec["models"] or lab.available_models()})
+        problems = output.write_exports(files, FLAGS, lambda each: lab.export(each, view.id))
+        return Ended(view, problems, lab.stopped_by)
 
 
 def _report(server: str | None, ended: Ended, files: dict[str, str]) -> int:
@@ -116,11 +106,11 @@ def _report(server: str | None, ended: Ended, files: dict[str, str]) -> int:
     from app.comparisons import ranking
     from app.report import comparison_exports
 
-    view, problems, stopped_by = ended
+    view, problems = ended.view, ended.problems
     if file := files.get("json"):
         problems = problems + output.write("json", file, output.json_text(comparison_exports.to_json(view)))
     with remote.understood(server):
-        items, code = comparison_report.items(view), comparison_report.exit_code(view, stopped_by)
+        items, code = comparison_report.items(view), comparison_report.exit_code(view, ended.stopped_by)
     if "-" not in files.values():
         console.show(*items)
         if code == OK and view.trials < ranking.TRIALS_FOR_TEST:

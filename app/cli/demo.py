@@ -7,19 +7,19 @@ that counts is the second one, at half of the lowest throughput of the first.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli import console, options, output
+from app.cli import console, labs, options, output
 from app.cli.console import Styled, Table
 from app.cli.exit_codes import FAILED, OK, SIGNALLED
 from app.cli.help import TIMING, Command
 from app.cli.plan_options import flags_in_errors
 
 if TYPE_CHECKING:
+    from app.cli.labs import MeasuringLab
     from app.schemas.comparison import ComparisonView
     from app.schemas.run import RunView
 
@@ -45,23 +45,14 @@ def demo(
     json: options.JsonFile = None,
 ) -> int:
     """Measure all models and print two tables with verdicts."""
-    import asyncio
-
     from app.cli import remote
 
     files = output.check_writable({"json": json})
     with flags_in_errors({"duration_s": "--seconds"}), remote.understood(server):
-        shown = asyncio.run(_on(server, seconds) if server else _here(seconds))
+        with labs.opened(server) as lab:
+            comparisons = measure(lab, seconds)
+            shown = Shown(comparisons, runs_of(lab, comparisons), lab.stopped_by)
         return report(shown, files.get("json"))
-
-
-@dataclass(frozen=True, slots=True)
-class Lab:
-    """What the demo needs of a lab, in this process or remote."""
-
-    models: list[str]
-    compare: Callable[[dict[str, Any]], Awaitable[ComparisonView]]
-    get_run: Callable[[int], RunView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +64,22 @@ class Shown:
     stopped_by: int | None = None
 
 
-async def measure(lab: Lab, seconds: float) -> tuple[ComparisonView, ...]:
+def measure(lab: MeasuringLab, seconds: float) -> tuple[ComparisonView, ...]:
     """Compare by maximum throughput, and then at half of the lowest; return both comparisons.
 
     If the first was stopped or measured nothing, it returns the first only.
     """
+    models = lab.available_models()
     load = {"vus": CONNECTIONS, "duration_s": seconds, "warmup_s": WARMUP_S}
-    spec = {"models": lab.models, "view": "ceiling", "plan": load | CEILING, "label": "Demo: max throughput"}
-    ceiling = await lab.compare(spec)
+    spec = {"models": models, "view": "ceiling", "plan": load | CEILING, "label": "Demo: max throughput"}
+    ceiling = lab.compare(spec)
     rates = [trial.achieved_per_s for trial in ceiling.runs if trial.achieved_per_s]
     if not rates or ceiling.state != "finished":
         return (ceiling,)
     rate = float(min(RATE_MAX, int(SHARE_OF_SLOWEST * min(rates) / 100) * 100 or 100))
     plan = load | {"executor": "constant-arrival-rate", "rate_per_s": rate}
-    spec = {"models": lab.models, "view": "equal-rate", "plan": plan, "label": "Demo: fixed rate"}
-    return ceiling, await lab.compare(spec)
+    spec = {"models": models, "view": "equal-rate", "plan": plan, "label": "Demo: fixed rate"}
+    return ceiling, lab.compare(spec)
 
 
 def report(shown: Shown, json_file: str | None) -> int:
@@ -129,46 +121,6 @@ def _is_good(run: RunView) -> bool:
     return bool(run.summary and run.summary.requests and not run.summary.errors and run.verdict)
 
 
-async def _here(seconds: float) -> Shown:
-    """The demo by a lab in this process."""
-    from app import lab as lab_module
-    from app.cli import in_process
-    from app.comparisons.comparisons import ComparisonRequest
-    from app.settings import Settings
-
-    async with lab_module.Lab.open(Settings()) as lab:
-        caught = in_process.stop_on_signals(lab)
-
-        async def compare(spec: dict[str, Any]) -> ComparisonView:
-            return await in_process.follow_comparison(
-                lab, await lab.comparisons.submit(ComparisonRequest(**spec))
-            )
-
-        models = in_process.available(in_process.models_of(lab))
-        demo_lab = Lab(models, compare, lab.runs.get)
-        comparisons = await measure(demo_lab, seconds)
-        return Shown(comparisons, runs_of(demo_lab, comparisons), next(iter(caught), None))
-
-
-async def _on(server: str, seconds: float) -> Shown:
-    """The demo by a remote lab. Each request may block, as nothing else happens in this process."""
-    from app.cli import in_process, remote
-    from app.cli.progress import bar
-
-    caught: list[int] = []
-
-    async def compare(spec: dict[str, Any]) -> ComparisonView:
-        with bar() as drawn:
-            view, stopped_by = remote.measure_comparison(server, spec, in_process.trial_reporter(drawn))
-        caught.extend([stopped_by] if stopped_by else [])
-        return view
-
-    models = in_process.available(remote.get_models(server))
-    lab = Lab(models, compare, lambda id: remote.get_run(server, id))
-    comparisons = await measure(lab, seconds)
-    return Shown(comparisons, runs_of(lab, comparisons), next(iter(caught), None))
-
-
-def runs_of(lab: Lab, comparisons: tuple[ComparisonView, ...]) -> tuple[list[RunView], ...]:
+def runs_of(lab: MeasuringLab, comparisons: tuple[ComparisonView, ...]) -> tuple[list[RunView], ...]:
     """Return the runs of each comparison."""
     return tuple([lab.get_run(trial.run) for trial in view.runs] for view in comparisons)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable, Mapping
-from typing import Any
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from app.cli.progress import Bar, bar
+from app.cli.progress import available, bar, trial_reporter
 from app.cli.stop_signals import STOP_SIGNALS
 from app.comparisons.comparisons import ComparisonRequest
 from app.lab import Lab
@@ -16,47 +16,74 @@ from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
 from app.settings import Settings
 
+if TYPE_CHECKING:
+    from app.report.export import Export
+
 POLL_S = 0.25
 
 
-Ended = Callable[[Lab, int], None]  # called with the lab and an id, while the lab is still open
+class LocalLab:
+    """A lab in this process. Its event loop runs while it measures. Main thread only, as it gets signals."""
+
+    def __init__(self, lab: Lab, runner: asyncio.Runner) -> None:
+        self._lab = lab
+        self._runner = runner
+        self._caught: list[int] | None = None  # stop signals; None: not handled yet
+
+    @property
+    def stopped_by(self) -> int | None:
+        """The first signal that stopped a run or comparison early."""
+        return next(iter(self._caught or ()), None)
+
+    def available_models(self) -> list[str]:
+        """Return the names of the available models. The others are named on stderr, with the reason."""
+        return available({view.name: view.unavailable_reason for view in self._lab.models.views.values()})
+
+    def run(self, spec: Mapping[str, Any]) -> RunView:
+        """Submit a run, and return it when it has ended."""
+
+        async def measured() -> RunView:
+            view = await self._lab.runs.submit(RunRequest(**spec))
+            self._handle_signals()
+            return await follow_run(self._lab, view)
+
+        return self._runner.run(measured())
+
+    def compare(self, spec: Mapping[str, Any]) -> ComparisonView:
+        """Submit a comparison, and return it when it has ended."""
+
+        async def measured() -> ComparisonView:
+            request = ComparisonRequest(**{**spec, "plan": spec.get("plan") or {}})
+            view = await self._lab.comparisons.submit(request)
+            self._handle_signals()
+            return await follow_comparison(self._lab, view)
+
+        return self._runner.run(measured())
+
+    def _handle_signals(self) -> None:
+        """Let signals stop what has been submitted. Before, they end the command."""
+        if self._caught is None:
+            self._caught = stop_on_signals(self._lab)
+
+    def get_run(self, id: int) -> RunView:
+        """Return a run of the history."""
+        return self._lab.runs.get(id)
+
+    def export(self, export: Export, id: int) -> str:
+        """Return an export of the run or comparison with this id."""
+        return export.make(self._lab, id)
 
 
-def measure_run(spec: Mapping[str, Any], on_end: Ended) -> tuple[RunView, int | None]:
-    """Submit a run (`spec`: the fields of a `RunRequest`) and block until it has ended.
-
-    Returns the run, and the signal that stopped it early. Raises LabError.
-    """
-
-    async def measured() -> tuple[RunView, int | None]:
-        async with Lab.open(Settings()) as lab:
-            view = await lab.runs.submit(RunRequest(**spec))
-            caught = stop_on_signals(lab)
-            view = await follow_run(lab, view)
-            on_end(lab, view.id)
-            return view, next(iter(caught), None)
-
-    return asyncio.run(measured())
-
-
-def measure_comparison(spec: Mapping[str, Any], on_end: Ended) -> tuple[ComparisonView, int | None]:
-    """Submit a comparison (`spec`: the fields of a `ComparisonRequest`), as `measure_run` does.
-
-    Without models, it compares all that are available.
-    """
-
-    async def measured() -> tuple[ComparisonView, int | None]:
-        async with Lab.open(Settings()) as lab:
-            models = spec["models"] or available(models_of(lab))
-            view = await lab.comparisons.submit(
-                ComparisonRequest(**{**spec, "models": models, "plan": spec.get("plan") or {}})
-            )
-            caught = stop_on_signals(lab)
-            view = await follow_comparison(lab, view)
-            on_end(lab, view.id)
-            return view, next(iter(caught), None)
-
-    return asyncio.run(measured())
+@contextlib.contextmanager
+def opened() -> Iterator[LocalLab]:
+    """Yield a lab that is open during the block. Raises LabError."""
+    with asyncio.Runner() as runner:
+        stack = contextlib.AsyncExitStack()
+        lab = runner.run(stack.enter_async_context(Lab.open(Settings())))
+        try:
+            yield LocalLab(lab, runner)
+        finally:
+            runner.run(stack.aclose())
 
 
 def stop_on_signals(lab: Lab) -> list[int]:
@@ -75,19 +102,6 @@ def stop_on_signals(lab: Lab) -> list[int]:
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop, number)
     return caught
-
-
-def available(models: Mapping[str, str | None]) -> list[str]:
-    """Return the names of the available models. The others are named on stderr, with the reason."""
-    for name, reason in models.items():
-        if reason is not None:
-            sys.stderr.write(f"{name} skipped: {reason}\n")
-    return [name for name, reason in models.items() if reason is None]
-
-
-def models_of(lab: Lab) -> dict[str, str | None]:
-    """Return the lab's models by name, each with the reason why it is unavailable, or None."""
-    return {view.name: view.unavailable_reason for view in lab.models.views.values()}
 
 
 async def follow_run(lab: Lab, view: RunView) -> RunView:
@@ -112,19 +126,3 @@ async def follow_comparison(lab: Lab, view: ComparisonView) -> ComparisonView:
             await asyncio.wait([ended], timeout=POLL_S)
             report(lab.comparisons.get(view.id))
     return ended.result()
-
-
-def trial_reporter(drawn: Bar) -> Callable[[ComparisonView], None]:
-    """Return a function that shows what is new of a comparison each time that it is called with it."""
-    shown = 0
-
-    def report(view: ComparisonView) -> None:
-        nonlocal shown
-        for trial in view.runs[shown:]:
-            name = view.entries[trial.entry].name
-            drawn.line(f"{name}, trial {trial.trial} of {view.trials}: {trial.verdict or trial.state}")
-        shown = len(view.runs)
-        left = "" if view.left_s is None else f" · about {view.left_s:.0f} s left"
-        drawn.update("Comparison", view.progress, f"{shown} of {view.runs_total} runs{left}")
-
-    return report

@@ -1,10 +1,10 @@
-"""Progress on stderr: a bar on a terminal, and a line for each trial that has ended."""
+"""Progress on stderr: a bar on a terminal, and a line for each trial that has ended or model left out."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from app.cli.console import can_draw
@@ -12,6 +12,8 @@ from app.streams import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from app.schemas.comparison import ComparisonView
 
 
 class Bar:
@@ -53,3 +55,27 @@ def bar() -> Iterator[Bar]:
 
     with terminal.progress() as drawn:
         yield Bar(drawn)
+
+
+def trial_reporter(drawn: Bar) -> Callable[[ComparisonView], None]:
+    """Return a function that shows what is new of a comparison each time that it is called with it."""
+    shown = 0
+
+    def report(view: ComparisonView) -> None:
+        nonlocal shown
+        for trial in view.runs[shown:]:
+            name = view.entries[trial.entry].name
+            drawn.line(f"{name}, trial {trial.trial} of {view.trials}: {trial.verdict or trial.state}")
+        shown = len(view.runs)
+        left = "" if view.left_s is None else f" · about {view.left_s:.0f} s left"
+        drawn.update("Comparison", view.progress, f"{shown} of {view.runs_total} runs{left}")
+
+    return report
+
+
+def available(models: Mapping[str, str | None]) -> list[str]:
+    """Return the names of the available models. The others are named on stderr, with the reason."""
+    for name, reason in models.items():
+        if reason is not None:
+            sys.stderr.write(f"{name} skipped: {reason}\n")
+    return [name for name, reason in models.items() if reason is None]

@@ -6,16 +6,19 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.cli import stop_signals
+from app.cli import progress, stop_signals
 from app.cli.http_client import NOT_A_LAB, fetch_json, fetch_text, not_a_lab
 from app.cli.stop_signals import Interrupted
 from app.errors import NotNow
 from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
+
+if TYPE_CHECKING:
+    from app.report.export import Export
 
 POLL_S = 0.5
 V = TypeVar("V", RunView, ComparisonView)
@@ -34,32 +37,54 @@ _COMPARISON = TypeAdapter(ComparisonView)
 _MODELS = TypeAdapter(tuple[_Model, ...])
 
 
-def measure_run(
-    server: str, spec: Mapping[str, Any], on_change: Callable[[RunView], None]
-) -> tuple[RunView, int | None]:
-    """Submit a run and block until it has ended; return it, and the signal that stopped it early.
+class RemoteLab:
+    """The lab at `server`. A signal stops what this process has submitted."""
 
-    `on_change` is called with the run each 0.5 s. Raises LabError with the detail of the server, NotNow if
-    there is no lab.
-    """
-    return _followed(_url(server, "runs"), spec, _RUN, on_change)
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self.stopped_by: int | None = None  # the first signal
+
+    def available_models(self) -> list[str]:
+        """Return the names of the available models. The others are named on stderr, with the reason."""
+        return progress.available(get_models(self._server))
+
+    def run(self, spec: Mapping[str, Any]) -> RunView:
+        """Submit a run, and return it when it has ended. Raises NotNow if there is no lab."""
+        with progress.bar() as drawn:
+            return self._followed(
+                "runs", spec, _RUN, lambda view: drawn.update(view.model, view.progress, view.state)
+            )
+
+    def compare(self, spec: Mapping[str, Any]) -> ComparisonView:
+        """Submit a comparison, and return it when it has ended. Raises NotNow if there is no lab."""
+        with understood(self._server), progress.bar() as drawn:
+            return self._followed("comparisons", spec, _COMPARISON, progress.trial_reporter(drawn))
+
+    def get_run(self, id: int) -> RunView:
+        """Return a run of the lab's history."""
+        return get_run(self._server, id)
+
+    def export(self, export: Export, id: int) -> str:
+        """Return an export of the run or comparison with this id."""
+        return fetch_text(_url(self._server, f"{export.noun}s/{id}/{export.name}"))
+
+    def _followed(
+        self, noun: str, spec: Mapping[str, Any], kind: TypeAdapter[V], on_change: Callable[[V], None]
+    ) -> V:
+        view, stopped_by = _followed(_url(self._server, noun), spec, kind, on_change)
+        self.stopped_by = self.stopped_by or stopped_by
+        return view
 
 
-def measure_comparison(
-    server: str, spec: Mapping[str, Any], on_change: Callable[[ComparisonView], None]
-) -> tuple[ComparisonView, int | None]:
-    """Submit a comparison and block until it has ended, as `measure_run` does."""
-    return _followed(_url(server, "comparisons"), spec, _COMPARISON, on_change)
+@contextlib.contextmanager
+def opened(server: str) -> Iterator[RemoteLab]:
+    """Yield the lab at `server`. Nothing is sent before it is used."""
+    yield RemoteLab(server)
 
 
 def get_run(server: str, id: int) -> RunView:
     """Return a run of the lab's history. Raises LabError: Unknown if there is no such run."""
     return _read(_RUN, _url(server, f"runs/{id}"))
-
-
-def get_export(server: str, id: int, part: str, noun: str = "run") -> str:
-    """Return an export of a run or comparison (`noun`); `part` is the end of its URL, such as "csv"."""
-    return fetch_text(_url(server, f"{noun}s/{id}/{part}"))
 
 
 def get_models(server: str) -> dict[str, str | None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli import console, options, output
+from app.cli import console, labs, options, output
 from app.cli.exit_codes import FAILED, OK
 from app.cli.help import ADVANCED, TARGET, Command
 from app.cli.plan_options import with_plan
@@ -67,37 +67,13 @@ def run(
         "label": label or None,
         "then": [{"model": each} for each in then or ()],
     }
-    view, problems, stopped_by = _measured(server, spec, files)
+    with labs.opened(server) as lab:
+        view = lab.run(spec)
+        problems = output.write_exports(files, output.run_exports(), lambda each: lab.export(each, view.id))
+        stopped_by = lab.stopped_by
     if json:
         problems += output.write("json", json, output.json_text(output.run_json(view)))
     return _report(server, view, problems, stopped_by, is_shown="-" not in files.values())
-
-
-def _measured(
-    server: str | None, spec: dict[str, Any], files: dict[str, str]
-) -> tuple[RunView, list[str], int | None]:
-    """Return the run that has ended, what could not be written, and the signal that stopped it."""
-    problems: list[str] = []
-    exports = output.run_exports()
-    if server:
-        from app.cli import remote
-        from app.cli.progress import bar
-
-        with bar() as drawn:
-            view, stopped_by = remote.measure_run(
-                server, spec, lambda view: drawn.update(view.model, view.progress, view.state)
-            )
-        fetch = lambda export: remote.get_export(server, view.id, export.name)  # noqa: E731
-        return view, output.write_exports(files, exports, fetch), stopped_by
-    from app.cli import in_process
-
-    view, stopped_by = in_process.measure_run(
-        spec,
-        lambda lab, id: problems.extend(
-            output.write_exports(files, exports, lambda export: export.make(lab, id))
-        ),
-    )
-    return view, problems, stopped_by
 
 
 def _report(

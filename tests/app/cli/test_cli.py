@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, fields, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from pydantic import TypeAdapter
 
 from app.cli import demo
+from app.cli.labs import MeasuringLab
 from app.comparisons.aggregate import compute_result, measured_trial
 from app.load.protocol import histogram
 from app.schemas.comparison import ComparisonEntry, ComparisonView
@@ -35,7 +36,6 @@ from tests.app.driver import (
     has_ended,
     marked_pids,
     read_meter,
-    run_in_thread,
     threadlab,
     until,
 )
@@ -361,8 +361,14 @@ class DemoLab:
     specs: list[dict[str, Any]] = field(default_factory=list)
     runs: dict[int, RunView] = field(default_factory=dict)
 
-    async def compare(self, spec: dict[str, Any]) -> ComparisonView:
-        self.specs.append(spec)
+    def available_models(self) -> list[str]:
+        return list(self.models)
+
+    def get_run(self, id: int) -> RunView:
+        return self.runs[id]
+
+    def compare(self, spec: Mapping[str, Any]) -> ComparisonView:
+        self.specs.append(dict(spec))
         metric = {"ceiling": "achieved_per_s", "equal-rate": "cpu_us"}[spec["view"]]
         entries = tuple(
             ComparisonEntry(letter, name, name, {})
@@ -383,7 +389,7 @@ class DemoLab:
             plan_text=f"{spec['plan'].get('rate_per_s', 'no')} rate",
         )
 
-    def _run(self, spec: dict[str, Any], entry: ComparisonEntry) -> RunView:
+    def _run(self, spec: Mapping[str, Any], entry: ComparisonEntry) -> RunView:
         rate, cpu_us, judged = self.models[entry.model]
         achieved = spec["plan"].get("rate_per_s", rate)
         view: dict[str, Any] = {
@@ -398,8 +404,8 @@ class DemoLab:
         return run
 
     def demo(self, json_file: Path) -> int:
-        lab = demo.Lab(list(self.models), self.compare, self.runs.__getitem__)
-        comparisons = run_in_thread(lambda: demo.measure(lab, 3.0))
+        lab = cast(MeasuringLab, self)  # the part of it that the demo needs
+        comparisons = demo.measure(lab, 3.0)
         return demo.report(demo.Shown(comparisons, demo.runs_of(lab, comparisons)), str(json_file))
 
 

@@ -1,0 +1,46 @@
+"""The lab that `run`, `compare` and `demo` measure with: in this process, or a remote one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from app.report.export import Export
+    from app.schemas.comparison import ComparisonView
+    from app.schemas.run import RunView
+
+
+class MeasuringLab(Protocol):
+    """A lab that measures and shows the progress. Its methods block and raise LabError."""
+
+    @property
+    def stopped_by(self) -> int | None:
+        """The first signal that stopped a run or comparison early; None: no signal did."""
+
+    def available_models(self) -> list[str]:
+        """Return the names of the available models. The others are named on stderr, with the reason."""
+
+    def run(self, spec: Mapping[str, Any]) -> RunView:
+        """Submit a run (`spec`: the fields of a `RunRequest`), and return it when it has ended."""
+
+    def compare(self, spec: Mapping[str, Any]) -> ComparisonView:
+        """Submit a comparison (`spec`: the fields of a `ComparisonRequest`); return it when it has ended."""
+
+    def get_run(self, id: int) -> RunView:
+        """Return a run of the lab's history."""
+
+    def export(self, export: Export, id: int) -> str:
+        """Return an export of the run or comparison with this id."""
+
+
+def opened(server: str | None) -> AbstractContextManager[MeasuringLab]:
+    """Return the lab at `server`, or without a server one that is open in this process during the block."""
+    if server:
+        from app.cli import remote
+
+        return remote.opened(server)
+    from app.cli import in_process
+
+    return in_process.opened()
