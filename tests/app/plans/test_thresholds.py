@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -15,7 +17,7 @@ from app.errors import Invalid
 from app.load.protocol import histogram
 from app.load.protocol.histogram import Percentiles
 from app.load.protocol.outcome import KindOutcome, Outcome
-from app.plans.thresholds import Threshold
+from app.plans.thresholds import GRAMMAR, Threshold
 from app.results.threshold_check import check
 from app.results.verdict import TITLES
 from app.schemas.result import GeneratorCost, Latency, Ledger, Summary, Verdict
@@ -220,3 +222,14 @@ def test_times_are_converted_to_microseconds(value: float, unit: str) -> None:
     scale = {"us": 1, "ms": 1e3, "s": 1e6}[unit]
     text = f"p(99)<{value:.6f}{unit}"
     assert Threshold.parse(text).value == pytest.approx(float(f"{value:.6f}") * scale)
+
+
+def test_the_documentation_has_the_whole_grammar_and_examples_that_are_thresholds() -> None:
+    text = (Path(__file__).parents[3] / "docs/command-line.md").read_text(encoding="utf-8")
+    section = re.search(r"^## Thresholds\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert section
+    spans = re.findall(r"`([^`]+)`", section[1])
+    assert set(VerdictName) <= set(spans)
+    named = {Threshold.parse(span).what for span in spans if re.search(r"[a-z)][<>=]", span)}
+    others = GRAMMAR.split("Others: ")[1].split(". ")[0].split(", ")
+    assert named == {"p(99.9)", "service_p(99)", *others}
