@@ -88,7 +88,7 @@ def _unused(plan: Plan, data: Mapping[str, Any]) -> Iterator[FieldProblem]:
             continue
         if each.name != "duration_s" or given != plan.duration_s:
             users = ", ".join(sorted(each.executors))
-            yield _problem(each.name, f"{plan.executor} does not use {each.label.lower()}; {users} do.")
+            yield _problem(each.name, f"{each.name} is only for {users}, not for {plan.executor}.")
 
 
 def _is_start_of_search(name: str, plan: Plan) -> bool:

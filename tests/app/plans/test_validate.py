@@ -202,7 +202,7 @@ def test_a_stored_plan_is_valid_again(case: str) -> None:
 
 
 def test_a_field_that_the_executor_does_not_use_is_refused_with_those_that_do() -> None:
-    with pytest.raises(Invalid, match="constant-vus does not use rate; constant-arrival-rate, find-capacity"):
+    with pytest.raises(Invalid, match="rate_per_s is only for constant-arrival-rate, find-capacity, ramping"):
         plan(rate_per_s=100)
 
 
