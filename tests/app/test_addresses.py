@@ -79,7 +79,7 @@ def test_listening_on_the_address_of_another_machine_is_reported(
     stderr = capsys.readouterr().err
     assert f"cannot listen on {addresses.bracketed(host)}:0: " in stderr and "Unknown error" not in stderr
     assert any(
-        words in stderr for words in ("Cannot assign", "not available", *map(str, (errno.EADDRNOTAVAIL,)))
+        words in stderr for words in ("cannot assign", "not available", *map(str, (errno.EADDRNOTAVAIL,)))
     )
 
 

@@ -127,7 +127,7 @@ BAD_ARGUMENTS = [
         ("run", "reactor", "--executor", "ramping-vus", "--stage", "0s:8"),
         "threadlab: --stage: duration must be a number from 0.1",
     ),
-    (("run", "reactor", "--objective", "p(99)<1ms"), "threadlab: --objective: constant-vus does not"),
+    (("run", "reactor", "--objective", "p(99)<1ms"), "threadlab: --objective is only for find-capacity"),
     (("run", "reactor", "--executor", "constant-arrival-rate"), "threadlab: --rate must be a number"),
     (("compare", "reactor", "--duration", "0"), "threadlab: --duration must be a number from 0.5"),
     (("run", "reactor", "--set", "workers=2"), "workers"),
