@@ -68,7 +68,7 @@ def test_models_are_listed_with_their_knobs(command: Command) -> None:
     for model in MODELS:
         assert re.search(rf"^{model} ", done.stdout, re.MULTILINE)
     assert "workers=4" in done.stdout
-    assert re.search(r"^reactor  .*\n +none$", done.stdout, re.MULTILINE), "it has no knob of its own"
+    assert re.search(r"^reactor  .*\n +none$", done.stdout, re.MULTILINE), "it has only the common knobs"
 
 
 def test_the_knobs_that_all_models_have_are_listed_once_with_bounds_and_help(command: Command) -> None:

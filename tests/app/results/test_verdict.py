@@ -168,6 +168,14 @@ def test_a_check_of_an_unknown_value_neither_passes_nor_fails(evidence: Evidence
     assert ("Achieved / offered" in checks) == evidence.is_open
 
 
+@pytest.mark.parametrize("waited", [0.0, 0.04, 0.11])
+def test_the_check_of_the_generator_agrees_with_the_verdict(waited: float) -> None:
+    verdict = judge(replace(CALM, generator_utilisation=0.809, generator_waited=waited))
+    (check,) = [each for each in verdict.checks if each.what == "Load-generator CPU utilisation"]
+    assert (check.ok, check.seen) == (waited < 0.041, "80.9 %")
+    assert (verdict.name == "client_bound") == (check.ok is False)
+
+
 @pytest.mark.parametrize("evidence", [CALM, MISSED, replace(MISSED, in_flight_grew=True)])
 def test_no_utilisation_is_reported_without_samples(evidence: Evidence) -> None:
     verdict = judge(replace(evidence, occupancy={}, engine_cpu_share=None))
