@@ -77,9 +77,11 @@ def click(what: Locator) -> None:
 
 
 def start(page: Page, model: str) -> None:
-    """Start a model with the button of its card."""
+    """Start a model with the button of its card, and wait until the load form has it as its target."""
     click(page.locator(f"#act-{model}"))
-    expect(page.locator(f"#card-{model}")).to_have_attribute("data-state", "ready")
+    card = page.locator(f"#card-{model}")
+    expect(card).to_have_attribute("data-state", "ready")
+    expect(page.locator("#f-engine")).to_have_value(card.get_attribute("data-engine") or "")
 
 
 def drawn(chart: Locator) -> None:
