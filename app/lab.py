@@ -13,7 +13,7 @@ from app.events import Events
 from app.fleet.fleet import Fleet
 from app.fleet.models import Models
 from app.history.history import History
-from app.machine import scheduling, system
+from app.machine import system
 from app.runs.runs import Runs
 from app.schemas.system import SystemView
 from app.settings import Settings
@@ -53,7 +53,6 @@ class Lab:
         )
 
     async def __aenter__(self) -> Lab:
-        scheduling.run_as_batch()
         await asyncio.to_thread(self._fail_unfinished, False)  # those of a control plane that was killed
         for job in (self.runs.run_queue(), self.comparisons.run_queue(), self.fleet.sample_all()):
             self.run_in_background(job)

@@ -207,7 +207,7 @@ class Engine:
             if self.state not in (EngineState.DRAINING, EngineState.STOPPED):
                 if self.child.alive:
                     await self.child.stop(FAILED_START_GRACE_S)
-                self._fail(f"It did not become ready: {error or 'no response in time'}.")
+                self._fail(f"It did not become ready: {str(error) or 'no response in time'}.")
         if (
             self.child.alive and self._interpreter and self.state == EngineState.STARTING
         ):  # else it was stopped meanwhile

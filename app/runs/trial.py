@@ -97,7 +97,12 @@ class Trial:
             call_counter = await SystemCallCounter.attach(engine.pids) if plan.trace else None
             if call_counter:
                 stack.push_async_callback(call_counter.close)
-            watcher = Watcher(engine, self._on_measuring, call_counter)
+
+            def on_measuring() -> None:
+                stack.enter_context(scheduling.considerate())
+                self._on_measuring()
+
+            watcher = Watcher(engine, on_measuring, call_counter)
             await self._settle(lambda: watcher.is_idle)
             watcher.begin()
             self._watchers = [watcher]

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from app.errors import StartFailed
+from app.fleet import readiness
 from app.fleet.engine import Engine
 from app.lab import Lab
 from tests.app.driver import (
@@ -143,6 +144,19 @@ def test_an_engine_stopped_during_start_up_never_becomes_ready(
 
     monkeypatch.setattr(Engine, "_check_ready", stopped_meanwhile)
     assert run_in_lab(tmp_path, play) == ["engine.starting", "engine.draining", "engine.stopped"]
+
+
+def test_an_engine_that_does_not_respond_in_time_is_stopped_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(lab: Lab) -> None:
+        with pytest.raises(StartFailed, match="did not become ready: no response in time"):
+            await lab.fleet.start("reactor", {})
+        (engine,) = lab.fleet.engines.values()
+        assert not engine.alive
+
+    monkeypatch.setattr(readiness, "RESPONSE_TIMEOUT_S", 0)
+    run_in_lab(tmp_path, play)
 
 
 def test_a_fixed_port_is_used_and_released(lab: LabProcess) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,26 @@ def test_only_the_generator_of_a_closed_load_has_a_short_time_slice(lab: LabProc
         pytest.skip("this kernel does not allow a process to choose its time slice, or does not show it")
     assert (slices.pop(generator) == time_slice.SHORT_NS) == (run["placement"]["mode"] == "split")
     assert time_slice.SHORT_NS not in slices.values(), "the engine keeps the default time slice"
+
+
+def test_the_control_plane_is_considerate_only_while_a_run_is_measured(lab: LabProcess) -> None:
+    assert os.sched_getscheduler(lab.pid) == os.SCHED_OTHER
+    run = lab.submit(model="reactor", plan=endless())
+    lab.wait_measuring(run["id"])
+    assert os.sched_getscheduler(lab.pid) == os.SCHED_BATCH
+    lab.stop(run["id"])
+    until(lambda: os.sched_getscheduler(lab.pid) == os.SCHED_OTHER, "the run has ended")
+
+
+def test_the_control_plane_is_considerate_until_the_last_of_several_runs_is_measured() -> None:
+    def policies() -> Iterator[int]:
+        with scheduling.considerate():
+            with scheduling.considerate():
+                yield os.sched_getscheduler(0)
+            yield os.sched_getscheduler(0)
+        yield os.sched_getscheduler(0)
+
+    assert list(policies()) == [os.SCHED_BATCH, os.SCHED_BATCH, os.SCHED_OTHER]
 
 
 def test_an_open_load_has_real_time_priority_where_the_system_allows_it(lab: LabProcess) -> None:
