@@ -34,15 +34,19 @@ class _SchedAttr(ctypes.Structure):
     )
 
 
-def set_policy(policy: int, slice_ns: int = 0) -> bool:
-    """Set scheduling policy and time slice of the calling thread; its nice value stays.
+def set_policy(policy: int, slice_ns: int = 0, thread: int = 0) -> bool:
+    """Set scheduling policy and time slice of a thread; its nice value stays.
 
-    `policy` is os.SCHED_OTHER or os.SCHED_BATCH; `slice_ns` 0 is the kernel's default slice. Returns whether
-    the kernel accepted them: False also on an architecture whose system call number is not known here.
+    `policy` is os.SCHED_OTHER or os.SCHED_BATCH; `slice_ns` 0 is the kernel's default slice; `thread` is a
+    thread id, and 0 is the calling thread. Returns whether the kernel accepted them: False also if the thread
+    has ended, or on an architecture whose system call number is not known here.
     """
     number = _SCHED_SETATTR.get(platform.machine())
     if number is None:
         return False
-    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        nice = os.getpriority(os.PRIO_PROCESS, thread)
+    except ProcessLookupError:
+        return False
     attr = _SchedAttr(ctypes.sizeof(_SchedAttr), policy, 0, nice, 0, slice_ns, 0, 0)
-    return bool(ctypes.CDLL(None).syscall(number, 0, ctypes.byref(attr), 0) == 0)
+    return bool(ctypes.CDLL(None).syscall(number, thread, ctypes.byref(attr), 0) == 0)

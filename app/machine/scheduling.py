@@ -1,12 +1,12 @@
 """CPU scheduling of the control plane, which shares CPUs with the engines and load generators.
 
-In the measured window of a run it is considerate. Under SCHED_BATCH it preempts no other process when it
-wakes up, its long time slice lets others preempt it, and it still gets its fair share of a busy CPU. Every
+In the measured window of a run its threads have SCHED_BATCH: they preempt no other process when they wake up,
+their long time slice lets others preempt them, and they still get their fair share of a busy CPU. Every
 process may choose that policy and leave it again. Children inherit it, so they are spawned under
 `normal_policy`.
 
-At other times it is not: on a CPU with six busy processes, a thread that yields under SCHED_BATCH waits for
-tenths of a second. It would miss the beginning of a short window, and health checks would time out.
+At other times they have SCHED_OTHER: on a CPU with six busy processes, a thread that yields under SCHED_BATCH
+waits for tenths of a second. It would miss the beginning of a short window, and health checks would time out.
 
 A load generator that sends at scheduled times uses SCHED_RR, so that no browser delays it. That needs
 CAP_SYS_NICE or a limit (RLIMIT_RTPRIO), so it is used only where the system allows it.
@@ -17,33 +17,53 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import threading
 from collections.abc import Iterator
 
 from app.load import time_slice
 
-_considerate_blocks: set[object] = set()
 
+class BatchPolicy:
+    """Switches all Python threads of this process to SCHED_BATCH in a `with` block. Event loop only.
 
-@contextlib.contextmanager
-def considerate() -> Iterator[None]:
-    """Switch this thread from SCHED_OTHER to SCHED_BATCH in a `with` block; any other policy stays.
-
-    Blocks may overlap: the thread is considerate until the last one ends.
+    Blocks may overlap: the last one to end switches back. A process that the operator has started under
+    another policy than SCHED_OTHER keeps it.
     """
-    block = object()
-    _considerate_blocks.add(block)
-    _run_as_batch()
-    try:
-        yield
-    finally:
-        _considerate_blocks.remove(block)
-        if not _considerate_blocks and os.sched_getscheduler(0) == os.SCHED_BATCH:
-            time_slice.set_policy(os.SCHED_OTHER)
+
+    def __init__(self) -> None:
+        self._blocks = 0
+        self._switched = False
+
+    @property
+    def active(self) -> bool:
+        """Whether the process is in a block."""
+        return self._blocks > 0
+
+    def __enter__(self) -> None:
+        if not self.active and os.sched_getscheduler(0) == os.SCHED_OTHER:
+            self._switched = True
+            for thread in _threads():
+                _run_as_batch(thread)
+        self._blocks += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._blocks -= 1
+        if not self.active and self._switched:
+            self._switched = False
+            for thread in _threads():
+                time_slice.set_policy(os.SCHED_OTHER, thread=thread)
 
 
-def _run_as_batch() -> None:
-    if os.sched_getscheduler(0) == os.SCHED_OTHER:
-        time_slice.set_policy(os.SCHED_BATCH, time_slice.LONG_NS)
+batch_policy = BatchPolicy()
+
+
+def _threads() -> list[int]:
+    """Return the ids of the running Python threads. It needs no descriptor, unlike a listing of /proc."""
+    return [thread.native_id for thread in threading.enumerate() if thread.native_id]
+
+
+def _run_as_batch(thread: int = 0) -> None:
+    time_slice.set_policy(os.SCHED_BATCH, time_slice.LONG_NS, thread)
 
 
 @contextlib.contextmanager
@@ -80,6 +100,6 @@ def allows_realtime() -> bool:
 
 
 def yield_cpu() -> None:
-    """In a `considerate` block, let runnable threads of this CPU run first. Costs 1 µs if there are none."""
-    if _considerate_blocks:
+    """Under `batch_policy`, let runnable threads of this CPU run first. Costs 1 µs if there are none."""
+    if batch_policy.active:
         os.sched_yield()

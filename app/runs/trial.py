@@ -99,7 +99,7 @@ class Trial:
                 stack.push_async_callback(call_counter.close)
 
             def on_measuring() -> None:
-                stack.enter_context(scheduling.considerate())
+                stack.enter_context(scheduling.batch_policy)
                 self._on_measuring()
 
             watcher = Watcher(engine, on_measuring, call_counter)

@@ -502,14 +502,6 @@ def test_a_demo_without_a_whole_result_is_exit_code_1(
     assert len(json.loads((tmp_path / "demo.json").read_text())["ceiling"]) == len(BOTH)
 
 
-def is_cpu_known(run: dict[str, Any]) -> bool:
-    """Return whether a run can be ranked by CPU per request.
-
-    The figure is unknown if this machine kept the lab from reading the counters in the half second.
-    """
-    return run["verdict"]["fitness"]["cpu_us"] is None and bool(run["ledger"] and run["ledger"]["cpu_us"])
-
-
 @pytest.mark.full
 def test_demo_runs_all_models_and_prints_what_it_measured(data: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "demo.json"
@@ -528,6 +520,6 @@ def test_demo_runs_all_models_and_prints_what_it_measured(data: dict[str, str], 
             row = rf"^(\d\.|–) +[A-F] {run['model_title']} .* {rate} .*{title}$"
             assert re.search(row, table, re.MULTILINE), table
     assert len({run["plan"]["rate_per_s"] for run in written["equal_rate"]}) == 1
-    ranked = [run for run in written["equal_rate"] if is_cpu_known(run)]
+    ranked = [run for run in written["equal_rate"] if run["verdict"]["fitness"]["cpu_us"] is None]
     places = re.findall(r"^(\d)\. ", equal, re.MULTILINE)
     assert len(places) == (len(ranked) if len(ranked) > 1 else 0) and places == sorted(places)

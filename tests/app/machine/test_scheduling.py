@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,24 +51,40 @@ def test_only_the_generator_of_a_closed_load_has_a_short_time_slice(lab: LabProc
     assert time_slice.SHORT_NS not in slices.values(), "the engine keeps the default time slice"
 
 
-def test_the_control_plane_is_considerate_only_while_a_run_is_measured(lab: LabProcess) -> None:
-    assert os.sched_getscheduler(lab.pid) == os.SCHED_OTHER
+def policies_of_threads(pid: int) -> set[int]:
+    return {os.sched_getscheduler(int(thread.name)) for thread in Path(f"/proc/{pid}/task").iterdir()}
+
+
+def test_the_control_plane_has_the_batch_policy_only_while_a_run_is_measured(lab: LabProcess) -> None:
+    assert lab.http.get("/runs").status_code == 200  # so that there are several threads
+    assert policies_of_threads(lab.pid) == {os.SCHED_OTHER}
     run = lab.submit(model="reactor", plan=endless())
     lab.wait_measuring(run["id"])
-    assert os.sched_getscheduler(lab.pid) == os.SCHED_BATCH
+    assert policies_of_threads(lab.pid) == {os.SCHED_BATCH}
     lab.stop(run["id"])
-    until(lambda: os.sched_getscheduler(lab.pid) == os.SCHED_OTHER, "the run has ended")
+    until(lambda: policies_of_threads(lab.pid) == {os.SCHED_OTHER}, "the run has ended")
 
 
-def test_the_control_plane_is_considerate_until_the_last_of_several_runs_is_measured() -> None:
-    def policies() -> Iterator[int]:
-        with scheduling.considerate():
-            with scheduling.considerate():
-                yield os.sched_getscheduler(0)
-            yield os.sched_getscheduler(0)
-        yield os.sched_getscheduler(0)
+def test_the_batch_policy_lasts_until_the_last_of_several_runs_is_measured() -> None:
+    seen = []
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        for stack in (first, second):
+            stack.enter_context(scheduling.batch_policy)
+        for stack in (first, second):
+            seen.append((os.sched_getscheduler(0), scheduling.batch_policy.active))
+            stack.close()
+        seen.append((os.sched_getscheduler(0), scheduling.batch_policy.active))
+    assert seen == [(os.SCHED_BATCH, True), (os.SCHED_BATCH, True), (os.SCHED_OTHER, False)]
 
-    assert list(policies()) == [os.SCHED_BATCH, os.SCHED_BATCH, os.SCHED_OTHER]
+
+def test_a_policy_that_the_operator_has_chosen_stays() -> None:
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        with scheduling.batch_policy:
+            assert scheduling.batch_policy.active
+        assert os.sched_getscheduler(0) == os.SCHED_BATCH
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def test_an_open_load_has_real_time_priority_where_the_system_allows_it(lab: LabProcess) -> None:
