@@ -132,8 +132,14 @@ class ConnectionTable(Generic[C]):
             ]
 
     def is_idle(self, connection: C) -> bool:
-        """Return whether no request has begun and no response is being sent."""
-        return connection.lingering or (self._words[connection.fd] & 0xFF) == C_IDLE
+        """Return whether no request has begun and no response is being sent.
+
+        The board alone does not tell: a worker marks a connection idle before the loop has seen what is left.
+        """
+        if connection.lingering:
+            return True
+        is_busy = connection.busy or connection.pending or connection.unsent or connection.parser.partial
+        return not is_busy and (self._words[connection.fd] & 0xFF) == C_IDLE
 
     def drain(self) -> None:
         """Begin to drain: idle connections may send one last request, others have the grace period."""

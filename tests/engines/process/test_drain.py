@@ -123,12 +123,15 @@ def test_a_slow_request_is_finished(start: Starter, variant: Variant) -> None:
     assert engine.wait().code == 0
 
 
-def test_a_large_answer_is_finished(start: Starter, variant: Variant) -> None:
+@pytest.mark.parametrize("late", [False, True], ids=["read at once", "read after idle clients are gone"])
+def test_large_answers_are_finished(start: Starter, variant: Variant, late: bool) -> None:
     engine = start(unhurried(variant))
-    with engine.connect(receive_buffer=4096) as client:
+    with engine.connect(receive_buffer=4096) as client, engine.connect() as idle:
         client.send((b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 6)
         until(client.readable, "the first answer begins")
         engine.tell(signal.SIGTERM)
+        if late:
+            assert idle.rest() == b""
         bodies = []
         while True:
             answer = client.answer()
