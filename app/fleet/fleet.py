@@ -14,8 +14,8 @@ from app.events import LINE, Event, Events
 from app.fleet.engine import Engine, listen
 from app.fleet.models import Models
 from app.fleet.sampler import Sampler
-from app.machine import scheduling
 from app.machine.cpu_placement import usable_cpus
+from app.machine.scheduling import batch_policy
 from app.schemas.engine import EngineView, SampleView
 from app.settings import Settings
 
@@ -178,7 +178,7 @@ class Fleet:
                 engine.update_state(bool(sample and sample.process and sample.process.suspended))
                 if engine.tracing:
                     engine.tracing.read_if_due(time.monotonic_ns())
-                scheduling.yield_cpu()
+                batch_policy.yield_cpu()
             next_s = max(next_s + interval_s, time.monotonic())
             await asyncio.sleep(next_s - time.monotonic())
 

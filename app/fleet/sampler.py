@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from app.fleet.engine import Engine
 from app.fleet.rates import RateWindow, RequestCost, Totals
-from app.machine import scheduling
 from app.machine.proc import ProcessReading
+from app.machine.scheduling import batch_policy
 from app.machine.thread_stats import ThreadStats
 from app.schemas.engine import SampleView, ThreadView
 from engines.common.board.board import COUNTER_NAMES, THREAD_STATES
@@ -57,9 +57,9 @@ class Sampler:
         if self._engine.board is None or self._engine.pid is None:
             return None
         board = self._engine.board.read()
-        scheduling.yield_cpu()
+        batch_policy.yield_cpu()
         process = self._engine.read_process() if alive else None
-        scheduling.yield_cpu()
+        batch_policy.yield_cpu()
         self.cpu_ns = max(self.cpu_ns, process.cpu_ns if process else 0)
         self._thread_stats.sample(board.threads if alive else (), at_ns)
         switches = self._thread_stats.switches if alive else None

@@ -24,7 +24,7 @@ from app.live.grid import ConnectionGrid
 from app.live.lanes import encode_lanes
 from app.live.loop_lag import LoopLag
 from app.live.viewer import Viewer
-from app.machine import scheduling
+from app.machine.scheduling import batch_policy
 from app.metrics import Metrics
 
 # A frame costs some milliseconds of CPU in lab and browser, so there are fewer while a run is measured.
@@ -101,9 +101,9 @@ class Hub:
     def _build_frame(self, due: list[Viewer], now_ns: int) -> Frame:
         self._seq += 1
         numbers = messages.engines(self._lab)
-        scheduling.yield_cpu()
+        batch_policy.yield_cpu()
         engines = {id: self._engine_frame(id, each, due, now_ns) for id, each in numbers.items()}
-        scheduling.yield_cpu()
+        batch_policy.yield_cpu()
         run = compact_json(messages.run(self._lab.runs.progress()))
         return Frame(self._seq, round(now_ns / 1e9, 4), engines, run)
 

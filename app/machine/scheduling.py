@@ -5,8 +5,9 @@ their long time slice lets others preempt them, and they still get their fair sh
 process may choose that policy and leave it again. Children inherit it, so they are spawned under
 `normal_policy`.
 
-At other times they have SCHED_OTHER: on a CPU with six busy processes, a thread that yields under SCHED_BATCH
-waits for tenths of a second. It would miss the beginning of a short window, and health checks would time out.
+On a CPU with six busy processes, a thread that yields under SCHED_BATCH waits for tenths of a second. So at
+other times they have SCHED_OTHER, or the beginning of a short window would be missed and health checks would
+time out; and after a yield that took long there is none for a second.
 
 A load generator that sends at scheduled times uses SCHED_RR, so that no browser delays it. That needs
 CAP_SYS_NICE or a limit (RLIMIT_RTPRIO), so it is used only where the system allows it.
@@ -18,9 +19,13 @@ import contextlib
 import os
 import resource
 import threading
+import time
 from collections.abc import Iterator
 
 from app.load import time_slice
+
+LONG_YIELD_S = 0.05
+PAUSE_S = 1.0  # without yields, after a long one
 
 
 class BatchPolicy:
@@ -33,14 +38,10 @@ class BatchPolicy:
     def __init__(self) -> None:
         self._blocks = 0
         self._switched = False
-
-    @property
-    def active(self) -> bool:
-        """Whether the process is in a block."""
-        return self._blocks > 0
+        self._next_yield_s = 0.0
 
     def __enter__(self) -> None:
-        if not self.active and os.sched_getscheduler(0) == os.SCHED_OTHER:
+        if not self._blocks and os.sched_getscheduler(0) == os.SCHED_OTHER:
             self._switched = True
             for thread in _threads():
                 _run_as_batch(thread)
@@ -48,10 +49,19 @@ class BatchPolicy:
 
     def __exit__(self, *_: object) -> None:
         self._blocks -= 1
-        if not self.active and self._switched:
+        if not self._blocks and self._switched:
             self._switched = False
             for thread in _threads():
                 time_slice.set_policy(os.SCHED_OTHER, thread=thread)
+
+    def yield_cpu(self) -> None:
+        """In a block, let runnable threads of this CPU run first. Costs 1 µs if there are none."""
+        began_s = time.monotonic()
+        if self._blocks and began_s >= self._next_yield_s:
+            os.sched_yield()
+            ended_s = time.monotonic()
+            if ended_s - began_s > LONG_YIELD_S:
+                self._next_yield_s = ended_s + PAUSE_S
 
 
 batch_policy = BatchPolicy()
@@ -97,9 +107,3 @@ def allows_realtime() -> bool:
     if policy == os.SCHED_BATCH:
         _run_as_batch()
     return True
-
-
-def yield_cpu() -> None:
-    """Under `batch_policy`, let runnable threads of this CPU run first. Costs 1 µs if there are none."""
-    if batch_policy.active:
-        os.sched_yield()

@@ -119,7 +119,7 @@ def _invalidates_all(e: Evidence) -> str | None:
             f"{format.share(failed)} of requests failed (limit {format.share(ERRORS_MAX)}).",
         ),
         (e.stopped, "The run was stopped early."),
-        (e.stalled, "The plan paused the server on purpose."),
+        (e.stalled, "The plan pauses the server on purpose."),
         (e.traced, "Thread tracing was on, which adds CPU time to each request."),
         (e.swaps > 0, "The run was a hot swap: several engines served in turn."),
         (e.concurrent_runs > 0, "Other runs used the machine at the same time."),

@@ -17,9 +17,9 @@ from app.fleet.engine import Engine
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
-from app.machine import scheduling
 from app.machine.cpu_placement import REALTIME, Placement
 from app.machine.pause import pause_processes
+from app.machine.scheduling import batch_policy
 from app.machine.syscalls import SystemCallCounter
 from app.results.evidence import Conditions, evidence
 from app.results.figures import all_figures
@@ -99,7 +99,7 @@ class Trial:
                 stack.push_async_callback(call_counter.close)
 
             def on_measuring() -> None:
-                stack.enter_context(scheduling.batch_policy)
+                stack.enter_context(batch_policy)
                 self._on_measuring()
 
             watcher = Watcher(engine, on_measuring, call_counter)
@@ -177,7 +177,7 @@ class Trial:
     async def _watch(self, generator: Generator) -> None:
         while not generator.exited.done():
             latest = generator.read()
-            scheduling.yield_cpu()
+            batch_policy.yield_cpu()
             self._watcher.sample(latest)
             if generator.silent_s() > self._silence_max_s:
                 generator.kill(f"The load generator was killed: no progress for {self._silence_max_s:.0f} s.")

@@ -71,17 +71,53 @@ def test_the_batch_policy_lasts_until_the_last_of_several_runs_is_measured() -> 
         for stack in (first, second):
             stack.enter_context(scheduling.batch_policy)
         for stack in (first, second):
-            seen.append((os.sched_getscheduler(0), scheduling.batch_policy.active))
+            seen.append(os.sched_getscheduler(0))
             stack.close()
-        seen.append((os.sched_getscheduler(0), scheduling.batch_policy.active))
-    assert seen == [(os.SCHED_BATCH, True), (os.SCHED_BATCH, True), (os.SCHED_OTHER, False)]
+        seen.append(os.sched_getscheduler(0))
+    assert seen == [os.SCHED_BATCH, os.SCHED_BATCH, os.SCHED_OTHER]
+
+
+class Clock:
+    """A clock that only yields and the test advance."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.yield_takes_s = 0.0
+        self.yields = 0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sched_yield(self) -> None:
+        self.yields += 1
+        self.now_s += self.yield_takes_s
+
+
+def test_it_yields_only_in_a_block_and_not_for_a_second_after_a_long_yield(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, policy = Clock(), scheduling.BatchPolicy()
+    monkeypatch.setattr(scheduling, "time", clock)
+    monkeypatch.setattr(os, "sched_yield", clock.sched_yield)
+    policy.yield_cpu()
+    assert clock.yields == 0
+    with policy:
+        for yields, clock.yield_takes_s, later_s in (
+            (1, 0.001, 0.0),
+            (2, 0.06, 0.9),
+            (2, 0.0, 0.2),
+            (3, 0.0, 0.0),
+        ):
+            policy.yield_cpu()
+            assert clock.yields == yields
+            clock.now_s += later_s
 
 
 def test_a_policy_that_the_operator_has_chosen_stays() -> None:
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:
         with scheduling.batch_policy:
-            assert scheduling.batch_policy.active
+            pass
         assert os.sched_getscheduler(0) == os.SCHED_BATCH
     finally:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

@@ -25,7 +25,7 @@ def test_a_pause_shows_in_response_time_and_on_the_timeline_and_is_not_ranked(la
     summary, verdict = run["summary"], run["verdict"]
     assert (summary["requests"], summary["errors"]) == (150, {})
     assert verdict["evidence"]["stalled"] and not verdict["rankable"]
-    assert set(verdict["fitness"].values()) == {"The plan paused the server on purpose."}
+    assert set(verdict["fitness"].values()) == {"The plan pauses the server on purpose."}
     (mark,) = [mark for mark in run["marks"] if "paused for 500 ms" in mark["text"]]
     assert mark["t_s"] >= 0.499, "never earlier than planned"
     # Requests due in the first half of the pause, a sixth of all, wait for at least 250 ms.
