@@ -113,7 +113,7 @@ def test_the_reason_names_the_event_and_not_the_verdict() -> None:
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"traced": True}, "tracing was on"),
         ({"stopped": True}, "stopped early"),
-        ({"stalled": True}, "paused the server"),
+        ({"stalled": True}, "pauses the server"),
     )
     for changes, words in cases:
         assert words in (assessed(replace(CALM, **changes)).why_not or "")
