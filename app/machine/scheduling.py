@@ -7,7 +7,8 @@ process may choose that policy and leave it again. Children inherit it, so they 
 
 On a CPU with six busy processes, a thread that yields under SCHED_BATCH waits for tenths of a second. So at
 other times they have SCHED_OTHER, or the beginning of a short window would be missed and health checks would
-time out; and after a yield that took long there is none for a second.
+time out; and after a yield that took long there is none for a second. A run that pauses its server keeps
+SCHED_OTHER, so that the pause begins in time.
 
 A load generator that sends at scheduled times uses SCHED_RR, so that no browser delays it. That needs
 CAP_SYS_NICE or a limit (RLIMIT_RTPRIO), so it is used only where the system allows it.

@@ -99,7 +99,8 @@ class Trial:
                 stack.push_async_callback(call_counter.close)
 
             def on_measuring() -> None:
-                stack.enter_context(batch_policy)
+                if not plan.stall_ms:  # the control plane itself must begin and end a server pause in time
+                    stack.enter_context(batch_policy)
                 self._on_measuring()
 
             watcher = Watcher(engine, on_measuring, call_counter)

@@ -65,6 +65,15 @@ def test_the_control_plane_has_the_batch_policy_only_while_a_run_is_measured(lab
     until(lambda: policies_of_threads(lab.pid) == {os.SCHED_OTHER}, "the run has ended")
 
 
+def test_the_control_plane_keeps_its_policy_in_a_run_whose_server_it_must_pause_in_time(
+    lab: LabProcess,
+) -> None:
+    run = lab.submit(model="reactor", plan=endless(stall_ms=100))
+    lab.wait_measuring(run["id"])
+    assert policies_of_threads(lab.pid) == {os.SCHED_OTHER}
+    lab.stop(run["id"])
+
+
 def test_the_batch_policy_lasts_until_the_last_of_several_runs_is_measured() -> None:
     seen = []
     with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
