@@ -4,37 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.load.protocol import histogram
-from app.load.protocol.outcome import KindOutcome, Outcome
+from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan, Stage
 from app.results.notes import notes
 from app.results.summary import summarise
+from tests.load.outcomes import closed_outcome
 
-NOTHING = histogram.encode(histogram.new())
-CALM = Outcome(
-    started_at="2026-01-01T00:00:00.000Z",
-    measured_from_ns=10**9,
-    measured_to_ns=2 * 10**9,
-    duration_s=1.0,
-    stopped=False,
-    requests=100,
-    errors={},
-    intended=None,
-    sent=100,
-    dropped=0,
-    late=0,
-    waited=0,
-    reconnects=0,
-    bytes_in=0,
-    bytes_out=0,
-    connections_peak=4,
-    idle_connections_held=0,
-    cpu_user_s=0.1,
-    cpu_system_s=0.1,
-    wall_s=1.0,
-    send_jitter_p99_us=None,
-    in_flight_ns=0,
-    kinds=(KindOutcome("plaintext", "plaintext", 100, {}, NOTHING, NOTHING),),
+CALM = replace(
+    closed_outcome([1000] * 50, [1000] * 50), errors={}, missing=0, idle_missing=0, background_closed=0
 )
 PLAN = Plan(vus=8, idle_connections=30, slow_readers=5)
 
