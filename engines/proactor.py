@@ -46,11 +46,16 @@ class Proactor:
         self.pool = CompletionWorkerPool(self.setup, self.row, self.mailbox, self.sockets)
         on_started()
         while self.sockets.alive:
-            self.row.mark[STATE] = WAITING
-            self.handle(self.sockets.wait())
-            self.sockets.sweep()
+            self.run_round()
         self.pool.stop()
         self.sockets.shutdown()
+
+    def run_round(self) -> None:
+        """Wait, and handle what has completed; then a worker takes the first of the queued requests."""
+        self.row.mark[STATE] = WAITING
+        self.handle(self.sockets.wait())
+        self.sockets.sweep()
+        self.pool.wake()
 
     def handle(self, complete: list[Completion]) -> None:
         """Handle completions: received data is dispatched, a finished send makes room for the next."""

@@ -65,7 +65,7 @@ class Reactor:
                     self.dispatch(connection)
                 else:
                     sockets.run_callback(fd)
-            sockets.sweep()
+            self.finish_round()
 
     def dispatch(self, connection: Connection) -> None:
         """Handle the pending requests of `connection` on this thread, and send the responses."""
@@ -77,6 +77,10 @@ class Reactor:
             mark[STATE] = WRITING
             connection.send(response, row, request)
         self.sockets.update(connection)
+
+    def finish_round(self) -> None:
+        """After a round of events: close what has timed out, publish the counters."""
+        self.sockets.sweep()
 
     def drain(self) -> None:
         """Stop accepting, and finish the requests in flight."""

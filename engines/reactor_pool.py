@@ -45,6 +45,11 @@ class PoolReactor(Reactor):
         super().run()
         self.pool.stop()
 
+    def finish_round(self) -> None:
+        """After a round of events: a worker takes the first of the requests that were queued in it."""
+        super().finish_round()
+        self.pool.wake()
+
     def dispatch(self, connection: Connection) -> None:
         """Queue `connection` unless a worker has it: one worker at a time keeps responses in order."""
         if self.sockets.by_fd.get(connection.fd) is not connection:

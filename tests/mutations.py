@@ -87,8 +87,8 @@ MUTATIONS = (
     Mutation(
         "two workers answer one connection",
         "engines/common/worker_pool.py",
-        "return connection.lock.acquire(blocking=False)",
-        "return connection.lock.acquire(blocking=False) or True",
+        "return lock.acquire(False)",
+        "return lock.acquire(False) or True",
         "engines/http/test_http.py engines/test_thread_models.py",
     ),
     Mutation(

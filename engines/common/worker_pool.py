@@ -7,10 +7,9 @@ workers, and pipelined responses keep their order although any worker may take a
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from time import monotonic, monotonic_ns
 from typing import Any
 
 from engines.common.board.board import C_IDLE, C_QUEUED, INDEX, OTHER_CALLS, QUEUE_HIGH_WATER
@@ -19,6 +18,7 @@ from engines.common.connection import READ_AHEAD_BYTES, Connection
 from engines.common.contract import Setup
 from engines.common.mailbox import Mailbox
 from engines.common.process.threads import start_thread
+from engines.common.work_queue import WorkQueue
 
 PUBLISH_INTERVAL_NS = 20_000_000  # for a worker that never finds the queue empty
 PIPELINED_MAX = 128  # requests of one connection that are read ahead
@@ -38,7 +38,7 @@ class WorkerPool:
         self._row = row
         self._mailbox = mailbox
         self._words = setup.board.words
-        self._queue: SimpleQueue[Connection | None] = SimpleQueue()
+        self._queue: WorkQueue[Connection | None] = WorkQueue()
         self._limit = int(setup.knobs.queue)
         self._overflow: deque[Connection] = deque()
         self._threads: list[threading.Thread] = []
@@ -55,15 +55,17 @@ class WorkerPool:
         """End the workers once all connections are closed. Event loop only."""
         for _ in self._threads:
             self._queue.put(None)
-        ends_s = time.monotonic() + JOIN_TIMEOUT_S
+        self.wake()
+        ends_s = monotonic() + JOIN_TIMEOUT_S
         for thread in self._threads:
-            thread.join(max(0.0, ends_s - time.monotonic()))  # one that is still in a handler is abandoned
+            thread.join(max(0.0, ends_s - monotonic()))  # one that is still in a handler is abandoned
 
     def try_lock(self, connection: Connection) -> bool:
         """Return whether the connection's lock could be taken; False if another thread holds it."""
-        if connection.lock is None:
-            connection.lock = threading.Lock()
-        return connection.lock.acquire(blocking=False)
+        lock = connection.lock
+        if lock is None:
+            lock = connection.lock = threading.Lock()
+        return lock.acquire(False)
 
     def must_pause_reading(self, connection: Connection) -> bool:
         """Return whether the requests read ahead of the workers reach the limit."""
@@ -79,21 +81,21 @@ class WorkerPool:
 
     def finish(self, connection: Connection) -> None:
         """Mark the connection idle, and release its lock: all its requests have a response."""
-        connection.phase_start_s = time.monotonic()
+        connection.phase_start_s = monotonic()
         self._words[connection.fd] = connection.tag | C_IDLE
         self.unlock(connection)
 
     def put(self, connection: Connection, row: BoardRow) -> None:
-        """Queue a connection whose lock the caller holds; it waits while the queue is full."""
-        connection.queued_at_ns = time.monotonic_ns()
-        self._words[connection.fd] = connection.tag | C_QUEUED
-        self._enqueue(connection, row)
+        """Queue a connection whose lock the caller holds; it waits while the queue is full.
 
-    def _enqueue(self, connection: Connection, row: BoardRow) -> None:
-        depth = self._queue.qsize()
+        The caller is the loop, which calls `wake` after its round of events, or a worker, which calls `take`.
+        """
+        connection.queued_at_ns = monotonic_ns()
+        self._words[connection.fd] = connection.tag | C_QUEUED
+        depth = len(self._queue)
         if depth >= self._limit:
             self._overflow.append(connection)
-            if self._queue.qsize() < self._limit:  # workers have emptied it meanwhile, and saw no overflow
+            if len(self._queue) < self._limit:  # workers have emptied it meanwhile, and saw no overflow
                 self._mailbox.post(self._refill)
             return
         row.queue_pushes += 1
@@ -101,14 +103,18 @@ class WorkerPool:
             row.counters[QUEUE_HIGH_WATER] = depth + 1
         self._queue.put(connection)
 
+    def wake(self) -> None:
+        """Wake a worker if connections are queued. Event loop only, after each round of events."""
+        self._queue.wake()
+
     def take(self, row: BoardRow) -> Connection | None:
         """Block until a connection is queued and return it; None when the worker must end. Worker threads."""
-        connection = self._next(row)
+        connection = self._queue.take(row.publish)  # a worker that waits has nothing unpublished
         if row.trace_wanted[0] != row.tracing:
             row.switch_trace()
         if connection is None:
             return None
-        now_ns = time.monotonic_ns()
+        now_ns = monotonic_ns()
         row.count_queue_wait(now_ns - connection.queued_at_ns)
         if now_ns >= row.publish_at_ns:
             row.publish()
@@ -117,21 +123,11 @@ class WorkerPool:
             self.post(row, self._refill)
         return connection
 
-    def _next(self, row: BoardRow) -> Connection | None:
-        """Take from the queue; publish before it blocks, so that a resting worker has nothing unpublished."""
-        queue = self._queue
-        if not queue.empty():
-            try:
-                return queue.get_nowait()
-            except Empty:
-                pass  # another worker took it
-        row.publish()
-        return queue.get()
-
     def post(self, row: BoardRow, call: Callable[..., None], *args: Any) -> None:
         """Post a call to the loop, and count the system call if the loop had to be woken. Worker threads."""
         row.counters[OTHER_CALLS] += self._mailbox.post(call, *args)
 
     def _refill(self) -> None:
-        while self._overflow and self._queue.qsize() < self._limit:
-            self._enqueue(self._overflow.popleft(), self._row)
+        while self._overflow and len(self._queue) < self._limit:
+            self._row.queue_pushes += 1
+            self._queue.put(self._overflow.popleft())

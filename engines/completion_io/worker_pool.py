@@ -29,6 +29,10 @@ class CompletionWorkerPool:
         connection.queued = True
         self._pool.put(connection, self._row)
 
+    def wake(self) -> None:
+        """Wake a worker if connections are queued. Ring's thread, after each round of completions."""
+        self._pool.wake()
+
     def stop(self) -> None:
         """End the workers once all connections are closed. Ring's thread."""
         self._pool.stop()

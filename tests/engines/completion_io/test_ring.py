@@ -59,17 +59,11 @@ def proactor(request: pytest.FixtureRequest) -> Iterator[Proactor]:
     made.mailbox.close()
 
 
-def turn(proactor: Proactor) -> None:
-    """Run one round of the module's loop."""
-    proactor.handle(proactor.sockets.wait())
-    proactor.sockets.sweep()
-
-
 def turn_until(proactor: Proactor, done: Callable[[], bool]) -> None:
     for _ in range(ROUNDS_MAX):
         if done():
             return
-        turn(proactor)
+        proactor.run_round()
     raise AssertionError("it did not come")
 
 
