@@ -22,7 +22,7 @@ from engines.common.handler import handle_pending
 from engines.common.mailbox import Mailbox
 from engines.completion_io.completion_queue import CompletionQueue
 from engines.completion_io.connection import CompletionConnection
-from engines.completion_io.ring import RECEIVED, Completion, why_unavailable
+from engines.completion_io.ring import RECEIVED, SENT, Completion, why_unavailable
 from engines.completion_io.ring_group import run_rings
 from engines.completion_io.worker_pool import CompletionWorkerPool
 
@@ -37,7 +37,7 @@ class Proactor:
 
     def __init__(self, setup: Setup, row: BoardRow) -> None:
         self.setup, self.row = setup, row
-        self.words = setup.board.words
+        self.words, self.handler, self.workers = setup.board.words, setup.handler, setup.knobs.workers
         self.mailbox = Mailbox()  # calls that other threads post to this ring
 
     def run(self, on_started: Callable[[], object]) -> None:
@@ -59,29 +59,33 @@ class Proactor:
 
     def handle(self, complete: list[Completion]) -> None:
         """Handle completions: received data is dispatched, a finished send makes room for the next."""
-        mark, row, sockets = self.row.mark, self.row, self.sockets
+        row, sockets = self.row, self.sockets
+        mark = row.mark
+        mark[STATE] = READING
         for completion in complete:
-            connection = completion.user_data
-            if isinstance(connection, CompletionConnection):
+            connection, kind = completion.user_data, completion.kind
+            if kind == RECEIVED:
                 mark[STATE] = READING
-                if completion.kind == RECEIVED:
-                    connection.received(completion, row)
-                else:
-                    connection.sent(completion, row)
-                if connection.pending and not (connection.unsent or connection.queued or connection.lost):
-                    self.dispatch(connection)
-                sockets.update(connection)
+                connection.received(completion, row)
+            elif kind == SENT:
+                connection.sent(completion, row)
             else:
                 sockets.run_callback(completion)
+                continue
+            if connection.pending and not (connection.unsent or connection.queued or connection.lost):
+                self.dispatch(connection)
+            sockets.update(connection)
 
     def dispatch(self, connection: CompletionConnection) -> None:
         """Handle pending requests here or by a worker; each connection has one response in flight."""
-        if self.setup.knobs.workers:
+        if self.workers:
             return self.pool.submit(connection)
-        self.row.mark[STATE] = HANDLING
+        row = self.row
+        mark = row.mark
+        mark[STATE] = HANDLING
         self.words[connection.fd] = connection.tag | C_HANDLING
-        response, request = handle_pending(connection.pending, self.setup.handler, self.row)
-        self.row.mark[STATE] = WRITING
+        response, request = handle_pending(connection.pending, self.handler, row)
+        mark[STATE] = WRITING
         self.sockets.send(connection, response, request)
 
 

@@ -23,7 +23,7 @@ else:
     Completion = object
 
 # Values of `completion.kind` and `completion.flags`: stable numbers of the binding and the kernel.
-RECEIVED = 13
+RECEIVED, SENT = 13, 2
 MORE = 1 << 1  # the multishot operation continues; without this flag it must be submitted again
 
 ENTRIES = 1024  # submissions between two waits; a full queue is flushed by the binding
