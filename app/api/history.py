@@ -39,9 +39,9 @@ FILE_CONTENTS = {
 async def export(lab: LabDep, query: Annotated[ExportQuery, Query()]) -> Response:
     """All runs that match the filter: CSV with one row each, one JSON array, or JSON lines."""
     kind = run_list.FORMATS[query.format]
-    lines = kind.write(lab.history.iterate(query.filter))
+    text = run_list.chunked(kind.write(lab.history.iterate(query.filter)))
     name = {"Content-Disposition": f'attachment; filename="threadlab-runs.{query.format}"'}
-    return StreamingResponse(lines, headers=name, media_type=kind.media_type)
+    return StreamingResponse(text, headers=name, media_type=kind.media_type)
 
 
 @router.patch("/runs/{id:number}")

@@ -91,6 +91,21 @@ def _json_lines(views: Iterable[RunView]) -> Iterator[str]:
         yield _VIEW.dump_json(view).decode() + "\n"
 
 
+CHUNK_LENGTH = 64 * 1024  # characters
+
+
+def chunked(parts: Iterable[str]) -> Iterator[str]:
+    """Join short parts of a text, so that a response does not cost a thread hand-off for each line."""
+    chunk = io.StringIO()
+    for part in parts:
+        chunk.write(part)
+        if chunk.tell() >= CHUNK_LENGTH:
+            yield chunk.getvalue()
+            chunk = io.StringIO()
+    if chunk.tell():
+        yield chunk.getvalue()
+
+
 FORMATS = {
     "csv": ListFormat("text/csv", _csv),
     "json": ListFormat("application/json", _json),
