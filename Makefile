@@ -81,7 +81,6 @@ fix: $(VENV)/.dev ## format the code and apply automatic lint fixes
 
 bench: $(VENV)/.dev ## cost per request beside nginx and uvicorn; needs wrk, nginx and a quiet machine
 	$(BIN)/python -m tests.bench.engines_vs_peers
-	$(BIN)/python -m tests.bench.engines_vs_peers --connections 512
 	$(BIN)/python -m tests.bench.pipelining
 	$(BIN)/python -m tests.bench.load_vs_wrk
 	$(BIN)/python -m tests.bench.load_rate

@@ -174,8 +174,9 @@ def _origin_form(target: bytes) -> bytes:
 
 def _parameter(query: bytes, name: str, maximum: int) -> int:
     """Return the integer parameter `name`, from 0 to `maximum`; raises EarlyResponse (400)."""
-    given = dict(parse_qsl(query.decode("latin-1")))
-    text = given.get(name, "")
+    given, _, text = query.decode("latin-1").partition("=")
+    if given != name or not text.isdigit():  # several parameters, or escaped ones: parsing costs 1.7 µs
+        text = dict(parse_qsl(query.decode("latin-1"))).get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= maximum):
         raise EarlyResponse(400, f"{name} must be a whole number from 0 to {maximum}")
     return int(text)

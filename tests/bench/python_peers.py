@@ -8,19 +8,24 @@ cheroot tornado`; bjoern needs Debian's libev-dev). engines_vs_peers lists those
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-GREETING = b"Hello, World!"
-HEADERS = [("Content-Type", "text/plain"), ("Content-Length", str(len(GREETING)))]
+BODIES = {"/": b"Hello, World!", "/bytes": b"x" * 4096}
+HEADERS = {
+    path: [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+    for path, body in BODIES.items()
+}
 HOST = "127.0.0.1"
 
 
 def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-    start_response("200 OK", HEADERS)
-    return [GREETING]
+    path = environ["PATH_INFO"]
+    start_response("200 OK", HEADERS[path])
+    return [BODIES[path]]
 
 
 def bjoern(port: int) -> None:
@@ -62,6 +67,7 @@ def gunicorn(port: int) -> None:
 def waitress(port: int) -> None:
     import waitress
 
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # else it logs each request that waits
     waitress.serve(wsgi, host=HOST, port=port, threads=10, connection_limit=2000)
 
 
@@ -76,32 +82,33 @@ def tornado(port: int) -> None:
 
     from tornado.web import Application, RequestHandler
 
-    class Greet(RequestHandler):  # type: ignore[misc,unused-ignore]
+    class Reply(RequestHandler):  # type: ignore[misc,unused-ignore]
         def get(self) -> None:
-            self.finish(GREETING)
+            self.finish(BODIES[self.request.path])
 
     async def main() -> None:
-        Application([("/", Greet)]).listen(port, HOST)
+        Application([(path, Reply) for path in BODIES]).listen(port, HOST)
         await asyncio.Event().wait()
 
     asyncio.run(main())
 
 
 def stdlib(port: int) -> None:
-    class Greet(BaseHTTPRequestHandler):
+    class Reply(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
             self.send_response(200)
-            for name, value in HEADERS:
+            for name, value in HEADERS[path]:
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(GREETING)
+            self.wfile.write(BODIES[path])
 
         def log_message(self, *_: object) -> None:
             pass
 
-    ThreadingHTTPServer((HOST, port), Greet).serve_forever()
+    ThreadingHTTPServer((HOST, port), Reply).serve_forever()
 
 
 PEERS: dict[str, Callable[[int], None]] = {

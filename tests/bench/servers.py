@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engines.driver import ROOT, Variant, running
+from tests.engines.driver import PYTHON, ROOT, Variant, running
 
 SERVER_CPU, LOAD_CPU = 0, 1
 NGINX = """
@@ -27,8 +27,23 @@ http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; default_type text/plain;
   client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "Hello, World!"; }} }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    set $kilobyte "{kilobyte}";
+    location / {{ return 200 "Hello, World!"; }}
+    location /bytes {{ return 200 "$kilobyte$kilobyte$kilobyte$kilobyte"; }}
+  }}
 }}
+"""
+NODE = """
+const bodies = {"/": Buffer.from("Hello, World!"), "/bytes?n=4096": Buffer.alloc(4096, "x")};
+const server = require("http").createServer((request, response) => {
+  const body = bodies[request.url];
+  response.writeHead(200, {"Content-Type": "text/plain", "Content-Length": body.length});
+  response.end(body);
+});
+server.keepAliveTimeout = 0;
+server.listen(Number(process.argv[1]), "127.0.0.1", 4096);
 """
 
 
@@ -53,13 +68,14 @@ class Server:
     missing: str | None = None
 
 
-def engine(variant: Variant, cpu: int | None = SERVER_CPU) -> Server:
+def engine(variant: Variant, cpu: int | None = SERVER_CPU, python: str = PYTHON) -> Server:
+    """Return an engine on one CPU (None: on all), run by this interpreter."""
     from engines.catalogue import model_modules
 
     @contextlib.contextmanager
     def serve() -> Iterator[Serving]:
         pin = f"taskset -cp {cpu} $$ > /dev/null" if cpu is not None else ""
-        with running(variant, shell=pin) as started:
+        with running(variant, shell=pin, python=python) as started:
             yield Serving(started.port, tuple(started.pids))
 
     return Server(variant.name, serve, model_modules()[variant.model].MODEL.why_unavailable())
@@ -76,7 +92,7 @@ def _nginx() -> Iterator[Serving]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "nginx.conf")
-        config.write_text(NGINX.format(folder=folder, port=port))
+        config.write_text(NGINX.format(folder=folder, port=port, kilobyte="x" * 1024))
         command = ["nginx", "-p", folder, "-c", str(config), "-e", f"{folder}/log"]
         with _process(command, port) as master:
             children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
@@ -114,6 +130,20 @@ def _uvicorn() -> Iterator[Serving]:
         yield Serving(port, (pid,))
 
 
+def node() -> Server:
+    """Return the http module of Node.js."""
+
+    @contextlib.contextmanager
+    def serve() -> Iterator[Serving]:
+        port = free_port()
+        with _process(["node", "-e", NODE, str(port)], port) as pid:
+            yield Serving(port, (pid,))
+
+    return Server(
+        "node", serve, None if shutil.which("node") else "node is not installed (apt install nodejs)"
+    )
+
+
 def python_peer(name: str) -> Server:
     """Return one of the servers of python_peers."""
 
@@ -138,7 +168,9 @@ def process_tree(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def _process(command: Sequence[str], port: int) -> Iterator[int]:
-    with subprocess.Popen(["taskset", "-c", str(SERVER_CPU), *command], cwd=ROOT) as server:
+    pinned = ["taskset", "-c", str(SERVER_CPU), *command]
+    # Some log each request that waits, or each start.
+    with subprocess.Popen(pinned, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
         try:
             _until_open(port)
             yield server.pid
@@ -168,6 +200,7 @@ class Loaded:
     requests: int
     rate: float
     errors: int
+    p50_ms: float
     p99_ms: float
 
 
@@ -190,11 +223,13 @@ def wrk(
     assert rate, done.stdout
     errors = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", done.stdout)))
     errors += sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", done.stdout)))
-    return Loaded(int(found[1]), float(rate[1]), errors, _p99_ms(done.stdout))
+    return Loaded(
+        int(found[1]), float(rate[1]), errors, _latency_ms(done.stdout, 50), _latency_ms(done.stdout, 99)
+    )
 
 
-def _p99_ms(output: str) -> float:
-    found = re.search(r"99%\s+([\d.]+)(us|ms|s)", output)
+def _latency_ms(output: str, percent: int) -> float:
+    found = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", output)
     return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]] if found else float("nan")
 
 

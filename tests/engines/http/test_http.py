@@ -341,6 +341,9 @@ def test_malformed_input_after_an_upgrade_is_rejected(start: Starter, variant: V
         ("/hash?us=0", b"hashed for 0 us, without the GIL\n"),
         ("/sleep?ms=0", b"slept 0 ms\n"),
         ("/bytes?n=0", b""),
+        ("/bytes?other=7&n=3", b"xxx"),
+        ("/bytes?%6e=%33", b"xxx"),
+        ("/bytes?n=x&n=3", b"xxx"),
         ("/bytes?n=1048576", b"x" * MIB),
     ],
 )
@@ -367,6 +370,9 @@ def test_each_work_kind_returns_its_result(table_engine: Engine, target: str, bo
         "/bytes?n=1048577",
         "/bytes?n=9999999999999999999999",
         "/bytes?",
+        "/bytes?5",
+        "/bytes?m=5",
+        "/bytes?n=%C2%B2",
     ],
 )
 def test_work_out_of_bounds_is_rejected_in_one_line(table_engine: Engine, target: str) -> None:
