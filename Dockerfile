@@ -7,7 +7,7 @@
 # (or WHEELHOUSE=…).
 # No BuildKit feature is used, so that older container engines can build it.
 
-ARG BASE=python:3.13-slim
+ARG BASE=python:3.14-slim
 
 FROM ${BASE} AS build
 ARG WHEELHOUSE=deploy/wheelhouse

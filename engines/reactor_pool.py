@@ -6,8 +6,9 @@
 
 The reactor owns the sockets, the workers run the handlers. A slow handler delays only its own connection, and
 handlers that release the GIL use other cores. The cost is one hand-off per request, and a second one where
-the reactor writes the responses (`reply=reactor`, the textbook's half-sync/half-async). Watch queue wait and
-context switches grow while the reactor's lane becomes solid: the reactor is the next limit.
+the reactor writes the responses (`reply=reactor`, the textbook's half-sync/half-async). The reactor wakes one
+worker after each round of events, which wakes the next if it leaves requests. Watch context switches per
+request fall with the load, and queue wait grow while the reactor's lane becomes solid: it is the next limit.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -84,16 +85,24 @@ def run_json(view: Any) -> dict[str, Any]:
     return found
 
 
+def _mode(path: Path) -> int:
+    """Return `st_mode`; 0 if there is no such file. `Path.exists` hides other errors since CPython 3.14."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
 def _why_not_writable(file: Path) -> str | None:
     """Return the reason, as far as it is known without writing; None if there is none."""
     try:
-        if file.is_dir():
-            return "it is a directory"
-        if not file.parent.is_dir():
-            return "its directory does not exist"
-        does_exist = file.exists()
+        mode, parent_mode = _mode(file), _mode(file.parent)
     except OSError as error:  # of a directory that may not be entered, or a name that is too long
         return error.strerror or str(error)
-    if does_exist:
+    if stat.S_ISDIR(mode):
+        return "it is a directory"
+    if not stat.S_ISDIR(parent_mode):
+        return "its directory does not exist"
+    if mode:
         return None if os.access(file, os.W_OK) else "permission denied"
     return None if os.access(file.parent, os.W_OK | os.X_OK) else "its directory is not writable"

@@ -19,7 +19,7 @@ from engines.common.contract import Setup
 from engines.common.http.requests import CONTINUE
 from engines.common.stop_handshakes import stop_handshakes
 
-EVENTS_MAX = 256
+EVENTS_MAX = 64  # of one wait: with 256 the first requests of a burst wait for the reading of all others
 READABLE, WRITABLE = select.EPOLLIN, select.EPOLLOUT
 
 

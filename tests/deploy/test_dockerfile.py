@@ -14,7 +14,7 @@ def last_stage() -> list[tuple[str, str]]:
 
 def test_both_stages_use_the_same_replaceable_base() -> None:
     steps = dockerfile()
-    assert steps[0] == ("ARG", "BASE=python:3.13-slim")
+    assert steps[0] == ("ARG", "BASE=python:3.14-slim")
     assert [rest.split()[0] for word, rest in steps if word == "FROM"] == ["${BASE}", "${BASE}"]
 
 
