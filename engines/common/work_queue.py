@@ -62,11 +62,11 @@ class WorkQueue(Generic[T]):
         woken = threading.Lock()
         woken.acquire()
         self._waiting.append(woken)
-        if self._items:  # put before this thread was in the list, so perhaps nobody wakes it
+        if self._items:  # put before this thread was in the list: it may not be woken
             try:
                 self._waiting.remove(woken)
                 return
             except ValueError:
-                pass  # somebody does
+                pass  # it is being woken
         woken.acquire()
         self._waking = False
