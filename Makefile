@@ -85,6 +85,7 @@ bench: $(VENV)/.dev ## cost per request beside nginx and uvicorn; needs wrk, ngi
 	$(BIN)/python -m tests.bench.load_vs_wrk
 	$(BIN)/python -m tests.bench.load_rate
 	$(BIN)/python -m tests.bench.load_truth
+	$(BIN)/python -m tests.bench.export
 	$(BIN)/python -m tests.bench.idle_connections
 	$(BIN)/python -m tests.bench.churn
 	$(BIN)/python -m tests.bench.start_stop

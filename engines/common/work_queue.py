@@ -1,9 +1,9 @@
 """A queue between an event loop and its worker threads that wakes no more threads than it has to.
 
 `queue.SimpleQueue` may wake a thread for each item. The threads then compete for the GIL with the loop and
-with one another, and a request costs context switches instead of a function call. Here the loop wakes one
-thread after each round of events, and none while one is being woken. A thread that takes an item and leaves
-others wakes the next, so as many run as there is work for.
+with one another, and each request causes context switches. Here the loop wakes one thread after each round of
+events, and none while one is being woken. A thread that takes an item and leaves others wakes the next, so as
+many run as there is work for.
 """
 
 from __future__ import annotations

@@ -172,9 +172,6 @@ def control(lab: LabProcess, seconds: float, models: Sequence[str], clients: int
             port = lab.start(model, idle_s=600)["port"]
             for _ in range(clients):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        threads = sum(
-            len(lab.get(f"/engines/{each['id']}/sample")["threads"]) for each in lab.get("/engines")
-        )
         for wants in SUBSCRIPTIONS:
             with viewers(lab, number, engines="all", **dict.fromkeys(wants, True)):
                 time.sleep(1)
@@ -182,8 +179,8 @@ def control(lab: LabProcess, seconds: float, models: Sequence[str], clients: int
                 time.sleep(seconds)
                 used_s = time.clock_gettime((~lab.pid << 3) | 2) - cpu_s
                 percent.append(100 * used_s / (time.monotonic() - began_s))
-            samples = [lab.get(f"/engines/{each['id']}/sample") for each in lab.get("/engines")]
-            threads = sum(len(sample["threads"]) for sample in samples)
+            alive = [each["id"] for each in lab.get("/engines") if each["exit"] is None]
+            threads = sum(len(lab.get(f"/engines/{id}/sample")["threads"]) for id in alive)
             print(
                 f"control    {percent[-1]:5.1f} % of a core: {len(models)} engines, {threads:,} threads, "
                 f"viewers at 10 Hz: {number} ({', '.join(wants)})",

@@ -18,6 +18,16 @@ def never() -> None:
     raise AssertionError("it would block")
 
 
+def take(queue: WorkQueue[int], before_wait: Callable[[], object]) -> int:
+    """Take an item on a thread of its own, which fails the test if it blocks."""
+    taken: list[int] = []
+    thread = threading.Thread(target=lambda: taken.append(queue.take(before_wait)), daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_S)
+    assert taken, "it blocks although there is an item"
+    return taken[0]
+
+
 def waiting_thread(queue: WorkQueue[int]) -> threading.Lock:
     """Make the queue believe that a thread waits; return its lock, which is released to wake it."""
     lock = threading.Lock()
@@ -60,7 +70,7 @@ def test_the_last_item_wakes_no_thread() -> None:
 
 def test_an_item_that_arrives_before_the_thread_waits_is_taken_without_blocking() -> None:
     queue = WorkQueue[int]()
-    assert queue.take(lambda: queue.put(1)) == 1
+    assert take(queue, lambda: queue.put(1)) == 1
     assert queue._waiting == []
 
 
@@ -85,7 +95,7 @@ def test_a_thread_that_is_woken_while_it_looks_for_the_last_time_takes_the_item(
         queue.wake()
 
     items.call = put_and_wake
-    assert queue.take(lambda: None) == 1
+    assert take(queue, lambda: None) == 1
     assert not queue._waking, "or no thread would be woken again"
 
 

@@ -9,7 +9,7 @@ from engines.common.worker_pool import WorkerPool
 
 
 class Row:
-    """A row that ends the worker which publishes it, as one that blocks would be ended."""
+    """A row whose `publish` queues the end of the worker, so that `take` returns."""
 
     trace_wanted = (0,)
     tracing = 0
