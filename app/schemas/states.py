@@ -1,4 +1,4 @@
-"""States of engines, runs and comparisons, and names of verdicts. The values are those of the JSON API."""
+"""States of engines, runs and comparisons, verdicts and answers. The values are those of the JSON API."""
 
 from __future__ import annotations
 
@@ -70,3 +70,32 @@ class VerdictName(StrEnum):
     KERNEL_DROPS = "kernel_drops"
     NOISY = "noisy"
     DEGRADED = "degraded"
+
+
+class Answer(StrEnum):
+    """The answer of an experiment. Those that lean are tendencies of fewer than seven rounds."""
+
+    HOLDS = "holds"
+    DOES_NOT_HOLD = "does_not_hold"
+    NO_DIFFERENCE = "no_difference"
+    TOO_CLOSE = "too_close"
+    CANNOT_TEST = "cannot_test"
+    NOT_JUDGED = "not_judged"
+    LEANS_HOLDS = "leans_holds"
+    LEANS_DOES_NOT_HOLD = "leans_does_not_hold"
+    LEANS_NO_DIFFERENCE = "leans_no_difference"
+    UNCLEAR = "unclear"
+
+
+class Relation(StrEnum):
+    """How one entry of a comparison relates to another one by the compared figure."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NO_DIFFERENCE = "no_difference"
+    TOO_CLOSE = "too_close"
+    LEANS_BETTER = "leans_better"
+    LEANS_WORSE = "leans_worse"
+    LEANS_NO_DIFFERENCE = "leans_no_difference"
+    UNCLEAR = "unclear"
+    NOT_COMPARED = "not_compared"  # no round has a valid trial of both
