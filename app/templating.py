@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from app import assets
+from app.comparisons.sentences import RELATIONS
 from app.format import (
     DASH,
     change,
@@ -129,6 +130,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "main_value": main_value,
     "spoiled": fitness.invalid_figures,
     "resolution": resolution,
+    "relation": RELATIONS.__getitem__,
 }
 
 

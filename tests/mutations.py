@@ -143,15 +143,11 @@ MUTATIONS = (
         "app/plans/test_thresholds.py",
     ),
     Mutation(
-        "trials do not alternate",
-        "app/comparisons/rounds.py",
-        """        for trial in range(1, comparison.view.trials + 1):
-            for entry in range(len(comparison.view.entries)):
-""",
-        """        for entry in range(len(comparison.view.entries)):
-            for trial in range(1, comparison.view.trials + 1):
-""",
-        "app/comparisons/test_comparisons.py",
+        "the order of a round is not random",
+        "app/rounds/schedule.py",
+        'random.Random(f"{self.seed}/{len(self.ended)}").shuffle(entries)',
+        "pass",
+        "app/rounds/test_schedule.py",
     ),
     Mutation(
         "no CSRF check",

@@ -22,7 +22,8 @@ async def submit(spec: ComparisonSpec, lab: LabDep, response: Response) -> Compa
         view=spec.view,
         scenario=spec.scenario,
         plan=spec.plan.model_dump(exclude_unset=True) if spec.plan else {},
-        trials=spec.trials,
+        rounds=spec.rounds,
+        seed=spec.seed,
         thresholds=spec.thresholds,
         label=spec.label,
     )

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from app.imports.parsers import TEXT_MAX as TOOL_OUTPUT_MAX
 from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.thresholds import THRESHOLDS_MAX
 from app.plans.validate import STAGES_MAX, WORKS_MAX
+from app.rounds.schedule import SEED_MAX
 from app.runs.request import SUCCESSORS_MAX
 from app.runs.runs import CONCURRENT_MAX
+from app.statistics.decision import ROUNDS, ROUNDS_MAX
 
 TEXT_MAX = 200  # default length limit of text, in characters
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
@@ -132,14 +134,16 @@ class RunSpec(Spec):
 
 
 class ComparisonSpec(Spec):
-    """Models to compare under one plan, in interleaved trials. A model may occur several times.
+    """Models to compare under one plan, in rounds of random order. A model may occur several times.
 
-    Without `scenario` and `plan`, the load is that of the default scenario of the view.
+    Without `scenario` and `plan`, the load is that of the default scenario of the view. Fewer than 7 rounds
+    give no places. `trials` is an alias of `rounds`.
     """
 
     models: list[Text | ModelSpec] = Field(min_length=1, max_length=12)
     view: Literal["ceiling", "equal-rate"] | None = None
-    trials: int = Field(1, ge=1, le=10)
+    rounds: int = Field(ROUNDS, ge=1, le=ROUNDS_MAX, validation_alias=AliasChoices("rounds", "trials"))
+    seed: int | None = Field(None, ge=0, le=SEED_MAX, description="of the random order; null: a new one")
     scenario: Text | None = None
     plan: PlanSpec | None = None
     thresholds: list[Text] = Field(default_factory=list, max_length=THRESHOLDS_MAX)

@@ -1,4 +1,4 @@
-"""`threadlab compare`: models under the same load, in interleaved trials, with a ranking."""
+"""`threadlab compare`: models under the same load, in rounds of random order, with a ranking."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from app.cli import console, labs, options, output
-from app.cli.exit_codes import FAILED, OK
+from app.cli.exit_codes import FAILED, NO_ANSWER, OK
 from app.cli.help import TARGET, TIMING, Command
 from app.cli.plan_options import with_plan
+from app.statistics.decision import ROUNDS
 
 if TYPE_CHECKING:
     from app.schemas.comparison import ComparisonView
@@ -54,14 +55,24 @@ def compare(
     models: Entries = None,
     server: options.Server = None,
     view: View = None,
-    trials: Annotated[
+    rounds: Annotated[
         int,
         typer.Option(
+            "--rounds",
+            "--trials",
             metavar="N",
-            help="Trials of each model, interleaved: A B C A B C …",
+            help="Rounds; each measures every model once, in random order. Fewer than 7 give no places.",
             rich_help_panel=TIMING,
         ),
-    ] = 1,
+    ] = ROUNDS,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Seed of the random order, to repeat it. Default: a new one.",
+            rich_help_panel=TIMING,
+        ),
+    ] = None,
     label: options.Label = None,
     threshold: options.Thresholds = None,
     json: options.JsonFile = None,
@@ -69,12 +80,13 @@ def compare(
     junit: options.JunitFile = None,
     html: options.HtmlFile = None,
 ) -> int:
-    """Compare models in interleaved trials."""
+    """Compare models in rounds of random order."""
     files = output.check_writable({"csv": csv, "junit": junit, "html": html, "json": json})
     spec = {
         "models": [entry(text) for text in models or ()],
         "view": view,
-        "trials": trials,
+        "rounds": rounds,
+        "seed": seed,
         "scenario": scenario,
         "plan": plan or None,
         "thresholds": threshold or [],
@@ -103,7 +115,6 @@ def _measured(server: str | None, spec: dict[str, Any], files: dict[str, str]) -
 def _report(server: str | None, ended: Ended, files: dict[str, str]) -> int:
     """Write the JSON, show the comparison and what could not be written, and return the exit code."""
     from app.cli import comparison_report, remote
-    from app.comparisons import ranking
     from app.report import comparison_exports
 
     view, problems = ended.view, ended.problems
@@ -113,11 +124,8 @@ def _report(server: str | None, ended: Ended, files: dict[str, str]) -> int:
         items, code = comparison_report.items(view), comparison_report.exit_code(view, ended.stopped_by)
     if "-" not in files.values():
         console.show(*items)
-        if code == OK and view.trials < ranking.TRIALS_FOR_TEST:
-            console.hint(
-                f"repeat with --trials {ranking.TRIALS_FOR_TEST}, to tell models apart that differ by "
-                f"{100 * ranking.GAP_WITH_TEST:.0f} % (fewer trials: {100 * ranking.GAP_FEW_TRIALS:.0f} %)"
-            )
+        if code in (OK, NO_ANSWER) and view.trials < ROUNDS:
+            console.hint(f"repeat with --rounds {ROUNDS} for a ranking: fewer rounds show a tendency")
     sys.stdout.flush()
     console.errors(problems)
     return code or (FAILED if problems else OK)

@@ -24,7 +24,7 @@ COLUMNS = (
 def exit_code(view: ComparisonView, stopped_by: int | None) -> int:
     """Return the exit code of a comparison.
 
-    0, 1 without a measurement, 3 if a threshold was not met, 4 without a winner, 128 + `stopped_by`.
+    0, 1 without a measurement, 3 if a threshold was not met, 4 without a ranking, 128 + `stopped_by`.
     """
     if stopped_by is not None:
         return SIGNALLED + stopped_by
@@ -39,8 +39,9 @@ def exit_code(view: ComparisonView, stopped_by: int | None) -> int:
 
 def items(view: ComparisonView) -> list[str | Table]:
     """Return a comparison as text: table, ranking, excluded trials, thresholds and the rule."""
-    trials = f"{view.trials} interleaved trials each" if view.trials > 1 else "one trial each"
-    found: list[str | Table] = [Styled(f"Comparison {view.id}: {view.plan_text}; {trials}.", TITLE)]
+    rounds = f"{view.trials} rounds" if view.trials > 1 else "one round"
+    seed = "" if view.seed is None else f", seed {view.seed}"
+    found: list[str | Table] = [Styled(f"Comparison {view.id}: {view.plan_text}; {rounds}{seed}.", TITLE)]
     if view.failure:
         found.append(Styled(f"Failed: {view.failure}", BAD))
     if view.result:

@@ -6,5 +6,5 @@ OK = 0
 FAILED = 1  # could not run, or a result could not be written
 BAD_ARGUMENTS = 2
 BREACHED = 3  # a threshold was not met
-NO_ANSWER = 4  # a comparison without a winner
+NO_ANSWER = 4  # a comparison without a ranking
 SIGNALLED = 128  # plus the number of the signal: 129 HUP, 130 INT, 143 TERM

@@ -65,10 +65,10 @@ def trial_reporter(drawn: Bar) -> Callable[[ComparisonView], None]:
         nonlocal shown
         for trial in view.runs[shown:]:
             name = view.entries[trial.entry].name
-            drawn.line(f"{name}, trial {trial.trial} of {view.trials}: {trial.verdict or trial.state}")
+            drawn.line(f"{name}, {view.round_text(trial.trial)}: {trial.verdict or trial.state}")
         shown = len(view.runs)
         left = "" if view.left_s is None else f" · about {view.left_s:.0f} s left"
-        drawn.update("Comparison", view.progress, f"{shown} of {view.runs_total} runs{left}")
+        drawn.update("Comparison", view.progress, f"{shown} of {max(shown, view.runs_total)} runs{left}")
 
     return report
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
 from app.comparisons.entries import parse_entries, resolve_load
@@ -17,32 +19,35 @@ from app.machine import system
 from app.plans.describe import describe, load_title, scenario_title
 from app.plans.thresholds import parse_thresholds
 from app.results.fitness import main_figure
+from app.rounds.schedule import SEED_MAX, Group, RoundSchedule
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
 from app.schemas.comparison import ComparisonView
 from app.schemas.states import ComparisonState
 from app.schemas.system import SystemView
+from app.statistics.decision import ROUNDS, ROUNDS_MAX
 from app.store.comparisons import ComparisonStore
 from app.store.listing import RunFilter
 from app.store.runs import RunStore
 from app.timestamps import rfc3339_now
 
 QUEUE_MAX = 10
-TRIALS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRequest:
     """A requested comparison: models (a name, or a name with knobs) under one load.
 
-    `view`: "ceiling" or "equal-rate". `trials`: per entry. Missing fields are those of the view's scenario.
+    `view`: "ceiling" or "equal-rate". `seed`: of the random order; None: a new one. Missing fields are those
+    of the view's scenario.
     """
 
     models: Sequence[str | Mapping[str, Any]]
     view: str | None = None
     scenario: str | None = None
     plan: Mapping[str, Any] = field(default_factory=dict)
-    trials: int = 1
+    rounds: int = ROUNDS
+    seed: int | None = None
     thresholds: Sequence[str] = ()
     label: str | None = None
 
@@ -78,10 +83,7 @@ class Comparisons:
 
     async def submit(self, request: ComparisonRequest) -> ComparisonView:
         """Queue a comparison and return it. Raises LabError; nothing is queued then."""
-        if not 1 <= request.trials <= TRIALS_MAX:
-            raise Invalid.field(
-                "/trials", f"trials must be a whole number from 1 to {TRIALS_MAX} (given: {request.trials})."
-            )
+        seed = check_rounds(request.rounds, request.seed)
         view, scenario, given = resolve_load(request.view, request.scenario, request.plan)
         named, plan = self._runs.validator.plan(scenario, given)
         entries, knobs = parse_entries(self._models, request.models)
@@ -98,7 +100,7 @@ class Comparisons:
             title=scenario_title(named, plan) or load_title(plan),
             scenario=scenario,
             entries=entries,
-            trials=request.trials,
+            trials=request.rounds,
             plan=plan.to_json(),
             plan_text=describe(plan),
             thresholds=tuple(request.thresholds),
@@ -110,9 +112,11 @@ class Comparisons:
             created_at=rfc3339_now(),
             finished_at=None,
             rule=RULE,
+            seed=seed,
         )
         [new] = await self.jobs.add([new], len(self.active))
-        comparison = ActiveComparison(new, main_figure(named, plan), knobs, given, plan.total_s)
+        schedule = RoundSchedule(_groups(len(entries)), lambda _: request.rounds, seed)
+        comparison = ActiveComparison(new, main_figure(named, plan), knobs, given, plan.total_s, schedule)
         self.active[new.id] = comparison
         self._worker.enqueue(comparison)
         return self.get(new.id)
@@ -150,3 +154,18 @@ class Comparisons:
     def _current_view(self, comparison: ActiveComparison) -> ComparisonView:
         progress = self._worker.progress(comparison)
         return replace(comparison.view, progress=progress, left_s=comparison.left_s)
+
+
+def check_rounds(rounds: int, seed: int | None) -> int:
+    """Return the seed, or a new one if it is None. Raises Invalid if one of both is out of its bounds."""
+    for name, value, low, high in (("rounds", rounds, 1, ROUNDS_MAX), ("seed", seed, 0, SEED_MAX)):
+        if value is not None and not low <= value <= high:
+            raise Invalid.field(
+                f"/{name}", f"{name} must be a whole number from {low} to {high:,} (given: {value:,})."
+            )
+    return secrets.randbelow(SEED_MAX + 1) if seed is None else seed
+
+
+def _groups(entries: int) -> list[Group]:
+    """Return every two entries, or the only one."""
+    return list(combinations(range(entries), 2)) or [(0,)]

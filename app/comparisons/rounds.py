@@ -1,7 +1,7 @@
-"""Carries out comparisons in rounds (A B C A B C …), so that drift of the machine affects all entries alike.
+"""Carries out comparisons in rounds of random order, so that drift of the machine affects all entries alike.
 
 Each trial is a run like any other, with a new engine and a warm-up. Other runs may execute in between, but
-never at the same time.
+never at the same time. Which entries a round has: app/rounds/schedule.py.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from app.errors import LabError
 from app.events import Event, Events
 from app.load.protocol.outcome import Outcome
 from app.results.summary import percentile_curve
+from app.rounds.schedule import RoundSchedule
 from app.runs.queue import JobQueue, report_bug
 from app.runs.request import RunRequest
 from app.runs.runs import Runs
@@ -46,9 +47,11 @@ class ActiveComparison:
     knobs: tuple[Mapping[str, Any], ...]  # of each entry, as given
     plan: Mapping[str, Any]  # the fields that were given
     planned_s: float  # duration of one run by its plan
+    schedule: RoundSchedule
     stop_requested: bool = False
     closing: bool = False
     trials: list[MeasuredTrial] = field(default_factory=list)
+    ended_in_round: int = 0  # trials of the current round
     began_s: float = 0.0  # CLOCK_MONOTONIC; 0 while queued
     ended_s: float = 0.0  # end of the last trial
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -59,7 +62,12 @@ class ActiveComparison:
         ended = len(self.trials)
         each = (self.ended_s - self.began_s) / ended if ended else self.planned_s + OVERHEAD_S
         since = time.monotonic() - self.ended_s if self.began_s else 0.0
-        return max(0.0, (self.view.runs_total - ended) * each - since)
+        return max(0.0, self.remaining_trials * each - since)
+
+    @property
+    def remaining_trials(self) -> int:
+        """The number of trials that are left, if all of them are valid."""
+        return max(0, self.schedule.remaining_trials - self.ended_in_round)
 
 
 class ComparisonWorker:
@@ -111,19 +119,26 @@ class ComparisonWorker:
     def progress(self, comparison: ActiveComparison) -> float:
         """Return the share of runs that have ended, from 0 to 1; the current run counts by its progress."""
         current = self._runs.active.get(comparison.view.current or 0)
-        ended = len(comparison.trials) + (current.progress().progress if current else 0.0)
-        return ended / comparison.view.runs_total
+        ended = len(comparison.trials)
+        share = current.progress().progress if current else 0.0
+        return min(1.0, (ended + share) / (ended + comparison.remaining_trials or 1))
 
     async def _execute(self, comparison: ActiveComparison) -> None:
         comparison.began_s = comparison.ended_s = time.monotonic()
-        for trial in range(1, comparison.view.trials + 1):
-            for entry in range(len(comparison.view.entries)):
+        schedule = comparison.schedule
+        while (order := schedule.next_order()) is not None:
+            number = len(schedule.ended) + 1
+            for entry in order:
                 if comparison.stop_requested:
                     return
-                ended = await self._run(comparison, entry, trial)
+                ended = await self._run(comparison, entry, number)
                 comparison.ended_s = time.monotonic()
-                await asyncio.to_thread(self._record, comparison, entry, trial, ended)
-                self._report(comparison, f"{_trial_name(comparison.view, entry, trial)} ended")
+                await asyncio.to_thread(self._record, comparison, entry, number, ended)
+                comparison.ended_in_round += 1
+                self._report(comparison, f"{_trial_name(comparison.view, entry, number)} ended")
+            valid = (each.trial for each in comparison.trials[-len(order) :] if each.trial.why_not is None)
+            schedule.record(order, (trial.entry for trial in valid))
+            comparison.ended_in_round = 0
 
     async def _run(self, comparison: ActiveComparison, entry: int, trial: int) -> RunView:
         view = comparison.view
@@ -136,7 +151,7 @@ class ComparisonWorker:
                 plan=comparison.plan,
                 thresholds=view.thresholds,
                 comparison=view.id,
-                label=f"comparison {view.id}: {compared.letter}, trial {trial} of {view.trials}",
+                label=f"comparison {view.id}: {compared.letter}, {view.round_text(trial)}",
             )
         )
         comparison.view = replace(view, state=ComparisonState.RUNNING, current=run.id)
@@ -191,7 +206,7 @@ class ComparisonWorker:
 
 
 def _trial_name(view: ComparisonView, entry: int, trial: int) -> str:
-    return f"Comparison {view.id}: {view.entries[entry].name}, trial {trial} of {view.trials}"
+    return f"Comparison {view.id}: {view.entries[entry].name}, {view.round_text(trial)}"
 
 
 def _curve(comparison: ActiveComparison, entry: int) -> dict[str, Any] | None:

@@ -14,12 +14,12 @@ from app.pages.field_lengths import check_lengths
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_work
 from app.schemas.scenario import ScenarioView
+from app.statistics.decision import ROUNDS
 
 VARIANTS = 3  # lines for a variant of a model with other knobs
-DEFAULT_TRIALS = "3"
-INTEGER_FIELDS = ("vus", "trials")
+INTEGER_FIELDS = ("vus", "rounds")
 PLAN_FIELDS = ("rate_per_s", "vus", "work", "duration_s", "warmup_s")
-SIMPLE_FIELDS = frozenset((*PLAN_FIELDS, "view", "scenario", "trials", "thresholds", "label"))
+SIMPLE_FIELDS = frozenset((*PLAN_FIELDS, "view", "scenario", "rounds", "thresholds", "label"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def form_of(
     """Return the form as it was sent, or its initial state with every available model selected."""
     views = list(lab.models.views.values())
     ticked = {f"tick_{m.name}": "on" for m in views if m.available}
-    initial = {"view": "equal-rate", "trials": DEFAULT_TRIALS} | ticked
+    initial = {"view": "equal-rate", "rounds": str(ROUNDS)} | ticked
     lines = tuple(Line(m.name, m.name, m.title, m.unavailable_reason) for m in views)
     choices = (("", "none"), *((m.name, m.title) for m in views if m.available))
     by_view = tuple(
@@ -76,7 +76,7 @@ def comparison_request(form: Mapping[str, str], lines: CompareForm) -> Compariso
         view=form.get("view") or None,
         scenario=form.get("scenario") or None,
         plan=plan,
-        trials=int(_number("/trials", form.get("trials", "") or "1")),
+        rounds=int(_number("/rounds", form.get("rounds", "") or str(ROUNDS))),
         thresholds=[line.strip() for line in form.get("thresholds", "").splitlines() if line.strip()],
         label=form.get("label", "").strip() or None,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.schemas.result import Latency, ThresholdResult
-from app.schemas.states import ComparisonState, RunState
+from app.schemas.states import ComparisonState, Relation, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ComparisonTrial:
     """One run of a comparison."""
 
     entry: int  # index in `ComparisonView.entries`, from 0
-    trial: int  # from 1
+    trial: int  # the number of its round, from 1
     run: int
     state: RunState  # of the run when it ended
     verdict: str | None  # "Limited by the server"
@@ -68,19 +68,31 @@ class EntryResult:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryPair:
+    """Two entries, by index, with their ratios within rounds: figure of `a` / figure of `b`."""
+
+    a: int
+    b: int
+    relation: Relation  # of a to b
+    ratios: tuple[float, ...]  # in the order of the rounds; without those in which one trial is not valid
+    ratio: float | None  # their geometric mean; None: there are none
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonResult:
     """The result of the trials that have ended."""
 
     metric: str  # name of the compared figure: app/results/figures.py
     standings: tuple[EntryResult, ...]  # in the order of the entries
     order: tuple[int, ...]  # indexes of entries, best first; unranked ones last
-    groups: tuple[tuple[int, ...], ...]  # entries that are too close to call, by index
+    groups: tuple[tuple[int, ...], ...]  # neighbours in the order of which none is better, by index
     said: tuple[str, ...]  # the result in sentences
+    pairs: tuple[EntryPair, ...] = ()  # every two entries; () in comparisons stored by an earlier version
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonView:
-    """A comparison: entries under one plan, measured in rounds (A B C A B C …)."""
+    """A comparison: entries under one plan, measured in rounds of random order."""
 
     id: int
     state: ComparisonState
@@ -91,7 +103,7 @@ class ComparisonView:
     title: str
     scenario: str | None
     entries: tuple[ComparisonEntry, ...]
-    trials: int  # per entry
+    trials: int  # rounds; a round has one trial of each entry
     plan: dict[str, Any]
     plan_text: str
     thresholds: tuple[str, ...]
@@ -103,7 +115,12 @@ class ComparisonView:
     created_at: str
     finished_at: str | None
     rule: str = ""  # the rule of the ranking; "" in comparisons stored by an earlier version
+    seed: int | None = None  # of the random order; None: the order is fixed (A B C A B C …)
 
     @property
     def runs_total(self) -> int:
         return self.trials * len(self.entries)
+
+    def round_text(self, number: int) -> str:
+        """Return "round 3 of 7"; a round after the last one repeats void trials."""
+        return f"round {number} of {self.trials}" if number <= self.trials else f"repeat round {number}"

@@ -59,7 +59,7 @@ def take_comparison(camera: Camera, lab: Lab) -> None:
     """Take the result of a comparison with a ranking."""
     plan = {"executor": "constant-arrival-rate", "rate_per_s": 400, "vus": 32, "duration_s": 3, "warmup_s": 1}
     models = ["blocking", "reactor", "reactor-pool"]
-    body = {"models": models, "view": "equal-rate", "trials": 3, "plan": plan}
+    body = {"models": models, "view": "equal-rate", "rounds": 7, "plan": plan}
     comparison = lab.ranked_comparison(body, "the page of a comparison")
     camera.take(f"{lab.url}/comparisons/{comparison}", "comparison")
 

@@ -266,7 +266,8 @@ class LabProcess:
     def compare(self, models: Sequence[Any], **spec: Any) -> Any:
         """Submit a comparison under a small open load, wait until it has ended, and return its view."""
         small = plan(0.5, 0.2, executor="constant-arrival-rate", rate_per_s=200)
-        answer = self.post("/comparisons", {"models": models, "plan": small, **spec})
+        rounds = {} if "trials" in spec else {"rounds": 1}
+        answer = self.post("/comparisons", {"models": models, "plan": small, **rounds, **spec})
         assert answer.status_code == 201, answer.text
         return self.wait_compared(answer.json()["id"])
 

@@ -1,10 +1,10 @@
-"""A/A comparison: the spread of equal trials, and whether the lab wrongly ranks one entry as better.
+"""A/A comparisons: how far the ratios of a model to itself spread, and what the decision rule makes of them.
 
-    python -m tests.bench.spread [--model reactor] [--trials 10] [--rate 10000] [--seconds 8]
+    python -m tests.bench.spread [--model reactor] [--comparisons 1] [--rate 10000] [--seconds 3]
 
-Compares a model with itself in alternated trials, by CPU per request at an equal rate. Prints each trial, the
-spread, and how often fewer trials would have ranked an entry. Exit code 1 if one is ranked as better, or if
-more than 20 % of the trials cannot be ranked.
+Compares a model with itself by CPU per request at an equal rate, in nine rounds of random order each. Prints
+the ratios, their spread, what the rule answers, and what it would answer by simulation. Exit code 1 if a
+comparison ranks one entry as better, or if fewer than four of five show no difference.
 """
 
 from __future__ import annotations
@@ -12,40 +12,66 @@ from __future__ import annotations
 import argparse
 import asyncio
 import tempfile
-from itertools import combinations
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, median, stdev
 
-from app.cli.comparison_report import items
-from app.cli.console import show
-from app.cli.in_process import follow_comparison
 from app.comparisons.comparisons import ComparisonRequest
-from app.comparisons.ranking import is_better, spread
+from app.comparisons.ranking import relation
 from app.lab import Lab
-from app.schemas.comparison import ComparisonView
+from app.schemas.comparison import ComparisonView, EntryPair
+from app.schemas.states import Answer, Relation
 from app.settings import Settings
+from app.statistics.decision import BAND, ROUNDS_MAX, log_deviation, power
+from tests.bench.decision_rule import simulate
 
-WARMUP_S = 2.0
-FEWER = (1, 3, 5)
-UNRANKED_MAX = 0.2  # the rule is there to exclude a few disturbed trials
+WARMUP_S = 1.0
+NO_DIFFERENCE_MIN = 0.8  # of the comparisons
+SIMULATED = 20_000
 
 
-async def compare(model: str, trials: int, rate: float, seconds: float) -> ComparisonView:
-    """Compare a model with itself in a temporary lab."""
+async def compare(model: str, comparisons: int, rate: float, seconds: float) -> list[ComparisonView]:
+    """Compare a model with itself in a temporary lab, several times."""
     plan = {
         "executor": "constant-arrival-rate",
         "rate_per_s": rate,
         "duration_s": seconds,
         "warmup_s": WARMUP_S,
     }
+    views = []
     with tempfile.TemporaryDirectory() as folder:
         async with Lab.open(Settings(data_dir=Path(folder))) as lab:
-            return await follow_comparison(
-                lab,
-                await lab.comparisons.submit(
-                    ComparisonRequest(models=[model, model], plan=plan, trials=trials)
-                ),
-            )
+            for number in range(comparisons):
+                request = ComparisonRequest(models=[model, model], plan=plan, rounds=ROUNDS_MAX, seed=number)
+                view = await lab.comparisons.submit(request)
+                views.append(await lab.comparisons.finished(view.id))
+                print_pair(number, pair_of(views[-1]))
+    return views
+
+
+def pair_of(view: ComparisonView) -> EntryPair:
+    """Return the only pair of an A/A comparison."""
+    assert view.result
+    return view.result.pairs[0]
+
+
+def print_pair(number: int, pair: EntryPair) -> None:
+    """Print the ratios of a comparison, and the answer."""
+    ratios = " ".join(f"{ratio:.3f}" for ratio in pair.ratios)
+    print(f"{number + 1:3}  {ratios}  {pair.relation}", flush=True)
+
+
+def print_spread(ratios: Sequence[float]) -> None:
+    """Print the spread of all ratios, and what the rule answers at that spread."""
+    deviation = log_deviation(ratios)
+    if deviation is None:
+        return
+    print(f"n = {len(ratios)}: {min(ratios):.3f} to {max(ratios):.3f}, deviation {100 * deviation:.1f} %")
+    counts = simulate(1.0, deviation, SIMULATED)
+    shares = ", ".join(
+        f"{answer} {100 * counts[answer] / SIMULATED:.1f} %" for answer in Answer if counts[answer]
+    )
+    print(f"simulated at that deviation, true ratio 1.00: {shares}")
+    print(f"power: a true ratio of 1.15 holds in {100 * power(1.15, BAND, deviation):.0f} % of experiments")
 
 
 def main() -> None:
@@ -53,49 +79,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="reactor")
-    parser.add_argument("--trials", type=int, default=10)
+    parser.add_argument("--comparisons", type=int, default=1)
     parser.add_argument("--rate", type=float, default=10_000)
-    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--seconds", type=float, default=3)
     args = parser.parse_args()
-    view = asyncio.run(compare(args.model, args.trials, args.rate, args.seconds))
-    show(*items(view))
-    costs = [[run.cpu_us for run in view.runs if run.entry == i and run.cpu_us is not None] for i in (0, 1)]
-    for entry, mine in zip(view.entries, costs, strict=True):
-        print(f"{entry.letter} {entry.name:16}" + " ".join(f"{cost:7.2f}" for cost in mine))
-    print_spread([*costs[0], *costs[1]])
-    print_fewer(*costs)
-    result = view.result
-    assert result
-    unranked = [run.why_not for run in view.runs if run.why_not]
-    ranked = [each for each in result.standings if each.better_than]
-    if ranked or len(unranked) > UNRANKED_MAX * view.runs_total:
-        raise SystemExit(
-            f"A/A was {'ranked' if ranked else 'not ranked'}; {len(unranked)} trials could not be ranked"
-        )
-    print("A/A: too close to call, as expected")
-
-
-def print_spread(costs: list[float]) -> None:
-    """Print the spread of all trials as one sample: both entries are the same model."""
-    cost = spread(costs)
-    if cost is None or cost.n < 2 or cost.q1 is None or cost.q3 is None:
-        return
-    print(
-        f"CPU µs/request, n = {cost.n}: median {cost.median:.2f}, {cost.minimum:.2f} to {cost.maximum:.2f}, "
-        f"quartiles {cost.q1:.2f} to {cost.q3:.2f}, "
-        f"standard deviation {100 * stdev(costs) / mean(costs):.1f} %, "
-        f"farthest trial {100 * max(abs(each / median(costs) - 1) for each in costs):.1f} % from the median"
-    )
-
-
-def print_fewer(a_costs: list[float], b_costs: list[float]) -> None:
-    """Print how often the rule would have ranked A/A with fewer trials, over all selections of that many."""
-    for trials in FEWER:
-        if trials > min(len(a_costs), len(b_costs)):
-            continue
-        pairs = [(a, b) for a in combinations(a_costs, trials) for b in combinations(b_costs, trials)]
-        ranked = sum(is_better(a, b, True) or is_better(b, a, True) for a, b in pairs)
-        print(f"with any {trials} of these trials each: {ranked:,} of {len(pairs):,} pairs would be ranked")
+    views = asyncio.run(compare(args.model, args.comparisons, args.rate, args.seconds))
+    pairs = [pair_of(view) for view in views]
+    print_spread([ratio for pair in pairs for ratio in pair.ratios])
+    relations = [relation(pair.ratios, True) for pair in pairs]
+    ranked = sum(each in (Relation.BETTER, Relation.WORSE) for each in relations)
+    equal = relations.count(Relation.NO_DIFFERENCE)
+    print(f"{equal} of {len(pairs)} show no difference, {ranked} rank one entry as better")
+    if ranked or equal < NO_DIFFERENCE_MIN * len(pairs):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

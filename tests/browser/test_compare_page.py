@@ -15,12 +15,12 @@ from .pages import HELD, OPEN, click, live
 TINY = {"rate_per_s": "100", "vus": "4", "duration_s": "0.5", "warmup_s": "0.1"}
 
 
-def fill(page: Page, models: tuple[str, ...], trials: str) -> None:
-    """Tick these models, and make the trials tiny."""
+def fill(page: Page, models: tuple[str, ...], rounds: str) -> None:
+    """Tick these models, and make the rounds tiny."""
     for box in page.locator(".entries input[type=checkbox]").all():
         box.set_checked(box.get_attribute("name") in {f"tick_{model}" for model in models})
     page.locator("#compare-plan").evaluate("(fold) => { fold.open = true }")
-    for name, value in {**TINY, "trials": trials}.items():
+    for name, value in {**TINY, "rounds": rounds}.items():
         page.locator(f"#f-{name}").fill(value)
 
 
@@ -73,7 +73,7 @@ def test_a_comparison_works_without_javascript(visit: Opener, lab: LabProcess) -
         box.set_checked(box.get_attribute("name") == "tick_reactor")
     page.locator("[name=knobs_reactor]").fill("workers=2")
     page.locator("#f-thresholds").fill("p(99)<20s\nerrors<1%")
-    page.locator("#f-trials").fill("10")
+    page.locator("#f-rounds").fill("9")
     page.locator("#f-duration_s").fill("10")
     page.locator("#f-rate_per_s").fill("40")
     page.locator("#compare-button").click()
@@ -100,7 +100,7 @@ def test_a_comparison_works_without_javascript(visit: Opener, lab: LabProcess) -
 def test_the_list_of_comparisons_is_updated_live(visit: Opener, lab: LabProcess) -> None:
     page = visit("/comparisons").page
     live(page)
-    spec = {"models": ["reactor"], "plan": plan(0.5, 0, vus=4, executor=OPEN, rate_per_s=100)}
+    spec = {"models": ["reactor"], "rounds": 1, "plan": plan(0.5, 0, vus=4, executor=OPEN, rate_per_s=100)}
     id = lab.post("/comparisons", spec).json()["id"]
     row = page.locator("tr", has=page.locator(f'a[href="/comparisons/{id}"]'))
     expect(row).to_contain_text("1 runs")

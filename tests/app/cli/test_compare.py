@@ -58,7 +58,7 @@ def test_a_comparison_is_printed_as_text_and_written_to_files(command: Command, 
         between = f" ({cost['minimum']:,.1f}–{cost['maximum']:,.1f})" if cost["n"] > 1 else ""
         assert f"{cost['median']:,.1f}{between}" in row
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
-        f"{view['entries'][run['entry']]['name']}, trial {run['trial']} of 2" for run in view["runs"]
+        f"{view['entries'][run['entry']]['name']}, round {run['trial']} of 2" for run in view["runs"]
     ]
     assert len(xml.parse(to_junit).getroot().findall("testsuite")) == 1 + 2
 
@@ -67,7 +67,17 @@ def test_a_remote_lab_compares_and_a_breached_threshold_is_exit_code_3(
     lab: LabProcess, command: Command
 ) -> None:
     done = command(
-        "compare", "reactor", *TINY, "--threshold", "rate>9999999", "--csv", "-", "--server", lab.url
+        "compare",
+        "reactor",
+        "--rounds",
+        "1",
+        *TINY,
+        "--threshold",
+        "rate>9999999",
+        "--csv",
+        "-",
+        "--server",
+        lab.url,
     )
     assert done.returncode == 3, done.stderr
     (row,) = csv.DictReader(io.StringIO(done.stdout))

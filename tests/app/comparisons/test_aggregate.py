@@ -119,21 +119,47 @@ def test_maximum_throughput_needs_neither_an_offered_rate_nor_a_cost() -> None:
 
 
 def test_the_winner_is_named_first_with_unit_and_number_of_trials() -> None:
-    result = result_of("cpu_us", [run(8.0 + i / 10) for i in range(3)], [run(16.0)] * 3)
-    assert result.said[0] == "AAA has the lowest CPU per request: 8.1 µs (median of 3 trials)."
-    assert result.said[1] == "BBB: 16.0 µs, 1.98 times that of AAA."
+    result = result_of("cpu_us", [run(8.0 + i / 10) for i in range(7)], [run(16.6)] * 7)
+    assert result.said == (
+        "AAA has the lowest CPU per request: 8.3 µs (median of 7 trials).",
+        "BBB: 16.6 µs, 2.00 times that of AAA (1.93 to 2.08 in 7 rounds).",
+    )
     assert [each.place for each in result.standings] == [1, 2]
-    faster = result_of("achieved_per_s", [run(rate=1000.0)], [run(rate=500.0)])
-    assert faster.said[:2] == (
-        "AAA has the highest throughput: 1,000 req/s (one trial).",
-        "BBB: 500 req/s, 0.50 times that of AAA.",
+    faster = result_of("achieved_per_s", [run(rate=1000.0)] * 7, [run(rate=500.0)] * 7)
+    assert faster.said == (
+        "AAA has the highest throughput: 1,000 req/s (median of 7 trials).",
+        "BBB: 500 req/s, 0.50 times that of AAA (0.50 to 0.50 in 7 rounds).",
     )
 
 
-def test_equal_entries_are_too_close_to_call() -> None:
-    result = result_of("cpu_us", [run(8.0), run(8.2)], [run(8.1), run(8.3)], [run(30.0), run(31.0)])
+def test_fewer_than_seven_rounds_show_a_tendency_and_no_place() -> None:
+    result = result_of("cpu_us", [run(8.0)] * 3, [run(16.0)] * 3, [run(8.2)] * 3)
+    assert result.said == (
+        "No places: a ranking needs 7 valid rounds. Fewer show a tendency.",
+        "AAA: CPU per request 8.0 µs (median of 3 trials).",
+        "CCC: 8.2 µs, 1.02 times that of AAA (1.02 to 1.02 in 3 rounds): leans to no difference.",
+        "BBB: 16.0 µs, 2.00 times that of AAA (2.00 to 2.00 in 3 rounds): leans to worse.",
+    )
+    assert [each.place for each in result.standings] == [None] * 3 and result.order == (0, 2, 1)
+    single = result_of("cpu_us", [run(8.0)], [run(8.5)])
+    assert "BBB: 8.5 µs, 1.06 times that of AAA (one round): leans to no difference." in single.said
+
+
+def test_equal_entries_show_no_difference() -> None:
+    result = result_of("cpu_us", [run(8.0)] * 7, [run(8.2)] * 7, [run(30.0)] * 7)
     assert result.groups == ((0, 1),) and [each.place for each in result.standings] == [1, 1, 3]
-    assert result.said[0].startswith("AAA and BBB: too close to call. CPU per request 8.1 µs to 8.2 µs")
+    assert result.said == (
+        "AAA and BBB share the lowest CPU per request. AAA: 8.0 µs (median of 7 trials).",
+        "BBB: 8.2 µs, 1.02 times that of AAA (1.02 to 1.02 in 7 rounds): no difference (within ±10 %).",
+        "CCC: 30.0 µs, 3.75 times that of AAA (3.75 to 3.75 in 7 rounds).",
+    )
+
+
+def test_too_close_to_call_is_said_of_every_such_pair() -> None:
+    wide = [run(8.0)] * 4 + [run(10.0)] * 3
+    result = result_of("cpu_us", [run(4.0)] * 7, [run(8.0)] * 7, wide)
+    assert result.said[0] == "AAA has the lowest CPU per request: 4.0 µs (median of 7 trials)."
+    assert result.said[-1] == "BBB and CCC: too close to call (ratios 0.80 to 1.00 in 7 rounds)."
 
 
 def test_excluded_trials_do_not_affect_the_figures() -> None:
@@ -146,22 +172,24 @@ def test_excluded_trials_do_not_affect_the_figures() -> None:
 
 
 def test_an_entry_without_a_valid_trial_is_shown_without_a_place() -> None:
-    result = result_of("cpu_us", [run(8.0)], [run(4.0, rankable=False)], [run(20.0)])
+    result = result_of("cpu_us", [run(8.0)] * 7, [run(4.0, rankable=False)] * 4, [run(20.0)] * 7)
     assert [each.place for each in result.standings] == [1, None, 2]
     assert result.standings[1].figures["cpu_us"].median == 4.0 and result.order == (0, 2, 1)
-    assert "BBB: 1 of 1 trials not valid. Unsaturated. It was late." in result.said
+    assert "BBB: 4 of 4 trials not valid. Unsaturated. It was late." in result.said
 
 
 def test_the_only_valid_entry_is_no_winner() -> None:
     bad = run(4.0, rankable=False)
-    result = result_of("cpu_us", [bad, bad, bad], [run(38.1), bad, bad], [bad, bad, run(40.0)])
+    result = result_of("cpu_us", [bad] * 4, [bad] * 4)
     assert result.said[0] == NO_WINNER.format("No model")
-    assert [each.place for each in result.standings] == [None] * 3 and result.groups == ()
-    alone = result_of("cpu_us", [bad, bad, bad], [run(38.1), run(38.2), bad], [bad, bad, run(40.0)])
+    assert [each.place for each in result.standings] == [None] * 2 and result.groups == ()
+    alone = result_of("cpu_us", [bad] * 4, [run(38.1)] * 7)
     assert alone.said[0] == NO_WINNER.format("Only BBB")
-    assert [each.place for each in alone.standings] == [None] * 3
-    assert "CCC: 2 of 3 trials not valid. Unsaturated. It was late." in alone.said
-    two = result_of("cpu_us", [run(8.0), run(8.1), bad], [run(38.1), run(38.2), bad])
+    assert [each.place for each in alone.standings] == [None] * 2
+    assert "AAA: 4 of 4 trials not valid. Unsaturated. It was late." in alone.said
+    apart = result_of("cpu_us", [run(38.1), bad, bad], [bad, bad, run(40.0)])
+    assert "BBB: 40.0 µs. No round has a valid trial of it and of AAA." in apart.said
+    two = result_of("cpu_us", [*[run(8.0)] * 7, bad], [*[run(38.1)] * 7, bad])
     assert [each.place for each in two.standings] == [1, 2]
 
 
@@ -174,10 +202,9 @@ def test_a_single_entry_has_its_figure_and_no_place() -> None:
 
 
 def test_a_comparison_can_be_about_any_figure() -> None:
-    result = result_of("threads_peak", [run()] * 3, [run()] * 3)
-    assert result.metric == "threads_peak" and result.said[0].startswith(
-        "AAA and BBB: too close to call. Peak threads 1"
-    )
+    result = result_of("threads_peak", [run()] * 7, [run()] * 7)
+    assert result.metric == "threads_peak"
+    assert result.said[0] == "AAA and BBB share the lowest peak threads. AAA: 1 (median of 7 trials)."
 
 
 def test_percentiles_of_trials_are_merged_and_not_averaged() -> None:

@@ -1,4 +1,4 @@
-"""Comparisons: interleaved trials, each a run like any other; invalid trials are not ranked."""
+"""Comparisons: rounds of random order, each trial a run like any other; invalid trials are not ranked."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from markupsafe import escape
 from app.comparisons.aggregate import compute_result
 from app.comparisons.comparisons import ComparisonRequest
 from app.comparisons.entries import parse_entries
-from app.comparisons.ranking import RULE, Ranking, rank
+from app.comparisons.ranking import RULE, rank
 from app.lab import Lab
+from app.rounds.schedule import RoundSchedule
 from app.schemas.comparison import ComparisonView
 from tests.app.driver import (
     LabProcess,
@@ -36,7 +37,7 @@ from tests.app.driver import (
 TINY = light(0.5, 0.1)
 POOL = {"model": "reactor-pool", "knobs": {"workers": 2}}
 ENTRIES = ["reactor", POOL]
-TRIALS = 2
+ROUNDS, SEED = 2, 7
 LABEL = "a note & <b>no tag</b>"
 
 
@@ -51,7 +52,7 @@ def submit(lab: LabProcess, **spec: Any) -> Any:
 def compared(shared_lab: LabProcess) -> tuple[LabProcess, Any]:
     """Return a lab with a finished comparison, which the tests share."""
     return shared_lab, shared_lab.compare(
-        ENTRIES, plan=TINY, trials=TRIALS, label=LABEL, thresholds=["p(50)<60s"]
+        ENTRIES, plan=TINY, trials=ROUNDS, seed=SEED, label=LABEL, thresholds=["p(50)<60s"]
     )
 
 
@@ -72,7 +73,9 @@ def test_an_internal_error_fails_the_comparison_and_not_the_next_one(
         )
         ended = []
         for _ in range(2):
-            view = await lab.comparisons.submit(ComparisonRequest(models=["reactor", "blocking"], plan=TINY))
+            view = await lab.comparisons.submit(
+                ComparisonRequest(models=["reactor", "blocking"], plan=TINY, rounds=1)
+            )
             await lab.comparisons.active[view.id].done.wait()
             ended.append(lab.comparisons.get(view.id))
         assert [type(error) for error in logged] == [TypeError], "the log has the traceback"
@@ -97,10 +100,19 @@ def test_entries_have_letters_and_unique_names() -> None:
     assert [dict(each) for each in knobs] == [{}, {"workers": 2}, {}]
 
 
-def test_trials_are_interleaved_and_each_is_a_run_of_the_history(compared: tuple[LabProcess, Any]) -> None:
+def test_a_round_has_each_entry_in_random_order_and_each_trial_is_a_run_of_the_history(
+    compared: tuple[LabProcess, Any],
+) -> None:
     lab, view = compared
     assert (view["state"], view["progress"], view["failure"], view["label"]) == ("finished", 1.0, None, LABEL)
-    assert [(run["trial"], run["entry"]) for run in view["runs"]] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert view["seed"] == SEED
+    schedule = RoundSchedule([(0, 1)], lambda _: ROUNDS, SEED)
+    orders = []
+    for number in range(1, ROUNDS + 1):
+        own = [run for run in view["runs"] if run["trial"] == number]
+        orders.append((schedule.next_order(), tuple(run["entry"] for run in own)))
+        schedule.record(orders[-1][1], [run["entry"] for run in own if run["why_not"] is None])
+    assert all(planned == measured for planned, measured in orders)
     for trial in view["runs"]:
         run = lab.get(f"/runs/{trial['run']}")
         assert (run["comparison"], run["model"]) == (view["id"], view["entries"][trial["entry"]]["model"])
@@ -120,20 +132,20 @@ def test_the_result_is_the_ranking_of_the_valid_trials(compared: tuple[LabProces
     _, view = compared
     result = view["result"]
     assert (view["view"], result["metric"], view["rule"]) == ("equal-rate", "cpu_us", RULE)
-    costs = [
-        [run["cpu_us"] for run in view["runs"] if run["entry"] == i and run["why_not"] is None]
+    valid = [
+        {r["trial"]: r["cpu_us"] for r in view["runs"] if r["entry"] == i and r["why_not"] is None}
         for i in range(2)
     ]
-    ranking = rank(costs, True)
-    if len(ranking.order) < 2:  # on a busy machine: no winner
-        ranking = Ranking((), {}, {}, ())
+    ranking, costs = rank(valid, True), [list(each.values()) for each in valid]
+    (pair,) = ranking.pairs
+    assert (result["pairs"][0]["ratios"], result["pairs"][0]["relation"]) == ([*pair.ratios], pair.relation)
     assert [each["place"] for each in result["standings"]] == [ranking.places.get(i) for i in range(2)]
     assert tuple(result["order"][: len(ranking.order)]) == ranking.order and sorted(result["order"]) == [0, 1]
     assert tuple(map(tuple, result["groups"])) == ranking.groups
     for i, standing in enumerate(result["standings"]):
-        assert (standing["ranked"], standing["trials"]) == (len(costs[i]), TRIALS)
-        own = [run["cpu_us"] for run in view["runs"] if run["entry"] == i]
-        usable = costs[i] or [cost for cost in own if cost is not None]
+        own = [run for run in view["runs"] if run["entry"] == i]
+        assert (standing["ranked"], standing["trials"]) == (len(costs[i]), len(own))
+        usable = costs[i] or [run["cpu_us"] for run in own if run["cpu_us"] is not None]
         cost = standing["figures"]["cpu_us"]
         if not usable:
             assert cost is None
@@ -211,7 +223,9 @@ def test_the_report_is_self_contained(compared: tuple[LabProcess, Any]) -> None:
         ({"models": []}, ["/models"]),
         ({"models": ["nope"]}, ["/models/0"]),
         ({"models": ["reactor", {"model": "reactor", "knobs": {"workers": 2}}]}, ["/models/1/knobs/workers"]),
-        ({"models": ["reactor"], "trials": 11}, ["/trials"]),
+        ({"models": ["reactor"], "trials": 10}, ["/trials"]),
+        ({"models": ["reactor"], "rounds": 0}, ["/rounds"]),
+        ({"models": ["reactor"], "seed": -1}, ["/seed"]),
         ({"models": ["reactor"], "view": "ceiling"}, ["/view"]),
         ({"models": ["reactor"], "plan": {"executor": "find-capacity", "objective": "p(99)<1s"}}, ["/view"]),
         ({"models": ["reactor"], "plan": {}, "scenario": "nope"}, ["/scenario"]),
@@ -231,8 +245,8 @@ def test_an_invalid_comparison_is_refused_with_its_fields(
 
 
 def test_a_stopped_comparison_keeps_its_finished_trials(lab: LabProcess) -> None:
-    """Ten trials take ten times as long as one, so the comparison is still running after the first."""
-    running = submit(lab, models=["reactor"], trials=10, plan=light(0.5))
+    """Nine rounds take nine times as long as one, so the comparison is still running after the first."""
+    running = submit(lab, models=["reactor"], rounds=9, plan=light(0.5))
     waiting = submit(lab, models=["reactor"])
     now = until(
         lambda: view if (view := lab.get(f"/comparisons/{running['id']}"))["runs"] else None,
@@ -246,7 +260,7 @@ def test_a_stopped_comparison_keeps_its_finished_trials(lab: LabProcess) -> None
     )
     assert lab.post(f"/comparisons/{running['id']}/stop").status_code == 200
     view = lab.wait_compared(running["id"])
-    assert view["state"] == "stopped" and 1 <= len(view["runs"]) < 10
+    assert view["state"] == "stopped" and 1 <= len(view["runs"]) < 9
     assert view["result"]["standings"][0]["trials"] == len(view["runs"])
     last = lab.wait_compared(waiting["id"])
     assert (last["state"], last["runs"], last["result"]) == ("stopped", [], None)

@@ -61,7 +61,7 @@ def test_a_killed_control_plane_leaves_no_process_and_loses_no_results(
     """
     lab = make_lab(data_dir=tmp_path)
     finished = finished_run(lab)
-    comparison = lab.post("/comparisons", {"models": ["reactor"], "trials": 10, "plan": light()}).json()
+    comparison = lab.post("/comparisons", {"models": ["reactor"], "rounds": 9, "plan": light()}).json()
     until(lambda: lab.get(f"/comparisons/{comparison['id']}")["current"], "the first trial begins")
     engines = [lab.start(model) for model in ("blocking", "reactor-pool", "main-sub")]
     running = lab.submit(engine=engines[0]["id"], plan=plan(6.0, 0, stall_ms=3000, think_time_ms=20))["id"]
