@@ -19,7 +19,7 @@ from app.machine import system
 from app.plans.describe import describe, load_title, scenario_title
 from app.plans.thresholds import parse_thresholds
 from app.results.fitness import main_figure
-from app.rounds.schedule import SEED_MAX, Group, RoundSchedule
+from app.rounds.schedule import SEED_MAX, RoundSchedule
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
 from app.schemas.comparison import ComparisonView
@@ -115,7 +115,7 @@ class Comparisons:
             seed=seed,
         )
         [new] = await self.jobs.add([new], len(self.active))
-        schedule = RoundSchedule(_groups(len(entries)), lambda _: request.rounds, seed)
+        schedule = RoundSchedule(_needs(len(entries)), lambda _: request.rounds, seed)
         comparison = ActiveComparison(new, main_figure(named, plan), knobs, given, plan.total_s, schedule)
         self.active[new.id] = comparison
         self._worker.enqueue(comparison)
@@ -166,6 +166,6 @@ def check_rounds(rounds: int, seed: int | None) -> int:
     return secrets.randbelow(SEED_MAX + 1) if seed is None else seed
 
 
-def _groups(entries: int) -> list[Group]:
+def _needs(entries: int) -> list[tuple[int, ...]]:
     """Return every two entries, or the only one."""
     return list(combinations(range(entries), 2)) or [(0,)]

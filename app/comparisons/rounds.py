@@ -136,8 +136,8 @@ class ComparisonWorker:
                 await asyncio.to_thread(self._record, comparison, entry, number, ended)
                 comparison.ended_in_round += 1
                 self._report(comparison, f"{_trial_name(comparison.view, entry, number)} ended")
-            valid = (each.trial for each in comparison.trials[-len(order) :] if each.trial.why_not is None)
-            schedule.record(order, (trial.entry for trial in valid))
+            void = {each.trial.entry for each in comparison.trials[-len(order) :] if each.trial.why_not}
+            schedule.record(order, [void] * len(schedule.needs))
             comparison.ended_in_round = 0
 
     async def _run(self, comparison: ActiveComparison, entry: int, trial: int) -> RunView:

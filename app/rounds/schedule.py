@@ -1,44 +1,41 @@
-"""The schedule of rounds: each round measures the entries of all unfinished groups, in random order. Pure.
+"""The schedule of rounds: each round measures the entries of all unfinished needs, in random order. Pure.
 
-A *group* is what must be valid in the same round to count: two entries whose ratio is asked for, or a single
-entry. A void trial is repeated together with its partners in a further round, at most three times per group.
+A *need* is what must be valid in the same round to count: two entries whose ratio is asked for, or a single
+entry. A void trial is repeated together with its partner in a further round, at most three times per need.
 An entry of which no trial is valid is not repeated: more rounds would not help.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-Group = tuple[int, ...]  # indexes of entries
-
-REPEATS_MAX = 3  # of each group
+REPEATS_MAX = 3  # of each need
 SEED_MAX = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A round that has ended: the entries in the order in which they were measured, and the valid ones."""
+    """A round that has ended: the entries in the order in which they were measured.
+
+    `void`: for each need, those of its entries whose trial does not count for it.
+    """
 
     order: tuple[int, ...]
-    valid: frozenset[int]
-
-    def has(self, group: Group) -> bool:
-        """Return whether all entries of the group were measured."""
-        return set(group) <= set(self.order)
-
-    def counts(self, group: Group) -> bool:
-        """Return whether all entries of the group were measured and are valid."""
-        return self.valid.issuperset(group)
+    void: tuple[frozenset[int], ...]
 
 
 @dataclass
 class RoundSchedule:
-    """The rounds of one cell. `wanted`: returns the number of valid rounds that a group needs."""
+    """The rounds of one cell. Entries are identified by index.
 
-    groups: Sequence[Group]
-    wanted: Callable[[Group], int]
+    `needs`: the entries of each need. `wanted`: returns the number of valid rounds that a need wants, which
+    may depend on what has been measured.
+    """
+
+    needs: Sequence[tuple[int, ...]]
+    wanted: Callable[[int], int]
     seed: int
     ended: list[Round] = field(default_factory=list)
 
@@ -47,35 +44,40 @@ class RoundSchedule:
 
         The order follows from the seed and the number of the round.
         """
-        entries = sorted({entry for group in self.groups if self.is_lacking(group) for entry in group})
+        entries = sorted({entry for i in self._lacking() for entry in self.needs[i]})
         random.Random(f"{self.seed}/{len(self.ended)}").shuffle(entries)
         return tuple(entries) or None
 
-    def record(self, order: Iterable[int], valid: Iterable[int]) -> None:
-        """Add a round that has ended."""
-        self.ended.append(Round(tuple(order), frozenset(valid)))
+    def record(self, order: Sequence[int], void: Sequence[Collection[int]]) -> None:
+        """Add a round that has ended. `void`: for each need, the entries whose trial does not count for it."""
+        self.ended.append(Round(tuple(order), tuple(map(frozenset, void))))
 
-    def is_lacking(self, group: Group) -> bool:
-        """Return whether the group needs a further round, and may have one."""
-        counted = sum(each.counts(group) for each in self.ended)
-        return counted < self.wanted(group) and not self.is_exhausted(group)
+    def counted(self, need: int) -> int:
+        """Return the number of rounds in which all entries of a need are valid."""
+        return sum(not each.void[need].intersection(self.needs[need]) for each in self._measured(need))
 
-    def is_exhausted(self, group: Group) -> bool:
-        """Return whether too many rounds of the group were void."""
-        measured = [each for each in self.ended if each.has(group)]
-        void = sum(not each.counts(group) for each in measured)
-        if void > REPEATS_MAX:
+    def is_exhausted(self, need: int) -> bool:
+        """Return whether too many rounds of a need were void."""
+        measured = self._measured(need)
+        if len(measured) - self.counted(need) > REPEATS_MAX:
             return True
-        never_valid = any(all(entry not in each.valid for each in measured) for entry in group)
-        return len(measured) >= self.wanted(group) and never_valid
+        never_valid = any(all(entry in each.void[need] for each in measured) for entry in self.needs[need])
+        return len(measured) >= self.wanted(need) and never_valid
 
     @property
     def remaining_trials(self) -> int:
         """Estimate how many trials are left, if all of them are valid."""
-        lacking = [group for group in self.groups if self.is_lacking(group)]
-        rounds = {entry: 0 for group in lacking for entry in group}
-        for group in lacking:
-            missing = self.wanted(group) - sum(each.counts(group) for each in self.ended)
-            for entry in group:
-                rounds[entry] = max(rounds[entry], missing)
+        rounds: dict[int, int] = {}
+        for i in self._lacking():
+            for entry in self.needs[i]:
+                rounds[entry] = max(rounds.get(entry, 0), self.wanted(i) - self.counted(i))
         return sum(rounds.values())
+
+    def _lacking(self) -> list[int]:
+        """Return the needs that want a further round, and may have one."""
+        return [
+            i for i in range(len(self.needs)) if self.counted(i) < self.wanted(i) and not self.is_exhausted(i)
+        ]
+
+    def _measured(self, need: int) -> list[Round]:
+        return [each for each in self.ended if set(self.needs[need]) <= set(each.order)]

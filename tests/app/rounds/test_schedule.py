@@ -8,9 +8,10 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.rounds.schedule import REPEATS_MAX, Group, RoundSchedule
+from app.rounds.schedule import REPEATS_MAX, RoundSchedule
 
-PAIRS: list[Group] = list(combinations(range(3), 2))
+Need = tuple[int, ...]
+PAIRS: list[Need] = list(combinations(range(3), 2))
 
 
 def play(schedule: RoundSchedule, is_valid: Callable[[int, int], bool]) -> list[tuple[int, ...]]:
@@ -18,13 +19,14 @@ def play(schedule: RoundSchedule, is_valid: Callable[[int, int], bool]) -> list[
     orders = []
     while (order := schedule.next_order()) is not None:
         number = len(schedule.ended)
-        schedule.record(order, [entry for entry in order if is_valid(number, entry)])
+        void = [entry for entry in order if not is_valid(number, entry)]
+        schedule.record(order, [void] * len(schedule.needs))
         orders.append(order)
     return orders
 
 
-def schedule(groups: list[Group], rounds: int, seed: int = 1) -> RoundSchedule:
-    return RoundSchedule(groups, lambda _: rounds, seed)
+def schedule(needs: list[Need], rounds: int, seed: int = 1) -> RoundSchedule:
+    return RoundSchedule(needs, lambda _: rounds, seed)
 
 
 def test_each_round_has_every_entry_once_in_an_order_that_the_seed_repeats() -> None:
@@ -51,20 +53,20 @@ def test_an_entry_without_a_valid_trial_is_not_repeated() -> None:
     assert len(play(schedule([(0, 1)], 3), lambda _, entry: entry == 0)) == 3
 
 
-def test_a_group_may_want_more_rounds_once_the_first_ones_have_ended() -> None:
-    extended = RoundSchedule([(0, 1), (1, 2)], lambda group: 9 if group == (0, 1) else 7, 1)
+def test_a_need_may_want_more_rounds_once_the_first_ones_have_ended() -> None:
+    extended = RoundSchedule([(0, 1), (1, 2)], lambda need: 9 if need == 0 else 7, 1)
     orders = play(extended, lambda *_: True)
     assert [sorted(order) for order in orders] == [[0, 1, 2]] * 7 + [[0, 1]] * 2
 
 
-def test_a_single_entry_is_its_own_group() -> None:
+def test_a_single_entry_can_be_needed() -> None:
     assert play(schedule([(0,)], 3), lambda *_: True) == [(0,)] * 3
 
 
 def test_the_remaining_trials_are_those_that_would_follow() -> None:
     under_test = schedule([(0, 1), (1, 2)], 7)
     assert under_test.remaining_trials == 21
-    under_test.record((0, 1, 2), (0, 1))
+    under_test.record((0, 1, 2), [[2], [2]])
     assert under_test.remaining_trials == 6 + 7 + 7
 
 
@@ -75,6 +77,16 @@ def test_a_schedule_ends_and_every_pair_is_complete_or_given_up(
     under_test = schedule(list(combinations(range(4), 2)), rounds)
     orders = play(under_test, lambda number, entry: (number, entry) not in void)
     assert len(orders) <= 2 * rounds + 6 * (REPEATS_MAX + 1)
-    for group in under_test.groups:
-        counted = sum(each.counts(group) for each in under_test.ended)
-        assert counted >= rounds or under_test.is_exhausted(group)
+    for need in range(len(under_test.needs)):
+        assert under_test.counted(need) >= rounds or under_test.is_exhausted(need)
+
+
+def test_a_trial_may_count_for_one_need_and_not_for_another() -> None:
+    """The same two entries by two figures: the throughput of the second round is void, its cost is not."""
+    under_test = RoundSchedule([(0, 1), (0, 1)], lambda _: 3, 1)
+    orders = []
+    while (order := under_test.next_order()) is not None:
+        number = len(under_test.ended)
+        under_test.record(order, [[1] if number == 1 else [], []])
+        orders.append(order)
+    assert len(orders) == 4 and (under_test.counted(0), under_test.counted(1)) == (3, 4)
