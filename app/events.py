@@ -1,4 +1,4 @@
-"""The event log: changes of engines, runs and comparisons, and lines of the engines' stderr.
+"""The event log: changes of engines, runs, comparisons and experiments, and lines of the engines' stderr.
 
 Listeners get every event. The log keeps the last ones for viewers that connect later.
 """
@@ -15,7 +15,7 @@ from app.timestamps import rfc3339_now
 
 EVENTS_KEPT, LINES_KEPT = 500, 200
 LINE = "log.line"
-ERRORS = frozenset(("engine.exited", "engine.failed", "run.failed"))
+ERRORS = frozenset(("engine.exited", "engine.failed", "run.failed", "experiment.failed"))
 WARNINGS = frozenset(("engine.degraded", LINE))
 
 _logger = logging.getLogger("threadlab.events")
@@ -23,7 +23,7 @@ _logger = logging.getLogger("threadlab.events")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change. `text` is one sentence; `run` and `comparison` are ids.
+    """A change. `text` is one sentence; `run`, `comparison` and `experiment` are ids.
 
     name: engine.ready, run.finished, …; log.line for a line of an engine's stderr.
     """
@@ -34,6 +34,7 @@ class Event:
     run: int | None
     text: str
     comparison: int | None = None
+    experiment: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class EventView:
     run: int | None
     text: str
     comparison: int | None = None
+    experiment: int | None = None
 
 
 class Events:
@@ -107,4 +109,5 @@ def _view(id: int, event: Event) -> EventView:
         event.run,
         event.text,
         event.comparison,
+        event.experiment,
     )

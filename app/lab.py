@@ -1,4 +1,4 @@
-"""The Lab: the façade for routes, pages and commands. It owns fleet, runs, comparisons and history."""
+"""The Lab: the façade for routes, pages and commands. It owns fleet, jobs and history."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from app.comparisons.comparisons import Comparisons
 from app.errors import Busy
 from app.events import Events
+from app.experiments.experiments import Experiments
 from app.fleet.fleet import Fleet
 from app.fleet.models import Models
 from app.history.history import History
@@ -19,18 +20,27 @@ from app.schemas.system import SystemView
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.database import SAVE_ERRORS
+from app.store.experiments import ExperimentStore
 from app.store.runs import RunStore
 
 END_TIMEOUT_S = 8.0  # the load generator drains for 1 s, and engines have a grace period
 RUN_INTERRUPTED = "The control plane stopped during this run."
 COMPARISON_INTERRUPTED = "The control plane stopped during this comparison. Finished trials were kept."
+EXPERIMENT_INTERRUPTED = (
+    "The control plane stopped during this experiment. Complete rounds were kept; resume it to go on."
+)
 
 
 class Lab:
     """The whole lab. Event loop of the main thread only: `async with Lab.open(settings) as lab`."""
 
     def __init__(
-        self, settings: Settings, models: Models, store: RunStore, comparisons: ComparisonStore
+        self,
+        settings: Settings,
+        models: Models,
+        store: RunStore,
+        comparisons: ComparisonStore,
+        experiments: ExperimentStore,
     ) -> None:
         self.settings = settings
         self.models = models
@@ -40,7 +50,9 @@ class Lab:
         self.fleet = Fleet(settings, models, self.events)
         self.runs = Runs(settings, models, self.fleet, store, self.system, self.events)
         self.comparisons = Comparisons(models, self.runs, store, comparisons, self.system, self.events)
+        self.experiments = Experiments(models, self.runs, experiments, self.system, self.events)
         self._comparison_store = comparisons
+        self._experiment_store = experiments
         self.history = History(store, self.runs)
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -48,17 +60,22 @@ class Lab:
     def open(cls, settings: Settings) -> Lab:
         """Load the models and open the history. Raises LabError."""
         models, database = Models.load(settings.engine_python), settings.database
-        return cls(
-            settings, models, RunStore(database, settings.data_dir / "traces"), ComparisonStore(database)
-        )
+        runs = RunStore(database, settings.data_dir / "traces")
+        return cls(settings, models, runs, ComparisonStore(database), ExperimentStore(database))
 
     async def __aenter__(self) -> Lab:
         await asyncio.to_thread(self._fail_unfinished, False)  # those of a control plane that was killed
-        for job in (self.runs.run_queue(), self.comparisons.run_queue(), self.fleet.sample_all()):
+        for job in (
+            self.runs.run_queue(),
+            self.comparisons.run_queue(),
+            self.experiments.run_queue(),
+            self.fleet.sample_all(),
+        ):
             self.run_in_background(job)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.experiments.stop_all()
         self.comparisons.stop_all()
         self.runs.stop_all()
         await self._wait_ended()
@@ -68,15 +85,18 @@ class Lab:
         await self.fleet.stop_all()
         await self.runs.save_unsaved()
         await self.comparisons.save_unsaved()
+        await self.experiments.save_unsaved()
         with contextlib.suppress(*SAVE_ERRORS):  # otherwise the next lab that opens the history does it
             await asyncio.to_thread(self._fail_unfinished, True)
         self.store.close()
         self._comparison_store.close()
+        self._experiment_store.close()
 
     async def _wait_ended(self) -> None:
         """Wait until stopped jobs have saved their results, at most for END_TIMEOUT_S."""
         done = [run.done for run in self.runs.active.values()]
         done += [comparison.done for comparison in self.comparisons.active.values()]
+        done += [experiment.done for experiment in self.experiments.active.values()]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_TIMEOUT_S):
                 for each in done:
@@ -91,6 +111,7 @@ class Lab:
     def _fail_unfinished(self, ours: bool) -> None:
         self.store.fail_unfinished(RUN_INTERRUPTED, ours)
         self._comparison_store.fail_unfinished(COMPARISON_INTERRUPTED, ours)
+        self._experiment_store.fail_unfinished(EXPERIMENT_INTERRUPTED, ours)
 
     def require_ready(self) -> None:
         """Raise Busy if a background job has ended or no model is available."""

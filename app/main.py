@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from app.api import comparisons, engines, events, exports, history, models, runs, system
+from app.api import comparisons, engines, events, experiments, exports, history, models, runs, system
 from app.assets import static_files
 from app.errors import Invalid, LabError
 from app.lab import Lab
@@ -76,7 +76,7 @@ def create_app(lab: Lab, authenticator: Authenticator) -> FastAPI:
 
 
 def _include_routes(app: FastAPI) -> None:
-    for api in (models, engines, history, runs, exports, comparisons, events, system):
+    for api in (models, engines, history, runs, exports, comparisons, experiments, events, system):
         app.include_router(api.router, prefix=API, dependencies=[Depends(reject_unknown_parameters)])
     app.include_router(system.health)
     app.include_router(socket.router)

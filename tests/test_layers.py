@@ -19,6 +19,7 @@ LAYERS = (
     "report",
     "templating",
     "lab",
+    "experiments",
     "comparisons",
     "rounds",
     "history",

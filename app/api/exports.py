@@ -1,4 +1,4 @@
-"""Exports of runs and comparisons as files. One route per entry of the lists in app/report.
+"""Exports of runs, comparisons and experiments as files. One route per entry of the lists in app/report.
 
 All are attachments: the style of a report is inline, which the Content-Security-Policy of the application
 forbids on its own pages.
@@ -11,7 +11,7 @@ import asyncio
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from app.report import comparison_exports, run_exports
+from app.report import comparison_exports, experiment_exports, run_exports
 from app.report.export import Export
 from app.web.deps import LabDep
 
@@ -65,5 +65,5 @@ def _add_route(export: Export) -> None:
     )
 
 
-for each in (*run_exports.EXPORTS, *comparison_exports.EXPORTS):
+for each in (*run_exports.EXPORTS, *comparison_exports.EXPORTS, *experiment_exports.EXPORTS):
     _add_route(each)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
+from app.experiments.experiments import CLAIMS_MAX, PREDICTABLE
 from app.imports.parsers import TEXT_MAX as TOOL_OUTPUT_MAX
 from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.thresholds import THRESHOLDS_MAX
@@ -147,6 +148,30 @@ class ComparisonSpec(Spec):
     scenario: Text | None = None
     plan: PlanSpec | None = None
     thresholds: list[Text] = Field(default_factory=list, max_length=THRESHOLDS_MAX)
+    label: Text | None = None
+
+
+class ExperimentSpec(Spec):
+    """A claim to test, or several (`claims`), or a `set` of them.
+
+    `rounds`: valid rounds of each ratio, 7 by default; fewer only lean. `quick`: three short rounds.
+    `prediction`: the answer that you expect; it is kept with the result.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "oneOf": [{"required": ["claim"]}, {"required": ["claims"]}, {"required": ["set"]}]
+        },
+    )
+
+    claim: Annotated[Text, Field(min_length=1)] = ""
+    claims: list[Text] = Field(default_factory=list, max_length=CLAIMS_MAX)
+    set: Literal["article", "all"] | None = None
+    rounds: int | None = Field(None, ge=1, le=ROUNDS_MAX)
+    quick: bool = False
+    prediction: Literal[tuple(each.value for each in PREDICTABLE)] | None = None  # type: ignore[valid-type]
+    seed: int | None = Field(None, ge=0, le=SEED_MAX, description="of the random orders; null: a new one")
     label: Text | None = None
 
 

@@ -42,9 +42,15 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "compare": (
-        ("all models by CPU per request at a fixed rate", "threadlab compare --trials 5"),
-        ("variants of a model", "threadlab compare reactor-pool reactor-pool:workers=8 --trials 5"),
+        ("all models by CPU per request at a fixed rate", "threadlab compare"),
+        ("variants of a model", "threadlab compare reactor-pool reactor-pool:workers=8"),
         ("maximum throughput, with a report", "threadlab compare --view ceiling --html comparison.html"),
+    ),
+    "experiment": (
+        ("one claim", "threadlab experiment reactor-stalls"),
+        ("every claim of the article, in short rounds", "threadlab experiment --article --quick"),
+        ("every claim, with a report", "threadlab experiment --all --html claims.html"),
+        ("in a build", "threadlab experiment pool-uses-cores --expect holds --junit claims.xml"),
     ),
     "demo": (
         ("one second for each run", "threadlab demo --seconds 1"),

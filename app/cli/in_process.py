@@ -1,18 +1,20 @@
-"""Runs and comparisons by a lab in this process. Progress goes to stderr, results to the history."""
+"""Measures with a lab in this process. Progress goes to stderr, results to the history."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from app.cli.progress import available, bar, trial_reporter
+from app.cli.progress import available, bar, experiment_reporter, trial_reporter
 from app.cli.stop_signals import STOP_SIGNALS
 from app.comparisons.comparisons import ComparisonRequest
+from app.experiments.experiments import ExperimentRequest
 from app.lab import Lab
 from app.runs.request import RunRequest
 from app.schemas.comparison import ComparisonView
+from app.schemas.experiment import ClaimView, ExperimentView
 from app.schemas.run import RunView
 from app.settings import Settings
 
@@ -60,6 +62,30 @@ class LocalLab:
 
         return self._runner.run(measured())
 
+    def experiment(self, spec: Mapping[str, Any]) -> list[ExperimentView]:
+        """Submit experiments, and return them when all have ended."""
+
+        async def measured() -> list[ExperimentView]:
+            views = await self._lab.experiments.submit(ExperimentRequest(**spec))
+            self._handle_signals()
+            return await follow_experiments(self._lab, views)
+
+        return self._runner.run(measured())
+
+    def resume_experiment(self, id: int) -> ExperimentView:
+        """Go on with an experiment, and return it when it has ended."""
+
+        async def measured() -> ExperimentView:
+            view = await self._lab.experiments.resume(id)
+            self._handle_signals()
+            return (await follow_experiments(self._lab, [view]))[0]
+
+        return self._runner.run(measured())
+
+    def claims(self) -> list[ClaimView]:
+        """Return all claims with their last answers."""
+        return self._lab.experiments.claims()
+
     def _handle_signals(self) -> None:
         """Let signals stop what has been submitted. Before, they end the command."""
         if self._caught is None:
@@ -87,7 +113,7 @@ def opened() -> Iterator[LocalLab]:
 
 
 def stop_on_signals(lab: Lab) -> list[int]:
-    """Stop all runs and comparisons on INT, TERM and HUP; what they have measured is kept.
+    """Stop all jobs on INT, TERM and HUP; what they have measured is kept.
 
     Returns the list of the signals caught so far. Event loop of the main thread only.
     """
@@ -96,6 +122,7 @@ def stop_on_signals(lab: Lab) -> list[int]:
 
     def stop(number: int) -> None:
         caught.append(number)
+        lab.experiments.stop_all()
         lab.comparisons.stop_all()
         lab.runs.stop_all()
 
@@ -126,3 +153,16 @@ async def follow_comparison(lab: Lab, view: ComparisonView) -> ComparisonView:
             await asyncio.wait([ended], timeout=POLL_S)
             report(lab.comparisons.get(view.id))
     return ended.result()
+
+
+async def follow_experiments(lab: Lab, views: Sequence[ExperimentView]) -> list[ExperimentView]:
+    """Show the progress of experiments, a line for each answer, until all have ended, and return them."""
+    ended = asyncio.gather(*(lab.experiments.finished(view.id) for view in views))
+    with bar() as drawn:
+        report = experiment_reporter(drawn)
+        while not ended.done():
+            report([lab.experiments.get(view.id) for view in views])
+            await asyncio.wait([ended], timeout=POLL_S)
+        found = list(ended.result())
+        report(found)
+    return found

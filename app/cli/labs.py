@@ -1,4 +1,4 @@
-"""The lab that `run`, `compare` and `demo` measure with: in this process, or a remote one."""
+"""The lab that commands measure with: in this process, or a remote one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from app.report.export import Export
     from app.schemas.comparison import ComparisonView
+    from app.schemas.experiment import ClaimView, ExperimentView
     from app.schemas.run import RunView
 
 
@@ -27,6 +28,15 @@ class MeasuringLab(Protocol):
 
     def compare(self, spec: Mapping[str, Any]) -> ComparisonView:
         """Submit a comparison (`spec`: the fields of a `ComparisonRequest`); return it when it has ended."""
+
+    def experiment(self, spec: Mapping[str, Any]) -> list[ExperimentView]:
+        """Submit experiments (`spec`: an `ExperimentRequest`), and return them when all have ended."""
+
+    def resume_experiment(self, id: int) -> ExperimentView:
+        """Go on with an experiment that ended early, and return it when it has ended."""
+
+    def claims(self) -> list[ClaimView]:
+        """Return all claims with their last answers."""
 
     def get_run(self, id: int) -> RunView:
         """Return a run of the lab's history."""

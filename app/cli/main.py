@@ -10,7 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from app import streams
-from app.cli import compare, console, demo, doctor, engine, import_result, models, run, serve, token
+from app.cli import (
+    compare,
+    console,
+    demo,
+    doctor,
+    engine,
+    experiment,
+    import_result,
+    models,
+    run,
+    serve,
+    token,
+)
 from app.cli.exit_codes import BAD_ARGUMENTS, FAILED, OK, SIGNALLED
 from app.cli.help import OTHER, Group
 from app.cli.usage_errors import setting_errors, usage_error
@@ -25,6 +37,7 @@ app = typer.Typer(
 for module, panel in (
     (run, "Measure"),
     (compare, "Measure"),
+    (experiment, "Measure"),
     (demo, "Measure"),
     (import_result, "Measure"),
     (serve, "Serve"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from app.cli.console import can_draw
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from app.schemas.comparison import ComparisonView
+    from app.schemas.experiment import ExperimentView
 
 
 class Bar:
@@ -69,6 +70,35 @@ def trial_reporter(drawn: Bar) -> Callable[[ComparisonView], None]:
         shown = len(view.runs)
         left = "" if view.left_s is None else f" · about {view.left_s:.0f} s left"
         drawn.update("Comparison", view.progress, f"{shown} of {max(shown, view.runs_total)} runs{left}")
+
+    return report
+
+
+def experiment_reporter(drawn: Bar) -> Callable[[Sequence[ExperimentView]], None]:
+    """Return a function that shows what is new of experiments each time that it is called with them.
+
+    The first call writes the estimate. An answer is a line.
+    """
+    from app.experiments.checks import WORDS
+    from app.format import duration
+
+    ended: set[int] = set()
+    is_first = True
+
+    def report(views: Sequence[ExperimentView]) -> None:
+        nonlocal is_first
+        left_s = max((view.left_s or 0.0 for view in views), default=0.0)
+        if is_first:
+            claims = "1 claim" if len(views) == 1 else f"{len(views)} claims"
+            drawn.line(f"{claims}, about {duration(left_s)}")
+            is_first = False
+        for view in views:
+            if not view.state.is_unfinished and view.id not in ended:
+                ended.add(view.id)
+                drawn.line(f"{view.claim}: {WORDS[view.answer] if view.answer else view.state}")
+        share = sum(view.progress for view in views) / len(views)
+        status = f"{len(ended)} of {len(views)} answered · about {duration(left_s)} left"
+        drawn.update("Experiments" if len(views) > 1 else views[0].claim, share, status)
 
     return report
 

@@ -1,10 +1,10 @@
-"""Runs and comparisons on a remote lab (`--server URL`), by its REST API."""
+"""Runs, comparisons and experiments on a remote lab (`--server URL`), by its REST API."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,16 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.cli import progress, stop_signals
 from app.cli.http_client import NOT_A_LAB, fetch_json, fetch_text, not_a_lab
-from app.cli.stop_signals import Interrupted
+from app.cli.stop_signals import DeferredSignals, Interrupted
 from app.errors import NotNow
 from app.schemas.comparison import ComparisonView
+from app.schemas.experiment import ClaimView, ExperimentView
 from app.schemas.run import RunView
 
 if TYPE_CHECKING:
     from app.report.export import Export
 
 POLL_S = 0.5
-V = TypeVar("V", RunView, ComparisonView)
+V = TypeVar("V", RunView, ComparisonView, ExperimentView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class _Model:
 
 _RUN = TypeAdapter(RunView)
 _COMPARISON = TypeAdapter(ComparisonView)
+_EXPERIMENT = TypeAdapter(ExperimentView)
+_CLAIMS = TypeAdapter(list[ClaimView])
 _MODELS = TypeAdapter(tuple[_Model, ...])
 
 
@@ -60,6 +63,26 @@ class RemoteLab:
         with understood(self._server), progress.bar() as drawn:
             return self._followed("comparisons", spec, _COMPARISON, progress.trial_reporter(drawn))
 
+    def experiment(self, spec: Mapping[str, Any]) -> list[ExperimentView]:
+        """Submit experiments, and return them when all have ended. Raises NotNow if there is no lab."""
+        body = {("set" if name == "which" else name): value for name, value in spec.items() if value}
+        with understood(self._server), progress.bar() as drawn:
+            return self._followed_session("experiments", body, progress.experiment_reporter(drawn))
+
+    def resume_experiment(self, id: int) -> ExperimentView:
+        """Go on with an experiment, and return it when it has ended. Raises NotNow if there is no lab."""
+        with understood(self._server), progress.bar() as drawn:
+            report = progress.experiment_reporter(drawn)
+            return self._followed_session(f"experiments/{id}/resume", {}, report)[0]
+
+    def claims(self) -> list[ClaimView]:
+        """Return all claims with their last answers. Raises NotNow if there is no lab."""
+        url = _url(self._server, "claims")
+        try:
+            return _CLAIMS.validate_python(fetch_json("GET", url))
+        except ValidationError as error:
+            raise not_a_lab(url, error) from None
+
     def get_run(self, id: int) -> RunView:
         """Return a run of the lab's history."""
         return get_run(self._server, id)
@@ -74,6 +97,35 @@ class RemoteLab:
         view, stopped_by = _followed(_url(self._server, noun), spec, kind, on_change)
         self.stopped_by = self.stopped_by or stopped_by
         return view
+
+    def _followed_session(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        report: Callable[[Sequence[ExperimentView]], None],
+    ) -> list[ExperimentView]:
+        """Submit experiments and poll each until it has ended. A signal stops all of them."""
+        ended: list[ExperimentView] = []
+        with stop_signals.deferred() as signals:
+            first = _submitted(_url(self._server, path), body, _EXPERIMENT)
+            ids = first.session
+
+            def on_change(view: ExperimentView) -> None:
+                report([view if id == view.id else self._experiment(id) for id in ids])
+
+            on_change(first)
+            for id in ids:
+                at = _url(self._server, f"experiments/{id}")
+                if self.stopped_by is not None:
+                    with contextlib.suppress(NotNow):
+                        fetch_json("POST", f"{at}/stop")
+                view, stopped_by = _polled(signals, at, self._experiment(id), _EXPERIMENT, on_change)
+                self.stopped_by = self.stopped_by or stopped_by
+                ended.append(view)
+        return ended
+
+    def _experiment(self, id: int) -> ExperimentView:
+        return _read(_EXPERIMENT, _url(self._server, f"experiments/{id}"))
 
 
 @contextlib.contextmanager
@@ -132,29 +184,40 @@ def _read(kind: TypeAdapter[V], url: str, method: str = "GET", body: Mapping[str
 def _followed(
     base: str, spec: Mapping[str, Any], kind: TypeAdapter[V], on_change: Callable[[V], None]
 ) -> tuple[V, int | None]:
-    """Submit and poll until the end.
+    """Submit and poll until the end. Returns the signal that stopped it early, or None."""
+    with stop_signals.deferred() as signals:
+        view = _submitted(base, spec, kind)
+        return _polled(signals, f"{base}/{view.id}", view, kind, on_change)
+
+
+def _submitted(url: str, spec: Mapping[str, Any], kind: TypeAdapter[V]) -> V:
+    try:
+        return _read(kind, url, "POST", spec)  # a signal waits: only the response tells what to stop
+    except Interrupted:
+        base = url.partition("/resume")[0]
+        raise NotNow(
+            f"The lab had not responded yet; what it has started continues there. See {base}."
+        ) from None
+
+
+def _polled(
+    signals: DeferredSignals, at: str, view: V, kind: TypeAdapter[V], on_change: Callable[[V], None]
+) -> tuple[V, int | None]:
+    """Poll until the end.
 
     The first stop signal stops what was submitted. A second one leaves it running and raises NotNow.
     """
     stopped_by: int | None = None
-    with stop_signals.deferred() as signals:
+    while view.state.is_unfinished:
         try:
-            view = _read(kind, base, "POST", spec)  # a signal waits: only the response tells what to stop
-        except Interrupted:
-            raise NotNow(
-                f"The lab had not responded yet; what it has started continues there. See {base}."
-            ) from None
-        at = f"{base}/{view.id}"
-        while view.state.is_unfinished:
-            try:
-                with signals.delivered():
-                    time.sleep(POLL_S)
-                    view = _read(kind, at)
-                    on_change(view)
-            except Interrupted as signal:
-                if stopped_by is not None:
-                    raise NotNow(f"It continues at {at}; stop it there.") from None
-                stopped_by = signal.number
-                with contextlib.suppress(NotNow):  # it has just ended
-                    fetch_json("POST", f"{at}/stop")
+            with signals.delivered():
+                time.sleep(POLL_S)
+                view = _read(kind, at)
+                on_change(view)
+        except Interrupted as signal:
+            if stopped_by is not None:
+                raise NotNow(f"It continues at {at}; stop it there.") from None
+            stopped_by = signal.number
+            with contextlib.suppress(NotNow):  # it has just ended
+                fetch_json("POST", f"{at}/stop")
     return view, stopped_by

@@ -23,7 +23,7 @@ from app.rounds.schedule import SEED_MAX, RoundSchedule
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
 from app.schemas.comparison import ComparisonView
-from app.schemas.states import ComparisonState
+from app.schemas.states import JobState
 from app.schemas.system import SystemView
 from app.statistics.decision import ROUNDS, ROUNDS_MAX
 from app.store.comparisons import ComparisonStore
@@ -92,7 +92,7 @@ class Comparisons:
         parse_thresholds(request.thresholds)
         new = ComparisonView(
             id=0,
-            state=ComparisonState.QUEUED,
+            state=JobState.QUEUED,
             progress=0.0,
             left_s=None,
             label=request.label,

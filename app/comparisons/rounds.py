@@ -29,7 +29,7 @@ from app.runs.request import RunRequest
 from app.runs.runs import Runs
 from app.schemas.comparison import ComparisonView
 from app.schemas.run import RunView
-from app.schemas.states import ComparisonState
+from app.schemas.states import JobState
 from app.store.comparisons import ComparisonStore
 from app.store.database import SAVE_ERRORS, error_reason
 from app.store.runs import RunStore
@@ -154,7 +154,7 @@ class ComparisonWorker:
                 label=f"comparison {view.id}: {compared.letter}, {view.round_text(trial)}",
             )
         )
-        comparison.view = replace(view, state=ComparisonState.RUNNING, current=run.id)
+        comparison.view = replace(view, state=JobState.RUNNING, current=run.id)
         self._report(comparison, _trial_name(view, entry, trial))
         if comparison.stop_requested:  # since the run was submitted
             self._runs.stop(run.id)
@@ -180,9 +180,9 @@ class ComparisonWorker:
             return
         comparison.closing = True
         await self._jobs.save_unsaved()
-        state = ComparisonState.FAILED if failure else ComparisonState.FINISHED
+        state = JobState.FAILED if failure else JobState.FINISHED
         if comparison.stop_requested:
-            state, failure = ComparisonState.STOPPED, None
+            state, failure = JobState.STOPPED, None
         ended = replace(
             comparison.view,
             state=state,
@@ -194,7 +194,7 @@ class ComparisonWorker:
         ended = await self._jobs.save_result(
             ended,
             write=lambda: self._store.save(ended),
-            failed=lambda reason: replace(ended, state=ComparisonState.FAILED, failure=reason),
+            failed=lambda reason: replace(ended, state=JobState.FAILED, failure=reason),
         )
         self._jobs.close(comparison, ended)
         summary = ended.result.said[0] if ended.result and ended.result.said else ended.state

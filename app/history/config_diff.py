@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -37,6 +37,17 @@ def config_differences(a: RunView, b: RunView) -> Iterator[ConfigDifference]:
             is_ignored = name in IGNORED or (kind == "plan" and name == "placement")
             if not is_ignored and _normalised(name, x) != _normalised(name, y):
                 yield ConfigDifference(kind, name, x, y)
+
+
+def environment_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Return the names of the fields in which two environments differ, without those that always vary."""
+    names = dict.fromkeys((*a, *b))
+    return [name for name in names if name not in IGNORED and not _is_same(a.get(name), b.get(name))]
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    """Return whether two values are equal; one of them may have been stored as JSON, without tuples."""
+    return a == b or (isinstance(a, list | tuple) and isinstance(b, list | tuple) and list(a) == list(b))
 
 
 def _normalised(name: str, value: Any) -> Any:

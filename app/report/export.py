@@ -10,9 +10,9 @@ from app.lab import Lab
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file that can be exported from one run or comparison."""
+    """A file that can be exported from one run, comparison or experiment."""
 
-    noun: str  # run or comparison
+    noun: str  # run, comparison or experiment
     name: str  # the last part of its API path
     suffix: str  # of the file name
     media_type: str
@@ -24,7 +24,7 @@ class Export:
     needs_result: bool = False  # only available if something was measured
 
     def file_name(self, id: int) -> str:
-        """Return the name of the file for a run or comparison with this id: threadlab-run-7.csv."""
+        """Return the name of the file for the job with this id: threadlab-run-7.csv."""
         return f"threadlab-{self.noun}-{id}{self.suffix}"
 
 

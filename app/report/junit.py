@@ -25,7 +25,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def write(view: RunView) -> str:
     """Return a run as a document with one suite."""
-    return _document([_suite(view, f"threadlab.{view.model}")])
+    return document([_suite(view, f"threadlab.{view.model}")])
 
 
 def write_comparison(view: ComparisonView, runs: Mapping[int, RunView]) -> str:
@@ -35,11 +35,12 @@ def write_comparison(view: ComparisonView, runs: Mapping[int, RunView]) -> str:
         for trial in view.runs
         if trial.run in runs
     )
-    return _document([_result_suite(view), *trials])
+    return document([_result_suite(view), *trials])
 
 
-def _document(suites: Iterable[xml.Element]) -> str:
-    root = _element("testsuites", name="Thread Model Lab")
+def document(suites: Iterable[xml.Element]) -> str:
+    """Return suites as one document with their totals."""
+    root = element("testsuites", name="Thread Model Lab")
     root.extend(suites)
     for name in ("tests", "failures", "errors", "skipped", "time"):
         root.set(name, f"{sum(float(suite.get(name, 0)) for suite in root):g}")
@@ -53,12 +54,12 @@ def _trial(view: ComparisonView, trial: ComparisonTrial) -> str:
 
 def _result_suite(view: ComparisonView) -> xml.Element:
     """Return the suite with the test case whether the comparison has a winner."""
-    case = _element("testcase", classname="threadlab.comparison", name=HAS_A_WINNER, time="0")
+    case = element("testcase", classname="threadlab.comparison", name=HAS_A_WINNER, time="0")
     sentences = view.result.said if view.result else (view.failure or "Nothing was measured.",)
     has_winner = bool(view.result and any(standing.place for standing in view.result.standings))
     if not has_winner:
-        case.append(_element("skipped", message=sentences[0]))
-    suite = _element(
+        case.append(element("skipped", message=sentences[0]))
+    suite = element(
         "testsuite",
         name=f"comparison {view.id}: {view.title}",
         tests=1,
@@ -69,13 +70,13 @@ def _result_suite(view: ComparisonView) -> xml.Element:
         timestamp=view.created_at[:19],
     )
     suite.append(case)
-    xml.SubElement(suite, "system-out").text = _clean(" ".join(sentences))
+    xml.SubElement(suite, "system-out").text = clean(" ".join(sentences))
     return suite
 
 
 def _suite(view: RunView, classname: str) -> xml.Element:
     cases = [_result(view, classname), *_thresholds(view, classname)]
-    suite = _element(
+    suite = element(
         "testsuite",
         name=f"run {view.id}: {view.model}, {view.title}",
         tests=len(cases),
@@ -86,11 +87,11 @@ def _suite(view: RunView, classname: str) -> xml.Element:
         timestamp=view.created_at[:19],
     )
     properties = xml.SubElement(suite, "properties")
-    properties.extend(_element("property", name=name, value=value) for name, value in _properties(view))
+    properties.extend(element("property", name=name, value=value) for name, value in _properties(view))
     suite.extend(cases)
     if view.verdict:
         sentences = (f"{view.verdict.title}.", *view.verdict.because, *_not_ranked(view.verdict))
-        xml.SubElement(suite, "system-out").text = _clean(" ".join(sentences))
+        xml.SubElement(suite, "system-out").text = clean(" ".join(sentences))
     return suite
 
 
@@ -110,10 +111,10 @@ def _properties(view: RunView) -> Iterator[tuple[str, object]]:
 
 
 def _result(view: RunView, classname: str) -> xml.Element:
-    case = _element("testcase", classname=classname, name=HAS_A_RESULT, time=_seconds(view))
+    case = element("testcase", classname=classname, name=HAS_A_RESULT, time=_seconds(view))
     if view.summary is None or view.state == RunState.FAILED:
         message = view.failure or f"No result (state: {view.state})."
-        case.append(_element("error", type=view.state, message=message))
+        case.append(element("error", type=view.state, message=message))
     return case
 
 
@@ -122,10 +123,10 @@ def _thresholds(view: RunView, classname: str) -> Iterator[xml.Element]:
     for threshold in view.thresholds:
         seen[threshold.text] += 1
         suffix = f" ({seen[threshold.text]})" if seen[threshold.text] > 1 else ""
-        case = _element("testcase", classname=classname, name=threshold.text + suffix, time="0")
+        case = element("testcase", classname=classname, name=threshold.text + suffix, time="0")
         if threshold.breached:
             message = f"{threshold.text} breached: {threshold.seen}"
-            case.append(_element("failure", type="threshold", message=message))
+            case.append(element("failure", type="threshold", message=message))
         yield case
 
 
@@ -133,9 +134,11 @@ def _seconds(view: RunView) -> str:
     return f"{view.summary.duration_s:.3f}" if view.summary else "0"
 
 
-def _element(tag: str, **attributes: object) -> xml.Element:
-    return xml.Element(tag, {name: _clean(str(value)) for name, value in attributes.items()})
+def element(tag: str, **attributes: object) -> xml.Element:
+    """Return an element; characters that XML cannot contain are replaced."""
+    return xml.Element(tag, {name: clean(str(value)) for name, value in attributes.items()})
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Return text without the characters that XML cannot contain."""
     return _NOT_XML.sub("\ufffd", text)

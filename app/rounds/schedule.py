@@ -49,7 +49,7 @@ class RoundSchedule:
         return tuple(entries) or None
 
     def record(self, order: Sequence[int], void: Sequence[Collection[int]]) -> None:
-        """Add a round that has ended. `void`: for each need, the entries whose trial does not count for it."""
+        """Add a round that has ended. `void`: for each need, the entries whose trial does not count."""
         self.ended.append(Round(tuple(order), tuple(map(frozenset, void))))
 
     def counted(self, need: int) -> int:
@@ -64,6 +64,10 @@ class RoundSchedule:
         never_valid = any(all(entry in each.void[need] for each in measured) for entry in self.needs[need])
         return len(measured) >= self.wanted(need) and never_valid
 
+    def is_complete(self, need: int) -> bool:
+        """Return whether a need has enough valid rounds, or is given up."""
+        return self.counted(need) >= self.wanted(need) or self.is_exhausted(need)
+
     @property
     def remaining_trials(self) -> int:
         """Estimate how many trials are left, if all of them are valid."""
@@ -75,9 +79,7 @@ class RoundSchedule:
 
     def _lacking(self) -> list[int]:
         """Return the needs that want a further round, and may have one."""
-        return [
-            i for i in range(len(self.needs)) if self.counted(i) < self.wanted(i) and not self.is_exhausted(i)
-        ]
+        return [i for i in range(len(self.needs)) if not self.is_complete(i)]
 
     def _measured(self, need: int) -> list[Round]:
         return [each for each in self.ended if set(self.needs[need]) <= set(each.order)]

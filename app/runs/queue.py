@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from app.errors import Busy, LabError, NotNow, Unknown
-from app.schemas.states import ComparisonState, RunState
+from app.schemas.states import JobState, RunState
 from app.store.database import SAVE_ERRORS, error_reason
 
 ID_MAX = 2**63 - 1  # the largest integer of SQLite
@@ -21,7 +21,7 @@ class View(Protocol):
     def id(self) -> int: ...
 
     @property
-    def state(self) -> RunState | ComparisonState: ...
+    def state(self) -> RunState | JobState: ...
 
 
 V = TypeVar("V", bound=View)

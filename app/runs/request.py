@@ -32,8 +32,8 @@ class RunRequest:
     """A requested run: against a running engine (by id), or against a new engine of a model with these knobs.
 
     The fields of `plan` override those of the scenario. `then` makes it a hot swap: models (with knobs) that
-    take over on the same port, one after the other. `comparison`: id of the comparison that the run is a
-    trial of.
+    take over on the same port, one after the other. `comparison`, `experiment`: id of what the run is
+    a trial of.
     """
 
     engine: str | None = None
@@ -45,6 +45,7 @@ class RunRequest:
     label: str | None = None
     then: Sequence[Mapping[str, Any]] = ()
     comparison: int | None = None
+    experiment: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ class RequestValidator:
             created_at=rfc3339_now(),
             finished_at=None,
             comparison=request.comparison,
+            experiment=request.experiment,
             then=target.successors,
         )
 

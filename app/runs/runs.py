@@ -72,10 +72,10 @@ class Runs:
         return await self._enqueue(valid)
 
     async def _enqueue(self, requests: Sequence[ValidRequest]) -> list[RunView]:
-        """Queue concurrent runs. A trial needs no place, because comparisons have their own queue."""
+        """Queue concurrent runs. A trial needs no place: comparisons and experiments have own queues."""
         waiting = None
-        if requests[0].view.comparison is None:
-            waiting = sum(run.view.comparison is None for run in self.active.values())
+        if not _is_trial(requests[0].view):
+            waiting = sum(not _is_trial(run.view) for run in self.active.values())
         views = await self.jobs.add([each.view for each in requests], waiting)
         queued = []
         for view, request in zip(views, requests, strict=True):
@@ -117,6 +117,10 @@ class Runs:
             await asyncio.to_thread(self._store.delete, id)
             self.jobs.forget(id)
 
+    def exists(self, id: int) -> bool:
+        """Return whether there is a run with this id."""
+        return id in self.active or self._store.get(id) is not None
+
     def current(self) -> Run | None:
         """Return the run in progress (the first of concurrent ones); None: no run."""
         return next((run for run in self.active.values() if run.view.state.is_in_progress), None)
@@ -155,6 +159,10 @@ class Runs:
         if stored is None:
             raise NotNow(f"Run {id} is {view.state} and has no histogram.")
         return Outcome.from_json(stored)
+
+
+def _is_trial(view: RunView) -> bool:
+    return view.comparison is not None or view.experiment is not None
 
 
 def _current_view(run: Run) -> RunView:

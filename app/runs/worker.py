@@ -198,5 +198,13 @@ class RunWorker:
     def _report(self, run: Run, text: str) -> None:
         view = run.view
         self._events.publish(
-            Event(f"run.{view.state}", view.engine, view.model, view.id, text, view.comparison)
+            Event(
+                f"run.{view.state}",
+                view.engine,
+                view.model,
+                view.id,
+                text,
+                view.comparison,
+                view.experiment,
+            )
         )

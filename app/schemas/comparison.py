@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.schemas.result import Latency, ThresholdResult
-from app.schemas.states import ComparisonState, Relation, RunState
+from app.schemas.states import JobState, Relation, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class ComparisonView:
     """A comparison: entries under one plan, measured in rounds of random order."""
 
     id: int
-    state: ComparisonState
+    state: JobState
     progress: float  # 0..1
     left_s: float | None  # estimate; None: not known, or nothing left
     label: str | None

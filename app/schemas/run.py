@@ -78,3 +78,4 @@ class RunView:
     legs: tuple[HotSwapPhase, ...] = ()  # of a hot swap: one phase per engine
     then: tuple[Successor, ...] = ()  # of a hot swap: the requested successors, whether they started or not
     beside: tuple[int, ...] = ()  # ids of the concurrent runs, each against its own engine
+    experiment: int | None = None  # id of the experiment, if the run is one of its trials

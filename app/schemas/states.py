@@ -45,8 +45,8 @@ class RunState(StrEnum):
         return self in (RunState.WARMING, RunState.RUNNING)
 
 
-class ComparisonState(StrEnum):
-    """The state of a comparison, from the queue to its result."""
+class JobState(StrEnum):
+    """The state of a comparison or an experiment, from the queue to its result."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -56,7 +56,7 @@ class ComparisonState(StrEnum):
 
     @property
     def is_unfinished(self) -> bool:
-        return self in (ComparisonState.QUEUED, ComparisonState.RUNNING)
+        return self in (JobState.QUEUED, JobState.RUNNING)
 
 
 class VerdictName(StrEnum):

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from app.schemas.comparison import ComparisonView
-from app.schemas.states import ComparisonState
+from app.schemas.states import JobState
 from app.store.schema import ComparisonRow
 from app.store.view_store import ViewStore
 
@@ -21,7 +21,7 @@ class ComparisonStore(ViewStore[ComparisonView]):
     """Comparisons by id; the runs of a deleted comparison remain."""
 
     def __init__(self, url: str | URL) -> None:
-        super().__init__(url, ComparisonView, ComparisonRow, ComparisonState, _columns)
+        super().__init__(url, ComparisonView, ComparisonRow, JobState, _columns)
 
     def save_result(self, view: ComparisonView, curves: dict[str, Any]) -> None:
         """Store a changed comparison with its latency curves by entry."""

@@ -12,7 +12,9 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from app.store.schema import ComparisonRow, RunRow
+from app.store.schema import ComparisonRow, ExperimentRow, RunRow
+
+JobTable = type[RunRow] | type[ComparisonRow] | type[ExperimentRow]
 
 
 def _identity(pid: int) -> str:
@@ -37,7 +39,10 @@ def has_ended(owner: str) -> bool:
 
 
 def other_live_owner(
-    engine: Engine, table: type[RunRow] | type[ComparisonRow], id: int, states: Sequence[str]
+    engine: Engine,
+    table: JobTable,
+    id: int,
+    states: Sequence[str],
 ) -> int | None:
     """Return the pid of another live process that owns this row, if the row is in one of `states`."""
     with Session(engine) as session:
@@ -46,7 +51,10 @@ def other_live_owner(
 
 
 def orphaned_views(
-    engine: Engine, table: type[RunRow] | type[ComparisonRow], states: Sequence[str], include_own: bool
+    engine: Engine,
+    table: JobTable,
+    states: Sequence[str],
+    include_own: bool,
 ) -> list[str]:
     """Return the JSON views of rows in one of `states` whose owner has ended.
 

@@ -55,6 +55,22 @@ class ComparisonRow(Base):
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
+class ExperimentRow(Base):
+    """One experiment."""
+
+    __tablename__ = "experiments"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    created_at: Mapped[str] = mapped_column(String(32), index=True)
+    owner: Mapped[str] = mapped_column(String(64))
+    claim: Mapped[str] = mapped_column(String(64), index=True)
+    answer: Mapped[str | None] = mapped_column(String(32))
+    view: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
 class ImportedResultRow(Base):
     """A result of another load tool, imported for a run."""
 

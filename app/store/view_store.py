@@ -1,4 +1,4 @@
-"""Views stored as JSON, one row each: what the stores of runs and comparisons have in common."""
+"""Views stored as JSON, one row each: what the stores of runs, comparisons and experiments have in common."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from sqlalchemy import URL, func, select, update
 from sqlalchemy.orm import Session
 
 from app.schemas.comparison import ComparisonView
+from app.schemas.experiment import ExperimentView
 from app.schemas.run import RunView
-from app.schemas.states import ComparisonState, RunState
+from app.schemas.states import JobState, RunState
 from app.store.database import open_database
 from app.store.owner import THIS_PROCESS, orphaned_views, other_live_owner
-from app.store.schema import ComparisonRow, RunRow
+from app.store.schema import ComparisonRow, ExperimentRow, RunRow
 from app.timestamps import rfc3339_now
 
-V = TypeVar("V", RunView, ComparisonView)
+V = TypeVar("V", RunView, ComparisonView, ExperimentView)
 
 
 class ViewStore(Generic[V]):
@@ -29,8 +30,8 @@ class ViewStore(Generic[V]):
         self,
         url: str | URL,
         kind: type[V],
-        row: type[RunRow] | type[ComparisonRow],
-        states: type[RunState] | type[ComparisonState],
+        row: type[RunRow] | type[ComparisonRow] | type[ExperimentRow],
+        states: type[RunState] | type[JobState],
         columns: Callable[[V], Mapping[str, Any]],
     ) -> None:
         """`row`: the table; `columns`: the values of its other columns."""
@@ -101,7 +102,7 @@ class ViewStore(Generic[V]):
         for text in orphaned_views(self._engine, self._row, self._unfinished, include_own):
             view = self._adapter.validate_json(text)
             ended: dict[str, Any] = {"state": self._failed, "failure": reason, "finished_at": rfc3339_now()}
-            if isinstance(view, ComparisonView):
+            if isinstance(view, ComparisonView | ExperimentView):
                 ended["current"] = None
             self.save(replace(view, **ended))
 

@@ -1,0 +1,35 @@
+"""An idle connection costs a thread's memory in the blocking model."""
+
+from __future__ import annotations
+
+from app.experiments.cells import BLOCKING, REACTOR
+from app.experiments.claim import Claim, Finding
+from app.experiments.evidence import Evidence
+from app.experiments.slopes import idle_cells, idle_needs, slope_finding
+
+FACTOR = 2.0
+
+
+def check(evidence: Evidence) -> Finding:
+    """Compare the memory that each further idle connection adds."""
+    return slope_finding(evidence, BLOCKING.name, REACTOR.name, FACTOR)
+
+
+CLAIM = Claim(
+    id="blocking-idle-memory",
+    order=20,
+    text="Idle connections cost the blocking model resources.",
+    tested_as=(
+        "memory and kernel stacks that each further idle connection adds, between 1,000 and 5,000 of "
+        "them: at least twice those of the reactor (the article; D. Kegel, The C10K problem)"
+    ),
+    check=check,
+    model="blocking",
+    cells=idle_cells(BLOCKING, REACTOR),
+    needs=idle_needs(BLOCKING, REACTOR),
+    cannot_show=(
+        "Address space: each thread reserves 8 MiB of it, of which only the touched pages count here.",
+        "Memory of the kernel's sockets, which is the same in every model.",
+    ),
+    refute="Use fewer idle connections than the allocator's noise: 10 instead of 1,000.",
+)

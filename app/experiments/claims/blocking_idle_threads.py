@@ -1,0 +1,40 @@
+"""With many idle connections, nearly all threads of the blocking model wait."""
+
+from __future__ import annotations
+
+from app.experiments.cells import BLOCKING, CLOSED
+from app.experiments.checks import count_result, finding
+from app.experiments.claim import Cell, Claim, Count, Finding
+from app.experiments.evidence import Evidence
+
+IDLE, ACTIVE = 990, 10
+SHARE = 0.95
+NEED = Count("idle", BLOCKING.name, ("waiting:connection",))
+
+
+def check(evidence: Evidence) -> Finding:
+    """Read the share of time in which connection threads wait."""
+    title = f"Waiting connection threads, {ACTIVE} of {IDLE + ACTIVE:,} connections active"
+    bound = f"predicted: at least {100 * SHARE:.0f} %"
+    return finding([count_result(evidence, NEED, title, bound, lambda share: share >= SHARE)])
+
+
+CLAIM = Claim(
+    id="blocking-idle-threads",
+    order=30,
+    text="Idle connections waste threads in the blocking model.",
+    tested_as="share of time in which connection threads wait, with 1 % of 1,000 connections active",
+    check=check,
+    model="blocking",
+    cells=(
+        Cell(
+            "idle",
+            f"{IDLE + ACTIVE:,} connections, {ACTIVE} active",
+            {"executor": CLOSED, "vus": ACTIVE, "idle_connections": IDLE},
+            (BLOCKING,),
+        ),
+    ),
+    needs=(NEED,),
+    cannot_show=("What the waiting threads cost: see the claim on memory.",),
+    refute="Make all connections active: `threadlab run blocking --vus 1000`.",
+)

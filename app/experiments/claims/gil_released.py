@@ -1,0 +1,41 @@
+"""With work that releases the GIL, pools use the cores."""
+
+from __future__ import annotations
+
+from app.experiments.cells import BLOCKING, MAIN_SUB, POOL, PROACTOR, REACTOR, hash_shared
+from app.experiments.checks import finding, ratio_result
+from app.experiments.claim import Claim, Finding, Ratio, Source
+from app.experiments.evidence import Evidence
+from app.schemas.states import Answer
+
+CELL = hash_shared(REACTOR, BLOCKING, POOL, MAIN_SUB, PROACTOR)
+NEEDS = tuple(
+    Ratio(CELL.key, entry.name, REACTOR.name, "achieved_per_s", 1.3) for entry in (BLOCKING, POOL, MAIN_SUB)
+)
+CONTROL = Ratio(CELL.key, PROACTOR.name, REACTOR.name, "achieved_per_s", None)
+
+
+def check(evidence: Evidence) -> Finding:
+    """Compare throughput; the proactor, which has one thread as well, is the control."""
+    control = ratio_result(evidence, CONTROL)
+    expected = control.answer in (Answer.HOLDS, Answer.LEANS_HOLDS)
+    note = "as expected of one thread" if expected else "although it has one thread, too"
+    return finding([ratio_result(evidence, need) for need in NEEDS], f"Control, {note}: {control.sentence}")
+
+
+CLAIM = Claim(
+    id="gil-released",
+    order=210,
+    text="With work that releases the GIL, models with several threads use the cores.",
+    tested_as=(
+        "throughput of work that releases the GIL on all CPUs: blocking, pool and main-sub reach at least"
+        " 1.3 times the reactor's; the proactor is the control"
+    ),
+    check=check,
+    source=Source("D. Beazley, Understanding the Python GIL (2010)", "https://www.dabeaz.com/GIL/"),
+    cells=(CELL,),
+    needs=(*NEEDS, CONTROL),
+    shown=("cores_used",),
+    cannot_show=("More cores than this machine has.",),
+    refute="Let the work hold the GIL: `--work 'cpu 1ms'`.",
+)

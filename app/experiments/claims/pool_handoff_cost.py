@@ -1,0 +1,34 @@
+"""Handing requests from the reactor to workers costs CPU."""
+
+from __future__ import annotations
+
+from app.experiments.cells import POOL, REACTOR, plaintext_rate
+from app.experiments.checks import finding, ratio_result, shown
+from app.experiments.claim import Claim, Finding, Ratio
+from app.experiments.evidence import Evidence
+
+CELL = plaintext_rate(REACTOR, POOL)
+RATIO = Ratio(CELL.key, POOL.name, REACTOR.name, "cpu_us")
+
+
+def check(evidence: Evidence) -> Finding:
+    """Compare CPU per request; show switches and queue operations."""
+    beside = shown(evidence, CELL.key, (REACTOR.name, POOL.name), "switches", "handoffs")
+    return finding([ratio_result(evidence, RATIO)], *beside)
+
+
+CLAIM = Claim(
+    id="pool-handoff-cost",
+    order=90,
+    text="Sharing data between the threads of a pool costs time.",
+    tested_as=(
+        "CPU per request of plaintext at an equal rate: the pool's is at least 1.10 times the reactor's"
+    ),
+    check=check,
+    model="reactor-pool",
+    cells=(CELL,),
+    needs=(RATIO,),
+    shown=("switches", "handoffs"),
+    cannot_show=("Which part is the queue, the wake-up or the GIL: all are in the CPU time.",),
+    refute="Let the handler work longer, such as `--work 'hash 1ms'`: the hand-off disappears beside it.",
+)

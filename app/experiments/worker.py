@@ -1,0 +1,247 @@
+"""Carries out sessions of experiments, one at a time: cell by cell, round by round, trial by trial.
+
+Each trial is a run like any other, with a new engine and a warm-up. An experiment is answered as soon as all
+its cells are complete. Its rounds are saved after each round, so that nothing is lost with the control plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.errors import LabError
+from app.events import Event, Events
+from app.experiments.calibration import calibrate, is_quiet
+from app.experiments.checks import WORDS
+from app.experiments.claim import Cell
+from app.experiments.measurements import values, void_reasons
+from app.experiments.session import ActiveExperiment, Session, SessionCell
+from app.runs.queue import JobQueue, report_bug
+from app.runs.request import RunRequest
+from app.runs.runs import Runs
+from app.schemas.experiment import ExperimentRound, ExperimentTrial, ExperimentView
+from app.schemas.run import RunView
+from app.schemas.states import Answer, JobState
+from app.statistics.decision import ROUNDS
+from app.store.database import SAVE_ERRORS, error_reason
+from app.store.experiments import ExperimentStore
+from app.timestamps import rfc3339_now
+
+Jobs = JobQueue[ActiveExperiment, ExperimentView]
+
+
+class ExperimentWorker:
+    """Carries out queued sessions, one at a time. Event loop only."""
+
+    def __init__(self, runs: Runs, store: ExperimentStore, events: Events, jobs: Jobs) -> None:
+        self._runs = runs
+        self._store = store
+        self._events = events
+        self._jobs = jobs
+        self._queue: asyncio.Queue[Session] = asyncio.Queue()
+
+    def enqueue(self, session: Session) -> None:
+        """Queue a session. Its experiments must be among the active ones."""
+        self._queue.put_nowait(session)
+        for experiment in session.experiments:
+            self._report(experiment, "experiment.queued", f"{_name(experiment)} queued")
+
+    async def run_queue(self) -> None:
+        """Carry out queued sessions until cancelled."""
+        while True:
+            session = await self._queue.get()
+            failure = None
+            try:
+                await self._execute(session)
+            except LabError as error:
+                failure = error.detail
+            except SAVE_ERRORS as error:
+                failure = f"The rounds could not be saved: {error_reason(error)}."
+            except Exception as error:
+                failure = report_bug(error, "an experiment")
+            for experiment in session.experiments:
+                await self._close(session, experiment, failure)
+
+    async def stop(self, session: Session, experiment: ActiveExperiment) -> None:
+        """End an experiment early: at once, unless its current run is still to be stopped."""
+        experiment.stop_requested = True
+        current = experiment.view.current
+        is_shared = any(
+            each.view.current == current for each in session.experiments if each is not experiment
+        )
+        if current in self._runs.active and not is_shared:
+            self._runs.stop(current)
+        else:
+            await self._close(session, experiment, None)
+
+    async def _execute(self, session: Session) -> None:
+        session.began_s = time.monotonic()
+        for experiment in session.experiments:
+            if not experiment.closing:
+                experiment.view = replace(experiment.view, state=JobState.RUNNING)
+        for cell in session.cells:
+            await self._measure_cell(session, cell)
+            await self._calibrate(session, cell)
+            await self._close_complete(session)
+        await self._close_complete(session)
+
+    async def _calibrate(self, session: Session, cell: SessionCell) -> None:
+        """Evaluate the A/A pair, once its cell is complete, and repeat it once if the machine was noisy."""
+        if not any(experiment.is_calibration for experiment, _ in cell.used_by) or session.is_stopped:
+            return
+        first, repeated = (each.claim for each in session.calibrating)
+        ratios = session.calibrating[0].ratios(next(first.ratios))
+        again: list[float] = []
+        if not is_quiet(ratios) and session.repeated_calibration:
+            await self._measure_cell(session, session.repeated_calibration)
+            again = session.calibrating[1].ratios(next(repeated.ratios))
+        session.calibration = calibrate(ratios, again)
+
+    async def _measure_cell(self, session: Session, cell: SessionCell) -> None:
+        while not session.is_stopped and (order := cell.schedule.next_order()) is not None:
+            measured: dict[int, RunView] = {}
+            for entry in order:
+                if session.is_stopped or not cell.is_needed:
+                    break
+                measured[entry] = await self._run_trial(session, cell, entry)
+            await asyncio.to_thread(self._record_round, session, cell, order, measured)
+            for experiment, _ in cell.used_by:
+                if not (experiment.closing or experiment.is_calibration):
+                    number = len(cell.schedule.ended)
+                    self._report(experiment, "experiment.round", f"{_name(experiment)}: round {number} ended")
+
+    async def _run_trial(self, session: Session, cell: SessionCell, index: int) -> RunView:
+        entry, number = cell.entries[index], len(cell.schedule.ended) + 1
+        users = (each for each, _ in cell.used_by if not (each.is_ended or each.is_calibration))
+        owner = next(users, session.experiments[0])
+        began_s = time.monotonic()
+        run = await self._runs.submit(
+            RunRequest(
+                model=entry.model,
+                knobs=entry.knobs,
+                plan=cell.plan,
+                experiment=owner.view.id,
+                label=f"experiment {owner.view.id}: {owner.claim.id}, {entry.name}, round {number}",
+            )
+        )
+        for experiment, _ in cell.used_by:
+            experiment.view = replace(experiment.view, current=run.id)
+        if session.is_stopped:  # since the run was submitted
+            self._runs.stop(run.id)
+        ended = await self._runs.finished(run.id)
+        session.trials_ended += 1
+        session.trial_seconds += time.monotonic() - began_s
+        session.planned_seconds += cell.seconds
+        return ended
+
+    def _record_round(
+        self, session: Session, cell: SessionCell, order: Sequence[int], measured: dict[int, RunView]
+    ) -> None:
+        """Add a round to each experiment of the cell, and save them. Runs in a thread.
+
+        An interrupted round is not added: its trials have no partners.
+        """
+        if len(measured) < len(order):
+            return
+        rounds: dict[ActiveExperiment, ExperimentRound] = {}
+        for experiment, claim_cell in cell.used_by:
+            if experiment.closing:
+                continue
+            made = _round(experiment, cell, claim_cell, measured)
+            if made.trials:
+                rounds[experiment] = made
+                experiment.rounds.append(made)
+            if not experiment.is_calibration:
+                self._update(session, experiment)
+                self._store.save(experiment.view)
+        cell.schedule.record(order, cell.void(rounds))
+
+    def _update(self, session: Session, experiment: ActiveExperiment) -> None:
+        """Put the rounds so far, and what the check makes of them, into the view."""
+        found = experiment.claim.check(experiment.evidence)
+        runs = dict.fromkeys(trial.run for each in experiment.rounds for trial in each.trials)
+        experiment.view = replace(
+            experiment.view,
+            rounds=tuple(experiment.rounds),
+            ratios=found.results,
+            because=found.because,
+            answer=found.answer,
+            runs=tuple(runs),
+            current=None,
+            calibration=session.calibration or experiment.view.calibration,
+            trials_total=len(runs) + session.remaining_trials(experiment),
+        )
+
+    async def _close_complete(self, session: Session) -> None:
+        for experiment in session.experiments:
+            if experiment.stop_requested or session.is_measured(experiment):
+                await self._close(session, experiment, None)
+
+    async def _close(self, session: Session, experiment: ActiveExperiment, failure: str | None) -> None:
+        """Answer an experiment, save it, and move it to the history, once."""
+        if experiment.closing:
+            return
+        experiment.closing = True
+        await self._jobs.save_unsaved()
+        await asyncio.to_thread(self._update, session, experiment)
+        is_complete = not failure and not experiment.stop_requested
+        state = JobState.FAILED if failure else JobState.FINISHED
+        if experiment.stop_requested:
+            state, failure = JobState.STOPPED, None
+        ended = replace(
+            experiment.view,
+            state=state,
+            progress=1.0,
+            left_s=None,
+            answer=experiment.view.answer if is_complete or _is_answer(experiment.view) else None,
+            trials_total=len(experiment.view.runs),
+            finished_at=rfc3339_now(),
+            failure=failure,
+        )
+        ended = await self._jobs.save_result(
+            ended,
+            write=lambda: self._store.save(ended),
+            failed=lambda reason: replace(ended, state=JobState.FAILED, failure=reason),
+        )
+        self._jobs.close(experiment, ended)
+        word = WORDS[ended.answer] if ended.answer else ended.failure or ended.state
+        event = "experiment.answered" if state is JobState.FINISHED else f"experiment.{ended.state}"
+        self._report(experiment, event, f"{_name(experiment)} {ended.state}: {word}")
+
+    def _report(self, experiment: ActiveExperiment, event: str, text: str) -> None:
+        view = experiment.view
+        self._events.publish(Event(event, None, None, view.current, text, None, view.id))
+
+
+def _is_answer(view: ExperimentView) -> bool:
+    """Return whether an experiment that ended early has enough rounds for its answer in every test."""
+    decided = (Answer.HOLDS, Answer.DOES_NOT_HOLD, Answer.NO_DIFFERENCE)
+    return bool(view.ratios) and all(
+        result.answer in decided and (result.b is None or len(result.ratios) >= ROUNDS)
+        for result in view.ratios
+    )
+
+
+def _round(
+    experiment: ActiveExperiment, cell: SessionCell, claim_cell: Cell, measured: dict[int, RunView]
+) -> ExperimentRound:
+    """Return a round as one experiment has it: the trials of its entries, with its figures."""
+    names, claim = cell.names(claim_cell), experiment.claim
+    trials = tuple(
+        ExperimentTrial(
+            entry=names[index],
+            run=run.id,
+            verdict=run.verdict.title if run.verdict else None,
+            values=values(claim.figures, run),
+            void=void_reasons(claim.figures, run, claim.tolerates),
+        )
+        for index, run in measured.items()
+        if index in names
+    )
+    return ExperimentRound(claim_cell.key, len(cell.schedule.ended) + 1, trials)
+
+
+def _name(experiment: ActiveExperiment) -> str:
+    return f"Experiment {experiment.view.id} ({experiment.claim.id})"
