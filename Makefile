@@ -108,7 +108,8 @@ soak: $(VENV)/.dev slowhttptest ## slow-client attacks, drains under load, 10 mi
 	$(BIN)/python -m tests.bench.drains
 	$(BIN)/python -m tests.soak.live
 
-docs: $(VENV)/.installed ## regenerate docs/models.md from the model modules
+docs: $(VENV)/.installed ## regenerate docs/models.md from the model modules, and docs/claims.md from the claims
+	$(BIN)/python docs/make_claims.py >docs/claims.md.new && mv docs/claims.md.new docs/claims.md
 	$(BIN)/python -m engines --describe | $(BIN)/python docs/make_models.py >docs/models.md.new && mv docs/models.md.new docs/models.md
 
 fuzz: $(VENV)/.dev ## send 20,000 mutated request streams to every engine and to h11 (minutes); FUZZ=n: n streams

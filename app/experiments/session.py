@@ -99,6 +99,10 @@ class SessionCell:
         self.entries.append(entry)
         return len(self.entries) - 1
 
+    def has_complete_need(self, experiment: ActiveExperiment, order: Sequence[int]) -> bool:
+        """Return whether a round of these entries has all entries of a need of an experiment."""
+        return any(need.experiment is experiment and set(need.entries) <= set(order) for need in self.needs)
+
     def names(self, cell: Cell) -> dict[int, str]:
         """Return the names that a claim's cell has for entries, by index."""
         identities = {entry.identity: entry.name for entry in cell.entries}
@@ -112,18 +116,15 @@ class SessionCell:
         """Create the schedule, with the rounds that resumed experiments have already."""
         entries = [need.entries for need in self.needs]
         self.schedule = RoundSchedule(entries, self._wanted, seed)
-        if len({id(experiment) for experiment, _ in self.used_by}) == 1:
-            experiment, cell = self.used_by[0]
+        for experiment, cell in self.used_by:
             for each in experiment.rounds:
                 if each.cell == cell.key:
-                    self._record_past(cell, each)
+                    self._record_past(experiment, cell, each)
 
-    def _record_past(self, cell: Cell, past: ExperimentRound) -> None:
+    def _record_past(self, experiment: ActiveExperiment, cell: Cell, past: ExperimentRound) -> None:
         indexes = {name: index for index, name in self.names(cell).items()}
         order = [indexes[trial.entry] for trial in past.trials if trial.entry in indexes]
-        self.schedule.ended.append(
-            Round(tuple(order), tuple(map(frozenset, self.void({self.used_by[0][0]: past}))))
-        )
+        self.schedule.ended.append(Round(tuple(order), tuple(map(frozenset, self.void({experiment: past})))))
 
     def void(self, rounds: Mapping[ActiveExperiment, ExperimentRound]) -> list[set[int]]:
         """Return for each need the entries whose trial does not count.

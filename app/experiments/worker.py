@@ -149,10 +149,9 @@ class ExperimentWorker:
         for experiment, claim_cell in cell.used_by:
             if experiment.closing:
                 continue
-            made = _round(experiment, cell, claim_cell, measured)
-            if made.trials:
-                rounds[experiment] = made
-                experiment.rounds.append(made)
+            if cell.has_complete_need(experiment, order):
+                rounds[experiment] = _round(experiment, cell, claim_cell, measured)
+                experiment.rounds.append(rounds[experiment])
             if not experiment.is_calibration:
                 self._update(session, experiment)
                 self._store.save(experiment.view)

@@ -27,6 +27,7 @@ from app.load.protocol.meter import MEASURE, MeterReader, MeterReading
 from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
+from app.store.experiments import ExperimentStore
 from app.store.runs import RunStore
 from app.web.authentication import Authenticator
 from tests.waiting import BOUND_S
@@ -343,7 +344,8 @@ def run_in_lab(data_dir: Path, play: Callable[[Lab], Awaitable[T]], **settings: 
 
     async def lab_and_play() -> T:
         given = Settings(data_dir=data_dir, **settings)
-        stores = RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database)
+        database = given.database
+        stores = RunStore(database, data_dir / "traces"), ComparisonStore(database), ExperimentStore(database)
         async with Lab(given, load_models_once(), *stores) as lab:
             return await play(lab)
 

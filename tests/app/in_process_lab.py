@@ -19,6 +19,7 @@ from app.lab import Lab
 from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
+from app.store.experiments import ExperimentStore
 from app.store.runs import RunStore
 from app.web.authentication import Authenticator
 from app.web.connection_limit import CONNECTIONS_MAX
@@ -34,7 +35,11 @@ class InProcessLab(LabProcess):
         given = Settings(data_dir=data_dir, **settings)
         models = Models.load(given.engine_python) if "engine_python" in settings else load_models_once()
         lab = Lab(
-            given, models, RunStore(given.database, data_dir / "traces"), ComparisonStore(given.database)
+            given,
+            models,
+            RunStore(given.database, data_dir / "traces"),
+            ComparisonStore(given.database),
+            ExperimentStore(given.database),
         )
         self.lab, self.app = lab, create_app(lab, Authenticator(given.token))
         self.data_dir, self.pid, self.killed = data_dir, os.getpid(), False

@@ -19,6 +19,7 @@ from app.live.hub import Hub
 from app.main import create_app
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
+from app.store.experiments import ExperimentStore
 from app.store.runs import RunStore
 from app.web.authentication import Authenticator
 from tests.app.driver import LabProcess, assert_problem, load_models_once, run_in_thread, until
@@ -95,7 +96,8 @@ def test_a_lab_whose_live_view_has_failed_is_not_ready(
 
     async def fail_live_view() -> None:
         settings = Settings(data_dir=tmp_path)
-        stores = RunStore(settings.database), ComparisonStore(settings.database)
+        database = settings.database
+        stores = RunStore(database), ComparisonStore(database), ExperimentStore(database)
         lab, reported = Lab(settings, load_models_once(), *stores), asyncio.Event()
         asyncio.get_running_loop().set_exception_handler(lambda *_: reported.set())
         app = create_app(lab, Authenticator(""))

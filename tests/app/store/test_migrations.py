@@ -37,6 +37,10 @@ LATER = {
         "comparisons",
         "INSERT INTO comparisons VALUES (3, 'finished', '2026-11-01', 'gone', '{}', NULL)",
     ),
+    "0005": (
+        "experiments",
+        "INSERT INTO experiments VALUES (5, 'finished', '2026-11-01', 'gone', 'a-claim', 'holds', '{}')",
+    ),
     "0004": ("foreign_results", "INSERT INTO foreign_results VALUES (4, 7, 'wrk', '2026-11-01', '{}', 'x')"),
 }
 # The schema of version 0.1.0.

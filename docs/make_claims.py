@@ -1,0 +1,99 @@
+"""Writes docs/claims.md from the catalogue of claims: `make docs`.
+
+For each claim: its source, how it is tested, what decides, what the method cannot see, and how to refute it.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from app.experiments.catalogue import catalogue
+from app.experiments.claim import Claim, Ratio
+from app.experiments.measurements import measurement
+from app.load.protocol.plan import Plan
+from app.plans.describe import describe
+from app.statistics.decision import BAND, ROUNDS, ROUNDS_MAX, probability_of_success
+
+WIDTH = 110
+
+TITLE = "# Claims"
+PARAGRAPH = (
+    "The literature on thread models repeats claims that its readers cannot check. `threadlab "
+    "experiment CLAIM` tests one on your machine, `--article` those of the article behind this project,"
+    " `--all` all of them. This page is generated from `app/experiments/claims` (`make docs`); a claim "
+    "is one file there."
+)
+RULES = (
+    "**Ratios** are taken within rounds: a round measures every entry once, each in a new process, in "
+    f"random order. A claim of a difference *holds* if the ratio is beyond its margin in {ROUNDS} of "
+    f"{ROUNDS} rounds, or in {ROUNDS_MAX - 1} of {ROUNDS_MAX}. *No difference* means that all ratios are"
+    f" within 1/{BAND:.2f} to {BAND:.2f}. It *does not hold* if the ratio is short of the margin as "
+    'often; the sentence says "smaller than claimed" or "reversed". Otherwise it is *too close to '
+    "call*.",
+    "**Equivalence** holds where there is no difference.",
+    "**Counts** (threads, calls, bytes per connection, shares) need one to three trials and a bound.",
+    "*Cannot test* comes with the reason, such as a load generator that was the limit. *Not judged* "
+    "claims show numbers only.",
+    f"The error rate is {100 * probability_of_success(0.5):.2f} % for each test and direction where the true "
+    "ratio is at the margin, both looks included. It is not corrected for the number of claims "
+    "([results.md](results.md#comparisons)).",
+    "Each session compares a model with itself (A/A). If that is not without difference, twice, all ratio "
+    "answers of the session are marked *noisy*.",
+    "`--quick` measures three short rounds: they *lean* and are no answer.",
+)
+
+
+def main() -> None:
+    """Write the page to standard output."""
+    sys.stdout.write(page())
+
+
+def page() -> str:
+    """Return the page."""
+    lines = [TITLE, "", *textwrap.wrap(PARAGRAPH, WIDTH), "", *_items(RULES)]
+    for claim in catalogue().values():
+        lines += ["", f"## {claim.id}", "", f"**{claim.text}**", "", *_items(_facts(claim))]
+    return "\n".join(lines) + "\n"
+
+
+def _items(texts: Iterable[str]) -> Iterator[str]:
+    """Yield texts as list items, wrapped."""
+    for text in texts:
+        yield from textwrap.wrap(
+            text,
+            WIDTH,
+            initial_indent="- ",
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def _facts(claim: Claim) -> Iterator[str]:
+    source = claim.source
+    yield f"Source: {f'[{source.name}]({source.url})' if source.url else source.name}."
+    yield f"Tested as: {claim.tested_as}."
+    for cell in claim.cells:
+        entries = ", ".join(f"`{entry.name}`" for entry in cell.entries)
+        yield f"Cell `{cell.key}`: {_load(cell.plan)}; {entries}."
+    for need in claim.needs:
+        if isinstance(need, Ratio):
+            rule = "equivalence" if need.margin is None else f"margin {need.margin:.2f}"
+            title = measurement(need.figure).title
+            yield f"Decides in `{need.cell}`: {title}, `{need.a}` / `{need.b}`, {rule}."
+    for limit in claim.cannot_show:
+        yield f"Cannot show: {limit}"
+    yield f"Try to refute it: {claim.refute}"
+
+
+def _load(plan: Mapping[str, Any]) -> str:
+    """Return a plan in one line, without a duration that the session decides."""
+    text = describe(Plan.from_json(plan))
+    return text if "duration_s" in plan else text.rpartition(", ")[0]
+
+
+if __name__ == "__main__":
+    main()
