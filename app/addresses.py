@@ -32,6 +32,25 @@ def listen(host: str, port: int, backlog: int | None = None, reuse_port: bool = 
     )
 
 
+def hold(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound and does not listen, so that others can listen on its port.
+
+    They need SO_REUSEPORT, which it has. Raises OSError: see `listen_error`.
+    """
+    family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+        sock.bind((host, port))
+        return sock
+    except OSError:
+        sock.close()
+        raise
+
+
 def listen_error(error: OSError) -> str:
     """Return why an address cannot be used, without the words that the socket module adds to it.
 

@@ -17,7 +17,8 @@ from typing import Any
 from engines.catalogue import BadModelModule, describe, model_modules
 from engines.common.calibration import Calibration, calibrate
 from engines.common.contract import BadKnob, ModelModule, all_knobs, parse_knobs
-from engines.common.process.lifecycle import CannotListen, LaunchOptions, run
+from engines.common.process.lifecycle import LaunchOptions, run
+from engines.common.process.listeners import CannotListen
 
 PORT_MAX = 65535
 

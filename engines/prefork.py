@@ -5,12 +5,12 @@
                         ^ ────> recv ──> handle ──> send ──┐
                         └──────────────────────────────────┘
 
-All worker processes wait for one listening socket, and the kernel gives a connection to one of them. They
-share nothing else: each is a reactor with its own interpreter and GIL. There are no locks, a crash ends only
-its own connections, and work that holds the GIL uses every core. The cost is memory for each process, and
-connections that cannot move. Watch CPU exceed 100 % under `cpu` work, which no other model reaches, and one
-process stall in a slow handler while the others continue. Then `kill -9` a worker process: the master starts
-another.
+All worker processes wait for one listening socket, or each for its own (`accept=reuseport`), and the kernel
+gives a connection to one of them. They share nothing else: each is a reactor with its own interpreter and
+GIL. There are no locks, a crash ends only its own connections, and work that holds the GIL uses every core.
+The cost is memory for each process, and connections that cannot move. Watch CPU exceed 100 % under `cpu`
+work, which no other model reaches, and one process stall in a slow handler while the others continue. Then
+`kill -9` a worker process: the master starts another.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from __future__ import annotations
 import select
 import socket
 
-from engines.common.board.board import HANDLING, STATE, WAIT_CALLS, WAITING, WAKEUPS
+from engines.common.board.board import BLOCKED, STATE, WAIT_CALLS, WAITING, WAKEUPS
 from engines.common.board.row import BoardRow
-from engines.common.contract import Knob, Model, Role, Setup
+from engines.common.contract import ACCEPT_CHOICES, EXCLUSIVE, REUSEPORT, SHARED, Knob, Model, Role, Setup
+from engines.common.process.listeners import listen_beside
 from engines.common.stop_handshakes import stop_handshakes
 from engines.prefork_io.worker_process import WorkerProcesses
 from engines.reactor import Reactor
@@ -45,7 +46,7 @@ def supervise(workers: WorkerProcesses, setup: Setup, row: BoardRow) -> None:
         row.mark[STATE] = WAITING
         ready, _, _ = select.select([setup.stopping, *workers], [], [])
         row.check_trace()
-        row.mark[STATE] = HANDLING
+        row.mark[STATE] = BLOCKED  # until a replacement is ready
         row.counters[WAIT_CALLS] += 1
         row.counters[WAKEUPS] += 1
         row.publish()
@@ -55,8 +56,11 @@ def supervise(workers: WorkerProcesses, setup: Setup, row: BoardRow) -> None:
 
 def run_worker(listener: socket.socket, setup: Setup, row: BoardRow) -> None:
     """Run one reactor, which accepts for itself, in a worker process until it has drained."""
-    reactor = Reactor(setup, row)
-    reactor.sockets.listen(listener, batch=1)  # one per wake-up, so that a burst is shared
+    reactor, accept = Reactor(setup, row), setup.knobs.accept
+    if accept == REUSEPORT:
+        listener = listen_beside(listener, setup.knobs.backlog)
+    # One connection per wake-up, so that a burst is shared.
+    reactor.sockets.listen(listener, batch=1, exclusive=accept == EXCLUSIVE)
     reactor.sockets.watch(setup.stopping, reactor.drain)
     setup.ready()
     reactor.run()
@@ -73,5 +77,14 @@ MODEL = Model(
             "worker", "worker process", "accepts, reads, handles and writes", ("processes",), own_process=True
         ),
     ),
-    knobs=(Knob("processes", 2, "Worker processes, each with its own reactor and GIL.", 1, 16, "processes"),),
+    knobs=(
+        Knob("processes", 2, "Worker processes, each with its own reactor and GIL.", 1, 16, "processes"),
+        Knob(
+            "accept",
+            SHARED,
+            "Listening socket: one, which wakes all idle workers; one, which wakes a single worker "
+            "(EPOLLEXCLUSIVE); or one per worker (SO_REUSEPORT), whose accept queue is lost with the worker.",
+            choices=ACCEPT_CHOICES,
+        ),
+    ),
 )

@@ -1,14 +1,14 @@
 """An engine: a running server process of a model, from its listening socket to its end.
 
-The lab binds the socket, listens and passes it to the process, so there is no race for a port. An engine is
-ready when it has reported that its threads run *and* has answered a request.
+The lab binds the socket, listens and passes it to the process, so there is no race for a port. With the knob
+`accept=reuseport` it only binds, and the engine's processes listen. An engine is ready when it has reported
+that its threads run *and* has answered a request.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import os
 import socket
@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app import addresses
-from app.errors import Busy, NotNow, StartFailed
+from app.errors import Busy, StartFailed
 from app.fleet import readiness
 from app.fleet.stderr_events import RateLimiter
 from app.machine.child import Child, ExitStatus
@@ -38,22 +38,8 @@ READY_TIMEOUT_S = 15.0
 FAILED_START_GRACE_S = 0.2
 STOP_MARGIN_S = 1.0  # added to the engine's own grace before it is killed
 LAST_LINES = 12
-RESOURCE_ERRORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 OnEngine = Callable[["Engine", str], None]
-
-
-def listen(host: str, port: int, backlog: int, reuse_port: bool = False) -> socket.socket:
-    """Return a listening socket; see `addresses.listen`.
-
-    Raises NotNow if the port is in use, and Busy if the lab has no descriptor or memory left.
-    """
-    try:
-        return addresses.listen(host, port, backlog, reuse_port)
-    except OSError as error:
-        if error.errno in RESOURCE_ERRORS:
-            raise Busy(f"The lab cannot open another socket: {error.strerror}.") from error
-        raise NotNow(f"Cannot listen on {addresses.bracketed(host)}:{port}: {error.strerror}.") from error
 
 
 class Engine:

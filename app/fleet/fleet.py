@@ -11,13 +11,15 @@ from typing import Any
 
 from app.errors import Busy, Invalid, NotNow, Unknown, shown
 from app.events import LINE, Event, Events
-from app.fleet.engine import Engine, listen
+from app.fleet.engine import Engine
 from app.fleet.models import Models
 from app.fleet.sampler import Sampler
+from app.fleet.sockets import hold, listen
 from app.machine.cpu_placement import usable_cpus
 from app.machine.scheduling import batch_policy
 from app.schemas.engine import EngineView, SampleView
 from app.settings import Settings
+from engines.common.contract import listens_by_itself
 
 ENDED_KEPT = 20  # ended engines whose last state and log are kept
 
@@ -67,7 +69,7 @@ class Fleet:
         self._check_port(port)
         if len(self.alive) >= self._settings.max_engines:
             raise Busy(f"At most {self._settings.max_engines} engines run at once; stop one first.")
-        listener = self._listen(port, int(parsed["backlog"]), reuse_port)
+        listener = self._listen(port, parsed, reuse_port)
         number = self._numbers.get(model, 0) + 1
         engine = Engine(
             f"{model}-{number}",
@@ -91,15 +93,32 @@ class Fleet:
         await engine.wait_ready()
         self.samplers[engine.id].restart(time.monotonic_ns())
 
-    def _listen(self, port: int, backlog: int, reuse_port: bool = False) -> socket.socket:
+    def _listen(self, port: int, knobs: Mapping[str, Any], reuse_port: bool) -> socket.socket:
+        """Return the socket of an engine, on `port` or on a free port.
+
+        It listens, unless the processes of the engine listen by themselves: then it only holds the port.
+        """
+        host, backlog = self._settings.engine_host, int(knobs["backlog"])
+        if listens_by_itself(knobs):
+            return hold(host, port if port and reuse_port else self._free_port(port))
+        if reuse_port:
+            return listen(host, port or self._free_port(), backlog, reuse_port)
+        return self._listen_alone(port, backlog)
+
+    def _free_port(self, port: int = 0) -> int:
+        """Return the number of a free port: `port`, if it is not 0. Raises NotNow if it is in use.
+
+        With SO_REUSEPORT alone, the port could be one that other engines share.
+        """
+        with self._listen_alone(port, 1) as free:
+            number: int = free.getsockname()[1]
+            return number
+
+    def _listen_alone(self, port: int, backlog: int) -> socket.socket:
         """Listen on `port`, or on a free port of the operator's range, or on any free port."""
         host, ports = self._settings.engine_host, self._settings.engine_port_range
-        if reuse_port and not port:
-            # Take the number of a port that is free: with SO_REUSEPORT the kernel could choose a shared one.
-            with self._listen(0, backlog) as free:
-                port = free.getsockname()[1]
         if port or not ports:
-            return listen(host, port, backlog, reuse_port)
+            return listen(host, port, backlog)
         for candidate in ports:
             with contextlib.suppress(NotNow):
                 return listen(host, candidate, backlog)

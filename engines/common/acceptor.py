@@ -27,6 +27,8 @@ class Acceptor:
     """Accepts for one thread. While `paused`, the loop must not wait for the listener: it stays readable.
 
     `limit` is the largest number of open connections, `batch` the largest number accepted in one call.
+    `pause_at_limit`: pause when the limit is reached, not when a further connection comes. If that one wakes
+    only this thread (EPOLLEXCLUSIVE), it would wait although other threads have room.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Acceptor:
     ) -> None:
         self.listener = listener
         self.paused = False
+        self.pause_at_limit = False
         self._batch = batch
         self._retry_at_s = 0.0
         self._board = board
@@ -64,6 +67,8 @@ class Acceptor:
             count += 1
             sock.setblocking(False)
             yield sock
+            if self.pause_at_limit and count >= self._limit:
+                return self._pause(FLAG_SATURATED)
 
     def lift_limit(self) -> None:
         """Accept without a limit from now on: a draining engine serves the whole accept queue."""

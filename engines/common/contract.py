@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SHORT = reprlib.Repr()  # an error message quotes at most 80 characters of a value
 _SHORT.maxstring = _SHORT.maxother = 80
 SPARE_DESCRIPTORS = 256  # for each process: listener, epolls, rings, mailboxes, board, streams
+SHARED, EXCLUSIVE, REUSEPORT = ACCEPT_CHOICES = ("shared", "exclusive", "reuseport")  # of a knob `accept`
 
 
 class BadKnob(ValueError):
@@ -150,6 +151,14 @@ COMMON_KNOBS = (
     Knob("body_s", 30, "Time limit for receiving a whole request body.", 1, 3600, "s"),
     Knob("write_s", 10, "Time limit for a client to receive a response.", 1, 3600, "s"),
     Knob("grace_s", 5, "Time to finish requests in flight when the engine stops.", 0, 600, "s"),
+    Knob(
+        "switch_interval_us",
+        5000,
+        "Time after which a thread that waits for the GIL makes the running thread release it.",
+        10,
+        1_000_000,
+        "µs",
+    ),
 )
 
 
@@ -165,6 +174,14 @@ def parse_knobs(model: Model, given: Mapping[str, object]) -> dict[str, int | st
         if name not in known:
             raise BadKnob(name, f"is not a knob of {model.name}; it has {', '.join(known)}")
     return {name: knob.parse(given.get(name, knob.default)) for name, knob in known.items()}
+
+
+def listens_by_itself(knobs: Mapping[str, Any]) -> bool:
+    """Return whether each process of the engine binds and listens on its own (`accept` is `reuseport`).
+
+    `serve()` then gets a socket that is bound with SO_REUSEPORT and does not listen: it holds the port.
+    """
+    return knobs.get("accept") == REUSEPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +206,8 @@ class ModelModule(Protocol):
     MODEL: Model
 
     def serve(self, listener: socket.socket, setup: Setup) -> None:
-        """Serve `listener` (listening, non-blocking) until `setup.stopping` is readable, then drain and
-        return.
+        """Serve `listener` until `setup.stopping` is readable, then drain and return.
+
+        It is non-blocking, and it listens, except with the knobs of `listens_by_itself`.
         """
         ...

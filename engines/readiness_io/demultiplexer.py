@@ -38,6 +38,8 @@ class Demultiplexer:
         self._poll = select.epoll()
         self._callbacks: dict[int, tuple[Callable[[], object], int]] = {}
         self._acceptor: Acceptor | None = None
+        self._accept_events = 0
+        self._waits_for_listener = False
         self._on_accept: Callable[[socket.socket], object] = self.open
         self._count: Callable[[], int] = self.by_fd.__len__
 
@@ -54,17 +56,21 @@ class Demultiplexer:
         on_accept: Callable[[socket.socket], object] | None = None,
         count: Callable[[], int] | None = None,
         batch: int = ACCEPT_BATCH,
+        exclusive: bool = False,
     ) -> None:
         """Accept from `listener` in this loop, up to `batch` connections in one wake-up.
 
         Each connection goes to `on_accept` (default: this loop serves it). `count` returns how many are open
-        already.
+        already. `exclusive`: of the epolls that wait for the listener, a connection wakes only one.
         """
         self._count = count or self.by_fd.__len__
         limit = self._setup.knobs.max_connections
         self._acceptor = Acceptor(listener, self._setup.board, self._row, limit, batch)
+        self._acceptor.pause_at_limit = exclusive
         self._on_accept = on_accept or self.open
-        self.watch(listener.fileno(), self._accept, ACCEPTING)
+        self._accept_events = READABLE | (select.EPOLLEXCLUSIVE if exclusive else 0)
+        self._callbacks[listener.fileno()] = self._accept, ACCEPTING
+        self._wait_for_listener(True)
 
     def watch(self, fd: int, call: Callable[[], object], state: int = READING) -> None:
         """Call `call` whenever `fd` is readable, with the thread in `state`."""
@@ -158,7 +164,7 @@ class Demultiplexer:
             for connection in tuple(self.connections.expired()):
                 self.connections.close(connection)
         if (acceptor := self._acceptor) and acceptor.paused and acceptor.resume(self._count()):
-            self._poll.modify(acceptor.listener.fileno(), READABLE)
+            self._wait_for_listener(True)
         self._row.publish()
 
     def drain(self) -> None:
@@ -172,7 +178,7 @@ class Demultiplexer:
             while self._accept():
                 pass
             self._callbacks.pop(self._acceptor.listener.fileno(), None)
-            self._poll.unregister(self._acceptor.listener)  # closing is not enough if a process shares it
+            self._wait_for_listener(False)  # closing is not enough if a process shares it
             self._acceptor.listener.close()
             self._acceptor = None
         self.connections.drain()
@@ -189,5 +195,14 @@ class Demultiplexer:
             self._on_accept(sock)
             taken += 1
         if self._acceptor.paused:  # it stays readable
-            self._poll.modify(self._acceptor.listener.fileno(), 0)
+            self._wait_for_listener(False)
         return taken
+
+    def _wait_for_listener(self, wanted: bool) -> None:
+        """Register or unregister the listener. EPOLLEXCLUSIVE does not allow to modify its events."""
+        assert self._acceptor is not None
+        if wanted and not self._waits_for_listener:
+            self._poll.register(self._acceptor.listener, self._accept_events)
+        elif self._waits_for_listener and not wanted:
+            self._poll.unregister(self._acceptor.listener)
+        self._waits_for_listener = wanted

@@ -1,4 +1,4 @@
-"""The process around a model module: signals, lifeline, descriptor limit, listener, ready line."""
+"""The process around a model module: signals, lifeline, limits, switch interval, ready line."""
 
 from __future__ import annotations
 
@@ -21,14 +21,10 @@ from engines.common.board.writer import Board
 from engines.common.calibration import Calibration, calibrate
 from engines.common.contract import SPARE_DESCRIPTORS, ModelModule, Setup, parse_knobs
 from engines.common.handler import Handler
+from engines.common.process.listeners import open_listener
 from engines.common.process.threads import exit_on_thread_crash
 
 PR_SET_PDEATHSIG = 1
-UNSENT_BYTES = 128 * 1024
-
-
-class CannotListen(Exception):
-    """The address cannot be bound. The message has the address and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,9 @@ def run(module: ModelModule, options: LaunchOptions) -> None:
     exit_on_thread_crash()
     knobs = parse_knobs(module.MODEL, options.knobs)
     set_descriptor_limit(int(knobs["max_connections"]) + SPARE_DESCRIPTORS)
-    listener = _listener(options, int(knobs["backlog"]))
+    # Half a microsecond more: CPython truncates, and 0.000251 s would become 250 µs. A fork inherits it.
+    sys.setswitchinterval((int(knobs["switch_interval_us"]) + 0.5) / 1e6)
+    listener = open_listener(options.host, options.port, knobs, options.listen_fd)
     setup = Setup(
         handler=Handler(options.calibration or calibrate()),
         board=_board(module, options, knobs),
@@ -110,27 +108,6 @@ def epoll_descriptor(*fds: int | None) -> int:
 
 
 _kept_open: list[select.epoll] = []
-
-
-def _listen(host: str, port: int, backlog: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=backlog)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from error
-
-
-def _listener(options: LaunchOptions, backlog: int) -> socket.socket:
-    if options.listen_fd is not None:
-        listener = socket.socket(fileno=options.listen_fd)
-    else:
-        listener = _listen(options.host, options.port, backlog)
-    listener.setblocking(False)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
-    # Also inherited: unsent bytes stay in this process, which limits them, not in 4 MB of kernel memory.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    return listener
 
 
 def _board(module: ModelModule, options: LaunchOptions, knobs: dict[str, int | str]) -> Board:

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.errors import StartFailed
+from app.errors import NotNow, StartFailed
 from app.fleet import readiness
 from app.fleet.engine import Engine
 from app.lab import Lab
@@ -194,6 +194,24 @@ def test_engines_of_a_hot_swap_share_one_port_of_the_range(tmp_path: Path) -> No
 
     with reserved_port() as port:
         assert run_in_lab(tmp_path, play, engine_ports=f"{port}-{port}") == [port, port]
+
+
+def test_an_engine_whose_processes_listen_by_themselves_is_alone_on_its_port_or_takes_over(
+    tmp_path: Path,
+) -> None:
+    knobs = {"accept": "reuseport"}
+
+    async def play(lab: Lab) -> list[int | None]:
+        first = await lab.fleet.start("prefork", knobs)
+        for again in ({}, knobs):
+            with pytest.raises(NotNow, match="Address already in use"):
+                await lab.fleet.start("prefork", again, first.port or 0)
+        serving = await lab.fleet.start("reactor", {}, reuse_port=True)
+        successor = await lab.fleet.start("prefork", knobs, serving.port or 0, reuse_port=True)
+        return [successor.port, serving.port]
+
+    successor, serving = run_in_lab(tmp_path, play)
+    assert successor == serving
 
 
 INVALID: dict[str, tuple[Any, int, tuple[str, ...], str]] = {
