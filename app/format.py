@@ -208,6 +208,7 @@ def quantity(value: float | None, unit: str) -> str:
         "per_s": rate,
         "ratio": share,
         "count": count,
+        "number": lambda v: decimal(v, 2),
         "seconds": seconds,
         "per_request": lambda v: decimal(v, 3),
     }

@@ -125,6 +125,11 @@ class _EngineGauges:
         self._queue_depth = GaugeMetricFamily(
             "threadlab_engine_queue_depth", "Requests waiting for a worker.", labels=("model",)
         )
+        self._accept_queue = GaugeMetricFamily(
+            "threadlab_engine_accept_queue_depth",
+            "Connections waiting to be accepted.",
+            labels=("model",),
+        )
 
     def add(self, model: ModelView, engines: list[Engine], samples: list[Sample]) -> None:
         """Add the engines of a model and the newest samples of its live engines."""
@@ -132,6 +137,9 @@ class _EngineGauges:
             self._engines.add_metric((model.name, state), sum(engine.state == state for engine in engines))
         self._memory.add_metric((model.name,), sum(s.process.rss_bytes for s in samples if s.process))
         self._queue_depth.add_metric((model.name,), sum(s.board.queue_depth for s in samples))
+        queues = [engine.read_accept_queue() for engine in engines if engine.alive]
+        if None not in queues:
+            self._accept_queue.add_metric((model.name,), sum(queue.depth for queue in queues if queue))
         connections: Counter[str] = Counter()
         roles: Counter[str] = Counter({role.name: 0 for role in model.roles})
         for sample in samples:
@@ -144,7 +152,14 @@ class _EngineGauges:
 
     def all(self) -> tuple[Metric, ...]:
         """Return all families."""
-        return self._engines, self._memory, self._threads, self._connections, self._queue_depth
+        return (
+            self._engines,
+            self._memory,
+            self._threads,
+            self._connections,
+            self._queue_depth,
+            self._accept_queue,
+        )
 
 
 def _engine_counters(sampler: Sampler) -> Counter[str]:

@@ -22,6 +22,7 @@ from app import addresses
 from app.errors import Busy, StartFailed
 from app.fleet import readiness
 from app.fleet.stderr_events import RateLimiter
+from app.machine.accept_queue import AcceptQueue, read_accept_queue
 from app.machine.child import Child, ExitStatus
 from app.machine.cpu_placement import pin
 from app.machine.proc import ProcessReading, SwitchReading, read_processes, read_switches
@@ -98,6 +99,10 @@ class Engine:
     def read_switches(self) -> SwitchReading | None:
         """Return context switches and run-queue wait of its live threads; None if it has ended."""
         return read_switches(pids) if (pids := self.pids) else None
+
+    def read_accept_queue(self) -> AcceptQueue | None:
+        """Return the accept queue of its listening sockets; None if it is unknown."""
+        return read_accept_queue(self.host, self.port) if self.port else None
 
     def pin(self, cpus: Sequence[int] | None) -> None:
         """Move all its processes to these CPUs; None: to all usable ones.

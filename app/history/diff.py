@@ -76,7 +76,7 @@ class FigureChange:
 
     group: str
     name: str
-    unit: str  # us bytes per_s count ratio per_request seconds
+    unit: str  # us bytes per_s count number ratio per_request seconds
     a: float | None
     b: float | None
     change: float | None
@@ -195,6 +195,12 @@ def _whole_run(a: RunView, b: RunView) -> Iterator[FigureChange]:
     x, y = a.ledger, b.ledger
     if x and y:
         yield _change("Whole run", "threads_peak", "count", (x.threads_peak, y.threads_peak), None)
+        for name, unit in (
+            ("accept_queue_mean", "number"),
+            ("accept_queue_peak", "count"),
+            ("accept_wait_us", "us"),
+        ):
+            yield _single("Whole run", name, unit, (getattr(x, name), getattr(y, name)))
         for name in ("rss_bytes_peak", "anon_bytes_per_connection", "kernel_stack_bytes"):
             yield _single("Whole run", name, "bytes", (getattr(x, name), getattr(y, name)))
         yield _single("Whole run", "generator_cpu_us", "us", (x.generator.cpu_us, y.generator.cpu_us))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -58,7 +58,7 @@ class SwitchReading:
     voluntary: int
     involuntary: int
     run_queue_ns: int
-    threads: frozenset[int]  # thread ids
+    threads: Mapping[int, SchedStat]  # by thread id
 
 
 def read_processes(pids: Sequence[int]) -> ProcessReading | None:
@@ -102,18 +102,19 @@ def read_process(pid: int, include_zombie: bool = False) -> ProcessReading | Non
 
 def read_switches(pids: Sequence[int]) -> SwitchReading | None:
     """Return context switches and run-queue wait of all live threads; None if the first process has ended."""
-    voluntary = involuntary = run_queue_ns = 0
-    thread_ids = set()
+    voluntary = involuntary = 0
+    threads = {}
     if not (first := task_paths(pids[0])):
         return None
     for task in [*first, *(task for pid in pids[1:] for task in task_paths(pid))]:
-        with suppress(OSError, KeyError, IndexError):
+        with suppress(OSError, KeyError, ValueError):
             status = _fields((task / "status").read_text())
-            run_queue_ns += int((task / "schedstat").read_text().split()[1])
+            schedstat = SchedStat.parse((task / "schedstat").read_bytes())
             voluntary += int(status["voluntary_ctxt_switches"])
             involuntary += int(status["nonvoluntary_ctxt_switches"])
-            thread_ids.add(int(task.name))
-    return SwitchReading(voluntary, involuntary, run_queue_ns, frozenset(thread_ids))
+            threads[int(task.name)] = schedstat
+    run_queue_ns = sum(each.run_queue_ns for each in threads.values())
+    return SwitchReading(voluntary, involuntary, run_queue_ns, threads)
 
 
 class SchedStat(NamedTuple):
@@ -123,6 +124,12 @@ class SchedStat(NamedTuple):
     cpu_ns: int
     run_queue_ns: int
     switches: int  # how often it was given a CPU
+
+    @classmethod
+    def parse(cls, content: bytes) -> SchedStat:
+        """Return the totals of a file that was read just now. Raises ValueError."""
+        cpu_ns, run_queue_ns, switches = map(int, content.split())
+        return cls(time.monotonic_ns(), cpu_ns, run_queue_ns, switches)
 
 
 class SchedStatReader:
@@ -141,8 +148,7 @@ class SchedStatReader:
                 if len(self._fds) >= self._open_max:
                     self.close_thread(next(iter(self._fds)))
                 fd = self._fds[tid] = os.open(f"/proc/{pid}/task/{tid}/schedstat", os.O_RDONLY)
-            cpu_ns, run_queue_ns, switches = os.pread(fd, SCHEDSTAT_BYTES, 0).split()
-            return SchedStat(time.monotonic_ns(), int(cpu_ns), int(run_queue_ns), int(switches))
+            return SchedStat.parse(os.pread(fd, SCHEDSTAT_BYTES, 0))
         except (OSError, ValueError):
             self.close_thread(tid)
             return None

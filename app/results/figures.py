@@ -36,6 +36,9 @@ _TITLES = {
     "run_queue_us": "run-queue wait per request",
     "wakeups": "wake-ups per request",
     "queue_wait_us": "work-queue wait per request",
+    "accept_queue_mean": "mean accept-queue depth",
+    "accept_queue_peak": "peak accept-queue depth",
+    "accept_wait_us": "mean wait in the accept queue",
     "threads_peak": "peak threads",
     "rss_bytes_peak": "peak RSS",
     "anon_bytes_per_connection": "memory per connection",
@@ -48,6 +51,7 @@ _TITLES = {
     "p999_us": "p99.9 response time",
 }
 _RATES = frozenset(("achieved_per_s", "kept_per_s"))
+_COUNTS = frozenset(("threads_peak", "accept_queue_peak"))
 LEDGER = tuple(name for name in _TITLES if name not in _RATES and name not in PERCENTILES)
 
 
@@ -96,7 +100,7 @@ class Figure:
             return format.size(value)
         if self.name in _RATES:
             return format.request_rate(value)
-        return format.count(value) if self.name == "threads_peak" else format.decimal(value, 3)
+        return format.count(value) if self.name in _COUNTS else format.decimal(value, 3)
 
     def value(
         self, summary: Summary | None, ledger: Ledger | None, capacity: Capacity | None = None

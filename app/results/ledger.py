@@ -50,7 +50,17 @@ def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
         if observation.threads_peak
         else None,
         generator=_generator(outcome),
+        accept_queue_mean=observation.accept_queue.mean,
+        accept_queue_peak=observation.accept_queue.peak if observation.accept_queue.count else None,
+        accept_wait_us=_accept_wait_us(
+            observation.accept_queue.mean, increase("accepted"), end.at_ns - begin.at_ns
+        ),
     )
+
+
+def _accept_wait_us(depth: float | None, accepted: int, window_ns: int) -> float | None:
+    """Return the mean wait in the accept queue: mean depth / rate of accepted connections (Little's law)."""
+    return depth * window_ns / 1000 / accepted if depth is not None and accepted > 0 else None
 
 
 def _generator(outcome: Outcome | None) -> GeneratorCost:
@@ -87,7 +97,7 @@ def _switches(begin: Edge, end: Edge) -> tuple[int | None, int | None, float | N
         name: end.board.counters[name] - begin.board.counters[name]
         for name in ("voluntary_switches", "involuntary_switches")
     }
-    none_ended = first.threads <= last.threads
+    none_ended = first.threads.keys() <= last.threads.keys()
     return (
         max(0, last.voluntary - first.voluntary + ended["voluntary_switches"]),
         max(0, last.involuntary - first.involuntary + ended["involuntary_switches"]),

@@ -26,6 +26,37 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadSamples:
+    """Samples of one thread's state: all of them, those in which it had work, and those with it blocked.
+
+    Blocked counts as having work: the thread handles a request, and sleeps or waits for a client.
+    """
+
+    role: str
+    slot: int
+    total: int
+    occupied: int
+    blocked: int
+
+
+@dataclass(frozen=True, slots=True)
+class DepthSamples:
+    """Samples of the accept queue's depth: their number, their sum, and the largest."""
+
+    count: int = 0
+    total: int = 0
+    peak: int = 0
+
+    def add(self, depth: int) -> DepthSamples:
+        """Return the samples with one more."""
+        return DepthSamples(self.count + 1, self.total + depth, max(self.peak, depth))
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.count if self.count else None
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesPoint:
     """The engine at the end of one second of the series; the load generator's side comes with its outcome.
 
@@ -62,6 +93,8 @@ class Observation:
     occupancy: Mapping[str, float] = field(
         default_factory=dict
     )  # by role: share of samples in which threads had work
+    thread_samples: tuple[ThreadSamples, ...] = ()  # in the measured window
+    accept_queue: DepthSamples = DepthSamples()  # in the measured window
     in_flight: tuple[int, ...] = ()  # requests without a response, once in each measured second
     series: tuple[SeriesPoint, ...] = ()
     happened: tuple[tuple[int, str], ...] = ()  # time and text of each mark

@@ -1,13 +1,13 @@
 """Observes an engine during a trial, from the control plane.
 
-It reads all counters at both edges of the measured window, samples the threads' states in between (50 times
-per second, 5 times with many threads), adds one row per second to the series, and records events.
+It reads all counters at both edges of the measured window, samples the accept queue and the threads' states
+in between (50 times per second; with many threads their states 5 times), adds one row per second to the
+series, and records events.
 """
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable
 
 from app.fleet.engine import Engine
@@ -15,13 +15,10 @@ from app.load.protocol.meter import DONE, DRAIN, MEASURE, WARMUP, MeterReading
 from app.machine.proc import ProcessReading, read_cores, read_listen_drops
 from app.machine.syscalls import SystemCallCounter
 from app.results.observation import Edge, Observation, SeriesPoint
+from app.runs.window_samples import WindowSamples
 from app.schemas.run import WARM_UP_ENDS
-from engines.common.board.board import ENDED, IDLE_STATES
+from engines.common.board.board import IDLE_STATES
 
-MANY_THREADS = (
-    256  # with more threads, states are sampled every tenth time: one sample of 1,000 threads takes 2 ms
-)
-MANY_THREADS_INTERVAL = 10
 SECOND_NS = 1_000_000_000
 
 
@@ -31,8 +28,8 @@ class Watcher:
     Event loop only.
 
     on_measuring: called when the warm-up is over. call_counter: counts system calls in the measured window.
-    samples: samples of the threads' states in the measured window. latest: the newest reading of the
-    generator's meter. Times are CLOCK_MONOTONIC in nanoseconds.
+    window: samples of the measured window. latest: the newest reading of the generator's meter. Times are
+    CLOCK_MONOTONIC in nanoseconds.
     """
 
     def __init__(
@@ -49,7 +46,7 @@ class Watcher:
         self.responses = 0  # of the engine in this trial, by its own count
         self.rss_peak: int | None = None
         self.threads_peak: int | None = None
-        self.samples = 0
+        self.window = WindowSamples(engine)
         self.stalled_ns = 0
         self.series: list[SeriesPoint] = []
         self.latest = MeterReading()
@@ -64,10 +61,6 @@ class Watcher:
         self._pids: frozenset[int] = frozenset()
         self._last_process: ProcessReading | None = None  # of the previous row of the series
         self._last_second: tuple[int, int] | None = None  # phase and number
-        self._calls = 0  # of `_sample_threads`
-        self._roles: list[str] = []  # by slot, as of the last row of the series
-        self._busy_samples: defaultdict[tuple[str, int], int] = defaultdict(int)  # by role and slot
-        self._live_samples: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._has_died = False
 
     def begin(self) -> None:
@@ -95,8 +88,8 @@ class Watcher:
             self.last = read_edge(self.engine)
             if self.call_counter:
                 self.call_counter.stop()
-        if latest.phase == MEASURE:
-            self._sample_threads()
+        if latest.phase == MEASURE and self.first is not None:
+            self.window.sample(len(self.first.board.threads))
         self._check_processes()
         self._follow_seconds()
 
@@ -133,14 +126,6 @@ class Watcher:
         """Add an event to the timeline; `at_ns` None: now."""
         self.events.append((at_ns or time.monotonic_ns(), text))
 
-    @property
-    def occupancy(self) -> dict[str, float]:
-        """By role: share of samples in which a thread had work; mean over the threads of the role."""
-        shares: defaultdict[str, list[float]] = defaultdict(list)
-        for (role, slot), live in self._live_samples.items():
-            shares[role].append(self._busy_samples[role, slot] / live)
-        return {role: sum(each) / len(each) for role, each in shares.items()}
-
     def observation(self) -> Observation:
         """Return what was observed so far, as an immutable value."""
         engine = self.engine
@@ -158,8 +143,10 @@ class Watcher:
             system_calls=self.system_calls,
             rss_peak=self.rss_peak,
             threads_peak=self.threads_peak,
-            samples=self.samples,
-            occupancy=self.occupancy,
+            samples=self.window.count,
+            occupancy=self.window.occupancy,
+            thread_samples=self.window.threads(),
+            accept_queue=self.window.accept_queue,
             in_flight=tuple(self.in_flight),
             series=tuple(self.series),
             happened=tuple(self.events),
@@ -171,21 +158,6 @@ class Watcher:
 
     def _exit_text(self) -> str:
         return f"{self.engine.id} {self.engine.exit.reason if self.engine.exit else 'ended.'}"
-
-    def _sample_threads(self) -> None:
-        assert self.engine.board
-        self._calls += 1
-        has_many = self.first and len(self.first.board.threads) > MANY_THREADS
-        if has_many and self._calls % MANY_THREADS_INTERVAL:
-            return
-        self.samples += 1
-        states = self.engine.board.states()
-        if len(states) != len(self._roles):
-            self._roles = self.engine.board.roles()
-        for slot, (state, role) in enumerate(zip(states, self._roles, strict=False)):
-            if state != ENDED:
-                self._live_samples[role, slot] += 1
-                self._busy_samples[role, slot] += state not in IDLE_STATES
 
     def _check_processes(self) -> None:
         """Record processes of the engine that ended or were replaced."""
@@ -224,7 +196,7 @@ class Watcher:
         assert self.engine.board
         process, before = (self.engine.read_process() if self.engine.alive else None), self._last_process
         board = self.engine.board.read()
-        self._roles = self.engine.board.roles()  # a slot may belong to another thread by now
+        self.window.update_roles()
         cpu_percent = None
         if process and before and process.at_ns > before.at_ns:
             cpu_percent = 100 * max(0, process.cpu_ns - before.cpu_ns) / (process.at_ns - before.at_ns)

@@ -88,8 +88,9 @@ class GeneratorCost:
 class Ledger:
     """What the engine used in the measured time. None: not known.
 
-    Times, calls, switches and wake-ups are per request (`queue_wait_us`: per request taken from the queue).
-    Threads and memory are peaks.
+    Times, calls, switches and wake-ups are per request (`queue_wait_us`: per request taken from the queue;
+    `accept_wait_us`: per accepted connection). Threads and memory are peaks. Depths of the accept queue are
+    connections. The fields after `generator` are None in runs stored by an earlier version.
     """
 
     cpu_us: float | None
@@ -107,6 +108,9 @@ class Ledger:
     anon_bytes_per_connection: float | None
     kernel_stack_bytes: int | None
     generator: GeneratorCost
+    accept_queue_mean: float | None = None
+    accept_queue_peak: int | None = None
+    accept_wait_us: float | None = None  # from the completed handshake to accept()
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,10 @@ async def wait_serving(lab: Lab, model: str, requests: int = REQUESTS, alone_s: 
         watcher = run and run._trial and run._trial._watcher
         if not watcher or watcher.engine.model.name != model or not watcher.alone_from_ns:
             return False
-        return watcher.samples >= SAMPLES_MIN and watcher.latest.at_ns - watcher.alone_from_ns > alone_s * 1e9
+        return (
+            watcher.window.count >= SAMPLES_MIN
+            and watcher.latest.at_ns - watcher.alone_from_ns > alone_s * 1e9
+        )
 
     await until_async(alone, f"{model} serves alone")
     if alone_s:

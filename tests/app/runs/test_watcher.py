@@ -11,11 +11,13 @@ import pytest
 
 from app.fleet.engine import Engine
 from app.load.protocol.meter import DRAIN, MEASURE, WARMUP, MeterReading
+from app.machine.accept_queue import AcceptQueue
 from app.machine.cpu_placement import Placement
 from app.machine.proc import ProcessReading
 from app.results import evidence
-from app.results.observation import Observation
-from app.runs.watcher import MANY_THREADS, Watcher
+from app.results.observation import DepthSamples, Observation
+from app.runs.watcher import Watcher
+from app.runs.window_samples import MANY_THREADS
 from engines.common.board.board import ENDED, HANDLING, WAITING
 
 CALLS = 100
@@ -34,7 +36,12 @@ def fake_engine(threads: int, states: list[int]) -> Engine:
     return cast(
         Engine,
         SimpleNamespace(
-            board=board, alive=True, pids=(), read_process=lambda: None, read_switches=lambda: None
+            board=board,
+            alive=True,
+            pids=(),
+            read_process=lambda: None,
+            read_switches=lambda: None,
+            read_accept_queue=lambda: None,
         ),
     )
 
@@ -45,15 +52,30 @@ def test_many_threads_are_sampled_every_tenth_time(threads: int, samples: int) -
     watcher = Watcher(fake_engine(threads, states), lambda: None)
     for _ in range(CALLS):
         watcher.sample(MEASURING)
-    assert watcher.samples == samples == CALLS - len(states)
-    assert watcher.occupancy == {"worker": 0.0}
+    assert watcher.window.count == samples == CALLS - len(states)
+    assert watcher.window.occupancy == {"worker": 0.0}
 
 
 def test_the_occupancy_of_a_role_is_the_share_of_samples_with_work() -> None:
     watcher = Watcher(fake_engine(4, [HANDLING, WAITING, HANDLING, ENDED, HANDLING]), lambda: None)
     for _ in range(5):
         watcher.sample(MEASURING)
-    assert watcher.occupancy == {"worker": 0.75}, "the thread had ended at the fourth sample"
+    assert watcher.window.occupancy == {"worker": 0.75}, "the thread had ended at the fourth sample"
+
+
+def test_the_accept_queue_is_sampled_at_each_look_also_with_many_threads() -> None:
+    watcher = Watcher(fake_engine(MANY_THREADS + 1, [WAITING]), lambda: None)
+    depths = [3, 0, 5]
+    cast(Any, watcher.engine).read_accept_queue = lambda: AcceptQueue(depths.pop(0), 128, 1)
+    for phase in (WARMUP, MEASURE, MEASURE, MEASURE, DRAIN):
+        watcher.sample(replace(MEASURING, phase=phase))
+    assert watcher.window.accept_queue == DepthSamples(count=3, total=8, peak=5)
+
+
+def test_without_readings_of_the_accept_queue_there_are_no_samples() -> None:
+    watcher = Watcher(fake_engine(1, [WAITING]), lambda: None)
+    watcher.sample(MEASURING)
+    assert watcher.window.accept_queue == DepthSamples()
 
 
 def test_a_reused_slot_counts_for_the_role_of_its_new_thread() -> None:
@@ -62,7 +84,7 @@ def test_a_reused_slot_counts_for_the_role_of_its_new_thread() -> None:
     for second, role in enumerate(("worker", "worker", "acceptor", "acceptor")):
         board.roles = lambda role=role: [role]
         watcher.sample(replace(MEASURING, at_ns=2 + second * SECOND_NS))
-    assert watcher.occupancy.keys() == {"worker", "acceptor"}
+    assert watcher.window.occupancy.keys() == {"worker", "acceptor"}
 
 
 def test_the_series_has_a_row_at_the_start_of_each_second_and_of_each_phase() -> None:
