@@ -228,6 +228,7 @@ def figure_label(name: str) -> str:
         "io_calls": "I/O calls",
         "anon_bytes_per_connection": "Memory per connection",
         "rss_bytes_peak": "RSS, peak",
+        "stalled_us": "GIL or lock wait",
     }
     plain = name.removesuffix("_us").removesuffix("_per_s").removesuffix("_s")
     return known.get(name) or (plain if re.fullmatch(r"p\d+", plain) else label(plain))

@@ -181,7 +181,7 @@ def _costs(a: RunView, b: RunView, pair: SeriesPair) -> Iterator[FigureChange]:
     if x.cpu_us is not None and y.cpu_us is not None:
         cpu = noise(x.cpu_us, y.cpu_us, seconds=pair.cpu_us())
         yield _change(group, "cpu_us", "us", (x.cpu_us, y.cpu_us), cpu)
-    for name in ("cpu_user_us", "cpu_system_us", "run_queue_us", "queue_wait_us"):
+    for name in ("cpu_user_us", "cpu_system_us", "run_queue_us", "stalled_us", "queue_wait_us"):
         yield _single(group, name, "us", (getattr(x, name), getattr(y, name)))
     for name in ("io_calls", "syscalls", "voluntary_switches", "involuntary_switches", "wakeups"):
         one, other = getattr(x, name), getattr(y, name)

@@ -32,6 +32,7 @@ ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("Involuntary switches/request", "involuntary_switches", _places(3)),
     ("Wake-ups/request", "wakeups", _places(3)),
     ("Run-queue wait/request", "run_queue_us", format.us),
+    ("GIL or lock wait/request", "stalled_us", format.us),
     ("Work-queue wait/request", "queue_wait_us", format.us),
     ("Accept-queue depth, mean", "accept_queue_mean", _places(2)),
     ("Accept-queue depth, peak", "accept_queue_peak", format.count),

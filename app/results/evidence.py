@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine.cpu_placement import REALTIME, Placement, usable_cpus
+from app.results.limits import SAMPLES_MIN
 from app.results.observation import Edge, Observation
+from app.results.stalled import RoleStall, stalls
 from app.results.summary import little_residual, responses_received
 from app.schemas.result import Summary
 
 GROWTH_MIN = 1.5  # in-flight requests at the end / at the start: above it, the queue grew
 IN_FLIGHT_FLOOR = 4  # smaller numbers of requests in flight vary by chance
-SAMPLES_MIN = 20  # with fewer samples, a role's utilisation is unknown
-
 
 # Names of evidence in stored results and in the API, where they differ from the attributes of Evidence.
 _API_NAMES = {
@@ -58,14 +58,19 @@ class Evidence:
     concurrent_runs: int = 0
     realtime: bool = False  # the generator had real-time priority
     engine_stopped: bool = False  # the engine ended because it was stopped on request
+    stalls: Mapping[str, RoleStall] = field(default_factory=dict)  # waits for the GIL or a lock, by role
 
     def numbers(self) -> dict[str, float | int | str | None]:
         """Return the flat mapping that stored results and the API have."""
         numbers = {_API_NAMES.get(name, name): value for name, value in asdict(self).items()}
         occupancy, cores = numbers.pop("occupancy"), numbers.pop("cores")
+        del numbers["stalls"]
         return {
             **numbers,
             **{f"occupied_{role}": share for role, share in occupancy.items()},
+            **{f"stalled_{role}": stall.share for role, stall in self.stalls.items()},
+            **{f"stalled_margin_{role}": stall.share_margin for role, stall in self.stalls.items()},
+            **{f"run_queue_{role}": stall.run_queue_share for role, stall in self.stalls.items()},
             **{f"busy_cpu_{cpu}": share for cpu, share in cores.items()},
         }
 
@@ -127,6 +132,11 @@ def evidence(
         swaps=conditions.swaps,
         concurrent_runs=conditions.concurrent_runs,
         realtime=plan.is_open and placement.load_priority == REALTIME,
+        stalls={
+            _named(role, each, observations): stall
+            for each in observations
+            for role, stall in stalls(each).items()
+        },
     )
 
 
@@ -147,9 +157,12 @@ def _has_grown(in_flight: list[int], limit: int) -> bool:
 def _utilisation_by_role(observations: Sequence[Observation]) -> dict[str, float]:
     """Return the utilisation (0 to 1) of each role; after a hot swap of each role of each engine."""
     sampled = [each for each in observations if each.samples >= SAMPLES_MIN]
-    if len(observations) == 1:
-        return dict(sampled[0].occupancy) if sampled else {}
-    return {f"{role} of {each.engine}": share for each in sampled for role, share in each.occupancy.items()}
+    return {_named(role, each, observations): s for each in sampled for role, s in each.occupancy.items()}
+
+
+def _named(role: str, observation: Observation, observations: Sequence[Observation]) -> str:
+    """Return the name of a role in the evidence; in a hot swap it has the name of its engine."""
+    return role if len(observations) == 1 else f"{role} of {observation.engine}"
 
 
 def _engine_cpu_share(observations: Sequence[Observation], placement: Placement) -> float | None:

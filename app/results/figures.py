@@ -34,6 +34,7 @@ _TITLES = {
     "voluntary_switches": "voluntary context switches per request",
     "involuntary_switches": "involuntary context switches per request",
     "run_queue_us": "run-queue wait per request",
+    "stalled_us": "waiting for the GIL or a lock per request",
     "wakeups": "wake-ups per request",
     "queue_wait_us": "work-queue wait per request",
     "accept_queue_mean": "mean accept-queue depth",

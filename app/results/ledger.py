@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.load.protocol.outcome import Outcome
 from app.results.observation import Edge, Observation
+from app.results.stalled import stalled_s, stalls
 from app.schemas.result import GeneratorCost, Ledger
 
 KERNEL_STACK_BYTES = 16 * 1024  # of a thread on x86-64 and arm64; a constant, not measured
@@ -24,6 +25,7 @@ def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
         return None
     cpu_ns, user = _cpu(begin, end)
     voluntary, involuntary, waited_us = _switches(begin, end)
+    stalled = stalled_s(stalls(observation))
 
     def per_request(total: float | None) -> float | None:
         return None if total is None else total / requests
@@ -50,6 +52,7 @@ def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
         if observation.threads_peak
         else None,
         generator=_generator(outcome),
+        stalled_us=None if stalled is None else stalled * 1e6 / requests,
         accept_queue_mean=observation.accept_queue.mean,
         accept_queue_peak=observation.accept_queue.peak if observation.accept_queue.count else None,
         accept_wait_us=_accept_wait_us(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+SAMPLES_MIN = 20  # with fewer samples of its threads' states, the utilisation of a role is unknown
 ERRORS_MAX = 0.01
 GENERATOR_CPU_MAX = 0.85
 GENERATOR_WAIT_SHOWN = 0.05  # a shorter wait for a CPU is not worth mentioning

@@ -108,6 +108,7 @@ class Ledger:
     anon_bytes_per_connection: float | None
     kernel_stack_bytes: int | None
     generator: GeneratorCost
+    stalled_us: float | None = None  # waiting for the GIL or a lock, of all threads; a lower bound
     accept_queue_mean: float | None = None
     accept_queue_peak: int | None = None
     accept_wait_us: float | None = None  # from the completed handshake to accept()

@@ -10,7 +10,17 @@ import socket
 import struct
 import time
 
-from engines.common.board.board import C_IDLE, C_READING, CLOSED, CONNECTIONS, OTHER_CALLS, TIMEOUTS
+from engines.common.board.board import (
+    BLOCKED,
+    C_IDLE,
+    C_READING,
+    CLOSED,
+    CONNECTIONS,
+    OTHER_CALLS,
+    STATE,
+    TIMEOUTS,
+    WRITING,
+)
 from engines.common.board.row import BoardRow
 from engines.common.connection import LINGER_BYTES, LINGER_S, RECV_BYTES
 from engines.common.contract import Setup
@@ -80,7 +90,11 @@ class BlockingConnection:
         """
         self.row.send_calls += 1
         try:
-            if (sent := self.sock.send(response)) < len(response):
+            try:  # without waiting, so that a wait for the client can be marked as such
+                sent = self.sock.send(response, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                sent = 0
+            if sent < len(response):
                 self._send_rest(memoryview(response)[sent:])
             self.row.bytes_out += len(response)
         except BlockingIOError:  # SO_SNDTIMEO
@@ -93,12 +107,14 @@ class BlockingConnection:
 
     def _send_rest(self, rest: memoryview) -> None:
         """Send the rest within `write_s` in total: SO_SNDTIMEO alone would restart with each part."""
+        self.row.mark[STATE] = BLOCKED
         ends_s = time.monotonic() + self._setup.knobs.write_s
         while rest:
             if time.monotonic() >= ends_s:
                 raise BlockingIOError
             self.row.send_calls += 1
             rest = rest[self.sock.send(rest) :]
+        self.row.mark[STATE] = WRITING
 
     def close_after(self, request: Request) -> None:
         """End the connection after the response to `request`; linger if it must be readable."""
@@ -149,6 +165,7 @@ class BlockingConnection:
     def _linger(self) -> None:
         """Close the sending side and discard input: a reset could make the client lose the response."""
         end_s, discarded_bytes = time.monotonic() + LINGER_S, 0
+        self.row.mark[STATE] = BLOCKED
         try:
             self.sock.shutdown(socket.SHUT_WR)
             self._set_timeout(LINGER_S)

@@ -175,3 +175,18 @@ def test_a_full_queue_delays_and_drops_nothing(start: Starter, kind: Variant) ->
         counters = engine.board().counters
         assert 32 <= counters["queue_pushes"] == counters["queue_pops"] <= counters["requests_2xx"] == 96
         assert counters["queue_high_water"] == 1
+
+
+# Waiting inside a request
+
+
+def test_a_thread_that_waits_for_its_client_is_marked_as_blocked(start: Starter) -> None:
+    """The other models wait for all clients at once. Blocked is neither idle nor waiting for the GIL."""
+    engine = start(Variant("blocking"))
+    with engine.connect(receive_buffer=4096) as slow:
+        slow.send((b"GET /bytes?n=1048576 HTTP/1.1\r\n" + HOST + b"\r\n") * 8)
+        until(lambda: engine.blocked() == 1, "its thread waits for room in the socket")
+        for _ in range(8):
+            assert len(slow.answer().body) == 1048576
+        until(lambda: engine.blocked() == 0, "everything is sent")
+        assert slow.ask().body == GREETING

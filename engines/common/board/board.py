@@ -105,6 +105,7 @@ IO_CALLS = ("accept_calls", "recv_calls", "send_calls", "wait_calls", "other_cal
 THREAD_STATES = ("ended", "waiting", "accepting", "reading", "handling", "writing", "queue", "blocked")
 ENDED, WAITING, ACCEPTING, READING, HANDLING, WRITING, QUEUE, BLOCKED = range(len(THREAD_STATES))
 # In these states a thread has nothing to do; in all others it is occupied, which does not mean on a CPU.
+# BLOCKED: it is occupied, and waits for a sleep, a client, or a process that it has started.
 IDLE_STATES = frozenset({ENDED, WAITING, QUEUE})
 
 CONNECTION_STATES = ("closed", "idle", "reading", "queued", "handling", "writing")

@@ -51,10 +51,10 @@ def test_listeners_that_share_a_port_are_added_up() -> None:
         assert read_accept_queue(host, port) is None, "it does not listen"
         with (
             addresses.listen(host, port, BACKLOG, reuse_port=True) as first,
-            addresses.listen(host, port, 1, reuse_port=True),
+            addresses.listen(host, port, BACKLOG, reuse_port=True),
             connected(first, 3),
         ):
-            until(lambda: read_accept_queue(host, port) == AcceptQueue(3, BACKLOG + 1, 2), "three in all")
+            until(lambda: read_accept_queue(host, port) == AcceptQueue(3, 2 * BACKLOG, 2), "three in all")
 
 
 def test_another_address_with_the_same_port_does_not_count() -> None:

@@ -24,7 +24,7 @@ from app.lab import Lab
 from app.load.protocol import histogram
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome, Second
-from app.results.evidence import SAMPLES_MIN
+from app.results.limits import SAMPLES_MIN
 from app.results.observation import Observation
 from app.runs.hot_swap import HotSwap, phases
 from app.runs.request import RunRequest
