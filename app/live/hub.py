@@ -23,6 +23,7 @@ from app.live.frame import EngineFrame, Frame, compact_json
 from app.live.grid import ConnectionGrid
 from app.live.lanes import encode_lanes
 from app.live.loop_lag import LoopLag
+from app.live.thread_stalls import ThreadStalls
 from app.live.viewer import Viewer
 from app.machine.scheduling import batch_policy
 from app.metrics import Metrics
@@ -44,6 +45,7 @@ class Hub:
         self._seq = 0
         self._grids: dict[str, ConnectionGrid] = {}  # by engine id
         self._loop_lags: dict[str, LoopLag] = {}  # by engine id
+        self._stalls: dict[str, ThreadStalls] = {}  # by engine id
         lab.events.subscribe(self._on_event)
 
     def join(self, address: str) -> Viewer:
@@ -94,7 +96,7 @@ class Hub:
             if engine.tracing:
                 is_shown = any(v.wants(id, "trace") for v in self._viewers if not v.paused)
                 engine.tracing.set_watched(engine.alive and is_shown, now_ns)
-        for by_engine in (self._grids, self._loop_lags):
+        for by_engine in (self._grids, self._loop_lags, self._stalls):
             for id in [id for id in by_engine if id not in self._lab.fleet.engines]:
                 del by_engine[id]
 
@@ -115,7 +117,9 @@ class Hub:
             trace, lag_us = self._read_trace(engine, now_ns)
         frame = EngineFrame(compact_json({**numbers, "loop_lag_us": lag_us}), trace=trace)
         if any(viewer.wants(id, "threads") for viewer in due):
-            frame.threads = compact_json(messages.threads(sampler))
+            stalls = self._stalls.get(id) if trace and sampler.last else None
+            stalled_percent = stalls.percent(sampler.last.board.threads) if stalls and sampler.last else {}
+            frame.threads = compact_json(messages.threads(sampler, stalled_percent))
             frame.samples = compact_json(messages.samples(sampler))
         if engine.board and any(viewer.wants(id, "connections") for viewer in due):
             frame.grid = self._grids.setdefault(id, ConnectionGrid()).advance(engine.board.word_bytes())
@@ -124,13 +128,15 @@ class Hub:
     def _read_trace(self, engine: Engine, now_ns: int) -> tuple[str | None, float | None]:
         """Return the lanes of an engine as JSON and its loop lag in µs; both None while it does not trace."""
         trace = engine.tracing.take_pending(now_ns) if engine.tracing else None
-        last = self._lab.fleet.samplers[engine.id].last
+        sampler = self._lab.fleet.samplers[engine.id]
+        last = sampler.last
         if trace is None or last is None or engine.board is None:
             return None, None
         loop_roles = {
             thread.slot: thread.role for thread in last.board.threads if thread.role != "connection"
         }
         lag_us = self._loop_lags.setdefault(engine.id, LoopLag()).longest_us(trace, loop_roles)
+        self._stalls.setdefault(engine.id, ThreadStalls()).update(trace, sampler.thread_rates)
         return compact_json(encode_lanes(trace, engine.board.trace.rings)), lag_us
 
     def _on_event(self, _: Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -33,6 +34,7 @@ THREAD_FIELDS = (
     "cpu_percent",
     "run_queue_us_per_s",
     "switches_per_s",
+    "stalled_percent",
 )
 LANE_FIELDS = ("slot", "generation", "start_state", "lost", "transitions", "slices")
 WORD = {"state": [0, 8], "generation": [8, 8], "owner": [16, 16]}  # lowest bit, number of bits
@@ -67,16 +69,20 @@ def engines(lab: Lab) -> dict[str, dict[str, Any]]:
     }
 
 
-def threads(sampler: Sampler) -> list[list[Any]]:
-    """Return a row for each thread with the columns THREAD_FIELDS."""
+def threads(sampler: Sampler, stalled_percent: Mapping[tuple[int, int], float]) -> list[list[Any]]:
+    """Return a row for each thread with the columns THREAD_FIELDS.
+
+    stalled_percent: by slot and generation of those threads for which it is known.
+    """
     last, previous = sampler.last, sampler.previous
     if last is None:
         return []
     earlier = {(t.slot, t.generation): t for t in previous.board.threads} if previous else {}
     seconds = (last.at_ns - previous.at_ns) / 1e9 if previous else 0.0
     return [
-        _thread(thread, earlier.get((thread.slot, thread.generation)), seconds, sampler)
+        [*_thread(thread, earlier.get(key), seconds, sampler), _round(stalled_percent.get(key))]
         for thread in last.board.threads
+        for key in ((thread.slot, thread.generation),)
     ]
 
 

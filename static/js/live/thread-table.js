@@ -16,7 +16,7 @@ const DENSITIES = [
   [34, "close"],
   [Infinity, "dense"],
 ];
-const COLUMNS = ["name", "tid", "lane", "rate", "busy", "cpu"];
+const COLUMNS = ["name", "tid", "lane", "rate", "busy", "cpu", "stalled"];
 const IDLE_STATES = ["ended", "waiting", "queue"];
 const out = new Float64Array(STATES);
 
@@ -30,8 +30,7 @@ function cells(name) {
   const tr = document.createElement("tr");
   for (const column of COLUMNS) {
     const cell = make(column === "name" ? "th" : "td", {
-      className:
-        { tid: "num at-wide", rate: "num at-wide", busy: "num", cpu: "num at-wide" }[column] ?? column,
+      className: { name: column, lane: column, busy: "num" }[column] ?? "num at-wide",
     });
     if (column === "name") {
       cell.scope = "row";
@@ -85,13 +84,14 @@ export class ThreadTable {
     const idleStates = new Set(IDLE_STATES.map((name) => history.names.indexOf(name)));
     for (const { source, lane, element, pager } of this.#rows.values()) {
       if (pager) continue;
-      const [, tid, lanes, rate, share, cpu] = element.children;
+      const [, tid, lanes, rate, share, cpu, stalled] = element.children;
       setText(share, format.share(busyShare(source, from, to, idleStates, out)).replace(/\.\d/, ""));
       if (!lane) continue;
       setText(tid, String(lane.tid));
       setText(lanes.firstChild, history.name(lane.state));
       setText(rate, format.rate(lane.row[7]));
       setText(cpu, format.percent(lane.row[8]).replace(/\.\d/, ""));
+      setText(stalled, format.percent(lane.row[11]).replace(/\.\d/, ""));
     }
   }
 

@@ -120,7 +120,7 @@ def test_threads_are_sent_only_for_subscribed_engines(lab: LabProcess) -> None:
         )
         assert "threads" not in frame["engines"][other]
         rows = frame["engines"][watched]["threads"]
-        assert len(rows) == 5 and all(len(row) == 11 for row in rows)
+        assert len(rows) == 5 and all(len(row) == 12 for row in rows)
         assert [row[3] for row in rows].count("worker") == 4
         view.send(type="subscribe", engines="all", threads=True)
         view.frame(lambda f: all("threads" in f["engines"][id] for id in (watched, other)), "threads of all")
@@ -343,7 +343,7 @@ def test_a_stalled_viewer_is_closed_and_others_are_not_affected(
     monkeypatch.setattr("app.live.socket.SEND_TIMEOUT_S", 0.1)
     # So that the kernel does not close it first, and frames soon exceed the socket buffers.
     monkeypatch.setattr("app.web.server.ACKNOWLEDGED_WITHIN_MS", 1_000_000)
-    monkeypatch.setattr("app.live.messages.threads", lambda _: [["x" * 500_000]])
+    monkeypatch.setattr("app.live.messages.threads", lambda *_: [["x" * 500_000]])
     with closing(InProcessLab(tmp_path)) as lab, viewer(lab) as view:
         lab.start("reactor")
         with stalled(lab, threads=True):

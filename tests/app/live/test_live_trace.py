@@ -191,6 +191,28 @@ def test_threads_have_run_queue_wait_and_context_switches(lab: LabProcess) -> No
         view.frame(busy, "a thread with switches")
 
 
+def test_threads_have_their_wait_for_the_gil_while_they_are_traced(lab: LabProcess) -> None:
+    engine = lab.start("reactor-pool", workers=2, idle_s=600)
+    with viewer(lab) as view, client(engine) as asker:
+        fields = view.message()["thread_fields"]
+
+        def stalled(frame: Any) -> list[float | None]:
+            assert asker.ask("/cpu?us=100").status == 200
+            rows = frame["engines"][engine["id"]].get("threads", ())
+            return [dict(zip(fields, row, strict=True))["stalled_percent"] for row in rows]
+
+        subscribe(view, engine["id"], "threads")
+        untraced = view.frame(lambda frame: "threads" in frame["engines"][engine["id"]], "a frame")
+        assert set(stalled(untraced)) == {None}
+        subscribe(view, engine["id"], "threads", "trace")
+
+        def known(frame: Any) -> bool:
+            shares = stalled(frame)
+            return len(shares) == 3 and all(share is not None and 0 <= share <= 100 for share in shares)
+
+        view.frame(known, "the wait of all three threads")
+
+
 # The grid
 
 
