@@ -81,6 +81,22 @@ def test_the_generator_and_the_engines_board_count_the_same(plan: dict[str, Any]
             lambda: engine.board().requests >= all_responses(outcome), "the engine has counted all requests"
         )
         assert engine.board().requests == all_responses(outcome)
+        served = outcome.per_connection
+        assert (served is None) == (plan.get("churn", False) or plan.get("executor") == "ramping-vus")
+        if served:
+            in_time = sum(second.requests for second in outcome.seconds if second.phase == "measure")
+            assert (served.connections, served.total) == (plan.get("vus", 4), in_time)
+
+
+def test_a_connection_without_a_free_thread_has_no_request(start: Starter) -> None:
+    """At its limit of threads `blocking` accepts no further connection; the kernel completes the handshake."""
+    with running(Variant("blocking", (("max_threads", 4),)).patient()) as engine:
+        load = start(engine.port, vus=16, duration_s=HELD_S)
+        load.complete(400)
+        served = load.stop().per_connection
+        assert served and served.jain is not None
+        assert (served.connections, served.minimum) == (16, 0)
+        assert 1 / 16 <= served.jain <= 4 / 16 + 1e-9, "at most four are served"
 
 
 def test_no_latency_is_shorter_than_by_the_servers_own_clock(serve: ServerMaker) -> None:

@@ -26,11 +26,13 @@ class ClientConnection:
     - `buffer`: the start of a response, until its head is complete. `head`: the head. `received`: bytes so
       far.
     - `unsent`: the part of the request that the kernel has not taken.
+    - `completed`: correct responses so far, also on earlier sockets of this connection.
     - `recv`, `send`: those of the socket, bound once.
     """
 
     __slots__ = (
         "buffer",
+        "completed",
         "connecting_since",
         "due_at",
         "fd",
@@ -54,7 +56,7 @@ class ClientConnection:
         self.sock: socket.socket | None = None
         self.fd = -1
         self.connecting_since = self.intended_at = self.handled_at = self.due_at = 0
-        self.sent_at = self.started_at = 0
+        self.sent_at = self.started_at = self.completed = 0
         self.reset_response()
 
     def reset_response(self) -> None:
@@ -221,6 +223,7 @@ class ClientConnection:
             self.fail("bad_length", now)
             return False
         if head.status == 200:
+            self.completed += 1
             kind.record(head, now, self.in_flight_since, self.intended_at, self.handled_at)
         else:
             self.count_failure(f"status_{head.status}", now)

@@ -9,7 +9,7 @@ import errno
 import select
 import socket
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.load.connections.error_names import error_name
@@ -46,6 +46,8 @@ class ConnectionPool:
     - `to_open`: queue of those to be opened. `idle_to_open`: of idle ones, which are opened when `to_open` is
       empty.
     - `reserve`: those that a ramp has not started yet, or has taken out of the load again.
+    - `counted`: the active connections, if the responses of each one can be compared: not with churn, where
+      a connection has one request, and not in a ramp, which opens them at different times.
     - `active`: how many belong to the load now: neither in the reserve nor in the background.
     - `opening`, `connected`: how many connect, and how many of the load are open. `idle_opening`: of
       `opening`, the idle ones. `idle_held`, `slow_connected`: open background connections. `peak`: the most
@@ -67,6 +69,7 @@ class ConnectionPool:
         self.owner: PoolOwner | None = None
         self.by_fd: list[Any] = []
         self.connections: list[PooledConnection] = []
+        self.counted: Sequence[PooledConnection] = ()
         self.slow: list[SteppedConnection] = []
         self.to_open: deque[PooledConnection] = deque()
         self.idle_to_open: deque[PooledConnection] = deque()

@@ -49,6 +49,8 @@ class ConnectionSet:
         pool.counts_in_flight = plan.churn or plan.pipeline > 1
         active = [self._new_active() for _ in range(self._portion(plan.vus))]
         pool.active = len(active)
+        if not plan.churn and plan.executor != "ramping-vus":
+            pool.counted = active
         reserve = [self._new_active() for _ in range(self._portion(plan.vus_peak) - len(active))]
         pool.connections.extend(reserve)
         pool.reserve.extend(reserve)

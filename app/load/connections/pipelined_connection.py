@@ -109,6 +109,7 @@ class PipelinedConnection(ClientConnection):
             if available < kind.expected_bytes:
                 return 0, False
             length, closes = kind.expected_bytes, False
+            self.completed += 1
             kind.add_service_us((now - self.started_at) // 1000)
         else:
             head = parse_head(self.buffer[at:])
@@ -129,6 +130,7 @@ class PipelinedConnection(ClientConnection):
         elif kind.body_bytes not in (None, head.body_bytes):
             self.pool.count_error(kind, "bad_length", now - self.started_at, head.total_bytes)
         else:
+            self.completed += 1
             kind.record(head, now, self.started_at, self.started_at, self.started_at)
 
     def finish_response(self, closes: bool, now: int) -> bool:

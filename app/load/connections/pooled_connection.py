@@ -19,6 +19,7 @@ class PooledConnection(Protocol):
     - `connecting_since`: when connect() was called, until it has succeeded.
     - `sent_at`: when the request in flight was sent, if the hot loops may read its response.
     - `started_at`: the same, if the connection handles its events itself.
+    - `completed`: correct responses so far, on all its sockets.
     - `due_at`: when it acts next: the end of its think time, or its next step.
     """
 
@@ -28,6 +29,7 @@ class PooledConnection(Protocol):
     sent_at: int
     started_at: int
     due_at: int
+    completed: int
 
     @property
     def is_connecting(self) -> bool: ...

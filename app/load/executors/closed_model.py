@@ -60,6 +60,7 @@ class ClosedModel:
                         and not connection.received
                     ):
                         kind.add_service_us((now - connection.sent_at) // 1000)
+                        connection.completed += 1
                     elif not connection.process_response(data, now):
                         continue
                     if pauses:

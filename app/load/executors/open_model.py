@@ -70,6 +70,7 @@ class OpenModel:
                         kind.add_service_us((now - connection.sent_at) // 1000)
                         kind.response_us.append((now - connection.intended_at) // 1000)
                         kind.corrected_us.append((now - connection.handled_at) // 1000)
+                        connection.completed += 1
                     elif not connection.process_response(data, now):
                         continue
                 except OSError as error:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from itertools import groupby
+from operator import add
 
 from app.load.protocol import histogram
+from app.load.protocol.connection_requests import ConnectionRequests
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 
 _ADDED = (
@@ -58,6 +61,7 @@ def merge(outcomes: Sequence[Outcome]) -> Outcome:
         kinds=tuple(_merge_kind(same) for same in zip(*(each.kinds for each in outcomes), strict=True)),
         seconds=_merge_seconds(outcomes),
         time_wait=max((each.time_wait for each in outcomes if each.time_wait is not None), default=None),
+        per_connection=_add_if_all_known([each.per_connection for each in outcomes]),
         shards=sum(each.shards for each in outcomes),
         busiest=max(each.utilisation for each in outcomes),
     )
@@ -122,6 +126,12 @@ def _merge_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     for each in counts:
         total.update(each)
     return dict(total)
+
+
+def _add_if_all_known(parts: Sequence[ConnectionRequests | None]) -> ConnectionRequests | None:
+    """Return None if any part is None."""
+    known = [part for part in parts if part is not None]
+    return reduce(add, known) if len(known) == len(parts) else None
 
 
 def _sum_if_all_known(counts: Sequence[int | None]) -> int | None:

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from app.load.protocol.connection_requests import ConnectionRequests
+
 JSON_NAMES = {"background_requests": "aside_requests", "background_closed": "aside_cut_off"}
 _ATTRIBUTES = {key: attribute for attribute, key in JSON_NAMES.items()}
 _OBSOLETE = frozenset({"notes"})  # stored by an earlier version
@@ -97,6 +99,8 @@ class Outcome:
     - `missing`, `idle_missing`: connections that were not open (idle: not served) when the load began.
     - `time_wait`: sockets in TIME_WAIT of the whole network namespace when a load with churn ended; None:
       unknown.
+    - `per_connection`: responses of each connection in the measured window. Their sum is that of `seconds`.
+      None: unknown, or not comparable (churn, `ramping-vus`).
     - `shards`: how many shards are merged here. `busiest`: the highest `utilisation` of one shard.
     """
 
@@ -133,6 +137,7 @@ class Outcome:
     shards: int = 1
     busiest: float | None = None
     run_queue_ns: int | None = None
+    per_connection: ConnectionRequests | None = None
 
     @property
     def failed(self) -> int:
@@ -186,4 +191,6 @@ class Outcome:
         values = {_ATTRIBUTES.get(name, name): value for name, value in data.items() if name not in _OBSOLETE}
         values["kinds"] = tuple(KindOutcome(**each) for each in data["kinds"])
         values["seconds"] = tuple(Second(**each) for each in data["seconds"])
+        if found := data.get("per_connection"):
+            values["per_connection"] = ConnectionRequests(**found)
         return cls(**values)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from app.load.connections.connection_set import ConnectionSet
 from app.load.connections.request_kind import RequestKind
 from app.load.protocol import histogram
+from app.load.protocol.connection_requests import ConnectionRequests
 from app.load.protocol.meter import DRAIN
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.load.recording.recorder import Recorder, SecondRecord
@@ -74,7 +75,14 @@ def build_outcome(recorder: Recorder, window: MeasuredWindow, connection_set: Co
         background_requests=pool.background_responses,
         background_closed=pool.slow_closed,
         time_wait=window.time_wait,
+        per_connection=_per_connection(begin, end),
     )
+
+
+def _per_connection(begin: Snapshot, end: Snapshot) -> ConnectionRequests | None:
+    if not end.completed:
+        return None
+    return ConnectionRequests.of([b - a for a, b in zip(begin.completed, end.completed, strict=True)])
 
 
 def _run_queue_ns(begin: Snapshot, end: Snapshot) -> int | None:

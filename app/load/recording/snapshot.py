@@ -19,6 +19,7 @@ class Snapshot:
     - `user_s`, `system_s`: CPU time of the process.
     - `run_queue_ns`: how long its only thread has waited for a CPU; None: the kernel does not report it.
     - `in_flight_ns`: see `Outcome`.
+    - `completed`: responses so far of each connection of the pool's `counted`.
     """
 
     at_ns: int
@@ -27,6 +28,7 @@ class Snapshot:
     system_s: float
     run_queue_ns: int | None
     in_flight_ns: int
+    completed: tuple[int, ...]
     totals: Totals
 
     @classmethod
@@ -42,6 +44,7 @@ class Snapshot:
             system_s=used.ru_stime,
             run_queue_ns=_run_queue_ns(),
             in_flight_ns=recorder.in_flight_ns(now),
+            completed=tuple([connection.completed for connection in recorder.pool.counted]),
             totals=recorder.totals(),
         )
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.load.protocol import histogram
+from app.load.protocol.connection_requests import ConnectionRequests
 from app.load.protocol.merging import merge
 from tests.load.outcomes import closed_outcome, encoded
 
@@ -40,6 +41,24 @@ def test_the_wait_for_a_cpu_is_the_mean_of_the_shards_or_unknown(
 ) -> None:
     shards = [replace(closed_outcome([1], [2]), run_queue_ns=each) for each in waited_ns]
     assert merge(shards).waited_for_cpu == share, "of 2 s"
+
+
+@pytest.mark.parametrize(
+    ("shards", "merged"),
+    [
+        (([3, 0], [5]), ConnectionRequests.of([3, 0, 5])),
+        (([1], None), None),
+        ((None, None), None),
+    ],
+)
+def test_requests_per_connection_are_those_of_all_shards_or_unknown(
+    shards: tuple[list[int] | None, ...], merged: ConnectionRequests | None
+) -> None:
+    parts = [
+        replace(closed_outcome([1], [2]), per_connection=each and ConnectionRequests.of(each))
+        for each in shards
+    ]
+    assert merge(parts).per_connection == merged
 
 
 def held(text: str) -> list[int]:

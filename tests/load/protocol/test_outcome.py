@@ -7,16 +7,19 @@ from dataclasses import replace
 
 import pytest
 
+from app.load.protocol.connection_requests import ConnectionRequests
 from app.load.protocol.outcome import Outcome
 from tests.load.outcomes import closed_outcome
 
 OUTCOME = replace(
     closed_outcome([100], [200]), background_requests=4, background_closed=2, missing=0, idle_missing=0
 )
+WITH_CONNECTIONS = replace(OUTCOME, per_connection=ConnectionRequests.of([3, 0, 5]))
 
 
-def test_an_outcome_is_the_same_after_json() -> None:
-    assert Outcome.from_json(json.loads(json.dumps(OUTCOME.to_json()))) == OUTCOME
+@pytest.mark.parametrize("outcome", [OUTCOME, WITH_CONNECTIONS], ids=["plain", "connections"])
+def test_an_outcome_is_the_same_after_json(outcome: Outcome) -> None:
+    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
 
 
 def test_stored_outcomes_keep_the_field_names_of_older_versions() -> None:
@@ -27,7 +30,10 @@ def test_stored_outcomes_keep_the_field_names_of_older_versions() -> None:
 
 def test_an_outcome_that_an_older_version_has_stored_is_read() -> None:
     stored = {**OUTCOME.to_json(), "notes": ["3 of 4 connections were open"]}
-    newer = ("aside_requests", "aside_cut_off", "missing", "idle_missing", "run_queue_ns", "time_wait")
+    newer = (
+        *("aside_requests", "aside_cut_off", "missing", "idle_missing", "run_queue_ns", "time_wait"),
+        "per_connection",
+    )
     for name in newer:
         del stored[name]
     assert Outcome.from_json(stored) == replace(OUTCOME, background_requests=0, background_closed=0)
