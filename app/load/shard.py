@@ -93,10 +93,10 @@ class Shard:
         return outcome
 
     def _wait_for_start(self) -> int:
-        """Return the instant at which the load starts. Blocks until then if there are several shards."""
+        """Return the instant at which the load starts. Blocks until then if other shards start with it."""
         now = self.recorder.connected_ns = monotonic_ns()
         self.recorder.publish(now)
-        if self.job.shards == 1:
+        if not self.job.starts_with_others:
             return now
         while not self.dispatcher.stopped and (self.start_ns is None or now < self.start_ns):
             self.timer.set(self.start_ns or NEVER_NS)

@@ -3,6 +3,9 @@
     spawn ──> each shard connects ──> all are connected: common start time ──> outcomes, merged
 
 Several shards receive the start time through their lifelines. A single shard starts when it is connected.
+
+The main load has one or several shards, each load group one more. Groups share the CPUs of the main shards,
+in turn: they are meant to be small beside the main load, and a CPU of their own would be missing elsewhere.
 """
 
 from __future__ import annotations
@@ -13,15 +16,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.load.protocol.merging import merge
+from app.load.protocol.merging import busiest_cpu, merge
 from app.load.protocol.meter import DONE, MeterReader, MeterReading, combine, make_meter
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine.child import Child, ExitStatus
+from app.machine.cpu_placement import usable_cpus
 
 CONNECTED_POLL_S = 0.005
 START_DELAY_NS = 20_000_000  # an idle shard reads the start time within 0.1 ms, on a busy CPU it takes longer
@@ -34,8 +38,12 @@ class GeneratorFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Shard:
+    """One process. `group`: the name of its load group; None: the main load. `cpu`: it is pinned to it."""
+
     child: Child
     meter: MeterReader
+    group: str | None
+    cpu: int | None
 
     def read(self) -> MeterReading:
         """Return the meter. A shard that has ended is done, so that the others do not wait for it."""
@@ -67,27 +75,17 @@ class Generator:
     def spawn(
         cls, plan: Plan, host: str, port: int, cpus: Sequence[int] | None, *, realtime: bool = False
     ) -> Generator:
-        """Start `plan.shards` processes, pinned to `cpus` in turn; None: any CPU. Raises OSError.
+        """Start `plan.shards` processes, and one for each group, pinned to `cpus` in turn; None: any CPU.
 
         `realtime`: with real-time priority. It must be permitted, and the CPUs must not be those of the
-        engine.
+        engine. Raises OSError.
         """
-        # Each shard needs its own connection: there are at most as many shards as connections.
-        count = max(1, min(plan.shards, plan.vus_peak))
-        job = {
-            "host": host,
-            "port": port,
-            "plan": plan.to_json(),
-            "shards": count,
-            "realtime": realtime,
-            "lifeline_fd": "{lifeline}",
-            "parent_pid": os.getpid(),
-        }
+        target = {"host": host, "port": port, "realtime": realtime}
         shards: list[_Shard] = []
         try:
-            for number in range(count):
-                own_cpus = (cpus[number % len(cpus)],) if cpus else None
-                shards.append(_spawn({**job, "shard": number, "cpus": own_cpus}))
+            for number, (group, job) in enumerate(_jobs(plan)):
+                cpu = cpus[number % len(cpus)] if cpus else None
+                shards.append(_spawn({**target, **job}, group, cpu))
         except BaseException:
             for shard in shards:
                 shard.child.signal(signal.SIGKILL)
@@ -105,8 +103,18 @@ class Generator:
         return tuple(shard.child.pid for shard in self._shards if shard.child.alive)
 
     def read(self) -> MeterReading:
-        """Return the combined live figures of all shards, until the generator is closed."""
-        return combine([shard.read() for shard in self._shards])
+        """Return the combined live figures of the main load, until the generator is closed.
+
+        The CPU time is that of all shards, because groups use the same CPUs.
+        """
+        main = combine([shard.read() for shard in self._main])
+        if len(self._main) == len(self._shards):
+            return main
+        return replace(main, cpu_ns=sum(shard.meter.read().cpu_ns for shard in self._shards))
+
+    @property
+    def _main(self) -> list[_Shard]:
+        return [shard for shard in self._shards if shard.group is None]
 
     def silent_s(self) -> float:
         """Return the longest time in seconds for which a living shard has not updated its meter."""
@@ -133,11 +141,15 @@ class Generator:
             shard.meter.close()
 
     def outcome(self) -> Outcome:
-        """Return the merged outcome of the shards that have `exited`. Thread-safe. Raises GeneratorFailed."""
+        """Return the merged outcome of the shards that have `exited`, with that of each group.
+
+        Thread-safe. Raises GeneratorFailed if there is none of the main load.
+        """
         if self._kill_reason:
             raise GeneratorFailed(self._kill_reason)
         outcomes = [shard.outcome() for shard in self._shards]
-        found = [each for each in outcomes if each]
+        found = [(shard, each) for shard, each in zip(self._shards, outcomes, strict=True) if each]
+        main = [each for shard, each in found if shard.group is None]
         failed = [shard.child for shard, each in zip(self._shards, outcomes, strict=True) if each is None]
         if failed:
             log = " ".join(list(failed[0].log)[-LOG_LINES:])
@@ -145,9 +157,13 @@ class Generator:
             if not found:
                 subject = "The load generator"
             self.lost_shard = f"{subject} ended {failed[0].exited.result()} without a result. {log}".strip()
-        if not found:
+        if not main:
             raise GeneratorFailed(self.lost_shard)
-        return merge(found)
+        if len(found) == 1:
+            return main[0]
+        busiest = busiest_cpu([(shard.cpu, each) for shard, each in found], len(usable_cpus()))
+        groups = {shard.group: each for shard, each in found if shard.group is not None}
+        return replace(merge(main), groups=groups, busiest=busiest)
 
     async def _supervise(self) -> ExitStatus:
         if len(self._shards) > 1:
@@ -164,11 +180,24 @@ class Generator:
             shard.child.write_lifeline(b"%d\n" % start_ns)
 
 
-def _spawn(job: dict[str, Any]) -> _Shard:
+def _jobs(plan: Plan) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Yield the group (None: the main load) and the plan's part of the job of each shard."""
+    # Each shard needs its own connection: there are at most as many shards as connections.
+    count = max(1, min(plan.shards, plan.vus_peak))
+    waits = count + len(plan.groups) > 1
+    main = plan.main_load.to_json()
+    for number in range(count):
+        yield None, {"plan": main, "shard": number, "shards": count, "waits": waits}
+    for group in plan.groups:
+        yield group.name, {"plan": plan.group_load(group).to_json(), "waits": waits}
+
+
+def _spawn(job: dict[str, Any], group: str | None, cpu: int | None) -> _Shard:
     meter_fd = make_meter()
+    own = {"meter_fd": meter_fd, "lifeline_fd": "{lifeline}", "parent_pid": os.getpid()}
     try:
-        stdin = json.dumps({**job, "meter_fd": meter_fd}).encode()
+        stdin = json.dumps({**job, **own, "cpus": None if cpu is None else [cpu]}).encode()
         child = Child.spawn([sys.executable, "-m", "app.load"], pass_fds=(meter_fd,), stdin=stdin)
-        return _Shard(child, MeterReader(meter_fd))
+        return _Shard(child, MeterReader(meter_fd), group, cpu)
     finally:
         os.close(meter_fd)

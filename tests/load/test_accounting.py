@@ -89,7 +89,7 @@ def test_the_generator_and_the_engines_board_count_the_same(plan: dict[str, Any]
 
 
 def test_a_connection_without_a_free_thread_has_no_request(start: Starter) -> None:
-    """At its limit of threads `blocking` accepts no further connection; the kernel completes the handshake."""
+    """At its limit of threads `blocking` does not accept; the kernel still completes the handshake."""
     with running(Variant("blocking", (("max_threads", 4),)).patient()) as engine:
         load = start(engine.port, vus=16, duration_s=HELD_S)
         load.complete(400)

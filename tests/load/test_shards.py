@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from app.load.protocol import histogram
-from app.load.protocol.meter import (
-    MeterReading,
-)
+from app.load.protocol.meter import DONE, MeterReading
 from app.load.protocol.outcome import Outcome
-from app.load.protocol.plan import Plan
+from app.load.protocol.plan import LoadGroup, Plan, Work
 from app.runs.generator import Generator, GeneratorFailed
 from tests.engines.driver import Variant, running
 from tests.load.driver import HELD_S, OPEN, TIMEOUT_S, all_responses, service, until
@@ -73,6 +71,76 @@ def test_three_shards_load_one_engine_together(executor: str) -> None:
             assert merged.duration_s == 0.5
             assert [second.length_s for second in merged.seconds if second.phase == "measure"] == [0.5]
             assert histogram.decode(merged.lateness).total_count == 151
+
+
+def test_groups_load_the_engine_beside_the_main_load_from_the_same_instant() -> None:
+    groups = (
+        LoadGroup("new", vus=3, rate_per_s=151.0, churn=True),
+        LoadGroup("slow", vus=2, work=(Work("sleep", params={"ms": 1}),), think_time_ms=1.0),
+    )
+    plan = Plan(
+        vus=5, duration_s=0.5, warmup_s=0.1, shards=2, think_time_ms=1.0, timeout_s=TIMEOUT_S, groups=groups
+    )
+    with running(Variant("reactor")) as engine:
+        merged, generator, meters = generate(engine.port, plan)
+        assert generator.lost_shard is None
+        assert len(meters) == 4 and len({meter.started_ns for meter in meters}) == 1
+        new, slow = merged.groups.values()
+        assert list(merged.groups) == ["new", "slow"] and merged.loads == (merged, new, slow)
+        assert [each.errors for each in merged.loads] == [{}, {}, {}]
+        assert (new.intended, new.requests, new.duration_s) == (76, 76, 0.5), "at 0/151 to 75/151 s"
+        assert slow.kinds[0].label == "sleep ms=1" and slow.requests == slow.sent > 0
+        assert (merged.shards, merged.connections_peak, slow.connections_peak) == (2, 5, 2)
+        assert merged.per_connection and merged.per_connection.connections == 5
+        assert new.per_connection is None and slow.per_connection and slow.per_connection.connections == 2
+        everything = sum(all_responses(each) for each in merged.loads)
+        until(lambda: engine.board().requests >= everything, "the engine has counted all requests")
+        assert engine.board().requests == everything
+
+
+def test_live_figures_are_of_the_main_load_and_the_cpu_time_is_of_all() -> None:
+    seen: list[tuple[MeterReading, list[MeterReading]]] = []
+
+    def look(generator: Generator) -> None:
+        generator.stop()
+        until(lambda: all(shard.meter.read().phase == DONE for shard in generator._shards), "all have ended")
+        seen.append((generator.read(), [shard.read() for shard in generator._shards]))
+
+    with running(Variant("reactor")) as engine:
+        plan = Plan(
+            vus=4,
+            duration_s=HELD_S,
+            warmup_s=0.0,
+            think_time_ms=1.0,
+            groups=(LoadGroup("other", think_time_ms=1.0),),
+        )
+        generate(engine.port, plan, look)
+    ((live, (main, other)),) = seen
+    assert live.completed == main.completed > 0 and other.completed > 0
+    assert live.cpu_ns == main.cpu_ns + other.cpu_ns
+
+
+def test_a_lost_group_is_reported_and_the_main_load_is_kept() -> None:
+    def kill_group(generator: Generator) -> None:
+        os.kill(generator._shards[1].child.pid, signal.SIGKILL)
+        generator.stop()
+
+    with running(Variant("reactor")) as engine:
+        plan = Plan(vus=2, duration_s=HELD_S, warmup_s=0.0, think_time_ms=1.0, groups=(LoadGroup("new"),))
+        merged, generator, _ = generate(engine.port, plan, kill_group)
+        assert "1 of 2 load-generator processes ended by signal SIGKILL" in (generator.lost_shard or "")
+        assert merged.requests > 0 and merged.groups == {}
+
+
+def test_groups_without_a_main_load_have_no_outcome() -> None:
+    def kill_main(generator: Generator) -> None:
+        kill_first(generator)
+        generator.stop()
+
+    with running(Variant("reactor")) as engine:
+        plan = Plan(vus=2, duration_s=HELD_S, warmup_s=0.0, think_time_ms=1.0, groups=(LoadGroup("new"),))
+        with pytest.raises(GeneratorFailed, match="1 of 2 load-generator processes"):
+            generate(engine.port, plan, kill_main)
 
 
 def kill_first(generator: Generator) -> None:

@@ -43,8 +43,8 @@ class ConnectionRequests:
     def jain(self) -> float | None:
         """Jain's fairness index (Σx)² / (n · Σx²); None without any response.
 
-        It is 1 if all connections receive equally many responses, and k/n if k of n connections receive equally
-        many and the others none. Jain, Chiu and Hawe, "A Quantitative Measure of Fairness and Discrimination
-        for Resource Allocation in Shared Computer Systems", DEC-TR-301, 1984.
+        It is 1 if all connections receive equally many responses, and k/n if k of n connections receive
+        equally many and the others none. Jain, Chiu and Hawe, "A Quantitative Measure of Fairness and
+        Discrimination for Resource Allocation in Shared Computer Systems", DEC-TR-301, 1984.
         """
         return self.total**2 / (self.connections * self.squares) if self.squares else None

@@ -5,7 +5,7 @@ What is a share of one CPU is that of the busiest shard, because that one limits
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import groupby
@@ -64,7 +64,29 @@ def merge(outcomes: Sequence[Outcome]) -> Outcome:
         per_connection=_add_if_all_known([each.per_connection for each in outcomes]),
         shards=sum(each.shards for each in outcomes),
         busiest=max(each.utilisation for each in outcomes),
+        groups=_merge_groups(outcomes),
     )
+
+
+def _merge_groups(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
+    """Return the outcome of each group, merged from those that have it."""
+    names = dict.fromkeys(name for each in outcomes for name in each.groups)
+    return {name: merge([each.groups[name] for each in outcomes if name in each.groups]) for name in names}
+
+
+def busiest_cpu(shards: Sequence[tuple[int | None, Outcome]], cpus: int) -> float:
+    """Return the highest utilisation of one CPU by a generator of at least one shard.
+
+    `shards`: the outcome of each, with the CPU to which it is pinned; None: to none. Shards on one CPU share
+    it, so their utilisations add up. Unpinned ones run on any of `cpus` CPUs: the busiest of these carries at
+    least one shard, and at least the mean.
+    """
+    pinned: defaultdict[int, float] = defaultdict(float)
+    for cpu, outcome in shards:
+        if cpu is not None:
+            pinned[cpu] += outcome.utilisation
+    others = [outcome.utilisation for cpu, outcome in shards if cpu is None]
+    return max(*pinned.values(), *others, sum(others) / cpus, 0.0)
 
 
 def _merge_kind(same: Sequence[KindOutcome]) -> KindOutcome:

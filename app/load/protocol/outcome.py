@@ -15,7 +15,7 @@ Two ways of counting:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from app.load.protocol.connection_requests import ConnectionRequests
@@ -101,7 +101,10 @@ class Outcome:
       unknown.
     - `per_connection`: responses of each connection in the measured window. Their sum is that of `seconds`.
       None: unknown, or not comparable (churn, `ramping-vus`).
-    - `shards`: how many shards are merged here. `busiest`: the highest `utilisation` of one shard.
+    - `shards`: how many shards are merged here. `busiest`: the highest utilisation of one CPU, by all shards
+      that are pinned to it; of unpinned shards, of one shard.
+    - `groups`: the outcomes of the load groups by name. Everything else is that of the main load alone,
+      except `busiest`.
     """
 
     started_at: str
@@ -138,6 +141,7 @@ class Outcome:
     busiest: float | None = None
     run_queue_ns: int | None = None
     per_connection: ConnectionRequests | None = None
+    groups: Mapping[str, Outcome] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -153,6 +157,11 @@ class Outcome:
         return max(0, self.sent - self.requests - self.failed)
 
     @property
+    def loads(self) -> tuple[Outcome, ...]:
+        """The outcome of the main load, and those of the groups."""
+        return (self, *self.groups.values())
+
+    @property
     def has_measured(self) -> bool:
         """Whether anything was measured: False if the load was stopped before."""
         return bool(self.measured_from_ns) and not (self.stopped and not self.requests and not self.failed)
@@ -161,8 +170,8 @@ class Outcome:
     def utilisation(self) -> float:
         """The share of one CPU that the generator used in the measured window, 0 to 1.
 
-        The generator never spins, so this is work. Of several shards it is that of the busiest one, which is
-        the first to limit the load.
+        The generator never spins, so this is work. Of several shards it is that of the busiest one, or of the
+        busiest CPU if it has several, which is the first to limit the load.
         """
         if self.busiest is not None:
             return self.busiest
@@ -180,7 +189,8 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data, with the field names under which outcomes are stored."""
-        return {JSON_NAMES.get(name, name): value for name, value in asdict(self).items()}
+        values = {**asdict(self), "groups": {name: each.to_json() for name, each in self.groups.items()}}
+        return {JSON_NAMES.get(name, name): value for name, value in values.items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
@@ -193,4 +203,5 @@ class Outcome:
         values["seconds"] = tuple(Second(**each) for each in data["seconds"])
         if found := data.get("per_connection"):
             values["per_connection"] = ConnectionRequests(**found)
+        values["groups"] = {name: cls.from_json(each) for name, each in data.get("groups", {}).items()}
         return cls(**values)

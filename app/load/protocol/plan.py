@@ -5,7 +5,7 @@ The JSON field names are the attribute names; every field has its unit in its na
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -44,6 +44,39 @@ class Stage:
     target: float
 
 
+GROUP_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def is_group_name(text: str) -> bool:
+    """Return whether a load group may have this name, of any length."""
+    return bool(text) and GROUP_NAME_CHARACTERS.issuperset(text)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadGroup:
+    """A further load beside the main one, with connections and results of its own.
+
+    With `rate_per_s` it is an open model, without it a closed one with `think_time_ms`. Its other fields are
+    as in `Plan`, which has what all loads share: warm-up, duration, spacing, timeout and placement.
+    """
+
+    name: str
+    vus: int = 8
+    rate_per_s: float | None = None
+    churn: bool = False
+    work: tuple[Work, ...] = (Work("plaintext"),)
+    think_time_ms: float = 0.0
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> LoadGroup:
+        """Return the group of trusted JSON data. Raises TypeError for unknown fields, or without a name."""
+        return cls(**{**data, "work": _works(data.get("work"))})
+
+
+def _works(mix: Sequence[Mapping[str, Any]] | None) -> tuple[Work, ...]:
+    return tuple(Work(**each) for each in mix or ()) or (Work("plaintext"),)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The load to offer.
@@ -67,6 +100,7 @@ class Plan:
     - `timeout_s`: of a request and of connect().
     - `shards`: processes of the load generator. `placement`: one of PLACEMENTS.
     - `trace`: whether to record what the engine's threads do.
+    - `groups`: further loads, each a process of its own. The other fields describe the main load.
     """
 
     executor: str = "constant-vus"
@@ -89,23 +123,51 @@ class Plan:
     shards: int = 1
     placement: str = "split"
     trace: bool = False
+    groups: tuple[LoadGroup, ...] = ()
 
     @property
     def is_open(self) -> bool:
-        """Whether this is an open model."""
+        """Whether the main load is an open model."""
         return self.executor not in CLOSED
 
     @property
+    def is_all_open(self) -> bool:
+        """Whether the main load and all groups are open models, which never use a CPU without a pause."""
+        return self.is_open and all(group.rate_per_s for group in self.groups)
+
+    @property
     def vus_peak(self) -> int:
-        """The most connections of the load itself, without background connections."""
+        """The most connections of the main load, without background connections."""
         if self.executor != "ramping-vus":
             return self.vus
         return max(self.vus, *(int(stage.target) for stage in self.stages))
 
     @property
     def connections(self) -> int:
-        """The most connections at once, with background connections."""
-        return self.vus_peak + self.idle_connections + self.slow_readers + self.slow_writers
+        """The most connections at once, with background connections and those of groups."""
+        background = self.idle_connections + self.slow_readers + self.slow_writers
+        return self.vus_peak + background + sum(group.vus for group in self.groups)
+
+    @property
+    def main_load(self) -> Plan:
+        """The plan of the main load alone."""
+        return replace(self, groups=())
+
+    def group_load(self, group: LoadGroup) -> Plan:
+        """Return the plan of one group alone: what all loads share, and what the group has itself."""
+        return Plan(
+            executor="constant-arrival-rate" if group.rate_per_s else "constant-vus",
+            vus=group.vus,
+            rate_per_s=group.rate_per_s,
+            spacing=self.spacing,
+            duration_s=self.duration_s,
+            warmup_s=self.warmup_s,
+            work=group.work,
+            churn=group.churn,
+            think_time_ms=group.think_time_ms,
+            timeout_s=self.timeout_s,
+            placement=self.placement,
+        )
 
     @property
     def total_s(self) -> float:
@@ -125,9 +187,9 @@ class Plan:
         known = {f.name for f in fields(cls)}
         if unknown := set(data) - known:
             raise TypeError(f"unknown plan fields: {', '.join(sorted(unknown))}")
-        work = tuple(Work(**each) for each in data.get("work") or ()) or cls().work
         stages = tuple(Stage(**each) for each in data.get("stages") or ())
-        plan = cls(**{**data, "work": work, "stages": stages})
+        groups = tuple(map(LoadGroup.from_json, data.get("groups") or ()))
+        plan = cls(**{**data, "work": _works(data.get("work")), "stages": stages, "groups": groups})
         if plan.executor in RAMPING and stages:
             plan = replace(plan, duration_s=sum(stage.duration_s for stage in stages))
         return plan

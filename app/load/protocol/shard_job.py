@@ -28,9 +28,11 @@ class ShardJob:
 
     - `host`, `port`: the target; an IP address, of the loopback unless `allow_any`.
     - `shard`, `shards`: the number of this shard, counted from 0, and how many there are.
+    - `waits`: whether to wait for the start time, because other shards start at the same instant. One of
+      several shards always does.
     - `cpus`: the CPUs to run on; None: any. `realtime`: whether to use real-time priority there.
     - `meter_fd`, `lifeline_fd`: inherited descriptors of the meter and of the lifeline; None: there is none.
-      One of several shards needs a lifeline, because the start signal comes through it.
+      A shard that waits needs a lifeline, because the start time comes through it.
     - `parent_pid`: the process that must still be the parent; None: any.
     """
 
@@ -39,6 +41,7 @@ class ShardJob:
     plan: Plan
     shard: int = 0
     shards: int = 1
+    waits: bool = False
     cpus: tuple[int, ...] | None = None
     realtime: bool = False
     meter_fd: int | None = None
@@ -50,6 +53,11 @@ class ShardJob:
     def share(self) -> ShardShare:
         """Which share of the plan this shard has."""
         return ShardShare(self.shard, self.shards)
+
+    @property
+    def starts_with_others(self) -> bool:
+        """Whether the shard waits for a start time that it has in common with others."""
+        return self.waits or self.shards > 1
 
     @property
     def descriptors(self) -> int:
@@ -128,8 +136,10 @@ class ShardJob:
             raise InvalidJob(
                 f"{connections} connections are too few for {self.shards} shards: each needs one"
             )
-        if self.shards > 1 and self.lifeline_fd is None:
-            raise InvalidJob("one of several shards needs a lifeline_fd: the start signal comes through it")
+        if self.starts_with_others and self.lifeline_fd is None:
+            raise InvalidJob("one of several shards needs a lifeline_fd: the start time comes through it")
+        if self.plan.groups:
+            raise InvalidJob("a load group is a separate job: the plan of a shard has no groups")
 
     def raise_descriptor_limit(self) -> None:
         """Raise this process's soft limit of file descriptors to the hard one (RLIMIT_NOFILE).

@@ -25,6 +25,7 @@ def test_the_index_is_that_of_the_definition(responses: list[int]) -> None:
     mean = sum(responses) / len(responses)
     variance = sum((each - mean) ** 2 for each in responses) / len(responses)
     # J = 1 / (1 + CV²), with the coefficient of variation CV of the population.
+    assert found.jain is not None
     assert found.jain == pytest.approx(1 / (1 + variance / mean**2))
     assert 1 / len(responses) - 1e-9 <= found.jain <= 1 + 1e-9
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.load.protocol import histogram
 from app.load.protocol.connection_requests import ConnectionRequests
-from app.load.protocol.merging import merge
+from app.load.protocol.merging import busiest_cpu, merge
 from tests.load.outcomes import closed_outcome, encoded
 
 SAMPLES = st.lists(st.integers(0, 200_000_000), max_size=60)
@@ -55,10 +55,44 @@ def test_requests_per_connection_are_those_of_all_shards_or_unknown(
     shards: tuple[list[int] | None, ...], merged: ConnectionRequests | None
 ) -> None:
     parts = [
-        replace(closed_outcome([1], [2]), per_connection=each and ConnectionRequests.of(each))
+        replace(closed_outcome([1], [2]), per_connection=ConnectionRequests.of(each) if each else None)
         for each in shards
     ]
     assert merge(parts).per_connection == merged
+
+
+UTILISED = [replace(closed_outcome([1], [2]), busiest=used) for used in (0.4, 0.3, 0.2)]
+
+
+@pytest.mark.parametrize(
+    ("pinned_to", "cpus", "busiest"),
+    [
+        ((1, 1, 1), 2, 0.9),
+        ((0, 1, 1), 2, 0.5),
+        ((0, 1, 2), 4, 0.4),
+        ((None, None, None), 4, 0.4),
+        ((None, None, None), 2, 0.45),
+        ((None, None, None), 1, 0.9),
+    ],
+    ids=[
+        "one CPU",
+        "two on one CPU",
+        "a CPU each",
+        "unpinned",
+        "unpinned on two CPUs",
+        "unpinned on one CPU",
+    ],
+)
+def test_the_busiest_cpu_carries_all_shards_that_are_pinned_to_it(
+    pinned_to: tuple[int | None, ...], cpus: int, busiest: float
+) -> None:
+    assert busiest_cpu(list(zip(pinned_to, UTILISED, strict=True)), cpus) == pytest.approx(busiest)
+
+
+def test_groups_of_several_outcomes_are_merged_by_name() -> None:
+    one, other = (replace(closed_outcome([1], [2]), groups={name: UTILISED[0]}) for name in ("a", "b"))
+    merged = merge([one, other, one]).groups
+    assert {name: (each.shards, each.requests) for name, each in merged.items()} == {"a": (2, 4), "b": (1, 2)}
 
 
 def held(text: str) -> list[int]:

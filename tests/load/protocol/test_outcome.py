@@ -17,9 +17,18 @@ OUTCOME = replace(
 WITH_CONNECTIONS = replace(OUTCOME, per_connection=ConnectionRequests.of([3, 0, 5]))
 
 
-@pytest.mark.parametrize("outcome", [OUTCOME, WITH_CONNECTIONS], ids=["plain", "connections"])
+WITH_GROUPS = replace(OUTCOME, groups={"new": WITH_CONNECTIONS, "slow": OUTCOME})
+
+
+@pytest.mark.parametrize(
+    "outcome", [OUTCOME, WITH_CONNECTIONS, WITH_GROUPS], ids=["plain", "connections", "groups"]
+)
 def test_an_outcome_is_the_same_after_json(outcome: Outcome) -> None:
     assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+
+
+def test_field_names_of_groups_are_those_of_outcomes() -> None:
+    assert WITH_GROUPS.to_json()["groups"]["slow"] == OUTCOME.to_json()
 
 
 def test_stored_outcomes_keep_the_field_names_of_older_versions() -> None:
@@ -32,7 +41,7 @@ def test_an_outcome_that_an_older_version_has_stored_is_read() -> None:
     stored = {**OUTCOME.to_json(), "notes": ["3 of 4 connections were open"]}
     newer = (
         *("aside_requests", "aside_cut_off", "missing", "idle_missing", "run_queue_ns", "time_wait"),
-        "per_connection",
+        *("per_connection", "groups"),
     )
     for name in newer:
         del stored[name]

@@ -25,6 +25,8 @@ from app.load.protocol.shard_share import ShardShare
         ('{"host": "127.0.0.1", "port": 1, "plan": {"executor": "ramping-vus"}}', "stages"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {"churn": true, "pipeline": 2}}', "pipeline"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {}, "shards": 2}', "lifeline"),
+        ('{"host": "127.0.0.1", "port": 1, "plan": {}, "waits": true}', "lifeline"),
+        ('{"host": "127.0.0.1", "port": 1, "plan": {"groups": [{"name": "new"}]}}', "no groups"),
         (
             '{"host": "127.0.0.1", "port": 1, "plan": {"vus": 1}, "shard": 1, "shards": 2, "lifeline_fd": 0}',
             "too few",
