@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
 from app.machine.cpu_placement import REALTIME, Placement, usable_cpus
-from app.results.limits import SAMPLES_MIN
+from app.results.limits import LITTLE_REQUESTS_MIN, SAMPLES_MIN
 from app.results.observation import Edge, Observation
 from app.results.stalled import RoleStall, stalls
 from app.results.summary import little_residual, responses_received
@@ -30,12 +30,12 @@ _API_NAMES = {
 class Evidence:
     """The numbers on which a verdict is based. Shares are 0 to 1; None is unknown."""
 
-    is_open: bool
+    is_open: bool  # the main load
     placement: str  # split, shared
     think_time: bool
-    requests: int
+    requests: int  # of the main load and of all groups
     errors: int
-    generator_utilisation: float | None  # of one CPU for each shard
+    generator_utilisation: float | None  # of the CPU that the generator uses most
     generator_waited: float | None  # share of time in which the generator was runnable and had no CPU
     late_share: float | None
     rate_ratio: float | None
@@ -44,7 +44,7 @@ class Evidence:
     engine_cpu_share: float | None  # of the CPUs that the engine may use
     cores: Mapping[int, float]  # utilisation of each core by all processes
     in_flight_grew: bool  # requests in flight grew while connections were free
-    little_residual: float | None
+    little_residual: float | None  # of the main load
     listen_drops: int | None
     server_requests: int  # counted by the engine, from the first connection to the last
     client_responses: int  # counted by the generator: equal, unless requests failed or came from elsewhere
@@ -59,6 +59,8 @@ class Evidence:
     realtime: bool = False  # the generator had real-time priority
     engine_stopped: bool = False  # the engine ended because it was stopped on request
     stalls: Mapping[str, RoleStall] = field(default_factory=dict)  # waits for the GIL or a lock, by role
+    generator_cpus: float | None = None  # CPU use of all loads together, 1 is one CPU; None: no groups
+    closed_groups: bool = False  # some load group is a closed model
 
     def numbers(self) -> dict[str, float | int | str | None]:
         """Return the flat mapping that stored results and the API have."""
@@ -97,17 +99,17 @@ def evidence(
 
     `observations`: one; for a hot swap one for each engine that served, in order.
     """
-    placement = conditions.placement
+    placement, errors = conditions.placement, sum(sum(each.errors.values()) for each in outcome.loads)
     first, last = observations[0].first, observations[-1].last
     window = (first, last) if first and last else None
     return Evidence(
         is_open=plan.is_open,
         placement=placement.mode,
         think_time=plan.think_time_ms > 0,
-        requests=outcome.requests,
-        errors=sum(outcome.errors.values()),
+        requests=sum(each.requests for each in outcome.loads),
+        errors=errors,
         generator_utilisation=outcome.utilisation if outcome.wall_s else None,
-        generator_waited=outcome.waited_for_cpu if placement.mode == "split" else None,
+        generator_waited=_waited_for_cpu(outcome) if placement.mode == "split" else None,
         late_share=outcome.late / outcome.intended if outcome.intended else None,
         rate_ratio=summary.rate_ratio,
         occupancy=_utilisation_by_role(observations),
@@ -117,7 +119,7 @@ def evidence(
         in_flight_grew=_has_grown(
             [number for each in observations for number in each.in_flight], plan.vus_peak * plan.pipeline
         ),
-        little_residual=None if outcome.errors else little_residual(outcome),
+        little_residual=None if errors else _little_residual(outcome),
         listen_drops=_listen_drops(window),
         # Each engine that took over has answered one request of the control plane itself.
         server_requests=sum(each.answered for each in observations) - (len(observations) - 1),
@@ -131,13 +133,40 @@ def evidence(
         traced=plan.trace,
         swaps=conditions.swaps,
         concurrent_runs=conditions.concurrent_runs,
-        realtime=plan.is_open and placement.load_priority == REALTIME,
         stalls={
             _named(role, each, observations): stall
             for each in observations
             for role, stall in stalls(each).items()
         },
+        realtime=plan.is_all_open and placement.load_priority == REALTIME,
+        generator_cpus=_generator_cpus(outcome),
+        closed_groups=any(not group.rate_per_s for group in plan.groups),
     )
+
+
+def _little_residual(outcome: Outcome) -> float | None:
+    """Return the relative error of Little's law; None also with too few requests of the main load.
+
+    A verdict knows only the requests of all loads.
+    """
+    if outcome.groups and outcome.requests < LITTLE_REQUESTS_MIN:
+        return None
+    return little_residual(outcome)
+
+
+def _waited_for_cpu(outcome: Outcome) -> float | None:
+    """Return the CPU starvation of the load that waited longest; None if it is unknown.
+
+    The mean over all loads would hide a small group that waits for a busy main load on the same CPU.
+    """
+    waited = [each.waited_for_cpu for each in outcome.loads]
+    return max((each for each in waited if each is not None), default=None)
+
+
+def _generator_cpus(outcome: Outcome) -> float | None:
+    if not outcome.groups or not outcome.wall_s:
+        return None
+    return sum(each.cpu_user_s + each.cpu_system_s for each in outcome.loads) / outcome.wall_s
 
 
 Window = tuple[Edge, Edge] | None

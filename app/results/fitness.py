@@ -6,6 +6,12 @@ An event invalidates only the figures that it changes: a few late sends change a
     cost           less than 99 % of an offered rate was reached: it is the cost at another rate
     rate, latency  load generator or kernel was the limit, or the measurement contradicts itself
     percentiles    late sends by the load generator changed them
+    fairness       there were too few requests per connection; not a saturated generator, see below
+
+A figure of a load group is invalid also if the group itself failed, missed its rate or had too few requests.
+
+Fairness stays valid if the load generator was the limit: it reads responses in the order in which they
+arrive, so it delays all connections alike, and it cannot leave one without a response.
 """
 
 from __future__ import annotations
@@ -29,6 +35,7 @@ LATENESS_MIN_US = 250.0  # a smaller difference never invalidates a percentile
 SHARED_GENERATOR_MAX = (
     0.10  # of one CPU: up to it, a generator on the engine's CPUs does not disturb the engine
 )
+FAIRNESS_REQUESTS_MIN = 10  # mean per connection; distributed by chance alone, the index is then 0.91
 TOO_FEW = "Too few requests"
 _TOO_FEW_PREFIXES = (TOO_FEW, "There were too few requests")  # the second one is of an earlier version
 INVALIDATES_LOAD = frozenset(
@@ -48,12 +55,15 @@ def assess_figures(
     cost = every or _invalidates_cost(evidence)
     fitness: dict[str, str | None] = {}
     for each in figures:
+        own = _invalidates_group(each, summary)
         if each.family is Family.COST:
             fitness[str(each)] = cost
         elif each.family is Family.LATENCY:
-            fitness[str(each)] = load or _invalidates_percentile(each, summary, evidence)
+            fitness[str(each)] = load or own or _invalidates_percentile(each, summary, evidence)
+        elif each.family is Family.FAIRNESS:
+            fitness[str(each)] = every or own or _invalidates_fairness(each, summary)
         else:
-            fitness[str(each)] = load
+            fitness[str(each)] = load or own
     return replace(verdict, figure=main, fitness=fitness, rankable=main in fitness and fitness[main] is None)
 
 
@@ -98,8 +108,10 @@ def main_figure(scenario: ScenarioView | None, plan: Plan) -> str:
     """Return the name of a run's main figure: the scenario's, or the default of its kind of load."""
     if scenario:
         named = figure(scenario.figure)
-        labels = {work.label for work in plan.work}
-        if not named.label or (len(labels) > 1 and named.label in labels):
+        group = next((each for each in plan.groups if each.name == named.group), plan)
+        labels = {work.label for work in group.work}
+        has_label = not named.label or (len(labels) > 1 and named.label in labels)
+        if has_label and named.group in ("", *(group.name for group in plan.groups)):
             return scenario.figure
     if plan.executor == "find-capacity":
         return "kept_per_s"
@@ -137,14 +149,39 @@ def _invalidates_cost(e: Evidence) -> str | None:
 def _invalidates_load(verdict: Verdict, e: Evidence) -> str | None:
     if verdict.name in INVALIDATES_LOAD:
         return f"{verdict.title}. {verdict.because[0]}"
-    if e.placement == "shared" and not e.is_open:
-        used = e.generator_utilisation
+    if e.placement == "shared" and (not e.is_open or e.closed_groups):
+        used = e.generator_utilisation if e.generator_cpus is None else e.generator_cpus
         if used is None or used > SHARED_GENERATOR_MAX:
             return (
                 "Server and load generator shared their CPUs, and the load generator used more than "
                 f"{format.share(SHARED_GENERATOR_MAX)} of one."
             )
     return None
+
+
+def _invalidates_group(of: Figure, summary: Summary) -> str | None:
+    """Return why the figures of this figure's group are invalid; None for a figure of the main load."""
+    if not of.group:
+        return None
+    group, name = of.load(summary), f"load group {of.group}"
+    failed = sum(group.errors.values()) if group else 0
+    if group is None or not group.requests + failed:
+        return f"There were no responses to {name} in the measured window."
+    if failed / (group.requests + failed) > ERRORS_MAX:
+        share = format.share(failed / (group.requests + failed))
+        return f"{share} of the requests of {name} failed (limit {format.share(ERRORS_MAX)})."
+    if group.rate_ratio is not None and group.rate_ratio < RATE_RATIO_MIN:
+        return f"Only {format.share(group.rate_ratio)} of the target rate of {name} was reached."
+    return None
+
+
+def _invalidates_fairness(of: Figure, summary: Summary) -> str | None:
+    load = of.load(summary)
+    mean = load.fairness.requests_mean if load and load.fairness else 0.0
+    if mean >= FAIRNESS_REQUESTS_MIN:
+        return None
+    needed = f"Jain's index needs a mean of {FAIRNESS_REQUESTS_MIN}"
+    return f"{TOO_FEW} ({format.decimal(mean)} per connection): {needed}."
 
 
 def _invalidates_percentile(of: Figure, summary: Summary, e: Evidence) -> str | None:

@@ -67,11 +67,12 @@ def _accept_wait_us(depth: float | None, accepted: int, window_ns: int) -> float
 
 
 def _generator(outcome: Outcome | None) -> GeneratorCost:
-    """Return what the load generator itself used, or unknown values."""
+    """Return what the load generator itself used for all loads, or unknown values."""
     if outcome is None or not outcome.wall_s:
         return GeneratorCost(None, None)
-    used_s = outcome.cpu_user_s + outcome.cpu_system_s
-    return GeneratorCost(used_s * 1e6 / outcome.requests if outcome.requests else None, outcome.utilisation)
+    used_s = sum(each.cpu_user_s + each.cpu_system_s for each in outcome.loads)
+    requests = sum(each.requests for each in outcome.loads)
+    return GeneratorCost(used_s * 1e6 / requests if requests else None, outcome.utilisation)
 
 
 def _cpu(begin: Edge, end: Edge) -> tuple[int | None, float | None]:

@@ -14,7 +14,11 @@ from app.schemas.result import Summary
 
 def notes(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> tuple[str, ...]:
     """Return the notes on a trial. `stalled_ns`: how long the server was paused, 0 if it was not."""
-    return (*_connections(plan, outcome), *_stall(plan, outcome, summary, stalled_ns))
+    return (
+        *_connections(plan, outcome),
+        *_groups(plan, outcome),
+        *_stall(plan, outcome, summary, stalled_ns),
+    )
 
 
 def _connections(plan: Plan, outcome: Outcome) -> Iterator[str]:
@@ -32,6 +36,18 @@ def _connections(plan: Plan, outcome: Outcome) -> Iterator[str]:
         yield f"The server closed {outcome.background_closed:,} slow connections; each reconnected after 1 s."
     if outcome.time_wait is not None:
         yield f"When the load ended, {outcome.time_wait:,} connections of this machine were in TIME_WAIT."
+
+
+def _groups(plan: Plan, outcome: Outcome) -> Iterator[str]:
+    for group in plan.groups:
+        found = outcome.groups.get(group.name)
+        if found is None:
+            yield f"Load group {group.name} has no result: its process ended early."
+        elif found.missing:
+            yield (
+                f"{found.missing:,} of {group.vus:,} connections of load group {group.name} were not open "
+                "when the load began."
+            )
 
 
 def _stall(plan: Plan, outcome: Outcome, summary: Summary, stalled_ns: int) -> Iterator[str]:

@@ -1,44 +1,23 @@
-"""Computes summary, series, percentile curve and histogram log of a run from its outcome. Pure."""
+"""Computes summary, percentile curve and histogram log of a run from its outcome. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from app.load.protocol import histogram
-from app.load.protocol.outcome import KindOutcome, Outcome, Second
-from app.results.observation import SeriesPoint
-from app.schemas.result import KindSummary, Latency, Summary
+from app.load.protocol.outcome import KindOutcome, Outcome
+from app.schemas.result import Fairness, KindSummary, Latency, Summary
 
-SERIES_COLUMNS = (
-    "t_s",
-    "phase",
-    "offered_per_s",
-    "achieved_per_s",
-    "errors",
-    "service_p50_us",
-    "service_p99_us",
-    "response_p50_us",
-    "response_p99_us",
-    "connections",
-    "threads",
-    "cpu_percent",
-    "rss_bytes",
-    "queue_depth",
-    "service_max_us",
-    "response_max_us",
-)
 QUANTILES = (
     *(0.0, 0.1, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.985),
     *(0.99, 0.993, 0.995, 0.997, 0.998, 0.999, 0.9995, 0.9999, 0.99995, 0.99999),
 )  # of the points of a percentile curve
-RATE_INTERVAL_MIN_S = 0.5  # a shorter last interval of a phase has no meaningful rate
 
 
 def summarise(outcome: Outcome) -> Summary:
-    """Return the summary of the measured window.
+    """Return the summary of the measured window, with that of each load group.
 
     The achieved rate counts requests that finished in the window, the offered rate those due in it.
     """
@@ -71,7 +50,17 @@ def summarise(outcome: Outcome) -> Summary:
         sent=outcome.sent,
         failed=outcome.failed,
         unfinished=outcome.unfinished,
+        fairness=_fairness(outcome),
+        groups={name: summarise(each) for name, each in outcome.groups.items()},
     )
+
+
+def _fairness(outcome: Outcome) -> Fairness | None:
+    served = outcome.per_connection
+    if served is None:
+        return None
+    mean = served.total / served.connections
+    return Fairness(served.connections, served.minimum, served.maximum, mean, served.jain)
 
 
 def _kind_summary(kind: KindOutcome) -> KindSummary:
@@ -95,15 +84,6 @@ def merged_histogram(outcome: Outcome, clock: str) -> Any:
     `clock`: service, response or corrected.
     """
     return histogram.merge(histogram.decode(getattr(kind, clock)) for kind in outcome.kinds)
-
-
-def series(outcome: Outcome, points: Sequence[SeriesPoint], started_ns: int) -> dict[str, Any]:
-    """Return one row per second: the load generator's counts and the engine's last sample in that second.
-
-    `started_ns`: CLOCK_MONOTONIC where `t_s`, the start of a row, is 0, as in traces.
-    """
-    rows = [_row(second, points, started_ns) for second in outcome.seconds if second.phase != "drain"]
-    return {"columns": SERIES_COLUMNS, "rows": rows, "started_ns": started_ns}
 
 
 def curve(outcome: Outcome) -> dict[str, Any]:
@@ -140,8 +120,10 @@ def interval_log(outcome: Outcome) -> str:
 
 
 def responses_received(outcome: Outcome) -> int:
-    """Return the number of all responses received, including warm-up, drain and idle connections."""
-    return sum(second.requests for second in outcome.seconds) + outcome.background_requests
+    """Return the number of all responses received: by all loads, in all phases, on all connections."""
+    return sum(
+        sum(second.requests for second in each.seconds) + each.background_requests for each in outcome.loads
+    )
 
 
 def little_residual(outcome: Outcome) -> float | None:
@@ -169,47 +151,3 @@ def _points(hist: Any, cut: float) -> list[tuple[float, float]]:
         return []
     quantiles = [q for q in QUANTILES if q < cut] + [cut] * (cut > 0)
     return [(q, float(hist.get_value_at_percentile(100 * q))) for q in quantiles]
-
-
-def _last_point(points: Sequence[SeriesPoint], started_ns: int, second: Second) -> SeriesPoint | None:
-    """Return the last sample of the engine in this second; None if there is none."""
-    low, high = second.t, second.t + second.length_s
-    inside = [p for p in points if low <= (p.at_ns - started_ns) / 1e9 < high]
-    return inside[-1] if inside else None
-
-
-def _cpu_percent(points: Sequence[SeriesPoint], started_ns: int, second: Second) -> float | None:
-    """Return the engine's CPU use of this second: of the sample interval that overlaps it by more than half.
-
-    None if there is no such sample.
-    """
-    low = started_ns + second.t * 1e9
-    high = low + second.length_s * 1e9
-    for p in points:
-        overlap = min(p.at_ns, high) - max(p.since_ns, low)
-        if overlap > max(high - low, p.at_ns - p.since_ns) / 2:
-            return p.cpu_percent
-    return None
-
-
-def _row(second: Second, points: Sequence[SeriesPoint], started_ns: int) -> list[Any]:
-    service = histogram.percentiles(histogram.decode(second.service))
-    response = histogram.percentiles(histogram.decode(second.response))
-    has_rate = second.length_s >= RATE_INTERVAL_MIN_S
-    offered = second.intended / second.length_s if second.intended is not None and has_rate else None
-    point, cpu = _last_point(points, started_ns, second), _cpu_percent(points, started_ns, second)
-    seen = (point.connections, point.threads, cpu, point.rss_bytes, point.queue_depth) if point else ()
-    return [
-        round(second.t, 3),
-        second.phase,
-        offered,
-        second.requests / second.length_s if has_rate else None,
-        second.errors,
-        service.p50_us,
-        service.p99_us,
-        response.p50_us,
-        response.p99_us,
-        *(seen or (None, None, cpu, None, None)),
-        service.max_us,
-        response.max_us,
-    ]

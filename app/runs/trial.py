@@ -27,7 +27,8 @@ from app.results.fitness import assess_figures
 from app.results.ledger import cost
 from app.results.notes import notes
 from app.results.observation import Observation, marks
-from app.results.summary import responses_received, series, summarise
+from app.results.series import series
+from app.results.summary import responses_received, summarise
 from app.results.verdict import judge
 from app.runs.generator import Generator, GeneratorFailed
 from app.runs.hot_swap import HotSwap, phases, swap_notes
@@ -108,7 +109,7 @@ class Trial:
             watcher.begin()
             self._watchers = [watcher]
             assert engine.port
-            realtime = plan.is_open and placement.load_priority == REALTIME
+            realtime = plan.is_all_open and placement.load_priority == REALTIME
             self._generator = generator = Generator.spawn(
                 plan, engine.connect_host, engine.port, placement.load_cpus, realtime=realtime
             )

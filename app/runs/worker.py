@@ -116,8 +116,9 @@ class RunWorker:
                 await self._fleet.stop_port(engine.port)
 
     def _placement(self, run: Run) -> Placement:
-        # Concurrent runs share the load CPU: a real-time generator that busy-waits would starve the others.
-        is_alone = run.plan.is_open and not run.view.beside
+        # Concurrent runs and load groups share the load CPU: a real-time generator that always has work, as a
+        # closed loop may have, would starve the others.
+        is_alone = run.plan.is_all_open and not run.view.beside
         priority = self._system.load_priority if is_alone else NORMAL
         return place(run.plan.placement, usable_cpus(), run.plan.shards, priority)
 

@@ -34,12 +34,27 @@ class KindSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Fairness:
+    """How evenly the responses of the measured time are distributed over the connections of a load.
+
+    A connection without a response counts as 0. `jain`: Jain's index, from 1/n (one of n connections has all)
+    to 1 (all have equally many); None without any response.
+    """
+
+    connections: int
+    requests_min: int
+    requests_max: int
+    requests_mean: float
+    jain: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """What the load generator counted in the measured time.
+    """What the load generator counted in the measured time: of the main load, or of a load group.
 
     intended = sent + dropped, and sent = requests + failed + unfinished. `errors` counts failed requests by
-    kind, and failed connections, which are not requests. The fields from `intended` on are None in runs
-    stored by an earlier version.
+    kind, and failed connections, which are not requests. The fields from `intended` to `unfinished` are None
+    in runs stored by an earlier version.
     """
 
     requests: int  # with a correct response
@@ -62,6 +77,8 @@ class Summary:
     sent: int | None = None
     failed: int | None = None
     unfinished: int | None = None  # in flight when the load was stopped
+    fairness: Fairness | None = None  # None: unknown, churn, or a ramp of connections
+    groups: dict[str, Summary] = field(default_factory=dict)  # of the load groups, by name
 
     @property
     def counts(self) -> str:

@@ -25,7 +25,8 @@ from app.plans.describe import describe, load_title
 from app.plans.thresholds import Threshold
 from app.results.notes import notes
 from app.results.observation import SeriesPoint
-from app.results.summary import percentile_curve, series, summarise
+from app.results.series import series
+from app.results.summary import percentile_curve, summarise
 from app.results.threshold_check import check
 from app.schemas.comparison import ComparisonEntry, ComparisonView
 from app.schemas.result import Check, GeneratorCost, Ledger, Verdict

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.load.protocol.histogram import Percentiles
-from app.load.protocol.plan import Plan, Work
+from app.load.protocol.plan import LoadGroup, Plan, Work
 from app.plans.scenarios import SCENARIOS
 from app.results.evidence import Evidence
 from app.results.figures import LEDGER, PERCENTILES, Family, Figure, all_figures, figure
@@ -24,7 +24,7 @@ from app.results.fitness import (
     main_figure,
 )
 from app.results.verdict import judge
-from app.schemas.result import KindSummary, Latency, Summary, Verdict
+from app.schemas.result import Fairness, KindSummary, Latency, Summary, Verdict
 from tests.app.results.test_verdict import ANY, CALM, MISSED, OPEN
 
 TIMES = Percentiles(100_000, 1_000.0, 2_000.0, 4_000.0, 8_000.0, 9_000.0, 1_100.0)
@@ -196,6 +196,91 @@ def test_figure_names_can_be_parsed_again() -> None:
         with pytest.raises(KeyError):
             Figure.parse(wrong)
     assert {Figure(name).family for name in LEDGER} == {Family.COST}
+
+
+NEW = replace(SUMMARY, offered_per_s=200.0, achieved_per_s=200.0, rate_ratio=1.0)
+FAIR = Fairness(64, 100, 200, 150.0, 0.98)
+WITH_GROUP = replace(SUMMARY, fairness=FAIR, groups={"new": NEW})
+
+
+def test_figures_of_a_group_have_its_name_before_a_colon() -> None:
+    names = {str(each) for each in all_figures(WITH_GROUP, is_search=False)}
+    own = {each for each in names if ":" in each}
+    kinds = ("", "plaintext.", "sleep ms=50.")
+    assert own == {"new:achieved_per_s", *(f"new:{kind}{name}" for kind in kinds for name in PERCENTILES)}
+    assert "jain" in names, "the main load has requests per connection, the group has none"
+    assert "new:jain" in {
+        str(each)
+        for each in all_figures(
+            replace(SUMMARY, groups={"new": replace(NEW, fairness=FAIR)}), is_search=False
+        )
+    }
+    for each in map(figure, names):
+        assert each.title.endswith(" in group new") == (each.group == "new") and figure(str(each)) == each
+    for wrong in ("new:cpu_us", "new:kept_per_s", "New:p99_us", ":p99_us", "new:speed", "a:b:p99_us"):
+        with pytest.raises(KeyError):
+            Figure.parse(wrong)
+
+
+def test_a_figure_of_a_group_has_the_value_of_the_group() -> None:
+    other = replace(NEW, achieved_per_s=7.0, latency=Latency(TIMES, replace(TIMES, p99_us=5.0), TIMES))
+    summary = replace(WITH_GROUP, groups={"new": other})
+    values = {
+        name: figure(name).value(summary, None) for name in ("new:p99_us", "new:achieved_per_s", "jain")
+    }
+    assert values == {"new:p99_us": 5.0, "new:achieved_per_s": 7.0, "jain": 0.98}
+    assert figure("other:p99_us").value(summary, None) is None
+    assert figure("jain").value(SUMMARY, None) is None and not figure("jain").lower_is_better
+
+
+GROUPS: dict[str, tuple[dict[str, Any], str]] = {
+    "failed": ({"errors": {"timeout": 2_000}}, "2 % of the requests of load group new failed"),
+    "missed its rate": ({"rate_ratio": 0.95}, "95 % of the target rate of load group new"),
+    "no response": ({"requests": 0, "errors": {}}, "no responses to load group new"),
+}
+
+
+@pytest.mark.parametrize("case", GROUPS)
+def test_what_happens_to_a_group_invalidates_its_own_figures_only(case: str) -> None:
+    changes, words = GROUPS[case]
+    found = assessed(CALM, replace(WITH_GROUP, groups={"new": replace(NEW, **changes)})).fitness
+    assert all(words in (found[name] or "") for name in found if name.startswith("new:"))
+    assert all(found[name] is None for name in found if not name.startswith("new:"))
+
+
+def test_percentiles_of_a_group_are_judged_by_its_own_samples_and_lateness() -> None:
+    late = Latency(TIMES, replace(TIMES, p99_us=9_000.0, p999_us=None), TIMES)
+    found = assessed(OPEN, replace(WITH_GROUP, groups={"new": replace(NEW, latency=late)})).fitness
+    assert "Late sends" in (found["new:p99_us"] or "") and "Too few requests" in (found["new:p999_us"] or "")
+    assert found["p99_us"] is found["new:p50_us"] is None
+
+
+def test_a_saturated_generator_does_not_invalidate_fairness() -> None:
+    busy = replace(CALM, generator_utilisation=0.9)
+    found = assessed(busy, WITH_GROUP).fitness
+    assert (found["jain"], found[RATE] is None) == (None, False)
+    assert "stopped early" in (assessed(replace(CALM, stopped=True), WITH_GROUP).fitness["jain"] or "")
+
+
+@pytest.mark.parametrize(("mean", "is_valid"), [(9.9, False), (10.0, True)])
+def test_fairness_needs_ten_requests_per_connection(mean: float, is_valid: bool) -> None:
+    summary = replace(SUMMARY, fairness=replace(FAIR, requests_mean=mean))
+    assert (assessed(CALM, summary).fitness["jain"] is None) == is_valid
+
+
+def test_a_closed_group_on_shared_cpus_is_judged_as_a_closed_load() -> None:
+    shared = replace(OPEN, placement="shared", closed_groups=True)
+    assert assessed(shared, WITH_GROUP).fitness[RATE]
+    assert assessed(replace(shared, generator_cpus=0.1), WITH_GROUP).fitness[RATE] is None
+    assert assessed(replace(shared, generator_utilisation=0.06, generator_cpus=0.12), WITH_GROUP).fitness[
+        RATE
+    ]
+
+
+def test_a_figure_of_a_group_can_be_the_main_figure_if_the_plan_has_the_group() -> None:
+    scenario = replace(SCENARIOS["sprint"], figure="new:p99_us")
+    assert main_figure(scenario, Plan(groups=(LoadGroup("new"),))) == "new:p99_us"
+    assert main_figure(scenario, Plan()) == RATE
 
 
 @given(ANY)

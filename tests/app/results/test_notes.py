@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.load.protocol.outcome import Outcome
-from app.load.protocol.plan import Plan, Stage
+from app.load.protocol.plan import LoadGroup, Plan, Stage
 from app.results.notes import notes
 from app.results.summary import summarise
 from tests.load.outcomes import closed_outcome
@@ -33,6 +33,14 @@ def test_missing_and_closed_connections_are_counted_over_all_shards() -> None:
         "12 of 30 idle connections were not accepted when the load began.",
         "The server closed 1,400 slow connections; each reconnected after 1 s.",
         "When the load ended, 28,000 connections of this machine were in TIME_WAIT.",
+    ]
+
+
+def test_missing_connections_and_results_of_groups_are_named() -> None:
+    plan = replace(PLAN, groups=(LoadGroup("new", vus=6), LoadGroup("lost")))
+    assert notes_on(plan, replace(CALM, groups={"new": replace(CALM, missing=2)})) == [
+        "2 of 6 connections of load group new were not open when the load began.",
+        "Load group lost has no result: its process ended early.",
     ]
 
 

@@ -12,16 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.load.protocol import histogram
+from app.load.protocol.connection_requests import ConnectionRequests
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
 from app.results.observation import SeriesPoint
+from app.results.series import series
 from app.results.summary import (
     curve,
     interval_log,
     little_residual,
     responses_received,
-    series,
     summarise,
 )
+from app.schemas.result import Fairness
 
 # µs → requests: 10,000 in total, so that every percentile has 10 samples above it.
 SERVICE = {1000: 5000, 1100: 4000, 1200: 900, 1300: 90, 1400: 10}
@@ -236,6 +238,44 @@ def test_the_cpu_use_of_a_second_comes_from_the_sample_that_covers_it() -> None:
     seconds = (second(0.0), second(1.0), second(2.0))
     points = [point(-0.2, 0.01, 1), point(0.01, 1.01, 10), point(1.01, 2.01, 55), point(2.01, 3.01, 66)]
     assert [row["cpu_percent"] for row in rows(replace(OUTCOME, seconds=seconds), points)] == [10, 55, 66]
+
+
+def test_a_summary_has_the_loads_of_its_groups_and_the_requests_per_connection() -> None:
+    served = ConnectionRequests.of([0, 30, 30])
+    group = replace(OUTCOME, requests=400, intended=800, per_connection=served)
+    summary = summarise(replace(OUTCOME, groups={"new": group}))
+    assert summary.fairness is None and list(summary.groups) == ["new"]
+    found = summary.groups["new"]
+    assert (found.requests, found.offered_per_s, found.groups) == (400, 400.0, {})
+    assert found.fairness == Fairness(3, 0, 30, 20.0, served.jain) and served.jain == pytest.approx(2 / 3)
+    everything = replace(OUTCOME, groups={"new": group, "other": group})
+    assert responses_received(everything) == 3 * responses_received(OUTCOME)
+
+
+def test_the_series_has_columns_for_each_group() -> None:
+    """The group drains for a whole second longer, and had a shorter warm-up row."""
+    group = replace(
+        OUTCOME,
+        seconds=(
+            second(0.0, 0.9, phase="warmup", requests=9),
+            second(0.9, requests=20, errors=1, response=encoded({4000: 20})),
+            second(1.9, 0.2, requests=30),
+            second(2.1, phase="drain", requests=1),
+        ),
+    )
+    warm, first, last, after = rows(
+        replace(
+            OUTCOME,
+            seconds=(second(0.0, phase="warmup"), second(1.0), second(2.0), second(3.0)),
+            groups={"new": group},
+        ),
+        [],
+    )
+    assert warm["new:achieved_per_s"] == 10
+    assert (first["new:achieved_per_s"], first["new:errors"]) == (20, 1)
+    assert (first["new:response_p50_us"], first["new:response_p99_us"]) == (about(4000), None)
+    assert last["new:achieved_per_s"] is None, "too short for a rate"
+    assert {value for name, value in after.items() if name.startswith("new:")} == {None}
 
 
 def test_a_second_without_a_sample_has_no_engine_values() -> None:
