@@ -39,8 +39,9 @@ from app.format import (
     us,
     when,
 )
-from app.plans.text import plan_fields, stages_text, work_text
+from app.plans.text import groups_text, plan_fields, stages_text, work_text
 from app.results import figures, fitness
+from app.schemas.result import Fairness, Summary
 from app.schemas.run import WARM_UP_ENDS, RunView, TimelineEvent
 
 
@@ -50,11 +51,13 @@ def marks(values: Sequence[TimelineEvent]) -> list[dict[str, Any]]:
 
 
 def config_value(value: Any, name: str) -> str:
-    """Return a field of a run's plan, knobs or environment as text; work and stages as users type them."""
+    """Return a field of a run's plan, knobs or environment as text; lists of a plan as users type them."""
     if name == "work" and value:
         return work_text(value)
     if name == "stages" and value:
         return stages_text(value)
+    if name == "groups" and value:
+        return groups_text(value)
     return environment_fact(value, name)
 
 
@@ -100,6 +103,16 @@ def resolution(run: RunView, name: str) -> float | None:
     return fitness.lateness_effect_us(figures.figure(name), run.summary)
 
 
+def fair_loads(summary: Summary) -> dict[str, Fairness]:
+    """Return the requests per connection of each load that has them, by its name."""
+    loads = {"main load": summary, **summary.groups}
+    return {name: load.fairness for name, load in loads.items() if load.fairness}
+
+
+FAIRNESS_HELP = (
+    "Responses of each connection in the measured time; a Jain index well below 1 means that some clients "
+    "wait while others are served."
+)
 FILTERS: dict[str, Callable[..., Any]] = {
     "count": count,
     "rate": rate,
@@ -131,6 +144,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "spoiled": fitness.invalid_figures,
     "resolution": resolution,
     "relation": RELATIONS.__getitem__,
+    "fair_loads": fair_loads,
 }
 
 
@@ -151,6 +165,7 @@ def make_environment(templates: Path, root: str = "") -> Environment:
     env.globals["root"] = root
     env.globals["asset"] = lambda path: root + assets.url(path)
     env.globals["DASH"] = DASH
+    env.globals["fairness_help"] = FAIRNESS_HELP
     env.globals["art"] = env.get_template("macros/diagrams.html").module
     env.globals["cmp"] = env.get_template("macros/compared.html").module
     env.globals["ui"] = env.get_template("macros/ui.html").module

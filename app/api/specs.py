@@ -14,7 +14,9 @@ from app.experiments.experiments import CLAIMS_MAX, PREDICTABLE
 from app.imports.parsers import TEXT_MAX as TOOL_OUTPUT_MAX
 from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.thresholds import THRESHOLDS_MAX
-from app.plans.validate import STAGES_MAX, WORKS_MAX
+from app.plans.validate import STAGES_MAX
+from app.plans.validate_groups import GROUPS_MAX
+from app.plans.validate_work import WORKS_MAX
 from app.rounds.schedule import SEED_MAX
 from app.runs.request import SUCCESSORS_MAX
 from app.runs.runs import CONCURRENT_MAX
@@ -66,6 +68,17 @@ class StageSpec(Spec):
     target: float
 
 
+class GroupSpec(Spec):
+    """A load group: a further load with own results. With `rate_per_s` an open loop, else a closed one."""
+
+    name: Text
+    vus: int = 8
+    rate_per_s: float | None = None
+    churn: bool = False
+    work: list[WorkSpec] = Field(default_factory=list, max_length=WORKS_MAX)
+    think_time_ms: float = 0
+
+
 def _plan_type(each: PlanField) -> Any:
     """Return the type of a plan's field."""
     match each.kind:
@@ -81,12 +94,14 @@ def _plan_type(each: PlanField) -> Any:
             return Annotated[list[WorkSpec], Field(max_length=WORKS_MAX)]
         case FieldKind.STAGES:
             return Annotated[list[StageSpec], Field(max_length=STAGES_MAX)]
+        case FieldKind.GROUPS:
+            return Annotated[list[GroupSpec], Field(max_length=GROUPS_MAX)]
     return Text | None
 
 
 def _plan_field(each: PlanField) -> Any:
     """Return type and default of a plan's field. The plan's validation checks bounds, by machine."""
-    if each.kind in (FieldKind.WORK, FieldKind.STAGES):
+    if each.kind in (FieldKind.WORK, FieldKind.STAGES, FieldKind.GROUPS):
         return _plan_type(each), Field(default_factory=list, description=each.help)
     return _plan_type(each), Field(each.default, description=each.help)
 

@@ -14,16 +14,23 @@ from app.cli.help import ADVANCED, LOAD, TIMING
 from app.errors import FieldProblem, Invalid
 from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.scenarios import SCENARIOS
-from app.plans.text import parse_stages, parse_work
+from app.plans.text import parse_groups, parse_stages, parse_work
 
 FLAGS = {each.name: each.option for each in FIELDS}
-_TYPES = {FieldKind.INTEGER: int, FieldKind.NUMBER: float, FieldKind.FLAG: bool, FieldKind.STAGES: list[str]}
+_TYPES = {
+    FieldKind.INTEGER: int,
+    FieldKind.NUMBER: float,
+    FieldKind.FLAG: bool,
+    FieldKind.STAGES: list[str],
+    FieldKind.GROUPS: list[str],
+}
 _METAVARS = {
     FieldKind.INTEGER: "N",
     FieldKind.NUMBER: "X",
     FieldKind.TEXT: "T",
     FieldKind.WORK: "MIX",
     FieldKind.STAGES: "STAGE",
+    FieldKind.GROUPS: "GROUP",
 }
 
 
@@ -49,13 +56,15 @@ def with_plan(command: Callable[..., int]) -> Callable[..., int]:
 def plan_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the plan that were given among `options` (name → value, None if not given).
 
-    Raises Invalid for a request mix or a stage that cannot be parsed.
+    Raises Invalid for a request mix, a stage or a load group that cannot be parsed.
     """
     given = {each.name: options[each.name] for each in FIELDS if _is_given(options[each.name])}
     if "work" in given:
         given["work"] = parse_work(given["work"])
     if "stages" in given:
         given["stages"] = [stage for text in given["stages"] for stage in parse_stages(text)]
+    if "groups" in given:
+        given["groups"] = [group for text in given["groups"] for group in parse_groups(text)]
     return given
 
 

@@ -9,6 +9,7 @@ from app.cli.console import Styled
 from app.cli.exit_codes import BREACHED, FAILED, OK, SIGNALLED
 from app.results.figures import Family, figure
 from app.results.fitness import invalid_figures, lateness_effect_us
+from app.schemas.result import Summary
 from app.schemas.run import RunView
 from app.schemas.states import VerdictName
 
@@ -71,6 +72,26 @@ def _figures(view: RunView) -> Iterator[str]:
         yield f"  {format.rate(summary.achieved_per_s)} requests/s; {summary.counts}"
         percentiles = (("p50", response.p50_us), ("p99", response.p99_us), ("max", response.max_us))
         yield f"  response time {'  '.join(f'{name} {_ms(us)}' for name, us in percentiles)}"
+        yield from _fairness(summary)
+        for name, group in summary.groups.items():
+            yield from _group(name, group)
+
+
+def _group(name: str, group: Summary) -> Iterator[str]:
+    """Yield the lines of a load group."""
+    offered = "" if group.offered_per_s is None else f" of {format.rate(group.offered_per_s)}"
+    times = group.latency.response
+    percentiles = (("p50", times.p50_us), ("p99", times.p99_us), ("max", times.max_us))
+    latency = "  ".join(f"{each} {_ms(us)}" for each, us in percentiles)
+    yield f"  group {name}: {format.rate(group.achieved_per_s)}{offered} requests/s; {group.counts}"
+    yield f"  group {name}: response time {latency}"
+    yield from _fairness(group, f"group {name}: ")
+
+
+def _fairness(load: Summary, prefix: str = "") -> Iterator[str]:
+    if found := load.fairness:
+        counts = f"{found.requests_min:,} to {found.requests_max:,} on {found.connections:,} connections"
+        yield f"  {prefix}requests per connection {counts}; Jain index {format.decimal(found.jain, 3)}"
 
 
 def _costs(view: RunView) -> Iterator[str]:

@@ -12,6 +12,7 @@ NAME_MAX = 200
 DEFAULT_MAX = 200  # as for a text of the API
 LENGTH_LIMITS: Mapping[str, int] = {
     "work": 2000,  # 8 kinds have about 250
+    "groups": 2000,  # 4 groups with 8 kinds have about 1,300
     "stages": 2000,  # 50 stages have about 1,500
     "thresholds": THRESHOLDS_MAX * (LENGTH_MAX + len("\r\n")),
     "text": TEXT_MAX,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,11 +14,15 @@ from app.pages.field_lengths import check_lengths
 from app.pages.run_fields import CONCURRENT_PREFIX, NEW_PREFIX, parse_run_id, targets
 from app.plans.fields import BY_NAME, FIELDS, FieldKind, PlanField
 from app.plans.scenarios import SCENARIOS
-from app.plans.text import parse_stages, parse_work, plan_fields
+from app.plans.text import parse_groups, parse_stages, parse_work, plan_fields
 from app.runs.request import RunRequest
 from app.schemas.run import RunView, Successor
 
-_PARSERS = {FieldKind.WORK: parse_work, FieldKind.STAGES: parse_stages}
+_PARSERS: Mapping[FieldKind, Callable[[str], list[dict[str, Any]]]] = {
+    FieldKind.WORK: parse_work,
+    FieldKind.STAGES: parse_stages,
+    FieldKind.GROUPS: parse_groups,
+}
 PLAN_FIELDS = frozenset(BY_NAME)
 OTHER_FIELDS = ("engine", "then", "thresholds", "label")  # not part of the plan
 FIELD_NAMES = PLAN_FIELDS | frozenset(OTHER_FIELDS)
@@ -176,7 +180,7 @@ def _parse(each: PlanField, text: str) -> Any:
             return True
         case FieldKind.INTEGER | FieldKind.NUMBER:
             return _number(each, text.replace(",", "").replace(" ", ""))
-        case FieldKind.WORK | FieldKind.STAGES:
+        case FieldKind.WORK | FieldKind.STAGES | FieldKind.GROUPS:
             return _PARSERS[each.kind](text)
     return text
 

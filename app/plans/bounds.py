@@ -57,11 +57,11 @@ def check_number(name: str, value: Any, bounds: Bounds, pointer: str = "/plan") 
     )
 
 
-def check_flag(name: str, value: Any) -> FieldProblem | None:
+def check_flag(name: str, value: Any, pointer: str = "/plan") -> FieldProblem | None:
     """Return a problem unless the value is a Boolean."""
-    return (
-        None if isinstance(value, bool) else FieldProblem(f"/plan/{name}", f"{name} must be true or false.")
-    )
+    if isinstance(value, bool):
+        return None
+    return FieldProblem(f"{pointer}/{name}", f"{name} must be true or false.")
 
 
 def given(value: Any) -> str:

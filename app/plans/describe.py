@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.load.protocol.plan import Plan
+from app.load.protocol.plan import LoadGroup, Plan
 from app.schemas.scenario import ScenarioView
 
 
@@ -44,6 +44,7 @@ def load_title(plan: Plan) -> str:
     parts += [f"pipelining depth {plan.pipeline}"] if plan.pipeline > 1 else []
     parts += [f"{plan.idle_connections:,} idle connections"] if plan.idle_connections else []
     parts += [f"server paused for {plan.stall_ms:,} ms"] if plan.stall_ms else []
+    parts += [f"group {group.name}" for group in plan.groups]
     return " · ".join(parts)
 
 
@@ -95,9 +96,19 @@ def _extras(plan: Plan) -> Iterator[str]:
     ):
         if count:
             yield f"{count:,} {what}"
+    for group in plan.groups:
+        yield f"load group {group.name} ({_group(group)})"
     if plan.stall_ms:
         yield f"server paused for {plan.stall_ms:,} ms"
     if plan.shards > 1:
         yield f"{plan.shards} load-generator processes"
     if plan.trace:
         yield "thread trace"
+
+
+def _group(group: LoadGroup) -> str:
+    """Return a load group in words: "8 connections, 200 req/s, a new connection for each request"."""
+    plan = Plan().group_load(group)
+    rate = f"{group.rate_per_s:,.6g} req/s, at most " if group.rate_per_s else ""
+    think_time = f", {group.think_time_ms:g} ms think time" if group.think_time_ms else ""
+    return ", ".join([f"{rate}{group.vus:,} connections{think_time}", *_requests(plan)])

@@ -27,6 +27,7 @@ class FieldKind(StrEnum):
     TEXT = "text"
     WORK = "work"  # a request mix: 92% plaintext, 8% sleep 40ms
     STAGES = "stages"  # a ramp: 10s to 2000, 20s to 5000
+    GROUPS = "groups"  # load groups: new: 8 connections, 200 req/s, churn
 
 
 class Limit(StrEnum):
@@ -182,6 +183,16 @@ FIELDS: tuple[PlanField, ...] = (
         maximum=64,
         executors=CLOSED,
         is_advanced=True,
+    ),
+    PlanField(
+        "groups",
+        FieldKind.GROUPS,
+        "Load groups",
+        "Further loads with own results, such as new: 8 connections, 200 req/s, churn; slow: 4 connections, "
+        "sleep 40ms.",
+        executors=frozenset(EXECUTORS) - {FIND_CAPACITY},
+        is_advanced=True,
+        flag="--group",
     ),
     PlanField(
         "idle_connections",

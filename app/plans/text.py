@@ -1,13 +1,18 @@
-"""Request mixes, stages and plans in their text format: `92% plaintext, 4% sleep 40ms`, `10s to 2000`."""
+"""Request mixes, stages, load groups and plans in their text format.
+
+`92% plaintext, 4% sleep 40ms` · `10s to 2000, 20s to 5000` · `new: 8 connections, 200 req/s, churn`
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from math import gcd
 from typing import Any
 
 from app.errors import Invalid, shown
+from app.load.protocol.plan import LoadGroup
 from app.plans.fields import FIELDS, FieldKind, PlanField
 
 _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
@@ -28,15 +33,26 @@ _UNITS_TEXT = {
 WORK_UNITS = {"us": "us", "ms": "ms"}  # parameters that are written with a unit
 
 
-def parse_work(text: str) -> list[dict[str, Any]]:
+def parse_work(text: str, pointer: str = "/plan/work") -> list[dict[str, Any]]:
     """Return the request mix of `92% plaintext, 4% sleep 40ms` as the JSON of a plan has it.
 
     The numbers before the kinds are weights, reduced by their greatest common divisor. A single kind needs
-    none. Raises Invalid.
+    none. Raises Invalid, at the JSON pointer `pointer`.
     """
+    try:
+        return _parse_work(text)
+    except _WrongMix as error:
+        raise Invalid.field(pointer, str(error)) from None
+
+
+class _WrongMix(ValueError):
+    """A request mix that cannot be parsed. The message is a sentence."""
+
+
+def _parse_work(text: str) -> list[dict[str, Any]]:
     found = [_matched(part) for part in map(str.strip, text.split(","))]
     if len(found) > 1 and (bare := [each[0] for each in found if not each["weight"]]):
-        raise _not_work(f"{shown(bare[0])} has no share. Example: {_WORK_EXAMPLE}.")
+        raise _WrongMix(f"{shown(bare[0])} has no share. Example: {_WORK_EXAMPLE}.")
     weights = [int(each["weight"] or 1) for each in found]
     common = gcd(*weights) or 1  # `100% plaintext` is the plan with weight 1
     return [
@@ -46,10 +62,10 @@ def parse_work(text: str) -> list[dict[str, Any]]:
 
 
 def _matched(part: str) -> re.Match[str]:
-    """Return the parts of `4% sleep 40ms`: weight, kind, value, unit. Raises Invalid."""
+    """Return the parts of `4% sleep 40ms`: weight, kind, value, unit. Raises _WrongMix."""
     found = _WORK.fullmatch(part)
     if not found or (found["kind"] in _PARAMETER) != bool(found["value"]):
-        raise _not_work(f"{shown(part)} is not a request kind. Example: {_WORK_EXAMPLE}.")
+        raise _WrongMix(f"{shown(part)} is not a request kind. Example: {_WORK_EXAMPLE}.")
     return found
 
 
@@ -59,12 +75,8 @@ def _params(found: re.Match[str]) -> dict[str, int]:
         return {}
     value = _converted(kind, int(found["value"]), found["unit"])
     if value is None:
-        raise _not_work(f"{shown(found[0])}: {kind} takes {_UNITS_TEXT[kind]}.")
+        raise _WrongMix(f"{shown(found[0])}: {kind} takes {_UNITS_TEXT[kind]}.")
     return {_PARAMETER[kind]: value}
-
-
-def _not_work(detail: str) -> Invalid:
-    return Invalid.field("/plan/work", detail)
 
 
 def _converted(kind: str, value: int, unit: str | None) -> int | None:
@@ -105,6 +117,78 @@ def parse_stages(text: str) -> list[dict[str, float]]:
     return stages
 
 
+_GROUP_EXAMPLE = "new: 8 connections, 200 req/s, churn, 100% plaintext"
+_GROUP_PART = re.compile(
+    r"(?P<think>think )?(?P<value>\d{1,9}(?:\.\d{1,6})?) ?(?P<unit>connections?|req/s|ms)", re.ASCII
+)
+# The field of a load group by unit, with or without `think` before the number.
+_GROUP_FIELDS = {
+    "connection": "vus",
+    "connections": "vus",
+    "req/s": "rate_per_s",
+    "think ms": "think_time_ms",
+}
+
+
+def parse_groups(text: str) -> list[dict[str, Any]]:
+    """Return the load groups of `new: 8 connections, 200 req/s, churn` as the JSON of a plan has them.
+
+    Groups are separated by semicolons or line breaks. Raises Invalid.
+    """
+    parts = map(str.strip, text.replace("\n", ";").split(";"))
+    return [_parse_group(part) for part in parts if part]
+
+
+def _parse_group(text: str) -> dict[str, Any]:
+    name, colon, load = text.partition(":")
+    if not colon or "," in name:
+        raise _not_group(f"{shown(text)} is not a load group. Example: {_GROUP_EXAMPLE}.")
+    group: dict[str, Any] = {"name": name.strip()}
+    mix = []
+    for part in filter(None, (" ".join(each.split()) for each in load.split(","))):
+        field = _group_field(part)
+        if field is None:
+            mix.append(part)
+        elif field[0] in group:
+            raise _not_group(f"{shown(text)}: there is more than one value like {shown(part)}.")
+        else:
+            group.update([field])
+    return {**group, "work": parse_work(", ".join(mix), "/plan/groups")} if mix else group
+
+
+def _group_field(text: str) -> tuple[str, Any] | None:
+    """Return the field of a load group that `text` gives, with its value; None: a part of the mix."""
+    if text == "churn":
+        return "churn", True
+    found = _GROUP_PART.fullmatch(text)
+    name = _GROUP_FIELDS.get(f"{found['think'] or ''}{found['unit']}") if found else None
+    if not found or not name:
+        return None
+    return name, float(found["value"]) if "." in found["value"] else int(found["value"])
+
+
+def _not_group(detail: str) -> Invalid:
+    return Invalid.field("/plan/groups", detail)
+
+
+def groups_text(groups: Sequence[Mapping[str, Any]]) -> str:
+    """Return load groups in their text format: new: 8 connections, 200 req/s, churn, 100% plaintext."""
+    return "; ".join(f"{each['name']}: {group_load_text(each)}" for each in groups)
+
+
+def group_load_text(group: Mapping[str, Any]) -> str:
+    """Return the load of a group without its name: 8 connections, 200 req/s, churn, 100% plaintext."""
+    given = {**asdict(LoadGroup("")), **group}
+    parts = [
+        f"{given['vus']} connection{'s' if given['vus'] != 1 else ''}",
+        f"{given['rate_per_s']:.10g} req/s" if given["rate_per_s"] else "",
+        "churn" if given["churn"] else "",
+        f"think {given['think_time_ms']:.10g} ms" if given["think_time_ms"] else "",
+        work_text(given["work"]),
+    ]
+    return ", ".join(filter(None, parts))
+
+
 def work_text(work: Sequence[Mapping[str, Any]]) -> str:
     """Return a request mix in its text format: 92% plaintext, 4% sleep 40ms, 4% hash 800us."""
     weights = [each.get("weight", 1) for each in work]
@@ -137,6 +221,8 @@ def _field_text(each: PlanField, value: Any) -> str:
             return work_text(value or ())
         case FieldKind.STAGES:
             return stages_text(value or ())
+        case FieldKind.GROUPS:
+            return groups_text(value or ())
     return "" if value is None else _number_text(value)
 
 

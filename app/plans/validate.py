@@ -6,23 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.errors import FieldProblem, Invalid, shown
-from app.load.protocol.plan import EXECUTORS, KINDS, RAMPING, Plan, Work
+from app.load.protocol.plan import EXECUTORS, RAMPING, Plan
 from app.machine.cpu_placement import load_cpus_max
 from app.plans.bounds import Bounds, check_choice, check_flag, check_integer, check_number
 from app.plans.fields import FIELDS, FIND_CAPACITY, FieldKind, Limit
 from app.plans.thresholds import Threshold
+from app.plans.validate_groups import check_groups
+from app.plans.validate_work import check_work
 from app.settings import Settings
 
-_PARAMETERS: Mapping[str, Mapping[str, Bounds]] = {
-    "plaintext": {},
-    "echo": {"n": Bounds(0, 1024 * 1024, "bytes")},
-    "cpu": {"us": Bounds(0, 1_000_000, "µs")},
-    "hash": {"us": Bounds(0, 1_000_000, "µs")},
-    "sleep": {"ms": Bounds(0, 10_000, "ms")},
-    "bytes": {"n": Bounds(0, 1024 * 1024, "bytes")},
-}
-_WEIGHTS = Bounds(1, 10_000)
-WORKS_MAX = 8
 STAGES_MAX = 50
 STAGE_MIN_S = 0.1
 GENERATOR_DESCRIPTORS = 64  # file descriptors of the load generator that are not connections
@@ -44,7 +36,8 @@ def validate_plan(data: Mapping[str, Any], settings: Settings, descriptor_limit:
         *_unused(plan, data),
         *filter(None, _fields(plan, settings, connections_max)),
         *_stages(plan, settings, connections_max),
-        *_work(plan.work),
+        *check_work(plan.work),
+        *check_groups(plan.groups, Bounds(1, connections_max), Bounds(1, settings.max_rate, "req/s")),
     ]
     if not problems:  # combinations are checked only if each field is valid by itself
         problems = [*_combinations(plan), *_totals(plan, settings, connections_max)]
@@ -120,28 +113,6 @@ def _as_integer(target: Any) -> Any:
     return int(target) if isinstance(target, float) and target.is_integer() else target
 
 
-def _work(mix: tuple[Work, ...]) -> list[FieldProblem]:
-    if len(mix) > WORKS_MAX:
-        return [_problem("work", f"A request mix has at most {WORKS_MAX} kinds.")]
-    problems = []
-    for i, work in enumerate(mix):
-        pointer = f"/plan/work/{i}"
-        if problem := check_choice("kind", work.kind, KINDS, pointer):
-            problems.append(problem)
-            continue
-        if problem := check_integer("weight", work.weight, _WEIGHTS, pointer):
-            problems.append(problem)
-        parameters = _PARAMETERS[work.kind]
-        if set(work.params) != set(parameters):
-            needed = ", ".join(parameters) or "no parameters"
-            problems.append(FieldProblem(f"{pointer}/params", f"{work.kind} takes {needed}."))
-            continue
-        for name, bounds in parameters.items():
-            if problem := check_integer(name, work.params[name], bounds, f"{pointer}/params"):
-                problems.append(problem)
-    return problems
-
-
 def _combinations(plan: Plan) -> Iterator[FieldProblem]:
     """Yield fields that are valid by themselves but contradict another field."""
     if plan.churn and plan.pipeline > 1:
@@ -181,11 +152,18 @@ def _shards(plan: Plan) -> Iterator[FieldProblem]:
 
 def _totals(plan: Plan, settings: Settings, connections_max: int) -> Iterator[FieldProblem]:
     if plan.connections > connections_max:
-        extra = [name for name in ("slow_writers", "slow_readers", "idle_connections") if getattr(plan, name)]
+        names = ("groups", "slow_writers", "slow_readers", "idle_connections")
+        extra = [name for name in names if getattr(plan, name)]
         yield _problem(
             extra[-1] if extra else "vus",
-            f"At most {connections_max:,} connections are allowed, including idle and slow ones and the peak "
-            f"of a ramp; this plan needs {plan.connections:,}.",
+            f"At most {connections_max:,} connections are allowed, including idle and slow ones, load groups "
+            f"and the peak of a ramp; this plan needs {plan.connections:,}.",
+        )
+    if plan.groups and (total := _rate_peak(plan)) > settings.max_rate:
+        yield _problem(
+            "groups",
+            f"At most {settings.max_rate:,g} req/s are allowed for all loads together; this plan has "
+            f"{total:,g}.",
         )
     if plan.total_s > settings.max_duration_s:
         yield _problem(
@@ -193,6 +171,13 @@ def _totals(plan: Plan, settings: Settings, connections_max: int) -> Iterator[Fi
             f"Warm-up and measured time must not exceed {settings.max_duration_s:,g} s in total "
             f"(given: {plan.total_s:,g} s).",
         )
+
+
+def _rate_peak(plan: Plan) -> float:
+    """Return the highest rate of all open loads together."""
+    levels = [plan.rate_per_s or 0, *(stage.target for stage in plan.stages)]
+    main = max(levels) if plan.is_open else 0
+    return main + sum(group.rate_per_s or 0 for group in plan.groups)
 
 
 def _problem(name: str, detail: str) -> FieldProblem:

@@ -48,6 +48,7 @@ COLUMNS = {
     "response_p50_us": "summary.latency.response.p50_us",
     "response_p99_us": "summary.latency.response.p99_us",
     "response_max_us": "summary.latency.response.max_us",
+    "jain": "summary.fairness.jain",
     "cpu_us_per_request": "ledger.cpu_us",
     "io_calls_per_request": "ledger.io_calls",
     "threads_peak": "ledger.threads_peak",

@@ -31,6 +31,7 @@ from .texts import (
     CONDITIONS,
     COOKIES,
     EVENTS,
+    GROUPS,
     HEADS,
     HTTP,
     JSONS,
@@ -73,6 +74,7 @@ PATTERNS: dict[str, Row] = {
     r'app/main.py r"\{\w+\}"': of(r"\{\w+\}", "split", TEMPLATES),
     "app/main.py pattern": of("/api/v1/runs/[^/]+/diff/[^/]+", "fullmatch", URLS),
     "app/plans/text.py _BLANKS": of(text._BLANKS, "split", STAGES),
+    "app/plans/text.py _GROUP_PART": of(text._GROUP_PART, "fullmatch", GROUPS),
     "app/plans/text.py _NEXT_STAGE": of(text._NEXT_STAGE, "split", STAGES),
     "app/plans/text.py _STAGE": of(text._STAGE, "fullmatch", STAGES),
     "app/plans/text.py _WORK": of(text._WORK, "fullmatch", WORK),
@@ -100,6 +102,7 @@ PATTERNS: dict[str, Row] = {
 READERS: dict[str, Row] = {
     "stages": (text.parse_stages, STAGES),
     "work": (text.parse_work, WORK),
+    "load groups": (text.parse_groups, (*GROUPS, *WORK)),
     "a threshold": (Threshold.parse, CONDITIONS),
     "the load form": (
         lambda text: load_form.run_request({"thresholds": text, "then": text, "vus": text}),

@@ -55,6 +55,17 @@ STAGES = (
     repeated("1" * 50 + "\n"),
     repeated(".", "5s:5,", " s!"),
 )
+GROUPS = (
+    *BLANKS,
+    repeated("1"),
+    repeated("1", "think "),
+    repeated("1", "1.", " ms"),
+    repeated("a:1 connection;"),
+    repeated("1 req/s,", "a:", "!"),
+    repeated(",", "a:"),
+    repeated(":"),
+    repeated("churn\n"),
+)
 WORK = (
     *BLANKS,
     repeated("a", "5 "),

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import Invalid
-from app.load.protocol.plan import Plan, Stage, Work
+from app.load.protocol.plan import LoadGroup, Plan, Stage, Work
 from app.pages import load_form
 from app.pages.cards import typed_knobs
 from app.pages.load_form import problems, run_request
 from app.plans.scenarios import SCENARIOS
-from app.plans.text import parse_stages, parse_work, plan_fields, work_text
+from app.plans.text import parse_groups, parse_stages, parse_work, plan_fields, work_text
 from tests.app.stored_runs import stored_run
 
 PARAMETER = {"plaintext": None, "echo": "n", "cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n"}
@@ -45,6 +45,46 @@ def test_a_request_mix_is_parsed_as_it_is_formatted(work: list[dict[str, Any]]) 
     ):
         assert (kind, params) == (kind_again, params_again)
         assert share == pytest.approx(share_again)
+
+
+GROUP = st.builds(
+    LoadGroup,
+    name=st.from_regex(r"[a-z0-9-]{1,20}", fullmatch=True),
+    vus=st.integers(1, 16_000),
+    rate_per_s=st.none() | st.integers(10, 10**6).map(lambda tenths: tenths / 10),
+    churn=st.booleans(),
+    think_time_ms=st.integers(0, 600).map(lambda tenths: tenths / 10),
+    work=st.lists(WORK, min_size=1, max_size=8).map(
+        lambda work: tuple(Work(**each) for each in parse_work(work_text(work)))
+    ),
+)
+
+
+@given(st.lists(GROUP, max_size=4))
+def test_load_groups_are_parsed_as_they_are_formatted(groups: list[LoadGroup]) -> None:
+    text = plan_fields(Plan(groups=tuple(groups)).to_json()).get("groups", "")
+    assert [LoadGroup.from_json(each) for each in parse_groups(text)] == groups
+    lines = text.replace("; ", "\n  ").replace(",", "  ,")
+    assert [LoadGroup.from_json(each) for each in parse_groups(lines)] == groups
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("8 connections", "is not a load group. Example: new: 8 connections, 200 req/s, churn"),
+        ("new 8, connections: 3", "is not a load group"),
+        ("new: 8 connections, 9 connections", "more than one value like"),
+        ("new: eight connections", "is not a request kind"),
+        ("new: 50% plaintext, sleep 5ms", "has no share"),
+        ("new: -8 connections", "is not a request kind"),
+        ("new: 1e3 req/s", "is not a request kind"),
+    ],
+)
+def test_a_load_group_that_cannot_be_parsed_is_refused_at_its_field(text: str, words: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_groups(text)
+    assert [each.pointer for each in refused.value.problems] == ["/plan/groups"]
+    assert words in refused.value.detail
 
 
 @pytest.mark.parametrize(

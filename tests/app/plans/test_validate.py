@@ -22,6 +22,7 @@ from tests.app.command_line import parsed
 
 DESCRIPTORS = 20_000
 OPEN, RAMP, RATES, SEARCH = "constant-arrival-rate", "ramping-vus", "ramping-arrival-rate", "find-capacity"
+PLAINTEXT = {"kind": "plaintext", "weight": 1, "params": {}}
 UP = [{"duration_s": 2, "target": 32}]
 
 
@@ -94,6 +95,38 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "more shards than connections": ({"vus": 1, "shards": 2, "placement": "shared"}, ("shards",)),
     "more shards than CPUs": ({"shards": 999}, ("shards",)),
     "no shard": ({"shards": 0}, ("shards",)),
+    "groups in a search": (
+        {"executor": SEARCH, "objective": "max<1s", "groups": [{"name": "new"}]},
+        ("groups",),
+    ),
+    "too many groups": ({"groups": [{"name": f"g{i}"} for i in range(5)]}, ("groups",)),
+    "groups with the same name": ({"groups": [{"name": "new"}] * 2}, ("groups/1/name",)),
+    "groups with bad names": (
+        {"groups": [{"name": name} for name in ("", "New", "a:b", "x" * 21)]},
+        tuple(f"groups/{i}/name" for i in range(4)),
+    ),
+    "values of a group out of bounds": (
+        {"groups": [{"name": "a", "vus": 0, "rate_per_s": -1, "churn": 1, "think_time_ms": 10**6}]},
+        ("groups/0/vus", "groups/0/rate_per_s", "groups/0/churn", "groups/0/think_time_ms"),
+    ),
+    "a rate of 0": ({"groups": [{"name": "a", "rate_per_s": 0}]}, ("groups/0/rate_per_s",)),
+    "think time of a group with a rate": (
+        {"groups": [{"name": "a"}, {"name": "b", "rate_per_s": 9, "think_time_ms": 1}]},
+        ("groups/1/think_time_ms",),
+    ),
+    "wrong work of a group": (
+        {"groups": [{"name": "a", "work": [{"kind": "sleep", "params": {"ms": -1}}, {"kind": "nap"}]}]},
+        ("groups/0/work/0/params/ms", "groups/0/work/1/kind"),
+    ),
+    "a field that groups do not have": ({"groups": [{"name": "a", "shards": 2}]}, ("",)),
+    "too many connections with groups": (
+        {"vus": 15_000, "groups": [{"name": "a", "vus": 1000}]},
+        ("groups",),
+    ),
+    "a rate above the limit with groups": (
+        {"executor": OPEN, "rate_per_s": 99_000, "groups": [{"name": "a", "rate_per_s": 2000}]},
+        ("groups",),
+    ),
     "flags that are not Boolean": ({"churn": 1, "trace": "yes"}, ("trace", "churn")),
 }
 
@@ -103,7 +136,8 @@ def test_a_wrong_plan_is_refused_with_the_pointers_of_its_fields(case: str) -> N
     fields, names = WRONG[case]
     with pytest.raises(Invalid) as refused:
         plan(**fields)
-    assert [problem.pointer for problem in refused.value.problems] == [f"/plan/{name}" for name in names]
+    pointers = [f"/plan/{name}".rstrip("/") for name in names]
+    assert [problem.pointer for problem in refused.value.problems] == pointers
     assert all(problem.detail.endswith(".") for problem in refused.value.problems)
 
 
@@ -139,6 +173,16 @@ RIGHT: dict[str, tuple[dict[str, Any], str]] = {
     "pause": ({"stall_ms": 500}, "server paused for 500 ms"),
     "timeout": ({"timeout_s": 1}, "timeout 1 s"),
     "trace": ({"trace": True}, "thread trace"),
+    "groups": (
+        {
+            "groups": [
+                {"name": "new", "rate_per_s": 200, "churn": True},
+                {"name": "b", "vus": 2, "think_time_ms": 5, "work": [{"kind": "sleep", "params": {"ms": 9}}]},
+            ]
+        },
+        "load group new (200 req/s, at most 8 connections, a new connection for each request), "
+        "load group b (2 connections, 5 ms think time, 100 % sleep ms=9), 10 s after",
+    ),
     "mix": (
         {"work": [{"kind": "plaintext", "weight": 99}, {"kind": "sleep", "params": {"ms": 50}}]},
         "99 % plaintext + 1 % sleep ms=50",
@@ -175,6 +219,10 @@ TITLES: dict[str, tuple[dict[str, Any], str]] = {
     "extras": (
         {"churn": True, "idle_connections": 1000},
         "Reactor · 64 connections · no keep-alive · 1,000 idle connections",
+    ),
+    "groups": (
+        {"groups": [{"name": "new"}, {"name": "b"}]},
+        "Reactor · 64 connections · group new · group b",
     ),
     "pipelining": ({"pipeline": 16}, "Reactor · 64 connections · pipelining depth 16"),
 }
@@ -265,11 +313,20 @@ def test_every_field_of_a_plan_has_a_command_line_flag() -> None:
         "2",
         "--placement",
         "shared",
+        "--group",
+        "new: 3 connections, 20 req/s, churn, 100% plaintext",
+        "--group",
+        "a: sleep 5ms; b: think 2 ms",
         "--trace",
     ]
     found = plan_of(parsed("run", "reactor", *given))
     assert set(found) == set(Plan().to_json())
     assert found["stages"] == [{"duration_s": 10, "target": 2000}, {"duration_s": 30, "target": 0}]
+    assert found["groups"] == [
+        {"name": "new", "vus": 3, "rate_per_s": 20, "churn": True, "work": [PLAINTEXT]},
+        {"name": "a", "work": [{"kind": "sleep", "weight": 1, "params": {"ms": 5}}]},
+        {"name": "b", "think_time_ms": 2},
+    ]
     assert plan_of(parsed("run", "reactor")) == {}
 
 
