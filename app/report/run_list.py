@@ -48,12 +48,12 @@ COLUMNS = {
     "response_p50_us": "summary.latency.response.p50_us",
     "response_p99_us": "summary.latency.response.p99_us",
     "response_max_us": "summary.latency.response.max_us",
-    "jain": "summary.fairness.jain",
     "cpu_us_per_request": "ledger.cpu_us",
     "io_calls_per_request": "ledger.io_calls",
     "threads_peak": "ledger.threads_peak",
     "rss_bytes_peak": "ledger.rss_bytes_peak",
     "failure": "failure",
+    "jain": "summary.fairness.jain",
 }
 
 

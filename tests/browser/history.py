@@ -19,8 +19,9 @@ from pydantic import TypeAdapter
 from app.comparisons.aggregate import compute_result, measured_trial, merged_histograms, usable_trials
 from app.comparisons.entries import LETTERS
 from app.load.protocol import histogram
+from app.load.protocol.connection_requests import ConnectionRequests
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
-from app.load.protocol.plan import Plan, Work
+from app.load.protocol.plan import LoadGroup, Plan, Work
 from app.plans.describe import describe, load_title
 from app.plans.thresholds import Threshold
 from app.results.notes import notes
@@ -92,7 +93,8 @@ def keep_past(store: RunStore, past: Past) -> Past:
 def _runs() -> Sequence[Past]:
     closed = Plan(vus=8, duration_s=4.0, warmup_s=2.0)
     rate = Plan(executor="constant-arrival-rate", vus=8, rate_per_s=2000.0, duration_s=4.0, warmup_s=1.0)
-    stalled = replace(rate, rate_per_s=200.0, stall_ms=STALL_MS)
+    new = LoadGroup("new", vus=4, rate_per_s=100.0, churn=True)
+    stalled = replace(rate, rate_per_s=200.0, stall_ms=STALL_MS, groups=(new, LoadGroup("mix", work=MIX)))
     return (
         made_run(closed, 400, label="a label", thresholds=("p(99)<1us", "errors<1%")),
         made_run(replace(rate, work=MIX), 250, model="reactor-pool", model_title="Reactor pool"),
@@ -193,6 +195,8 @@ def _outcome(plan: Plan, service_us: int) -> Outcome:
         in_flight_ns=requests * service_us * 1000,
         kinds=kinds,
         seconds=tuple(rows),
+        per_connection=None if plan.churn else ConnectionRequests.of([requests // plan.vus] * plan.vus),
+        groups={group.name: _outcome(plan.group_load(group), 2 * service_us) for group in plan.groups},
     )
 
 

@@ -76,6 +76,7 @@ COLUMNS = [
     "threads_peak",
     "rss_bytes_peak",
     "failure",
+    "jain",
 ]
 
 
