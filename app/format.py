@@ -229,6 +229,7 @@ def figure_label(name: str) -> str:
         "anon_bytes_per_connection": "Memory per connection",
         "rss_bytes_peak": "RSS, peak",
         "stalled_us": "GIL or lock wait",
+        "handoffs": "Hand-offs",
     }
     plain = name.removesuffix("_us").removesuffix("_per_s").removesuffix("_s")
     return known.get(name) or (plain if re.fullmatch(r"p\d+", plain) else label(plain))

@@ -127,6 +127,10 @@ def _cores_used(run: RunView) -> float | None:
     return run.ledger.cpu_us * run.summary.achieved_per_s / 1e6
 
 
+def _worker_fairness(run: RunView) -> float | None:
+    return _evidence(run, "jain_worker")
+
+
 def _switches(run: RunView) -> float | None:
     ledger = run.ledger
     if ledger is None or ledger.voluntary_switches is None or ledger.involuntary_switches is None:
@@ -164,6 +168,13 @@ _DERIVED = {
         Measurement("cores_used", "cores used", _number(2), _cores_used, (COST, RATE)),
         Measurement("switches", "context switches per request", _number(2), _switches, (COST,)),
         Measurement("idlest_cpu", "idle share of the idlest CPU", _share_text, _idlest_cpu, (COST,)),
+        Measurement(
+            "worker_fairness",
+            "Jain index of requests per worker process",
+            _number(3),
+            _worker_fairness,
+            (COST,),
+        ),
         Measurement("connections", "connections", format.count, _connections, (COST,)),
         Measurement(
             "connection_memory_bytes",

@@ -183,7 +183,7 @@ def _costs(a: RunView, b: RunView, pair: SeriesPair) -> Iterator[FigureChange]:
         yield _change(group, "cpu_us", "us", (x.cpu_us, y.cpu_us), cpu)
     for name in ("cpu_user_us", "cpu_system_us", "run_queue_us", "stalled_us", "queue_wait_us"):
         yield _single(group, name, "us", (getattr(x, name), getattr(y, name)))
-    for name in ("io_calls", "syscalls", "voluntary_switches", "involuntary_switches", "wakeups"):
+    for name in ("io_calls", "syscalls", "voluntary_switches", "involuntary_switches", "wakeups", "handoffs"):
         one, other = getattr(x, name), getattr(y, name)
         width = None
         if one is not None and other is not None:

@@ -31,6 +31,7 @@ ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("Voluntary switches/request", "voluntary_switches", _places(3)),
     ("Involuntary switches/request", "involuntary_switches", _places(3)),
     ("Wake-ups/request", "wakeups", _places(3)),
+    ("Hand-offs/request", "handoffs", _places(3)),
     ("Run-queue wait/request", "run_queue_us", format.us),
     ("GIL or lock wait/request", "stalled_us", format.us),
     ("Work-queue wait/request", "queue_wait_us", format.us),

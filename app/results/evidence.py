@@ -12,6 +12,7 @@ from app.results.limits import LITTLE_REQUESTS_MIN, SAMPLES_MIN
 from app.results.observation import Edge, Observation
 from app.results.stalled import RoleStall, stalls
 from app.results.summary import little_residual, responses_received
+from app.results.thread_fairness import fairness_by_role
 from app.schemas.result import Summary
 
 GROWTH_MIN = 1.5  # in-flight requests at the end / at the start: above it, the queue grew
@@ -59,6 +60,7 @@ class Evidence:
     realtime: bool = False  # the generator had real-time priority
     engine_stopped: bool = False  # the engine ended because it was stopped on request
     stalls: Mapping[str, RoleStall] = field(default_factory=dict)  # waits for the GIL or a lock, by role
+    fairness: Mapping[str, float] = field(default_factory=dict)  # Jain's index of the threads' responses
     generator_cpus: float | None = None  # CPU use of all loads together, 1 is one CPU; None: no groups
     closed_groups: bool = False  # some load group is a closed model
 
@@ -66,13 +68,14 @@ class Evidence:
         """Return the flat mapping that stored results and the API have."""
         numbers = {_API_NAMES.get(name, name): value for name, value in asdict(self).items()}
         occupancy, cores = numbers.pop("occupancy"), numbers.pop("cores")
-        del numbers["stalls"]
+        del numbers["stalls"], numbers["fairness"]
         return {
             **numbers,
             **{f"occupied_{role}": share for role, share in occupancy.items()},
             **{f"stalled_{role}": stall.share for role, stall in self.stalls.items()},
             **{f"stalled_margin_{role}": stall.share_margin for role, stall in self.stalls.items()},
             **{f"run_queue_{role}": stall.run_queue_share for role, stall in self.stalls.items()},
+            **{f"jain_{role}": index for role, index in self.fairness.items()},
             **{f"busy_cpu_{cpu}": share for cpu, share in cores.items()},
         }
 
@@ -139,6 +142,7 @@ def evidence(
             for role, stall in stalls(each).items()
         },
         realtime=plan.is_all_open and placement.load_priority == REALTIME,
+        fairness=fairness_by_role(observations[0]) if len(observations) == 1 else {},
         generator_cpus=_generator_cpus(outcome),
         closed_groups=any(not group.rate_per_s for group in plan.groups),
     )

@@ -43,6 +43,7 @@ _TITLES = {
     "run_queue_us": "run-queue wait per request",
     "stalled_us": "waiting for the GIL or a lock per request",
     "wakeups": "wake-ups per request",
+    "handoffs": "hand-offs between threads per request",
     "queue_wait_us": "work-queue wait per request",
     "accept_queue_mean": "mean accept-queue depth",
     "accept_queue_peak": "peak accept-queue depth",

@@ -52,6 +52,7 @@ def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
         if observation.threads_peak
         else None,
         generator=_generator(outcome),
+        handoffs=per_request(increase("queue_pushes")),
         stalled_us=None if stalled is None else stalled * 1e6 / requests,
         accept_queue_mean=observation.accept_queue.mean,
         accept_queue_peak=observation.accept_queue.peak if observation.accept_queue.count else None,

@@ -125,6 +125,7 @@ class Ledger:
     anon_bytes_per_connection: float | None
     kernel_stack_bytes: int | None
     generator: GeneratorCost
+    handoffs: float | None = None  # requests handed from one thread to another, per request
     stalled_us: float | None = None  # waiting for the GIL or a lock, of all threads; a lower bound
     accept_queue_mean: float | None = None
     accept_queue_peak: int | None = None
