@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import Counter as PrometheusCounter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -23,7 +24,7 @@ from app.fleet.sampler import Sample, Sampler
 from app.lab import Lab
 from app.load.protocol import histogram
 from app.schemas.model import ModelView
-from app.schemas.states import EngineState, VerdictName
+from app.schemas.states import Answer, EngineState, VerdictName
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Upper bounds of histogram buckets in seconds.
@@ -33,9 +34,10 @@ SHORT_S = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 CONNECTION_STATES = ("idle", "reading", "queued", "handling", "writing")
 STATUS_CLASSES = ("2xx", "4xx", "5xx")
 IO_CALLS = ("accept", "recv", "send", "wait", "other")
-NO_VERDICT = "none"
+NO_VERDICT = NO_ANSWER = "none"
 CLOCKS = ("service", "response")
 RUN_ENDED = ("run.finished", "run.stopped", "run.failed")
+EXPERIMENT_ENDED = ("experiment.answered", "experiment.stopped", "experiment.failed")
 
 
 class Metrics:
@@ -62,6 +64,21 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self.registry.register(_EngineCollector(lab))
         self.registry.register(_RunCollector(lab))
+        self.experiments = PrometheusCounter(
+            "threadlab_experiments",
+            "Experiments that have ended, by answer.",
+            labelnames=("answer",),
+            registry=self.registry,
+        )
+        for answer in (*Answer, NO_ANSWER):  # Prometheus computes no rate from a series that begins at 1
+            self.experiments.labels(answer)
+        self._lab = lab
+        lab.events.subscribe(self._count_experiment)
+
+    def _count_experiment(self, event: Event) -> None:
+        if event.name in EXPERIMENT_ENDED and event.experiment is not None:
+            answer = self._lab.experiments.get(event.experiment).answer
+            self.experiments.labels(answer or NO_ANSWER).inc()
 
     def text(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""

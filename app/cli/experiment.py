@@ -11,6 +11,7 @@ import typer
 from app.cli import console, labs, options, output
 from app.cli.exit_codes import BAD_ARGUMENTS, FAILED, OK
 from app.cli.help import TARGET, TIMING, Command
+from app.cli.plan_options import flags_in_errors
 from app.errors import Invalid
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ def experiment(
         "seed": seed,
         "label": label or None,
     }
-    with labs.opened(server) as lab:
+    flags = {"rounds": "--rounds", "seed": "--seed", "prediction": "--expect"}
+    with flags_in_errors(flags), labs.opened(server) as lab:
         views = [lab.resume_experiment(resume)] if resume is not None else lab.experiment(spec)
         ended = Ended(views, lab.stopped_by)
     return _report(server, ended, files)

@@ -84,7 +84,8 @@ def flags_in_errors(flags: Mapping[str, str]) -> Iterator[None]:
 def _with_flag(problem: FieldProblem, flags: Mapping[str, str]) -> str:
     """Return `--duration must be …` of `duration_s must be …`, and put the flag before other sentences."""
     of, *path = problem.pointer.strip("/").split("/")
-    if of != "plan" or not path or not (flag := flags.get(path[0])):
+    path = path if of == "plan" else [of]
+    if not path or not (flag := flags.get(path[0])):
         return problem.detail
     rest = problem.detail.removeprefix(path[-1])
     if rest == problem.detail:

@@ -181,6 +181,11 @@ class Session:
         return all(each.is_ended for each in self.experiments)
 
     @property
+    def needs_calibration(self) -> bool:
+        """Whether an experiment that has not ended compares ratios."""
+        return any(not each.is_ended and any(each.claim.ratios) for each in self.experiments)
+
+    @property
     def overhead_s(self) -> float:
         """The mean time of a trial beyond its plan, in seconds."""
         if not self.trials_ended:

@@ -81,6 +81,7 @@ class ExperimentWorker:
         for experiment in session.experiments:
             if not experiment.closing:
                 experiment.view = replace(experiment.view, state=JobState.RUNNING)
+        await self._close_complete(session)
         for cell in session.cells:
             await self._measure_cell(session, cell)
             await self._calibrate(session, cell)
@@ -89,7 +90,9 @@ class ExperimentWorker:
 
     async def _calibrate(self, session: Session, cell: SessionCell) -> None:
         """Evaluate the A/A pair, once its cell is complete, and repeat it once if the machine was noisy."""
-        if not any(experiment.is_calibration for experiment, _ in cell.used_by) or session.is_stopped:
+        if not any(experiment.is_calibration for experiment, _ in cell.used_by):
+            return
+        if not session.needs_calibration:
             return
         first, repeated = (each.claim for each in session.calibrating)
         ratios = session.calibrating[0].ratios(next(first.ratios))
@@ -100,7 +103,12 @@ class ExperimentWorker:
         session.calibration = calibrate(ratios, again)
 
     async def _measure_cell(self, session: Session, cell: SessionCell) -> None:
-        while not session.is_stopped and (order := cell.schedule.next_order()) is not None:
+        while not session.is_stopped:
+            if not session.needs_calibration:
+                for pair in session.calibrating:
+                    pair.stop_requested = True
+            if (order := cell.schedule.next_order()) is None:
+                break
             measured: dict[int, RunView] = {}
             for entry in order:
                 if session.is_stopped or not cell.is_needed:

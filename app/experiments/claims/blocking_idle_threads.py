@@ -9,6 +9,7 @@ from app.experiments.evidence import Evidence
 
 IDLE, ACTIVE = 990, 10
 SHARE = 0.95
+DURATION_S = 6  # the states of 1,000 threads are sampled five times per second
 NEED = Count("idle", BLOCKING.name, ("waiting:connection",))
 
 
@@ -30,7 +31,7 @@ CLAIM = Claim(
         Cell(
             "idle",
             f"{IDLE + ACTIVE:,} connections, {ACTIVE} active",
-            {"executor": CLOSED, "vus": ACTIVE, "idle_connections": IDLE},
+            {"executor": CLOSED, "vus": ACTIVE, "idle_connections": IDLE, "duration_s": DURATION_S},
             (BLOCKING,),
         ),
     ),

@@ -106,7 +106,7 @@ def test_a_wrong_group_is_refused_at_its_field(lab: LabProcess, group: dict[str,
 
 
 def test_connections_of_groups_count_for_the_limit_of_the_engine(lab: LabProcess) -> None:
-    spec = {"model": "blocking", "knobs": {"max_threads": 9}}
+    spec = {"model": "blocking", "knobs": {"max_connections": 9}}
     for vus, status in ((1, 201), (2, 422)):
         load = light(0.5, groups=[{"name": "new", "vus": vus, "think_time_ms": 50}])
         assert lab.post("/runs", {**spec, "plan": load}).status_code == status
