@@ -69,6 +69,10 @@ def test_another_address_with_the_same_port_does_not_count() -> None:
         assert read_accept_queue("0.0.0.0", port) is None
 
 
+def test_an_address_with_a_zone_is_unknown() -> None:
+    assert read_accept_queue("fe80::1%lo", 80) is None
+
+
 def test_a_kernel_that_refuses_makes_the_depth_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in gVisor, which has no sock_diag."""
 
