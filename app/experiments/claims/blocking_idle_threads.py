@@ -9,7 +9,7 @@ from app.experiments.evidence import Evidence
 
 IDLE, ACTIVE = 990, 10
 SHARE = 0.95
-DURATION_S = 6  # the states of 1,000 threads are sampled five times per second
+DURATION_S = 8  # the states of 1,000 threads are sampled five times per second
 NEED = Count("idle", BLOCKING.name, ("waiting:connection",))
 
 

@@ -47,7 +47,7 @@ def test_every_claim_has_its_test_and_its_last_answers(lab: LabProcess) -> None:
 
 def test_a_counted_claim_is_measured_and_exported(lab: LabProcess) -> None:
     view = ended(
-        lab, submit(lab, claim="blocking-idle-threads", quick=True, prediction="holds", seed=5)["id"]
+        lab, submit(lab, claim="reactor-constant-threads", quick=True, prediction="holds", seed=5)["id"]
     )
     assert (view["state"], view["seed"], view["prediction"], view["calibration"]) == (
         "finished",
@@ -55,11 +55,13 @@ def test_a_counted_claim_is_measured_and_exported(lab: LabProcess) -> None:
         "holds",
         None,
     )
-    [one] = view["rounds"]
-    [trial] = one["trials"]
-    run = lab.get(f"/runs/{trial['run']}")
-    assert (run["experiment"], run["model"], run["plan"]["idle_connections"]) == (view["id"], "blocking", 990)
-    assert trial["values"]["waiting:connection"] == 1 - run["verdict"]["evidence"]["occupied_connection"]
+    cells = ["connections-1", "connections-100", "connections-5000"]
+    assert [each["cell"] for each in view["rounds"]] == [cell["key"] for cell in view["cells"]] == cells
+    trials = [trial for each in view["rounds"] for trial in each["trials"]]
+    for trial, connections in zip(trials, (1, 100, 5000), strict=True):
+        run = lab.get(f"/runs/{trial['run']}")
+        assert (run["experiment"], run["model"], run["plan"]["vus"]) == (view["id"], "reactor", connections)
+        assert trial["values"] == {"threads_peak": run["ledger"]["threads_peak"]}
 
     def export(part: str) -> str:
         answer = lab.http.get(f"/api/v1/experiments/{view['id']}/{part}")
@@ -67,9 +69,10 @@ def test_a_counted_claim_is_measured_and_exported(lab: LabProcess) -> None:
         assert f'filename="threadlab-experiment-{view["id"]}.' in answer.headers["content-disposition"]
         return answer.text
 
-    [row] = csv.DictReader(io.StringIO(export("csv"), newline=""))
-    assert (row["claim"], row["figure"], int(row["run"])) == (view["claim"], "waiting:connection", run["id"])
-    assert float(row["value"]) == trial["values"]["waiting:connection"]
+    rows = list(csv.DictReader(io.StringIO(export("csv"), newline="")))
+    assert {(row["claim"], row["figure"]) for row in rows} == {(view["claim"], "threads_peak")}
+    assert [int(row["run"]) for row in rows] == view["runs"] == [trial["run"] for trial in trials]
+    assert [float(row["value"]) for row in rows] == [trial["values"]["threads_peak"] for trial in trials]
     [case] = xml.fromstring(export("junit")).findall("testsuite/testcase")
     assert case.get("name") == view["claim"]
     bundle = json.loads(export("bundle"))
@@ -79,7 +82,7 @@ def test_a_counted_claim_is_measured_and_exported(lab: LabProcess) -> None:
     assert view["text"] in report and "<script" not in report
     events = [each for each in lab.get("/events") if each["experiment"] == view["id"]]
     names = [each["event"] for each in events if each["event"].startswith("experiment.")]
-    assert names == ["experiment.queued", "experiment.round", "experiment.answered"]
+    assert names == ["experiment.queued", *["experiment.round"] * 3, "experiment.answered"]
     metrics = lab.http.get("/metrics").text
     assert f'threadlab_experiments_total{{answer="{view["answer"]}"}}' in metrics
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as xml
 import pytest
 
 from app.experiments.catalogue import catalogue
-from tests.app.driver import Command, LabProcess
+from tests.app.driver import Command, LabProcess, threadlab
 from tests.engines.denied import denied_python
 
 PROBE = "proactor-support"  # needs no trial
@@ -46,12 +46,10 @@ def test_an_unmet_expectation_is_exit_code_3(command: Command, tmp_path: Path) -
     assert failure is not None and failure.get("message") == "predicted: does not hold, found: holds"
 
 
-def test_a_claim_that_cannot_be_tested_is_exit_code_4_with_the_reason(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_claim_that_cannot_be_tested_is_exit_code_4_with_the_reason(tmp_path: Path) -> None:
     python = denied_python(tmp_path / "python", "EPERM")
-    monkeypatch.setenv("THREADLAB_ENGINE_PYTHON", str(python))
-    done = command("experiment", "proactor-memory", "--quick")
+    env = {"THREADLAB_ENGINE_PYTHON": str(python), "THREADLAB_DATA_DIR": str(tmp_path)}
+    done = threadlab("experiment", "proactor-calls", "--quick", env=env)
     assert done.returncode == 4, done.stderr
     assert "proactor is not available here" in done.stdout and "cannot test" in done.stdout
 
