@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -171,3 +173,24 @@ def test_a_deleted_experiment_leaves_its_runs_unless_requested(tmp_path: Path) -
         return kept[0], kept[1]
 
     assert run_in_lab(tmp_path, play) == (1, 0)
+
+
+def test_rounds_that_cannot_be_saved_fail_the_experiment_and_are_kept(tmp_path: Path) -> None:
+    async def play(lab: Lab) -> tuple[ExperimentView, ExperimentView]:
+        [view] = await lab.experiments.submit(ExperimentRequest(claims=["tiny-count"]))
+        with closing(sqlite3.connect(tmp_path / "threadlab.sqlite3", timeout=BOUND_S)) as database:
+            database.execute(
+                "CREATE TRIGGER full BEFORE UPDATE ON experiments WHEN NEW.state = 'running' "
+                "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+            )
+            database.commit()
+            failed = await lab.experiments.finished(view.id)
+            database.execute("DROP TRIGGER full")
+            database.commit()
+        await lab.experiments.resume(view.id)
+        return failed, await lab.experiments.finished(view.id)
+
+    failed, resumed = run_in_lab(tmp_path, play)
+    assert failed.state is JobState.FAILED and len(failed.rounds) == 1
+    assert failed.failure == "The rounds could not be saved: database or disk is full."
+    assert (resumed.state, resumed.answer, len(resumed.rounds)) == (JobState.FINISHED, Answer.HOLDS, 2)
