@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import engines
 from app.fleet.models import Models
 from app.schemas.states import Answer
 
@@ -38,8 +38,15 @@ def _code_sizes() -> dict[str, dict[str, int]]:
     return {model: _code_size(model, packages) for model, packages in SUPPORT.items()}
 
 
+def _engines_folder() -> Path:
+    """Return the folder of the engines, without importing them: the control plane only reads their text."""
+    spec = importlib.util.find_spec("engines")
+    assert spec and spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
+
+
 def _code_size(model: str, packages: tuple[str, ...]) -> dict[str, int]:
-    root = Path(engines.__path__[0])
+    root = _engines_folder()
     files = [root / f"{model.replace('-', '_')}.py"]
     for package in packages:
         files += sorted((root / package).glob("*.py"))

@@ -46,7 +46,7 @@ CLASSES = {
     Name.Class: "d",
 }
 _LEXER = PythonLexer(stripnl=False, ensurenl=False)
-MARKS = ("WAITING", "ACCEPTING", "READING", "HANDLING", "WRITING", "QUEUE")
+MARKS = ("WAITING", "ACCEPTING", "READING", "HANDLING", "WRITING", "QUEUE", "BLOCKED")
 
 
 @dataclass(frozen=True, slots=True)

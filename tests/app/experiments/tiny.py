@@ -14,8 +14,8 @@ from app.experiments.evidence import Evidence
 
 PLAN = {"executor": "constant-vus", "vus": 2, "duration_s": 0.5, "warmup_s": 0, "think_time_ms": 5}
 CELL = Cell("tiny", "a tiny load", PLAN, (Entry("reactor"), Entry("blocking")))
-THREADS = Count("tiny", "reactor", ("threads_peak",), trials=2)
-RATIO = Ratio("tiny", "blocking", "reactor", "threads_peak", 2.0)  # 3 threads / 1 thread, whatever the speed
+CONNECTIONS = Count("tiny", "reactor", ("connections",), trials=2)
+RATIO = Ratio("tiny", "blocking", "reactor", "connections", None)  # equal at any speed
 ABSENT = Cell("absent", "a model that there is not", PLAN, (Entry("reactor"), Entry("no-such-model")))
 TOO_MANY = Cell("too-many", "too many connections", {**PLAN, "vus": 10_000_000}, (Entry("reactor"),))
 
@@ -25,24 +25,26 @@ def _ratio(evidence: Evidence) -> Finding:
 
 
 def _count(evidence: Evidence) -> Finding:
-    return finding([count_result(evidence, THREADS, "Threads", "predicted: 1", lambda n: n == 1)])
+    return finding([count_result(evidence, CONNECTIONS, "Connections", "predicted: 2", lambda n: n == 2)])
 
 
 def _absent(evidence: Evidence) -> Finding:
-    need = Count("absent", "no-such-model", ("threads_peak",))
-    return finding([count_result(evidence, need, "Threads", "predicted: 1", lambda n: n == 1)])
+    need = Count("absent", "no-such-model", ("connections",))
+    return finding([count_result(evidence, need, "Connections", "predicted: 2", lambda n: n == 2)])
 
 
 def _too_many(evidence: Evidence) -> Finding:
-    need = Count("too-many", "reactor", ("threads_peak",))
-    return finding([count_result(evidence, need, "Threads", "predicted: 1", lambda n: n == 1)])
+    need = Count("too-many", "reactor", ("connections",))
+    return finding([count_result(evidence, need, "Connections", "predicted: 2", lambda n: n == 2)])
 
 
 CLAIMS = {
     claim.id: claim
     for claim in (
-        Claim("tiny-ratio", 1, "More threads.", "threads", _ratio, cells=(CELL,), needs=(RATIO,)),
-        Claim("tiny-count", 2, "One thread.", "threads", _count, cells=(CELL,), needs=(THREADS,)),
+        Claim("tiny-ratio", 1, "As many connections.", "connections", _ratio, cells=(CELL,), needs=(RATIO,)),
+        Claim(
+            "tiny-count", 2, "Two connections.", "connections", _count, cells=(CELL,), needs=(CONNECTIONS,)
+        ),
         Claim(
             "tiny-absent",
             3,
@@ -50,7 +52,7 @@ CLAIMS = {
             "threads",
             _absent,
             cells=(ABSENT,),
-            needs=(Count("absent", "no-such-model", ("threads_peak",)),),
+            needs=(Count("absent", "no-such-model", ("connections",)),),
         ),
         Claim(
             "tiny-too-many",
@@ -59,16 +61,16 @@ CLAIMS = {
             "threads",
             _too_many,
             cells=(TOO_MANY,),
-            needs=(Count("too-many", "reactor", ("threads_peak",)),),
+            needs=(Count("too-many", "reactor", ("connections",)),),
         ),
     )
 }
 
 
 def _small_pair(pair: Claim) -> Claim:
-    """Return the A/A pair by threads, which are equal on any machine, with a small load."""
+    """Return the A/A pair by connections, which are equal on any machine, with a small load."""
     (cell,), (need,) = pair.cells, pair.ratios
-    ratio = replace(need, figure="threads_peak")
+    ratio = replace(need, figure="connections")
 
     def check(evidence: Evidence) -> Finding:
         return check_ratios(evidence, (ratio,))

@@ -21,7 +21,7 @@ def test_a_trial_of_a_comparison_runs_although_the_queue_of_runs_is_full(
         lab.runs.jobs.capacity = 0
         with pytest.raises(Busy):
             await lab.runs.submit(RunRequest(model="reactor", plan=light()))
-        queued = await lab.comparisons.submit(ComparisonRequest(models=["reactor"], plan=light()))
+        queued = await lab.comparisons.submit(ComparisonRequest(models=["reactor"], plan=light(), rounds=1))
         ended = await lab.comparisons.finished(queued.id)
         assert (ended.state, ended.failure, len(ended.runs)) == ("finished", None, 1)
 
@@ -37,7 +37,9 @@ def test_the_last_place_is_taken_only_once(tmp_path: Path, kind: str) -> None:
         async def submit() -> int:
             if kind == "runs":
                 return (await lab.runs.submit(RunRequest(model="reactor", plan=light()))).id
-            return (await lab.comparisons.submit(ComparisonRequest(models=["reactor"], plan=light()))).id
+            return (
+                await lab.comparisons.submit(ComparisonRequest(models=["reactor"], plan=light(), rounds=1))
+            ).id
 
         one, other = await asyncio.gather(submit(), submit(), return_exceptions=True)
         assert one == 1 and isinstance(other, Busy), (one, other)
