@@ -27,7 +27,7 @@ END_TIMEOUT_S = 8.0  # the load generator drains for 1 s, and engines have a gra
 RUN_INTERRUPTED = "The control plane stopped during this run."
 COMPARISON_INTERRUPTED = "The control plane stopped during this comparison. Finished trials were kept."
 EXPERIMENT_INTERRUPTED = (
-    "The control plane stopped during this experiment. Complete rounds were kept; resume it to go on."
+    "The control plane stopped during this experiment. Complete rounds were kept; resume it to continue."
 )
 
 

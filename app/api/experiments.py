@@ -72,7 +72,7 @@ async def stop(id: int, lab: LabDep) -> ExperimentView:
 
 @router.post("/experiments/{id}/resume", status_code=202)
 async def resume(id: int, lab: LabDep) -> ExperimentView:
-    """Go on with an experiment that ended early. It keeps its complete rounds."""
+    """Continue an experiment that ended early. It keeps its complete rounds."""
     return await lab.experiments.resume(id)
 
 

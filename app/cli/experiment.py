@@ -51,7 +51,7 @@ def experiment(
         int | None,
         typer.Option(
             metavar="ID",
-            help="Go on with an experiment that ended early; it keeps its complete rounds.",
+            help="Continue an experiment that ended early; it keeps its complete rounds.",
             rich_help_panel=TARGET,
         ),
     ] = None,

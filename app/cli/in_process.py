@@ -73,7 +73,7 @@ class LocalLab:
         return self._runner.run(measured())
 
     def resume_experiment(self, id: int) -> ExperimentView:
-        """Go on with an experiment, and return it when it has ended."""
+        """Continue an experiment, and return it when it has ended."""
 
         async def measured() -> ExperimentView:
             view = await self._lab.experiments.resume(id)

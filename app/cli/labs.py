@@ -33,7 +33,7 @@ class MeasuringLab(Protocol):
         """Submit experiments (`spec`: an `ExperimentRequest`), and return them when all have ended."""
 
     def resume_experiment(self, id: int) -> ExperimentView:
-        """Go on with an experiment that ended early, and return it when it has ended."""
+        """Continue an experiment that ended early, and return it when it has ended."""
 
     def claims(self) -> list[ClaimView]:
         """Return all claims with their last answers."""

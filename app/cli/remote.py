@@ -70,7 +70,7 @@ class RemoteLab:
             return self._followed_session("experiments", body, progress.experiment_reporter(drawn))
 
     def resume_experiment(self, id: int) -> ExperimentView:
-        """Go on with an experiment, and return it when it has ended. Raises NotNow if there is no lab."""
+        """Continue an experiment, and return it when it has ended. Raises NotNow if there is no lab."""
         with understood(self._server), progress.bar() as drawn:
             report = progress.experiment_reporter(drawn)
             return self._followed_session(f"experiments/{id}/resume", {}, report)[0]

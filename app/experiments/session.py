@@ -242,5 +242,5 @@ def merge_cells(experiments: Sequence[ActiveExperiment], seed: int) -> list[Sess
 
 
 def _mixed(seed: int, number: int) -> int:
-    """Return a seed of its own for each cell."""
+    """Return a different seed for each cell."""
     return (seed + 7919 * number) % 2**32

@@ -1,4 +1,4 @@
-"""With a main reactor of its own, accepting does not wait for requests."""
+"""With a separate main reactor, accepting does not wait for requests."""
 
 from __future__ import annotations
 

@@ -28,5 +28,5 @@ CLAIM = Claim(
     cells=idle_cells(REACTOR, PROACTOR),
     needs=idle_needs(REACTOR, PROACTOR),
     cannot_show=("Memory of the kernel: the rings and the requests that wait in them.",),
-    refute="Give every pending receive a buffer of its own instead of provided buffers: the slope grows.",
+    refute="Give every pending receive its own buffer instead of provided buffers: the slope grows.",
 )
