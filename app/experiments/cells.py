@@ -15,7 +15,7 @@ PREFORK = Entry("prefork")
 
 CLOSED, OPEN = "constant-vus", "constant-arrival-rate"
 RATE_PER_S = 10_000  # a rate that every model sustains on one core
-HASH_US = 1000
+HASH_US = 2000  # at 1 ms, the load generator needs more than a tenth of a slow CPU
 CPU_US = 5000
 
 
@@ -27,13 +27,13 @@ def work(kind: str, weight: int = 1, **params: int) -> dict[str, Any]:
 def hash_shared(*entries: Entry) -> Cell:
     """Return 16 connections of work that releases the GIL, with all CPUs for server and load generator."""
     plan = {"executor": CLOSED, "vus": 16, "placement": "shared", "work": [work("hash", us=HASH_US)]}
-    return Cell("hash", "hash 1 ms, GIL released, all CPUs", plan, entries)
+    return Cell("hash", f"hash {HASH_US / 1000:g} ms, GIL released, all CPUs", plan, entries)
 
 
 def cpu_shared(*entries: Entry) -> Cell:
     """Return 16 connections of work that holds the GIL, with all CPUs for server and load generator."""
     plan = {"executor": CLOSED, "vus": 16, "placement": "shared", "work": [work("cpu", us=CPU_US)]}
-    return Cell("cpu", "cpu 5 ms, GIL held, all CPUs", plan, entries)
+    return Cell("cpu", f"cpu {CPU_US / 1000:g} ms, GIL held, all CPUs", plan, entries)
 
 
 def plaintext_maximum(*entries: Entry, vus: int = 64) -> Cell:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
+from app import format
 from app.experiments.claim import Count, Finding, Need, Ratio
 from app.experiments.evidence import Evidence
 from app.experiments.measurements import measurement
@@ -48,7 +49,8 @@ def ratio_result(evidence: Evidence, need: Ratio) -> TestResult:
     """Return what the ratios of two entries show about their margin."""
     ratios = evidence.ratios(need.cell, need.a, need.b, need.figure)
     figure = measurement(need.figure)
-    title = f"{capitalised(figure.title)}: {need.a} / {need.b}"
+    where = f" ({need.where})" if need.where else ""
+    title = f"{capitalised(figure.title)}: {need.a} / {need.b}{where}"
     reason = evidence.reason(need.cell, need.entries, need.figures)
     if len(ratios) < evidence.rounds_wanted and reason:
         answer, sentence = Answer.CANNOT_TEST, f"{title} cannot be compared. {reason}"
@@ -76,9 +78,13 @@ def count_result(
     evidence: Evidence, need: Count, title: str, bound: str, is_met: Callable[[float], bool]
 ) -> TestResult:
     """Return whether the first figure of a count meets a bound in every trial. `bound`: in words."""
-    name = need.figures[0]
-    values = evidence.values(need.cell, need.entry, name)
-    return bound_result(evidence, need, values, title, bound, is_met)
+    values = evidence.values(need.cell, need.entry, need.figures[0], need.figures)
+    return bound_result(evidence, need, values, title, bound, is_met, measurement(need.figures[0]).text)
+
+
+def factor_text(value: float | None) -> str:
+    """Return a factor: ×2.10."""
+    return f"×{format.decimal(value, 2)}"
 
 
 def bound_result(
@@ -88,15 +94,19 @@ def bound_result(
     title: str,
     bound: str,
     is_met: Callable[[float], bool],
+    text: Callable[[float | None], str] = factor_text,
 ) -> TestResult:
-    """Return whether values that were computed from a count meet a bound, all of them."""
+    """Return whether values that were computed from a count meet a bound, all of them.
+
+    `text`: formats a value; by default they are factors.
+    """
     name = need.figures[0]
     if not values:
         reason = evidence.reason(need.cell, need.entries, need.figures) or "It was not measured."
         answer, sentence = Answer.CANNOT_TEST, f"{title} cannot be counted. {reason}"
     else:
         answer = count_answer([is_met(value) for value in values])
-        shown = value_range(name, values)
+        shown = value_range(text, values)
         trials = "one trial" if len(values) == 1 else f"{len(values)} trials"
         sentence = f"{title}: {shown} in {trials}; {bound}: {WORDS[answer]}."
     return TestResult(
@@ -112,9 +122,8 @@ def bound_result(
     )
 
 
-def value_range(figure: str, values: Sequence[float]) -> str:
+def value_range(text: Callable[[float | None], str], values: Sequence[float]) -> str:
     """Return values with their unit: "1.25", or "1.20 to 1.31"."""
-    text = measurement(figure).text
     low, high = text(min(values)), text(max(values))
     return low if low == high else f"{low} to {high}"
 

@@ -61,13 +61,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A ratio within rounds, of entry `a` to entry `b`. `margin`: None tests equivalence."""
+    """A ratio within rounds, of entry `a` to entry `b`. `margin`: None tests equivalence.
+
+    `where`: tells the cell apart in sentences, if the claim has several.
+    """
 
     cell: str
     a: str
     b: str
     figure: str
     margin: float | None = 1.10
+    where: str = ""
 
     @property
     def entries(self) -> tuple[str, ...]:

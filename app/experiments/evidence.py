@@ -32,10 +32,17 @@ class Evidence:
                 found.append(of_a / of_b)
         return found
 
-    def values(self, cell: str, entry: str, figure: str) -> list[float]:
-        """Return the valid values of an entry in the order of the rounds."""
-        found = (self._valid(each, entry, figure) for each in self._rounds(cell))
-        return [value for value in found if value is not None]
+    def values(self, cell: str, entry: str, figure: str, needed: Sequence[str] = ()) -> list[float]:
+        """Return the valid values of an entry in the order of the rounds.
+
+        `needed`: further figures that must be valid in the same trial.
+        """
+        found = []
+        for each in self._rounds(cell):
+            value = self._valid(each, entry, figure)
+            if value is not None and all(self._valid(each, entry, name) is not None for name in needed):
+                found.append(value)
+        return found
 
     def shown(self, cell: str, entry: str, figure: str) -> list[float]:
         """Return all known values of an entry, valid or not, for figures that do not decide."""

@@ -178,7 +178,7 @@ class Experiments:
             answer=None,
             because=(),
             calibration=None,
-            facts=gather(claim.facts, self.models, self._last_answers()) if claim.facts else {},
+            facts={},
             runs=(),
             current=None,
             environment=system.environment(self.system),
@@ -186,7 +186,12 @@ class Experiments:
             created_at=rfc3339_now(),
             finished_at=None,
         )
-        return ActiveExperiment(view, claim, plans, blocked)
+        return ActiveExperiment(view, claim, plans, blocked, gather_facts=lambda: self._facts(claim))
+
+    def _facts(self, claim: Claim) -> dict[str, Any]:
+        """Thread-safe. Reads the history and the sources of the engines."""
+        answers = self._last_answers() if "answers" in claim.facts else {}
+        return gather(claim.facts, self.models, answers)
 
     def _plans(self, claim: Claim, quick: bool) -> tuple[dict[str, Plan], dict[str, str]]:
         """Return the plans of a claim's cells, and why cells or entries of them cannot be measured."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from app import format
-from app.results.figures import figure
+from app.results.figures import Family, Figure, figure
 from app.results.fitness import invalid_reason
 from app.schemas.run import RunView
 from app.schemas.states import VerdictName
@@ -44,9 +44,22 @@ def measurement(name: str) -> Measurement:
     if role and kind in _OF_ROLE:
         return _of_role(name, kind, role)
     of = figure(name)
+    if of.family is Family.LATENCY:
+        load = f"{of.group}:{RATE}" if of.group else RATE
+        return Measurement(name, of.title, of.text, lambda run: _percentile(of, run), (load,))
     return Measurement(
         name, of.title, of.text, lambda run: of.value(run.summary, run.ledger, run.capacity), (name,)
     )
+
+
+def _percentile(of: Figure, run: RunView) -> float | None:
+    """Return a percentile of response time, corrected for late sends of the load generator where possible.
+
+    So lateness does not void it, as it would void the percentile of a single run.
+    """
+    raw, corrected = of.times(run.summary)
+    exact: float | None = getattr(corrected or raw, of.name, None)
+    return exact
 
 
 def values(names: Iterable[str], run: RunView) -> dict[str, float | None]:

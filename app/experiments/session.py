@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,10 +35,16 @@ class ActiveExperiment:
     plans: Mapping[str, Plan]
     blocked: Mapping[str, str] = field(default_factory=dict)
     rounds: list[ExperimentRound] = field(default_factory=list)
+    gather_facts: Callable[[], dict[str, Any]] = dict  # called once, before it is answered
     is_calibration: bool = False  # of its session: neither stored nor reported
     stop_requested: bool = False
     closing: bool = False
     done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def reads_answers(self) -> bool:
+        """Whether its check reads the answers of other experiments."""
+        return "answers" in self.claim.facts
 
     @property
     def is_ended(self) -> bool:
@@ -210,7 +216,13 @@ class Session:
         return sum(cell.schedule.remaining_trials for cell in cells.values())
 
     def is_measured(self, experiment: ActiveExperiment) -> bool:
-        """Return whether every cell of an experiment is complete or given up."""
+        """Return whether every cell of an experiment is complete or given up.
+
+        One that reads the answers of the others waits for them.
+        """
+        others = (each for each in self.experiments if not each.reads_answers)
+        if experiment.reads_answers and not all(each.closing for each in others):
+            return False
         return all(
             of.experiment is not experiment or cell.schedule.is_complete(index)
             for cell in self.cells

@@ -192,7 +192,12 @@ class ExperimentWorker:
             return
         experiment.closing = True
         await self._jobs.save_unsaved()
-        await asyncio.to_thread(self._update, session, experiment)
+        try:
+            facts = await asyncio.to_thread(experiment.gather_facts)
+            experiment.view = replace(experiment.view, facts=facts)
+            await asyncio.to_thread(self._update, session, experiment)
+        except Exception as error:
+            failure = failure or report_bug(error, _name(experiment))
         is_complete = not failure and not experiment.stop_requested
         state = JobState.FAILED if failure else JobState.FINISHED
         if experiment.stop_requested:

@@ -109,6 +109,9 @@ _LEANINGS = {
 }
 
 
+_DECIDED = {leans: answer for answer, leans in _LEANINGS.items()}
+
+
 def leaning(answer: Answer) -> Answer:
     """Return the answer as a tendency, for results of too few rounds; others are unchanged."""
     return _LEANINGS.get(answer, answer)
@@ -122,17 +125,18 @@ def combine(cells: Iterable[Answer]) -> Answer:
     """Return the answer of a claim with several cells.
 
     It holds if it holds in all cells. It does not hold if it does not in one, or shows no difference in some
-    only. Otherwise it cannot be tested or is too close if that applies to one cell.
+    only. Otherwise it cannot be tested or is too close if that applies to one cell. It leans if a cell does.
     """
-    seen = set(cells)
+    answers = list(cells)
+    leans = any(answer in _DECIDED for answer in answers)
+    seen = {_DECIDED.get(answer, answer) for answer in answers}
     if len(seen) == 1:
-        return seen.pop()
-    leans = bool(seen & set(_LEANINGS.values()))
-    if seen & {Answer.DOES_NOT_HOLD, Answer.LEANS_DOES_NOT_HOLD}:
+        found = seen.pop()
+    elif Answer.DOES_NOT_HOLD in seen:
         found = Answer.DOES_NOT_HOLD
     elif Answer.CANNOT_TEST in seen:
-        return Answer.CANNOT_TEST
-    elif seen & {Answer.TOO_CLOSE, Answer.UNCLEAR}:
+        found = Answer.CANNOT_TEST
+    elif Answer.TOO_CLOSE in seen:
         found = Answer.TOO_CLOSE
     else:  # it holds in some cells, and shows no difference in the others
         found = Answer.DOES_NOT_HOLD
@@ -187,7 +191,7 @@ def error_summary(tests: int) -> str:
     """Return what the error rate means for a number of tests, in one sentence."""
     wrong = probability_of_success(0.5)
     return (
-        f"Each of {tests} tests wrongly holds in at most {100 * wrong:.1f} % of the experiments in which the "
+        f"Each of {tests} tests wrongly holds in at most {100 * wrong:.2f} % of the experiments in which the "
         f"true ratio is just short of the margin, and wrongly does not hold as often: up to "
         f"{tests * wrong:.1f} wrong answers in each direction are to be expected if all of them were."
     )

@@ -9,7 +9,7 @@ from app.experiments.evidence import Evidence
 
 CELLS = tuple(cell(REACTOR, POOL, MAIN_SUB) for cell in (hash_shared, plaintext_maximum))
 NEEDS = tuple(
-    Ratio(cell.key, MAIN_SUB.name, other.name, "achieved_per_s")
+    Ratio(cell.key, MAIN_SUB.name, other.name, "achieved_per_s", where=cell.title)
     for cell in CELLS
     for other in (REACTOR, POOL)
 )

@@ -6,17 +6,17 @@ from app.experiments.cells import POOL, plaintext_maximum
 from app.experiments.checks import bound_result, cannot_test, count_result, finding
 from app.experiments.claim import Claim, Count, Finding
 from app.experiments.evidence import Evidence
-from app.schemas.states import VerdictName
+from app.format import share
 
 OCCUPIED_MIN, STALLED_MAX = 0.90, 0.20
 CELL = plaintext_maximum(POOL)
-REACTOR_NEED = Count(CELL.key, POOL.name, ("occupied:reactor", "stalled:reactor"), trials=3)
-WORKER_NEED = Count(CELL.key, POOL.name, ("occupied:worker", "occupied:reactor"), trials=3)
+REACTOR_NEED = Count(CELL.key, POOL.name, ("occupied:reactor", "achieved_per_s"), trials=3)
+WORKER_NEED = Count(CELL.key, POOL.name, ("occupied:worker", "occupied:reactor", "achieved_per_s"), trials=3)
 
 
 def check(evidence: Evidence) -> Finding:
     """Read the utilisation of reactor and workers, unless the reactor mostly waits for the GIL."""
-    stalled = evidence.values(CELL.key, POOL.name, "stalled:reactor")
+    stalled = evidence.shown(CELL.key, POOL.name, "stalled:reactor")
     if stalled and max(stalled) > STALLED_MAX:
         return cannot_test(
             f"The reactor waits for the GIL or a lock in up to {100 * max(stalled):.0f} % of its occupied "
@@ -30,8 +30,8 @@ def check(evidence: Evidence) -> Finding:
         lambda share: share >= OCCUPIED_MIN,
     )
     pairs = zip(
-        evidence.values(CELL.key, POOL.name, "occupied:worker"),
-        evidence.values(CELL.key, POOL.name, "occupied:reactor"),
+        evidence.values(CELL.key, POOL.name, "occupied:worker", WORKER_NEED.figures),
+        evidence.values(CELL.key, POOL.name, "occupied:reactor", WORKER_NEED.figures),
         strict=False,
     )
     below = [worker - reactor for worker, reactor in pairs]
@@ -42,6 +42,7 @@ def check(evidence: Evidence) -> Finding:
         "Utilisation of a worker minus that of the reactor",
         "predicted: below 0",
         lambda difference: difference < 0,
+        share,
     )
     return finding([reactor, workers])
 
@@ -55,7 +56,7 @@ CLAIM = Claim(
     model="reactor-pool",
     cells=(CELL,),
     needs=(REACTOR_NEED, WORKER_NEED),
-    tolerates=frozenset((VerdictName.CLIENT_BOUND,)),
+    shown=("stalled:reactor",),
     cannot_show=("With the GIL, an occupied reactor may wait for it instead of working.",),
     refute="Make the handlers expensive, such as `--work 'hash 5ms'`: then the workers are the bottleneck.",
 )

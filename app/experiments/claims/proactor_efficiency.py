@@ -19,7 +19,7 @@ def _cell(connections: int, size: int) -> Cell:
 
 
 CELLS = tuple(_cell(connections, size) for connections in CONNECTIONS for size in BODY_BYTES)
-NEEDS = tuple(Ratio(cell.key, REACTOR.name, PROACTOR.name, "cpu_us") for cell in CELLS)
+NEEDS = tuple(Ratio(cell.key, REACTOR.name, PROACTOR.name, "cpu_us", where=cell.title) for cell in CELLS)
 
 
 def check(evidence: Evidence) -> Finding:

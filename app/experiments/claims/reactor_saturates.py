@@ -17,7 +17,12 @@ GROWTH = 1.10  # of the throughput from one number of connections to the next; b
 
 def _cell(connections: int) -> Cell:
     plan = {"executor": CLOSED, "vus": connections, "placement": "shared", "work": [work("hash", us=HASH_US)]}
-    return Cell(f"hash-{connections}", f"hash 1 ms, {connections} connections, all CPUs", plan, (REACTOR,))
+    return Cell(
+        f"hash-{connections}",
+        f"hash {HASH_US / 1000:g} ms, {connections} connections, all CPUs",
+        plan,
+        (REACTOR,),
+    )
 
 
 def _need(connections: int) -> Count:

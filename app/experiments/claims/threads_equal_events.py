@@ -8,7 +8,9 @@ from app.experiments.claim import Claim, Finding, Ratio, Source
 from app.experiments.evidence import Evidence
 
 CELLS = tuple(plaintext_maximum(BLOCKING, REACTOR, vus=connections) for connections in (64, 1000))
-NEEDS = tuple(Ratio(cell.key, BLOCKING.name, REACTOR.name, "achieved_per_s", None) for cell in CELLS)
+NEEDS = tuple(
+    Ratio(cell.key, BLOCKING.name, REACTOR.name, "achieved_per_s", None, cell.title) for cell in CELLS
+)
 
 
 def check(evidence: Evidence) -> Finding:

@@ -139,6 +139,9 @@ def test_fewer_than_seven_rounds_are_never_an_answer(ratios: list[float], criter
         (["holds", "cannot_test", "too_close"], "cannot_test"),
         (["leans_holds", "leans_holds"], "leans_holds"),
         (["leans_holds", "unclear"], "unclear"),
+        (["leans_holds", "holds"], "leans_holds"),
+        (["leans_holds", "does_not_hold"], "leans_does_not_hold"),
+        (["leans_holds", "cannot_test"], "cannot_test"),
         (["leans_holds", "leans_does_not_hold"], "leans_does_not_hold"),
         (["leans_holds", "leans_no_difference"], "leans_does_not_hold"),
     ],
@@ -156,4 +159,4 @@ def test_a_count_holds_only_if_every_trial_meets_the_bound() -> None:
 
 
 def test_the_error_summary_has_the_expected_number_of_wrong_answers() -> None:
-    assert "2.1 %" in error_summary(20) and "0.4 wrong answers" in error_summary(20)
+    assert "2.15 %" in error_summary(20) and "0.4 wrong answers" in error_summary(20)
