@@ -25,8 +25,12 @@ from tests.waiting import BOUND_S
 
 EXAMPLES = 40
 LIMITS = {"max_engines": 64, "max_duration_s": 2, "max_connections": 50, "max_rate": 200}
-# A body above the size limit is rejected with 413, whatever else is invalid in it.
+# A body above the size limit is rejected with 413, whatever else is invalid in it. 503 is a full queue: a set
+# of claims is many experiments.
 CONFIG = """
+[checks.not_a_server_error]
+expected-statuses = ["2xx", "3xx", "4xx", 503]
+
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 413, 421, 422, 428, "5xx"]
 """
@@ -38,7 +42,8 @@ GROUPS = {
     "a run": r"^/api/v1/runs/(?!export$)",
     "comparisons": r"^/api/v1/comparisons$",
     "a comparison": r"^/api/v1/comparisons/",
-    "the rest": r"^/(?!api/v1/(engines|runs|comparisons))",
+    "experiments": r"^/api/v1/(experiments|claims)",
+    "the rest": r"^/(?!api/v1/(engines|runs|comparisons|experiments|claims))",
 }
 
 
