@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.comparisons.comparisons import check_rounds
@@ -27,6 +27,7 @@ from app.schemas.experiment import AnswerView, ClaimView, ExperimentView
 from app.schemas.states import Answer, JobState
 from app.schemas.system import SystemView
 from app.statistics.decision import QUICK_ROUNDS, ROUNDS
+from app.store.database import SAVE_ERRORS, error_reason
 from app.store.experiments import ExperimentStore
 from app.timestamps import rfc3339_now
 
@@ -64,7 +65,6 @@ class Experiments:
     store: ExperimentStore
     system: SystemView
     events: Events
-    _sessions: dict[int, Session] = field(default_factory=dict)  # of active experiments, by their ids
 
     def __post_init__(self) -> None:
         self.jobs: JobQueue[ActiveExperiment, ExperimentView] = JobQueue(
@@ -114,11 +114,16 @@ class Experiments:
             created_at=view.created_at,
             session=(id,),
         )
-        self.jobs.forget(id)
-        await asyncio.to_thread(self.store.reopen, prepared.view)
         session = self._session([prepared], view.seed, view.quick)
-        self.active[id] = prepared
-        self._sessions[id] = session
+        self.active[id] = prepared  # before anything is awaited, so that it cannot be resumed twice
+        try:
+            await asyncio.to_thread(self.store.reopen, prepared.view)
+        except SAVE_ERRORS as error:
+            del self.active[id]
+            raise LabError(
+                f"Experiment {id} was not resumed: it could not be saved ({error_reason(error)})."
+            ) from error
+        self.jobs.forget(id)
         self._worker.enqueue(session)
         return self.get(id)
 
@@ -134,7 +139,6 @@ class Experiments:
             total = session.remaining_trials(experiment)
             experiment.view = replace(experiment.view, trials_total=total)
             self.active[experiment.view.id] = experiment
-            self._sessions[experiment.view.id] = session
         self._worker.enqueue(session)
         return [self.get(id) for id in ids]
 
@@ -147,6 +151,8 @@ class Experiments:
                 for claim in (calibration.FIRST, calibration.REPEATED)
             )
         session = Session(prepared, calibrating, seed)
+        for each in prepared:
+            each.session = session
         session.cells = merge_cells([*calibrating[:1], *prepared], seed)
         if calibrating:
             [session.repeated_calibration] = merge_cells(calibrating[1:], seed + 1)
@@ -254,7 +260,7 @@ class Experiments:
     async def stop(self, id: int) -> ExperimentView:
         """End an experiment early; its rounds are kept. Raises Unknown, or NotNow if it has ended."""
         experiment = self.jobs.require_active(id)
-        await self._worker.stop(self._sessions[id], experiment)
+        await self._worker.stop(experiment)
         return self.get(id)
 
     def stop_all(self) -> None:
@@ -271,7 +277,7 @@ class Experiments:
         self.jobs.forget(id)
 
     def _current_view(self, experiment: ActiveExperiment) -> ExperimentView:
-        session = self._sessions.get(experiment.view.id)
+        session = experiment.session
         if session is None:
             return experiment.view
         left = session.remaining_trials(experiment)

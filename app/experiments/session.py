@@ -40,6 +40,7 @@ class ActiveExperiment:
     stop_requested: bool = False
     closing: bool = False
     done: asyncio.Event = field(default_factory=asyncio.Event)
+    session: Session | None = None  # None until it has one
 
     @property
     def reads_answers(self) -> bool:

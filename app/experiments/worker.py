@@ -64,8 +64,10 @@ class ExperimentWorker:
             for experiment in session.experiments:
                 await self._close(session, experiment, failure)
 
-    async def stop(self, session: Session, experiment: ActiveExperiment) -> None:
+    async def stop(self, experiment: ActiveExperiment) -> None:
         """End an experiment early: at once, unless its current run is still to be stopped."""
+        session = experiment.session
+        assert session
         experiment.stop_requested = True
         current = experiment.view.current
         is_shared = any(

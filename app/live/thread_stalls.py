@@ -3,7 +3,7 @@
     stalled = time with work by the trace - CPU time - run-queue wait
 
 As in app/results/stalled.py, without work means idle or blocked. schedstat is read some milliseconds before
-the trace, so shares of time are subtracted, each of its own second.
+the trace, so shares of the time between two readings are subtracted, not times.
 """
 
 from __future__ import annotations

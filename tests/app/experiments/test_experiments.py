@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Invalid, NotNow, Unknown
+from app.errors import Invalid, LabError, NotNow, Unknown
 from app.events import Event
 from app.experiments.experiments import ExperimentRequest
 from app.lab import Lab
@@ -180,11 +181,14 @@ def test_rounds_that_cannot_be_saved_fail_the_experiment_and_are_kept(tmp_path: 
         [view] = await lab.experiments.submit(ExperimentRequest(claims=["tiny-count"]))
         with closing(sqlite3.connect(tmp_path / "threadlab.sqlite3", timeout=BOUND_S)) as database:
             database.execute(
-                "CREATE TRIGGER full BEFORE UPDATE ON experiments WHEN NEW.state = 'running' "
+                "CREATE TRIGGER full BEFORE UPDATE ON experiments WHEN NEW.state != 'finished' "
                 "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
             )
             database.commit()
             failed = await lab.experiments.finished(view.id)
+            with pytest.raises(LabError, match="was not resumed"):
+                await lab.experiments.resume(view.id)
+            assert lab.experiments.get(view.id).rounds == failed.rounds
             database.execute("DROP TRIGGER full")
             database.commit()
         await lab.experiments.resume(view.id)
@@ -192,5 +196,18 @@ def test_rounds_that_cannot_be_saved_fail_the_experiment_and_are_kept(tmp_path: 
 
     failed, resumed = run_in_lab(tmp_path, play)
     assert failed.state is JobState.FAILED and len(failed.rounds) == 1
-    assert failed.failure == "The rounds could not be saved: database or disk is full."
+    assert failed.failure == "The result could not be saved: database or disk is full."
     assert (resumed.state, resumed.answer, len(resumed.rounds)) == (JobState.FINISHED, Answer.HOLDS, 2)
+
+
+def test_an_experiment_is_resumed_once(tmp_path: Path) -> None:
+    async def play(lab: Lab) -> None:
+        [view] = await lab.experiments.submit(ExperimentRequest(claims=["tiny-count"]))
+        lab.experiments.stop_all()
+        await lab.experiments.finished(view.id)
+        resumed = (lab.experiments.resume(view.id) for _ in range(2))
+        results = await asyncio.gather(*resumed, return_exceptions=True)
+        assert sorted(type(each).__name__ for each in results) == ["ExperimentView", "NotNow"]
+        assert (await lab.experiments.finished(view.id)).answer is Answer.HOLDS
+
+    run_in_lab(tmp_path, play)
