@@ -5,7 +5,7 @@ A file of app/experiments/claims has one CLAIM. Adding a claim is adding a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -117,8 +117,9 @@ class Claim:
     """One claim. `check` is pure: it reads only the evidence.
 
     text: one sentence. tested_as: how it is read here. shown: figures that are kept besides those that
-    decide. tolerates: verdicts that are the predicted effect, and so do not void a trial. cannot_show: what
-    the method cannot see. refute: what to change to see it fail.
+    decide. tolerates: verdicts that are the predicted effect, and so do not void a trial. selects: chooses
+    the needs that decide by what was measured so far; the others are measured once. cannot_show: what the
+    method cannot see. refute: what to change to see it fail.
     """
 
     id: str
@@ -133,6 +134,7 @@ class Claim:
     needs: tuple[Need, ...] = ()
     shown: tuple[str, ...] = ()
     tolerates: frozenset[VerdictName] = frozenset()
+    selects: Callable[[Evidence], Collection[Need]] | None = None
     facts: tuple[str, ...] = ()  # names in app/experiments/facts.py
     cannot_show: tuple[str, ...] = ()
     refute: str = ""

@@ -62,6 +62,10 @@ class ActiveExperiment:
         keys = (need.cell, *(blocked_key(need.cell, entry) for entry in need.entries))
         return any(key in self.blocked for key in keys)
 
+    def selects(self, need: Need) -> bool:
+        """Return whether what was measured so far selects a need for further rounds."""
+        return self.claim.selects is None or need in self.claim.selects(self.evidence)
+
     def ratios(self, need: Ratio) -> list[float]:
         """Return the ratios of a need that count so far."""
         return self.evidence.ratios(need.cell, need.a, need.b, need.figure)
@@ -153,6 +157,8 @@ class SessionCell:
         if not isinstance(of.need, Ratio):
             return QUICK_COUNT_TRIALS if of.experiment.view.quick else of.need.trials
         wanted = of.experiment.view.rounds_wanted
+        if not of.experiment.selects(of.need):
+            return 1
         if wanted < ROUNDS:
             return wanted
         ratios = of.experiment.ratios(of.need)

@@ -237,11 +237,34 @@ def test_a_reactor_that_waits_for_the_gil_is_no_bottleneck() -> None:
     assert found.answer is Answer.CANNOT_TEST and "40 %" in found.because[0]
 
 
-def test_the_size_of_a_pool_is_only_tested_where_the_formula_gives_the_measured_one() -> None:
-    values = {"mixed": {**sizes(500, 900, 950), "workers=1": {"achieved_per_s": 250.0, "cpu_us": 1000.0}}}
+def pool_of(size: float, **rates: float) -> Evidence:
+    """Return evidence of pools whose formula gives `size`. `rates`: throughput of `workers_<n>`."""
     claim = catalogue()["pool-size"]
-    found = claim.check(evidence(claim, values))
-    assert found.answer is Answer.CANNOT_TEST and "1 + W/C = 4.0" in found.because[0]
+    one = {"achieved_per_s": 1e6 / (size * 1000.0), "cpu_us": 1000.0}
+    return evidence(claim, {"mixed": {**rate(**rates), "workers=1": one}})
+
+
+@pytest.mark.parametrize(("size", "pool"), [(3.3, 4), (4.6, 4), (5.1, 6), (6.8, 6), (7.1, 8), (9.9, 8)])
+def test_the_pool_with_the_size_of_the_formula_is_compared(size: float, pool: int) -> None:
+    rates = {f"workers={pool // 2}": 500.0, f"workers={pool}": 900.0, f"workers={2 * pool}": 950.0}
+    found = catalogue()["pool-size"].check(pool_of(size, **rates))
+    assert found.answer is Answer.HOLDS, found.because
+    assert f"1 + W/C = {size}" in found.because[-1] and f"{pool} workers" in found.because[-1]
+
+
+@pytest.mark.parametrize("size", [3.1, 10.1])
+def test_a_size_for_which_there_is_no_pool_is_not_tested(size: float) -> None:
+    found = catalogue()["pool-size"].check(pool_of(size))
+    assert found.answer is Answer.CANNOT_TEST and f"1 + W/C = {size}" in found.because[0]
+
+
+def test_a_trial_counts_for_the_size_of_a_pool_if_rate_and_cost_are_valid() -> None:
+    claim = catalogue()["pool-size"]
+    trial = ExperimentTrial(
+        "workers=1", 1, None, {"achieved_per_s": 250.0, "cpu_us": None}, {"cpu_us": "void"}
+    )
+    found = claim.check(Evidence((ExperimentRound("mixed", 1, (trial,)),), ROUNDS))
+    assert found.answer is Answer.CANNOT_TEST and "void" in found.because[0]
 
 
 def facts(**more: Any) -> Evidence:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Need, Ratio
@@ -83,6 +83,22 @@ def test_a_ratio_that_seven_rounds_decide_has_seven_and_another_one_nine() -> No
     close = experiment([REACTOR, POOL], POOL_RATIO)
     values = {"reactor": [1.0], "reactor-pool": [1.05] * 3 + [1.2] * 9}
     assert measure(merge_cells([close], 1)[0], values) == ROUNDS_MAX
+
+
+def test_a_need_that_is_not_selected_is_measured_once() -> None:
+    count, other = Count("a", "reactor", ("cpu_us",)), Ratio("a", "blocking", "reactor", "cpu_us")
+    one = experiment([REACTOR, POOL, BLOCKING], count, POOL_RATIO, other)
+
+    def select(evidence: Evidence) -> tuple[Need, ...]:
+        is_fast = evidence.values("a", "reactor", "cpu_us") == [1.0]
+        return (count, other if is_fast else POOL_RATIO)
+
+    one.claim = replace(one.claim, selects=select)
+    [cell] = merge_cells([one], 1)
+    assert cell.schedule.remaining_trials == 2 * ROUNDS + 1, "before it is known, the first one is selected"
+    values = {"reactor": [1.0, 2.0], "reactor-pool": [1.5, 3.0], "blocking": [1.5, 3.0]}
+    assert measure(cell, values) == 1 + 1 + (ROUNDS - 1), "both, then the other, then the first again"
+    assert len(one.ratios(POOL_RATIO)) == ROUNDS and len(one.ratios(other)) == 2
 
 
 def test_quick_experiments_have_three_rounds_and_one_trial_of_a_count() -> None:
