@@ -52,7 +52,7 @@ demo: $(VENV)/.installed ## measure all models in the terminal, with verdicts
 	$(BIN)/threadlab demo
 
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
-WORKERS ?= 6# test processes; they wait most of the time, so there are more than CPUs
+WORKERS ?= 4# test processes: more than CPUs, because they wait; each has its own lab and browser
 
 test: check chromium ## lint, types and the default tests, with real processes, sockets and a browser (3 minutes)
 	$(PYTEST)

@@ -103,5 +103,4 @@ def test_the_list_of_comparisons_is_updated_live(visit: Opener, lab: LabProcess)
     spec = {"models": ["reactor"], "rounds": 1, "plan": plan(0.5, 0, vus=4, executor=OPEN, rate_per_s=100)}
     id = lab.post("/comparisons", spec).json()["id"]
     row = page.locator("tr", has=page.locator(f'a[href="/comparisons/{id}"]'))
-    expect(row).to_contain_text("1 runs")
     expect(row).to_contain_text(re.compile(r"CPU per request [\d.]+ µs|not valid"))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.load.protocol import histogram
-from app.load.protocol.meter import DONE, MeterReading
+from app.load.protocol.meter import MeterReading
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import LoadGroup, Plan, Work
 from app.runs.generator import Generator, GeneratorFailed
@@ -20,8 +20,14 @@ from tests.load.driver import HELD_S, OPEN, TIMEOUT_S, all_responses, service, u
 from tests.waiting import BOUND_S
 
 
-def generate(port: int, plan: Plan, disturb: Any = None) -> tuple[Outcome, Generator, list[MeterReading]]:
-    """Run a plan as the lab does; `disturb(generator)` is called when every shard has had a response."""
+def generate(
+    port: int, plan: Plan, disturb: Any = None, look: Any = None
+) -> tuple[Outcome, Generator, list[MeterReading]]:
+    """Run a plan as the lab does.
+
+    `disturb(generator)` is called when every shard has had a response, `look(generator)` when all
+    have exited.
+    """
 
     async def run() -> tuple[Outcome, Generator, list[MeterReading]]:
         generator = Generator.spawn(plan, "127.0.0.1", port, None)
@@ -32,6 +38,8 @@ def generate(port: int, plan: Plan, disturb: Any = None) -> tuple[Outcome, Gener
                         await asyncio.sleep(0.005)
                     disturb(generator)
                 await generator.exited
+            if look:
+                look(generator)
             return generator.outcome(), generator, [shard.read() for shard in generator._shards]
         finally:
             await generator.close()
@@ -99,13 +107,7 @@ def test_groups_load_the_engine_beside_the_main_load_from_the_same_instant() -> 
 
 
 def test_live_figures_are_of_the_main_load_and_the_cpu_time_is_of_all() -> None:
-    seen: list[tuple[MeterReading, list[MeterReading]]] = []
-
-    def look(generator: Generator) -> None:
-        generator.stop()
-        until(lambda: all(shard.meter.read().phase == DONE for shard in generator._shards), "all have ended")
-        seen.append((generator.read(), [shard.read() for shard in generator._shards]))
-
+    seen: list[MeterReading] = []
     with running(Variant("reactor")) as engine:
         plan = Plan(
             vus=4,
@@ -114,8 +116,9 @@ def test_live_figures_are_of_the_main_load_and_the_cpu_time_is_of_all() -> None:
             think_time_ms=1.0,
             groups=(LoadGroup("other", think_time_ms=1.0),),
         )
-        generate(engine.port, plan, look)
-    ((live, (main, other)),) = seen
+        stop, look = Generator.stop, lambda generator: seen.append(generator.read())
+        _, _, (main, other) = generate(engine.port, plan, stop, look)
+    (live,) = seen
     assert live.completed == main.completed > 0 and other.completed > 0
     assert live.cpu_ns == main.cpu_ns + other.cpu_ns
 

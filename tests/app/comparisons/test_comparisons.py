@@ -126,7 +126,7 @@ def test_a_round_has_each_entry_in_random_order_and_each_trial_is_a_run_of_the_h
         assert (trial["why_not"] is None) <= run["verdict"]["rankable"]
     ids = [trial["run"] for trial in view["runs"]]
     engines = {lab.get(f"/runs/{id}")["engine"] for id in ids}
-    assert ids == sorted(ids) and len(engines) == 4, "a new engine for each"
+    assert ids == sorted(ids) and len(engines) == len(ids), "a new engine for each"
     assert lab.get(f"/runs/{ids[1]}")["knobs"]["workers"] == 2
 
 
