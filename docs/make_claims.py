@@ -10,9 +10,12 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from app.experiments.calibration import noise_sentence
 from app.experiments.catalogue import catalogue
+from app.experiments.checks import WORDS
 from app.experiments.claim import Claim, Ratio
 from app.experiments.measurements import measurement
+from app.experiments.reference import reference, reference_answers
 from app.load.protocol.plan import Plan
 from app.plans.describe import describe
 from app.statistics.decision import BAND, ROUNDS, ROUNDS_MAX, probability_of_success
@@ -53,10 +56,24 @@ def main() -> None:
 
 def page() -> str:
     """Return the page."""
-    lines = [TITLE, "", *textwrap.wrap(PARAGRAPH, WIDTH), "", *_items(RULES)]
+    lines = [TITLE, "", *textwrap.wrap(PARAGRAPH, WIDTH), "", *_items((*RULES, _machine()))]
     for claim in catalogue().values():
         lines += ["", f"## {claim.id}", "", f"**{claim.text}**", "", *_items(_facts(claim))]
     return "\n".join(lines) + "\n"
+
+
+def _machine() -> str:
+    """Return where and when the reference answers were measured."""
+    view, calibration = next(
+        (view, view.calibration) for view in reference().experiments.values() if view.calibration
+    )
+    env = view.environment
+    return (
+        f"**Reference answers** are those of one machine, measured on {view.created_at[:10]} at commit "
+        f"`{reference().commit}`: {env['cpu_model']}, {env['cores']} CPUs, "
+        f"{env['memory_bytes'] / 2**30:.0f} GiB, {env['kernel']}, {env['python']}. The lab shows them for "
+        f"claims that were not tested on yours. {noise_sentence(calibration)}"
+    )
 
 
 def _items(texts: Iterable[str]) -> Iterator[str]:
@@ -84,6 +101,9 @@ def _facts(claim: Claim) -> Iterator[str]:
             rule = "equivalence" if need.margin is None else f"margin {need.margin:.2f}"
             title = measurement(need.figure).title
             yield f"Decides in `{need.cell}`: {title}, `{need.a}` / `{need.b}`, {rule}."
+    for found in reference_answers(claim.id):
+        noisy = " (noisy machine)" if found.noisy else ""
+        yield f"Reference answer: *{WORDS[found.answer]}*{noisy}. {' '.join(found.because)}"
     for limit in claim.cannot_show:
         yield f"Cannot show: {limit}"
     yield f"Try to refute it: {claim.refute}"

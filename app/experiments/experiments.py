@@ -15,6 +15,7 @@ from app.experiments.catalogue import catalogue, get_claim, select_claims
 from app.experiments.claim import Claim
 from app.experiments.evidence import blocked_key
 from app.experiments.facts import gather
+from app.experiments.reference import reference_answers
 from app.experiments.session import ActiveExperiment, Session, merge_cells
 from app.experiments.worker import ExperimentWorker
 from app.fleet.models import Models
@@ -240,7 +241,7 @@ class Experiments:
 
     def _claim_view(self, claim: Claim) -> ClaimView:
         plans, _ = self._plans(claim, quick=False)
-        answers = tuple(
+        own = tuple(
             AnswerView(
                 experiment=view.id,
                 answer=view.answer,
@@ -253,6 +254,7 @@ class Experiments:
             for view in self.store.answered(claim.id, ANSWERS_SHOWN)
             if view.answer
         )
+        answers = own or reference_answers(claim.id)
         request = ExperimentRequest(claims=(claim.id,))
         alone = self._session([self._prepare(claim, request, ROUNDS, 0)], 0, quick=False)
         return views.claim_view(self.models, claim, plans, answers, alone.left_s())

@@ -38,6 +38,8 @@ def test_every_claim_has_its_test_and_its_last_answers(lab: LabProcess) -> None:
     one = lab.get(f"/claims/{PROBE}")
     assert one in claims and one["answers"][0]["experiment"] == view["id"]
     assert one["answers"][0]["answer"] == view["answer"] == "holds" and view["because"]
+    never_tested = next(claim for claim in claims if claim["id"] == "mainsub-scales")
+    assert [each["experiment"] for each in never_tested["answers"]] == [None], "a reference answer"
     handoff = lab.get("/claims/pool-handoff-cost")
     assert (handoff["kind"], handoff["margin"], handoff["metric"]) == ("ratio", 1.1, ["cpu_us"])
     assert [entry["model"] for entry in handoff["entries"]] == ["reactor", "reactor-pool"]

@@ -58,6 +58,7 @@ def test_without_claims_all_are_listed(command: Command) -> None:
     done = command("experiment")
     assert done.returncode == 2
     assert all(claim.id in done.stdout and claim.text in done.stdout for claim in catalogue().values())
+    assert done.stdout.count("(reference)") == len(catalogue()), "none was tested here"
     assert done.stderr == "threadlab: name claims to test, or use --article or --all.\n"
 
 
