@@ -61,31 +61,42 @@ def summary(views: Sequence[ExperimentView]) -> list[str]:
 
 def answer_table(views: Sequence[ExperimentView]) -> Table:
     """Return a row for each claim: its answer, and how many trials it has."""
-    width = max((len(view.claim) for view in views), default=0) + 2
-    columns = (Column("claim", width, is_number=False), Column("answer", 24, is_number=False))
     rows = [(view.claim, _answer(view), format.count(len(view.runs))) for view in views]
+    columns = (_text_column("claim", 0, rows), _text_column("answer", 1, rows))
     return Table((*columns, Column("trials", 7)), rows)
 
 
 def claim_table(claims: Sequence[ClaimView]) -> Table:
     """Return a row for each claim: how long a test takes, the last answer, and its sentence."""
-    width = max(len(claim.id) for claim in claims) + 2
+    rows = [
+        (claim.id, format.duration(claim.estimate_s), _last_answer(claim), claim.text) for claim in claims
+    ]
     columns = (
-        Column("claim", width, is_number=False),
+        _text_column("claim", 0, rows),
         Column("time", 8),
-        Column("last answer", 24, is_number=False),
+        _text_column("last answer", 2, rows),
         Column("", 0, is_number=False),
     )
-    rows = []
-    for claim in claims:
-        last = claim.answers[0] if claim.answers else None
-        origin = "" if last is None or last.experiment is not None else " (reference)"
-        answer = f"{WORDS[last.answer]}{origin}" if last else format.DASH
-        rows.append((claim.id, format.duration(claim.estimate_s), answer, claim.text))
     return Table(columns, rows)
 
 
+def _text_column(title: str, index: int, rows: Sequence[Sequence[str]]) -> Column:
+    """Return a column that is as wide as its longest text."""
+    width = max(map(len, (title, *(row[index] for row in rows))))
+    return Column(title, width + 2, is_number=False)
+
+
+def _last_answer(claim: ClaimView) -> str:
+    if not claim.answers:
+        return format.DASH
+    last = claim.answers[0]
+    origin = " (reference)" if last.experiment is None else ""
+    return f"{_word(last.answer, last.noisy)}{origin}"
+
+
 def _answer(view: ExperimentView) -> str:
-    word = WORDS[view.answer] if view.answer else str(view.state)
-    noisy = ", noisy machine" if view.is_noisy else ""
-    return f"{word}{noisy}"
+    return _word(view.answer, view.is_noisy) if view.answer else str(view.state)
+
+
+def _word(answer: Answer, noisy: bool) -> str:
+    return f"{WORDS[answer]}{', noisy machine' if noisy else ''}"

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as xml
 import pytest
 
 from app.experiments.catalogue import catalogue
+from app.experiments.reference import reference
 from tests.app.driver import Command, LabProcess, threadlab
 from tests.engines.denied import denied_python
 
@@ -59,6 +60,8 @@ def test_without_claims_all_are_listed(command: Command) -> None:
     assert done.returncode == 2
     assert all(claim.id in done.stdout and claim.text in done.stdout for claim in catalogue().values())
     assert done.stdout.count("(reference)") == len(catalogue()), "none was tested here"
+    noisy = sum(view.is_noisy for view in reference().experiments.values())
+    assert done.stdout.count(", noisy machine (reference)") == noisy
     assert done.stderr == "threadlab: name claims to test, or use --article or --all.\n"
 
 
