@@ -13,11 +13,13 @@ from app.api.specs import RunSpec
 from app.errors import Invalid
 from app.plans.scenarios import SCENARIOS
 from app.runs.request import RunRequest
+from app.schemas.excerpt import TraceExcerpt
 from app.schemas.run import RunView
 from app.schemas.scenario import ScenarioView
 from app.web.deps import LabDep
 
 router = APIRouter(tags=["runs"])
+Window = Annotated[float | None, Query(ge=10, le=10_000_000)]
 
 
 @router.get("/scenarios")
@@ -86,6 +88,15 @@ async def delete(id: int, lab: LabDep) -> None:
 async def series(id: int, lab: LabDep) -> dict[str, Any]:
     """The series: one row per second; null is unknown."""
     return lab.runs.series(id)
+
+
+@router.get("/runs/{id}/excerpt")
+async def excerpt(id: int, lab: LabDep, window_us: Window = None) -> TraceExcerpt:
+    """A window of the thread trace that is short enough to see single requests, about a slow one if any.
+
+    Of a run with `trace`. `window_us`: the length of the window, such as that of another run.
+    """
+    return await asyncio.to_thread(lab.runs.excerpt, id, window_us)
 
 
 @router.get("/runs/{id}/percentiles")

@@ -80,6 +80,8 @@ class Shard:
             from_ns = self._phase_end_ns(from_ns, self.plan.warmup_s, begin)
         for new, old in zip(measured.kinds, warm.kinds, strict=True):
             new.expect_response(old.expected_bytes, old.expected_prefix)
+            if self.plan.trace:
+                new.log_times()
         ramp = Ramp(level, self.plan.stages if self.plan.executor in RAMPING else ())
         end = begin
         if not self.dispatcher.stopped:  # else it was stopped in the warm-up, and nothing is measured

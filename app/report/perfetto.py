@@ -1,4 +1,4 @@
-"""Writes a run as a Chrome trace for ui.perfetto.dev and chrome://tracing: thread states and counters.
+"""Writes a run as a Chrome trace for ui.perfetto.dev and chrome://tracing: thread states, requests, counters.
 
 Every state change is an event, so that single requests are visible at high zoom. Times are µs since the
 start of the trace, with a resolution of 1 ns. Without a recording, the file has counters only and says so in
@@ -41,6 +41,7 @@ def write(view: RunView, series: Mapping[str, Any], recording: Recording | None)
     lines = [json.dumps(event, separators=(",", ":")) for event in events]
     if recording:
         lines += _threads(view, recording, zero_ns)
+        lines += _requests(recording, zero_ns)
     metadata, joined = json.dumps(_metadata(view, recording, zero_ns)), ",\n".join(lines)
     return f'{{"displayTimeUnit":"ms","otherData":{metadata},"traceEvents":[\n{joined}\n]}}\n'
 
@@ -127,6 +128,18 @@ def _threads(view: RunView, recording: Recording, zero_ns: int) -> Iterator[str]
         for state, begin, end in lane.state_intervals(recording.to_ns):
             name, ts, dur = THREAD_STATES[state], (begin - zero_ns) / 1000, (end - begin) / 1000
             yield f'{{"ph":"X","name":"{name}","cat":"state","ts":{ts:.3f},"dur":{dur:.3f},{ids}}}'
+
+
+def _requests(recording: Recording, zero_ns: int) -> Iterator[str]:
+    """Yield two events for each request: when it was sent, and when it was answered."""
+    number = 0
+    for kind, times in recording.requests.items():
+        name = json.dumps(kind)
+        for sent_ns, answered_ns in times:
+            ids = f'"cat":"request","id":{number},"name":{name},"pid":{COUNTER_PID},"tid":0'
+            yield f'{{"ph":"b",{ids},"ts":{(sent_ns - zero_ns) / 1000:.3f}}}'
+            yield f'{{"ph":"e",{ids},"ts":{(answered_ns - zero_ns) / 1000:.3f}}}'
+            number += 1
 
 
 def _name(what: str, pid: int, tid: int, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
+from app.load.protocol.request_times import RequestTimes
 from app.plans.thresholds import Threshold
 from app.results.fitness import invalidate
 from app.results.threshold_check import check
@@ -117,7 +118,9 @@ class Run:
         return progress(view, plan, self._meter, self._search.progress, self._search.estimated_total_s)
 
     async def _keep(self, result: TrialResult) -> None:
-        self.outcome, self.series = result.outcome, result.series
+        if self.recording:
+            self.recording.requests = _request_times(result.outcome)
+        self.outcome, self.series = result.outcome.without_times(), result.series
         summary, ledger, verdict = result.summary, result.ledger, result.verdict
         # In a thread: percentiles that are not in the summary take 3 ms each, from the merged histogram.
         results = await asyncio.to_thread(
@@ -133,6 +136,14 @@ class Run:
             legs=result.phases,
             thresholds=results,
         )
+
+
+def _request_times(outcome: Outcome) -> dict[str, RequestTimes]:
+    """Return the times of single requests by kind; those of a load group with its name before the kind."""
+    found = {kind.label: kind.times for kind in outcome.kinds}
+    for name, group in outcome.groups.items():
+        found |= {f"{name}: {kind.label}": kind.times for kind in group.kinds}
+    return {label: RequestTimes.decode(times) for label, times in found.items() if times}
 
 
 def no_verdict(reason: str) -> Verdict:

@@ -18,10 +18,12 @@ from app.runs.queue import JobQueue
 from app.runs.request import RequestValidator, RunRequest, ValidRequest
 from app.runs.run import Run
 from app.runs.worker import RunWorker
+from app.schemas.excerpt import TraceExcerpt
 from app.schemas.run import RunView
 from app.schemas.system import SystemView
 from app.settings import Settings
 from app.store.runs import RunStore
+from app.trace.excerpt import excerpt
 from app.trace.recording import Recording
 
 QUEUE_MAX = 50
@@ -144,6 +146,17 @@ class Runs:
         packed, started_ns = self._store.trace(id), self.series(id).get("started_ns")
         recording = Recording.unpack(packed) if packed else None
         return recording if recording and started_ns and recording.covers(started_ns) else None
+
+    def excerpt(self, id: int, window_us: float | None = None) -> TraceExcerpt:
+        """Return a window of the thread trace in which single requests can be seen, about a slow one.
+
+        `window_us`: its length; None: one that fits. Thread-safe. Raises Unknown, and NotNow without a trace.
+        """
+        view, recording = self.get(id), self.recording(id)
+        if recording is None:
+            raise NotNow(f"Run {id} is {view.state} and has no thread trace. Start it with the option trace.")
+        from_ns = self.series(id)["started_ns"] + int((view.plan.get("warmup_s") or 0) * 1e9)
+        return excerpt(recording, view, from_ns, window_us)
 
     def histogram(self, id: int) -> str:
         """Return response times as an HdrHistogram interval log. Thread-safe. Raises Unknown, NotNow."""

@@ -1,4 +1,4 @@
-"""The recording of a traced run: every state change of the engine's threads.
+"""The recording of a traced run: every state change of the engine's threads, and the times of its requests.
 
 The number of changes is limited, separately for the warm-up, so that the warm-up leaves room for the
 measurement. Changes beyond the limit are dropped, and the recording stores the interval that is missing.
@@ -11,14 +11,16 @@ import zlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
+from app.load.protocol.request_times import RequestTimes
 from engines.common.board.board import ENDED
 from engines.common.board.reader import BoardReader
 from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
 WARMUP_MAX, MEASURED_MAX = 100_000, 400_000  # changes; 4 MB in memory, 45 MB as JSON for Perfetto
-VERSION = 1
+VERSION = 2  # 1 had no requests
+WORD_BYTES = 8
 COMPRESSION_LEVEL = 1
 STATE_MASK = (1 << STATE_BITS) - 1  # of a change: the new state
 
@@ -71,6 +73,7 @@ class Recording:
 
     from_ns, to_ns: CLOCK_MONOTONIC of the recorded interval. cuts: [from_ns, to_ns] of dropped intervals.
     lanes: by slot and generation. untraced: threads that existed during the run and had no trace ring.
+    requests: of the measured window by kind, as the load generator saw them.
     """
 
     def __init__(self, from_ns: int) -> None:
@@ -78,6 +81,7 @@ class Recording:
         self.cuts: list[list[int]] = []
         self.lanes: dict[tuple[int, int], RecordedLane] = {}
         self.untraced = 0
+        self.requests: dict[str, RequestTimes] = {}
         self._changes_left = WARMUP_MAX
         self._is_full = False
 
@@ -147,8 +151,10 @@ class Recording:
                 ]
                 for lane in self.lanes.values()
             ],
+            "requests": [[kind, len(times)] for kind, times in self.requests.items()],
         }
         body = b"".join(lane.changes.tobytes() for lane in self.lanes.values())
+        body += b"".join(times.to_bytes() for times in self.requests.values())
         return zlib.compress(json.dumps(head).encode() + b"\n" + body, COMPRESSION_LEVEL)
 
     @classmethod
@@ -161,7 +167,15 @@ class Recording:
         offset = 0
         for *fields, count in head["lanes"]:
             lane = RecordedLane(*fields)
-            lane.changes.frombytes(body[offset : offset + 8 * count])
+            lane.changes.frombytes(body[offset : offset + WORD_BYTES * count])
             recording.lanes[lane.slot, lane.generation] = lane
-            offset += 8 * count
+            offset += WORD_BYTES * count
+        recording._unpack_requests(head, body[offset:])
         return recording
+
+    def _unpack_requests(self, head: dict[str, Any], body: bytes) -> None:
+        offset = 0
+        for kind, count in head.get("requests", ()):
+            size = 2 * WORD_BYTES * count
+            self.requests[kind] = RequestTimes.from_bytes(body[offset : offset + size])
+            offset += size

@@ -7,9 +7,11 @@ counted where it started, without a look at the clock in the hot loop.
 from __future__ import annotations
 
 from collections import Counter
+from time import monotonic_ns
 
 from app.load.connections.response_head import ResponseHead
 from app.load.protocol.plan import Work
+from app.load.protocol.request_times import RequestTimes
 
 PLAINTEXT_BYTES = 13
 RECV_BYTES_MIN = 4096  # recv() allocates its buffer first: 64 KiB costs 1 µs more than 4 KiB
@@ -33,6 +35,7 @@ class RequestKind:
     - `second_*`: how often each µs value occurred in the current second. `total_*`: the same in the whole
       phase, quantised.
     - `errors`: failed requests by name. `completed`: correct responses. `bytes_in`: bytes of responses.
+    - `times`: when each request was answered; None: not logged.
     """
 
     __slots__ = (
@@ -55,6 +58,7 @@ class RequestKind:
         "second_response",
         "second_service",
         "service_us",
+        "times",
         "total_corrected",
         "total_response",
         "total_service",
@@ -78,6 +82,7 @@ class RequestKind:
         self.total_corrected: dict[int, int] = {} if is_open else self.total_service
         self.errors: Counter[str] = Counter()
         self.completed = self.bytes_in = 0
+        self.times: RequestTimes | None = None
 
     @property
     def sent(self) -> int:
@@ -87,6 +92,17 @@ class RequestKind:
     def expect_response(self, length: int, prefix: bytes) -> None:
         """Set length and first bytes of the responses that the hot loops accept without parsing them."""
         self.expected_bytes, self.expected_prefix = length, prefix
+
+    def log_times(self) -> None:
+        """Log when each request is answered, from now on: in traced runs only, for it costs time."""
+        self.times = RequestTimes()
+        add, log, clock = self.service_us.append, self.times.append, monotonic_ns
+
+        def add_service_us(us: int) -> None:
+            add(us)
+            log(clock(), us)
+
+        self.add_service_us = add_service_us
 
     def record(self, head: ResponseHead, now: int, sent_at: int, intended_at: int, handled_at: int) -> None:
         """Record a correct response that was parsed. The first one sets what the hot loops expect.

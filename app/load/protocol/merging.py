@@ -14,6 +14,7 @@ from operator import add
 from app.load.protocol import histogram
 from app.load.protocol.connection_requests import ConnectionRequests
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
+from app.load.protocol.request_times import merge_times
 
 _ADDED = (
     "requests",
@@ -102,6 +103,7 @@ def _merge_kind(same: Sequence[KindOutcome]) -> KindOutcome:
         service=service,
         response=service if closed else _merge_encoded(each.response for each in same),
         corrected="" if not known else service if closed else _merge_encoded(each.corrected for each in same),
+        times=merge_times(each.times for each in same),
     )
 
 

@@ -15,7 +15,7 @@ Two ways of counting:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from app.load.protocol.connection_requests import ConnectionRequests
@@ -36,6 +36,8 @@ class KindOutcome:
     - `corrected`: response time from the instant at which the generator handled the request: sent it, or
       queued it because no connection was free. `response` minus `corrected` is the generator's own lateness.
       Empty in outcomes stored by an earlier version.
+    - `times`: of a traced run, when each request was sent and answered; see `RequestTimes`. They are stored
+      with the thread trace, not in the outcome.
     """
 
     label: str
@@ -45,6 +47,7 @@ class KindOutcome:
     service: str
     response: str
     corrected: str = ""
+    times: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,12 @@ class Outcome:
     def loads(self) -> tuple[Outcome, ...]:
         """The outcome of the main load, and those of the groups."""
         return (self, *self.groups.values())
+
+    def without_times(self) -> Outcome:
+        """Return the outcome as it is stored: without the times of single requests."""
+        kinds = tuple(replace(kind, times="") for kind in self.kinds)
+        groups = {name: each.without_times() for name, each in self.groups.items()}
+        return replace(self, kinds=kinds, groups=groups)
 
     @property
     def has_measured(self) -> bool:

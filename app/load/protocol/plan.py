@@ -167,6 +167,7 @@ class Plan:
             think_time_ms=group.think_time_ms,
             timeout_s=self.timeout_s,
             placement=self.placement,
+            trace=self.trace,
         )
 
     @property

@@ -97,7 +97,9 @@ def _kind(kind: RequestKind) -> KindOutcome:
     if kind.total_response is not kind.total_service:
         response = _encoded(kind.total_response.items())
         corrected = _encoded(kind.total_corrected.items())
-    return KindOutcome(kind.label, kind.name, kind.completed, dict(kind.errors), service, response, corrected)
+    times = kind.times.encode() if kind.times else ""
+    errors = dict(kind.errors)
+    return KindOutcome(kind.label, kind.name, kind.completed, errors, service, response, corrected, times)
 
 
 def _is_reported(second: SecondRecord) -> bool:

@@ -16,7 +16,14 @@ from app.trace.recording import Recording
 from engines.common.board.board import THREAD_STATES
 from tests.app.driver import LabProcess, assert_problem, light
 
-REQUIRED = {"M": {"args"}, "X": {"ts", "dur", "cat"}, "C": {"ts", "args"}, "i": {"ts", "s"}}
+REQUIRED = {
+    "M": {"args"},
+    "X": {"ts", "dur", "cat"},
+    "C": {"ts", "args"},
+    "i": {"ts", "s"},
+    "b": {"ts", "cat", "id"},
+    "e": {"ts", "cat", "id"},
+}
 WORK = [{"kind": "plaintext", "weight": 9}, {"kind": "sleep", "weight": 1, "params": {"ms": 5}}]
 # The load is so light that no trace ring overflows, even if the lab reads it late.
 TRACED: dict[str, dict[str, Any]] = {
@@ -120,6 +127,37 @@ def test_counters_have_the_values_of_the_series(stored: StoredRuns, model: str) 
     assert counters == rows != []
     marks = [event["name"] for event in file["traceEvents"] if event["ph"] == "i"]
     assert "measure starts" in marks
+
+
+@MODELS
+def test_each_request_begins_and_ends(stored: StoredRuns, model: str) -> None:
+    file, run = file_of(stored.lab, stored.ids[model]), stored.lab.get(f"/runs/{stored.ids[model]}")
+    begins = {event["id"]: event for event in file["traceEvents"] if event["ph"] == "b"}
+    ends = {event["id"]: event for event in file["traceEvents"] if event["ph"] == "e"}
+    assert len(begins) == run["summary"]["requests"] and begins.keys() == ends.keys()
+    assert all(ends[id]["ts"] >= event["ts"] for id, event in begins.items())
+    assert {event["name"] for event in begins.values()} == {
+        each["label"] for each in run["summary"]["by_kind"]
+    }
+
+
+@MODELS
+def test_an_excerpt_shows_threads_and_requests(stored: StoredRuns, model: str) -> None:
+    found = stored.lab.get(f"/runs/{stored.ids[model]}/excerpt")
+    assert found["run"] == stored.ids[model] and found["model"] == model
+    assert found["begins_s"] >= 0 and found["window_us"] > 0
+    assert found["threads"] and len(found["threads"]) <= found["threads_total"]
+    for thread in found["threads"]:
+        spans = thread["spans"]
+        assert all(span["state"] in THREAD_STATES and span["from_us"] < span["to_us"] for span in spans)
+        assert all(one["to_us"] <= other["from_us"] for one, other in pairwise(spans))
+    longer = stored.lab.http.get(f"/api/v1/runs/{stored.ids[model]}/excerpt", params={"window_us": 100_000})
+    assert longer.json()["window_us"] == 100_000 and longer.json()["requests"]
+
+
+def test_a_run_without_tracing_has_no_excerpt(stored: StoredRuns) -> None:
+    answer = stored.lab.http.get(f"/api/v1/runs/{stored.ids[UNTRACED]}/excerpt")
+    assert "no thread trace" in assert_problem(answer, 409)
 
 
 def test_a_run_without_tracing_has_counters_only(stored: StoredRuns) -> None:

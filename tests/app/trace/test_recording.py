@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from app.load.protocol.request_times import RequestTimes
 from app.store.traces import TraceStore
 from app.trace import recording as recordings
 from app.trace.recording import Recording
@@ -26,6 +27,8 @@ def test_a_packed_recording_is_read_back_unchanged(tmp_path_factory: pytest.Temp
                 row.mark[STATE] = HANDLING
                 engine_board.release(row, 0, 0)
             tracing.read(time.monotonic_ns())
+        recording.requests = {kind: RequestTimes() for kind in ("plaintext", "sleep ms=50")}
+        recording.requests["sleep ms=50"].append(50_000_007, 50_000)
         store = TraceStore(tmp_path_factory.mktemp("traces") / "new")
         assert store.load(7) is None
         store.save(7, recording.pack())
@@ -34,6 +37,7 @@ def test_a_packed_recording_is_read_back_unchanged(tmp_path_factory: pytest.Temp
         unpacked = Recording.unpack(packed)
         assert (unpacked.from_ns, unpacked.to_ns, unpacked.cuts) == (recording.from_ns, recording.to_ns, [])
         assert unpacked.lanes == recording.lanes and len(unpacked.lanes) == 3
+        assert unpacked.requests == recording.requests
         store.delete(7)
         store.delete(7)
         assert store.load(7) is None

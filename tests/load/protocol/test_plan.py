@@ -66,6 +66,7 @@ def test_a_group_shares_times_and_spacing_with_the_plan_and_has_its_own_load() -
         duration_s=4.0,
         warmup_s=1.0,
         timeout_s=7.0,
+        trace=True,
         work=new.work,
         churn=True,
     )
