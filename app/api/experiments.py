@@ -40,6 +40,8 @@ async def submit(spec: ExperimentSpec, lab: LabDep, response: Response) -> Exper
         rounds=spec.rounds,
         quick=spec.quick,
         prediction=spec.prediction,
+        predicted_ratio=spec.predicted_ratio,
+        trace=spec.trace,
         seed=spec.seed,
         label=spec.label,
     )

@@ -170,7 +170,8 @@ class ExperimentSpec(Spec):
     """A claim to test, or several (`claims`), or a `set` of them.
 
     `rounds`: valid rounds of each ratio, 7 by default; fewer only lean. `quick`: three short rounds.
-    `prediction`: the answer that you expect; it is kept with the result.
+    `prediction`, `predicted_ratio`: the answer and the first ratio that you expect; they are kept with the
+    result. `trace`: run the entries once more with a thread trace, not counted.
     """
 
     model_config = ConfigDict(
@@ -186,6 +187,8 @@ class ExperimentSpec(Spec):
     rounds: int | None = Field(None, ge=1, le=ROUNDS_MAX)
     quick: bool = False
     prediction: Literal[tuple(each.value for each in PREDICTABLE)] | None = None  # type: ignore[valid-type]
+    predicted_ratio: float | None = Field(None, ge=0.01, le=1000)
+    trace: bool = False
     seed: int | None = Field(None, ge=0, le=SEED_MAX, description="of the random orders; null: a new one")
     label: Text | None = None
 

@@ -103,7 +103,7 @@ def bound_result(
     name = need.figures[0]
     if not values:
         reason = evidence.reason(need.cell, need.entries, need.figures) or "It was not measured."
-        answer, sentence = Answer.CANNOT_TEST, f"{title} cannot be counted. {reason}"
+        answer, sentence, shown = Answer.CANNOT_TEST, f"{title} cannot be counted. {reason}", ""
     else:
         answer = count_answer([is_met(value) for value in values])
         shown = value_range(text, values)
@@ -118,6 +118,8 @@ def bound_result(
         answer=answer,
         sentence=sentence,
         values=tuple(values),
+        value_text=text(median(values)) if values else "",
+        values_text=shown,
         bound=bound,
     )
 

@@ -24,6 +24,36 @@ class Source:
     url: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Retelling:
+    """A claim as it would be in a restaurant, where waiters and cooks are the threads and tables connections.
+
+    text: the claim. question: what is measured. why: the mechanism.
+    """
+
+    text: str
+    question: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """How pages tell a claim.
+
+    short: a few words, for lists. question: what is measured, as a question. why: the mechanism that the
+    claim rests on. headline: number of the test whose figure stands for the answer in lists.
+    """
+
+    short: str
+    question: str
+    why: str
+    restaurant: Retelling
+    headline: int = 0
+
+
+UNTOLD = Story("", "", "", Retelling("", "", ""))  # of claims that no page shows
+
+
 ARTICLE = Source("the article of this project's mission, on the thread models of network servers")
 
 
@@ -127,6 +157,7 @@ class Claim:
     text: str
     tested_as: str
     check: Callable[[Evidence], Finding]
+    story: Story = UNTOLD
     source: Source = ARTICLE
     quotation: str | None = None
     model: str | None = None

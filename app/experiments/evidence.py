@@ -11,6 +11,15 @@ from app.schemas.experiment import ExperimentRound, ExperimentTrial
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """The ratio of two entries in one round. `void`: why there is none, in a sentence."""
+
+    number: int
+    ratio: float | None
+    void: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """The rounds of an experiment. `rounds_wanted`: valid rounds that a ratio needs for an answer.
 
@@ -25,11 +34,19 @@ class Evidence:
 
     def ratios(self, cell: str, a: str, b: str, figure: str) -> list[float]:
         """Return the ratios of `a` to `b` of the rounds in which both are valid, in their order."""
+        return [pair.ratio for pair in self.pairs(cell, a, b, figure) if pair.ratio is not None]
+
+    def pairs(self, cell: str, a: str, b: str, figure: str) -> list[Pair]:
+        """Return what each round shows of two entries, in their order; without rounds that lack one."""
         found = []
         for each in self._rounds(cell):
+            trials = [_trial(each, entry) for entry in (a, b)]
+            if None in trials:
+                continue
             of_a, of_b = (self._valid(each, entry, figure) for entry in (a, b))
-            if of_a is not None and of_b:
-                found.append(of_a / of_b)
+            ratio = of_a / of_b if of_a is not None and of_b else None
+            void = next((trial.void[figure] for trial in trials if trial and figure in trial.void), "")
+            found.append(Pair(each.number, ratio, void or ("" if ratio else "A value is missing.")))
         return found
 
     def values(self, cell: str, entry: str, figure: str, needed: Sequence[str] = ()) -> list[float]:

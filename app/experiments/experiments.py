@@ -15,7 +15,7 @@ from app.experiments.catalogue import catalogue, get_claim, select_claims
 from app.experiments.claim import Claim
 from app.experiments.evidence import blocked_key
 from app.experiments.facts import gather
-from app.experiments.reference import reference_answers
+from app.experiments.reference import reference_answers, reference_experiment
 from app.experiments.session import ActiveExperiment, Session, merge_cells
 from app.experiments.worker import ExperimentWorker
 from app.fleet.models import Models
@@ -24,7 +24,7 @@ from app.load.protocol.plan import Plan
 from app.machine import system
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
-from app.schemas.experiment import AnswerView, ClaimView, ExperimentView
+from app.schemas.experiment import AnswerView, ClaimView, ExperimentView, LastAnswer
 from app.schemas.states import Answer, JobState
 from app.schemas.system import SystemView
 from app.statistics.decision import QUICK_ROUNDS, ROUNDS
@@ -45,7 +45,8 @@ class ExperimentRequest:
     """Requested experiments: claims by id, or a set of them ("article", "all").
 
     `rounds`: valid rounds of each ratio (default 7, or 3 if quick). `seed`: of the random orders; None: a new
-    one. `prediction`: what the reader expects; it is stored with the result.
+    one. `prediction`, `predicted_ratio`: what the reader expects; it is stored with the result. `trace`: run
+    the entries of the first need once more with a thread trace, which shows why and is not counted.
     """
 
     claims: Sequence[str] = ()
@@ -53,6 +54,8 @@ class ExperimentRequest:
     rounds: int | None = None
     quick: bool = False
     prediction: Answer | str | None = None
+    predicted_ratio: float | None = None
+    trace: bool = False
     seed: int | None = None
     label: str | None = None
 
@@ -104,7 +107,13 @@ class Experiments:
                 f"Experiment {id} was measured under other conditions ({', '.join(different)}): its rounds "
                 "cannot be mixed with new ones. Start a new experiment."
             )
-        request = ExperimentRequest(quick=view.quick, prediction=view.prediction, label=view.label)
+        request = ExperimentRequest(
+            quick=view.quick,
+            prediction=view.prediction,
+            predicted_ratio=view.predicted_ratio,
+            trace=view.wants_trace,
+            label=view.label,
+        )
         prepared = self._prepare(get_claim(view.claim), request, view.rounds_wanted, view.seed)
         prepared.rounds = list(view.rounds)
         prepared.view = replace(
@@ -192,6 +201,8 @@ class Experiments:
             failure=None,
             created_at=rfc3339_now(),
             finished_at=None,
+            predicted_ratio=request.predicted_ratio,
+            wants_trace=request.trace,
         )
         return ActiveExperiment(view, claim, plans, blocked, gather_facts=lambda: self._facts(claim))
 
@@ -231,9 +242,37 @@ class Experiments:
         newest = ((id, self.store.answered(id, 1)) for id in catalogue())
         return {id: found[0].answer for id, found in newest if found and found[0].answer}
 
+    def last_answer(self, claim: str) -> LastAnswer | None:
+        """Return the newest experiment of a claim with an answer, else that of the reference machine.
+
+        Thread-safe. None: there is none.
+        """
+        if own := self.store.answered(claim, 1):
+            return LastAnswer(own[0], is_reference=False)
+        found = reference_experiment(claim)
+        return LastAnswer(found, is_reference=True) if found else None
+
+    @property
+    def claim_ids(self) -> tuple[str, ...]:
+        """The ids of all claims, in the order of the article."""
+        return tuple(catalogue())
+
     def claim(self, id: str) -> ClaimView:
         """Return a claim with its last answers. Raises Unknown."""
         return self._claim_view(get_claim(id))
+
+    def of_claim(self, id: str, limit: int) -> list[ExperimentView]:
+        """Return the newest experiments of a claim with an answer, newest first. Thread-safe."""
+        return self.store.answered(id, limit)
+
+    def estimate_s(self, which: str, quick: bool = False) -> float:
+        """Return how long a claim or a set of claims ("article", "all") takes, in seconds. Thread-safe."""
+        is_set = which in ("article", "all")
+        claims = select_claims(() if is_set else (which,), which if is_set else None)
+        rounds = QUICK_ROUNDS if quick else ROUNDS
+        request = ExperimentRequest(quick=quick)
+        prepared = [self._prepare(claim, request, rounds, 0) for claim in claims]
+        return self._session(prepared, 0, quick).left_s()
 
     def claims(self) -> list[ClaimView]:
         """Return all claims in the order of the article, with their last answers."""
@@ -274,7 +313,9 @@ class Experiments:
         """Delete an experiment; its runs stay in the history unless `with_runs`. Raises Unknown, NotNow."""
         self.jobs.require_ended(id)
         if with_runs:
-            await self.runs.delete([run for run in self.get(id).runs if self.runs.exists(run)])
+            view = self.get(id)
+            runs = (*view.runs, *view.traced.values())
+            await self.runs.delete([run for run in runs if self.runs.exists(run)])
         await asyncio.to_thread(self.store.delete, id)
         self.jobs.forget(id)
 

@@ -35,9 +35,15 @@ def reference() -> Reference:
     return Reference(document["commit"], {view.claim: view for view in views})
 
 
+def reference_experiment(claim: str) -> ExperimentView | None:
+    """Return the experiment of the reference machine on a claim; None: there is no answer."""
+    view = reference().experiments.get(claim)
+    return view if view and view.answer else None
+
+
 def reference_answers(claim: str) -> tuple[AnswerView, ...]:
     """Return the answer of the reference machine to a claim; (): there is none."""
-    view = reference().experiments.get(claim)
+    view = reference_experiment(claim)
     if view is None or view.answer is None:
         return ()
     return (

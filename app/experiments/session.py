@@ -66,6 +66,17 @@ class ActiveExperiment:
         """Return whether what was measured so far selects a need for further rounds."""
         return self.claim.selects is None or need in self.claim.selects(self.evidence)
 
+    @property
+    def to_trace(self) -> tuple[Cell, tuple[Entry, ...]] | None:
+        """The cell and the entries of its first need, which are traced at the end; None: nothing to trace."""
+        if not self.view.wants_trace:
+            return None
+        need = next((need for need in self.claim.needs if not self.is_blocked(need)), None)
+        if need is None:
+            return None
+        cell = self.claim.cell(need.cell)
+        return cell, tuple(_entry(cell, name) for name in need.entries)
+
     def ratios(self, need: Ratio) -> list[float]:
         """Return the ratios of a need that count so far."""
         return self.evidence.ratios(need.cell, need.a, need.b, need.figure)
@@ -183,6 +194,7 @@ class Session:
     cells: list[SessionCell] = field(default_factory=list)
     repeated_calibration: SessionCell | None = None
     calibration: Calibration | None = None
+    traced: dict[str, int] = field(default_factory=dict)  # ids of traced runs, by plan and entry
     began_s: float = 0.0  # CLOCK_MONOTONIC; 0 while queued
     trials_ended: int = 0
     trial_seconds: float = 0.0  # of all ended trials

@@ -8,7 +8,7 @@ from app.experiments.claim import Cell, Claim, Entry
 from app.fleet.models import Models
 from app.load.protocol.plan import Plan
 from app.plans.describe import describe
-from app.schemas.experiment import AnswerView, CellView, ClaimView, EntryView
+from app.schemas.experiment import AnswerView, CellView, ClaimView, EntryView, RetellingView
 
 
 def cell_view(models: Models, cell: Cell, plan: Plan | None) -> CellView:
@@ -45,6 +45,13 @@ def claim_view(
         id=claim.id,
         order=claim.order,
         text=claim.text,
+        short=claim.story.short,
+        question=claim.story.question,
+        why=claim.story.why,
+        headline=claim.story.headline,
+        restaurant=RetellingView(
+            claim.story.restaurant.text, claim.story.restaurant.question, claim.story.restaurant.why
+        ),
         quotation=claim.quotation,
         source=claim.source.name,
         url=claim.source.url,

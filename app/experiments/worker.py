@@ -7,6 +7,7 @@ its cells are complete. Its rounds are saved after each round, so that nothing i
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,11 +24,13 @@ from app.runs.request import RunRequest
 from app.runs.runs import Runs
 from app.schemas.experiment import ExperimentRound, ExperimentTrial, ExperimentView
 from app.schemas.run import RunView
-from app.schemas.states import Answer, JobState
+from app.schemas.states import Answer, JobState, RunState
 from app.statistics.decision import ROUNDS
 from app.store.database import SAVE_ERRORS, error_reason
 from app.store.experiments import ExperimentStore
 from app.timestamps import rfc3339_now
+
+TRACED_S = 1.5  # of the trial that shows why; its figures do not count
 
 Jobs = JobQueue[ActiveExperiment, ExperimentView]
 
@@ -186,7 +189,36 @@ class ExperimentWorker:
     async def _close_complete(self, session: Session) -> None:
         for experiment in session.experiments:
             if experiment.stop_requested or session.is_measured(experiment):
+                await self._trace(session, experiment)
                 await self._close(session, experiment, None)
+
+    async def _trace(self, session: Session, experiment: ActiveExperiment) -> None:
+        """Run the entries that decide once more with a thread trace, to show why. It is not counted."""
+        if experiment.is_ended or (found := experiment.to_trace) is None:
+            return
+        cell, entries = found
+        plan = {**experiment.plans[cell.key].to_json(), "trace": True, "duration_s": TRACED_S}
+        for entry in entries:
+            key = f"{json.dumps(plan, sort_keys=True)} {entry.identity}"
+            if key not in session.traced:
+                request = RunRequest(
+                    model=entry.model,
+                    knobs=entry.knobs,
+                    plan=plan,
+                    experiment=experiment.view.id,
+                    label=f"experiment {experiment.view.id}: {experiment.claim.id}, {entry.name}, traced",
+                )
+                run = await self._runs.submit(request)
+                experiment.view = replace(experiment.view, current=run.id)
+                if experiment.stop_requested:  # since the run was submitted
+                    self._runs.stop(run.id)
+                if (await self._runs.finished(run.id)).state == RunState.FINISHED:
+                    session.traced[key] = run.id
+            if experiment.stop_requested:
+                return
+            if key in session.traced:
+                traced = {**experiment.view.traced, entry.name: session.traced[key]}
+                experiment.view = replace(experiment.view, traced=traced)
 
     async def _close(self, session: Session, experiment: ActiveExperiment, failure: str | None) -> None:
         """Answer an experiment, save it, and move it to the history, once."""

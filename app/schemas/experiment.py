@@ -54,8 +54,8 @@ class TestResult:
     """What one test of a claim found in one cell.
 
     Of a ratio: `ratios` of entry `a` to entry `b` within rounds, `ratio` their geometric mean, and the
-    `margin` (None: equivalence) and `band` that decide. Of a count: `values` of entry `a`, and the `bound` in
-    words.
+    `margin` (None: equivalence) and `band` that decide. Of a count: `values` of entry `a`, their median
+    and range as text with the unit, and the `bound` in words.
     """
 
     title: str
@@ -70,6 +70,8 @@ class TestResult:
     ratios: tuple[float, ...] = ()
     ratio: float | None = None
     values: tuple[float, ...] = ()
+    value_text: str = ""
+    values_text: str = ""
     bound: str | None = None
 
 
@@ -118,6 +120,9 @@ class ExperimentView:
     failure: str | None
     created_at: str
     finished_at: str | None
+    predicted_ratio: float | None = None  # of the first ratio, as the reader expects it
+    wants_trace: bool = False  # whether to run the entries once more with a thread trace, uncounted
+    traced: dict[str, int] = field(default_factory=dict)  # ids of these runs, by entry
 
     @property
     def is_noisy(self) -> bool:
@@ -140,12 +145,34 @@ class AnswerView:
 
 
 @dataclass(frozen=True, slots=True)
+class RetellingView:
+    """A claim as it would be in a restaurant: the claim, what is measured, and the mechanism."""
+
+    text: str
+    question: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """The newest experiment of a claim that has an answer: of this lab, or of the reference machine."""
+
+    view: ExperimentView
+    is_reference: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimView:
     """A claim of the literature, how it is tested here, and the last answers."""
 
     id: str
     order: int
     text: str
+    short: str  # a few words
+    question: str  # what is measured
+    why: str  # the mechanism that the claim rests on
+    headline: int  # number of the test whose figure stands for the answer
+    restaurant: RetellingView
     quotation: str | None  # literal text of the source
     source: str
     url: str | None

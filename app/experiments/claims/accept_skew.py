@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import CLOSED
 from app.experiments.checks import count_result, finding, shown
-from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Source
+from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import VerdictName
 
@@ -56,5 +56,18 @@ CLAIM = Claim(
     shown=("p99_us", "jain"),
     tolerates=frozenset((VerdictName.CLIENT_BOUND,)),
     cannot_show=("Which process the kernel prefers, and why: it depends on the order of waiting.",),
+    story=Story(
+        short="Uneven shares of one socket",
+        question="How evenly are requests shared among worker processes on one listening socket?",
+        why=(
+            "All workers wake when a connection arrives, and the quickest one takes it. A busy "
+            "or slow worker gets fewer connections, and those stay where they are."
+        ),
+        restaurant=Retelling(
+            text="Restaurants that share one door get uneven crowds.",
+            question="How evenly do guests spread over four kitchens behind one door?",
+            why="Whoever is quickest at the door takes the guests, and guests stay where they sit.",
+        ),
+    ),
     refute="Give each process its own socket: `--set accept=reuseport`.",
 )

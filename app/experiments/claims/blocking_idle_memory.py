@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.experiments.cells import BLOCKING, REACTOR
-from app.experiments.claim import Claim, Finding
+from app.experiments.claim import Claim, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.experiments.slopes import idle_cells, idle_needs, slope_finding
 
@@ -30,6 +30,22 @@ CLAIM = Claim(
     cannot_show=(
         "Address space: each thread reserves 8 MiB of it, of which only the touched pages count here.",
         "Memory of the kernel's sockets, which is the same in every model.",
+    ),
+    story=Story(
+        short="Idle connections cost memory",
+        question="How much memory does one more idle connection cost?",
+        why=(
+            "A thread has a stack and kernel structures even while it only waits. A reactor "
+            "keeps a small object and a file descriptor for an idle connection."
+        ),
+        restaurant=Retelling(
+            text="Tables whose guests only sit there cost wages.",
+            question="What does one more silent table cost?",
+            why=(
+                "A waiter who stands at a silent table is paid all the same. One waiter for all "
+                "tables needs only a line in the notebook for each."
+            ),
+        ),
     ),
     refute="Use fewer idle connections than the allocator's noise: 10 instead of 1,000.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import BLOCKING, CLOSED
 from app.experiments.checks import count_result, finding
-from app.experiments.claim import Cell, Claim, Count, Finding
+from app.experiments.claim import Cell, Claim, Count, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 
 IDLE, ACTIVE = 990, 10
@@ -37,5 +37,22 @@ CLAIM = Claim(
     ),
     needs=(NEED,),
     cannot_show=("What the waiting threads cost: see the claim on memory.",),
+    story=Story(
+        short="Idle connections waste threads",
+        question="How much of the time do the threads of idle connections wait?",
+        why=(
+            "A thread that blocks in recv() cannot do anything else. With 1 % of the "
+            "connections active, nearly all threads wait nearly all the time."
+        ),
+        restaurant=Retelling(
+            text="Waiters at silent tables stand around.",
+            question="How much of the time does a waiter at a silent table stand still?",
+            why=(
+                "A waiter who may leave the table only when its guests are gone stands still "
+                "while they are silent. With one table in a hundred ordering, nearly all "
+                "waiters do."
+            ),
+        ),
+    ),
     refute="Make all connections active: `threadlab run blocking --vus 1000`.",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.experiments.cells import BLOCKING
-from app.experiments.claim import Claim, Finding
+from app.experiments.claim import Claim, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.experiments.thread_counts import thread_cells, thread_finding, thread_needs
 
@@ -26,5 +26,23 @@ CLAIM = Claim(
     cells=thread_cells(BLOCKING, CONNECTIONS),
     needs=thread_needs(BLOCKING, CONNECTIONS),
     cannot_show=("Whether a thread is expensive: see the claims on memory and on idle threads.",),
+    story=Story(
+        short="A thread for each connection",
+        question="How many threads does the blocking model need?",
+        why=(
+            "Each connection's thread blocks in recv() until its client sends something. So a "
+            "thread can serve only one connection at a time, and every further connection needs "
+            "a thread of its own."
+        ),
+        headline=2,
+        restaurant=Retelling(
+            text="Each table needs a waiter of its own.",
+            question="How many waiters do 10, 100 and 1,000 tables need?",
+            why=(
+                "Each waiter stands at one table until its guests order. So a waiter can serve "
+                "only one table at a time, and every further table needs a waiter of its own."
+            ),
+        ),
+    ),
     refute="Cap the threads: `threadlab run blocking --set max_threads=64 --vus 100`. Connections then wait.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import BLOCKING, MAIN_SUB, POOL, PREFORK, REACTOR, cpu_shared
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Claim, Finding, Ratio, Source
+from app.experiments.claim import Claim, Finding, Ratio, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 
 CELL = cpu_shared(REACTOR, POOL, MAIN_SUB, BLOCKING, PREFORK)
@@ -36,5 +36,22 @@ CLAIM = Claim(
     needs=NEEDS,
     shown=("cores_used",),
     cannot_show=("An interpreter without the GIL: set THREADLAB_ENGINE_PYTHON.",),
+    story=Story(
+        short="The GIL makes threads alike",
+        question="Is there any difference in throughput, if only one thread can compute at a time?",
+        why=(
+            "The GIL lets one thread of a process run Python code at a time. However many "
+            "threads there are, they share one core's worth of computing. Processes have a GIL "
+            "each."
+        ),
+        restaurant=Retelling(
+            text="With a single stove, all teams cook alike.",
+            question="Do more cooks serve more dishes if there is only one stove?",
+            why=(
+                "Only one cook can use the stove at a time. However many wait for it, the same "
+                "number of dishes is cooked. A second kitchen has a stove of its own."
+            ),
+        ),
+    ),
     refute="Let the work release the GIL: `--work 'hash 5ms'`.",
 )

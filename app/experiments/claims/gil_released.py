@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import BLOCKING, MAIN_SUB, POOL, PROACTOR, REACTOR, hash_shared
 from app.experiments.checks import finding, ratio_result
-from app.experiments.claim import Claim, Finding, Ratio, Source
+from app.experiments.claim import Claim, Finding, Ratio, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import Answer
 
@@ -37,5 +37,20 @@ CLAIM = Claim(
     needs=(*NEEDS, CONTROL),
     shown=("cores_used",),
     cannot_show=("More cores than this machine has.",),
+    story=Story(
+        short="Work that releases the GIL scales",
+        question=("How much more throughput have models with several threads, if the work releases the GIL?"),
+        why=(
+            "Hashing runs in C without the GIL, so several threads compute at once. Models with "
+            "one thread gain nothing."
+        ),
+        restaurant=Retelling(
+            text="Dishes that need no stove scale with the cooks.",
+            question="How many more dishes do several cooks serve if none needs the stove?",
+            why=(
+                "Salads need no stove, so all cooks work at once. A waiter who also cooks has only two hands."
+            ),
+        ),
+    ),
     refute="Let the work hold the GIL: `--work 'cpu 1ms'`.",
 )

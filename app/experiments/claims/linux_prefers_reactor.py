@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.experiments.checks import WORDS
-from app.experiments.claim import Claim, Finding
+from app.experiments.claim import Claim, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import Answer
 
@@ -37,5 +37,21 @@ CLAIM = Claim(
     check=check,
     facts=("answers",),
     cannot_show=("Market share.",),
+    story=Story(
+        short="Linux servers prefer the reactor",
+        question="What do the answers here say for and against it?",
+        why=(
+            "The choice of others cannot be measured. The answers on calls, efficiency, memory "
+            "and support say what a proactor would gain or cost on this machine."
+        ),
+        restaurant=Retelling(
+            text="Most restaurants here have waiters who walk.",
+            question="What do the answers here say for and against it?",
+            why=(
+                "What other restaurants do cannot be measured here. The answers on walks, work "
+                "and shelves say what a hatch would bring."
+            ),
+        ),
+    ),
     refute="Name servers that use io_uring by default.",
 )

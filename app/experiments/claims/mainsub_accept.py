@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import CLOSED, MAIN_SUB, REACTOR, work
 from app.experiments.checks import finding, ratio_result, shown
-from app.experiments.claim import Cell, Claim, Finding, Ratio
+from app.experiments.claim import Cell, Claim, Finding, Ratio, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import VerdictName
 
@@ -53,6 +53,20 @@ CLAIM = Claim(
         "for each "
         "connection.",
         "An accepted connection may still wait for a sub-reactor: the time to the first byte includes that.",
+    ),
+    story=Story(
+        short="Accepting is separate",
+        question="How much longer is the accept queue of a busy reactor than that of main-sub?",
+        why=(
+            "The reactor accepts in the same loop in which it handles requests, so new "
+            "connections wait behind handlers. In main-sub another thread does nothing but "
+            "accept."
+        ),
+        restaurant=Retelling(
+            text="A host at the door seats guests while waiters serve.",
+            question="How much longer is the queue at the door if the only waiter must also seat guests?",
+            why=("A waiter who serves tables comes to the door late. A host at the door does nothing else."),
+        ),
     ),
     refute="Let the kept connections idle: `--vus 1 --think 1000`. Accepting then waits for nothing.",
 )

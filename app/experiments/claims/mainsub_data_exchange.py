@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import POOL, plaintext_maximum
 from app.experiments.checks import shown
-from app.experiments.claim import Claim, Count, Entry, Finding
+from app.experiments.claim import Claim, Count, Entry, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import Answer
 
@@ -33,5 +33,21 @@ CLAIM = Claim(
     needs=tuple(Count(CELL.key, name, ("handoffs",), trials=1) for name in ENTRIES),
     shown=("switches",),
     cannot_show=("Simplicity.",),
+    story=Story(
+        short="Simpler data exchange",
+        question="How often do threads exchange data per request?",
+        why=(
+            "In main-sub a connection stays with its sub-reactor, so a request is handed over "
+            "only if the sub-reactor has workers. In the pool each request is."
+        ),
+        restaurant=Retelling(
+            text="With waiters of their own, tables need no slips.",
+            question="How many slips are passed for each dish?",
+            why=(
+                "A waiter who also cooks for their own tables writes no slips. With cooks there "
+                "is one for each dish."
+            ),
+        ),
+    ),
     refute="Give main-sub workers: it then hands requests over, too.",
 )

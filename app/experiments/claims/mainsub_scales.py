@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import MAIN_SUB, POOL, REACTOR, hash_shared, plaintext_maximum
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Claim, Finding, Ratio
+from app.experiments.claim import Claim, Finding, Ratio, Retelling, Story
 from app.experiments.evidence import Evidence
 
 CELLS = tuple(cell(REACTOR, POOL, MAIN_SUB) for cell in (hash_shared, plaintext_maximum))
@@ -32,5 +32,18 @@ CLAIM = Claim(
     cells=CELLS,
     needs=NEEDS,
     cannot_show=("More cores than this machine has.", "Plaintext beyond what the load generator can offer."),
+    story=Story(
+        short="It scales further",
+        question="How much more throughput has main-sub than a reactor, and than a pool?",
+        why=(
+            "Each sub-reactor owns a share of the connections, so nothing is handed over per "
+            "request. Under a GIL, only work that releases it runs in parallel."
+        ),
+        restaurant=Retelling(
+            text="A host and several waiters serve more guests.",
+            question="How many more dishes does a restaurant with a host and several waiters serve?",
+            why="Each waiter has tables of their own, and nothing is passed on for each dish.",
+        ),
+    ),
     refute="Give it one sub-reactor without workers: `main-sub:reactors=1,workers=0`.",
 )

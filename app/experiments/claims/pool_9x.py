@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import CLOSED, REACTOR, work
 from app.experiments.checks import bound_result, finding
-from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Source
+from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 
 FACTOR = 9.0
@@ -62,5 +62,19 @@ CLAIM = Claim(
     cells=tuple(map(_cell, SHARES)),
     needs=tuple(need for share in SHARES for need in _needs(share)),
     cannot_show=("Disk reads, which blocked the loop in the article: here the handler sleeps.",),
+    story=Story(
+        short="A pool gives nine times",
+        question="How many times the throughput has a pool of 32 workers where some requests block?",
+        why=(
+            "While a request blocks in a reactor, nothing else is served. In a pool of 32, 31 "
+            "workers continue. The more requests block, the larger the factor, until all "
+            "workers block."
+        ),
+        restaurant=Retelling(
+            text="Cooks bring nine times as many dishes where some take long.",
+            question="How many times more dishes do 32 cooks serve if some dishes take long?",
+            why="While one waiter watches a slow dish, nobody is served. Of 32 cooks, 31 continue.",
+        ),
+    ),
     refute="Use one worker (`reactor-pool:workers=1`), or let nothing block.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import POOL, plaintext_maximum
 from app.experiments.checks import bound_result, cannot_test, count_result, finding
-from app.experiments.claim import Claim, Count, Finding
+from app.experiments.claim import Claim, Count, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.format import share
 
@@ -58,5 +58,22 @@ CLAIM = Claim(
     needs=(REACTOR_NEED, WORKER_NEED),
     shown=("stalled:reactor",),
     cannot_show=("With the GIL, an occupied reactor may wait for it instead of working.",),
+    story=Story(
+        short="The reactor in front is the limit",
+        question="Is the reactor occupied while the workers rest?",
+        why=(
+            "Every byte of every connection passes through the one reactor. With cheap handlers "
+            "it has more to do per request than a worker has. Under a GIL, though, all threads "
+            "share one lock, so the workers compete with it."
+        ),
+        restaurant=Retelling(
+            text="The one waiter in front of the cooks becomes the limit.",
+            question="Is the waiter always busy while the cooks rest?",
+            why=(
+                "Every slip and every plate passes through the one waiter. With simple dishes "
+                "the waiter has more to do than a cook."
+            ),
+        ),
+    ),
     refute="Make the handlers expensive, such as `--work 'hash 5ms'`: then the workers are the bottleneck.",
 )

@@ -7,7 +7,7 @@ from statistics import median
 
 from app.experiments.cells import CLOSED, work
 from app.experiments.checks import cannot_test, finding, ratio_result
-from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Need, Ratio, Source
+from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Need, Ratio, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 
 CPU_US, SLEEP_MS = 2000, 14
@@ -86,5 +86,21 @@ CLAIM = Claim(
     needs=(MEASURED, *(pair for pairs in PAIRS.values() for pair in pairs)),
     selects=select,
     cannot_show=("Work with a varying wait: here every wait is 14 ms.",),
+    story=Story(
+        short="Threads = N · (1 + W/C)",
+        question="Does half the number of workers lose, and does twice the number gain nothing?",
+        why=(
+            "While a worker waits (W), another can compute (C). So (1 + W/C) workers keep one "
+            "core busy, and with the GIL there is one core to keep busy."
+        ),
+        restaurant=Retelling(
+            text="There is a right number of cooks for one stove.",
+            question="Do half as many cooks lose, and do twice as many gain nothing?",
+            why=(
+                "While one dish is in the oven, another cook can use the stove. Just as many "
+                "cooks as fill the oven times keep the stove in use."
+            ),
+        ),
+    ),
     refute="Let the work release the GIL: N is then the number of cores.",
 )

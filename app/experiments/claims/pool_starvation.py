@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import CLOSED, REACTOR
 from app.experiments.checks import count_result, finding, shown
-from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Source
+from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import VerdictName
 
@@ -57,5 +57,24 @@ CLAIM = Claim(
     shown=("achieved_per_s",),
     tolerates=frozenset(VerdictName) - {VerdictName.DEGRADED},
     cannot_show=("Clients that give up: here they wait.",),
+    story=Story(
+        short="A bounded pool starves clients",
+        question=(
+            "How evenly are requests shared among connections, if there are fewer threads than connections?"
+        ),
+        why=(
+            "A thread stays with its connection while that sends requests. With 64 threads for "
+            "256 connections, 192 connections wait until another one closes, although "
+            "throughput is as high as ever."
+        ),
+        restaurant=Retelling(
+            text="With too few waiters, some tables are never served.",
+            question="How evenly are tables served if 64 waiters stay with 64 of 256 tables?",
+            why=(
+                "A waiter stays with a table as long as it orders. The other tables wait, "
+                "although as many dishes are served as ever."
+            ),
+        ),
+    ),
     refute="Allow a thread for each connection: `blocking:max_threads=256`.",
 )

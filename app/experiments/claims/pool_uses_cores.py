@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import POOL, REACTOR, hash_shared
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Claim, Finding, Ratio
+from app.experiments.claim import Claim, Finding, Ratio, Retelling, Story
 from app.experiments.evidence import Evidence
 
 CELL = hash_shared(REACTOR, POOL)
@@ -27,5 +27,18 @@ CLAIM = Claim(
     needs=NEEDS,
     shown=("achieved_per_s",),
     cannot_show=("Work that holds the GIL: see gil-equalises.",),
+    story=Story(
+        short="A pool uses more cores",
+        question="How many more cores does a pool use than a reactor?",
+        why=(
+            "The reactor hands each request to a worker. While the workers' work releases the "
+            "GIL, they run on several cores at once."
+        ),
+        restaurant=Retelling(
+            text="A waiter with cooks makes better use of the stoves.",
+            question="How many more stoves are lit with four cooks than with one waiter who also cooks?",
+            why="The waiter hands each slip to a cook, and the cooks work at several stoves at once.",
+        ),
+    ),
     refute="Give the pool one worker: `threadlab compare reactor reactor-pool:workers=1 --view ceiling`.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import PROACTOR, REACTOR, plaintext_maximum
 from app.experiments.checks import bound_result, finding
-from app.experiments.claim import Claim, Count, Finding
+from app.experiments.claim import Claim, Count, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import VerdictName
 
@@ -43,5 +43,23 @@ CLAIM = Claim(
     needs=NEEDS,
     tolerates=frozenset((VerdictName.CLIENT_BOUND,)),
     cannot_show=("What the kernel does for each operation: its work does not disappear with the call.",),
+    story=Story(
+        short="The OS performs the I/O",
+        question="How many times more system calls does a reactor make per request than a proactor?",
+        why=(
+            "A reactor asks which connections are ready, then calls recv() and send() for each. "
+            "A proactor puts many operations into a ring, and one system call submits them all."
+        ),
+        restaurant=Retelling(
+            text="The kitchen hatch delivers orders, nobody walks.",
+            question=(
+                "How many times more often does a waiter walk to the tables than one who works at a hatch?"
+            ),
+            why=(
+                "A waiter walks to each table, to take the order and to serve. At a hatch, "
+                "orders arrive and plates leave in batches."
+            ),
+        ),
+    ),
     refute="Use one connection: there is nothing to batch, `--vus 1`.",
 )

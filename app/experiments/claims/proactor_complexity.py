@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.experiments.claim import Claim, Finding
+from app.experiments.claim import Claim, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import Answer
 
@@ -31,5 +31,18 @@ CLAIM = Claim(
     model="proactor",
     facts=("code",),
     cannot_show=("How long a reader needs to understand it.",),
+    story=Story(
+        short="More complex to program",
+        question="How much code do a reactor and a proactor need?",
+        why=(
+            "A proactor keeps state for every pending operation and must handle completions "
+            "that arrive late. Lines and branches are a hint, not a measure of complexity."
+        ),
+        restaurant=Retelling(
+            text="A hatch needs more rules.",
+            question="How many rules does a hatch need?",
+            why="Orders in progress, trays, and plates that come back late all need a rule.",
+        ),
+    ),
     refute="Read both model modules: each is one page.",
 )

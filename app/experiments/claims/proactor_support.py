@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.experiments.claim import Claim, Finding
+from app.experiments.claim import Claim, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.schemas.experiment import TestResult
 from app.schemas.states import Answer
@@ -41,5 +41,18 @@ CLAIM = Claim(
     model="proactor",
     facts=("models",),
     cannot_show=("Other platforms than this one: the table is from their documentation.",),
+    story=Story(
+        short="Limited OS support",
+        question="Which operating systems have completions for sockets?",
+        why=(
+            "Completion-based I/O is an interface of its own on each system: io_uring on Linux, "
+            "IOCP on Windows. Others report readiness only."
+        ),
+        restaurant=Retelling(
+            text="Not every building has a hatch.",
+            question="Which buildings have a hatch?",
+            why="A hatch must be built in. Some buildings have one, some forbid its use.",
+        ),
+    ),
     refute="Find a current system without readiness-based I/O: there is none.",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.experiments.cells import REACTOR
-from app.experiments.claim import Claim, Finding
+from app.experiments.claim import Claim, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.experiments.thread_counts import thread_cells, thread_finding, thread_needs
 
@@ -25,5 +25,22 @@ CLAIM = Claim(
     cells=thread_cells(REACTOR, CONNECTIONS),
     needs=thread_needs(REACTOR, CONNECTIONS),
     cannot_show=("How long one thread takes for all of them: see the claims on one core and on saturation.",),
+    story=Story(
+        short="One thread for all connections",
+        question="How many threads does a reactor need for 5,000 connections?",
+        why=(
+            "epoll_wait() reports which of all connections have something to read. So one "
+            "blocking call, on one thread, waits for all of them."
+        ),
+        headline=2,
+        restaurant=Retelling(
+            text="One waiter is enough for all tables.",
+            question="How many waiters do 5,000 tables need, if each guest raises a hand to order?",
+            why=(
+                "Guests raise a hand, and the waiter looks where hands are up. So one waiter "
+                "watches all tables."
+            ),
+        ),
+    ),
     refute="Use a model with workers: `threadlab run reactor-pool --vus 100`.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import POOL, REACTOR, hash_shared
 from app.experiments.checks import count_result, finding, ratio_result
-from app.experiments.claim import Claim, Count, Finding, Ratio
+from app.experiments.claim import Claim, Count, Finding, Ratio, Retelling, Story
 from app.experiments.evidence import Evidence
 
 MARGIN = 1.3
@@ -39,5 +39,22 @@ CLAIM = Claim(
     cells=(CELL,),
     needs=(RATIO, CORES),
     cannot_show=("Work that holds the GIL: with it no thread model uses several cores.",),
+    story=Story(
+        short="One thread, one core",
+        question=(
+            "How much more throughput has a pool than a single reactor, if the work can use several cores?"
+        ),
+        why=(
+            "One thread runs on one core at a time. The pool's workers run on all cores, if "
+            "their work releases the GIL."
+        ),
+        restaurant=Retelling(
+            text="One waiter who also cooks can use only one stove.",
+            question=(
+                "How many more dishes do a waiter and four cooks serve than one waiter who also cooks?"
+            ),
+            why="One person works at one stove. Four cooks use every stove of the kitchen.",
+        ),
+    ),
     refute="Give the pool one worker: `threadlab compare reactor reactor-pool:workers=1 --view ceiling`.",
 )

@@ -7,7 +7,7 @@ from statistics import median
 
 from app.experiments.cells import CLOSED, HASH_US, REACTOR, work
 from app.experiments.checks import count_result, finding
-from app.experiments.claim import Cell, Claim, Count, Finding
+from app.experiments.claim import Cell, Claim, Count, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
 
 OCCUPIED_MIN, IDLE_MIN = 0.90, 0.30
@@ -75,5 +75,21 @@ CLAIM = Claim(
     cells=tuple(map(_cell, CONNECTIONS)),
     needs=tuple(map(_need, CONNECTIONS)),
     cannot_show=("Occupied is not on a CPU: a thread in a system call counts as occupied.",),
+    story=Story(
+        short="The one thread is the limit",
+        question="How busy is the reactor's thread when more connections bring no more throughput?",
+        why=(
+            "Once the one thread is always occupied, further connections only wait longer. The "
+            "other CPUs stay idle, because there is no second thread to use them."
+        ),
+        restaurant=Retelling(
+            text="The one waiter becomes the limit of the restaurant.",
+            question="How busy is the only waiter when more guests bring no more dishes?",
+            why=(
+                "Once the only waiter never rests, further guests only wait longer, however "
+                "many stoves stand cold."
+            ),
+        ),
+    ),
     refute="Pin the server to one CPU (`--placement split` on two CPUs): no CPU of the server is idle then.",
 )

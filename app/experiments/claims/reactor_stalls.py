@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import OPEN, POOL, REACTOR, work
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Cell, Claim, Finding, Ratio
+from app.experiments.claim import Cell, Claim, Finding, Ratio, Retelling, Story
 from app.experiments.evidence import Evidence
 
 MARGIN = 2.0
@@ -40,6 +40,26 @@ CLAIM = Claim(
     needs=NEEDS,
     cannot_show=(
         "How the delay grows with the load: 400 req/s keep the reactor a fifth busy with sleeping.",
+    ),
+    story=Story(
+        short="One slow request delays all",
+        question="How much longer do fast requests wait on a reactor than on a pool?",
+        why=(
+            "The reactor calls the handler in its event loop. While the handler sleeps, "
+            "epoll_wait() is not called, and requests stay in the socket buffers. In the pool "
+            "the loop only queues the request; one worker sleeps, the others continue."
+        ),
+        restaurant=Retelling(
+            text="One waiter who also cooks serves in turn, so one slow dish delays all tables.",
+            question=(
+                "How much longer do fast orders wait with one waiter than with a waiter and four cooks?"
+            ),
+            why=(
+                "The only waiter stands at the oven until the slow dish is done, so nobody "
+                "takes new orders. With cooks, the waiter hands over a slip and goes on; one "
+                "cook stands at the oven, the others continue."
+            ),
+        ),
     ),
     refute="Let the slow handler block elsewhere: give the reactor no slow requests, `--work plaintext`.",
 )

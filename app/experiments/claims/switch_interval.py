@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import OPEN, work
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Cell, Claim, Entry, Finding, Ratio, Source
+from app.experiments.claim import Cell, Claim, Entry, Finding, Ratio, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 
 MARGIN = 1.3
@@ -53,5 +53,19 @@ CLAIM = Claim(
     needs=NEEDS,
     shown=("switches",),
     cannot_show=("The price in throughput of more frequent switches: see `switches`.",),
+    story=Story(
+        short="A shorter switch interval helps",
+        question="How much longer do short requests wait at a switch interval of 5 ms than at 0.5 ms?",
+        why=(
+            "A thread that wants the GIL asks for it and waits for the switch interval before "
+            "the running thread must give it up. A short request beside computing ones waits "
+            "that long each time."
+        ),
+        restaurant=Retelling(
+            text="Cooks who yield the stove sooner help quick dishes.",
+            question=("How much longer do quick dishes wait if a cook may keep the stove ten times as long?"),
+            why="A cook who needs the stove for a moment must wait until the other one's time is over.",
+        ),
+    ),
     refute="Let the work release the GIL (`hash`): nothing waits for the interval then.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import BLOCKING, REACTOR, plaintext_maximum
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Claim, Finding, Ratio, Source
+from app.experiments.claim import Claim, Finding, Ratio, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 
 CELLS = tuple(plaintext_maximum(BLOCKING, REACTOR, vus=connections) for connections in (64, 1000))
@@ -33,5 +33,20 @@ CLAIM = Claim(
     needs=NEEDS,
     shown=("switches",),
     cannot_show=("The user-level threads of the paper: these are threads of the kernel, with the GIL.",),
+    story=Story(
+        short="Threads serve as many as events",
+        question=(
+            "Is there any difference in throughput between a thread for each connection and one event loop?"
+        ),
+        why=(
+            "A thread costs a context switch for each request, an event loop a look-up. Under a "
+            "GIL, each switch between threads also passes the lock on."
+        ),
+        restaurant=Retelling(
+            text="A waiter for each table serves as many as one for all.",
+            question="Do many waiters, each with one table, serve as many dishes as one for all?",
+            why=("Waiters who share one kitchen pass each other in the door. One waiter has the door alone."),
+        ),
+    ),
     refute="Add work to each request, such as `--work 'cpu 1ms'`: the switches disappear beside it.",
 )
