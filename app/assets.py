@@ -1,7 +1,7 @@
 """Static files under URLs that contain their version, so that browsers can cache them forever.
 
-In `/static/v-1a2b3c/js/pages/lab.js` modules import each other by relative URLs, so all are of one version. A
-URL without a version works too, and is revalidated each time.
+In `/static/v-1a2b3c/js/pages/home.js` modules import each other by relative URLs, so all are of one version.
+A URL without a version works too, and is revalidated each time.
 """
 
 from __future__ import annotations

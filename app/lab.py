@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.comparisons.comparisons import Comparisons
+from app.demonstration.demonstration import Demonstration
 from app.errors import Busy
 from app.events import Events
 from app.experiments.experiments import Experiments
@@ -54,6 +55,7 @@ class Lab:
         self._comparison_store = comparisons
         self._experiment_store = experiments
         self.history = History(store, self.runs)
+        self.demonstration = Demonstration(models, self.fleet, self.runs, self.events, self._is_measuring)
         self._background: set[asyncio.Task[Any]] = set()
 
     @classmethod
@@ -79,6 +81,7 @@ class Lab:
         self.comparisons.stop_all()
         self.runs.stop_all()
         await self._wait_ended()
+        await self.demonstration.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -112,6 +115,9 @@ class Lab:
         self.store.fail_unfinished(RUN_INTERRUPTED, ours)
         self._comparison_store.fail_unfinished(COMPARISON_INTERRUPTED, ours)
         self._experiment_store.fail_unfinished(EXPERIMENT_INTERRUPTED, ours)
+
+    def _is_measuring(self) -> bool:
+        return bool(self.runs.active or self.comparisons.active or self.experiments.active)
 
     def require_ready(self) -> None:
         """Raise Busy if a background job has ended or no model is available."""

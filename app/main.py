@@ -24,13 +24,15 @@ from app.metrics import Metrics
 from app.pages import comparisons as comparison_pages
 from app.pages import (
     engine_actions,
-    lab_page,
+    home,
     login_page,
     model_pages,
     responses,
     run_pages,
     system_pages,
+    workbench,
 )
+from app.pages import experiments as experiment_pages
 from app.pages import history as history_pages
 from app.pages.environment import page_environment
 from app.store.database import error_reason
@@ -82,8 +84,10 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(socket.router)
     for pages in (
         comparison_pages,
+        experiment_pages,
         history_pages,
-        lab_page,
+        home,
+        workbench,
         engine_actions,
         run_pages,
         login_page,

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from app import assets
 from app.comparisons.sentences import RELATIONS
+from app.experiments.checks import WORDS
 from app.format import (
     DASH,
     change,
@@ -41,6 +42,7 @@ from app.format import (
 )
 from app.plans.text import groups_text, plan_fields, stages_text, work_text
 from app.results import figures, fitness
+from app.results.checks import capitalised
 from app.schemas.result import Fairness, Summary
 from app.schemas.run import WARM_UP_ENDS, RunView, TimelineEvent
 
@@ -144,6 +146,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "spoiled": fitness.invalid_figures,
     "resolution": resolution,
     "relation": RELATIONS.__getitem__,
+    "answer": WORDS.__getitem__,
+    "sentence": capitalised,
     "fair_loads": fair_loads,
 }
 
@@ -151,8 +155,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
 def make_environment(templates: Path, root: str = "") -> Environment:
     """Return an environment with autoescape everywhere, in which an undefined name is an error.
 
-    Macros are available in every template as `ui`, `art` and `cmp`. `root`: the path prefix under which a
-    proxy serves the application; templates put it before every address.
+    Macros are available in every template as `ui`, `ans`, `plt`, `rep`, `art` and `cmp`. `root`: the
+    path prefix under which a proxy serves the application; templates put it before every address.
     """
     env = Environment(
         loader=FileSystemLoader(templates),
@@ -166,8 +170,11 @@ def make_environment(templates: Path, root: str = "") -> Environment:
     env.globals["asset"] = lambda path: root + assets.url(path)
     env.globals["DASH"] = DASH
     env.globals["fairness_help"] = FAIRNESS_HELP
+    env.globals["ans"] = env.get_template("macros/answers.html").module
     env.globals["art"] = env.get_template("macros/diagrams.html").module
     env.globals["cmp"] = env.get_template("macros/compared.html").module
+    env.globals["plt"] = env.get_template("macros/plots.html").module
+    env.globals["rep"] = env.get_template("macros/replay.html").module
     env.globals["ui"] = env.get_template("macros/ui.html").module
     return env
 

@@ -169,7 +169,7 @@ MUTATIONS = (
         "static/js/pages/run.js",
         "function arrange() {\n",
         "function arrange() {\n  return;\n",
-        "browser/test_lab_page.py browser/test_run_page.py",
+        "browser/test_workbench.py browser/test_run_page.py",
     ),
     Mutation(
         "formulas in CSV",

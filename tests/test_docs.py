@@ -93,8 +93,8 @@ def test_what_a_page_loads_is_light(page: Path) -> None:
     assert 20_000 < packed(loaded(page)) <= LIVE_BYTES_MAX
 
 
-def test_the_lab_page_loads_the_live_view_later() -> None:
-    lab = paths.TEMPLATES / "pages/lab.html"
+def test_the_workbench_loads_the_live_view_later() -> None:
+    lab = paths.TEMPLATES / "pages/workbench.html"
     assert packed(loaded(lab, later=False)) <= FIRST_BYTES_MAX
     assert packed(loaded(lab)) > 100_000
 

@@ -19,6 +19,7 @@ LAYERS = (
     "report",
     "templating",
     "lab",
+    "demonstration",
     "experiments",
     "comparisons",
     "rounds",

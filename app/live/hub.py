@@ -28,7 +28,8 @@ from app.live.viewer import Viewer
 from app.machine.scheduling import batch_policy
 from app.metrics import Metrics
 
-# A frame costs some milliseconds of CPU in lab and browser, so there are fewer while a run is measured.
+# A frame costs some milliseconds of CPU in lab and browser, so there are fewer while a run is measured that
+# can be ranked.
 INTERVAL_DURING_RUN_S = 0.5
 VIEWERS_MAX = 128
 VIEWERS_PER_ADDRESS_MAX = 64
@@ -87,7 +88,8 @@ class Hub:
     @property
     def _interval_s(self) -> float:
         sample_interval_s = self._lab.settings.sample_interval_ms / 1000
-        is_measuring = self._lab.runs.current() is not None
+        run = self._lab.runs.current()
+        is_measuring = run is not None and not run.view.beside  # concurrent runs are never ranked
         return max(sample_interval_s, INTERVAL_DURING_RUN_S) if is_measuring else sample_interval_s
 
     def _update_engines(self, now_ns: int) -> None:

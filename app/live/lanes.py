@@ -7,7 +7,7 @@ from typing import Any
 from app.trace.recording import STATE_MASK
 from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
-CHANGES_MAX = 200  # of one lane in a frame
+CHANGES_MAX = 400  # of one lane in a frame: 3 KB
 CHANGES_IN_ALL = 4000  # so that a frame with 64 busy lanes stays below 50 KB
 CHANGES_MIN = 40  # of one lane, however many lanes there are
 SLICES = 20

@@ -1,4 +1,4 @@
-"""Engines of the lab page: start and stop.
+"""Engines of the workbench: start and stop.
 
 Each action works as a plain form (POST → 303). A request by HTMX gets the block that changed.
 """
@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.errors import Invalid, LabError, StartFailed
 from app.lab import Lab
-from app.pages import lab_page
+from app.pages import workbench
 from app.pages.cards import card, typed_knobs
 from app.pages.field_lengths import check_lengths
 from app.pages.responses import FormDep, TypedDep, block, by_htmx
@@ -35,7 +35,7 @@ async def start(request: Request, lab: LabDep, form: TypedDep) -> Response:
         return await _refused_start(request, lab, model, typed, error)
     if by_htmx(request):
         return block(request, "card", card=card(lab, model, None))
-    return RedirectResponse("/", 303)
+    return RedirectResponse("/workbench", 303)
 
 
 async def _refused_start(
@@ -46,7 +46,7 @@ async def _refused_start(
     if by_htmx(request):
         return block(request, "card", 422, card=refused)
     cards = [refused if name == model else card(lab, name, None) for name in lab.models.views]
-    return await lab_page.whole_page(request, lab, status=422, cards=cards)
+    return await workbench.whole_page(request, lab, status=422, cards=cards)
 
 
 @router.post("/engines/stop-all")
@@ -56,7 +56,7 @@ async def stop_all(request: Request, lab: LabDep) -> Response:
     await asyncio.gather(*(lab.fleet.stop(id) for id in alive))
     if by_htmx(request):
         return block(request, "cards", cards=[card(lab, name, None) for name in lab.models.views])
-    return RedirectResponse("/", 303)
+    return RedirectResponse("/workbench", 303)
 
 
 @router.post("/engines/{id}/stop")
@@ -66,7 +66,7 @@ async def stop(id: str, request: Request, lab: LabDep, form: FormDep) -> Respons
     await begin_stop(lab, id, form.get("force") == "1")
     if by_htmx(request):
         return block(request, "card", card=card(lab, engine.model.name, None))
-    return RedirectResponse("/", 303)
+    return RedirectResponse("/workbench", 303)
 
 
 async def begin_stop(lab: Lab, id: str, force: bool) -> None:

@@ -11,7 +11,7 @@ from app.errors import Invalid
 from app.pages.field_lengths import NAME_MAX, check_lengths
 from app.templating import render_block
 
-LAB_PAGE = "pages/lab.html"
+WORKBENCH = "pages/workbench.html"
 
 
 async def _typed(request: Request) -> dict[str, str]:
@@ -42,8 +42,8 @@ def page(request: Request, template: str, code: int = 200, **context: Any) -> HT
 
 
 def block(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """Return one block of the lab page, for a swap by HTMX."""
-    return HTMLResponse(render_block(request.app.state.templates, LAB_PAGE, name, context), status)
+    """Return one block of the workbench, for a swap by HTMX."""
+    return HTMLResponse(render_block(request.app.state.templates, WORKBENCH, name, context), status)
 
 
 def by_htmx(request: Request) -> bool:

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.errors import LabError, NotNow
 from app.imports import side_by_side
 from app.lab import Lab
-from app.pages import lab_page, load_form
+from app.pages import load_form, workbench
 from app.pages.responses import TypedDep, block, by_htmx, page
 from app.plans.fields import used_fields
 from app.plans.scenarios import SCENARIOS
@@ -47,7 +47,7 @@ async def _refused_run(request: Request, lab: Lab, form: dict[str, str], error: 
             scenarios=list(SCENARIOS.values()),
             current=current.view if current else None,
         )
-    return await lab_page.whole_page(request, lab, status=422, form=filled)
+    return await workbench.whole_page(request, lab, status=422, form=filled)
 
 
 @router.get("/runs/current")

@@ -45,6 +45,8 @@ CLASSES = {
     Name.Function: "d",
     Name.Class: "d",
 }
+HANDLERS = ("handle", "put")  # calls without a state of their own that explain a model
+LINES_MAX = 10
 _LEXER = PythonLexer(stripnl=False, ensurenl=False)
 MARKS = ("WAITING", "ACCEPTING", "READING", "HANDLING", "WRITING", "QUEUE", "BLOCKED")
 
@@ -64,6 +66,19 @@ def source_lines(source: str) -> Iterator[Line]:
     for number, html in enumerate(highlight(source), start=1):
         if number >= first:
             yield Line(number, html, marks.get(number, ()))
+
+
+def state_lines(source: str) -> list[Line]:
+    """Return the lines in which a thread reads, waits, hands over, handles and answers.
+
+    Raises SyntaxError if it is not Python.
+    """
+    calls = {
+        _line_of(node.func)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and (_called(node.func) in VERBS or _called(node.func) in HANDLERS)
+    }
+    return [line for line in source_lines(source) if line.number in calls][:LINES_MAX]
 
 
 def state_marks(source: str) -> dict[int, tuple[str, ...]]:

@@ -59,6 +59,19 @@ class JobState(StrEnum):
         return self in (JobState.QUEUED, JobState.RUNNING)
 
 
+class DemonstrationState(StrEnum):
+    """The state of the demonstration of the home page."""
+
+    STARTING = "starting"
+    LOADING = "loading"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+    @property
+    def is_unfinished(self) -> bool:
+        return self in (DemonstrationState.STARTING, DemonstrationState.LOADING)
+
+
 class VerdictName(StrEnum):
     """What limited a run: the server, the load generator, neither, or a fault."""
 

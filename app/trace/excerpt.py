@@ -17,7 +17,7 @@ from app.trace.recording import RecordedLane, Recording
 from engines.common.board.board import BLOCKED, HANDLING, IDLE_STATES, QUEUE, THREAD_STATES
 
 SLOW_MIN_NS, SLOW_FACTOR = 5_000_000, 10
-SLOW_BEGINS, SLOW_WINDOWS = 0.28, 2.4  # of the window; windows per length of the slow handler
+SLOW_BEGINS, SLOW_WINDOWS = 0.28, 2.3  # of the window; windows per length of the slow handler
 SPANS_SHOWN = 40
 WINDOW_MIN_NS, WINDOW_MAX_NS = 200_000, 1_000_000_000
 LANES_MAX, REQUESTS_MAX = 12, 2_000

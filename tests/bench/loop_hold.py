@@ -98,7 +98,7 @@ class Steps:
 
 GETS = (
     "/",
-    "/?again=1",
+    "/workbench?again=1",
     "/live",
     "/runs",
     "/runs?text=reactor+sprint&sort=p99",

@@ -190,7 +190,7 @@ class Opener:
 
     def __call__(
         self,
-        path: str = "/",
+        path: str = "/workbench",
         width: int = WIDTH,
         *,
         dark: bool = False,

@@ -1,7 +1,8 @@
 """A history with everything that result pages show, written to the store without running a load.
 
 Run 1 is a closed load with a breached threshold, run 2 an open load with two work kinds, run 3 an open load
-with a stall. Comparison 1 has runs 4 and 5 as its trials. Summaries, series, notes and rankings are
+with a stall. Comparison 1 has runs 4 and 5 as its trials. The
+claims of ANSWERED have the answers of the reference machine. Summaries, series, notes and rankings are
 computed by the code of the lab from synthetic histograms, so that the figures of a page are consistent.
 """
 
@@ -18,6 +19,7 @@ from pydantic import TypeAdapter
 
 from app.comparisons.aggregate import compute_result, measured_trial, merged_histograms, usable_trials
 from app.comparisons.entries import LETTERS
+from app.experiments.reference import reference
 from app.load.protocol import histogram
 from app.load.protocol.connection_requests import ConnectionRequests
 from app.load.protocol.outcome import KindOutcome, Outcome, Second
@@ -34,9 +36,11 @@ from app.schemas.result import Check, GeneratorCost, Ledger, Verdict
 from app.schemas.run import RunView, TimelineEvent
 from app.schemas.states import VerdictName
 from app.store.comparisons import ComparisonStore
+from app.store.experiments import ExperimentStore
 from app.store.runs import RunStore
 from tests.app.stored_runs import VIEW, stored_run
 
+ANSWERED = ("reactor-stalls", "proactor-efficiency", "blocking-thread-per-connection")  # claims
 RUNS = 5  # that the history begins with
 STARTED_NS = 10**12
 STALL_MS = 300
@@ -82,6 +86,8 @@ def keep_history(data_dir: Path) -> None:
         trials = [keep_past(store, each) for each in _runs()][-2:]
     with closing(ComparisonStore(url)) as comparisons:
         keep_comparison(comparisons, trials)
+    with closing(ExperimentStore(url)) as experiments:
+        experiments.add_all([reference().experiments[id] for id in ANSWERED])
 
 
 def keep_past(store: RunStore, past: Past) -> Past:

@@ -64,9 +64,17 @@ STEPS_MAX = 400
 
 GOING = "/runs/{going}"  # the page of the run that goes
 MODELS = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
-IMPORTANT = ("/runs/1", "/models/reactor-pool", "/comparisons/1")
+IMPORTANT = ("/", "/experiments/reactor-stalls", "/runs/1", "/models/reactor-pool", "/comparisons/1")
 PAGES = (
     "/",
+    "/workbench",
+    "/experiments?scope=all",
+    "/experiments/summary",
+    "/experiments/reactor-stalls",
+    "/experiments/reactor-stalls?ask=1",
+    "/experiments/proactor-efficiency",
+    "/experiments/blocking-thread-per-connection",
+    "/experiments/1/delete",
     "/live",
     "/runs",
     "/runs/1",
@@ -84,6 +92,14 @@ PAGES = (
     *(f"/models/{name}" for name in MODELS),
 )
 STILL = (
+    "/",
+    "/experiments?scope=all",
+    "/experiments/summary",
+    "/experiments/reactor-stalls",
+    "/experiments/reactor-stalls?ask=1",
+    "/experiments/proactor-efficiency",
+    "/experiments/blocking-thread-per-connection",
+    "/experiments/1/delete",
     "/runs/1",
     "/runs/3",
     "/comparisons/1",
@@ -150,7 +166,10 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("path", ["/", "/runs", "/comparisons", "/models/reactor"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/workbench", "/experiments", "/experiments/pool-size", "/runs", "/comparisons", "/models/reactor"],
+)
 def test_a_page_of_an_empty_lab_is_accessible(page_pool: PagePool, empty: LabProcess, path: str) -> None:
     opener = Opener(page_pool, empty)
     assert judge(opened(opener, path).page, path) == []
@@ -158,7 +177,7 @@ def test_a_page_of_an_empty_lab_is_accessible(page_pool: PagePool, empty: LabPro
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("path", ["/", "/models/main-sub"])
+@pytest.mark.parametrize("path", ["/workbench", "/models/main-sub"])
 def test_a_killed_engine_is_reported_accessibly(visit: Opener, lab: LabProcess, path: str) -> None:
     os.kill(lab.start("main-sub")["pid"], signal.SIGKILL)
     page = opened(visit, path).page
@@ -176,7 +195,7 @@ def test_an_error_page_is_accessible(visit: Opener, path: str) -> None:
 
 @pytest.mark.full
 def test_a_rejected_form_is_accessible(visit: Opener) -> None:
-    tab = opened(visit, "/")
+    tab = opened(visit, "/workbench")
     page = tab.page
     page.locator("#f-vus").fill("9999999")
     click(page.locator("#run-button"))
@@ -187,7 +206,7 @@ def test_a_rejected_form_is_accessible(visit: Opener) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("path", ["/", "/models/reactor"])
+@pytest.mark.parametrize("path", ["/workbench", "/models/reactor"])
 def test_an_unreachable_lab_is_reported_accessibly(
     page_pool: PagePool, make_lab: LabMaker, path: str
 ) -> None:
@@ -214,7 +233,21 @@ def test_the_shortcut_dialog_is_accessible(visit: Opener) -> None:
     assert judge(page, "keys") == []
 
 
-@pytest.mark.parametrize("path", ["/runs/1", *further("/", "/runs", "/models/reactor-pool", "/comparisons")])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/runs/1",
+        *further(
+            "/",
+            "/workbench",
+            "/experiments",
+            "/experiments/reactor-stalls",
+            "/runs",
+            "/models/reactor-pool",
+            "/comparisons",
+        ),
+    ],
+)
 def test_every_control_is_reached_by_tab_and_shows_its_focus(
     visit: Opener, lab: LabProcess, path: str
 ) -> None:

@@ -18,6 +18,12 @@ A4_WIDTH = 718  # 190 mm at 96 dots per inch: the sheet without its margins
 # Each template once, each theme and each width in turn.
 ONCE: tuple[tuple[str, Scheme, int], ...] = (
     ("/", "dark", WIDTH),
+    ("/workbench", "dark", WIDTH),
+    ("/experiments", "light", NARROW),
+    ("/experiments/summary", "dark", WIDTH),
+    ("/experiments/reactor-stalls", "light", NARROW),
+    ("/experiments/gil-equalises", "dark", WIDTH),
+    ("/experiments/1/delete", "light", NARROW),
     ("/live", "light", NARROW),
     ("/runs", "dark", NARROW),
     ("/runs/1", "light", WIDTH),
@@ -36,6 +42,11 @@ ONCE: tuple[tuple[str, Scheme, int], ...] = (
 )
 PAGES = (
     *(path for path, _, _ in ONCE),
+    "/experiments?scope=all",
+    "/experiments/reactor-stalls?ask=1",
+    "/experiments/proactor-efficiency",
+    "/experiments/blocking-thread-per-connection",
+    "/experiments/proactor-complexity",
     "/runs/2",
     "/runs/3",
     "/models/blocking",
@@ -44,11 +55,17 @@ PAGES = (
     "/models/proactor",
     "/models/prefork",
     "/runs?text=nowhere&since=yesterday",
-    "/?again=2",
+    "/workbench?again=2",
     "/runs/99999",
 )
 ERRORS = ("/runs/99999", "/nowhere")
-MOVING = ("/", "/live", "/models/reactor-pool", "/models/blocking", "/?again=2")  # they show engines
+MOVING = (
+    "/workbench",
+    "/live",
+    "/models/reactor-pool",
+    "/models/blocking",
+    "/workbench?again=2",
+)  # they show engines
 CONTRAST_MIN = 4.5
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 # The text of every element that itself contains text, against the nearest ground that is opaque.
@@ -170,7 +187,9 @@ def test_a_page_is_sound_in_light_and_dark_wide_and_narrow(visit: Opener, lab: L
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("path", ["/", "/runs/1", "/models/main-sub"])
+@pytest.mark.parametrize(
+    "path", ["/", "/workbench", "/experiments/reactor-stalls", "/runs/1", "/models/main-sub"]
+)
 def test_a_page_that_is_opened_narrow_and_dark_is_sound(visit: Opener, lab: LabProcess, path: str) -> None:
     fits(opened(visit, lab, path, "dark", NARROW).page, NARROW)
 

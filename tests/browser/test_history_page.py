@@ -24,7 +24,7 @@ CALLED_OFF = """() => {
   document.addEventListener("htmx:before:request", (event) => {
     if (event.detail.ctx.sourceElement.id === "runs-list" && event.defaultPrevented) calledOff++;
   });
-  document.body.dispatchEvent(new Event("run-changed"));
+  document.body.dispatchEvent(new Event("runs-changed"));
 }"""
 RUNS: list[dict[str, Any]] = [
     {"label": "first", "ledger": LEDGER},
@@ -57,7 +57,7 @@ def shown(page: Page, *ids: int) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 1024, 360])
-@pytest.mark.parametrize("path", ["/", "/runs"])
+@pytest.mark.parametrize("path", ["/workbench", "/runs"])
 def test_a_long_word_in_a_label_fits_the_page(see: Opener, past: LabProcess, path: str, width: int) -> None:
     past.http.patch("/api/v1/runs/3", json={"label": "x" * 200}).raise_for_status()
     try:
@@ -91,7 +91,7 @@ def test_a_refresh_requested_before_the_filter_does_not_undo_it(see: Opener) -> 
     live(page)
     held: list[Route] = []
     page.route(re.compile(r"/runs(\?|$)"), lambda route: held.append(route))
-    page.evaluate("document.body.dispatchEvent(new CustomEvent('run-changed'))")
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('runs-changed'))")
     until(
         lambda: page.evaluate("true") and held, "a refresh is on its way, be it this one or the page's first"
     )

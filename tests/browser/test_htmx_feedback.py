@@ -57,7 +57,7 @@ def test_a_shortcut_does_not_stop_an_engine_under_measurement(visit: Opener, lab
     engine = lab.start("reactor")["id"]
     run = lab.submit(engine=engine, plan=endless())["id"]
     lab.wait_measuring(run)
-    page = visit(f"/?watch={engine}").page
+    page = visit(f"/workbench?watch={engine}").page
     ready(page)
     page.wait_for_function(
         "(id) => document.querySelector('#run-strip')?.dataset.run === String(id)", arg=run
@@ -78,7 +78,7 @@ def test_shortcuts_are_ignored_in_text_fields_and_can_be_disabled(visit: Opener)
     field.press_sequentially("?gmt")
     expect(field).to_have_value("?gmt")
     expect(page.locator("#keys")).to_be_hidden()
-    assert page.url.endswith("/")
+    assert page.url.endswith("/workbench")
     page.locator("[data-keys-open]").click()
     page.locator("[data-keys-on]").uncheck(force=True)
     page.keyboard.press("Escape")

@@ -15,7 +15,7 @@ __all__ = ["python", "shared_lab"]  # this lab instead of the one in conftest: i
 
 @pytest.mark.full
 def test_card_and_page_give_the_reason_and_start_is_disabled(visit: Opener) -> None:
-    tab = visit("/")
+    tab = visit("/workbench")
     page = tab.page
     card = page.locator("[data-card=proactor]")
     expect(card).to_have_attribute("data-state", "unavailable")

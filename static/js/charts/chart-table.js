@@ -1,5 +1,5 @@
 // The rows behind a chart, as a table.
-import { short } from "./axis-text.js";
+import { short } from "../lib/format.js";
 
 const LIVE_ROWS = 30;
 const cell = (name, textContent, more = {}) =>

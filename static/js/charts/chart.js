@@ -1,7 +1,7 @@
 // A chart: uPlot with the look of the lab, a tooltip, bands and marks, and its rows as a table.
 import { onTheme } from "../lib/theme.js";
 import { drawBand, drawLabels } from "./annotations.js";
-import { short } from "./axis-text.js";
+import { short } from "../lib/format.js";
 import { chartTable, seriesValue } from "./chart-table.js";
 import { uplotOptions } from "./uplot-options.js";
 

@@ -1,6 +1,6 @@
 // Options of uPlot for a chart of the lab: axes in the greys of the tokens, lines in the hue of the model.
 import { colourOf } from "../lib/canvas.js";
-import { short } from "./axis-text.js";
+import { short } from "../lib/format.js";
 
 const DASHES = { solid: [], dashed: [4, 2.5], ink: [2, 2] };
 const AXIS_PX = 38,

@@ -1,9 +1,8 @@
 // The model of the watched engine as a diagram: every box is a thread, every number comes from its frames.
 import { live } from "../live/live-socket.js";
 import { isMeasuring } from "../live/paint-rate.js";
-import { setText } from "../lib/dom.js";
+import { ROOT_PATH, setText } from "../lib/dom.js";
 import * as format from "../lib/format.js";
-import { ROOT_PATH } from "../lib/root-path.js";
 import { createEdges } from "./edges.js";
 import { FlowDots } from "./flow-dots.js";
 import { BOXES_MAX, layOut, shapeFor } from "./layout.js";

@@ -54,3 +54,13 @@ export const duration = known((s) => {
     ? `${Math.floor(v / 60)} min`
     : `${Math.floor(v / 3600)} h ${Math.floor((v % 3600) / 60)} min`;
 });
+
+/** A number where there is little room, as on axes: 1.2k, 3.4M. */
+export const short = (v) =>
+  v === null
+    ? ""
+    : Math.abs(v) >= 1e6
+      ? `${+(v / 1e6).toFixed(1)}M`
+      : Math.abs(v) >= 1e3
+        ? `${+(v / 1e3).toFixed(1)}k`
+        : String(+v.toFixed(3));

@@ -2,7 +2,7 @@
 // replace.
 import { live } from "./live-socket.js";
 import { toast } from "../lib/htmx-feedback.js";
-import { ROOT_PATH } from "../lib/root-path.js";
+import { ROOT_PATH } from "../lib/dom.js";
 
 const EVENTS_MAX = 500,
   NEAR_PX = 24,

@@ -1,13 +1,13 @@
 // The WebSocket of a page: passes frames to readers, and dispatches events of the lab as DOM events on
 // <body>, where hx-trigger waits for them.
 import { announce } from "../lib/announce.js";
-import { ROOT_PATH } from "../lib/root-path.js";
+import { ROOT_PATH } from "../lib/dom.js";
 import { showConnection } from "./connection-badge.js";
 
 const EVENTS_KEPT_MAX = 100,
   STALE_MS = 2000,
   TEXT_INTERVAL_MS = 250,
-  MEASURING_HZ = 2,
+  GAP_SMOOTHING = 0.2,
   RETRY_FIRST_MS = 500,
   RETRY_MAX_MS = 1500; // a lab that has restarted is found within two seconds
 // A frame comes at least once a second: a socket that is silent for longer is half open.
@@ -19,6 +19,9 @@ const ANNOUNCEMENTS = {
   offline: "Disconnected from the lab",
   paused: "Paused",
 };
+// Events of these families are dispatched as engines-changed, runs-changed and so on.
+const JOBS = ["run", "comparison", "experiment"],
+  FAMILIES = ["engine", "demonstration", ...JOBS];
 const IMPORTANT = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;
 
 class LiveSocket {
@@ -34,6 +37,7 @@ class LiveSocket {
   #connectedAtMs = 0;
   #nextTextMs = 0;
   #refusal = "";
+  #gapMs = 1000; // between frames, on average
   #dispatchedAt = new Map();
   #stateReaders = new Set();
   #state = "";
@@ -145,7 +149,9 @@ class LiveSocket {
     if (message.type === "hello") this.#onHello(message);
     else if (message.type === "event") this.#onEvent(message);
     else if (message.type === "frame") {
-      const now = (this.#receivedAtMs = performance.now());
+      const now = performance.now();
+      if (this.frame) this.#gapMs += (now - this.#receivedAtMs - this.#gapMs) * GAP_SMOOTHING;
+      this.#receivedAtMs = now;
       // Ten frames per second are for graphics; text changes four times per second, all of it at once.
       message.legible = now >= this.#nextTextMs;
       if (message.legible) this.#nextTextMs = now + TEXT_INTERVAL_MS;
@@ -169,27 +175,22 @@ class LiveSocket {
   #onEvent(message) {
     for (const reader of this.#eventReaders) reader(message);
     if (message.text && message.event !== "log.line") announce(message.text, IMPORTANT.test(message.event));
-    if (message.event.startsWith("engine.")) {
-      this.#dispatch(`engine-${message.model}`, message);
-      this.#dispatch("engines-changed", message);
-    } else if (message.event.startsWith("run.")) {
-      this.#dispatch("run-changed", message);
-      this.#dispatch(`run-${message.run}`, message);
-    } else if (message.event === "trial.ended") this.#dispatch(`search-${message.run}`, message);
-    else if (message.event.startsWith("comparison.")) this.#dispatch("comparisons-changed", message);
-    if (message.comparison) this.#dispatch(`comparison-${message.comparison}`, message);
+    const [family] = message.event.split(".");
+    if (family === "engine") this.#dispatch(`engine-${message.model}`, message);
+    if (family === "trial") this.#dispatch(`search-${message.run}`, message);
+    for (const id of JOBS)
+      if (message[id] && (family === "run" || family === id)) this.#dispatch(`${id}-${message[id]}`, message);
+    if (FAMILIES.includes(family)) this.#dispatch(`${family}s-changed`, message);
   }
 
   /** After a lost connection anything may have changed: refresh every card, run and comparison. */
   #catchUp() {
     for (const card of document.querySelectorAll("[data-card]"))
       this.#dispatch(`engine-${card.dataset.card}`);
-    this.#dispatch("engines-changed");
-    this.#dispatch("run-changed");
-    this.#dispatch("comparisons-changed");
-    for (const run of document.querySelectorAll("[data-run]")) this.#dispatch(`run-${run.dataset.run}`);
-    for (const each of document.querySelectorAll("[data-comparison]"))
-      this.#dispatch(`comparison-${each.dataset.comparison}`);
+    for (const family of FAMILIES) this.#dispatch(`${family}s-changed`);
+    for (const id of JOBS)
+      for (const { dataset } of document.querySelectorAll(`[data-${id}]`))
+        this.#dispatch(`${id}-${dataset[id]}`);
   }
 
   #dispatch(name, detail = {}) {
@@ -225,7 +226,7 @@ class LiveSocket {
     this.#reconnectIfSilent(now);
     const silentMs = now - this.#receivedAtMs,
       state = this.#stateAfter(silentMs);
-    const shownHz = Math.min(1000 / this.#wanted.interval_ms, this.frame?.run ? MEASURING_HZ : Infinity);
+    const shownHz = Math.max(1, Math.min(1000 / this.#wanted.interval_ms, Math.round(1000 / this.#gapMs)));
     showConnection(state, { silentMs, retryInMs: this.#retryAt - now, refusal: this.#refusal, shownHz });
     if (state !== this.#state) for (const reader of this.#stateReaders) reader(state);
     this.#state = state;

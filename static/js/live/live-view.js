@@ -1,4 +1,4 @@
-// The live view: lanes, connections, charts and costs of some engines on one time axis. The lab page shows
+// The live view: lanes, connections, charts and costs of some engines on one time axis. The workbench shows
 // one engine, the side-by-side page several; `watch` selects them.
 import { ConnectionPanel } from "./connection-panel.js";
 import { EngineLanes } from "../lanes/engine-lanes.js";

@@ -1,4 +1,4 @@
-// Which engine the live view of the lab page shows: the requested one, else the one under load, else the
+// Which engine the live view of the workbench shows: the requested one, else the one under load, else the
 // newest.
 import { live } from "./live-socket.js";
 import { fillNumbers } from "./live-numbers.js";

@@ -9,7 +9,7 @@ import {
   percentileTable,
 } from "../charts/percentile-axis.js";
 import { seriesTimes } from "../charts/series-times.js";
-import { ROOT_PATH } from "../lib/root-path.js";
+import { ROOT_PATH } from "../lib/dom.js";
 
 const root = document.querySelector("[data-diff]");
 const panel = (name) => root.querySelector(`[data-chart="${name}"]`);

@@ -24,7 +24,7 @@ class SideBySide {
     this.#choices = root.querySelector("[data-engine-choices]");
     this.#isChosenByUser = asked.length > 0;
     this.#chosen = new Set(asked.slice(0, ENGINES_MAX));
-    this.#view = new LiveView(root, "Start models in the lab to see them here.");
+    this.#view = new LiveView(root, "Start models in the workbench to see them here.");
     this.#choices.addEventListener("change", ({ target }) => this.#choose(target));
     live.onFrame((frame) => this.#frame(frame));
   }

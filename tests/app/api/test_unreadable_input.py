@@ -31,7 +31,9 @@ def test_a_body_with_a_number_of_many_digits_is_rejected(lab: LabProcess) -> Non
     assert "not readable JSON" in assert_problem(answer, 422, "")
 
 
-@pytest.mark.parametrize("path", ["/runs/{}", "/?again={}", "/runs/delete?run={}", "/comparisons/{}"])
+@pytest.mark.parametrize(
+    "path", ["/runs/{}", "/workbench?again={}", "/runs/delete?run={}", "/comparisons/{}"]
+)
 def test_pages_reject_ids_of_many_digits(lab: LabProcess, path: str) -> None:
     assert lab.http.get(path.format(HUGE)).status_code in (404, 422)
 

@@ -52,6 +52,6 @@ def wait_for_state(lab: LabProcess, id: str, state: str, detail: str) -> None:
         view = lab.get(f"/engines/{id}")
         if view["state"] != state or detail not in (view["detail"] or ""):
             return False
-        return detail in lab.http.get("/").text and metric in lab.http.get("/metrics").text
+        return detail in lab.http.get("/workbench").text and metric in lab.http.get("/metrics").text
 
     until(is_shown, f"the engine is shown as {state}", every_s=0.05)

@@ -56,7 +56,7 @@ def test_a_run_is_rejected(lab: LabProcess) -> None:
 
 
 def test_the_card_and_the_model_page_show_the_reason(lab: LabProcess) -> None:
-    for page in ("/", "/models", "/models/proactor"):
+    for page in ("/workbench", "/models", "/models/proactor"):
         assert REASON.replace("'", "&#39;") in lab.http.get(page).text, page
 
 

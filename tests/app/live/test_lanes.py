@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.live.lanes import SLICES, encode_lanes
+from app.live.lanes import CHANGES_MAX, SLICES, encode_lanes
 from app.live.loop_lag import LoopLag
 from app.trace.tracing import merge
 from engines.common.board.board import ENDED, HANDLING, QUEUE, READING, WAITING
@@ -33,7 +33,13 @@ def test_a_late_change_does_not_go_back_in_time() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 900_000), st.integers(1, 7)), min_size=201, max_size=400))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 900_000), st.integers(1, 7)),
+        min_size=CHANGES_MAX + 1,
+        max_size=CHANGES_MAX + 200,
+    )
+)
 def test_many_changes_become_shares_of_time_that_add_up(steps: list[tuple[int, int]]) -> None:
     at, changes = 0, []
     for dt, state in steps:

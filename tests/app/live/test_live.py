@@ -176,7 +176,9 @@ def test_there_are_fewer_frames_during_a_run_and_never_more_than_samples() -> No
         )
         return Hub(cast(Lab, lab), cast(Metrics, None))._interval_s
 
-    assert [interval_s(100, None), interval_s(100, "a run"), interval_s(1000, "a run")] == [0.1, 0.5, 1.0]
+    alone, concurrent = (SimpleNamespace(view=SimpleNamespace(beside=others)) for others in ((), (2,)))
+    assert [interval_s(100, None), interval_s(100, alone), interval_s(1000, alone)] == [0.1, 0.5, 1.0]
+    assert interval_s(100, concurrent) == 0.1, "concurrent runs are never ranked"
 
 
 def test_a_longer_interval_gets_fewer_frames(lab: LabProcess) -> None:

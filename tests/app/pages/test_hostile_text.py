@@ -37,7 +37,7 @@ def test_the_stderr_of_an_engine_is_text_on_its_card() -> None:
         ended,
     )
     card = Card(model, engine, (), "exited", {}, {"": EVIL})
-    html = render_block(make_environment(paths.TEMPLATES), "pages/lab.html", "card", {"card": card})
+    html = render_block(make_environment(paths.TEMPLATES), "pages/workbench.html", "card", {"card": card})
     assert html.count("&lt;script&gt;alert(1)") >= 6
     assert "<script" not in html and "onload='" not in html and "49" not in html.split("Knobs")[0]
 

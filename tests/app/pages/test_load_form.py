@@ -45,7 +45,7 @@ def test_a_problem_is_reported_at_its_field(lab: LabProcess, typed: dict[str, st
 
 
 def test_the_form_has_every_field_in_the_order_of_the_field_table(lab: LabProcess) -> None:
-    page = lab.http.get("/").text
+    page = lab.http.get("/workbench").text
     form = page[page.index('id="load-form"') :]
     form = form[: form.index("</form>")]
     names = re.findall(r'<(?:input|select|textarea)[^>]* name="(\w+)"', form)
@@ -64,7 +64,7 @@ def test_a_ramp_from_the_form_is_run_and_repeated_with_the_same_knobs(lab: LabPr
     first = lab.run(
         model="reactor-pool", knobs={"workers": 3}, plan=light(), thresholds=["errors<1%"], label="the first"
     )
-    page = lab.http.get(f"/?again={first['id']}").text
+    page = lab.http.get(f"/workbench?again={first['id']}").text
     assert (
         f'name="again" value="{first["id"]}"' in page
         and 'value="the first"' in page
@@ -126,7 +126,7 @@ def test_a_hot_swap_is_repeated_with_its_models_and_knobs(lab: LabProcess) -> No
     assert [each["model"] for each in first["then"]] == ["reactor-pool", "blocking"]
     assert first["then"][0]["knobs"]["workers"] == 3
     assert lab.wait_ended(first["id"])["then"] == first["then"]
-    page = lab.http.get(f"/?again={first['id']}").text
+    page = lab.http.get(f"/workbench?again={first['id']}").text
     assert re.search(r'name="then"[^>]*value="reactor-pool, blocking"', page)
     changed = FORM | {"again": str(first["id"]), "then": "reactor-pool, reactor"}
     for path, form, models in (
@@ -140,6 +140,6 @@ def test_a_hot_swap_is_repeated_with_its_models_and_knobs(lab: LabProcess) -> No
 
 
 def test_repeating_a_missing_run_is_not_found(lab: LabProcess) -> None:
-    assert lab.http.get("/?again=99999").status_code == 404
+    assert lab.http.get("/workbench?again=99999").status_code == 404
     assert lab.http.post("/runs/99999/again").status_code == 404
     assert lab.http.post("/runs", data=FORM | {"again": "99999", "vus": "0"}).status_code == 422

@@ -264,7 +264,7 @@ def test_concurrent_runs_are_not_ranked(lab: LabProcess) -> None:
         "a single run cannot repeat concurrent ones"
     )
     assert lab.http.post(f"/runs/{first['id']}/again").status_code == 409
-    page = lab.http.get("/").text
+    page = lab.http.get("/workbench").text
     assert f'value="engines:{",".join(ids)}"' in page
     assert "All 2 running engines in parallel (live view only)" in page
 

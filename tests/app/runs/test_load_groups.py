@@ -83,7 +83,7 @@ def test_the_form_starts_the_same_groups_and_shows_those_of_a_run(shared_lab: La
     assert started.status_code == 303
     again = shared_lab.wait_ended(int(started.headers["location"].rpartition("/")[2]))
     assert again["plan"]["groups"] == run["plan"]["groups"]
-    page = shared_lab.http.get(f"/?again={run['id']}").text
+    page = shared_lab.http.get(f"/workbench?again={run['id']}").text
     groups = "new: 4 connections, 60 req/s, churn, 100% plaintext; slow: 2 connections, think 5 ms, "
     assert f'value="{groups}50% sleep 1ms, 50% plaintext"' in page
     assert re.search(r'id="load-more"[^>]*open', page), "the section with the field is open"

@@ -33,7 +33,18 @@ def test_a_proxy_may_remove_the_path_or_not(below: InProcessLab, removed: bool) 
 
 
 @pytest.mark.parametrize(
-    "page", ["/", "/models", "/models/reactor", "/runs", "/comparisons", "/api/docs", "/about"]
+    "page",
+    [
+        "/",
+        "/workbench",
+        "/experiments",
+        "/models",
+        "/models/reactor",
+        "/runs",
+        "/comparisons",
+        "/api/docs",
+        "/about",
+    ],
 )
 def test_every_url_on_a_page_is_below_the_path(below: InProcessLab, page: str) -> None:
     text = below.http.get(ROOT + page).text

@@ -264,7 +264,7 @@ ERRORS = [
     ("GET", "/api/v1/runs?limit=0", 422),
     ("GET", "/api/v1/runs?limit=x", 422),
     ("GET", "/models/%3Cscript%3E", 404),
-    ("GET", "/?watch=%3Cscript%3E", 200),
+    ("GET", "/workbench?watch=%3Cscript%3E", 200),
 ]
 
 
@@ -290,7 +290,7 @@ def test_user_input_is_escaped_on_pages(lab: LabProcess) -> None:
     evil = "<img src=x onerror=alert(1)>"
     id = lab.submit(model="reactor", plan=endless(), label=evil)["id"]
     lab.stop(id)
-    for path in ("/", "/runs", f"/runs/{id}", f"/runs/{id}/delete"):
+    for path in ("/workbench", "/runs", f"/runs/{id}", f"/runs/{id}/delete"):
         text = lab.http.get(path).text
         assert "<img" not in text, path
         assert "&lt;img" in text or path.endswith("/delete"), path  # where the label is not shown
@@ -302,7 +302,7 @@ def test_user_input_is_escaped_on_pages(lab: LabProcess) -> None:
 def test_a_form_of_the_same_origin_is_accepted(lab: LabProcess) -> None:
     for headers in ({"Origin": lab.url, "Sec-Fetch-Site": "same-origin"}, {"Origin": lab.url}, {}):
         answer = lab.http.post("/engines/stop-all", headers=headers)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/workbench")
 
 
 def test_a_plain_form_is_accepted_with_the_origin_that_the_referrer_policy_causes(

@@ -1,4 +1,4 @@
-// The lab page.
+// The workbench.
 import { live } from "../live/live-socket.js";
 import { updateLiveNumbers } from "../live/live-numbers.js";
 import { updateRunProgress } from "../live/run-progress.js";

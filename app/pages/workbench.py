@@ -1,4 +1,4 @@
-"""The lab page, its cards, and the side-by-side view."""
+"""The workbench, its cards, and the side-by-side view."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from app.lab import Lab
 from app.pages import cards, load_form
-from app.pages.responses import LAB_PAGE, block, page
+from app.pages.responses import WORKBENCH, block, page
 from app.plans.scenarios import SCENARIOS
 from app.web.deps import LabDep
 
@@ -17,11 +17,11 @@ router = APIRouter(include_in_schema=False)
 LAST_RUNS = 5
 
 
-@router.get("/")
-async def lab_page(
+@router.get("/workbench")
+async def workbench(
     request: Request, lab: LabDep, watch: str | None = None, again: int | None = None
 ) -> HTMLResponse:
-    """Return the lab page. `watch`: engine in the live view; `again`: run that fills the load form."""
+    """Return the workbench. `watch`: engine in the live view; `again`: run that fills the load form."""
     given: dict[str, Any] = {} if again is None else {"form": load_form.again(lab, lab.runs.get(again))}
     return await whole_page(request, lab, watch, **given)
 
@@ -29,7 +29,7 @@ async def lab_page(
 async def whole_page(
     request: Request, lab: Lab, watch: str | None = None, status: int = 200, **given: Any
 ) -> HTMLResponse:
-    """Return the lab page. `given`: variables of the template that replace those of the lab's state."""
+    """Return the workbench. `given`: variables of the template that replace those of the lab's state."""
     current = lab.runs.current()
     context = {
         "cards": [cards.card(lab, name, watch) for name in lab.models.views],
@@ -42,7 +42,7 @@ async def whole_page(
         "watched": watch if watch in lab.fleet.engines else None,
         **given,
     }
-    return page(request, LAB_PAGE, status, **context)
+    return page(request, WORKBENCH, status, **context)
 
 
 @router.get("/live")

@@ -256,10 +256,10 @@ def test_an_event_during_a_refresh_is_not_lost(visit: Opener, lab: LabProcess) -
         else:
             held.append(route)
 
-    page.route(f"{lab.url}/", hold_the_first)
+    page.route(f"{lab.url}/workbench", hold_the_first)
     started.append(lab.start("blocking")["id"])
     until(lambda: page.evaluate("true") and held, "a refresh is on its way")
-    stale = httpx.get(f"{lab.url}/", headers={"hx-request": "true"}).text
+    stale = httpx.get(f"{lab.url}/workbench", headers={"hx-request": "true"}).text
     for each in started:
         lab.http.delete(f"/api/v1/engines/{each}")
     expect(page.locator("#card-blocking")).to_have_attribute("data-state", "stopped")
@@ -359,7 +359,7 @@ def test_forms_work_without_javascript(visit: Opener, lab: LabProcess) -> None:
     lab.wait_ended(newest(lab))
     page.reload()
     expect(page.locator("#verdict")).to_be_visible()
-    tab.goto("/")
+    tab.goto("/workbench")
     page.locator("#act-reactor").click()
     expect(page.locator("#card-reactor")).to_have_attribute("data-state", "stopped")
     page.locator("#knobs-reactor > summary").click()
