@@ -57,6 +57,13 @@ def chapter(model: Description) -> Iterator[str]:
     yield from table(("thread", "what it does", "in a restaurant"), roles)
     for heading, name in (("Pros", "pros"), ("Cons", "cons"), ("Used by", "used_by")):
         yield from ("", f"**{heading}**", "", *(item for each in model[name] for item in bullet(each)))
+    if model["when_to_use"]:
+        yield from ("", "**When to use it**", "", *(i for each in model["when_to_use"] for i in bullet(each)))
+    if model["linux"]:
+        yield from ("", "**Linux and Windows**", "")
+        yield from (
+            item for name in ("linux", "windows") for item in bullet(f"{name.title()}: {model[name]}")
+        )
     if model["literature"]:
         yield from ("", "**In the literature**", "")
         for term in model["literature"]:

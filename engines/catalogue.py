@@ -106,6 +106,9 @@ def describe(module: ModelModule) -> dict[str, Any]:
         "order": model.order,
         "summary": model.summary,
         **{name: getattr(model, name) or texts.get(name, ()) for name in FROM_LITERATURE},
+        "when_to_use": texts.get("when_to_use", ()),
+        "linux": texts.get("linux", ""),
+        "windows": texts.get("windows", ""),
         "literature": texts.get("literature", ()),
         "roles": [
             asdict(role) | {"restaurant": role.restaurant or analogies.get(role.name, "")}

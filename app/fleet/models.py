@@ -105,7 +105,9 @@ def _run_engines(python: str, flag: str) -> str:
 
 
 def _view(description: dict[str, Any]) -> ModelView:
-    tuples = {name: tuple(description[name]) for name in ("aliases", "pros", "cons", "used_by")}
+    tuples = {
+        name: tuple(description[name]) for name in ("aliases", "pros", "cons", "used_by", "when_to_use")
+    }
     roles = tuple(RoleView(**{**role, "threads": tuple(role["threads"])}) for role in description["roles"])
     knobs = tuple(KnobView(**{**knob, "choices": tuple(knob["choices"])}) for knob in description["knobs"])
     terms = tuple(TermView(**term) for term in description["literature"])

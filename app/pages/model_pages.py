@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -11,7 +12,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.errors import NotNow, StartFailed
 from app.lab import Lab
 from app.pages import cards
+from app.pages.answers import ClaimRow, claim_row
 from app.pages.engine_actions import begin_stop
+from app.pages.model_claims import CLAIMS
 from app.pages.responses import FormDep, by_htmx, page
 from app.plans.scenarios import SCENARIOS
 from app.runs.request import RunRequest
@@ -33,11 +36,21 @@ async def models(request: Request, lab: LabDep) -> HTMLResponse:
 async def model(name: str, request: Request, lab: LabDep) -> HTMLResponse:
     """Return the page of a model. Raises Unknown."""
     context = _engine_context(lab, name)
+    tested = await asyncio.to_thread(_tested, lab, name)
     views = list(lab.models.views.values())
     index = next(i for i, view in enumerate(views) if view.name == name)
     before = views[index - 1] if index else None
     after = views[index + 1] if index + 1 < len(views) else None
-    return page(request, PAGE, previous=before, next=after, **context)
+    return page(request, PAGE, previous=before, next=after, tested=tested, **context)
+
+
+def _tested(lab: Lab, name: str) -> dict[str, ClaimRow]:
+    """Return the claims that test pros and cons of a model, with their last answers. Thread-safe."""
+    experiments = lab.experiments
+    return {
+        text: claim_row(experiments.claim(id), experiments.last_answer(id))
+        for text, id in CLAIMS.get(name, {}).items()
+    }
 
 
 @router.get("/models/{name}/now")

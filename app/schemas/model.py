@@ -52,6 +52,9 @@ class ModelView:
     pros: tuple[str, ...]
     cons: tuple[str, ...]
     used_by: tuple[str, ...]
+    when_to_use: tuple[str, ...]
+    linux: str  # what the model is like there; empty: nothing is known
+    windows: str
     literature: tuple[TermView, ...]
     roles: tuple[RoleView, ...]
     knobs: tuple[KnobView, ...]

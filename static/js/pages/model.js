@@ -11,35 +11,45 @@ const TEXT_INTERVAL_MS = 250,
   WINDOW_US = 10e6; // the length of the window beside the code
 
 /**
- * Highlights a state in the code, the legend and the lanes: the one under the pointer, else the pressed
- * one.
+ * Highlights a state in the code, the legend and the lanes: the one under the pointer, else the one with the
+ * focus, else the pressed one.
  */
 class CodeHighlight {
   #pressed = null;
+  #focused = null;
   #lanes;
 
   constructor(code, chips, lanes) {
     this.#lanes = lanes;
-    for (const type of ["pointerover", "focusin"])
-      code.addEventListener(type, ({ target }) => this.#code(target));
-    for (const type of ["pointerleave", "focusout"]) code.addEventListener(type, () => this.show(null));
+    code.addEventListener("pointerover", ({ target }) => this.show(this.#statesOf(target)));
+    code.addEventListener("focusin", ({ target }) => this.#focus(this.#statesOf(target)));
+    code.addEventListener("focusout", () => this.#focus(null));
+    code.addEventListener("pointerleave", () => this.show(this.#focused));
     for (const chip of chips) {
       const state = chip.dataset.chip;
-      for (const type of ["pointerenter", "focus"]) chip.addEventListener(type, () => this.show([state]));
-      for (const type of ["pointerleave", "blur"]) chip.addEventListener(type, () => this.show(null));
+      chip.addEventListener("pointerenter", () => this.show([state]));
+      chip.addEventListener("pointerleave", () => this.show(this.#focused));
+      chip.addEventListener("focus", () => this.#focus([state]));
+      chip.addEventListener("blur", () => this.#focus(null));
       chip.addEventListener("click", () => this.#press(state, chips));
     }
   }
 
-  #code(target) {
+  #statesOf(target) {
     const verb = target.closest("[data-verb]")?.dataset.verb,
       line = target.closest(".ln")?.dataset.states;
-    this.show(verb ? [verb] : line ? line.split(" ") : null);
+    return verb ? [verb] : line ? line.split(" ") : null;
+  }
+
+  #focus(states) {
+    this.#focused = states;
+    this.show(states);
   }
 
   #press(state, chips) {
     this.#pressed = this.#pressed === state ? null : state;
     for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.dataset.chip === this.#pressed));
+    this.#focused = null; // the click has moved the focus here: the next change is by pointer or keyboard
     this.show(null);
   }
 
