@@ -67,6 +67,33 @@ def test_quick_experiments_lean(tmp_path: Path) -> None:
     assert (view.answer, len(view.rounds)) == (Answer.LEANS_HOLDS, 3)
 
 
+def test_entries_are_traced_once_and_shared_by_the_claims_that_need_them(tmp_path: Path) -> None:
+    async def play(lab: Lab) -> None:
+        request = ExperimentRequest(
+            claims=["tiny-ratio", "tiny-count"], quick=True, predicted_ratio=1.5, trace=True
+        )
+        ratio, count = [
+            await lab.experiments.finished(view.id) for view in await lab.experiments.submit(request)
+        ]
+        assert set(ratio.traced) == {"blocking", "reactor"} and ratio.predicted_ratio == 1.5
+        assert count.traced == {"reactor": ratio.traced["reactor"]}
+        assert not set(ratio.traced.values()) & set(ratio.runs), "it is not counted"
+        excerpt = lab.runs.excerpt(ratio.traced["blocking"])
+        assert excerpt.model == "blocking" and excerpt.requests
+        await lab.experiments.delete(ratio.id, with_runs=True)
+        assert not lab.runs.exists(ratio.traced["blocking"])
+
+    run_in_lab(tmp_path, play)
+
+
+def test_nothing_is_traced_without_a_request_for_it(tmp_path: Path) -> None:
+    async def play(lab: Lab) -> ExperimentView:
+        [view] = await lab.experiments.submit(ExperimentRequest(claims=["tiny-count"], quick=True))
+        return await lab.experiments.finished(view.id)
+
+    assert run_in_lab(tmp_path, play).traced == {}
+
+
 def test_what_cannot_be_measured_is_answered_with_the_reason(tmp_path: Path) -> None:
     async def play(lab: Lab) -> list[ExperimentView]:
         request = ExperimentRequest(claims=["tiny-absent", "tiny-too-many"])
