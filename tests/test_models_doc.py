@@ -96,14 +96,13 @@ def test_the_model_page_contains_the_whole_description(name: str) -> None:
         "first_load": "",
     }
     text = (
-        unescape(page.render(model=view, previous=None, next=None, **context))
+        unescape(page.render(model=view, previous=None, next=None, tested={}, **context))
         .replace("<code>", "`")
         .replace("</code>", "`")
     )
     terms = [each for term in view.literature for each in (term.name, term.says, term.source)]
-    assert [
-        each for each in (*view.pros, *view.cons, *view.used_by, *terms, view.summary) if each not in text
-    ] == []
+    notes = (*view.pros, *view.cons, *view.used_by, *view.when_to_use, view.linux, view.windows)
+    assert [each for each in (*notes, *terms, view.summary) if each not in text] == []
     assert [knob.help for knob in view.knobs if knob.help not in text] == []
     assert [role.restaurant for role in view.roles if role.restaurant not in text] == []
 
@@ -146,7 +145,17 @@ def test_names_of_the_literature_are_explained(term: str, model: str) -> None:
 def test_the_literature_names_only_existing_models() -> None:
     assert set(literature()) <= set(model_modules())
     for description in literature().values():
-        assert set(description) <= {"literature", "pros", "cons", "used_by", "aliases", "restaurant"}
+        assert set(description) <= {
+            "literature",
+            "pros",
+            "cons",
+            "used_by",
+            "aliases",
+            "restaurant",
+            "when_to_use",
+            "linux",
+            "windows",
+        }
         for term in description["literature"]:
             assert set(term) == {"name", "says", "source"}
             assert term["says"].endswith(".") and not term["source"].endswith(".")

@@ -18,6 +18,10 @@ INKED = """(canvas) => {
 }"""
 
 
+# The first stack is drawn.
+DRAWN = f"() => ({INKED})(document.querySelector('canvas[data-stack]')) > 500"
+
+
 def inked(page: Page, stack: int) -> int:
     """Return how many pixels of a stack are drawn."""
     pixels: int = page.locator(f"canvas[data-stack='{stack}']").evaluate(INKED)
@@ -27,7 +31,7 @@ def inked(page: Page, stack: int) -> int:
 def test_the_recording_is_shown_before_anything_runs(visit: Opener) -> None:
     page = visit("/").page
     expect(page.locator("[data-source]")).to_contain_text("Recorded on")
-    page.wait_for_function(f"({INKED})(document.querySelector('canvas[data-stack]')) > 500")
+    page.wait_for_function(DRAWN)
     label = page.locator("canvas[data-stack='0']")
     assert "slow handler" in (label.get_attribute("aria-label") or "")
 
@@ -78,7 +82,7 @@ def test_home_leads_to_claims_comparisons_and_workbench(visit: Opener, js: bool)
 def test_everything_is_above_the_fold(visit: Opener) -> None:
     page = visit("/", 1280).page
     page.set_viewport_size({"width": 1280, "height": 720})
-    page.wait_for_function(f"({INKED})(document.querySelector('canvas[data-stack]')) > 500")
+    page.wait_for_function(DRAWN)
     for place in ("#show", ".demo", ".last"):
         box = page.locator(place).bounding_box()
         assert box and box["y"] + box["height"] <= 720, place
@@ -86,6 +90,6 @@ def test_everything_is_above_the_fold(visit: Opener) -> None:
 
 def test_a_phone_shows_home_in_less_than_3000_pixels(visit: Opener) -> None:
     page = visit("/", 360).page
-    page.wait_for_function(f"({INKED})(document.querySelector('canvas[data-stack]')) > 500")
+    page.wait_for_function(DRAWN)
     assert page.evaluate("document.documentElement.scrollHeight") < 3000
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
