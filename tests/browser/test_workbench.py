@@ -315,7 +315,7 @@ def test_forms_of_other_pages_work(visit: Opener, lab: LabProcess) -> None:
     tab = visit("/models/main-sub")
     page = tab.page
     click(page.locator("#act-now"))
-    click(page.get_by_role("link", name="Open in Lab"))
+    click(page.get_by_role("link", name="Open in the workbench"))
     expect(page.locator("#card-main-sub")).to_have_attribute("data-state", "ready")
     expect(page.locator("#watch-main-sub")).to_have_text("Watching")
     run = lab.submit(model="reactor", plan=HELD)
