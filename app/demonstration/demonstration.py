@@ -18,11 +18,13 @@ from app.errors import LabError, NotNow
 from app.events import Event, Events
 from app.fleet.fleet import Fleet
 from app.fleet.models import Models
+from app.runs.queue import report_bug
 from app.runs.request import RunRequest
 from app.runs.runs import Runs
 from app.schemas.demonstration import DemonstrationView, FastRequests
 from app.schemas.run import RunView
 from app.schemas.states import DemonstrationState, RunState
+from app.store.database import SAVE_ERRORS, error_reason
 from app.timestamps import rfc3339_now
 
 MODELS = ("reactor", "reactor-pool")
@@ -89,17 +91,24 @@ class Demonstration:
         self._events.publish(Event(f"demonstration.{view.state}", None, None, None, f"Demonstration: {text}"))
 
     async def _carry_out(self) -> None:
+        """Set the final state after the servers have ended, so that it can be started again at once."""
         engines: list[str] = []
         try:
             for model in MODELS:
                 engines.append((await self._fleet.start(model, {})).id)
-            await self._measure(engines)
+            ended = await self._measure(engines)
         except LabError as error:
-            self._fail(error.detail)
+            ended = self._failed(error.detail)
+        except SAVE_ERRORS as error:
+            ended = self._failed(f"The runs could not be saved: {error_reason(error)}.")
+        except Exception as error:
+            ended = self._failed(report_bug(error, "the demonstration"))
         finally:
             await asyncio.gather(*(self._fleet.stop(id) for id in engines), return_exceptions=True)
+        self._task = None
+        self._set(ended, ended.failure or "finished")
 
-    async def _measure(self, engines: list[str]) -> None:
+    async def _measure(self, engines: list[str]) -> DemonstrationView:
         request = RunRequest(plan=PLAN, label=LABEL)
         queued = await self._runs.submit_concurrent(engines, request)
         ids = tuple(run.id for run in queued)
@@ -107,19 +116,18 @@ class Demonstration:
         runs = [await self._runs.finished(id) for id in ids]
         failed = next((run for run in runs if run.state != RunState.FINISHED), None)
         if failed:
-            return self._fail(failed.failure or f"Run {failed.id} was stopped before its end.")
+            return self._failed(failed.failure or f"Run {failed.id} was stopped before its end.")
         assert self.view
-        view = replace(
+        return replace(
             self.view,
             state=DemonstrationState.FINISHED,
             measured=tuple(_fast_requests(run, self._models.get(run.model).title) for run in runs),
             finished_at=rfc3339_now(),
         )
-        self._set(view, "finished")
 
-    def _fail(self, reason: str) -> None:
+    def _failed(self, reason: str) -> DemonstrationView:
         assert self.view
-        self._set(replace(self.view, state=DemonstrationState.FAILED, failure=reason), f"failed: {reason}")
+        return replace(self.view, state=DemonstrationState.FAILED, failure=reason)
 
 
 def _fast_requests(run: RunView, title: str) -> FastRequests:

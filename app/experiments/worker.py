@@ -7,6 +7,7 @@ its cells are complete. Its rounds are saved after each round, so that nothing i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Sequence
@@ -189,12 +190,15 @@ class ExperimentWorker:
     async def _close_complete(self, session: Session) -> None:
         for experiment in session.experiments:
             if experiment.stop_requested or session.is_measured(experiment):
-                await self._trace(session, experiment)
+                if not experiment.is_ended:
+                    with contextlib.suppress(LabError):  # the answer does not depend on it
+                        await self._trace(session, experiment)
+                    experiment.stop_requested = False  # only the trace was stopped: the rounds are complete
                 await self._close(session, experiment, None)
 
     async def _trace(self, session: Session, experiment: ActiveExperiment) -> None:
         """Run the entries that decide once more with a thread trace, to show why. It is not counted."""
-        if experiment.is_ended or (found := experiment.to_trace) is None:
+        if (found := experiment.to_trace) is None:
             return
         cell, entries = found
         plan = {**experiment.plans[cell.key].to_json(), "trace": True, "duration_s": TRACED_S}

@@ -21,6 +21,7 @@ SLOW_BEGINS, SLOW_WINDOWS = 0.28, 2.3  # of the window; windows per length of th
 SPANS_SHOWN = 40
 WINDOW_MIN_NS, WINDOW_MAX_NS = 200_000, 1_000_000_000
 LANES_MAX, REQUESTS_MAX = 12, 2_000
+CANDIDATES_MAX = 100  # slow handlers to choose from: comparing all with all would take minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +86,19 @@ def choose_window(
     threads: Sequence[list[Span]], from_ns: int, to_ns: int, length_ns: int | None = None
 ) -> Window:
     """Return the window of an excerpt of [from_ns, to_ns). `length_ns`: its length; None: by its content."""
+    marked, middle_ns = mark_slow(threads), (from_ns + to_ns) / 2
     slow = [
         window
-        for span in mark_slow(threads)
-        if (window := _about(span, length_ns)) and from_ns <= window.from_ns and window.to_ns <= to_ns
+        for window in (_about(span, length_ns) for span in marked)
+        if from_ns <= window.from_ns and window.to_ns <= to_ns
     ]
+    slow.sort(key=lambda window: abs(window.from_ns - middle_ns))
     if slow:
         # The fewest slow requests at once show most clearly what one does; of these, one in the middle.
-        middle_ns = (from_ns + to_ns) / 2
-        marked = [window.slow for window in slow if window.slow]
-
         def others(window: Window) -> int:
             return sum(each.from_ns < window.to_ns and each.to_ns > window.from_ns for each in marked)
 
-        return min(slow, key=lambda window: (others(window), abs(window.from_ns - middle_ns)))
+        return min(slow[:CANDIDATES_MAX], key=others)
     return _in_the_middle(threads, from_ns, to_ns, length_ns)
 
 

@@ -81,16 +81,18 @@ def test_both_models_are_loaded_alike_and_traced(tmp_path: Path) -> None:
 def test_its_servers_are_stopped_at_the_end(tmp_path: Path) -> None:
     async def play(lab: Lab) -> None:
         await ended(lab)
-        while lab.demonstration.is_running:
-            await asyncio.sleep(0)
-        assert lab.fleet.alive == []
+        assert lab.fleet.alive == [] and not lab.demonstration.is_running, "it can be started again"
 
     play_in_lab(tmp_path, play)
 
 
 def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
     async def play(lab: Lab) -> None:
-        view = await ended(lab, lambda event: lab.demonstration.start())
+        def start_again(event: Event) -> None:
+            if event.name in ("demonstration.starting", "demonstration.loading"):
+                lab.demonstration.start()
+
+        view = await ended(lab, start_again)
         assert view.state is DemonstrationState.FINISHED and len(view.runs) == 2
 
     play_in_lab(tmp_path, play)
@@ -116,6 +118,21 @@ def test_a_stopped_run_fails_it_with_the_reason(tmp_path: Path) -> None:
 
         view = await ended(lab, stop)
         assert view.state is DemonstrationState.FAILED and view.failure
+
+    play_in_lab(tmp_path, play)
+
+
+def test_an_unexpected_error_fails_it_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(lab: Lab) -> None:
+        async def no_descriptors(*_: Any) -> None:
+            raise OSError(24, "Too many open files")
+
+        monkeypatch.setattr(lab.fleet, "start", no_descriptors)
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        view = await ended(lab)
+        assert view.state is DemonstrationState.FAILED and "Too many open files" in (view.failure or "")
 
     play_in_lab(tmp_path, play)
 

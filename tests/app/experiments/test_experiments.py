@@ -86,6 +86,24 @@ def test_entries_are_traced_once_and_shared_by_the_claims_that_need_them(tmp_pat
     run_in_lab(tmp_path, play)
 
 
+def test_stopping_the_trace_keeps_the_answer(tmp_path: Path) -> None:
+    async def play(lab: Lab) -> ExperimentView:
+        def stop_trace(event: Event) -> None:
+            run = lab.runs.active.get(event.run or 0)
+            if run and event.name == "run.warming" and (run.view.label or "").endswith("traced"):
+                lab.experiments.stop_all()
+                lab.runs.stop_all()
+
+        lab.events.subscribe(stop_trace)
+        [view] = await lab.experiments.submit(
+            ExperimentRequest(claims=["tiny-count"], quick=True, trace=True)
+        )
+        return await lab.experiments.finished(view.id)
+
+    view = run_in_lab(tmp_path, play)
+    assert (view.state, view.answer, view.traced) == (JobState.FINISHED, Answer.HOLDS, {})
+
+
 def test_nothing_is_traced_without_a_request_for_it(tmp_path: Path) -> None:
     async def play(lab: Lab) -> ExperimentView:
         [view] = await lab.experiments.submit(ExperimentRequest(claims=["tiny-count"], quick=True))

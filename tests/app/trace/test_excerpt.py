@@ -77,6 +77,23 @@ def test_of_several_slow_handlers_one_alone_is_chosen() -> None:
     assert window.slow and round(window.slow.from_ns / MS, 1) == 500.1
 
 
+def test_of_very_many_slow_handlers_one_in_the_middle_is_chosen() -> None:
+    lanes = [
+        lane(
+            *requests(50, 1.0),
+            *requests(200, 200.0, 50.0, from_ms=100 + 7 * index),
+            role="worker",
+            index=index,
+        )
+        for index in range(20)
+    ]
+    for each in lanes:  # most handlers are fast
+        each.changes.extend(lane(*requests(300, 1.0, from_ms=40_300)).changes)
+    to_ns = 41_000 * MS
+    window = choose_window([spans_of(each, to_ns) for each in lanes], 0, to_ns)
+    assert window.slow and abs(window.from_ns - to_ns / 2) < 2_000 * MS
+
+
 def test_a_slow_handler_whose_window_is_not_recorded_is_not_chosen() -> None:
     changes = [*requests(10, 1.0), *requests(1, 1.0, 50.0, from_ms=10), *requests(100, 1.0, from_ms=61)]
     assert choose_window([spans_of(lane(*changes), 161 * MS)], 0, 161 * MS).slow is None
