@@ -19,23 +19,28 @@ FINISH_TRANSITIONS = (
 TWO_FRAMES = """async () => {
   for (const _ of [1, 2]) await new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
 }"""
+# Reads the pixels of a canvas from a copy: Chromium warns of a canvas that is read more than once.
+PIXELS = """(canvas) => {
+  const copy = new OffscreenCanvas(canvas.width, canvas.height)
+    .getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  return copy.getImageData(0, 0, canvas.width, canvas.height).data;
+}"""
 # A line of a chart has the hue of its model; axes, grid and hatching are grey.
-COLOURED = """(panel) => {
+COLOURED = f"""(panel) => {{
   const canvas = panel.querySelector("canvas");
   if (!canvas?.width || !canvas.checkVisibility()) return false;
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  for (let i = 0; i < data.length; i += 4) {
+  const data = ({PIXELS})(canvas);
+  for (let i = 0; i < data.length; i += 4) {{
     const [r, g, b, a] = data.subarray(i, i + 4);
     if (a > 200 && Math.max(r, g, b) - Math.min(r, g, b) > 40) return true;
-  }
+  }}
   return false;
-}"""
-PAINTED = """() => {
+}}"""
+PAINTED = f"""() => {{
   const canvas = document.querySelector("[data-lanes-base]");
-  return canvas && canvas.width > 0 && new Uint32Array(
-    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer,
-  ).some((pixel) => pixel);
-}"""
+  return canvas && canvas.width > 0 && ({PIXELS})(canvas).some((value) => value);
+}}"""
 # When its socket opens, a page requests each part that events refresh, unless nothing has happened since it
 # was rendered. True when all of them have been swapped.
 CAUGHT_UP = """() => {

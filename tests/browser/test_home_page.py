@@ -8,14 +8,14 @@ from playwright.sync_api import Page, expect
 from tests.app.driver import LabMaker, LabProcess, plan
 
 from .conftest import Opener, PagePool
-from .pages import click, live
+from .pages import PIXELS, click, live
 
-INKED = """(canvas) => {
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+INKED = f"""(canvas) => {{
+  const data = ({PIXELS})(canvas);
   let found = 0;
   for (let i = 3; i < data.length; i += 4) if (data[i]) found++;
   return found;
-}"""
+}}"""
 
 
 # The first stack is drawn.
