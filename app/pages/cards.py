@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.errors import Invalid
 from app.lab import Lab
 from app.pages.field_lengths import KNOB_PREFIX
+from app.pages.run_fields import NEW_PREFIX
 from app.schemas.engine import EngineView
 from app.schemas.model import ModelView
 from app.schemas.states import EngineState
@@ -24,19 +25,25 @@ class Card:
     state: str
     knobs: Mapping[str, Any]
     problems: Mapping[str, str] = field(default_factory=dict)
-    watched: bool = False
+    is_target: bool = False
+
+    @property
+    def target(self) -> str:
+        """The target of a load that this card stands for: its engine, or a new one of its model."""
+        running = self.engine is not None and self.engine.exit is None
+        return self.engine.id if running and self.engine else NEW_PREFIX + self.model.name
 
 
 def card(
     lab: Lab,
     model: str,
-    watched: str | None,
+    target: str | None,
     typed: Mapping[str, str] | None = None,
     error: Invalid | None = None,
 ) -> Card:
     """Return the card of a model in its current state. Raises Unknown.
 
-    `watched`: the id of the engine in the live view. `typed`, `error`: the knobs and the reason of a rejected
+    `target`: the target of the load form. `typed`, `error`: the knobs and the reason of a rejected
     start.
     """
     view = lab.models.get(model)
@@ -53,15 +60,9 @@ def card(
     problems = {p.pointer.rpartition("/")[2]: p.detail for p in error.problems} if error else {}
     if error and not problems:
         problems = {"": error.detail}
-    return Card(
-        view,
-        newest,
-        tuple(alive[:-1]),
-        state,
-        knobs,
-        problems,
-        bool(newest and alive and newest.id == watched),
-    )
+    made = Card(view, newest, tuple(alive[:-1]), state, knobs, problems)
+    targets = (made.target, *(engine.id for engine in made.others))
+    return replace(made, is_target=target is not None and target in targets)
 
 
 def typed_knobs(form: Mapping[str, str]) -> dict[str, str]:

@@ -45,6 +45,11 @@ class LoadForm:
     fields: Sequence[PlanField] = FIELDS  # in the order of the form
 
     @property
+    def is_plan_open(self) -> bool:
+        """Whether the plan is open: it is no scenario, it is a copy, or a field of it is invalid."""
+        return not self.values.get("scenario") or self.again is not None or bool(set(self.problems) - {""})
+
+    @property
     def more(self) -> bool:
         """Whether the advanced section is open: a field in it is invalid or differs from its default."""
         return any(
@@ -57,11 +62,13 @@ ADVANCED_FIELDS = (*(each.name for each in FIELDS if each.is_advanced), "then", 
 _DEFAULT_TEXTS = plan_fields(Plan().to_json())
 
 
-def empty(lab: Lab) -> LoadForm:
-    """Return the initial form: the first scenario on the newest engine."""
+def empty(lab: Lab, target: str | None = None) -> LoadForm:
+    """Return the initial form: the first scenario on the target, or on the newest engine without one."""
     first = next(iter(SCENARIOS.values()))
     choices = targets(lab)
-    values = {**plan_fields(first.plan), "scenario": first.name, "engine": choices[0][0] if choices else ""}
+    known = [value for value, _ in choices]
+    chosen = target if target in known else next(iter(known), "")
+    values = {**plan_fields(first.plan), "scenario": first.name, "engine": chosen}
     return LoadForm(values, choices)
 
 

@@ -19,27 +19,28 @@ LAST_RUNS = 5
 
 @router.get("/workbench")
 async def workbench(
-    request: Request, lab: LabDep, watch: str | None = None, again: int | None = None
+    request: Request, lab: LabDep, target: str | None = None, again: int | None = None
 ) -> HTMLResponse:
-    """Return the workbench. `watch`: engine in the live view; `again`: run that fills the load form."""
-    given: dict[str, Any] = {} if again is None else {"form": load_form.again(lab, lab.runs.get(again))}
-    return await whole_page(request, lab, watch, **given)
+    """Return the workbench. `target`: an engine or `model:` and a name; `again`: a run that fills the form."""
+    form = load_form.empty(lab, target) if again is None else load_form.again(lab, lab.runs.get(again))
+    return await whole_page(request, lab, form=form)
 
 
 async def whole_page(
-    request: Request, lab: Lab, watch: str | None = None, status: int = 200, **given: Any
+    request: Request, lab: Lab, form: load_form.LoadForm | None = None, status: int = 200, **given: Any
 ) -> HTMLResponse:
     """Return the workbench. `given`: variables of the template that replace those of the lab's state."""
     current = lab.runs.current()
+    form = form or load_form.empty(lab)
+    target = form.values.get("engine")
     context = {
-        "cards": [cards.card(lab, name, watch) for name in lab.models.views],
+        "cards": [cards.card(lab, name, target) for name in lab.models.views],
         "system": lab.system,
         "scenarios": list(SCENARIOS.values()),
         "runs": await lab.runs.history(LAST_RUNS),
         "current": lab.runs.get(current.view.id) if current else None,
         "queued": max(0, len(lab.runs.active) - 1),
-        "form": load_form.empty(lab),
-        "watched": watch if watch in lab.fleet.engines else None,
+        "form": form,
         **given,
     }
     return page(request, WORKBENCH, status, **context)

@@ -68,7 +68,7 @@ def take_live_view(camera: Camera, lab: Lab, engine: str) -> None:
     """Take lanes, diagram, restaurant, a model's page and the log while an engine is under load."""
     run = lab.load(engine, 400, rate=600, trace=True)
     lab.wait(run, lambda view: view["state"] == "running")
-    url = f"{lab.url}/workbench?watch={engine}"
+    url = f"{lab.url}/workbench?target={engine}"
     camera.take(url, "lab-light", Shot(ms=LIVE_MS, ready=THREADS))
     camera.take(url, "lab-dark", Shot(dark=True, ms=LIVE_MS, ready=THREADS, act=open_diagram))
     camera.take(url, "lab-narrow", Shot(width=NARROW, ms=LIVE_MS // 2, ready=THREADS))
@@ -87,7 +87,7 @@ def take_many_connections(camera: Camera, lab: Lab) -> None:
     engine = lab.start("main-sub", idle_s=600)
     run = lab.load(engine, 60, rate=300, idle_connections=3000)
     lab.wait(run, lambda view: view["state"] == "running")
-    url = f"{lab.url}/workbench?watch={engine}"
+    url = f"{lab.url}/workbench?target={engine}"
     camera.take(url, "grid", Shot(ms=4000, ready=THREADS, only="[data-conns-panel]"))
     lab.stop_run(run)
     lab.stop_engine(engine)

@@ -89,6 +89,12 @@ def start(page: Page, model: str) -> None:
     expect(page.locator("#f-engine")).to_have_value(card.get_attribute("data-engine") or "")
 
 
+def open_plan(page: Page) -> None:
+    """Show the fields of the plan in the load form, if they are folded."""
+    if not page.locator("#load-plan[open]").count():
+        click(page.locator("#load-plan > summary"))
+
+
 def drawn(chart: Locator) -> None:
     """Wait until a chart shows at least one line of a model."""
     expect(chart.locator("canvas")).to_be_visible()

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from tests.app.driver import LabMaker, LabProcess
 
 from .conftest import Opener, PagePool, Tab
-from .pages import FINISH_TRANSITIONS, HELD, caught_up, click
+from .pages import FINISH_TRANSITIONS, HELD, caught_up, click, open_plan
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 # All rules in light; in dark only colours are other than they were.
@@ -197,6 +197,7 @@ def test_an_error_page_is_accessible(visit: Opener, path: str) -> None:
 def test_a_rejected_form_is_accessible(visit: Opener) -> None:
     tab = opened(visit, "/workbench")
     page = tab.page
+    open_plan(page)
     page.locator("#f-vus").fill("9999999")
     click(page.locator("#run-button"))
     expect(page.locator("#f-vus-problem")).to_be_visible()

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.app.driver import LabProcess, endless, plan, until
 
 from .conftest import Opener
-from .pages import OPEN, click
+from .pages import OPEN, click, open_plan
 from .pages import live as ready
 
 HEAR = """() => {
@@ -57,7 +57,7 @@ def test_a_shortcut_does_not_stop_an_engine_under_measurement(visit: Opener, lab
     engine = lab.start("reactor")["id"]
     run = lab.submit(engine=engine, plan=endless())["id"]
     lab.wait_measuring(run)
-    page = visit(f"/workbench?watch={engine}").page
+    page = visit(f"/workbench?target={engine}").page
     ready(page)
     page.wait_for_function(
         "(id) => document.querySelector('#run-strip')?.dataset.run === String(id)", arg=run
@@ -73,6 +73,7 @@ def test_a_shortcut_does_not_stop_an_engine_under_measurement(visit: Opener, lab
 def test_shortcuts_are_ignored_in_text_fields_and_can_be_disabled(visit: Opener) -> None:
     page = visit().page
     ready(page)
+    open_plan(page)
     click(page.locator("#load-more > summary"))
     field = page.locator("#f-label")
     field.press_sequentially("?gmt")

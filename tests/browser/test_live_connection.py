@@ -33,7 +33,7 @@ HOOKED = """
 def test_a_hidden_page_pauses_and_is_up_to_date_when_shown(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor", idle_s=900)["id"]
     run = lab.submit(engine=engine, plan={**HELD, "vus": 2, "idle_connections": 50})["id"]
-    page = visit(f"/workbench?watch={engine}", script=HOOKED).page
+    page = visit(f"/workbench?target={engine}", script=HOOKED).page
     grid = page.locator("[data-grid]")
     expect(grid).to_have_attribute("data-dots", "52")
     page.evaluate("hide(true); sockets[0].close()")

@@ -31,7 +31,7 @@ def test_each_thread_has_a_lane_named_by_its_role(visit: Opener, lab: LabProcess
     page = visit(motion=True).page
     for model, roles in ROLES.items():
         lab.start(model)
-        click(page.locator(f"#watch-{model}"))
+        click(page.locator(f"#target-{model}"))
         expect(names(page)).to_have_text(roles)
         painted(page)
         expect(page.locator("[data-pixel]")).to_contain_text(re.compile(r"1 px = [\d.]+ ms"))
@@ -42,7 +42,7 @@ def test_each_thread_has_a_lane_named_by_its_role(visit: Opener, lab: LabProcess
 @pytest.mark.full
 def test_zooming_into_the_past_pauses_and_follow_returns_to_live(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool")["id"]
-    page = visit(f"/workbench?watch={engine}", motion=True).page
+    page = visit(f"/workbench?target={engine}", motion=True).page
     painted(page)
     follow, canvas = page.locator("[data-follow]"), page.locator("[data-lanes]")
     expect(follow).to_have_text("Pause")
@@ -62,7 +62,7 @@ def test_zooming_into_the_past_pauses_and_follow_returns_to_live(visit: Opener, 
 
 def test_lanes_can_be_read_by_keyboard(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool")["id"]
-    page = visit(f"/workbench?watch={engine}", motion=True).page
+    page = visit(f"/workbench?target={engine}", motion=True).page
     painted(page)
     canvas, tip, follow = (
         page.locator("[data-lanes]"),
@@ -95,7 +95,7 @@ HEIGHTS = """() => {
 
 def test_rows_and_lanes_change_together(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("blocking")
-    page = visit(f"/workbench?watch={engine['id']}", motion=True).page
+    page = visit(f"/workbench?target={engine['id']}", motion=True).page
     painted(page)
     for _ in range(2):
         page.locator("[data-zoom=out]").click()  # 60 s: a pixel lasts long, and the picture is painted seldom
@@ -113,7 +113,7 @@ def test_rows_and_lanes_change_together(visit: Opener, lab: LabProcess) -> None:
 @pytest.mark.full
 def test_many_threads_fold_by_role_and_unfold(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("blocking")["id"]
-    page = visit(f"/workbench?watch={engine}", motion=True).page
+    page = visit(f"/workbench?target={engine}", motion=True).page
     run = lab.submit(engine=engine, plan={**HELD, "vus": 100})["id"]
     fold = page.locator("[data-thread-rows] button[data-fold=connection]")
     expect(fold).to_contain_text("×100")
@@ -133,7 +133,7 @@ def test_many_threads_fold_by_role_and_unfold(visit: Opener, lab: LabProcess) ->
 @pytest.mark.full
 def test_the_grid_has_a_dot_for_each_connection_and_names_its_owner(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("main-sub")["id"]
-    page = visit(f"/workbench?watch={engine}", motion=True).page
+    page = visit(f"/workbench?target={engine}", motion=True).page
     run = lab.submit(engine=engine, plan={**HELD, "vus": 10})["id"]
     expect(page.locator("[data-grid]")).to_have_attribute("data-dots", "10")
     expect(page.locator("[data-conns-panel] [data-conns-open]")).to_have_text("10")
@@ -153,7 +153,7 @@ def test_cursors_of_charts_and_lanes_go_together_and_a_chart_is_also_a_table(
     visit: Opener, lab: LabProcess
 ) -> None:
     engine = lab.start("reactor")["id"]
-    page = visit(f"/workbench?watch={engine}", motion=True).page
+    page = visit(f"/workbench?target={engine}", motion=True).page
     expect(page.locator("[data-more-charts]")).not_to_have_attribute("open", "")
     page.locator("[data-more-charts] > summary").press("Enter")
     for name in ("rate", "states", "threads", "cpu", "memory"):
@@ -171,7 +171,7 @@ def test_cursors_of_charts_and_lanes_go_together_and_a_chart_is_also_a_table(
 
 def test_a_killed_engine_is_marked_and_its_last_values_are_kept(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", idle_s=900)
-    page = visit(f"/workbench?watch={engine['id']}", motion=True).page
+    page = visit(f"/workbench?target={engine['id']}", motion=True).page
     painted(page)
     run = lab.submit(engine=engine["id"], plan={**HELD, "vus": 2, "idle_connections": 20})["id"]
     idle = page.locator("[data-count=idle]")

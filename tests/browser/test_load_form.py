@@ -12,11 +12,12 @@ from app.plans.text import plan_fields
 from tests.app.driver import LabProcess, plan, until
 
 from .conftest import Opener
-from .pages import OPEN, click, live
+from .pages import OPEN, click, live, open_plan
 
 
 def test_each_executor_shows_its_fields(visit: Opener) -> None:
     page = visit().page
+    open_plan(page)
     click(page.locator("#load-more > summary"))
     for executor in EXECUTORS:
         page.locator("#f-executor").select_option(executor)
@@ -32,6 +33,7 @@ def test_each_executor_shows_its_fields(visit: Opener) -> None:
 
 def test_all_fields_are_visible_without_javascript(visit: Opener) -> None:
     page = visit(js=False).page
+    page.locator("#load-plan > summary").click()
     page.locator("#load-more > summary").click()
     for name in APPLIES:
         expect(page.locator(f"#f-{name}")).to_be_visible()
@@ -40,10 +42,11 @@ def test_all_fields_are_visible_without_javascript(visit: Opener) -> None:
 
 def test_a_scenario_fills_every_field_and_editing_switches_to_custom(visit: Opener) -> None:
     page = visit().page
+    open_plan(page)
     click(page.locator("#load-more > summary"))
     page.locator("#f-label").fill("mine")
     for name, scenario in SCENARIOS.items():
-        page.locator(f"#scenario-{name}").check()
+        page.locator("#f-scenario").select_option(name)
         expect(page.locator("[data-watch-text] span")).to_have_text(scenario.watch)
         values = plan_fields(scenario.plan)
         for field in (
@@ -60,9 +63,9 @@ def test_a_scenario_fills_every_field_and_editing_switches_to_custom(visit: Open
         expect(page.locator("#f-churn")).to_be_checked(checked=bool(scenario.plan["churn"]))
     expect(page.locator("#f-label")).to_have_value("mine")
     page.locator("#f-trace").check()
-    expect(page.locator("#scenario-custom")).not_to_be_checked()
+    expect(page.locator("#f-scenario")).not_to_have_value("")
     page.locator("#f-vus").fill("9")
-    expect(page.locator("#scenario-custom")).to_be_checked()
+    expect(page.locator("#f-scenario")).to_have_value("")
 
 
 @pytest.mark.full
@@ -122,7 +125,7 @@ def test_an_engine_with_a_short_keep_alive_can_be_restarted_from_the_form(
     engine = lab.start("reactor", idle_s=9)
     tab = visit()
     page = tab.page
-    page.locator("#scenario-idle-crowd").check()
+    page.locator("#f-scenario").select_option("idle-crowd")
     click(page.locator("#load-more > summary"))
     page.locator("#f-idle_connections").fill("20")
     page.locator("#f-engine").select_option(engine["id"])

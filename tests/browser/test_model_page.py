@@ -89,7 +89,7 @@ def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -
 @pytest.mark.full
 def test_the_diagram_shows_threads_and_which_are_saturated(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", workers=2)
-    page = visit(f"/workbench?watch={engine['id']}", 1440, motion=True).page
+    page = visit(f"/workbench?target={engine['id']}", 1440, motion=True).page
     page.locator("#diagram > summary").press("Enter")
     workers = page.locator("#diagram [data-node='worker']")
     expect(workers).to_have_count(2)
@@ -112,7 +112,7 @@ def test_the_diagram_has_a_restaurant_analogy_and_respects_reduced_motion(
     visit: Opener, lab: LabProcess
 ) -> None:
     engine = lab.start("blocking")
-    page = visit(f"/workbench?watch={engine['id']}", 1440, motion=False).page
+    page = visit(f"/workbench?target={engine['id']}", 1440, motion=False).page
     page.locator("#diagram > summary").press("Enter")
     run = lab.submit(engine=engine["id"], plan={**HELD, "vus": 9})
     group = page.locator("#diagram [data-node='connection']")

@@ -57,7 +57,7 @@ def test_each_state_in_the_legend_of_a_model_highlights_lines_of_its_code(visit:
 
 def test_the_lanes_of_prefork_show_its_processes_and_a_replacement(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("prefork")
-    page = visit(f"/workbench?watch={engine['id']}", 1600).page
+    page = visit(f"/workbench?target={engine['id']}", 1600).page
     rows = page.locator("[data-thread-rows] tr")
     expect(rows).to_have_count(3)
     expect(rows.locator("th")).to_have_text(["master", "worker 1", "worker 2"])

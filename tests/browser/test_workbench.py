@@ -14,7 +14,7 @@ from tests.app.driver import LabMaker, LabProcess, plan, until
 from tests.waiting import reserved_port
 
 from .conftest import Opener, PagePool
-from .pages import HELD, NUMBER, OPEN, caught_up, click, drawn, live, painted, start
+from .pages import HELD, NUMBER, OPEN, caught_up, click, drawn, live, open_plan, painted, start
 
 # The bar of the strip has grown while the strip was the same element: by frames, and not by a refresh.
 BAR_HAS_GROWN = """() => {
@@ -27,10 +27,11 @@ BAR_HAS_GROWN = """() => {
 
 def custom_load(page: Page, **fields: str) -> None:
     """Fill the load form with an open load, which switches it to `Custom load`."""
+    open_plan(page)
     page.locator("#f-executor").select_option(OPEN)
     for name, value in {"vus": "4", "rate_per_s": "40", "warmup_s": "0", **fields}.items():
         page.locator(f"#f-{name}").fill(value)
-    expect(page.locator("#scenario-custom")).to_be_checked()
+    expect(page.locator("#f-scenario")).to_have_value("")
 
 
 def newest(lab: LabProcess) -> int:
@@ -317,7 +318,7 @@ def test_forms_of_other_pages_work(visit: Opener, lab: LabProcess) -> None:
     click(page.locator("#act-now"))
     click(page.get_by_role("link", name="Open in the workbench"))
     expect(page.locator("#card-main-sub")).to_have_attribute("data-state", "ready")
-    expect(page.locator("#watch-main-sub")).to_have_text("Watching")
+    expect(page.locator("#target-main-sub")).to_have_attribute("aria-pressed", "true")
     run = lab.submit(model="reactor", plan=HELD)
     lab.wait_state(run["id"], "running")
     tab.goto(f"/runs/{run['id']}")
@@ -350,7 +351,8 @@ def test_forms_work_without_javascript(visit: Opener, lab: LabProcess) -> None:
     page = tab.page
     page.locator("#act-reactor").click()
     expect(page.locator("#card-reactor")).to_have_attribute("data-state", "ready")
-    page.locator("#scenario-custom").check()
+    page.locator("#f-scenario").select_option("")
+    page.locator("#load-plan > summary").click()
     page.locator("#f-executor").select_option(OPEN)
     for name, value in (("vus", "4"), ("rate_per_s", "100"), ("duration_s", "0.5"), ("warmup_s", "0")):
         page.locator(f"#f-{name}").fill(value)

@@ -55,6 +55,10 @@ export class EngineLanes {
   get headUs() {
     return this.#history?.headUs ?? 0;
   }
+  /** The µs since the first thing that is known. */
+  get knownUs() {
+    return this.#history ? this.#history.headUs - this.#history.firstUs : 0;
+  }
   get traced() {
     return this.#history?.traced ?? false;
   }

@@ -4,9 +4,7 @@ import { minPaintIntervalMs } from "../live/paint-rate.js";
 
 const IDLE_FACTOR = 9,
   FRAME_MS = 17,
-  INTERVAL_MAX_MS = 200,
-  REDUCED_STEP_US = 1e6;
-const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+  INTERVAL_MAX_MS = 200;
 
 export class FrameScheduler {
   #timeline;
@@ -39,11 +37,10 @@ export class FrameScheduler {
       all = this.#lanes(),
       end = timeline.endAt(now),
       width = all[0]?.view.width;
-    const shown =
-      reducedMotion.matches && timeline.following ? Math.floor(end / REDUCED_STEP_US) * REDUCED_STEP_US : end;
-    for (const lanes of all) lanes.paint(shown);
+    for (const lanes of all) lanes.paint(end);
     this.#paintMs += (performance.now() - started - this.#paintMs) * 0.1;
-    const pixelMs = timeline.following && width ? timeline.span / width / 1000 : INTERVAL_MAX_MS;
+    const pixelMs =
+      timeline.following && !timeline.isStepped && width ? timeline.span / width / 1000 : INTERVAL_MAX_MS;
     this.schedule(
       Math.max(
         minPaintIntervalMs(),

@@ -2,7 +2,8 @@
 import { coloursOf, font, prepareCanvas } from "../lib/canvas.js";
 
 const COLOURS = ["--text-2", "--text-3", "--line", "--focus"];
-const AXIS_STEPS = [1, 2, 3, 5];
+const AXIS_STEPS = [1, 2, 3, 5],
+  LABEL_GAP_PX = 8;
 const durationText = (s) =>
   s >= 1 ? `${+s.toFixed(2)} s` : s >= 1e-3 ? `${+(s * 1e3).toFixed(2)} ms` : `${+(s * 1e6).toFixed(1)} µs`;
 
@@ -61,9 +62,12 @@ export class LaneOverlay {
     const span = this.#timeline.span,
       step = axisStepUs(span, width < 260 ? 3 : width < 900 ? 5.1 : 8);
     ctx.font = font(this.#canvas, 11);
+    const farWidth = ctx.measureText(`−${durationText(span / 1e6)}`).width + LABEL_GAP_PX;
     for (let back = 0; back <= span * 1.001; back += step) {
       const x = Math.round(width - (back / span) * width),
-        far = back > span * 0.999;
+        far = back > span * 0.999,
+        label = back ? `−${durationText(back / 1e6)}` : this.#timeline.following ? "now" : "held";
+      if (!far && back && x - ctx.measureText(label).width / 2 < farWidth) continue;
       ctx.fillStyle = colours.line;
       ctx.globalCompositeOperation = "destination-over";
       ctx.fillRect(Math.min(width - 1, x), axisHeightPx - 4, 1, height - axisHeightPx + 4);
@@ -71,11 +75,7 @@ export class LaneOverlay {
       if (taken.some(({ from, to }) => x > from - 26 && x < to + 22)) continue;
       ctx.fillStyle = colours["text-3"];
       ctx.textAlign = back ? (far ? "left" : "center") : "right";
-      ctx.fillText(
-        back ? `−${durationText(back / 1e6)}` : this.#timeline.following ? "now" : "held",
-        far ? 0 : back ? x : width,
-        axisHeightPx / 2 + 1,
-      );
+      ctx.fillText(label, far ? 0 : back ? x : width, axisHeightPx / 2 + 1);
     }
   }
 

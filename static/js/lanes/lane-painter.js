@@ -1,13 +1,15 @@
 // Paints lanes column by column. The filled height is the share of the time of a pixel that was spent in a
 // state. The hue is the model; tone and place are the state: reading is at the bottom, writing at the top
 // (up to 60 % of the lane each), handling, blocked (hatched) and accepting are stacked above reading,
-// waiting for I/O is a line, waiting for an empty queue a dotted line.
+// waiting for I/O is a line, waiting for an empty queue a dotted line. Where a pixel has several changes of
+// state, the whole lane has the tone of the utilisation instead: a heat map.
 import { colourOf, packedColour } from "../lib/canvas.js";
 
 const PART_HEIGHT = 0.6,
   ALPHA_MIN = 0.3,
   OPAQUE_COVER = 0.5,
   SHARE_MIN = 0.003,
+  HEAT_MIN = 0.1,
   HATCH_PERIOD_PX = 5;
 const STACKED = [
   ["reading", PART_HEIGHT],
@@ -37,6 +39,7 @@ export class LanePainter {
         ),
       at = (name) => names.indexOf(name);
     this.#stacked = STACKED.map(([name, reach]) => ({
+      name,
       state: at(name),
       reach,
       tone: tone(name),
@@ -74,6 +77,39 @@ export class LanePainter {
     const writing = shares[this.#writing.state] / span;
     if (writing >= SHARE_MIN)
       this.#fill(pixels, stride, x, top, top + writing * PART_HEIGHT * high, -1, this.#writing.tone);
+  }
+
+  /**
+   * Paint the state that took most of the busy time of column `x` in its full height, however short it was:
+   * where changes of state are rare, each request can be seen.
+   */
+  single(pixels, stride, x, number, top, high, shares, span) {
+    let most = 0,
+      state = -1;
+    for (const each of [this.#writing.state, ...this.#stacked.map(({ state: own }) => own)])
+      if (shares[each] > most) [most, state] = [shares[each], each];
+    if (state >= 0) {
+      shares.fill(0);
+      shares[state] = span;
+    }
+    this.column(pixels, stride, x, number, top, high, shares, span);
+  }
+
+  /**
+   * Paint the utilisation of column `x`: the more of its time the thread was not idle, the darker. It is
+   * hatched where most of that time was spent in blocked handlers.
+   */
+  heat(pixels, stride, x, number, top, high, shares, span) {
+    const busy = this.#stacked.reduce((sum, { state }) => sum + shares[state], shares[this.#writing.state]),
+      [handling, blocked] = ["handling", "blocked"].map((name) =>
+        this.#stacked.find((each) => each.name === name),
+      );
+    if (busy / span < SHARE_MIN) return this.column(pixels, stride, x, number, top, high, shares, span);
+    const alpha = ((handling.tone >>> 24) / 255) * (HEAT_MIN + (1 - HEAT_MIN) * Math.min(1, busy / span)),
+      hatched = shares[blocked.state] * 2 > busy;
+    for (let y = top; y < top + high; y++)
+      if (!hatched || (number + y) % (HATCH_PERIOD_PX * this.#line) >= this.#line)
+        pixels[y * stride + x] = faded(handling.tone, alpha);
   }
 
   /** Fill from `top` to `bottom`, which may be fractions: a pixel that is covered in part is fainter. */

@@ -3,6 +3,7 @@
 // columns; the other is the overlay.
 import { redrawOnChange } from "../lib/canvas.js";
 import { LaneOverlay } from "./lane-overlay.js";
+import { changesPerS, isDense } from "./auto-window.js";
 import { LanePainter } from "./lane-painter.js";
 import { STATES } from "./time-bins.js";
 
@@ -23,6 +24,8 @@ export class LaneView {
   #strip = null;
   #shares = new Float64Array(STATES);
   #stale = true;
+  #rate = 0; // changes of state per second while the timeline follows
+  #dense = false; // a pixel has several changes of state: the lanes show the utilisation
   #overlay;
   #marks;
   #cursor = null;
@@ -57,6 +60,9 @@ export class LaneView {
   get rows() {
     return this.#rows;
   }
+  get isDense() {
+    return this.#dense;
+  }
   get cursor() {
     return this.#cursor;
   }
@@ -69,6 +75,15 @@ export class LaneView {
       rows.some((row, i) => row.element !== this.#rows[i].element);
     [this.#history, this.#rows] = [history, rows];
     if (moved) this.#invalidate();
+  }
+
+  /** Show single states or, if a pixel has several changes of state, the utilisation. */
+  #chooseDensity() {
+    if (this.#timeline.following) this.#rate = changesPerS([...this.#history.lanes.values()]);
+    const dense = isDense(this.#rate, this.#timeline.span / Math.max(1, this.#widthPx));
+    if (dense === this.#dense) return;
+    this.#dense = dense;
+    this.#stale = true;
   }
 
   /** Highlight these states (a Set of names), or none (null). */
@@ -121,6 +136,7 @@ export class LaneView {
   /** Paint the columns that have come into the window since the last animation frame. */
   paint(endUs) {
     if (!this.#history || !this.#widthPx) return;
+    this.#chooseDensity();
     if (this.#stale) this.#resize();
     if (!this.#bitmapWidth) return;
     const perPx = this.#timeline.span / this.#bitmapWidth,
@@ -171,8 +187,9 @@ export class LaneView {
       if (y + high > this.#bitmapHeight) return;
       for (let n = 0; n < columns; n++) {
         const from = (first + n) * perPx;
-        source.shares(from, from + perPx, this.#shares);
-        this.#painter.column(pixels, columns, n, first + n, y, high, this.#shares, perPx);
+        const isExact = source.shares(from, from + perPx, this.#shares) && this.#history.traced;
+        const paint = this.#dense ? "heat" : isExact ? "single" : "column";
+        this.#painter[paint](pixels, columns, n, first + n, y, high, this.#shares, perPx);
       }
     });
     this.#context.putImageData(this.#strip, x, 0);

@@ -6,6 +6,8 @@ import { COARSE, GAP, StateRing } from "./state-ring.js";
 
 const SLACK_US = 2000,
   LATE_FACTOR = 2.5,
+  MANY_PER_S = 10_000,
+  RATE_SMOOTHING = 0.2,
   ROLE_LANE_MIN_THREADS = 9,
   BINNED_MAX = 256;
 
@@ -14,6 +16,7 @@ class Lane {
   bins = null;
   untilUs = 0;
   exact = true;
+  changesPerS = 0; // of state, smoothed
 
   constructor(key) {
     this.key = key;
@@ -46,6 +49,12 @@ class Lane {
       }
     });
     this.untilUs = to;
+  }
+
+  /** Take the transitions of `us` into the mean rate of changes; null: there were too many to send. */
+  countChanges(transitions, us) {
+    const rate = transitions ? (transitions.length / 2 / us) * 1e6 : MANY_PER_S;
+    this.changesPerS += (rate - this.changesPerS) * RATE_SMOOTHING;
   }
 
   /** Mark the time since the last interval as not known. */
@@ -92,6 +101,7 @@ export class ThreadHistory {
   lanes = new Map();
   roleLanes = new Map();
   headUs = 0;
+  firstUs = 0;
   traced = false;
   version = 0;
 
@@ -127,6 +137,7 @@ export class ThreadHistory {
     if (trace) this.#addTrace(trace);
     const untraced = trace ? threads.filter(([slot]) => slot >= (trace.rings ?? Infinity)) : threads;
     if (untraced.length) this.#addStates(untraced, before && !lost ? from : to - this.#intervalUs, to);
+    this.firstUs ||= trace ? from : to - this.#intervalUs;
     this.headUs = to;
     return Math.max(0, lost);
   }
@@ -135,6 +146,7 @@ export class ThreadHistory {
   #addSample(threads, states, us) {
     const from = this.headUs;
     if (us <= from) return;
+    this.firstUs ||= us;
     if (from && us - from <= LATE_FACTOR * this.#intervalUs)
       this.#addStates(
         threads.filter(([slot]) => states[slot]).map((row) => row.with(5, states[row[0]])),
@@ -181,7 +193,7 @@ export class ThreadHistory {
   #reset() {
     for (const [key, lane] of this.lanes) this.#removeLane(key, lane);
     this.roleLanes.clear();
-    this.headUs = 0;
+    [this.headUs, this.firstUs] = [0, 0];
   }
 
   #removeLane(key, lane) {
@@ -211,6 +223,7 @@ export class ThreadHistory {
       if (!lane) continue;
       if (!lane.bins && (this.#spare.length || this.#binned < BINNED_MAX))
         lane.bins = this.#spare.pop() ?? (this.#binned++, new TimeBins(Uint16Array));
+      lane.countChanges(transitions, to - from);
       const roleLane = this.roleLanes.get(lane.role)?.bins;
       if (!transitions) {
         lane.slices(slices, from, to, roleLane);

@@ -15,10 +15,10 @@ const first = (selector) =>
     (each) => each.checkVisibility() && !each.matches(":disabled, [aria-disabled=true], [aria-busy=true]"),
   );
 
-/** Start or stop the engine of the focused card, of the watched one, or of the page. */
+/** Start or stop the engine of the focused card, of the target, or of the page. */
 function startOrStop() {
   const card =
-    document.activeElement?.closest("[data-card]") ?? document.querySelector("[data-card][data-watched]");
+    document.activeElement?.closest("[data-card]") ?? document.querySelector("[data-card][data-targeted]");
   const button = card ? document.getElementById(`act-${card.dataset.card}`) : first("#act-now");
   const engine = (card ?? document.querySelector("#engine-now"))?.dataset.engine,
     run = live.frame?.run;
@@ -41,8 +41,8 @@ const KEYS = {
   e: () => click(first("#log-panel > summary")),
 };
 
-function watchCard(number) {
-  return click(document.querySelectorAll("[data-card]")[number - 1]?.querySelector("[data-watch]"));
+function targetCard(number) {
+  return click(document.querySelectorAll("[data-card]")[number - 1]?.querySelector("[data-target]"));
 }
 
 /** `g` and then the first letter of a page in the navigation. */
@@ -79,7 +79,7 @@ export function installKeyboardShortcuts() {
       key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     chordUntil = 0;
     if (key === "g" && !chord) chordUntil = performance.now() + CHORD_MS;
-    else if (chord ? goToPage(key) : /^[1-9]$/.test(key) ? watchCard(Number(key)) : KEYS[key]?.())
+    else if (chord ? goToPage(key) : /^[1-9]$/.test(key) ? targetCard(Number(key)) : KEYS[key]?.())
       event.preventDefault();
   });
 }

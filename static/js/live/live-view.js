@@ -9,6 +9,7 @@ import { syncCursors, LiveCharts } from "../charts/live-charts.js";
 import { EventMarks } from "../lanes/event-marks.js";
 import { setText } from "../lib/dom.js";
 import { isMeasuring } from "./paint-rate.js";
+import { autoWindowUs, changesPerS } from "../lanes/auto-window.js";
 import { FrameScheduler } from "../lanes/frame-scheduler.js";
 import { recall, remember } from "../lib/storage.js";
 import { Timeline } from "../lanes/timeline.js";
@@ -100,8 +101,19 @@ export class LiveView {
     const shown = [...this.#engines].map(([id, { model }]) => ({ id, model }));
     if (shown.length) this.#charts.update(frame, shown, hello, this.#marks.among(this.ids));
     if (!frame.legible) return;
+    this.#fitWindow();
     this.#updateText(hello);
     if (isMeasuring()) this.#scheduler.schedule(0);
+  }
+
+  /** Give an automatic window the length in which the most can be seen. */
+  #fitWindow() {
+    const engines = [...this.#engines.values()].map(({ lanes }) => lanes).filter(({ headUs }) => headUs),
+      width = engines[0]?.view.width;
+    if (!width) return;
+    const known = Math.max(...engines.map(({ knownUs }) => knownUs)),
+      rate = Math.max(...engines.map(({ lanes }) => changesPerS(lanes)));
+    this.#timeline.fit(autoWindowUs(rate, width, known, this.#timeline.span));
   }
 
   /** Keep the view of an engine that is no longer shown: if it is shown again, its history is still there. */
@@ -164,7 +176,15 @@ export class LiveView {
     if (!width) return;
     const pixel = format.latency(this.#timeline.span / width),
       sampled = engines.filter(({ traced, headUs }) => headUs && !traced);
-    setText(this.#find("pixel"), `1 px = ${pixel}; fill height = share of time in state.`);
+    const dense = engines.some(({ view }) => view.isDense),
+      meaning = dense
+        ? "several changes of state in each: utilisation"
+        : sampled.length
+          ? "fill height = share of time in state"
+          : "a request is at least 1 px wide";
+    this.#root.toggleAttribute("data-dense", dense);
+    const window = `Window ${format.latency(this.#timeline.span)}${this.#timeline.isStepped ? ", renewed each second" : ""}`;
+    setText(this.#find("pixel"), `${window}; 1 px = ${pixel}; ${meaning}.`);
     const why = sampled.map(({ id, root }) => {
       const { tracing } = root.dataset,
         reason = tracing && tracing !== "on" ? `tracing ${tracing}` : "tracing off";
@@ -179,13 +199,20 @@ export class LiveView {
       timeline = this.#timeline;
     follow.addEventListener("click", () => timeline.follow(!timeline.following));
     for (const choice of windows)
-      choice.addEventListener("change", () => timeline.show(Number(choice.value) * 1e6));
+      choice.addEventListener("change", () => {
+        if (choice.value === "auto") timeline.chooseAuto();
+        else timeline.show(Number(choice.value) * 1e6);
+      });
     for (const button of this.#root.querySelectorAll("[data-zoom]"))
       button.addEventListener("click", () => timeline.zoom(button.dataset.zoom === "in" ? 1 / ZOOM : ZOOM));
     timeline.onChange(() => {
       setText(follow, timeline.following ? "Pause" : "Follow");
       follow.setAttribute("aria-pressed", String(!timeline.following));
-      for (const choice of windows) choice.checked = Number(choice.value) * 1e6 === timeline.span;
+      for (const choice of windows)
+        choice.checked =
+          choice.value === "auto"
+            ? timeline.auto
+            : !timeline.auto && Number(choice.value) * 1e6 === timeline.span;
       for (const { lanes } of this.#engines.values()) lanes.freeze(!timeline.following);
       if (live.hello) this.#updateText(live.hello);
     });

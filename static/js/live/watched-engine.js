@@ -1,10 +1,9 @@
-// Which engine the live view of the workbench shows: the requested one, else the one under load, else the
-// newest.
+// The engine that the live view of the workbench shows: the target, or one that failed until another is chosen.
 import { live } from "./live-socket.js";
 import { fillNumbers } from "./live-numbers.js";
 import { setText } from "../lib/dom.js";
 import { loadScript } from "../lib/load-script.js";
-import { recall, remember } from "../lib/storage.js";
+import { Target } from "../pages/target.js";
 
 const UPLOT = new URL("../../vendor/uplot/uPlot.iife.min.js", import.meta.url);
 const EMPTY_TEXT = "Start a model to see it here.";
@@ -16,35 +15,30 @@ export class WatchedEngine {
   #root;
   #view = null;
   #loading = false;
-  #requestedId;
+  #target;
   #id = null;
   #endedId = null;
   #stoppingId = null;
 
   constructor(root) {
     this.#root = root;
-    this.#requestedId =
-      new URLSearchParams(location.search).get("watch") ||
-      recall("sessionStorage", "watch") ||
-      root.dataset.wanted ||
-      null;
+    this.#target = new Target(() => {
+      this.#endedId = null;
+      if (live.frame) this.#frame(live.frame);
+    });
     for (const empty of root.querySelectorAll("[data-live-charts] [data-plot-empty]"))
       Object.assign(empty, { hidden: false, textContent: EMPTY_TEXT });
-    this.#listen();
     live.onFrame((frame) => this.#frame(frame));
     live.onEvent((event) => this.#event(event));
-    document.addEventListener("htmx:after:swap", () => this.#markButtons());
   }
 
   #choose(frame) {
-    const alive = Object.entries(frame.engines).filter(([, { state }]) => ALIVE.has(state));
-    const has = (id) => alive.some(([each]) => each === id);
-    // The last values of an engine that ended stay until another one is requested.
-    if (this.#endedId && this.#endedId === this.#id && !has(this.#id)) return this.#endedId;
-    if (this.#requestedId && has(this.#requestedId)) return this.#requestedId;
-    if (frame.run?.engine && has(frame.run.engine)) return frame.run.engine;
-    if (has(this.#id)) return this.#id;
-    return alive.sort((a, b) => (a[1].uptime_s ?? 0) - (b[1].uptime_s ?? 0))[0]?.[0] ?? null;
+    const alive = Object.entries(frame.engines)
+      .filter(([, { state }]) => ALIVE.has(state))
+      .sort((a, b) => (a[1].uptime_s ?? 0) - (b[1].uptime_s ?? 0));
+    // The last values of an engine that ended stay until another one is chosen.
+    const stays = this.#endedId === this.#id && !alive.some(([id]) => id === this.#id);
+    return this.#endedId && stays ? this.#endedId : this.#target.engineOf(frame, alive, this.#id);
   }
 
   #frame(frame) {
@@ -85,7 +79,6 @@ export class WatchedEngine {
     this.#view?.watch(id ? [{ id, model: engine.model }] : []);
     this.#showEndText("");
     if (live.frame) fillNumbers(live.frame, this.#root);
-    this.#markButtons();
   }
 
   /** An engine that failed stays visible, marked as ended, until another one is ready. */
@@ -106,31 +99,5 @@ export class WatchedEngine {
     const place = this.#root.querySelector("[data-watched-end]");
     place.hidden = !text;
     setText(place, text);
-  }
-
-  #markButtons() {
-    for (const button of document.querySelectorAll("[data-watch]")) {
-      const on = button.dataset.watch === this.#id;
-      button.setAttribute("aria-pressed", String(on));
-      setText(button, on ? "Watching" : "Watch");
-    }
-    for (const card of document.querySelectorAll("[data-card]"))
-      card.toggleAttribute(
-        "data-watched",
-        Boolean(this.#id) && card.querySelector(`[data-watch="${CSS.escape(this.#id)}"]`) !== null,
-      );
-  }
-
-  #listen() {
-    document.addEventListener("click", (event) => {
-      const button = event.target.closest?.("[data-watch]");
-      if (!button) return;
-      event.preventDefault();
-      [this.#requestedId, this.#endedId] = [button.dataset.watch, null];
-      remember("sessionStorage", "watch", this.#requestedId);
-      if (new URLSearchParams(location.search).has("watch"))
-        history.replaceState(null, "", location.pathname);
-      if (live.frame) this.#frame(live.frame);
-    });
   }
 }

@@ -14,10 +14,12 @@ function showApplicableFields(form) {
   }
 }
 
-function showWatchText(form, radio) {
-  const place = form.querySelector("[data-watch-text]");
-  place.hidden = !radio.dataset.watchFor;
-  place.querySelector("span").textContent = radio.dataset.watchFor ?? "";
+/** Show what to watch for in the selected scenario; a custom load has no such text. */
+function showWatchText(form) {
+  const text = form.elements.scenario.selectedOptions[0].dataset.watchFor,
+    place = form.querySelector("[data-watch-text]");
+  place.hidden = !text;
+  place.querySelector("span").textContent = text ?? "";
 }
 
 function fill(field, value) {
@@ -26,10 +28,14 @@ function fill(field, value) {
 }
 
 /** Fill every field of the plan from the scenario; fields that it does not set are empty. */
-function applyScenario(form, radio) {
-  showWatchText(form, radio);
-  if (!radio.dataset.plan) return;
-  const plan = JSON.parse(radio.dataset.plan);
+function applyScenario(form) {
+  showWatchText(form);
+  const { plan: given } = form.elements.scenario.selectedOptions[0].dataset;
+  if (!given) {
+    form.querySelector("#load-plan").open = true;
+    return;
+  }
+  const plan = JSON.parse(given);
   for (const field of form.querySelector("[data-plan-fields]").querySelectorAll("input, select")) {
     if (field.type !== "hidden" && !KEPT_FIELDS.includes(field.name)) fill(field, plan[field.name]);
   }
@@ -37,10 +43,8 @@ function applyScenario(form, radio) {
 }
 
 function switchToCustom(form) {
-  const radio = form.querySelector("[data-custom-load]");
-  if (radio.checked) return;
-  radio.checked = true;
-  showWatchText(form, radio);
+  form.elements.scenario.value = "";
+  showWatchText(form);
 }
 
 export function installLoadForm() {
@@ -56,7 +60,7 @@ export function installLoadForm() {
   document.addEventListener("change", ({ target }) => {
     const form = target.form;
     if (!form?.matches("[data-load-form]")) return;
-    if (target.name === "scenario") applyScenario(form, target);
+    if (target.name === "scenario") applyScenario(form);
     showApplicableFields(form);
   });
   const ready = () => {

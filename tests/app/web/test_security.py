@@ -264,7 +264,7 @@ ERRORS = [
     ("GET", "/api/v1/runs?limit=0", 422),
     ("GET", "/api/v1/runs?limit=x", 422),
     ("GET", "/models/%3Cscript%3E", 404),
-    ("GET", "/workbench?watch=%3Cscript%3E", 200),
+    ("GET", "/workbench?target=%3Cscript%3E", 200),
 ]
 
 
