@@ -26,6 +26,7 @@ from app.machine.accept_queue import AcceptQueue, read_accept_queue
 from app.machine.child import Child, ExitStatus
 from app.machine.cpu_placement import pin
 from app.machine.proc import ProcessReading, SwitchReading, read_processes, read_switches
+from app.machine.unread import count_unread
 from app.schemas.engine import EngineView, ExitView
 from app.schemas.states import EngineState
 from app.timestamps import rfc3339
@@ -103,6 +104,10 @@ class Engine:
     def read_accept_queue(self) -> AcceptQueue | None:
         """Return the accept queue of its listening sockets; None if it is unknown."""
         return read_accept_queue(self.host, self.port) if self.port else None
+
+    def count_unread(self) -> int | None:
+        """Return how many connections have bytes that it has not read; None if that is unknown."""
+        return count_unread(self.host, self.port) if self.port else None
 
     def pin(self, cpus: Sequence[int] | None) -> None:
         """Move all its processes to these CPUs; None: to all usable ones.

@@ -26,6 +26,7 @@ class EngineFrame:
     samples: str | None = None
     trace: str | None = None
     grid: GridStep | None = None
+    unread: int | None = None  # connections with bytes that the engine has not read
 
     def text(self, parts: frozenset[str], seen_step: int | None) -> str:
         """Return a JSON object with those of `parts` that exist.
@@ -38,7 +39,8 @@ class EngineFrame:
         if "trace" in parts:
             members.append(f',"trace":{self.trace or "null"}')
         if "connections" in parts and self.grid:
-            members.append(f',"grid":{self.grid.text(seen_step)}')
+            unread = compact_json(self.unread)
+            members.append(f',"grid":{self.grid.text(seen_step)},"unread_connections":{unread}')
         return f"{self.numbers[:-1]}{''.join(members)}}}"
 
 

@@ -24,6 +24,7 @@ from app.live.grid import ConnectionGrid
 from app.live.lanes import encode_lanes
 from app.live.loop_lag import LoopLag
 from app.live.thread_stalls import ThreadStalls
+from app.live.unread import UnreadCounts
 from app.live.viewer import Viewer
 from app.machine.scheduling import batch_policy
 from app.metrics import Metrics
@@ -44,6 +45,7 @@ class Hub:
         self._metrics = metrics
         self._viewers: set[Viewer] = set()
         self._seq = 0
+        self._unread = UnreadCounts()
         self._grids: dict[str, ConnectionGrid] = {}  # by engine id
         self._loop_lags: dict[str, LoopLag] = {}  # by engine id
         self._stalls: dict[str, ThreadStalls] = {}  # by engine id
@@ -101,6 +103,7 @@ class Hub:
         for by_engine in (self._grids, self._loop_lags, self._stalls):
             for id in [id for id in by_engine if id not in self._lab.fleet.engines]:
                 del by_engine[id]
+                self._unread.forget(id)
 
     def _build_frame(self, due: list[Viewer], now_ns: int) -> Frame:
         self._seq += 1
@@ -124,6 +127,7 @@ class Hub:
             frame.threads = compact_json(messages.threads(sampler, stalled_percent))
             frame.samples = compact_json(messages.samples(sampler))
         if engine.board and any(viewer.wants(id, "connections") for viewer in due):
+            frame.unread = self._unread.of(engine, now_ns)
             frame.grid = self._grids.setdefault(id, ConnectionGrid()).advance(engine.board.word_bytes())
         return frame
 

@@ -21,7 +21,7 @@ LAST_RUNS = 5
 async def workbench(
     request: Request, lab: LabDep, target: str | None = None, again: int | None = None
 ) -> HTMLResponse:
-    """Return the workbench. `target`: an engine or `model:` and a name; `again`: a run that fills the form."""
+    """Return the workbench. `target`: an engine or `model:` and a name; `again`: a run that fills a form."""
     form = load_form.empty(lab, target) if again is None else load_form.again(lab, lab.runs.get(again))
     return await whole_page(request, lab, form=form)
 

@@ -209,3 +209,57 @@ def test_charts_keep_the_history_of_an_engine_after_a_hot_swap(visit: Opener) ->
     )
     figures = [figures for _, *figures in cells]
     assert figures == [["–", "9"]] * 3 + [["–", "–"]] + [["7", "–"]] * 3  # newest first
+
+
+AUTO_WINDOW = """async ([rate, width, known, now]) => {
+    const { autoWindowUs } = await import("/static/js/lanes/auto-window.js");
+    return autoWindowUs(rate, width, known, now);
+}"""
+S = 1e6
+
+
+@pytest.mark.parametrize(
+    ("rate", "known", "now", "window"),
+    [
+        pytest.param(0, 60 * S, 15 * S, 15 * S, id="idle threads: the longest"),
+        pytest.param(0, 4 * S, 15 * S, 4 * S, id="no longer than what is known"),
+        pytest.param(1000, 60 * S, 15 * S, 0.2 * S, id="short enough for each of 1,000 changes per second"),
+        pytest.param(1000, 60 * S, 0.1 * S, 0.1 * S, id="one that is short enough stays"),
+        pytest.param(1000, 60 * S, 0.5 * S, 0.2 * S, id="one that is much too long does not"),
+        pytest.param(90_000, 60 * S, 0.1 * S, 15 * S, id="too many for any window: the utilisation"),
+    ],
+)
+def test_lanes_take_the_longest_window_in_which_single_changes_can_be_seen(
+    page: Page, rate: float, known: float, now: float, window: float
+) -> None:
+    assert page.evaluate(AUTO_WINDOW, [rate, 400, known, now]) == window
+
+
+# The alphas of the pixels of one column, 10 px high: a thread that was busy for a share of its time.
+COLUMN = """async ([paint, state, share]) => {
+    const { LanePainter } = await import("/static/js/lanes/lane-painter.js");
+    const names = ["ended", "waiting", "reading", "handling", "writing", "blocked", "accepting", "queue"];
+    const canvas = document.createElement("canvas");
+    document.querySelector("main").append(canvas);
+    document.querySelector("main").dataset.model = "reactor";
+    const shares = new Float64Array(names.length), pixels = new Uint32Array(10);
+    shares[names.indexOf(state)] = share;
+    shares[names.indexOf("waiting")] = 1 - share;
+    new LanePainter(canvas, names)[paint](pixels, 1, 0, 0, 0, 10, shares, 1);
+    return [...pixels].map((pixel) => pixel >>> 24);
+}"""
+
+
+def test_a_lane_with_many_changes_per_pixel_is_darker_the_busier_its_thread(page: Page) -> None:
+    half, full = (page.evaluate(COLUMN, ["heat", "handling", share]) for share in (0.5, 1.0))
+    assert set(full) == {255}, "the whole height is opaque"
+    assert len(set(half)) == 1 and 100 < half[0] < 200, "the whole height has the tone of the share"
+    idle = page.evaluate(COLUMN, ["heat", "handling", 0.0])
+    assert sum(alpha > 0 for alpha in idle) == 1, "an idle thread is a line"
+    assert 0 in page.evaluate(COLUMN, ["heat", "blocked", 1.0]), "blocked handlers are hatched"
+
+
+def test_a_short_request_is_as_high_as_a_long_one_where_single_ones_can_be_seen(page: Page) -> None:
+    short, long = (page.evaluate(COLUMN, ["single", "handling", share]) for share in (0.01, 1.0))
+    assert short == long and set(long) == {255}
+    assert sum(alpha > 0 for alpha in page.evaluate(COLUMN, ["column", "handling", 0.2])) < 5

@@ -187,6 +187,26 @@ def test_a_killed_engine_is_marked_and_its_last_values_are_kept(visit: Opener, l
     expect(page.locator("[data-watched-end]")).to_be_hidden()
 
 
+def test_requests_that_the_server_has_not_read_are_shown_as_waiting(visit: Opener, lab: LabProcess) -> None:
+    engine = lab.start("reactor", idle_s=900)
+    page = visit(f"/workbench?target={engine['id']}").page
+    expect(page.locator("[data-unread]")).to_have_text("0")
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", engine["port"]))) for _ in range(3)
+        ]
+        os.kill(engine["pid"], signal.SIGSTOP)
+        try:
+            for client in clients:
+                client.send(b"GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n")
+            expect(page.locator("[data-unread]")).to_have_text("3")
+            expect(page.locator("[data-unread-marks] i")).to_have_count(3)
+        finally:
+            os.kill(engine["pid"], signal.SIGCONT)
+        expect(page.locator("[data-unread]")).to_have_text("0")
+        expect(page.locator("[data-unread-marks]")).to_be_hidden()
+
+
 def test_two_engines_are_shown_side_by_side(visit: Opener, lab: LabProcess) -> None:
     one, two = lab.start("reactor")["id"], lab.start("reactor-pool")["id"]
     page = visit(f"/live?engine={one}&engine={two}", motion=True).page

@@ -370,3 +370,48 @@ def test_forms_work_without_javascript(visit: Opener, lab: LabProcess) -> None:
     page.locator("#act-reactor").click()
     expect(page.locator("#knob-reactor-idle_s-problem")).to_contain_text("idle_s must be from")
     tab.forgive("422")
+
+
+def test_target_scenario_run_and_progress_are_on_the_first_screen(visit: Opener, lab: LabProcess) -> None:
+    run = lab.submit(model="reactor", plan=HELD)
+    page = visit("/workbench", 1280).page
+    page.set_viewport_size({"width": 1280, "height": 720})
+    live(page)
+    expect(page.locator("#run-strip [data-progress]")).to_be_visible()
+    for place in (".cards", "#f-engine", "#f-scenario", "#run-button", "#run-strip", "#threads-title"):
+        box = page.locator(place).bounding_box()
+        assert box and box["y"] + box["height"] <= 720, place
+    expect(page.locator("[data-lanes]")).to_be_in_viewport()
+    lab.post(f"/runs/{run['id']}/stop")
+
+
+def test_a_card_is_the_target_of_run_and_of_the_live_view(visit: Opener, lab: LabProcess) -> None:
+    page = visit().page
+    live(page)
+    list_of_targets, shown = page.locator("#f-engine"), page.locator("[data-watched-id]")
+    start(page, "reactor")
+    start(page, "blocking")  # the card that was started last
+    expect(shown).to_have_text("blocking-1")
+    page.locator("#card-reactor .card-id code").first.click()  # anywhere on a card
+    expect(list_of_targets).to_have_value("reactor-1")
+    expect(shown).to_have_text("reactor-1")
+    expect(page.locator("#target-reactor")).to_have_attribute("aria-pressed", "true")
+    click(page.locator("#target-proactor"))  # one that does not run
+    expect(list_of_targets).to_have_value("model:proactor")
+    expect(page.locator("[data-unwatched]").first).to_be_visible()
+    click(page.locator("[data-start-target]"))
+    expect(list_of_targets).to_have_value("proactor-1")
+    expect(shown).to_have_text("proactor-1")
+    list_of_targets.select_option("blocking-1")
+    expect(shown).to_have_text("blocking-1")
+    expect(page.locator("[data-card][data-targeted]")).to_have_attribute("data-card", "blocking")
+
+
+def test_an_engine_that_has_ended_leaves_its_model_as_the_target(visit: Opener, lab: LabProcess) -> None:
+    page = visit().page
+    live(page)
+    start(page, "reactor-pool")
+    click(page.locator("#act-reactor-pool"))
+    expect(page.locator("#card-reactor-pool")).to_have_attribute("data-state", "stopped")
+    expect(page.locator("#f-engine")).to_have_value("model:reactor-pool")
+    expect(page.locator("#card-reactor-pool")).to_have_attribute("data-targeted", "")

@@ -3,9 +3,8 @@ import * as format from "../lib/format.js";
 import { setText } from "../lib/dom.js";
 import { ConnectionGrid } from "./connection-grid.js";
 
-// Share of the connections: below it the difference may be responses in flight.
-const UNREAD_SHARE_MIN = 0.25;
-const TABLE_INTERVAL_MS = 1000;
+const TABLE_INTERVAL_MS = 1000,
+  MARKS_MAX = 128;
 
 export class ConnectionPanel {
   #grid = null;
@@ -28,15 +27,14 @@ export class ConnectionPanel {
     return this.#grid;
   }
 
-  /** `run`: the run that loads this engine, or null. */
-  updateText(engine, { connection_states: states }, run) {
+  updateText(engine, { connection_states: states }) {
     const sampled = Object.fromEntries(
       states.slice(1).map((name, i) => [name, engine.connections?.[i] ?? null]),
     );
     const by = this.#grid ? this.#grid.totals : { ...sampled, recent: null };
     for (const cell of this.root.querySelectorAll("[data-count]"))
       setText(cell, format.count(by[cell.dataset.count] ?? null));
-    this.#unread(by, run);
+    this.#showUnread(engine.unread_connections ?? null);
     if (!this.#grid) return;
     for (const place of this.root.closest("[data-conns-panel]")?.querySelectorAll("[data-conns-open]") ?? [])
       setText(place, format.count(this.#grid.size));
@@ -47,21 +45,14 @@ export class ConnectionPanel {
       this.#table(states.slice(1), details.querySelector("tbody"));
   }
 
-  /**
-   * A connection with a request that the engine has not read yet is idle for the engine and in flight for
-   * the client.
-   */
-  #unread(by, run) {
-    const place = this.root.querySelector("[data-unread-requests]"),
-      busy = by.reading + by.queued + by.handling + by.writing;
-    const unread = run && this.#grid ? Math.min(run.in_flight - busy, by.idle + (by.recent ?? 0)) : 0;
-    place.hidden = !unread || unread <= this.#grid.size * UNREAD_SHARE_MIN;
-    if (!place.hidden)
-      setText(
-        place,
-        `${format.count(unread)} of the idle connections have a request in the socket buffer ` +
-          "that the engine has not read yet.",
-      );
+  /** Connections whose requests wait in the kernel: one mark each, beside the dots of what the engine knows. */
+  #showUnread(unread) {
+    setText(this.root.querySelector("[data-unread]"), format.count(unread));
+    const marks = this.root.querySelector("[data-unread-marks]"),
+      shown = Math.min(unread ?? 0, MARKS_MAX);
+    marks.parentElement.hidden = !unread;
+    if (marks.childElementCount !== shown)
+      marks.replaceChildren(...Array.from({ length: shown }, () => document.createElement("i")));
   }
 
   #table(states, body) {

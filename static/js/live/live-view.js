@@ -29,7 +29,6 @@ export class LiveView {
   #ledger;
   #moveCursor;
   #scheduler;
-  #run = null;
 
   constructor(root, emptyText) {
     this.#root = root;
@@ -79,7 +78,6 @@ export class LiveView {
       tUs = frame.t_s * 1e6,
       hello = live.hello;
     if (!hello) return;
-    this.#run = frame.run;
     this.#ledger.update(frame, tUs);
     let lost = 0;
     for (const [id, each] of this.#engines) {
@@ -160,7 +158,7 @@ export class LiveView {
     for (const [id, { lanes, connections, last }] of this.#engines) {
       lanes.updateText(end);
       // An engine that has gone keeps its last values.
-      if (last) connections.updateText(last, hello, this.#run?.engine === id ? this.#run : null);
+      if (last) connections.updateText(last, hello);
     }
     setText(
       this.#find("behind"),

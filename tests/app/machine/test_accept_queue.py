@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app import addresses
-from app.machine import accept_queue
+from app.machine import sock_diag
 from app.machine.accept_queue import AcceptQueue, read_accept_queue
 from tests.waiting import until
 
@@ -86,6 +86,6 @@ def test_a_kernel_that_refuses_makes_the_depth_unknown(monkeypatch: pytest.Monke
 
 
 def test_an_error_of_the_kernel_makes_the_depth_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accept_queue, "SOCK_DIAG_BY_FAMILY", 4095)
+    monkeypatch.setattr(sock_diag, "SOCK_DIAG_BY_FAMILY", 4095)
     with addresses.listen("127.0.0.1", 0) as listener:
         assert read_accept_queue(*listener.getsockname()) is None
