@@ -29,9 +29,9 @@ class Card:
 
     @property
     def target(self) -> str:
-        """The target of a load that this card stands for: its engine, or a new one of its model."""
-        running = self.engine is not None and self.engine.exit is None
-        return self.engine.id if running and self.engine else NEW_PREFIX + self.model.name
+        """The target of a load that this card stands for: its engine if it serves, or a new one."""
+        serves = self.engine is not None and self.engine.state.is_serving
+        return self.engine.id if self.engine and serves else NEW_PREFIX + self.model.name
 
 
 def card(

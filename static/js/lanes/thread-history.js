@@ -53,6 +53,7 @@ class Lane {
 
   /** Take the transitions of `us` into the mean rate of changes; null: there were too many to send. */
   countChanges(transitions, us) {
+    if (us <= 0) return;
     const rate = transitions ? (transitions.length / 2 / us) * 1e6 : MANY_PER_S;
     this.changesPerS += (rate - this.changesPerS) * RATE_SMOOTHING;
   }
