@@ -394,7 +394,7 @@ def test_a_card_is_the_target_of_run_and_of_the_live_view(visit: Opener, lab: La
     start(page, "blocking")  # the card that was started last
     blocking = targets.input_value()
     expect(shown).to_have_text(blocking)
-    page.locator("#card-reactor .card-id").click()  # anywhere on a card
+    page.locator("#card-reactor .pill").click()  # anywhere on a card
     expect(targets).to_have_value(reactor)
     expect(shown).to_have_text(reactor)
     expect(page.locator("#target-reactor")).to_have_attribute("aria-pressed", "true")
