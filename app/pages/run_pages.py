@@ -15,6 +15,7 @@ from app.pages import load_form, workbench
 from app.pages.responses import TypedDep, block, by_htmx, page
 from app.plans.fields import used_fields
 from app.plans.scenarios import SCENARIOS
+from app.report.search_chart import search_chart
 from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.schemas.states import RunState
@@ -109,7 +110,15 @@ def run_page(id: int, request: Request, lab: Lab, status: int = 200, **typed: An
     """Return the page of a run with its imported results. `typed`: the input of one that was rejected."""
     view = lab.runs.get(id)
     imported = [(each, side_by_side.compare_figures(each.figures, view)) for each in lab.history.imports(id)]
-    return page(request, "pages/run.html", status, run=view, imported=imported, typed=typed)
+    return page(
+        request,
+        "pages/run.html",
+        status,
+        run=view,
+        trials_chart=search_chart(view.capacity),
+        imported=imported,
+        typed=typed,
+    )
 
 
 @router.get("/runs/{id}/delete")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 640, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 628, 12, 212  # edges of the plot; tick labels are outside
+ACROSS, UPWARD = (LEFT, RIGHT), (BOTTOM, TOP)  # first and last pixel of an axis
 TICKS = 4  # approximate number of intervals on a linear axis
 DECADES_MAX = 2  # a logarithmic axis with more decades has ticks at powers of ten only
 
@@ -102,21 +103,26 @@ def time_axis(times: Sequence[float], text: Formatter, title: str) -> Axis:
     return Axis(place, tuple(Tick(place(at), text(at)) for at in _round_steps(high)), title)
 
 
-def from_zero(values: Sequence[float], text: Formatter, title: str) -> Axis:
-    """Return a vertical linear axis from 0 to 5 % above the highest value."""
+def from_zero(
+    values: Sequence[float], text: Formatter, title: str, span: tuple[float, float] = UPWARD
+) -> Axis:
+    """Return a linear axis from 0 to 5 % above the highest value."""
     high = 1.05 * max(values, default=0.0) or 1.0
-    place = _linear(high, BOTTOM, TOP)
+    place = _linear(high, *span)
     return Axis(place, tuple(Tick(place(at), text(at)) for at in _round_steps(high)), title)
 
 
-def logarithmic(values: Sequence[float], text: Formatter, title: str) -> Axis:
-    """Return a vertical logarithmic axis between round numbers below and above all values."""
+def logarithmic(
+    values: Sequence[float], text: Formatter, title: str, span: tuple[float, float] = UPWARD
+) -> Axis:
+    """Return a logarithmic axis between round numbers below and above all values."""
     positive = [value for value in values if value > 0] or [1.0]
     low, high = _round_below(min(positive)), _round_above(max(positive))
-    span = math.log(high / low)
+    first, last = span
+    whole = math.log(high / low)
 
     def place(value: float) -> float:
-        return BOTTOM + (TOP - BOTTOM) * math.log(max(value, low) / low) / span
+        return first + (last - first) * math.log(max(value, low) / low) / whole
 
     return Axis(place, tuple(Tick(place(at), text(at)) for at in _log_steps(low, high)), title)
 

@@ -24,6 +24,7 @@ from app.report.chart import (
     percentile_axis,
     time_axis,
 )
+from app.report.search_chart import search_chart
 from app.schemas.run import RunView
 
 LATENCY_AXIS = "Latency (log scale)"
@@ -34,7 +35,8 @@ def write(view: RunView, series: Mapping[str, Any], curve: Mapping[str, Any] | N
     """Return the HTML file. `curve`: latency by percentile, None if nothing was measured."""
     rows = rows_of(series, view.summary.duration_s if view.summary else 0.0)
     charts = tuple(charts_of(rows, curve))
-    return environment().get_template("report/run.html").render(run=view, rows=rows, charts=charts)
+    template = environment().get_template("report/run.html")
+    return template.render(run=view, rows=rows, charts=charts, trials_chart=search_chart(view.capacity))
 
 
 def rows_of(series: Mapping[str, Any], measured_s: float) -> list[dict[str, Any]]:

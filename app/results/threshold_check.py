@@ -37,18 +37,19 @@ def check(
 
     `outcome`: for minima and percentiles that a summary does not have; without it, they are unknown.
     """
-    value = _value(threshold, summary, ledger, verdict, outcome)
+    value = measured_value(threshold, summary, ledger, verdict, outcome)
     breached = value is None or not _OPERATORS[threshold.op](value, threshold.value)
     return ThresholdResult(threshold.text, _text(threshold, value), breached)
 
 
-def _value(
+def measured_value(
     threshold: Threshold,
     summary: Summary | None,
     ledger: Ledger | None,
     verdict: Verdict | None,
     outcome: Outcome | None,
 ) -> float | str | None:
+    """Return the value that is compared, in the unit of `Threshold.value`; None: unknown."""
     if threshold.what == "verdict":
         return verdict.name if verdict else None
     if threshold.what == "cpu_us_per_request":

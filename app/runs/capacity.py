@@ -10,7 +10,7 @@ from app.load.protocol.plan import Plan
 from app.plans.thresholds import Threshold
 from app.results.limits import ERRORS_MAX, RATE_RATIO_MIN
 from app.results.summary import summarise
-from app.results.threshold_check import check
+from app.results.threshold_check import check, measured_value
 from app.runs.bisection import RateTrial, Search
 from app.runs.generator import GeneratorFailed
 from app.runs.trial import TrialResult
@@ -161,12 +161,14 @@ class CapacitySearch:
         )
         number = len(search.trials.get(rate, ())) + 1
         search.record(rate, RateTrial(failure is None, generator_limited))
-        seen = check(self.objective, result.summary, result.ledger, result.verdict, result.outcome).seen
         because = failure or "The objective was met."
         if generator_limited:
             because += " The load generator was the limit."
-        step = SearchStep(rate, number, seen, result.summary.rate_ratio, failure is None, because)
-        self.steps.append(step)
+        measured = (self.objective, result.summary, result.ledger, result.verdict, result.outcome)
+        value = measured_value(*measured)
+        assert not isinstance(value, str), "an objective is a latency"
+        seen, ratio = check(*measured).seen, result.summary.rate_ratio
+        self.steps.append(SearchStep(rate, number, seen, ratio, failure is None, because, value))
         if failure is None:
             self._results[rate] = result
 

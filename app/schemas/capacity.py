@@ -15,6 +15,7 @@ class SearchStep:
     rate_ratio: float | None  # achieved / offered
     kept: bool  # whether the objective was met
     because: str  # the outcome in one sentence
+    value_us: float | None = None  # `seen` as a number; None: unknown, or stored by an earlier version
 
 
 @dataclass(frozen=True, slots=True)

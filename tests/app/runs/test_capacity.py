@@ -78,6 +78,9 @@ def test_a_search_brackets_the_capacity_and_shows_the_trial_at_the_highest_met_r
     assert found.limited_by is None
     assert found.kept_per_s and found.failed_per_s and found.kept_per_s <= 950 < found.failed_per_s
     assert found.failed_per_s <= 1.06 * found.kept_per_s
+    assert [step.value_us for step in found.steps] == [
+        1_000.0 if step.kept else 90_000.0 for step in found.steps
+    ]
     assert search.best and search.best.summary.offered_per_s == found.kept_per_s
     assert [step.rate_per_s for step in found.steps[:3]] == [200, 400, 800]
     assert len([step for step in found.steps if step.rate_per_s == found.kept_per_s and step.kept]) >= 2
