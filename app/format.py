@@ -89,11 +89,18 @@ def size(value: float | None) -> str:
     """Return a number of bytes: 34 MiB, 0.7 KiB."""
     if value is None:
         return DASH
-    number, units = float(value), ["B", "KiB", "MiB", "GiB"]
-    while number >= 1000 and len(units) > 1:
-        number /= 1024
-        units.pop(0)
-    return f"{number:.1f} {units[0]}" if units[0] != "B" and number < 10 else f"{number:,.0f} {units[0]}"
+    divisor, unit = size_unit(value)
+    number = value / divisor
+    return f"{number:.1f} {unit}" if unit != "B" and number < 10 else f"{number:,.0f} {unit}"
+
+
+def size_unit(value: float) -> tuple[float, str]:
+    """Return the unit for a number of bytes: bytes per unit, and its symbol."""
+    divisor, symbols = 1.0, ["B", "KiB", "MiB", "GiB"]
+    while value / divisor >= 1000 and len(symbols) > 1:
+        divisor *= 1024
+        symbols.pop(0)
+    return divisor, symbols[0]
 
 
 def decimal(value: float | None, places: int = 1) -> str:

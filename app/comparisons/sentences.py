@@ -47,11 +47,21 @@ def sentences(result: Result) -> Iterator[str]:
         yield from _tendency(result)
     else:
         yield from _ranked(result)
-    for i, entry in enumerate(result.entries):
+    for reason, entries in _excluded(result).items():
+        names = _listed([result.entries[i].name for i in entries])
+        standings = [result.standings[i] for i in entries]
+        total = sum(each.trials for each in standings)
+        invalid = total - sum(each.ranked for each in standings)
+        yield f"{names}: {invalid} of {total} trials not valid. {reason}"
+
+
+def _excluded(result: Result) -> dict[str, list[int]]:
+    """Return the entries without a place by the reason of their excluded trials."""
+    found: dict[str, list[int]] = {}
+    for i in range(len(result.entries)):
         if i not in result.ranking.places and (reason := main_reason(i, result.trials)):
-            standing = result.standings[i]
-            invalid = standing.trials - standing.ranked
-            yield f"{entry.name}: {invalid} of {standing.trials} trials not valid. {reason}"
+            found.setdefault(reason, []).append(i)
+    return found
 
 
 def main_reason(entry: int, trials: Sequence[ComparisonTrial]) -> str | None:

@@ -13,6 +13,7 @@ from app.lab import Lab
 from app.pages import compare_form
 from app.pages.responses import FormDep, TypedDep, page
 from app.report import comparison_charts
+from app.report.exclusions import shared_reasons
 from app.schemas.comparison import ComparisonView
 from app.web.deps import LabDep
 
@@ -67,6 +68,7 @@ async def comparison(id: int, request: Request, lab: LabDep) -> HTMLResponse:
         intervals=comparison_charts.intervals(view),
         curves=comparison_charts.curves(percentiles),
         rows=comparison_charts.ROWS,
+        reasons=shared_reasons(view.runs),
     )
 
 

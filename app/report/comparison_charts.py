@@ -5,12 +5,14 @@ Colours identify models only, so rows and curves are labelled with the letter of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app import format
-from app.report.chart import Axis, Chart, ChartData, chart, logarithmic, percentile_axis
+from app.report.chart import Axis, Chart, ChartData, chart, from_zero, logarithmic, percentile_axis
+from app.results.checks import capitalised
+from app.results.figures import figure
 from app.schemas.comparison import ComparisonTrial, ComparisonView, EntryResult
 
 RESPONSE_TIME_AXIS = "Response time (log scale)"
@@ -42,7 +44,7 @@ ROWS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("Peak RSS", "rss_bytes_peak", format.size),
     ("Memory per connection", "anon_bytes_per_connection", format.size),
 )
-AXIS_LENGTH = 1.04  # of the highest trial
+PERCENT = (0.0, 100.0)  # an axis in percent of its length: rows of trials have any width
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,14 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Intervals:
+    """The trials of all entries on a common axis, whose places are percent of its length."""
+
+    rows: tuple[Interval, ...]
+    axis: Axis
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
     """The curve of an entry. `x`, `y`: the position of its letter."""
 
@@ -82,26 +92,39 @@ class Curves:
     chart: Chart
 
 
-def intervals(view: ComparisonView) -> tuple[Interval, ...]:
-    """Return the trials of each entry, best entry first; empty if there is no result."""
+def intervals(view: ComparisonView) -> Intervals | None:
+    """Return the trials of each entry, best entry first; None if there is no result."""
     if view.result is None:
-        return ()
+        return None
     metric = view.result.metric
     seen = [value for trial in view.runs if (value := trial.value_of(metric)) is not None]
-    scale = 100 / (AXIS_LENGTH * max(seen)) if seen and max(seen) > 0 else 0.0
-    return tuple(_interval(view, view.result.standings[i], metric, scale) for i in view.result.order)
+    axis = _axis_of(metric, seen)
+    rows = tuple(_interval(view, view.result.standings[i], metric, axis) for i in view.result.order)
+    return Intervals(rows, axis)
 
 
-def _interval(view: ComparisonView, standing: EntryResult, metric: str, scale: float) -> Interval:
+def _axis_of(metric: str, values: Sequence[float]) -> Axis:
+    """Return an axis from 0, in percent of its length, with ticks at round numbers of the figure's unit."""
+    divisor, unit = figure(metric).axis_unit(max(values, default=0.0))
+    title = capitalised(figure(metric).title)
+    axis = from_zero(
+        [value / divisor for value in values],
+        lambda value: f"{value:,.6g}",
+        f"{title} ({unit})" if unit else title,
+        PERCENT,
+    )
+    return replace(axis, place=lambda value: round(axis.place(value / divisor), 2))
+
+
+def _interval(view: ComparisonView, standing: EntryResult, metric: str, axis: Axis) -> Interval:
     mine = [trial for trial in view.runs if trial.entry == standing.entry]
     dots = tuple(
-        Dot(round(scale * value, 2), trial) for trial in mine if (value := trial.value_of(metric)) is not None
+        Dot(axis.place(value), trial) for trial in mine if (value := trial.value_of(metric)) is not None
     )
-    figure = standing.figures[metric]
-    if figure is None:
+    spread = standing.figures[metric]
+    if spread is None:
         return Interval(standing, dots, None, None, None)
-    low, middle, high = (round(scale * value, 2) for value in (figure.minimum, figure.median, figure.maximum))
-    return Interval(standing, dots, low, middle, high)
+    return Interval(standing, dots, *map(axis.place, (spread.minimum, spread.median, spread.maximum)))
 
 
 def curves(kept: Mapping[str, Any]) -> Curves | None:

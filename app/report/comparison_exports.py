@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from app.errors import NotNow, Unknown
 from app.lab import Lab
 from app.report import comparison_charts, html, junit
+from app.report.exclusions import shared_reasons
 from app.report.export import Export, by_flag
 from app.report.series_csv import cell
 from app.schemas.comparison import ComparisonTrial, ComparisonView
@@ -68,6 +69,7 @@ def _report(lab: Lab, id: int) -> str:
         view=view,
         intervals=comparison_charts.intervals(view),
         rows=comparison_charts.ROWS,
+        reasons=shared_reasons(view.runs),
         curves=comparison_charts.curves(lab.comparisons.percentiles(id)),
     )
 

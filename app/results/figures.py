@@ -124,6 +124,17 @@ class Figure:
             return format.request_rate(value)
         return format.count(value) if self.name in _COUNTS else format.decimal(value, 3)
 
+    def axis_unit(self, high: float) -> tuple[float, str]:
+        """Return divisor and unit of an axis for values up to `high`; the unit of a plain number is ""."""
+        if self.name.startswith("cpu_"):
+            return 1.0, "µs"
+        if self.name.endswith("_us"):
+            unit = format.time_unit(high)
+            return unit.us, unit.symbol
+        if "bytes" in self.name:
+            return format.size_unit(high)
+        return 1.0, "req/s" if self.name in _RATES else ""
+
     def value(
         self, summary: Summary | None, ledger: Ledger | None, capacity: Capacity | None = None
     ) -> float | None:

@@ -183,6 +183,7 @@ def test_the_only_valid_entry_is_no_winner() -> None:
     result = result_of("cpu_us", [bad] * 4, [bad] * 4)
     assert result.said[0] == NO_WINNER.format("No model")
     assert [each.place for each in result.standings] == [None] * 2 and result.groups == ()
+    assert result.said[1:] == ("AAA and BBB: 8 of 8 trials not valid. Unsaturated. It was late.",)
     alone = result_of("cpu_us", [bad] * 4, [run(38.1)] * 7)
     assert alone.said[0] == NO_WINNER.format("Only BBB")
     assert [each.place for each in alone.standings] == [None] * 2
