@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from app.format import (
 from app.plans.text import groups_text, plan_fields, stages_text, work_text
 from app.results import figures, fitness
 from app.results.checks import capitalised
+from app.results.limit_lines import limit_lines
 from app.schemas.result import Fairness, Summary
 from app.schemas.run import WARM_UP_ENDS, RunView, TimelineEvent
 
@@ -50,6 +52,11 @@ from app.schemas.run import WARM_UP_ENDS, RunView, TimelineEvent
 def marks(values: Sequence[TimelineEvent]) -> list[dict[str, Any]]:
     """Return the marks of a run for its charts, without the end of the warm-up, which they draw as a band."""
     return [{"at": mark.t_s, "label": mark.text} for mark in values if mark.text != WARM_UP_ENDS]
+
+
+def limits(run: RunView) -> list[dict[str, Any]]:
+    """Return the latency limits of a run for its charts."""
+    return [asdict(line) for line in limit_lines(run)]
 
 
 def config_value(value: Any, name: str) -> str:
@@ -140,6 +147,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "doc_parts": doc_parts,
     "with_code": with_code,
     "marks": marks,
+    "limits": limits,
     "figure_title": figure_title,
     "figure_text": figure_text,
     "main_value": main_value,
