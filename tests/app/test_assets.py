@@ -53,3 +53,13 @@ def test_a_client_without_gzip_gets_uncompressed_files(lab: LabProcess) -> None:
 
 def test_pages_are_not_cached(lab: LabProcess) -> None:
     assert lab.http.get("/").headers["cache-control"] == "no-store"
+
+
+def test_every_page_has_the_icon_of_the_lab(lab: LabProcess) -> None:
+    for path in ("/", "/login", "/nowhere"):
+        assert f'<link rel="icon" type="image/svg+xml" href="{assets.url("favicon.svg")}">' in (
+            lab.http.get(path).text
+        )
+    icon = lab.http.get(assets.url("favicon.svg"))
+    assert icon.headers["content-type"].startswith("image/svg+xml")
+    assert "<style" not in icon.text and "style=" not in icon.text, "its own policy forbids inline styles"
