@@ -21,6 +21,7 @@ from app.lab import Lab
 from app.live import messages
 from app.live.frame import EngineFrame, Frame, compact_json
 from app.live.grid import ConnectionGrid
+from app.live.job import Job, current_job
 from app.live.lanes import encode_lanes
 from app.live.loop_lag import LoopLag
 from app.live.thread_stalls import ThreadStalls
@@ -32,6 +33,7 @@ from app.metrics import Metrics
 # A frame costs some milliseconds of CPU in lab and browser, so there are fewer while a run is measured that
 # can be ranked.
 INTERVAL_DURING_RUN_S = 0.5
+JOB_INTERVAL_S = 1.0
 VIEWERS_MAX = 128
 VIEWERS_PER_ADDRESS_MAX = 64
 IS_REACHED = "is reached. Close one, and this page connects."
@@ -49,6 +51,8 @@ class Hub:
         self._grids: dict[str, ConnectionGrid] = {}  # by engine id
         self._loop_lags: dict[str, LoopLag] = {}  # by engine id
         self._stalls: dict[str, ThreadStalls] = {}  # by engine id
+        self._job: Job | None = None
+        self._next_job_s = 0.0
         lab.events.subscribe(self._on_event)
 
     def join(self, address: str) -> Viewer:
@@ -59,6 +63,9 @@ class Hub:
             raise Busy(f"The limit of {VIEWERS_PER_ADDRESS_MAX} live pages from {address} {IS_REACHED}")
         viewer = Viewer(address)
         self._viewers.add(viewer)
+        self._next_job_s = 0.0
+        self._update_job(time.monotonic())
+        viewer.offer_job(self._job_text())
         self._metrics.viewers.set(len(self._viewers))
         return viewer
 
@@ -81,6 +88,7 @@ class Hub:
             now_ns = time.monotonic_ns()
             self._metrics.loop_lag.observe(max(0.0, now_ns / 1e9 - due_s))
             self._update_engines(now_ns)
+            self._update_job(now_ns / 1e9)
             if due := [viewer for viewer in self._viewers if viewer.is_due(now_ns / 1e9)]:
                 with self._metrics.frame_build.time():
                     frame = self._build_frame(due, now_ns)
@@ -104,6 +112,21 @@ class Hub:
             for id in [id for id in by_engine if id not in self._lab.fleet.engines]:
                 del by_engine[id]
                 self._unread.forget(id)
+
+    def _update_job(self, now_s: float) -> None:
+        """Send the job in progress to all viewers, hidden pages too, if its percentage has changed."""
+        if not self._viewers or now_s < self._next_job_s:
+            return
+        self._next_job_s = now_s + JOB_INTERVAL_S
+        job = current_job(self._lab)
+        if job == self._job:
+            return
+        self._job = job
+        for viewer in self._viewers:
+            viewer.offer_job(self._job_text())
+
+    def _job_text(self) -> str:
+        return compact_json({"type": "job", "job": asdict(self._job) if self._job else None})
 
     def _build_frame(self, due: list[Viewer], now_ns: int) -> Frame:
         self._seq += 1

@@ -75,6 +75,8 @@ async def _send(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
             viewer.wake.clear()
             while viewer.events:
                 await _send_text(socket, viewer.events.popleft())
+            if text := viewer.take_job():
+                await _send_text(socket, text)
             if text := viewer.take_frame():
                 await _send_text(socket, text)
     async with asyncio.timeout(CLOSE_TIMEOUT_S):  # a client that does not read does not read this either

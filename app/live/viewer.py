@@ -21,6 +21,7 @@ class Viewer:
 
     engines: ids of the engines whose `parts` it wants; None: all. parts: some of PARTS.
     is_behind: it has missed an event, so its connection is closed. skipped: frames that were replaced unsent.
+    job: the newest message about the job in progress, as JSON, until it is sent.
     wake: set when there is something to send. seen_steps: the grid step that it has, by engine.
     """
 
@@ -34,6 +35,7 @@ class Viewer:
     events: deque[str] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     frame: Frame | None = None
+    job: str | None = None
     due_s: float = 0.0
     seen_steps: dict[str, int] = field(default_factory=dict)
 
@@ -77,6 +79,16 @@ class Viewer:
         self.skipped += self.frame is not None
         self.frame = frame
         self.wake.set()
+
+    def offer_job(self, text: str) -> None:
+        """Make this the next message about the job in progress."""
+        self.job = text
+        self.wake.set()
+
+    def take_job(self) -> str | None:
+        """Remove and return the message about the job in progress; None if there is none to send."""
+        text, self.job = self.job, None
+        return text
 
     def take_frame(self) -> str | None:
         """Remove and return the next frame as JSON with the subscribed parts; None if there is none."""

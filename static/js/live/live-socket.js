@@ -28,6 +28,7 @@ class LiveSocket {
   #socket = null;
   #frameReaders = new Set();
   #eventReaders = new Set();
+  #jobReaders = new Set();
   #wanted = { engines: [], threads: false, interval_ms: 1000 };
   #receivedAtMs = performance.now();
   #retryMs = RETRY_FIRST_MS;
@@ -67,6 +68,10 @@ class LiveSocket {
   }
   onEvent(reader) {
     this.#eventReaders.add(reader);
+  }
+  /** `reader(job)` is called with the job in progress; null: there is none, undefined: disconnected. */
+  onJob(reader) {
+    this.#jobReaders.add(reader);
   }
   /** `reader(state)` is called with each change: live, stale, offline, paused or waiting. */
   onState(reader) {
@@ -135,6 +140,7 @@ class LiveSocket {
   /** `reason`: why the lab refused this page, or empty. */
   #retry(reason) {
     if (this.#closing) return;
+    this.#onJob(undefined);
     if (reason) this.#refusal = reason;
     else this.#fetchRefusal();
     this.#retryAt = performance.now() + this.#retryMs;
@@ -148,6 +154,7 @@ class LiveSocket {
   #onMessage(message) {
     if (message.type === "hello") this.#onHello(message);
     else if (message.type === "event") this.#onEvent(message);
+    else if (message.type === "job") this.#onJob(message.job);
     else if (message.type === "frame") {
       const now = performance.now();
       if (this.frame) this.#gapMs += (now - this.#receivedAtMs - this.#gapMs) * GAP_SMOOTHING;
@@ -181,6 +188,10 @@ class LiveSocket {
     for (const id of JOBS)
       if (message[id] && (family === "run" || family === id)) this.#dispatch(`${id}-${message[id]}`, message);
     if (FAMILIES.includes(family)) this.#dispatch(`${family}s-changed`, message);
+  }
+
+  #onJob(job) {
+    for (const reader of this.#jobReaders) reader(job);
   }
 
   /** After a lost connection anything may have changed: refresh every card, run and comparison. */

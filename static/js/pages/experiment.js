@@ -22,14 +22,6 @@ function mount() {
   installCopyLink(root);
   presentation = new Presentation(root.dataset.state);
   installRestaurant(root, (on) => why?.rename(on));
-  document.title = titleOf(root);
-}
-
-/** The tab shows how far the experiment is. */
-function titleOf(root) {
-  const base = document.title.replace(/^\d+ % · /, ""),
-    bar = root.querySelector("[role=progressbar]");
-  return bar ? `${bar.getAttribute("aria-valuenow")} % · ${base}` : base;
 }
 
 document.addEventListener("keydown", (event) => {

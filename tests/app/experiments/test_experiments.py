@@ -18,11 +18,12 @@ from app.errors import Invalid, LabError, NotNow, Unknown
 from app.events import Event
 from app.experiments.experiments import ExperimentRequest
 from app.lab import Lab
+from app.live.job import current_job
 from app.schemas.experiment import ExperimentView
 from app.schemas.states import Answer, JobState
 from app.statistics.decision import ROUNDS
 from tests.app.driver import run_in_lab
-from tests.app.experiments.tiny import tiny_catalogue
+from tests.app.experiments.tiny import CLAIMS, tiny_catalogue
 from tests.waiting import BOUND_S
 
 
@@ -256,3 +257,22 @@ def test_an_experiment_is_resumed_once(tmp_path: Path) -> None:
         assert (await lab.experiments.finished(view.id)).answer is Answer.HOLDS
 
     run_in_lab(tmp_path, play)
+
+
+def test_experiments_started_together_are_one_job(tmp_path: Path) -> None:
+    async def play(lab: Lab) -> list[tuple[str, int, str]]:
+        seen: list[tuple[str, int, str]] = []
+        for claims in (["tiny-count"], ["tiny-count", "tiny-ratio"]):
+            views = await lab.experiments.submit(ExperimentRequest(claims=claims, quick=True))
+            while (job := current_job(lab)) is None:
+                await asyncio.sleep(0)
+            seen.append((job.kind, job.id - views[0].id, job.title))
+            for view in views:
+                await lab.experiments.stop(view.id)
+                await lab.experiments.finished(view.id)
+        while current_job(lab):
+            await asyncio.sleep(0)
+        return seen
+
+    short = CLAIMS["tiny-count"].story.short
+    assert run_in_lab(tmp_path, play) == [("experiment", 0, short), ("experiment", 0, "2 experiments")]

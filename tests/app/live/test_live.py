@@ -453,3 +453,31 @@ def test_disconnected_viewers_leave_no_descriptor(lab: LabProcess) -> None:
         with viewer(lab) as view:
             view.message()
     until(lambda: viewer_count(lab) == 0 and sockets() <= before, "all descriptors of viewers are closed")
+
+
+def test_the_job_in_progress_is_sent_to_paused_viewers_too(lab: LabProcess) -> None:
+    def job_of(view: Viewer, wanted: Callable[[Any], bool]) -> Any:
+        return view.next(lambda m: m["type"] == "job" and wanted(m["job"]), "a job")["job"]
+
+    with viewer(lab) as view:
+        assert view.message()["type"] == "hello"
+        assert view.message() == {"type": "job", "job": None}
+        view.send(type="pause")
+        spec = {"models": ["reactor", "blocking"], "rounds": 1, "plan": endless()}
+        comparison = lab.post("/comparisons", spec).json()
+        job = job_of(view, bool)
+        assert (job["kind"], job["id"], job["title"]) == ("comparison", comparison["id"], comparison["title"])
+        assert 0 <= job["percent"] <= 100 and job["elapsed_s"] >= 0
+        with viewer(lab) as later:
+            assert job_of(later, bool)["id"] == comparison["id"]
+        lab.post(f"/comparisons/{comparison['id']}/stop")
+        assert job_of(view, lambda job: job is None) is None
+        run = lab.submit(model="reactor", plan=endless())
+        assert job_of(view, bool) | {"percent": 0, "elapsed_s": 0} == {
+            "kind": "run",
+            "id": run["id"],
+            "title": run["title"],
+            "percent": 0,
+            "elapsed_s": 0,
+        }
+        lab.post(f"/runs/{run['id']}/stop")
