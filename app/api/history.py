@@ -1,4 +1,4 @@
-"""The history of runs: list export, labels, diffs and imported results."""
+"""The history of runs: list export, labels and comments, diffs, imported results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 
 from app.api.queries import RunQuery
-from app.api.specs import ImportSpec, LabelSpec
+from app.api.specs import AnnotationSpec, ImportSpec
+from app.errors import Invalid
 from app.history.diff import RunDiff
 from app.report import run_list
 from app.schemas.imported_result import StoredImport
@@ -45,9 +46,11 @@ async def export(lab: LabDep, query: Annotated[ExportQuery, Query()]) -> Respons
 
 
 @router.patch("/runs/{id:number}")
-async def relabel(id: int, spec: LabelSpec, lab: LabDep) -> RunView:
-    """Set the label of a run; null removes it. Nothing else of a run can be changed."""
-    return await lab.history.relabel(id, spec.label)
+async def annotate(id: int, spec: AnnotationSpec, lab: LabDep) -> RunView:
+    """Set label, comment or both of a run; null removes it. Nothing else of a run can be changed."""
+    if not spec.model_fields_set:
+        raise Invalid("Give label, comment or both.")
+    return await lab.history.annotate(id, spec.model_dump(exclude_unset=True))
 
 
 @router.get("/runs/{a}/diff/{b}")

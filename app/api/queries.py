@@ -58,7 +58,7 @@ class RunQuery(BaseModel):
     rankable: bool | None = None
     comparison: Annotated[int, Field(ge=1, le=ID_MAX)] | None = None
     text: Text | None = Field(
-        None, description="words, each of which occurs in label, title, plan, engine or knobs"
+        None, description="words, each of which occurs in label, title, plan, engine, knobs or comment"
     )
     since: Annotated[Text, AfterValidator(_since)] | None = Field(
         None, description="a day or a time (RFC 3339)"

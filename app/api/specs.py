@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from app.experiments.experiments import CLAIMS_MAX, PREDICTABLE
+from app.history.history import TEXTS_MAX
 from app.imports.parsers import TEXT_MAX as TOOL_OUTPUT_MAX
 from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.thresholds import THRESHOLDS_MAX
@@ -193,10 +194,13 @@ class ExperimentSpec(Spec):
     label: Text | None = None
 
 
-class LabelSpec(Spec):
-    """The label of a run."""
+class AnnotationSpec(Spec):
+    """Texts of a run that can be changed: `label`, `comment` (plain text) or both."""
 
-    label: Text | None
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+
+    label: Text | None = None
+    comment: Annotated[str, Field(max_length=TEXTS_MAX["comment"])] | None = None
 
 
 class ImportSpec(Spec):

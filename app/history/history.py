@@ -1,9 +1,9 @@
-"""The history of runs: search, labels, diffs and imported results."""
+"""The history of runs: search, labels and comments, diffs, imported results."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.errors import Invalid, NotNow, Unknown, shown
@@ -17,7 +17,7 @@ from app.store.listing import RunFilter
 from app.store.runs import RunStore
 from app.timestamps import rfc3339_now
 
-LABEL_MAX = 200
+TEXTS_MAX: Mapping[str, int] = {"label": 200, "comment": 2000}  # characters
 IMPORTS_MAX = 20  # imported results of one run
 BATCH = 100  # runs read at once when all are requested: about 5 KiB each
 
@@ -62,12 +62,13 @@ class History:
         kept = {view.id: view for view in await asyncio.to_thread(self._store.get_many, possible)}
         return [self._runs.refreshed(kept[id]) if id in kept else self._runs.get(id) for id in ids]
 
-    async def relabel(self, id: int, label: str | None) -> RunView:
-        """Set or remove the label of a run. Raises Invalid if it is too long, Unknown if there is no run."""
-        label = (label or "").strip() or None
-        if label and len(label) > LABEL_MAX:
-            raise Invalid.field("/label", f"A label has at most {LABEL_MAX} characters.")
-        return await self._runs.relabel(id, label)
+    async def annotate(self, id: int, texts: Mapping[str, str | None]) -> RunView:
+        """Set or remove texts of a run: `label`, `comment` or both. Raises Invalid, Unknown, NotNow."""
+        stripped = {name: (text or "").strip() or None for name, text in texts.items()}
+        for name, text in stripped.items():
+            if text and len(text) > TEXTS_MAX[name]:
+                raise Invalid.field(f"/{name}", f"A {name} has at most {TEXTS_MAX[name]:,} characters.")
+        return await self._runs.annotate(id, stripped)
 
     async def diff(self, a: int, b: int) -> RunDiff:
         """Return the diff of run `b` against run `a`. Raises Unknown.

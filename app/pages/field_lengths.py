@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from app.errors import FieldProblem, Invalid
+from app.history.history import TEXTS_MAX
 from app.imports.parsers import TEXT_MAX
 from app.plans.thresholds import LENGTH_MAX, THRESHOLDS_MAX
 
@@ -16,6 +17,7 @@ LENGTH_LIMITS: Mapping[str, int] = {
     "stages": 2000,  # 50 stages have about 1,500
     "thresholds": THRESHOLDS_MAX * (LENGTH_MAX + len("\r\n")),
     "text": TEXT_MAX,
+    "comment": TEXTS_MAX["comment"],
     "token": 1000,
     "next": 2000,  # path to redirect to
     "back": 4000,  # path of the list of runs, with its filter

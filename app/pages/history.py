@@ -1,4 +1,4 @@
-"""The pages of the history: filtered list, diff, labels, deletion, imported results."""
+"""The pages of the history: filtered list, diff, labels and comments, deletion, imported results."""
 
 from __future__ import annotations
 
@@ -71,14 +71,31 @@ async def relabel(id: int, request: Request, lab: LabDep, form: TypedDep) -> Res
     typed, back = form.get("label", ""), form.get("back", "")
     try:
         check_lengths(form)
-        view = await lab.history.relabel(id, typed)
+        view = await lab.history.annotate(id, {"label": typed})
     except Invalid as error:
         if not by_htmx(request):
             raise
-        return _label(request, lab.runs.get(id), back, 422, typed=typed, problem=error.detail)
+        return _label(request, lab.runs.get(id), back, 422, typed_label=typed, problem=error.detail)
     if by_htmx(request):
         return _label(request, view, back)
     return RedirectResponse(back if back.startswith("/runs") else f"/runs/{id}", 303)
+
+
+@router.post("/runs/{id}/comment")
+async def comment(id: int, request: Request, lab: LabDep, form: TypedDep) -> Response:
+    """Set the comment of a run. Return its block to HTMX, else redirect to the run. Raises Invalid."""
+    typed = form.get("comment", "").replace("\r\n", "\n")  # of a form, each line break is two characters
+    try:
+        check_lengths({**form, "comment": typed})
+        view = await lab.history.annotate(id, {"comment": typed})
+    except Invalid as error:
+        if not by_htmx(request):
+            raise
+        shown = {"run": lab.runs.get(id), "typed_comment": typed, "comment_problem": error.detail}
+        return page(request, "fragments/run_comment.html", 422, **shown)
+    if by_htmx(request):
+        return page(request, "fragments/run_comment.html", run=view)
+    return RedirectResponse(f"/runs/{id}", 303)
 
 
 def _label(request: Request, view: RunView, back: str, status: int = 200, **more: Any) -> HTMLResponse:

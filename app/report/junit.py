@@ -104,6 +104,8 @@ def _properties(view: RunView) -> Iterator[tuple[str, object]]:
     yield from (("run", view.id), ("state", view.state), ("model", view.model), ("plan", view.plan_text))
     if view.label:
         yield "label", view.label
+    if view.comment:
+        yield "comment", view.comment
     if view.verdict:
         yield from (("verdict", view.verdict.name), ("rankable", str(view.verdict.rankable).lower()))
     if view.summary:

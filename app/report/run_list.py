@@ -54,6 +54,7 @@ COLUMNS = {
     "rss_bytes_peak": "ledger.rss_bytes_peak",
     "failure": "failure",
     "jain": "summary.fairness.jain",
+    "comment": "comment",
 }
 
 

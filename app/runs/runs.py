@@ -1,9 +1,9 @@
-"""Runs: submit, follow, stop, label and delete them, and read their results."""
+"""Runs: submit, follow, stop, annotate and delete them, and read their results."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -87,14 +87,15 @@ class Runs:
         self._worker.enqueue(queued)
         return [run.view for run, _ in queued]
 
-    async def relabel(self, id: int, label: str | None) -> RunView:
-        """Give a run another label (None: no label) and return it. Raises Unknown, NotNow."""
+    async def annotate(self, id: int, texts: Mapping[str, str | None]) -> RunView:
+        """Change `label`, `comment` or both of a run (None: none) and return it. Raises Unknown, NotNow."""
+        changes: dict[str, Any] = dict(texts)
         if run := self.active.get(id):
             async with run.saving:
-                run.view = replace(run.view, label=label)
+                run.view = replace(run.view, **changes)
                 await asyncio.to_thread(self._store.save, run.view)
                 return run.view
-        view = replace(self.get(id), label=label)
+        view = replace(self.get(id), **changes)
         self.require_ours(id)
         await asyncio.to_thread(self._store.save, view)
         self.jobs.forget(id)

@@ -27,7 +27,7 @@ def column_values(view: RunView) -> dict[str, Any]:
 
 
 def search_text(view: RunView) -> str:
-    """Return the text that a search looks through, in lower case: label, titles, plan, engine and knobs."""
+    """Return the text that a search looks through, in lower case: label, titles, plan, knobs, comment."""
     parts = (view.label, view.title, view.model_title, view.model, view.engine, view.plan_text, view.scenario)
     knobs = (f"{name}={value}" for name, value in view.knobs.items())
-    return " · ".join([*filter(None, parts), *knobs]).casefold()
+    return " · ".join(filter(None, [*parts, *knobs, view.comment])).casefold()

@@ -24,7 +24,8 @@ SORT_ORDERS: Mapping[str, tuple[Any, ...]] = {
 class RunFilter:
     """Conditions on runs; None or empty means no condition.
 
-    scenario: a name, or NO_SCENARIO. text: each word must occur in label, title, plan, engine or knobs.
+    scenario: a name, or NO_SCENARIO. text: each word must occur in label, title, plan, engine, knobs or
+    comment.
     since (inclusive) and until (exclusive): RFC 3339 in UTC. sort: a key of SORT_ORDERS.
     """
 

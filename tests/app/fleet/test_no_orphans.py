@@ -127,7 +127,7 @@ def test_a_lab_does_not_change_the_run_of_another_lab_on_the_same_data(lab: LabP
         with pytest.raises(NotNow, match=f"pid {lab.pid}"):
             await other.runs.delete([run["id"]])
         with pytest.raises(NotNow, match="another process"):
-            await other.history.relabel(run["id"], "theirs")
+            await other.history.annotate(run["id"], {"label": "theirs"})
         ended = await asyncio.to_thread(lab.stop, run["id"])
         assert ended["state"] == "stopped"
         assert run_json(other.runs.get(run["id"])) == ended

@@ -18,7 +18,7 @@ from tests.app.stored_runs import LEDGER, VIEW, keep, verdict
 
 SUMMARY = VIEW["summary"]
 RUNS: list[dict[str, Any]] = [
-    {"label": "Ärger mit 100% CPU", "ledger": LEDGER},
+    {"label": "Ärger mit 100% CPU", "ledger": LEDGER, "comment": "Warm room,\nfan off"},
     {
         "model": "blocking",
         "model_title": "Blocking",
@@ -77,6 +77,7 @@ COLUMNS = [
     "rss_bytes_peak",
     "failure",
     "jain",
+    "comment",
 ]
 
 
@@ -118,6 +119,7 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
         ("text=max_threads%3D500", [2]),
         ("text=reactor-2", [4]),
         ("text=nowhere", []),
+        ("text=FAN+room", [1]),
         ("since=2026-11-03", [4, 3]),
         ("until=2026-11-02", [2, 1]),
         ("until=20261102", [2, 1]),
@@ -203,9 +205,29 @@ def test_a_label_can_be_changed_and_searched(changing: LabProcess) -> None:
     assert changing.get("/runs?text=nightly") == []
 
 
-def test_only_the_label_can_be_changed(changing: LabProcess) -> None:
+def test_a_comment_can_be_changed_searched_and_exported(changing: LabProcess) -> None:
+    before = changing.get("/runs/4")
+    text = "Fan off:\n  <b>30 °C</b>"
+    answer = changing.http.patch("/api/v1/runs/4", json={"comment": f" {text}\n", "label": "Hot"})
+    assert answer.json() == before | {"comment": text, "label": "Hot"} == changing.get("/runs/4")
+    assert [run["id"] for run in changing.get("/runs?text=30+°c")] == [4]
+    [row] = csv.DictReader(io.StringIO(changing.http.get("/api/v1/runs/export?text=30").text, newline=""))
+    assert row["comment"] == text
+    for path in ("/runs/4", "/runs"):
+        page = changing.http.get(path).text
+        assert "Fan off:" in page and "&lt;b&gt;30 °C&lt;/b&gt;" in page and "<b>30" not in page
+    assert changing.http.patch("/api/v1/runs/4", json={"label": None}).json()["comment"] == text
+    assert changing.http.patch("/api/v1/runs/4", json={"comment": ""}).json() == before
+    assert changing.get("/runs?text=30+°c") == []
+
+
+def test_only_label_and_comment_can_be_changed(changing: LabProcess) -> None:
     before = changing.get("/runs/1")
-    assert_problem(changing.http.patch("/api/v1/runs/1", json={"state": "failed"}), 422, "/label", "/state")
+    assert_problem(changing.http.patch("/api/v1/runs/1", json={"comment": "x" * 2001}), 422, "/comment")
+    assert_problem(changing.http.patch("/api/v1/runs/1", json={"comment": ["x"]}), 422, "/comment")
+    assert_problem(changing.http.patch("/api/v1/runs/1", json={"comment": "x", "notes": []}), 422, "/notes")
+    assert_problem(changing.http.patch("/api/v1/runs/1", json={}), 422)
+    assert_problem(changing.http.patch("/api/v1/runs/1", json={"state": "failed"}), 422, "/state")
     assert_problem(changing.http.patch("/api/v1/runs/1", json={"label": "x" * 201}), 422, "/label")
     assert_problem(changing.http.patch("/api/v1/runs/99", json={"label": "x"}), 404)
     assert changing.get("/runs/1") == before
@@ -263,9 +285,25 @@ def test_a_label_is_changed_by_the_form(changing: LabProcess) -> None:
     answer = changing.http.post("/runs/5/label", data={"label": "By form", "back": "/runs?model=reactor"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/runs?model=reactor")
     assert changing.get("/runs/5")["label"] == "By form"
+    assert 'value="By form"' in changing.http.get("/runs/5").text
+    changing.http.patch("/api/v1/runs/5", json={"label": None})
+    assert 'id="label-text-5" value=""' in " ".join(changing.http.get("/runs/5").text.split())
     elsewhere = changing.http.post("/runs/5/label", data={"label": "", "back": "https://example.org/"})
     assert elsewhere.headers["location"] == "/runs/5"
     assert changing.get("/runs/5")["label"] is None
+
+
+def test_a_comment_is_changed_by_the_form(changing: LabProcess) -> None:
+    lines = "\r\n".join("x" * 99 for _ in range(20))  # as a browser sends 20 lines: 1,999 characters
+    answer = changing.http.post("/runs/5/comment", data={"comment": lines})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/runs/5")
+    kept = changing.get("/runs/5")["comment"]
+    assert kept == lines.replace("\r", "")
+    assert changing.http.post("/runs/5/comment", data={"comment": "x" * 2001}).status_code == 422
+    assert changing.get("/runs/5")["comment"] == kept
+    assert changing.http.post("/runs/5/comment", data={"comment": " "}).status_code == 303
+    assert changing.get("/runs/5")["comment"] is None
+    assert changing.http.post("/runs/99/comment", data={"comment": "x"}).status_code == 404
 
 
 def test_several_runs_are_deleted_after_a_confirmation(changing: LabProcess) -> None:

@@ -318,6 +318,7 @@ def test_all_text_of_a_run_is_escaped_in_its_report(view: RunView) -> None:
     hostile = replace(
         view,
         label=EVIL,
+        comment=EVIL,
         title=EVIL,
         plan_text=EVIL,
         failure=EVIL,
@@ -336,7 +337,8 @@ def test_all_text_of_a_run_is_escaped_in_its_report(view: RunView) -> None:
     )
     document = html.write(hostile, {"columns": (), "rows": []}, None)
     found = Tags(document)
-    assert document.count("&lt;script&gt;alert(1)") >= 12
+    assert document.count("&lt;script&gt;alert(1)") >= 13
+    assert '<p class="comment">' in document
     assert not {"script", "img"} & set(found.tags)
     assert not [name for name, _ in found.attributes if name in ("src", "onerror")]
 

@@ -46,7 +46,7 @@ def test_a_label_given_while_a_run_is_saved_does_not_reactivate_it(
         monkeypatch.setattr(lab.store, "save_ended", blocked)
         run = await lab.runs.submit(RunRequest(model="reactor", plan=light(), label="before"))
         await blocked.reached()
-        labelling = asyncio.create_task(lab.history.relabel(run.id, "set late"))
+        labelling = asyncio.create_task(lab.history.annotate(run.id, {"label": "set late"}))
         await asyncio.sleep(0)  # let the task start
         blocked.release()
         labelled, ended = await labelling, await lab.runs.finished(run.id)

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,16 @@ def test_an_old_history_opens_with_its_runs(old: Path) -> None:
         assert [view.id for view in store.newest()] == [9, 7]
     assert kept and kept.label == "Before Ärger" and kept.summary and kept.summary.achieved_per_s == 1000.5
     assert query(old, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
+
+
+def test_an_old_run_can_be_commented_on(old: Path) -> None:
+    """The comment is in the view, so that it needs no migration."""
+    with opened(old) as store:
+        kept = store.get(7)
+        assert kept and kept.comment is None
+        store.save(replace(kept, comment="Later"))
+    with opened(old) as store:
+        assert store.get(7) == replace(kept, comment="Later")
 
 
 def test_the_columns_of_old_runs_are_filled(old: Path) -> None:
