@@ -262,3 +262,32 @@ def test_a_printed_page_is_not_cut_off(visit: Opener, path: str) -> None:
     assert page.evaluate(CUT) == []
     assert scrolls_sideways(page) == []
     page.emulate_media(media="screen")
+
+
+PRINTED = (
+    "/",
+    "/experiments",
+    "/experiments/reactor-stalls",
+    "/experiments/summary",
+    "/workbench",
+    "/models",
+    "/models/reactor-pool",
+    "/runs",
+    "/runs/1",
+    "/comparisons/1",
+    "/about",
+)
+CONTROLS = "nav, header.top, form, button:not([data-answer-filter]), select, textarea, input"
+
+
+@pytest.mark.parametrize("path", PRINTED)
+def test_a_dark_page_is_printed_dark_on_white_without_controls(visit: Opener, path: str) -> None:
+    page = visit(path, A4_WIDTH, dark=True).page
+    settled(page)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.emulate_media(media="print")
+    can_be_read(page, "light")
+    shown = f"""() => [...document.querySelectorAll("{CONTROLS}")].filter((e) => e.checkVisibility())
+        .map((e) => e.outerHTML.slice(0, 80))"""
+    assert page.evaluate(shown) == []
+    page.emulate_media(media="screen")

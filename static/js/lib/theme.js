@@ -40,3 +40,6 @@ for (const button of document.querySelectorAll("[data-theme-toggle]")) {
   });
 }
 apply(read());
+// Paper is white: style sheets know that, canvases must be drawn again.
+addEventListener("beforeprint", () => apply("light"));
+addEventListener("afterprint", () => apply(read()));
