@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from app.experiments.curve import Curve
 from app.experiments.evidence import Evidence
 from app.schemas.experiment import TestResult
 from app.schemas.states import Answer, VerdictName
@@ -149,7 +150,7 @@ class Claim:
     text: one sentence. tested_as: how it is read here. shown: figures that are kept besides those that
     decide. tolerates: verdicts that are the predicted effect, and so do not void a trial. selects: chooses
     the needs that decide by what was measured so far; the others are measured once. cannot_show: what the
-    method cannot see. refute: what to change to see it fail.
+    method cannot see. curve: the figure over what is varied. refute: what to change to see it fail.
     """
 
     id: str
@@ -168,6 +169,7 @@ class Claim:
     selects: Callable[[Evidence], Collection[Need]] | None = None
     facts: tuple[str, ...] = ()  # names in app/experiments/facts.py
     cannot_show: tuple[str, ...] = ()
+    curve: Curve | None = None
     refute: str = ""
 
     @property

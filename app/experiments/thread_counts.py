@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from app.experiments.cells import CLOSED
 from app.experiments.checks import count_result, finding
 from app.experiments.claim import Cell, Count, Entry, Finding
+from app.experiments.curve import Curve, Mark, Point
 from app.experiments.evidence import Evidence
 from app.schemas.experiment import TestResult
 
@@ -48,3 +49,10 @@ def thread_finding(
         )
 
     return finding([result(connections) for connections in numbers])
+
+
+def thread_curve(entry: Entry, numbers: Sequence[int], predicted: Callable[[int], int], text: str) -> Curve:
+    """Return the threads over the connections. `text`: the prediction in a few words."""
+    points = tuple(Point(connections, f"connections-{connections}", entry.name) for connections in numbers)
+    mark = Mark(f"claimed: {text}", tuple((number, predicted(number)) for number in numbers))
+    return Curve("threads_peak", "Connections", ((entry.name, points),), lambda _: mark, log=True)

@@ -11,6 +11,7 @@ from app.experiments.claim import Claim, Ratio
 from app.experiments.evidence import Evidence, Pair
 from app.experiments.measurements import measurement
 from app.pages.answers import answer_words, ratio_text
+from app.pages.curves import CurveView, curve_view
 from app.pages.plots import CountRow, RatioPlot, Row, count_row, ratio_plot, round_rows
 from app.pages.restaurant import model_words
 from app.results.checks import capitalised
@@ -87,6 +88,7 @@ class ClaimPage:
     figure: str
     entries: tuple[EntryLine, ...]
     plots: tuple[Plot, ...]
+    curve: CurveView | None
     counts: tuple[CountRow, ...]
     guesses: tuple[Guess, ...]
     is_ratio_guess: bool
@@ -115,6 +117,7 @@ def claim_page(
         figure=capitalised(measurement(figure).title) if figure else "",
         entries=tuple(_entries(claim, evidence, own, figure)),
         plots=tuple(_plots(own, needs, evidence, view)),
+        curve=_curve(own, evidence),
         counts=tuple(_counts(view.ratios if view else ())),
         guesses=tuple(_ratio_guesses(needs[0].margin or BAND)) if ratio_guess else _answer_guesses(),
         is_ratio_guess=ratio_guess,
@@ -199,6 +202,11 @@ def _row_label(need: Ratio) -> str:
 def _axis_title(need: Ratio, many: bool = False) -> str:
     title = capitalised(measurement(need.figure).title)
     return f"{title}, ratio within each round" if many else f"{title}, {need.a} ÷ {need.b}"
+
+
+def _curve(own: Claim, evidence: Evidence) -> CurveView | None:
+    models = {entry.name: entry.model for cell in own.cells for entry in cell.entries}
+    return curve_view(own.curve, evidence, models) if own.curve else None
 
 
 def _counts(results: Sequence[TestResult]) -> Iterable[CountRow]:

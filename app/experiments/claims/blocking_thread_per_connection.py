@@ -5,15 +5,19 @@ from __future__ import annotations
 from app.experiments.cells import BLOCKING
 from app.experiments.claim import Claim, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
-from app.experiments.thread_counts import thread_cells, thread_finding, thread_needs
+from app.experiments.thread_counts import thread_cells, thread_curve, thread_finding, thread_needs
 
 CONNECTIONS = (10, 100, 1000)
 ACCEPTOR = 1
 
 
+def _predicted(connections: int) -> int:
+    return connections + ACCEPTOR
+
+
 def check(evidence: Evidence) -> Finding:
     """Count the threads at each number of connections."""
-    return thread_finding(evidence, BLOCKING, CONNECTIONS, lambda connections: connections + ACCEPTOR)
+    return thread_finding(evidence, BLOCKING, CONNECTIONS, _predicted)
 
 
 CLAIM = Claim(
@@ -25,6 +29,7 @@ CLAIM = Claim(
     model="blocking",
     cells=thread_cells(BLOCKING, CONNECTIONS),
     needs=thread_needs(BLOCKING, CONNECTIONS),
+    curve=thread_curve(BLOCKING, CONNECTIONS, _predicted, "connections + 1"),
     cannot_show=("Whether a thread is expensive: see the claims on memory and on idle threads.",),
     story=Story(
         short="A thread for each connection",

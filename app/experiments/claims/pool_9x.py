@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.experiments.cells import CLOSED, REACTOR, work
 from app.experiments.checks import bound_result, finding
 from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Retelling, Source, Story
+from app.experiments.curve import Curve, Mark, Point
 from app.experiments.evidence import Evidence
 
 FACTOR = 9.0
@@ -48,6 +49,31 @@ def check(evidence: Evidence) -> Finding:
     return finding(results)
 
 
+def _line(entry: Entry) -> tuple[Point, ...]:
+    return tuple(Point(share, f"slow-{share}", entry.name) for share in SHARES)
+
+
+def claimed(evidence: Evidence) -> Mark | None:
+    """Return nine times the throughput of the reactor, and where the pool passes it."""
+    reactor = CURVE.medians(evidence, _line(REACTOR))
+    pool = dict(CURVE.medians(evidence, _line(POOL_32)))
+    if not reactor:
+        return None
+    factors = {x: pool[x] / rate for x, rate in reactor if x in pool and rate}
+    beyond = [f"{x:g} %" for x, factor in factors.items() if factor >= FACTOR]
+    shown = ", ".join(f"×{factor:.1f} at {x:g} %" for x, factor in factors.items())
+    where = "at every share" if len(beyond) == len(SHARES) else f"at {', '.join(beyond) or 'no share'}"
+    note = f"The pool has {shown}: at least ×{FACTOR:g} {where}." if shown else ""
+    return Mark(f"claimed: {FACTOR:g} × reactor", tuple((x, FACTOR * rate) for x, rate in reactor), note=note)
+
+
+CURVE = Curve(
+    figure="achieved_per_s",
+    x_title="Requests that block for 50 ms, %",
+    lines=tuple((entry.name, _line(entry)) for entry in (REACTOR, POOL_32)),
+    claimed=claimed,
+    log=True,
+)
 CLAIM = Claim(
     id="pool-9x",
     order=230,
@@ -61,6 +87,7 @@ CLAIM = Claim(
     model="reactor-pool",
     cells=tuple(map(_cell, SHARES)),
     needs=tuple(need for share in SHARES for need in _needs(share)),
+    curve=CURVE,
     cannot_show=("Disk reads, which blocked the loop in the article: here the handler sleeps.",),
     story=Story(
         short="A pool gives nine times",

@@ -8,6 +8,7 @@ from statistics import median
 from app.experiments.cells import CLOSED, work
 from app.experiments.checks import cannot_test, finding, ratio_result
 from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Need, Ratio, Retelling, Source, Story
+from app.experiments.curve import Curve, Mark, Point
 from app.experiments.evidence import Evidence
 
 CPU_US, SLEEP_MS = 2000, 14
@@ -71,6 +72,19 @@ def check(evidence: Evidence) -> Finding:
     return finding(results, f"{shown} The formula's pool: {size} workers.")
 
 
+def claimed(evidence: Evidence) -> Mark | None:
+    """Return the number of workers that the formula gives for the measured W and C."""
+    if not (sizes := measured_sizes(evidence)):
+        return None
+    size = median(sizes)
+    rates = CURVE.medians(evidence, POINTS)
+    best, _ = max(rates, key=lambda point: point[1])
+    note = f"The highest throughput was measured with {best:g} workers; the formula gives {size:.1f}."
+    return Mark(f"claimed: 1 + W/C = {size:.1f}", x=size, note=note)
+
+
+POINTS = tuple(Point(number, CELL.key, entry.name) for number, entry in ENTRIES.items())
+CURVE = Curve("achieved_per_s", "Workers of the pool", (("reactor-pool", POINTS),), claimed)
 CLAIM = Claim(
     id="pool-size",
     order=240,
@@ -85,6 +99,7 @@ CLAIM = Claim(
     cells=(CELL,),
     needs=(MEASURED, *(pair for pairs in PAIRS.values() for pair in pairs)),
     selects=select,
+    curve=CURVE,
     cannot_show=("Work with a varying wait: here every wait is 14 ms.",),
     story=Story(
         short="Threads = N · (1 + W/C)",

@@ -5,14 +5,18 @@ from __future__ import annotations
 from app.experiments.cells import REACTOR
 from app.experiments.claim import Claim, Finding, Retelling, Story
 from app.experiments.evidence import Evidence
-from app.experiments.thread_counts import thread_cells, thread_finding, thread_needs
+from app.experiments.thread_counts import thread_cells, thread_curve, thread_finding, thread_needs
 
 CONNECTIONS = (1, 100, 5000)
 
 
+def _predicted(_: int) -> int:
+    return 1
+
+
 def check(evidence: Evidence) -> Finding:
     """Count the threads at each number of connections."""
-    return thread_finding(evidence, REACTOR, CONNECTIONS, lambda _: 1)
+    return thread_finding(evidence, REACTOR, CONNECTIONS, _predicted)
 
 
 CLAIM = Claim(
@@ -24,6 +28,7 @@ CLAIM = Claim(
     model="reactor",
     cells=thread_cells(REACTOR, CONNECTIONS),
     needs=thread_needs(REACTOR, CONNECTIONS),
+    curve=thread_curve(REACTOR, CONNECTIONS, _predicted, "1 thread"),
     cannot_show=("How long one thread takes for all of them: see the claims on one core and on saturation.",),
     story=Story(
         short="One thread for all connections",

@@ -8,6 +8,7 @@ from statistics import median
 from app.experiments.cells import CLOSED, HASH_US, REACTOR, work
 from app.experiments.checks import count_result, finding
 from app.experiments.claim import Cell, Claim, Count, Finding, Retelling, Story
+from app.experiments.curve import Curve, Mark, Point
 from app.experiments.evidence import Evidence
 
 OCCUPIED_MIN, IDLE_MIN = 0.90, 0.30
@@ -62,6 +63,15 @@ def check(evidence: Evidence) -> Finding:
     return finding([occupied, idle])
 
 
+def claimed(evidence: Evidence) -> Mark | None:
+    """Return the knee, from which on further connections add less than 10 %."""
+    if len(CURVE.medians(evidence, POINTS)) < len(CONNECTIONS):
+        return None
+    return Mark(f"knee: {knee(evidence)} connections", x=knee(evidence))
+
+
+POINTS = tuple(Point(connections, f"hash-{connections}", REACTOR.name) for connections in CONNECTIONS)
+CURVE = Curve("achieved_per_s", "Connections", ((REACTOR.name, POINTS),), claimed)
 CLAIM = Claim(
     id="reactor-saturates",
     order=70,
@@ -74,6 +84,7 @@ CLAIM = Claim(
     model="reactor",
     cells=tuple(map(_cell, CONNECTIONS)),
     needs=tuple(map(_need, CONNECTIONS)),
+    curve=CURVE,
     cannot_show=("Occupied is not on a CPU: a thread in a system call counts as occupied.",),
     story=Story(
         short="The one thread is the limit",
