@@ -16,6 +16,7 @@ from app.experiments.checks import WORDS
 from app.experiments.claim import Claim, Ratio
 from app.experiments.measurements import measurement
 from app.experiments.reference import reference, reference_answers
+from app.experiments.variants import variant_id
 from app.load.protocol.plan import Plan
 from app.plans.describe import describe
 from app.statistics.decision import BAND, ROUNDS, ROUNDS_MAX, probability_of_success
@@ -38,6 +39,8 @@ RULES = (
     "call*.",
     "**Equivalence** holds where there is no difference.",
     "**Counts** (threads, calls, bytes per connection, shares) need one to three trials and a bound.",
+    "**Variants** change one condition so that the claim should fail: `threadlab experiment "
+    "pool-9x~one-worker`, or *Try to refute it* on the page of the claim. Their answers are kept apart.",
     "*Cannot test* comes with the reason, such as a load generator that was the limit. *Not judged* "
     "claims show numbers only.",
     f"The error rate is {100 * probability_of_success(0.5):.2f} % for each test and direction where the true "
@@ -107,6 +110,8 @@ def _facts(claim: Claim) -> Iterator[str]:
     for limit in claim.cannot_show:
         yield f"Cannot show: {limit}"
     yield f"Try to refute it: {claim.refute}"
+    for each in claim.refutations:
+        yield f"Variant `{variant_id(claim, each)}`: {each.text}"
 
 
 def _load(plan: Mapping[str, Any]) -> str:

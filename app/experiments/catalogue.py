@@ -10,6 +10,7 @@ from functools import cache
 from app.errors import Invalid, Unknown, shown
 from app.experiments import claims
 from app.experiments.claim import Claim
+from app.experiments.variants import base_id, variants
 
 
 @cache
@@ -21,14 +22,22 @@ def catalogue() -> dict[str, Claim]:
 
 
 def get_claim(id: str) -> Claim:
-    """Return a claim. Raises Unknown."""
-    if id not in catalogue():
-        raise Unknown(f"There is no claim {shown(id)}. See GET /api/v1/claims for all claims.")
-    return catalogue()[id]
+    """Return a claim, or a variant of one. Raises Unknown."""
+    if found := _find(id):
+        return found
+    raise Unknown(f"There is no claim {shown(id)}. See GET /api/v1/claims for all claims.")
+
+
+def _find(id: str) -> Claim | None:
+    claim = catalogue().get(base_id(id))
+    return claim if claim is None or claim.id == id else variants(claim).get(id)
 
 
 def select_claims(ids: Sequence[str], which: str | None) -> list[Claim]:
-    """Return the claims with these ids, or (`which`) those of the article or all. Raises Invalid."""
+    """Return the claims with these ids, or (`which`) those of the article or all. Raises Invalid.
+
+    An id may be that of a variant; `which` has none.
+    """
     if bool(ids) == bool(which):
         raise Invalid.field("/claims", "Give either claims, or a set of them: article or all.")
     if which == "all":
@@ -36,9 +45,9 @@ def select_claims(ids: Sequence[str], which: str | None) -> list[Claim]:
     if which == "article":
         return [claim for claim in catalogue().values() if claim.in_article]
     for number, id in enumerate(ids):
-        if id not in catalogue():
+        if _find(id) is None:
             raise Invalid.field(
                 f"/claims/{number}",
                 f"There is no claim {shown(id)}. Claims: {', '.join(catalogue())}.",
             )
-    return [catalogue()[id] for id in dict.fromkeys(ids)]
+    return [get_claim(id) for id in dict.fromkeys(ids)]

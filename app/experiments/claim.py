@@ -135,6 +135,23 @@ Need = Ratio | Count
 
 
 @dataclass(frozen=True, slots=True)
+class Refutation:
+    """A changed condition under which the claim should fail, as a variant of it that can be measured.
+
+    key: its name in addresses. text: what is changed. plan: fields of the plan of every cell that are
+    replaced; plans: those of single cells, by key. entries: entries that are replaced, by name. words: of the
+    sentences of the check, which state the unchanged condition, with what replaces them.
+    """
+
+    key: str
+    text: str
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """The answer of a check, with its reasons in sentences and the results of its tests."""
 
@@ -150,7 +167,8 @@ class Claim:
     text: one sentence. tested_as: how it is read here. shown: figures that are kept besides those that
     decide. tolerates: verdicts that are the predicted effect, and so do not void a trial. selects: chooses
     the needs that decide by what was measured so far; the others are measured once. cannot_show: what the
-    method cannot see. curve: the figure over what is varied. refute: what to change to see it fail.
+    method cannot see. curve: the figure over what is varied. refute: what to change to see it fail;
+    refutations: those changes that can be measured. variant: of a variant, what it changes.
     """
 
     id: str
@@ -171,6 +189,8 @@ class Claim:
     cannot_show: tuple[str, ...] = ()
     curve: Curve | None = None
     refute: str = ""
+    refutations: tuple[Refutation, ...] = ()
+    variant: Refutation | None = None
 
     @property
     def in_article(self) -> bool:

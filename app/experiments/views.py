@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.experiments.claim import Cell, Claim, Entry
+from app.experiments.variants import base_id, variant_id
 from app.fleet.models import Models
 from app.load.protocol.plan import Plan
 from app.plans.describe import describe
-from app.schemas.experiment import AnswerView, CellView, ClaimView, EntryView, RetellingView
+from app.schemas.experiment import AnswerView, CellView, ClaimView, EntryView, RefutationView, RetellingView
 
 
 def cell_view(models: Models, cell: Cell, plan: Plan | None) -> CellView:
@@ -65,6 +66,9 @@ def claim_view(
         plan=tuple(cell_view(models, cell, plans.get(cell.key)) for cell in claim.cells),
         cannot_show=claim.cannot_show,
         refute=claim.refute,
+        refutations=tuple(RefutationView(variant_id(claim, each), each.text) for each in claim.refutations),
+        variant_of=base_id(claim.id) if claim.variant else None,
+        changed=claim.variant.text if claim.variant else "",
         estimate_s=round(estimate_s, 1),
         answers=answers,
     )

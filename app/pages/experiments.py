@@ -19,6 +19,7 @@ from app.lab import Lab
 from app.pages import restaurant
 from app.pages.answers import TALLIED, TALLY_WORDS, ClaimRow, claim_row
 from app.pages.claim_page import answer_of_ratio, claim_page
+from app.pages.refutations import refutations
 from app.pages.responses import FormDep, page
 from app.schemas.experiment import Calibration, ExperimentView, LastAnswer
 from app.schemas.states import Answer
@@ -176,6 +177,7 @@ def _claim_context(lab: Lab, id: str, experiment: int | None, ask: bool) -> dict
         "excerpts": " ".join(f"/api/v1/runs/{run.id}/excerpt" for run in runs),
         "stacks": [_stack(lab, run.model, run.knobs) for run in runs],
         "sources": [lab.models.get(model) for model in dict.fromkeys(run.model for run in runs)],
+        "refutations": refutations(lab, found),
         "restaurant": restaurant,
         "history": lab.experiments.of_claim(id, LISTED_MAX),
         "quick_s": lab.experiments.estimate_s(id, quick=True),

@@ -154,6 +154,17 @@ class RetellingView:
 
 
 @dataclass(frozen=True, slots=True)
+class RefutationView:
+    """A changed condition that should refute a claim, which can be measured as a variant of it.
+
+    `claim`: the id of the variant, such as pool-9x~one-worker. Its answers are kept apart from the claim's.
+    """
+
+    claim: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class LastAnswer:
     """The newest experiment of a claim that has an answer: of this lab, or of the reference machine."""
 
@@ -186,5 +197,8 @@ class ClaimView:
     plan: tuple[CellView, ...]
     cannot_show: tuple[str, ...]
     refute: str
+    refutations: tuple[RefutationView, ...]
+    variant_of: str | None  # id of the claim that this one is a variant of
+    changed: str  # the condition that a variant changes
     estimate_s: float  # of a whole experiment with seven rounds, with its calibration
     answers: tuple[AnswerView, ...]  # the newest first; without any, that of the reference machine

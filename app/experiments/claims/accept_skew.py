@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.experiments.cells import CLOSED
 from app.experiments.checks import count_result, finding, shown
-from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Retelling, Source, Story
+from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Refutation, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import VerdictName
 
@@ -70,4 +72,12 @@ CLAIM = Claim(
         ),
     ),
     refute="Give each process its own socket: `--set accept=reuseport`.",
+    refutations=(
+        Refutation(
+            "own-sockets",
+            "Each process has a socket of its own.",
+            entries={SHARED.name: replace(REUSEPORT, copy=1)},
+            words={"one shared listening socket": "a socket for each"},
+        ),
+    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.experiments.cells import BLOCKING, REACTOR
-from app.experiments.claim import Claim, Finding, Retelling, Story
+from app.experiments.claim import Claim, Finding, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.experiments.slopes import idle_cells, idle_needs, slope_finding
 
@@ -48,4 +48,11 @@ CLAIM = Claim(
         ),
     ),
     refute="Use fewer idle connections than the allocator's noise: 10 instead of 1,000.",
+    refutations=(
+        Refutation(
+            "few-idle",
+            "10 and 50 idle connections instead of 1,000 and 5,000.",
+            plans={"idle-1000": {"idle_connections": 10}, "idle-5000": {"idle_connections": 50}},
+        ),
+    ),
 )

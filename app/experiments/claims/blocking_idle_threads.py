@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import BLOCKING, CLOSED
 from app.experiments.checks import count_result, finding
-from app.experiments.claim import Cell, Claim, Count, Finding, Retelling, Story
+from app.experiments.claim import Cell, Claim, Count, Finding, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 
 IDLE, ACTIVE = 990, 10
@@ -55,4 +55,12 @@ CLAIM = Claim(
         ),
     ),
     refute="Make all connections active: `threadlab run blocking --vus 1000`.",
+    refutations=(
+        Refutation(
+            "all-active",
+            "All 1,000 connections are active.",
+            {"vus": 1000, "idle_connections": 0},
+            words={f"{ACTIVE} of": "1,000 of"},
+        ),
+    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.experiments.cells import BLOCKING
-from app.experiments.claim import Claim, Finding, Retelling, Story
+from app.experiments.claim import Claim, Entry, Finding, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.experiments.thread_counts import thread_cells, thread_curve, thread_finding, thread_needs
 
@@ -50,4 +50,11 @@ CLAIM = Claim(
         ),
     ),
     refute="Cap the threads: `threadlab run blocking --set max_threads=64 --vus 100`. Connections then wait.",
+    refutations=(
+        Refutation(
+            "capped",
+            "At most 64 threads: further connections wait.",
+            entries={BLOCKING.name: Entry(BLOCKING.model, {"max_threads": 64})},
+        ),
+    ),
 )

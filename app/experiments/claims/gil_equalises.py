@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.experiments.cells import BLOCKING, MAIN_SUB, POOL, PREFORK, REACTOR, cpu_shared
+from app.experiments.cells import BLOCKING, MAIN_SUB, POOL, PREFORK, REACTOR, cpu_shared, work
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Claim, Finding, Ratio, Retelling, Source, Story
+from app.experiments.claim import Claim, Finding, Ratio, Refutation, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 
 CELL = cpu_shared(REACTOR, POOL, MAIN_SUB, BLOCKING, PREFORK)
@@ -54,4 +54,11 @@ CLAIM = Claim(
         ),
     ),
     refute="Let the work release the GIL: `--work 'hash 5ms'`.",
+    refutations=(
+        Refutation(
+            "gil-released",
+            "`hash` 5 ms, which releases the GIL, instead of `cpu`.",
+            {"work": [work("hash", us=5000)]},
+        ),
+    ),
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.experiments.cells import BLOCKING, MAIN_SUB, POOL, PROACTOR, REACTOR, hash_shared
+from app.experiments.cells import BLOCKING, MAIN_SUB, POOL, PROACTOR, REACTOR, hash_shared, work
 from app.experiments.checks import finding, ratio_result
-from app.experiments.claim import Claim, Finding, Ratio, Retelling, Source, Story
+from app.experiments.claim import Claim, Finding, Ratio, Refutation, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import Answer
 
@@ -53,4 +53,11 @@ CLAIM = Claim(
         ),
     ),
     refute="Let the work hold the GIL: `--work 'cpu 1ms'`.",
+    refutations=(
+        Refutation(
+            "gil-held",
+            "`cpu` 1 ms, which holds the GIL, instead of `hash`.",
+            {"work": [work("cpu", us=1000)]},
+        ),
+    ),
 )

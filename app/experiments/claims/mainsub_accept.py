@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import CLOSED, MAIN_SUB, REACTOR, work
 from app.experiments.checks import finding, ratio_result, shown
-from app.experiments.claim import Cell, Claim, Finding, Ratio, Retelling, Story
+from app.experiments.claim import Cell, Claim, Finding, Ratio, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import VerdictName
 
@@ -69,4 +69,11 @@ CLAIM = Claim(
         ),
     ),
     refute="Let the kept connections idle: `--vus 1 --think 1000`. Accepting then waits for nothing.",
+    refutations=(
+        Refutation(
+            "no-flood",
+            "One kept connection with 1 s between requests instead of 32 busy ones.",
+            {"vus": 1, "think_time_ms": 1000},
+        ),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import MAIN_SUB, POOL, REACTOR, hash_shared, plaintext_maximum
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Claim, Finding, Ratio, Retelling, Story
+from app.experiments.claim import Claim, Entry, Finding, Ratio, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 
 CELLS = tuple(cell(REACTOR, POOL, MAIN_SUB) for cell in (hash_shared, plaintext_maximum))
@@ -46,4 +46,11 @@ CLAIM = Claim(
         ),
     ),
     refute="Give it one sub-reactor without workers: `main-sub:reactors=1,workers=0`.",
+    refutations=(
+        Refutation(
+            "one-sub-reactor",
+            "One sub-reactor without workers.",
+            entries={MAIN_SUB.name: Entry(MAIN_SUB.model, {"reactors": 1, "workers": 0})},
+        ),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import CLOSED, REACTOR, work
 from app.experiments.checks import bound_result, finding
-from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Retelling, Source, Story
+from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Refutation, Retelling, Source, Story
 from app.experiments.curve import Curve, Mark, Point
 from app.experiments.evidence import Evidence
 
@@ -104,4 +104,17 @@ CLAIM = Claim(
         ),
     ),
     refute="Use one worker (`reactor-pool:workers=1`), or let nothing block.",
+    refutations=(
+        Refutation(
+            "one-worker",
+            "One worker instead of 32.",
+            entries={POOL_32.name: Entry("reactor-pool", {"workers": 1})},
+        ),
+        Refutation(
+            "no-blocking",
+            "No request blocks.",
+            {"work": [work("plaintext")]},
+            words={f"{share} % blocking": "0 % blocking" for share in SHARES},
+        ),
+    ),
 )

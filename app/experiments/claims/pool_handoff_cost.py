@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.experiments.cells import POOL, REACTOR, plaintext_rate
+from app.experiments.cells import POOL, REACTOR, plaintext_rate, work
 from app.experiments.checks import finding, ratio_result, shown
-from app.experiments.claim import Claim, Finding, Ratio, Retelling, Story
+from app.experiments.claim import Claim, Finding, Ratio, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 
 CELL = plaintext_rate(REACTOR, POOL)
@@ -48,4 +48,11 @@ CLAIM = Claim(
         ),
     ),
     refute="Let the handler work longer, such as `--work 'hash 1ms'`: the hand-off disappears beside it.",
+    refutations=(
+        Refutation(
+            "longer-work",
+            "400 req/s of `hash` 1 ms instead of plaintext.",
+            {"rate_per_s": 400, "work": [work("hash", us=1000)]},
+        ),
+    ),
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.experiments.cells import POOL, plaintext_maximum
+from app.experiments.cells import POOL, plaintext_maximum, work
 from app.experiments.checks import bound_result, cannot_test, count_result, finding
-from app.experiments.claim import Claim, Count, Finding, Retelling, Story
+from app.experiments.claim import Claim, Count, Finding, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.format import share
 
@@ -76,4 +76,9 @@ CLAIM = Claim(
         ),
     ),
     refute="Make the handlers expensive, such as `--work 'hash 5ms'`: then the workers are the bottleneck.",
+    refutations=(
+        Refutation(
+            "expensive-handlers", "`hash` 5 ms instead of plaintext.", {"work": [work("hash", us=5000)]}
+        ),
+    ),
 )

@@ -7,7 +7,19 @@ from statistics import median
 
 from app.experiments.cells import CLOSED, work
 from app.experiments.checks import cannot_test, finding, ratio_result
-from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Need, Ratio, Retelling, Source, Story
+from app.experiments.claim import (
+    Cell,
+    Claim,
+    Count,
+    Entry,
+    Finding,
+    Need,
+    Ratio,
+    Refutation,
+    Retelling,
+    Source,
+    Story,
+)
 from app.experiments.curve import Curve, Mark, Point
 from app.experiments.evidence import Evidence
 
@@ -118,4 +130,11 @@ CLAIM = Claim(
         ),
     ),
     refute="Let the work release the GIL: N is then the number of cores.",
+    refutations=(
+        Refutation(
+            "gil-released",
+            "The computation releases the GIL (`hash`), with all CPUs for the pool.",
+            {"placement": "shared", "work": [work("hash", 1, us=CPU_US), work("sleep", 1, ms=SLEEP_MS)]},
+        ),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import CLOSED, REACTOR
 from app.experiments.checks import count_result, finding, shown
-from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Retelling, Source, Story
+from app.experiments.claim import Cell, Claim, Count, Entry, Finding, Refutation, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import VerdictName
 
@@ -77,4 +77,12 @@ CLAIM = Claim(
         ),
     ),
     refute="Allow a thread for each connection: `blocking:max_threads=256`.",
+    refutations=(
+        Refutation(
+            "thread-each",
+            "A thread for each of the 256 connections.",
+            entries={BOUNDED.name: Entry("blocking", {"max_threads": 256})},
+            words={"bounded threads": "a thread for each"},
+        ),
+    ),
 )

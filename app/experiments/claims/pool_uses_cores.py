@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import POOL, REACTOR, hash_shared
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Claim, Finding, Ratio, Retelling, Story
+from app.experiments.claim import Claim, Entry, Finding, Ratio, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 
 CELL = hash_shared(REACTOR, POOL)
@@ -41,4 +41,9 @@ CLAIM = Claim(
         ),
     ),
     refute="Give the pool one worker: `threadlab compare reactor reactor-pool:workers=1 --view ceiling`.",
+    refutations=(
+        Refutation(
+            "one-worker", "A pool of one worker.", entries={POOL.name: Entry(POOL.model, {"workers": 1})}
+        ),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import PROACTOR, REACTOR, plaintext_maximum
 from app.experiments.checks import bound_result, finding
-from app.experiments.claim import Claim, Count, Finding, Retelling, Story
+from app.experiments.claim import Claim, Count, Finding, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.schemas.states import VerdictName
 
@@ -62,4 +62,5 @@ CLAIM = Claim(
         ),
     ),
     refute="Use one connection: there is nothing to batch, `--vus 1`.",
+    refutations=(Refutation("one-connection", "One connection: there is nothing to batch.", {"vus": 1}),),
 )

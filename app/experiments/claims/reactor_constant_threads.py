@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.experiments.cells import REACTOR
-from app.experiments.claim import Claim, Finding, Retelling, Story
+from app.experiments.cells import POOL, REACTOR
+from app.experiments.claim import Claim, Finding, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 from app.experiments.thread_counts import thread_cells, thread_curve, thread_finding, thread_needs
 
@@ -48,4 +48,7 @@ CLAIM = Claim(
         ),
     ),
     refute="Use a model with workers: `threadlab run reactor-pool --vus 100`.",
+    refutations=(
+        Refutation("with-workers", "A reactor with a pool of workers.", entries={REACTOR.name: POOL}),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import POOL, REACTOR, hash_shared
 from app.experiments.checks import count_result, finding, ratio_result
-from app.experiments.claim import Claim, Count, Finding, Ratio, Retelling, Story
+from app.experiments.claim import Claim, Count, Entry, Finding, Ratio, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 
 MARGIN = 1.3
@@ -57,4 +57,9 @@ CLAIM = Claim(
         ),
     ),
     refute="Give the pool one worker: `threadlab compare reactor reactor-pool:workers=1 --view ceiling`.",
+    refutations=(
+        Refutation(
+            "one-worker", "A pool of one worker.", entries={POOL.name: Entry(POOL.model, {"workers": 1})}
+        ),
+    ),
 )

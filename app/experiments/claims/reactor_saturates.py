@@ -7,7 +7,7 @@ from statistics import median
 
 from app.experiments.cells import CLOSED, HASH_US, REACTOR, work
 from app.experiments.checks import count_result, finding
-from app.experiments.claim import Cell, Claim, Count, Finding, Retelling, Story
+from app.experiments.claim import Cell, Claim, Count, Finding, Refutation, Retelling, Story
 from app.experiments.curve import Curve, Mark, Point
 from app.experiments.evidence import Evidence
 
@@ -103,4 +103,11 @@ CLAIM = Claim(
         ),
     ),
     refute="Pin the server to one CPU (`--placement split` on two CPUs): no CPU of the server is idle then.",
+    refutations=(
+        Refutation(
+            "pinned",
+            "The server has CPUs of its own, without those of the load generator.",
+            {"placement": "split"},
+        ),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import OPEN, POOL, REACTOR, work
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Cell, Claim, Finding, Ratio, Retelling, Story
+from app.experiments.claim import Cell, Claim, Finding, Ratio, Refutation, Retelling, Story
 from app.experiments.evidence import Evidence
 
 MARGIN = 2.0
@@ -62,4 +62,5 @@ CLAIM = Claim(
         ),
     ),
     refute="Let the slow handler block elsewhere: give the reactor no slow requests, `--work plaintext`.",
+    refutations=(Refutation("nothing-slow", "No request sleeps.", {"work": [work("plaintext")]}),),
 )

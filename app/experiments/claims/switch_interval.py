@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.experiments.cells import OPEN, work
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Cell, Claim, Entry, Finding, Ratio, Retelling, Source, Story
+from app.experiments.claim import Cell, Claim, Entry, Finding, Ratio, Refutation, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 
 MARGIN = 1.3
@@ -68,4 +68,11 @@ CLAIM = Claim(
         ),
     ),
     refute="Let the work release the GIL (`hash`): nothing waits for the interval then.",
+    refutations=(
+        Refutation(
+            "gil-released",
+            "The computation releases the GIL (`hash`).",
+            {"work": [work("plaintext", 90), work("hash", 10, us=5000)]},
+        ),
+    ),
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.experiments.cells import BLOCKING, REACTOR, plaintext_maximum
+from app.experiments.cells import BLOCKING, REACTOR, plaintext_maximum, work
 from app.experiments.checks import check_ratios
-from app.experiments.claim import Claim, Finding, Ratio, Retelling, Source, Story
+from app.experiments.claim import Claim, Finding, Ratio, Refutation, Retelling, Source, Story
 from app.experiments.evidence import Evidence
 
 CELLS = tuple(plaintext_maximum(BLOCKING, REACTOR, vus=connections) for connections in (64, 1000))
@@ -49,4 +49,12 @@ CLAIM = Claim(
         ),
     ),
     refute="Add work to each request, such as `--work 'cpu 1ms'`: the switches disappear beside it.",
+    refutations=(
+        Refutation(
+            "more-work",
+            "`cpu` 1 ms instead of plaintext.",
+            {"work": [work("cpu", us=1000)]},
+            words={"plaintext": "cpu 1 ms"},
+        ),
+    ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,42 @@ def test_a_predicted_ratio_predicts_an_answer(ratio: float, answer: Answer) -> N
 def test_the_api_tells_the_claim_in_both_words(shared_lab: LabProcess) -> None:
     claim = shared_lab.get("/claims/reactor-stalls")
     assert claim["question"].endswith("?") and claim["restaurant"]["text"] and claim["why"]
+
+
+@pytest.mark.parametrize("id", [id for id, claim in catalogue().items() if claim.refutations])
+def test_a_claim_offers_its_refutations_with_their_duration(shared_lab: LabProcess, id: str) -> None:
+    text = page(shared_lab, f"/experiments/{id}")
+    for refutation in shared_lab.get(f"/claims/{id}")["refutations"]:
+        variant = shared_lab.get(f"/claims/{refutation['claim']}")
+        assert f'name="claim" value="{variant["id"]}"' in text and "Takes about" in text
+        assert variant["estimate_s"] > 0 and variant["variant_of"] == id and variant["answers"] == []
+        blocked = [cell["title"] for cell in variant["plan"] if cell["plan_text"] == cell["title"]]
+        assert not blocked, "its plan is valid"
+        own = page(shared_lab, f"/experiments/{variant['id']}")
+        assert 'data-state="ask"' in own and "Variant: " in own and "Try to refute it" not in own
+
+
+def test_the_answer_of_a_variant_is_not_that_of_the_claim(make_lab: LabMaker, tmp_path: Path) -> None:
+    view = reference().experiments["pool-9x"]
+    variant = replace(view, claim="pool-9x~one-worker", answer=Answer.DOES_NOT_HOLD)
+    with closing(ExperimentStore(f"sqlite:///{tmp_path / 'threadlab.sqlite3'}")) as store:
+        store.add_all([view, variant])
+    lab = make_lab(data_dir=tmp_path)
+    assert [answer["answer"] for answer in lab.get("/claims/pool-9x")["answers"]] == ["holds"]
+    text = page(lab, "/experiments/pool-9x")
+    assert 'data-answer="holds"' in text and "does not hold here" in text, "the refutation shows its answer"
+    assert "does not hold here" in page(lab, "/experiments/pool-9x~one-worker")
+    assert page(lab, "/experiments?scope=all").count('data-answer-of="does_not_hold"') == sum(
+        each.answer == "does_not_hold" for each in reference().experiments.values()
+    )
+
+
+def test_a_form_starts_a_variant(lab: LabProcess) -> None:
+    variant = "reactor-constant-threads~with-workers"
+    answer = lab.http.post("/experiments", data={"claim": variant, "quick": "1"})
+    id = int(answer.headers["location"].rpartition("=")[2])
+    assert answer.headers["location"] == f"/experiments/{variant}?experiment={id}"
+    view = lab.get(f"/experiments/{id}")
+    assert (view["claim"], view["quick"]) == (variant, True)
+    assert view["cells"][0]["entries"][0]["model"] == "reactor-pool"
+    assert lab.http.post(f"/experiments/{id}/stop").status_code == 303
