@@ -63,6 +63,14 @@ def is_quiet(ratios: Sequence[float]) -> bool:
     return decide(ratios, Criterion(BAND)) in QUIET
 
 
+def pair_text(calibration: Calibration) -> str:
+    """Return how far two equal servers were apart, and what that means, in a few words."""
+    word = "noisy" if calibration.noisy else "quiet"
+    if calibration.deviation is None:
+        return f"too few rounds for a spread: {word}"
+    return f"two equal servers differed by {100 * calibration.deviation:.1f} % (spread): {word}"
+
+
 def noise_sentence(calibration: Calibration) -> str:
     """Return what the calibration means for ratio answers, in one sentence."""
     spread = "" if calibration.deviation is None else f" (spread {100 * calibration.deviation:.1f} %)"

@@ -252,6 +252,16 @@ class Experiments:
         found = reference_experiment(claim)
         return LastAnswer(found, is_reference=True) if found else None
 
+    def last_calibrated(self) -> ExperimentView | None:
+        """Return the newest experiment with an A/A pair that was measured under the present conditions.
+
+        Thread-safe. None: there is none.
+        """
+        found = self.store.calibrated()
+        if found is None or environment_differences(found.environment, system.environment(self.system)):
+            return None
+        return found
+
     @property
     def claim_ids(self) -> tuple[str, ...]:
         """The ids of all claims, in the order of the article."""

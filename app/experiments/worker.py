@@ -106,7 +106,7 @@ class ExperimentWorker:
         if not is_quiet(ratios) and session.repeated_calibration:
             await self._measure_cell(session, session.repeated_calibration)
             again = session.calibrating[1].ratios(next(repeated.ratios))
-        session.calibration = calibrate(ratios, again)
+        session.calibration = replace(calibrate(ratios, again), measured_at=rfc3339_now())
 
     async def _measure_cell(self, session: Session, cell: SessionCell) -> None:
         while not session.is_stopped:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from app.experiments.calibration import pair_text
 from app.experiments.catalogue import get_claim
 from app.experiments.claim import Claim, Ratio
 from app.experiments.evidence import Evidence, Pair
@@ -96,6 +97,7 @@ class ClaimPage:
     command: str
     void: int
     predicted: str
+    pair: str  # what the A/A pair of the session has shown; empty: not measured
 
 
 def claim_page(
@@ -125,6 +127,7 @@ def claim_page(
         command=_command(claim.id, view),
         void=sum(bool(trial.void) for line in lines for trial in line.trials),
         predicted=_predicted(view),
+        pair=pair_text(view.calibration) if view and view.calibration else "",
     )
 
 

@@ -19,6 +19,7 @@ from app.lab import Lab
 from app.pages import restaurant
 from app.pages.answers import TALLIED, TALLY_WORDS, ClaimRow, claim_row
 from app.pages.claim_page import answer_of_ratio, claim_page
+from app.pages.preflight import pair_line
 from app.pages.refutations import refutations
 from app.pages.responses import FormDep, page
 from app.schemas.experiment import Calibration, ExperimentView, LastAnswer
@@ -78,6 +79,7 @@ def _list_context(lab: Lab, scope: str) -> dict[str, Any]:
         "is_own": bool(views),
         "newest": newest,
         "active": {view.claim: view for view in active},
+        "pair": pair_line(lab.experiments.last_calibrated()),
         "estimate_s": lab.experiments.estimate_s(scope),
         "quick_s": lab.experiments.estimate_s(scope, quick=True),
         "system": lab.system,
@@ -177,6 +179,7 @@ def _claim_context(lab: Lab, id: str, experiment: int | None, ask: bool) -> dict
         "excerpts": " ".join(f"/api/v1/runs/{run.id}/excerpt" for run in runs),
         "stacks": [_stack(lab, run.model, run.knobs) for run in runs],
         "sources": [lab.models.get(model) for model in dict.fromkeys(run.model for run in runs)],
+        "pair": pair_line(lab.experiments.last_calibrated()),
         "refutations": refutations(lab, found),
         "restaurant": restaurant,
         "history": lab.experiments.of_claim(id, LISTED_MAX),

@@ -88,6 +88,7 @@ class Calibration:
     deviation: float | None  # standard deviation of the logarithm of the ratios; None: fewer than two
     power: float | None
     noisy: bool
+    measured_at: str | None = None  # when its last round ended; None: measured before this was stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import URL, select
+from sqlalchemy import URL, Select, select
 from sqlalchemy.orm import Session
 
 from app.schemas.experiment import ExperimentView
@@ -35,6 +35,19 @@ class ExperimentStore(ViewStore[ExperimentView]):
             .order_by(ExperimentRow.id.desc())
             .limit(limit)
         )
+        return self._read(query)
+
+    def calibrated(self) -> ExperimentView | None:
+        """Return the newest experiment whose session has measured its A/A pair; None: there is none."""
+        query = (
+            select(ExperimentRow.view)
+            .where(ExperimentRow.view.not_like('%"calibration":null%'))
+            .order_by(ExperimentRow.id.desc())
+            .limit(1)
+        )
+        return next(iter(self._read(query)), None)
+
+    def _read(self, query: Select[str]) -> list[ExperimentView]:
         with Session(self._engine) as session:
             texts = session.scalars(query).all()
         return [self._adapter.validate_json(text) for text in texts]
