@@ -2,6 +2,7 @@
 // the other.
 import { LiveCharts } from "../charts/live-charts.js";
 import { drawOverTime, drawPercentiles, panel } from "../charts/result-charts.js";
+import { installSave, installSaveOfSvg } from "../charts/save-chart.js";
 import { live } from "../live/live-socket.js";
 import { updateRunProgress } from "../live/run-progress.js";
 
@@ -21,17 +22,20 @@ function showFetchError(root, names) {
   for (const name of names) showEmptyText(root, name, "Could not load the data. Reload the page to retry.");
 }
 
+const installSaves = (root, drawn) => drawn.forEach((each) => installSave(root, each));
+
 let charts = null,
   shownRoot = null;
 
 async function showResult(root) {
+  if (root.querySelector("#search [data-save-svg]")) installSaveOfSvg(root.querySelector("#search"));
   if (root.dataset.percentiles && panel(root, "percentiles"))
     json(root.dataset.percentiles)
-      .then((data) => drawPercentiles(root, data))
+      .then((data) => installSaves(root, drawPercentiles(root, data)))
       .catch(() => showFetchError(root, ["percentiles"]));
   if (root.dataset.series && panel(root, "load"))
     json(root.dataset.series)
-      .then((data) => drawOverTime(root, data))
+      .then((data) => installSaves(root, drawOverTime(root, data)))
       .catch(() => showFetchError(root, ["rate", "p99", "load", "cpu"]));
 }
 
