@@ -126,6 +126,7 @@ def test_an_engine_with_a_short_keep_alive_can_be_restarted_from_the_form(
     tab = visit()
     page = tab.page
     page.locator("#f-scenario").select_option("idle-crowd")
+    open_plan(page)
     click(page.locator("#load-more > summary"))
     page.locator("#f-idle_connections").fill("20")
     page.locator("#f-engine").select_option(engine["id"])

@@ -14,6 +14,7 @@ const modelOf = (target) =>
 
 export class Target {
   #chosen;
+  #seen = null; // the chosen engine, once a frame had it
   #starting = null; // the model whose card was started: its engine becomes the target when it is ready
   #onChange;
   /** `onChange()` is called when the user has chosen another target. */
@@ -46,14 +47,16 @@ export class Target {
       return same.find((id) => id === loaded) ?? same[0] ?? null;
     }
     const found = loaded ?? (has(shownId) ? shownId : null) ?? alive[0]?.[0] ?? null;
-    if (found && !chosen) this.#select(found);
+    if (found && !chosen?.startsWith(PARALLEL_PREFIX)) this.#select(found);
     return found;
   }
 
   /** A chosen engine that has ended leaves its model selected until another engine runs. */
   #forgetEnded({ engines }) {
     const chosen = this.#chosen;
-    if (!chosen || chosen.includes(":") || engines[chosen]) return;
+    if (chosen && engines[chosen]) this.#seen = chosen;
+    // An engine that has just become ready comes with a later frame.
+    if (!chosen || engines[chosen] || this.#seen !== chosen) return;
     this.#chosen = null;
     this.#select(NEW_PREFIX + modelOf(chosen));
   }
