@@ -151,8 +151,10 @@ def test_an_excerpt_shows_threads_and_requests(stored: StoredRuns, model: str) -
         spans = thread["spans"]
         assert all(span["state"] in THREAD_STATES and span["from_us"] < span["to_us"] for span in spans)
         assert all(one["to_us"] <= other["from_us"] for one, other in pairwise(spans))
-    longer = stored.lab.http.get(f"/api/v1/runs/{stored.ids[model]}/excerpt", params={"window_us": 100_000})
-    assert longer.json()["window_us"] == 100_000 and longer.json()["requests"]
+    path = f"/runs/{stored.ids[model]}/excerpt?window_us="
+    assert stored.lab.get(f"{path}100000")["window_us"] == 100_000
+    # On a busy machine a shorter window can be without requests.
+    assert stored.lab.get(f"{path}1000000")["requests"]
 
 
 def test_a_run_without_tracing_has_no_excerpt(stored: StoredRuns) -> None:
