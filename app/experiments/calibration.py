@@ -55,6 +55,7 @@ def calibrate(first: Sequence[float], repeated: Sequence[float]) -> Calibration:
         deviation=deviation,
         power=None if deviation is None else power(TRUE_RATIO, BAND, deviation),
         noisy=not is_quiet(ratios),
+        pairs=2 if repeated else 1,
     )
 
 
@@ -66,6 +67,8 @@ def is_quiet(ratios: Sequence[float]) -> bool:
 def pair_text(calibration: Calibration) -> str:
     """Return how far two equal servers were apart, and what that means, in a few words."""
     word = "noisy" if calibration.noisy else "quiet"
+    if calibration.pairs == 2:
+        word = "noisy, twice" if calibration.noisy else "quiet, after a noisy pair"
     if calibration.deviation is None:
         return f"too few rounds for a spread: {word}"
     return f"two equal servers differed by {100 * calibration.deviation:.1f} % (spread): {word}"
@@ -75,7 +78,8 @@ def noise_sentence(calibration: Calibration) -> str:
     """Return what the calibration means for ratio answers, in one sentence."""
     spread = "" if calibration.deviation is None else f" (spread {100 * calibration.deviation:.1f} %)"
     if calibration.noisy:
-        return f"Noisy machine{spread}: a model compared with itself was not without difference, twice."
+        twice = "" if calibration.pairs == 1 else ", twice"
+        return f"Noisy machine{spread}: a model compared with itself was not without difference{twice}."
     if calibration.power is None:
         return "The A/A pair shows no difference."
     lean = "leans to" if len(calibration.ratios) < ROUNDS else "shows"

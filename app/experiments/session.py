@@ -211,6 +211,12 @@ class Session:
         return any(not each.is_ended and any(each.claim.ratios) for each in self.experiments)
 
     @property
+    def must_repeat_pair(self) -> bool:
+        """Whether the first A/A pair showed a difference, and the one that repeats it was not measured."""
+        found = self.calibration
+        return bool(found and found.noisy and found.pairs == 1 and self.repeated_calibration)
+
+    @property
     def overhead_s(self) -> float:
         """The mean time of a trial beyond its plan, in seconds."""
         if not self.trials_ended:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from app.errors import LabError
 from app.events import Event, Events
-from app.experiments.calibration import calibrate, is_quiet
+from app.experiments.calibration import calibrate
 from app.experiments.checks import WORDS
 from app.experiments.claim import Cell
 from app.experiments.measurements import values, void_reasons
@@ -23,7 +23,7 @@ from app.experiments.session import ActiveExperiment, Session, SessionCell
 from app.runs.queue import JobQueue, report_bug
 from app.runs.request import RunRequest
 from app.runs.runs import Runs
-from app.schemas.experiment import ExperimentRound, ExperimentTrial, ExperimentView
+from app.schemas.experiment import Calibration, ExperimentRound, ExperimentTrial, ExperimentView
 from app.schemas.run import RunView
 from app.schemas.states import Answer, JobState, RunState
 from app.statistics.decision import ROUNDS
@@ -90,23 +90,34 @@ class ExperimentWorker:
         await self._close_complete(session)
         for cell in session.cells:
             await self._measure_cell(session, cell)
-            await self._calibrate(session, cell)
+            self._calibrate(session, cell)
             await self._close_complete(session)
         await self._close_complete(session)
 
-    async def _calibrate(self, session: Session, cell: SessionCell) -> None:
-        """Evaluate the A/A pair, once its cell is complete, and repeat it once if the machine was noisy."""
+    def _calibrate(self, session: Session, cell: SessionCell) -> None:
+        """Evaluate the A/A pair, once its cell is complete."""
         if not any(experiment.is_calibration for experiment, _ in cell.used_by):
             return
-        if not session.needs_calibration:
+        if session.needs_calibration:
+            session.calibration = _calibration(session)
+
+    async def _repeat_pair(self, session: Session, experiment: ActiveExperiment) -> None:
+        """Repeat an A/A pair that showed a difference, with the answer of the experiment in sight.
+
+        The pair takes about 70 s and cannot change the answer, only remove the mark *noisy*. So the first
+        answer is shown with the mark, and the pair is measured after its rounds instead of before them.
+        """
+        if not (session.must_repeat_pair and any(experiment.claim.ratios) and session.repeated_calibration):
             return
-        first, repeated = (each.claim for each in session.calibrating)
-        ratios = session.calibrating[0].ratios(next(first.ratios))
-        again: list[float] = []
-        if not is_quiet(ratios) and session.repeated_calibration:
+        await self._gather_facts(experiment)
+        await asyncio.to_thread(self._update, session, experiment)
+        experiment.view = replace(experiment.view, answered_at=rfc3339_now())
+        await asyncio.to_thread(self._store.save, experiment.view)
+        self._report(experiment, "experiment.round", f"{_name(experiment)}: the A/A pair is repeated")
+        with contextlib.suppress(LabError):  # the answer does not depend on it
             await self._measure_cell(session, session.repeated_calibration)
-            again = session.calibrating[1].ratios(next(repeated.ratios))
-        session.calibration = replace(calibrate(ratios, again), measured_at=rfc3339_now())
+            if session.needs_calibration:  # otherwise it was stopped
+                session.calibration = _calibration(session)
 
     async def _measure_cell(self, session: Session, cell: SessionCell) -> None:
         while not session.is_stopped:
@@ -194,6 +205,7 @@ class ExperimentWorker:
                     with contextlib.suppress(LabError):  # the answer does not depend on it
                         await self._trace(session, experiment)
                     experiment.stop_requested = False  # only the trace was stopped: the rounds are complete
+                    await self._repeat_pair(session, experiment)
                 await self._close(session, experiment, None)
 
     async def _trace(self, session: Session, experiment: ActiveExperiment) -> None:
@@ -224,15 +236,20 @@ class ExperimentWorker:
                 traced = {**experiment.view.traced, entry.name: session.traced[key]}
                 experiment.view = replace(experiment.view, traced=traced)
 
+    async def _gather_facts(self, experiment: ActiveExperiment) -> None:
+        facts = await asyncio.to_thread(experiment.gather_facts)
+        experiment.view = replace(experiment.view, facts=facts)
+
     async def _close(self, session: Session, experiment: ActiveExperiment, failure: str | None) -> None:
         """Answer an experiment, save it, and move it to the history, once."""
         if experiment.closing:
             return
         experiment.closing = True
+        if experiment.view.answered_at:  # only the pair was stopped that is repeated
+            experiment.stop_requested = False
         await self._jobs.save_unsaved()
         try:
-            facts = await asyncio.to_thread(experiment.gather_facts)
-            experiment.view = replace(experiment.view, facts=facts)
+            await self._gather_facts(experiment)
             await asyncio.to_thread(self._update, session, experiment)
         except Exception as error:
             failure = failure or report_bug(error, _name(experiment))
@@ -263,6 +280,12 @@ class ExperimentWorker:
     def _report(self, experiment: ActiveExperiment, event: str, text: str) -> None:
         view = experiment.view
         self._events.publish(Event(event, None, None, view.current, text, None, view.id))
+
+
+def _calibration(session: Session) -> Calibration:
+    """Return what the A/A pairs that were measured so far show."""
+    first, repeated = (each.ratios(next(each.claim.ratios)) for each in session.calibrating)
+    return replace(calibrate(first, repeated), measured_at=rfc3339_now())
 
 
 def _is_answer(view: ExperimentView) -> bool:

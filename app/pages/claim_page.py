@@ -153,7 +153,7 @@ def _plots(
     own: Claim, needs: Sequence[Ratio], evidence: Evidence, view: ExperimentView | None
 ) -> Iterable[Plot]:
     """Yield the plot of the rounds of a single ratio, else one for each margin with a row for each ratio."""
-    running = view is not None and view.state.is_unfinished
+    running = view is not None and not view.has_answer
     answered = view is not None and not running
     wanted = view.rounds_wanted if view else ROUNDS
     guess = view.predicted_ratio if view else None

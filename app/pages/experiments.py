@@ -218,7 +218,7 @@ def _state(view: ExperimentView | None) -> str:
     """Return what the page is about: ask, running, or answered."""
     if view is None:
         return "ask"
-    return "running" if view.state.is_unfinished else "answered"
+    return "answered" if view.has_answer else "running"
 
 
 @router.post("/experiments/{id:int}/stop")

@@ -79,7 +79,8 @@ class TestResult:
 class Calibration:
     """An A/A pair, measured like any other: what the decision rule makes of a model compared with itself.
 
-    `noisy`: two pairs in turn were not without difference, so ratio answers of the session are doubtful.
+    `noisy`: it was not without difference, and neither was the pair that repeats it, unless `pairs` is 1 and
+    the repetition is still to come or was stopped. Ratio answers of the session are doubtful then.
     `power`: the probability that a true ratio of 1.15 passes a margin of 1.10 at this spread.
     """
 
@@ -89,6 +90,7 @@ class Calibration:
     power: float | None
     noisy: bool
     measured_at: str | None = None  # when its last round ended; None: measured before this was stored
+    pairs: int | None = None  # 1, or 2 if it was repeated; None: measured before this was stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,12 @@ class ExperimentView:
     predicted_ratio: float | None = None  # of the first ratio, as the reader expects it
     wants_trace: bool = False  # whether to run the entries once more with a thread trace, uncounted
     traced: dict[str, int] = field(default_factory=dict)  # ids of these runs, by entry
+    answered_at: str | None = None  # when all its rounds were complete, although an A/A pair is repeated
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether nothing that is still to be measured can change the answer; the mark *noisy* can."""
+        return self.answered_at is not None or not self.state.is_unfinished
 
     @property
     def is_noisy(self) -> bool:

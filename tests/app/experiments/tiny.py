@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
@@ -67,15 +67,17 @@ CLAIMS = {
 }
 
 
+def check_by(ratio: Ratio) -> Callable[[Evidence], Finding]:
+    """Return the check of a claim with one ratio."""
+    return lambda evidence: check_ratios(evidence, (ratio,))
+
+
 def _small_pair(pair: Claim) -> Claim:
     """Return the A/A pair by connections, which are equal on any machine, with a small load."""
     (cell,), (need,) = pair.cells, pair.ratios
     ratio = replace(need, figure="connections")
 
-    def check(evidence: Evidence) -> Finding:
-        return check_ratios(evidence, (ratio,))
-
-    return replace(pair, cells=(replace(cell, plan=PLAN),), needs=(ratio,), check=check)
+    return replace(pair, cells=(replace(cell, plan=PLAN),), needs=(ratio,), check=check_by(ratio))
 
 
 @contextmanager
