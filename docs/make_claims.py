@@ -47,8 +47,8 @@ RULES = (
     "ratio is at the margin, both looks included. It is not corrected for the number of claims "
     "([results.md](results.md#comparisons)).",
     "Each session compares a model with itself (A/A). If that is not without difference, twice, all ratio "
-    "answers of the session are marked *noisy*. The second pair is measured after the rounds of the first "
-    "answer, which is shown with the mark until then.",
+    "answers of the session are marked *noisy*. The answer of a single claim is shown before its pair is "
+    "measured, and that of the first of several claims before a noisy pair is repeated.",
     "`--quick` measures three short rounds: they *lean* and are no answer.",
 )
 

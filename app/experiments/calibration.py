@@ -67,6 +67,8 @@ def is_quiet(ratios: Sequence[float]) -> bool:
 def pair_text(calibration: Calibration) -> str:
     """Return how far two equal servers were apart, and what that means, in a few words."""
     word = "noisy" if calibration.noisy else "quiet"
+    if not calibration.ratios:
+        return "not measured"
     if calibration.pairs == 2:
         word = "noisy, twice" if calibration.noisy else "quiet, after a noisy pair"
     if calibration.deviation is None:
@@ -77,6 +79,8 @@ def pair_text(calibration: Calibration) -> str:
 def noise_sentence(calibration: Calibration) -> str:
     """Return what the calibration means for ratio answers, in one sentence."""
     spread = "" if calibration.deviation is None else f" (spread {100 * calibration.deviation:.1f} %)"
+    if not calibration.ratios:
+        return "The A/A pair was not measured, so it is not known how noisy the machine was."
     if calibration.noisy:
         twice = "" if calibration.pairs == 1 else ", twice"
         return f"Noisy machine{spread}: a model compared with itself was not without difference{twice}."

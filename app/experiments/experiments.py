@@ -153,9 +153,8 @@ class Experiments:
         return [self.get(id) for id in ids]
 
     def _session(self, prepared: list[ActiveExperiment], seed: int, quick: bool) -> Session:
-        needs_ratios = any(not each.is_blocked(ratio) for each in prepared for ratio in each.claim.ratios)
         calibrating: tuple[ActiveExperiment, ...] = ()
-        if needs_ratios:
+        if any(each.needs_calibration for each in prepared):
             calibrating = tuple(
                 self._calibration(claim, prepared[0].view, quick)
                 for claim in (calibration.FIRST, calibration.REPEATED)
@@ -163,7 +162,10 @@ class Experiments:
         session = Session(prepared, calibrating, seed)
         for each in prepared:
             each.session = session
-        session.cells = merge_cells([*calibrating[:1], *prepared], seed)
+        first = calibrating[:1]
+        # A single answer does not wait for the pair; several are closed one by one, each with its mark.
+        members = [*prepared, *first] if len(prepared) == 1 else [*first, *prepared]
+        session.cells = merge_cells(members, seed)
         if calibrating:
             [session.repeated_calibration] = merge_cells(calibrating[1:], seed + 1)
         return session

@@ -53,6 +53,11 @@ class ActiveExperiment:
         return self.stop_requested or self.closing
 
     @property
+    def needs_calibration(self) -> bool:
+        """Whether its answer rests on ratios that can be measured."""
+        return any(not self.is_blocked(ratio) for ratio in self.claim.ratios)
+
+    @property
     def evidence(self) -> Evidence:
         """What the check reads."""
         return Evidence(self.rounds, self.view.rounds_wanted, self.view.facts, self.blocked)
@@ -209,6 +214,17 @@ class Session:
     def needs_calibration(self) -> bool:
         """Whether an experiment that has not ended compares ratios."""
         return any(not each.is_ended and any(each.claim.ratios) for each in self.experiments)
+
+    @property
+    def pair_cell(self) -> SessionCell | None:
+        """The cell with the A/A pair."""
+        pairs = (cell for cell in self.cells if any(each.is_calibration for each, _ in cell.used_by))
+        return next(pairs, None)
+
+    @property
+    def awaits_pair(self) -> bool:
+        """Whether an A/A pair is still to be measured: the first one, or the one that repeats it."""
+        return bool(self.calibrating) and (self.calibration is None or self.must_repeat_pair)
 
     @property
     def must_repeat_pair(self) -> bool:

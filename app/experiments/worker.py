@@ -101,23 +101,33 @@ class ExperimentWorker:
         if session.needs_calibration:
             session.calibration = _calibration(session)
 
-    async def _repeat_pair(self, session: Session, experiment: ActiveExperiment) -> None:
-        """Repeat an A/A pair that showed a difference, with the answer of the experiment in sight.
+    async def _measure_pairs(self, session: Session, experiment: ActiveExperiment) -> None:
+        """Measure the A/A pairs that are missing, with the answer of the experiment in sight.
 
-        The pair takes about 70 s and cannot change the answer, only remove the mark *noisy*. So the first
-        answer is shown with the mark, and the pair is measured after its rounds instead of before them.
+        A pair takes about 70 s and cannot change the answer, only mark it as noisy. So the first answer does
+        not wait for it. A pair that shows a difference is repeated once.
         """
-        if not (session.must_repeat_pair and any(experiment.claim.ratios) and session.repeated_calibration):
+        if not (session.awaits_pair and experiment.needs_calibration):
             return
+        await self._show_answer(session, experiment)
+        with contextlib.suppress(LabError):  # the answer does not depend on it
+            if session.calibration is None and (cell := session.pair_cell):
+                await self._measure_cell(session, cell)
+                self._calibrate(session, cell)
+            if session.must_repeat_pair and session.repeated_calibration:
+                await self._measure_cell(session, session.repeated_calibration)
+                if session.needs_calibration:  # otherwise it was stopped
+                    session.calibration = _calibration(session)
+
+    async def _show_answer(self, session: Session, experiment: ActiveExperiment) -> None:
+        """Save and report the answer of an experiment that remains active."""
         await self._gather_facts(experiment)
         await asyncio.to_thread(self._update, session, experiment)
         experiment.view = replace(experiment.view, answered_at=rfc3339_now())
         await asyncio.to_thread(self._store.save, experiment.view)
-        self._report(experiment, "experiment.round", f"{_name(experiment)}: the A/A pair is repeated")
-        with contextlib.suppress(LabError):  # the answer does not depend on it
-            await self._measure_cell(session, session.repeated_calibration)
-            if session.needs_calibration:  # otherwise it was stopped
-                session.calibration = _calibration(session)
+        self._report(
+            experiment, "experiment.round", f"{_name(experiment)} has its answer, before the A/A pair"
+        )
 
     async def _measure_cell(self, session: Session, cell: SessionCell) -> None:
         while not session.is_stopped:
@@ -205,7 +215,7 @@ class ExperimentWorker:
                     with contextlib.suppress(LabError):  # the answer does not depend on it
                         await self._trace(session, experiment)
                     experiment.stop_requested = False  # only the trace was stopped: the rounds are complete
-                    await self._repeat_pair(session, experiment)
+                    await self._measure_pairs(session, experiment)
                 await self._close(session, experiment, None)
 
     async def _trace(self, session: Session, experiment: ActiveExperiment) -> None:
@@ -245,8 +255,9 @@ class ExperimentWorker:
         if experiment.closing:
             return
         experiment.closing = True
-        if experiment.view.answered_at:  # only the pair was stopped that is repeated
+        if experiment.view.answered_at:  # only an A/A pair was stopped
             experiment.stop_requested = False
+            session.calibration = session.calibration or calibrate((), ())
         await self._jobs.save_unsaved()
         try:
             await self._gather_facts(experiment)

@@ -1,4 +1,4 @@
-"""An A/A pair that shows a difference is repeated after the first answer is shown."""
+"""The first answer is shown before the A/A pair that is missing, or that repeats a noisy one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ def noisy_first_pair() -> Iterator[None]:
     (cell,), (need,) = calibration.FIRST.cells, calibration.FIRST.ratios
     ratio = replace(need, figure="threads_peak")
     entries = (cell.entries[0], Entry("blocking", key=B))
-    cells = (replace(cell, plan=PLAN, entries=entries),)
+    plan = {**PLAN, "think_time_ms": 6}  # a cell of its own
+    cells = (replace(cell, plan=plan, entries=entries),)
     noisy = replace(calibration.FIRST, cells=cells, needs=(ratio,), check=check_by(ratio))
     with tiny_catalogue(), patch.object(calibration, "FIRST", noisy):
         yield
 
 
 def play(folder: Path, claims: list[str], during: Callable[[Lab], None]) -> list[ExperimentView]:
-    """Run quick experiments, and call `during` when the pair is repeated.
+    """Run quick experiments, and call `during` when an answer is shown before a pair.
 
     Returns an experiment as it is then, and all of them as they ended.
     """
@@ -43,7 +44,7 @@ def play(folder: Path, claims: list[str], during: Callable[[Lab], None]) -> list
         seen: list[ExperimentView] = []
 
         def look(event: Event) -> None:
-            if event.experiment and event.text.endswith("the A/A pair is repeated"):
+            if event.experiment and event.text.endswith("before the A/A pair"):
                 seen.append(lab.experiments.get(event.experiment))
                 during(lab)
 
@@ -65,7 +66,9 @@ def stop(lab: Lab) -> None:
     lab.runs.stop_all()
 
 
-def test_the_answer_is_shown_with_its_mark_before_the_pair_is_repeated(tmp_path: Path) -> None:
+def test_the_first_of_several_answers_is_shown_with_its_mark_before_the_pair_is_repeated(
+    tmp_path: Path,
+) -> None:
     shown, ended, count = play(tmp_path, ["tiny-ratio", "tiny-count"], nothing)
     assert (shown.state, shown.has_answer, shown.answer) == (JobState.RUNNING, True, Answer.LEANS_HOLDS)
     assert shown.is_noisy and shown.calibration and shown.calibration.pairs == 1
@@ -76,8 +79,22 @@ def test_the_answer_is_shown_with_its_mark_before_the_pair_is_repeated(tmp_path:
     assert count.answer is Answer.HOLDS
 
 
-def test_stopping_the_repeated_pair_keeps_answer_and_mark(tmp_path: Path) -> None:
+def test_a_single_answer_is_shown_before_any_pair(tmp_path: Path) -> None:
+    shown, ended = play(tmp_path, ["tiny-ratio"], nothing)
+    assert (shown.state, shown.answer, shown.calibration) == (JobState.RUNNING, Answer.LEANS_HOLDS, None)
+    assert len(shown.rounds) == shown.rounds_wanted
+    assert (ended.state, ended.answer, ended.rounds) == (JobState.FINISHED, shown.answer, shown.rounds)
+    assert ended.calibration and ended.calibration.pairs == 2 and not ended.is_noisy
+
+
+def test_an_answer_whose_pair_was_stopped_is_kept_and_doubtful(tmp_path: Path) -> None:
     shown, ended = play(tmp_path, ["tiny-ratio"], stop)
+    assert (ended.state, ended.answer) == (JobState.FINISHED, shown.answer)
+    assert ended.is_noisy and ended.calibration and pair_text(ended.calibration) == "not measured"
+
+
+def test_stopping_the_repeated_pair_keeps_answer_and_mark(tmp_path: Path) -> None:
+    shown, ended, _ = play(tmp_path, ["tiny-ratio", "tiny-count"], stop)
     assert (ended.state, ended.answer) == (JobState.FINISHED, shown.answer)
     assert ended.is_noisy and ended.calibration == shown.calibration
 
