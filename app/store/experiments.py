@@ -42,6 +42,7 @@ class ExperimentStore(ViewStore[ExperimentView]):
         query = (
             select(ExperimentRow.view)
             .where(ExperimentRow.view.not_like('%"calibration":null%'))
+            .where(ExperimentRow.view.not_like('%"ratios":[],"deviation":null%'))  # it was stopped
             .order_by(ExperimentRow.id.desc())
             .limit(1)
         )

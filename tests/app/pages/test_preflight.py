@@ -59,7 +59,7 @@ def test_pages_show_the_newest_pair_of_this_machine(make_lab: LabMaker, tmp_path
 def test_a_pair_of_another_machine_is_none_of_this_one(make_lab: LabMaker, tmp_path: Path) -> None:
     with closing(ExperimentStore(f"sqlite:///{tmp_path / 'threadlab.sqlite3'}")) as store:
         pair = replace(measured(calibrate(QUIET, ())), environment={"kernel": "another"})
-        store.add_all([measured(None), pair, measured(None)])
+        store.add_all([measured(None), pair, measured(None), measured(calibrate((), ()))])
         found = store.calibrated()
         assert found and found.id == 2
     assert "not yet measured" in make_lab(data_dir=tmp_path).http.get("/experiments").text
