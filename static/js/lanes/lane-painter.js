@@ -22,6 +22,9 @@ const faded = (tone, alpha) => ((tone & 0xffffff) | (Math.round(alpha * 255) << 
 export class LanePainter {
   #stacked;
   #writing;
+  #heat;
+  #blocked;
+  #busy;
   #waiting;
   #queue;
   #hatch;
@@ -39,12 +42,13 @@ export class LanePainter {
         ),
       at = (name) => names.indexOf(name);
     this.#stacked = STACKED.map(([name, reach]) => ({
-      name,
       state: at(name),
       reach,
       tone: tone(name),
       hatched: name === "blocked",
     }));
+    [this.#heat, this.#blocked] = [tone("handling"), at("blocked")];
+    this.#busy = [at("writing"), ...this.#stacked.map(({ state }) => state)];
     this.#writing = { state: at("writing"), tone: tone("writing") };
     this.#waiting = { state: at("waiting"), tone: tone("waiting") };
     this.#queue = { state: at("queue"), tone: tone("queue") };
@@ -84,13 +88,11 @@ export class LanePainter {
    * where changes of state are rare, each request can be seen.
    */
   single(pixels, stride, x, number, top, high, shares, span) {
-    let most = 0,
-      state = -1;
-    for (const each of [this.#writing.state, ...this.#stacked.map(({ state: own }) => own)])
-      if (shares[each] > most) [most, state] = [shares[each], each];
-    if (state >= 0) {
+    let longest = -1;
+    for (const state of this.#busy) if (shares[state] > (shares[longest] ?? 0)) longest = state;
+    if (longest >= 0) {
       shares.fill(0);
-      shares[state] = span;
+      shares[longest] = span;
     }
     this.column(pixels, stride, x, number, top, high, shares, span);
   }
@@ -100,16 +102,16 @@ export class LanePainter {
    * hatched where most of that time was spent in blocked handlers.
    */
   heat(pixels, stride, x, number, top, high, shares, span) {
-    const busy = this.#stacked.reduce((sum, { state }) => sum + shares[state], shares[this.#writing.state]),
-      [handling, blocked] = ["handling", "blocked"].map((name) =>
-        this.#stacked.find((each) => each.name === name),
-      );
+    let busy = 0;
+    for (const state of this.#busy) busy += shares[state];
     if (busy / span < SHARE_MIN) return this.column(pixels, stride, x, number, top, high, shares, span);
-    const alpha = ((handling.tone >>> 24) / 255) * (HEAT_MIN + (1 - HEAT_MIN) * Math.min(1, busy / span)),
-      hatched = shares[blocked.state] * 2 > busy;
+    const tone = this.#heat,
+      alpha = ((tone >>> 24) / 255) * (HEAT_MIN + (1 - HEAT_MIN) * Math.min(1, busy / span)),
+      own = faded(tone, alpha),
+      hatched = shares[this.#blocked] * 2 > busy;
     for (let y = top; y < top + high; y++)
       if (!hatched || (number + y) % (HATCH_PERIOD_PX * this.#line) >= this.#line)
-        pixels[y * stride + x] = faded(handling.tone, alpha);
+        pixels[y * stride + x] = own;
   }
 
   /** Fill from `top` to `bottom`, which may be fractions: a pixel that is covered in part is fainter. */

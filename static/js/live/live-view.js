@@ -181,8 +181,9 @@ export class LiveView {
           ? "fill height = share of time in state"
           : "a request is at least 1 px wide";
     this.#root.toggleAttribute("data-dense", dense);
-    const window = `Window ${format.latency(this.#timeline.span)}${this.#timeline.isStepped ? ", renewed each second" : ""}`;
-    setText(this.#find("pixel"), `${window}; 1 px = ${pixel}; ${meaning}.`);
+    const length = format.latency(this.#timeline.span),
+      renewed = this.#timeline.isStepped ? ", renewed each second" : "";
+    setText(this.#find("pixel"), `Window ${length}${renewed}; 1 px = ${pixel}; ${meaning}.`);
     const why = sampled.map(({ id, root }) => {
       const { tracing } = root.dataset,
         reason = tracing && tracing !== "on" ? `tracing ${tracing}` : "tracing off";
