@@ -150,7 +150,7 @@ class Hub:
             frame.threads = compact_json(messages.threads(sampler, stalled_percent))
             frame.samples = compact_json(messages.samples(sampler))
         if engine.board and any(viewer.wants(id, "connections") for viewer in due):
-            frame.unread = self._unread.of(engine, now_ns)
+            frame.unread = self._unread.of(engine, numbers["connections_total"], now_ns)
             frame.grid = self._grids.setdefault(id, ConnectionGrid()).advance(engine.board.word_bytes())
         return frame
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from app.fleet.engine import Engine
 
 INTERVAL_NS = 1_000_000_000  # a count takes 3 ms of CPU
+CONNECTIONS_MAX = 2000  # beyond, a count would hold the event loop for more than 10 ms
 
 
 @dataclass
@@ -15,8 +16,13 @@ class UnreadCounts:
 
     _counts: dict[str, tuple[int, int | None]] = field(default_factory=dict)
 
-    def of(self, engine: Engine, now_ns: int) -> int | None:
-        """Return the count of an engine, not older than a second; None if it is unknown."""
+    def of(self, engine: Engine, connections: int, now_ns: int) -> int | None:
+        """Return the count of an engine, not older than a second; None if it is unknown.
+
+        connections: those that the engine has open; too many are not counted.
+        """
+        if connections > CONNECTIONS_MAX:
+            return None
         at_ns, count = self._counts.get(engine.id, (now_ns - INTERVAL_NS, None))
         if now_ns - at_ns < INTERVAL_NS:
             return count

@@ -45,7 +45,7 @@ export class ConnectionPanel {
       this.#table(states.slice(1), details.querySelector("tbody"));
   }
 
-  /** Connections whose requests wait in the kernel: one mark each, beside the dots of what the engine knows. */
+  /** Show the requests that wait in the kernel: a mark each, beside the dots of what the engine knows. */
   #showUnread(unread) {
     setText(this.root.querySelector("[data-unread]"), format.count(unread));
     const marks = this.root.querySelector("[data-unread-marks]"),

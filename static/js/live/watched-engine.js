@@ -1,4 +1,5 @@
-// The engine that the live view of the workbench shows: the target, or one that failed until another is chosen.
+// The engine that the live view of the workbench shows: the target, or one that failed, until another is
+// chosen.
 import { live } from "./live-socket.js";
 import { fillNumbers } from "./live-numbers.js";
 import { setText } from "../lib/dom.js";

@@ -33,8 +33,9 @@ export class Target {
   }
 
   /**
-   * Return the id of the engine to show, null if none. `alive` are the engines of the frame that serve, newest
-   * first, as [id, engine]; `shownId` is the one that is shown now.
+   * Return the id of the engine to show, null if none, and select it in the list if nothing was chosen.
+   * `alive` are the engines of the frame that serve, newest first, as [id, engine]; `shownId` is the one that
+   * is shown now.
    */
   engineOf(frame, alive, shownId) {
     const has = (id) => alive.some(([each]) => each === id),
