@@ -264,23 +264,23 @@ def test_a_printed_page_is_not_cut_off(visit: Opener, path: str) -> None:
     page.emulate_media(media="screen")
 
 
-PRINTED = (
-    "/",
+PRINTED = ("/", "/experiments/summary", "/runs/1")
+ALSO_PRINTED = (
     "/experiments",
     "/experiments/reactor-stalls",
-    "/experiments/summary",
     "/workbench",
     "/models",
     "/models/reactor-pool",
     "/runs",
-    "/runs/1",
     "/comparisons/1",
     "/about",
 )
 CONTROLS = "nav, header.top, form, button:not([data-answer-filter]), select, textarea, input"
 
 
-@pytest.mark.parametrize("path", PRINTED)
+@pytest.mark.parametrize(
+    "path", [*PRINTED, *(pytest.param(path, marks=pytest.mark.full) for path in ALSO_PRINTED)]
+)
 def test_a_dark_page_is_printed_dark_on_white_without_controls(visit: Opener, path: str) -> None:
     page = visit(path, A4_WIDTH, dark=True).page
     settled(page)

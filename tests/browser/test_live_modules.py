@@ -218,21 +218,20 @@ AUTO_WINDOW = """async ([rate, width, known, now]) => {
 S = 1e6
 
 
-@pytest.mark.parametrize(
-    ("rate", "known", "now", "window"),
-    [
-        pytest.param(0, 60 * S, 15 * S, 15 * S, id="idle threads: the longest"),
-        pytest.param(0, 4 * S, 15 * S, 4 * S, id="no longer than what is known"),
-        pytest.param(1000, 60 * S, 15 * S, 0.2 * S, id="short enough for each of 1,000 changes per second"),
-        pytest.param(1000, 60 * S, 0.1 * S, 0.1 * S, id="one that is short enough stays"),
-        pytest.param(1000, 60 * S, 0.5 * S, 0.2 * S, id="one that is much too long does not"),
-        pytest.param(90_000, 60 * S, 0.1 * S, 15 * S, id="too many for any window: the utilisation"),
-    ],
-)
-def test_lanes_take_the_longest_window_in_which_single_changes_can_be_seen(
-    page: Page, rate: float, known: float, now: float, window: float
-) -> None:
-    assert page.evaluate(AUTO_WINDOW, [rate, 400, known, now]) == window
+WINDOWS = {
+    # rate per s, what is known, the window now: the window
+    (0, 60 * S, 15 * S): 15 * S,  # idle threads
+    (0, 4 * S, 15 * S): 4 * S,  # no longer than what is known
+    (1000, 60 * S, 15 * S): 0.2 * S,
+    (1000, 60 * S, 0.1 * S): 0.1 * S,  # one that is short enough stays
+    (1000, 60 * S, 0.5 * S): 0.2 * S,  # one that is much too long does not
+    (90_000, 60 * S, 0.1 * S): 15 * S,  # too many changes for any window: the utilisation
+}
+
+
+def test_lanes_take_the_longest_window_in_which_single_changes_can_be_seen(page: Page) -> None:
+    for (rate, known, now), window in WINDOWS.items():
+        assert page.evaluate(AUTO_WINDOW, [rate, 400, known, now]) == window, (rate, known, now)
 
 
 # The alphas of the pixels of one column, 10 px high: a thread that was busy for a share of its time.

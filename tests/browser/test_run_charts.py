@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from _pytest.mark import ParameterSet
 from playwright.sync_api import Page, expect
 
 from app.load.protocol.plan import Plan
@@ -93,14 +94,21 @@ def texts_of(svg: bytes) -> list[str]:
     return [" ".join((each.text or "").split()) for each in root.iter(f"{{{SVG}}}text")]
 
 
+def full(panel: str, file: str, texts: set[str]) -> ParameterSet:
+    """A chart of the full tests: the others are made by the same code."""
+    return pytest.param(panel, file, texts, marks=pytest.mark.full)
+
+
 @pytest.mark.parametrize(
     ("panel", "file", "texts"),
     [
-        ('[data-chart="rate"]', "throughput", {"Throughput", "achieved", "offered", "Time (s)", "warm-up"}),
+        full(
+            '[data-chart="rate"]', "throughput", {"Throughput", "achieved", "offered", "Time (s)", "warm-up"}
+        ),
         ('[data-chart="p99"]', "latency", {"p99 per second", "Latency (ms)", "p(99)<1200us", "↑ p(99)<10s"}),
-        ('[data-chart="percentiles"]', "percentiles", {"p99.9", "p(99)<1200us", "objective p(99)<20ms"}),
-        ('[data-chart="load"]', "connections", {"Count", "connections", "threads"}),
-        ('[data-chart="cpu"]', "cpu", {"CPU (% of one core)", "engine CPU"}),
+        full('[data-chart="percentiles"]', "percentiles", {"p99.9", "p(99)<1200us", "objective p(99)<20ms"}),
+        full('[data-chart="load"]', "connections", {"Count", "connections", "threads"}),
+        full('[data-chart="cpu"]', "cpu", {"CPU (% of one core)", "engine CPU"}),
         (
             "#search",
             "capacity-search",

@@ -66,6 +66,7 @@ def stop(lab: Lab) -> None:
     lab.runs.stop_all()
 
 
+@pytest.mark.full
 def test_the_first_of_several_answers_is_shown_with_its_mark_before_the_pair_is_repeated(
     tmp_path: Path,
 ) -> None:
@@ -93,6 +94,7 @@ def test_an_answer_whose_pair_was_stopped_is_kept_and_doubtful(tmp_path: Path) -
     assert ended.is_noisy and ended.calibration and pair_text(ended.calibration) == "not measured"
 
 
+@pytest.mark.full
 def test_stopping_the_repeated_pair_keeps_answer_and_mark(tmp_path: Path) -> None:
     shown, ended, _ = play(tmp_path, ["tiny-ratio", "tiny-count"], stop)
     assert (ended.state, ended.answer) == (JobState.FINISHED, shown.answer)

@@ -21,7 +21,7 @@ def variant(request: pytest.FixtureRequest) -> Claim:
     return VARIANTS[request.param]
 
 
-def test_a_variant_has_an_id_of_its_own(variant: Claim) -> None:
+def test_a_variant_has_its_own_id(variant: Claim) -> None:
     assert variant.id not in catalogue() and base_id(variant.id) in catalogue()
     assert len(variant.id) <= CLAIM_MAX
     assert get_claim(variant.id).cells == variant.cells

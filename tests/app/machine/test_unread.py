@@ -1,4 +1,4 @@
-"""Connections with unread bytes, by sock_diag: real sockets that nobody reads from."""
+"""Connections with unread bytes, by sock_diag: real sockets that no process reads."""
 
 from __future__ import annotations
 

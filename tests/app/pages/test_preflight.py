@@ -6,6 +6,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from app.experiments.calibration import calibrate
 from app.experiments.reference import reference
 from app.pages.preflight import pair_line
@@ -56,6 +58,7 @@ def test_pages_show_the_newest_pair_of_this_machine(make_lab: LabMaker, tmp_path
         assert "two equal servers differed by 15.6 % (spread): noisy" in text and AT in text
 
 
+@pytest.mark.full
 def test_a_pair_of_another_machine_is_none_of_this_one(make_lab: LabMaker, tmp_path: Path) -> None:
     with closing(ExperimentStore(f"sqlite:///{tmp_path / 'threadlab.sqlite3'}")) as store:
         pair = replace(measured(calibrate(QUIET, ())), environment={"kernel": "another"})
