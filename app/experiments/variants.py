@@ -1,6 +1,6 @@
 """Variants of claims: the same claim and check, under a changed condition that should refute it. Pure.
 
-A variant has an id of its own, such as pool-9x~one-worker, so its answers are never those of the claim.
+A variant has its own id, such as pool-9x~one-worker, so its answers are never those of the claim.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The job in progress, for the title of a tab: an experiment, a comparison, or a run of its own.
+"""The job in progress, for the title of a tab: an experiment, a comparison, or a single run.
 
-It changes at most once per percent and is a message of its own, because a hidden page gets no frames.
+It changes at most once per percent. It is not part of frames, because a hidden page gets none.
 """
 
 from __future__ import annotations

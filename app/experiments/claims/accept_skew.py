@@ -75,7 +75,7 @@ CLAIM = Claim(
     refutations=(
         Refutation(
             "own-sockets",
-            "Each process has a socket of its own.",
+            "Each process has its own socket.",
             entries={SHARED.name: replace(REUSEPORT, copy=1)},
             words={"one shared listening socket": "a socket for each"},
         ),

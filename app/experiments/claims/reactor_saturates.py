@@ -106,7 +106,7 @@ CLAIM = Claim(
     refutations=(
         Refutation(
             "pinned",
-            "The server has CPUs of its own, without those of the load generator.",
+            "Server and load generator run on different CPUs.",
             {"placement": "split"},
         ),
     ),
