@@ -12,7 +12,7 @@ CHROMIUM := $(shell command -v chromium-headless-shell || command -v chromium ||
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run demo test test-full measure mutations check fix bench truth scenarios fuzz soak docs screenshots compose compose-check chromium slowhttptest clean
+.PHONY: help install lock run demo test default-tests test-full measure mutations check lint types fix bench truth scenarios fuzz soak docs screenshots compose compose-check chromium slowhttptest clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -54,7 +54,10 @@ demo: $(VENV)/.installed ## measure all models in the terminal, with verdicts
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 WORKERS ?= 4# test processes: more than CPUs, because they wait; each has its own lab and browser
 
-test: check chromium ## lint, types and the default tests, with real processes, sockets and a browser (3 minutes)
+test: lint chromium ## lint, types and the default tests, with real processes, sockets and a browser (3 minutes)
+	$(MAKE) --jobs=2 types default-tests
+
+default-tests: $(VENV)/.dev
 	$(PYTEST)
 
 test-full: $(VENV)/.dev chromium ## all remaining tests: every table, variant, page, theme and width; also deterministic
@@ -66,11 +69,15 @@ measure: $(VENV)/.dev chromium ## tests that assert times, rates, CPU and schedu
 mutations: $(VENV)/.dev chromium ## insert 20 faults, one at a time, and check that the tests detect each (1 hour)
 	$(BIN)/python -m tests.mutations
 
-check: $(VENV)/.dev ## check lint, format and types
+check: lint types ## check lint, format and types
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/djangofmt --quiet --check templates
 	$(BIN)/oxfmt --check static templates
+
+types: $(VENV)/.dev
 	$(BIN)/mypy
 
 fix: $(VENV)/.dev ## format the code and apply automatic lint fixes

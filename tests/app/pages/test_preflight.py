@@ -44,6 +44,7 @@ def test_a_missing_pair_is_not_yet_measured() -> None:
     assert (pair_line(None).text, pair_line(None).is_quiet) == ("not yet measured", None)
 
 
+@pytest.mark.full
 def test_pages_show_the_newest_pair_of_this_machine(make_lab: LabMaker, tmp_path: Path) -> None:
     lab = make_lab(data_dir=tmp_path)
     for path in ("/experiments", "/experiments/reactor-stalls"):
