@@ -184,6 +184,15 @@ def _lane(lane: RecordedLane, spans: Iterable[Span], window: Window, is_numbered
     )
 
 
+def load_ends_ns(recording: Recording) -> int:
+    """Return when the last recorded request was answered.
+
+    The recording goes on until the load generator has reported, which can take longer than a short load.
+    """
+    answers = (max(times.answered_ns) for times in recording.requests.values() if times)
+    return min(recording.to_ns, max(answers, default=recording.to_ns))
+
+
 def request_spans(recording: Recording, window: Window) -> tuple[RequestSpan, ...]:
     """Return the requests that are in flight in a window, in the order of their send."""
     found = [
@@ -217,7 +226,7 @@ def excerpt(
     lanes = sorted(recording.lanes.values(), key=lambda lane: (lane.slot, lane.generation))
     threads = [spans_of(lane, recording.to_ns) for lane in lanes]
     length_ns = int(window_us * 1000) if window_us else None
-    window = choose_window(threads, from_ns, recording.to_ns, length_ns)
+    window = choose_window(threads, from_ns, load_ends_ns(recording), length_ns)
     shown, total = thread_lanes(lanes, threads, window)
     requests = request_spans(recording, window)
     return TraceExcerpt(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from app.load.protocol.request_times import RequestTimes
 from app.trace import excerpt as excerpts
-from app.trace.excerpt import choose_window, mark_slow, most_waiting, request_spans, spans_of, thread_lanes
+from app.trace.excerpt import (
+    choose_window,
+    load_ends_ns,
+    mark_slow,
+    most_waiting,
+    request_spans,
+    spans_of,
+    thread_lanes,
+)
 from app.trace.recording import RecordedLane, Recording
 from engines.common.board.board import BLOCKED, HANDLING, QUEUE, READING, WAITING
 from engines.common.board.trace_reader import STATE_BITS
@@ -109,6 +117,17 @@ def test_without_a_slow_handler_the_window_shows_single_requests_in_the_middle()
 def test_the_length_of_the_window_can_be_given() -> None:
     threads = [spans_of(lane(*requests(1000, 1.0)), 1000 * MS)]
     assert choose_window(threads, 0, 1000 * MS, length_ns=50 * MS).length_ns == 50 * MS
+
+
+def test_the_window_lies_in_the_load_even_if_the_recording_goes_on() -> None:
+    recording = recorded(lane(*requests(100, 1.0)), to_ms=4000)
+    assert load_ends_ns(recording) == 4000 * MS, "recordings of version 1 have no requests"
+    recording.requests = {"plaintext": RequestTimes(), "sleep": RequestTimes()}
+    for number in range(100):
+        recording.requests["plaintext"].append(number * MS + 300_000, 200)
+    assert load_ends_ns(recording) == 99 * MS + 300_000
+    window = choose_window([spans_of(lane(*requests(100, 1.0)), 4000 * MS)], 0, load_ends_ns(recording))
+    assert request_spans(recording, window), "in the middle of the recording there are none"
 
 
 def test_threads_have_numbers_if_their_role_has_several() -> None:
