@@ -52,6 +52,12 @@ def describe(name: str, error: Mapping[str, Any]) -> str:
     return f"{name}: {message}" if name else message
 
 
+def sentence(error: Mapping[str, Any]) -> str:
+    """Return what is wrong as a sentence, to stand at the field itself."""
+    text = describe("", error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def _context(error: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that a message of pydantic has, bounds of 0.0 as 0."""
     return {

@@ -81,3 +81,13 @@ class RunPageQuery(RunQuery):
 
     limit: int = Field(100, ge=1, le=500)
     offset: int = Field(0, ge=0, le=10**9)
+
+
+Seconds = Annotated[float, Field(ge=0, le=10**6, allow_inf_nan=False)]
+
+
+class TimeRangeQuery(BaseModel):
+    """A part of a run, in seconds from the start of its warm-up."""
+
+    from_s: Seconds | None = Field(None, description="omitted: from the start of the warm-up")
+    to_s: Seconds | None = Field(None, description="omitted: to the end of the measured time")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
-from app.api.queries import RunPageQuery
+from app.api.queries import RunPageQuery, TimeRangeQuery
 from app.api.specs import RunSpec
 from app.errors import Invalid
 from app.plans.scenarios import SCENARIOS
@@ -16,6 +16,7 @@ from app.runs.request import RunRequest
 from app.schemas.excerpt import TraceExcerpt
 from app.schemas.run import RunView
 from app.schemas.scenario import ScenarioView
+from app.schemas.time_range import TimeRange
 from app.web.deps import LabDep
 
 router = APIRouter(tags=["runs"])
@@ -103,6 +104,12 @@ async def excerpt(id: int, lab: LabDep, window_us: Window = None) -> TraceExcerp
 async def percentiles(id: int, lab: LabDep) -> dict[str, Any]:
     """Response and service time by percentile, up to the last percentile with 10 samples above it."""
     return await asyncio.to_thread(lab.runs.percentiles, id)
+
+
+@router.get("/runs/{id}/range")
+async def time_range(id: int, lab: LabDep, query: Annotated[TimeRangeQuery, Query()]) -> TimeRange:
+    """Figures of a part of the run: of all seconds that overlap the range, with percentiles of their own."""
+    return await asyncio.to_thread(lab.runs.time_range, id, query.from_s, query.to_s)
 
 
 @router.get("/runs/{id}/histogram", response_class=PlainTextResponse)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import ValidationError
@@ -45,13 +44,8 @@ def read(query_params: Mapping[str, str]) -> FilterForm:
     try:
         query = RunQuery.model_validate(values)
     except ValidationError as error:
-        problems = {str(each["loc"][0]): _sentence(each) for each in error.errors()}
+        problems = {str(each["loc"][0]): validation.sentence(each) for each in error.errors()}
         query = RunQuery.model_validate(
             {name: value for name, value in values.items() if name not in problems}
         )
     return FilterForm(values, problems, query.filter)
-
-
-def _sentence(error: Mapping[str, Any]) -> str:
-    text = validation.describe("", error)
-    return f"{text[:1].upper()}{text[1:]}."

@@ -11,8 +11,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.errors import LabError, NotNow
 from app.imports import side_by_side
 from app.lab import Lab
-from app.pages import load_form, workbench
+from app.pages import load_form, time_range, workbench
 from app.pages.responses import TypedDep, block, by_htmx, page
+from app.pages.time_range import WHOLE, RangeForm
 from app.plans.fields import used_fields
 from app.plans.scenarios import SCENARIOS
 from app.report.search_chart import search_chart
@@ -102,12 +103,18 @@ async def stop_run(id: int, request: Request, lab: LabDep) -> Response:
 
 @router.get("/runs/{id}")
 async def run(id: int, request: Request, lab: LabDep) -> HTMLResponse:
-    """Return the page of a run. Raises Unknown."""
-    return run_page(id, request, lab)
+    """Return the page of a run, with the figures of the part in the query string. Raises Unknown."""
+    chosen = await time_range.read(lab, id, request.query_params)
+    return run_page(id, request, lab, chosen.status, chosen=chosen)
 
 
-def run_page(id: int, request: Request, lab: Lab, status: int = 200, **typed: Any) -> HTMLResponse:
-    """Return the page of a run with its imported results. `typed`: the input of one that was rejected."""
+def run_page(
+    id: int, request: Request, lab: Lab, status: int = 200, chosen: RangeForm = WHOLE, **typed: Any
+) -> HTMLResponse:
+    """Return the page of a run with its imported results.
+
+    `chosen`: the part whose figures are shown. `typed`: the input of an imported result that was rejected.
+    """
     view = lab.runs.get(id)
     imported = [(each, side_by_side.compare_figures(each.figures, view)) for each in lab.history.imports(id)]
     return page(
@@ -116,6 +123,7 @@ def run_page(id: int, request: Request, lab: Lab, status: int = 200, **typed: An
         status,
         run=view,
         trials_chart=search_chart(view.capacity),
+        chosen=chosen,
         imported=imported,
         typed=typed,
     )

@@ -13,6 +13,7 @@ from app.fleet.fleet import Fleet
 from app.fleet.models import Models
 from app.load.protocol.outcome import Outcome
 from app.results.summary import curve, interval_log
+from app.results.time_range import time_range
 from app.runs.progress import Progress
 from app.runs.queue import JobQueue
 from app.runs.request import RequestValidator, RunRequest, ValidRequest
@@ -21,6 +22,7 @@ from app.runs.worker import RunWorker
 from app.schemas.excerpt import TraceExcerpt
 from app.schemas.run import RunView
 from app.schemas.system import SystemView
+from app.schemas.time_range import TimeRange
 from app.settings import Settings
 from app.store.runs import RunStore
 from app.trace.excerpt import excerpt
@@ -166,6 +168,13 @@ class Runs:
     def percentiles(self, id: int) -> dict[str, Any]:
         """Return latency by percentile, service and response time. Thread-safe. Raises Unknown, NotNow."""
         return curve(self._outcome(id))
+
+    def time_range(self, id: int, from_s: float | None, to_s: float | None) -> TimeRange:
+        """Return the figures of the seconds of a run that overlap a range, see `app.results.time_range`.
+
+        Thread-safe. Raises Unknown, NotNow without a histogram, and Invalid if there is no such second.
+        """
+        return time_range(self._outcome(id), self.series(id), from_s, to_s)
 
     def _outcome(self, id: int) -> Outcome:
         view = self.get(id)

@@ -25,7 +25,7 @@ export class Chart {
   /**
    * `spec`: series [{ label, kind, model?, tone?, width?, fill?, scale? }],
    * x { title, values, splits, range, text }, y { title, log, range, values }, right { title },
-   * wash, format, sync (a key), live (the table shows the newest rows).
+   * wash, format, sync (a key), live (the table shows the newest rows), drag (uPlot's cursor.drag).
    */
   constructor(panel, spec) {
     this.#spec = spec;

@@ -10,6 +10,7 @@ import {
   percentileAxis,
   percentileTable,
 } from "./percentile-axis.js";
+import { selectsRange } from "./range-select.js";
 import { seriesTimes } from "./series-times.js";
 import * as format from "../lib/format.js";
 
@@ -65,30 +66,30 @@ export function drawOverTime(root, series) {
   const { ends: xs, warmUpS } = seriesTimes(series, Number(root.dataset.measuredS)),
     bands = warmUpS ? [{ from: 0, to: warmUpS, label: "warm-up" }] : [],
     marks = JSON.parse(root.dataset.marks ?? "[]"),
-    x = { range: () => [0, xs.at(-1) ?? 1], heading: "end (s)" },
+    time = { x: { range: () => [0, xs.at(-1) ?? 1], heading: "end (s)" }, drag: selectsRange },
     over = { bands, marks },
     { data, limits } = latency(root, column);
   const rate = {
-    x,
+    ...time,
     y: { title: "Throughput (req/s)" },
     format: format.rate,
     series: [{ label: "achieved" }, { label: "offered", kind: "ink" }],
   };
   const p99 = {
-    x,
+    ...time,
     y: { title: "Latency (ms)", range: rangeWithLimits(fromZero, limits, false) },
     format: msText,
     wash: [1, 2],
     series: CLOCKS,
   };
   const load = {
-    x,
+    ...time,
     y: { title: "Count" },
     format: format.count,
     series: [{ label: "connections" }, { label: "threads", kind: "dashed" }],
   };
   const cpu = {
-    x,
+    ...time,
     y: { title: "CPU (% of one core)" },
     format: format.percent,
     series: [{ label: "engine CPU" }],

@@ -69,7 +69,7 @@ function line({ label, kind = "solid", model, tone: role, width, fill, scale = "
 }
 
 /** `spec` is that of a Chart; `isEmpty()`: whether there is no data; the axes have no tick labels then. */
-export function uplotOptions(plot, { series, x = {}, y = {}, right = {}, wash, sync }, isEmpty, hooks) {
+export function uplotOptions(plot, { series, x = {}, y = {}, right = {}, wash, sync, drag }, isEmpty, hooks) {
   const tone = (role, model) => () => colourOf(plot, role, model),
     hasRight = series.some(({ scale }) => scale === "right");
   const axis = {
@@ -89,7 +89,7 @@ export function uplotOptions(plot, { series, x = {}, y = {}, right = {}, wash, s
     legend: { show: false },
     cursor: {
       y: false,
-      drag: { x: false, y: false },
+      drag: drag ?? { x: false, y: false },
       points: { size: 6 },
       ...(sync ? { sync: { key: sync } } : {}),
     },

@@ -2,6 +2,7 @@
 // the other.
 import { LiveCharts } from "../charts/live-charts.js";
 import { drawOverTime, drawPercentiles, panel } from "../charts/result-charts.js";
+import { installRange } from "../charts/range-select.js";
 import { installSave, installSaveOfSvg } from "../charts/save-chart.js";
 import { live } from "../live/live-socket.js";
 import { updateRunProgress } from "../live/run-progress.js";
@@ -25,6 +26,7 @@ function showFetchError(root, names) {
 const installSaves = (root, drawn) => drawn.forEach((each) => installSave(root, each));
 
 let charts = null,
+  markRange = null,
   shownRoot = null;
 
 async function showResult(root) {
@@ -35,16 +37,20 @@ async function showResult(root) {
       .catch(() => showFetchError(root, ["percentiles"]));
   if (root.dataset.series && panel(root, "load"))
     json(root.dataset.series)
-      .then((data) => installSaves(root, drawOverTime(root, data)))
+      .then((data) => {
+        const drawn = drawOverTime(root, data);
+        installSaves(root, drawn);
+        markRange = installRange(drawn.map(({ chart }) => chart.plot));
+      })
       .catch(() => showFetchError(root, ["rate", "p99", "load", "cpu"]));
 }
 
 function arrange() {
   const root = document.querySelector("#run-main");
-  if (root && root === shownRoot) return; // only a part was swapped, such as the trials of a search
+  if (root && root === shownRoot) return markRange?.(); // only a part was swapped, such as the time range
   shownRoot = root;
   charts?.remove();
-  charts = null;
+  charts = markRange = null;
   if (!root || root.dataset.runState === undefined) return;
   if (root.querySelector("[data-live-charts]")) charts = new LiveCharts(root);
   else showResult(root);

@@ -288,6 +288,33 @@ def test_the_histogram_log_is_readable_and_consistent_with_the_run(
         assert total.get_value_at_percentile(percentile) == expected.get_value_at_percentile(percentile)
 
 
+@EACH_RUN
+def test_the_range_of_the_measured_time_has_its_requests(results: Results, which: str) -> None:
+    id = results[which]["id"]
+    (measured,) = [second for second in results.outcome(which).seconds if second.phase == "measure"]
+    part = results.lab.get(f"/runs/{id}/range?from_s={measured.t + 0.001}")
+    assert (part["phases"], part["requests"]) == (["measure"], measured.requests)
+    assert part["achieved_per_s"] == pytest.approx(measured.requests / measured.length_s)
+    assert part["latency"]["response"]["count"] == measured.requests
+    assert results.lab.get(f"/runs/{id}/range")["phases"][-1] == "measure"
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("from_s=-1", "/from_s"),
+        ("from_s=soon", "/from_s"),
+        ("to_s=nan", "/to_s"),
+        ("from=1", "/from"),
+        ("from_s=99", "/from_s"),
+        ("from_s=0.2&to_s=0.1", "/to_s"),
+    ],
+)
+def test_an_invalid_range_is_rejected(results: Results, query: str, pointer: str) -> None:
+    answer = results.lab.http.get(f"/api/v1/runs/{results['closed']['id']}/range?{query}")
+    assert_problem(answer, 422, pointer)
+
+
 def test_thresholds_are_checked_against_the_result(results: Results) -> None:
     held = {each["text"]: each for each in results["closed"]["thresholds"]}
     assert {text: each["breached"] for text, each in held.items()} == {
@@ -444,7 +471,7 @@ def test_a_deleted_run_is_gone_and_its_id_is_not_reused(lab: LabProcess) -> None
     assert_problem(lab.http.delete(f"/api/v1/runs/{run['id']}"), 409)
     lab.stop(run["id"])
     assert lab.http.delete(f"/api/v1/runs/{run['id']}").status_code == 204
-    for part in ("", "/series", "/histogram", "/percentiles"):
+    for part in ("", "/series", "/histogram", "/percentiles", "/range"):
         assert_problem(lab.http.get(f"/api/v1/runs/{run['id']}{part}"), 404)
     assert_problem(lab.http.delete(f"/api/v1/runs/{run['id']}"), 404)
     assert lab.submit(model="reactor", plan=endless())["id"] > run["id"]
