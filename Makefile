@@ -51,11 +51,10 @@ run: $(VENV)/.installed ## start the lab on http://127.0.0.1:8000/
 demo: $(VENV)/.installed ## measure all models in the terminal, with verdicts
 	$(BIN)/threadlab demo
 
-# Each file stays in one process, so that its lab is started once; the long files of app and browser come first.
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 WORKERS ?= 4# test processes: more than CPUs, because they wait; each has its own lab and browser
 
-test: lint chromium ## lint, types and the default tests, with real processes, sockets and a browser (3 minutes)
+test: lint chromium ## lint, types and the default tests, with real processes, sockets and a browser (5 to 14 minutes)
 	$(MAKE) --jobs=2 types default-tests
 
 default-tests: $(VENV)/.dev

@@ -18,6 +18,9 @@ UNSENT_BYTES = 128 * 1024  # twice a frame of five engines with 1,000 threads
 ACKNOWLEDGED_WITHIN_MS = 30_000
 GRACE_S = 10
 BACKLOG = 1024
+# Clients such as httpx keep an idle connection for 5 s. If the server closes it at the same time, a request
+# that is just being sent gets no response.
+KEEP_ALIVE_S = 15
 MESSAGE_MAX = 16 * 1024  # bytes of a WebSocket message
 
 
@@ -58,7 +61,7 @@ def make_config(
         timeout_graceful_shutdown=GRACE_S,
         log_config=None,
         access_log=False,
-        **more,
+        **{"timeout_keep_alive": KEEP_ALIVE_S, **more},
     )
 
 
