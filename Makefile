@@ -52,7 +52,7 @@ demo: $(VENV)/.installed ## measure all models in the terminal, with verdicts
 	$(BIN)/threadlab demo
 
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
-WORKERS ?= 4# test processes: more than CPUs, because they wait; each has its own lab and browser
+WORKERS ?= 3# test processes: more than CPUs, because they wait; each has its own lab and browser
 
 test: lint chromium ## lint, types and the default tests, with real processes, sockets and a browser (5 to 14 minutes)
 	$(MAKE) --jobs=2 types default-tests

@@ -130,7 +130,9 @@ def test_a_load_test_from_the_form_to_its_verdict(visit: Opener, lab: LabProcess
     expect(strip).to_have_attribute("data-run-state", "finished")
     run = lab.get("/runs")[0]
     assert [each["text"] for each in run["thresholds"]] == ["p(99) < 20s", "errors < 1%"]
-    expect(strip).to_contain_text(run["verdict"]["title"])
+    # On a busy machine the target rate may not be reached.
+    outcome = run["verdict"]["title"] if run["verdict"]["rankable"] else "Not ranked"
+    expect(strip).to_contain_text(outcome)
     click(strip.locator("h2 a"))
     page.wait_for_url(f"**/runs/{run['id']}")
     expect(page.locator("#verdict")).to_have_text(run["verdict"]["title"])
