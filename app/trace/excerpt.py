@@ -187,7 +187,7 @@ def _lane(lane: RecordedLane, spans: Iterable[Span], window: Window, is_numbered
 def load_ends_ns(recording: Recording) -> int:
     """Return when the last recorded request was answered.
 
-    The recording goes on until the load generator has reported, which can take longer than a short load.
+    The recording ends later: when the result of the load generator has arrived.
     """
     answers = (max(times.answered_ns) for times in recording.requests.values() if times)
     return min(recording.to_ns, max(answers, default=recording.to_ns))

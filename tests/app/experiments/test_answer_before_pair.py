@@ -27,7 +27,7 @@ def noisy_first_pair() -> Iterator[None]:
     (cell,), (need,) = calibration.FIRST.cells, calibration.FIRST.ratios
     ratio = replace(need, figure="threads_peak")
     entries = (cell.entries[0], Entry("blocking", key=B))
-    plan = {**PLAN, "think_time_ms": 6}  # a cell of its own
+    plan = {**PLAN, "think_time_ms": 6}  # no other claim shares its trials
     cells = (replace(cell, plan=plan, entries=entries),)
     noisy = replace(calibration.FIRST, cells=cells, needs=(ratio,), check=check_by(ratio))
     with tiny_catalogue(), patch.object(calibration, "FIRST", noisy):
