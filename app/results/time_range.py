@@ -25,28 +25,28 @@ def time_range(
     seconds = [each for each in outcome.seconds if each.phase != "drain"]
     ends_s = _end(seconds[-1]) if seconds else 0.0
     low, high = from_s or 0.0, ends_s if to_s is None else to_s
-    chosen = [index for index, each in enumerate(seconds) if each.t < high and _end(each) > low]
+    chosen = [each for each in seconds if each.t < high and _end(each) > low]
     if low >= ends_s:
         raise Invalid.field("/from_s", f"This run has data until {ends_s:g} s.")
     if not chosen or high <= low:
         raise Invalid.field("/to_s", "The end must be after the start.")
-    return _figures([seconds[index] for index in chosen], [series["rows"][index] for index in chosen], series)
+    return _figures(chosen, series)
 
 
 def _end(second: Second) -> float:
     return round(second.t + second.length_s, 3)
 
 
-def _figures(
-    seconds: Sequence[Second], rows: Sequence[Sequence[Any]], series: Mapping[str, Any]
-) -> TimeRange:
+def _figures(seconds: Sequence[Second], series: Mapping[str, Any]) -> TimeRange:
     length_s = sum(each.length_s for each in seconds)
     requests = sum(each.requests for each in seconds)
     intended = [each.intended for each in seconds if each.intended is not None]
+    rows = [dict(zip(series["columns"], row, strict=False)) for row in series["rows"]]
+    by_start = {row["t_s"]: row for row in rows}
 
     def column(name: str) -> list[Any] | None:
-        """Return the values of a column; None if one of them is missing."""
-        values = [row[series["columns"].index(name)] for row in rows]
+        """Return the engine's values of these seconds; None if one of them is missing."""
+        values = [by_start.get(round(each.t, 3), {}).get(name) for each in seconds]
         return None if None in values else values
 
     cpu, lengths = column("cpu_percent"), [each.length_s for each in seconds]

@@ -31,7 +31,8 @@ def counted(t: float, counts: Mapping[int, int], **more: Any) -> Second:
 def series_of(outcome: Outcome, **columns: Sequence[float | None]) -> dict[str, Any]:
     """Return a series with these values of the engine, in the order of the seconds; others are unknown."""
     count = sum(each.phase != "drain" for each in outcome.seconds)
-    by_name = {name: columns.get(name, [None] * count) for name in SERIES_COLUMNS}
+    starts = [each.t for each in outcome.seconds]
+    by_name = {name: columns.get(name, [None] * count) for name in SERIES_COLUMNS} | {"t_s": starts[:count]}
     return {"columns": SERIES_COLUMNS, "rows": [list(row) for row in zip(*by_name.values(), strict=True)]}
 
 
@@ -84,6 +85,12 @@ def test_values_of_the_engine_are_weighted_by_time_or_missing() -> None:
     assert part.cpu_percent == pytest.approx((50 + 80 + 20 * 0.5) / 2.5)
     assert (part.rss_bytes_max, part.threads_max, part.connections_max) == (5, 4, None)
     assert time_range(MEASURED, known, 0.0, 2.0).cpu_percent is None
+
+
+def test_a_run_without_its_series_has_no_values_of_the_engine() -> None:
+    part = time_range(MEASURED, {"columns": [], "rows": []}, 1.0, 3.0)
+    assert part.requests == 1980
+    assert (part.cpu_percent, part.rss_bytes_max, part.threads_max) == (None, None, None)
 
 
 def test_a_closed_load_offers_no_rate() -> None:
