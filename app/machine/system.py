@@ -8,6 +8,7 @@ import resource
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def _warnings(view: SystemView) -> list[str]:
     return warnings
 
 
+@cache  # 3 ms: the metadata of a package is parsed as an e-mail
 def _library_version(name: str) -> str | None:
     with suppress(Exception):
         return version(name)
