@@ -11,7 +11,6 @@ import os
 from functools import cache
 from pathlib import Path
 
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
@@ -19,7 +18,6 @@ from starlette.types import ASGIApp, Scope
 from app import paths
 
 VERSION_PREFIX = "v-"
-GZIP_MIN_BYTES = 1024
 CACHE_FOREVER, REVALIDATE = "public, max-age=31536000, immutable", "no-cache"
 
 
@@ -39,8 +37,8 @@ def url(path: str) -> str:
 
 
 def static_files() -> ASGIApp:
-    """Return the application for /static, which compresses files for clients that accept gzip."""
-    return GZipMiddleware(_VersionedFiles(directory=paths.STATIC), minimum_size=GZIP_MIN_BYTES)
+    """Return the application for /static."""
+    return _VersionedFiles(directory=paths.STATIC)
 
 
 class _VersionedFiles(StaticFiles):
