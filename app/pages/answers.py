@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import exp, log
 
 from app.experiments.checks import WORDS
+from app.results.checks import capitalised
 from app.schemas.experiment import ClaimView, ExperimentView, LastAnswer, TestResult
 from app.schemas.states import Answer
 from app.statistics.decision import BAND
@@ -43,9 +44,13 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRow:
-    """A claim with its last answer. `figure`: "×5.9"; `range`: "5.2 to 6.4", or what the figure is."""
+    """A claim with its last answer.
+
+    `tested`: what was measured; `figure`: "×5.9"; `range`: "×5.2 to 6.4", or the bound of a count.
+    """
 
     claim: ClaimView
+    tested: str
     answer: Answer | None
     words: str
     figure: str
@@ -62,12 +67,13 @@ class ClaimRow:
 def claim_row(claim: ClaimView, last: LastAnswer | None) -> ClaimRow:
     """Return the row of a claim. `last`: None if there is no answer at all."""
     if last is None or last.view.answer is None:
-        return ClaimRow(claim, None, "not run", "", "", None, False, False, None, None, "")
+        return ClaimRow(claim, _without_result(claim), None, "not run", "", "", None, False, False, None, None, "")
     view, answer = last.view, last.view.answer
     result = deciding(view, claim.headline)
     figure, span = figures(result) if result else ("", "")
     return ClaimRow(
         claim=claim,
+        tested=result.title if result else _without_result(claim),
         answer=answer,
         words=answer_words(answer, last.is_reference),
         figure=figure,
@@ -80,6 +86,11 @@ def claim_row(claim: ClaimView, last: LastAnswer | None) -> ClaimRow:
         reason=_reason(result) if answer == Answer.CANNOT_TEST and result else "",
         tests=sum(each.b is not None for each in view.ratios),
     )
+
+
+def _without_result(claim: ClaimView) -> str:
+    """Return how a claim is tested, or what is shown for one that is not judged."""
+    return capitalised(claim.tested_as.removeprefix("not judged; "))
 
 
 def answer_words(answer: Answer, is_reference: bool = False) -> str:

@@ -43,9 +43,10 @@ class Group:
     rows: tuple[ClaimRow, ...]
 
     @property
-    def estimate_s(self) -> float:
-        """How long the claims take one by one."""
-        return sum(row.claim.estimate_s for row in self.rows)
+    def counts(self) -> str:
+        """How many claims have each answer: "3 hold · 1 too close"."""
+        tally = Counter(row.answer for row in self.rows)
+        return " · ".join(f"{tally[answer]} {TALLY_WORDS[answer]}" for answer in TALLIED if tally[answer])
 
 
 def groups_of(lab: Lab, rows: Sequence[ClaimRow]) -> list[Group]:
