@@ -67,7 +67,9 @@ class ClaimRow:
 def claim_row(claim: ClaimView, last: LastAnswer | None) -> ClaimRow:
     """Return the row of a claim. `last`: None if there is no answer at all."""
     if last is None or last.view.answer is None:
-        return ClaimRow(claim, _without_result(claim), None, "not run", "", "", None, False, False, None, None, "")
+        return ClaimRow(
+            claim, _without_result(claim), None, "not run", "", "", None, False, False, None, None, ""
+        )
     view, answer = last.view, last.view.answer
     result = deciding(view, claim.headline)
     figure, span = figures(result) if result else ("", "")
