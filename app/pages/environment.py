@@ -5,6 +5,7 @@ from __future__ import annotations
 from jinja2 import Environment
 
 from app import paths
+from app.pages.code_excerpts import code_excerpts
 from app.pages.source import source_lines, state_lines
 from app.report import comparison_exports, experiment_exports, run_exports
 from app.templating import make_environment
@@ -14,6 +15,7 @@ def page_environment(root: str = "") -> Environment:
     """Return the environment of the pages. `root`: the path prefix under which a proxy serves them."""
     environment = make_environment(paths.TEMPLATES, root)
     environment.filters["source_lines"] = source_lines
+    environment.filters["code_excerpts"] = code_excerpts
     environment.filters["state_lines"] = state_lines
     environment.globals["run_exports"] = run_exports.EXPORTS
     environment.globals["experiment_exports"] = experiment_exports.EXPORTS

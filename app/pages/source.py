@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
@@ -47,6 +48,7 @@ CLASSES = {
 }
 HANDLERS = ("handle", "put")  # calls without a state of their own that explain a model
 LINES_MAX = 10
+SOURCES_MAX = 64  # kept: models, and modules that they import
 _LEXER = PythonLexer(stripnl=False, ensurenl=False)
 MARKS = ("WAITING", "ACCEPTING", "READING", "HANDLING", "WRITING", "QUEUE", "BLOCKED")
 
@@ -60,12 +62,12 @@ class Line:
     states: tuple[str, ...]
 
 
-def source_lines(source: str) -> Iterator[Line]:
-    """Yield the lines of `source` below its module docstring. Raises SyntaxError if it is not Python."""
+@lru_cache(SOURCES_MAX)  # 60 ms for a model
+def source_lines(source: str) -> tuple[Line, ...]:
+    """Return the lines of `source` below its module docstring. Raises SyntaxError if it is not Python."""
     first, marks = _after_docstring(source), state_marks(source)
-    for number, html in enumerate(highlight(source), start=1):
-        if number >= first:
-            yield Line(number, html, marks.get(number, ()))
+    lines = enumerate(highlight(source), start=1)
+    return tuple(Line(number, html, marks.get(number, ())) for number, html in lines if number >= first)
 
 
 def state_lines(source: str) -> list[Line]:
@@ -95,6 +97,11 @@ def state_marks(source: str) -> dict[int, tuple[str, ...]]:
         if isinstance(node, ast.Call) and (state := VERBS.get(_called(node.func))):
             found.setdefault(_line_of(node.func), []).append(state)
     return {number: tuple(dict.fromkeys(states)) for number, states in sorted(found.items())}
+
+
+def set_states(tree: ast.AST) -> set[str]:
+    """Return the states that code sets itself."""
+    return {state for node in ast.walk(tree) if (state := _mark(node))}
 
 
 def _follow(block: Sequence[ast.stmt], state: str | None, found: dict[int, list[str]]) -> None:

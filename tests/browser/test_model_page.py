@@ -21,6 +21,12 @@ def highlighted(page: Page) -> set[str]:
     return {state for states in found for state in states.split()}
 
 
+def open_diagram(page: Page) -> None:
+    """Open the diagram of the workbench and scroll to it: out of sight it is not drawn."""
+    page.locator("#diagram > summary").press("Enter")
+    page.locator("#diagram").scroll_into_view_if_needed()
+
+
 def test_an_engine_is_started_loaded_and_stopped_on_the_model_page(visit: Opener, lab: LabProcess) -> None:
     page = visit("/models/reactor-pool", 1440, motion=True).page
     expect(page.locator("[data-moving]")).to_be_hidden()
@@ -58,10 +64,31 @@ def test_code_and_states_highlight_each_other(visit: Opener) -> None:
     page.keyboard.press("Enter")
     page.locator("h1").click()
     expect(chip).to_have_attribute("aria-pressed", "true")
-    assert highlighted(page) == {"handling"}
+    assert highlighted(page) == {"handling", "blocked"}  # a blocked handler is in its handler
     chip.press("Enter")
     page.locator("h1").click()
     expect(page.locator(".ln[data-on]")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "main-sub",
+        *(
+            pytest.param(name, marks=pytest.mark.full)
+            for name in ("blocking", "reactor", "reactor-pool", "proactor", "prefork")
+        ),
+    ],
+)
+def test_every_state_of_a_model_highlights_code_that_highlights_it(visit: Opener, model: str) -> None:
+    """Also a state that the model's file does not set, but a module that it imports."""
+    page = visit(f"/models/{model}").page
+    for chip in page.locator("[data-chip]").all():
+        state = chip.get_attribute("data-chip") or ""
+        chip.focus()
+        assert state in highlighted(page), state
+        page.locator(f".ln[data-states~={state}] > a").first.focus()
+        expect(chip).to_have_attribute("data-on", "")
 
 
 def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -> None:
@@ -90,7 +117,7 @@ def test_a_line_is_chosen_by_click_and_by_key_and_can_be_shared(visit: Opener) -
 def test_the_diagram_shows_threads_and_which_are_saturated(visit: Opener, lab: LabProcess) -> None:
     engine = lab.start("reactor-pool", workers=2)
     page = visit(f"/workbench?target={engine['id']}", 1440, motion=True).page
-    page.locator("#diagram > summary").press("Enter")
+    open_diagram(page)
     workers = page.locator("#diagram [data-node='worker']")
     expect(workers).to_have_count(2)
     expect(page.locator("#diagram .hot")).to_have_count(0)
@@ -113,7 +140,7 @@ def test_the_diagram_has_a_restaurant_analogy_and_respects_reduced_motion(
 ) -> None:
     engine = lab.start("blocking")
     page = visit(f"/workbench?target={engine['id']}", 1440, motion=False).page
-    page.locator("#diagram > summary").press("Enter")
+    open_diagram(page)
     run = lab.submit(engine=engine["id"], plan={**HELD, "vus": 9})
     group = page.locator("#diagram [data-node='connection']")
     expect(group).to_contain_text("9 threads")

@@ -18,7 +18,7 @@ for (const fold of document.querySelectorAll("details[data-module]")) {
     (loaded ??= loadStyleSheet(fold.dataset.styleSheet))
       .then(() => import(`../${fold.dataset.module}.js`))
       .catch(() => toast("Could not load this panel. Reload the page when the lab is reachable."));
-  fold.open = recall("localStorage", fold.id) === "open";
+  if (recall("localStorage", fold.id) === "open") fold.open = true; // one that is open already stays open
   if (fold.open) load();
   fold.addEventListener("toggle", () => {
     remember("localStorage", fold.id, fold.open ? "open" : null);
