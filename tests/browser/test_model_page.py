@@ -22,7 +22,11 @@ def highlighted(page: Page) -> set[str]:
 
 
 def open_diagram(page: Page) -> None:
-    """Open the diagram of the workbench and scroll to it: out of sight it is not drawn."""
+    """Open the diagram of the workbench and scroll to it: out of sight it is not drawn.
+
+    The lanes above move it when they are drawn.
+    """
+    expect(page.locator("[data-thread-rows] tr").first).to_be_visible()
     page.locator("#diagram > summary").press("Enter")
     page.locator("#diagram").scroll_into_view_if_needed()
 
