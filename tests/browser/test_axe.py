@@ -217,9 +217,7 @@ def test_an_unreachable_lab_is_reported_accessibly(
     tab = opened(opener, path)
     page = tab.page
     page.evaluate(OPEN_ALL)
-    expect(
-        page.locator("[data-thread-rows] tr").first
-    ).to_be_visible()  # then the place of the diagram is final
+    expect(page.locator("[data-thread-rows] tr").first).to_be_visible()  # the diagram stays where it is
     page.locator("[data-diagram-panel]").scroll_into_view_if_needed()  # out of sight it is not drawn
     expect(page.locator("[data-diagram] svg")).to_be_visible()
     lab.close()
