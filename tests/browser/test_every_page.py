@@ -13,16 +13,16 @@ from .conftest import WIDTH, Opener, Tab
 from .pages import FINISH_TRANSITIONS, caught_up
 
 Scheme = Literal["light", "dark"]
-NARROW = 360
+NARROW, LARGE, LARGEST = 360, 1440, 1920
 A4_WIDTH = 718  # 190 mm at 96 dots per inch: the sheet without its margins
 # Each template once, each theme and each width in turn.
 ONCE: tuple[tuple[str, Scheme, int], ...] = (
-    ("/", "dark", WIDTH),
-    ("/workbench", "dark", WIDTH),
+    ("/", "dark", LARGEST),
+    ("/workbench", "dark", LARGE),
     ("/experiments", "light", NARROW),
     ("/experiments/summary", "dark", WIDTH),
     ("/experiments/reactor-stalls", "light", NARROW),
-    ("/experiments/gil-equalises", "dark", WIDTH),
+    ("/experiments/gil-equalises", "dark", LARGE),
     ("/experiments/1/delete", "light", NARROW),
     ("/live", "light", NARROW),
     ("/runs", "dark", NARROW),
@@ -31,7 +31,7 @@ ONCE: tuple[tuple[str, Scheme, int], ...] = (
     ("/runs/delete?run=1&run=2", "light", NARROW),
     ("/runs/diff?a=1&b=2", "dark", WIDTH),
     ("/comparisons", "light", NARROW),
-    ("/comparisons/1", "dark", WIDTH),
+    ("/comparisons/1", "dark", LARGEST),
     ("/comparisons/1/delete", "light", NARROW),
     ("/models", "dark", NARROW),
     ("/models/reactor-pool", "light", NARROW),
@@ -182,8 +182,9 @@ def test_a_page_is_sound_in_light_and_dark_wide_and_narrow(visit: Opener, lab: L
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         can_be_read(page, scheme)
-    page.set_viewport_size({"width": NARROW, "height": 800})
-    fits(page, NARROW)
+    for width in (LARGE, LARGEST, NARROW):
+        page.set_viewport_size({"width": width, "height": 800})
+        fits(page, width)
 
 
 @pytest.mark.full

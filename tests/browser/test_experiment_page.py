@@ -9,34 +9,9 @@ from playwright.sync_api import Page, expect
 from tests.app.driver import LabProcess
 
 from .conftest import Opener
-from .pages import click, live
+from .pages import live
 
 COUNT = "reactor-constant-threads"  # a count: three trials in a quick look
-
-
-def test_a_claim_from_the_prediction_to_the_answer(visit: Opener, lab: LabProcess) -> None:
-    page = visit("/experiments").page
-    live(page)
-    page.get_by_role("link", name="Many connections share one blocking object").click()
-    expect(page.locator("#experiment")).to_have_attribute("data-state", "ask")
-    page.get_by_label("Holds", exact=True).check()
-    page.evaluate("window.stayed = true")
-    click(page.get_by_role("button", name="Quick look"))
-    expect(page).to_have_url(re.compile(rf"/experiments/{COUNT}\?experiment=\d+$"))
-    live(page)
-    page.evaluate("window.stayed = true")
-    expect(page.locator("#experiment")).to_have_attribute("data-state", "answered")
-    assert page.evaluate("window.stayed"), "it has changed by events, without a reload"
-    expect(page.locator(".answered .answer")).to_contain_text("holds here")
-    expect(page.locator(".answered")).to_contain_text("You predicted: holds.")
-    expect(page.locator(".counts-plot tbody tr")).to_have_count(3)
-    expect(page.locator("#why canvas")).to_have_count(1)
-    expect(page.locator("#why canvas")).to_have_attribute("aria-label", re.compile("1 thread"))
-    expect(page.locator(".mechanism .ln").first).to_be_visible()
-    id = int(page.url.rpartition("=")[2])
-    assert lab.get(f"/experiments/{id}")["prediction"] == "holds"
-    page.goto(page.url.partition("?")[0])
-    expect(page.locator("#experiment")).to_have_attribute("data-experiment", str(id))
 
 
 def test_the_prediction_of_a_ratio_is_a_slider_on_the_axis(visit: Opener) -> None:

@@ -300,25 +300,6 @@ def test_a_page_reconnects_and_its_lanes_show_the_gap(page_pool: PagePool, make_
         opener.close()
 
 
-def test_a_model_is_started_by_keyboard_alone(visit: Opener, lab: LabProcess) -> None:
-    page = visit().page
-    caught_up(page)
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
-    for _ in range(60):
-        if page.evaluate("document.activeElement.id") == "act-blocking":
-            break
-        page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "act-blocking"
-    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    assert outline != "none", "the focus is not to be seen"
-    page.keyboard.press("Enter")
-    expect(page.locator("#card-blocking")).to_have_attribute("data-state", "ready")
-    expect(page.locator("#act-blocking")).to_be_focused()  # it is not lost when the card is replaced
-    page.keyboard.press("Enter")
-    expect(page.locator("#card-blocking")).to_have_attribute("data-state", "stopped")
-
-
 @pytest.mark.full
 def test_forms_of_other_pages_work(visit: Opener, lab: LabProcess) -> None:
     tab = visit("/models/main-sub")
