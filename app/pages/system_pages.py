@@ -18,7 +18,7 @@ async def about(request: Request, lab: LabDep) -> HTMLResponse:
 
 
 @router.get("/api/docs")
-async def api_docs(request: Request) -> HTMLResponse:
-    """Return the API page, rendered from the OpenAPI description."""
+def api_docs(request: Request) -> HTMLResponse:
+    """Return the API page, rendered from the OpenAPI description. In a thread: building it takes a while."""
     base = str(request.base_url).rstrip("/") + request.app.state.lab.settings.root_path
     return page(request, "pages/api.html", spec=request.app.openapi(), base=base)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated, cast
 
 from fastapi import Depends
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Cookie, Header, Path
 from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import HTTPConnection, Request
 
@@ -12,6 +14,7 @@ from app.errors import FieldProblem, Invalid
 from app.lab import Lab
 
 API = "/api/v1"
+NOT_IN_QUERY = (Path, Header, Cookie)  # a field of a query model has no class of FastAPI
 NAMES_MAX, NAME_MAX = 10, 100  # unknown parameters that an error names, and characters of each
 
 
@@ -26,11 +29,8 @@ async def reject_unknown_parameters(request: Request) -> None:
 
     With a misspelled parameter that is ignored, a call would return something else than requested.
     """
-    path = str(request.scope["route"].path_format)
-    # From FastAPI 0.16x on, a route does not have its prefix.
-    path = path if path.startswith(API) else API + path
-    operation = request.app.openapi()["paths"][path][request.method.lower()]
-    known = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
+    fields = get_flat_params(request.scope["route"].dependant)
+    known = {field.alias for field in fields if not isinstance(field.field_info, NOT_IN_QUERY)}
     unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
     if unknown:
         available = f"available: {', '.join(sorted(known))}" if known else "this call has none"
