@@ -260,6 +260,12 @@ def test_every_file_that_is_linked_or_named_is_there(doc: Path) -> None:
             assert (ROOT / span).exists(), span
 
 
+def test_every_picture_is_shown_in_a_document() -> None:
+    texts = "".join(doc.read_text(encoding="utf-8") for doc in DOCS)
+    pictures = [each.name for each in (ROOT / "docs/screenshots").iterdir()]
+    assert [name for name in pictures if f"screenshots/{name}" not in texts] == []
+
+
 def test_the_layers_of_the_architecture_page_are_those_that_are_tested() -> None:
     section = (ROOT / "docs" / "architecture.md").read_text().split("\n## Layers\n")[1].split("\n## ")[0]
     packages = [row.split(" | ")[1] for row in section.splitlines() if row.startswith("| ")][2:]

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pictures.validity import require_ranked_comparison, require_valid_run
+from pictures.validity import require_answer, require_ranked_comparison, require_valid_run
 
 POLL_S = 0.2
 REQUEST_TIMEOUT_S = 60
@@ -62,11 +62,6 @@ class Lab:
         body = {"engine": engine, "plan": plan, "thresholds": ["p(99)<200ms"]}
         return int(self.call("POST", "/runs", body)["id"])
 
-    def load_concurrently(self, engines: list[str], plan: dict[str, Any]) -> list[int]:
-        """Queue the same plan for several engines at once; return the ids of the runs."""
-        first = self.call("POST", "/runs", {"engines": engines, "plan": plan})
-        return [int(first["id"]), *map(int, first["beside"])]
-
     def wait(self, run: int, done: Callable[[Any], bool]) -> Any:
         """Return the run as soon as it meets the condition."""
         while not done(view := self.call("GET", f"/runs/{run}")):
@@ -82,6 +77,13 @@ class Lab:
         """End a run early and wait for its end."""
         self.call("POST", f"/runs/{run}/stop")
         self.wait(run, lambda view: view["finished_at"])
+
+    def answered_claim(self, claim: str) -> None:
+        """Test a claim with a replay, and wait for its answer. Raises InvalidResult if there is none."""
+        id = int(self.call("POST", "/experiments", {"claims": [claim], "trace": True})["id"])
+        while not (view := self.call("GET", f"/experiments/{id}"))["finished_at"]:
+            time.sleep(POLL_S)
+        require_answer(view)
 
     def ranked_comparison(self, body: dict[str, Any], purpose: str) -> int:
         """Run a comparison and return its id. Raises InvalidResult if it has no ranking."""

@@ -36,6 +36,13 @@ def require_valid_run(view: dict[str, Any], purpose: str) -> None:
     _reject(f"Run {view['id']} ({purpose}) is not valid: {reason or view['state']}")
 
 
+def require_answer(view: dict[str, Any]) -> None:
+    """Raise InvalidResult if an experiment has not answered its claim. `view`: as the API returns it."""
+    if view["state"] == "finished" and view["answer"] in ("holds", "does_not_hold"):
+        return
+    _reject(f"{view['claim']} has no answer: {view['failure'] or ' '.join(view['because']) or view['state']}")
+
+
 def require_ranked_comparison(view: dict[str, Any], purpose: str) -> None:
     """Raise InvalidResult if a comparison has no ranking. `view`: the comparison as the API returns it."""
     result = view["result"]

@@ -72,6 +72,7 @@ def test_a_scenario_fills_every_field_and_editing_switches_to_custom(visit: Open
 def test_an_invalid_ramp_is_reported_at_its_stages_and_then_run(visit: Opener, lab: LabProcess) -> None:
     tab = visit()
     page = tab.page
+    open_plan(page)
     page.locator("#f-think_time_ms").fill("5")
     page.locator("#f-executor").select_option("ramping-arrival-rate")
     page.locator("#f-rate_per_s").fill("50")

@@ -352,7 +352,7 @@ def test_forms_work_without_javascript(visit: Opener, lab: LabProcess) -> None:
     expect(page.locator("#verdict")).to_be_visible()
     tab.goto("/workbench")
     page.locator("#act-reactor").click()
-    expect(page.locator("#card-reactor")).to_have_attribute("data-state", "stopped")
+    until(lambda: page.reload() and page.locator("#card-reactor[data-state=stopped]").count(), "it is stopped")
     page.locator("#knobs-reactor > summary").click()
     page.locator("#knobs-common-reactor > summary").click()
     page.locator("#knob-reactor-idle_s").fill("0")

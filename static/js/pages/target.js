@@ -20,7 +20,11 @@ export class Target {
   /** `onChange()` is called when the user has chosen another target. */
   constructor(onChange) {
     this.#onChange = onChange;
-    this.#chosen = new URLSearchParams(location.search).get("target") || recall("sessionStorage", "target");
+    const query = new URLSearchParams(location.search);
+    // A form that repeats a run has the target of that run.
+    this.#chosen = query.has("again")
+      ? document.getElementById("f-engine")?.value
+      : query.get("target") || recall("sessionStorage", "target");
     live.onEvent((event) => this.#event(event));
     document.addEventListener("htmx:after:swap", () => this.#mark());
     document.addEventListener("htmx:before:request", ({ target }) => {
