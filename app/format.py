@@ -108,6 +108,11 @@ def decimal(value: float | None, places: int = 1) -> str:
     return DASH if value is None else f"{value:,.{places}f}"
 
 
+def ratio(value: float | None) -> str:
+    """Return a ratio or factor with three significant digits at most: "0.90", "5.9", "21"."""
+    return decimal(value, 2 if value is None or value < 2 else 1 if value < 10 else 0)
+
+
 def percent(value: float | None) -> str:
     """Return a number that is already in percent: 106 %, 4.5 %."""
     if value is None:

@@ -83,8 +83,8 @@ def count_result(
 
 
 def factor_text(value: float | None) -> str:
-    """Return a factor: ×2.10."""
-    return f"×{format.decimal(value, 2)}"
+    """Return a factor: ×2.1."""
+    return f"×{format.ratio(value)}"
 
 
 def bound_result(

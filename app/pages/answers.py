@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import exp, log
 
+from app import format
 from app.experiments.checks import WORDS
 from app.results.checks import capitalised
 from app.schemas.experiment import ClaimView, ExperimentView, LastAnswer, TestResult
@@ -114,17 +115,10 @@ def figures(result: TestResult) -> tuple[str, str]:
     """Return the figure of a test and its range."""
     if result.ratios and result.ratio is not None:
         low, high = min(result.ratios), max(result.ratios)
-        return f"×{ratio_text(result.ratio)}", f"×{ratio_text(low)} to {ratio_text(high)}"
+        return f"×{format.ratio(result.ratio)}", f"×{format.ratio(low)} to {format.ratio(high)}"
     if result.values:
         return result.value_text, result.bound or ""
     return "", ""
-
-
-def ratio_text(ratio: float | None) -> str:
-    """Return a ratio with three significant digits at most: 0.90, 5.9, 21."""
-    if ratio is None:
-        return ""
-    return f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
 
 
 def interval(result: TestResult) -> Interval:
@@ -142,7 +136,7 @@ def interval(result: TestResult) -> Interval:
         edges=tuple(_place(edge, unit) for edge in zone if edge is not None),
         zone=(_place(zone[0], unit), AXIS_WIDTH if zone[1] is None else _place(zone[1], unit)),
         band=None if result.margin is None else (_place(1 / band, unit), _place(band, unit)),
-        label=f"ratio ×{ratio_text(low)} to ×{ratio_text(high)}, margin ×{margin:.2f}",
+        label=f"ratio ×{format.ratio(low)} to ×{format.ratio(high)}, margin ×{margin:.2f}",
     )
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from app import format
 from app.experiments.calibration import pair_text
 from app.experiments.catalogue import get_claim
 from app.experiments.claim import Claim, Ratio
 from app.experiments.evidence import Evidence, Pair
 from app.experiments.measurements import measurement
-from app.pages.answers import answer_words, ratio_text
+from app.pages.answers import answer_words
 from app.pages.curves import CurveView, curve_view
 from app.pages.plots import CountRow, RatioPlot, Row, count_row, ratio_plot, round_rows
 from app.pages.restaurant import model_words
@@ -236,7 +237,7 @@ def _predicted(view: ExperimentView | None) -> str:
     if view is None:
         return ""
     if view.predicted_ratio:
-        return f"×{ratio_text(view.predicted_ratio)}"
+        return f"×{format.ratio(view.predicted_ratio)}"
     return answer_words(view.prediction, is_reference=True) if view.prediction else ""
 
 
@@ -257,7 +258,7 @@ def _rounds(
     for need in needs:
         for pair in _pairs(evidence, need):
             ratios.setdefault(
-                (need.cell, pair.number), f"×{ratio_text(pair.ratio)}" if pair.ratio else "void"
+                (need.cell, pair.number), f"×{format.ratio(pair.ratio)}" if pair.ratio else "void"
             )
     lines = []
     for each in rounds:

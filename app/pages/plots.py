@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log
 
+from app import format
 from app.experiments.evidence import Pair
-from app.pages.answers import ratio_text
 from app.statistics.decision import BAND, geometric_mean
 
 NICE = (0.1, 0.2, 0.25, 0.33, 0.5, 0.67, 0.8, 0.9, 1, 1.1, 1.2, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100, 200)
@@ -126,7 +126,7 @@ class Axis:
         """Return the labels: equal and the margin, and round numbers where there is room."""
         found = [Tick(self.x(1), "equal", False)]
         if self.margin is not None:
-            found.append(Tick(self.x(self.margin), f"margin ×{ratio_text(self.margin)}", True))
+            found.append(Tick(self.x(self.margin), f"margin ×{format.ratio(self.margin)}", True))
         for value in NICE:
             x = self.x(value)
             if self.low <= value <= self.high and all(abs(x - tick.x) >= self._gap(tick) for tick in found):
@@ -180,18 +180,18 @@ def ratio_plot(
         labels_above=labels_above,
         summary=_summary(axis, ratios, foot - 14) if has_summary else None,
         prediction=axis.x(prediction) if prediction else None,
-        prediction_text=f"Your prediction ×{ratio_text(prediction)}" if prediction else "",
+        prediction_text=f"Your prediction ×{format.ratio(prediction)}" if prediction else "",
     )
 
 
 def _row(axis: Axis, row: Row, y: float) -> PlotRow:
-    text = f"×{ratio_text(geometric_mean(row.ratios))}" if len(row.ratios) > 1 else ""
+    text = f"×{format.ratio(geometric_mean(row.ratios))}" if len(row.ratios) > 1 else ""
     return PlotRow(row.label, y, tuple(map(axis.x, row.ratios)), row.void, text, row.is_next)
 
 
 def _summary(axis: Axis, ratios: Sequence[float], y: float) -> Summary:
     low, middle, high = min(ratios), geometric_mean(ratios), max(ratios)
-    text = f"×{ratio_text(middle)}, {ratio_text(low)} to {ratio_text(high)}"
+    text = f"×{format.ratio(middle)}, {format.ratio(low)} to {format.ratio(high)}"
     return Summary(y, axis.x(low), axis.x(middle), axis.x(high), text)
 
 

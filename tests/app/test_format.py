@@ -59,6 +59,13 @@ def test_a_rate_has_decimals_only_below_a_hundred(per_s: float, text: str) -> No
     assert format.request_rate(per_s) == f"{text} req/s"
 
 
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(0.9, "0.90"), (1.314, "1.31"), (5.87, "5.9"), (23.7, "24"), (None, "–")]
+)
+def test_a_ratio_has_two_or_three_digits(ratio: float | None, text: str) -> None:
+    assert format.ratio(ratio) == text
+
+
 def test_a_change_has_its_sign_and_the_format_of_its_figure() -> None:
     assert format.change(1_200, "us") == "+1.20 ms"
     assert format.change(-340, "count") == "−340"

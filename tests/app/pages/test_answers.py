@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from app.experiments.reference import reference
 from app.pages import answers
-from app.pages.answers import answer_words, deciding, figures, interval, ratio_text
+from app.pages.answers import answer_words, deciding, figures, interval
 from app.schemas.experiment import TestResult as Result
 from app.schemas.states import Answer
 
@@ -49,13 +47,6 @@ def test_a_headline_decides_if_its_answer_is_the_same() -> None:
     view = reference().experiments["blocking-thread-per-connection"]
     result = deciding(view, headline=2)
     assert result and figures(result) == ("1,001", "predicted: 1,001")
-
-
-@pytest.mark.parametrize(
-    ("ratio", "text"), [(0.9, "0.90"), (1.314, "1.31"), (5.87, "5.9"), (23.7, "24"), (None, "")]
-)
-def test_ratios_have_two_or_three_digits(ratio: float | None, text: str) -> None:
-    assert ratio_text(ratio) == text
 
 
 def test_only_answers_of_this_machine_hold_here() -> None:
