@@ -122,6 +122,15 @@ def test_the_token_on_the_login_page_starts_a_session(exposed: LabProcess, http:
     assert http.get("/", headers={"Accept": "text/html"}).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/workbench", "/experiments", "/runs", "/about", "/login", "/nowhere"])
+def test_no_page_contains_the_token_or_the_session(http: httpx.Client, path: str) -> None:
+    """Pages are compressed, so their length could reveal a secret beside text of the request."""
+    session = http.post("/login", data={"token": TOKEN}).cookies[COOKIE]
+    text = http.get(path, params={"text": "x"} if path == "/runs" else None).text
+    assert "Thread Model Lab" in text
+    assert TOKEN not in text and session not in text
+
+
 def test_a_session_does_not_permit_another_origin(http: httpx.Client) -> None:
     http.post("/login", data={"token": TOKEN})
     assert_problem(
