@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import threading
@@ -85,7 +86,7 @@ def create_app(lab: Lab, authenticator: Authenticator) -> FastAPI:
 def _describe_once(app: FastAPI) -> None:
     """Build the OpenAPI description when it is first requested: it takes 0.3 to 1.2 s of CPU.
 
-    Routes that use it are not coroutines, so that they do not hold the event loop; concurrent ones wait.
+    It is used in threads only, so that building it does not hold the event loop; concurrent requests wait.
     """
     build, lock = app.openapi, threading.Lock()
 
@@ -150,7 +151,8 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     else:
         response = _error_page(request, error.status_code, title, detail)
     response.headers.update(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _allowed_methods(request)):
+    is_method_wrong = error.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    if is_method_wrong and (methods := await asyncio.to_thread(_allowed_methods, request)):
         response.headers["Allow"] = ", ".join(methods)
     return response
 

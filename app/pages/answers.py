@@ -54,23 +54,21 @@ class ClaimRow:
     tested: str
     answer: Answer | None
     words: str
-    figure: str
-    range: str
-    interval: Interval | None
-    is_reference: bool
-    is_noisy: bool
-    experiment: int | None
-    finished_at: str | None
-    reason: str  # why it cannot be tested
+    figure: str = ""
+    range: str = ""
+    interval: Interval | None = None
+    is_reference: bool = False
+    is_noisy: bool = False
+    experiment: int | None = None
+    finished_at: str | None = None
+    reason: str = ""  # why it cannot be tested
     tests: int = 0
 
 
 def claim_row(claim: ClaimView, last: LastAnswer | None) -> ClaimRow:
     """Return the row of a claim. `last`: None if there is no answer at all."""
     if last is None or last.view.answer is None:
-        return ClaimRow(
-            claim, _without_result(claim), None, "not run", "", "", None, False, False, None, None, ""
-        )
+        return ClaimRow(claim, _without_result(claim), None, "not run")
     view, answer = last.view, last.view.answer
     result = deciding(view, claim.headline)
     figure, span = figures(result) if result else ("", "")

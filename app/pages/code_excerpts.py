@@ -77,7 +77,4 @@ def _engine_modules(source: str) -> list[str]:
 def _innermost_functions(tree: ast.AST) -> list[ast.FunctionDef]:
     """Return the functions that contain no further ones."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    outer = {
-        id(each) for each in functions for node in ast.walk(each) if node is not each and node in functions
-    }
-    return [each for each in functions if id(each) not in outer]
+    return [each for each in functions if sum(node in functions for node in ast.walk(each)) == 1]

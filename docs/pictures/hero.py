@@ -26,7 +26,7 @@ FRAMES_PER_S = 8
 BEFORE_S, REPLAY_S, AFTER_S = 1.5, 7.5, 4.0  # before the click, and of the finished demonstration
 DURATION_MAX_S = 90
 ENCODINGS = (80, 65, 50, 35)  # qualities: the first that is small enough is used
-DONE = "document.querySelector('[data-demonstration]').dataset.demonstration"
+STATE = "document.querySelector('[data-demonstration]').dataset.demonstration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def demonstrate(page: Page) -> Iterator[Image.Image]:
     """Start the demonstration and yield pictures until it has ended. Raises InvalidResult."""
     page.locator("#show").click()
     end_s = time.monotonic() + DURATION_MAX_S
-    while (state := page.evaluate(DONE)) != "finished":
+    while (state := page.evaluate(STATE)) != "finished":
         if state == "failed" or time.monotonic() > end_s:
             raise InvalidResult(f"The demonstration has not finished: {state}.")
         yield from record(page, 1 / FRAMES_PER_S)
