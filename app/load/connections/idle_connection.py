@@ -60,9 +60,9 @@ class IdleConnection(ClientConnection):
             data, complete = b"", False
         if self.is_held or not data:
             self._close_failed(now)
-        elif complete and self.head:
+        elif complete and (head := self.reader.head):
             self.pool.background_responses += 1
-            served = self.head.status == 200 and not self.head.closes
+            served = head.status == 200 and not head.closes
             (self._hold if served else self._close_failed)(now)
 
     def _hold(self, now: int) -> None:

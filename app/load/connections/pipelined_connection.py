@@ -12,7 +12,8 @@ from app.load.connections.client_connection import ClientConnection
 from app.load.connections.connection_pool import ConnectionPool
 from app.load.connections.error_names import error_name
 from app.load.connections.request_kind import RequestKind
-from app.load.connections.response_head import InvalidResponse, ResponseHead, parse_head
+from app.load.connections.response_head import InvalidResponse
+from app.load.connections.response_reader import ResponseReader
 
 RECV_BYTES = 64 * 1024
 
@@ -20,15 +21,20 @@ RECV_BYTES = 64 * 1024
 class PipelinedConnection(ClientConnection):
     """A connection with up to `depth` requests in flight.
 
-    `pending`: their kinds, in the order of the responses.
+    `pending`: their kinds, in the order of the responses. `buffer`: what has come of the next responses.
     """
 
-    __slots__ = ("depth", "pending")
+    __slots__ = ("buffer", "depth", "pending")
 
     def __init__(self, pool: ConnectionPool, kind: RequestKind, depth: int) -> None:
         super().__init__(pool, kind)
         self.depth = depth
         self.pending: deque[RequestKind] = deque()
+
+    def reset_response(self) -> None:
+        """Prepare for the first byte of a batch of responses."""
+        super().reset_response()
+        self.buffer = b""
 
     @property
     def in_flight(self) -> int:
@@ -112,26 +118,29 @@ class PipelinedConnection(ClientConnection):
             self.completed += 1
             kind.add_service_us((now - self.started_at) // 1000)
         else:
-            head = parse_head(self.buffer[at:])
-            if head is None or available < head.total_bytes:
+            reader = ResponseReader()
+            if not reader.feed(self.buffer[at:]):
                 return 0, False
-            length, closes = head.total_bytes, head.closes
-            self._record(kind, head, now)
-            if head.total_bytes == kind.expected_bytes and not closes:
-                kind.expected_head = self.buffer[at : at + head.head_bytes]
+            assert reader.head
+            length, closes = reader.total_bytes, reader.head.closes
+            self._record(kind, reader, now)
+            if length == kind.expected_bytes and reader.head.body_bytes is not None and not closes:
+                kind.expected_head = self.buffer[at : at + reader.head.head_bytes]
         self.pending.popleft()
         self.pool.in_flight -= 1
         return length, closes
 
-    def _record(self, kind: RequestKind, head: ResponseHead, now: int) -> None:
-        """Record a response that was parsed, as correct or as an error."""
-        if head.status != 200:
-            self.pool.count_error(kind, f"status_{head.status}", now - self.started_at, head.total_bytes)
-        elif kind.body_bytes not in (None, head.body_bytes):
-            self.pool.count_error(kind, "bad_length", now - self.started_at, head.total_bytes)
+    def _record(self, kind: RequestKind, reader: ResponseReader, now: int) -> None:
+        """Record a complete response, as correct or as an error."""
+        head, length = reader.head, reader.total_bytes
+        assert head
+        if head.status != kind.status:
+            self.pool.count_error(kind, f"status_{head.status}", now - self.started_at, length)
+        elif kind.body_bytes not in (None, reader.body_bytes):
+            self.pool.count_error(kind, "bad_length", now - self.started_at, length)
         else:
             self.completed += 1
-            kind.record(head, now, self.started_at, self.started_at, self.started_at)
+            kind.record(head, length, now, self.started_at, self.started_at, self.started_at)
 
     def finish_response(self, closes: bool, now: int) -> bool:
         """End the batch. Returns whether the next one can be sent."""

@@ -25,9 +25,10 @@ class RequestKind:
 
     - `label`: its name in results (`sleep ms=50`). `name`: the work kind (`sleep`).
     - `request`: the bytes to send. `request_bytes`: their number.
+    - `status`: the status that a response must have. `has_body`: False for HEAD.
     - `body_bytes`: the length that a response body must have; None: any.
-    - `expected_bytes`, `expected_prefix`: length and status line of the first correct response; -1 and empty
-      until then.
+    - `expected_bytes`, `expected_prefix`: length and status line of the first correct response that has a
+      Content-Length; -1 and empty until then.
     - `expected_head`: the newest head of a response of that length, for pipelines; empty until then.
     - `recv_bytes`: how much to read at once.
     - `service_us`, `response_us`, `corrected_us`: latencies since the last tick, in µs; see `KindOutcome`. In
@@ -48,6 +49,7 @@ class RequestKind:
         "expected_bytes",
         "expected_head",
         "expected_prefix",
+        "has_body",
         "label",
         "name",
         "recv_bytes",
@@ -58,6 +60,7 @@ class RequestKind:
         "second_response",
         "second_service",
         "service_us",
+        "status",
         "times",
         "total_corrected",
         "total_response",
@@ -68,6 +71,7 @@ class RequestKind:
         self.label, self.name = label, name
         self.request, self.request_bytes = request, len(request)
         self.body_bytes = body_bytes
+        self.status, self.has_body = 200, True
         self.expected_bytes, self.expected_prefix, self.expected_head = -1, b"", b""
         self.recv_bytes = min(max(RECV_BYTES_MIN, (body_bytes or 0) + 1024), RECV_BYTES_MAX)
         self.service_us: list[int] = []
@@ -92,6 +96,8 @@ class RequestKind:
     def expect_response(self, length: int, prefix: bytes) -> None:
         """Set length and first bytes of the responses that the hot loops accept without parsing them."""
         self.expected_bytes, self.expected_prefix = length, prefix
+        # Room for one byte more: else the start of a longer response could have exactly this length.
+        self.recv_bytes = max(self.recv_bytes, length + 1)
 
     def log_times(self) -> None:
         """Log when each request is answered, from now on: in traced runs only, for it costs time."""
@@ -104,15 +110,18 @@ class RequestKind:
 
         self.add_service_us = add_service_us
 
-    def record(self, head: ResponseHead, now: int, sent_at: int, intended_at: int, handled_at: int) -> None:
+    def record(
+        self, head: ResponseHead, total_bytes: int, now: int, sent_at: int, intended_at: int, handled_at: int
+    ) -> None:
         """Record a correct response that was parsed. The first one sets what the hot loops expect.
 
+        A response without a Content-Length sets nothing: its length does not show that it is complete.
         All instants are CLOCK_MONOTONIC in ns: `now` is the arrival of the last byte.
         """
-        if self.expected_bytes < 0 and not head.closes:
-            self.expect_response(head.total_bytes, head.status_line)
+        if self.expected_bytes < 0 and not head.closes and head.body_bytes is not None:
+            self.expect_response(total_bytes, head.status_line)
         # The recorder adds `expected_bytes` for each recorded response.
-        self.bytes_in += head.total_bytes - max(self.expected_bytes, 0)
+        self.bytes_in += total_bytes - max(self.expected_bytes, 0)
         self.add_service_us((now - sent_at) // 1000)
         if self.response_us is not self.service_us:
             self.response_us.append((now - intended_at) // 1000)

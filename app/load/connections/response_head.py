@@ -13,7 +13,7 @@ LENGTH_DIGITS_MAX = 18  # int() raises ValueError only above 4,300 digits, and n
 
 
 class InvalidResponse(ValueError):
-    """The bytes are not an HTTP/1.1 response with a Content-Length."""
+    """The bytes are not an HTTP/1.1 response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +21,24 @@ class ResponseHead:
     """The parts of a response head that the generator uses.
 
     - `status`: the status code. `status_line`: the whole line with its CRLF.
-    - `head_bytes`, `body_bytes`: the length of the head with its empty line, and of the body.
+    - `head_bytes`: the length of the head with its empty line. `body_bytes`: its Content-Length; None: the
+      body is chunked, or ends when the server closes.
+    - `is_chunked`: whether the body comes in chunks.
     - `closes`: whether the server closes the connection after this response.
     """
 
     status: int
     status_line: bytes
     head_bytes: int
-    body_bytes: int
+    body_bytes: int | None
+    is_chunked: bool
     closes: bool
-
-    @property
-    def total_bytes(self) -> int:
-        return self.head_bytes + self.body_bytes
 
 
 def parse_head(data: bytes) -> ResponseHead | None:
     """Return the head at the start of `data`, or None if it is incomplete.
 
-    Raises InvalidResponse if it is longer than HEAD_BYTES_MAX, malformed, or has no Content-Length (RFC 9112:
-    chunked responses are valid HTTP, but the engines never send them).
+    Raises InvalidResponse if it is longer than HEAD_BYTES_MAX or malformed.
     """
     end = data.find(b"\r\n\r\n")
     if end < 0:
@@ -48,12 +46,15 @@ def parse_head(data: bytes) -> ResponseHead | None:
             raise InvalidResponse("the response head has no end")
         return None
     status_line, *lines = data[:end].split(b"\r\n")
-    fields = dict(_field(line) for line in lines)
+    fields = _fields(lines)
+    is_chunked = _is_chunked(fields)
+    body_bytes = None if is_chunked else _content_length(fields)
     return ResponseHead(
         status=_status(status_line),
         status_line=status_line + b"\r\n",
         head_bytes=end + 4,
-        body_bytes=_content_length(fields),
+        body_bytes=body_bytes,
+        is_chunked=is_chunked,
         closes=_closes(status_line, fields),
     )
 
@@ -66,22 +67,49 @@ def _status(line: bytes) -> int:
     return int(code)
 
 
-def _field(line: bytes) -> tuple[bytes, bytes]:
-    name, colon, value = line.partition(b":")
-    if not colon or not name or name != name.strip():
-        raise InvalidResponse("not a header field")
-    return name.lower(), value.strip()
+def _fields(lines: list[bytes]) -> dict[bytes, list[bytes]]:
+    """Return the values of each field by its name in lower case."""
+    fields: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not name or name != name.strip():
+            raise InvalidResponse("not a header field")
+        fields.setdefault(name.lower(), []).append(value.strip())
+    return fields
 
 
-def _content_length(fields: dict[bytes, bytes]) -> int:
-    text = fields.get(b"content-length", b"")
+def _is_chunked(fields: dict[bytes, list[bytes]]) -> bool:
+    """Return whether the last transfer coding is chunked.
+
+    Raises InvalidResponse if there is a Content-Length as well: the two could differ (RFC 9112, section 6.1).
+    """
+    codings = _options(fields, b"transfer-encoding")
+    if codings and b"content-length" in fields:
+        raise InvalidResponse("both Transfer-Encoding and Content-Length")
+    return codings[-1:] == [b"chunked"]
+
+
+def _content_length(fields: dict[bytes, list[bytes]]) -> int | None:
+    """Return the Content-Length; None: there is none. Raises InvalidResponse."""
+    texts = set(fields.get(b"content-length", ()))
+    if not texts:
+        return None
+    if len(texts) > 1:
+        raise InvalidResponse("Content-Lengths that differ")
+    text = texts.pop()
     if not text.isdigit():
-        raise InvalidResponse("no Content-Length")
+        raise InvalidResponse("the Content-Length is not a number")
     if len(text) > LENGTH_DIGITS_MAX:
         raise InvalidResponse("the Content-Length is too large")
     return int(text)
 
 
-def _closes(status_line: bytes, fields: dict[bytes, bytes]) -> bool:
-    option = fields.get(b"connection", b"").lower()
-    return option == b"close" or (status_line.startswith(b"HTTP/1.0") and option != b"keep-alive")
+def _closes(status_line: bytes, fields: dict[bytes, list[bytes]]) -> bool:
+    options = _options(fields, b"connection")
+    return b"close" in options or (status_line.startswith(b"HTTP/1.0") and b"keep-alive" not in options)
+
+
+def _options(fields: dict[bytes, list[bytes]], name: bytes) -> list[bytes]:
+    """Return the comma-separated values of a field, in lower case."""
+    values = b",".join(fields.get(name, ()))
+    return [option.strip().lower() for option in values.split(b",") if option.strip()]

@@ -14,7 +14,7 @@ from app.load.connections.client_connection import ClientConnection
 from app.load.connections.client_profile import FULL_SPEED_BYTES, ClientProfile
 from app.load.connections.connection_pool import ConnectionPool
 from app.load.connections.request_kind import RequestKind
-from app.load.connections.response_head import InvalidResponse, parse_head
+from app.load.connections.response_head import InvalidResponse
 
 STEP_NS = 250_000_000
 REOPEN_AFTER_NS = (
@@ -26,11 +26,10 @@ class SlowConnection(ClientConnection):
     """A background connection that acts in steps. `sent_at` stays 0, so the hot loops leave it alone.
 
     - `flushing`: the load is over, and the rest is read at full speed.
-    - `awaited`: responses that are not complete. `body_remaining`: bytes missing of the body that is being
-      read.
+    - `awaited`: responses that are not complete.
     """
 
-    __slots__ = ("awaited", "body_remaining", "flushing", "profile")
+    __slots__ = ("awaited", "flushing", "profile")
 
     def __init__(self, pool: ConnectionPool, kind: RequestKind, profile: ClientProfile, due_at: int) -> None:
         super().__init__(pool, kind)
@@ -38,7 +37,6 @@ class SlowConnection(ClientConnection):
         self.due_at = due_at
         self.flushing = False
         self.awaited = 0
-        self.body_remaining = 0
 
     def open(self, now: int) -> None:
         """Begin to connect."""
@@ -48,7 +46,6 @@ class SlowConnection(ClientConnection):
         """Start its first batch of requests."""
         self.pool.opening -= 1
         self.pool.slow_connected += 1
-        self.body_remaining = 0
         if self.flushing:
             self.pool.close(self)
             return
@@ -127,20 +124,11 @@ class SlowConnection(ClientConnection):
         while data:
             if not self.awaited:
                 raise InvalidResponse("more responses than requests")
-            taken = min(len(data), self.body_remaining)
-            data, self.body_remaining = data[taken:], self.body_remaining - taken
-            if self.body_remaining:
+            if not self.reader.feed(data):
                 return
-            if taken:
-                self._count_response()
-            self.buffer += data
-            head = parse_head(self.buffer)
-            if head is None:
-                return
-            data, self.buffer = self.buffer[head.head_bytes :], b""
-            self.body_remaining = head.body_bytes
-            if not self.body_remaining:
-                self._count_response()
+            data = self.reader.rest
+            self.reader.reset()
+            self._count_response()
 
     def _count_response(self) -> None:
         self.awaited -= 1

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from tests.load.driver import HELD_S, ServerMaker, Starter, lost, run_load, service, until
-from tests.load.server import Gate, every_third, ok
+from tests.load.server import Gate, Handler, every_third, ok
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+HELLO_CHUNKED = CHUNKED + b"7\r\nHello, \r\n6;last\r\nWorld!\r\n0\r\n\r\n"
+CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 
 # With a timeout of 0.3 s a busy machine may not get a connection opened in time, which is a different error.
 TIMEOUTS = {"timeout", "connect_timeout"}
@@ -20,7 +24,11 @@ TIMEOUTS = {"timeout", "connect_timeout"}
         (ok(status="201 Created"), "status_201"),
         (ok(b"Hello, World"), "bad_length"),
         (ok(b"Hello, World!") + b"!", "bad_length"),
-        (b"HTTP/1.1 200 OK\r\n\r\n", "bad_answer"),
+        (ok(b"", status="302 Found", more="Location: /\r\n"), "status_302"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "status_204"),
+        (CHUNKED + b"d\r\nHello, World!\r\nx\r\n", "bad_answer"),
+        (CHUNKED + b"4\r\nHell\r\n0\r\n\r\n", "bad_length"),
+        (CLOSING + b"Hell", "bad_length"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "bad_answer"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "bad_answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\nHell", "closed"),
@@ -31,7 +39,11 @@ TIMEOUTS = {"timeout", "connect_timeout"}
         "201",
         "short body",
         "long body",
-        "no length",
+        "302",
+        "204",
+        "bad chunk",
+        "short chunked body",
+        "short body without length",
         "endless length",
         "not HTTP",
         "cut short",
@@ -66,6 +78,28 @@ def test_connection_close_is_no_error_and_is_counted(serve: ServerMaker) -> None
     # The connections that were opened again after the last responses may not have been accepted before the
     # end.
     assert outcome.reconnects <= server.accepted <= 4 + outcome.reconnects
+
+
+@pytest.mark.parametrize("client", [{}, {"churn": True}], ids=["keep-alive", "churn"])
+def test_a_body_that_ends_with_the_connection_is_no_error(serve: ServerMaker, client: dict[str, Any]) -> None:
+    server = serve(every_third(CLOSING + b"Hello, World!"), delay_s=0.002)
+    outcome = run_load(server.port, **client)
+    assert outcome.errors == {}
+    assert outcome.requests == server.requests >= 4
+
+
+@pytest.mark.parametrize(
+    "client", [{}, {"churn": True}, {"pipeline": 3}], ids=["keep-alive", "churn", "pipeline"]
+)
+@pytest.mark.parametrize(
+    "handler", [lambda *_: HELLO_CHUNKED, every_third(HELLO_CHUNKED)], ids=["all", "some"]
+)
+def test_a_chunked_response_is_no_error(serve: ServerMaker, client: dict[str, Any], handler: Handler) -> None:
+    server = serve(handler, delay_s=0.002)
+    outcome = run_load(server.port, **client)
+    assert outcome.errors == {}
+    assert outcome.requests == server.requests >= 4
+    assert outcome.reconnects == 0
 
 
 def test_a_response_in_pieces_is_one_response(serve: ServerMaker) -> None:
