@@ -24,7 +24,7 @@ def plain(path: str, body: bytes) -> bytes:
     """Return the response of an engine."""
     if path == "/echo":
         return ok(body)
-    return ok(b"b" * int(path.partition("=")[2])) if path.startswith("/bytes") else ok()
+    return ok(b"x" * int(path.partition("=")[2])) if path.startswith("/bytes") else ok()
 
 
 def every_third(other: bytes) -> Handler:

@@ -15,7 +15,7 @@ from app.load.connections.connection_pool import ConnectionPool
 from app.load.connections.error_names import error_name
 from app.load.connections.request_kind import RequestKind
 from app.load.connections.response_head import InvalidResponse
-from app.load.connections.response_reader import ResponseReader
+from app.load.connections.response_reader import BAD_LENGTH, ResponseReader
 
 
 class ClientConnection:
@@ -206,7 +206,7 @@ class ClientConnection:
     def append_response(self, data: bytes) -> bool:
         """Add bytes to the response. Returns whether it is complete. Raises InvalidResponse."""
         self.received += len(data)
-        self.reader.has_body = self.kind.has_body
+        self.reader.rule = self.kind.rule
         return self.reader.feed(data)
 
     def _check_response(self, now: int) -> bool:
@@ -215,25 +215,23 @@ class ClientConnection:
         Returns whether the next request can be sent.
         """
         reader, kind = self.reader, self.kind
-        head, closes = reader.head, reader.ends_by_close
-        assert head is not None
-        is_right = head.status == kind.status
-        if reader.rest or (is_right and kind.body_bytes not in (None, reader.body_bytes)):
-            self.fail("bad_length", now)
-            return False
-        if is_right:
-            self.completed += 1
-            kind.record(
-                head, reader.total_bytes, now, self.in_flight_since, self.intended_at, self.handled_at
-            )
-        else:
-            self.count_failure(f"status_{head.status}", now)
+        assert reader.head is not None
         # A response that comes before the whole request was sent (413): the server would read the rest as a
         # request.
-        return self.finish_response(closes or head.closes or self.unsent is not None, now)
+        closes = reader.head.closes or reader.ends_by_close or self.unsent is not None
+        error = BAD_LENGTH if reader.rest else reader.error
+        if error == BAD_LENGTH:
+            self.fail(error, now)
+            return False
+        if error:
+            self.count_failure(error, now)
+        else:
+            self.completed += 1
+            kind.record(reader, now, self.in_flight_since, self.intended_at, self.handled_at)
+        return self.finish_response(closes, now)
 
     def finish_response(self, closes: bool, now: int) -> bool:
-        """Prepare for the next request, and reopens the connection if it `closes`.
+        """Prepare for the next request, and reopen the connection if it `closes`.
 
         Returns whether the next request can be sent.
         """

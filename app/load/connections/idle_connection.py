@@ -62,7 +62,7 @@ class IdleConnection(ClientConnection):
             self._close_failed(now)
         elif complete and (head := self.reader.head):
             self.pool.background_responses += 1
-            served = head.status == 200 and not head.closes
+            served = self.reader.error is None and not head.closes
             (self._hold if served else self._close_failed)(now)
 
     def _hold(self, now: int) -> None:

@@ -13,7 +13,6 @@ from app.load.connections.connection_pool import ConnectionPool
 from app.load.connections.error_names import error_name
 from app.load.connections.request_kind import RequestKind
 from app.load.connections.response_head import InvalidResponse
-from app.load.connections.response_reader import ResponseReader
 
 RECV_BYTES = 64 * 1024
 
@@ -21,20 +20,15 @@ RECV_BYTES = 64 * 1024
 class PipelinedConnection(ClientConnection):
     """A connection with up to `depth` requests in flight.
 
-    `pending`: their kinds, in the order of the responses. `buffer`: what has come of the next responses.
+    `pending`: their kinds, in the order of the responses. `reader` has what has come of the first of these.
     """
 
-    __slots__ = ("buffer", "depth", "pending")
+    __slots__ = ("depth", "pending")
 
     def __init__(self, pool: ConnectionPool, kind: RequestKind, depth: int) -> None:
         super().__init__(pool, kind)
         self.depth = depth
         self.pending: deque[RequestKind] = deque()
-
-    def reset_response(self) -> None:
-        """Prepare for the first byte of a batch of responses."""
-        super().reset_response()
-        self.buffer = b""
 
     @property
     def in_flight(self) -> int:
@@ -81,66 +75,72 @@ class PipelinedConnection(ClientConnection):
             return
         if closes and self.pending:
             self.fail("closed", now)
-        elif not self.pending and self.finish_response(closes or bool(self.buffer), now):
+        elif not self.pending and self.finish_response(closes, now):
             self.pool.release(self, now)
 
     def _parse_responses(self, data: bytes, now: int) -> bool:
-        """Record every complete response.
+        """Record every complete response; empty data: the server closed.
 
-        Returns whether the server closes after them. Raises InvalidResponse.
+        Returns whether the connection cannot be used after them. Raises InvalidResponse.
         """
         if not data:
+            if self.reader.ends_by_close:
+                self._record(now)
             return True
-        self.buffer += data
         at, closes = 0, False
-        while at < len(self.buffer) and self.pending and not closes:
-            length, closes = self._parse_one(at, now)
-            if not length:
-                break
+        while at < len(data) and self.pending and not closes:
+            length, closes = self._parse_one(data, at, now)
             at += length
-        self.buffer = self.buffer[at:]
-        if self.buffer and not self.pending:
+        if at < len(data) and not self.pending:
             self.pool.errors["unasked_bytes"] += 1
+            return True
         return closes
 
-    def _parse_one(self, at: int, now: int) -> tuple[int, bool]:
-        """Record the response that begins at `at`.
+    def _parse_one(self, data: bytes, at: int, now: int) -> tuple[int, bool]:
+        """Record the next response if it is complete.
 
-        Returns its length, 0 if it is incomplete, and whether the server closes. Raises InvalidResponse.
+        Returns how many bytes of `data` from `at` belong to it, and whether the server closes after it.
+        Raises InvalidResponse.
         """
-        kind, available = self.pending[0], len(self.buffer) - at
+        kind, available = self.pending[0], len(data) - at
         # An identical head has an identical length; each new Date header costs one parse. The expected length
         # alone would cut the stream at the wrong place as soon as one response is longer.
-        if kind.expected_head and self.buffer.startswith(kind.expected_head, at):
-            if available < kind.expected_bytes:
-                return 0, False
-            length, closes = kind.expected_bytes, False
+        if (
+            kind.expected_start
+            and available >= kind.expected_bytes
+            and not self.received
+            and data.startswith(kind.expected_start, at)
+        ):
             self.completed += 1
             kind.add_service_us((now - self.started_at) // 1000)
-        else:
-            reader = ResponseReader()
-            if not reader.feed(self.buffer[at:]):
-                return 0, False
-            assert reader.head
-            length, closes = reader.total_bytes, reader.head.closes
-            self._record(kind, reader, now)
-            if length == kind.expected_bytes and reader.head.body_bytes is not None and not closes:
-                kind.expected_head = self.buffer[at : at + reader.head.head_bytes]
-        self.pending.popleft()
-        self.pool.in_flight -= 1
+            self._end_response()
+            return kind.expected_bytes, False
+        self.kind = kind
+        if not self.append_response(data[at:]):
+            return available, False
+        assert self.reader.head
+        length, closes = available - len(self.reader.rest), self.reader.head.closes
+        self._record(now)
         return length, closes
 
-    def _record(self, kind: RequestKind, reader: ResponseReader, now: int) -> None:
+    def _record(self, now: int) -> None:
         """Record a complete response, as correct or as an error."""
-        head, length = reader.head, reader.total_bytes
-        assert head
-        if head.status != kind.status:
-            self.pool.count_error(kind, f"status_{head.status}", now - self.started_at, length)
-        elif kind.body_bytes not in (None, reader.body_bytes):
-            self.pool.count_error(kind, "bad_length", now - self.started_at, length)
+        reader, kind, began = self.reader, self.kind, self.started_at
+        assert reader.head
+        if error := reader.error:
+            self.pool.count_error(kind, error, now - began, reader.total_bytes)
         else:
             self.completed += 1
-            kind.record(head, length, now, self.started_at, self.started_at, self.started_at)
+            kind.record(reader, now, began, began, began)
+            if reader.total_bytes == kind.expected_bytes and reader.is_repeatable and not reader.head.closes:
+                kind.expected_start = reader.head.raw + kind.expected_body
+        self.received = 0
+        reader.reset()
+        self._end_response()
+
+    def _end_response(self) -> None:
+        self.pending.popleft()
+        self.pool.in_flight -= 1
 
     def finish_response(self, closes: bool, now: int) -> bool:
         """End the batch. Returns whether the next one can be sent."""

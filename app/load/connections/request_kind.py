@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from time import monotonic_ns
 
-from app.load.connections.response_head import ResponseHead
+from app.load.connections.response_reader import ResponseReader
+from app.load.connections.response_rule import ResponseRule, response_rule
 from app.load.protocol.plan import Work
 from app.load.protocol.request_times import RequestTimes
 
-PLAINTEXT_BYTES = 13
 RECV_BYTES_MIN = 4096  # recv() allocates its buffer first: 64 KiB costs 1 µs more than 4 KiB
 RECV_BYTES_MAX = 256 * 1024
 
@@ -25,11 +25,12 @@ class RequestKind:
 
     - `label`: its name in results (`sleep ms=50`). `name`: the work kind (`sleep`).
     - `request`: the bytes to send. `request_bytes`: their number.
-    - `status`: the status that a response must have. `has_body`: False for HEAD.
-    - `body_bytes`: the length that a response body must have; None: any.
-    - `expected_bytes`, `expected_prefix`: length and status line of the first correct response that has a
+    - `rule`: what a correct response is. The reader checks it; the hot loops compare `expected_*`.
+    - `expected_bytes`, `expected_prefix`: length and status line of the first correct response with a
       Content-Length; -1 and empty until then.
-    - `expected_head`: the newest head of a response of that length, for pipelines; empty until then.
+    - `expected_body`: how such a response ends; empty if any body is correct.
+    - `expected_start`: for pipelines, the newest head of a response of that length, with its body if only one
+      is correct; empty until then.
     - `recv_bytes`: how much to read at once.
     - `service_us`, `response_us`, `corrected_us`: latencies since the last tick, in µs; see `KindOutcome`. In
       the closed model the three are the same list, because a closed load never waits to send.
@@ -41,39 +42,38 @@ class RequestKind:
 
     __slots__ = (
         "add_service_us",
-        "body_bytes",
         "bytes_in",
         "completed",
         "corrected_us",
         "errors",
+        "expected_body",
         "expected_bytes",
-        "expected_head",
         "expected_prefix",
-        "has_body",
+        "expected_start",
         "label",
         "name",
         "recv_bytes",
         "request",
         "request_bytes",
         "response_us",
+        "rule",
         "second_corrected",
         "second_response",
         "second_service",
         "service_us",
-        "status",
         "times",
         "total_corrected",
         "total_response",
         "total_service",
     )
 
-    def __init__(self, label: str, name: str, request: bytes, body_bytes: int | None, is_open: bool) -> None:
+    def __init__(self, label: str, name: str, request: bytes, rule: ResponseRule, is_open: bool) -> None:
         self.label, self.name = label, name
         self.request, self.request_bytes = request, len(request)
-        self.body_bytes = body_bytes
-        self.status, self.has_body = 200, True
-        self.expected_bytes, self.expected_prefix, self.expected_head = -1, b"", b""
-        self.recv_bytes = min(max(RECV_BYTES_MIN, (body_bytes or 0) + 1024), RECV_BYTES_MAX)
+        self.rule = rule
+        self.expected_bytes, self.expected_prefix = -1, b""
+        self.expected_body, self.expected_start = rule.body or b"", b""
+        self.recv_bytes = min(max(RECV_BYTES_MIN, len(rule.body or b"") + 1024), RECV_BYTES_MAX)
         self.service_us: list[int] = []
         self.response_us: list[int] = [] if is_open else self.service_us
         self.corrected_us: list[int] = [] if is_open else self.service_us
@@ -95,9 +95,11 @@ class RequestKind:
 
     def expect_response(self, length: int, prefix: bytes) -> None:
         """Set length and first bytes of the responses that the hot loops accept without parsing them."""
+        # The recorder adds the length for each response since the last tick, also for earlier ones.
+        self.bytes_in += len(self.service_us) * (max(self.expected_bytes, 0) - max(length, 0))
         self.expected_bytes, self.expected_prefix = length, prefix
         # Room for one byte more: else the start of a longer response could have exactly this length.
-        self.recv_bytes = max(self.recv_bytes, length + 1)
+        self.recv_bytes = max(self.recv_bytes, min(length + 1, RECV_BYTES_MAX))
 
     def log_times(self) -> None:
         """Log when each request is answered, from now on: in traced runs only, for it costs time."""
@@ -111,17 +113,19 @@ class RequestKind:
         self.add_service_us = add_service_us
 
     def record(
-        self, head: ResponseHead, total_bytes: int, now: int, sent_at: int, intended_at: int, handled_at: int
+        self, reader: ResponseReader, now: int, sent_at: int, intended_at: int, handled_at: int
     ) -> None:
-        """Record a correct response that was parsed. The first one sets what the hot loops expect.
+        """Record a correct response that was parsed, and set what the hot loops expect.
 
-        A response without a Content-Length sets nothing: its length does not show that it is complete.
+        One that is chunked or ends by close sets nothing: its length does not show that it is complete.
         All instants are CLOCK_MONOTONIC in ns: `now` is the arrival of the last byte.
         """
-        if self.expected_bytes < 0 and not head.closes and head.body_bytes is not None:
-            self.expect_response(total_bytes, head.status_line)
+        head = reader.head
+        assert head
+        if self.expected_bytes < 0 and reader.is_repeatable and not head.closes:
+            self.expect_response(reader.total_bytes, head.status_line)
         # The recorder adds `expected_bytes` for each recorded response.
-        self.bytes_in += total_bytes - max(self.expected_bytes, 0)
+        self.bytes_in += reader.total_bytes - max(self.expected_bytes, 0)
         self.add_service_us((now - sent_at) // 1000)
         if self.response_us is not self.service_us:
             self.response_us.append((now - intended_at) // 1000)
@@ -130,20 +134,14 @@ class RequestKind:
 
 def request_kind(work: Work, host: str, is_open: bool) -> RequestKind:
     """Return the kind for an item of a work mix; `host` is the value of the Host field."""
-    return RequestKind(work.label, work.kind, build_request(work, host), _body_bytes(work), is_open)
+    return RequestKind(work.label, work.kind, build_request(work, host), response_rule(work), is_open)
 
 
 def build_request(work: Work, host: str) -> bytes:
     """Return the bytes of the whole request; `host` is the value of the Host field."""
-    n = work.params.get("n", 0)
+    n: int = work.params.get("n", 0)
     if work.kind == "echo":
         return f"POST /echo HTTP/1.1\r\nHost: {host}\r\nContent-Length: {n}\r\n\r\n".encode() + b"x" * n
     query = "&".join(f"{name}={value}" for name, value in work.params.items())
     path = "/" if work.kind == "plaintext" else f"/{work.kind}?{query}"
     return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
-
-
-def _body_bytes(work: Work) -> int | None:
-    if work.kind == "plaintext":
-        return PLAINTEXT_BYTES
-    return work.params.get("n", 0) if work.kind in ("echo", "bytes") else None

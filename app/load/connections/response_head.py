@@ -1,7 +1,6 @@
 """A strict parser for the head of an HTTP/1.1 response.
 
-It runs for the first response of each kind and for every response that differs from it. The others are
-compared byte by byte with what was learned from the first one.
+It runs for the first response of each kind and for every response that differs from it; see RequestKind.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ class ResponseHead:
     """The parts of a response head that the generator uses.
 
     - `status`: the status code. `status_line`: the whole line with its CRLF.
-    - `head_bytes`: the length of the head with its empty line. `body_bytes`: its Content-Length; None: the
-      body is chunked, or ends when the server closes.
+    - `raw`: the whole head with its empty line. `body_bytes`: its Content-Length; None: the body is chunked,
+      or ends when the server closes.
     - `is_chunked`: whether the body comes in chunks.
     - `closes`: whether the server closes the connection after this response.
     """
 
     status: int
     status_line: bytes
-    head_bytes: int
+    raw: bytes
     body_bytes: int | None
     is_chunked: bool
     closes: bool
@@ -52,7 +51,7 @@ def parse_head(data: bytes) -> ResponseHead | None:
     return ResponseHead(
         status=_status(status_line),
         status_line=status_line + b"\r\n",
-        head_bytes=end + 4,
+        raw=data[: end + 4],
         body_bytes=body_bytes,
         is_chunked=is_chunked,
         closes=_closes(status_line, fields),
@@ -62,7 +61,7 @@ def parse_head(data: bytes) -> ResponseHead | None:
 def _status(line: bytes) -> int:
     version, _, rest = line.partition(b" ")
     code, _, _ = rest.partition(b" ")
-    if version not in (b"HTTP/1.1", b"HTTP/1.0") or len(code) != 3 or not code.isdigit():
+    if version not in (b"HTTP/1.1", b"HTTP/1.0") or len(code) != 3 or not code.isdigit() or code < b"100":
         raise InvalidResponse("not a status line")
     return int(code)
 

@@ -57,6 +57,7 @@ class ClosedModel:
                     if (
                         len(data) == kind.expected_bytes
                         and data.startswith(kind.expected_prefix)
+                        and data.endswith(kind.expected_body)
                         and not connection.received
                     ):
                         kind.add_service_us((now - connection.sent_at) // 1000)

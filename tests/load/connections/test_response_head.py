@@ -13,10 +13,10 @@ def test_a_head_is_parsed_only_when_it_is_complete() -> None:
         assert parse_head(whole[:cut]) is None
     head = parse_head(whole + b"hello")
     assert head is not None
-    assert (head.status, head.status_line, head.head_bytes, head.body_bytes, head.closes) == (
+    assert (head.status, head.status_line, head.raw, head.body_bytes, head.closes) == (
         200,
         b"HTTP/1.1 200 OK\r\n",
-        len(whole),
+        whole,
         5,
         True,
     )
@@ -56,6 +56,7 @@ def test_the_fields_say_where_the_body_ends(fields: str, body_bytes: int | None,
     [
         b"HTTP/2 200\r\n\r\n",
         b"HTTP/1.1 20 OK\r\nContent-Length: 1\r\n\r\n",
+        b"HTTP/1.1 099 OK\r\nContent-Length: 1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.load.connections.response_head import InvalidResponse
-from app.load.connections.response_reader import ResponseReader
+from app.load.connections.response_reader import BAD_BODY, BAD_LENGTH, ResponseReader
+from app.load.connections.response_rule import ResponseRule
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -26,7 +27,7 @@ def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:
 def read(parts: Sequence[bytes], has_body: bool = True) -> tuple[ResponseReader, int | None]:
     """Return a reader and the number of the piece that completed the response; None: none did."""
     reader = ResponseReader()
-    reader.has_body = has_body
+    reader.rule = ResponseRule(has_body=has_body)
     for number, part in enumerate(parts):
         if reader.feed(part):
             return reader, number
@@ -79,6 +80,58 @@ def test_a_response_without_its_last_byte_is_not_complete(name: str) -> None:
     response, has_body, _ = COMPLETE[name]
     reader, last = read([response[:-1]], has_body)
     assert last is None and not reader.ends_by_close
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        (LENGTH, None),
+        (chunked([b"hel", b"lo"]), None),
+        (HEAD + b"Content-Length: 5\r\n\r\nhallo", BAD_BODY),
+        (chunked([b"hel", b"LO"]), BAD_BODY),
+        (chunked([b"hello", b"!"]), BAD_LENGTH),
+        (HEAD + b"Content-Length: 4\r\n\r\nhell", BAD_LENGTH),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope", "status_404"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@given(data=st.data())
+def test_a_body_that_is_known_is_compared(response: bytes, error: str | None, data: st.DataObject) -> None:
+    reader = ResponseReader()
+    reader.rule = ResponseRule(body=b"hello")
+    cuts = data.draw(st.lists(st.integers(0, len(response)), max_size=4))
+    assert [reader.feed(part) for part in pieces(response, cuts) if part][-1]
+    assert reader.error == error
+
+
+@pytest.mark.parametrize(
+    ("response", "has_body", "is_repeatable"),
+    [
+        (LENGTH, True, True),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True, True),
+        (HEAD + b"Content-Length: 5\r\n\r\n", False, True),
+        (chunked([b"hello"]), True, False),
+        (HEAD + b"\r\nhello", True, False),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" + LENGTH, True, False),
+    ],
+    ids=["length", "204", "HEAD", "chunked", "until close", "after an interim response"],
+)
+def test_the_head_alone_shows_the_length_of_some_responses(
+    response: bytes, has_body: bool, is_repeatable: bool
+) -> None:
+    reader, _ = read([response], has_body)
+    assert reader.is_repeatable == is_repeatable
+
+
+def test_many_small_chunks_are_one_body() -> None:
+    reader = ResponseReader()
+    assert reader.feed(chunked([b"x"] * 50_000))
+    assert reader.body_bytes == 50_000
+
+
+def test_a_switch_of_protocols_is_refused() -> None:
+    with pytest.raises(InvalidResponse):
+        ResponseReader().feed(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
 
 
 def test_a_reader_is_used_again() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.load.driver import HELD_S, ServerMaker, Starter, lost, run_load, service, until
+from tests.load.driver import HELD_S, OPEN, ServerMaker, Starter, lost, run_load, service, until
 from tests.load.server import Gate, Handler, every_third, ok
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -24,6 +24,9 @@ TIMEOUTS = {"timeout", "connect_timeout"}
         (ok(status="201 Created"), "status_201"),
         (ok(b"Hello, World"), "bad_length"),
         (ok(b"Hello, World!") + b"!", "bad_length"),
+        (ok(b"Hello, Wxrld!"), "bad_body"),
+        (ok(b"hello, World!", more="X-Other: head\r\n"), "bad_body"),
+        (CHUNKED + b"d\r\nHello, world!\r\n0\r\n\r\n", "bad_body"),
         (ok(b"", status="302 Found", more="Location: /\r\n"), "status_302"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", "status_204"),
         (CHUNKED + b"d\r\nHello, World!\r\nx\r\n", "bad_answer"),
@@ -39,6 +42,9 @@ TIMEOUTS = {"timeout", "connect_timeout"}
         "201",
         "short body",
         "long body",
+        "wrong body",
+        "wrong body and other head",
+        "wrong chunked body",
         "302",
         "204",
         "bad chunk",
@@ -59,6 +65,21 @@ def test_a_wrong_response_is_an_error(serve: ServerMaker, other: bytes, error: s
     assert outcome.requests + wrong == outcome.sent == server.requests
     assert service(outcome).count == outcome.requests
     assert sum(second.errors for second in outcome.seconds) == wrong
+
+
+@pytest.mark.parametrize("client", [{"churn": True}, {"pipeline": 3}, {"executor": OPEN, "rate_per_s": 200}])
+def test_a_wrong_body_is_an_error_of_every_client(serve: ServerMaker, client: dict[str, Any]) -> None:
+    server = serve(every_third(ok(b"Hello, Wxrld!")), delay_s=0.002)
+    outcome = run_load(server.port, **client)
+    assert outcome.errors == {"bad_body": server.requests // 3}
+    assert outcome.requests == server.requests - server.requests // 3
+
+
+def test_a_body_that_ends_with_the_connection_is_one_response_of_a_pipeline(serve: ServerMaker) -> None:
+    server = serve(lambda *_: CLOSING + b"Hello, World!", delay_s=0.002)
+    outcome = run_load(server.port, pipeline=3)
+    assert set(outcome.errors) == {"closed"}
+    assert outcome.requests == server.requests >= 4
 
 
 def test_a_correct_response_of_another_length_is_no_error(serve: ServerMaker) -> None:
@@ -104,7 +125,7 @@ def test_a_chunked_response_is_no_error(serve: ServerMaker, client: dict[str, An
 
 def test_a_response_in_pieces_is_one_response(serve: ServerMaker) -> None:
     def handler(path: str, body: bytes) -> bytes:
-        return ok(b"b" * 13 if path == "/" else b"b" * 2_000_000)
+        return ok() if path == "/" else ok(b"x" * 2_000_000)
 
     server = serve(handler, delay_s=0.001)
     outcome = run_load(

@@ -11,7 +11,8 @@ import pytest
 from app.load.connections.connection_pool import ConnectionPool
 from app.load.connections.request_kind import RequestKind
 from app.load.connections.request_mix import RequestMix
-from app.load.connections.response_head import parse_head
+from app.load.connections.response_reader import ResponseReader
+from app.load.connections.response_rule import ResponseRule
 from app.load.executors.dispatcher import Dispatcher
 from app.load.executors.open_model import OpenModel
 from app.load.executors.ramp import Ramp
@@ -64,12 +65,12 @@ def test_an_open_load_that_gets_no_cpu_until_its_phase_is_over_keeps_all_request
 
 
 def test_the_generators_own_lateness_is_not_in_corrected_time() -> None:
-    head = parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-    assert head
-    is_open, closed = (RequestKind("plaintext", "plaintext", b"", 0, each) for each in (True, False))
+    reader = ResponseReader()
+    assert reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    is_open, closed = (RequestKind("sleep", "sleep", b"", ResponseRule(), each) for each in (True, False))
     # Due at 1 ms, handled at 3 ms, sent at 4 ms (it waited for a connection), completed at 9 ms.
     for kind in (is_open, closed):
-        kind.record(head, 9_000_000, 4_000_000, 1_000_000, 3_000_000)
+        kind.record(reader, 9_000_000, 4_000_000, 1_000_000, 3_000_000)
     assert (is_open.service_us, is_open.response_us, is_open.corrected_us) == ([5000], [8000], [6000])
     assert closed.corrected_us is closed.response_us is closed.service_us
 
