@@ -17,6 +17,7 @@ from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.thresholds import THRESHOLDS_MAX
 from app.plans.validate import STAGES_MAX
 from app.plans.validate_groups import GROUPS_MAX
+from app.plans.validate_http import BODY_MAX, HEADER_VALUE_MAX, HEADERS_MAX
 from app.plans.validate_work import WORKS_MAX
 from app.rounds.schedule import SEED_MAX
 from app.runs.request import SUCCESSORS_MAX
@@ -54,12 +55,36 @@ class EngineSpec(Spec):
     cpus: list[Annotated[int, Field(ge=0, le=4096)]] | None = Field(None, max_length=1024)
 
 
+def _whole(value: Any) -> Any:
+    """Return 5 for 5.0: in JSON Schema it is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# The validation of the plan checks each parameter; its message is clearer than that of a union of types.
+_PARAMETER = {
+    "anyOf": [
+        {"type": "integer"},
+        {"type": "string", "maxLength": BODY_MAX},
+        {
+            "type": "object",
+            "additionalProperties": {"type": "string", "maxLength": HEADER_VALUE_MAX},
+            "maxProperties": HEADERS_MAX,
+        },
+    ]
+}
+Parameter = Annotated[Any, AfterValidator(_whole), WithJsonSchema(_PARAMETER)]
+
+
 class WorkSpec(Spec):
-    """A work kind of the mix. `params`: `us` of cpu and hash, `ms` of sleep, `n` of bytes and echo."""
+    """A work kind of the mix. `params`: `us` of cpu and hash, `ms` of sleep, `n` of bytes and echo.
+
+    Those of http: `path`, and optionally `method`, `headers` (value by name), `body` (text) and `status` (the
+    expected one). Values of headers that may be secret are masked in every response.
+    """
 
     kind: Text
     weight: int = 1
-    params: dict[Text, int] = Field(default_factory=dict, max_length=8)
+    params: dict[Text, Parameter] = Field(default_factory=dict, max_length=8)
 
 
 class StageSpec(Spec):

@@ -139,7 +139,7 @@ FIELDS: tuple[PlanField, ...] = (
         "work",
         FieldKind.WORK,
         "Request mix",
-        "Share and kind of the requests, such as 92% plaintext, 4% sleep 40ms, 4% hash 800us.",
+        "Share and kind of the requests, such as 92% plaintext, 4% sleep 40ms, 4% http GET /items.",
     ),
     PlanField(
         "duration_s",

@@ -1,6 +1,6 @@
 """Request mixes, stages, load groups and plans in their text format.
 
-`92% plaintext, 4% sleep 40ms` · `10s to 2000, 20s to 5000` · `new: 8 connections, 200 req/s, churn`
+`92% plaintext, 4% http GET /items` · `10s to 2000, 20s to 5000` · `new: 8 connections, 200 req/s, churn`
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from math import gcd
 from typing import Any
 
 from app.errors import Invalid, shown
+from app.load.protocol.http_request import HttpRequest
 from app.load.protocol.plan import LoadGroup
 from app.plans.fields import FIELDS, FieldKind, PlanField
 
@@ -20,6 +21,16 @@ _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n
 _WORK = re.compile(
     r"(?:(?P<weight>\d{1,18})\s*+%?\s*+)?(?P<kind>[a-z]++)(?:\s++(?P<value>\d{1,18})\s*+(?P<unit>us|ms|s|b)?)?",
     re.ASCII,
+)
+_HTTP = re.compile(
+    r"(?:(?P<weight>\d{1,18})\s*+%?\s*+)?(?P<kind>http)\s++(?:(?P<method>[A-Z]{1,10})\s++)?(?P<path>/\S*+)",
+    re.ASCII,
+)
+_LACKS = " (+"  # begins the list of what the text of an http request lacks: a path has no blanks
+_SEPARATORS = "A comma in a path is written %2C, a semicolon %3B."
+_NO_TEXT_FORM = (
+    "Headers, body and expected status of an http request have no text form: give them by the API, or by "
+    f"--header, --body and --expect-status of the command line. {_SEPARATORS}"
 )
 _WORK_EXAMPLE = "92% plaintext, 4% sleep 40ms, 4% hash 800us"
 _US = {"us": 1, "ms": 1000, "s": 1_000_000}
@@ -50,9 +61,11 @@ class _WrongMix(ValueError):
 
 
 def _parse_work(text: str) -> list[dict[str, Any]]:
-    found = [_matched(part) for part in map(str.strip, text.split(","))]
+    if _LACKS in text:
+        raise _WrongMix(_NO_TEXT_FORM)
+    found = [_matched(part, text) for part in map(str.strip, text.split(","))]
     if len(found) > 1 and (bare := [each[0] for each in found if not each["weight"]]):
-        raise _WrongMix(f"{shown(bare[0])} has no share. Example: {_WORK_EXAMPLE}.")
+        raise _WrongMix(f"{shown(bare[0])} has no share. {_example(text)}")
     weights = [int(each["weight"] or 1) for each in found]
     common = gcd(*weights) or 1  # `100% plaintext` is the plan with weight 1
     return [
@@ -61,16 +74,26 @@ def _parse_work(text: str) -> list[dict[str, Any]]:
     ]
 
 
-def _matched(part: str) -> re.Match[str]:
-    """Return the parts of `4% sleep 40ms`: weight, kind, value, unit. Raises _WrongMix."""
+def _matched(part: str, text: str) -> re.Match[str]:
+    """Return the parts of `4% sleep 40ms`: weight, kind, and those of the kind. Raises _WrongMix."""
+    if found := _HTTP.fullmatch(part):
+        return found
     found = _WORK.fullmatch(part)
-    if not found or (found["kind"] in _PARAMETER) != bool(found["value"]):
-        raise _WrongMix(f"{shown(part)} is not a request kind. Example: {_WORK_EXAMPLE}.")
+    if not found or found["kind"] == "http" or (found["kind"] in _PARAMETER) != bool(found["value"]):
+        raise _WrongMix(f"{shown(part)} is not a request kind. {_example(text)}")
     return found
 
 
-def _params(found: re.Match[str]) -> dict[str, int]:
+def _example(text: str) -> str:
+    """Return an example of a request mix, and for one with a path how to write it."""
+    http = f" An http request is http GET /path. {_SEPARATORS}" if "/" in text else ""
+    return f"Example: {_WORK_EXAMPLE}.{http}"
+
+
+def _params(found: re.Match[str]) -> dict[str, Any]:
     kind = found["kind"]
+    if kind == "http":
+        return {"method": found["method"] or "GET", "path": found["path"]}
     if not found["value"]:
         return {}
     value = _converted(kind, int(found["value"]), found["unit"])
@@ -135,6 +158,8 @@ def parse_groups(text: str) -> list[dict[str, Any]]:
 
     Groups are separated by semicolons or line breaks. Raises Invalid.
     """
+    if _LACKS in text:
+        raise _not_group(_NO_TEXT_FORM)
     parts = map(str.strip, text.replace("\n", ";").split(";"))
     return [_parse_group(part) for part in parts if part]
 
@@ -199,8 +224,24 @@ def work_text(work: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _kind_text(each: Mapping[str, Any], scale: float) -> str:
+    share = f"{each.get('weight', 1) * scale:g}%"
+    if each["kind"] == "http":
+        return f"{share} {_http_text(HttpRequest(**each['params']))}"
     params = (f" {value}{WORK_UNITS.get(name, '')}" for name, value in (each.get("params") or {}).items())
-    return f"{each.get('weight', 1) * scale:g}% {each['kind']}{''.join(params)}"
+    return f"{share} {each['kind']}{''.join(params)}"
+
+
+def _http_text(request: HttpRequest) -> str:
+    """Return `http GET /items`, with what it lacks: `http POST /items (+2 headers, body)`."""
+    count = len(request.headers)
+    lacks = [
+        f"{count} header{'s' if count > 1 else ''}" if count else "",
+        "body" if request.body else "",
+        f"status {request.status}" if request.status != 200 else "",
+        "separator in path" if set(request.path) & set(",;") else "",
+    ]
+    text = f"http {request.method} {request.path}"
+    return f"{text}{_LACKS}{', '.join(filter(None, lacks))})" if any(lacks) else text
 
 
 def stages_text(stages: Sequence[Mapping[str, Any]]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from app.errors import FieldProblem
 from app.load.protocol.plan import KINDS, Work
 from app.plans.bounds import Bounds, check_choice, check_integer
+from app.plans.validate_http import check_http
 
 _PARAMETERS: Mapping[str, Mapping[str, Bounds]] = {
     "plaintext": {},
@@ -24,7 +25,7 @@ def check_work(mix: tuple[Work, ...], parent: str = "/plan") -> list[FieldProble
     """Return the problems of a request mix. `parent`: JSON pointer of the load that has it."""
     if len(mix) > WORKS_MAX:
         return [FieldProblem(f"{parent}/work", f"A request mix has at most {WORKS_MAX} kinds.")]
-    problems = []
+    problems: list[FieldProblem] = []
     for i, work in enumerate(mix):
         pointer = f"{parent}/work/{i}"
         if problem := check_choice("kind", work.kind, KINDS, pointer):
@@ -32,12 +33,31 @@ def check_work(mix: tuple[Work, ...], parent: str = "/plan") -> list[FieldProble
             continue
         if problem := check_integer("weight", work.weight, _WEIGHTS, pointer):
             problems.append(problem)
-        parameters = _PARAMETERS[work.kind]
-        if set(work.params) != set(parameters):
-            needed = ", ".join(parameters) or "no parameters"
-            problems.append(FieldProblem(f"{pointer}/params", f"{work.kind} takes {needed}."))
-            continue
-        for name, bounds in parameters.items():
-            if problem := check_integer(name, work.params[name], bounds, f"{pointer}/params"):
-                problems.append(problem)
-    return problems
+        if work.kind == "http":
+            problems += check_http(work.params, f"{pointer}/params")
+        else:
+            problems += _check_parameters(work, f"{pointer}/params")
+    return problems or list(_check_labels(mix, parent))
+
+
+def _check_parameters(work: Work, pointer: str) -> Iterator[FieldProblem]:
+    parameters = _PARAMETERS[work.kind]
+    if set(work.params) != set(parameters):
+        needed = ", ".join(parameters) or "no parameters"
+        yield FieldProblem(pointer, f"{work.kind} takes {needed}.")
+        return
+    for name, bounds in parameters.items():
+        if problem := check_integer(name, work.params[name], bounds, pointer):
+            yield problem
+
+
+def _check_labels(mix: Sequence[Work], parent: str) -> Iterator[FieldProblem]:
+    """Yield the http requests of the mix that results could not tell from an earlier one."""
+    labels = [work.label for work in mix]
+    for i, (work, label) in enumerate(zip(mix, labels, strict=True)):
+        if work.kind == "http" and label in labels[:i]:
+            yield FieldProblem(
+                f"{parent}/work/{i}/params/path",
+                f"path must differ from that of the other {label} of the mix, for example in its query "
+                "string: results name requests by method and path.",
+            )

@@ -185,11 +185,11 @@ def _jobs(plan: Plan) -> Iterator[tuple[str | None, dict[str, Any]]]:
     # Each shard needs its own connection: there are at most as many shards as connections.
     count = max(1, min(plan.shards, plan.vus_peak))
     waits = count + len(plan.groups) > 1
-    main = plan.main_load.to_json()
+    main = plan.main_load.to_job()
     for number in range(count):
         yield None, {"plan": main, "shard": number, "shards": count, "waits": waits}
     for group in plan.groups:
-        yield group.name, {"plan": plan.group_load(group).to_json(), "waits": waits}
+        yield group.name, {"plan": plan.group_load(group).to_job(), "waits": waits}
 
 
 def _spawn(job: dict[str, Any], group: str | None, cpu: int | None) -> _Shard:

@@ -37,12 +37,13 @@ from tests.browser.history import keep_comparison, keep_past, made_run
 
 RUNS, IMPORTED = 500, 20
 ENTRIES, TRIALS = 12, 10
-PARAMETERS: dict[str, dict[str, int]] = {
+PARAMETERS: dict[str, dict[str, Any]] = {
     "echo": {"n": 10},
     "cpu": {"us": 10},
     "hash": {"us": 10},
     "sleep": {"ms": 2},
     "bytes": {"n": 1000},
+    "http": {"path": "/"},
 }
 WORK = tuple(Work(kind, 1, PARAMETERS.get(kind, {})) for kind in (*KINDS, "cpu", "hash"))
 LONG = Plan(

@@ -14,7 +14,7 @@ from app import streams, templating
 from app.imports import parsers, wrk
 from app.machine import syscalls
 from app.pages import compare_form, load_form, login_page, run_fields
-from app.plans import text, thresholds
+from app.plans import text, thresholds, validate_http
 from app.plans.thresholds import Threshold
 from app.report import junit, series_csv
 from app.web.authentication import COOKIE, cookie_value
@@ -32,14 +32,18 @@ from .texts import (
     COOKIES,
     EVENTS,
     GROUPS,
+    HEADER_VALUES,
     HEADS,
     HTTP,
+    HTTP_WORK,
     JSONS,
     NAMES,
     PATHS,
+    REQUEST_PATHS,
     STAGES,
     TEMPLATES,
     TEXT,
+    TOKENS,
     URLS,
     WORK,
     WRK,
@@ -75,9 +79,13 @@ PATTERNS: dict[str, Row] = {
     "app/main.py pattern": of("/api/v1/runs/[^/]+/diff/[^/]+", "fullmatch", URLS),
     "app/plans/text.py _BLANKS": of(text._BLANKS, "split", STAGES),
     "app/plans/text.py _GROUP_PART": of(text._GROUP_PART, "fullmatch", GROUPS),
+    "app/plans/text.py _HTTP": of(text._HTTP, "fullmatch", HTTP_WORK),
     "app/plans/text.py _NEXT_STAGE": of(text._NEXT_STAGE, "split", STAGES),
     "app/plans/text.py _STAGE": of(text._STAGE, "fullmatch", STAGES),
     "app/plans/text.py _WORK": of(text._WORK, "fullmatch", WORK),
+    "app/plans/validate_http.py _PATH": of(validate_http._PATH, "fullmatch", REQUEST_PATHS),
+    "app/plans/validate_http.py _TOKEN": of(validate_http._TOKEN, "fullmatch", TOKENS),
+    "app/plans/validate_http.py _VALUE": of(validate_http._VALUE, "fullmatch", HEADER_VALUES),
     r'app/format.py r"p\d+"': of(r"p\d+", "fullmatch", NAMES),
     r'app/templating.py r"\n\s*\n"': of(r"\n\s*\n", "split", BLANKS),
     "app/pages/login_page.py _OWN_PATH": of(login_page._OWN_PATH, "fullmatch", PATHS),

@@ -66,6 +66,16 @@ GROUPS = (
     repeated(":"),
     repeated("churn\n"),
 )
+HTTP_WORK = (
+    repeated(" ", "5", "http /"),
+    repeated(" ", "5% http", "x"),
+    repeated(" ", "http GET", "x"),
+    repeated("x", "9% http GET /", " "),
+    repeated("X", "http "),
+)
+HEADER_VALUES = (repeated("a"), repeated(" ", "a"), repeated("\t ", "a", "a"), repeated("a ", after="\n"))
+REQUEST_PATHS = (repeated("/"), repeated("/a", after=" "), repeated("a", "/", "#"))
+TOKENS = (repeated("a"), repeated("-"), repeated("a", after=":"))
 WORK = (
     *BLANKS,
     repeated("a", "5 "),

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from app.load.protocol.http_request import HttpRequest, masked
+
 EXECUTORS = ("constant-vus", "ramping-vus", "constant-arrival-rate", "ramping-arrival-rate", "find-capacity")
 CLOSED = frozenset(("constant-vus", "ramping-vus"))
 RAMPING = frozenset(("ramping-vus", "ramping-arrival-rate"))
 PLACEMENTS = ("split", "shared")
 SPACINGS = ("constant", "poisson")
-KINDS = ("plaintext", "echo", "cpu", "hash", "sleep", "bytes")
+KINDS = ("plaintext", "echo", "cpu", "hash", "sleep", "bytes", "http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +25,29 @@ class Work:
 
     `params` by `kind`: `cpu` and `hash` have `{"us": int}` (µs of work), `sleep` has `{"ms": int}`, `bytes`
     has `{"n": int}` (bytes of the response body), `echo` has `{"n": int}` (bytes of the request body, which
-    the server sends back). `plaintext` has none.
+    the server sends back). `plaintext` has none. `http` has the fields of `HttpRequest`.
     """
 
     kind: str
     weight: int = 1
-    params: Mapping[str, int] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def http(self) -> HttpRequest:
+        """The request of the kind `http`. Raises TypeError if the parameters are not those of one."""
+        return HttpRequest(**self.params)
 
     @property
     def label(self) -> str:
-        """The name in results: `plaintext`, `sleep ms=50`."""
+        """The name in results: `plaintext`, `sleep ms=50`, `http GET /items`."""
+        if self.kind == "http":
+            return f"http {self.http.title}"
         return " ".join([self.kind, *(f"{name}={value}" for name, value in self.params.items())])
+
+    @property
+    def masked(self) -> Work:
+        """The same with the values of secret headers masked."""
+        return replace(self, params=masked(self.params)) if self.kind == "http" else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,10 @@ class LoadGroup:
 
 def _works(mix: Sequence[Mapping[str, Any]] | None) -> tuple[Work, ...]:
     return tuple(Work(**each) for each in mix or ()) or (Work("plaintext"),)
+
+
+def _masked(works: Sequence[Work]) -> tuple[Work, ...]:
+    return tuple(work.masked for work in works)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +193,18 @@ class Plan:
         """Warm-up and measured time."""
         return self.warmup_s + self.duration_s
 
+    @property
+    def masked(self) -> Plan:
+        """The same plan with the values of secret headers masked."""
+        groups = tuple(replace(group, work=_masked(group.work)) for group in self.groups)
+        return replace(self, work=_masked(self.work), groups=groups)
+
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON data."""
+        """Return plain JSON data for views, the history and exports: secret headers are masked."""
+        return asdict(self.masked)
+
+    def to_job(self) -> dict[str, Any]:
+        """Return plain JSON data with secret headers: for the stdin of the load generator only."""
         return asdict(self)
 
     @classmethod

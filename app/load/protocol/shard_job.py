@@ -120,6 +120,10 @@ class ShardJob:
         weights = [work.weight for work in plan.work]
         if any(work.kind not in KINDS for work in plan.work) or min(weights) < 0 or not sum(weights):
             raise InvalidJob(f"work must be of {', '.join(KINDS)}, with weights whose sum is above 0")
+        try:
+            [work.http for work in plan.work if work.kind == "http"]
+        except TypeError as error:
+            raise InvalidJob(f"the parameters of an http request are invalid: {error}") from None
 
     def _check_connections(self) -> None:
         plan = self.plan

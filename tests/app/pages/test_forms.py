@@ -16,10 +16,11 @@ from app.pages.cards import typed_knobs
 from app.pages.load_form import problems, run_request
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_groups, parse_stages, parse_work, plan_fields, work_text
+from app.plans.validate_http import METHODS
 from tests.app.stored_runs import stored_run
 
 PARAMETER = {"plaintext": None, "echo": "n", "cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n"}
-WORK = st.sampled_from(sorted(PARAMETER)).flatmap(
+OWN_WORK = st.sampled_from(sorted(PARAMETER)).flatmap(
     lambda kind: st.fixed_dictionaries(
         {
             "kind": st.just(kind),
@@ -31,8 +32,24 @@ WORK = st.sampled_from(sorted(PARAMETER)).flatmap(
     )
 )
 
+HTTP_WORK = st.fixed_dictionaries(
+    {
+        "kind": st.just("http"),
+        "weight": st.integers(1, 10_000),
+        "params": st.fixed_dictionaries(
+            {
+                "method": st.sampled_from(METHODS),
+                "path": st.from_regex(r"/[!-~]{0,20}", fullmatch=True).filter(
+                    lambda text: not set(text) & set(",;#")
+                ),
+            }
+        ),
+    }
+)
+WORK = OWN_WORK | HTTP_WORK
 
-def shares(work: list[dict[str, Any]]) -> list[tuple[str, dict[str, int], float]]:
+
+def shares(work: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any], float]]:
     total = sum(each["weight"] for each in work)
     return [(each["kind"], dict(each["params"]), each["weight"] / total) for each in work]
 
@@ -45,6 +62,32 @@ def test_a_request_mix_is_parsed_as_it_is_formatted(work: list[dict[str, Any]]) 
     ):
         assert (kind, params) == (kind_again, params_again)
         assert share == pytest.approx(share_again)
+
+
+LACKS: dict[str, dict[str, Any]] = {
+    "1 header": {"path": "/a", "headers": {"X": "y"}},
+    "2 headers, body": {"path": "/a", "method": "POST", "headers": {"X": "y", "Z": ""}, "body": "b"},
+    "status 302": {"path": "/a", "status": 302},
+    "separator in path": {"path": "/a,50%plaintext"},
+}
+
+
+@pytest.mark.parametrize("lacks", LACKS)
+def test_an_http_request_without_a_complete_text_form_shows_what_it_lacks_and_is_refused(lacks: str) -> None:
+    work = Work("http", params=LACKS[lacks])
+    texts = plan_fields(
+        Plan(work=(work, Work("plaintext")), groups=(LoadGroup("g", work=(work,)),)).to_json()
+    )
+    for name, parse in (("work", parse_work), ("groups", parse_groups)):
+        assert f"{work.params['path']} (+{lacks})" in texts[name]
+        with pytest.raises(Invalid, match="have no text form: give them by the API") as refused:
+            parse(texts[name])
+        assert refused.value.problems[0].pointer == f"/plan/{name}"
+
+
+def test_a_comma_in_a_path_is_refused_with_what_to_write() -> None:
+    with pytest.raises(Invalid, match="A comma in a path is written %2C"):
+        parse_work("http /a,b")
 
 
 GROUP = st.builds(
@@ -98,10 +141,18 @@ def test_a_load_group_that_cannot_be_parsed_is_refused_at_its_field(text: str, w
         ("1% hash 3ms", [("hash", {"us": 3000}, 1.0)]),
         ("1% cpu 500", [("cpu", {"us": 500}, 1.0)]),
         ("1% sleep 40", [("sleep", {"ms": 40}, 1.0)]),
+        ("http /items", [("http", {"method": "GET", "path": "/items"}, 1.0)]),
+        (
+            "70% http GET /items?a=b,30 http POST /items",
+            [
+                ("http", {"method": "GET", "path": "/items?a=b"}, 0.7),
+                ("http", {"method": "POST", "path": "/items"}, 0.3),
+            ],
+        ),
         ("3% bytes 1000b,1% echo 5", [("bytes", {"n": 1000}, 0.75), ("echo", {"n": 5}, 0.25)]),
     ],
 )
-def test_work_has_units(text: str, expected: list[tuple[str, dict[str, int], float]]) -> None:
+def test_work_has_units(text: str, expected: list[tuple[str, dict[str, Any], float]]) -> None:
     for found, wanted in zip(shares(parse_work(text)), expected, strict=True):
         assert found[:2] == wanted[:2]
         assert found[2] == pytest.approx(wanted[2])
@@ -127,6 +178,12 @@ def test_work_has_units(text: str, expected: list[tuple[str, dict[str, int], flo
         "5% bytes 300ms",
         "5% SLEEP 4ms",
         "5.5.5% plaintext",
+        "http",
+        "http GET",
+        "http 5",
+        "http get /a",
+        "http GET /a b",
+        "HTTP /a",
     ],
 )
 def test_an_invalid_request_mix_is_rejected(text: str) -> None:

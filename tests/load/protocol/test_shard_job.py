@@ -27,6 +27,11 @@ from app.load.protocol.shard_share import ShardShare
         ('{"host": "127.0.0.1", "port": 1, "plan": {}, "shards": 2}', "lifeline"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {}, "waits": true}', "lifeline"),
         ('{"host": "127.0.0.1", "port": 1, "plan": {"groups": [{"name": "new"}]}}', "no groups"),
+        ('{"host": "127.0.0.1", "port": 1, "plan": {"work": [{"kind": "nap"}]}}', "work must be of"),
+        (
+            '{"host": "127.0.0.1", "port": 1, "plan": {"work": [{"kind": "http"}]}}',
+            "http request are invalid",
+        ),
         (
             '{"host": "127.0.0.1", "port": 1, "plan": {"vus": 1}, "shard": 1, "shards": 2, "lifeline_fd": 0}',
             "too few",
