@@ -36,6 +36,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "the highest rate that meets an objective",
             "threadlab run blocking --executor find-capacity --objective 'p(99)<20ms'",
         ),
+        ("requests for any path", "threadlab run reactor --path /echo --method POST --body hello"),
         (
             "hot swap while the load continues",
             "threadlab run reactor --then proactor --executor constant-arrival-rate --rate 2000",

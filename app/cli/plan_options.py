@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from app.cli import http_options
 from app.cli.help import ADVANCED, LOAD, TIMING
+from app.cli.http_options import HttpOption
 from app.errors import FieldProblem, Invalid
 from app.plans.fields import FIELDS, FieldKind, PlanField
 from app.plans.scenarios import SCENARIOS
@@ -35,19 +37,21 @@ _METAVARS = {
 
 
 def with_plan(command: Callable[..., int]) -> Callable[..., int]:
-    """Add --scenario and the options of a plan to `command`.
+    """Add --scenario, the options of a plan and those of an http request to `command`.
 
     It is called with `scenario`, a name or None, and with `plan`, the fields that were given.
     """
 
     @functools.wraps(command)
     def call(**given: Any) -> int:
-        with flags_in_errors(FLAGS):
+        request = {each.name: given.pop(each.name) for each in http_options.OPTIONS}
+        with flags_in_errors(FLAGS | http_options.flags(request)):
             plan = plan_of({each.name: given.pop(each.name) for each in FIELDS})
-            return command(**given, plan=plan)
+            return command(**given, plan=http_options.with_request(plan, request))
 
     own = [each for each in _signature(command).parameters.values() if each.name not in ("plan", "scenario")]
-    call.__signature__ = inspect.Signature([*own, _scenario(), *map(_parameter, FIELDS)])  # type: ignore[attr-defined]
+    options = [_scenario(), *map(_parameter, FIELDS), *map(_http_parameter, http_options.OPTIONS)]
+    call.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
     call.__annotations__ = {}  # the signature has them, evaluated
     del call.__wrapped__
     return call
@@ -70,7 +74,10 @@ def plan_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def flags_in_errors(flags: Mapping[str, str]) -> Iterator[None]:
-    """Let an Invalid of the block name fields of a plan by `flags` (field → flag), as the user gave them."""
+    """Let an Invalid of the block name fields of a plan by `flags`, as the user gave them.
+
+    `flags`: a flag by the JSON pointer of its field, without `/plan/`.
+    """
     try:
         yield
     except Invalid as error:
@@ -85,12 +92,14 @@ def _with_flag(problem: FieldProblem, flags: Mapping[str, str]) -> str:
     """Return `--duration must be …` of `duration_s must be …`, and put the flag before other sentences."""
     of, *path = problem.pointer.strip("/").split("/")
     path = path if of == "plan" else [of]
-    if not path or not (flag := flags.get(path[0])):
+    depth = next((n for n in range(len(path), 0, -1) if "/".join(path[:n]) in flags), 0)
+    if not depth:
         return problem.detail
+    flag = flags["/".join(path[:depth])]
     rest = problem.detail.removeprefix(path[-1])
     if rest == problem.detail:
         return f"{flag}: {problem.detail}"
-    is_nested = len(path) > 1  # a stage or request kind: the flag is that of the whole list
+    is_nested = len(path) > depth  # a stage or request kind: the flag is that of the whole list
     return f"{flag}: {path[-1].removesuffix('_s')}{rest}" if is_nested else f"{flag}{rest}"
 
 
@@ -113,6 +122,10 @@ def _parameter(each: PlanField) -> inspect.Parameter:
     metavar = each.unit.upper() or _METAVARS.get(each.kind)
     panel = ADVANCED if each.is_advanced else TIMING if each.unit in ("s", "ms") else LOAD
     return _option(each.name, each.option, kind, metavar, each.help, panel)
+
+
+def _http_parameter(each: HttpOption) -> inspect.Parameter:
+    return _option(each.name, each.flag, each.type, each.metavar, each.help, LOAD)
 
 
 def _option(name: str, flag: str, kind: Any, metavar: str | None, help: str, panel: str) -> inspect.Parameter:
