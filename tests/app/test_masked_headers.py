@@ -19,13 +19,16 @@ REQUEST = {"kind": "http", "weight": 1, "params": {"path": "/bytes?n=5", "header
 PLAN = light(0.5, work=[REQUEST], groups=[{"name": "new", "vus": 1, "rate_per_s": 20, "work": [REQUEST]}])
 
 
-def responses(lab: LabProcess, run: int, comparison: int) -> dict[str, str]:
+def responses(lab: LabProcess, run: int, comparison: int, trial: int) -> dict[str, str]:
     """Return the text of everything in which the plan of a run or of a comparison could occur."""
     exports = [f"/api/v1/runs/{run}/{each.name}" for each in run_exports.EXPORTS]
     exports += [f"/api/v1/comparisons/{comparison}/{each.name}" for each in comparison_exports.EXPORTS]
     paths = [
         f"/api/v1/runs/{run}",
         "/api/v1/runs",
+        "/api/v1/runs/export",
+        f"/api/v1/runs/{run}/diff/{trial}",
+        f"/runs/diff?a={run}&b={trial}",
         f"/runs/{run}",
         "/runs",
         f"/workbench?again={run}",
@@ -54,7 +57,7 @@ def test_a_secret_header_occurs_in_no_response_file_and_log(make_lab: LabMaker) 
         "X-Api-Key": MASKED,
         "Accept": "text/plain",
     }
-    found = responses(lab, run["id"], view["id"])
+    found = responses(lab, run["id"], view["id"], view["runs"][0]["run"])
     assert [path for path, text in found.items() if SECRET in text] == []
     assert SECRET not in json.dumps([run, view]) + "".join(map(str, messages))
     assert SECRET not in lab.errors()
