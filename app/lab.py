@@ -13,7 +13,7 @@ from app.errors import Busy
 from app.events import Events
 from app.experiments.experiments import Experiments
 from app.fleet.fleet import Fleet
-from app.fleet.models import Models
+from app.fleet.launchables import Launchables
 from app.history.history import History
 from app.machine import system
 from app.runs.runs import Runs
@@ -38,19 +38,21 @@ class Lab:
     def __init__(
         self,
         settings: Settings,
-        models: Models,
+        launchables: Launchables,
         store: RunStore,
         comparisons: ComparisonStore,
         experiments: ExperimentStore,
     ) -> None:
         self.settings = settings
-        self.models = models
+        self.launchables = launchables
+        self.models = models = launchables.models
+        self.servers = launchables.servers
         self.store = store
         self.system: SystemView = system.read_system(models.views.get("proactor"), settings)
         self.events = Events()
-        self.fleet = Fleet(settings, models, self.events)
-        self.runs = Runs(settings, models, self.fleet, store, self.system, self.events)
-        self.comparisons = Comparisons(models, self.runs, store, comparisons, self.system, self.events)
+        self.fleet = Fleet(settings, launchables, self.events)
+        self.runs = Runs(settings, launchables, self.fleet, store, self.system, self.events)
+        self.comparisons = Comparisons(launchables, self.runs, store, comparisons, self.system, self.events)
         self.experiments = Experiments(models, self.runs, experiments, self.system, self.events)
         self._comparison_store = comparisons
         self._experiment_store = experiments
@@ -61,9 +63,10 @@ class Lab:
     @classmethod
     def open(cls, settings: Settings) -> Lab:
         """Load the models and open the history. Raises LabError."""
-        models, database = Models.load(settings.engine_python), settings.database
+        launchables = Launchables.load(settings.servers, settings.engine_python)
+        database = settings.database
         runs = RunStore(database, settings.data_dir / "traces")
-        return cls(settings, models, runs, ComparisonStore(database), ExperimentStore(database))
+        return cls(settings, launchables, runs, ComparisonStore(database), ExperimentStore(database))
 
     async def __aenter__(self) -> Lab:
         await asyncio.to_thread(self._fail_unfinished, False)  # those of a control plane that was killed

@@ -17,7 +17,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
-from app.api import comparisons, engines, events, experiments, exports, history, models, runs, system
+from app.api import (
+    comparisons,
+    engines,
+    events,
+    experiments,
+    exports,
+    history,
+    models,
+    runs,
+    servers,
+    system,
+)
 from app.assets import static_files
 from app.errors import Invalid, LabError
 from app.lab import Lab
@@ -102,7 +113,7 @@ def _describe_once(app: FastAPI) -> None:
 
 
 def _include_routes(app: FastAPI) -> None:
-    for api in (models, engines, history, runs, exports, comparisons, experiments, events, system):
+    for api in (models, servers, engines, history, runs, exports, comparisons, experiments, events, system):
         app.include_router(api.router, prefix=API, dependencies=[Depends(reject_unknown_parameters)])
     app.include_router(system.health)
     app.include_router(socket.router)

@@ -94,7 +94,7 @@ class _EngineCollector(Collector):
         lab.fleet.on_removed = self._on_removed
 
     def _on_removed(self, engine: Engine, sampler: Sampler) -> None:
-        self._removed[engine.model.name].update(_engine_counters(sampler))
+        self._removed[engine.name].update(_engine_counters(sampler))
 
     def describe(self) -> list[Metric]:
         return []  # so that registration does not collect
@@ -110,14 +110,14 @@ class _EngineCollector(Collector):
             sampler = fleet.samplers[id]
             if not engine.alive and not sampler.is_final:
                 sampler.sample(time.monotonic_ns())  # include what it did since the last sample
-            totals[engine.model.name].update(_engine_counters(sampler))
+            totals[engine.name].update(_engine_counters(sampler))
         return totals
 
     def _gauge_families(self) -> Iterator[Metric]:
         families = _EngineGauges()
         fleet = self._lab.fleet
         for model in self._lab.models.views.values():
-            engines = [engine for engine in fleet.engines.values() if engine.model.name == model.name]
+            engines = [engine for engine in fleet.engines.values() if engine.name == model.name]
             samples = [
                 sample for engine in engines if engine.alive and (sample := fleet.samplers[engine.id].last)
             ]
@@ -153,7 +153,7 @@ class _EngineGauges:
         for state in EngineState:
             self._engines.add_metric((model.name, state), sum(engine.state == state for engine in engines))
         self._memory.add_metric((model.name,), sum(s.process.rss_bytes for s in samples if s.process))
-        self._queue_depth.add_metric((model.name,), sum(s.board.queue_depth for s in samples))
+        self._queue_depth.add_metric((model.name,), sum(s.board.queue_depth or 0 for s in samples))
         queues = [engine.read_accept_queue() for engine in engines if engine.alive]
         if None not in queues:
             self._accept_queue.add_metric((model.name,), sum(queue.depth for queue in queues if queue))

@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     engine_ports: str = Field("", description="ports of engines, such as 8101-8110; default: any free port")
     engine_python: str = Field(sys.executable, description="Python interpreter that runs the engines")
     models: Path | None = Field(None, description="directory with further models, one Python file each")
+    servers: Path | None = Field(None, description="TOML file with further external servers")
     max_engines: int = Field(16, ge=1, le=64, description="maximum number of live engines")
     max_connections: int = Field(15000, ge=1, le=100_000, description="maximum connections of a plan")
     max_rate: float = Field(100_000, gt=0, description="maximum rate of a plan in req/s")

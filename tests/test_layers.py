@@ -31,6 +31,7 @@ LAYERS = (
     "imports",
     "statistics",
     "plans",
+    "servers",
     "machine",
     "store",
     "format",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from app.api.specs import EngineSpec
+from app.errors import Invalid
 from app.schemas.engine import EngineView, SampleView
 from app.web.deps import LabDep
 
@@ -17,8 +18,17 @@ router = APIRouter(tags=["engines"])
     responses={202: {"model": EngineView, "description": "The engine is starting."}},
 )
 async def start(spec: EngineSpec, lab: LabDep, response: Response, wait: bool = True) -> EngineView:
-    """Start an engine. Returns when it is ready, or at once with `wait=false` (202)."""
-    view = await lab.fleet.start(spec.model, spec.knobs, spec.port, spec.cpus, wait)
+    """Start an engine of a model or an external server.
+
+    Returns when it is ready, or at once with `wait=false` (202).
+    """
+    if bool(spec.model) == bool(spec.server):
+        raise Invalid.field("/model", "Give either model or server.")
+    if spec.server:
+        lab.servers.definition(spec.server)
+    else:
+        lab.models.get(spec.model)
+    view = await lab.fleet.start(spec.server or spec.model, spec.knobs, spec.port, spec.cpus, wait)
     response.status_code = 201 if wait else 202
     response.headers["Location"] = f"/api/v1/engines/{view.id}"
     return view

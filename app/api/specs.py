@@ -47,9 +47,17 @@ class Spec(BaseModel):
 
 
 class EngineSpec(Spec):
-    """An engine to start. `port`: 0 selects a free port. `cpus`: the CPUs to which it is pinned."""
+    """An engine to start, of a `model` or of an external `server`.
 
-    model: Text
+    `port`: 0 selects a free port. `cpus`: the CPUs to which it is pinned.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"oneOf": [{"required": ["model"]}, {"required": ["server"]}]}
+    )
+
+    model: Annotated[Text, Field(min_length=1)] = ""
+    server: Annotated[Text, Field(min_length=1)] = ""
     knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
     port: int = Field(0, ge=0, le=65535)
     cpus: list[Annotated[int, Field(ge=0, le=4096)]] | None = Field(None, max_length=1024)

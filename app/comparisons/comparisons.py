@@ -14,7 +14,7 @@ from app.comparisons.ranking import RULE
 from app.comparisons.rounds import ActiveComparison, ComparisonWorker
 from app.errors import Invalid
 from app.events import Events
-from app.fleet.models import Models
+from app.fleet.launchables import Launchables
 from app.machine import system
 from app.plans.describe import describe, load_title, scenario_title
 from app.plans.thresholds import parse_thresholds
@@ -57,7 +57,7 @@ class Comparisons:
 
     def __init__(
         self,
-        models: Models,
+        launchables: Launchables,
         runs: Runs,
         run_store: RunStore,
         store: ComparisonStore,
@@ -69,7 +69,7 @@ class Comparisons:
         )
         self.active = self.jobs.active
         self._worker = ComparisonWorker(runs, run_store, store, events, self.jobs)
-        self._models = models
+        self._launchables = launchables
         self._runs = runs
         self._run_store = run_store
         self._store = store
@@ -86,7 +86,7 @@ class Comparisons:
         seed = check_rounds(request.rounds, request.seed)
         view, scenario, given = resolve_load(request.view, request.scenario, request.plan)
         named, plan = self._runs.validator.plan(scenario, given)
-        entries, knobs = parse_entries(self._models, request.models)
+        entries, knobs = parse_entries(self._launchables, request.models)
         for entry, given_knobs in zip(entries, knobs, strict=True):
             self._runs.validator.target(None, entry.model, given_knobs, plan)
         parse_thresholds(request.thresholds)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.errors import Invalid, shown
-from app.fleet.models import Models
+from app.fleet.launchables import Launchables
 from app.plans.scenarios import SCENARIOS
 from app.schemas.comparison import ComparisonEntry
 
@@ -42,13 +42,13 @@ def resolve_load(
 
 
 def parse_entries(
-    models: Models, requested: Sequence[str | Mapping[str, Any]]
+    launchables: Launchables, requested: Sequence[str | Mapping[str, Any]]
 ) -> tuple[tuple[ComparisonEntry, ...], tuple[Mapping[str, Any], ...]]:
     """Return the entries and the given knobs of each. Raises LabError for a wrong model or knob."""
     if not 1 <= len(requested) <= len(LETTERS):
         raise Invalid.field("/models", f"A comparison has 1 to {len(LETTERS)} entries.")
-    pairs = [_parse_entry(models, i, each) for i, each in enumerate(requested)]
-    names = [_name(models, model, knobs) for model, knobs in pairs]
+    pairs = [_parse_entry(launchables, i, each) for i, each in enumerate(requested)]
+    names = [_name(launchables, model, knobs) for model, knobs in pairs]
     duplicates = {name for name, n in Counter(names).items() if n > 1}
     seen: Counter[str] = Counter()
     entries = []
@@ -63,20 +63,21 @@ def parse_entries(
 
 
 def _parse_entry(
-    models: Models, index: int, entry: str | Mapping[str, Any]
+    launchables: Launchables, index: int, entry: str | Mapping[str, Any]
 ) -> tuple[str, dict[str, int | str]]:
     model, given = (entry, {}) if isinstance(entry, str) else (str(entry["model"]), entry.get("knobs") or {})
-    if model not in models.views:
+    if model not in launchables.names:
         raise Invalid.field(
-            f"/models/{index}", f"There is no model {shown(model)}; models: {', '.join(models.views)}."
+            f"/models/{index}",
+            f"There is no model {shown(model)}; models and servers: {', '.join(launchables.names)}.",
         )
     try:
-        parsed = models.parse_knobs(model, given)
+        parsed = launchables.parse_knobs(model, given)
     except Invalid as error:
         raise error.under(f"/models/{index}") from None
-    models.require_available(model)
+    launchables.require_available(model)
     return model, {name: parsed[name] for name in given}
 
 
-def _name(models: Models, model: str, knobs: Mapping[str, int | str]) -> str:
-    return ", ".join((models.get(model).title, *(f"{name} {value}" for name, value in knobs.items())))
+def _name(launchables: Launchables, model: str, knobs: Mapping[str, int | str]) -> str:
+    return ", ".join((launchables.title(model), *(f"{name} {value}" for name, value in knobs.items())))

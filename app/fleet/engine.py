@@ -1,51 +1,41 @@
-"""An engine: a running server process of a model, from its listening socket to its end.
+"""An engine: a running server process of a model, or an external server, from its start to its end.
 
-The lab binds the socket, listens and passes it to the process, so there is no race for a port. With the knob
-`accept=reuseport` it only binds, and the engine's processes listen. An engine is ready when it has reported
-that its threads run *and* has answered a request.
+What differs between the two is in its backend: `model_backend.py` and `external_backend.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import os
-import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
 
 from app import addresses
-from app.errors import Busy, StartFailed
-from app.fleet import readiness
+from app.errors import StartFailed
+from app.fleet.backend import Backend, PortTaken
+from app.fleet.board import Board
 from app.fleet.stderr_events import RateLimiter
 from app.machine.accept_queue import AcceptQueue, read_accept_queue
 from app.machine.child import Child, ExitStatus
 from app.machine.cpu_placement import pin
-from app.machine.proc import ProcessReading, SwitchReading, read_processes, read_switches
+from app.machine.proc import ProcessReading, SwitchReading, read_switches
 from app.machine.unread import count_unread
 from app.schemas.engine import EngineView, ExitView
 from app.schemas.states import EngineState
+from app.servers.processes import ProcessCpu
 from app.timestamps import rfc3339
 from app.trace.recording import Recording
 from app.trace.tracing import Tracing
-from engines.common.board.board import make_board
 from engines.common.board.reader import BoardReader
-from engines.common.contract import Model
 
-READY_TIMEOUT_S = 15.0
-FAILED_START_GRACE_S = 0.2
-STOP_MARGIN_S = 1.0  # added to the engine's own grace before it is killed
+ATTEMPTS = 3  # to start on a free port: another process can take it before the server does
 LAST_LINES = 12
 
 OnEngine = Callable[["Engine", str], None]
 
 
 class Engine:
-    """One engine and its process. Event loop of the main thread only.
+    """One engine and its processes. Event loop of the main thread only.
 
     on_state: called with the engine and a sentence after each change of state.
     on_stderr: called with the engine and a line of its stderr, at a limited rate.
@@ -54,23 +44,21 @@ class Engine:
     def __init__(
         self,
         id: str,
-        model: Model,
-        knobs: dict[str, int | str],
+        backend: Backend,
         on_state: OnEngine,
         on_stderr: OnEngine = lambda *_: None,
     ) -> None:
         self.id = id
-        self.model = model
-        self.knobs = knobs
+        self.name, self.title = backend.name, backend.title
+        self.is_external = backend.is_external
+        self.knobs = backend.knobs
         self.state = EngineState.STARTING
         self.cpus: tuple[int, ...] | None = None
-        self.host = ""
-        self.port: int | None = None
-        self.board: BoardReader | None = None
-        self.tracing: Tracing | None = None
         self.child: Child | None = None
         self.exit: ExitView | None = None
-        self._interpreter: dict[str, Any] = {}  # Python version and GIL, from the ready line
+        self._backend = backend
+        self._placement: tuple[int, ...] | None = None  # CPUs of the last `pin`
+        self._pinned: frozenset[int] = frozenset()  # processes that were moved there
         self._on_state = on_state
         self._stderr_limiter = RateLimiter(lambda line: on_stderr(self, line))
         self._started_at = datetime.now(UTC)
@@ -79,23 +67,48 @@ class Engine:
         self._is_suspended = False
 
     @property
+    def host(self) -> str:
+        return self._backend.host
+
+    @property
+    def port(self) -> int | None:
+        return self._backend.port
+
+    @property
+    def board(self) -> Board | None:
+        return self._backend.board
+
+    @property
+    def metrics_board(self) -> BoardReader | None:
+        """Its board in shared memory; an external server has none."""
+        return self._backend.metrics_board
+
+    @property
+    def tracing(self) -> Tracing | None:
+        """Its thread trace; an external server has none."""
+        return self._backend.tracing
+
+    @property
     def alive(self) -> bool:
         return self.state.is_alive
 
     @property
     def pid(self) -> int | None:
-        return self.child.pid if self.child else None
+        """Its first process."""
+        return pids[0] if (pids := self.pids) else None
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Ids of the process that was started, and of those that it has forked."""
-        if self.child is None or self.board is None:
-            return ()
-        return (self.child.pid, *(pid for pid in self.board.processes() if pid != self.child.pid))
+        """Ids of its first process, and of those that it has started."""
+        return self._backend.pids(self.child) if self.child else ()
 
     def read_process(self) -> ProcessReading | None:
         """Return CPU time and memory of all its processes together; None if it has ended."""
-        return read_processes(pids) if (pids := self.pids) else None
+        return self._backend.read_process(self.child) if self.child else None
+
+    def read_each_process(self) -> tuple[ProcessCpu, ...]:
+        """Return the processes of an external server one by one; empty for a model of the lab."""
+        return self._backend.read_each_process(self.child) if self.child else ()
 
     def read_switches(self) -> SwitchReading | None:
         """Return context switches and run-queue wait of its live threads; None if it has ended."""
@@ -112,10 +125,21 @@ class Engine:
     def pin(self, cpus: Sequence[int] | None) -> None:
         """Move all its processes to these CPUs; None: to all usable ones.
 
-        The first process is moved first, so that processes that it forks meanwhile inherit the placement.
+        The process that the lab started is moved first, so that processes that are forked meanwhile inherit
+        the placement. Those that appear later are moved at the next sample.
         """
-        for pid in self.pids:
-            pin(pid, tuple(cpus) if cpus else None)
+        if self.child is None:
+            return
+        self._placement, self._pinned = tuple(cpus) if cpus else None, frozenset()
+        pin(self.child.pid, self._placement)
+        self._pin_new()
+
+    def _pin_new(self) -> None:
+        """Move processes that have appeared since the last call."""
+        pids = frozenset(self.pids)
+        for pid in pids - self._pinned:
+            pin(pid, self._placement)
+        self._pinned = pids
 
     def trace_run(
         self, record: bool, allow_viewers: bool = False
@@ -123,9 +147,10 @@ class Engine:
         """Return a context manager for the duration of a run: see `Tracing.during_run`.
 
         record: record the threads. allow_viewers: viewers may trace the threads, because the run is not
-        ranked.
+        ranked. An external server is never traced.
         """
-        assert self.tracing
+        if self.tracing is None:
+            return nullcontext()
         return self.tracing.during_run(record, lock=not record and not allow_viewers)
 
     @property
@@ -137,94 +162,59 @@ class Engine:
     def log(self) -> tuple[str, ...]:
         return tuple(self.child.log) if self.child else ()
 
-    def spawn(
-        self, python: str, listener: socket.socket, calibration: str, cpus: Sequence[int] | None
-    ) -> None:
-        """Start the process and close `listener` here, so that the port is closed when the process ends.
+    def spawn(self, cpus: Sequence[int] | None) -> None:
+        """Start it. `cpus`: where to pin it.
 
-        python: path of the interpreter. calibration: see `Models`. cpus: where to pin it.
         Raises Busy if descriptors or processes are exhausted; then no process and no descriptor is left.
         """
-        with listener, contextlib.ExitStack() as lent, contextlib.ExitStack() as kept:
-            try:
-                rows, words = self.model.board_rows(self.knobs), self.model.descriptor_words(self.knobs)
-                board_fd = make_board(rows, words)
-                lent.callback(os.close, board_fd)
-                self._ready_fd, ready_write_fd = os.pipe()
-                lent.callback(os.close, ready_write_fd)
-                kept.callback(os.close, self._ready_fd)
-                board = BoardReader(board_fd)
-                kept.callback(board.close)
-                self.host, self.port = listener.getsockname()[:2]
-                fds = listener.fileno(), board_fd, ready_write_fd
-                self.child = Child.spawn(self._command(python, calibration, *fds), pass_fds=fds)
-            except OSError as error:
-                raise Busy(f"The lab cannot start a process: {os.strerror(error.errno or 0)}.") from error
-            kept.pop_all()
-        self.child.on_line = self._stderr_limiter.add
-        self.board = board
-        self.tracing = Tracing(board)
         self.cpus = tuple(cpus) if cpus else None
-        if cpus:
-            self.pin(cpus)
-        self.child.exited.add_done_callback(lambda exited: self._on_exit(exited.result()))
-        self._on_state(self, f"{self.id} is starting on port {self.port}")
+        self._spawn()
 
-    def _command(
-        self, python: str, calibration: str, listen_fd: int, board_fd: int, ready_fd: int
-    ) -> list[str]:
-        return [
-            python,
-            "-m",
-            "engines",
-            self.model.name,
-            "--listen-fd",
-            str(listen_fd),
-            "--board-fd",
-            str(board_fd),
-            "--ready-fd",
-            str(ready_fd),
-            "--lifeline-fd",
-            "{lifeline}",
-            "--parent-pid",
-            str(os.getpid()),
-            "--calibration",
-            calibration,
-            *(argument for name, value in self.knobs.items() for argument in ("--set", f"{name}={value}")),
-        ]
+    def _spawn(self) -> None:
+        self.child = child = self._backend.spawn()
+        child.on_line = self._stderr_limiter.add
+        child.exited.add_done_callback(lambda exited: self._on_exit(child, exited.result()))
+        if self.cpus:
+            self.pin(self.cpus)
+        self._on_state(self, f"{self.id} is starting on port {self.port}")
 
     async def wait_ready(self) -> None:
         """Wait until the engine is ready. Raises StartFailed with the last lines of its stderr."""
-        assert self.child
+        is_ready = False
         try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                await self._check_ready()
-        except (TimeoutError, OSError, ValueError) as error:
+            is_ready = await self._check_ready()
+        except (TimeoutError, OSError, ValueError, PortTaken) as error:
             if self.state not in (EngineState.DRAINING, EngineState.STOPPED):
-                if self.child.alive:
-                    await self.child.stop(FAILED_START_GRACE_S)
                 self._fail(f"It did not become ready: {str(error) or 'no response in time'}.")
-        if (
-            self.child.alive and self._interpreter and self.state == EngineState.STARTING
-        ):  # else it was stopped meanwhile
+        assert self.child
+        if self.child.alive and is_ready and self.state == EngineState.STARTING:
             self.state = EngineState.READY
             self._on_state(self, f"{self.id} is ready on port {self.port}")
             return
+        if self.state == EngineState.FAILED:
+            await self._backend.stop(self.child, force=True)
         await self.child.exited
         raise StartFailed(
             f"{self.id} {self.exit.reason if self.exit else 'ended'} {' '.join(self.log[-3:])}".strip()
         )
 
-    async def _check_ready(self) -> None:
-        """Wait for the ready line and check that the engine answers. Returns early if it ended without it."""
-        self._interpreter = json.loads(await readiness.read_ready_line(self._ready_fd) or b"{}")
-        if not self._interpreter:
-            return
-        if self.cpus:
+    async def _check_ready(self) -> bool:
+        """Return whether the engine answers; start it again on another port if its port was taken."""
+        for attempt in range(1, ATTEMPTS + 1):
+            assert self.child
+            try:
+                is_ready = await self._backend.wait_ready(self.child)
+                break
+            except PortTaken:
+                if attempt == ATTEMPTS:
+                    raise
+                # Without a child for a moment, so that the end of this one is not the end of the engine.
+                child, self.child = self.child, None
+                await self._backend.stop(child, force=True)
+                self._spawn()
+        if is_ready and self.cpus:
             self.pin(self.cpus)  # also the threads that began before the first pin
-        assert self.board and self.port
-        await readiness.check_health(self.connect_host, self.port)
-        await readiness.wait_probe_closed(self.board)
+        return is_ready
 
     async def stop(self, force: bool = False) -> None:
         """Drain and stop within the engine's grace, or kill it with `force`. Returns when it has ended."""
@@ -233,11 +223,13 @@ class Engine:
         if self.state != EngineState.DRAINING:
             self.state = EngineState.DRAINING
             self._on_state(self, f"{self.id} is draining: finishing in-flight requests")
-        await self.child.stop(0.0 if force else float(self.knobs["grace_s"]) + STOP_MARGIN_S)
+        await self._backend.stop(self.child, force)
 
     def update_state(self, suspended: bool) -> None:
         """Switch between ready and degraded, by the board's flags and by whether a process is `suspended`."""
         self._is_suspended = suspended
+        if self._placement and self.alive:
+            self._pin_new()
         if self.state.is_serving:
             state = EngineState.DEGRADED if self.detail else EngineState.READY
             if state != self.state:
@@ -263,7 +255,7 @@ class Engine:
         end_s = self._ended_s if self._ended_s is not None else time.monotonic()
         return EngineView(
             id=self.id,
-            model=self.model.name,
+            model=self.name,
             state=self.state,
             host=self.host,
             port=self.port,
@@ -271,12 +263,14 @@ class Engine:
             pid=self.pid if self.alive else None,
             knobs=self.knobs,
             cpus=self.cpus,
-            python=self._interpreter.get("python"),
-            gil=self._interpreter.get("gil"),
+            python=self._backend.runtime.python,
+            gil=self._backend.runtime.gil,
             started_at=rfc3339(self._started_at),
             uptime_s=round(end_s - self._started_s, 3),
             exit=self.exit,
             detail=self.detail,
+            server=self.name if self.is_external else None,
+            version=self._backend.runtime.version,
         )
 
     def _fail(self, reason: str) -> None:
@@ -284,7 +278,10 @@ class Engine:
         self.exit = ExitView(None, None, reason, self.log[-LAST_LINES:])
         self._on_state(self, f"{self.id} failed: {reason}")
 
-    def _on_exit(self, status: ExitStatus) -> None:
+    def _on_exit(self, child: Child, status: ExitStatus) -> None:
+        self._backend.on_exit(child)
+        if child is not self.child:
+            return
         self._ended_s = time.monotonic()
         self._stderr_limiter.flush()
         if self.state == EngineState.FAILED:

@@ -7,12 +7,16 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from app.errors import Busy, Invalid, NotNow, Unknown, shown
 from app.events import LINE, Event, Events
+from app.fleet.backend import Backend
 from app.fleet.engine import Engine
-from app.fleet.models import Models
+from app.fleet.external_backend import ExternalBackend, PortChoice
+from app.fleet.launchables import Launchables
+from app.fleet.model_backend import ModelBackend
 from app.fleet.sampler import Sampler
 from app.fleet.sockets import hold, listen
 from app.machine.cpu_placement import usable_cpus
@@ -32,14 +36,14 @@ class Fleet:
     engines and samplers: by engine id. on_removed: called with each ended engine that is removed.
     """
 
-    def __init__(self, settings: Settings, models: Models, events: Events) -> None:
+    def __init__(self, settings: Settings, launchables: Launchables, events: Events) -> None:
         self.engines: dict[str, Engine] = {}
         self.samplers: dict[str, Sampler] = {}
         self.on_removed: OnRemoved = lambda engine, sampler: None
         self._settings = settings
-        self._models = models
+        self._launchables = launchables
         self._events = events
-        self._numbers: dict[str, int] = {}  # the last engine number of each model
+        self._numbers: dict[str, int] = {}  # the last engine number of each name
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -48,38 +52,33 @@ class Fleet:
 
     async def start(
         self,
-        model: str,
+        name: str,
         knobs: Mapping[str, object],
         port: int = 0,
         cpus: Sequence[int] | None = None,
         wait: bool = True,
         reuse_port: bool = False,
     ) -> EngineView:
-        """Start an engine; with `wait`, return when it is ready.
+        """Start an engine of a model or an external server; with `wait`, return when it is ready.
 
         Raises LabError, and then nothing was started.
 
         port: 0 takes a free one, from the operator's range if there is one.
         cpus: numbers of the CPUs to pin it to; None: all usable CPUs.
-        reuse_port: another engine that is started with it can listen on the same port (SO_REUSEPORT).
+        reuse_port: another engine that is started with it can listen on the same port (SO_REUSEPORT); not
+        of an external server.
         """
-        parsed = self._models.parse_knobs(model, knobs)
-        self._models.require_available(model)
+        parsed = self._launchables.parse_knobs(name, knobs)
+        await asyncio.to_thread(self._launchables.require_available, name)
         self._check_cpus(cpus)
         self._check_port(port)
         if len(self.alive) >= self._settings.max_engines:
             raise Busy(f"At most {self._settings.max_engines} engines run at once; stop one first.")
-        listener = self._listen(port, parsed, reuse_port)
-        number = self._numbers.get(model, 0) + 1
-        engine = Engine(
-            f"{model}-{number}",
-            self._models.contracts[model],
-            parsed,
-            self._publish_state,
-            self._publish_line,
-        )
-        engine.spawn(self._settings.engine_python, listener, self._models.calibration, cpus)
-        self._numbers[model] = number
+        backend = self._backend(name, parsed, port, reuse_port)
+        number = self._numbers.get(name, 0) + 1
+        engine = Engine(f"{name}-{number}", backend, self._publish_state, self._publish_line)
+        engine.spawn(cpus)
+        self._numbers[name] = number
         self.engines[engine.id], self.samplers[engine.id] = engine, Sampler(engine)
         self._remove_ended()
         ready = asyncio.create_task(self._wait_ready(engine))
@@ -87,6 +86,19 @@ class Fleet:
         if wait:
             await asyncio.shield(ready)
         return engine.view()
+
+    def _backend(self, name: str, knobs: dict[str, int | str], port: int, reuse_port: bool) -> Backend:
+        models, python = self._launchables.models, self._settings.engine_python
+        if not self._launchables.is_external(name):
+            listener = self._listen(port, knobs, reuse_port)
+            return ModelBackend(models.contracts[name], knobs, python, listener, models.calibration)
+        return ExternalBackend(
+            self._launchables.servers.definition(name),
+            knobs,
+            PortChoice(self._settings.engine_host, partial(self._free_port, port), is_fixed=port != 0),
+            python,
+            models.calibration,
+        )
 
     async def _wait_ready(self, engine: Engine) -> None:
         """Wait until the engine is ready and sample it, so that its threads are known at once."""
@@ -202,7 +214,7 @@ class Fleet:
             await asyncio.sleep(next_s - time.monotonic())
 
     def _publish_line(self, engine: Engine, line: str) -> None:
-        self._events.publish(Event(LINE, engine.id, engine.model.name, None, line))
+        self._events.publish(Event(LINE, engine.id, engine.name, None, line))
 
     def _publish_state(self, engine: Engine, text: str) -> None:
-        self._events.publish(Event(f"engine.{engine.state}", engine.id, engine.model.name, None, text))
+        self._events.publish(Event(f"engine.{engine.state}", engine.id, engine.name, None, text))

@@ -9,13 +9,14 @@ import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
-from app.errors import FieldProblem, Invalid, LabError, NotNow, Unknown, shown
+from app.errors import LabError, NotNow, Unknown, shown
+from app.fleet.knobs import parse_given
 from app.machine.child_environment import child_environment
 from app.schemas.model import KnobView, ModelView, RoleView, TermView
-from engines.common.contract import BadKnob, Knob, Model, Role, parse_knobs
+from engines.common.contract import Knob, Model, Role, parse_knobs
 
 COMMAND_TIMEOUT_S = 30
 
@@ -61,16 +62,7 @@ class Models:
         Raises Unknown for the model, and Invalid with a problem for each wrong knob.
         """
         self.get(name)
-        model = self.contracts[name]
-        problems = []
-        for knob, value in given.items():
-            try:
-                parse_knobs(model, {knob: value})
-            except BadKnob as bad:
-                problems.append(FieldProblem(f"/knobs/{knob}", f"{bad.name} {bad.problem}"))
-        if problems:
-            raise Invalid(". ".join(problem.detail for problem in problems) + ".", tuple(problems))
-        return parse_knobs(model, given)
+        return parse_given(partial(parse_knobs, self.contracts[name]), given)
 
     def require_available(self, name: str) -> None:
         """Raise NotNow if a model cannot run on this machine."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from app.fleet.board import BoardReading
 from app.load.protocol.histogram import SAMPLES_ABOVE_MIN
 from app.machine.proc import ProcessReading
-from engines.common.board.reader import Reading
 
 WINDOW_NS = 1_000_000_000
 
@@ -16,23 +16,23 @@ WINDOW_NS = 1_000_000_000
 class Totals:
     """What an engine has counted up to one sample. `queue_wait`: waits by bucket; bucket i is below 2^i µs.
 
-    cpu_ns and switches are None if they could not be read.
+    None: not known, because the server has no board, or it could not be read.
     """
 
     at_ns: int  # CLOCK_MONOTONIC
-    requests: int
-    io_calls: int
-    bytes_in: int
-    bytes_out: int
-    queue_pops: int
-    queue_wait_us: int
+    requests: int | None
+    io_calls: int | None
+    bytes_in: int | None
+    bytes_out: int | None
+    queue_pops: int | None
+    queue_wait_us: int | None
     queue_wait: tuple[int, ...]
     cpu_ns: int | None
     switches: int | None
 
     @classmethod
     def from_readings(
-        cls, at_ns: int, board: Reading, process: ProcessReading | None, live_switches: int | None
+        cls, at_ns: int, board: BoardReading, process: ProcessReading | None, live_switches: int | None
     ) -> Totals:
         """Return the totals of one sample.
 
@@ -40,15 +40,15 @@ class Totals:
         counters.
         """
         counters = board.counters
-        ended = counters["voluntary_switches"] + counters["involuntary_switches"]
+        ended = counters.get("voluntary_switches", 0) + counters.get("involuntary_switches", 0)
         return cls(
             at_ns,
             board.requests,
             board.io_calls,
-            counters["bytes_in"],
-            counters["bytes_out"],
-            counters["queue_pops"],
-            counters["queue_wait_us"],
+            counters.get("bytes_in"),
+            counters.get("bytes_out"),
+            counters.get("queue_pops"),
+            counters.get("queue_wait_us"),
             board.queue_wait,
             process.cpu_ns if process else None,
             live_switches + ended if live_switches is not None else None,
@@ -91,7 +91,7 @@ class RateWindow:
         if len(self._totals) < 2:
             return None
         first, last = self._totals[0], self._totals[-1]
-        return (last.requests - first.requests) / ((last.at_ns - first.at_ns) / 1e9)
+        return _rate(_increase(first.requests, last.requests), (last.at_ns - first.at_ns) / 1e9)
 
     def request_cost(self) -> RequestCost:
         """Return the cost per request; every field is None until there are two samples."""
@@ -99,19 +99,20 @@ class RateWindow:
             return RequestCost()
         first, last = self._totals[0], self._totals[-1]
         seconds = (last.at_ns - first.at_ns) / 1e9
-        requests, pops = last.requests - first.requests, last.queue_pops - first.queue_pops
+        requests = _increase(first.requests, last.requests)
+        pops = _increase(first.queue_pops, last.queue_pops)
         cpu_ns, switches = _increase(first.cpu_ns, last.cpu_ns), _increase(first.switches, last.switches)
         return RequestCost(
             cpu_us_per_request=_per(cpu_ns / 1000 if cpu_ns is not None else None, requests),
-            io_calls_per_request=_per(last.io_calls - first.io_calls, requests),
+            io_calls_per_request=_per(_increase(first.io_calls, last.io_calls), requests),
             switches_per_request=_per(switches, requests),
-            switches_per_s=switches / seconds if switches is not None else None,
-            queue_wait_us=_per(last.queue_wait_us - first.queue_wait_us, pops),
+            switches_per_s=_rate(switches, seconds),
+            queue_wait_us=_per(_increase(first.queue_wait_us, last.queue_wait_us), pops),
             queue_wait_p99_us=_p99_us(
                 [b - a for a, b in zip(first.queue_wait, last.queue_wait, strict=True)]
             ),
-            bytes_in_per_s=(last.bytes_in - first.bytes_in) / seconds,
-            bytes_out_per_s=(last.bytes_out - first.bytes_out) / seconds,
+            bytes_in_per_s=_rate(_increase(first.bytes_in, last.bytes_in), seconds),
+            bytes_out_per_s=_rate(_increase(first.bytes_out, last.bytes_out), seconds),
         )
 
 
@@ -123,8 +124,12 @@ def _increase(first: int | None, last: int | None) -> int | None:
     return last - first if last is not None and first is not None and last >= first else None
 
 
-def _per(value: float | None, count: int) -> float | None:
-    return value / count if value is not None and count > 0 else None
+def _per(value: float | None, count: int | None) -> float | None:
+    return value / count if value is not None and count else None
+
+
+def _rate(value: int | None, seconds: float) -> float | None:
+    return value / seconds if value is not None else None
 
 
 def _p99_us(waits: list[int]) -> float | None:

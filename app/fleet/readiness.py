@@ -37,11 +37,11 @@ async def read_ready_line(fd: int) -> bytes:
         os.close(fd)
 
 
-async def check_health(host: str, port: int) -> None:
+async def check_health(host: str, port: int, path: str = "/healthz") -> None:
     """Send one request. Raises OSError, TimeoutError, or ValueError for a status other than 200."""
     async with asyncio.timeout(RESPONSE_TIMEOUT_S):
         reader, writer = await asyncio.open_connection(host, port)
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n".encode())
         status = await reader.readline()
         writer.close()
         with contextlib.suppress(OSError):

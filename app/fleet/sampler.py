@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from app.fleet.board import BoardReading, ThreadState
 from app.fleet.engine import Engine
 from app.fleet.rates import RateWindow, RequestCost, Totals
 from app.machine.proc import ProcessReading
 from app.machine.scheduling import batch_policy
 from app.machine.thread_stats import ThreadStats
 from app.schemas.engine import SampleView, ThreadView
-from engines.common.board.board import COUNTER_NAMES, THREAD_STATES
-from engines.common.board.reader import Reading, ThreadReading
+from app.servers.kernel_states import STATE_NAMES
+from engines.common.board.board import COUNTER_NAMES
 
 UNSENT_STATES_MAX = 16  # without viewers there are no frames that would take them
 
@@ -22,7 +23,7 @@ class Sample:
     """One reading. `process` is None if the engine has ended; its board still shows the last state."""
 
     at_ns: int
-    board: Reading
+    board: BoardReading
     process: ProcessReading | None
 
 
@@ -87,18 +88,18 @@ class Sampler:
             t_s=last.at_ns / 1e9,
             requests=last.board.requests,
             requests_per_s=self.requests_per_s,
-            errors=counters["requests_4xx"] + counters["requests_5xx"],
-            connections=last.board.connections,
-            connections_total=sum(last.board.connections.values()),
+            errors=last.board.errors,
+            connections=dict(last.board.connections),
+            connections_total=last.board.connections_total,
             threads=tuple(self._thread_view(thread) for thread in last.board.threads),
             thread_count=last.process.threads if last.process else len(last.board.threads),
             cpu_percent=cpu_percent(previous, last),
             rss_bytes=last.process.rss_bytes if last.process else None,
             io_calls=last.board.io_calls,
             queue_depth=last.board.queue_depth,
-            queue_high_water=counters["queue_high_water"],
+            queue_high_water=counters.get("queue_high_water"),
             accept_pauses=last.board.accept_pauses,
-            counters=counters,
+            counters=dict(counters),
         )
 
     @property
@@ -116,7 +117,7 @@ class Sampler:
             sums[thread.role] = so_far + rates.cpu_percent if known else None  # type: ignore[operator, union-attr]
         return sums
 
-    def _thread_view(self, thread: ThreadReading) -> ThreadView:
+    def _thread_view(self, thread: ThreadState) -> ThreadView:
         rates = self.thread_rates.get(thread.tid)
         return ThreadView(
             slot=thread.slot,
@@ -125,11 +126,11 @@ class Sampler:
             tid=thread.tid,
             role=thread.role,
             index=thread.index,
-            state=THREAD_STATES[thread.state],
+            state=STATE_NAMES[thread.state],
             connections=thread.connections,
             cpu_percent=rates.cpu_percent if rates else None,
             run_queue_wait_us=rates.schedstat.run_queue_ns / 1000 if rates else None,
-            counters=dict(zip(COUNTER_NAMES, thread.counters, strict=True)),
+            counters=dict(zip(COUNTER_NAMES, thread.counters, strict=False)),
         )
 
 

@@ -149,9 +149,10 @@ class Hub:
             stalled_percent = stalls.percent(sampler.last.board.threads) if stalls and sampler.last else {}
             frame.threads = compact_json(messages.threads(sampler, stalled_percent))
             frame.samples = compact_json(messages.samples(sampler))
-        if engine.board and any(viewer.wants(id, "connections") for viewer in due):
+        board = engine.metrics_board
+        if board and any(viewer.wants(id, "connections") for viewer in due):
             frame.unread = self._unread.of(engine, numbers["connections_total"], now_ns)
-            frame.grid = self._grids.setdefault(id, ConnectionGrid()).advance(engine.board.word_bytes())
+            frame.grid = self._grids.setdefault(id, ConnectionGrid()).advance(board.word_bytes())
         return frame
 
     def _read_trace(self, engine: Engine, now_ns: int) -> tuple[str | None, float | None]:
@@ -159,14 +160,14 @@ class Hub:
         trace = engine.tracing.take_pending(now_ns) if engine.tracing else None
         sampler = self._lab.fleet.samplers[engine.id]
         last = sampler.last
-        if trace is None or last is None or engine.board is None:
+        if trace is None or last is None or engine.metrics_board is None:
             return None, None
         loop_roles = {
             thread.slot: thread.role for thread in last.board.threads if thread.role != "connection"
         }
         lag_us = self._loop_lags.setdefault(engine.id, LoopLag()).longest_us(trace, loop_roles)
         self._stalls.setdefault(engine.id, ThreadStalls()).update(trace, sampler.thread_rates)
-        return compact_json(encode_lanes(trace, engine.board.trace.rings)), lag_us
+        return compact_json(encode_lanes(trace, engine.metrics_board.trace.rings)), lag_us
 
     def _on_event(self, _: Event) -> None:
         newest = self._lab.events.newest

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from app.fleet.board import ThreadState
 from app.fleet.engine import Engine
 from app.fleet.sampler import Sampler, cpu_percent
 from app.lab import Lab
 from app.runs.progress import Progress
+from app.servers.kernel_states import STATE_NAMES
 from engines.common.board.board import (
     CONNECTION_STATES,
     REQUESTS_2XX,
     REQUESTS_4XX,
     REQUESTS_5XX,
-    THREAD_STATES,
 )
-from engines.common.board.reader import ThreadReading
 from engines.common.board.trace_reader import UNKNOWN
 
 SCHEMA = 1
@@ -49,7 +49,7 @@ def hello(interval_ms: int, last_event: int) -> dict[str, Any]:
         "type": "hello",
         "schema": SCHEMA,
         "interval_ms": interval_ms,
-        "thread_states": THREAD_STATES,
+        "thread_states": STATE_NAMES,
         "connection_states": CONNECTION_STATES,
         "unknown_state": UNKNOWN,
         "thread_fields": THREAD_FIELDS,
@@ -108,14 +108,15 @@ def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str,
     assert last
     board, process = last.board, last.process
     return {
-        "model": engine.model.name,
+        "model": engine.name,
+        "server": engine.name if engine.is_external else None,
         "state": engine.state,
         "requests_per_s": _round(sampler.requests_per_s),
         "requests": board.requests,
-        "accepted": board.counters["accepted"],
-        "errors": board.counters["requests_4xx"] + board.counters["requests_5xx"],
-        "connections": [board.connections[state] for state in _OPEN_STATES],
-        "connections_total": sum(board.connections.values()),
+        "accepted": board.counters.get("accepted"),
+        "errors": board.errors,
+        "connections": [board.connections.get(state) for state in _OPEN_STATES],
+        "connections_total": board.connections_total,
         "thread_count": process.threads if process else None,
         "cpu_percent": _round(cpu_percent(sampler.previous, last)),
         "cpu_percent_by_role": rounded(sampler.cpu_percent_by_role),
@@ -128,9 +129,11 @@ def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str,
     }
 
 
-def _thread(now: ThreadReading, earlier: ThreadReading | None, seconds: float, sampler: Sampler) -> list[Any]:
+def _thread(now: ThreadState, earlier: ThreadState | None, seconds: float, sampler: Sampler) -> list[Any]:
     rates = sampler.thread_rates.get(now.tid)
-    requests_per_s = (_requests(now) - _requests(earlier)) / seconds if earlier and seconds else None
+    requests, before = _requests(now), _requests(earlier) if earlier else None
+    is_known = requests is not None and before is not None and seconds
+    requests_per_s = (requests - before) / seconds if is_known else None  # type: ignore[operator]
     cpu = (rates.cpu_percent, rates.run_queue_us_per_s, rates.switches_per_s) if rates else (None,) * 3
     return [
         now.slot,
@@ -145,8 +148,10 @@ def _thread(now: ThreadReading, earlier: ThreadReading | None, seconds: float, s
     ]
 
 
-def _requests(thread: ThreadReading) -> int:
-    counters = thread.counters
+def _requests(thread: ThreadState) -> int | None:
+    """Return the responses of a thread; None if nothing counts them."""
+    if not (counters := thread.counters):
+        return None
     return counters[REQUESTS_2XX] + counters[REQUESTS_4XX] + counters[REQUESTS_5XX]
 
 

@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from app.fleet.board import ThreadState
 from app.machine.proc import SchedStat
 from app.machine.thread_stats import ThreadRates
 from app.trace.recording import STATE_MASK
 from engines.common.board.board import BLOCKED, IDLE_STATES
-from engines.common.board.reader import ThreadReading
 from engines.common.board.trace_reader import GAP, STATE_BITS, UNKNOWN, Lane, Trace
 
 WINDOW_NS = 1_000_000_000
@@ -50,7 +50,7 @@ class ThreadStalls:
         while len(intervals) > 1 and trace.to_ns - intervals[1].to_ns >= WINDOW_NS:
             intervals.popleft()
 
-    def percent(self, threads: Sequence[ThreadReading]) -> dict[Key, float]:
+    def percent(self, threads: Sequence[ThreadState]) -> dict[Key, float]:
         """Return the share of the last second by thread, in percent; without those that are not known."""
         intervals = self._intervals
         if not intervals or intervals[-1].to_ns - intervals[0].to_ns < WINDOW_NS:

@@ -29,9 +29,9 @@ def read_accept_queue(host: str, port: int) -> AcceptQueue | None:
     depth = limit = listeners = 0
     try:
         source = socket.inet_pton(family, host).ljust(16, b"\0")
-        for address, waiting, backlog in sockets(family, port, TcpStates.LISTEN):
-            if address == source:
-                depth, limit, listeners = depth + waiting, limit + backlog, listeners + 1
+        for each in sockets(family, port, TcpStates.LISTEN):
+            if each.address == source:
+                depth, limit, listeners = depth + each.receive_queue, limit + each.send_queue, listeners + 1
     except (OSError, struct.error):
         return None
     return AcceptQueue(depth, limit, listeners) if listeners else None

@@ -126,8 +126,19 @@ class Child:
     def write_lifeline(self, message: bytes) -> None:
         """Write less than 4 KiB into the lifeline. Does nothing if the process has ended."""
         with contextlib.suppress(BrokenPipeError):
-            if self.alive:
+            if self.alive and self._lifeline >= 0:
                 os.write(self._lifeline, message)
+
+    def close_lifeline(self) -> None:
+        """Close the lifeline, as the end of the lab would."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Return whether the process ends within `timeout_s` seconds."""
+        await asyncio.wait([self.exited], timeout=timeout_s)
+        return self.exited.done()
 
     async def stop(self, grace_s: float) -> ExitStatus:
         """Send SIGTERM, and SIGKILL after `grace_s` seconds. Returns when the process has ended."""
@@ -166,7 +177,7 @@ class Child:
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
-        os.close(self._lifeline)
+        self.close_lifeline()
         returncode = self._process.wait()
         assert self._process.stdout and self._process.stderr
         for stream, consume in (

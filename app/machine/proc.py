@@ -81,7 +81,7 @@ def read_process(pid: int, include_zombie: bool = False) -> ProcessReading | Non
     Returns None if it has ended. A zombie has ended unless `include_zombie`.
     """
     try:
-        cpu_ns = time.clock_gettime_ns(_cpu_clock_id(pid))
+        cpu_ns = time.clock_gettime_ns(cpu_clock_id(pid))
         at_ns = time.monotonic_ns()
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         user, system, children_user, children_system = map(int, fields[11:15])
@@ -97,6 +97,16 @@ def read_process(pid: int, include_zombie: bool = False) -> ProcessReading | Non
             fields[0] == "T",
         )
     except (OSError, KeyError, IndexError):
+        return None
+
+
+def read_reaped(pid: int) -> ProcessReading | None:
+    """Return the CPU time of the children of a process that have ended; None if the process has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        user, system = map(int, fields[13:15])
+        return ProcessReading(time.monotonic_ns(), (user + system) * TICK_NS, user, system, 0, 0, 0)
+    except (OSError, ValueError):
         return None
 
 
@@ -211,7 +221,7 @@ def task_paths(pid: int) -> list[Path]:
     return []
 
 
-def _cpu_clock_id(pid: int) -> int:
+def cpu_clock_id(pid: int) -> int:
     """Return the clock id of another process's CPU time, as clock_getcpuclockid(3) computes it."""
     return (~pid << 3) | 2
 

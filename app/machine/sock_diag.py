@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from enum import IntFlag
+from typing import NamedTuple
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
@@ -14,7 +15,7 @@ NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
 HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 SOCKET_ID = "4x48s"  # family, state, timer, retransmits; then inet_diag_sockid
 REQUEST = struct.Struct("=BBBxI2s46x")  # inet_diag_req_v2: family, protocol, extensions, states, source port
-MESSAGE = struct.Struct("=4x4s16s28xIII")  # inet_diag_msg: ports, source address, …, expires, queue, limit
+MESSAGE = struct.Struct("=4x4s16s28xIIIII")  # inet_diag_msg: ports, source address, …, expires, queues, …
 RECEIVE_BYTES = 32 * 1024  # the kernel splits a longer answer
 
 
@@ -31,11 +32,19 @@ def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def sockets(family: int, port: int, states: TcpStates) -> Iterator[tuple[bytes, int, int]]:
-    """Yield (source address, receive queue, send queue) of each socket in `states` with this source port.
+class Socket(NamedTuple):
+    """A socket. The queues are bytes; of a listening socket the connections that wait, and its backlog."""
 
-    The queues are bytes; of a listening socket they are the connections that wait and its backlog. Raises
-    OSError where the kernel or a sandbox refuses, and struct.error for an answer of another form.
+    address: bytes  # the source address
+    receive_queue: int
+    send_queue: int
+    inode: int
+
+
+def sockets(family: int, port: int, states: TcpStates) -> Iterator[Socket]:
+    """Yield each socket in `states` with this source port.
+
+    Raises OSError where the kernel or a sandbox refuses, and struct.error for an answer of another form.
     """
     request = REQUEST.pack(family, socket.IPPROTO_TCP, 0, states, port.to_bytes(2, "big"))
     head = HEADER.pack(HEADER.size + len(request), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
@@ -51,6 +60,6 @@ def sockets(family: int, port: int, states: TcpStates) -> Iterator[tuple[bytes, 
                     return
                 if kind == NLMSG_ERROR:
                     raise OSError("the kernel does not describe its sockets")
-                _, address, _, received, sent = MESSAGE.unpack_from(data, at + HEADER.size)
-                yield address, received, sent
+                _, address, _, received, sent, _, inode = MESSAGE.unpack_from(data, at + HEADER.size)
+                yield Socket(address, received, sent, inode)
                 at += length + 3 & ~3

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from app.machine.proc import SchedStat, SchedStatReader
-from engines.common.board.reader import ThreadReading
 
 # 7 µs per thread, ten times per second. Of an engine with more threads, each sample reads the next 64.
 THREADS_PER_SAMPLE = 64
@@ -25,6 +24,15 @@ class ThreadRates(NamedTuple):
     switches_per_s: float | None = None
 
 
+class ThreadIds(Protocol):
+    """A thread: its process and its id; id 0: not known."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def tid(self) -> int: ...
+
+
 class ThreadStats:
     """Samples the threads of one engine. `rates`: the newest rates by thread id. Event loop only."""
 
@@ -35,7 +43,7 @@ class ThreadStats:
         self._unreadable: set[int] = set()  # ids of the threads that the last sample could not read
         self.rates: dict[int, ThreadRates] = {}
 
-    def sample(self, threads: Sequence[ThreadReading], at_ns: int) -> None:
+    def sample(self, threads: Sequence[ThreadIds], at_ns: int) -> None:
         """Read the next THREADS_PER_SAMPLE of `threads`, and remove the rates of other threads.
 
         at_ns: CLOCK_MONOTONIC of the sample.

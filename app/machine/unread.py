@@ -15,6 +15,6 @@ def count_unread(host: str, port: int) -> int | None:
     """
     try:
         open_sockets = sockets(family_of(host), port, TcpStates.ESTABLISHED | TcpStates.CLOSE_WAIT)
-        return sum(received > 0 for _, received, _ in open_sockets)
+        return sum(each.receive_queue > 0 for each in open_sockets)
     except (OSError, struct.error):
         return None

@@ -47,7 +47,7 @@ def card(
     start.
     """
     view = lab.models.get(model)
-    engines = [engine.view() for engine in lab.fleet.engines.values() if engine.model.name == model]
+    engines = [engine.view() for engine in lab.fleet.engines.values() if engine.name == model]
     alive = [engine for engine in engines if engine.exit is None]
     ended = (e for e in reversed(engines) if e.state in (EngineState.FAILED, EngineState.EXITED))
     newest = alive[-1] if alive else next(ended, None)

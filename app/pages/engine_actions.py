@@ -65,7 +65,7 @@ async def stop(id: str, request: Request, lab: LabDep, form: FormDep) -> Respons
     engine = lab.fleet.engine(id)
     await begin_stop(lab, id, form.get("force") == "1")
     if by_htmx(request):
-        return block(request, "card", card=card(lab, engine.model.name, None))
+        return block(request, "card", card=card(lab, engine.name, None))
     return RedirectResponse("/workbench", 303)
 
 

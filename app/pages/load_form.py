@@ -137,9 +137,9 @@ async def _restarted(lab: Lab, form: Mapping[str, str]) -> dict[str, str]:
         raise NotNow(f"Run {pending[0]} uses {before.id} and would fail. Stop that run first.")
     knobs = {**before.knobs, "idle_s": form["restart"]}
     # Before the stop: an invalid knob must not leave the user without an engine.
-    lab.models.parse_knobs(before.model.name, knobs)
+    lab.models.parse_knobs(before.name, knobs)
     await lab.fleet.stop(before.id)
-    view = await lab.fleet.start(before.model.name, knobs, before.port or 0, before.cpus)
+    view = await lab.fleet.start(before.name, knobs, before.port or 0, before.cpus)
     return {**form, "engine": view.id}
 
 

@@ -16,6 +16,8 @@ from app.results.limits import (
 )
 from app.schemas.result import Check
 
+NOT_AVAILABLE = "not available"  # nothing counts the requests in an external server
+
 
 def busiest(evidence: Evidence) -> tuple[str, float] | None:
     """Return the role with the highest utilisation, or "CPU", and that utilisation; None if none is known."""
@@ -80,6 +82,8 @@ def _rate_checks(e: Evidence) -> list[Check]:
 
 def _count_check(e: Evidence) -> Check:
     server, client = e.server_requests, e.client_responses
+    if server is None:
+        return Check("Server and client request counts match", NOT_AVAILABLE, "an external server", None)
     seen = f"{server:,}" if server == client else f"server {server:,}, client {client:,}"
     if e.errors or e.died or e.stopped:
         return Check("Server and client request counts match", seen, "may differ after failures", None)

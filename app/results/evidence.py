@@ -10,6 +10,7 @@ from app.load.protocol.plan import Plan
 from app.machine.cpu_placement import REALTIME, Placement, usable_cpus
 from app.results.limits import LITTLE_REQUESTS_MIN, SAMPLES_MIN
 from app.results.observation import Edge, Observation
+from app.results.process_cpu import process_fairness, process_utilisation
 from app.results.stalled import RoleStall, stalls
 from app.results.summary import little_residual, responses_received
 from app.results.thread_fairness import fairness_by_role
@@ -47,7 +48,7 @@ class Evidence:
     in_flight_grew: bool  # requests in flight grew while connections were free
     little_residual: float | None  # of the main load
     listen_drops: int | None
-    server_requests: int  # counted by the engine, from the first connection to the last
+    server_requests: int | None  # counted by the engine, from the first connection to the last
     client_responses: int  # counted by the generator: equal, unless requests failed or came from elsewhere
     other_engines: int  # alive besides the loaded one; the kernel's counters include theirs
     died: str | None  # one sentence, if engine or generator ended
@@ -124,8 +125,7 @@ def evidence(
         ),
         little_residual=None if errors else _little_residual(outcome),
         listen_drops=_listen_drops(window),
-        # Each engine that took over has answered one request of the control plane itself.
-        server_requests=sum(each.answered for each in observations) - (len(observations) - 1),
+        server_requests=_server_requests(observations),
         client_responses=responses_received(outcome),
         other_engines=conditions.other_engines,
         died=observations[-1].died or conditions.lost_shard,
@@ -142,10 +142,21 @@ def evidence(
             for role, stall in stalls(each).items()
         },
         realtime=plan.is_all_open and placement.load_priority == REALTIME,
-        fairness=fairness_by_role(observations[0]) if len(observations) == 1 else {},
+        fairness=_fairness(observations[0]) if len(observations) == 1 else {},
         generator_cpus=_generator_cpus(outcome),
         closed_groups=any(not group.rate_per_s for group in plan.groups),
     )
+
+
+def _server_requests(observations: Sequence[Observation]) -> int | None:
+    """Return the requests that the engines have counted; None if one of them does not count.
+
+    Each engine that took over has answered one request of the control plane itself.
+    """
+    answered = [each.answered for each in observations]
+    if None in answered:
+        return None
+    return sum(each for each in answered if each is not None) - (len(observations) - 1)
 
 
 def _little_residual(outcome: Outcome) -> float | None:
@@ -190,7 +201,15 @@ def _has_grown(in_flight: list[int], limit: int) -> bool:
 def _utilisation_by_role(observations: Sequence[Observation]) -> dict[str, float]:
     """Return the utilisation (0 to 1) of each role; after a hot swap of each role of each engine."""
     sampled = [each for each in observations if each.samples >= SAMPLES_MIN]
-    return {_named(role, each, observations): s for each in sampled for role, s in each.occupancy.items()}
+    return {
+        _named(role, each, observations): share
+        for each in sampled
+        for role, share in {**each.occupancy, **process_utilisation(each)}.items()
+    }
+
+
+def _fairness(observation: Observation) -> dict[str, float]:
+    return {**fairness_by_role(observation), **process_fairness(observation)}
 
 
 def _named(role: str, observation: Observation, observations: Sequence[Observation]) -> str:

@@ -20,8 +20,8 @@ def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
     begin, end = observation.first, observation.last
     if begin is None or end is None:
         return None
-    requests = end.board.requests - begin.board.requests
-    if requests <= 0:
+    requests = _responses(begin, end, outcome)
+    if requests is None or requests <= 0:
         return None
     cpu_ns, user = _cpu(begin, end)
     voluntary, involuntary, waited_us = _switches(begin, end)
@@ -30,21 +30,21 @@ def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
     def per_request(total: float | None) -> float | None:
         return None if total is None else total / requests
 
-    def increase(name: str) -> int:
-        return end.board.counters[name] - begin.board.counters[name]
+    def increase(name: str) -> int | None:
+        return _difference(begin.board.counters.get(name), end.board.counters.get(name))
 
     cpu_us = None if cpu_ns is None else cpu_ns / 1000 / requests
     return Ledger(
         cpu_us=cpu_us,
         cpu_user_us=None if cpu_us is None or user is None else cpu_us * user,
         cpu_system_us=None if cpu_us is None or user is None else cpu_us * (1 - user),
-        io_calls=per_request(end.board.io_calls - begin.board.io_calls),
+        io_calls=per_request(_difference(begin.board.io_calls, end.board.io_calls)),
         syscalls=per_request(observation.system_calls),
         voluntary_switches=per_request(voluntary),
         involuntary_switches=per_request(involuntary),
         run_queue_us=per_request(waited_us),
         wakeups=per_request(increase("wakeups")),
-        queue_wait_us=increase("queue_wait_us") / increase("queue_pops") if increase("queue_pops") else None,
+        queue_wait_us=_ratio(increase("queue_wait_us"), increase("queue_pops")),
         threads_peak=observation.threads_peak,
         rss_bytes_peak=observation.rss_peak,
         anon_bytes_per_connection=_memory_per_connection(observation, end),
@@ -62,9 +62,29 @@ def cost(observation: Observation, outcome: Outcome | None) -> Ledger | None:
     )
 
 
-def _accept_wait_us(depth: float | None, accepted: int, window_ns: int) -> float | None:
+def _responses(begin: Edge, end: Edge, outcome: Outcome | None) -> int | None:
+    """Return the responses of the window, by the engine's count.
+
+    Nothing counts in an external server, so then it is the load generator's count of requests that began in
+    the window. Those in flight at its edges make a difference of at most one per connection.
+    """
+    counted = _difference(begin.board.requests, end.board.requests)
+    if counted is not None or outcome is None:
+        return counted
+    return sum(each.requests for each in outcome.loads)
+
+
+def _difference(first: int | None, last: int | None) -> int | None:
+    return last - first if last is not None and first is not None else None
+
+
+def _ratio(value: int | None, count: int | None) -> float | None:
+    return value / count if value is not None and count else None
+
+
+def _accept_wait_us(depth: float | None, accepted: int | None, window_ns: int) -> float | None:
     """Return the mean wait in the accept queue: mean depth / rate of accepted connections (Little's law)."""
-    return depth * window_ns / 1000 / accepted if depth is not None and accepted > 0 else None
+    return depth * window_ns / 1000 / accepted if depth is not None and accepted else None
 
 
 def _generator(outcome: Outcome | None) -> GeneratorCost:
@@ -93,16 +113,18 @@ def _switches(begin: Edge, end: Edge) -> tuple[int | None, int | None, float | N
     """Return voluntary switches, involuntary switches and run-queue wait in µs.
 
     Switches of threads that ended are on the board. Their run-queue wait is not, so it is known only if no
-    thread ended in the window.
+    thread ended in the window; without a board, that is true for all three.
     """
     first, last = begin.switches, end.switches
     if first is None or last is None:
         return None, None, None
     ended = {
-        name: end.board.counters[name] - begin.board.counters[name]
+        name: end.board.counters.get(name, 0) - begin.board.counters.get(name, 0)
         for name in ("voluntary_switches", "involuntary_switches")
     }
     none_ended = first.threads.keys() <= last.threads.keys()
+    if not end.board.counters and not none_ended:
+        return None, None, None
     return (
         max(0, last.voluntary - first.voluntary + ended["voluntary_switches"]),
         max(0, last.involuntary - first.involuntary + ended["involuntary_switches"]),
@@ -115,7 +137,7 @@ def _memory_per_connection(observation: Observation, end: Edge) -> float | None:
 
     The board is shared memory, so it is not included.
     """
-    connections = sum(end.board.connections.values())
+    connections = end.board.connections_total
     if observation.before is None or end.process is None or not connections:
         return None
     return max(0.0, (end.process.anon_bytes - observation.before.anon_bytes) / connections)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from app.fleet.board import BoardReading
 from app.machine.proc import CoreReading, ListenDrops, ProcessReading, SwitchReading
 from app.schemas.run import TimelineEvent
-from engines.common.board.reader import Reading
+from app.servers.processes import ProcessCpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,12 @@ class Edge:
     """All readings at one edge of the measured window."""
 
     at_ns: int
-    board: Reading
+    board: BoardReading
     process: ProcessReading | None
     switches: SwitchReading | None
     drops: ListenDrops | None
     cores: Mapping[int, CoreReading]
+    processes: tuple[ProcessCpu, ...] = ()  # of an external server
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,11 @@ class SeriesPoint:
 
     since_ns: int
     at_ns: int
-    connections: int
+    connections: int | None
     threads: int | None
     cpu_percent: float | None
     rss_bytes: int | None
-    queue_depth: int
+    queue_depth: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Observation:
     first: Edge | None = None  # of the measured window
     last: Edge | None = None
     before: ProcessReading | None = None  # before the trial opened connections
-    answered: int = 0  # requests in this trial, counted by the engine
+    answered: int | None = 0  # requests in this trial, counted by the engine; None: nothing counts them
     system_calls: int | None = None  # in the measured window, counted by perf
     rss_peak: int | None = None  # bytes
     threads_peak: int | None = None

@@ -21,7 +21,8 @@ def fairness_by_role(observation: Observation) -> dict[str, float]:
     before = {(each.slot, each.generation): each.counters for each in observation.first.board.threads}
     responses: defaultdict[str, list[int]] = defaultdict(list)
     for thread in observation.last.board.threads:
-        if (then := before.get((thread.slot, thread.generation))) is not None:
+        then = before.get((thread.slot, thread.generation))
+        if then and thread.counters:
             responses[thread.role].append(sum(thread.counters[i] - then[i] for i in RESPONSES))
     found = {role: ConnectionRequests.of(each).jain for role, each in responses.items() if len(each) > 1}
     return {role: index for role, index in found.items() if index is not None}

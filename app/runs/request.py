@@ -8,7 +8,7 @@ from typing import Any
 
 from app.errors import Invalid, NotNow, TooShortIdle, shown
 from app.fleet.fleet import Fleet
-from app.fleet.models import Models
+from app.fleet.launchables import Launchables
 from app.load.protocol.plan import Plan
 from app.machine import system
 from app.plans.describe import describe, title
@@ -71,9 +71,11 @@ class ValidRequest:
 class RequestValidator:
     """Validates requests against models, engines and limits of this machine. Every method raises LabError."""
 
-    def __init__(self, settings: Settings, models: Models, fleet: Fleet, system: SystemView) -> None:
+    def __init__(
+        self, settings: Settings, launchables: Launchables, fleet: Fleet, system: SystemView
+    ) -> None:
         self._settings = settings
-        self._models = models
+        self._launchables = launchables
         self._fleet = fleet
         self._system = system
 
@@ -84,7 +86,7 @@ class RequestValidator:
         if request.engine is not None:
             self._fleet.engine(request.engine)
         elif request.model is not None:
-            self._models.get(request.model)
+            self._launchables.require(request.model)
         scenario, plan = self.plan(request.scenario, request.plan)
         thresholds = parse_thresholds(request.thresholds)
         target = self.target(request.engine, request.model, request.knobs, plan)
@@ -109,10 +111,12 @@ class RequestValidator:
             return self._running(engine, knobs, plan, needed_s)
         assert model is not None
         given = dict(knobs)
-        if _has_idle_connections(plan) and "idle_s" not in given:
+        is_external = self._launchables.is_external(model)
+        if _has_idle_connections(plan) and not is_external and "idle_s" not in given:
             given["idle_s"] = int(needed_s) + 1
-        parsed = self._models.parse_knobs(model, given)
-        self._models.require_available(model)
+        parsed = self._launchables.parse_knobs(model, given)
+        self._launchables.require_available(model)
+        self._check_external(model, plan)
         _check_connection_limit(plan, parsed)
         return Target(None, model, parsed)
 
@@ -122,10 +126,30 @@ class RequestValidator:
             raise NotNow(f"{engine} is {found.state}; a run needs a ready engine.")
         if knobs:
             raise Invalid.field("/knobs", "Knobs can only be set for a new engine, not for a running one.")
-        if _has_idle_connections(plan) and int(found.knobs["idle_s"]) < needed_s:
-            raise TooShortIdle(engine, int(found.knobs["idle_s"]), needed_s)
+        idle_s = found.knobs.get("idle_s")
+        if _has_idle_connections(plan) and idle_s is not None and int(idle_s) < needed_s:
+            raise TooShortIdle(engine, int(idle_s), needed_s)
+        self._check_external(found.name, plan)
         _check_connection_limit(plan, found.knobs)
-        return Target(engine, found.model.name, found.knobs)
+        return Target(engine, found.name, found.knobs)
+
+    def _check_external(self, name: str, plan: Plan) -> None:
+        """Raise Invalid if an external server cannot have this plan."""
+        if not self._launchables.is_external(name):
+            return
+        if plan.trace:
+            raise Invalid.field(
+                "/plan/trace",
+                f"{name} is an external server, whose threads cannot be traced; their states are sampled.",
+            )
+        served = (*self._launchables.servers.definition(name).kinds, "http")
+        for kind in (
+            work.kind for mix in (plan.work, *(group.work for group in plan.groups)) for work in mix
+        ):
+            if kind not in served:
+                raise Invalid.field(
+                    "/plan/work", f"{name} does not serve {kind}; it serves {', '.join(served)}."
+                )
 
     def _successors(
         self, target: Target, plan: Plan, then: Sequence[Mapping[str, Any]]
@@ -138,13 +162,15 @@ class RequestValidator:
             raise Invalid.field(
                 "/then", "A hot swap cannot be combined with find-capacity or a server pause."
             )
+        if any(map(self._launchables.is_external, (target.model, *(str(each["model"]) for each in then)))):
+            raise Invalid.field("/then", "External servers cannot take part in a hot swap.")
         targets = [self.target(None, str(each["model"]), each.get("knobs") or {}, plan) for each in then]
         return tuple(Successor(each.model, each.knobs) for each in targets)
 
     def _new_view(
         self, target: Target, plan: Plan, scenario: ScenarioView | None, request: RunRequest
     ) -> RunView:
-        model_title = self._models.get(target.model).title
+        model_title = self._launchables.title(target.model)
         return RunView(
             id=0,
             state=RunState.QUEUED,
@@ -154,6 +180,7 @@ class RequestValidator:
             title=title(model_title, plan, scenario),
             model=target.model,
             model_title=model_title,
+            server=target.model if self._launchables.is_external(target.model) else None,
             engine=target.engine,
             knobs=target.knobs,
             plan=plan.to_json(),
@@ -190,9 +217,9 @@ def _check_connection_limit(plan: Plan, knobs: Mapping[str, int | str]) -> None:
 
     Fewer threads than connections are allowed: the others wait in the accept queue, which can be the point.
     """
-    limit = int(knobs["max_connections"])
-    if plan.connections > limit:
+    limit = knobs.get("max_connections")
+    if limit is not None and plan.connections > int(limit):
         raise Invalid.field(
             "/plan/vus",
-            f"The plan opens {plan.connections:,} connections; the knobs of the engine allow {limit:,}.",
+            f"The plan opens {plan.connections:,} connections; the knobs of the engine allow {int(limit):,}.",
         )

@@ -134,6 +134,7 @@ class Run:
             marks=result.marks,
             notes=result.notes,
             legs=result.phases,
+            processes=result.processes,
             thresholds=results,
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 from app.errors import Invalid, NotNow
 from app.events import Events
 from app.fleet.fleet import Fleet
-from app.fleet.models import Models
+from app.fleet.launchables import Launchables
 from app.load.protocol.outcome import Outcome
 from app.results.summary import curve, interval_log
 from app.results.time_range import time_range
@@ -38,13 +38,13 @@ class Runs:
     def __init__(
         self,
         settings: Settings,
-        models: Models,
+        launchables: Launchables,
         fleet: Fleet,
         store: RunStore,
         system: SystemView,
         events: Events,
     ) -> None:
-        self.validator = RequestValidator(settings, models, fleet, system)
+        self.validator = RequestValidator(settings, launchables, fleet, system)
         self.jobs: JobQueue[Run, RunView] = JobQueue("run", QUEUE_MAX, store, _current_view)
         self.active = self.jobs.active
         self._worker = RunWorker(settings, fleet, store, system, events, self.jobs)

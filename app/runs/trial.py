@@ -27,6 +27,7 @@ from app.results.fitness import assess_figures
 from app.results.ledger import cost
 from app.results.notes import notes
 from app.results.observation import Observation, marks
+from app.results.process_cpu import process_shares
 from app.results.series import series
 from app.results.summary import responses_received, summarise
 from app.results.verdict import judge
@@ -34,7 +35,7 @@ from app.runs.generator import Generator, GeneratorFailed
 from app.runs.hot_swap import HotSwap, phases, swap_notes
 from app.runs.progress import MeterWindow
 from app.runs.watcher import Watcher
-from app.schemas.result import Ledger, Summary, Verdict
+from app.schemas.result import Ledger, ProcessShare, Summary, Verdict
 from app.schemas.run import HotSwapPhase, TimelineEvent
 
 SETTLE_TIMEOUT_S = 1.0
@@ -69,6 +70,7 @@ class TrialResult:
     marks: tuple[TimelineEvent, ...]
     notes: tuple[str, ...]
     phases: tuple[HotSwapPhase, ...]  # of a hot swap
+    processes: tuple[ProcessShare, ...]  # of an external server
 
 
 class Trial:
@@ -130,7 +132,7 @@ class Trial:
             if watcher.call_counter:
                 watcher.system_calls = await watcher.call_counter.finish()
             await self._settle(
-                lambda: self._count_responses() >= responses_received(outcome) and self._watcher.is_idle
+                lambda: self._has_counted(responses_received(outcome)) and self._watcher.is_idle
             )
             self.meter.add(self._watcher.latest)
             self._count_responses()
@@ -235,9 +237,18 @@ class Trial:
         while not is_settled() and time.monotonic() < deadline_s:
             await asyncio.sleep(POLL_S)
 
-    def _count_responses(self) -> int:
-        """Return the responses of all engines, without the one health check of each successor."""
-        return sum(watcher.count_responses() for watcher in self._watchers) - (len(self._watchers) - 1)
+    def _has_counted(self, responses: int) -> bool:
+        """Return whether all engines together have counted so many responses; true if one does not count.
+
+        Each successor has answered one health check.
+        """
+        counted = self._count_responses()
+        return counted is None or counted - (len(self._watchers) - 1) >= responses
+
+    def _count_responses(self) -> int | None:
+        """Return the responses of all engines, by their own count; None if one of them does not count."""
+        counts = [watcher.count_responses() for watcher in self._watchers]
+        return None if None in counts else sum(count for count in counts if count is not None)
 
     def _result(
         self, outcome: Outcome, lost_shard: str | None, observations: Sequence[Observation]
@@ -263,4 +274,5 @@ class Trial:
                 *swap_notes(plan, observations),
             ),
             phases=phases(observations, outcome, last.started_ns),
+            processes=process_shares(last),
         )

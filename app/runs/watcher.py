@@ -17,7 +17,6 @@ from app.machine.syscalls import SystemCallCounter
 from app.results.observation import Edge, Observation, SeriesPoint
 from app.runs.window_samples import WindowSamples
 from app.schemas.run import WARM_UP_ENDS
-from engines.common.board.board import IDLE_STATES
 
 SECOND_NS = 1_000_000_000
 
@@ -43,7 +42,7 @@ class Watcher:
         self.system_calls: int | None = None
         self.first: Edge | None = None  # of the measured window
         self.last: Edge | None = None
-        self.responses = 0  # of the engine in this trial, by its own count
+        self.responses: int | None = 0  # of the engine in this trial, by its own count
         self.rss_peak: int | None = None
         self.threads_peak: int | None = None
         self.window = WindowSamples(engine)
@@ -57,7 +56,7 @@ class Watcher:
         self.lost: str | None = None  # one sentence, if a worker process ended and the engine continued
         self._on_measuring = on_measuring
         self._before: ProcessReading | None = None  # before the trial opened connections
-        self._requests_before = 0
+        self._requests_before: int | None = 0
         self._pids: frozenset[int] = frozenset()
         self._last_process: ProcessReading | None = None  # of the previous row of the series
         self._last_second: tuple[int, int] | None = None  # phase and number
@@ -114,12 +113,13 @@ class Watcher:
     def is_idle(self) -> bool:
         """Whether all threads wait, so that all of them have stored their counters."""
         assert self.engine.board
-        return not self.engine.alive or all(state in IDLE_STATES for state in self.engine.board.states())
+        return not self.engine.alive or self.engine.board.is_idle()
 
-    def count_responses(self) -> int:
-        """Return the responses of the engine in this trial, by its own count."""
+    def count_responses(self) -> int | None:
+        """Return the responses of the engine in this trial, by its own count; None: nothing counts them."""
         assert self.engine.board
-        self.responses = self.engine.board.read().requests - self._requests_before
+        requests, before = self.engine.board.read().requests, self._requests_before
+        self.responses = requests - before if requests is not None and before is not None else None
         return self.responses
 
     def record_event(self, text: str, at_ns: int | None = None) -> None:
@@ -131,8 +131,8 @@ class Watcher:
         engine = self.engine
         return Observation(
             engine=engine.id,
-            model=engine.model.name,
-            model_title=engine.model.title,
+            model=engine.name,
+            model_title=engine.title,
             died=None if engine.alive else self._exit_text(),
             stopped=engine.state == "stopped",
             lost=self.lost,
@@ -145,7 +145,8 @@ class Watcher:
             threads_peak=self.threads_peak,
             samples=self.window.count,
             occupancy=self.window.occupancy,
-            thread_samples=self.window.threads(),
+            # From outside, a thread that waits for the GIL looks idle, so its wait cannot be computed.
+            thread_samples=() if engine.is_external else self.window.threads(),
             accept_queue=self.window.accept_queue,
             in_flight=tuple(self.in_flight),
             series=tuple(self.series),
@@ -211,7 +212,7 @@ class Watcher:
             SeriesPoint(
                 since_ns=before.at_ns if before else at_ns,
                 at_ns=at_ns,
-                connections=sum(board.connections.values()),
+                connections=board.connections_total,
                 threads=process.threads if process else None,
                 cpu_percent=cpu_percent,
                 rss_bytes=process.rss_bytes if process else None,
@@ -231,4 +232,5 @@ def read_edge(engine: Engine) -> Edge:
         engine.read_switches(),
         read_listen_drops(),
         read_cores(),
+        engine.read_each_process(),
     )

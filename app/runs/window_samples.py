@@ -6,12 +6,14 @@ from collections import defaultdict
 
 from app.fleet.engine import Engine
 from app.results.observation import DepthSamples, ThreadSamples
+from app.servers import kernel_states
 from engines.common.board.board import BLOCKED, ENDED, IDLE_STATES
 
 MANY_THREADS = (
     256  # with more threads, states are sampled every tenth time: one sample of 1,000 threads takes 2 ms
 )
 MANY_THREADS_INTERVAL = 10
+IDLE = IDLE_STATES | kernel_states.IDLE
 
 
 class WindowSamples:
@@ -53,7 +55,7 @@ class WindowSamples:
         for slot, (state, role) in enumerate(zip(states, self._roles, strict=False)):
             if state != ENDED:
                 self._live[role, slot] += 1
-                if state not in IDLE_STATES:
+                if state not in IDLE:
                     self._occupied[role, slot] += 1
                     if state == BLOCKED:
                         self._blocked[role, slot] += 1

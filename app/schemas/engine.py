@@ -19,7 +19,10 @@ class ExitView:
 
 @dataclass(frozen=True, slots=True)
 class EngineView:
-    """An engine: model, state, address, process and knobs. None: not known, or no process is alive."""
+    """An engine: model, state, address, process and knobs. None: not known, or no process is alive.
+
+    Of an external server, `model` and `server` are both its name; `server` is None for a model of the lab.
+    """
 
     id: str
     model: str
@@ -36,6 +39,8 @@ class EngineView:
     uptime_s: float | None
     exit: ExitView | None
     detail: str | None = None  # why it is degraded, or what it waits for
+    server: str | None = None
+    version: str | None = None  # of an external server
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class ThreadView:
     role: str
     index: int
     state: str
-    connections: int
+    connections: int | None
     cpu_percent: float | None
     run_queue_wait_us: float | None
     counters: dict[str, int]
@@ -60,22 +65,22 @@ class SampleView:
     """The newest sample of an engine.
 
     Rates cover the last second, `cpu_percent` the last sampling interval; both are None after a single
-    sample.
+    sample. Of an external server, everything that only a server itself can count is None or empty.
     """
 
     engine: str
     t_s: float
-    requests: int
+    requests: int | None
     requests_per_s: float | None
-    errors: int
+    errors: int | None
     connections: dict[str, int]
-    connections_total: int
+    connections_total: int | None
     threads: tuple[ThreadView, ...]
     thread_count: int
     cpu_percent: float | None
     rss_bytes: int | None
-    io_calls: int
-    queue_depth: int
-    queue_high_water: int
-    accept_pauses: int
+    io_calls: int | None
+    queue_depth: int | None
+    queue_high_water: int | None
+    accept_pauses: int | None
     counters: dict[str, int]

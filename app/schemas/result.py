@@ -94,6 +94,20 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessShare:
+    """A process of an external server: CPU in percent of one core in the measured time.
+
+    `connections`: open ones at its end; None: not known. `has_gil`: its threads take turns (Python).
+    """
+
+    pid: int
+    role: str  # first process, worker process
+    cpu_percent: float
+    connections: int | None
+    has_gil: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratorCost:
     """CPU time of the load generator: µs per request, and utilisation of its CPUs from 0 to 1."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.load.protocol.histogram import Percentiles
 from app.schemas.capacity import Capacity
-from app.schemas.result import Ledger, Summary, ThresholdResult, Verdict
+from app.schemas.result import Ledger, ProcessShare, Summary, ThresholdResult, Verdict
 from app.schemas.states import RunState
 
 WARM_UP_ENDS = "warm-up ends"
@@ -80,3 +80,5 @@ class RunView:
     beside: tuple[int, ...] = ()  # ids of the concurrent runs, each against its own engine
     experiment: int | None = None  # id of the experiment, if the run is one of its trials
     comment: str | None = None  # plain text of the user; `notes` are those of the lab
+    server: str | None = None  # the name of the external server, which `model` has, too
+    processes: tuple[ProcessShare, ...] = ()  # of an external server, the first one first

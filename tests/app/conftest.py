@@ -12,8 +12,8 @@ import pytest
 
 from app.cli import in_process
 from app.cli.main import main
-from app.fleet.models import Models
-from tests.app.driver import Command, LabMaker, LabProcess, load_models_once
+from app.fleet.launchables import Launchables
+from tests.app.driver import Command, LabMaker, LabProcess, load_launchables_once
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +60,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         output = capsys.readouterr()
         return CompletedProcess(args, code, output.out, output.err)
 
-    models = load_models_once()
+    launchables = load_launchables_once()
     monkeypatch.setenv("THREADLAB_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(Models, "load", lambda python: models)
+    monkeypatch.setattr(Launchables, "load", lambda servers, python: launchables)
     monkeypatch.setattr(in_process, "stop_on_signals", lambda lab: [])  # only the main thread gets signals
     return run

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar, cast
 import httpx
 from fastapi import FastAPI
 
-from app.fleet.models import Models
+from app.fleet.launchables import Launchables
 from app.lab import Lab
 from app.load.protocol.meter import MEASURE, MeterReader, MeterReading
 from app.main import create_app
@@ -346,7 +346,7 @@ def run_in_lab(data_dir: Path, play: Callable[[Lab], Awaitable[T]], **settings: 
         given = Settings(data_dir=data_dir, **settings)
         database = given.database
         stores = RunStore(database, data_dir / "traces"), ComparisonStore(database), ExperimentStore(database)
-        async with Lab(given, load_models_once(), *stores) as lab:
+        async with Lab(given, load_launchables(given), *stores) as lab:
             return await play(lab)
 
     return run_in_thread(lab_and_play)
@@ -359,9 +359,16 @@ def run_in_thread(play: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 @cache
-def load_models_once() -> Models:
+def load_launchables_once() -> Launchables:
     """Return the models, loaded once per test process: the calibration takes 0.2 s of CPU."""
-    return Models.load(sys.executable)
+    return Launchables.load(None, sys.executable)
+
+
+def load_launchables(settings: Settings) -> Launchables:
+    """Return models and servers for these settings: the shared ones, unless they need others."""
+    if settings.servers is None and settings.engine_python == sys.executable:
+        return load_launchables_once()
+    return Launchables.load(settings.servers, settings.engine_python)
 
 
 async def until_async(condition: Callable[[], U | None], what: str) -> U:

@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 
 from app import addresses
-from app.fleet.models import Models
 from app.lab import Lab
 from app.main import create_app
 from app.settings import Settings
@@ -24,7 +23,7 @@ from app.store.runs import RunStore
 from app.web.authentication import Authenticator
 from app.web.connection_limit import CONNECTIONS_MAX
 from app.web.server import Server, make_config
-from tests.app.driver import LabProcess, has_ended, load_models_once, until
+from tests.app.driver import LabProcess, has_ended, load_launchables, until
 from tests.waiting import BOUND_S
 
 
@@ -33,10 +32,9 @@ class InProcessLab(LabProcess):
 
     def __init__(self, data_dir: Path, max_connections: int = CONNECTIONS_MAX, **settings: Any) -> None:
         given = Settings(data_dir=data_dir, **settings)
-        models = Models.load(given.engine_python) if "engine_python" in settings else load_models_once()
         lab = Lab(
             given,
-            models,
+            load_launchables(given),
             RunStore(given.database, data_dir / "traces"),
             ComparisonStore(given.database),
             ExperimentStore(given.database),

@@ -36,9 +36,15 @@ def bjoern(port: int) -> None:
 
 def granian(port: int) -> None:
     from granian import Granian
+    from granian.constants import Interfaces
 
     Granian(
-        "tests.bench.bare_asgi:app", address=HOST, port=port, interface="asgi", workers=1, log_access=False
+        "tests.bench.bare_asgi:app",
+        address=HOST,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=1,
+        log_access=False,
     ).serve()
 
 

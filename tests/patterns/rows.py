@@ -17,6 +17,7 @@ from app.pages import compare_form, load_form, login_page, run_fields
 from app.plans import text, thresholds, validate_http
 from app.plans.thresholds import Threshold
 from app.report import junit, series_csv
+from app.servers import definition, installed
 from app.web.authentication import COOKIE, cookie_value
 from app.web.deps import IdConvertor
 from app.web.h11_connection import BoundedConnection
@@ -98,6 +99,8 @@ PATTERNS: dict[str, Row] = {
     "app/imports/wrk.py _STATUS": of(wrk._STATUS, "search", WRK),
     "app/imports/wrk.py _TOTAL": of(wrk._TOTAL, "search", WRK),
     "app/report/junit.py _NOT_XML": of(junit._NOT_XML, "split", TEXT),
+    "app/servers/definition.py _PLACEHOLDER": of(definition._PLACEHOLDER, "split", TEMPLATES),
+    "app/servers/installed.py _VERSION": of(installed._VERSION, "search", (*NAMES, repeated("1."))),
     r'app/settings.py r"(/[A-Za-z0-9._~-]+)+"': of(r"(/[A-Za-z0-9._~-]+)+", "fullmatch", PATHS),
     "app/streams.py _CONTROLS": of(streams._CONTROLS, "split", (*TEXT, repeated("\r"), repeated("\x1b"))),
     "engines/common/http/strict.py _ABSOLUTE": of(strict._ABSOLUTE, "match", HTTP),

@@ -29,6 +29,7 @@ from engines.common.board.board import (
     H_ROWS_USED,
     HEADER_BYTES,
     HEADER_WORDS,
+    IDLE_STATES,
     INDEX,
     INFO_AT,
     IO_CALLS,
@@ -77,7 +78,12 @@ class Reading:
     @property
     def requests(self) -> int:
         """Return the number of responses, of all status classes."""
-        return self.counters["requests_2xx"] + self.counters["requests_4xx"] + self.counters["requests_5xx"]
+        return self.counters["requests_2xx"] + self.errors
+
+    @property
+    def errors(self) -> int:
+        """Return the number of responses with a status of 400 or more."""
+        return self.counters["requests_4xx"] + self.counters["requests_5xx"]
 
     @property
     def io_calls(self) -> int:
@@ -88,6 +94,11 @@ class Reading:
     def queue_depth(self) -> int:
         """Return how many connections wait for a worker. Pushes less pops would mix two times."""
         return self.connections["queued"]
+
+    @property
+    def connections_total(self) -> int:
+        """Return how many connections are open."""
+        return sum(self.connections.values())
 
 
 class BoardReader:
@@ -153,6 +164,10 @@ class BoardReader:
     def roles(self) -> list[str]:
         """Return the role of each used row, by slot."""
         return [role for _, role, _, _, _ in self.names()]
+
+    def is_idle(self) -> bool:
+        """Return whether all threads wait, so that all of them have stored their counters."""
+        return all(state in IDLE_STATES for state in self.states())
 
     def untraced_threads(self) -> tuple[int, int]:
         """Return how many threads have ever had a row without a ring, and how many have one now."""

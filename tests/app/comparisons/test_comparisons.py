@@ -28,7 +28,7 @@ from tests.app.driver import (
     assert_problem,
     endless,
     light,
-    load_models_once,
+    load_launchables_once,
     plan,
     run_in_lab,
     until,
@@ -90,7 +90,7 @@ def test_an_internal_error_fails_the_comparison_and_not_the_next_one(
 
 
 def test_entries_have_letters_and_unique_names() -> None:
-    entries, knobs = parse_entries(load_models_once(), ["reactor", POOL, "reactor"])
+    entries, knobs = parse_entries(load_launchables_once(), ["reactor", POOL, "reactor"])
     assert [(entry.letter, entry.model, entry.knobs) for entry in entries] == [
         ("A", "reactor", {}),
         ("B", "reactor-pool", {"workers": 2}),

@@ -18,7 +18,7 @@ import pytest
 from app.events import Events
 from app.fleet.engine import Engine
 from app.fleet.fleet import Fleet
-from app.fleet.models import Models
+from app.fleet.launchables import Launchables
 from app.fleet.sampler import Sampler
 from app.machine.proc import ProcessReading, read_process, read_processes
 from app.machine.thread_stats import THREADS_PER_SAMPLE, ThreadStats
@@ -197,7 +197,7 @@ def test_no_thread_of_a_killed_engine_keeps_its_last_cpu_value() -> None:
         stack.callback(threads.end)
         engine = KilledEngine(reader, threads, number)
         stack.callback(engine.sampler.close)
-        fleet = Fleet(Settings(sample_interval_ms=50), cast(Models, None), Events())
+        fleet = Fleet(Settings(sample_interval_ms=50), cast(Launchables, None), Events())
         fleet.engines[engine.id], fleet.samplers[engine.id] = cast(Engine, engine), engine.sampler
 
         async def sample() -> None:

@@ -17,7 +17,7 @@ SECOND_NS = 10**9
 
 def edge(at_s: float, requests: int, accepted: int) -> Edge:
     counters = defaultdict(int, accepted=accepted)
-    board = SimpleNamespace(requests=requests, counters=counters, io_calls=0, connections={}, threads=())
+    board = SimpleNamespace(requests=requests, counters=counters, io_calls=0, connections_total=0, threads=())
     return Edge(int(at_s * SECOND_NS), cast(Any, board), None, None, None, {})
 
 

@@ -69,15 +69,15 @@ async def wait_serving(lab: Lab, model: str, requests: int = REQUESTS, alone_s: 
 
     def alone() -> bool:
         alive = [engine for engine in lab.fleet.alive if engine.state != "starting"]
-        if [engine.model.name for engine in alive] != [model]:
+        if [engine.name for engine in alive] != [model]:
             return False
-        board = alive[0].board
+        board = alive[0].metrics_board
         return board is not None and board.read().requests >= requests
 
     def observed() -> bool:
         run = lab.runs.current()
         watcher = run and run._trial and run._trial._watcher
-        if not watcher or watcher.engine.model.name != model or not watcher.alone_from_ns:
+        if not watcher or watcher.engine.name != model or not watcher.alone_from_ns:
             return False
         return (
             watcher.window.count >= SAMPLES_MIN

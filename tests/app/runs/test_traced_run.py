@@ -31,7 +31,9 @@ async def traced_run(lab: Lab) -> RunView:
     run = await lab.runs.submit(RunRequest(model="main-sub", plan=endless(trace=True)))
     await until_async(lambda: lab.runs.get(run.id).state == "running", "the run is measured")
     (engine,) = lab.fleet.alive
-    await until_async(lambda: engine.board and engine.board.read().requests >= 40, "40 requests were served")
+    await until_async(
+        lambda: engine.metrics_board and engine.metrics_board.read().requests >= 40, "40 requests were served"
+    )
     lab.runs.stop(run.id)
     return await lab.runs.finished(run.id)
 

@@ -38,9 +38,12 @@ async def stopped_after(lab: Lab, failed: list[str], **fields: Any) -> RunView:
     run = await lab.runs.submit(RunRequest(model="reactor", **fields))
     await until_async(lambda: failed, "the failure has occurred")
     (engine,) = lab.fleet.alive
-    assert engine.board
-    requests = engine.board.read().requests + 10
-    await until_async(lambda: engine.board and engine.board.read().requests >= requests, "the load continues")
+    assert engine.metrics_board
+    requests = engine.metrics_board.read().requests + 10
+    await until_async(
+        lambda: engine.metrics_board and engine.metrics_board.read().requests >= requests,
+        "the load continues",
+    )
     lab.runs.stop(run.id)
     return await lab.runs.finished(run.id)
 

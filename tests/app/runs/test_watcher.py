@@ -29,7 +29,7 @@ def fake_engine(threads: int, states: list[int]) -> Engine:
     """Return an engine with this number of threads; each sample has the next of `states` for all of them."""
     rows = tuple(SimpleNamespace(role="worker", slot=slot) for slot in range(threads))
     board = SimpleNamespace(
-        read=lambda: SimpleNamespace(threads=rows, connections={"idle": 3, "handling": 5}, queue_depth=2),
+        read=lambda: SimpleNamespace(threads=rows, connections_total=8, queue_depth=2),
         states=lambda: [states.pop(0)] * threads,
         roles=lambda: ["worker"] * threads,
     )
@@ -42,6 +42,7 @@ def fake_engine(threads: int, states: list[int]) -> Engine:
             read_process=lambda: None,
             read_switches=lambda: None,
             read_accept_queue=lambda: None,
+            read_each_process=lambda: (),
         ),
     )
 

@@ -1,0 +1,65 @@
+"""What an engine can be started of: the models of the lab and the external servers, by one name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import Unknown, shown
+from app.fleet.models import Models
+from app.fleet.servers import Servers
+
+
+@dataclass(frozen=True)
+class Launchables:
+    """All models and external servers; no server has the name of a model. Thread-safe: immutable."""
+
+    models: Models
+    servers: Servers
+
+    @classmethod
+    def load(cls, servers: Path | None, python: str) -> Launchables:
+        """Return the models of the interpreter `python`, and the servers with those of the file `servers`.
+
+        Blocks for about 0.5 s. Raises LabError.
+        """
+        models = Models.load(python)
+        return cls(models, Servers.load(servers, models.views, python))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.models.views, *self.servers.definitions)
+
+    def is_external(self, name: str) -> bool:
+        """Return whether a name is that of an external server."""
+        return name in self.servers.definitions
+
+    def require(self, name: str) -> None:
+        """Raise Unknown if there is neither a model nor a server of this name."""
+        if name not in self.names:
+            servers = ", ".join(self.servers.definitions)
+            raise Unknown(
+                f"There is no model {shown(name)}; there are {', '.join(self.models.views)}, "
+                f"and the external servers {servers}."
+            )
+
+    def title(self, name: str) -> str:
+        """Return the title of a model or server. Raises Unknown."""
+        self.require(name)
+        if self.is_external(name):
+            return self.servers.definition(name).title
+        return self.models.get(name).title
+
+    def parse_knobs(self, name: str, given: Mapping[str, object]) -> dict[str, int | str]:
+        """Return all knobs: `given` values over the defaults.
+
+        Raises Unknown for the name, and Invalid with a problem for each wrong knob.
+        """
+        self.require(name)
+        return (self.servers if self.is_external(name) else self.models).parse_knobs(name, given)
+
+    def require_available(self, name: str) -> None:
+        """Raise NotNow if it cannot be started on this machine."""
+        self.require(name)
+        (self.servers if self.is_external(name) else self.models).require_available(name)

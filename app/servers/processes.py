@@ -1,0 +1,55 @@
+"""The processes of an external server one by one: CPU time, connections, and whether they have a GIL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.machine.proc import cpu_clock_id
+from app.machine.sock_diag import TcpStates, family_of, sockets
+from app.servers.listening import socket_inodes
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessCpu:
+    """One process. `connections`: open ones on the server's port; None: not known.
+
+    `has_gil`: it is a Python process, so that its threads take turns. (A free-threaded one is not told
+    apart.)
+    """
+
+    pid: int
+    cpu_ns: int
+    connections: int | None
+    has_gil: bool
+
+
+def read_each_process(pids: Iterable[int], host: str, port: int) -> tuple[ProcessCpu, ...]:
+    """Return the processes that are there. Takes 2 µs for each open descriptor of them, and 3 ms."""
+    open_inodes = _open_inodes(host, port)
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            cpu_ns = time.clock_gettime_ns(cpu_clock_id(pid))
+            owned = None if open_inodes is None else len(open_inodes & socket_inodes(pid))
+            found.append(ProcessCpu(pid, cpu_ns, owned, _is_python(pid)))
+    return tuple(found)
+
+
+def _open_inodes(host: str, port: int) -> set[str] | None:
+    try:
+        found = sockets(family_of(host), port, TcpStates.ESTABLISHED | TcpStates.CLOSE_WAIT)
+        return {str(each.inode) for each in found}
+    except (OSError, struct.error):
+        return None
+
+
+def _is_python(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return os.fspath(Path(f"/proc/{pid}/exe").readlink().name).startswith("python")
+    return False
