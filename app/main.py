@@ -38,11 +38,13 @@ from app.metrics import Metrics
 from app.pages import comparisons as comparison_pages
 from app.pages import (
     engine_actions,
+    engine_now,
     home,
     login_page,
     model_pages,
     responses,
     run_pages,
+    server_pages,
     system_pages,
     workbench,
 )
@@ -83,7 +85,7 @@ def create_app(lab: Lab, authenticator: Authenticator) -> FastAPI:
     )
     _describe_once(app)
     root = lab.settings.root_path
-    app.state.templates = page_environment(root)
+    app.state.templates = page_environment(root, lab.launchables.hue)
     _include_routes(app)
     app.add_exception_handler(LabError, _on_lab_error)
     app.add_exception_handler(SQLAlchemyError, _on_database_error)
@@ -127,7 +129,9 @@ def _include_routes(app: FastAPI) -> None:
         run_pages,
         login_page,
         system_pages,
+        engine_now,
         model_pages,
+        server_pages,
     ):
         app.include_router(pages.router)
     app.mount("/static", static_files())

@@ -160,11 +160,14 @@ FILTERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def make_environment(templates: Path, root: str = "") -> Environment:
+def make_environment(
+    templates: Path, root: str = "", hue: Callable[[str], str] = lambda name: name
+) -> Environment:
     """Return an environment with autoescape everywhere, in which an undefined name is an error.
 
     Macros are available in every template as `ui`, `ans`, `plt`, `rep`, `art` and `cmp`. `root`: the
-    path prefix under which a proxy serves the application; templates put it before every address.
+    path prefix under which a proxy serves the application; templates put it before every address. `hue`
+    returns the model whose colour and shape a model or an external server has.
     """
     env = Environment(
         loader=FileSystemLoader(templates),
@@ -174,6 +177,7 @@ def make_environment(templates: Path, root: str = "") -> Environment:
         lstrip_blocks=True,
     )
     env.filters.update(FILTERS)
+    env.filters["hue"] = hue
     env.globals["root"] = root
     env.globals["asset"] = lambda path: root + assets.url(path)
     env.globals["DASH"] = DASH

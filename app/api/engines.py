@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from app.api.specs import EngineSpec
 from app.errors import Invalid
 from app.schemas.engine import EngineView, SampleView
+from app.schemas.process import ProcessesView
 from app.web.deps import LabDep
 
 router = APIRouter(tags=["engines"])
@@ -56,6 +57,12 @@ async def stop(id: str, lab: LabDep, force: bool = False) -> EngineView:
 async def sample(id: str, lab: LabDep) -> SampleView:
     """The latest sample: process, connections by state, queue, threads."""
     return lab.fleet.sample(id)
+
+
+@router.get("/engines/{id}/processes")
+async def processes(id: str, lab: LabDep) -> ProcessesView:
+    """The processes of an external server: CPU, connections, unread bytes, and how even the workers are."""
+    return lab.fleet.processes(id)
 
 
 @router.get("/engines/{id}/log")

@@ -30,6 +30,7 @@ class Backend(Protocol):
     """Starts one server and reads it. Event loop of the main thread only.
 
     - `name`, `title`: of the model or of the external server. `is_external`: the server is not of the lab.
+    - `thread_model`: the name of the model that it has; empty: not known.
     - `knobs`: the value of every knob. `host`, `port`: where it listens; empty and None before the start.
     - `board`: None before the start. `metrics_board`: the same if it is in shared memory, with connections
       and trace. `tracing`: None for an external server.
@@ -40,6 +41,8 @@ class Backend(Protocol):
     def name(self) -> str: ...
     @property
     def title(self) -> str: ...
+    @property
+    def thread_model(self) -> str: ...
     @property
     def is_external(self) -> bool: ...
     @property

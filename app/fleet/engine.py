@@ -50,7 +50,7 @@ class Engine:
     ) -> None:
         self.id = id
         self.name, self.title = backend.name, backend.title
-        self.is_external = backend.is_external
+        self.thread_model, self.is_external = backend.thread_model, backend.is_external
         self.knobs = backend.knobs
         self.state = EngineState.STARTING
         self.cpus: tuple[int, ...] | None = None
@@ -270,6 +270,7 @@ class Engine:
             exit=self.exit,
             detail=self.detail,
             server=self.name if self.is_external else None,
+            thread_model=self.thread_model or None,
             version=self._backend.runtime.version,
         )
 

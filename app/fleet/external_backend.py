@@ -68,6 +68,7 @@ class ExternalBackend:
     ) -> None:
         """`python`: path of the interpreter of the engines. `calibration`: see `Models`."""
         self.name, self.title = definition.name, definition.title
+        self.thread_model = definition.model
         self.knobs = knobs
         self.host = port.host
         self.port: int | None = None

@@ -17,11 +17,13 @@ from app.fleet.engine import Engine
 from app.fleet.external_backend import ExternalBackend, PortChoice
 from app.fleet.launchables import Launchables
 from app.fleet.model_backend import ModelBackend
+from app.fleet.processes import processes_view
 from app.fleet.sampler import Sampler
 from app.fleet.sockets import hold, listen
 from app.machine.cpu_placement import usable_cpus
 from app.machine.scheduling import batch_policy
 from app.schemas.engine import EngineView, SampleView
+from app.schemas.process import ProcessesView
 from app.settings import Settings
 from engines.common.contract import listens_by_itself
 
@@ -158,6 +160,10 @@ class Fleet:
         if (view := self.samplers[id].view()) is None:
             raise NotNow(f"{id} has not been sampled yet.")
         return view
+
+    def processes(self, id: str) -> ProcessesView:
+        """Return the processes of an external server one by one. Raises Unknown."""
+        return processes_view(self.engine(id), self.samplers[id])
 
     def keep_task(self, task: asyncio.Task[Any]) -> None:
         """Hold a reference to a task until it is done: the event loop has only weak ones."""

@@ -51,6 +51,10 @@ class Launchables:
             return self.servers.definition(name).title
         return self.models.get(name).title
 
+    def hue(self, name: str) -> str:
+        """Return the model whose colour a model or server has on pages; a name that is not known any more."""
+        return self.servers.definition(name).model if self.is_external(name) else name
+
     def parse_knobs(self, name: str, given: Mapping[str, object]) -> dict[str, int | str]:
         """Return all knobs: `given` values over the defaults.
 

@@ -44,7 +44,8 @@ class ModelBackend:
         calibration: str,
     ) -> None:
         """`python`: path of the interpreter. `listener`: closed by `spawn`. `calibration`: see `Models`."""
-        self.name, self.title = model.name, model.title
+        self.name = self.thread_model = model.name
+        self.title = model.title
         self.knobs = knobs
         self.host = ""
         self.port: int | None = None

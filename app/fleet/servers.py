@@ -11,10 +11,12 @@ from app.errors import NotNow, Unknown, shown
 from app.fleet.knobs import parse_given
 from app.schemas.model import KnobView
 from app.schemas.server import ServerView
-from app.servers.catalogue import load_catalogue
+from app.servers.catalogue import BUILT_IN, load_catalogue
 from app.servers.definition import GRACE, ServerDefinition
 from app.servers.installed import unavailable_reason
 from engines.common.contract import Knob
+
+APPLICATIONS = BUILT_IN.with_name("apps")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ class Servers:
             install=made.install,
             link=made.link,
         )
+
+    def application(self, name: str) -> tuple[str, str] | None:
+        """Return name and source of the application that a server serves; None: not known. Raises Unknown."""
+        source = self.definition(name).source
+        path = APPLICATIONS / source
+        return (source, path.read_text(encoding="utf-8")) if source and path.is_file() else None
 
     def views(self) -> list[ServerView]:
         """Return all servers as they are shown. Blocks for some milliseconds."""

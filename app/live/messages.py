@@ -110,8 +110,12 @@ def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str,
     return {
         "model": engine.name,
         "server": engine.name if engine.is_external else None,
+        "thread_model": engine.thread_model or None,
         "state": engine.state,
-        "requests_per_s": _round(sampler.requests_per_s),
+        # Nothing counts in an external server, so under load it is the load generator's count.
+        "requests_per_s": _round(
+            run.achieved_per_s if run and engine.is_external else sampler.requests_per_s
+        ),
         "requests": board.requests,
         "accepted": board.counters.get("accepted"),
         "errors": board.errors,

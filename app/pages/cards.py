@@ -1,4 +1,4 @@
-"""Cards of models: the state of a model with its newest engine, and the knobs that its form submits."""
+"""Cards of models and of external servers: the newest engine of each, and the knobs of its form."""
 
 from __future__ import annotations
 
@@ -12,20 +12,31 @@ from app.pages.field_lengths import KNOB_PREFIX
 from app.pages.run_fields import NEW_PREFIX
 from app.schemas.engine import EngineView
 from app.schemas.model import ModelView
+from app.schemas.server import ServerView
 from app.schemas.states import EngineState
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The card of a model."""
+    """The card of a model, or of an external server."""
 
-    model: ModelView
+    model: ModelView | ServerView
     engine: EngineView | None  # the newest
     others: tuple[EngineView, ...]  # its other running engines
     state: str
     knobs: Mapping[str, Any]
     problems: Mapping[str, str] = field(default_factory=dict)
     is_target: bool = False
+
+    @property
+    def is_external(self) -> bool:
+        """Whether it is the card of an external server."""
+        return isinstance(self.model, ServerView)
+
+    @property
+    def hue(self) -> str:
+        """The name of the model whose colour and shape the card has."""
+        return self.model.model if isinstance(self.model, ServerView) else self.model.name
 
     @property
     def target(self) -> str:
@@ -41,12 +52,12 @@ def card(
     typed: Mapping[str, str] | None = None,
     error: Invalid | None = None,
 ) -> Card:
-    """Return the card of a model in its current state. Raises Unknown.
+    """Return the card of a model or external server in its current state. Raises Unknown.
 
     `target`: the target of the load form. `typed`, `error`: the knobs and the reason of a rejected
     start.
     """
-    view = lab.models.get(model)
+    view = lab.servers.view(model) if lab.launchables.is_external(model) else lab.models.get(model)
     engines = [engine.view() for engine in lab.fleet.engines.values() if engine.name == model]
     alive = [engine for engine in engines if engine.exit is None]
     ended = (e for e in reversed(engines) if e.state in (EngineState.FAILED, EngineState.EXITED))
@@ -63,6 +74,12 @@ def card(
     made = Card(view, newest, tuple(alive[:-1]), state, knobs, problems)
     targets = (made.target, *(engine.id for engine in made.others))
     return replace(made, is_target=target is not None and target in targets)
+
+
+def cards_of(lab: Lab, external: bool, target: str | None) -> list[Card]:
+    """Return the cards of all models, or those of all external servers."""
+    names = lab.servers.definitions if external else lab.models.views
+    return [card(lab, name, target) for name in names]
 
 
 def typed_knobs(form: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,9 @@ from app.lab import Lab
 from app.pages.field_lengths import check_lengths
 from app.plans.scenarios import SCENARIOS
 from app.plans.text import parse_work
+from app.schemas.model import ModelView
 from app.schemas.scenario import ScenarioView
+from app.schemas.server import ServerView
 from app.statistics.decision import ROUNDS
 
 VARIANTS = 3  # lines for a variant of a model with other knobs
@@ -30,6 +32,7 @@ class Line:
     model: str
     title: str
     why_not: str | None  # the reason if the model is not available
+    like: str | None = None  # of an external server: the model that it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,14 @@ def form_of(
     lab: Lab, values: Mapping[str, str] | None = None, problems: Mapping[str, str] | None = None
 ) -> CompareForm:
     """Return the form as it was sent, or its initial state with every available model selected."""
-    views = list(lab.models.views.values())
-    ticked = {f"tick_{m.name}": "on" for m in views if m.available}
+    models, servers = list(lab.models.views.values()), lab.servers.views()
+    views: list[ModelView | ServerView] = [*models, *(each for each in servers if each.available)]
+    ticked = {f"tick_{m.name}": "on" for m in models if m.available}
     initial = {"view": "equal-rate", "rounds": str(ROUNDS)} | ticked
-    lines = tuple(Line(m.name, m.name, m.title, m.unavailable_reason) for m in views)
+    lines = tuple(
+        Line(m.name, m.name, m.title, m.unavailable_reason, m.model if isinstance(m, ServerView) else None)
+        for m in views
+    )
     choices = (("", "none"), *((m.name, m.title) for m in views if m.available))
     by_view = tuple(
         (view, tuple(each for each in SCENARIOS.values() if each.plan["executor"] in executors))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from jinja2 import Environment
 
 from app import paths
@@ -11,9 +13,12 @@ from app.report import comparison_exports, experiment_exports, run_exports
 from app.templating import make_environment
 
 
-def page_environment(root: str = "") -> Environment:
-    """Return the environment of the pages. `root`: the path prefix under which a proxy serves them."""
-    environment = make_environment(paths.TEMPLATES, root)
+def page_environment(root: str, hue: Callable[[str], str]) -> Environment:
+    """Return the environment of the pages.
+
+    `root`: the path prefix under which a proxy serves them. `hue`: see `make_environment`.
+    """
+    environment = make_environment(paths.TEMPLATES, root, hue)
     environment.filters["source_lines"] = source_lines
     environment.filters["code_excerpts"] = code_excerpts
     environment.filters["state_lines"] = state_lines

@@ -41,9 +41,11 @@ def page(request: Request, template: str, code: int = 200, **context: Any) -> HT
     return HTMLResponse(request.app.state.templates.get_template(template).render(context, event=event), code)
 
 
-def block(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """Return one block of the workbench, for a swap by HTMX."""
-    return HTMLResponse(render_block(request.app.state.templates, WORKBENCH, name, context), status)
+def block(
+    request: Request, name: str, status: int = 200, page: str = WORKBENCH, **context: Any
+) -> HTMLResponse:
+    """Return one block of a page, by default of the workbench, for a swap by HTMX."""
+    return HTMLResponse(render_block(request.app.state.templates, page, name, context), status)
 
 
 def by_htmx(request: Request) -> bool:

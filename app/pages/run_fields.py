@@ -5,6 +5,8 @@ from __future__ import annotations
 from app.lab import Lab
 from app.runs.queue import ID_MAX
 from app.runs.runs import CONCURRENT_MAX
+from app.schemas.model import ModelView
+from app.schemas.server import ServerView
 
 CONCURRENT_PREFIX = "engines:"  # prefix of a target of several engines, loaded in parallel
 NEW_PREFIX = "model:"  # prefix of a target that is a model: an engine is started for the run
@@ -24,5 +26,6 @@ def targets(lab: Lab) -> list[tuple[str, str]]:
         if len(ids) > 1
         else []
     )
-    new = [(NEW_PREFIX + m.name, f"New {m.title} engine") for m in lab.models.views.values() if m.available]
+    views: list[ModelView | ServerView] = [*lab.models.views.values(), *lab.servers.views()]
+    new = [(NEW_PREFIX + each.name, f"New {each.title} engine") for each in views if each.available]
     return [(e.id, f"{e.id} (running on :{e.port})") for e in ready] + in_parallel + new

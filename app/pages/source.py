@@ -18,8 +18,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
+from pathlib import PurePath
 
 from markupsafe import Markup, escape
+from pygments.lexers.configs import NginxConfLexer
+from pygments.lexers.javascript import JavascriptLexer
 from pygments.lexers.python import PythonLexer
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
@@ -50,6 +53,7 @@ HANDLERS = ("handle", "put")  # calls without a state of their own that explain 
 LINES_MAX = 10
 SOURCES_MAX = 64  # kept: models, and modules that they import
 _LEXER = PythonLexer(stripnl=False, ensurenl=False)
+_LEXERS = {".py": PythonLexer, ".js": JavascriptLexer, ".conf": NginxConfLexer}
 MARKS = ("WAITING", "ACCEPTING", "READING", "HANDLING", "WRITING", "QUEUE", "BLOCKED")
 
 
@@ -165,6 +169,13 @@ def highlight(source: str) -> list[Markup]:
     return lines[:-1] if source.endswith("\n") else lines
 
 
+def highlight_file(name: str, source: str) -> Markup:
+    """Return a file in Python, JavaScript or nginx's language as HTML, without thread states."""
+    lexer = _LEXERS[PurePath(name).suffix](stripnl=False, ensurenl=False)
+    spans = (_span(_syntax(kind), text) for kind, text in lexer.get_tokens(source))
+    return Markup("").join(spans)
+
+
 def _runs(tokens: Sequence[tuple[Kind, str]]) -> Iterator[tuple[str, str]]:
     """Yield the attributes of a span and its text, neighbours with the same attributes as one."""
     following = [text for _, text in tokens[1:]] + [""]
@@ -179,6 +190,10 @@ def _attributes(kind: Kind, text: str, after: str) -> str:
         return f'class="v" data-verb="{text.lower()}"'
     if kind in Name and after.startswith("(") and text in VERBS and kind not in Name.Function:
         return f'class="v" data-verb="{VERBS[text]}"'
+    return _syntax(kind)
+
+
+def _syntax(kind: Kind) -> str:
     return next((f'class="{name}"' for each, name in CLASSES.items() if kind in each), "")
 
 

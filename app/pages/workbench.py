@@ -15,6 +15,7 @@ from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
 LAST_RUNS = 5
+MODELS, SERVERS = "/workbench", "/servers"  # the two tabs of the workbench
 
 
 @router.get("/workbench")
@@ -26,15 +27,32 @@ async def workbench(
     return await whole_page(request, lab, form=form)
 
 
+@router.get("/servers")
+async def servers(request: Request, lab: LabDep, target: str | None = None) -> HTMLResponse:
+    """Return the workbench with the cards of external servers. `target`: as of the workbench."""
+    return await whole_page(request, lab, form=load_form.empty(lab, target), external=True)
+
+
 async def whole_page(
-    request: Request, lab: Lab, form: load_form.LoadForm | None = None, status: int = 200, **given: Any
+    request: Request,
+    lab: Lab,
+    form: load_form.LoadForm | None = None,
+    status: int = 200,
+    external: bool = False,
+    **given: Any,
 ) -> HTMLResponse:
-    """Return the workbench. `given`: variables of the template that replace those of the lab's state."""
+    """Return the workbench, with cards of models or of external servers.
+
+    `given`: variables of the template that replace those of the lab's state.
+    """
     current = lab.runs.current()
     form = form or load_form.empty(lab)
     target = form.values.get("engine")
     context = {
-        "cards": [cards.card(lab, name, target) for name in lab.models.views],
+        "cards": cards.cards_of(lab, external, target),
+        "external": external,
+        "here": SERVERS if external else MODELS,
+        "numbers": (len(lab.models.views), len(lab.servers.definitions)),
         "system": lab.system,
         "scenarios": list(SCENARIOS.values()),
         "runs": await lab.runs.history(LAST_RUNS),
@@ -54,5 +72,5 @@ async def live_page(request: Request) -> HTMLResponse:
 
 @router.get("/cards/{model}")
 async def card(model: str, request: Request, lab: LabDep) -> HTMLResponse:
-    """Return the card of a model. Raises Unknown."""
+    """Return the card of a model or external server. Raises Unknown."""
     return block(request, "card", card=cards.card(lab, model, None))

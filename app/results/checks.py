@@ -31,6 +31,8 @@ def utilisation_name(name: str) -> str:
     """Return "reactor utilisation", "worker utilisation of prefork-1" or "server CPU utilisation"."""
     if name == "CPU":
         return "server CPU utilisation"
+    if name.endswith(" CPU"):  # of processes of an external server
+        return f"CPU utilisation of the {name.removesuffix(' CPU')}"
     role, _, engine = name.partition(" of ")
     return f"{role} utilisation of {engine}" if engine else f"{role} utilisation"
 

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from app.load.protocol.connection_requests import ConnectionRequests
 from app.results.observation import Observation
 from app.schemas.result import ProcessShare
-
-FIRST, WORKER = "first process", "worker process"
+from app.servers.outside import WORKER, process_role
 
 
 def process_shares(observation: Observation) -> tuple[ProcessShare, ...]:
@@ -29,7 +28,7 @@ def process_shares(observation: Observation) -> tuple[ProcessShare, ...]:
     return tuple(
         ProcessShare(
             pid=each.pid,
-            role=WORKER if position else FIRST,
+            role=process_role(position, len(last.processes)),
             cpu_percent=100 * (each.cpu_ns - begun[each.pid]) / window_ns,
             connections=each.connections,
             has_gil=each.has_gil,
@@ -46,7 +45,7 @@ def process_utilisation(observation: Observation) -> dict[str, float]:
     measure of their saturation.
     """
     shares = [each for each in process_shares(observation) if each.has_gil]
-    return {role: sum(values) / len(values) for role, values in _cpu_by_role(shares)}
+    return {f"{role} CPU": sum(values) / len(values) for role, values in _cpu_by_role(shares)}
 
 
 def process_fairness(observation: Observation) -> dict[str, float]:

@@ -157,7 +157,8 @@ class RunWorker:
 
     def _environment(self, engine: Engine) -> dict[str, Any]:
         view = engine.view()
-        return {**system.environment(self._system), "engine_python": view.python, "engine_gil": view.gil}
+        facts = {**system.environment(self._system), "engine_python": view.python, "engine_gil": view.gil}
+        return {**facts, "server_version": view.version} if view.server else facts
 
     async def _close(self, run: Run, state: RunState) -> None:
         await self._jobs.save_unsaved()

@@ -40,6 +40,7 @@ class EngineView:
     exit: ExitView | None
     detail: str | None = None  # why it is degraded, or what it waits for
     server: str | None = None
+    thread_model: str | None = None  # the model that it has, also of an external server
     version: str | None = None  # of an external server
 
 

@@ -101,7 +101,7 @@ class ProcessShare:
     """
 
     pid: int
-    role: str  # first process, worker process
+    role: str  # process, or master and worker
     cpu_percent: float
     connections: int | None
     has_gil: bool

@@ -23,7 +23,8 @@ from engines.common.board.board import ENDED
 
 THREADS_MAX = 1024  # threads beyond it are not shown
 CONNECTIONS_INTERVAL_S = 1.0  # one count of the open connections costs 3 ms on a machine with 24 GiB
-FIRST_PROCESS, OTHER_PROCESS, THREAD = "first process", "worker process", "thread"
+# Roles: the only process of a server, or the first of several and the others; and any further thread.
+ONLY, FIRST, WORKER, THREAD = "process", "master", "worker", "thread"
 
 
 class OutsideThread(NamedTuple):
@@ -121,6 +122,8 @@ class OutsideBoard:
                 self._states.close_thread(each.tid)
                 self._schedstats.close_thread(each.tid)
                 each.tid, each.schedstat = 0, None
+            elif each.tid and each.role == ONLY:
+                each.role = threads[each.tid][1]  # it is the first of several by now
         known = {each.tid for each in self._slots}
         free = iter([each for each in self._slots if not each.tid])
         for tid, (pid, role) in threads.items():
@@ -167,10 +170,15 @@ class OutsideBoard:
         return self._connections
 
 
+def process_role(position: int, processes: int) -> str:
+    """Return the role of a process by its place among all processes of the server."""
+    return ONLY if processes == 1 else WORKER if position else FIRST
+
+
 def _threads(pids: tuple[int, ...]) -> Iterator[tuple[int, tuple[int, str]]]:
     """Yield each thread with its process and its role."""
     for position, pid in enumerate(pids):
-        process = FIRST_PROCESS if position == 0 else OTHER_PROCESS
+        process = process_role(position, len(pids))
         with contextlib.suppress(OSError, ValueError):
             name = _name(pid, pid)
             for tid in sorted(int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()):

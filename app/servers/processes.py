@@ -6,7 +6,7 @@ import contextlib
 import os
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from app.servers.listening import socket_inodes
 
 @dataclass(frozen=True, slots=True)
 class ProcessCpu:
-    """One process. `connections`: open ones on the server's port; None: not known.
+    """One process. `connections`: open ones on the server's port; `unread_bytes`: what their clients have
+    sent and it has not read; both None: not known.
 
     `has_gil`: it is a Python process, so that its threads take turns. (A free-threaded one is not told
     apart.)
@@ -26,25 +27,34 @@ class ProcessCpu:
     pid: int
     cpu_ns: int
     connections: int | None
+    unread_bytes: int | None
     has_gil: bool
 
 
 def read_each_process(pids: Iterable[int], host: str, port: int) -> tuple[ProcessCpu, ...]:
     """Return the processes that are there. Takes 2 µs for each open descriptor of them, and 3 ms."""
-    open_inodes = _open_inodes(host, port)
+    unread = _unread_by_inode(host, port)
     found = []
     for pid in pids:
         with contextlib.suppress(OSError):
             cpu_ns = time.clock_gettime_ns(cpu_clock_id(pid))
-            owned = None if open_inodes is None else len(open_inodes & socket_inodes(pid))
-            found.append(ProcessCpu(pid, cpu_ns, owned, _is_python(pid)))
+            found.append(ProcessCpu(pid, cpu_ns, *_connections(pid, unread), has_gil=_is_python(pid)))
     return tuple(found)
 
 
-def _open_inodes(host: str, port: int) -> set[str] | None:
+def _connections(pid: int, unread: Mapping[str, int] | None) -> tuple[int | None, int | None]:
+    """Return how many connections a process has, and their unread bytes."""
+    if unread is None:
+        return None, None
+    owned = [unread[inode] for inode in socket_inodes(pid) if inode in unread]
+    return len(owned), sum(owned)
+
+
+def _unread_by_inode(host: str, port: int) -> dict[str, int] | None:
+    """Return the unread bytes of each connection to the port by the inode of its socket; None: not known."""
     try:
         found = sockets(family_of(host), port, TcpStates.ESTABLISHED | TcpStates.CLOSE_WAIT)
-        return {str(each.inode) for each in found}
+        return {str(each.inode): each.receive_queue for each in found}
     except (OSError, struct.error):
         return None
 

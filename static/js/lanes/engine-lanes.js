@@ -1,6 +1,7 @@
 // The thread lanes of one engine: its history, its thread table, the canvases over it, the tooltip and the
 // summary.
 import * as format from "../lib/format.js";
+import { KernelStates } from "./kernel-states.js";
 import { ThreadHistory } from "./thread-history.js";
 import { LaneInput } from "./lane-input.js";
 import { LaneView } from "./lane-view.js";
@@ -75,7 +76,11 @@ export class EngineLanes {
   /** Returns the µs without data before this frame. `legible`: text and rows may change with this frame. */
   update(engine, tUs, hello, legible) {
     if (!engine.threads) return 0;
-    this.#history ??= new ThreadHistory(hello.thread_states, hello.interval_ms);
+    this.#history ??= new ThreadHistory(
+      hello.thread_states,
+      hello.interval_ms,
+      engine.server ? new KernelStates(hello.thread_states) : null,
+    );
     this.#root.dataset.tracing = engine.tracing ?? "";
     const lost = this.#history.update(engine, tUs);
     if (legible || !this.#table.rows.length) {

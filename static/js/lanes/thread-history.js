@@ -97,6 +97,7 @@ class RoleLane {
 export class ThreadHistory {
   #names;
   #intervalUs;
+  #kernel;
   #spare = [];
   #binned = 0;
   lanes = new Map();
@@ -106,8 +107,10 @@ export class ThreadHistory {
   traced = false;
   version = 0;
 
-  constructor(names, intervalMs) {
+  /** `kernel`: the KernelStates of an external server; null: the states are those of a model's threads. */
+  constructor(names, intervalMs, kernel = null) {
     this.#names = names;
+    this.#kernel = kernel;
     this.#intervalUs = intervalMs * 1000;
   }
 
@@ -115,14 +118,15 @@ export class ThreadHistory {
     return this.#names;
   }
   name(state) {
-    return this.#names[state];
+    return this.#kernel?.words(state) ?? this.#names[state];
   }
 
   /**
    * Add an engine of a frame; threads are [slot, generation, tid, role, index, state, connections, rate,
    * cpu, …]. Returns the µs without data before it.
    */
-  update({ threads, trace, samples }, tUs) {
+  update(engine, tUs) {
+    const { threads, trace, samples } = this.#kernel ? this.#placed(engine) : engine;
     const to = trace?.to_us ?? tUs;
     if (to < this.headUs - JUMP_US) this.#reset();
     this.#syncThreads(threads);
@@ -141,6 +145,18 @@ export class ThreadHistory {
     this.firstUs ||= trace ? from : to - this.#intervalUs;
     this.headUs = to;
     return Math.max(0, lost);
+  }
+
+  /** Return threads and samples with the places of their kernel states. */
+  #placed({ threads, samples }) {
+    const place = (state) => this.#kernel.place(state);
+    return {
+      threads: threads.map((row) => row.with(5, place(row[5]))),
+      samples: samples?.map(([us, states]) => [
+        us,
+        Object.fromEntries(Object.entries(states).map(([slot, state]) => [slot, place(state)])),
+      ]),
+    };
   }
 
   /** Add a sample that is older than the frame: states by slot. */

@@ -35,9 +35,10 @@ export class ConnectionPanel {
     for (const cell of this.root.querySelectorAll("[data-count]"))
       setText(cell, format.count(by[cell.dataset.count] ?? null));
     this.#showUnread(engine.unread_connections ?? null);
-    if (!this.#grid) return;
+    const open = this.#grid ? this.#grid.size : engine.connections_total;
     for (const place of this.root.closest("[data-conns-panel]")?.querySelectorAll("[data-conns-open]") ?? [])
-      setText(place, format.count(this.#grid.size));
+      setText(place, format.count(open));
+    if (!this.#grid) return;
     const canvas = this.root.querySelector("[data-grid]"),
       details = this.root.querySelector(".as-table");
     canvas.dataset.dots = String(this.#grid.size);

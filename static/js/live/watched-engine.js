@@ -71,13 +71,16 @@ export class WatchedEngine {
 
   #show(id, engine) {
     [this.#id, this.#endedId, this.#stoppingId] = [id, null, null];
-    if (engine) this.#root.dataset.model = engine.model;
+    if (engine) this.#root.dataset.model = engine.thread_model ?? "";
     else delete this.#root.dataset.model;
+    this.#root.toggleAttribute("data-outside-view", Boolean(engine?.server));
+    for (const each of this.#root.querySelectorAll(".marker[data-watched-only]"))
+      each.toggleAttribute("data-outside", Boolean(engine?.server));
     for (const each of this.#root.querySelectorAll("[data-watched-only]")) each.hidden = !id;
     for (const each of this.#root.querySelectorAll("[data-unwatched]")) each.hidden = Boolean(id);
     setText(this.#root.querySelector("[data-watched-id]"), id ?? "");
     this.#root.querySelector("[data-conns-panel]").dataset.numbers = id ?? "";
-    this.#view?.watch(id ? [{ id, model: engine.model }] : []);
+    this.#view?.watch(id ? [{ id, model: engine.thread_model ?? "" }] : []);
     this.#showEndText("");
     if (live.frame) fillNumbers(live.frame, this.#root);
   }

@@ -69,7 +69,7 @@ def test_a_sample_has_threads_with_kernel_states_and_no_counts(lab: LabProcess) 
     roles = [
         (thread["role"], thread["state"]) for thread in sample["threads"] if thread["pid"] == thread["tid"]
     ]
-    assert roles == [("first process", "events"), ("worker process", "sleep"), ("worker process", "sleep")]
+    assert roles == [("master", "events"), ("worker", "sleep"), ("worker", "sleep")]
     unknown = ("requests", "errors", "requests_per_s", "io_calls", "queue_depth", "accept_pauses")
     assert {sample[name] for name in unknown} == {None} and sample["counters"] == {}
 
@@ -79,7 +79,7 @@ def test_a_run_of_an_external_server_has_a_verdict_and_says_what_it_cannot_know(
     run = lab.run(model="serve", plan=light(1.0, work=work))
     assert (run["state"], run["server"], run["summary"]["requests"]) == ("finished", "serve", 100)
     assert run["ledger"]["cpu_us"] > 0 and run["ledger"]["io_calls"] is None
-    assert [(each["role"], each["has_gil"]) for each in run["processes"]] == [("first process", True)]
+    assert [(each["role"], each["has_gil"]) for each in run["processes"]] == [("process", True)]
     (counts,) = (c for c in run["verdict"]["checks"] if c["what"].startswith("Server and client"))
     assert (counts["seen"], counts["ok"]) == ("not available", None)
 
