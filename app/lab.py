@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.comparisons.comparisons import Comparisons
@@ -18,6 +19,7 @@ from app.history.history import History
 from app.machine import system
 from app.runs.runs import Runs
 from app.schemas.system import SystemView
+from app.servers.definition import ServerDefinition
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.database import SAVE_ERRORS
@@ -61,9 +63,11 @@ class Lab:
         self._background: set[asyncio.Task[Any]] = set()
 
     @classmethod
-    def open(cls, settings: Settings) -> Lab:
-        """Load the models and open the history. Raises LabError."""
+    def open(cls, settings: Settings, commands: Sequence[ServerDefinition] = ()) -> Lab:
+        """Load models and servers, and open the history. `commands`: further servers. Raises LabError."""
         launchables = Launchables.load(settings.servers, settings.engine_python)
+        if commands:
+            launchables = replace(launchables, servers=launchables.servers.extended(commands))
         database = settings.database
         runs = RunStore(database, settings.data_dir / "traces")
         return cls(settings, launchables, runs, ComparisonStore(database), ExperimentStore(database))

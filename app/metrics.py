@@ -23,7 +23,6 @@ from app.fleet.engine import Engine
 from app.fleet.sampler import Sample, Sampler
 from app.lab import Lab
 from app.load.protocol import histogram
-from app.schemas.model import ModelView
 from app.schemas.states import Answer, EngineState, VerdictName
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -116,12 +115,13 @@ class _EngineCollector(Collector):
     def _gauge_families(self) -> Iterator[Metric]:
         families = _EngineGauges()
         fleet = self._lab.fleet
-        for model in self._lab.models.views.values():
-            engines = [engine for engine in fleet.engines.values() if engine.name == model.name]
+        for name in self._lab.launchables.names:
+            engines = [engine for engine in fleet.engines.values() if engine.name == name]
             samples = [
                 sample for engine in engines if engine.alive and (sample := fleet.samplers[engine.id].last)
             ]
-            families.add(model, engines, samples)
+            model = self._lab.models.views.get(name)
+            families.add(name, [role.name for role in model.roles] if model else [], engines, samples)
         yield from families.all()
 
 
@@ -148,24 +148,29 @@ class _EngineGauges:
             labels=("model",),
         )
 
-    def add(self, model: ModelView, engines: list[Engine], samples: list[Sample]) -> None:
-        """Add the engines of a model and the newest samples of its live engines."""
+    def add(self, name: str, known: list[str], engines: list[Engine], samples: list[Sample]) -> None:
+        """Add the engines of a model or server and the newest samples of its live engines.
+
+        `known`: the roles that a model always has. What nothing counts in an external server has no series.
+        """
         for state in EngineState:
-            self._engines.add_metric((model.name, state), sum(engine.state == state for engine in engines))
-        self._memory.add_metric((model.name,), sum(s.process.rss_bytes for s in samples if s.process))
-        self._queue_depth.add_metric((model.name,), sum(s.board.queue_depth or 0 for s in samples))
+            self._engines.add_metric((name, state), sum(engine.state == state for engine in engines))
+        self._memory.add_metric((name,), sum(s.process.rss_bytes for s in samples if s.process))
+        depths = [sample.board.queue_depth for sample in samples]
+        if None not in depths:
+            self._queue_depth.add_metric((name,), sum(depth or 0 for depth in depths))
         queues = [engine.read_accept_queue() for engine in engines if engine.alive]
         if None not in queues:
-            self._accept_queue.add_metric((model.name,), sum(queue.depth for queue in queues if queue))
+            self._accept_queue.add_metric((name,), sum(queue.depth for queue in queues if queue))
         connections: Counter[str] = Counter()
-        roles: Counter[str] = Counter({role.name: 0 for role in model.roles})
+        roles: Counter[str] = Counter(dict.fromkeys(known, 0))
         for sample in samples:
             connections.update(sample.board.connections)
             roles.update(thread.role for thread in sample.board.threads)
         for role, count in roles.items():
-            self._threads.add_metric((model.name, role), count)
-        for kind in CONNECTION_STATES:
-            self._connections.add_metric((model.name, kind), connections[kind])
+            self._threads.add_metric((name, role), count)
+        for kind in CONNECTION_STATES if all(sample.board.connections for sample in samples) else ():
+            self._connections.add_metric((name, kind), connections[kind])
 
     def all(self) -> tuple[Metric, ...]:
         """Return all families."""
@@ -262,7 +267,7 @@ class _RunCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         # All models from the start: Prometheus computes no rate from a series that begins at 1.
-        models = sorted(self._lab.models.views)
+        models = sorted(self._lab.launchables.names)
         runs = CounterMetricFamily(
             "threadlab_runs", "Runs that have ended, by verdict.", labels=("model", "verdict")
         )

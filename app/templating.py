@@ -160,9 +160,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def make_environment(
-    templates: Path, root: str = "", hue: Callable[[str], str] = lambda name: name
-) -> Environment:
+def make_environment(templates: Path, root: str = "", hue: Callable[[str], str] = str) -> Environment:
     """Return an environment with autoescape everywhere, in which an undefined name is an error.
 
     Macros are available in every template as `ui`, `ans`, `plt`, `rep`, `art` and `cmp`. `root`: the

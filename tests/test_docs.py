@@ -15,6 +15,7 @@ from jinja2 import Environment, meta
 
 from app import paths
 from app.pages.environment import page_environment
+from app.servers.catalogue import load_catalogue
 from app.settings import Settings
 from engines.catalogue import model_modules
 from engines.common.contract import all_knobs
@@ -238,13 +239,15 @@ def test_every_make_target_that_is_named_exists(doc: Path) -> None:
 
 @NAMED
 def test_every_model_and_knob_that_is_set_exists(doc: Path) -> None:
+    servers = load_catalogue(None, model_modules())
     knobs = {knob.name for module in model_modules().values() for knob in all_knobs(module.MODEL)}
+    knobs |= {knob.name for each in servers.values() for knob in each.all_knobs}
     text = doc.read_text()
     for span in spans(text):
         for knob in re.findall(r"--set (\w+)=", span):
             assert knob in knobs
         for model in re.findall(r"(?:threadlab (?:run|engine)|-m engines) ([a-z-]+)", span):
-            assert model in (*model_modules(), *EXAMPLES) or model.startswith("-"), span
+            assert model in (*model_modules(), *servers, *EXAMPLES) or model.startswith("-"), span
 
 
 @NAMED
@@ -283,4 +286,4 @@ def test_each_promise_of_security_names_tests_that_there_are() -> None:
     named = set(re.findall(r"\btest_\w+", text))
     assert len(named) > 15 and named - files == set()
     promises = re.findall(r"^\d+\. .*?(?=^\d+\. |^$|^#)", text, re.MULTILINE | re.DOTALL)
-    assert len(promises) == 18 and [promise for promise in promises if "test_" not in promise] == []
+    assert len(promises) == 20 and [promise for promise in promises if "test_" not in promise] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,7 +22,7 @@ Entries = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL:KNOB=VALUE,…",
-        help="Models, with knobs or without. A model may be named several times. Default: all available.",
+        help="Models and external servers, with knobs or without, also several times. Default: all models.",
         autocompletion=options.complete_model,
     ),
 ]
@@ -53,6 +54,7 @@ def compare(
     plan: dict[str, Any],
     scenario: str | None,
     models: Entries = None,
+    command: options.Commands = None,
     server: options.Server = None,
     view: View = None,
     rounds: Annotated[
@@ -80,10 +82,12 @@ def compare(
     junit: options.JunitFile = None,
     html: options.HtmlFile = None,
 ) -> int:
-    """Compare models in rounds of random order."""
+    """Compare models and servers in rounds of random order."""
+    commands = command or []
+    plan = options.request_of(plan, commands, scenario)
     files = output.check_writable({"csv": csv, "junit": junit, "html": html, "json": json})
     spec = {
-        "models": [entry(text) for text in models or ()],
+        "models": [entry(text) for text in (*(models or ()), *_names(commands))],
         "view": view,
         "rounds": rounds,
         "seed": seed,
@@ -92,7 +96,12 @@ def compare(
         "thresholds": threshold or [],
         "label": label or None,
     }
-    return _report(server, _measured(server, spec, files), files)
+    return _report(server, _measured(server, spec, files, commands), files)
+
+
+def _names(commands: Sequence[str]) -> list[str]:
+    """Return the names of the servers that the commands become."""
+    return ["command" if number == 1 else f"command-{number}" for number in range(1, len(commands) + 1)]
 
 
 def entry(text: str) -> dict[str, Any]:
@@ -102,11 +111,13 @@ def entry(text: str) -> dict[str, Any]:
     return {"model": model, "knobs": dict(parsed)}
 
 
-def _measured(server: str | None, spec: dict[str, Any], files: dict[str, str]) -> Ended:
+def _measured(
+    server: str | None, spec: dict[str, Any], files: dict[str, str], commands: Sequence[str]
+) -> Ended:
     """Compare, and write the exports."""
     from app.report.comparison_exports import FLAGS
 
-    with labs.opened(server) as lab:
+    with labs.opened(server, commands, options.ready_path(spec["plan"] or {})) as lab:
         view = lab.compare({**spec, "models": spec["models"] or lab.available_models()})
         problems = output.write_exports(files, FLAGS, lambda each: lab.export(each, view.id))
         return Ended(view, problems, lab.stopped_by)

@@ -16,6 +16,7 @@ from app.runs.request import RunRequest
 from app.schemas.comparison import ComparisonView
 from app.schemas.experiment import ClaimView, ExperimentView
 from app.schemas.run import RunView
+from app.servers.definition import ServerDefinition
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -101,11 +102,11 @@ class LocalLab:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[LocalLab]:
-    """Yield a lab that is open during the block. Raises LabError."""
+def opened(commands: Sequence[ServerDefinition] = ()) -> Iterator[LocalLab]:
+    """Yield a lab that is open during the block. `commands`: further servers. Raises LabError."""
     with asyncio.Runner() as runner:
         stack = contextlib.AsyncExitStack()
-        lab = runner.run(stack.enter_async_context(Lab.open(Settings())))
+        lab = runner.run(stack.enter_async_context(Lab.open(Settings(), commands)))
         try:
             yield LocalLab(lab, runner)
         finally:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from app.errors import Invalid
 
 if TYPE_CHECKING:
     from app.report.export import Export
@@ -45,12 +48,21 @@ class MeasuringLab(Protocol):
         """Return an export of the run or comparison with this id."""
 
 
-def opened(server: str | None) -> AbstractContextManager[MeasuringLab]:
-    """Return the lab at `server`, or without a server one that is open in this process during the block."""
+def opened(
+    server: str | None, commands: Sequence[str] = (), ready_path: str = "/"
+) -> AbstractContextManager[MeasuringLab]:
+    """Return the lab at `server`, or without a server one that is open in this process during the block.
+
+    `commands`: command lines of --command, which become the servers `command`, `command-2` …; each is ready
+    when it answers `ready_path`. Raises Invalid.
+    """
     if server:
+        if commands:
+            raise Invalid("--command starts a process of this shell, so it cannot be combined with --server.")
         from app.cli import remote
 
         return remote.opened(server)
     from app.cli import in_process
+    from app.servers.own_command import own_commands
 
-    return in_process.opened()
+    return in_process.opened(own_commands(commands, Path.cwd(), ready_path))

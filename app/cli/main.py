@@ -21,6 +21,7 @@ from app.cli import (
     models,
     run,
     serve,
+    servers,
     token,
 )
 from app.cli.exit_codes import BAD_ARGUMENTS, FAILED, OK, SIGNALLED
@@ -44,6 +45,7 @@ for module, panel in (
     (token, "Serve"),
     (engine, "Serve"),
     (models, "Inspect"),
+    (servers, "Inspect"),
     (doctor, "Inspect"),
 ):
     module.register(app, panel)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -11,13 +12,15 @@ from app.errors import Invalid, shown
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Return the models whose names start with `incomplete`, for shell completion; takes 0.2 s."""
+    """Return the models and servers whose names start with `incomplete`, for shell completion (0.2 s)."""
     from app.cli.models import engine_python
+    from app.cli.servers import load_servers
     from app.errors import LabError
     from app.fleet.models import describe
 
     try:
-        return [name for name in describe(engine_python()) if name.startswith(incomplete)]
+        names = (*describe(engine_python()), *load_servers().definitions)
+        return [name for name in names if name.startswith(incomplete)]
     except LabError:
         return []
 
@@ -27,6 +30,19 @@ def check_server(url: str | None) -> str | None:
     if url is not None and not url.lower().startswith(("http://", "https://")):
         raise Invalid("--server must begin with http:// or https://.")
     return url
+
+
+def request_of(plan: Mapping[str, Any], commands: Sequence[str], scenario: str | None) -> dict[str, Any]:
+    """Return the plan, with `GET /` as its request mix if a command is loaded and no mix was chosen."""
+    if not commands or scenario or "work" in plan:
+        return dict(plan)
+    return {**plan, "work": [{"kind": "http", "params": {"path": "/"}}]}
+
+
+def ready_path(plan: Mapping[str, Any]) -> str:
+    """Return the path that a command must answer to be ready: that of the first http request of the plan."""
+    paths = (each["params"]["path"] for each in plan.get("work", ()) if each["kind"] == "http")
+    return next(paths, "/")
 
 
 def knob(where: str, text: str, form: str) -> tuple[str, str]:
@@ -43,6 +59,24 @@ Model = Annotated[
         metavar="MODEL",
         help="The model, such as reactor. `threadlab models` lists all.",
         autocompletion=complete_model,
+    ),
+]
+OptionalModel = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="The model or external server, such as reactor. `threadlab models` and `threadlab servers` list "
+        "them. Not with --command.",
+        autocompletion=complete_model,
+    ),
+]
+Commands = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--command",
+        metavar="COMMAND",
+        help="A server of your own, such as './myserver --port {port}'. No shell reads it.",
+        rich_help_panel=TARGET,
     ),
 ]
 Server = Annotated[

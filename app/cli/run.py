@@ -11,10 +11,12 @@ from app.cli import console, labs, options, output
 from app.cli.exit_codes import FAILED, OK
 from app.cli.help import ADVANCED, TARGET, Command
 from app.cli.plan_options import with_plan
+from app.errors import Invalid
 
 if TYPE_CHECKING:
     from app.schemas.run import RunView
 
+OWN_COMMAND = "command"  # app/servers/own_command.py
 EXPORTS = ("csv", "junit", "html", "perfetto")
 Knobs = Annotated[
     list[str] | None,
@@ -40,9 +42,10 @@ def register(app: typer.Typer, panel: str) -> None:
 
 
 def run(
-    model: options.Model,
     plan: dict[str, Any],
     scenario: str | None,
+    model: options.OptionalModel = None,
+    command: options.Commands = None,
     set_: Knobs = None,
     then: Successors = None,
     server: options.Server = None,
@@ -54,12 +57,16 @@ def run(
     html: options.HtmlFile = None,
     perfetto: options.PerfettoFile = None,
 ) -> int:
-    """Run one load test of a model and print its verdict."""
+    """Run one load test of a model, an external server or a command, and print its verdict."""
+    commands = command or []
+    if len(commands) + (model is not None) != 1:
+        raise Invalid("Give either a MODEL or one --command.")
+    plan = options.request_of(plan, commands, scenario)
     files = output.check_writable(
         {"csv": csv, "junit": junit, "html": html, "perfetto": perfetto, "json": json}
     )
     spec = {
-        "model": model,
+        "model": model or OWN_COMMAND,
         "knobs": dict(options.knob("--set", text, "KNOB=VALUE") for text in set_ or ()),
         "scenario": scenario,
         "plan": plan | ({"trace": True} if perfetto else {}),
@@ -67,7 +74,7 @@ def run(
         "label": label or None,
         "then": [{"model": each} for each in then or ()],
     }
-    with labs.opened(server) as lab:
+    with labs.opened(server, commands, options.ready_path(plan)) as lab:
         view = lab.run(spec)
         problems = output.write_exports(files, output.run_exports(), lambda each: lab.export(each, view.id))
         stopped_by = lab.stopped_by
@@ -88,6 +95,6 @@ def _report(
         console.show(*lines)
     sys.stdout.flush()
     console.errors(problems)
-    if code == OK and is_shown and not server:
+    if code == OK and is_shown and not server and view.model != OWN_COMMAND:
         console.hint("threadlab serve", f"threadlab compare {view.model} blocking --trials 5")
     return code or (FAILED if problems else OK)

@@ -156,7 +156,8 @@ class ExternalBackend:
         assert self.port is not None
         host = addresses.reachable(self.host)
         try:
-            await readiness.check_health(host, self.port, self._definition.ready_path)
+            made = self._definition
+            await readiness.check_health(host, self.port, made.ready_path, made.ready_status)
         except (OSError, TimeoutError):
             self._problem = f"it did not answer GET {self._definition.ready_path}"
         except ValueError as error:

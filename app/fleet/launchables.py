@@ -9,6 +9,7 @@ from pathlib import Path
 from app.errors import Unknown, shown
 from app.fleet.models import Models
 from app.fleet.servers import Servers
+from app.servers.own_command import is_own
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Launchables:
     def require(self, name: str) -> None:
         """Raise Unknown if there is neither a model nor a server of this name."""
         if name not in self.names:
+            if is_own(name):
+                raise Unknown(
+                    f"{name} was started from a shell with --command. A page or the API cannot start it."
+                )
             servers = ", ".join(self.servers.definitions)
             raise Unknown(
                 f"There is no model {shown(name)}; there are {', '.join(self.models.views)}, "

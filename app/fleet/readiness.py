@@ -37,17 +37,17 @@ async def read_ready_line(fd: int) -> bytes:
         os.close(fd)
 
 
-async def check_health(host: str, port: int, path: str = "/healthz") -> None:
-    """Send one request. Raises OSError, TimeoutError, or ValueError for a status other than 200."""
+async def check_health(host: str, port: int, path: str = "/healthz", status: int | None = 200) -> None:
+    """Send one request. Raises OSError, TimeoutError, or ValueError for another status (None: for none)."""
     async with asyncio.timeout(RESPONSE_TIMEOUT_S):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n".encode())
-        status = await reader.readline()
+        line = await reader.readline()
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-    if not status.startswith(b"HTTP/1.1 200"):
-        raise ValueError(f"it responded with {status!r}")
+    if not line.startswith(b"HTTP/1." if status is None else b"HTTP/1.1 %d" % status):
+        raise ValueError(f"it responded with {line!r}")
 
 
 async def wait_probe_closed(board: BoardReader) -> None:

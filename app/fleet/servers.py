@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,10 @@ class Servers:
     def load(cls, own: Path | None, models: Mapping[str, object], python: str) -> Servers:
         """Return the built-in servers and those of the operator's file `own`. Raises BadCatalogue."""
         return cls(load_catalogue(own, models), python)
+
+    def extended(self, definitions: Iterable[ServerDefinition]) -> Servers:
+        """Return these servers and further ones."""
+        return Servers(self.definitions | {each.name: each for each in definitions}, self.python)
 
     def definition(self, name: str) -> ServerDefinition:
         """Return a server. Raises Unknown."""

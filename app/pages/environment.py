@@ -13,7 +13,7 @@ from app.report import comparison_exports, experiment_exports, run_exports
 from app.templating import make_environment
 
 
-def page_environment(root: str, hue: Callable[[str], str]) -> Environment:
+def page_environment(root: str = "", hue: Callable[[str], str] = str) -> Environment:
     """Return the environment of the pages.
 
     `root`: the path prefix under which a proxy serves them. `hue`: see `make_environment`.

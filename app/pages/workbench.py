@@ -61,7 +61,7 @@ async def whole_page(
         "form": form,
         **given,
     }
-    return page(request, WORKBENCH, status, **context)
+    return page(request, "pages/servers.html" if external else WORKBENCH, status, **context)
 
 
 @router.get("/live")

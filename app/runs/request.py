@@ -115,8 +115,8 @@ class RequestValidator:
         if _has_idle_connections(plan) and not is_external and "idle_s" not in given:
             given["idle_s"] = int(needed_s) + 1
         parsed = self._launchables.parse_knobs(model, given)
-        self._launchables.require_available(model)
         self._check_external(model, plan)
+        self._launchables.require_available(model)
         _check_connection_limit(plan, parsed)
         return Target(None, model, parsed)
 

@@ -19,6 +19,7 @@ from app.runs.window_samples import WindowSamples
 from app.schemas.run import WARM_UP_ENDS
 
 SECOND_NS = 1_000_000_000
+ACTIVE_PER_S = 5  # times per second that a thread with work is given a CPU; a supervisor has fewer
 
 
 class Watcher:
@@ -144,7 +145,7 @@ class Watcher:
             rss_peak=self.rss_peak,
             threads_peak=self.threads_peak,
             samples=self.window.count,
-            occupancy=self.window.occupancy,
+            occupancy=self.window.occupancy(self._inactive_slots()),
             # From outside, a thread that waits for the GIL looks idle, so its wait cannot be computed.
             thread_samples=() if engine.is_external else self.window.threads(),
             accept_queue=self.window.accept_queue,
@@ -156,6 +157,21 @@ class Watcher:
             begun_ns=self.begun_ns,
             alone_from_ns=self.alone_from_ns,
         )
+
+    def _inactive_slots(self) -> set[int]:
+        """Return the slots of threads of an external server that were hardly ever given a CPU."""
+        if not self.engine.is_external or not self.first or not self.last:
+            return set()
+        first, last = self.first.switches, self.last.switches
+        if first is None or last is None:
+            return set()
+        needed = ACTIVE_PER_S * (self.last.at_ns - self.first.at_ns) / SECOND_NS
+        return {
+            thread.slot
+            for thread in self.last.board.threads
+            if thread.tid in first.threads.keys() & last.threads.keys()
+            and last.threads[thread.tid].switches - first.threads[thread.tid].switches < needed
+        }
 
     def _exit_text(self) -> str:
         return f"{self.engine.id} {self.engine.exit.reason if self.engine.exit else 'ended.'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 
 from app.fleet.engine import Engine
 from app.results.observation import DepthSamples, ThreadSamples
@@ -14,6 +15,7 @@ MANY_THREADS = (
 )
 MANY_THREADS_INTERVAL = 10
 IDLE = IDLE_STATES | kernel_states.IDLE
+WITHOUT_CPU = {BLOCKED} | kernel_states.BLOCKED
 
 
 class WindowSamples:
@@ -57,15 +59,19 @@ class WindowSamples:
                 self._live[role, slot] += 1
                 if state not in IDLE:
                     self._occupied[role, slot] += 1
-                    if state == BLOCKED:
+                    if state in WITHOUT_CPU:
                         self._blocked[role, slot] += 1
 
-    @property
-    def occupancy(self) -> dict[str, float]:
-        """By role: share of samples in which a thread had work; mean over the threads of the role."""
+    def occupancy(self, inactive: Collection[int] = ()) -> dict[str, float]:
+        """By role: share of samples in which a thread had work; mean over the threads of the role.
+
+        inactive: slots of threads of an external server that hardly ran. One that sleeps is a supervisor
+        between two looks, and not a handler that waits.
+        """
         shares: defaultdict[str, list[float]] = defaultdict(list)
         for each in self.threads():
-            shares[each.role].append(each.occupied / each.total)
+            occupied = each.occupied - (each.blocked if each.slot in inactive else 0)
+            shares[each.role].append(occupied / each.total)
         return {role: sum(each) / len(each) for role, each in shares.items()}
 
     def threads(self) -> tuple[ThreadSamples, ...]:

@@ -26,7 +26,8 @@ class ServerDefinition:
     - `environment`: variables beside the few that every server gets.
     - `directory`: working directory; empty: a temporary one, which `{directory}` is in any case.
     - `files`: contents of files to write into the temporary directory, by name.
-    - `ready_path`: what is requested to find out whether it is ready.
+    - `ready_path`: what is requested to find out whether it is ready. `ready_status`: the status that the
+      response must have; None: any.
     - `kinds`: work kinds that it serves, besides `http`.
     - `modules`: Python modules that must be installed. `version_of`: the distribution whose version is shown.
     - `version_argv`: a command that prints the version.
@@ -45,6 +46,7 @@ class ServerDefinition:
     files: Mapping[str, str] = field(default_factory=dict)
     knobs: tuple[Knob, ...] = ()
     ready_path: str = "/healthz"
+    ready_status: int | None = 200
     kinds: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     version_of: str = ""

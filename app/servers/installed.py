@@ -33,7 +33,7 @@ def unavailable_reason(definition: ServerDefinition, python: str) -> str | None:
     """
     command = python if definition.argv[0] == PYTHON else definition.argv[0]
     if shutil.which(command, path=search_path()) is None:
-        return f"{command} is not installed."
+        return f"{command} was not found."
     if missing := _missing_modules(definition.modules, python):
         return f"The Python package{'s' if len(missing) > 1 else ''} {', '.join(missing)} must be installed."
     return None

@@ -39,7 +39,8 @@ STATE_NAMES = (*THREAD_STATES, *(state.name.lower() for state in KernelState))
 IDLE = frozenset(
     (KernelState.EVENTS, KernelState.ACCEPT, KernelState.RECEIVE, KernelState.FUTEX, KernelState.OTHER)
 )
-RUNS = frozenset((KernelState.ON_CPU, KernelState.RUNNABLE))
+# In these states a thread has work, as far as one can see, and does not need a CPU.
+BLOCKED = frozenset((KernelState.SEND, KernelState.SLEEP, KernelState.DISK))
 
 _WAITS = {
     "x86_64": {

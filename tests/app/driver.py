@@ -382,7 +382,8 @@ async def until_async(condition: Callable[[], U | None], what: str) -> U:
 
 def app_without_lab() -> FastAPI:
     """Return the application without a lab, to list its routes."""
-    return create_app(cast(Lab, SimpleNamespace(settings=Settings())), Authenticator(""))
+    lab = SimpleNamespace(settings=Settings(), launchables=SimpleNamespace(hue=str))
+    return create_app(cast(Lab, lab), Authenticator(""))
 
 
 def unavailable(models: Sequence[Any], name: str) -> str | None:

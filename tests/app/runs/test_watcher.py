@@ -38,6 +38,7 @@ def fake_engine(threads: int, states: list[int]) -> Engine:
         SimpleNamespace(
             board=board,
             alive=True,
+            is_external=False,
             pids=(),
             read_process=lambda: None,
             read_switches=lambda: None,
@@ -54,14 +55,14 @@ def test_many_threads_are_sampled_every_tenth_time(threads: int, samples: int) -
     for _ in range(CALLS):
         watcher.sample(MEASURING)
     assert watcher.window.count == samples == CALLS - len(states)
-    assert watcher.window.occupancy == {"worker": 0.0}
+    assert watcher.window.occupancy() == {"worker": 0.0}
 
 
 def test_the_occupancy_of_a_role_is_the_share_of_samples_with_work() -> None:
     watcher = Watcher(fake_engine(4, [HANDLING, WAITING, HANDLING, ENDED, HANDLING]), lambda: None)
     for _ in range(5):
         watcher.sample(MEASURING)
-    assert watcher.window.occupancy == {"worker": 0.75}, "the thread had ended at the fourth sample"
+    assert watcher.window.occupancy() == {"worker": 0.75}, "the thread had ended at the fourth sample"
 
 
 def test_the_accept_queue_is_sampled_at_each_look_also_with_many_threads() -> None:
@@ -85,7 +86,7 @@ def test_a_reused_slot_counts_for_the_role_of_its_new_thread() -> None:
     for second, role in enumerate(("worker", "worker", "acceptor", "acceptor")):
         board.roles = lambda role=role: [role]
         watcher.sample(replace(MEASURING, at_ns=2 + second * SECOND_NS))
-    assert watcher.window.occupancy.keys() == {"worker", "acceptor"}
+    assert watcher.window.occupancy().keys() == {"worker", "acceptor"}
 
 
 def test_the_series_has_a_row_at_the_start_of_each_second_and_of_each_phase() -> None:
