@@ -14,7 +14,7 @@ from app.pages.engine_now import engine_context
 from app.pages.responses import block, page
 from app.pages.source import highlight_file
 from app.schemas.process import ProcessesView
-from app.servers.definition import fill
+from app.servers.definition import fill, placeholders
 from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
@@ -32,7 +32,7 @@ async def server(name: str, request: Request, lab: LabDep) -> HTMLResponse:
         PAGE,
         application=application,
         source=highlight_file(*application) if application else "",
-        command=shlex.join(_command(lab, name)),
+        command=_command(lab, name),
         running=_serving(lab, name) is not None,
         like=lab.models.views.get(made.model),
         processes=_processes(lab, name),
@@ -62,11 +62,12 @@ def _serving(lab: Lab, name: str) -> Engine | None:
     return serving[-1] if serving else None
 
 
-def _command(lab: Lab, name: str) -> list[str]:
+def _command(lab: Lab, name: str) -> str:
     """Return the command as it runs, or as it would with default knobs; unknown values are placeholders."""
     made, engine = lab.servers.definition(name), _serving(lab, name)
     values: dict[str, object] = dict(engine.knobs if engine else made.parse_knobs({}))
     if engine:
         values |= {"host": engine.host, "port": engine.port}
         values["address"] = f"{addresses.bracketed(engine.host)}:{engine.port}"
-    return [fill(each, {**values, "python": lab.settings.engine_python}) for each in made.argv]
+    argv = (fill(each, {**values, "python": lab.settings.engine_python}) for each in made.argv)
+    return " ".join(each if placeholders(each) else shlex.quote(each) for each in argv)

@@ -122,8 +122,9 @@ class OutsideBoard:
                 self._states.close_thread(each.tid)
                 self._schedstats.close_thread(each.tid)
                 each.tid, each.schedstat = 0, None
-            elif each.tid and each.role == ONLY:
+            elif each.tid and each.role == ONLY and threads[each.tid][1] != ONLY:
                 each.role = threads[each.tid][1]  # it is the first of several by now
+                each.generation += 1
         known = {each.tid for each in self._slots}
         free = iter([each for each in self._slots if not each.tid])
         for tid, (pid, role) in threads.items():

@@ -68,6 +68,8 @@ IMPORTANT = ("/", "/experiments/reactor-stalls", "/runs/1", "/models/reactor-poo
 PAGES = (
     "/",
     "/workbench",
+    "/servers",
+    "/servers/gunicorn",
     "/experiments?scope=all",
     "/experiments/summary",
     "/experiments/reactor-stalls",

@@ -19,6 +19,9 @@ A4_WIDTH = 718  # 190 mm at 96 dots per inch: the sheet without its margins
 ONCE: tuple[tuple[str, Scheme, int], ...] = (
     ("/", "dark", LARGEST),
     ("/workbench", "dark", LARGE),
+    ("/servers", "light", NARROW),
+    ("/servers/gunicorn", "dark", NARROW),
+    ("/servers/node", "light", WIDTH),
     ("/experiments", "light", NARROW),
     ("/experiments/summary", "dark", WIDTH),
     ("/experiments/reactor-stalls", "light", NARROW),

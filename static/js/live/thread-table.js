@@ -70,7 +70,8 @@ export class ThreadTable {
     this.#rows = new Map(
       order.map((each) => {
         const kept = old.get(each.key);
-        return [each.key, kept && kept.source === each.source && !each.pager ? kept : this.#build(each)];
+        const isSame = kept && kept.source === each.source && kept.name === each.name && !each.pager;
+        return [each.key, isSame ? kept : this.#build(each)];
       }),
     );
     const focused = document.activeElement?.dataset?.fold;
