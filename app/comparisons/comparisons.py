@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -12,20 +11,20 @@ from typing import Any
 from app.comparisons.entries import parse_entries, resolve_load
 from app.comparisons.ranking import RULE
 from app.comparisons.rounds import ActiveComparison, ComparisonWorker
-from app.errors import Invalid
 from app.events import Events
 from app.fleet.launchables import Launchables
 from app.machine import system
 from app.plans.describe import describe, load_title, scenario_title
 from app.plans.thresholds import parse_thresholds
 from app.results.fitness import main_figure
-from app.rounds.schedule import SEED_MAX, RoundSchedule
+from app.rounds.bounds import check_rounds
+from app.rounds.schedule import RoundSchedule
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
 from app.schemas.comparison import ComparisonView
 from app.schemas.states import JobState
 from app.schemas.system import SystemView
-from app.statistics.decision import ROUNDS, ROUNDS_MAX
+from app.statistics.decision import ROUNDS
 from app.store.comparisons import ComparisonStore
 from app.store.listing import RunFilter
 from app.store.runs import RunStore
@@ -154,16 +153,6 @@ class Comparisons:
     def _current_view(self, comparison: ActiveComparison) -> ComparisonView:
         progress = self._worker.progress(comparison)
         return replace(comparison.view, progress=progress, left_s=comparison.left_s)
-
-
-def check_rounds(rounds: int, seed: int | None) -> int:
-    """Return the seed, or a new one if it is None. Raises Invalid if one of both is out of its bounds."""
-    for name, value, low, high in (("rounds", rounds, 1, ROUNDS_MAX), ("seed", seed, 0, SEED_MAX)):
-        if value is not None and not low <= value <= high:
-            raise Invalid.field(
-                f"/{name}", f"{name} must be a whole number from {low} to {high:,} (given: {value:,})."
-            )
-    return secrets.randbelow(SEED_MAX + 1) if seed is None else seed
 
 
 def _needs(entries: int) -> list[tuple[int, ...]]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.comparisons.comparisons import check_rounds
 from app.errors import Invalid, LabError, NotNow
 from app.events import Events
 from app.experiments import calibration, views
@@ -22,6 +21,7 @@ from app.fleet.models import Models
 from app.history.config_diff import environment_differences
 from app.load.protocol.plan import Plan
 from app.machine import system
+from app.rounds.bounds import check_rounds
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
 from app.schemas.experiment import AnswerView, ClaimView, ExperimentView, LastAnswer
