@@ -1,4 +1,4 @@
-"""The event log: changes of engines, runs, comparisons and experiments, and lines of the engines' stderr.
+"""The event log: changes of engines, runs and jobs such as comparisons, and lines of the engines' stderr.
 
 Listeners get every event. The log keeps the last ones for viewers that connect later.
 """
@@ -23,7 +23,7 @@ _logger = logging.getLogger("threadlab.events")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change. `text` is one sentence; `run`, `comparison` and `experiment` are ids.
+    """A change. `text` is one sentence; `run`, `comparison`, `experiment` and `tuning` are ids.
 
     name: engine.ready, run.finished, …; log.line for a line of an engine's stderr.
     """
@@ -35,6 +35,7 @@ class Event:
     text: str
     comparison: int | None = None
     experiment: int | None = None
+    tuning: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class EventView:
     text: str
     comparison: int | None = None
     experiment: int | None = None
+    tuning: int | None = None
 
 
 class Events:
@@ -110,4 +112,5 @@ def _view(id: int, event: Event) -> EventView:
         event.text,
         event.comparison,
         event.experiment,
+        event.tuning,
     )

@@ -25,6 +25,8 @@ from app.store.comparisons import ComparisonStore
 from app.store.database import SAVE_ERRORS
 from app.store.experiments import ExperimentStore
 from app.store.runs import RunStore
+from app.store.tunings import TuningStore
+from app.tunings.tunings import Tunings
 
 END_TIMEOUT_S = 8.0  # the load generator drains for 1 s, and engines have a grace period
 RUN_INTERRUPTED = "The control plane stopped during this run."
@@ -32,6 +34,8 @@ COMPARISON_INTERRUPTED = "The control plane stopped during this comparison. Fini
 EXPERIMENT_INTERRUPTED = (
     "The control plane stopped during this experiment. Complete rounds were kept; resume it to continue."
 )
+
+TUNING_INTERRUPTED = "The control plane stopped during this tuning. Finished runs were kept."
 
 
 class Lab:
@@ -44,6 +48,7 @@ class Lab:
         store: RunStore,
         comparisons: ComparisonStore,
         experiments: ExperimentStore,
+        tunings: TuningStore,
     ) -> None:
         self.settings = settings
         self.launchables = launchables
@@ -56,8 +61,10 @@ class Lab:
         self.runs = Runs(settings, launchables, self.fleet, store, self.system, self.events)
         self.comparisons = Comparisons(launchables, self.runs, store, comparisons, self.system, self.events)
         self.experiments = Experiments(models, self.runs, experiments, self.system, self.events)
+        self.tunings = Tunings(launchables, self.runs, tunings, self.system, self.events)
         self._comparison_store = comparisons
         self._experiment_store = experiments
+        self._tuning_store = tunings
         self.history = History(store, self.runs)
         self.demonstration = Demonstration(models, self.fleet, self.runs, self.events, self._is_measuring)
         self._background: set[asyncio.Task[Any]] = set()
@@ -70,7 +77,8 @@ class Lab:
             launchables = replace(launchables, servers=launchables.servers.extended(commands))
         database = settings.database
         runs = RunStore(database, settings.data_dir / "traces")
-        return cls(settings, launchables, runs, ComparisonStore(database), ExperimentStore(database))
+        stores = ComparisonStore(database), ExperimentStore(database), TuningStore(database)
+        return cls(settings, launchables, runs, *stores)
 
     async def __aenter__(self) -> Lab:
         await asyncio.to_thread(self._fail_unfinished, False)  # those of a control plane that was killed
@@ -78,6 +86,7 @@ class Lab:
             self.runs.run_queue(),
             self.comparisons.run_queue(),
             self.experiments.run_queue(),
+            self.tunings.run_queue(),
             self.fleet.sample_all(),
         ):
             self.run_in_background(job)
@@ -86,6 +95,7 @@ class Lab:
     async def __aexit__(self, *_: object) -> None:
         self.experiments.stop_all()
         self.comparisons.stop_all()
+        self.tunings.stop_all()
         self.runs.stop_all()
         await self._wait_ended()
         await self.demonstration.close()
@@ -96,17 +106,20 @@ class Lab:
         await self.runs.save_unsaved()
         await self.comparisons.save_unsaved()
         await self.experiments.save_unsaved()
+        await self.tunings.save_unsaved()
         with contextlib.suppress(*SAVE_ERRORS):  # otherwise the next lab that opens the history does it
             await asyncio.to_thread(self._fail_unfinished, True)
         self.store.close()
         self._comparison_store.close()
         self._experiment_store.close()
+        self._tuning_store.close()
 
     async def _wait_ended(self) -> None:
         """Wait until stopped jobs have saved their results, at most for END_TIMEOUT_S."""
         done = [run.done for run in self.runs.active.values()]
         done += [comparison.done for comparison in self.comparisons.active.values()]
         done += [experiment.done for experiment in self.experiments.active.values()]
+        done += [tuning.done for tuning in self.tunings.active.values()]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_TIMEOUT_S):
                 for each in done:
@@ -122,9 +135,11 @@ class Lab:
         self.store.fail_unfinished(RUN_INTERRUPTED, ours)
         self._comparison_store.fail_unfinished(COMPARISON_INTERRUPTED, ours)
         self._experiment_store.fail_unfinished(EXPERIMENT_INTERRUPTED, ours)
+        self._tuning_store.fail_unfinished(TUNING_INTERRUPTED, ours)
 
     def _is_measuring(self) -> bool:
-        return bool(self.runs.active or self.comparisons.active or self.experiments.active)
+        jobs = (self.runs, self.comparisons, self.experiments, self.tunings)
+        return any(each.active for each in jobs)
 
     def require_ready(self) -> None:
         """Raise Busy if a background job has ended or no model is available."""

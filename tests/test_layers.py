@@ -21,6 +21,7 @@ LAYERS = (
     "lab",
     "demonstration",
     "experiments",
+    "tunings",
     "comparisons",
     "rounds",
     "history",

@@ -1,4 +1,4 @@
-"""The job in progress, for the title of a tab: an experiment, a comparison, or a single run.
+"""The job in progress, for the title of a tab: an experiment, a comparison, a tuning, or a single run.
 
 It changes at most once per percent. It is not part of frames, because a hidden page gets none.
 """
@@ -14,6 +14,7 @@ from app.comparisons.rounds import ActiveComparison
 from app.experiments.session import ActiveExperiment, Session
 from app.lab import Lab
 from app.schemas.states import JobState
+from app.tunings.worker import ActiveTuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Job:
     `elapsed_s`: whole seconds since it began. Jobs are equal if they differ only in that.
     """
 
-    kind: Literal["run", "comparison", "experiment"]
+    kind: Literal["run", "comparison", "experiment", "tuning"]
     id: int
     title: str
     percent: int
@@ -37,6 +38,9 @@ def current_job(lab: Lab) -> Job | None:
     for comparison in lab.comparisons.active.values():
         if comparison.view.state == JobState.RUNNING:
             return _comparison(lab, comparison)
+    for tuning in lab.tunings.active.values():
+        if tuning.view.state == JobState.RUNNING:
+            return _tuning(lab, tuning)
     if run := lab.runs.progress():
         return Job("run", run.id, run.title, int(100 * run.progress), int(run.elapsed_s))
     return None
@@ -61,3 +65,10 @@ def _comparison(lab: Lab, comparison: ActiveComparison) -> Job:
     view = lab.comparisons.get(comparison.view.id)
     elapsed_s = time.monotonic() - comparison.began_s
     return Job("comparison", view.id, view.title, int(100 * view.progress), int(elapsed_s))
+
+
+def _tuning(lab: Lab, tuning: ActiveTuning) -> Job:
+    view = lab.tunings.get(tuning.view.id)
+    elapsed_s = time.monotonic() - tuning.began_s
+    title = f"{view.model_title}: {view.knob}"
+    return Job("tuning", view.id, title, int(100 * view.progress), int(elapsed_s))

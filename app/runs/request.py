@@ -32,8 +32,8 @@ class RunRequest:
     """A requested run: against a running engine (by id), or against a new engine of a model with these knobs.
 
     The fields of `plan` override those of the scenario. `then` makes it a hot swap: models (with knobs) that
-    take over on the same port, one after the other. `comparison`, `experiment`: id of what the run is
-    a trial of.
+    take over on the same port, one after the other. `comparison`, `experiment`, `tuning`: id of what
+    the run is a trial of.
     """
 
     engine: str | None = None
@@ -46,6 +46,7 @@ class RunRequest:
     then: Sequence[Mapping[str, Any]] = ()
     comparison: int | None = None
     experiment: int | None = None
+    tuning: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ class RequestValidator:
             finished_at=None,
             comparison=request.comparison,
             experiment=request.experiment,
+            tuning=request.tuning,
             then=target.successors,
         )
 

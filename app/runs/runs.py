@@ -76,7 +76,7 @@ class Runs:
         return await self._enqueue(valid)
 
     async def _enqueue(self, requests: Sequence[ValidRequest]) -> list[RunView]:
-        """Queue concurrent runs. A trial needs no place: comparisons and experiments have own queues."""
+        """Queue concurrent runs. A trial needs no place: its comparison, experiment or tuning has one."""
         waiting = None
         if not _is_trial(requests[0].view):
             waiting = sum(not _is_trial(run.view) for run in self.active.values())
@@ -185,7 +185,7 @@ class Runs:
 
 
 def _is_trial(view: RunView) -> bool:
-    return view.comparison is not None or view.experiment is not None
+    return any(job is not None for job in (view.comparison, view.experiment, view.tuning))
 
 
 def _current_view(run: Run) -> RunView:

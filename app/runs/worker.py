@@ -208,5 +208,6 @@ class RunWorker:
                 text,
                 view.comparison,
                 view.experiment,
+                view.tuning,
             )
         )

@@ -79,6 +79,7 @@ class RunView:
     then: tuple[Successor, ...] = ()  # of a hot swap: the requested successors, whether they started or not
     beside: tuple[int, ...] = ()  # ids of the concurrent runs, each against its own engine
     experiment: int | None = None  # id of the experiment, if the run is one of its trials
+    tuning: int | None = None  # id of the tuning, if the run is one of its trials
     comment: str | None = None  # plain text of the user; `notes` are those of the lab
     server: str | None = None  # the name of the external server, which `model` has, too
     processes: tuple[ProcessShare, ...] = ()  # of an external server, the first one first

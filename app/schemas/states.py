@@ -46,7 +46,7 @@ class RunState(StrEnum):
 
 
 class JobState(StrEnum):
-    """The state of a comparison or an experiment, from the queue to its result."""
+    """The state of a comparison, an experiment or a tuning, from the queue to its result."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -12,9 +12,9 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from app.store.schema import ComparisonRow, ExperimentRow, RunRow
+from app.store.schema import ComparisonRow, ExperimentRow, RunRow, TuningRow
 
-JobTable = type[RunRow] | type[ComparisonRow] | type[ExperimentRow]
+JobTable = type[RunRow] | type[ComparisonRow] | type[ExperimentRow] | type[TuningRow]
 
 
 def _identity(pid: int) -> str:

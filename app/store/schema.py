@@ -71,6 +71,20 @@ class ExperimentRow(Base):
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
+class TuningRow(Base):
+    """One tuning."""
+
+    __tablename__ = "tunings"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    created_at: Mapped[str] = mapped_column(String(32), index=True)
+    owner: Mapped[str] = mapped_column(String(64))
+    view: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
 class ImportedResultRow(Base):
     """A result of another load tool, imported for a run."""
 

@@ -1,4 +1,4 @@
-"""Views stored as JSON, one row each: what the stores of runs, comparisons and experiments have in common."""
+"""Views stored as JSON, one row each: what the stores of runs, comparisons and so on have in common."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from app.schemas.comparison import ComparisonView
 from app.schemas.experiment import ExperimentView
 from app.schemas.run import RunView
 from app.schemas.states import JobState, RunState
+from app.schemas.tuning import TuningView
 from app.store.database import open_database
 from app.store.owner import THIS_PROCESS, orphaned_views, other_live_owner
-from app.store.schema import ComparisonRow, ExperimentRow, RunRow
+from app.store.schema import ComparisonRow, ExperimentRow, RunRow, TuningRow
 from app.timestamps import rfc3339_now
 
-V = TypeVar("V", RunView, ComparisonView, ExperimentView)
+V = TypeVar("V", RunView, ComparisonView, ExperimentView, TuningView)
 
 
 class ViewStore(Generic[V]):
@@ -30,7 +31,7 @@ class ViewStore(Generic[V]):
         self,
         url: str | URL,
         kind: type[V],
-        row: type[RunRow] | type[ComparisonRow] | type[ExperimentRow],
+        row: type[RunRow] | type[ComparisonRow] | type[ExperimentRow] | type[TuningRow],
         states: type[RunState] | type[JobState],
         columns: Callable[[V], Mapping[str, Any]],
     ) -> None:
@@ -102,7 +103,7 @@ class ViewStore(Generic[V]):
         for text in orphaned_views(self._engine, self._row, self._unfinished, include_own):
             view = self._adapter.validate_json(text)
             ended: dict[str, Any] = {"state": self._failed, "failure": reason, "finished_at": rfc3339_now()}
-            if isinstance(view, ComparisonView | ExperimentView):
+            if isinstance(view, ComparisonView | ExperimentView | TuningView):
                 ended["current"] = None
             self.save(replace(view, **ended))
 

@@ -29,6 +29,7 @@ from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.experiments import ExperimentStore
 from app.store.runs import RunStore
+from app.store.tunings import TuningStore
 from app.web.authentication import Authenticator
 from tests.waiting import BOUND_S
 from tests.waiting import until as until
@@ -272,12 +273,24 @@ class LabProcess:
         assert answer.status_code == 201, answer.text
         return self.wait_compared(answer.json()["id"])
 
+    def wait_tuned(self, id: int) -> Any:
+        """Wait until a tuning has ended, and return its view."""
+        return until(
+            lambda: view if (view := self.get(f"/tunings/{id}"))["state"] in ENDED else None,
+            f"tuning {id} ends",
+            every_s=0.05,
+        )
+
     def clean_up(self) -> None:
-        """Stop unfinished comparisons and runs, then live engines."""
+        """Stop unfinished comparisons, tunings and runs, then live engines."""
         for each in self.get("/comparisons?limit=20"):  # at most 11 are unfinished
             if each["state"] not in ENDED:
                 self.http.post(f"/api/v1/comparisons/{each['id']}/stop")
                 self.wait_compared(each["id"])
+        for each in self.get("/tunings?limit=20"):
+            if each["state"] not in ENDED:
+                self.http.post(f"/api/v1/tunings/{each['id']}/stop")
+                self.wait_tuned(each["id"])
         newest = self.get("/runs?limit=60")  # runs end in order, and the queue has 50 places
         unfinished = [run["id"] for run in newest if run["state"] not in ENDED]
         for id in reversed(unfinished):
@@ -345,7 +358,8 @@ def run_in_lab(data_dir: Path, play: Callable[[Lab], Awaitable[T]], **settings: 
     async def lab_and_play() -> T:
         given = Settings(data_dir=data_dir, **settings)
         database = given.database
-        stores = RunStore(database, data_dir / "traces"), ComparisonStore(database), ExperimentStore(database)
+        runs = RunStore(database, data_dir / "traces")
+        stores = runs, ComparisonStore(database), ExperimentStore(database), TuningStore(database)
         async with Lab(given, load_launchables(given), *stores) as lab:
             return await play(lab)
 

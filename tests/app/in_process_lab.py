@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.experiments import ExperimentStore
 from app.store.runs import RunStore
+from app.store.tunings import TuningStore
 from app.web.authentication import Authenticator
 from app.web.connection_limit import CONNECTIONS_MAX
 from app.web.server import Server, make_config
@@ -38,6 +39,7 @@ class InProcessLab(LabProcess):
             RunStore(given.database, data_dir / "traces"),
             ComparisonStore(given.database),
             ExperimentStore(given.database),
+            TuningStore(given.database),
         )
         self.lab, self.app = lab, create_app(lab, Authenticator(given.token))
         self.data_dir, self.pid, self.killed = data_dir, os.getpid(), False

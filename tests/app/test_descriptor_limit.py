@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.experiments import ExperimentStore
 from app.store.runs import RunStore
+from app.store.tunings import TuningStore
 from app.web.authentication import Authenticator
 from tests.app.driver import LabProcess, assert_problem, load_launchables_once, run_in_thread, until
 from tests.app.live.test_live import Viewer, descriptors, viewer
@@ -97,8 +98,9 @@ def test_a_lab_whose_live_view_has_failed_is_not_ready(
     async def fail_live_view() -> None:
         settings = Settings(data_dir=tmp_path)
         database = settings.database
-        stores = RunStore(database), ComparisonStore(database), ExperimentStore(database)
-        lab, reported = Lab(settings, load_launchables_once(), *stores), asyncio.Event()
+        stores = ComparisonStore(database), ExperimentStore(database), TuningStore(database)
+        lab = Lab(settings, load_launchables_once(), RunStore(database), *stores)
+        reported = asyncio.Event()
         asyncio.get_running_loop().set_exception_handler(lambda *_: reported.set())
         app = create_app(lab, Authenticator(""))
         async with app.router.lifespan_context(app):

@@ -42,6 +42,7 @@ LATER = {
         "experiments",
         "INSERT INTO experiments VALUES (5, 'finished', '2026-11-01', 'gone', 'a-claim', 'holds', '{}')",
     ),
+    "0006": ("tunings", "INSERT INTO tunings VALUES (6, 'finished', '2026-11-01', 'gone', '{}')"),
     "0004": ("foreign_results", "INSERT INTO foreign_results VALUES (4, 7, 'wrk', '2026-11-01', '{}', 'x')"),
 }
 # The schema of version 0.1.0.
