@@ -28,6 +28,7 @@ from app.api import (
     runs,
     servers,
     system,
+    tunings,
 )
 from app.assets import static_files
 from app.errors import Invalid, LabError
@@ -115,7 +116,8 @@ def _describe_once(app: FastAPI) -> None:
 
 
 def _include_routes(app: FastAPI) -> None:
-    for api in (models, servers, engines, history, runs, exports, comparisons, experiments, events, system):
+    jobs = (runs, exports, comparisons, experiments, tunings)
+    for api in (models, servers, engines, history, *jobs, events, system):
         app.include_router(api.router, prefix=API, dependencies=[Depends(reject_unknown_parameters)])
     app.include_router(system.health)
     app.include_router(socket.router)

@@ -22,7 +22,8 @@ from app.plans.validate_work import WORKS_MAX
 from app.rounds.schedule import SEED_MAX
 from app.runs.request import SUCCESSORS_MAX
 from app.runs.runs import CONCURRENT_MAX
-from app.statistics.decision import ROUNDS, ROUNDS_MAX
+from app.statistics.decision import QUICK_ROUNDS, ROUNDS, ROUNDS_MAX
+from app.tunings.values import RANGE_MAX, VALUES_MAX
 
 TEXT_MAX = 200  # default length limit of text, in characters
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
@@ -224,6 +225,32 @@ class ExperimentSpec(Spec):
     predicted_ratio: float | None = Field(None, ge=0.01, le=1000)
     trace: bool = False
     seed: int | None = Field(None, ge=0, le=SEED_MAX, description="of the random orders; null: a new one")
+    label: Text | None = None
+
+
+class TuningSpec(Spec):
+    """A knob of a `model` or of an external `server` to tune for an objective.
+
+    Its values are listed in `values`, or a grid with both ends `from` and `to`; without any, all choices of
+    the knob. `knobs`: values of the others. `objective`: a limit of a latency, such as `p(99)<50ms`.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"oneOf": [{"required": ["model"]}, {"required": ["server"]}]}
+    )
+
+    model: Annotated[Text, Field(min_length=1)] = ""
+    server: Annotated[Text, Field(min_length=1)] = ""
+    knob: Annotated[Text, Field(min_length=1)]
+    values: list[KnobValue] = Field(default_factory=list, max_length=VALUES_MAX)
+    low: int | None = Field(None, alias="from", ge=-RANGE_MAX, le=RANGE_MAX)
+    high: int | None = Field(None, alias="to", ge=-RANGE_MAX, le=RANGE_MAX)
+    knobs: dict[Text, KnobValue] = Field(default_factory=dict, max_length=50)
+    objective: Annotated[Text, Field(min_length=1)]
+    scenario: Text | None = None
+    plan: PlanSpec | None = None
+    rounds: int = Field(QUICK_ROUNDS, ge=1, le=ROUNDS_MAX)
+    seed: int | None = Field(None, ge=0, le=SEED_MAX, description="of the random order; null: a new one")
     label: Text | None = None
 
 

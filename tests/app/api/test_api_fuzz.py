@@ -41,9 +41,10 @@ GROUPS = {
     "runs as files": r"^/api/v1/runs/export$",
     "a run": r"^/api/v1/runs/(?!export$)",
     "comparisons": r"^/api/v1/comparisons$",
+    "tunings": r"^/api/v1/tunings",
     "a comparison": r"^/api/v1/comparisons/",
     "experiments": r"^/api/v1/(experiments|claims)",
-    "the rest": r"^/(?!api/v1/(engines|runs|comparisons|experiments|claims))",
+    "the rest": r"^/(?!api/v1/(engines|runs|comparisons|tunings|experiments|claims))",
 }
 
 
@@ -154,3 +155,8 @@ def test_successful_changes_get_documented_responses(lab: LabProcess) -> None:
     call("POST", "/comparisons/{id}/stop", 200, id=comparison)
     lab.wait_compared(int(str(comparison)))
     call("DELETE", "/comparisons/{id}", 204, id=comparison)
+    knob = {"model": "reactor", "knob": "idle_s", "from": 10, "to": 20, "objective": "p(99)<60s"}
+    tuning = call("POST", "/tunings", 201, knob)["id"]
+    call("POST", "/tunings/{id}/stop", 200, id=tuning)
+    lab.wait_tuned(int(str(tuning)))
+    call("DELETE", "/tunings/{id}", 204, id=tuning)
