@@ -53,6 +53,17 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("every claim, with a report", "threadlab experiment --all --html claims.html"),
         ("in a build", "threadlab experiment pool-uses-cores --expect holds --junit claims.xml"),
     ),
+    "tune": (
+        (
+            "the threads of a pool for a handler that waits",
+            "threadlab tune gunicorn --knob threads=1..32 --objective 'p(99)<50ms' --work 'sleep 20ms'",
+        ),
+        (
+            "a model, by a list of values",
+            "threadlab tune reactor-pool --knob workers=1,2,4,8 --objective 'p(99)<20ms' --rounds 7",
+        ),
+        ("a knob with choices", "threadlab tune prefork --knob accept --objective 'p(99)<20ms'"),
+    ),
     "demo": (
         ("one second for each run", "threadlab demo --seconds 1"),
         ("as JSON", "threadlab demo --json -"),

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from app.cli.progress import available, bar, experiment_reporter, trial_reporter
+from app.cli.progress import available, bar, experiment_reporter, trial_reporter, tuning_reporter
 from app.cli.stop_signals import STOP_SIGNALS
 from app.comparisons.comparisons import ComparisonRequest
 from app.experiments.experiments import ExperimentRequest
@@ -17,7 +17,9 @@ from app.schemas.comparison import ComparisonView
 from app.schemas.experiment import ClaimView, ExperimentView
 from app.schemas.run import RunView
 from app.servers.definition import ServerDefinition
+from app.schemas.tuning import TuningView
 from app.settings import Settings
+from app.tunings.request import TuningRequest
 
 if TYPE_CHECKING:
     from app.report.export import Export
@@ -73,6 +75,16 @@ class LocalLab:
 
         return self._runner.run(measured())
 
+    def tune(self, spec: Mapping[str, Any]) -> TuningView:
+        """Submit a tuning, and return it when it has ended."""
+
+        async def measured() -> TuningView:
+            view = await self._lab.tunings.submit(TuningRequest(**spec))
+            self._handle_signals()
+            return await follow_tuning(self._lab, view)
+
+        return self._runner.run(measured())
+
     def resume_experiment(self, id: int) -> ExperimentView:
         """Continue an experiment, and return it when it has ended."""
 
@@ -125,6 +137,7 @@ def stop_on_signals(lab: Lab) -> list[int]:
         caught.append(number)
         lab.experiments.stop_all()
         lab.comparisons.stop_all()
+        lab.tunings.stop_all()
         lab.runs.stop_all()
 
     for number in STOP_SIGNALS:
@@ -153,6 +166,18 @@ async def follow_comparison(lab: Lab, view: ComparisonView) -> ComparisonView:
         while not ended.done():
             await asyncio.wait([ended], timeout=POLL_S)
             report(lab.comparisons.get(view.id))
+    return ended.result()
+
+
+async def follow_tuning(lab: Lab, view: TuningView) -> TuningView:
+    """Show the progress of a tuning, a line for each run, until it has ended, and return it."""
+    ended = asyncio.create_task(lab.tunings.finished(view.id))
+    with bar() as drawn:
+        report = tuning_reporter(drawn)
+        while not ended.done():
+            report(lab.tunings.get(view.id))
+            await asyncio.wait([ended], timeout=POLL_S)
+        report(ended.result())
     return ended.result()
 
 

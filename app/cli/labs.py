@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from app.schemas.comparison import ComparisonView
     from app.schemas.experiment import ClaimView, ExperimentView
     from app.schemas.run import RunView
+    from app.schemas.tuning import TuningView
 
 
 class MeasuringLab(Protocol):
@@ -34,6 +35,9 @@ class MeasuringLab(Protocol):
 
     def experiment(self, spec: Mapping[str, Any]) -> list[ExperimentView]:
         """Submit experiments (`spec`: an `ExperimentRequest`), and return them when all have ended."""
+
+    def tune(self, spec: Mapping[str, Any]) -> TuningView:
+        """Submit a tuning (`spec`: the fields of a `TuningRequest`), and return it when it has ended."""
 
     def resume_experiment(self, id: int) -> ExperimentView:
         """Continue an experiment that ended early, and return it when it has ended."""

@@ -23,6 +23,7 @@ from app.cli import (
     serve,
     servers,
     token,
+    tune,
 )
 from app.cli.exit_codes import BAD_ARGUMENTS, FAILED, OK, SIGNALLED
 from app.cli.help import OTHER, Group
@@ -39,6 +40,7 @@ for module, panel in (
     (run, "Measure"),
     (compare, "Measure"),
     (experiment, "Measure"),
+    (tune, "Measure"),
     (demo, "Measure"),
     (import_result, "Measure"),
     (serve, "Serve"),

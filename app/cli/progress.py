@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from app.schemas.comparison import ComparisonView
     from app.schemas.experiment import ExperimentView
+    from app.schemas.tuning import TuningView
 
 
 class Bar:
@@ -99,6 +100,33 @@ def experiment_reporter(drawn: Bar) -> Callable[[Sequence[ExperimentView]], None
         share = sum(view.progress for view in views) / len(views)
         status = f"{len(ended)} of {len(views)} answered · about {duration(left_s)} left"
         drawn.update("Experiments" if len(views) > 1 else views[0].claim, share, status)
+
+    return report
+
+
+def tuning_reporter(drawn: Bar) -> Callable[[TuningView], None]:
+    """Return a function that shows what is new of a tuning each time that it is called with it.
+
+    The first call writes the estimate. A run that has ended is a line.
+    """
+    from app.format import duration, request_rate
+    from app.tunings.values import value_name
+
+    shown = -1
+
+    def report(view: TuningView) -> None:
+        nonlocal shown
+        if shown < 0:
+            shown = 0
+            left = "" if view.left_s is None else f", about {duration(view.left_s)}"
+            drawn.line(f"{len(view.values)} values, {view.runs_total} runs{left}")
+        for trial in view.runs[shown:]:
+            name = value_name(view.knob, view.unit, view.values[trial.value])
+            rate = f"void: {trial.why_not}" if trial.why_not else request_rate(trial.rate_per_s)
+            drawn.line(f"{name}, round {trial.round} of {view.rounds}: {rate}")
+        shown = len(view.runs)
+        left = "" if view.left_s is None else f" · about {duration(view.left_s)} left"
+        drawn.update("Tuning", view.progress, f"{shown} of {view.runs_total} runs{left}")
 
     return report
 

@@ -1,4 +1,4 @@
-"""Runs, comparisons and experiments on a remote lab (`--server URL`), by its REST API."""
+"""Runs, comparisons, experiments and tunings on a remote lab (`--server URL`), by its REST API."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from app.errors import NotNow
 from app.schemas.comparison import ComparisonView
 from app.schemas.experiment import ClaimView, ExperimentView
 from app.schemas.run import RunView
+from app.schemas.tuning import TuningView
 
 if TYPE_CHECKING:
     from app.report.export import Export
 
 POLL_S = 0.5
-V = TypeVar("V", RunView, ComparisonView, ExperimentView)
+V = TypeVar("V", RunView, ComparisonView, ExperimentView, TuningView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class _Model:
 _RUN = TypeAdapter(RunView)
 _COMPARISON = TypeAdapter(ComparisonView)
 _EXPERIMENT = TypeAdapter(ExperimentView)
+_TUNING = TypeAdapter(TuningView)
 _CLAIMS = TypeAdapter(list[ClaimView])
 _MODELS = TypeAdapter(tuple[_Model, ...])
 
@@ -68,6 +70,13 @@ class RemoteLab:
         body = {("set" if name == "which" else name): value for name, value in spec.items() if value}
         with understood(self._server), progress.bar() as drawn:
             return self._followed_session("experiments", body, progress.experiment_reporter(drawn))
+
+    def tune(self, spec: Mapping[str, Any]) -> TuningView:
+        """Submit a tuning, and return it when it has ended. Raises NotNow if there is no lab."""
+        names = {"low": "from", "high": "to"}
+        body = {names.get(name, name): value for name, value in spec.items() if value is not None}
+        with understood(self._server), progress.bar() as drawn:
+            return self._followed("tunings", body, _TUNING, progress.tuning_reporter(drawn))
 
     def resume_experiment(self, id: int) -> ExperimentView:
         """Continue an experiment, and return it when it has ended. Raises NotNow if there is no lab."""
