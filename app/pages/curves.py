@@ -143,7 +143,7 @@ def _plot(
     ]
     values += [y for _, y in mark.points] if mark else []
     x = Scale(xs[0], xs[-1], LEFT + INSET, width - RIGHT - INSET, log=True)
-    y = _y_scale(values, curve.log)
+    y = y_scale(values, curve.log)
     drawn = [_line(curve, evidence, number, x, y, models) for number in range(len(curve.lines))]
     return CurvePlot(
         width=width,
@@ -159,17 +159,17 @@ def _plot(
     )
 
 
-def _y_scale(values: Sequence[float], log: bool) -> Scale:
+def y_scale(values: Sequence[float], log: bool) -> Scale:
     """Return the axis of y: from 0 to a round number, or between powers of ten."""
     if log:
         above_zero = [value for value in values if value > 0] or [1.0]
         low, high = floor(log10(min(above_zero))), ceil(log10(max(above_zero) * 1.05))
         return Scale(10.0**low, 10.0 ** max(high, low + 1), FOOT, TOP, log=True)
-    step = _step(max(values) or 1)
+    step = round_step(max(values) or 1)
     return Scale(0.0, step * ceil(1.02 * max(values) / step) or step, FOOT, TOP, log=False)
 
 
-def _step(high: float) -> float:
+def round_step(high: float) -> float:
     """Return a round distance of labels, so that there are about LINEAR_TICKS of them."""
     power = 10.0 ** floor(log10(high / LINEAR_TICKS))
     return next(power * step for step in STEPS if power * step >= high / LINEAR_TICKS)
@@ -181,7 +181,7 @@ def _y_ticks(y: Scale, figure: str) -> Iterable[CurveTick]:
         powers = range(round(log10(y.low)), round(log10(y.high)) + 1)
         values = [10.0**power for power in powers]
     else:
-        step = _step(y.high)
+        step = round_step(y.high)
         values = [step * number for number in range(round(y.high / step) + 1)]
     return [CurveTick(y.at(value), text(value)) for value in values]
 
