@@ -51,6 +51,7 @@ from app.pages import (
 )
 from app.pages import experiments as experiment_pages
 from app.pages import history as history_pages
+from app.pages import tunings as tuning_pages
 from app.pages.environment import page_environment
 from app.store.database import error_reason
 from app.web import problems
@@ -125,6 +126,7 @@ def _include_routes(app: FastAPI) -> None:
         comparison_pages,
         experiment_pages,
         history_pages,
+        tuning_pages,
         home,
         workbench,
         engine_actions,

@@ -97,8 +97,9 @@ def again(lab: Lab, run: RunView) -> LoadForm:
 
 def label_of(run: RunView) -> str | None:
     """Return the label of a run for its copy: None for the generated label of a trial."""
-    generated = f"comparison {run.comparison}: "
-    return None if run.comparison and (run.label or "").startswith(generated) else run.label
+    generated = (f"comparison {run.comparison}: ", f"tuning {run.tuning}: ")
+    is_trial = run.comparison or run.tuning
+    return None if is_trial and (run.label or "").startswith(generated) else run.label
 
 
 def refused(lab: Lab, form: Mapping[str, str], error: LabError) -> LoadForm:

@@ -1,9 +1,9 @@
 """A history with everything that result pages show, written to the store without running a load.
 
 Run 1 is a closed load with a breached threshold, run 2 an open load with two work kinds, run 3 an open load
-with a stall. Comparison 1 has runs 4 and 5 as its trials. The
-claims of ANSWERED have the answers of the reference machine. Summaries, series, notes and rankings are
-computed by the code of the lab from synthetic histograms, so that the figures of a page are consistent.
+with a stall. Comparison 1 has runs 4 and 5 as its trials. Tuning 1 has an answer and a void run. The claims
+of ANSWERED have the answers of the reference machine. Summaries, series, notes and rankings are computed by
+the code of the lab from synthetic histograms, so that the figures of a page are consistent.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from app.store.comparisons import ComparisonStore
 from app.store.experiments import ExperimentStore
 from app.store.runs import RunStore
 from tests.app.stored_runs import VIEW, stored_run
+from tests.app.tunings.stored_tunings import keep_tunings, tuning
 
 ANSWERED = ("reactor-stalls", "proactor-efficiency", "blocking-thread-per-connection")  # claims
 RUNS = 5  # that the history begins with
@@ -86,6 +87,7 @@ def keep_history(data_dir: Path) -> None:
         trials = [keep_past(store, each) for each in _runs()][-2:]
     with closing(ComparisonStore(url)) as comparisons:
         keep_comparison(comparisons, trials)
+    keep_tunings(data_dir, tuning())
     with closing(ExperimentStore(url)) as experiments:
         experiments.add_all([reference().experiments[id] for id in ANSWERED])
 

@@ -20,7 +20,7 @@ const ANNOUNCEMENTS = {
   paused: "Paused",
 };
 // Events of these families are dispatched as engines-changed, runs-changed and so on.
-const JOBS = ["run", "comparison", "experiment"],
+const JOBS = ["run", "comparison", "experiment", "tuning"],
   FAMILIES = ["engine", "demonstration", ...JOBS];
 const IMPORTANT = /^run\.(finished|failed|stopped)$|^engine\.(exited|failed)$/;
 
