@@ -16,8 +16,8 @@ from app.runs.request import RunRequest
 from app.schemas.comparison import ComparisonView
 from app.schemas.experiment import ClaimView, ExperimentView
 from app.schemas.run import RunView
-from app.servers.definition import ServerDefinition
 from app.schemas.tuning import TuningView
+from app.servers.definition import ServerDefinition
 from app.settings import Settings
 from app.tunings.request import TuningRequest
 
