@@ -179,7 +179,7 @@ class ExternalBackend:
 
     def pids(self, child: Child) -> tuple[int, ...]:
         """Return all descendants of the guard."""
-        return self._tree.refresh() if child.alive else ()
+        return self._tree.recent() if child.alive else ()
 
     def read_process(self, child: Child) -> ProcessReading | None:
         """Return the sum over its processes, with the CPU time of those that the guard has reaped."""

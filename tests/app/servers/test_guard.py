@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from app.servers import guard
-from app.servers.process_tree import children
+from app.servers.process_tree import ProcessTree
 from tests.app.driver import has_ended
 from tests.waiting import BOUND_S, until
 
@@ -51,10 +51,7 @@ class Guarded:
 
     def descendants(self) -> list[int]:
         """Return all processes below the guard."""
-        found = children(self.process.pid)
-        for pid in found:
-            found += children(pid)
-        return found
+        return list(ProcessTree(self.process.pid).refresh())
 
     def wait_descendants(self, number: int) -> list[int]:
         """Wait until there are so many processes, and return them."""
