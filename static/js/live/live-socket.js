@@ -194,7 +194,7 @@ class LiveSocket {
     for (const reader of this.#jobReaders) reader(job);
   }
 
-  /** After a lost connection anything may have changed: refresh every card and job. */
+  /** After a lost connection: refresh every card and job. */
   #catchUp() {
     for (const card of document.querySelectorAll("[data-card]"))
       this.#dispatch(`engine-${card.dataset.card}`);
