@@ -25,7 +25,8 @@ def sample(lab: LabProcess, engine: Any) -> Any:
 
 
 def pids(lab: LabProcess, engine: Any, role: str = "worker") -> set[int]:
-    return {thread["pid"] for thread in sample(lab, engine)["threads"] if thread["role"] == role}
+    """Return the processes of a role. A worker that has just been forked has not stored its id yet: 0."""
+    return {each["pid"] for each in sample(lab, engine)["threads"] if each["role"] == role and each["pid"]}
 
 
 def rss_bytes(pid: int) -> int:
