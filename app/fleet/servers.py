@@ -12,7 +12,7 @@ from app.fleet.knobs import parse_given
 from app.schemas.model import KnobView
 from app.schemas.server import ServerView
 from app.servers.catalogue import BUILT_IN, load_catalogue
-from app.servers.definition import GRACE, ServerDefinition
+from app.servers.definition import GRACE, ServerDefinition, fill
 from app.servers.installed import unavailable_reason
 from engines.common.contract import Knob
 
@@ -68,7 +68,7 @@ class Servers:
             kinds=made.kinds,
             available=reason is None,
             unavailable_reason=reason,
-            install=made.install,
+            install=self._install(made),
             link=made.link,
         )
 
@@ -93,8 +93,12 @@ class Servers:
         """Raise NotNow if a server cannot be started on this machine. Blocks for some milliseconds."""
         made = self.definition(name)
         if reason := unavailable_reason(made, self.python):
-            install = f" Install it with: {made.install}" if made.install else ""
+            install = f" Install it with: {self._install(made)}" if made.install else ""
             raise NotNow(f"{name} is not available here: {reason}{install}")
+
+    def _install(self, made: ServerDefinition) -> str:
+        """Return the command that installs a server, into the interpreter in which it is searched."""
+        return fill(made.install, {"python": self.python})
 
 
 def _knob_view(knob: Knob) -> KnobView:

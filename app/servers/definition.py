@@ -31,7 +31,8 @@ class ServerDefinition:
     - `kinds`: work kinds that it serves, besides `http`.
     - `modules`: Python modules that must be installed. `version_of`: the distribution whose version is shown.
     - `version_argv`: a command that prints the version.
-    - `install`: the one command that installs it. `stop_signal`: what asks it to stop.
+    - `install`: the one command that installs it; may contain `{python}`.
+    - `stop_signal`: what asks it to stop.
     """
 
     name: str
