@@ -152,12 +152,16 @@ class TuningWorker:
         return await self._runs.finished(run.id)
 
     def _record(self, tuning: ActiveTuning, value: int, number: int, run: RunView) -> None:
-        """Add a run and save the result so far, in case the control plane is killed. Runs in a thread."""
+        """Add a run and save the result so far, in case the control plane is killed. Runs in a thread.
+
+        It is shown only after it was saved: what a client has seen is not lost.
+        """
         void = invalid_reason(run.verdict, FIGURE) if run.verdict else run.failure
         view = replace(tuning.view, runs=(*tuning.view.runs, tuning_trial(value, number, run, void)))
         result = compute_result(view, tuning.knob.bounds, tuning.knob.knobs)
-        tuning.view = replace(view, result=result, progress=self.progress(tuning))
-        self._store.save(tuning.view)
+        view = replace(view, result=result, progress=self.progress(tuning))
+        self._store.save(view)
+        tuning.view = view
 
     async def _close(self, tuning: ActiveTuning, failure: str | None) -> None:
         """Save the result and move the tuning to the history, once."""

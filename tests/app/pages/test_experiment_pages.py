@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from app.pages.claim_page import answer_of_ratio
 from app.schemas.states import Answer
 from app.store.experiments import ExperimentStore
 from tests.app.driver import LabMaker, LabProcess, until
+from tests.app.in_process_lab import InProcessLab
 
 PROBE = "proactor-support"  # needs no trial
 
@@ -28,6 +30,13 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def untested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    """A lab in which no claim was tested; the shared one has the experiments of other tests."""
+    with closing(InProcessLab(tmp_path_factory.mktemp("untested"))) as lab:
+        yield lab
+
+
 def page(lab: LabProcess, path: str, status: int = 200) -> str:
     answer = lab.http.get(path)
     assert answer.status_code == status, answer.text
@@ -35,8 +44,8 @@ def page(lab: LabProcess, path: str, status: int = 200) -> str:
 
 
 @pytest.mark.parametrize("id", catalogue())
-def test_every_claim_asks_before_it_was_tested(shared_lab: LabProcess, id: str) -> None:
-    text = page(shared_lab, f"/experiments/{id}")
+def test_every_claim_asks_before_it_was_tested(untested: LabProcess, id: str) -> None:
+    text = page(untested, f"/experiments/{id}")
     claim = catalogue()[id]
     assert 'data-state="ask"' in text and claim.story.restaurant.text in text.replace("&#39;", "'")
     assert "Answer of another machine" in text
@@ -65,7 +74,8 @@ def test_the_list_has_a_scope(shared_lab: LabProcess) -> None:
     assert "scope must be one of" in page(shared_lab, "/experiments?scope=some", 422)
 
 
-def test_a_form_starts_an_experiment_with_its_prediction(lab: LabProcess) -> None:
+def test_a_form_starts_an_experiment_with_its_prediction(untested: LabProcess) -> None:
+    lab = untested
     answer = lab.http.post("/experiments", data={"claim": PROBE, "guess": "holds", "quick": "0"})
     assert answer.status_code == 303
     id = int(answer.headers["location"].rpartition("=")[2])

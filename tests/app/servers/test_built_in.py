@@ -20,21 +20,29 @@ ALL_KINDS: list[dict[str, Any]] = [
     {"kind": "http", "params": {"path": "/nothing", "status": 404}},
 ]
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
-    ("gunicorn", {}),
     ("gunicorn", {"worker_class": "gthread", "threads": 4}),
     ("gunicorn", {"worker_class": "gevent"}),
     ("uvicorn", {}),
-    ("uvicorn", {"workers": 2, "loop": "asyncio", "http": "h11"}),
     ("granian", {}),
     ("waitress", {}),
     ("nginx", {"workers": 2}),
     ("node", {}),
+]
+MORE: list[tuple[str, dict[str, Any]]] = [
+    ("gunicorn", {}),
+    ("uvicorn", {"workers": 2, "loop": "asyncio", "http": "h11"}),
     ("node", {"workers": 2}),
 ]
 
 
 def test_every_built_in_server_is_tested() -> None:
     assert {name for name, _ in VARIANTS} == set(CATALOGUE.definitions)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("name", "knobs"), MORE)
+def test_another_variant_serves_its_work_kinds(lab: LabProcess, name: str, knobs: dict[str, Any]) -> None:
+    test_a_built_in_server_serves_its_work_kinds(lab, name, knobs)
 
 
 @pytest.mark.parametrize(("name", "knobs"), VARIANTS)
