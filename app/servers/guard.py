@@ -135,7 +135,7 @@ def _left_behind(status: int | None, others: int, stopping: bool) -> str:
 
 
 def _remove(directory: str) -> None:
-    """Remove the server's temporary directory, which nobody else would do if the lab was killed."""
+    """Remove the server's temporary directory: a lab that was killed cannot."""
     import shutil  # here, so that the start is not delayed
 
     shutil.rmtree(directory, ignore_errors=True)

@@ -170,7 +170,7 @@ class OutsideBoard:
         return OutsideThread(slot, each.generation, each.pid, each.tid, each.role, each.index, state)
 
     def _state(self, each: _Slot) -> KernelState | None:
-        """Return the state of a thread, with runnable and disk told apart."""
+        """Return the state of a thread; distinguishes RUNNABLE from ON_CPU, and DISK from other waits."""
         state = self._states.read(each.pid, each.tid)
         if state == KernelState.ON_CPU:
             now, before = self._schedstats.read(each.pid, each.tid), each.schedstat

@@ -20,8 +20,8 @@ class ProcessCpu:
     """One process. `connections`: open ones on the server's port; `unread_bytes`: what their clients have
     sent and it has not read; both None: not known.
 
-    `has_gil`: it is a Python process, so that its threads take turns. (A free-threaded one is not told
-    apart.)
+    `has_gil`: it is a Python process, so that its threads take turns. A free-threaded one counts
+    as one, too.
     """
 
     pid: int

@@ -55,7 +55,7 @@ def test_a_built_in_server_serves_its_work_kinds(lab: LabProcess, name: str, kno
     assert run["state"] == "finished", run["failure"]
     assert (run["summary"]["requests"], run["summary"]["errors"]) == (50, {})
     assert run["environment"]["server_version"]
-    assert sum(each["connections"] for each in run["processes"]) >= 0 and run["ledger"]["cpu_us"] > 0
+    assert run["processes"] and run["ledger"]["cpu_us"] > 0
     engine = lab.get(f"/engines/{run['engine']}")
     assert (engine["state"], engine["server"]) == ("stopped", name)
 

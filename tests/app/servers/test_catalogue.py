@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -102,4 +101,3 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_placeholders_are_simple_names_in_braces() -> None:
     assert placeholders("{host}:{port} {} {Not} {not-this} { x }") == {"host", "port"}
-    assert sys.executable
