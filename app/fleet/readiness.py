@@ -41,11 +41,13 @@ async def check_health(host: str, port: int, path: str = "/healthz", status: int
     """Send one request. Raises OSError, TimeoutError, or ValueError for another status (None: for none)."""
     async with asyncio.timeout(RESPONSE_TIMEOUT_S):
         reader, writer = await asyncio.open_connection(host, port)
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n".encode())
-        line = await reader.readline()
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        try:
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n".encode())
+            line = await reader.readline()
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
     if not line.startswith(b"HTTP/1." if status is None else b"HTTP/1.1 %d" % status):
         raise ValueError(f"it responded with {line!r}")
 
