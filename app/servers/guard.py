@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import resource
@@ -51,7 +52,7 @@ class Guard:
             stdout=sys.stderr.fileno(),
             env=job["environment"],
             cwd=job["directory"],
-            preexec_fn=_die_with_guard,
+            preexec_fn=functools.partial(_die_with, os.getpid()),
         )
 
     def run(self) -> int:
@@ -112,9 +113,14 @@ def _signals_as_bytes() -> int:
     return read_end
 
 
-def _die_with_guard() -> None:
-    """Let the kernel kill the first process if the guard is killed; the lab then ends the others."""
+def _die_with(guard: int) -> None:
+    """Let the kernel kill the first process if the guard is killed; the lab then ends the others.
+
+    The guard may have been killed before the kernel was told.
+    """
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != guard:
+        os.kill(os.getpid(), signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

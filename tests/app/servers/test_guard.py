@@ -55,8 +55,9 @@ class Guarded:
 
     def wait_descendants(self, number: int) -> list[int]:
         """Wait until there are so many processes, and return them."""
-        found = lambda: pids if len(pids := self.descendants()) == number else None  # noqa: E731
-        return until(found, f"{number} processes run")
+        return until(
+            lambda: pids if len(pids := self.descendants()) == number else None, f"{number} processes run"
+        )
 
     def close_lifeline(self) -> None:
         if self._lifeline >= 0:
@@ -139,6 +140,12 @@ def test_a_killed_guard_takes_the_first_process_with_it(guarded: Any) -> None:
     (first,) = server.wait_descendants(1)
     server.process.kill()
     until(lambda: has_ended(first), "the first process has ended")
+
+
+def test_a_process_whose_guard_was_killed_before_it_could_ask_for_the_signal_ends() -> None:
+    code = "import os; from app.servers import guard; guard._die_with(os.getppid() + 1); print('alive')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=BOUND_S)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")
 
 
 def test_its_exit_code_is_that_of_the_first_process(guarded: Any) -> None:
