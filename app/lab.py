@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
-from dataclasses import replace
+from collections.abc import Coroutine
 from typing import Any
 
 from app.comparisons.comparisons import Comparisons
@@ -19,7 +18,7 @@ from app.history.history import History
 from app.machine import system
 from app.runs.runs import Runs
 from app.schemas.system import SystemView
-from app.servers.definition import ServerDefinition
+from app.servers.from_shell import NOTHING, FromShell
 from app.settings import Settings
 from app.store.comparisons import ComparisonStore
 from app.store.database import SAVE_ERRORS
@@ -70,11 +69,9 @@ class Lab:
         self._background: set[asyncio.Task[Any]] = set()
 
     @classmethod
-    def open(cls, settings: Settings, commands: Sequence[ServerDefinition] = ()) -> Lab:
-        """Load models and servers, and open the history. `commands`: further servers. Raises LabError."""
-        launchables = Launchables.load(settings.servers, settings.engine_python)
-        if commands:
-            launchables = replace(launchables, servers=launchables.servers.extended(commands))
+    def open(cls, settings: Settings, shell: FromShell = NOTHING) -> Lab:
+        """Load models and servers, and open the history. Raises LabError."""
+        launchables = Launchables.load(settings.servers, settings.engine_python).with_shell(shell)
         database = settings.database
         runs = RunStore(database, settings.data_dir / "traces")
         stores = ComparisonStore(database), ExperimentStore(database), TuningStore(database)

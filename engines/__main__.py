@@ -19,6 +19,7 @@ from engines.common.calibration import Calibration, calibrate
 from engines.common.contract import BadKnob, ModelModule, all_knobs, parse_knobs
 from engines.common.process.lifecycle import LaunchOptions, run
 from engines.common.process.listeners import CannotListen
+from engines.common.wsgi.application import ApplicationSpec, CannotLoad
 
 PORT_MAX = 65535
 
@@ -59,6 +60,9 @@ def _serve(parser: argparse.ArgumentParser, module: ModelModule, arguments: argp
     except CannotListen as problem:
         print(problem, file=sys.stderr)
         return 1
+    except CannotLoad as problem:
+        problem.report()
+        return 1
     return 0
 
 
@@ -79,6 +83,7 @@ def _launch_options(arguments: argparse.Namespace) -> LaunchOptions:
         arguments.lifeline_fd,
         arguments.parent_pid,
         Calibration(**json.loads(arguments.calibration)) if arguments.calibration else None,
+        ApplicationSpec(arguments.app, arguments.app_dir) if arguments.app else None,
     )
 
 
@@ -115,6 +120,10 @@ def _parser(
     option("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     option("--port", type=_port, default=0, help="port to listen on; 0 picks a free port (default)")
     option("--set", action="append", default=[], metavar="KNOB=VALUE", help="set a knob; repeatable")
+    option(
+        "--app", metavar="MODULE:CALLABLE", help="serve this WSGI application instead of the lab's work kinds"
+    )
+    option("--app-dir", default=".", metavar="DIR", help="directory of the application (default: this one)")
     option("--describe", action="store_true", help=hidden or "print all models as JSON and exit")
     option(
         "--calibrate", action="store_true", help=hidden or "time the cpu and hash work, print JSON and exit"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +11,7 @@ import typer
 from app.cli import console, labs, options, output
 from app.cli.exit_codes import FAILED, NO_ANSWER, OK
 from app.cli.help import TARGET, TIMING, Command
+from app.cli.own import Own
 from app.cli.plan_options import with_plan
 from app.statistics.decision import ROUNDS
 
@@ -55,6 +55,8 @@ def compare(
     scenario: str | None,
     models: Entries = None,
     command: options.Commands = None,
+    app: options.App = None,
+    app_dir: options.AppDir = ".",
     server: options.Server = None,
     view: View = None,
     rounds: Annotated[
@@ -83,11 +85,11 @@ def compare(
     html: options.HtmlFile = None,
 ) -> int:
     """Compare models and servers in rounds of random order."""
-    commands = command or []
-    plan = options.request_of(plan, commands, scenario)
+    own = Own(tuple(command or ()), app, app_dir)
+    plan = own.plan(plan, scenario)
     files = output.check_writable({"csv": csv, "junit": junit, "html": html, "json": json})
     spec = {
-        "models": [entry(text) for text in (*(models or ()), *_names(commands))],
+        "models": [entry(text) for text in (*(models or ()), *own.names)],
         "view": view,
         "rounds": rounds,
         "seed": seed,
@@ -96,12 +98,7 @@ def compare(
         "thresholds": threshold or [],
         "label": label or None,
     }
-    return _report(server, _measured(server, spec, files, commands), files)
-
-
-def _names(commands: Sequence[str]) -> list[str]:
-    """Return the names of the servers that the commands become."""
-    return ["command" if number == 1 else f"command-{number}" for number in range(1, len(commands) + 1)]
+    return _report(server, _measured(server, spec, files, own), files)
 
 
 def entry(text: str) -> dict[str, Any]:
@@ -111,13 +108,11 @@ def entry(text: str) -> dict[str, Any]:
     return {"model": model, "knobs": dict(parsed)}
 
 
-def _measured(
-    server: str | None, spec: dict[str, Any], files: dict[str, str], commands: Sequence[str]
-) -> Ended:
+def _measured(server: str | None, spec: dict[str, Any], files: dict[str, str], own: Own) -> Ended:
     """Compare, and write the exports."""
     from app.report.comparison_exports import FLAGS
 
-    with labs.opened(server, commands, options.ready_path(spec["plan"] or {})) as lab:
+    with labs.opened(server, own, spec["plan"]) as lab:
         view = lab.compare({**spec, "models": spec["models"] or lab.available_models()})
         problems = output.write_exports(files, FLAGS, lambda each: lab.export(each, view.id))
         return Ended(view, problems, lab.stopped_by)

@@ -17,7 +17,7 @@ from app.schemas.comparison import ComparisonView
 from app.schemas.experiment import ClaimView, ExperimentView
 from app.schemas.run import RunView
 from app.schemas.tuning import TuningView
-from app.servers.definition import ServerDefinition
+from app.servers.from_shell import NOTHING, FromShell
 from app.settings import Settings
 from app.tunings.request import TuningRequest
 
@@ -114,11 +114,11 @@ class LocalLab:
 
 
 @contextlib.contextmanager
-def opened(commands: Sequence[ServerDefinition] = ()) -> Iterator[LocalLab]:
-    """Yield a lab that is open during the block. `commands`: further servers. Raises LabError."""
+def opened(shell: FromShell = NOTHING) -> Iterator[LocalLab]:
+    """Yield a lab that is open during the block. Raises LabError."""
     with asyncio.Runner() as runner:
         stack = contextlib.AsyncExitStack()
-        lab = runner.run(stack.enter_async_context(Lab.open(Settings(), commands)))
+        lab = runner.run(stack.enter_async_context(Lab.open(Settings(), shell)))
         try:
             yield LocalLab(lab, runner)
         finally:

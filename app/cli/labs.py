@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from app.errors import Invalid
+from app.cli.own import NOTHING, Own
 
 if TYPE_CHECKING:
     from app.report.export import Export
@@ -53,20 +52,17 @@ class MeasuringLab(Protocol):
 
 
 def opened(
-    server: str | None, commands: Sequence[str] = (), ready_path: str = "/"
+    server: str | None, own: Own = NOTHING, plan: Mapping[str, Any] | None = None
 ) -> AbstractContextManager[MeasuringLab]:
     """Return the lab at `server`, or without a server one that is open in this process during the block.
 
-    `commands`: command lines of --command, which become the servers `command`, `command-2` …; each is ready
-    when it answers `ready_path`. Raises Invalid.
+    `own`: what the lab is to start of the user's own, to be measured with `plan`. Raises Invalid.
     """
     if server:
-        if commands:
-            raise Invalid("--command starts a process of this shell, so it cannot be combined with --server.")
+        own.refuse_remote()
         from app.cli import remote
 
         return remote.opened(server)
     from app.cli import in_process
-    from app.servers.own_command import own_commands
 
-    return in_process.opened(own_commands(commands, Path.cwd(), ready_path))
+    return in_process.opened(own.from_shell(plan or {}))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -30,19 +29,6 @@ def check_server(url: str | None) -> str | None:
     if url is not None and not url.lower().startswith(("http://", "https://")):
         raise Invalid("--server must begin with http:// or https://.")
     return url
-
-
-def request_of(plan: Mapping[str, Any], commands: Sequence[str], scenario: str | None) -> dict[str, Any]:
-    """Return the plan, with `GET /` as its request mix if a command is loaded and no mix was chosen."""
-    if not commands or scenario or "work" in plan:
-        return dict(plan)
-    return {**plan, "work": [{"kind": "http", "params": {"path": "/"}}]}
-
-
-def ready_path(plan: Mapping[str, Any]) -> str:
-    """Return the path that a command must answer to be ready: that of the first http request of the plan."""
-    paths = (each["params"]["path"] for each in plan.get("work", ()) if each["kind"] == "http")
-    return next(paths, "/")
 
 
 def knob(where: str, text: str, form: str) -> tuple[str, str]:
@@ -76,6 +62,25 @@ Commands = Annotated[
         "--command",
         metavar="COMMAND",
         help="A server of your own, such as './myserver --port {port}'. No shell reads it.",
+        rich_help_panel=TARGET,
+    ),
+]
+App = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        metavar="MODULE:CALLABLE",
+        help="Your own WSGI application, such as shop.wsgi:application, served in place of the work kinds.",
+        rich_help_panel=TARGET,
+    ),
+]
+AppDir = Annotated[
+    str,
+    typer.Option(
+        "--app-dir",
+        metavar="DIR",
+        help="Where the module of --app is, and its working directory. Default: this directory.",
+        show_default=False,
         rich_help_panel=TARGET,
     ),
 ]

@@ -10,13 +10,13 @@ import typer
 from app.cli import console, labs, options, output
 from app.cli.exit_codes import FAILED, OK
 from app.cli.help import ADVANCED, TARGET, Command
+from app.cli.own import Own
 from app.cli.plan_options import with_plan
 from app.errors import Invalid
 
 if TYPE_CHECKING:
     from app.schemas.run import RunView
 
-OWN_COMMAND = "command"  # app/servers/own_command.py
 EXPORTS = ("csv", "junit", "html", "perfetto")
 Knobs = Annotated[
     list[str] | None,
@@ -46,6 +46,8 @@ def run(
     scenario: str | None,
     model: options.OptionalModel = None,
     command: options.Commands = None,
+    app: options.App = None,
+    app_dir: options.AppDir = ".",
     set_: Knobs = None,
     then: Successors = None,
     server: options.Server = None,
@@ -58,15 +60,16 @@ def run(
     perfetto: options.PerfettoFile = None,
 ) -> int:
     """Run one load test of a model, an external server or a command, and print its verdict."""
-    commands = command or []
-    if len(commands) + (model is not None) != 1:
+    own = Own(tuple(command or ()), app, app_dir)
+    targets = [*filter(None, [model]), *own.names]
+    if len(targets) != 1:
         raise Invalid("Give either a MODEL or one --command.")
-    plan = options.request_of(plan, commands, scenario)
+    plan = own.plan(plan, scenario)
     files = output.check_writable(
         {"csv": csv, "junit": junit, "html": html, "perfetto": perfetto, "json": json}
     )
     spec = {
-        "model": model or OWN_COMMAND,
+        "model": targets[0],
         "knobs": dict(options.knob("--set", text, "KNOB=VALUE") for text in set_ or ()),
         "scenario": scenario,
         "plan": plan | ({"trace": True} if perfetto else {}),
@@ -74,7 +77,7 @@ def run(
         "label": label or None,
         "then": [{"model": each} for each in then or ()],
     }
-    with labs.opened(server, commands, options.ready_path(plan)) as lab:
+    with labs.opened(server, own, plan) as lab:
         view = lab.run(spec)
         problems = output.write_exports(files, output.run_exports(), lambda each: lab.export(each, view.id))
         stopped_by = lab.stopped_by
@@ -95,6 +98,13 @@ def _report(
         console.show(*lines)
     sys.stdout.flush()
     console.errors(problems)
-    if code == OK and is_shown and not server and view.model != OWN_COMMAND:
+    if code == OK and is_shown and not server and _is_repeatable(view):
         console.hint("threadlab serve", f"threadlab compare {view.model} blocking --trials 5")
     return code or (FAILED if problems else OK)
+
+
+def _is_repeatable(view: RunView) -> bool:
+    """Return whether a command can measure the same with the name of the model or server alone."""
+    from app.servers.own_command import is_own
+
+    return not is_own(view.model) and "application" not in view.environment

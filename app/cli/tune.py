@@ -11,6 +11,7 @@ import typer
 from app.cli import console, labs, options, output
 from app.cli.exit_codes import FAILED, OK
 from app.cli.help import TARGET, TIMING, Command
+from app.cli.own import Own
 from app.cli.plan_options import with_plan
 from app.cli.run import Knobs
 from app.errors import Invalid
@@ -57,6 +58,8 @@ def tune(
         ),
     ],
     set_: Knobs = None,
+    app: options.App = None,
+    app_dir: options.AppDir = ".",
     server: options.Server = None,
     rounds: Annotated[
         int,
@@ -83,6 +86,8 @@ def tune(
     objective = plan.pop("objective", None)
     if objective is None:
         raise Invalid.field("/objective", "objective is required, such as 'p(99)<50ms'.")
+    own = Own(app=app, app_dir=app_dir)
+    plan = own.plan(plan, scenario)
     spec = {
         "model": model,
         **tuned_knob(knob),
@@ -94,7 +99,7 @@ def tune(
         "seed": seed,
         "label": label or None,
     }
-    with labs.opened(server) as lab:
+    with labs.opened(server, own, plan) as lab:
         view = lab.tune(spec)
         ended = Ended(view, lab.stopped_by)
     return _report(server, ended, files)

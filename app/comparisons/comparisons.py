@@ -103,7 +103,7 @@ class Comparisons:
             plan=plan.to_json(),
             plan_text=describe(plan),
             thresholds=tuple(request.thresholds),
-            environment=system.environment(self._system),
+            environment=system.environment(self._system) | self._launchables.application_fact,
             runs=(),
             current=None,
             result=None,

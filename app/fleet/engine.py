@@ -30,6 +30,8 @@ from engines.common.board.reader import BoardReader
 
 ATTEMPTS = 3  # to start on a free port: another process can take it before the server does
 LAST_LINES = 12
+LAST_WORDS = 3  # lines in the message about an engine that did not start
+EXCEPTION_NAMES = ("Error", "Exception")
 
 OnEngine = Callable[["Engine", str], None]
 
@@ -195,7 +197,7 @@ class Engine:
             await self._backend.stop(self.child, force=True)
         await self.child.exited
         raise StartFailed(
-            f"{self.id} {self.exit.reason if self.exit else 'ended'} {' '.join(self.log[-3:])}".strip()
+            f"{self.id} {self.exit.reason if self.exit else 'ended'} {' '.join(last_words(self.log))}".strip()
         )
 
     async def _check_ready(self) -> bool:
@@ -295,3 +297,14 @@ class Engine:
             self.state, reason = EngineState.EXITED, f"ended unexpectedly {status}."
         self.exit = ExitView(status.code, status.signal, reason, self.log[-LAST_LINES:])
         self._on_state(self, f"{self.id} {reason}")
+
+
+def last_words(log: Sequence[str]) -> Sequence[str]:
+    """Return the last lines of an engine's stderr, with the last exception of Python before them.
+
+    A server that manages workers goes on to write after the traceback of a worker that could not start.
+    """
+    raised = [line for line in log if line.partition(":")[0].rpartition(".")[2].endswith(EXCEPTION_NAMES)]
+    last = log[-LAST_WORDS:]
+    lines = last if not raised or raised[-1] in last else (raised[-1], *last)
+    return [line.strip() for line in lines]

@@ -26,7 +26,7 @@ from app.fleet.backend import PortTaken, Runtime
 from app.machine.child import Child
 from app.machine.proc import ProcessReading, read_processes, read_reaped
 from app.servers import guard
-from app.servers.definition import ServerDefinition, command_of
+from app.servers.definition import WSGI, ServerDefinition, command_of
 from app.servers.environment import CALIBRATION, MARK, server_environment
 from app.servers.installed import version_of
 from app.servers.listening import owns_port
@@ -112,6 +112,8 @@ class ExternalBackend:
             "apps": APPS,
             "root": ROOT,
             "directory": directory,
+            "wsgi": WSGI,
+            "wsgi_root": ROOT,
         }
         environment = {**server_environment(os.environ), CALIBRATION: self._calibration}
         command = command_of(self._definition, values, environment)

@@ -93,9 +93,16 @@ class Fleet:
         models, python = self._launchables.models, self._settings.engine_python
         if not self._launchables.is_external(name):
             listener = self._listen(port, knobs, reuse_port)
-            return ModelBackend(models.contracts[name], knobs, python, listener, models.calibration)
+            return ModelBackend(
+                models.contracts[name],
+                knobs,
+                python,
+                listener,
+                models.calibration,
+                self._launchables.application,
+            )
         return ExternalBackend(
-            self._launchables.servers.definition(name),
+            self._launchables.definition(name),
             knobs,
             PortChoice(self._settings.engine_host, partial(self._free_port, port), is_fixed=port != 0),
             python,

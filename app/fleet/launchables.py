@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.errors import Unknown, shown
 from app.fleet.models import Models
 from app.fleet.servers import Servers
+from app.load.protocol.plan import APP, HTTP, HTTP_KINDS, KINDS
+from app.servers.definition import ServerDefinition
+from app.servers.from_shell import FromShell
+from app.servers.own_application import OwnApplication
 from app.servers.own_command import is_own
 
 
@@ -18,6 +22,7 @@ class Launchables:
 
     models: Models
     servers: Servers
+    application: OwnApplication | None = None  # what engines serve in place of the work kinds
 
     @classmethod
     def load(cls, servers: Path | None, python: str) -> Launchables:
@@ -27,6 +32,15 @@ class Launchables:
         """
         models = Models.load(python)
         return cls(models, Servers.load(servers, models.views, python))
+
+    @property
+    def application_fact(self) -> dict[str, str]:
+        """The user's application as a fact of an environment; empty if there is none."""
+        return {"application": self.application.name} if self.application else {}
+
+    def with_shell(self, shell: FromShell) -> Launchables:
+        """Return the same with what a shell has named."""
+        return replace(self, servers=self.servers.extended(shell.commands), application=shell.application)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,6 +62,28 @@ class Launchables:
                 f"There is no model {shown(name)}; there are {', '.join(self.models.views)}, "
                 f"and the external servers {servers}."
             )
+
+    def served_kinds(self, name: str) -> tuple[str, ...]:
+        """Return the work kinds that an engine of this model or server serves; empty: not the application.
+
+        Raises Unknown.
+        """
+        self.require(name)
+        definition = self.servers.definitions.get(name)
+        if self.application and is_own(name):
+            return HTTP_KINDS
+        if self.application:
+            return (APP,) if definition is None or definition.is_wsgi else ()
+        if definition:
+            return (*definition.kinds, HTTP)
+        return tuple(kind for kind in KINDS if kind != APP)
+
+    def definition(self, name: str) -> ServerDefinition:
+        """Return an external server as it is to be started. Raises Unknown."""
+        definition = self.servers.definition(name)
+        if self.application and definition.is_wsgi:
+            return self.application.served_by(definition)
+        return definition
 
     def title(self, name: str) -> str:
         """Return the title of a model or server. Raises Unknown."""

@@ -20,6 +20,7 @@ from app.fleet import readiness
 from app.fleet.backend import Runtime
 from app.machine.child import Child
 from app.machine.proc import ProcessReading, read_processes
+from app.servers.own_application import OwnApplication
 from app.servers.processes import ProcessCpu
 from app.trace.tracing import Tracing
 from engines.common.board.board import make_board
@@ -42,8 +43,12 @@ class ModelBackend:
         python: str,
         listener: socket.socket,
         calibration: str,
+        application: OwnApplication | None = None,
     ) -> None:
-        """`python`: path of the interpreter. `listener`: closed by `spawn`. `calibration`: see `Models`."""
+        """`python`: path of the interpreter. `listener`: closed by `spawn`. `calibration`: see `Models`.
+
+        `application`: what the engine serves in place of the work kinds.
+        """
         self.name = self.thread_model = model.name
         self.title = model.title
         self.knobs = knobs
@@ -57,6 +62,7 @@ class ModelBackend:
         self._python = python
         self._listener = listener
         self._calibration = calibration
+        self._application = application
 
     def spawn(self) -> Child:
         """Start the process and close the listener here, so that the port is closed when it ends.
@@ -101,8 +107,14 @@ class ModelBackend:
             str(os.getpid()),
             "--calibration",
             self._calibration,
+            *self._application_arguments(),
             *(argument for name, value in self.knobs.items() for argument in ("--set", f"{name}={value}")),
         ]
+
+    def _application_arguments(self) -> tuple[str, ...]:
+        if not self._application:
+            return ()
+        return "--app", self._application.name, "--app-dir", str(self._application.directory)
 
     async def wait_ready(self, child: Child) -> bool:
         """Wait for the ready line and check that the engine answers."""
@@ -115,7 +127,11 @@ class ModelBackend:
             return False
         self.runtime = Runtime(reported.get("python"), reported.get("gil"))
         assert self.board and self.port
-        await readiness.check_health(addresses.reachable(self.host), self.port)
+        host, own = addresses.reachable(self.host), self._application
+        if own:
+            await readiness.check_health(host, self.port, own.ready_path, status=None)
+        else:
+            await readiness.check_health(host, self.port)
         await readiness.wait_probe_closed(self.board)
         return True
 

@@ -14,7 +14,7 @@ from app.pages.engine_now import engine_context
 from app.pages.responses import block, page
 from app.pages.source import highlight_file
 from app.schemas.process import ProcessesView
-from app.servers.definition import fill, placeholders
+from app.servers.definition import WSGI, fill, placeholders
 from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
@@ -69,5 +69,5 @@ def _command(lab: Lab, name: str) -> str:
     if engine:
         values |= {"host": engine.host, "port": engine.port}
         values["address"] = f"{addresses.bracketed(engine.host)}:{engine.port}"
-    argv = (fill(each, {**values, "python": lab.settings.engine_python}) for each in made.argv)
+    argv = (fill(each, {**values, "python": lab.settings.engine_python, "wsgi": WSGI}) for each in made.argv)
     return " ".join(each if placeholders(each) else shlex.quote(each) for each in argv)

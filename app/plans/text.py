@@ -13,7 +13,7 @@ from typing import Any
 
 from app.errors import Invalid, shown
 from app.load.protocol.http_request import HttpRequest
-from app.load.protocol.plan import LoadGroup
+from app.load.protocol.plan import HTTP_KINDS, LoadGroup
 from app.plans.fields import FIELDS, FieldKind, PlanField
 
 _PARAMETER = {"cpu": "us", "hash": "us", "sleep": "ms", "bytes": "n", "echo": "n"}
@@ -23,7 +23,7 @@ _WORK = re.compile(
     re.ASCII,
 )
 _HTTP = re.compile(
-    r"(?:(?P<weight>\d{1,18})\s*+%?\s*+)?(?P<kind>http)\s++(?:(?P<method>[A-Z]{1,10})\s++)?(?P<path>/\S*+)",
+    r"(?:(?P<weight>\d{1,18})\s*+%?\s*+)?(?P<kind>http|app)\s++(?:(?P<method>[A-Z]{1,10})\s++)?(?P<path>/\S*+)",
     re.ASCII,
 )
 _LACKS = " (+"  # begins the list of what the text of an http request lacks: a path has no blanks
@@ -79,7 +79,7 @@ def _matched(part: str, text: str) -> re.Match[str]:
     if found := _HTTP.fullmatch(part):
         return found
     found = _WORK.fullmatch(part)
-    if not found or found["kind"] == "http" or (found["kind"] in _PARAMETER) != bool(found["value"]):
+    if not found or found["kind"] in HTTP_KINDS or (found["kind"] in _PARAMETER) != bool(found["value"]):
         raise _WrongMix(f"{shown(part)} is not a request kind. {_example(text)}")
     return found
 
@@ -92,7 +92,7 @@ def _example(text: str) -> str:
 
 def _params(found: re.Match[str]) -> dict[str, Any]:
     kind = found["kind"]
-    if kind == "http":
+    if kind in HTTP_KINDS:
         return {"method": found["method"] or "GET", "path": found["path"]}
     if not found["value"]:
         return {}
@@ -225,14 +225,14 @@ def work_text(work: Sequence[Mapping[str, Any]]) -> str:
 
 def _kind_text(each: Mapping[str, Any], scale: float) -> str:
     share = f"{each.get('weight', 1) * scale:g}%"
-    if each["kind"] == "http":
-        return f"{share} {_http_text(HttpRequest(**each['params']))}"
+    if each["kind"] in HTTP_KINDS:
+        return f"{share} {each['kind']} {_http_text(HttpRequest(**each['params']))}"
     params = (f" {value}{WORK_UNITS.get(name, '')}" for name, value in (each.get("params") or {}).items())
     return f"{share} {each['kind']}{''.join(params)}"
 
 
 def _http_text(request: HttpRequest) -> str:
-    """Return `http GET /items`, with what it lacks: `http POST /items (+2 headers, body)`."""
+    """Return `GET /items`, with what it lacks: `POST /items (+2 headers, body)`."""
     count = len(request.headers)
     lacks = [
         f"{count} header{'s' if count > 1 else ''}" if count else "",
@@ -240,7 +240,7 @@ def _http_text(request: HttpRequest) -> str:
         f"status {request.status}" if request.status != 200 else "",
         "separator in path" if set(request.path) & set(",;") else "",
     ]
-    text = f"http {request.method} {request.path}"
+    text = f"{request.method} {request.path}"
     return f"{text}{_LACKS}{', '.join(filter(None, lacks))})" if any(lacks) else text
 
 

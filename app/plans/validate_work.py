@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from app.errors import FieldProblem
-from app.load.protocol.plan import KINDS, Work
+from app.load.protocol.plan import HTTP_KINDS, KINDS, Work
 from app.plans.bounds import Bounds, check_choice, check_integer
 from app.plans.validate_http import check_http
 
@@ -33,7 +33,7 @@ def check_work(mix: tuple[Work, ...], parent: str = "/plan") -> list[FieldProble
             continue
         if problem := check_integer("weight", work.weight, _WEIGHTS, pointer):
             problems.append(problem)
-        if work.kind == "http":
+        if work.kind in HTTP_KINDS:
             problems += check_http(work.params, f"{pointer}/params")
         else:
             problems += _check_parameters(work, f"{pointer}/params")
@@ -52,10 +52,10 @@ def _check_parameters(work: Work, pointer: str) -> Iterator[FieldProblem]:
 
 
 def _check_labels(mix: Sequence[Work], parent: str) -> Iterator[FieldProblem]:
-    """Yield the http requests of the mix that results could not tell from an earlier one."""
+    """Yield the requests by path of the mix that results could not tell from an earlier one."""
     labels = [work.label for work in mix]
     for i, (work, label) in enumerate(zip(mix, labels, strict=True)):
-        if work.kind == "http" and label in labels[:i]:
+        if work.kind in HTTP_KINDS and label in labels[:i]:
             yield FieldProblem(
                 f"{parent}/work/{i}/params/path",
                 f"path must differ from that of the other {label} of the mix, for example in its query "

@@ -9,7 +9,7 @@ from typing import Any
 from app.errors import Invalid, NotNow, TooShortIdle, shown
 from app.fleet.fleet import Fleet
 from app.fleet.launchables import Launchables
-from app.load.protocol.plan import Plan
+from app.load.protocol.plan import APP, Plan
 from app.machine import system
 from app.plans.describe import describe, title
 from app.plans.fields import used_fields
@@ -20,6 +20,7 @@ from app.schemas.run import RunView, Successor
 from app.schemas.scenario import ScenarioView
 from app.schemas.states import RunState
 from app.schemas.system import SystemView
+from app.servers.own_command import is_own
 from app.settings import Settings
 from app.timestamps import rfc3339_now
 
@@ -116,7 +117,7 @@ class RequestValidator:
         if _has_idle_connections(plan) and not is_external and "idle_s" not in given:
             given["idle_s"] = int(needed_s) + 1
         parsed = self._launchables.parse_knobs(model, given)
-        self._check_external(model, plan)
+        self._check_served(model, plan)
         self._launchables.require_available(model)
         _check_connection_limit(plan, parsed)
         return Target(None, model, parsed)
@@ -130,27 +131,22 @@ class RequestValidator:
         idle_s = found.knobs.get("idle_s")
         if _has_idle_connections(plan) and idle_s is not None and int(idle_s) < needed_s:
             raise TooShortIdle(engine, int(idle_s), needed_s)
-        self._check_external(found.name, plan)
+        self._check_served(found.name, plan)
         _check_connection_limit(plan, found.knobs)
         return Target(engine, found.name, found.knobs)
 
-    def _check_external(self, name: str, plan: Plan) -> None:
-        """Raise Invalid if an external server cannot have this plan."""
-        if not self._launchables.is_external(name):
-            return
-        if plan.trace:
+    def _check_served(self, name: str, plan: Plan) -> None:
+        """Raise Invalid if a model or server cannot have this plan."""
+        if plan.trace and self._launchables.is_external(name):
             raise Invalid.field(
                 "/plan/trace",
                 f"{name} is an external server, whose threads cannot be traced; their states are sampled.",
             )
-        served = (*self._launchables.servers.definition(name).kinds, "http")
-        for kind in (
-            work.kind for mix in (plan.work, *(group.work for group in plan.groups)) for work in mix
-        ):
-            if kind not in served:
-                raise Invalid.field(
-                    "/plan/work", f"{name} does not serve {kind}; it serves {', '.join(served)}."
-                )
+        served = self._launchables.served_kinds(name)
+        for mix in (plan.work, *(group.work for group in plan.groups)):
+            for work in mix:
+                if work.kind not in served:
+                    raise Invalid.field("/plan/work", _not_served(name, work.kind, served))
 
     def _successors(
         self, target: Target, plan: Plan, then: Sequence[Mapping[str, Any]]
@@ -187,7 +183,7 @@ class RequestValidator:
             plan=plan.to_json(),
             plan_text=describe(plan),
             placement={"mode": plan.placement},
-            environment=system.environment(self._system),
+            environment=self._environment(target.model),
             summary=None,
             ledger=None,
             verdict=None,
@@ -201,12 +197,27 @@ class RequestValidator:
             then=target.successors,
         )
 
+    def _environment(self, name: str) -> dict[str, Any]:
+        facts = system.environment(self._system)
+        return facts if is_own(name) else facts | self._launchables.application_fact
+
     def _scenario(self, name: str) -> ScenarioView:
         if name not in SCENARIOS:
             raise Invalid.field(
                 "/scenario", f"There is no scenario {shown(name)}; scenarios: {', '.join(SCENARIOS)}."
             )
         return SCENARIOS[name]
+
+
+def _not_served(name: str, kind: str, served: Sequence[str]) -> str:
+    if not served:
+        return f"{name} cannot serve a WSGI application."
+    hint = (
+        " An application is served by threadlab run MODEL --app MODULE:CALLABLE, from a shell only."
+        if kind == APP
+        else ""
+    )
+    return f"{name} does not serve {kind}; it serves {', '.join(served)}.{hint}"
 
 
 def _has_idle_connections(plan: Plan) -> bool:

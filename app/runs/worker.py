@@ -107,7 +107,7 @@ class RunWorker:
         try:
             if not engine.alive:
                 raise StartFailed(f"{id} ended before the run started.")
-            run.view = replace(run.view, engine=id, environment=self._environment(engine))
+            run.view = replace(run.view, engine=id, environment=self._environment(run, engine))
             self._report(run, f"Run {run.view.id}: warm-up on {id}")
             limits = Limits(self._settings.max_rate, self._settings.max_duration_s)
             await run.measure(self._setup(run, engine, placement, target), limits)
@@ -155,9 +155,14 @@ class RunWorker:
                 with contextlib.suppress(*SAVE_ERRORS):
                     await asyncio.to_thread(self._store.save, run.view)
 
-    def _environment(self, engine: Engine) -> dict[str, Any]:
-        view = engine.view()
-        facts = {**system.environment(self._system), "engine_python": view.python, "engine_gil": view.gil}
+    def _environment(self, run: Run, engine: Engine) -> dict[str, Any]:
+        view, known = engine.view(), run.view.environment
+        facts = {
+            **known,
+            **system.environment(self._system),
+            "engine_python": view.python,
+            "engine_gil": view.gil,
+        }
         return {**facts, "server_version": view.version} if view.server else facts
 
     async def _close(self, run: Run, state: RunState) -> None:

@@ -11,7 +11,19 @@ from pathlib import Path
 from engines.common.contract import BadKnob, Knob
 
 # Placeholders that every command may use, besides the names of its knobs.
-PLACEHOLDERS = ("host", "port", "address", "python", "apps", "root", "directory", "grace_s")
+PLACEHOLDERS = (
+    "host",
+    "port",
+    "address",
+    "python",
+    "apps",
+    "root",
+    "directory",
+    "grace_s",
+    "wsgi",
+    "wsgi_root",
+)
+WSGI = "app.servers.apps.wsgi_app:application"  # {wsgi}, unless the user has given an application
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*+)\}")
 GRACE_S = 5
 GRACE = Knob("grace_s", GRACE_S, "Time to finish requests in flight when the server stops.", 0, 600, "s")
@@ -54,6 +66,11 @@ class ServerDefinition:
     version_argv: tuple[str, ...] = ()
     stop_signal: str = "SIGTERM"
     source: str = ""  # the application's file, shown on its page
+
+    @property
+    def is_wsgi(self) -> bool:
+        """Whether it can serve any WSGI application."""
+        return "wsgi" in set().union(*map(placeholders, self.argv))
 
     @property
     def stop_number(self) -> int:

@@ -18,7 +18,13 @@ def own_commands(texts: Sequence[str], directory: Path, ready_path: str) -> list
     A command line is split as a shell would, but no shell reads it. It runs in `directory`, and it is ready
     when it answers `ready_path`, with any status.
     """
-    return [_definition(text, i, directory, ready_path) for i, text in enumerate(texts, start=1)]
+    names = own_names(len(texts))
+    return [_definition(text, name, directory, ready_path) for text, name in zip(texts, names, strict=True)]
+
+
+def own_names(count: int) -> list[str]:
+    """Return the names of so many commands."""
+    return [NAME if number == 1 else f"{NAME}-{number}" for number in range(1, count + 1)]
 
 
 def is_own(name: str) -> bool:
@@ -26,7 +32,7 @@ def is_own(name: str) -> bool:
     return name == NAME or name.startswith(f"{NAME}-")
 
 
-def _definition(text: str, number: int, directory: Path, ready_path: str) -> ServerDefinition:
+def _definition(text: str, name: str, directory: Path, ready_path: str) -> ServerDefinition:
     try:
         argv = tuple(shlex.split(text))
     except ValueError as error:
@@ -38,7 +44,7 @@ def _definition(text: str, number: int, directory: Path, ready_path: str) -> Ser
             f"--command: {shown(text)} must contain {{port}} or {{address}}: the lab chooses a free port."
         )
     return ServerDefinition(
-        name=NAME if number == 1 else f"{NAME}-{number}",
+        name=name,
         title=Path(argv[0]).name,
         argv=argv,
         directory=str(directory),

@@ -118,7 +118,7 @@ class Tunings:
             plan_text=describe(plan),
             rounds=request.rounds,
             seed=seed,
-            environment=system.environment(self._system),
+            environment=system.environment(self._system) | self._launchables.application_fact,
             runs=(),
             current=None,
             result=None,

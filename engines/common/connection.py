@@ -49,10 +49,10 @@ class Connection:
         "unsent",
     )
 
-    def __init__(self, sock: socket.socket, now_s: float) -> None:
+    def __init__(self, sock: socket.socket, parser: RequestParser, now_s: float) -> None:
         self.sock = sock
         self.fd = sock.fileno()
-        self.parser = RequestParser()
+        self.parser = parser
         self.pending: list[Request] = []
         self.unsent: bytes | memoryview = b""
         self.phase_start_s = now_s

@@ -21,6 +21,7 @@ from engines.common.board.board import (
 from engines.common.board.row import BoardRow
 from engines.common.contract import Setup
 from engines.common.deadlines import C, Deadlines
+from engines.common.http.request_parser import RequestParser
 
 TICK_S = 1.0
 DRAIN_IDLE_S = 0.1  # a draining engine waits so long for a last request of an idle client
@@ -34,7 +35,9 @@ class ConnectionTable(Generic[C]):
     creates a connection.
     """
 
-    def __init__(self, setup: Setup, row: BoardRow, kind: Callable[[socket.socket, float], C]) -> None:
+    def __init__(
+        self, setup: Setup, row: BoardRow, kind: Callable[[socket.socket, RequestParser, float], C]
+    ) -> None:
         self.by_fd: dict[int, C] = {}
         self.now_s = time.monotonic()
         self.next_check_s = 0.0
@@ -52,7 +55,7 @@ class ConnectionTable(Generic[C]):
 
     def open(self, sock: socket.socket) -> C:
         """Create a connection for `sock`, and count it on the board."""
-        connection = self._kind(sock, self.now_s)
+        connection = self._kind(sock, self._setup.new_parser(), self.now_s)
         generation = (self._words[connection.fd] + 0x100) & 0xFF00
         connection.tag = self._row.tag | generation
         self.by_fd[connection.fd] = connection

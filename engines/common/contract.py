@@ -16,8 +16,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from engines.common.board.row import BoardRow
     from engines.common.board.writer import Board
-    from engines.common.handler import Handler
+    from engines.common.http.request_parser import RequestParser
+    from engines.common.http.requests import Request
 
 
 _SHORT = reprlib.Repr()  # an error message quotes at most 80 characters of a value
@@ -130,6 +132,11 @@ class Model:
     used_by: tuple[str, ...] = ()
     why_unavailable: Callable[[], str | None] = field(default=_always_available)
 
+    @property
+    def has_worker_processes(self) -> bool:
+        """Whether the engine forks processes, which handle all requests."""
+        return any(role.own_process for role in self.roles)
+
     def board_rows(self, knobs: Mapping[str, Any]) -> int:
         """Return how many rows of the metrics board an engine with these knobs needs: one for each thread."""
         return sum(role.thread_count(knobs) for role in self.roles)
@@ -184,16 +191,38 @@ def listens_by_itself(knobs: Mapping[str, Any]) -> bool:
     return knobs.get("accept") == REUSEPORT
 
 
+class RequestHandler(Protocol):
+    """Turns requests into responses: the lab's work kinds, or an application of the user. Thread-safe.
+
+    `draining` is set by a model that must stop: every response then has `Connection: close`.
+    """
+
+    draining: bool
+
+    def load(self) -> None:
+        """Load what the responses need. Called once in each process that serves, after it was forked."""
+        ...
+
+    def update_date(self, now_s: float) -> None:
+        """Renew the `Date` header if the second has changed. `now_s` is monotonic; call after each wait."""
+        ...
+
+    def handle(self, request: Request, row: BoardRow) -> bytes:
+        """Return the response to `request`, counted on `row`, whose thread calls this. Raises nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What the process provides to `serve()`.
 
-    `knobs` has an attribute for each knob. `stopping` is a descriptor that becomes readable when the engine
-    must stop (a signal, or the end of the control plane), so a loop waits for it as for any other event.
-    `ready()` is called once every thread runs.
+    `new_parser` returns the parser of a new connection. `knobs` has an attribute for each knob. `stopping` is
+    a descriptor that becomes readable when the engine must stop (a signal, or the end of the control plane),
+    so a loop waits for it as for any other event. `ready()` is called once every thread runs.
     """
 
-    handler: Handler
+    handler: RequestHandler
+    new_parser: Callable[[], RequestParser]
     board: Board
     knobs: SimpleNamespace
     stopping: int

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from engines.common.board.board import BLOCKED, HANDLING, REQUESTS_4XX, REQUESTS_5XX, STATE
 from engines.common.board.row import BoardRow
 from engines.common.calibration import Calibration, hash_rounds, spin
+from engines.common.contract import RequestHandler
 from engines.common.http.requests import Request
 
 CPU_US_MAX = 1_000_000  # of /cpu and /hash
@@ -51,10 +52,7 @@ class EarlyResponse(Exception):
 
 
 class Handler:
-    """Turns a request into the bytes of its response. Thread-safe.
-
-    `draining` is set by a model that must stop: every response then has `Connection: close`.
-    """
+    """Turns a request into the bytes of its response. Satisfies `RequestHandler`; thread-safe."""
 
     def __init__(self, calibration: Calibration) -> None:
         self._calibration = calibration
@@ -62,6 +60,14 @@ class Handler:
         self._date = self._plaintext = b""
         self.update_date(time.monotonic())
         self.draining = False
+
+    @property
+    def date(self) -> str:
+        """The value of the `Date` header, as of the last `update_date`."""
+        return self._date.decode()
+
+    def load(self) -> None:
+        """Do nothing: the work kinds are part of this module."""
 
     def update_date(self, now_s: float) -> None:
         """Renew the `Date` header if the second has changed. `now_s` is monotonic; call after each wait."""
@@ -82,22 +88,18 @@ class Handler:
             row.requests_2xx += 1
             return self._respond(request, 200, body)
         except EarlyResponse as early:
-            self._count(early.status, row)
+            count(early.status, row)
             text = f"{early}\n".encode() if str(early) else b""
             return self._respond(request, early.status, text, early.allow)
         except Exception:
-            sys.stderr.write(traceback.format_exc())
-            request.keep_alive = False
-            self._count(500, row)
-            return self._respond(request, 500, b"the handler failed; see the engine's log\n")
+            return self.fail(request, row)
 
-    def _count(self, status: int, row: BoardRow) -> None:
-        """Count a response other than a prebuilt one, and publish: some threads publish only plain counts."""
-        if status < 400:
-            row.requests_2xx += 1
-        else:
-            row.counters[REQUESTS_4XX if status < 500 else REQUESTS_5XX] += 1
-        row.publish()
+    def fail(self, request: Request, row: BoardRow) -> bytes:
+        """Return a 500 that ends the connection, and write the exception being handled to stderr."""
+        sys.stderr.write(traceback.format_exc())
+        request.keep_alive = False
+        count(500, row)
+        return self._respond(request, 500, b"the handler failed; see the engine's log\n")
 
     def _new_date(self, now_s: float) -> None:
         time_s = time.time()
@@ -108,11 +110,7 @@ class Handler:
 
     def _respond(self, request: Request, status: int, body: bytes, allow: str = "") -> bytes:
         self.update_date(time.monotonic())
-        if self.draining:  # checked after the work: a drain may have begun meanwhile
-            request.keep_alive = False
-        extra = b"" if request.keep_alive else b"Connection: close\r\n"
-        if request.keep_alive and request.announces_keep_alive:
-            extra = b"Connection: keep-alive\r\n"
+        extra = connection_fields(request, self.draining)
         if allow:
             extra += b"Allow: %b\r\n" % allow.encode()
         head = b"HTTP/1.1 %d %b\r\nDate: %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%b\r\n" % (
@@ -160,6 +158,24 @@ class Handler:
         return b"hashed for %d us, without the GIL\n" % us
 
 
+def count(status: int, row: BoardRow) -> None:
+    """Count a response other than a prebuilt one, and publish: some threads publish only plain counts."""
+    if status < 400:
+        row.requests_2xx += 1
+    else:
+        row.counters[REQUESTS_4XX if status < 500 else REQUESTS_5XX] += 1
+    row.publish()
+
+
+def connection_fields(request: Request, draining: bool) -> bytes:
+    """Return the header lines about the connection. Called after the work: a drain may begin during it."""
+    if draining:
+        request.keep_alive = False
+    if not request.keep_alive:
+        return b"Connection: close\r\n"
+    return b"Connection: keep-alive\r\n" if request.announces_keep_alive else b""
+
+
 _PATHS = frozenset((b"/", b"/cpu", b"/hash", b"/sleep", b"/bytes", b"/healthz"))
 
 
@@ -185,7 +201,7 @@ def _parameter(query: bytes, name: str, maximum: int) -> int:
 RESPONSE_LIMIT = 256 * 1024  # bytes
 
 
-def handle_pending(pending: list[Request], handler: Handler, row: BoardRow) -> tuple[bytes, Request]:
+def handle_pending(pending: list[Request], handler: RequestHandler, row: BoardRow) -> tuple[bytes, Request]:
     """Handle the requests of `pending` in order; return their responses and the last request handled.
 
     Stops at RESPONSE_LIMIT bytes, so a client that pipelines requests without reading cannot fill the memory.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engines.common.board.board import WOULD_BLOCKS
 from engines.common.board.row import BoardRow
 from engines.common.connection import READ_AHEAD_BYTES, Connection
+from engines.common.http.request_parser import RequestParser
 from engines.completion_io.ring import MORE
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class CompletionConnection(Connection):
 
     __slots__ = ("cancelling", "pausing", "queued", "read_ahead", "receiving", "sending")
 
-    def __init__(self, sock: socket.socket, now_s: float) -> None:
-        super().__init__(sock, now_s)
+    def __init__(self, sock: socket.socket, parser: RequestParser, now_s: float) -> None:
+        super().__init__(sock, parser, now_s)
         self.receiving: Completion | None = None
         self.sending: Completion | None = None
         self.read_ahead = 0

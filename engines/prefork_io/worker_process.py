@@ -29,6 +29,7 @@ from engines.common.board.writer import Board
 from engines.common.contract import Setup
 from engines.common.process.lifecycle import die_with_parent, set_descriptor_limit
 from engines.common.process.threads import EXIT_CRASHED
+from engines.common.wsgi.application import CannotLoad
 
 READY = b"u"
 READY_TIMEOUT_S = 10.0
@@ -139,8 +140,12 @@ class WorkerProcesses:
                 sibling.channel.close()
             set_descriptor_limit(len(setup.board.words))
             setup.board.attach(row)
+            setup.handler.load()
             self._work(setup, row)
             os._exit(0)
+        except CannotLoad as problem:
+            problem.report()
+            os._exit(EXIT_CRASHED)
         except BaseException:
             sys.stderr.write(traceback.format_exc())
             os._exit(EXIT_CRASHED)

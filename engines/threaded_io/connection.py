@@ -24,7 +24,6 @@ from engines.common.board.board import (
 from engines.common.board.row import BoardRow
 from engines.common.connection import LINGER_BYTES, LINGER_S, RECV_BYTES
 from engines.common.contract import Setup
-from engines.common.http.request_parser import RequestParser
 from engines.common.http.requests import CONTINUE, NO_REQUEST, Request
 
 
@@ -47,7 +46,7 @@ class BlockingConnection:
     def __init__(self, sock: socket.socket, setup: Setup, row: BoardRow) -> None:
         self.sock = sock
         self.fd = sock.fileno()
-        self.parser = RequestParser()
+        self.parser = setup.new_parser()
         self.done = False
         self.row = row
         row.wakes_per_recv = True

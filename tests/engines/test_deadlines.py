@@ -11,6 +11,7 @@ import pytest
 
 from engines.common.connection import Connection
 from engines.common.deadlines import Deadlines
+from engines.common.http.request_parser import RequestParser
 
 CONNECTIONS = 1000
 KNOBS = SimpleNamespace(idle_s=15, header_s=10, body_s=30, write_s=10)
@@ -30,7 +31,7 @@ class Watched(Deadlines[Connection]):
 def deadlines() -> Iterator[tuple[Watched, list[Connection]]]:
     """A thousand connections that were opened at second 100."""
     with closing(socket.socket()) as sock:
-        connections = [Connection(sock, 100.0) for _ in range(CONNECTIONS)]
+        connections = [Connection(sock, RequestParser(), 100.0) for _ in range(CONNECTIONS)]
         watched = Watched(KNOBS, 100.0)
         for connection in connections:
             watched.schedule(connection)

@@ -12,7 +12,7 @@ from time import monotonic_ns
 from app.load.connections.response_reader import ResponseReader
 from app.load.connections.response_rule import ResponseRule, response_rule
 from app.load.protocol.http_request import HttpRequest
-from app.load.protocol.plan import Work
+from app.load.protocol.plan import HTTP_KINDS, Work
 from app.load.protocol.request_times import RequestTimes
 
 WITH_LENGTH = frozenset(("POST", "PUT", "PATCH"))  # methods that announce a body, also an empty one
@@ -143,7 +143,7 @@ def request_kind(work: Work, host: str, is_open: bool) -> RequestKind:
 
 def build_request(work: Work, host: str) -> bytes:
     """Return the bytes of the whole request; `host` is the value of the Host field."""
-    if work.kind == "http":
+    if work.kind in HTTP_KINDS:
         return _build_http(work.http, host)
     n: int = work.params.get("n", 0)
     if work.kind == "echo":

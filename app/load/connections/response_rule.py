@@ -29,7 +29,7 @@ class ResponseRule:
 def response_rule(work: Work) -> ResponseRule:
     """Return the rule for an item of a work mix; the engines define what their paths respond with."""
     match work.kind:
-        case "http":
+        case "http" | "app":
             return _http_rule(work.http)
         case "plaintext":
             return ResponseRule(body=PLAINTEXT)

@@ -16,7 +16,9 @@ CLOSED = frozenset(("constant-vus", "ramping-vus"))
 RAMPING = frozenset(("ramping-vus", "ramping-arrival-rate"))
 PLACEMENTS = ("split", "shared")
 SPACINGS = ("constant", "poisson")
-KINDS = ("plaintext", "echo", "cpu", "hash", "sleep", "bytes", "http")
+# An application of the user (`app`) is sent the same requests as any other server (`http`).
+HTTP_KINDS = HTTP, APP = ("http", "app")
+KINDS = ("plaintext", "echo", "cpu", "hash", "sleep", "bytes", *HTTP_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Work:
 
     `params` by `kind`: `cpu` and `hash` have `{"us": int}` (µs of work), `sleep` has `{"ms": int}`, `bytes`
     has `{"n": int}` (bytes of the response body), `echo` has `{"n": int}` (bytes of the request body, which
-    the server sends back). `plaintext` has none. `http` has the fields of `HttpRequest`.
+    the server sends back). `plaintext` has none. `http` and `app` have the fields of `HttpRequest`.
     """
 
     kind: str
@@ -34,20 +36,20 @@ class Work:
 
     @property
     def http(self) -> HttpRequest:
-        """The request of the kind `http`. Raises TypeError if the parameters are not those of one."""
+        """The request of a kind of HTTP_KINDS. Raises TypeError if the parameters are not those of one."""
         return HttpRequest(**self.params)
 
     @property
     def label(self) -> str:
         """The name in results: `plaintext`, `sleep ms=50`, `http GET /items`."""
-        if self.kind == "http":
-            return f"http {self.http.title}"
+        if self.kind in HTTP_KINDS:
+            return f"{self.kind} {self.http.title}"
         return " ".join([self.kind, *(f"{name}={value}" for name, value in self.params.items())])
 
     @property
     def masked(self) -> Work:
         """The same with the values of secret headers masked."""
-        return replace(self, params=masked(self.params)) if self.kind == "http" else self
+        return replace(self, params=masked(self.params)) if self.kind in HTTP_KINDS else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from app.load.protocol.plan import EXECUTORS, KINDS, RAMPING, Plan
+from app.load.protocol.plan import EXECUTORS, HTTP_KINDS, KINDS, RAMPING, Plan
 from app.load.protocol.shard_share import ShardShare
 
 SPARE_DESCRIPTORS = 64  # stdio, epoll, timer, meter, lifeline, and those that the interpreter opens
@@ -121,7 +121,7 @@ class ShardJob:
         if any(work.kind not in KINDS for work in plan.work) or min(weights) < 0 or not sum(weights):
             raise InvalidJob(f"work must be of {', '.join(KINDS)}, with weights whose sum is above 0")
         try:
-            [work.http for work in plan.work if work.kind == "http"]
+            [work.http for work in plan.work if work.kind in HTTP_KINDS]
         except TypeError as error:
             raise InvalidJob(f"the parameters of an http request are invalid: {error}") from None
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from engines.common.http.strict import Rejection
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Request:
-    """One complete request. `keep_alive`: the connection stays open after the response."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What only an application reads of a request. `version`: `1.1` or `1.0`. `fields`: without blanks."""
 
-    __slots__ = ("body", "keep_alive", "method", "simple", "target")
+    version: str
+    fields: tuple[tuple[bytes, bytes], ...]
+
+
+class Request:
+    """One complete request. `keep_alive`: the connection stays open after the response.
+
+    `head` is set by `HeadKeepingParser` only.
+    """
+
+    __slots__ = ("body", "head", "keep_alive", "method", "simple", "target")
+    head: Head
     rejection: Rejection | None = None
     announces_keep_alive = False  # the response must have `Connection: keep-alive`
 

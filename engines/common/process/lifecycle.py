@@ -19,10 +19,15 @@ from types import SimpleNamespace
 from engines.common.board.board import EngineInfo, make_board
 from engines.common.board.writer import Board
 from engines.common.calibration import Calibration, calibrate
-from engines.common.contract import SPARE_DESCRIPTORS, ModelModule, Setup, parse_knobs
+from engines.common.contract import SPARE_DESCRIPTORS, ModelModule, RequestHandler, Setup, parse_knobs
 from engines.common.handler import Handler
+from engines.common.http.head_keeping_parser import HeadKeepingParser
+from engines.common.http.request_parser import RequestParser
 from engines.common.process.listeners import open_listener
 from engines.common.process.threads import exit_on_thread_crash
+from engines.common.wsgi.application import ApplicationSpec
+from engines.common.wsgi.environ import server_environ
+from engines.common.wsgi.handler import ApplicationHandler
 
 PR_SET_PDEATHSIG = 1
 
@@ -40,6 +45,7 @@ class LaunchOptions:
     lifeline_fd: int | None = None
     parent_pid: int | None = None
     calibration: Calibration | None = None
+    application: ApplicationSpec | None = None  # served in place of the work kinds
 
 
 def gil_enabled() -> bool:
@@ -48,7 +54,7 @@ def gil_enabled() -> bool:
 
 
 def run(module: ModelModule, options: LaunchOptions) -> None:
-    """Serve until the engine must stop. Raises CannotListen and BadKnob."""
+    """Serve until the engine must stop. Raises CannotListen, CannotLoad and BadKnob."""
     if options.parent_pid is not None:
         die_with_parent(options.parent_pid)
     exit_on_thread_crash()
@@ -57,8 +63,12 @@ def run(module: ModelModule, options: LaunchOptions) -> None:
     # Half a microsecond more: CPython truncates, and 0.000251 s would become 250 µs. A fork inherits it.
     sys.setswitchinterval((int(knobs["switch_interval_us"]) + 0.5) / 1e6)
     listener = open_listener(options.host, options.port, knobs, options.listen_fd)
+    handler = _handler(module, options, listener)
+    if not module.MODEL.has_worker_processes:
+        handler.load()
     setup = Setup(
-        handler=Handler(options.calibration or calibrate()),
+        handler=handler,
+        new_parser=HeadKeepingParser if options.application else RequestParser,
         board=_board(module, options, knobs),
         knobs=SimpleNamespace(**knobs),
         stopping=stop_descriptor(options.lifeline_fd),
@@ -67,6 +77,15 @@ def run(module: ModelModule, options: LaunchOptions) -> None:
     module.serve(listener, setup)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # a second signal, while the interpreter shuts down
+
+
+def _handler(module: ModelModule, options: LaunchOptions, listener: socket.socket) -> RequestHandler:
+    own = Handler(options.calibration or calibrate())
+    if not options.application:
+        return own
+    host, port = listener.getsockname()[:2]
+    server = server_environ(host, port, module.MODEL.has_worker_processes)
+    return ApplicationHandler(options.application, own, server)
 
 
 def die_with_parent(parent_pid: int) -> None:

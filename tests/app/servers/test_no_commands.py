@@ -12,7 +12,20 @@ import pytest
 
 from tests.app.driver import Command, LabProcess, app_without_lab, assert_problem
 
-FORBIDDEN = {"argv", "command", "commands", "cmd", "exec", "shell", "environment", "env", "directory"}
+FORBIDDEN = {
+    "argv",
+    "command",
+    "commands",
+    "cmd",
+    "exec",
+    "shell",
+    "environment",
+    "env",
+    "directory",
+    "app",
+    "app_dir",
+    "application",
+}
 TINY = Path(__file__).with_name("tiny.py")
 
 
@@ -43,7 +56,7 @@ def test_no_request_of_the_api_has_a_field_for_a_command() -> None:
     assert not names & FORBIDDEN
 
 
-@pytest.mark.parametrize("field", ["argv", "command", "environment"])
+@pytest.mark.parametrize("field", ["argv", "command", "environment", "app"])
 @pytest.mark.parametrize(
     ("path", "body"),
     [

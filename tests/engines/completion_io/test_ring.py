@@ -20,6 +20,7 @@ from engines.common.calibration import Calibration
 from engines.common.connection import READ_AHEAD_BYTES
 from engines.common.contract import Setup, parse_knobs
 from engines.common.handler import Handler
+from engines.common.http.request_parser import RequestParser
 from engines.common.stop_handshakes import stop_handshakes
 from engines.completion_io import ring
 from engines.completion_io.completion_queue import CompletionQueue
@@ -40,7 +41,7 @@ def make_proactor(**knobs: int) -> Proactor:
     """Create a proactor of one ring, in the test's thread, that the test runs round by round."""
     board = Board(make_board(8, 512), EngineInfo("proactor", "3", True, ("ring", "worker")))
     values = SimpleNamespace(**parse_knobs(MODEL, knobs))
-    setup = Setup(Handler(Calibration(1, 1)), board, values, stopping=-1, ready=lambda: None)
+    setup = Setup(Handler(Calibration(1, 1)), RequestParser, board, values, stopping=-1, ready=lambda: None)
     proactor = Proactor(setup, board.claim("ring"))
     proactor.sockets = CompletionQueue(setup, proactor.row, proactor.mailbox)
     proactor.pool = CompletionWorkerPool(setup, proactor.row, proactor.mailbox, proactor.sockets)

@@ -1,0 +1,19 @@
+"""What only a shell can name: servers by their commands, and an application. Pages and API cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.servers.definition import ServerDefinition
+from app.servers.own_application import OwnApplication
+
+
+@dataclass(frozen=True, slots=True)
+class FromShell:
+    """`commands`: further servers. `application`: what all engines but these serve; None: the work kinds."""
+
+    commands: tuple[ServerDefinition, ...] = ()
+    application: OwnApplication | None = None
+
+
+NOTHING = FromShell()

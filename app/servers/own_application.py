@@ -1,0 +1,45 @@
+"""A WSGI application of the user's own, from a command line of the shell (`--app module:callable`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.errors import Invalid, shown
+from app.servers.definition import ServerDefinition, fill
+
+
+@dataclass(frozen=True, slots=True)
+class OwnApplication:
+    """An application that engines serve in place of the lab's work kinds.
+
+    `name`: `module:callable`. `directory`: is searched for the module first; absolute, and the working
+    directory. `ready_path`: an engine is ready when it answers this path, with any status.
+    """
+
+    name: str
+    directory: Path
+    ready_path: str
+
+    def served_by(self, definition: ServerDefinition) -> ServerDefinition:
+        """Return a server of WSGI applications with this one in place of the lab's."""
+        values = {"wsgi": self.name, "wsgi_root": self.directory}
+        return replace(
+            definition,
+            argv=tuple(fill(each, values) for each in definition.argv),
+            environment={name: fill(value, values) for name, value in definition.environment.items()},
+            directory=str(self.directory),
+            ready_path=self.ready_path,
+            ready_status=None,
+        )
+
+
+def own_application(name: str, directory: str, ready_path: str) -> OwnApplication:
+    """Return the application. It is imported by the engines only. Raises Invalid."""
+    module, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
+        raise Invalid(f"--app: write MODULE:CALLABLE, such as shop.wsgi:application, not {shown(name)}.")
+    path = Path(directory)
+    if not path.is_dir():
+        raise Invalid(f"--app-dir: {shown(directory)} is not a directory.")
+    return OwnApplication(name, path.resolve(), ready_path)

@@ -1,0 +1,81 @@
+"""An application of the user, from the shell only: under a model and under a WSGI server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.driver import Command, LabProcess, assert_problem
+
+FOLDER = str(Path(__file__).parents[2] / "engines/wsgi/frameworks")
+SHOP = ("--app", "flask_shop:application", "--app-dir", FOLDER)
+LIGHT = ("--executor", "constant-arrival-rate", "--rate", "50", "--warmup", "0", "--timeout", "60")
+
+
+@pytest.mark.parametrize("name", ["reactor", "gunicorn"])
+def test_it_is_loaded_as_the_work_kind_app(command: Command, name: str) -> None:
+    load = ("--path", "/items/7?field=a", "--header", "X-Mine: 1", "--duration", "1", *LIGHT)
+    done = command("run", name, *SHOP, *load, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert run["summary"]["requests"] == 50 and run["summary"]["errors"] == {}
+    assert [each["kind"] for each in run["plan"]["work"]] == ["app"]
+    assert run["environment"]["application"] == "flask_shop:application"
+
+
+def test_a_mix_has_its_own_figures_and_an_unexpected_status_is_an_error(command: Command) -> None:
+    mix = "50% app GET /items/1, 50% app GET /fails"
+    done = command("run", "prefork", *SHOP, "--work", mix, "--duration", "1", *LIGHT, "--json", "-")
+    run = json.loads(done.stdout)
+    assert run["summary"]["errors"] == {"status_500": 25}
+    kinds = {each["label"]: (each["requests"], each["errors"]) for each in run["summary"]["by_kind"]}
+    assert kinds == {"app GET /items/1": (25, 0), "app GET /fails": (0, 25)}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("shop", ["flask_shop", "django_shop"])
+def test_all_models_and_wsgi_servers_serve_it_without_errors(command: Command, shop: str) -> None:
+    names = ("blocking", "reactor", "reactor-pool", "main-sub", "proactor", "prefork")
+    servers = ("gunicorn", "gunicorn:worker_class=gthread,threads=4", "granian", "waitress")
+    application = ("--app", f"{shop}:application", "--app-dir", FOLDER, "--path", "/items/7?field=a")
+    rounds = ("--rounds", "1", "--duration", "1", *LIGHT, "--json", "-")
+    done = command("compare", *names, *servers, *application, *rounds)
+    comparison = json.loads(done.stdout)
+    assert [each["state"] for each in comparison["runs"]] == ["finished"] * 10
+    assert not {"Error rate too high", "Degraded"} & {each["verdict"] for each in comparison["runs"]}
+    assert comparison["environment"]["application"] == f"{shop}:application"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("run", "reactor", "--app", "shop"), "write MODULE:CALLABLE"),
+        (("run", "reactor", "--app", "shop:a-b"), "write MODULE:CALLABLE"),
+        (("run", "reactor", "--app", "shop:app", "--app-dir", "/no/such"), "is not a directory"),
+        (("run", "reactor", *SHOP, "--server", "http://127.0.0.1:9"), "combined with --server"),
+        (("compare", *SHOP, "--server", "http://127.0.0.1:9"), "combined with --server"),
+        (("run", "reactor", *SHOP, "--work", "sleep 5ms"), "it serves app"),
+        (("run", "nginx", *SHOP), "nginx cannot serve a WSGI application"),
+        (("run", "uvicorn", *SHOP), "uvicorn cannot serve a WSGI application"),
+        (("run", "reactor", "--work", "app GET /"), "from a shell only"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(command: Command, args: tuple[str, ...], words: str) -> None:
+    done = command(*args)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("name", ["reactor", "prefork", "gunicorn"])
+def test_one_that_cannot_be_imported_says_why(command: Command, name: str) -> None:
+    done = command("run", name, "--app", "nowhere:application", "--app-dir", FOLDER)
+    assert done.returncode == 1 and "nowhere" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("target", [{"model": "reactor"}, {"model": "gunicorn"}])
+def test_the_api_cannot_load_one(lab: LabProcess, target: dict[str, Any]) -> None:
+    plan = {"work": [{"kind": "app", "params": {"path": "/"}}]}
+    detail = assert_problem(lab.post("/runs", {**target, "plan": plan}), 422, "/plan/work")
+    assert "from a shell only" in detail

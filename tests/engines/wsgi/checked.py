@@ -1,0 +1,48 @@
+"""A WSGI application for the tests, behind the checks of wsgiref: a violation of PEP 3333 is a 500."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+from wsgiref.validate import validator
+
+PLAIN = ("Content-Type", "text/plain")
+
+
+def respond(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+    """Respond by path; any other path tells what the application was told."""
+    match environ["PATH_INFO"]:
+        case "/raises":
+            raise RuntimeError("raised before start_response")
+        case "/raises-late":
+            return raise_late(start)
+        case "/empty":
+            start("204 No Content", [])
+            return [b""]
+        case "/cookies":
+            start("302 Found", [PLAIN, ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Location", "/x")])
+            return [b"moved"]
+        case "/parts":
+            write = start("200 OK", [PLAIN])
+            write(b"1")
+            return iter([b"2", b"3"])
+        case "/large":
+            start("200 OK", [PLAIN])
+            return (b"x" * 2**20 for _ in range(17))
+    told: dict[str, Any] = {name: value for name, value in environ.items() if isinstance(value, str)}
+    told |= {"body": environ["wsgi.input"].read(-1).decode(), "pid": os.getpid()}
+    told |= {"multiprocess": environ["wsgi.multiprocess"]}
+    start("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(told).encode()]
+
+
+def raise_late(start: Any) -> Iterable[bytes]:
+    start("200 OK", [PLAIN])
+    yield b"a part"
+    raise RuntimeError("raised after the first part")
+
+
+application = validator(respond)
+not_callable = 1

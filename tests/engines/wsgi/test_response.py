@@ -1,0 +1,88 @@
+"""What an application may respond, and what is refused before its first byte is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engines.common.wsgi.response import InvalidResponse, Response
+
+PLAIN = ("Content-Type", "text/plain")
+
+
+def collected(status: str, *headers: tuple[str, str], body: Any = (b"x",)) -> Response:
+    def application(environ: Any, start: Any) -> Any:
+        start(status, list(headers))
+        return body
+
+    response = Response()
+    response.call(application, {})
+    return response
+
+
+@pytest.mark.parametrize("status", ["", "200", "100 Continue", "OK", "20x OK", "200 OK\r\nSet-Cookie: a"])
+def test_a_malformed_status_is_refused(status: str) -> None:
+    with pytest.raises(InvalidResponse, match="is not a status"):
+        collected(status)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [("A", "b\r\nC: d"), ("A", "b\n"), ("A", "\0"), ("", "b"), ("A B", "c"), ("A:", "b"), ("Ä", "b")],
+)
+def test_a_header_that_could_begin_another_line_is_refused(header: tuple[str, str]) -> None:
+    with pytest.raises(InvalidResponse, match="is malformed"):
+        collected("200 OK", header)
+
+
+def test_headers_about_the_connection_are_left_to_the_engine() -> None:
+    own = [("Connection", "close"), ("Transfer-Encoding", "chunked"), ("Content-Length", "99"), PLAIN]
+    response = collected("200 OK", *own)
+    assert (response.fields, response.length, response.body) == ([PLAIN], "99", b"x")
+
+
+def test_a_body_of_text_is_refused() -> None:
+    with pytest.raises(InvalidResponse, match="the body has str in place of bytes"):
+        collected("200 OK", body=["x"])
+
+
+def test_an_application_must_start_a_response_once() -> None:
+    def never(environ: Any, start: Any) -> Any:
+        return []
+
+    def twice(environ: Any, start: Any) -> Any:
+        start("200 OK", [])
+        start("200 OK", [])
+
+    with pytest.raises(InvalidResponse, match="did not call start_response"):
+        Response().call(never, {})
+    with pytest.raises(InvalidResponse, match="called twice"):
+        Response().call(twice, {})
+
+
+def test_an_error_handler_may_replace_the_response() -> None:
+    def fails(environ: Any, start: Any) -> Any:
+        start("200 OK", [PLAIN])
+        start("500 Failed", [], (None, None, None))
+        return [b"sorry"]
+
+    response = Response()
+    response.call(fails, {})
+    assert (response.status, response.fields, response.body) == ("500 Failed", [], b"sorry")
+
+
+def test_the_body_is_closed_also_when_it_fails() -> None:
+    class Body:
+        closed = False
+
+        def __iter__(self) -> Any:
+            raise RuntimeError("failed")
+
+        def close(self) -> None:
+            self.closed = True
+
+    body = Body()
+    with pytest.raises(RuntimeError):
+        collected("200 OK", body=body)
+    assert body.closed
