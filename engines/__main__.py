@@ -37,9 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.describe:
         print(json.dumps([describe(module) for module in modules.values()]))
-        return 0
     if arguments.calibrate:
         print(json.dumps(asdict(calibrate())))
+    if arguments.describe or arguments.calibrate:
         return 0
     if arguments.model is None:
         parser.error(f"name a model: {', '.join(modules)}")

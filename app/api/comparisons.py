@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
+from app.api.router import api_router
 from app.api.specs import ComparisonSpec, ModelSpec
 from app.comparisons.comparisons import ComparisonRequest
 from app.schemas.comparison import ComparisonView
 from app.web.deps import LabDep
 
-router = APIRouter(tags=["comparisons"])
+router = api_router("comparisons")
 
 
 @router.post("/comparisons", status_code=201)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
+from app.api.router import api_router
 from app.api.specs import EngineSpec
 from app.errors import Invalid
 from app.schemas.engine import EngineView, SampleView
 from app.schemas.process import ProcessesView
 from app.web.deps import LabDep
 
-router = APIRouter(tags=["engines"])
+router = api_router("engines")
 
 
 @router.post(

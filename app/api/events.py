@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
+from app.api.router import api_router
 from app.events import EventView
 from app.web.deps import LabDep
 
-router = APIRouter(tags=["events"])
+router = api_router("events")
 
 
 @router.get("/events")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
+from app.api.router import api_router
 from app.api.specs import ExperimentSpec
 from app.experiments.experiments import ExperimentRequest
 from app.schemas.experiment import ClaimView, ExperimentView
 from app.web.deps import LabDep
 
-router = APIRouter(tags=["experiments"])
+router = api_router("experiments")
 
 
 @router.get("/claims")

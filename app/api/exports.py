@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
+from app.api.router import api_router
 from app.report import comparison_exports, experiment_exports, run_exports
 from app.report.export import Export
 from app.web.deps import LabDep
 
-router = APIRouter()
+router = api_router()
 
 
 class CsvResponse(Response):

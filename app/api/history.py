@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response, StreamingResponse
 
 from app.api.queries import RunQuery
+from app.api.router import api_router
 from app.api.specs import AnnotationSpec, ImportSpec
 from app.errors import Invalid
 from app.history.diff import RunDiff
@@ -16,7 +17,7 @@ from app.schemas.imported_result import StoredImport
 from app.schemas.run import RunView
 from app.web.deps import LabDep
 
-router = APIRouter(tags=["runs"])
+router = api_router("runs")
 
 
 class ExportQuery(RunQuery):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
+from app.api.router import api_router
 from app.schemas.model import ModelView
 from app.web.deps import LabDep
 
-router = APIRouter(tags=["models"])
+router = api_router("models")
 
 
 @router.get("/models")

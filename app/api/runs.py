@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.responses import PlainTextResponse
 
 from app.api.queries import RunPageQuery, TimeRangeQuery
+from app.api.router import api_router
 from app.api.specs import RunSpec
 from app.errors import Invalid
 from app.plans.scenarios import SCENARIOS
@@ -19,7 +20,7 @@ from app.schemas.scenario import ScenarioView
 from app.schemas.time_range import TimeRange
 from app.web.deps import LabDep
 
-router = APIRouter(tags=["runs"])
+router = api_router("runs")
 Window = Annotated[float | None, Query(ge=10, le=10_000_000)]
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
-
+from app.api.router import api_router
 from app.schemas.server import ServerView
 from app.web.deps import LabDep
 
-router = APIRouter(tags=["servers"])
+router = api_router("servers")
 
 
 @router.get("/servers")

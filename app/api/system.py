@@ -6,12 +6,14 @@ from typing import cast
 
 from fastapi import APIRouter, Request, Response
 
+from app.api.router import api_router
 from app.metrics import CONTENT_TYPE, Metrics
 from app.schemas.system import SystemView
+from app.web import problems
 from app.web.deps import LabDep
 
-router = APIRouter(tags=["system"])
-health = APIRouter(tags=["health"])
+router = api_router("system")
+health = APIRouter(tags=["health"], responses=problems.openapi_responses())
 
 
 @router.get("/system")

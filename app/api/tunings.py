@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
+from app.api.router import api_router
 from app.api.specs import TuningSpec
 from app.errors import Invalid
 from app.schemas.tuning import TuningView
 from app.tunings.request import TuningRequest
 from app.web.deps import LabDep
 
-router = APIRouter(tags=["tunings"])
+router = api_router("tunings")
 
 
 @router.post("/tunings", status_code=201)

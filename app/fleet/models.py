@@ -39,11 +39,12 @@ class Models:
 
     @classmethod
     def load(cls, python: str) -> Models:
-        """Run the engines' interpreter and return its models. Blocks for about 0.5 s.
+        """Run the engines' interpreter and return its models. Blocks for about 0.4 s.
 
         Raises EnginesUnavailable with the last line of the error output.
         """
-        return cls(describe(python), _run_engines(python, "--calibrate").strip())
+        described, calibration = _run_engines(python, "--describe", "--calibrate").splitlines()[-2:]
+        return cls(_views(described), calibration)
 
     @cached_property
     def contracts(self) -> dict[str, Model]:
@@ -75,14 +76,18 @@ def describe(python: str) -> dict[str, ModelView]:
 
     Blocks for about 0.1 s. Raises EnginesUnavailable.
     """
-    described = [_view(description) for description in json.loads(_run_engines(python, "--describe"))]
-    return {view.name: view for view in described}
+    return _views(_run_engines(python, "--describe"))
 
 
-def _run_engines(python: str, flag: str) -> str:
+def _views(described: str) -> dict[str, ModelView]:
+    views = map(_view, json.loads(described))
+    return {view.name: view for view in views}
+
+
+def _run_engines(python: str, *flags: str) -> str:
     try:
         done = subprocess.run(
-            [python, "-m", "engines", flag],
+            [python, "-m", "engines", *flags],
             capture_output=True,
             text=True,
             timeout=COMMAND_TIMEOUT_S,
@@ -92,7 +97,7 @@ def _run_engines(python: str, flag: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         output = getattr(error, "stderr", None) or str(error)
         last_line = output.strip().splitlines()[-1]
-        raise EnginesUnavailable(f"{python} -m engines {flag} failed: {last_line}") from error
+        raise EnginesUnavailable(f"{python} -m engines {' '.join(flags)} failed: {last_line}") from error
     return done.stdout
 
 
