@@ -2,8 +2,8 @@
 
 All its checks run except "a valid request is accepted": which knobs are valid depends on the model, and a
 schema cannot express that. The coverage phase tries each field at and beyond its bounds, the fuzzing phase
-random requests from a fixed seed. 900 of the 1,500 cases of the coverage phase are for lists of runs and
-comparisons and for creating them; the default suite omits these.
+random requests from a fixed seed. Most cases of the coverage phase are for lists of runs, comparisons and
+tunings and for creating them; the default suite omits these.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ expected-statuses = ["2xx", "3xx", "4xx", 503]
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 413, 421, 422, 428, "5xx"]
 """
-MANY_CASES = r"^/api/v1/(runs|comparisons|runs/export)$"
+MANY_CASES = r"^/api/v1/(runs|comparisons|tunings|runs/export)$"
 GROUPS = {
     "engines": r"^/api/v1/engines",
     "runs": r"^/api/v1/runs$",

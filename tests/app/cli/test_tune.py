@@ -63,6 +63,7 @@ def test_a_tuning_that_nothing_limits_is_exit_code_4_with_the_reason(
     ]
 
 
+@pytest.mark.full
 def test_a_remote_lab_tunes(make_lab: LabMaker, command: Command) -> None:
     lab = make_lab("--max-rate", MAX_RATE)
     done = command(

@@ -80,6 +80,7 @@ def test_the_first_of_several_answers_is_shown_with_its_mark_before_the_pair_is_
     assert count.answer is Answer.HOLDS
 
 
+@pytest.mark.full
 def test_a_single_answer_is_shown_before_any_pair(tmp_path: Path) -> None:
     shown, ended = play(tmp_path, ["tiny-ratio"], nothing)
     assert (shown.state, shown.answer, shown.calibration) == (JobState.RUNNING, Answer.LEANS_HOLDS, None)
