@@ -9,8 +9,8 @@ from itertools import combinations
 from typing import Any
 
 from app.comparisons.entries import parse_entries, resolve_load
+from app.comparisons.entry_runs import EntryRuns
 from app.comparisons.ranking import RULE
-from app.comparisons.rounds import ActiveComparison, ComparisonWorker
 from app.events import Events
 from app.fleet.launchables import Launchables
 from app.machine import system
@@ -21,6 +21,7 @@ from app.rounds.bounds import check_rounds
 from app.rounds.schedule import RoundSchedule
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
+from app.runs.series import Series, SeriesWorker
 from app.schemas.comparison import ComparisonView
 from app.schemas.states import JobState
 from app.schemas.system import SystemView
@@ -31,6 +32,7 @@ from app.store.runs import RunStore
 from app.timestamps import rfc3339_now
 
 QUEUE_MAX = 10
+OVERHEAD_S = 1.5  # to start and stop an engine; an estimate until the first run has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,11 @@ class Comparisons:
         system: SystemView,
         events: Events,
     ) -> None:
-        self.jobs: JobQueue[ActiveComparison, ComparisonView] = JobQueue(
-            "comparison", QUEUE_MAX, store, self._current_view
+        self.jobs: JobQueue[Series[ComparisonView], ComparisonView] = JobQueue(
+            "comparison", QUEUE_MAX, store, lambda series: self._worker.current_view(series)
         )
         self.active = self.jobs.active
-        self._worker = ComparisonWorker(runs, run_store, store, events, self.jobs)
+        self._worker = SeriesWorker(runs, events, self.jobs)
         self._launchables = launchables
         self._runs = runs
         self._run_store = run_store
@@ -115,9 +117,9 @@ class Comparisons:
         )
         [new] = await self.jobs.add([new], len(self.active))
         schedule = RoundSchedule(_needs(len(entries)), lambda _: request.rounds, seed)
-        comparison = ActiveComparison(new, main_figure(named, plan), knobs, given, plan.total_s, schedule)
-        self.active[new.id] = comparison
-        self._worker.enqueue(comparison)
+        content = EntryRuns(self._run_store, self._store, main_figure(named, plan), knobs, given)
+        series = self.active[new.id] = Series(new, content, schedule, plan.total_s + OVERHEAD_S)
+        self._worker.enqueue(series)
         return self.get(new.id)
 
     def percentiles(self, id: int) -> dict[str, Any]:
@@ -149,10 +151,6 @@ class Comparisons:
             elif stored := self._run_store.get(run):
                 self._run_store.save(replace(stored, comparison=None))
         self._store.delete(id)
-
-    def _current_view(self, comparison: ActiveComparison) -> ComparisonView:
-        progress = self._worker.progress(comparison)
-        return replace(comparison.view, progress=progress, left_s=comparison.left_s)
 
 
 def _needs(entries: int) -> list[tuple[int, ...]]:

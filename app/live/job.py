@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.comparisons.rounds import ActiveComparison
 from app.experiments.session import ActiveExperiment, Session
 from app.lab import Lab
+from app.schemas.comparison import ComparisonView
 from app.schemas.states import JobState
-from app.tunings.worker import ActiveTuning
+from app.schemas.tuning import TuningView
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ def current_job(lab: Lab) -> Job | None:
         return _experiments(lab, session)
     for comparison in lab.comparisons.active.values():
         if comparison.view.state == JobState.RUNNING:
-            return _comparison(lab, comparison)
+            return _comparison(lab.comparisons.get(comparison.view.id), comparison.began_s)
     for tuning in lab.tunings.active.values():
         if tuning.view.state == JobState.RUNNING:
-            return _tuning(lab, tuning)
+            return _tuning(lab.tunings.get(tuning.view.id), tuning.began_s)
     if run := lab.runs.progress():
         return Job("run", run.id, run.title, int(100 * run.progress), int(run.elapsed_s))
     return None
@@ -61,14 +61,12 @@ def _experiments(lab: Lab, session: Session) -> Job:
     return Job("experiment", first.view.id, title, int(100 * share), int(elapsed_s))
 
 
-def _comparison(lab: Lab, comparison: ActiveComparison) -> Job:
-    view = lab.comparisons.get(comparison.view.id)
-    elapsed_s = time.monotonic() - comparison.began_s
+def _comparison(view: ComparisonView, began_s: float) -> Job:
+    elapsed_s = time.monotonic() - began_s
     return Job("comparison", view.id, view.title, int(100 * view.progress), int(elapsed_s))
 
 
-def _tuning(lab: Lab, tuning: ActiveTuning) -> Job:
-    view = lab.tunings.get(tuning.view.id)
-    elapsed_s = time.monotonic() - tuning.began_s
+def _tuning(view: TuningView, began_s: float) -> Job:
+    elapsed_s = time.monotonic() - began_s
     title = f"{view.model_title}: {view.knob}"
     return Job("tuning", view.id, title, int(100 * view.progress), int(elapsed_s))

@@ -15,6 +15,7 @@ from app.rounds.bounds import check_rounds
 from app.rounds.schedule import RoundSchedule
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
+from app.runs.series import Series, SeriesWorker
 from app.schemas.states import JobState
 from app.schemas.system import SystemView
 from app.schemas.tuning import TuningView
@@ -22,7 +23,7 @@ from app.store.tunings import TuningStore
 from app.timestamps import rfc3339_now
 from app.tunings.answer import RULE
 from app.tunings.request import TunedKnob, TuningRequest, given_plan, parse_knob
-from app.tunings.worker import ActiveTuning, TuningWorker
+from app.tunings.value_runs import ValueRuns, search_s
 
 QUEUE_MAX = 10
 
@@ -38,11 +39,11 @@ class Tunings:
         system: SystemView,
         events: Events,
     ) -> None:
-        self.jobs: JobQueue[ActiveTuning, TuningView] = JobQueue(
-            "tuning", QUEUE_MAX, store, self._current_view
+        self.jobs: JobQueue[Series[TuningView], TuningView] = JobQueue(
+            "tuning", QUEUE_MAX, store, lambda series: self._worker.current_view(series)
         )
         self.active = self.jobs.active
-        self._worker = TuningWorker(runs, store, events, self.jobs)
+        self._worker = SeriesWorker(runs, events, self.jobs)
         self._launchables = launchables
         self._runs = runs
         self._store = store
@@ -63,8 +64,9 @@ class Tunings:
         [new] = await self.jobs.add([self._new_view(request, knob, plan, seed)], len(self.active))
         needs = [(value,) for value in range(len(knob.values))]
         schedule = RoundSchedule(needs, lambda _: request.rounds, seed)
-        tuning = self.active[new.id] = ActiveTuning(new, knob, given, plan.total_s, schedule)
-        self._worker.enqueue(tuning)
+        content = ValueRuns(self._store, knob, given)
+        series = self.active[new.id] = Series(new, content, schedule, search_s(plan.total_s))
+        self._worker.enqueue(series)
         return self.get(new.id)
 
     async def stop(self, id: int) -> TuningView:
@@ -127,9 +129,6 @@ class Tunings:
             created_at=rfc3339_now(),
             finished_at=None,
         )
-
-    def _current_view(self, tuning: ActiveTuning) -> TuningView:
-        return replace(tuning.view, progress=self._worker.progress(tuning), left_s=tuning.left_s)
 
 
 def _at_the_request(problem: FieldProblem) -> FieldProblem:

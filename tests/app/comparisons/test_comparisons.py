@@ -83,7 +83,7 @@ def test_an_internal_error_fails_the_comparison_and_not_the_next_one(
         lab.require_ready()
         return ended
 
-    monkeypatch.setattr("app.comparisons.rounds.compute_result", fail_once)
+    monkeypatch.setattr("app.comparisons.entry_runs.compute_result", fail_once)
     first, second = run_in_lab(tmp_path, play)
     assert first.state == "failed" and "TypeError: unexpected" in (first.failure or "")
     assert second.state == "finished" and second.result

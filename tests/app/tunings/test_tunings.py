@@ -156,7 +156,7 @@ def test_a_bug_fails_the_tuning_and_not_the_next_one(tmp_path: Path, monkeypatch
         new = [await lab.tunings.submit(request(rounds=1)) for _ in range(2)]
         return [await lab.tunings.finished(each.id) for each in new]
 
-    monkeypatch.setattr("app.tunings.worker.compute_result", fail_once)
+    monkeypatch.setattr("app.tunings.value_runs.compute_result", fail_once)
     first, second = run_in_lab(tmp_path, play)
     assert first.state == "failed" and "TypeError: unexpected" in (first.failure or "")
     assert second.state == "finished" and second.result
