@@ -19,9 +19,9 @@ from app.plans.thresholds import parse_thresholds
 from app.results.fitness import main_figure
 from app.rounds.bounds import check_rounds
 from app.rounds.schedule import RoundSchedule
+from app.rounds.series import Series, SeriesWorker
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
-from app.runs.series import Series, SeriesWorker
 from app.schemas.comparison import ComparisonView
 from app.schemas.states import JobState
 from app.schemas.system import SystemView

@@ -1,4 +1,5 @@
-"""Rounds: which entries are measured next, in random order, until enough rounds are valid. Pure.
+"""Rounds: what is measured next, in random order, until enough rounds are valid, and who carries them out.
 
-Comparisons and experiments share it. May import app.statistics, app.errors, and nothing else of app.
+Comparisons, experiments and tunings share the schedule and the bounds, which are pure; comparisons and
+tunings also share the worker (`series`).
 """

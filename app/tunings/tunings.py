@@ -13,9 +13,9 @@ from app.machine import system
 from app.plans.describe import describe
 from app.rounds.bounds import check_rounds
 from app.rounds.schedule import RoundSchedule
+from app.rounds.series import Series, SeriesWorker
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
-from app.runs.series import Series, SeriesWorker
 from app.schemas.states import JobState
 from app.schemas.system import SystemView
 from app.schemas.tuning import TuningView
