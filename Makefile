@@ -86,8 +86,9 @@ fix: $(VENV)/.dev ## format the code and apply automatic lint fixes
 	$(BIN)/djangofmt templates
 	$(BIN)/oxfmt static templates
 
-bench: $(VENV)/.dev ## cost per request beside nginx and uvicorn; needs wrk, nginx and a quiet machine
+bench: $(VENV)/.dev ## cost per request beside nginx, gunicorn and others; needs wrk, nginx, node and a quiet machine
 	$(BIN)/python -m tests.bench.engines_vs_peers
+	$(BIN)/python -m tests.bench.external_servers
 	$(BIN)/python -m tests.bench.pipelining
 	$(BIN)/python -m tests.bench.load_vs_wrk
 	$(BIN)/python -m tests.bench.load_rate

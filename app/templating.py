@@ -202,7 +202,6 @@ def make_environment(templates: Path, root: str = "", hue: Callable[[str], str] 
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        optimized=False,  # no filter is applied when a template is compiled: the cache would keep the result
         bytecode_cache=None if sys.dont_write_bytecode else CompiledTemplates(templates / "__pycache__"),
     )
     env.filters.update(FILTERS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import traceback
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from typing import Any
 
 from engines.catalogue import BadModelModule, describe, model_modules
 from engines.common.calibration import Calibration, calibrate
-from engines.common.contract import BadKnob, ModelModule, all_knobs, parse_knobs
+from engines.common.contract import BadKnob, Model, ModelModule, all_knobs, application_knobs, parse_knobs
 from engines.common.process.lifecycle import LaunchOptions, run
 from engines.common.process.listeners import CannotListen
 from engines.common.wsgi.application import ApplicationSpec, CannotLoad
@@ -51,7 +52,7 @@ def _serve(parser: argparse.ArgumentParser, module: ModelModule, arguments: argp
         print(f"{arguments.model}: {reason}", file=sys.stderr)
         return 1
     try:
-        options = _launch_options(arguments)
+        options = _launch_options(module.MODEL, arguments)
         parse_knobs(module.MODEL, options.knobs)
     except BadKnob as problem:
         parser.error(f"--set {problem}")
@@ -62,17 +63,19 @@ def _serve(parser: argparse.ArgumentParser, module: ModelModule, arguments: argp
         return 1
     except CannotLoad as problem:
         problem.report()
-        return 1
+        os._exit(1)  # a thread that the module has started would hold up the end of the interpreter
     return 0
 
 
-def _launch_options(arguments: argparse.Namespace) -> LaunchOptions:
+def _launch_options(model: Model, arguments: argparse.Namespace) -> LaunchOptions:
     knobs: dict[str, Any] = {}
     for text in arguments.set:
         name, equals, value = text.partition("=")
         if not equals:
             raise BadKnob(name, "write KNOB=VALUE")
         knobs[name] = value
+    if arguments.app:
+        knobs = {**application_knobs(model), **knobs}
     return LaunchOptions(
         knobs,
         arguments.host,

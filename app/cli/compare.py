@@ -57,6 +57,7 @@ def compare(
     command: options.Commands = None,
     app: options.App = None,
     app_dir: options.AppDir = ".",
+    app_env: options.AppEnv = None,
     server: options.Server = None,
     view: View = None,
     rounds: Annotated[
@@ -85,7 +86,7 @@ def compare(
     html: options.HtmlFile = None,
 ) -> int:
     """Compare models and servers in rounds of random order."""
-    own = Own(tuple(command or ()), app, app_dir)
+    own = Own(tuple(command or ()), app, app_dir, tuple(app_env or ()))
     plan = own.plan(plan, scenario)
     files = output.check_writable({"csv": csv, "junit": junit, "html": html, "json": json})
     spec = {

@@ -35,5 +35,12 @@ def engine(
     from app.machine.child_environment import child_environment
 
     python = engine_python()
-    words = [python, "-m", "engines", "--command", COMMAND, model, *(arguments or [])]
-    os.execve(python, words, child_environment())
+    words = [python, "-P", "-m", "engines", "--command", COMMAND, model, *(arguments or [])]
+    has_application = any(word.partition("=")[0] == "--app" for word in words)
+    shell = _shell_environment() if has_application else {}
+    os.execve(python, words, shell | child_environment())
+
+
+def _shell_environment() -> dict[str, str]:
+    """Return the variables of the shell without the lab's settings, for the user's own application."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("THREADLAB_")}

@@ -84,6 +84,15 @@ AppDir = Annotated[
         rich_help_panel=TARGET,
     ),
 ]
+AppEnv = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--app-env",
+        metavar="NAME=VALUE",
+        help="A variable for --app; NAME alone takes the value of this shell. Repeatable.",
+        rich_help_panel=TARGET,
+    ),
+]
 Server = Annotated[
     str | None,
     typer.Option(

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """`commands`: values of --command. `app`, `app_dir`: of --app and --app-dir."""
+    """`commands`: values of --command. `app`, `app_dir`, `app_env`: of --app, --app-dir and --app-env."""
 
     commands: tuple[str, ...] = ()
     app: str | None = None
     app_dir: str = "."
+    app_env: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -61,7 +62,7 @@ class Own:
         path = next(_paths(plan), "/")
         return FromShell(
             tuple(own_commands(self.commands, Path.cwd(), path)),
-            own_application(self.app, self.app_dir, path) if self.app else None,
+            own_application(self.app, self.app_dir, self.app_env, path) if self.app else None,
         )
 
 

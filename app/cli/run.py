@@ -48,6 +48,7 @@ def run(
     command: options.Commands = None,
     app: options.App = None,
     app_dir: options.AppDir = ".",
+    app_env: options.AppEnv = None,
     set_: Knobs = None,
     then: Successors = None,
     server: options.Server = None,
@@ -60,10 +61,12 @@ def run(
     perfetto: options.PerfettoFile = None,
 ) -> int:
     """Run one load test of a model, an external server or a command, and print its verdict."""
-    own = Own(tuple(command or ()), app, app_dir)
+    own = Own(tuple(command or ()), app, app_dir, tuple(app_env or ()))
     targets = [*filter(None, [model]), *own.names]
     if len(targets) != 1:
         raise Invalid("Give either a MODEL or one --command.")
+    if own.commands and own.app:
+        raise Invalid("--command and --app are two servers: give one of them, or compare them.")
     plan = own.plan(plan, scenario)
     files = output.check_writable(
         {"csv": csv, "junit": junit, "html": html, "perfetto": perfetto, "json": json}

@@ -60,6 +60,7 @@ def tune(
     set_: Knobs = None,
     app: options.App = None,
     app_dir: options.AppDir = ".",
+    app_env: options.AppEnv = None,
     server: options.Server = None,
     rounds: Annotated[
         int,
@@ -86,7 +87,7 @@ def tune(
     objective = plan.pop("objective", None)
     if objective is None:
         raise Invalid.field("/objective", "objective is required, such as 'p(99)<50ms'.")
-    own = Own(app=app, app_dir=app_dir)
+    own = Own((), app, app_dir, tuple(app_env or ()))
     plan = own.plan(plan, scenario)
     spec = {
         "model": model,

@@ -14,6 +14,7 @@ from app.servers.definition import ServerDefinition
 from app.servers.from_shell import FromShell
 from app.servers.own_application import OwnApplication
 from app.servers.own_command import is_own
+from engines.common.contract import application_knobs
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Launchables:
     @property
     def application_fact(self) -> dict[str, str]:
         """The user's application as a fact of an environment; empty if there is none."""
-        return {"application": self.application.name} if self.application else {}
+        if not self.application:
+            return {}
+        return {"application": f"{self.application.name} in {self.application.directory}"}
 
     def with_shell(self, shell: FromShell) -> Launchables:
         """Return the same with what a shell has named."""
@@ -102,7 +105,11 @@ class Launchables:
         Raises Unknown for the name, and Invalid with a problem for each wrong knob.
         """
         self.require(name)
-        return (self.servers if self.is_external(name) else self.models).parse_knobs(name, given)
+        if self.is_external(name):
+            return self.servers.parse_knobs(name, given)
+        if self.application:
+            given = {**application_knobs(self.models.contracts[name]), **given}
+        return self.models.parse_knobs(name, given)
 
     def require_available(self, name: str) -> None:
         """Raise NotNow if it cannot be started on this machine."""

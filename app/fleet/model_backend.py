@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from app import addresses
@@ -27,7 +28,8 @@ from engines.common.board.board import make_board
 from engines.common.board.reader import BoardReader
 from engines.common.contract import Model
 
-READY_TIMEOUT_S = 15.0
+READY_TIMEOUT_S = 30.0
+PROBE_POLL_S = 0.05
 STOP_MARGIN_S = 1.0  # added to the engine's own grace before it is killed
 
 
@@ -81,7 +83,7 @@ class ModelBackend:
                 kept.callback(board.close)
                 self.host, self.port = listener.getsockname()[:2]
                 fds = listener.fileno(), board_fd, ready_write_fd
-                child = Child.spawn(self._command(*fds), pass_fds=fds)
+                child = Child.spawn(self._command(*fds), fds, environment=self._environment)
             except OSError as error:
                 raise Busy(f"The lab cannot start a process: {os.strerror(error.errno or 0)}.") from error
             kept.pop_all()
@@ -92,6 +94,7 @@ class ModelBackend:
     def _command(self, listen_fd: int, board_fd: int, ready_fd: int) -> list[str]:
         return [
             self._python,
+            "-P",  # without the working directory in its path: it may have modules of the same names
             "-m",
             "engines",
             self._model.name,
@@ -111,6 +114,20 @@ class ModelBackend:
             *(argument for name, value in self.knobs.items() for argument in ("--set", f"{name}={value}")),
         ]
 
+    async def _check_response(self, host: str, port: int) -> None:
+        """Wait for a response. The first one of an application may take longer than the others."""
+        if not self._application:
+            await readiness.check_health(host, port)
+            return
+        while True:
+            with contextlib.suppress(OSError, TimeoutError):
+                return await readiness.check_health(host, port, self._application.ready_path, status=None)
+            await asyncio.sleep(PROBE_POLL_S)
+
+    @property
+    def _environment(self) -> Mapping[str, str]:
+        return self._application.environment if self._application else {}
+
     def _application_arguments(self) -> tuple[str, ...]:
         if not self._application:
             return ()
@@ -127,11 +144,7 @@ class ModelBackend:
             return False
         self.runtime = Runtime(reported.get("python"), reported.get("gil"))
         assert self.board and self.port
-        host, own = addresses.reachable(self.host), self._application
-        if own:
-            await readiness.check_health(host, self.port, own.ready_path, status=None)
-        else:
-            await readiness.check_health(host, self.port)
+        await self._check_response(addresses.reachable(self.host), self.port)
         await readiness.wait_probe_closed(self.board)
         return True
 

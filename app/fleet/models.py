@@ -87,7 +87,7 @@ def _views(described: str) -> dict[str, ModelView]:
 def _run_engines(python: str, *flags: str) -> str:
     try:
         done = subprocess.run(
-            [python, "-m", "engines", *flags],
+            [python, "-P", "-m", "engines", *flags],
             capture_output=True,
             text=True,
             timeout=COMMAND_TIMEOUT_S,

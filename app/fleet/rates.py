@@ -93,13 +93,17 @@ class RateWindow:
         first, last = self._totals[0], self._totals[-1]
         return _rate(_increase(first.requests, last.requests), (last.at_ns - first.at_ns) / 1e9)
 
-    def request_cost(self) -> RequestCost:
-        """Return the cost per request; every field is None until there are two samples."""
+    def request_cost(self, loaded_per_s: float | None = None) -> RequestCost:
+        """Return the cost per request; every field is None until there are two samples.
+
+        `loaded_per_s`: the throughput by the load generator, for a server in which nothing counts.
+        """
         if len(self._totals) < 2:
             return RequestCost()
         first, last = self._totals[0], self._totals[-1]
         seconds = (last.at_ns - first.at_ns) / 1e9
-        requests = _increase(first.requests, last.requests)
+        counted = _increase(first.requests, last.requests)
+        requests = loaded_per_s * seconds if counted is None and loaded_per_s else counted
         pops = _increase(first.queue_pops, last.queue_pops)
         cpu_ns, switches = _increase(first.cpu_ns, last.cpu_ns), _increase(first.switches, last.switches)
         return RequestCost(
@@ -124,7 +128,7 @@ def _increase(first: int | None, last: int | None) -> int | None:
     return last - first if last is not None and first is not None and last >= first else None
 
 
-def _per(value: float | None, count: int | None) -> float | None:
+def _per(value: float | None, count: float | None) -> float | None:
     return value / count if value is not None and count else None
 
 

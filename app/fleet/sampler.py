@@ -73,9 +73,9 @@ class Sampler:
         """Close the descriptors of the threads' files."""
         self._thread_stats.close()
 
-    def request_cost(self) -> RequestCost:
-        """Return the cost per request in the last second."""
-        return self._window.request_cost()
+    def request_cost(self, loaded_per_s: float | None = None) -> RequestCost:
+        """Return the cost per request in the last second. `loaded_per_s`: see `RateWindow`."""
+        return self._window.request_cost(loaded_per_s)
 
     def view(self) -> SampleView | None:
         """Return the last sample as API and pages show it; None if there is none."""

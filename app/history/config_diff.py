@@ -67,7 +67,10 @@ def notes(a: RunView, b: RunView, differences: Sequence[ConfigDifference]) -> It
         yield f"The runs differ in several settings: {_listed(names)}."
     if "plan" in kinds:
         yield "The loads differ, so a change is not due to the engine alone."
-    if "environment" in kinds:
+    facts = {each.name for each in differences if each.kind == "environment"}
+    if "application" in facts:
+        yield "The applications differ, so a change may be due to them."
+    if facts - {"application"}:
         yield "The environments differ, so a change may be due to the machine."
     for run in (a, b):
         yield from _run_notes(run)

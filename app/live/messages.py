@@ -107,15 +107,14 @@ def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str,
     last = sampler.last
     assert last
     board, process = last.board, last.process
+    # Nothing counts in an external server, so under load it is the load generator's count.
+    loaded_per_s = run.achieved_per_s if run and engine.is_external else None
     return {
         "model": engine.name,
         "server": engine.name if engine.is_external else None,
         "thread_model": engine.thread_model or None,
         "state": engine.state,
-        # Nothing counts in an external server, so under load it is the load generator's count.
-        "requests_per_s": _round(
-            run.achieved_per_s if run and engine.is_external else sampler.requests_per_s
-        ),
+        "requests_per_s": _round(sampler.requests_per_s if loaded_per_s is None else loaded_per_s),
         "requests": board.requests,
         "accepted": board.counters.get("accepted"),
         "errors": board.errors,
@@ -129,7 +128,7 @@ def _engine(engine: Engine, sampler: Sampler, run: Progress | None) -> dict[str,
         "uptime_s": engine.view().uptime_s,
         "p99_us": run.response_p99_us if run else None,
         "tracing": engine.tracing.state if engine.tracing else None,
-        **rounded(asdict(sampler.request_cost())),
+        **rounded(asdict(sampler.request_cost(loaded_per_s))),
     }
 
 

@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.machine import scheduling
@@ -68,13 +68,20 @@ class Child:
         self._loop.add_reader(self._pidfd, self._on_exit)
 
     @classmethod
-    def spawn(cls, argv: Sequence[str], pass_fds: Sequence[int] = (), stdin: bytes = b"") -> Child:
+    def spawn(
+        cls,
+        argv: Sequence[str],
+        pass_fds: Sequence[int] = (),
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+    ) -> Child:
         """Start a process.
 
         argv: command; `{lifeline}` in an argument is replaced by the descriptor of the child's end of the
         lifeline.
         pass_fds: descriptors that the child inherits.
         stdin: bytes for its stdin; `"{lifeline}"` is replaced as in `argv`.
+        environment: variables beside those that every child gets.
 
         Raises OSError if descriptors or processes are exhausted; then no process and no descriptor is left.
         """
@@ -88,7 +95,7 @@ class Child:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     pass_fds=(*pass_fds, child_end),
-                    env=child_environment(),
+                    env={**child_environment(), **(environment or {})},
                     start_new_session=True,
                 )
         except BaseException:

@@ -18,16 +18,19 @@ from app.tunings.values import parse_values
 INTEGER_FIELDS = ("vus", "rounds")
 PLAN_FIELDS = ("work", "vus", "duration_s", "warmup_s")
 FIELDS = frozenset((*PLAN_FIELDS, "model", "knob", "values", "knobs", "objective", "rounds", "label"))
-INITIAL = {"objective": "p(99)<50ms", "rounds": str(QUICK_ROUNDS)}
+INITIAL = {"model": "reactor-pool", "objective": "p(99)<50ms", "rounds": str(QUICK_ROUNDS)}
 
 
 @dataclass(frozen=True, slots=True)
 class TuningForm:
-    """The values of the form and its problems by field name. `targets`: names and titles, in groups."""
+    """The values of the form and its problems by field name.
+
+    `targets`: names and titles, in groups. `knobs`: of the chosen target.
+    """
 
     values: Mapping[str, str]
     targets: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
-    knobs: Mapping[str, tuple[KnobView, ...]]  # by target
+    knobs: tuple[KnobView, ...]
     problems: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -42,11 +45,11 @@ def form_of(
         ("External servers", tuple((each.name, each.title) for each in servers)),
     )
     knobs = {each.name: each.knobs for each in models} | {each.name: each.knobs for each in servers}
-    own = {name: tuple(knob for knob in all if not knob.common) for name, all in knobs.items()}
+    given = {**INITIAL, **(values or {})}
     return TuningForm(
-        INITIAL if values is None else {**INITIAL, **values},
+        given,
         tuple(group for group in targets if group[1]),
-        {name: knobs for name, knobs in own.items() if knobs},
+        knobs.get(given["model"], ()),
         problems or {},
     )
 

@@ -197,7 +197,7 @@ def _spawn(job: dict[str, Any], group: str | None, cpu: int | None) -> _Shard:
     own = {"meter_fd": meter_fd, "lifeline_fd": "{lifeline}", "parent_pid": os.getpid()}
     try:
         stdin = json.dumps({**job, **own, "cpus": None if cpu is None else [cpu]}).encode()
-        child = Child.spawn([sys.executable, "-m", "app.load"], pass_fds=(meter_fd,), stdin=stdin)
+        child = Child.spawn([sys.executable, "-P", "-m", "app.load"], pass_fds=(meter_fd,), stdin=stdin)
         return _Shard(child, MeterReader(meter_fd), group, cpu)
     finally:
         os.close(meter_fd)

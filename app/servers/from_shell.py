@@ -10,7 +10,7 @@ from app.servers.own_application import OwnApplication
 
 @dataclass(frozen=True, slots=True)
 class FromShell:
-    """`commands`: further servers. `application`: what all engines but these serve; None: the work kinds."""
+    """`commands`: further servers. `application`: of models and WSGI servers; None: the work kinds."""
 
     commands: tuple[ServerDefinition, ...] = ()
     application: OwnApplication | None = None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _SHORT = reprlib.Repr()  # an error message quotes at most 80 characters of a value
 _SHORT.maxstring = _SHORT.maxother = 80
+APPLICATION_STACK_KIB = 1024
 SPARE_DESCRIPTORS = 256  # for each process: listener, epolls, rings, mailboxes, board, streams
 SHARED, EXCLUSIVE, REUSEPORT = ACCEPT_CHOICES = ("shared", "exclusive", "reuseport")  # of a knob `accept`
 
@@ -181,6 +182,11 @@ def parse_knobs(model: Model, given: Mapping[str, object]) -> dict[str, int | st
         if name not in known:
             raise BadKnob(name, f"is not a knob of {model.name}; it has {', '.join(known)}")
     return {name: knob.parse(given.get(name, knob.default)) for name, knob in known.items()}
+
+
+def application_knobs(model: Model) -> dict[str, int | str]:
+    """Return the knobs that have another default with an application of the user: it needs larger stacks."""
+    return {knob.name: APPLICATION_STACK_KIB for knob in model.knobs if knob.name == "stack_kib"}
 
 
 def listens_by_itself(knobs: Mapping[str, Any]) -> bool:

@@ -126,7 +126,7 @@ class Handler:
         if request.rejection:
             status = request.rejection.status
             raise EarlyResponse(status, request.rejection.reason, METHODS if status == 405 else "")
-        path, _, query = _origin_form(request.target).partition(b"?")
+        path, _, query = origin_form(request.target).partition(b"?")
         if path == b"/echo":
             return request.body
         if request.method == b"OPTIONS" and path in (b"*", *_PATHS):
@@ -179,7 +179,7 @@ def connection_fields(request: Request, draining: bool) -> bytes:
 _PATHS = frozenset((b"/", b"/cpu", b"/hash", b"/sleep", b"/bytes", b"/healthz"))
 
 
-def _origin_form(target: bytes) -> bytes:
+def origin_form(target: bytes) -> bytes:
     """Return the path and query of `http://host/path`, the form that is sent to a proxy."""
     if target[:7].lower() == b"http://":
         host, mark, query = target[7:].partition(b"?")

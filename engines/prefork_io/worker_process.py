@@ -32,7 +32,7 @@ from engines.common.process.threads import EXIT_CRASHED
 from engines.common.wsgi.application import CannotLoad
 
 READY = b"u"
-READY_TIMEOUT_S = 10.0
+READY_TIMEOUT_S = 30.0
 RESTART_INTERVAL_S = 1.0  # a worker is started at most once in it
 KILL_AFTER_S = 0.25  # after the grace period, at whose end a worker exits by itself
 
@@ -63,9 +63,9 @@ class WorkerProcesses:
         self._work = work
         self._alive: dict[int, WorkerProcess] = {}
         self._replaced = 0
-        for index in range(setup.knobs.processes):
-            if not self._start(index):
-                sys.exit(f"worker process {index + 1} ended before it was ready")
+        for process in [self._fork(index) for index in range(setup.knobs.processes)]:
+            if not _is_ready(process):
+                sys.exit(f"{process} ended, or was not ready within {READY_TIMEOUT_S:g} s")
 
     def __iter__(self) -> Iterator[int]:
         return iter(tuple(self._alive))
@@ -80,7 +80,7 @@ class WorkerProcesses:
             reason = f"was killed ({_exit_reason(code)}); starting replacement {self._replaced}"
             sys.stderr.write(f"{process} {reason}\n")
             self._throttle_restart(process)
-            self._start(process.index)
+            _is_ready(self._fork(process.index))
 
     def stop(self) -> None:
         """Drain all processes and return when they have ended; kill what outlives the grace period."""
@@ -101,8 +101,8 @@ class WorkerProcesses:
         if early_s > 0:
             select.select([self._setup.stopping], [], [], early_s)
 
-    def _start(self, index: int) -> bool:
-        """Fork, and wait until the worker is ready; return whether it is."""
+    def _fork(self, index: int) -> WorkerProcess:
+        """Start a worker process."""
         row = self._setup.board.claim("worker", index)
         board = self._setup.board.partition(index, self._setup.knobs.processes)
         master_end, worker_end = socket.socketpair()
@@ -112,11 +112,9 @@ class WorkerProcesses:
             self._run_worker(master, self._worker_setup(board, index, worker_end), row)
         worker_end.close()
         row.cells[PID] = pid
-        self._alive[os.pidfd_open(pid)] = WorkerProcess(index, pid, master_end, row, board, time.monotonic())
-        select.select([master_end], [], [], READY_TIMEOUT_S)
-        with contextlib.suppress(BlockingIOError):
-            return master_end.recv(1, socket.MSG_DONTWAIT) == READY
-        return False
+        process = WorkerProcess(index, pid, master_end, row, board, time.monotonic())
+        self._alive[os.pidfd_open(pid)] = process
+        return process
 
     def _worker_setup(self, board: Board, index: int, channel: socket.socket) -> Setup:
         """Return a worker's setup: its share of the connections, its partition and its channel."""
@@ -164,6 +162,14 @@ class WorkerProcesses:
         for process in self._alive.values():
             os.kill(process.pid, signal.SIGKILL)
         return [*self]
+
+
+def _is_ready(process: WorkerProcess) -> bool:
+    """Wait until a worker process is ready; return whether it is."""
+    select.select([process.channel], [], [], READY_TIMEOUT_S)
+    with contextlib.suppress(BlockingIOError):
+        return process.channel.recv(1, socket.MSG_DONTWAIT) == READY
+    return False
 
 
 def _exit_reason(code: int) -> str:

@@ -11,14 +11,17 @@ from tests.app.driver import LabProcess
 from .conftest import Opener
 from .pages import HELD, click, live
 
-FIELDS = {"knob": "workers", "values": "1,2", "objective": "max<600s", "work": "sleep 1ms", "rounds": "1"}
+FIELDS = {"values": "1,2", "objective": "max<600s", "work": "sleep 1ms", "rounds": "1"}
 
 
 def test_a_tuning_from_the_form_changes_by_events(visit: Opener, lab: LabProcess) -> None:
     before = lab.submit(model="reactor", plan=HELD)["id"]  # its first run waits for this one
     page = visit("/tunings").page
     live(page)
+    page.locator("#f-model").select_option("gunicorn")
+    expect(page.locator("#f-knob")).to_contain_text("worker_class: sync, gthread, gevent")
     page.locator("#f-model").select_option("reactor-pool")
+    page.locator("#f-knob").select_option("workers")
     for name, value in FIELDS.items():
         page.locator(f"#f-{name}").fill(value)
     click(page.locator("#tuning-button"))

@@ -64,6 +64,8 @@ def run(module: ModelModule, options: LaunchOptions) -> None:
     sys.setswitchinterval((int(knobs["switch_interval_us"]) + 0.5) / 1e6)
     listener = open_listener(options.host, options.port, knobs, options.listen_fd)
     handler = _handler(module, options, listener)
+    if options.application and options.ready_fd is not None:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the application prints is part of the log
     if not module.MODEL.has_worker_processes:
         handler.load()
     setup = Setup(
@@ -77,6 +79,9 @@ def run(module: ModelModule, options: LaunchOptions) -> None:
     module.serve(listener, setup)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # a second signal, while the interpreter shuts down
+    if options.application:
+        sys.stderr.flush()
+        os._exit(0)  # threads of the application would hold up the end of the interpreter
 
 
 def _handler(module: ModelModule, options: LaunchOptions, listener: socket.socket) -> RequestHandler:
@@ -95,10 +100,10 @@ def die_with_parent(parent_pid: int) -> None:
         sys.exit("the control plane ended before the engine started")
 
 
-def set_descriptor_limit(trace_wanted: int) -> None:
+def set_descriptor_limit(wanted: int) -> None:
     """Set the soft limit of open descriptors to `wanted`, within the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(trace_wanted, hard), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
 def stop_descriptor(lifeline_fd: int | None) -> int:

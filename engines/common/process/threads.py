@@ -14,6 +14,10 @@ from engines.common.board.writer import Board
 EXIT_CRASHED = 70  # EX_SOFTWARE
 
 
+class EngineThread(threading.Thread):
+    """A thread of the engine itself, and not of an application of the user."""
+
+
 def start_thread(
     board: Board,
     row: BoardRow,
@@ -37,19 +41,21 @@ def start_thread(
             if then:
                 then()
 
-    thread = threading.Thread(target=body, daemon=True)
+    thread = EngineThread(target=body, daemon=True)
     thread.start()
     return thread
 
 
 def exit_on_thread_crash() -> None:
-    """Make an uncaught exception of any thread print its traceback and end the process with code 70.
+    """Make an uncaught exception of an engine's thread print its traceback and end the process with code 70.
 
-    An engine that continues without one of its threads would give wrong measurements.
+    An engine that continues without one of its threads would give wrong measurements. An exception of another
+    thread, which the user's application has started, only prints its traceback.
     """
 
     def crash(args: Any) -> None:
         threading.__excepthook__(args)
-        os._exit(EXIT_CRASHED)
+        if isinstance(args.thread, EngineThread):
+            os._exit(EXIT_CRASHED)
 
     threading.excepthook = crash

@@ -1,4 +1,4 @@
-"""What an application is told of a request: the dictionary `environ` of PEP 3333."""
+"""A request as an application gets it: the dictionary `environ` of PEP 3333."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from engines.common.handler import origin_form
 from engines.common.http.requests import Request
 
 Environ = dict[str, Any]
@@ -36,24 +37,16 @@ def server_environ(host: str, port: int, multiprocess: bool) -> Environ:
 
 def request_environ(request: Request, server: Mapping[str, Any]) -> Environ:
     """Return the environ of a request, a new dictionary. Its body is complete."""
-    path, _, query = _without_host(request.target.decode("latin-1")).partition("?")
+    path, _, query = origin_form(request.target).partition(b"?")
     return {
         **server,
         "REQUEST_METHOD": request.method.decode("latin-1"),
         "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
-        "QUERY_STRING": query,
+        "QUERY_STRING": query.decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{request.head.version}",
         "wsgi.input": BytesIO(request.body),
         **_header_variables(request),
     }
-
-
-def _without_host(target: str) -> str:
-    """Return path and query of `http://host/path`, the form that is sent to a proxy."""
-    if not target.lower().startswith("http://"):
-        return target
-    host, mark, query = target[7:].partition("?")
-    return f"/{host.partition('/')[2]}{mark}{query}"
 
 
 def _header_variables(request: Request) -> Environ:

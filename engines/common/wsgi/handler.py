@@ -17,24 +17,24 @@ WITHOUT_BODY = frozenset((204, 304))
 class ApplicationHandler:
     """Turns a request into the bytes of the application's response. Satisfies `RequestHandler`; thread-safe.
 
-    `own`: the lab's handler, which responds to input that is no request, and when the application fails.
+    `lab_handler`: responds to input that is no request, and when the application fails.
     `server`: see `server_environ`.
     """
 
-    def __init__(self, spec: ApplicationSpec, own: Handler, server: Environ) -> None:
+    def __init__(self, spec: ApplicationSpec, lab_handler: Handler, server: Environ) -> None:
         self._spec = spec
-        self._own = own
+        self._lab_handler = lab_handler
         self._server = server
         self._application: Application | None = None
 
     @property
     def draining(self) -> bool:
         """Whether the engine must stop: every response then has `Connection: close`."""
-        return self._own.draining
+        return self._lab_handler.draining
 
     @draining.setter
     def draining(self, value: bool) -> None:
-        self._own.draining = value
+        self._lab_handler.draining = value
 
     def load(self) -> None:
         """Import the application, in the process that serves it. Raises CannotLoad."""
@@ -42,35 +42,37 @@ class ApplicationHandler:
 
     def update_date(self, now_s: float) -> None:
         """Renew the `Date` header if the second has changed."""
-        self._own.update_date(now_s)
+        self._lab_handler.update_date(now_s)
 
     def handle(self, request: Request, row: BoardRow) -> bytes:
         """Return the response to `request`, counted on `row`. An exception becomes a 500, and a traceback."""
         if request.rejection:
-            return self._own.handle(request, row)
+            return self._lab_handler.handle(request, row)
         assert self._application
         response = Response()
         try:
             response.call(self._application, request_environ(request, self._server))
             sent = self._to_bytes(response, request)
-        except Exception:
-            return self._own.fail(request, row)
+        except BaseException:  # also SystemExit: it must not end a thread of the engine
+            return self._lab_handler.fail(request, row)
         count(response.code, row)
         return sent
 
     def _to_bytes(self, response: Response, request: Request) -> bytes:
-        """Return what is sent. Raises UnicodeEncodeError for a character beyond Latin-1 in the head.
+        """Return what is sent. The response to HEAD has a length if the application gave one, or a body.
 
-        The response to HEAD keeps the length that the application gave."""
+        Raises UnicodeEncodeError for a character beyond Latin-1 in the head.
+        """
         is_empty = response.code in WITHOUT_BODY
         has_body = not is_empty and request.method != b"HEAD"
         lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.fields)]
         self.update_date(time.monotonic())
         if not any(name.lower() == "date" for name, _ in response.fields):
-            lines.append(f"Date: {self._own.date}")
-        if not is_empty:
-            length = response.length if request.method == b"HEAD" else ""
-            lines.append(f"Content-Length: {length or len(response.body)}")
+            lines.append(f"Date: {self._lab_handler.date}")
+        if has_body:
+            lines.append(f"Content-Length: {len(response.body)}")
+        elif not is_empty and (response.length or response.body):
+            lines.append(f"Content-Length: {response.length or len(response.body)}")
         head = "\r\n".join(lines).encode("latin-1")
         head += b"\r\n%b\r\n" % connection_fields(request, self.draining)
         return head + response.body if has_body else head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ BODY_LIMIT = 16 * 1024 * 1024  # bytes of a response
 ENGINE_FIELDS = frozenset(
     ("connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection", "content-length")
 )
+NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~" + string.ascii_letters + string.digits)  # RFC 9110, 5.6.2
 Fields = list[tuple[str, str]]
 
 
@@ -21,7 +23,7 @@ class InvalidResponse(Exception):
 
 
 class Response:
-    """What one call of an application responds. `call` fills it.
+    """The response of one call of an application. `call` fills it.
 
     - `status`: code and reason. `fields`: those of the application that are sent.
     - `length`: a number, what the application gave as Content-Length; empty: nothing.
@@ -70,6 +72,7 @@ class Response:
         """Take status and header fields: `start_response` of PEP 3333. Nothing has been sent yet."""
         if self.status and exc_info is None:
             raise InvalidResponse("start_response was called twice")
+        self._parts, self._size = [], 0  # an error replaces what was begun
         if not _is_status(status):
             raise InvalidResponse(f"{status!r} is not a status")
         self.status, self.length, self.fields = status, "", []
@@ -89,9 +92,9 @@ def _is_status(text: str) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    return bool(text) and text.isascii() and " " not in text and ":" not in text and _is_line(text)
+    return bool(text) and NAME_CHARACTERS.issuperset(text)
 
 
 def _is_line(text: str) -> bool:
-    """Return whether a text cannot end a line of the head, and begin another one."""
-    return not ("\r" in text or "\n" in text or "\0" in text)
+    """Return whether a text has no control character, by which it could begin another line."""
+    return text.isprintable() or not any((c < " " and c != "\t") or c == "\x7f" for c in text)

@@ -10,7 +10,7 @@ from app.fleet.rates import RateWindow, Totals
 from engines.common.board.board import QUEUE_WAIT_BUCKETS
 
 
-def totals(at_s: float, requests: int, **changes: Any) -> Totals:
+def totals(at_s: float, requests: int | None, **changes: Any) -> Totals:
     """Return what an engine has counted by `at_s`: `requests`, zeros, and `changes`."""
     values: dict[str, Any] = {
         **dict.fromkeys(("io_calls", "bytes_in", "bytes_out", "queue_pops", "queue_wait_us"), 0),
@@ -78,3 +78,12 @@ def test_a_total_that_decreases_makes_the_cost_unknown() -> None:
     window.add(totals(1, 100, cpu_ns=80_000_000, switches=800))  # a process has ended
     cost = window.request_cost()
     assert (cost.cpu_us_per_request, cost.switches_per_request, cost.switches_per_s) == (None, None, None)
+
+
+def test_requests_that_the_server_does_not_count_are_those_of_the_load_generator() -> None:
+    window = RateWindow()
+    for i in range(31):
+        window.add(totals(i / 10, None, cpu_ns=500_000 * i, io_calls=None))
+    assert window.request_cost().cpu_us_per_request is None
+    cost = window.request_cost(loaded_per_s=500)
+    assert (cost.cpu_us_per_request, cost.io_calls_per_request) == (10.0, None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, nodes
 
+from app.pages.environment import page_environment
 from app.templating import CompiledTemplates
 
 
@@ -51,3 +53,16 @@ def test_a_damaged_file_is_no_error(templates: Path) -> None:
     for file in folder.iterdir():
         file.write_bytes(file.read_bytes()[:40])
     assert environment(templates, folder).get_template("page.html").render(x=1) == "<p>2</p>"
+
+
+def test_no_template_applies_a_filter_to_a_constant() -> None:
+    """Jinja would apply it when it compiles the template, and the cache would keep a result of old code."""
+    env = page_environment()
+    constant = []
+    for name in env.list_templates(extensions=["html"]):
+        tree = env.parse(env.loader.get_source(env, name)[0] if env.loader else "")
+        for node in tree.find_all((nodes.Filter, nodes.Test)):
+            with contextlib.suppress(nodes.Impossible):
+                node.as_const(nodes.EvalContext(env))
+                constant.append(f"{name}:{node.lineno}")
+    assert constant == []

@@ -23,7 +23,7 @@ def test_it_is_loaded_as_the_work_kind_app(command: Command, name: str) -> None:
     run = json.loads(done.stdout)
     assert run["summary"]["requests"] == 50 and run["summary"]["errors"] == {}
     assert [each["kind"] for each in run["plan"]["work"]] == ["app"]
-    assert run["environment"]["application"] == "flask_shop:application"
+    assert run["environment"]["application"] == f"flask_shop:application in {FOLDER}"
 
 
 def test_a_mix_has_its_own_figures_and_an_unexpected_status_is_an_error(command: Command) -> None:
@@ -33,6 +33,32 @@ def test_a_mix_has_its_own_figures_and_an_unexpected_status_is_an_error(command:
     assert run["summary"]["errors"] == {"status_500": 25}
     kinds = {each["label"]: (each["requests"], each["errors"]) for each in run["summary"]["by_kind"]}
     assert kinds == {"app GET /items/1": (25, 0), "app GET /fails": (0, 25)}
+
+
+APP = """
+import os
+def app(environ, start):
+    start(os.environ["ANSWER"], [])
+    print("printed")
+    return [b"x"]
+"""
+
+
+@pytest.mark.parametrize("name", ["blocking", "gunicorn"])
+def test_its_directory_may_be_the_working_directory_and_have_names_of_the_lab(
+    command: Command, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "engines.py").touch()
+    (tmp_path / "gunicorn.conf.py").write_text("bind = 'unix:/no/such/directory/socket'; workers = 9")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANSWER", "201 Created")
+    options = ("--path", "/", "--expect-status", "201", "--duration", "1", *LIGHT)
+    done = command("run", name, "--app", "app:app", "--app-env", "ANSWER", *options, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert run["summary"]["requests"] == 50 and run["summary"]["errors"] == {}
+    assert run["environment"]["application"] == f"app:app in {tmp_path}"
 
 
 @pytest.mark.full
@@ -46,7 +72,7 @@ def test_all_models_and_wsgi_servers_serve_it_without_errors(command: Command, s
     comparison = json.loads(done.stdout)
     assert [each["state"] for each in comparison["runs"]] == ["finished"] * 10
     assert not {"Error rate too high", "Degraded"} & {each["verdict"] for each in comparison["runs"]}
-    assert comparison["environment"]["application"] == f"{shop}:application"
+    assert comparison["environment"]["application"] == f"{shop}:application in {FOLDER}"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +83,9 @@ def test_all_models_and_wsgi_servers_serve_it_without_errors(command: Command, s
         (("run", "reactor", "--app", "shop:app", "--app-dir", "/no/such"), "is not a directory"),
         (("run", "reactor", *SHOP, "--server", "http://127.0.0.1:9"), "combined with --server"),
         (("compare", *SHOP, "--server", "http://127.0.0.1:9"), "combined with --server"),
+        (("run", "reactor", *SHOP, "--app-env", "NO_SUCH_VARIABLE"), "that this shell has exported"),
+        (("run", "reactor", *SHOP, "--app-env", "PYTHONPATH=/x"), "are set by the lab"),
+        (("run", "--command", "a {port}", *SHOP), "are two servers"),
         (("run", "reactor", *SHOP, "--work", "sleep 5ms"), "it serves app"),
         (("run", "nginx", *SHOP), "nginx cannot serve a WSGI application"),
         (("run", "uvicorn", *SHOP), "uvicorn cannot serve a WSGI application"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import threading
 from collections.abc import Iterable
 from typing import Any
 from wsgiref.validate import validator
@@ -18,6 +20,19 @@ def respond(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
             raise RuntimeError("raised before start_response")
         case "/raises-late":
             return raise_late(start)
+        case "/exits":
+            sys.exit("an application that exits")
+        case "/thread-fails":
+            thread = threading.Thread(target=fail)
+            thread.start()
+            thread.join()
+        case "/deep":
+            return Deep().missing  # type: ignore[no-any-return]
+        case "/prints":
+            print("a line of the application", flush=True)  # noqa: T201
+        case "/stream":
+            start("200 OK", [PLAIN])
+            return iter([b"x"] if environ["REQUEST_METHOD"] == "GET" else [])
         case "/empty":
             start("204 No Content", [])
             return [b""]
@@ -38,11 +53,27 @@ def respond(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
     return [json.dumps(told).encode()]
 
 
+def fail() -> None:
+    raise RuntimeError("raised in a thread of the application")
+
+
+class Deep:
+    """Looks an attribute up in itself, without end: on a small stack that is a crash."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
 def raise_late(start: Any) -> Iterable[bytes]:
     start("200 OK", [PLAIN])
     yield b"a part"
     raise RuntimeError("raised after the first part")
 
 
+def wait() -> None:
+    threading.Event().wait()
+
+
+threading.Thread(target=wait).start()  # the end of an engine does not wait for it
 application = validator(respond)
 not_callable = 1

@@ -29,7 +29,18 @@ def test_a_malformed_status_is_refused(status: str) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [("A", "b\r\nC: d"), ("A", "b\n"), ("A", "\0"), ("", "b"), ("A B", "c"), ("A:", "b"), ("Ä", "b")],
+    [
+        ("A", "b\r\nC: d"),
+        ("A", "b\n"),
+        ("A", "\0"),
+        ("", "b"),
+        ("A B", "c"),
+        ("A:", "b"),
+        ("Ä", "b"),
+        ("\tA", "b"),
+        ("A\t", "b"),
+        ("A", "\x0b"),
+    ],
 )
 def test_a_header_that_could_begin_another_line_is_refused(header: tuple[str, str]) -> None:
     with pytest.raises(InvalidResponse, match="is malformed"):
@@ -64,8 +75,9 @@ def test_an_application_must_start_a_response_once() -> None:
 def test_an_error_handler_may_replace_the_response() -> None:
     def fails(environ: Any, start: Any) -> Any:
         start("200 OK", [PLAIN])
+        yield b"a part"
         start("500 Failed", [], (None, None, None))
-        return [b"sorry"]
+        yield b"sorry"
 
     response = Response()
     response.call(fails, {})
