@@ -11,8 +11,8 @@ import typer
 from app.cli import console, labs, options, output
 from app.cli.exit_codes import FAILED, NO_ANSWER, OK
 from app.cli.help import TARGET, TIMING, Command
-from app.cli.own import Own
 from app.cli.plan_options import with_plan
+from app.cli.user_code import UserCode
 from app.statistics.decision import ROUNDS
 
 if TYPE_CHECKING:
@@ -86,11 +86,11 @@ def compare(
     html: options.HtmlFile = None,
 ) -> int:
     """Compare models and servers in rounds of random order."""
-    own = Own(tuple(command or ()), app, app_dir, tuple(app_env or ()))
-    plan = own.plan(plan, scenario)
+    user_code = UserCode(tuple(command or ()), app, app_dir, tuple(app_env or ()))
+    plan = user_code.plan(plan, scenario)
     files = output.check_writable({"csv": csv, "junit": junit, "html": html, "json": json})
     spec = {
-        "models": [entry(text) for text in (*(models or ()), *own.names)],
+        "models": [entry(text) for text in (*(models or ()), *user_code.names)],
         "view": view,
         "rounds": rounds,
         "seed": seed,
@@ -99,7 +99,7 @@ def compare(
         "thresholds": threshold or [],
         "label": label or None,
     }
-    return _report(server, _measured(server, spec, files, own), files)
+    return _report(server, _measured(server, spec, files, user_code), files)
 
 
 def entry(text: str) -> dict[str, Any]:
@@ -109,11 +109,11 @@ def entry(text: str) -> dict[str, Any]:
     return {"model": model, "knobs": dict(parsed)}
 
 
-def _measured(server: str | None, spec: dict[str, Any], files: dict[str, str], own: Own) -> Ended:
+def _measured(server: str | None, spec: dict[str, Any], files: dict[str, str], user_code: UserCode) -> Ended:
     """Compare, and write the exports."""
     from app.report.comparison_exports import FLAGS
 
-    with labs.opened(server, own, spec["plan"]) as lab:
+    with labs.opened(server, user_code, spec["plan"]) as lab:
         view = lab.compare({**spec, "models": spec["models"] or lab.available_models()})
         problems = output.write_exports(files, FLAGS, lambda each: lab.export(each, view.id))
         return Ended(view, problems, lab.stopped_by)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app import format
 from app.cli.console import Column, Styled, Table
 from app.cli.exit_codes import BREACHED, FAILED, NO_ANSWER, OK, SIGNALLED
-from app.cli.run_report import BAD, GOOD, TITLE
+from app.cli.run_report import BAD, GOOD, TITLE, application
 from app.schemas.comparison import ComparisonView, EntryResult, Spread
 from app.schemas.result import Latency
 
@@ -42,6 +42,7 @@ def items(view: ComparisonView) -> list[str | Table]:
     rounds = f"{view.trials} rounds" if view.trials > 1 else "one round"
     seed = "" if view.seed is None else f", seed {view.seed}"
     found: list[str | Table] = [Styled(f"Comparison {view.id}: {view.plan_text}; {rounds}{seed}.", TITLE)]
+    found += application(view.environment)
     if view.failure:
         found.append(Styled(f"Failed: {view.failure}", BAD))
     if view.result:

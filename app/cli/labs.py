@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from app.cli.own import NOTHING, Own
+from app.cli.user_code import NOTHING, UserCode
 
 if TYPE_CHECKING:
     from app.report.export import Export
@@ -52,17 +52,17 @@ class MeasuringLab(Protocol):
 
 
 def opened(
-    server: str | None, own: Own = NOTHING, plan: Mapping[str, Any] | None = None
+    server: str | None, user_code: UserCode = NOTHING, plan: Mapping[str, Any] | None = None
 ) -> AbstractContextManager[MeasuringLab]:
     """Return the lab at `server`, or without a server one that is open in this process during the block.
 
-    `own`: what the lab is to start of the user's own, to be measured with `plan`. Raises Invalid.
+    `user_code`: what the lab is to start of the user's own, to be measured with `plan`. Raises Invalid.
     """
     if server:
-        own.refuse_remote()
+        user_code.refuse_remote()
         from app.cli import remote
 
         return remote.opened(server)
     from app.cli import in_process
 
-    return in_process.opened(own.from_shell(plan or {}))
+    return in_process.opened(user_code.from_shell(plan or {}))

@@ -10,8 +10,8 @@ import typer
 from app.cli import console, labs, options, output
 from app.cli.exit_codes import FAILED, OK
 from app.cli.help import ADVANCED, TARGET, Command
-from app.cli.own import Own
 from app.cli.plan_options import with_plan
+from app.cli.user_code import UserCode
 from app.errors import Invalid
 
 if TYPE_CHECKING:
@@ -61,13 +61,13 @@ def run(
     perfetto: options.PerfettoFile = None,
 ) -> int:
     """Run one load test of a model, an external server or a command, and print its verdict."""
-    own = Own(tuple(command or ()), app, app_dir, tuple(app_env or ()))
-    targets = [*filter(None, [model]), *own.names]
+    user_code = UserCode(tuple(command or ()), app, app_dir, tuple(app_env or ()))
+    targets = [*filter(None, [model]), *user_code.names]
     if len(targets) != 1:
         raise Invalid("Give either a MODEL or one --command.")
-    if own.commands and own.app:
+    if user_code.commands and user_code.app:
         raise Invalid("--command and --app are two servers: give one of them, or compare them.")
-    plan = own.plan(plan, scenario)
+    plan = user_code.plan(plan, scenario)
     files = output.check_writable(
         {"csv": csv, "junit": junit, "html": html, "perfetto": perfetto, "json": json}
     )
@@ -80,7 +80,7 @@ def run(
         "label": label or None,
         "then": [{"model": each} for each in then or ()],
     }
-    with labs.opened(server, own, plan) as lab:
+    with labs.opened(server, user_code, plan) as lab:
         view = lab.run(spec)
         problems = output.write_exports(files, output.run_exports(), lambda each: lab.export(each, view.id))
         stopped_by = lab.stopped_by
@@ -108,6 +108,6 @@ def _report(
 
 def _is_repeatable(view: RunView) -> bool:
     """Return whether a command can measure the same with the name of the model or server alone."""
-    from app.servers.own_command import is_own
+    from app.servers.commands import is_command
 
-    return not is_own(view.model) and "application" not in view.environment
+    return not is_command(view.model) and "application" not in view.environment

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from app import format
 from app.cli.console import Styled
@@ -38,6 +39,7 @@ def lines(view: RunView) -> list[str]:
     """Return what a person reads of a run, line by line: verdict, figures, notes and thresholds."""
     return [
         Styled(f"Run {view.id}: {view.model}, {view.plan_text}", TITLE),
+        *application(view.environment),
         *_verdict(view),
         *_figures(view),
         *(
@@ -48,6 +50,11 @@ def lines(view: RunView) -> list[str]:
         *_costs(view),
         *(_mark(not each.breached, f"{each.text}: {each.seen}") for each in view.thresholds),
     ]
+
+
+def application(environment: Mapping[str, Any]) -> list[str]:
+    """Return a line that names the user's application, if one was served."""
+    return [f"Application: {environment['application']}"] if environment.get("application") else []
 
 
 def _mark(is_met: bool, text: str) -> str:

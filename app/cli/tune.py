@@ -11,9 +11,9 @@ import typer
 from app.cli import console, labs, options, output
 from app.cli.exit_codes import FAILED, OK
 from app.cli.help import TARGET, TIMING, Command
-from app.cli.own import Own
 from app.cli.plan_options import with_plan
 from app.cli.run import Knobs
+from app.cli.user_code import UserCode
 from app.errors import Invalid
 from app.statistics.decision import QUICK_ROUNDS, ROUNDS
 from app.tunings.values import parse_values
@@ -87,8 +87,8 @@ def tune(
     objective = plan.pop("objective", None)
     if objective is None:
         raise Invalid.field("/objective", "objective is required, such as 'p(99)<50ms'.")
-    own = Own((), app, app_dir, tuple(app_env or ()))
-    plan = own.plan(plan, scenario)
+    user_code = UserCode((), app, app_dir, tuple(app_env or ()))
+    plan = user_code.plan(plan, scenario)
     spec = {
         "model": model,
         **tuned_knob(knob),
@@ -100,7 +100,7 @@ def tune(
         "seed": seed,
         "label": label or None,
     }
-    with labs.opened(server, own, plan) as lab:
+    with labs.opened(server, user_code, plan) as lab:
         view = lab.tune(spec)
         ended = Ended(view, lab.stopped_by)
     return _report(server, ended, files)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from app import format
 from app.cli.console import Column, Styled, Table
 from app.cli.exit_codes import FAILED, NO_ANSWER, OK, SIGNALLED
-from app.cli.run_report import BAD, GOOD, TITLE
+from app.cli.run_report import BAD, GOOD, TITLE, application
 from app.schemas.tuning import TuningResult, TuningView, ValueResult
 from app.tunings.values import value_name
 
@@ -43,7 +43,7 @@ def items(view: TuningView) -> list[str | Table]:
     fixed = f", {format.knobs(view.knobs)}" if view.knobs else ""
     what = f"{view.model_title}{fixed}: {view.knob} for {view.objective}"
     title = f"Tuning {view.id}: {what}; {view.plan_text}; {rounds}, seed {view.seed}."
-    found: list[str | Table] = [Styled(title, TITLE)]
+    found: list[str | Table] = [Styled(title, TITLE), *application(view.environment)]
     if view.failure:
         found.append(Styled(f"Failed: {view.failure}", BAD))
     if view.result:

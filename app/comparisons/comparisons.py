@@ -117,8 +117,8 @@ class Comparisons:
         )
         [new] = await self.jobs.add([new], len(self.active))
         schedule = RoundSchedule(_needs(len(entries)), lambda _: request.rounds, seed)
-        content = EntryRuns(self._run_store, self._store, main_figure(named, plan), knobs, given)
-        series = self.active[new.id] = Series(new, content, schedule, plan.total_s + OVERHEAD_S)
+        items = EntryRuns(self._run_store, self._store, main_figure(named, plan), knobs, given)
+        series = self.active[new.id] = Series(new, items, schedule, plan.total_s + OVERHEAD_S)
         self._worker.enqueue(series)
         return self.get(new.id)
 

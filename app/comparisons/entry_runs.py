@@ -25,7 +25,7 @@ from app.store.runs import RunStore
 
 @dataclass(frozen=True, slots=True)
 class EntryRuns:
-    """The entries of one comparison. Satisfies `Content`.
+    """The entries of one comparison. Satisfies `SeriesItems`.
 
     `figure`: name of the compared figure. `knobs`: of each entry, as given. `plan`: the fields that were
     given. `trials`: what has been measured, with the distributions that a view lacks.
@@ -68,7 +68,7 @@ class EntryRuns:
         """Store the view with the latency curves of its entries."""
         self.store.save_result(view, {"entries": [self._curve(i) for i in range(len(view.entries))]})
 
-    def void(self, view: ComparisonView, order: Sequence[int]) -> set[int]:
+    def to_repeat(self, view: ComparisonView, order: Sequence[int]) -> set[int]:
         """Return the entries of the last round whose run is to be repeated."""
         return {each.entry for each in view.runs[-len(order) :] if each.why_not}
 

@@ -10,10 +10,10 @@ from app.errors import Unknown, shown
 from app.fleet.models import Models
 from app.fleet.servers import Servers
 from app.load.protocol.plan import APP, HTTP, HTTP_KINDS, KINDS
+from app.servers.application import UserApplication
+from app.servers.commands import is_command
 from app.servers.definition import ServerDefinition
 from app.servers.from_shell import FromShell
-from app.servers.own_application import OwnApplication
-from app.servers.own_command import is_own
 from engines.common.contract import application_knobs
 
 
@@ -23,7 +23,7 @@ class Launchables:
 
     models: Models
     servers: Servers
-    application: OwnApplication | None = None  # what engines serve in place of the work kinds
+    application: UserApplication | None = None  # what engines serve in place of the work kinds
 
     @classmethod
     def load(cls, servers: Path | None, python: str) -> Launchables:
@@ -56,7 +56,7 @@ class Launchables:
     def require(self, name: str) -> None:
         """Raise Unknown if there is neither a model nor a server of this name."""
         if name not in self.names:
-            if is_own(name):
+            if is_command(name):
                 raise Unknown(
                     f"{name} was started from a shell with --command. A page or the API cannot start it."
                 )
@@ -73,7 +73,7 @@ class Launchables:
         """
         self.require(name)
         definition = self.servers.definitions.get(name)
-        if self.application and is_own(name):
+        if self.application and is_command(name):
             return HTTP_KINDS
         if self.application:
             return (APP,) if definition is None or definition.is_wsgi else ()

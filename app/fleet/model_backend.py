@@ -21,7 +21,7 @@ from app.fleet import readiness
 from app.fleet.backend import Runtime
 from app.machine.child import Child
 from app.machine.proc import ProcessReading, read_processes
-from app.servers.own_application import OwnApplication
+from app.servers.application import UserApplication
 from app.servers.processes import ProcessCpu
 from app.trace.tracing import Tracing
 from engines.common.board.board import make_board
@@ -45,7 +45,7 @@ class ModelBackend:
         python: str,
         listener: socket.socket,
         calibration: str,
-        application: OwnApplication | None = None,
+        application: UserApplication | None = None,
     ) -> None:
         """`python`: path of the interpreter. `listener`: closed by `spawn`. `calibration`: see `Models`.
 

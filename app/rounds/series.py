@@ -29,7 +29,7 @@ from app.timestamps import rfc3339_now
 V = TypeVar("V", ComparisonView, TuningView)
 
 
-class Content(Protocol[V]):
+class SeriesItems(Protocol[V]):
     """What a series measures. An item is the index of an entry or value, a round has a number from 1."""
 
     @property
@@ -53,7 +53,7 @@ class Content(Protocol[V]):
         """Store the view and what belongs to it. Called in a thread."""
         ...
 
-    def void(self, view: V, order: Sequence[int]) -> Collection[int]:
+    def to_repeat(self, view: V, order: Sequence[int]) -> Collection[int]:
         """Return the items of the last round whose run is to be repeated."""
         ...
 
@@ -71,7 +71,7 @@ class Series(Generic[V]):
     """A series that is queued or in progress."""
 
     view: V
-    content: Content[V]
+    items: SeriesItems[V]
     schedule: RoundSchedule
     run_s: float  # an estimate of the duration of a run, until the first has ended
     stop_requested: bool = False
@@ -121,7 +121,7 @@ class SeriesWorker(Generic[V]):
             except SAVE_ERRORS as error:
                 failure = f"The result could not be saved: {error_reason(error)}."
             except Exception as error:
-                failure = report_bug(error, f"{series.content.noun} {series.view.id}")
+                failure = report_bug(error, f"{series.items.noun} {series.view.id}")
             await self._close(series, failure)
 
     async def stop(self, series: Series[V]) -> None:
@@ -145,7 +145,7 @@ class SeriesWorker(Generic[V]):
 
     async def _execute(self, series: Series[V]) -> None:
         series.began_s = series.ended_s = time.monotonic()
-        schedule, content = series.schedule, series.content
+        schedule, items = series.schedule, series.items
         while (order := schedule.next_order()) is not None:
             number = len(schedule.ended) + 1
             for item in order:
@@ -155,18 +155,16 @@ class SeriesWorker(Generic[V]):
                 series.ended_s = time.monotonic()
                 series.ended_in_round += 1
                 await asyncio.to_thread(self._record, series, item, number, ended)
-                self._report(
-                    series, f"{_name(series)}: {content.trial_name(series.view, item, number)} ended"
-                )
-            void = content.void(series.view, order)
+                self._report(series, f"{_name(series)}: {items.trial_name(series.view, item, number)} ended")
+            void = items.to_repeat(series.view, order)
             schedule.record(order, [void] * len(schedule.needs))
             series.ended_in_round = 0
 
     async def _run(self, series: Series[V], item: int, number: int) -> RunView:
-        view, content = series.view, series.content
-        run = await self._runs.submit(content.request(view, item, number))
+        view, items = series.view, series.items
+        run = await self._runs.submit(items.request(view, item, number))
         series.view = replace(view, state=JobState.RUNNING, current=run.id)
-        self._report(series, f"{_name(series)}: {content.trial_name(view, item, number)}")
+        self._report(series, f"{_name(series)}: {items.trial_name(view, item, number)}")
         if series.stop_requested:  # since the run was submitted
             self._runs.stop(run.id)
         return await self._runs.finished(run.id)
@@ -176,9 +174,9 @@ class SeriesWorker(Generic[V]):
 
         It is shown only after it was saved: what a client has seen is not lost.
         """
-        view = series.content.add(series.view, item, number, run)
+        view = series.items.add(series.view, item, number, run)
         view = replace(view, progress=self._progress(series, view))
-        series.content.save(view)
+        series.items.save(view)
         series.view = view
 
     async def _close(self, series: Series[V], failure: str | None) -> None:
@@ -200,16 +198,16 @@ class SeriesWorker(Generic[V]):
         )
         ended = await self._jobs.save_result(
             ended,
-            write=lambda: series.content.save(ended),
+            write=lambda: series.items.save(ended),
             failed=lambda reason: replace(ended, state=JobState.FAILED, failure=reason),
         )
         self._jobs.close(series, ended)
-        summary = ended.failure or series.content.summary(ended) or ended.state
+        summary = ended.failure or series.items.summary(ended) or ended.state
         self._report(series, f"{_name(series)} {ended.state}: {summary}")
 
     def _report(self, series: Series[V], text: str) -> None:
-        self._events.publish(series.content.event(series.view, text))
+        self._events.publish(series.items.event(series.view, text))
 
 
 def _name(series: Series[V]) -> str:
-    return f"{series.content.noun.capitalize()} {series.view.id}"
+    return f"{series.items.noun.capitalize()} {series.view.id}"

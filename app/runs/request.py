@@ -20,7 +20,7 @@ from app.schemas.run import RunView, Successor
 from app.schemas.scenario import ScenarioView
 from app.schemas.states import RunState
 from app.schemas.system import SystemView
-from app.servers.own_command import is_own
+from app.servers.commands import is_command
 from app.settings import Settings
 from app.timestamps import rfc3339_now
 
@@ -199,7 +199,7 @@ class RequestValidator:
 
     def _environment(self, name: str) -> dict[str, Any]:
         facts = system.environment(self._system)
-        return facts if is_own(name) else facts | self._launchables.application_fact
+        return facts if is_command(name) else facts | self._launchables.application_fact
 
     def _scenario(self, name: str) -> ScenarioView:
         if name not in SCENARIOS:

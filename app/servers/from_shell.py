@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.servers.application import UserApplication
 from app.servers.definition import ServerDefinition
-from app.servers.own_application import OwnApplication
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class FromShell:
     """`commands`: further servers. `application`: of models and WSGI servers; None: the work kinds."""
 
     commands: tuple[ServerDefinition, ...] = ()
-    application: OwnApplication | None = None
+    application: UserApplication | None = None
 
 
 NOTHING = FromShell()

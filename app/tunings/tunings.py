@@ -64,8 +64,8 @@ class Tunings:
         [new] = await self.jobs.add([self._new_view(request, knob, plan, seed)], len(self.active))
         needs = [(value,) for value in range(len(knob.values))]
         schedule = RoundSchedule(needs, lambda _: request.rounds, seed)
-        content = ValueRuns(self._store, knob, given)
-        series = self.active[new.id] = Series(new, content, schedule, search_s(plan.total_s))
+        items = ValueRuns(self._store, knob, given)
+        series = self.active[new.id] = Series(new, items, schedule, search_s(plan.total_s))
         self._worker.enqueue(series)
         return self.get(new.id)
 

@@ -29,7 +29,7 @@ def search_s(trial_s: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ValueRuns:
-    """The values of one tuning. Satisfies `Content`. `plan`: the fields that are given to each run."""
+    """The values of one tuning. Satisfies `SeriesItems`. `plan`: the fields that are given to each run."""
 
     store: TuningStore
     knob: TunedKnob
@@ -62,8 +62,8 @@ class ValueRuns:
         """Store the view."""
         self.store.save(view)
 
-    def void(self, view: TuningView, order: Sequence[int]) -> tuple[int, ...]:
-        """Return nothing: void runs are not repeated."""
+    def to_repeat(self, view: TuningView, order: Sequence[int]) -> tuple[int, ...]:
+        """Return nothing: a void run of a tuning is not repeated."""
         return ()
 
     def summary(self, view: TuningView) -> str:

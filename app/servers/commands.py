@@ -12,22 +12,22 @@ from app.servers.definition import ServerDefinition, placeholders
 NAME = "command"  # of the first one; the others are command-2, command-3 …
 
 
-def own_commands(texts: Sequence[str], directory: Path, ready_path: str) -> list[ServerDefinition]:
+def user_commands(texts: Sequence[str], directory: Path, ready_path: str) -> list[ServerDefinition]:
     """Return a definition for each command line. Raises Invalid for one that cannot be used.
 
     A command line is split as a shell would, but no shell reads it. It runs in `directory`, and it is ready
     when it answers `ready_path`, with any status.
     """
-    names = own_names(len(texts))
+    names = command_names(len(texts))
     return [_definition(text, name, directory, ready_path) for text, name in zip(texts, names, strict=True)]
 
 
-def own_names(count: int) -> list[str]:
+def command_names(count: int) -> list[str]:
     """Return the names of so many commands."""
     return [NAME if number == 1 else f"{NAME}-{number}" for number in range(1, count + 1)]
 
 
-def is_own(name: str) -> bool:
+def is_command(name: str) -> bool:
     """Return whether a name is that of a command."""
     return name == NAME or name.startswith(f"{NAME}-")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class UserCode:
     """`commands`: values of --command. `app`, `app_dir`, `app_env`: of --app, --app-dir and --app-env."""
 
     commands: tuple[str, ...] = ()
@@ -25,9 +25,9 @@ class Own:
     @property
     def names(self) -> list[str]:
         """Return the names of the servers that the commands become."""
-        from app.servers.own_command import own_names
+        from app.servers.commands import command_names
 
-        return own_names(len(self.commands))
+        return command_names(len(self.commands))
 
     def plan(self, plan: Mapping[str, Any], scenario: str | None) -> dict[str, Any]:
         """Return the plan with requests that a command or an application serves.
@@ -55,18 +55,18 @@ class Own:
 
         Raises Invalid.
         """
+        from app.servers.application import user_application
+        from app.servers.commands import user_commands
         from app.servers.from_shell import FromShell
-        from app.servers.own_application import own_application
-        from app.servers.own_command import own_commands
 
         path = next(_paths(plan), "/")
         return FromShell(
-            tuple(own_commands(self.commands, Path.cwd(), path)),
-            own_application(self.app, self.app_dir, self.app_env, path) if self.app else None,
+            tuple(user_commands(self.commands, Path.cwd(), path)),
+            user_application(self.app, self.app_dir, self.app_env, path) if self.app else None,
         )
 
 
-NOTHING = Own()
+NOTHING = UserCode()
 
 
 def _for_application(load: Mapping[str, Any]) -> dict[str, Any]:

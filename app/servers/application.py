@@ -14,7 +14,7 @@ RESERVED = ("PYTHONPATH", "THREADLAB_")
 
 
 @dataclass(frozen=True, slots=True)
-class OwnApplication:
+class UserApplication:
     """An application that engines serve in place of the lab's work kinds.
 
     `name`: `module:callable`. `directory`: is searched for the module first; absolute, and the working
@@ -41,7 +41,7 @@ class OwnApplication:
         )
 
 
-def own_application(name: str, directory: str, variables: Sequence[str], ready_path: str) -> OwnApplication:
+def user_application(name: str, directory: str, variables: Sequence[str], ready_path: str) -> UserApplication:
     """Return the application. It is imported by the engines only. Raises Invalid.
 
     variables: `NAME=VALUE`, or `NAME` for a variable of the shell.
@@ -52,7 +52,7 @@ def own_application(name: str, directory: str, variables: Sequence[str], ready_p
     path = Path(directory)
     if not path.is_dir():
         raise Invalid(f"--app-dir: {shown(directory)} is not a directory.")
-    return OwnApplication(name, path.resolve(), ready_path, dict(map(_variable, variables)))
+    return UserApplication(name, path.resolve(), ready_path, dict(map(_variable, variables)))
 
 
 def _variable(text: str) -> tuple[str, str]:
