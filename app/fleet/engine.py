@@ -304,6 +304,7 @@ def last_words(log: Sequence[str]) -> Sequence[str]:
 
     A server that manages workers goes on to write after the traceback of a worker that could not start.
     """
+    log = [line for line in log if line.strip(" ^~")]  # without the marks below a line of source
     raised = [line for line in log if line.partition(":")[0].rpartition(".")[2].endswith(EXCEPTION_NAMES)]
     last = log[-LAST_WORDS:]
     lines = last if not raised or raised[-1] in last else (raised[-1], *last)
