@@ -302,7 +302,7 @@ class Engine:
 def last_words(log: Sequence[str]) -> Sequence[str]:
     """Return the last lines of an engine's stderr, with the last exception of Python before them.
 
-    A server that manages workers goes on to write after the traceback of a worker that could not start.
+    A server with workers writes more lines after the traceback of a worker that could not start.
     """
     log = [line for line in log if line.strip(" ^~")]  # without the marks below a line of source
     raised = [line for line in log if line.partition(":")[0].rpartition(".")[2].endswith(EXCEPTION_NAMES)]

@@ -116,7 +116,7 @@ def _signals_as_bytes() -> int:
 def _die_with(guard: int) -> None:
     """Let the kernel kill the first process if the guard is killed; the lab then ends the others.
 
-    The guard may have been killed before the kernel was told.
+    The guard may have been killed before this call.
     """
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != guard:

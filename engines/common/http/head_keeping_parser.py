@@ -11,7 +11,7 @@ from engines.common.http.requests import NO_REQUEST, Head
 
 
 class HeadKeepingParser(RequestParser):
-    """Parses what one connection sends; each request has its `head`, and is an object of its own."""
+    """Parses what one connection sends; each request has its `head`, and no request object is reused."""
 
     __slots__ = ("_head_before_upgrade", "_kept_fields")
 

@@ -14,7 +14,7 @@ PLAIN = ("Content-Type", "text/plain")
 
 
 def respond(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
-    """Respond by path; any other path tells what the application was told."""
+    """Respond by path; any other path returns the environ."""
     match environ["PATH_INFO"]:
         case "/raises":
             raise RuntimeError("raised before start_response")
@@ -46,11 +46,11 @@ def respond(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         case "/large":
             start("200 OK", [PLAIN])
             return (b"x" * 2**20 for _ in range(17))
-    told: dict[str, Any] = {name: value for name, value in environ.items() if isinstance(value, str)}
-    told |= {"body": environ["wsgi.input"].read(-1).decode(), "pid": os.getpid()}
-    told |= {"multiprocess": environ["wsgi.multiprocess"]}
+    variables: dict[str, Any] = {name: value for name, value in environ.items() if isinstance(value, str)}
+    variables |= {"body": environ["wsgi.input"].read(-1).decode(), "pid": os.getpid()}
+    variables |= {"multiprocess": environ["wsgi.multiprocess"]}
     start("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps(told).encode()]
+    return [json.dumps(variables).encode()]
 
 
 def fail() -> None:

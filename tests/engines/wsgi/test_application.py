@@ -35,7 +35,7 @@ def client(engine: Engine) -> Iterator[Client]:
         yield client
 
 
-def told(client: Client, request: bytes) -> dict[str, Any]:
+def environ_of(client: Client, request: bytes) -> dict[str, Any]:
     client.send(request)
     answer = client.answer()
     assert answer.status == 200, answer.body
@@ -43,9 +43,9 @@ def told(client: Client, request: bytes) -> dict[str, Any]:
     return found
 
 
-def test_it_is_told_the_request(engine: Engine, client: Client) -> None:
+def test_it_gets_the_request(engine: Engine, client: Client) -> None:
     fields = b"Cookie: a=1\r\nX-Twice: 1\r\nx-twice:  2 \r\nCookie: b=2\r\nContent-Type: text/x\r\n"
-    environ = told(
+    environ = environ_of(
         client,
         b"PUT /a%20b/%C3%A9?q=%20&r HTTP/1.1\r\n" + HOST + fields + b"Content-Length: 3\r\n\r\nabc",
     )
@@ -58,7 +58,7 @@ def test_it_is_told_the_request(engine: Engine, client: Client) -> None:
     assert {name: environ.get(name) for name in expected} == expected
 
 
-def test_requests_on_one_connection_are_told_apart_by_their_headers(client: Client) -> None:
+def test_requests_on_one_connection_have_their_own_headers(client: Client) -> None:
     get = b"GET / HTTP/1.1\r\n" + HOST
     client.send(get + b"X: 1\r\n\r\n" + get + b"X: 2\r\n\r\n" + get + b"\r\n")
     assert [json.loads(client.answer().body).get("HTTP_X") for _ in range(3)] == ["1", "2", None]
@@ -66,24 +66,24 @@ def test_requests_on_one_connection_are_told_apart_by_their_headers(client: Clie
 
 def test_a_chunked_body_has_a_length_and_its_trailers_are_dropped(client: Client) -> None:
     head = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
-    environ = told(client, head + b"2\r\nab\r\n1\r\nc\r\n0\r\nX-Late: 1\r\n\r\n")
+    environ = environ_of(client, head + b"2\r\nab\r\n1\r\nc\r\n0\r\nX-Late: 1\r\n\r\n")
     assert (environ["body"], environ["CONTENT_LENGTH"]) == ("abc", "3")
     assert not {"HTTP_TRANSFER_ENCODING", "HTTP_X_LATE"} & environ.keys()
 
 
 def test_the_headers_of_a_request_with_upgrade_and_body_are_kept(client: Client) -> None:
     fields = b"Upgrade: h2c\r\nConnection: upgrade\r\nX-Mine: 1\r\nContent-Length: 3\r\n\r\n"
-    environ = told(client, b"POST /u HTTP/1.1\r\n" + HOST + fields + b"abc")
+    environ = environ_of(client, b"POST /u HTTP/1.1\r\n" + HOST + fields + b"abc")
     assert (environ["body"], environ["HTTP_X_MINE"], environ["HTTP_HOST"]) == ("abc", "1", "engine")
 
 
 def test_a_name_with_an_underscore_does_not_pass_for_another_one(client: Client) -> None:
-    environ = told(client, b"GET / HTTP/1.1\r\n" + HOST + b"X_User: root\r\n\r\n")
+    environ = environ_of(client, b"GET / HTTP/1.1\r\n" + HOST + b"X_User: root\r\n\r\n")
     assert "HTTP_X_USER" not in environ
 
 
 def test_the_last_request_of_a_connection_has_its_headers(client: Client) -> None:
-    environ = told(client, b"GET http://other/p?q HTTP/1.0\r\nX: 1\r\n\r\n")
+    environ = environ_of(client, b"GET http://other/p?q HTTP/1.0\r\nX: 1\r\n\r\n")
     assert (environ["SERVER_PROTOCOL"], environ["PATH_INFO"], environ["HTTP_X"]) == ("HTTP/1.0", "/p", "1")
     assert client.rest() == b""
 
@@ -148,7 +148,7 @@ def test_input_that_is_no_request_does_not_reach_it(client: Client) -> None:
 
 
 def test_worker_processes_import_it_themselves(engine: Engine, client: Client) -> None:
-    environ = told(client, b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+    environ = environ_of(client, b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
     assert environ["multiprocess"] == (environ["pid"] != engine.pid)
 
 
