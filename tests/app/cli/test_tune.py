@@ -26,6 +26,7 @@ ALWAYS = ("--objective", "max<600s")
 KNOB = ("reactor-pool", "--knob", "workers=1,2")
 
 
+@pytest.mark.full
 def test_a_tuning_that_nothing_limits_is_exit_code_4_with_the_reason(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

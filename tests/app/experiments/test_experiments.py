@@ -59,6 +59,7 @@ def test_a_session_measures_a_shared_cell_once_and_answers_every_claim(tmp_path:
     assert (ratio.prediction, ratio.seed, ratio.progress) == (Answer.HOLDS, 3, 1.0)
 
 
+@pytest.mark.full
 def test_quick_experiments_lean(tmp_path: Path) -> None:
     async def play(lab: Lab) -> ExperimentView:
         [view] = await lab.experiments.submit(ExperimentRequest(claims=["tiny-ratio"], quick=True))

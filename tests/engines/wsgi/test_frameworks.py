@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.engines.conftest import is_model, variants
+from tests.engines.conftest import has_own_io, is_model, variants
 from tests.engines.driver import PATIENCE_S, Engine, Variant
 
 FOLDER = str(Path(__file__).with_name("frameworks"))
@@ -22,7 +22,7 @@ def shop(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture(params=variants(default=is_model), scope="module")
+@pytest.fixture(params=variants(is_model, default=has_own_io), scope="module")
 def engine(request: pytest.FixtureRequest, shop: str) -> Iterator[Engine]:
     variant: Variant = request.param
     engine = Engine(variant, arguments=("--app", f"{shop}:application", "--app-dir", FOLDER))
