@@ -174,6 +174,7 @@ def test_a_single_request_kind_needs_no_share_and_an_empty_label_is_none(work: s
     assert (run["label"], [each["kind"] for each in run["plan"]["work"]]) == (None, work.split()[:1])
 
 
+@pytest.mark.full
 def test_an_empty_label_of_a_comparison_is_none(command: Command) -> None:
     done = command("compare", "reactor", *LIGHT, "--label", "", "--json", "-")
     assert done.returncode == 0, done.stderr

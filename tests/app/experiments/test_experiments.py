@@ -69,6 +69,7 @@ def test_quick_experiments_lean(tmp_path: Path) -> None:
     assert (view.answer, len(view.rounds)) == (Answer.LEANS_HOLDS, 3)
 
 
+@pytest.mark.full
 def test_entries_are_traced_once_and_shared_by_the_claims_that_need_them(tmp_path: Path) -> None:
     async def play(lab: Lab) -> None:
         request = ExperimentRequest(

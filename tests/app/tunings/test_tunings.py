@@ -94,6 +94,7 @@ def test_each_round_searches_each_value_once_in_random_order(
     assert view.result == compute_result(view, (1, 256), runs[0].knobs)
 
 
+@pytest.mark.full
 def test_a_search_that_ends_at_the_highest_allowed_rate_is_void(tmp_path: Path) -> None:
     """The objective always holds, so that a search ends after two trials at the highest rate."""
     view, runs = tuned(tmp_path, request(rounds=1), max_rate=MAX_RATE)
