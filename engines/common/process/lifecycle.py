@@ -65,7 +65,9 @@ def run(module: ModelModule, options: LaunchOptions) -> None:
     listener = open_listener(options.host, options.port, knobs, options.listen_fd)
     handler = _handler(module, options, listener)
     if options.application and options.ready_fd is not None:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the application prints is part of the log
+        # What the application prints is part of the log, line by line.
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        sys.stdout = sys.stderr
     if not module.MODEL.has_worker_processes:
         handler.load()
     setup = Setup(
@@ -80,17 +82,18 @@ def run(module: ModelModule, options: LaunchOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # a second signal, while the interpreter shuts down
     if options.application:
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)  # threads of the application would hold up the end of the interpreter
 
 
 def _handler(module: ModelModule, options: LaunchOptions, listener: socket.socket) -> RequestHandler:
-    own = Handler(options.calibration or calibrate())
+    lab_handler = Handler(options.calibration or calibrate())
     if not options.application:
-        return own
+        return lab_handler
     host, port = listener.getsockname()[:2]
     server = server_environ(host, port, module.MODEL.has_worker_processes)
-    return ApplicationHandler(options.application, own, server)
+    return ApplicationHandler(options.application, lab_handler, server)
 
 
 def die_with_parent(parent_pid: int) -> None:

@@ -39,7 +39,6 @@ APP = """
 import os
 def app(environ, start):
     start(os.environ["ANSWER"], [])
-    print("printed")
     return [b"x"]
 """
 

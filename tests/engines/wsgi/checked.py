@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 from wsgiref.validate import validator
 
+IMPORTED_IN = os.getpid()
 PLAIN = ("Content-Type", "text/plain")
 
 
@@ -29,7 +30,7 @@ def respond(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         case "/deep":
             return Deep().missing  # type: ignore[no-any-return]
         case "/prints":
-            print("a line of the application", flush=True)  # noqa: T201
+            print("a line of the application")  # noqa: T201
         case "/stream":
             start("200 OK", [PLAIN])
             return iter([b"x"] if environ["REQUEST_METHOD"] == "GET" else [])
@@ -47,7 +48,11 @@ def respond(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
             start("200 OK", [PLAIN])
             return (b"x" * 2**20 for _ in range(17))
     variables: dict[str, Any] = {name: value for name, value in environ.items() if isinstance(value, str)}
-    variables |= {"body": environ["wsgi.input"].read(-1).decode(), "pid": os.getpid()}
+    variables |= {
+        "body": environ["wsgi.input"].read(-1).decode(),
+        "pid": os.getpid(),
+        "imported_in": IMPORTED_IN,
+    }
     variables |= {"multiprocess": environ["wsgi.multiprocess"]}
     start("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(variables).encode()]

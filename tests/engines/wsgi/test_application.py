@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,6 +151,24 @@ def test_input_that_is_no_request_does_not_reach_it(client: Client) -> None:
 def test_worker_processes_import_it_themselves(engine: Engine, client: Client) -> None:
     environ = environ_of(client, b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
     assert environ["multiprocess"] == (environ["pid"] != engine.pid)
+    assert environ["imported_in"] == environ["pid"], "after the fork"
+
+
+def test_what_it_prints_is_part_of_the_log_of_a_lab() -> None:
+    ready, ready_write = os.pipe()
+    command = [sys.executable, "-m", "engines", "reactor", *ARGUMENTS, "--ready-fd", str(ready_write)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(ready_write,)
+    )
+    try:
+        os.close(ready_write)
+        with os.fdopen(ready) as lines, Client(json.loads(lines.readline())["port"]) as client:
+            assert client.ask("/prints").status == 200
+        process.terminate()
+        stdout, stderr = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    assert stdout == b"" and b"a line of the application\n" in stderr
 
 
 @pytest.mark.parametrize("variant", variants(lambda each: each.name in ("reactor", "prefork")))
