@@ -63,6 +63,8 @@ class Response:
     def _write(self, part: bytes) -> None:
         if not isinstance(part, bytes):
             raise InvalidResponse(f"the body has {type(part).__name__} in place of bytes")
+        if part and not self.status:
+            raise InvalidResponse("the body begins before start_response was called")
         self._size += len(part)
         if self._size > BODY_LIMIT:
             raise InvalidResponse(f"the body is larger than {BODY_LIMIT >> 20} MiB")
@@ -75,14 +77,15 @@ class Response:
         self._parts, self._size = [], 0  # an error replaces what was begun
         if not _is_status(status):
             raise InvalidResponse(f"{status!r} is not a status")
-        self.status, self.length, self.fields = status, "", []
+        length, fields = "", []
         for name, value in headers:
             if not (_is_name(name) and _is_line(value)):
                 raise InvalidResponse(f"the header field {name!r} is malformed")
             if name.lower() == "content-length":
-                self.length = value if value.isascii() and value.isdigit() else ""
+                length = value if value.isascii() and value.isdigit() else ""
             elif name.lower() not in ENGINE_FIELDS:
-                self.fields.append((name, value))
+                fields.append((name, value))
+        self.status, self.length, self.fields = status, length, fields
         return self._write
 
 

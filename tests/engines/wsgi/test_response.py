@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -66,6 +67,13 @@ def test_an_application_must_start_a_response_once() -> None:
         start("200 OK", [])
         start("200 OK", [])
 
+    def late(environ: Any, start: Any) -> Any:
+        yield b""
+        yield b"a part"
+        start("200 OK", [])
+
+    with pytest.raises(InvalidResponse, match="begins before start_response"):
+        Response().call(late, {})
     with pytest.raises(InvalidResponse, match="did not call start_response"):
         Response().call(never, {})
     with pytest.raises(InvalidResponse, match="called twice"):
@@ -98,3 +106,13 @@ def test_the_body_is_closed_also_when_it_fails() -> None:
     with pytest.raises(RuntimeError):
         collected("200 OK", body=body)
     assert body.closed
+
+
+def test_a_refused_header_leaves_nothing_of_the_response() -> None:
+    def carries_on(environ: Any, start: Any) -> Any:
+        with contextlib.suppress(InvalidResponse):
+            start("200 OK", [("A", "1"), ("Set-Cookie", "a\n"), ("B", "2")])
+        return [b"x"]
+
+    with pytest.raises(InvalidResponse, match="begins before start_response"):
+        Response().call(carries_on, {})
