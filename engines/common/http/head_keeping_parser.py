@@ -6,6 +6,7 @@ Engines that serve the lab's own work kinds use `RequestParser`, which stores ne
 from __future__ import annotations
 
 from engines.common.http.body_budget import BODIES, BodyBudget
+from engines.common.http.limits import HEADER_COUNT_LIMIT
 from engines.common.http.request_parser import RequestParser
 from engines.common.http.requests import NO_REQUEST, Head
 
@@ -21,8 +22,8 @@ class HeadKeepingParser(RequestParser):
         self._head_before_upgrade: Head | None = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field of the head; trailers are dropped."""
-        if not self.in_body:
+        """Keep a field of the head; trailers are dropped. A head with too many fields will be rejected."""
+        if not self.in_body and len(self._kept_fields) <= HEADER_COUNT_LIMIT:
             self._kept_fields.append((name, value.rstrip(b" \t")))
         super().on_header(name, value)
 
