@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import traceback
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from engines.common.calibration import Calibration, calibrate
 from engines.common.contract import BadKnob, Model, ModelModule, all_knobs, application_knobs, parse_knobs
 from engines.common.process.lifecycle import LaunchOptions, run
 from engines.common.process.listeners import CannotListen
+from engines.common.process.threads import exit_at_once
 from engines.common.wsgi.application import ApplicationSpec, CannotLoad
 
 PORT_MAX = 65535
@@ -51,6 +51,8 @@ def _serve(parser: argparse.ArgumentParser, module: ModelModule, arguments: argp
     if reason := module.MODEL.why_unavailable():
         print(f"{arguments.model}: {reason}", file=sys.stderr)
         return 1
+    if arguments.app_dir and not arguments.app:
+        parser.error("--app-dir needs --app MODULE:CALLABLE")
     try:
         options = _launch_options(module.MODEL, arguments)
         parse_knobs(module.MODEL, options.knobs)
@@ -63,7 +65,7 @@ def _serve(parser: argparse.ArgumentParser, module: ModelModule, arguments: argp
         return 1
     except CannotLoad as problem:
         problem.report()
-        os._exit(1)  # a thread that the module has started would hold up the end of the interpreter
+        exit_at_once(1)
     return 0
 
 
@@ -86,7 +88,7 @@ def _launch_options(model: Model, arguments: argparse.Namespace) -> LaunchOption
         arguments.lifeline_fd,
         arguments.parent_pid,
         Calibration(**json.loads(arguments.calibration)) if arguments.calibration else None,
-        ApplicationSpec(arguments.app, arguments.app_dir) if arguments.app else None,
+        ApplicationSpec(arguments.app, arguments.app_dir or ".") if arguments.app else None,
     )
 
 
@@ -126,7 +128,7 @@ def _parser(
     option(
         "--app", metavar="MODULE:CALLABLE", help="serve this WSGI application instead of the lab's work kinds"
     )
-    option("--app-dir", default=".", metavar="DIR", help="directory of the application (default: this one)")
+    option("--app-dir", metavar="DIR", help="directory of the application (default: this one)")
     option("--describe", action="store_true", help=hidden or "print all models as JSON and exit")
     option(
         "--calibrate", action="store_true", help=hidden or "time the cpu and hash work, print JSON and exit"

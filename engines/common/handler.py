@@ -8,7 +8,6 @@ GET /hash?us=    burns CPU in C, GIL released
 
 from __future__ import annotations
 
-import sys
 import time
 import traceback
 from email.utils import formatdate
@@ -19,6 +18,7 @@ from engines.common.board.row import BoardRow
 from engines.common.calibration import Calibration, hash_rounds, spin
 from engines.common.contract import RequestHandler
 from engines.common.http.requests import Request
+from engines.common.log import log
 
 CPU_US_MAX = 1_000_000  # of /cpu and /hash
 SLEEP_MS_MAX = 10_000
@@ -96,7 +96,7 @@ class Handler:
 
     def fail(self, request: Request, row: BoardRow) -> bytes:
         """Return a 500 that ends the connection, and write the exception being handled to stderr."""
-        sys.stderr.write(traceback.format_exc())
+        log(traceback.format_exc())
         request.keep_alive = False
         count(500, row)
         return self._respond(request, 500, b"the handler failed; see the engine's log\n")

@@ -11,7 +11,6 @@ uncaught exception ends the engine: its replacement would end again, and measure
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -22,13 +21,15 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
+from typing import NoReturn
 
 from engines.common.board.board import PID
 from engines.common.board.row import BoardRow
 from engines.common.board.writer import Board
 from engines.common.contract import Setup
+from engines.common.log import log
 from engines.common.process.lifecycle import die_with_parent, set_descriptor_limit
-from engines.common.process.threads import EXIT_CRASHED
+from engines.common.process.threads import EXIT_CRASHED, exit_at_once
 from engines.common.wsgi.application import CannotLoad
 
 READY = b"u"
@@ -64,8 +65,8 @@ class WorkerProcesses:
         self._alive: dict[int, WorkerProcess] = {}
         self._replaced = 0
         for process in [self._fork(index) for index in range(setup.knobs.processes)]:
-            if not _is_ready(process):
-                sys.exit(f"{process} ended, or was not ready within {READY_TIMEOUT_S:g} s")
+            if problem := self._wait_ready(process):
+                sys.exit(f"{process} {problem}")
 
     def __iter__(self) -> Iterator[int]:
         return iter(tuple(self._alive))
@@ -74,13 +75,13 @@ class WorkerProcesses:
         """Start another process for each of `ready` that was killed; exit if one ended by itself."""
         for process, code in self._reap(ready):
             if code >= 0:
-                sys.stderr.write(f"{process} exited ({_exit_reason(code)}): the engine stops\n")
-                os._exit(EXIT_CRASHED)
+                log(f"{process} exited ({_exit_reason(code)}): the engine stops\n")
+                exit_at_once(EXIT_CRASHED)
             self._replaced += 1
             reason = f"was killed ({_exit_reason(code)}); starting replacement {self._replaced}"
-            sys.stderr.write(f"{process} {reason}\n")
+            log(f"{process} {reason}\n")
             self._throttle_restart(process)
-            _is_ready(self._fork(process.index))
+            self._wait_ready(self._fork(process.index))
 
     def stop(self) -> None:
         """Drain all processes and return when they have ended; kill what outlives the grace period."""
@@ -91,15 +92,21 @@ class WorkerProcesses:
             ready, _, _ = select.select([*self], [], [], max(0.0, drain_deadline_s - time.monotonic()))
             for process, code in self._reap(ready or self._kill_all()):
                 if code:
-                    sys.stderr.write(
-                        f"{process} did not drain within the grace period ({_exit_reason(code)})\n"
-                    )
+                    log(f"{process} did not drain within the grace period ({_exit_reason(code)})\n")
 
     def _throttle_restart(self, process: WorkerProcess) -> None:
         """Wait until RESTART_INTERVAL_S after the start of `process`, or until the engine must stop."""
         early_s = process.started_s + RESTART_INTERVAL_S - time.monotonic()
         if early_s > 0:
             select.select([self._setup.stopping], [], [], early_s)
+
+    def _wait_ready(self, process: WorkerProcess) -> str:
+        """Wait until a worker process is ready, or the engine must stop; else return what went wrong."""
+        channel = process.channel.fileno()
+        ready, _, _ = select.select([channel, self._setup.stopping], [], [], READY_TIMEOUT_S)
+        if channel in ready and process.channel.recv(1) != READY:
+            return "ended before it was ready"
+        return "" if ready else f"was not ready within {READY_TIMEOUT_S:g} s"
 
     def _fork(self, index: int) -> WorkerProcess:
         """Start a worker process."""
@@ -126,7 +133,7 @@ class WorkerProcesses:
 
         return replace(self._setup, board=board, knobs=knobs, stopping=channel.fileno(), ready=announce_ready)
 
-    def _run_worker(self, master: int, setup: Setup, row: BoardRow) -> None:
+    def _run_worker(self, master: int, setup: Setup, row: BoardRow) -> NoReturn:
         """Run the forked process to its end, without signal handlers and descriptors of the master."""
         try:
             signal.set_wakeup_fd(-1)
@@ -140,13 +147,12 @@ class WorkerProcesses:
             setup.board.attach(row)
             setup.handler.load()
             self._work(setup, row)
-            os._exit(0)
+            exit_at_once(0)
         except CannotLoad as problem:
             problem.report()
-            os._exit(EXIT_CRASHED)
         except BaseException:
-            sys.stderr.write(traceback.format_exc())
-            os._exit(EXIT_CRASHED)
+            log(traceback.format_exc())
+        exit_at_once(EXIT_CRASHED)
 
     def _reap(self, ready: list[int]) -> Iterator[tuple[WorkerProcess, int]]:
         """Yield each process of `ready` that has ended with its exit code, or minus its signal."""
@@ -162,14 +168,6 @@ class WorkerProcesses:
         for process in self._alive.values():
             os.kill(process.pid, signal.SIGKILL)
         return [*self]
-
-
-def _is_ready(process: WorkerProcess) -> bool:
-    """Wait until a worker process is ready; return whether it is."""
-    select.select([process.channel], [], [], READY_TIMEOUT_S)
-    with contextlib.suppress(BlockingIOError):
-        return process.channel.recv(1, socket.MSG_DONTWAIT) == READY
-    return False
 
 
 def _exit_reason(code: int) -> str:

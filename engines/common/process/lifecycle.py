@@ -12,9 +12,11 @@ import signal
 import socket
 import sys
 import sysconfig
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import NoReturn
 
 from engines.common.board.board import EngineInfo, make_board
 from engines.common.board.writer import Board
@@ -23,8 +25,9 @@ from engines.common.contract import SPARE_DESCRIPTORS, ModelModule, RequestHandl
 from engines.common.handler import Handler
 from engines.common.http.head_keeping_parser import HeadKeepingParser
 from engines.common.http.request_parser import RequestParser
+from engines.common.log import log
 from engines.common.process.listeners import open_listener
-from engines.common.process.threads import exit_on_thread_crash
+from engines.common.process.threads import EXIT_CRASHED, exit_at_once, exit_on_thread_crash
 from engines.common.wsgi.application import ApplicationSpec
 from engines.common.wsgi.environ import server_environ
 from engines.common.wsgi.handler import ApplicationHandler
@@ -78,13 +81,25 @@ def run(module: ModelModule, options: LaunchOptions) -> None:
         stopping=stop_descriptor(options.lifeline_fd),
         ready=_ready_reporter(module, options, listener),
     )
+    if options.application:
+        _serve_to_the_end(module, listener, setup)
     module.serve(listener, setup)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # a second signal, while the interpreter shuts down
-    if options.application:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)  # threads of the application would hold up the end of the interpreter
+
+
+def _serve_to_the_end(module: ModelModule, listener: socket.socket, setup: Setup) -> NoReturn:
+    """Serve an application, then end the process: its threads would hold up the end of the interpreter."""
+    code = 0
+    try:
+        module.serve(listener, setup)
+    except SystemExit as end:
+        log(f"{end}\n")
+        code = 1
+    except BaseException:
+        log(traceback.format_exc())
+        code = EXIT_CRASHED
+    exit_at_once(code)
 
 
 def _handler(module: ModelModule, options: LaunchOptions, listener: socket.socket) -> RequestHandler:

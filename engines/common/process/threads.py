@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from engines.common.board.row import BoardRow
 from engines.common.board.writer import Board
@@ -54,8 +56,18 @@ def exit_on_thread_crash() -> None:
     """
 
     def crash(args: Any) -> None:
-        threading.__excepthook__(args)
-        if isinstance(args.thread, EngineThread):
-            os._exit(EXIT_CRASHED)
+        try:
+            threading.__excepthook__(args)
+        finally:  # it raises if nobody reads stderr any more
+            if isinstance(args.thread, EngineThread):
+                exit_at_once(EXIT_CRASHED)
 
     threading.excepthook = crash
+
+
+def exit_at_once(code: int) -> NoReturn:
+    """End this process without waiting for other threads: those of an application may never end."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

@@ -12,6 +12,8 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from engines.common.log import log
+
 StartResponse = Callable[..., Callable[[bytes], object]]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
@@ -22,8 +24,8 @@ class CannotLoad(Exception):
     def report(self) -> None:
         """Write the traceback of the user's code and the message to stderr."""
         if self.__cause__:
-            traceback.print_exception(self.__cause__)
-        sys.stderr.write(f"{self}\n")
+            log("".join(traceback.format_exception(self.__cause__)))
+        log(f"{self}\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,6 @@ class ApplicationSpec:
         except (Exception, SystemExit) as error:
             raise CannotLoad(f"{self.name} cannot be imported: {type(error).__name__}: {error}") from error
         if not callable(found):
-            raise CannotLoad(f"{self.name} is not callable, so it is no WSGI application.")
+            raise CannotLoad(f"{self.name} is not callable, so it is not a WSGI application.")
         application: Application = found
         return application

@@ -17,7 +17,7 @@ WITHOUT_BODY = frozenset((204, 304))
 class ApplicationHandler:
     """Turns a request into the bytes of the application's response. Satisfies `RequestHandler`; thread-safe.
 
-    `lab_handler`: responds to input that is no request, and when the application fails.
+    `lab_handler`: responds to input that is not a request, and when the application fails.
     `server`: see `server_environ`.
     """
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engines.common.process.threads import EXIT_CRASHED
 from tests.engines.conftest import is_model, variants
-from tests.engines.driver import HOST, PATIENCE_S, Client, Engine, Variant, until
+from tests.engines.driver import HOST, PATIENCE_S, ROOT, Client, Engine, Variant, until
 
 FOLDER = str(Path(__file__).parent)
 ARGUMENTS = ("--app", "checked:application", "--app-dir", FOLDER)
@@ -156,19 +158,92 @@ def test_worker_processes_import_it_themselves(engine: Engine, client: Client) -
 
 def test_what_it_prints_is_part_of_the_log_of_a_lab() -> None:
     ready, ready_write = os.pipe()
-    command = [sys.executable, "-m", "engines", "reactor", *ARGUMENTS, "--ready-fd", str(ready_write)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(ready_write,)
-    )
-    try:
+    with started("reactor", "--ready-fd", str(ready_write), pass_fds=(ready_write,)) as process:
         os.close(ready_write)
         with os.fdopen(ready) as lines, Client(json.loads(lines.readline())["port"]) as client:
             assert client.ask("/prints").status == 200
         process.terminate()
         stdout, stderr = process.communicate(timeout=PATIENCE_S)
-    finally:
-        process.kill()
     assert stdout == b"" and b"a line of the application\n" in stderr
+
+
+@pytest.mark.parametrize("model", ["reactor", "prefork"])
+def test_what_it_prints_is_written_before_the_engine_ends(model: str) -> None:
+    with started(model) as process, Client(port_of(process)) as client:
+        assert client.ask("/prints").status == 200
+        process.terminate()
+        stdout, _ = process.communicate(timeout=PATIENCE_S)
+    assert stdout == b"a line of the application\n"
+
+
+@pytest.mark.parametrize("model", ["blocking", "reactor", "prefork"])
+def test_a_log_that_nobody_reads_changes_nothing(model: str) -> None:
+    with started(model) as process:
+        port = port_of(process)
+        assert process.stderr
+        process.stderr.close()
+        for _ in range(2):
+            with Client(port) as client:
+                assert client.ask("/raises").status == 500
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_an_engine_that_crashes_does_not_wait_for_threads_of_the_application() -> None:
+    command = [sys.executable, "-c", CRASHES, FOLDER]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert ended.returncode == EXIT_CRASHED and "LookupError: a fault of ours" in ended.stderr
+
+
+CRASHES = """
+import sys
+from types import SimpleNamespace
+from engines import reactor
+from engines.common.calibration import Calibration
+from engines.common.process.lifecycle import LaunchOptions, run
+from engines.common.wsgi.application import ApplicationSpec
+
+def serve(listener, setup):
+    raise LookupError("a fault of ours")
+
+application = ApplicationSpec("checked:application", sys.argv[1])
+options = LaunchOptions({}, calibration=Calibration(1.0, 1.0), application=application)
+run(SimpleNamespace(MODEL=reactor.MODEL, serve=serve), options)
+"""
+
+
+def test_a_stop_does_not_wait_for_an_import(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "never")
+    (tmp_path / "stuck.py").write_text("print('importing', flush=True)\nopen('never')\n")
+    own = ("--app", "stuck:application", "--app-dir", str(tmp_path), "--set", "grace_s=0")
+    with started("prefork", *own, "--set", "processes=1", application=()) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"importing\n"
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+        assert process.stderr and b"did not drain within the grace period" in process.stderr.read()
+
+
+@contextlib.contextmanager
+def started(
+    model: str, *options: str, application: Sequence[str] = ARGUMENTS, pass_fds: Sequence[int] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start an engine with the application and pipes as stdout and stderr; kill it at the end."""
+    command = [sys.executable, "-m", "engines", model, *application, *options]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def port_of(process: subprocess.Popen[bytes]) -> int:
+    """Return the port of its ready line."""
+    assert process.stdout
+    port: int = json.loads(process.stdout.readline())["port"]
+    return port
 
 
 @pytest.mark.parametrize("variant", variants(lambda each: each.name in ("reactor", "prefork")))
@@ -188,3 +263,9 @@ def test_an_application_that_cannot_be_loaded_ends_the_engine(
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert ended.returncode == 1 and reason in ended.stderr
     assert "worker_process.py" not in ended.stderr, "the traceback is that of the user's code"
+
+
+def test_a_directory_without_an_application_is_an_error() -> None:
+    command = [sys.executable, "-m", "engines", "reactor", "--app-dir", FOLDER]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert ended.returncode == 2 and "--app-dir needs --app" in ended.stderr
