@@ -9,3 +9,5 @@ _WEB = _APP / "_web" if (_APP / "_web").is_dir() else _APP.parent
 
 TEMPLATES = _WEB / "templates"
 STATIC = _WEB / "static"
+# The folder of a checkout, in which any interpreter finds `engines`; None: the lab was installed by a wheel.
+CHECKOUT = _APP.parent if (_APP.parent / "pyproject.toml").is_file() else None

@@ -32,13 +32,13 @@ def engine(
     ] = None,
 ) -> NoReturn:
     """Run one engine in the foreground, without a lab."""
-    from app.machine.child_environment import child_environment
+    from app.machine.child_environment import engine_environment
 
     python = engine_python()
     words = [python, "-P", "-m", "engines", "--command", COMMAND, model, *(arguments or [])]
     has_application = any(word.partition("=")[0] == "--app" for word in words)
     shell = _shell_environment() if has_application else {}
-    os.execve(python, words, shell | child_environment())
+    os.execve(python, words, shell | engine_environment())
 
 
 def _shell_environment() -> dict[str, str]:

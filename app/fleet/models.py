@@ -14,7 +14,7 @@ from typing import Any
 
 from app.errors import LabError, NotNow, Unknown, shown
 from app.fleet.knobs import parse_given
-from app.machine.child_environment import child_environment
+from app.machine.child_environment import engine_environment
 from app.schemas.model import KnobView, ModelView, RoleView, TermView
 from engines.common.contract import Knob, Model, Role, parse_knobs
 
@@ -92,7 +92,7 @@ def _run_engines(python: str, *flags: str) -> str:
             text=True,
             timeout=COMMAND_TIMEOUT_S,
             check=True,
-            env=child_environment(),
+            env=engine_environment(),
         )
     except (OSError, subprocess.SubprocessError) as error:
         output = getattr(error, "stderr", None) or str(error)

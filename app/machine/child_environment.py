@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from app.paths import CHECKOUT
+
 MODELS_DIRECTORY = "THREADLAB_MODELS"  # the operator's directory of further model modules
 PASSED_NAMES = frozenset(
     (
@@ -37,3 +39,13 @@ def child_environment(parent: Mapping[str, str] = os.environ) -> dict[str, str]:
         for name, value in parent.items()
         if name in PASSED_NAMES or name.startswith(PASSED_PREFIXES)
     }
+
+
+def engine_environment(parent: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables of `parent` that an engine gets, and a path on which it finds itself.
+
+    The interpreter of the engines may be another than that in which the lab is installed.
+    """
+    found = child_environment(parent)
+    path = [str(CHECKOUT or ""), found.get("PYTHONPATH", "")]
+    return found | {"PYTHONPATH": os.pathsep.join(filter(None, path))} if any(path) else found
