@@ -177,7 +177,7 @@ class CompiledTemplates(FileSystemBytecodeCache):
         super().__init__(str(folder), f"jinja-{jinja2.__version__}-%s.cache")
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Read a compiled template, if it is there and undamaged."""
+        """Read a compiled template, if it is there and complete."""
         try:
             super().load_bytecode(bucket)
         except (OSError, EOFError, ValueError, pickle.UnpicklingError):

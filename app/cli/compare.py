@@ -56,7 +56,7 @@ def compare(
     models: Entries = None,
     command: options.Commands = None,
     app: options.App = None,
-    app_dir: options.AppDir = ".",
+    app_dir: options.AppDir = None,
     app_env: options.AppEnv = None,
     server: options.Server = None,
     view: View = None,

@@ -75,7 +75,7 @@ App = Annotated[
     ),
 ]
 AppDir = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--app-dir",
         metavar="DIR",

@@ -47,7 +47,7 @@ def run(
     model: options.OptionalModel = None,
     command: options.Commands = None,
     app: options.App = None,
-    app_dir: options.AppDir = ".",
+    app_dir: options.AppDir = None,
     app_env: options.AppEnv = None,
     set_: Knobs = None,
     then: Successors = None,

@@ -59,7 +59,7 @@ def tune(
     ],
     set_: Knobs = None,
     app: options.App = None,
-    app_dir: options.AppDir = ".",
+    app_dir: options.AppDir = None,
     app_env: options.AppEnv = None,
     server: options.Server = None,
     rounds: Annotated[

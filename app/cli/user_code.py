@@ -19,8 +19,13 @@ class UserCode:
 
     commands: tuple[str, ...] = ()
     app: str | None = None
-    app_dir: str = "."
+    app_dir: str | None = None
     app_env: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise Invalid for what belongs to an application that is not given."""
+        if not self.app and (self.app_dir or self.app_env):
+            raise Invalid(f"{'--app-dir' if self.app_dir else '--app-env'} needs --app MODULE:CALLABLE.")
 
     @property
     def names(self) -> list[str]:
@@ -51,9 +56,9 @@ class UserCode:
             raise Invalid("--app is imported from this machine, so it cannot be combined with --server.")
 
     def from_shell(self, plan: Mapping[str, Any]) -> FromShell:
-        """Return what the lab is to know. `plan`: the first path that it requests must be answered.
+        """Return the commands and the application, for the lab. Raises Invalid.
 
-        Raises Invalid.
+        `plan`: they are ready when they respond to the first path that it requests.
         """
         from app.servers.application import user_application
         from app.servers.commands import user_commands
@@ -62,7 +67,7 @@ class UserCode:
         path = next(_paths(plan), "/")
         return FromShell(
             tuple(user_commands(self.commands, Path.cwd(), path)),
-            user_application(self.app, self.app_dir, self.app_env, path) if self.app else None,
+            user_application(self.app, self.app_dir or ".", self.app_env, path) if self.app else None,
         )
 
 

@@ -30,7 +30,7 @@ from engines.common.board.reader import BoardReader
 
 ATTEMPTS = 3  # to start on a free port: another process can take it before the server does
 LAST_LINES = 12
-LAST_WORDS = 3  # lines in the message about an engine that did not start
+FAILURE_LINES = 3  # of stderr in the message about an engine that did not start
 EXCEPTION_NAMES = ("Error", "Exception")
 
 OnEngine = Callable[["Engine", str], None]
@@ -196,9 +196,8 @@ class Engine:
         if self.state == EngineState.FAILED:
             await self._backend.stop(self.child, force=True)
         await self.child.exited
-        raise StartFailed(
-            f"{self.id} {self.exit.reason if self.exit else 'ended'} {' '.join(last_words(self.log))}".strip()
-        )
+        reason = self.exit.reason if self.exit else "ended"
+        raise StartFailed(" ".join((self.id, reason, *failure_lines(self.log))))
 
     async def _check_ready(self) -> bool:
         """Return whether the engine answers; start it again on another port if its port was taken."""
@@ -299,13 +298,13 @@ class Engine:
         self._on_state(self, f"{self.id} {reason}")
 
 
-def last_words(log: Sequence[str]) -> Sequence[str]:
+def failure_lines(log: Sequence[str]) -> Sequence[str]:
     """Return the last lines of an engine's stderr, with the last exception of Python before them.
 
     A server with workers writes more lines after the traceback of a worker that could not start.
     """
     log = [line for line in log if line.strip(" ^~")]  # without the marks below a line of source
     raised = [line for line in log if line.partition(":")[0].rpartition(".")[2].endswith(EXCEPTION_NAMES)]
-    last = log[-LAST_WORDS:]
+    last = log[-FAILURE_LINES:]
     lines = last if not raised or raised[-1] in last else (raised[-1], *last)
     return [line.strip() for line in lines]

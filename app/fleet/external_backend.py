@@ -157,13 +157,16 @@ class ExternalBackend:
         """Return whether it answers, or has ended. A server may listen before it can serve."""
         assert self.port is not None
         host = addresses.reachable(self.host)
+        path, status = self._definition.ready_path, self._definition.ready_status
+        # Code of the user may take long for any response, and repeated requests would make it worse.
+        timeout_s = readiness.RESPONSE_TIMEOUT_S if status else None
+        self._problem = f"it did not answer GET {path}"
         try:
-            made = self._definition
-            await readiness.check_health(host, self.port, made.ready_path, made.ready_status)
-        except (OSError, TimeoutError):
-            self._problem = f"it did not answer GET {self._definition.ready_path}"
+            await readiness.check_health(host, self.port, path, status, timeout_s)
+        except OSError:  # also a timeout
+            pass
         except ValueError as error:
-            self._problem = f"{error} to GET {self._definition.ready_path}"
+            self._problem = f"{error} to GET {path}"
         else:
             return True
         return not child.alive

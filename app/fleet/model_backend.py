@@ -20,6 +20,7 @@ from app.errors import Busy
 from app.fleet import readiness
 from app.fleet.backend import Runtime
 from app.machine.child import Child
+from app.machine.child_environment import engine_environment
 from app.machine.proc import ProcessReading, read_processes
 from app.servers.application import UserApplication
 from app.servers.processes import ProcessCpu
@@ -29,7 +30,6 @@ from engines.common.board.reader import BoardReader
 from engines.common.contract import Model
 
 READY_TIMEOUT_S = 30.0
-PROBE_POLL_S = 0.05
 STOP_MARGIN_S = 1.0  # added to the engine's own grace before it is killed
 
 
@@ -115,18 +115,15 @@ class ModelBackend:
         ]
 
     async def _check_response(self, host: str, port: int) -> None:
-        """Wait for a response. The first one of an application may take longer than the others."""
+        """Wait for a response; for that of an application as long as an engine may take to be ready."""
         if not self._application:
-            await readiness.check_health(host, port)
-            return
-        while True:
-            with contextlib.suppress(OSError, TimeoutError):
-                return await readiness.check_health(host, port, self._application.ready_path, status=None)
-            await asyncio.sleep(PROBE_POLL_S)
+            return await readiness.check_health(host, port)
+        path = self._application.ready_path
+        await readiness.check_health(host, port, path, status=None, timeout_s=None)
 
     @property
     def _environment(self) -> Mapping[str, str]:
-        return self._application.environment if self._application else {}
+        return {**engine_environment(), **(self._application.environment if self._application else {})}
 
     def _application_arguments(self) -> tuple[str, ...]:
         if not self._application:

@@ -37,9 +37,18 @@ async def read_ready_line(fd: int) -> bytes:
         os.close(fd)
 
 
-async def check_health(host: str, port: int, path: str = "/healthz", status: int | None = 200) -> None:
-    """Send one request. Raises OSError, TimeoutError, or ValueError for another status (None: for none)."""
-    async with asyncio.timeout(RESPONSE_TIMEOUT_S):
+async def check_health(
+    host: str,
+    port: int,
+    path: str = "/healthz",
+    status: int | None = 200,
+    timeout_s: float | None = RESPONSE_TIMEOUT_S,
+) -> None:
+    """Send one request. Raises OSError, TimeoutError, or ValueError for another status (None: for none).
+
+    `timeout_s`: None: there is no limit.
+    """
+    async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_connection(host, port)
         try:
             writer.write(f"GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n".encode())

@@ -34,7 +34,8 @@ class UserApplication:
         return replace(
             definition,
             argv=tuple(fill(each, values) for each in definition.argv),
-            environment={**self.environment, **own},
+            environment=own,
+            variables=self.environment,
             directory=str(self.directory),
             ready_path=self.ready_path,
             ready_status=None,

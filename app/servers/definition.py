@@ -35,7 +35,8 @@ class ServerDefinition:
 
     - `model`: the thread model that it has, a name of the lab's models, or empty.
     - `argv`: the command, a list: no shell reads it.
-    - `environment`: variables beside the few that every server gets.
+    - `environment`: variables beside the few that every server gets. `variables`: further ones, without
+      placeholders.
     - `directory`: working directory; empty: a temporary one, which `{directory}` is in any case.
     - `files`: contents of files to write into the temporary directory, by name.
     - `ready_path`: what is requested to find out whether it is ready. `ready_status`: the status that the
@@ -55,6 +56,7 @@ class ServerDefinition:
     link: str = ""
     install: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     directory: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     knobs: tuple[Knob, ...] = ()
@@ -129,7 +131,7 @@ def command_of(
     own = {name: filled(value) for name, value in definition.environment.items()}
     return Command(
         argv=tuple(map(filled, definition.argv)),
-        environment={**environment, **own},
+        environment={**environment, **definition.variables, **own},
         directory=Path(filled(definition.directory) or str(values["directory"])),
         files={name: filled(content) for name, content in definition.files.items()},
     )

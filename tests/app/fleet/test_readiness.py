@@ -11,11 +11,10 @@ from app.fleet import readiness
 from tests.waiting import BOUND_S
 
 
-def test_a_health_check_without_an_answer_closes_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "RESPONSE_TIMEOUT_S", 0.05)
+def test_a_health_check_without_an_answer_closes_its_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with pytest.raises(TimeoutError):
-            asyncio.run(readiness.check_health(*listener.getsockname()))
+            asyncio.run(readiness.check_health("127.0.0.1", listener.getsockname()[1], timeout_s=0.05))
         peer, _ = listener.accept()
     with peer:
         peer.settimeout(BOUND_S)

@@ -41,13 +41,13 @@ def test_a_changed_template_is_compiled_again(templates: Path) -> None:
     assert environment(templates, folder).get_template("page.html").render(x=2) == "2"
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(templates: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_not_an_error(templates: Path) -> None:
     (templates.parent / "file").touch()
     made = environment(templates, templates.parent / "file" / "__pycache__")
     assert made.get_template("page.html").render(x=1) == "<p>2</p>"
 
 
-def test_a_damaged_file_is_no_error(templates: Path) -> None:
+def test_a_truncated_file_is_not_an_error(templates: Path) -> None:
     folder = templates / "__pycache__"
     environment(templates, folder).get_template("page.html")
     for file in folder.iterdir():

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from app.fleet.readiness import RESPONSE_TIMEOUT_S
+from app.servers.application import user_application
+from app.servers.definition import ServerDefinition, command_of
 from tests.app.driver import Command, LabProcess, assert_problem
 
 FOLDER = str(Path(__file__).parents[2] / "engines/wsgi/frameworks")
 SHOP = ("--app", "flask_shop:application", "--app-dir", FOLDER)
+TUNING = ("--knob", "backlog=64,128", "--objective", "p(99)<50ms")
 LIGHT = ("--executor", "constant-arrival-rate", "--rate", "50", "--warmup", "0", "--timeout", "60")
 
 
@@ -85,6 +89,8 @@ def test_all_models_and_wsgi_servers_serve_it_without_errors(command: Command, s
         (("run", "reactor", *SHOP, "--app-env", "NO_SUCH_VARIABLE"), "that this shell has exported"),
         (("run", "reactor", *SHOP, "--app-env", "PYTHONPATH=/x"), "are set by the lab"),
         (("run", "--command", "a {port}", *SHOP), "are two servers"),
+        (("run", "reactor", "--app-dir", FOLDER), "--app-dir needs --app"),
+        (("tune", "reactor", *TUNING, "--app-env", "A=1"), "--app-env needs --app"),
         (("run", "reactor", *SHOP, "--work", "sleep 5ms"), "it serves app"),
         (("run", "nginx", *SHOP), "nginx cannot serve a WSGI application"),
         (("run", "uvicorn", *SHOP), "uvicorn cannot serve a WSGI application"),
@@ -99,7 +105,7 @@ def test_what_cannot_be_served_is_refused(command: Command, args: tuple[str, ...
 @pytest.mark.parametrize("name", ["reactor", "prefork", "gunicorn"])
 def test_one_that_cannot_be_imported_says_why(command: Command, name: str) -> None:
     done = command("run", name, "--app", "nowhere:application", "--app-dir", FOLDER)
-    assert done.returncode == 1 and "nowhere" in done.stdout + done.stderr
+    assert done.returncode == 1 and "No module named 'nowhere'" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("target", [{"model": "reactor"}, {"model": "gunicorn"}])
@@ -107,3 +113,29 @@ def test_the_api_cannot_load_one(lab: LabProcess, target: dict[str, Any]) -> Non
     plan = {"work": [{"kind": "app", "params": {"path": "/"}}]}
     detail = assert_problem(lab.post("/runs", {**target, "plan": plan}), 422, "/plan/work")
     assert "from a shell only" in detail
+
+
+def test_the_value_of_a_variable_is_not_searched_for_placeholders() -> None:
+    application = user_application("shop:app", FOLDER, ["A={host}:{port}"], "/")
+    made = application.served_by(ServerDefinition("own", "Own", ("serve", "{wsgi}", "{port}")))
+    command = command_of(made, {"host": "::1", "port": 8101, "directory": "/x"}, {"B": "2"})
+    assert command.argv == ("serve", "shop:app", "8101")
+    assert command.environment == {"A": "{host}:{port}", "B": "2"}
+
+
+SLOW = f"""
+import time
+def app(environ, start):
+    time.sleep({RESPONSE_TIMEOUT_S + 0.5})
+    start("200 OK", [])
+    return [b"x"]
+"""
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["reactor", "gunicorn"])
+def test_a_slow_response_is_waited_for(command: Command, name: str, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    options = ("--executor", "constant-vus", "--vus", "1", "--duration", "1", "--timeout", "60")
+    done = command("run", name, "--app", "slow:app", "--app-dir", str(tmp_path), *options, "--json", "-")
+    assert done.returncode == 0, done.stderr
