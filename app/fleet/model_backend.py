@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +24,9 @@ from app.machine.child import Child
 from app.machine.child_environment import engine_environment
 from app.machine.proc import ProcessReading, read_processes
 from app.servers.application import UserApplication
+from app.servers.environment import MARK
 from app.servers.processes import ProcessCpu
+from app.servers.sweep import kill_marked
 from app.trace.tracing import Tracing
 from engines.common.board.board import make_board
 from engines.common.board.reader import BoardReader
@@ -65,6 +68,7 @@ class ModelBackend:
         self._listener = listener
         self._calibration = calibration
         self._application = application
+        self._mark = secrets.token_hex(16)  # of the processes that the application starts
 
     def spawn(self) -> Child:
         """Start the process and close the listener here, so that the port is closed when it ends.
@@ -123,7 +127,9 @@ class ModelBackend:
 
     @property
     def _environment(self) -> Mapping[str, str]:
-        return {**engine_environment(), **(self._application.environment if self._application else {})}
+        if not self._application:
+            return engine_environment()
+        return {**engine_environment(), **self._application.environment, MARK: self._mark}
 
     def _application_arguments(self) -> tuple[str, ...]:
         if not self._application:
@@ -164,4 +170,6 @@ class ModelBackend:
         await child.stop(0.0 if force else float(self.knobs["grace_s"]) + STOP_MARGIN_S)
 
     def on_exit(self, child: Child) -> None:
-        """Nothing is left of it: its processes end with the first one."""
+        """End what the user's application has started; the engine's own processes end with the first one."""
+        if self._application:
+            kill_marked(self._mark)

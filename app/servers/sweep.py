@@ -1,4 +1,4 @@
-"""Ends what is left of a server whose guard was killed, found by a mark in the environment."""
+"""Ends what is left of a server, found by a mark in the environment."""
 
 from __future__ import annotations
 

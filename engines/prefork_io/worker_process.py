@@ -138,7 +138,7 @@ class WorkerProcesses:
         try:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_IGN)
+                signal.signal(number, lambda *_: None)  # not SIG_IGN, which a subprocess would inherit
             die_with_parent(master)
             for pidfd, sibling in self._alive.items():
                 os.close(pidfd)

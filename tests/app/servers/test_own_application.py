@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,36 @@ def test_the_value_of_a_variable_is_not_searched_for_placeholders() -> None:
     command = command_of(made, {"host": "::1", "port": 8101, "directory": "/x"}, {"B": "2"})
     assert command.argv == ("serve", "shop:app", "8101")
     assert command.environment == {"A": "{host}:{port}", "B": "2"}
+
+
+STARTS = """
+import os, subprocess, sys
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "left behind"])
+def app(environ, start):
+    if os.fork():
+        start("200 OK", [])
+        return [b"x"]
+    os.setsid()
+    os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)", "left behind"])
+"""
+
+
+@pytest.mark.parametrize("name", ["reactor", "prefork"])
+def test_processes_that_it_starts_end_with_the_run(command: Command, name: str, tmp_path: Path) -> None:
+    (tmp_path / "starts.py").write_text(STARTS)
+    options = ("--app", "starts:app", "--app-dir", str(tmp_path), "--duration", "1", *LIGHT[:2])
+    done = command("run", name, *options, "--rate", "2", "--warmup", "0", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["summary"]["requests"] == 2
+    assert [pid for pid, line in command_lines() if "left behind" in line and "sleep" in line] == []
+
+
+def command_lines() -> Iterator[tuple[str, str]]:
+    """Yield pid and command line of every process that this user can see."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit():
+                yield entry.name, (entry / "cmdline").read_text(errors="replace")
 
 
 SLOW = f"""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from wsgiref.validate import validator
 
@@ -27,6 +30,13 @@ def respond(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
             thread = threading.Thread(target=fail)
             thread.start()
             thread.join()
+        case "/terminates":
+            environ["test.ended"] = terminated()
+        case "/fork-returns":
+            if pid := os.fork():
+                environ["test.ended"] = str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        case "/fork-sockets":
+            environ["test.sockets"] = sockets_of_a_fork(environ["SERVER_PORT"])
         case "/deep":
             return Deep().missing  # type: ignore[no-any-return]
         case "/prints":
@@ -56,6 +66,33 @@ def respond(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
     variables |= {"multiprocess": environ["wsgi.multiprocess"]}
     start("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(variables).encode()]
+
+
+def terminated() -> str:
+    """Return how a process that this one has forked ends by SIGTERM."""
+    if (pid := os.fork()) == 0:
+        while True:
+            signal.pause()
+    os.kill(pid, signal.SIGTERM)
+    return str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
+def sockets_of_a_fork(port: str) -> str:
+    """Return how many sockets with a local port a process has that this one has forked."""
+    read_end, write_end = os.pipe()
+    if (pid := os.fork()) == 0:
+        table = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+        inodes = {f"socket:[{row[9]}]" for row in table if int(row[1].split(":")[1], 16) == int(port)}
+        held = 0
+        for fd in os.listdir("/proc/self/fd"):  # noqa: PTH208
+            with contextlib.suppress(OSError):
+                held += os.readlink(f"/proc/self/fd/{fd}") in inodes  # noqa: PTH115
+        os.write(write_end, str(held).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
+        return pipe.read()
 
 
 def fail() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -138,6 +139,24 @@ def test_an_exception_in_a_thread_of_the_application_does_not_end_the_engine(eng
         assert client.ask("/thread-fails").status == 200
         assert client.ask("/parts").status == 200
     assert "RuntimeError: raised in a thread of the application" in engine.stderr()
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("/terminates", "test.ended", str(-signal.SIGTERM)),
+        ("/fork-returns", "test.ended", "1"),
+        ("/fork-sockets", "test.sockets", "0"),
+    ],
+)
+def test_a_process_that_the_application_forks_is_not_another_engine(
+    engine: Engine, path: str, name: str, value: str
+) -> None:
+    for _ in range(2):
+        with engine.connect() as client:
+            assert environ_of(client, b"GET %b HTTP/1.1\r\n%b\r\n" % (path.encode(), HOST))[name] == value
+            assert client.ask("/parts").status == 200
+    assert engine.process.poll() is None
 
 
 def test_the_response_to_head_has_no_wrong_length(client: Client) -> None:
