@@ -51,7 +51,7 @@ def _serve(parser: argparse.ArgumentParser, module: ModelModule, arguments: argp
     if reason := module.MODEL.why_unavailable():
         print(f"{arguments.model}: {reason}", file=sys.stderr)
         return 1
-    if arguments.app_dir and not arguments.app:
+    if arguments.app_dir and arguments.app is None:
         parser.error("--app-dir needs --app MODULE:CALLABLE")
     try:
         options = _launch_options(module.MODEL, arguments)
@@ -76,7 +76,7 @@ def _launch_options(model: Model, arguments: argparse.Namespace) -> LaunchOption
         if not equals:
             raise BadKnob(name, "write KNOB=VALUE")
         knobs[name] = value
-    if arguments.app:
+    if arguments.app is not None:
         knobs = {**application_knobs(model), **knobs}
     return LaunchOptions(
         knobs,
@@ -88,7 +88,7 @@ def _launch_options(model: Model, arguments: argparse.Namespace) -> LaunchOption
         arguments.lifeline_fd,
         arguments.parent_pid,
         Calibration(**json.loads(arguments.calibration)) if arguments.calibration else None,
-        ApplicationSpec(arguments.app, arguments.app_dir or ".") if arguments.app else None,
+        None if arguments.app is None else ApplicationSpec(arguments.app, arguments.app_dir or "."),
     )
 
 

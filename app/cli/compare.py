@@ -30,7 +30,7 @@ View = Annotated[
     Literal["equal-rate", "ceiling"] | None,  # the keys of app/comparisons/entries.py VIEWS
     typer.Option(
         help="Compare by CPU per request at a fixed rate (equal-rate, the default), or by maximum throughput "
-        "(ceiling).",
+        "(ceiling, the default for --app and --command).",
         rich_help_panel=TARGET,
     ),
 ]
@@ -91,7 +91,7 @@ def compare(
     files = output.check_writable({"csv": csv, "junit": junit, "html": html, "json": json})
     spec = {
         "models": [entry(text) for text in (*(models or ()), *user_code.names)],
-        "view": view,
+        "view": view or _default_view(user_code, plan, scenario),
         "rounds": rounds,
         "seed": seed,
         "scenario": scenario,
@@ -100,6 +100,12 @@ def compare(
         "label": label or None,
     }
     return _report(server, _measured(server, spec, files, user_code), files)
+
+
+def _default_view(user_code: UserCode, plan: dict[str, Any], scenario: str | None) -> str | None:
+    """Return the view without a rate for code of the user, of which no rate is known; None: the lab's."""
+    has_load = scenario or plan.keys() & {"rate_per_s", "executor"}
+    return "ceiling" if user_code.is_given and not has_load else None
 
 
 def entry(text: str) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def run(
     targets = [*filter(None, [model]), *user_code.names]
     if len(targets) != 1:
         raise Invalid("Give either a MODEL or one --command.")
-    if user_code.commands and user_code.app:
+    if user_code.commands and user_code.app is not None:
         raise Invalid("--command and --app are two servers: give one of them, or compare them.")
     plan = user_code.plan(plan, scenario)
     files = output.check_writable(
@@ -94,6 +94,7 @@ def _report(
 ) -> int:
     """Show the run and what could not be written, and return the exit code."""
     from app.cli import remote, run_report
+    from app.servers.from_shell import needs_shell
 
     with remote.understood(server):
         lines, code = run_report.lines(view), run_report.exit_code(view, stopped_by)
@@ -101,13 +102,6 @@ def _report(
         console.show(*lines)
     sys.stdout.flush()
     console.errors(problems)
-    if code == OK and is_shown and not server and _is_repeatable(view):
+    if code == OK and is_shown and not server and not needs_shell(view):
         console.hint("threadlab serve", f"threadlab compare {view.model} blocking --trials 5")
     return code or (FAILED if problems else OK)
-
-
-def _is_repeatable(view: RunView) -> bool:
-    """Return whether a command can measure the same with the name of the model or server alone."""
-    from app.servers.commands import is_command
-
-    return not is_command(view.model) and "application" not in view.environment

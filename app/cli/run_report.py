@@ -79,6 +79,8 @@ def _figures(view: RunView) -> Iterator[str]:
         yield f"  {format.rate(summary.achieved_per_s)} requests/s; {summary.counts}"
         percentiles = (("p50", response.p50_us), ("p99", response.p99_us), ("max", response.max_us))
         yield f"  response time {'  '.join(f'{name} {_ms(us)}' for name, us in percentiles)}"
+        if summary.errors:
+            yield f"  errors: {', '.join(f'{name} {count:,}' for name, count in summary.errors.items())}"
         yield from _fairness(summary)
         for name, group in summary.groups.items():
             yield from _group(name, group)

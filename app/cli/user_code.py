@@ -24,8 +24,13 @@ class UserCode:
 
     def __post_init__(self) -> None:
         """Raise Invalid for what belongs to an application that is not given."""
-        if not self.app and (self.app_dir or self.app_env):
+        if self.app is None and (self.app_dir or self.app_env):
             raise Invalid(f"{'--app-dir' if self.app_dir else '--app-env'} needs --app MODULE:CALLABLE.")
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is any."""
+        return bool(self.commands) or self.app is not None
 
     @property
     def names(self) -> list[str]:
@@ -39,11 +44,11 @@ class UserCode:
 
         Without a request mix it is `GET /`. Requests by path go to the application if there is one.
         """
-        if not (self.commands or self.app):
+        if not self.is_given:
             return dict(plan)
         if not scenario and "work" not in plan:
             plan = {**plan, "work": [{"kind": "http", "params": {"path": "/"}}]}
-        if not self.app:
+        if self.app is None:
             return dict(plan)
         groups = [_for_application(group) for group in plan.get("groups", ())]
         return {**_for_application(plan), **({"groups": groups} if groups else {})}
@@ -52,7 +57,7 @@ class UserCode:
         """Raise Invalid if anything was given: only a lab of this process may start it."""
         if self.commands:
             raise Invalid("--command starts a process of this shell, so it cannot be combined with --server.")
-        if self.app:
+        if self.app is not None:
             raise Invalid("--app is imported from this machine, so it cannot be combined with --server.")
 
     def from_shell(self, plan: Mapping[str, Any]) -> FromShell:
@@ -67,7 +72,7 @@ class UserCode:
         path = next(_paths(plan), "/")
         return FromShell(
             tuple(user_commands(self.commands, Path.cwd(), path)),
-            user_application(self.app, self.app_dir or ".", self.app_env, path) if self.app else None,
+            None if self.app is None else user_application(self.app, self.app_dir or ".", self.app_env, path),
         )
 
 

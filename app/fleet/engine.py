@@ -5,6 +5,7 @@ What differs between the two is in its backend: `model_backend.py` and `external
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +15,7 @@ from app import addresses
 from app.errors import StartFailed
 from app.fleet.backend import Backend, PortTaken
 from app.fleet.board import Board
+from app.fleet.failure_lines import failure_lines
 from app.fleet.stderr_events import RateLimiter
 from app.machine.accept_queue import AcceptQueue, read_accept_queue
 from app.machine.child import Child, ExitStatus
@@ -30,8 +32,6 @@ from engines.common.board.reader import BoardReader
 
 ATTEMPTS = 3  # to start on a free port: another process can take it before the server does
 LAST_LINES = 12
-FAILURE_LINES = 3  # of stderr in the message about an engine that did not start
-EXCEPTION_NAMES = ("Error", "Exception")
 
 OnEngine = Callable[["Engine", str], None]
 
@@ -187,7 +187,7 @@ class Engine:
             is_ready = await self._check_ready()
         except (TimeoutError, OSError, ValueError, PortTaken) as error:
             if self.state not in (EngineState.DRAINING, EngineState.STOPPED):
-                self._fail(f"It did not become ready: {str(error) or 'no response in time'}.")
+                self._fail(f"did not become ready: {str(error) or 'no response in time'}.")
         assert self.child
         if self.child.alive and is_ready and self.state == EngineState.STARTING:
             self.state = EngineState.READY
@@ -196,6 +196,7 @@ class Engine:
         if self.state == EngineState.FAILED:
             await self._backend.stop(self.child, force=True)
         await self.child.exited
+        await asyncio.sleep(0)  # `_on_exit` is called in the next turn of the event loop
         reason = self.exit.reason if self.exit else "ended"
         raise StartFailed(" ".join((self.id, reason, *failure_lines(self.log))))
 
@@ -296,15 +297,3 @@ class Engine:
             self.state, reason = EngineState.EXITED, f"ended unexpectedly {status}."
         self.exit = ExitView(status.code, status.signal, reason, self.log[-LAST_LINES:])
         self._on_state(self, f"{self.id} {reason}")
-
-
-def failure_lines(log: Sequence[str]) -> Sequence[str]:
-    """Return the last lines of an engine's stderr, with the last exception of Python before them.
-
-    A server with workers writes more lines after the traceback of a worker that could not start.
-    """
-    log = [line for line in log if line.strip(" ^~")]  # without the marks below a line of source
-    raised = [line for line in log if line.partition(":")[0].rpartition(".")[2].endswith(EXCEPTION_NAMES)]
-    last = log[-FAILURE_LINES:]
-    lines = last if not raised or raised[-1] in last else (raised[-1], *last)
-    return [line.strip() for line in lines]

@@ -66,6 +66,11 @@ class Launchables:
                 f"and the external servers {servers}."
             )
 
+    @property
+    def wsgi_servers(self) -> tuple[str, ...]:
+        """The external servers that can serve a WSGI application."""
+        return tuple(name for name, each in self.servers.definitions.items() if each.is_wsgi)
+
     def served_kinds(self, name: str) -> tuple[str, ...]:
         """Return the work kinds that an engine of this model or server serves; empty: not the application.
 

@@ -68,6 +68,7 @@ class ModelBackend:
         self._listener = listener
         self._calibration = calibration
         self._application = application
+        self._problem = ""  # why it is not ready yet
         self._mark = secrets.token_hex(16)  # of the processes that the application starts
 
     def spawn(self) -> Child:
@@ -118,13 +119,6 @@ class ModelBackend:
             *(argument for name, value in self.knobs.items() for argument in ("--set", f"{name}={value}")),
         ]
 
-    async def _check_response(self, host: str, port: int) -> None:
-        """Wait for a response; for that of an application as long as an engine may take to be ready."""
-        if not self._application:
-            return await readiness.check_health(host, port)
-        path = self._application.ready_path
-        await readiness.check_health(host, port, path, status=None, timeout_s=None)
-
     @property
     def _environment(self) -> Mapping[str, str]:
         if not self._application:
@@ -138,16 +132,22 @@ class ModelBackend:
 
     async def wait_ready(self, child: Child) -> bool:
         """Wait for the ready line and check that the engine answers."""
-        async with asyncio.timeout(READY_TIMEOUT_S):
-            return await self._wait_ready()
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                return await self._wait_ready()
+        except TimeoutError:
+            raise ValueError(f"{self._problem} within {READY_TIMEOUT_S:g} s") from None
 
     async def _wait_ready(self) -> bool:
+        self._problem = "it did not load the application" if self._application else "its threads did not run"
         reported: dict[str, Any] = json.loads(await readiness.read_ready_line(self._ready_fd) or b"{}")
         if not reported:
             return False
         self.runtime = Runtime(reported.get("python"), reported.get("gil"))
         assert self.board and self.port
-        await self._check_response(addresses.reachable(self.host), self.port)
+        path, status = ("/healthz", 200) if not self._application else (self._application.ready_path, None)
+        self._problem = f"it did not answer GET {path}"
+        await readiness.check_health(addresses.reachable(self.host), self.port, path, status)
         await readiness.wait_probe_closed(self.board)
         return True
 

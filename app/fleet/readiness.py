@@ -40,13 +40,13 @@ async def read_ready_line(fd: int) -> bytes:
 async def check_health(
     host: str,
     port: int,
-    path: str = "/healthz",
-    status: int | None = 200,
-    timeout_s: float | None = RESPONSE_TIMEOUT_S,
+    path: str,
+    status: int | None,
+    timeout_s: float | None = None,
 ) -> None:
-    """Send one request. Raises OSError, TimeoutError, or ValueError for another status (None: for none).
+    """Send one request. `status`: of the response; None: any. `timeout_s`: None: no limit.
 
-    `timeout_s`: None: there is no limit.
+    Raises OSError, TimeoutError, and ValueError for another status.
     """
     async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_connection(host, port)
@@ -57,6 +57,8 @@ async def check_health(
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+    if not line:
+        raise ValueError("it closed the connection without a response")
     if not line.startswith(b"HTTP/1." if status is None else b"HTTP/1.1 %d" % status):
         raise ValueError(f"it responded with {line!r}")
 

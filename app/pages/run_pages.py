@@ -20,6 +20,7 @@ from app.report.search_chart import search_chart
 from app.runs.request import RunRequest
 from app.schemas.run import RunView
 from app.schemas.states import RunState
+from app.servers.from_shell import needs_shell
 from app.web.deps import LabDep
 
 router = APIRouter(include_in_schema=False)
@@ -122,6 +123,7 @@ def run_page(
         "pages/run.html",
         status,
         run=view,
+        needs_shell=needs_shell(view),
         trials_chart=search_chart(view.capacity),
         chosen=chosen,
         imported=imported,

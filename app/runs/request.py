@@ -143,6 +143,9 @@ class RequestValidator:
                 f"{name} is an external server, whose threads cannot be traced; their states are sampled.",
             )
         served = self._launchables.served_kinds(name)
+        if not served:
+            able = self._launchables.wsgi_servers
+            raise Invalid(f"{name} cannot serve a WSGI application; all models can, and {', '.join(able)}.")
         for mix in (plan.work, *(group.work for group in plan.groups)):
             for work in mix:
                 if work.kind not in served:
@@ -210,13 +213,11 @@ class RequestValidator:
 
 
 def _not_served(name: str, kind: str, served: Sequence[str]) -> str:
-    if not served:
-        return f"{name} cannot serve a WSGI application."
-    hint = (
-        " An application is served by threadlab run MODEL --app MODULE:CALLABLE, from a shell only."
-        if kind == APP
-        else ""
-    )
+    hint = ""
+    if served == (APP,):
+        hint = " Requests to an application are given by --path or --work, not by a scenario of the lab."
+    elif kind == APP:
+        hint = " An application is served by threadlab run MODEL --app MODULE:CALLABLE, from a shell only."
     return f"{name} does not serve {kind}; it serves {', '.join(served)}.{hint}"
 
 

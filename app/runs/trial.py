@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.errors import LabError
 from app.fleet.engine import Engine
+from app.fleet.failure_lines import last_exception
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
@@ -250,6 +251,12 @@ class Trial:
         counts = [watcher.count_responses() for watcher in self._watchers]
         return None if None in counts else sum(count for count in counts if count is not None)
 
+    def _logged(self, outcome: Outcome) -> Iterator[str]:
+        """Yield the last exception in the engine's log, if requests failed."""
+        exception = last_exception(self.engine.log) if any(each.errors for each in outcome.loads) else None
+        if exception:
+            yield f"The last exception in the log of {self.engine.id}: {exception.strip()}"
+
     def _result(
         self, outcome: Outcome, lost_shard: str | None, observations: Sequence[Observation]
     ) -> TrialResult:
@@ -272,6 +279,7 @@ class Trial:
             notes=(
                 *notes(plan, outcome, summary, last.stalled_ns),
                 *swap_notes(plan, observations),
+                *self._logged(outcome),
             ),
             phases=phases(observations, outcome, last.started_ns),
             processes=process_shares(last),

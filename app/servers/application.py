@@ -48,6 +48,8 @@ def user_application(name: str, directory: str, variables: Sequence[str], ready_
     variables: `NAME=VALUE`, or `NAME` for a variable of the shell.
     """
     module, _, attribute = name.partition(":")
+    if module.endswith(".py"):
+        raise Invalid(f"--app: write {module.removesuffix('.py')}:{attribute}, the name of a module.")
     if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
         raise Invalid(f"--app: write MODULE:CALLABLE, such as shop.wsgi:application, not {shown(name)}.")
     path = Path(directory)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.schemas.run import RunView
 from app.servers.application import UserApplication
+from app.servers.commands import is_command
 from app.servers.definition import ServerDefinition
 
 
@@ -17,3 +19,8 @@ class FromShell:
 
 
 NOTHING = FromShell()
+
+
+def needs_shell(run: RunView) -> bool:
+    """Return whether only a shell can repeat a run, because it served code of the user."""
+    return is_command(run.model) or "application" in run.environment

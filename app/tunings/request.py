@@ -112,7 +112,8 @@ def _listed(launchables: Launchables, request: TuningRequest, asked: Sequence[An
     """Return the values, parsed, numbers in ascending order. Raises Invalid with a problem for each wrong."""
     if not VALUES_MIN <= len(asked) <= VALUES_MAX:
         raise Invalid.field(
-            "/values", f"A tuning has {VALUES_MIN} to {VALUES_MAX} values (given: {len(asked)})."
+            "/values",
+            f"A tuning has {VALUES_MIN} to {VALUES_MAX} values, such as 1..32 or 1,2 (given: {len(asked)}).",
         )
     found, problems = [], []
     for i, value in enumerate(asked):

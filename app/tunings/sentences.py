@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app import format
@@ -71,7 +71,8 @@ def _smallest(tuned: Tuned, answer: int) -> str:
     measured = f"{tuned.name(answer)} has the best rate, {tuned.rate(answer)}"
     if answer == 0:
         return f"{measured}, and is the smallest value."
-    return f"{measured}; no smaller value is within {PERCENT} of it."
+    apart = _not_compared(tuned, range(answer))
+    return f"{measured}; no {'other ' if apart else ''}smaller value is within {PERCENT} of it.{apart}"
 
 
 def _choice(tuned: Tuned) -> str:
@@ -82,7 +83,17 @@ def _choice(tuned: Tuned) -> str:
         if each.within in IS_WITHIN and each.value != tuned.best
     ]
     others = f"Within {PERCENT}: {_listed(near)}." if near else f"No other value is within {PERCENT} of it."
-    return f"{tuned.name(tuned.best)} has the best rate, {tuned.rate(tuned.best)}. {others}"
+    apart = _not_compared(tuned, range(len(tuned.values)))
+    return f"{tuned.name(tuned.best)} has the best rate, {tuned.rate(tuned.best)}. {others}{apart}"
+
+
+def _not_compared(tuned: Tuned, values: Iterable[int]) -> str:
+    """Return a sentence about those of the values that have a rate, but in no round of the best one."""
+    results = [tuned.results[each] for each in values]
+    names = [tuned.name(each.value) for each in results if each.within is None and each.median_per_s]
+    if not names:
+        return ""
+    return f" {_listed(names)}: not compared, because no round has a valid run of both."
 
 
 def _tendency(tuned: Tuned, answer: int) -> str:

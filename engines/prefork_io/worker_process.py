@@ -150,6 +150,8 @@ class WorkerProcesses:
             exit_at_once(0)
         except CannotLoad as problem:
             problem.report()
+        except SystemExit as end:
+            log(f"{end}\n")
         except BaseException:
             log(traceback.format_exc())
         exit_at_once(EXIT_CRASHED)

@@ -115,7 +115,7 @@ def die_with_parent(parent_pid: int) -> None:
     """Let the kernel kill this process when its parent thread ends; exit at once if it has ended."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
-        sys.exit("the control plane ended before the engine started")
+        sys.exit("the parent process ended before this process could follow it")
 
 
 def set_descriptor_limit(wanted: int) -> None:

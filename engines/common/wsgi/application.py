@@ -47,7 +47,7 @@ class ApplicationSpec:
             sys.path.insert(0, str(Path.cwd()))
             found = reduce(getattr, attribute.split("."), importlib.import_module(module))
         except (Exception, SystemExit) as error:
-            raise CannotLoad(f"{self.name} cannot be imported: {type(error).__name__}: {error}") from error
+            raise CannotLoad(f"{self.name} cannot be imported.") from error
         if not callable(found):
             raise CannotLoad(f"{self.name} is not callable, so it is not a WSGI application.")
         application: Application = found

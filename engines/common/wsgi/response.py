@@ -53,6 +53,8 @@ class Response:
             if close := getattr(parts, "close", None):
                 close()
         self.body = b"".join(self._parts)
+        if self.body and self.length and int(self.length) != len(self.body):
+            raise InvalidResponse(f"the body has {len(self.body)} bytes, but Content-Length is {self.length}")
 
     def _collect(self, parts: Iterable[bytes]) -> None:
         for part in parts:
@@ -79,7 +81,7 @@ class Response:
             raise InvalidResponse(f"{status!r} is not a status")
         length, fields = "", []
         for name, value in headers:
-            if not (_is_name(name) and _is_line(value)):
+            if not (isinstance(value, str) and _is_name(name) and _is_line(value)):
                 raise InvalidResponse(f"the header field {name!r} is malformed")
             if name.lower() == "content-length":
                 length = value if value.isascii() and value.isdigit() else ""

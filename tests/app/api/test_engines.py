@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from app.errors import NotNow, StartFailed
-from app.fleet import readiness
+from app.fleet import model_backend
 from app.fleet.engine import Engine
 from app.lab import Lab
 from tests.app.driver import (
@@ -150,12 +150,12 @@ def test_an_engine_that_does_not_respond_in_time_is_stopped_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def play(lab: Lab) -> None:
-        with pytest.raises(StartFailed, match="did not become ready: no response in time"):
+        with pytest.raises(StartFailed, match="did not become ready: its threads did not run within 0 s"):
             await lab.fleet.start("reactor", {})
         (engine,) = lab.fleet.engines.values()
         assert not engine.alive
 
-    monkeypatch.setattr(readiness, "RESPONSE_TIMEOUT_S", 0)
+    monkeypatch.setattr(model_backend, "READY_TIMEOUT_S", 0)
     run_in_lab(tmp_path, play)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.fleet.engine import failure_lines
+from app.fleet.failure_lines import failure_lines, last_exception
 
 WORKER = [
     "Traceback (most recent call last):",
@@ -18,11 +18,16 @@ def test_the_exception_of_a_worker_comes_before_the_last_lines() -> None:
     assert failure_lines(WORKER + MASTER) == ["shop.errors.ShopError: no such shop", *MASTER]
 
 
-def test_an_exception_among_the_last_lines_is_not_repeated() -> None:
-    said = ["import nowhere", "shop.errors.ShopError: no such shop", "shop:app cannot be imported"]
+def test_lines_before_an_exception_at_the_end_are_left_out() -> None:
+    said = ["shop.errors.ShopError: no such shop", "shop:app cannot be imported."]
     assert failure_lines([*WORKER, said[-1]]) == said
 
 
 def test_a_log_without_an_exception_ends_with_its_last_lines() -> None:
     assert failure_lines(["1", "2", "3", "4"]) == ["2", "3", "4"]
     assert failure_lines([]) == []
+
+
+def test_the_last_exception_of_a_log() -> None:
+    assert last_exception([*WORKER, "ValueError", *MASTER]) == "ValueError"
+    assert last_exception(MASTER) is None

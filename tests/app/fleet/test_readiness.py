@@ -13,8 +13,10 @@ from tests.waiting import BOUND_S
 
 def test_a_health_check_without_an_answer_closes_its_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        check = readiness.check_health(host, port, "/", None, timeout_s=0.05)
         with pytest.raises(TimeoutError):
-            asyncio.run(readiness.check_health("127.0.0.1", listener.getsockname()[1], timeout_s=0.05))
+            asyncio.run(check)
         peer, _ = listener.accept()
     with peer:
         peer.settimeout(BOUND_S)

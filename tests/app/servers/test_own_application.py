@@ -37,6 +37,7 @@ def test_a_mix_has_its_own_figures_and_an_unexpected_status_is_an_error(command:
     done = command("run", "prefork", *SHOP, "--work", mix, "--duration", "1", *LIGHT, "--json", "-")
     run = json.loads(done.stdout)
     assert run["summary"]["errors"] == {"status_500": 25}
+    assert any("RuntimeError: the shop is on fire" in note for note in run["notes"])
     kinds = {each["label"]: (each["requests"], each["errors"]) for each in run["summary"]["by_kind"]}
     assert kinds == {"app GET /items/1": (25, 0), "app GET /fails": (0, 25)}
 
@@ -94,8 +95,11 @@ def test_all_models_and_wsgi_servers_serve_it_without_errors(command: Command, s
         (("run", "reactor", "--app-dir", FOLDER), "--app-dir needs --app"),
         (("tune", "reactor", *TUNING, "--app-env", "A=1"), "--app-env needs --app"),
         (("run", "reactor", *SHOP, "--work", "sleep 5ms"), "it serves app"),
-        (("run", "nginx", *SHOP), "nginx cannot serve a WSGI application"),
+        (("run", "reactor", *SHOP, "--scenario", "slow-handler"), "by --path or --work, not by a scenario"),
+        (("run", "nginx", *SHOP), "all models can, and gunicorn, granian, waitress"),
         (("run", "uvicorn", *SHOP), "uvicorn cannot serve a WSGI application"),
+        (("run", "reactor", "--app", ""), "write MODULE:CALLABLE"),
+        (("run", "reactor", "--app", "shop.py:app"), "write shop:app, the name of a module"),
         (("run", "reactor", "--work", "app GET /"), "from a shell only"),
     ],
 )

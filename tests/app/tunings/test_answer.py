@@ -60,6 +60,14 @@ def test_a_value_that_may_be_within_ten_percent_is_named() -> None:
     assert "workers 1 is too close to call: 0.80 to 0.95 of the best rate in 3 rounds." in text
 
 
+def test_a_value_without_a_round_of_the_best_one_is_not_compared() -> None:
+    text = said({5: (149, None), 10: (None, 150), 20: (100, 100)})
+    assert text.startswith(
+        "workers 10 has the best rate, 150 req/s; no other smaller value is within 10 % of it. "
+        "workers 5: not compared, because no round has a valid run of both."
+    )
+
+
 def test_a_void_run_is_named_and_not_part_of_the_median() -> None:
     assert f"workers 4: 1 of 3 runs is void and not part of the median. {VOID}" in result(RATES).sentences
 

@@ -269,8 +269,11 @@ def port_of(process: subprocess.Popen[bytes]) -> int:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("nowhere:application", "nowhere:application cannot be imported: ModuleNotFoundError"),
-        ("checked:missing", "checked:missing cannot be imported: AttributeError"),
+        (
+            "nowhere:application",
+            "No module named 'nowhere'\nnowhere:application cannot be imported.",
+        ),
+        ("checked:missing", "has no attribute 'missing'\nchecked:missing cannot be imported."),
         ("checked:not_callable", "checked:not_callable is not callable"),
         ("checked", "write module:callable"),
     ],

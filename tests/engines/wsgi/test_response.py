@@ -41,17 +41,24 @@ def test_a_malformed_status_is_refused(status: str) -> None:
         ("\tA", "b"),
         ("A\t", "b"),
         ("A", "\x0b"),
+        ("A", 1),
     ],
 )
-def test_a_header_that_could_begin_another_line_is_refused(header: tuple[str, str]) -> None:
+def test_a_header_that_could_begin_another_line_is_refused(header: tuple[str, Any]) -> None:
     with pytest.raises(InvalidResponse, match="is malformed"):
         collected("200 OK", header)
 
 
 def test_headers_about_the_connection_are_left_to_the_engine() -> None:
-    own = [("Connection", "close"), ("Transfer-Encoding", "chunked"), ("Content-Length", "99"), PLAIN]
+    own = [("Connection", "close"), ("Transfer-Encoding", "chunked"), ("Content-Length", "1"), PLAIN]
     response = collected("200 OK", *own)
-    assert (response.fields, response.length, response.body) == ([PLAIN], "99", b"x")
+    assert (response.fields, response.length, response.body) == ([PLAIN], "1", b"x")
+
+
+def test_a_wrong_length_is_refused() -> None:
+    with pytest.raises(InvalidResponse, match="the body has 1 bytes, but Content-Length is 99"):
+        collected("200 OK", ("Content-Length", "99"))
+    assert collected("200 OK", ("Content-Length", "99"), body=()).length == "99", "the response to HEAD"
 
 
 def test_a_body_of_text_is_refused() -> None:
