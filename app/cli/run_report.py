@@ -62,7 +62,7 @@ def _mark(is_met: bool, text: str) -> str:
 
 
 def _verdict(view: RunView) -> Iterator[str]:
-    if verdict := view.verdict:
+    if (verdict := view.verdict) and verdict.because != (view.failure,):
         style = _STYLES.get(verdict.name, WARNING)
         yield Styled(f"Verdict: {verdict.title}. {' '.join(verdict.because)}", style)
         if verdict.figure:

@@ -198,7 +198,8 @@ class Engine:
         await self.child.exited
         await asyncio.sleep(0)  # `_on_exit` is called in the next turn of the event loop
         reason = self.exit.reason if self.exit else "ended"
-        raise StartFailed(" ".join((self.id, reason, *failure_lines(self.log))))
+        lines = "; ".join(line.rstrip(".") for line in failure_lines(self.log))
+        raise StartFailed(f"{self.id} {reason} {lines}".strip())
 
     async def _check_ready(self) -> bool:
         """Return whether the engine answers; start it again on another port if its port was taken."""

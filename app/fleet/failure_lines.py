@@ -19,13 +19,13 @@ def failure_lines(log: Sequence[str]) -> Sequence[str]:
 
     A server with workers writes more lines after the traceback of a worker that could not start.
     """
-    log = [line for line in log if line.strip(" ^~")]  # without the marks below a line of source
+    log = [line for line in log if line.strip() and not line.startswith("  ")]  # without frames of tracebacks
     last, exception = log[-FAILURE_LINES:], last_exception(log)
     if exception in last:
         last = last[last.index(exception) :]
     elif exception:
         last = [exception, *last]
-    return [line.strip() for line in last]
+    return last
 
 
 def _names_an_exception(line: str) -> bool:

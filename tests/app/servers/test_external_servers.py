@@ -102,7 +102,7 @@ def test_a_hot_swap_of_servers_is_refused(lab: LabProcess) -> None:
 @pytest.mark.parametrize(
     ("server", "words"),
     [
-        ("exits", "ended with exit code 3 while starting. first second no configuration"),
+        ("exits", "ended with exit code 3 while starting. first; second; no configuration"),
         ("daemon", "must stay in the foreground"),
     ],
 )
