@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from app.fleet.readiness import RESPONSE_TIMEOUT_S
 from app.servers.application import user_application
 from app.servers.definition import ServerDefinition, command_of
 from tests.app.driver import Command, LabProcess, assert_problem
+from tests.app.in_process_lab import InProcessLab
+from tests.app.stored_runs import keep
 
 FOLDER = str(Path(__file__).parents[2] / "engines/wsgi/frameworks")
 SHOP = ("--app", "flask_shop:application", "--app-dir", FOLDER)
@@ -175,3 +178,12 @@ def test_a_slow_response_is_waited_for(command: Command, name: str, tmp_path: Pa
     options = ("--executor", "constant-vus", "--vus", "1", "--duration", "1", "--timeout", "60")
     done = command("run", name, "--app", "slow:app", "--app-dir", str(tmp_path), *options, "--json", "-")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_of_a_run_of_user_code_does_not_offer_to_repeat_it(tmp_path: Path) -> None:
+    keep(tmp_path, {}, {"environment": {"application": "shop:app in /x"}}, {"model": "command-2"})
+    with closing(InProcessLab(tmp_path)) as lab:
+        pages = [lab.http.get(f"/runs/{id}").text for id in (1, 2, 3)]
+    for button in ("Run again", "Edit and rerun"):
+        assert [button in page for page in pages] == [True, False, False]
+    assert all("Delete" in page for page in pages)
