@@ -249,8 +249,9 @@ def started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start an engine with the application and pipes as stdout and stderr; kill it at the end."""
     command = [sys.executable, "-m", "engines", model, *application, *options]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered, pass_fds=pass_fds
     ) as process:
         try:
             yield process
