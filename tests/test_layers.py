@@ -33,6 +33,7 @@ LAYERS = (
     "statistics",
     "plans",
     "servers",
+    "hosts",
     "machine",
     "store",
     "format",

@@ -184,7 +184,7 @@ class Trial:
             latest = generator.read()
             batch_policy.yield_cpu()
             self._watcher.sample(latest)
-            if generator.silent_s() > self._silence_max_s:
+            if generator.silent_s > self._silence_max_s:
                 generator.kill(f"The load generator was killed: no progress for {self._silence_max_s:.0f} s.")
             elif not self.engine.alive:
                 generator.stop()
