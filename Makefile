@@ -41,7 +41,7 @@ BUILD_REQUIRES = import tomllib; project = tomllib.load(open("pyproject.toml", "
 # The first lock has all packages and constrains the other two, so the image gets the tested versions.
 lock: $(VENV)/.dev ## regenerate requirements*.lock from pyproject.toml; UPGRADE=--upgrade: newest versions
 	$(BIN)/python -c '$(BUILD_REQUIRES)' >$(VENV)/build.in
-	$(LOCK) --extra dev --extra servers --output-file requirements-dev.lock pyproject.toml $(VENV)/build.in
+	$(LOCK) --extra dev --extra servers --extra cluster --output-file requirements-dev.lock pyproject.toml $(VENV)/build.in
 	$(LOCK) --constraints requirements-dev.lock --output-file requirements.lock pyproject.toml
 	$(LOCK) --constraints requirements-dev.lock --output-file requirements-build.lock $(VENV)/build.in
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # each with the loopback address of its family
 IPV4_MAPPED = "::ffff:"
@@ -78,3 +80,41 @@ def unmapped(client: tuple[str, int] | None) -> tuple[str, int] | None:
         return client
     mapped = ipaddress.IPv6Address(client[0]).ipv4_mapped
     return (str(mapped), client[1]) if mapped else client
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAddress:
+    """The address of a scheduler. scheme: tls, or tcp on a loopback address."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{bracketed(self.host)}:{self.port}"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether both ends prove by certificates who they are."""
+        return self.scheme == "tls"
+
+
+CLUSTER_PORT = 8786  # the default of Dask
+
+
+def cluster_address(text: str) -> ClusterAddress:
+    """Return the address of a text such as tls://10.0.0.5:8786. Raises ValueError with a sentence."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, CLUSTER_PORT if parts.port is None else parts.port
+    except ValueError:
+        host, port = None, 0
+    if not host or parts.scheme not in ("tls", "tcp") or parts.path or parts.query or "@" in parts.netloc:
+        raise ValueError(f"{text!r} is not an address such as tls://10.0.0.5:{CLUSTER_PORT}")
+    address = ClusterAddress(parts.scheme, host, port)
+    if not address.is_encrypted and not is_loopback(host):
+        raise ValueError(
+            f"{host} is not a loopback address: use tls://{bracketed(host)}:{port}, because whoever reaches "
+            "a scheduler without certificates runs code on all its hosts"
+        )
+    return address

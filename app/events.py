@@ -16,7 +16,7 @@ from app.timestamps import rfc3339_now
 EVENTS_KEPT, LINES_KEPT = 500, 200
 LINE = "log.line"
 ERRORS = frozenset(("engine.exited", "engine.failed", "run.failed", "experiment.failed"))
-WARNINGS = frozenset(("engine.degraded", LINE))
+WARNINGS = frozenset(("engine.degraded", "host.lost", LINE))
 
 _logger = logging.getLogger("threadlab.events")
 

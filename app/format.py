@@ -74,6 +74,14 @@ def us(value: float | None, places: int | None = None) -> str:
     return f"{value / unit.us:,.{decimals}f} {unit.symbol}"
 
 
+def clock_offset(value: float | None) -> str:
+    """Return the offset of a clock given in microseconds, with its sign: +3.0 s, −24 µs, −12 h 5 min."""
+    if value is None:
+        return DASH
+    sign = "−" if value < 0 else "+"
+    return sign + (us(abs(value)) if abs(value) < 60e6 else duration(abs(value) / 1e6))
+
+
 def us_tick(value: float) -> str:
     """Return the label of an axis tick at a round number of microseconds: 1 ms, 2.5 ms, 20 s."""
     unit = time_unit(value)

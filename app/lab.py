@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from app.comparisons.comparisons import Comparisons
 from app.demonstration.demonstration import Demonstration
 from app.errors import Busy
-from app.events import Events
+from app.events import Event, Events
 from app.experiments.experiments import Experiments
 from app.fleet.fleet import Fleet
 from app.fleet.launchables import Launchables
 from app.history.history import History
+from app.hosts.local_host import LocalHost
+from app.hosts.port import HostPool
 from app.machine import system
 from app.runs.runs import Runs
 from app.schemas.system import SystemView
@@ -48,7 +50,9 @@ class Lab:
         comparisons: ComparisonStore,
         experiments: ExperimentStore,
         tunings: TuningStore,
+        hosts: Callable[[SystemView], HostPool] = LocalHost,
     ) -> None:
+        """`hosts` returns those that share the work of the lab, for what is known of this machine."""
         self.settings = settings
         self.launchables = launchables
         self.models = models = launchables.models
@@ -56,8 +60,10 @@ class Lab:
         self.store = store
         self.system: SystemView = system.read_system(models.views.get("proactor"), settings)
         self.events = Events()
+        self.hosts = hosts(self.system)
+        self.hosts.on_event = self._publish
         self.fleet = Fleet(settings, launchables, self.events)
-        self.runs = Runs(settings, launchables, self.fleet, store, self.system, self.events)
+        self.runs = Runs(settings, launchables, self.fleet, store, self.system, self.events, self.hosts)
         self.comparisons = Comparisons(launchables, self.runs, store, comparisons, self.system, self.events)
         self.experiments = Experiments(models, self.runs, experiments, self.system, self.events)
         self.tunings = Tunings(launchables, self.runs, tunings, self.system, self.events)
@@ -69,16 +75,22 @@ class Lab:
         self._background: set[asyncio.Task[Any]] = set()
 
     @classmethod
-    def open(cls, settings: Settings, shell: FromShell = NOTHING) -> Lab:
+    def open(
+        cls,
+        settings: Settings,
+        shell: FromShell = NOTHING,
+        hosts: Callable[[SystemView], HostPool] = LocalHost,
+    ) -> Lab:
         """Load models and servers, and open the history. Raises LabError."""
         launchables = Launchables.load(settings.servers, settings.engine_python).with_shell(shell)
         database = settings.database
         runs = RunStore(database, settings.data_dir / "traces")
         stores = ComparisonStore(database), ExperimentStore(database), TuningStore(database)
-        return cls(settings, launchables, runs, *stores)
+        return cls(settings, launchables, runs, *stores, hosts)
 
     async def __aenter__(self) -> Lab:
         await asyncio.to_thread(self._fail_unfinished, False)  # those of a control plane that was killed
+        await self.hosts.open()
         for job in (
             self.runs.run_queue(),
             self.comparisons.run_queue(),
@@ -95,6 +107,7 @@ class Lab:
         self.tunings.stop_all()
         self.runs.stop_all()
         await self._wait_ended()
+        await self.hosts.close()
         await self.demonstration.close()
         for task in self._background:
             task.cancel()
@@ -133,6 +146,9 @@ class Lab:
         self._comparison_store.fail_unfinished(COMPARISON_INTERRUPTED, ours)
         self._experiment_store.fail_unfinished(EXPERIMENT_INTERRUPTED, ours)
         self._tuning_store.fail_unfinished(TUNING_INTERRUPTED, ours)
+
+    def _publish(self, name: str, text: str) -> None:
+        self.events.publish(Event(name, None, None, None, text))
 
     def _is_measuring(self) -> bool:
         jobs = (self.runs, self.comparisons, self.experiments, self.tunings)

@@ -25,6 +25,7 @@ from app.api import (
     experiments,
     exports,
     history,
+    hosts,
     models,
     runs,
     servers,
@@ -42,6 +43,7 @@ from app.pages import (
     engine_actions,
     engine_now,
     home,
+    host_pages,
     login_page,
     model_pages,
     responses,
@@ -119,7 +121,7 @@ def _describe_once(app: FastAPI) -> None:
 def _routes() -> list[BaseRoute]:
     """Return all routes, in the order in which they are tried."""
     jobs = (runs, exports, comparisons, experiments, tunings)
-    api = [each.router for each in (models, servers, engines, history, *jobs, events, system)]
+    api = [each.router for each in (models, servers, hosts, engines, history, *jobs, events, system)]
     pages = (
         comparison_pages,
         experiment_pages,
@@ -131,6 +133,7 @@ def _routes() -> list[BaseRoute]:
         run_pages,
         login_page,
         system_pages,
+        host_pages,
         engine_now,
         model_pages,
         server_pages,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.addresses import WILDCARDS, bracketed, is_loopback
+from app.addresses import WILDCARDS, bracketed, cluster_address, is_loopback
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     engine_python: str = Field(sys.executable, description="Python interpreter that runs the engines")
     models: Path | None = Field(None, description="directory with further models, one Python file each")
     servers: Path | None = Field(None, description="TOML file with further external servers")
+    cluster: str = Field(
+        "", description="scheduler of a cluster whose hosts generate load, such as tls://10.0.0.5:8786"
+    )
+    cluster_certs: Path | None = Field(
+        None, description="directory with the certificates of the cluster, by `threadlab cluster certs`"
+    )
     max_engines: int = Field(16, ge=1, le=64, description="maximum number of live engines")
     max_connections: int = Field(15000, ge=1, le=100_000, description="maximum connections of a plan")
     max_rate: float = Field(100_000, gt=0, description="maximum rate of a plan in req/s")
@@ -88,6 +94,11 @@ class Settings(BaseSettings):
         if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
             raise ValueError(f"{text!r} is not a path such as /lab")
         return path
+
+    @field_validator("cluster")
+    @classmethod
+    def _check_cluster(cls, text: str) -> str:
+        return str(cluster_address(text)) if text else text
 
     @field_validator("trusted_proxies")
     @classmethod

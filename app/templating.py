@@ -27,6 +27,7 @@ from app.experiments.checks import WORDS
 from app.format import (
     DASH,
     change,
+    clock_offset,
     count,
     cpus,
     decimal,
@@ -131,6 +132,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "count": count,
     "rate": rate,
     "us": us,
+    "clock_offset": clock_offset,
     "bytes": size,
     "decimal": decimal,
     "percent": percent,

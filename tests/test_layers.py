@@ -18,6 +18,7 @@ LAYERS = (
     "web",
     "report",
     "templating",
+    "cluster",
     "lab",
     "demonstration",
     "experiments",

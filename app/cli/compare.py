@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -59,6 +60,7 @@ def compare(
     app_dir: options.AppDir = None,
     app_env: options.AppEnv = None,
     server: options.Server = None,
+    cluster: options.Cluster = None,
     view: View = None,
     rounds: Annotated[
         int,
@@ -99,7 +101,8 @@ def compare(
         "thresholds": threshold or [],
         "label": label or None,
     }
-    return _report(server, _measured(server, spec, files, user_code), files)
+    opened = labs.opened(server, cluster, user_code, plan)
+    return _report(server, _measured(opened, spec, files), files)
 
 
 def _default_view(user_code: UserCode, plan: dict[str, Any], scenario: str | None) -> str | None:
@@ -115,11 +118,13 @@ def entry(text: str) -> dict[str, Any]:
     return {"model": model, "knobs": dict(parsed)}
 
 
-def _measured(server: str | None, spec: dict[str, Any], files: dict[str, str], user_code: UserCode) -> Ended:
+def _measured(
+    opened: AbstractContextManager[labs.MeasuringLab], spec: dict[str, Any], files: dict[str, str]
+) -> Ended:
     """Compare, and write the exports."""
     from app.report.comparison_exports import FLAGS
 
-    with labs.opened(server, user_code, spec["plan"]) as lab:
+    with opened as lab:
         view = lab.compare({**spec, "models": spec["models"] or lab.available_models()})
         problems = output.write_exports(files, FLAGS, lambda each: lab.export(each, view.id))
         return Ended(view, problems, lab.stopped_by)

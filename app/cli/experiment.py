@@ -56,6 +56,7 @@ def experiment(
         ),
     ] = None,
     server: options.Server = None,
+    cluster: options.Cluster = None,
     quick: Annotated[
         bool, _flag("--quick", "Three short rounds: shows a tendency and no answer.", TIMING)
     ] = False,
@@ -105,7 +106,7 @@ def experiment(
         "label": label or None,
     }
     flags = {"rounds": "--rounds", "seed": "--seed", "prediction": "--expect"}
-    with flags_in_errors(flags), labs.opened(server) as lab:
+    with flags_in_errors(flags), labs.opened(server, cluster) as lab:
         views = [lab.resume_experiment(resume)] if resume is not None else lab.experiment(spec)
         ended = Ended(views, lab.stopped_by)
     return _report(server, ended, files)

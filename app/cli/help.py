@@ -79,6 +79,15 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("its flags and knobs", "threadlab engine reactor --help"),
     ),
     "doctor": (("as JSON", "threadlab doctor --json"),),
+    "up": (
+        ("on this machine, for trying", "threadlab cluster up"),
+        ("for other hosts", "threadlab cluster up --listen tls://10.0.0.5:8786 --certs certs --workers 0"),
+    ),
+    "certs": (("for all members", "threadlab cluster certs certs"),),
+    "worker": (
+        ("a host that generates load", "threadlab worker tls://10.0.0.5:8786 --roles load --certs certs"),
+    ),
+    "hosts": (("of a running lab", "threadlab hosts --server http://127.0.0.1:8000"),),
 }
 
 

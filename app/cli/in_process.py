@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli.progress import available, bar, experiment_reporter, trial_reporter, tuning_reporter
 from app.cli.stop_signals import STOP_SIGNALS
+from app.cluster.pool import open_lab
 from app.comparisons.comparisons import ComparisonRequest
 from app.experiments.experiments import ExperimentRequest
 from app.lab import Lab
@@ -114,11 +115,15 @@ class LocalLab:
 
 
 @contextlib.contextmanager
-def opened(shell: FromShell = NOTHING) -> Iterator[LocalLab]:
-    """Yield a lab that is open during the block. Raises LabError."""
+def opened(shell: FromShell = NOTHING, cluster: str | None = None) -> Iterator[LocalLab]:
+    """Yield a lab that is open during the block. Raises LabError.
+
+    `cluster`: the scheduler whose hosts it uses; None: as the environment says.
+    """
+    settings = Settings(cluster=cluster) if cluster else Settings()
     with asyncio.Runner() as runner:
         stack = contextlib.AsyncExitStack()
-        lab = runner.run(stack.enter_async_context(Lab.open(Settings(), shell)))
+        lab = runner.run(stack.enter_async_context(open_lab(settings, shell)))
         try:
             yield LocalLab(lab, runner)
         finally:

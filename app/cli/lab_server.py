@@ -14,7 +14,7 @@ import uvicorn
 from app.addresses import WILDCARDS, bracketed, reachable
 from app.cli.exit_codes import FAILED, OK
 from app.cli.stop_signals import STOP_SIGNALS
-from app.lab import Lab
+from app.cluster.pool import open_lab
 from app.main import create_app
 from app.settings import Settings
 from app.web import log
@@ -31,7 +31,7 @@ def run_lab(settings: Settings, listener: socket.socket) -> int:
     log.configure()
     tokens = Authenticator(settings.token)
     most = max_connections_for(raise_descriptor_limit(), settings.max_engines)
-    app = create_app(Lab.open(settings), tokens)
+    app = create_app(open_lab(settings), tokens)
     server = _Server(make_config(app, most, settings.proxies, log_level="warning"), tokens)
     server.run(sockets=[listener])
     return OK if server.started else FAILED

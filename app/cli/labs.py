@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from app.cli.user_code import NOTHING, UserCode
+from app.errors import Invalid
 
 if TYPE_CHECKING:
     from app.report.export import Export
@@ -52,17 +53,23 @@ class MeasuringLab(Protocol):
 
 
 def opened(
-    server: str | None, user_code: UserCode = NOTHING, plan: Mapping[str, Any] | None = None
+    server: str | None,
+    cluster: str | None = None,
+    user_code: UserCode = NOTHING,
+    plan: Mapping[str, Any] | None = None,
 ) -> AbstractContextManager[MeasuringLab]:
     """Return the lab at `server`, or without a server one that is open in this process during the block.
 
-    `user_code`: what the lab is to start of the user's own, to be measured with `plan`. Raises Invalid.
+    `cluster`: the scheduler whose hosts that lab uses; None: as the environment says. `user_code`: what the
+    lab is to start of the user's own, to be measured with `plan`. Raises Invalid.
     """
     if server:
         user_code.refuse_remote()
+        if cluster:
+            raise Invalid("--cluster is a setting of the lab at --server: start that lab with it.")
         from app.cli import remote
 
         return remote.opened(server)
     from app.cli import in_process
 
-    return in_process.opened(user_code.from_shell(plan or {}))
+    return in_process.opened(user_code.from_shell(plan or {}), cluster)

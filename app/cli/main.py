@@ -11,12 +11,14 @@ import typer
 
 from app import streams
 from app.cli import (
+    cluster,
     compare,
     console,
     demo,
     doctor,
     engine,
     experiment,
+    hosts,
     import_result,
     models,
     run,
@@ -24,6 +26,7 @@ from app.cli import (
     servers,
     token,
     tune,
+    worker,
 )
 from app.cli.exit_codes import BAD_ARGUMENTS, FAILED, OK, SIGNALLED
 from app.cli.help import OTHER, Group
@@ -46,8 +49,11 @@ for module, panel in (
     (serve, "Serve"),
     (token, "Serve"),
     (engine, "Serve"),
+    (cluster, "Serve"),
+    (worker, "Serve"),
     (models, "Inspect"),
     (servers, "Inspect"),
+    (hosts, "Inspect"),
     (doctor, "Inspect"),
 ):
     module.register(app, panel)

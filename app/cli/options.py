@@ -103,6 +103,17 @@ Server = Annotated[
         rich_help_panel=TARGET,
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Scheduler of a cluster whose hosts can take part, such as tls://10.0.0.5:8786. "
+        "Default: THREADLAB_CLUSTER.",
+        show_default=False,
+        rich_help_panel=TARGET,
+    ),
+]
 Thresholds = Annotated[
     list[str] | None,
     typer.Option(

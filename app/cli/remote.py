@@ -16,6 +16,7 @@ from app.cli.stop_signals import DeferredSignals, Interrupted
 from app.errors import NotNow
 from app.schemas.comparison import ComparisonView
 from app.schemas.experiment import ClaimView, ExperimentView
+from app.schemas.host import HostView
 from app.schemas.run import RunView
 from app.schemas.tuning import TuningView
 
@@ -39,6 +40,7 @@ _COMPARISON = TypeAdapter(ComparisonView)
 _EXPERIMENT = TypeAdapter(ExperimentView)
 _TUNING = TypeAdapter(TuningView)
 _CLAIMS = TypeAdapter(list[ClaimView])
+_HOSTS = TypeAdapter(tuple[HostView, ...])
 _MODELS = TypeAdapter(tuple[_Model, ...])
 
 
@@ -135,6 +137,15 @@ class RemoteLab:
 
     def _experiment(self, id: int) -> ExperimentView:
         return _read(_EXPERIMENT, _url(self._server, f"experiments/{id}"))
+
+
+def get_hosts(server: str) -> tuple[HostView, ...]:
+    """Return the hosts of the lab. Raises NotNow if there is no lab."""
+    url = _url(server, "hosts")
+    try:
+        return _HOSTS.validate_python(fetch_json("GET", url))
+    except ValidationError as error:
+        raise not_a_lab(url, error) from None
 
 
 @contextlib.contextmanager

@@ -52,6 +52,7 @@ def run(
     set_: Knobs = None,
     then: Successors = None,
     server: options.Server = None,
+    cluster: options.Cluster = None,
     label: options.Label = None,
     threshold: options.Thresholds = None,
     json: options.JsonFile = None,
@@ -80,7 +81,7 @@ def run(
         "label": label or None,
         "then": [{"model": each} for each in then or ()],
     }
-    with labs.opened(server, user_code, plan) as lab:
+    with labs.opened(server, cluster, user_code, plan) as lab:
         view = lab.run(spec)
         problems = output.write_exports(files, output.run_exports(), lambda each: lab.export(each, view.id))
         stopped_by = lab.stopped_by

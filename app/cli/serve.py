@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 OTHER_PORTS = (9000, 9001)  # of the hint if the port is taken
 # The group of each setting in the help; others are under Advanced.
 NETWORK, SECURITY, ENGINES, LIMITS, STORAGE = "Network", "Security", "Engines", "Limits", "Storage"
+CLUSTER = "Cluster"
 GROUPS = {
     NETWORK: ("host", "port", "root_path"),
     SECURITY: ("token", "token_file", "allowed_hosts", "trusted_proxies"),
     ENGINES: ("engine_host", "engine_ports", "engine_python", "models", "servers"),
     LIMITS: ("max_engines", "max_connections", "max_rate", "max_duration_s"),
+    CLUSTER: ("cluster", "cluster_certs"),
     STORAGE: ("data_dir", "database_url"),
     ADVANCED: ("load_priority", "sample_interval_ms"),
 }
@@ -47,6 +49,8 @@ METAVARS = {
     "dir": "DIR",
     "models": "DIR",
     "servers": "FILE",
+    "cluster": "ADDRESS",
+    "certs": "DIR",
     "url": "URL",
     "proxies": "ADDRESS,…",
     "s": "S",

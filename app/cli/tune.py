@@ -62,6 +62,7 @@ def tune(
     app_dir: options.AppDir = None,
     app_env: options.AppEnv = None,
     server: options.Server = None,
+    cluster: options.Cluster = None,
     rounds: Annotated[
         int,
         typer.Option(
@@ -100,7 +101,7 @@ def tune(
         "seed": seed,
         "label": label or None,
     }
-    with labs.opened(server, user_code, plan) as lab:
+    with labs.opened(server, cluster, user_code, plan) as lab:
         view = lab.tune(spec)
         ended = Ended(view, lab.stopped_by)
     return _report(server, ended, files)

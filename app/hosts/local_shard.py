@@ -24,6 +24,7 @@ class LocalShard:
     """A child process with a meter. Satisfies `Shard`."""
 
     start_delay_ns = START_DELAY_NS
+    host: str | None = None
 
     def __init__(self, child: Child, meter: MeterReader, group: str | None, cpu: int | None) -> None:
         self.child = child

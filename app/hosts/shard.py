@@ -21,8 +21,13 @@ class Shard(Protocol):
         ...
 
     @property
+    def host(self) -> str | None:
+        """The name of its host; None: this machine."""
+        ...
+
+    @property
     def cpu(self) -> int | None:
-        """The CPU of this machine to which it is pinned; None: to none."""
+        """The CPU of its host to which it is pinned; None: to none."""
         ...
 
     @property

@@ -32,12 +32,17 @@ from app.load.recording.snapshot import Snapshot
 STOPPED_DRAIN_NS = 1_000_000_000  # the longest drain after a stop
 
 
+class TooLate(Exception):
+    """The start instant has passed. The message is a clause."""
+
+
 class Shard:
     """Creates the parts of a shard and runs its phases.
 
     One thread; only `stop` may be called from a signal handler.
 
-    Raises OSError if a descriptor cannot be created, InvalidMeter if the job's meter is none.
+    Raises OSError if a descriptor cannot be created, InvalidMeter if the job's meter is none. `run` raises
+    TooLate.
     """
 
     def __init__(self, job: ShardJob) -> None:
@@ -58,7 +63,14 @@ class Shard:
         self.dispatcher.stopped = True
 
     def start_at(self, start_ns: int) -> None:
-        """Set the instant (CLOCK_MONOTONIC) at which this shard, one of several, starts the load."""
+        """Set the instant (CLOCK_MONOTONIC) at which this shard, one of several, starts the load.
+
+        Raises TooLate if it has passed and the job is fenced: the shard would offer another load than the
+        others, and nobody may wait for it any more.
+        """
+        late_ns = monotonic_ns() - start_ns
+        if self.job.fenced and late_ns > 0:
+            raise TooLate(f"the start instant arrived {late_ns / 1e6:,.0f} ms too late")
         self.start_ns = start_ns
 
     def run(self) -> Outcome:

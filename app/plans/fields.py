@@ -75,6 +75,8 @@ _EXECUTOR_LABELS = {
     FIND_CAPACITY: "Find capacity (search)",
 }
 
+_PLACEMENT_LABELS = ("split: separate CPUs", "shared: all CPUs for both", "hosts: load on other hosts")
+
 FIELDS: tuple[PlanField, ...] = (
     PlanField(
         "executor",
@@ -245,7 +247,7 @@ FIELDS: tuple[PlanField, ...] = (
         "shards",
         FieldKind.INTEGER,
         "Load-generator processes",
-        "Processes that share the load, each on its own CPU if there are enough CPUs.",
+        "Processes that share the load, each on its own CPU if there are enough, or on the hosts in turn.",
         minimum=1,
         maximum=1024,
         is_advanced=True,
@@ -253,9 +255,10 @@ FIELDS: tuple[PlanField, ...] = (
     PlanField(
         "placement",
         FieldKind.CHOICE,
-        "CPU placement",
-        "Split: server and load generator on separate CPUs. Shared: both on all CPUs.",
-        choices=dict(zip(PLACEMENTS, ("split: separate CPUs", "shared: all CPUs for both"), strict=True)),
+        "Placement",
+        "Split: server and load generator on separate CPUs. Shared: both on all CPUs. Hosts: the load "
+        "generator on the other hosts of the cluster.",
+        choices=dict(zip(PLACEMENTS, _PLACEMENT_LABELS, strict=True)),
         is_advanced=True,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.errors import FieldProblem, Invalid, shown
-from app.load.protocol.plan import EXECUTORS, RAMPING, Plan
+from app.load.protocol.plan import EXECUTORS, HOSTS, RAMPING, Plan
 from app.machine.cpu_placement import load_cpus_max
 from app.plans.bounds import Bounds, check_choice, check_flag, check_integer, check_number
 from app.plans.fields import FIELDS, FIND_CAPACITY, FieldKind, Limit
@@ -140,7 +140,11 @@ def _search(plan: Plan) -> Iterator[FieldProblem]:
 
 
 def _shards(plan: Plan) -> Iterator[FieldProblem]:
-    """Each shard needs its own CPU and connection."""
+    """Each shard needs its own CPU and connection. On hosts, their CPUs count: see validate_hosts.py."""
+    if plan.placement == HOSTS:
+        if plan.shards > plan.vus:
+            yield _problem("shards", f"shards must be at most {plan.vus:,}, the connections of the plan.")
+        return
     cpus = load_cpus_max(plan.placement)
     if plan.shards > min(cpus, plan.vus):
         yield _problem(

@@ -33,7 +33,7 @@ class Evidence:
     """The numbers on which a verdict is based. Shares are 0 to 1; None is unknown."""
 
     is_open: bool  # the main load
-    placement: str  # split, shared
+    placement: str  # split, shared, hosts
     think_time: bool
     requests: int  # of the main load and of all groups
     errors: int
@@ -113,7 +113,7 @@ def evidence(
         requests=sum(each.requests for each in outcome.loads),
         errors=errors,
         generator_utilisation=outcome.utilisation if outcome.wall_s else None,
-        generator_waited=_waited_for_cpu(outcome) if placement.mode == "split" else None,
+        generator_waited=_waited_for_cpu(outcome) if placement.mode != "shared" else None,
         late_share=outcome.late / outcome.intended if outcome.intended else None,
         rate_ratio=summary.rate_ratio,
         occupancy=_utilisation_by_role(observations),

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.hosts.local_shard import LocalShard
+from app.hosts.port import HostPool, Slot
 from app.hosts.shard import Shard
 from app.load.protocol.merging import busiest_cpu, merge
 from app.load.protocol.meter import MeterReading, combine
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
-from app.machine.cpu_placement import usable_cpus
+from app.machine.cpu_placement import Placement, usable_cpus
 
 CONNECTED_POLL_S = 0.005
 
@@ -45,24 +46,29 @@ class Generator:
         self.exited: asyncio.Task[None] = asyncio.create_task(self._supervise())
 
     @classmethod
-    def spawn(
-        cls, plan: Plan, host: str, port: int, cpus: Sequence[int] | None, *, realtime: bool = False
+    async def spawn(
+        cls,
+        plan: Plan,
+        host: str,
+        port: int,
+        pool: HostPool,
+        placement: Placement,
+        *,
+        realtime: bool = False,
     ) -> Generator:
-        """Start `plan.shards` processes, and one for each group, pinned to `cpus` in turn; None: any CPU.
+        """Start `plan.shards` processes, and one for each group, on the CPUs or hosts of `placement` in turn.
 
         `realtime`: with real-time priority. It must be permitted, and the CPUs must not be those of the
         engine. Raises OSError.
         """
         target = {"host": host, "port": port, "realtime": realtime}
-        shards: list[LocalShard] = []
+        jobs = list(shard_jobs(plan))
+        shards: list[Shard] = []
         try:
-            for number, (group, job) in enumerate(shard_jobs(plan)):
-                cpu = cpus[number % len(cpus)] if cpus else None
-                shards.append(LocalShard.spawn({**target, **job}, group, cpu))
+            for (group, job), slot in zip(jobs, slots(placement, len(jobs)), strict=True):
+                shards.append(pool.submit_shard({**target, **job}, group, slot))
         except BaseException:
-            for shard in shards:
-                shard.kill()
-                shard.meter.close()
+            await asyncio.gather(*(shard.close(0) for shard in shards))
             raise
         return cls(shards)
 
@@ -116,12 +122,24 @@ class Generator:
             raise GeneratorFailed(self.lost_shard)
         if len(found) == 1:
             return main[0]
-        busiest = busiest_cpu([(shard.cpu, each) for shard, each in found], len(usable_cpus()))
+        busiest = self._busiest(found)
         groups = {shard.group: each for shard, each in found if shard.group is not None}
         return replace(merge(main), groups=groups, busiest=busiest)
 
+    @staticmethod
+    def _busiest(found: Sequence[tuple[Shard, Outcome]]) -> float:
+        """Return the highest utilisation of one CPU of any host."""
+        hosts: defaultdict[str | None, list[tuple[int | None, Outcome]]] = defaultdict(list)
+        for shard, outcome in found:
+            hosts[shard.host].append((shard.cpu, outcome))
+        # Of another host, the CPUs that it may use are not known here: as many as it has shards, at least.
+        return max(
+            busiest_cpu(each, len(usable_cpus()) if host is None else len(each))
+            for host, each in hosts.items()
+        )
+
     async def _supervise(self) -> None:
-        if len(self._shards) > 1:
+        if len(self._shards) > 1 or self._shards[0].host:
             await self._start_together()
         for shard in self._shards:
             await asyncio.shield(shard.exited)
@@ -133,6 +151,18 @@ class Generator:
         start_ns = time.monotonic_ns() + max(shard.start_delay_ns for shard in self._shards)
         for shard in self._shards:
             shard.start_at(start_ns)
+
+
+def slots(placement: Placement, count: int) -> list[Slot]:
+    """Return where each of `count` shards runs: on the hosts in turn, or on the CPUs in turn."""
+    hosts, cpus = placement.hosts, placement.load_cpus
+    if hosts:
+        used = Counter(number % len(hosts) for number in range(count))
+        return [
+            Slot(host=hosts[number % len(hosts)], share=1 / used[number % len(hosts)])
+            for number in range(count)
+        ]
+    return [Slot(cpus[number % len(cpus)] if cpus else None) for number in range(count)]
 
 
 def shard_jobs(plan: Plan) -> Iterator[tuple[str | None, dict[str, Any]]]:

@@ -9,6 +9,7 @@ from typing import Any
 from app.errors import Invalid, NotNow, TooShortIdle, shown
 from app.fleet.fleet import Fleet
 from app.fleet.launchables import Launchables
+from app.hosts.port import HostPool
 from app.load.protocol.plan import APP, Plan
 from app.machine import system
 from app.plans.describe import describe, title
@@ -16,6 +17,7 @@ from app.plans.fields import used_fields
 from app.plans.scenarios import SCENARIOS
 from app.plans.thresholds import Threshold, parse_thresholds
 from app.plans.validate import validate_plan
+from app.plans.validate_hosts import check_hosts
 from app.schemas.run import RunView, Successor
 from app.schemas.scenario import ScenarioView
 from app.schemas.states import RunState
@@ -74,12 +76,18 @@ class RequestValidator:
     """Validates requests against models, engines and limits of this machine. Every method raises LabError."""
 
     def __init__(
-        self, settings: Settings, launchables: Launchables, fleet: Fleet, system: SystemView
+        self,
+        settings: Settings,
+        launchables: Launchables,
+        fleet: Fleet,
+        system: SystemView,
+        hosts: HostPool,
     ) -> None:
         self._settings = settings
         self._launchables = launchables
         self._fleet = fleet
         self._system = system
+        self._hosts = hosts
 
     def validate(self, request: RunRequest) -> ValidRequest:
         """Return a request with its plan, thresholds and server under test."""
@@ -102,7 +110,10 @@ class RequestValidator:
         by_scenario = named.plan if named else {}
         executor = str(fields.get("executor") or by_scenario.get("executor") or Plan().executor)
         given = {**used_fields(by_scenario, executor), **fields}
-        return named, validate_plan(given, self._settings, self._system.descriptor_limit)
+        plan = validate_plan(given, self._settings, self._system.descriptor_limit)
+        hosts = self._hosts
+        check_hosts(plan, hosts.load_hosts(), hosts.cluster, hosts.problem, self._settings.engine_host)
+        return named, plan
 
     def target(
         self, engine: str | None, model: str | None, knobs: Mapping[str, object], plan: Plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from app.load.protocol.outcome import Outcome
@@ -126,8 +126,12 @@ class Run:
         results = await asyncio.to_thread(
             lambda: tuple(check(each, summary, ledger, verdict, result.outcome) for each in self.thresholds)
         )
+        placement = self.view.placement
+        if result.hosts:
+            placement = {**placement, "hosts": [asdict(host) for host in result.hosts]}
         self.view = replace(
             self.view,
+            placement=placement,
             summary=summary,
             ledger=ledger,
             verdict=verdict,

@@ -11,7 +11,9 @@ from app.errors import Invalid, NotNow
 from app.events import Events
 from app.fleet.fleet import Fleet
 from app.fleet.launchables import Launchables
+from app.hosts.port import HostPool
 from app.load.protocol.outcome import Outcome
+from app.load.protocol.plan import HOSTS
 from app.results.summary import curve, interval_log
 from app.results.time_range import time_range
 from app.runs.progress import Progress
@@ -43,11 +45,12 @@ class Runs:
         store: RunStore,
         system: SystemView,
         events: Events,
+        hosts: HostPool,
     ) -> None:
-        self.validator = RequestValidator(settings, launchables, fleet, system)
+        self.validator = RequestValidator(settings, launchables, fleet, system, hosts)
         self.jobs: JobQueue[Run, RunView] = JobQueue("run", QUEUE_MAX, store, _current_view)
         self.active = self.jobs.active
-        self._worker = RunWorker(settings, fleet, store, system, events, self.jobs)
+        self._worker = RunWorker(settings, fleet, store, system, events, self.jobs, hosts)
         self._store = store
         self.run_queue = self._worker.run_queue
         self.get = self.jobs.get
@@ -72,6 +75,11 @@ class Runs:
         if valid[0].plan.executor == "find-capacity":
             raise Invalid.field(
                 "/plan/executor", "A capacity search cannot run concurrently with other runs."
+            )
+        if valid[0].plan.placement == HOSTS:
+            raise Invalid.field(
+                "/plan/placement",
+                "Concurrent runs need the load on this machine: a host has one load at a time.",
             )
         return await self._enqueue(valid)
 

@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import LabError
 from app.fleet.engine import Engine
 from app.fleet.failure_lines import last_exception
+from app.hosts.port import HostPool
 from app.load.protocol.meter import MEASURE, MeterReading
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import Plan
@@ -25,6 +26,7 @@ from app.machine.syscalls import SystemCallCounter
 from app.results.evidence import Conditions, evidence
 from app.results.figures import all_figures
 from app.results.fitness import assess_figures
+from app.results.host_notes import host_notes
 from app.results.ledger import cost
 from app.results.notes import notes
 from app.results.observation import Observation, marks
@@ -36,6 +38,7 @@ from app.runs.generator import Generator, GeneratorFailed
 from app.runs.hot_swap import HotSwap, phases, swap_notes
 from app.runs.progress import MeterWindow
 from app.runs.watcher import Watcher
+from app.schemas.host import HostUse
 from app.schemas.result import Ledger, ProcessShare, Summary, Verdict
 from app.schemas.run import HotSwapPhase, TimelineEvent
 
@@ -53,6 +56,7 @@ class TrialSetup:
 
     engine: Engine
     placement: Placement
+    hosts: HostPool
     figure: str  # name of the main figure
     other_engines: int  # alive besides the engine under test
     concurrent_runs: int  # against other engines
@@ -72,6 +76,7 @@ class TrialResult:
     notes: tuple[str, ...]
     phases: tuple[HotSwapPhase, ...]  # of a hot swap
     processes: tuple[ProcessShare, ...]  # of an external server
+    hosts: tuple[HostUse, ...]  # that generated the load; empty: this machine did
 
 
 class Trial:
@@ -86,6 +91,7 @@ class Trial:
         self.meter = MeterWindow()
         self.engine = setup.engine
         self._setup = setup
+        self._placement = setup.placement
         self._hot_swap = setup.hot_swap
         self._on_measuring = on_measuring
         self._generator: Generator | None = None
@@ -95,8 +101,11 @@ class Trial:
         self._stopped = False
 
     async def run(self) -> TrialResult | None:
-        """Return the result; None: stopped before anything was measured. Raises GeneratorFailed, OSError."""
-        engine, plan, placement = self.engine, self.plan, self._setup.placement
+        """Return the result; None: stopped before anything was measured.
+
+        Raises GeneratorFailed, OSError, and NotNow if a host of the cluster cannot be used.
+        """
+        engine, plan = self.engine, self.plan
         async with contextlib.AsyncExitStack() as stack:
             call_counter = await SystemCallCounter.attach(engine.pids) if plan.trace else None
             if call_counter:
@@ -107,19 +116,26 @@ class Trial:
                     stack.enter_context(batch_policy)
                 self._on_measuring()
 
+            assert engine.port
+            self._placement = placement = await self._with_hosts(engine.connect_host, engine.port)
             watcher = Watcher(engine, on_measuring, call_counter)
             await self._settle(lambda: watcher.is_idle)
             watcher.begin()
             self._watchers = [watcher]
-            assert engine.port
             realtime = plan.is_all_open and placement.load_priority == REALTIME
-            self._generator = generator = Generator.spawn(
-                plan, engine.connect_host, engine.port, placement.load_cpus, realtime=realtime
+            self._generator = generator = await Generator.spawn(
+                plan, engine.connect_host, engine.port, self._setup.hosts, placement, realtime=realtime
             )
             stack.push_async_callback(generator.close)
             stack.callback(self._forget_generator)
             stack.push_async_callback(self._cancel_tasks)
             return await self._measure(generator, watcher)
+
+    async def _with_hosts(self, host: str, port: int) -> Placement:
+        """Return the placement with clocks and round trips of its hosts, which change with time."""
+        placement = self._setup.placement
+        names = [each.name for each in placement.hosts]
+        return replace(placement, hosts=await self._setup.hosts.prepare(names, host, port))
 
     async def _measure(self, generator: Generator, watcher: Watcher) -> TrialResult | None:
         try:
@@ -264,7 +280,7 @@ class Trial:
         plan, setup, last = self.plan, self._setup, observations[-1]
         summary = summarise(outcome)
         conditions = Conditions(
-            setup.placement, setup.other_engines, lost_shard, self._hot_swap.requested, setup.concurrent_runs
+            self._placement, setup.other_engines, lost_shard, self._hot_swap.requested, setup.concurrent_runs
         )
         seen = evidence(plan, outcome, summary, observations, conditions)
         figures = all_figures(summary, setup.figure == "kept_per_s")
@@ -277,10 +293,12 @@ class Trial:
             series=series(outcome, points, last.started_ns),
             marks=marks(observations, last.started_ns),
             notes=(
+                *host_notes(self._placement.hosts, summary),
                 *notes(plan, outcome, summary, last.stalled_ns),
                 *swap_notes(plan, observations),
                 *self._logged(outcome),
             ),
             phases=phases(observations, outcome, last.started_ns),
             processes=process_shares(last),
+            hosts=self._placement.hosts,
         )

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.errors import LabError, StartFailed
+from app.errors import LabError, NotNow, StartFailed
 from app.events import Event, Events
 from app.fleet.engine import Engine
 from app.fleet.fleet import Fleet
+from app.hosts.port import HostPool
+from app.load.protocol.plan import HOSTS, Plan
 from app.machine import system
 from app.machine.cpu_placement import NORMAL, Placement, place, usable_cpus
 from app.machine.machine_lock import machine_lock
@@ -24,6 +26,7 @@ from app.runs.queue import JobQueue, report_bug
 from app.runs.request import Target
 from app.runs.run import Run, no_verdict
 from app.runs.trial import TrialSetup
+from app.schemas.host import HostState, HostUse
 from app.schemas.run import RunView
 from app.schemas.states import RunState
 from app.schemas.system import SystemView
@@ -48,6 +51,7 @@ class RunWorker:
         system: SystemView,
         events: Events,
         jobs: JobQueue[Run, RunView],
+        hosts: HostPool,
     ) -> None:
         self._settings = settings
         self._fleet = fleet
@@ -55,6 +59,7 @@ class RunWorker:
         self._system = system
         self._events = events
         self._jobs = jobs
+        self._hosts = hosts
         self._queue: asyncio.Queue[Sequence[QueuedRun]] = asyncio.Queue()
         self._saves: set[asyncio.Task[None]] = set()  # the event loop keeps only weak references to tasks
 
@@ -120,12 +125,24 @@ class RunWorker:
         # closed loop may have, would starve the others.
         is_alone = run.plan.is_all_open and not run.view.beside
         priority = self._system.load_priority if is_alone else NORMAL
-        return place(run.plan.placement, usable_cpus(), run.plan.shards, priority)
+        placement = place(run.plan.placement, usable_cpus(), run.plan.shards, priority)
+        return replace(placement, hosts=self._load_hosts(run.plan)) if placement.mode == HOSTS else placement
+
+    def _load_hosts(self, plan: Plan) -> tuple[HostUse, ...]:
+        """Return one host for each shard, or all of them, the idle ones first. Raises NotNow without any."""
+        found = self._hosts.load_hosts()
+        if not found:
+            raise NotNow(self._hosts.problem or "No host of the cluster generates load now.")
+        idle_first = sorted(found, key=lambda host: host.state != HostState.READY)
+        return tuple(
+            HostUse(host.name, host.cores, host.kernel, host.python) for host in idle_first[: plan.shards]
+        )
 
     def _setup(self, run: Run, engine: Engine, placement: Placement, target: Target) -> TrialSetup:
         return TrialSetup(
             engine=engine,
             placement=placement,
+            hosts=self._hosts,
             figure=main_figure(SCENARIOS.get(run.view.scenario or ""), run.plan),
             other_engines=len(self._fleet.alive) - 1,
             concurrent_runs=len(run.view.beside),

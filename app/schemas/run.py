@@ -62,7 +62,7 @@ class RunView:
     knobs: dict[str, int | str]
     plan: dict[str, Any]
     plan_text: str  # "64 connections, closed loop, 10 s after 2 s of warm-up"
-    placement: dict[str, Any]  # {"mode", "engine_cpus", "load_cpus", "load_priority"}
+    placement: dict[str, Any]  # {"mode", "engine_cpus", "load_cpus", "load_priority", "hosts"}
     environment: dict[str, Any]
     summary: Summary | None
     ledger: Ledger | None

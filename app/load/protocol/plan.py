@@ -14,7 +14,7 @@ from app.load.protocol.http_request import HttpRequest, masked
 EXECUTORS = ("constant-vus", "ramping-vus", "constant-arrival-rate", "ramping-arrival-rate", "find-capacity")
 CLOSED = frozenset(("constant-vus", "ramping-vus"))
 RAMPING = frozenset(("ramping-vus", "ramping-arrival-rate"))
-PLACEMENTS = ("split", "shared")
+PLACEMENTS = SPLIT, SHARED, HOSTS = ("split", "shared", "hosts")
 SPACINGS = ("constant", "poisson")
 # An application of the user (`app`) is sent the same requests as any other server (`http`).
 HTTP_KINDS = HTTP, APP = ("http", "app")

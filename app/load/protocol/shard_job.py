@@ -29,7 +29,8 @@ class ShardJob:
     - `host`, `port`: the target; an IP address, of the loopback unless `allow_any`.
     - `shard`, `shards`: the number of this shard, counted from 0, and how many there are.
     - `waits`: whether to wait for the start time, because other shards start at the same instant. One of
-      several shards always does.
+      several shards always does. `fenced`: whether to refuse a start time that has passed, as it may when it
+      comes from another host.
     - `cpus`: the CPUs to run on; None: any. `realtime`: whether to use real-time priority there.
     - `meter_fd`, `lifeline_fd`: inherited descriptors of the meter and of the lifeline; None: there is none.
       A shard that waits needs a lifeline, because the start time comes through it.
@@ -42,6 +43,7 @@ class ShardJob:
     shard: int = 0
     shards: int = 1
     waits: bool = False
+    fenced: bool = False
     cpus: tuple[int, ...] | None = None
     realtime: bool = False
     meter_fd: int | None = None

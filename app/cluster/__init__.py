@@ -1,0 +1,9 @@
+"""Hosts of a Dask cluster. The only package that imports Dask, which the extra `cluster` installs.
+
+lab (dask_hosts)  ──▶  scheduler  ──▶  worker on each host (agent)  ──▶  load-generator processes
+"""
+
+from __future__ import annotations
+
+LOST_AFTER_S = 5.0  # a host that has been silent for so long is lost
+INSTALL = "pip install 'threadlab[cluster]'"

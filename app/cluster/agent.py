@@ -1,0 +1,115 @@
+"""The lab's part in a Dask worker: it runs shards as child processes and reports their meters.
+
+A shard ends with its task: when the lab releases it or is gone, when the worker closes, and when the
+scheduler cannot be reached, because nobody would get the outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from typing import Any
+
+from app.cluster import LOST_AFTER_S
+from app.cluster.dask import Worker, WorkerPlugin
+from app.hosts.local_shard import LocalShard
+
+REPORT_S = 0.1  # between two messages of a shard
+CHECK_S = 1.0  # between two messages to the scheduler that wait for an answer
+START_TIMEOUT_S = 60.0  # a shard waits for its start instant so long
+GRACE_S = 1.0
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Agent(WorkerPlugin):  # type: ignore[misc]
+    """Runs what the lab asks of this host. Event loop of the worker's main thread only.
+
+    work: what it does now, in words.
+    """
+
+    name = "threadlab"
+
+    def __init__(self, targets: Sequence[Network] = ()) -> None:
+        """`targets`: the addresses that this host may load; empty: loopback and private ones."""
+        self._targets = tuple(targets)
+        self._worker: Worker | None = None
+        self._shards: dict[str, LocalShard] = {}
+        self._titles: dict[str, str] = {}
+
+    def setup(self, worker: Worker) -> None:
+        """Keep the worker that has loaded this plugin."""
+        self._worker = worker
+
+    async def teardown(self, worker: Worker) -> None:
+        """End all shards when the worker closes."""
+        await asyncio.gather(*(shard.close(GRACE_S) for shard in self._shards.values()))
+
+    @property
+    def work(self) -> list[str]:
+        return list(self._titles.values())
+
+    def shard(self, id: str) -> LocalShard:
+        """Return a shard that runs. Raises KeyError."""
+        return self._shards[id]
+
+    def check_target(self, host: str) -> None:
+        """Raise ValueError if this host may not load the address."""
+        address = ipaddress.ip_address(host)
+        allowed = any(address in network for network in self._targets)
+        if not allowed and (self._targets or not (address.is_private or address.is_loopback)):
+            raise ValueError(f"{host} is not among the addresses that this host may load (--targets).")
+
+    async def run_shard(self, id: str, job: Mapping[str, Any], topic: str, title: str) -> dict[str, Any]:
+        """Run a shard, report its meter under `topic`, and return its outcome and how it ended.
+
+        Raises ValueError if the target is not allowed, and OSError if no process can be started.
+        """
+        assert self._worker
+        self.check_target(str(job["host"]))
+        shard = LocalShard.spawn({**job, "allow_any": True}, None, None)
+        self._shards[id], self._titles[id] = shard, title
+        try:
+            await self._report(self._worker, id, shard, topic)
+            return {
+                "outcome": bytes(shard.child.stdout).decode(),
+                "failure": shard.failure,
+            }
+        finally:
+            del self._shards[id], self._titles[id]
+            await asyncio.shield(shard.close(GRACE_S))
+
+    async def _report(self, worker: Worker, id: str, shard: LocalShard, topic: str) -> None:
+        """Send the meter until the shard has ended; end it if nobody needs the outcome any more."""
+        began_s = checked_s = time.monotonic()
+        while not shard.exited.done():
+            reading = shard.read()
+            worker.log_event(topic, {"shard": id, "reading": astuple(reading)})
+            now_s = time.monotonic()
+            if (not reading.started_ns and now_s - began_s > START_TIMEOUT_S) or self._is_released(
+                worker, id
+            ):
+                shard.kill()
+            elif now_s - checked_s > CHECK_S:
+                checked_s = now_s
+                if not await _answers(worker):
+                    shard.kill()
+            await asyncio.wait([shard.exited], timeout=REPORT_S)
+
+    @staticmethod
+    def _is_released(worker: Worker, key: str) -> bool:
+        """Return whether the lab does not wait for the task any more, or is gone."""
+        task = worker.state.tasks.get(key)
+        return task is None or task.state in ("cancelled", "resumed")
+
+
+async def _answers(worker: Worker) -> bool:
+    """Return whether the scheduler answers within the time after which the lab takes the host for lost."""
+    with contextlib.suppress(OSError, TimeoutError):
+        await asyncio.wait_for(worker.scheduler.echo(data=0), LOST_AFTER_S)
+        return True
+    return False

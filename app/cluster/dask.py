@@ -1,0 +1,31 @@
+"""Dask with the settings of the lab. Import its classes from here: some settings are read once, at import."""
+
+# ruff: noqa: E402  (the settings come before the imports that read them)
+from __future__ import annotations
+
+import dask
+
+from app.cluster import LOST_AFTER_S
+
+dask.config.set(
+    {
+        "logging": {"distributed": "critical", "tornado": "critical"},  # the lab reports failures itself
+        # A task that was lost with its host is never given to another one: it would measure something else.
+        "distributed.scheduler.allowed-failures": 0,
+        "distributed.scheduler.work-stealing": False,
+        "distributed.scheduler.active-memory-manager.start": False,
+        "distributed.scheduler.worker-ttl": f"{2 * LOST_AFTER_S:g}s",
+        "distributed.admin.low-level-log-length": 50,  # events that the scheduler keeps of each topic
+        "distributed.admin.system-monitor.gil.enabled": False,  # it wakes up 1,000 times per second
+        "distributed.admin.system-monitor.interval": "2s",
+        "distributed.worker.profile.enabled": False,
+        "distributed.worker.http.routes": [],
+        "distributed.scheduler.http.routes": [],
+        "distributed.comm.timeouts.connect": "5s",
+        "distributed.comm.timeouts.tcp": "15s",
+    }
+)
+
+from distributed import Client, Future, Scheduler, Security, Worker, WorkerPlugin, get_worker, rpc
+
+__all__ = ("Client", "Future", "Scheduler", "Security", "Worker", "WorkerPlugin", "get_worker", "rpc")
