@@ -71,7 +71,7 @@ class Agent(WorkerPlugin):  # type: ignore[misc]
         """
         assert self._worker
         self.check_target(str(job["host"]))
-        shard = LocalShard.spawn({**job, "allow_any": True}, None, None)
+        shard = LocalShard.spawn(job, None, None)
         self._shards[id], self._titles[id] = shard, title
         try:
             await self._report(self._worker, id, shard, topic)

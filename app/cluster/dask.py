@@ -9,7 +9,8 @@ from app.cluster import LOST_AFTER_S
 
 dask.config.set(
     {
-        "logging": {"distributed": "critical", "tornado": "critical"},  # the lab reports failures itself
+        # The lab reports failures itself.
+        "logging": {"distributed": "critical", "distributed.client": "critical", "tornado": "critical"},
         # A task that was lost with its host is never given to another one: it would measure something else.
         "distributed.scheduler.allowed-failures": 0,
         "distributed.scheduler.work-stealing": False,
@@ -26,6 +27,28 @@ dask.config.set(
     }
 )
 
-from distributed import Client, Future, Scheduler, Security, Worker, WorkerPlugin, get_worker, rpc
+from distributed import (
+    Client,
+    Future,
+    Scheduler,
+    Security,
+    Worker,
+    WorkerPlugin,
+    get_worker,
+    rpc,
+)
+from distributed.client import FutureCancelledError
+from distributed.scheduler import KilledWorker
 
-__all__ = ("Client", "Future", "Scheduler", "Security", "Worker", "WorkerPlugin", "get_worker", "rpc")
+__all__ = (
+    "Client",
+    "Future",
+    "FutureCancelledError",
+    "KilledWorker",
+    "Scheduler",
+    "Security",
+    "Worker",
+    "WorkerPlugin",
+    "get_worker",
+    "rpc",
+)

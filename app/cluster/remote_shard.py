@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.cluster import LOST_AFTER_S, tasks
-from app.cluster.dask import Future
+from app.cluster.dask import Future, FutureCancelledError, KilledWorker
 from app.cluster.link import Link
 from app.hosts.clock import ClockOffset
 from app.hosts.port import Slot
@@ -185,10 +185,10 @@ class RemoteShard:
 
     def _keep(self, result: asyncio.Future[Any]) -> None:
         error = None if result.cancelled() else result.exception()
-        if result.cancelled() or isinstance(error, asyncio.CancelledError):
+        if result.cancelled() or isinstance(error, FutureCancelledError):
             self._end(f"on {self._member.name} was lost: the connection to the scheduler has ended.")
         elif error is not None:
-            lost = type(error).__name__ == "KilledWorker"
+            lost = isinstance(error, KilledWorker)
             reason = "was lost: the host has left the cluster." if lost else f"failed: {error}"
             self._end(f"on {self._member.name} {reason}")
         else:

@@ -19,9 +19,11 @@ def host_notes(hosts: Sequence[HostUse], summary: Summary) -> Iterator[str]:
     times = summary.latency.service
     rtts = [host.rtt_us for host in hosts if host.rtt_us is not None]
     if times and times.p50_us and rtts and max(rtts) >= RTT_SHARE_MIN * times.p50_us:
+        low, high = format.us(min(rtts)), format.us(max(rtts))
         yield (
-            f"Network delay: every response time has a round trip of {format.us(max(rtts))} in it; "
-            f"the median service time is {format.us(times.p50_us)}."
+            "Network delay: each response time includes the round trip to its host, "
+            f"{low if low == high else f'{low} to {high}'}; the median service time is "
+            f"{format.us(times.p50_us)}."
         )
     errors = [host.clock_error_us for host in hosts if host.clock_error_us is not None]
     if len(hosts) > 1 and errors:
