@@ -1,7 +1,8 @@
 """`/metrics` for Prometheus: base units, `_total`, and labels with few values (model, role, kind).
 
-No label names a single engine or thread. Engines are read from the newest samples at each scrape; the latency
-of a finished run is added from its histogram. docs/metrics.md lists every name, and a test compares the two.
+No label names a single engine or thread; hosts of a cluster have names. Engines are read from the newest
+samples at each scrape; the latency of a finished run is added from its histogram. docs/metrics.md lists every
+name, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self.registry.register(_EngineCollector(lab))
         self.registry.register(_RunCollector(lab))
+        self.registry.register(_HostCollector(lab))
         self.experiments = PrometheusCounter(
             "threadlab_experiments",
             "Experiments that have ended, by answer.",
@@ -82,6 +84,43 @@ class Metrics:
     def text(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""
         return generate_latest(self.registry)
+
+
+class _HostCollector(Collector):
+    """The hosts of the cluster; nothing without one. A host that is lost keeps its series, with state 0."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def describe(self) -> list[Metric]:
+        return []  # so that registration does not collect
+
+    def collect(self) -> Iterator[Metric]:
+        usable = GaugeMetricFamily(
+            "threadlab_host_usable", "Whether work can be given to a host.", labels=("host",)
+        )
+        offset = GaugeMetricFamily(
+            "threadlab_host_clock_offset_seconds",
+            "CLOCK_MONOTONIC of a host minus that of the lab.",
+            labels=("host",),
+        )
+        error = GaugeMetricFamily(
+            "threadlab_host_clock_error_seconds", "The most by which that offset is wrong.", labels=("host",)
+        )
+        rtt = GaugeMetricFamily(
+            "threadlab_host_round_trip_seconds",
+            "Round trip of a message through the scheduler to a host.",
+            labels=("host",),
+        )
+        for host in self._lab.hosts.discover():
+            if host.address is None:
+                continue
+            usable.add_metric((host.name,), float(host.is_usable))
+            measured = ((offset, host.clock_offset_us), (error, host.clock_error_us), (rtt, host.rtt_us))
+            for family, us in measured:
+                if us is not None:
+                    family.add_metric((host.name,), us / 1e6)
+        yield from (usable, offset, error, rtt)
 
 
 class _EngineCollector(Collector):
