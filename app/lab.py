@@ -18,6 +18,7 @@ from app.history.history import History
 from app.hosts.local_host import LocalHost
 from app.hosts.port import HostPool
 from app.machine import system
+from app.rounds.on_hosts import RoundHosts
 from app.runs.runs import Runs
 from app.schemas.system import SystemView
 from app.servers.from_shell import NOTHING, FromShell
@@ -64,8 +65,11 @@ class Lab:
         self.hosts.on_event = self._publish
         self.fleet = Fleet(settings, launchables, self.events)
         self.runs = Runs(settings, launchables, self.fleet, store, self.system, self.events, self.hosts)
-        self.comparisons = Comparisons(launchables, self.runs, store, comparisons, self.system, self.events)
-        self.experiments = Experiments(models, self.runs, experiments, self.system, self.events)
+        round_hosts = RoundHosts(self.hosts, self.runs, settings)
+        self.comparisons = Comparisons(
+            launchables, self.runs, store, comparisons, self.system, self.events, round_hosts
+        )
+        self.experiments = Experiments(models, self.runs, experiments, self.system, self.events, round_hosts)
         self.tunings = Tunings(launchables, self.runs, tunings, self.system, self.events)
         self._comparison_store = comparisons
         self._experiment_store = experiments

@@ -145,7 +145,7 @@ MUTATIONS = (
     Mutation(
         "the order of a round is not random",
         "app/rounds/schedule.py",
-        'random.Random(f"{self.seed}/{len(self.ended)}").shuffle(entries)',
+        'random.Random(f"{self.seed}/{len(self.ended) + len(self.open)}").shuffle(entries)',
         "pass",
         "app/rounds/test_schedule.py",
     ),

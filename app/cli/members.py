@@ -74,7 +74,7 @@ def parse_targets(text: str | None) -> Sequence[Network]:
 def facts_here(roles: str) -> HostFacts:
     """Return what this machine is as a host with these roles, comma-separated. Raises Invalid."""
     from app.cluster.facts import HostFacts
-    from app.fleet.models import describe
+    from app.fleet.launchables import Launchables
     from app.machine.system import read_system
     from app.schemas.host import HostRole
     from app.settings import Settings
@@ -83,8 +83,11 @@ def facts_here(roles: str) -> HostFacts:
     if unknown := [name for name in names if name not in set(HostRole)]:
         raise Invalid(f"--roles: {shown(unknown[0])} is none of {', '.join(HostRole)}.")
     settings = Settings()
-    system = read_system(describe(settings.engine_python).get("proactor"), settings)
-    return HostFacts.here(tuple(role for role in HostRole if role in names), system)
+    launchables = Launchables.load(settings.servers, settings.engine_python)
+    system = read_system(launchables.models.views.get("proactor"), settings)
+    return HostFacts.here(
+        tuple(role for role in HostRole if role in names), system, launchables.available_names
+    )
 
 
 def say(text: str) -> None:

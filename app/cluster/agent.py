@@ -16,6 +16,7 @@ from typing import Any
 
 from app.cluster import LOST_AFTER_S
 from app.cluster.dask import Worker, WorkerPlugin
+from app.cluster.host_lab import host_lab, run_all
 from app.hosts.local_shard import LocalShard
 
 REPORT_S = 0.1  # between two messages of a shard
@@ -64,7 +65,7 @@ class Agent(WorkerPlugin):  # type: ignore[misc]
         if not allowed and (self._targets or not (address.is_private or address.is_loopback)):
             raise ValueError(f"{host} is not among the addresses that this host may load (--targets).")
 
-    async def run_shard(self, id: str, job: Mapping[str, Any], topic: str, title: str) -> dict[str, Any]:
+    async def run_shard(self, id: str, topic: str, job: Mapping[str, Any], title: str) -> dict[str, Any]:
         """Run a shard, report its meter under `topic`, and return its outcome and how it ended.
 
         Raises ValueError if the target is not allowed, and OSError if no process can be started.
@@ -83,12 +84,47 @@ class Agent(WorkerPlugin):  # type: ignore[misc]
             del self._shards[id], self._titles[id]
             await asyncio.shield(shard.close(GRACE_S))
 
+    async def run_round(
+        self,
+        id: str,
+        topic: str,
+        requests: Sequence[Mapping[str, Any]],
+        limits: Mapping[str, Any],
+        title: str,
+    ) -> list[dict[str, Any]]:
+        """Carry out the runs of a round in a lab of this host, and return them. See `host_lab`.
+
+        Raises LabError if a run is refused, and Unwanted if nobody waits for the round any more.
+        """
+        worker, checked_s = self._worker, time.monotonic()
+        assert worker
+        answers: asyncio.Task[bool] | None = None
+
+        def is_wanted() -> bool:
+            return not (
+                self._is_released(worker, id) or (answers and answers.done() and not answers.result())
+            )
+
+        def on_progress(ended: int) -> None:
+            nonlocal answers, checked_s
+            worker.log_event(topic, {"task": id, "ended": ended})
+            if (answers is None or answers.done()) and time.monotonic() - checked_s > CHECK_S:
+                answers, checked_s = asyncio.create_task(_answers(worker)), time.monotonic()
+
+        self._titles[id] = title
+        try:
+            on_progress(0)
+            async with host_lab(limits) as lab:
+                return await run_all(lab, requests, is_wanted, on_progress)
+        finally:
+            del self._titles[id]
+
     async def _report(self, worker: Worker, id: str, shard: LocalShard, topic: str) -> None:
         """Send the meter until the shard has ended; end it if nobody needs the outcome any more."""
         began_s = checked_s = time.monotonic()
         while not shard.exited.done():
             reading = shard.read()
-            worker.log_event(topic, {"shard": id, "reading": astuple(reading)})
+            worker.log_event(topic, {"task": id, "reading": astuple(reading)})
             now_s = time.monotonic()
             if (not reading.started_ns and now_s - began_s > START_TIMEOUT_S) or self._is_released(
                 worker, id

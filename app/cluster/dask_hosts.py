@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -14,11 +14,13 @@ from app.addresses import ClusterAddress
 from app.cluster import LOST_AFTER_S, tasks
 from app.cluster.facts import HostFacts, Software
 from app.cluster.link import HostUnreachable, Link
-from app.cluster.remote_shard import Member, RemoteShard
+from app.cluster.remote_round import RemoteRound
+from app.cluster.remote_shard import RemoteShard
+from app.cluster.remote_task import Member
 from app.errors import LabError, NotNow
 from app.hosts.clock import ClockOffset
 from app.hosts.local_host import LocalHost
-from app.hosts.port import Slot
+from app.hosts.port import HostLost, HostRound, Slot
 from app.hosts.shard import Shard
 from app.schemas.host import HostRole, HostState, HostUse, HostView
 from app.schemas.system import SystemView
@@ -39,6 +41,12 @@ class _Known:
     clock: ClockOffset | None = None
     wall_ns: int = 0
     measured_s: float = 0.0
+
+    @property
+    def member(self) -> Member:
+        """The host for a task; its clock has been measured."""
+        assert self.clock
+        return Member(self.view.name, self.worker, self.clock)
 
 
 class DaskHosts:
@@ -83,6 +91,31 @@ class DaskHosts:
             if view.address is not None and view.is_usable and HostRole.LOAD in view.roles
         )
 
+    def round_hosts(self, engines: Collection[str]) -> tuple[HostView, ...]:
+        """Return the hosts that run rounds and can start all these engines, by name."""
+        return tuple(
+            view
+            for view in self.discover()
+            if view.address is not None
+            and view.is_usable
+            and HostRole.ROUNDS in view.roles
+            and set(engines) <= set(view.engines)
+        )
+
+    def submit_round(
+        self, name: str, requests: Sequence[Mapping[str, Any]], limits: Mapping[str, Any], title: str
+    ) -> HostRound:
+        """Start a round on a host. Raises HostLost."""
+        try:
+            host, link = self._require(name)
+        except NotNow as error:
+            raise HostLost(error.detail) from error
+
+        def is_there() -> bool:
+            return self._hosts.get(name) is host and host.view.state != HostState.LOST
+
+        return RemoteRound.submit(link, host.member, requests, limits, title, is_there)
+
     async def prepare(self, names: Sequence[str], address: str, port: int) -> tuple[HostUse, ...]:
         """Measure clocks and round trips, all hosts at once. Raises NotNow if a host does not answer."""
         return tuple(await asyncio.gather(*(self._prepare(name, address, port) for name in names)))
@@ -113,8 +146,7 @@ class DaskHosts:
             host, link = self._require(slot.host.name)
         except NotNow as error:
             raise OSError(error.detail) from error
-        assert host.clock
-        return RemoteShard.submit(link, Member(host.view.name, host.worker, host.clock), job, group, slot)
+        return RemoteShard.submit(link, host.member, job, group, slot)
 
     def _require(self, name: str) -> tuple[_Known, Link]:
         host = self._hosts.get(name)
@@ -202,6 +234,7 @@ class DaskHosts:
             python=facts.python if facts else "",
             kernel=facts.kernel if facts else "",
             version=facts.software.get("threadlab", "") if facts else "",
+            engines=facts.engines if facts else (),
             clock_offset_us=None,
             clock_error_us=None,
             wall_offset_us=None,

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import app
-import engines
 from app.schemas.host import HostRole
 from app.schemas.system import SystemView
 
@@ -58,8 +57,10 @@ class Software:
 @cache
 def _sources() -> str:
     digest = hashlib.sha256()
-    for package in (app, engines):
-        folder = Path(str(package.__file__)).parent
+    for package in ("app", "engines"):
+        spec = find_spec(package)
+        assert spec and spec.origin
+        folder = Path(spec.origin).parent
         for file in sorted(folder.rglob("*.py")):
             digest.update(str(file.relative_to(folder)).encode())
             digest.update(file.read_bytes())
@@ -78,10 +79,13 @@ class HostFacts:
     descriptor_limit: int
     python: str
     kernel: str
+    engines: tuple[str, ...] = ()
 
     @classmethod
-    def here(cls, roles: tuple[HostRole, ...], system: SystemView) -> HostFacts:
-        """Return the facts of this machine."""
+    def here(
+        cls, roles: tuple[HostRole, ...], system: SystemView, engines: tuple[str, ...] = ()
+    ) -> HostFacts:
+        """Return the facts of this machine. `engines`: what can be started here."""
         return cls(
             Software.here().to_json(),
             tuple(roles),
@@ -91,6 +95,7 @@ class HostFacts:
             system.descriptor_limit,
             system.python,
             system.kernel,
+            engines,
         )
 
     @classmethod
@@ -100,11 +105,11 @@ class HostFacts:
             known = {field.name: data[field.name] for field in fields(cls)}
         except (KeyError, TypeError):
             return None
-        return cls(**{**known, "roles": tuple(known["roles"])})
+        return cls(**{**known, "roles": tuple(known["roles"]), "engines": tuple(known["engines"])})
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for the scheduler."""
-        return {**asdict(self), "roles": list(self.roles)}
+        return {**asdict(self), "roles": list(self.roles), "engines": list(self.engines)}
 
     def shortage(self) -> str | None:
         """Return what this machine lacks for its roles, in a sentence; None: nothing."""

@@ -141,5 +141,5 @@ class Link:
 
     def _on_message(self, event: tuple[float, Any]) -> None:
         _, message = event
-        if isinstance(message, dict) and (handler := self._handlers.get(message.get("shard", ""))):
+        if isinstance(message, dict) and (handler := self._handlers.get(message.get("task", ""))):
             handler(message)

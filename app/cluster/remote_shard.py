@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.cluster import LOST_AFTER_S, tasks
-from app.cluster.dask import Future, FutureCancelledError, KilledWorker
+from app.cluster import tasks
 from app.cluster.link import Link
-from app.hosts.clock import ClockOffset
+from app.cluster.remote_task import Member, RemoteTask
 from app.hosts.port import Slot
 from app.load.protocol.meter import COUNTERS, DONE, DRAIN, MEASURE, WARMUP, MeterReading
 from app.load.protocol.outcome import Outcome
@@ -29,19 +27,10 @@ from app.load.protocol.request_times import RequestTimes
 from app.schemas.host import HostRole
 from app.timestamps import rfc3339
 
-CHECK_S = 0.25  # between two looks whether the host is lost
 START_DELAY_NS = 250_000_000
 START_DELAY_ROUND_TRIPS = 4
 RESOURCE_STEPS = 1_000_000  # shares are rounded down, so that they never add up to more than the resource
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A host that has joined: its name, the address of its worker, and its clock."""
-
-    name: str
-    worker: str
-    clock: ClockOffset
+INSTANTS = ("connected_ns", "started_ns", "measured_from_ns", "measured_to_ns", "at_ns")
 
 
 class RemoteShard:
@@ -49,44 +38,30 @@ class RemoteShard:
 
     cpu: int | None = None
 
-    def __init__(self, link: Link, member: Member, job: Mapping[str, Any], group: str | None) -> None:
+    def __init__(self, task: RemoteTask, member: Member, plan: Mapping[str, Any], group: str | None) -> None:
         self.group = group
         self.host: str | None = member.name
-        self._link = link
+        self.exited: asyncio.Future[Any] = task.ended
+        self._task = task
         self._member = member
-        self._plan: Mapping[str, Any] = job["plan"]
-        self._id = f"shard-{secrets.token_hex(8)}"
-        self._job = job
+        self._plan = plan
         self._start_ns = 0  # by the clock of this machine
         self._reading = MeterReading()
-        self._began_ns = self._heard_ns = time.monotonic_ns()
-        self._result: Mapping[str, Any] = {}
-        self._failure = ""
-        self._future: Future | None = None
-        self._follower: asyncio.Task[None] | None = None
-        self.exited: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._began_ns = time.monotonic_ns()
 
     @classmethod
     def submit(
         cls, link: Link, member: Member, job: Mapping[str, Any], group: str | None, slot: Slot
     ) -> RemoteShard:
         """Start a shard on a host: there and nowhere else, and once."""
-        shard = cls(link, member, {**job, "waits": True, "fenced": True, "lifeline_fd": None}, group)
-        shard._begin(slot.share)
-        return shard
-
-    def _begin(self, share: float) -> None:
-        self._link.subscribe(self._id, self._on_message)
-        title = f"load group {self.group}" if self.group else self._title()
-        resources = {HostRole.LOAD.value: int(share * RESOURCE_STEPS) / RESOURCE_STEPS}
-        arguments = (self._id, self._job, self._link.topic, title)
-        self._future = self._link.submit(
-            self._id, self._member.worker, tasks.run_shard, *arguments, resources=resources
+        task = RemoteTask(link, member, "shard")
+        shard = cls(task, member, job["plan"], group)
+        fenced = {**job, "waits": True, "fenced": True}
+        resources = {HostRole.LOAD.value: int(slot.share * RESOURCE_STEPS) / RESOURCE_STEPS}
+        task.submit(
+            tasks.run_shard, fenced, _title(job, group), resources=resources, on_message=shard.on_message
         )
-        self._follower = asyncio.create_task(self._follow(self._future))
-
-    def _title(self) -> str:
-        return f"load, process {self._job.get('shard', 0) + 1} of {self._job.get('shards', 1)}"
+        return shard
 
     @property
     def start_delay_ns(self) -> int:
@@ -103,7 +78,7 @@ class RemoteShard:
     @property
     def failure(self) -> str:
         """How it ended without an outcome."""
-        return self._failure
+        return self._task.failure or f"on {self._member.name} {self._task.result['failure']}"
 
     def read(self) -> MeterReading:
         """Return the latest meter, with the phase that the shard must be in by now."""
@@ -133,7 +108,7 @@ class RemoteShard:
     def outcome(self) -> Outcome | None:
         """Return the outcome of a shard that has exited; None: there is none. Thread-safe."""
         try:
-            found = Outcome.from_json(json.loads(self._result.get("outcome", "")))
+            found = Outcome.from_json(json.loads((self._task.result or {}).get("outcome", "")))
         except ValueError:
             return None
         return self._by_our_clock(found)
@@ -141,17 +116,16 @@ class RemoteShard:
     def start_at(self, start_ns: int) -> None:
         """Send the start instant, by the host's clock. If it arrives too late, the shard refuses to start."""
         self._start_ns = start_ns
-        host_ns = self._member.clock.to_host(start_ns)
-        self._link.call_soon(self._member.worker, tasks.start_shard, self._id, host_ns)
+        self._task.call(tasks.start_shard, self._member.clock.to_host(start_ns))
 
     def stop(self) -> None:
         """End the load early; the outcome has what was measured."""
-        self._link.call_soon(self._member.worker, tasks.stop_shard, self._id)
+        self._task.call(tasks.stop_shard)
 
     def kill(self) -> None:
         """End it at once, without an outcome."""
-        self._link.call_soon(self._member.worker, tasks.kill_shard, self._id)
-        self._end("was killed.")
+        self._task.call(tasks.kill_shard)
+        self._task.end("was killed.")
 
     async def close(self, grace_s: float) -> None:
         """Return when it has ended. It is stopped, and released after `grace_s` seconds.
@@ -161,50 +135,13 @@ class RemoteShard:
         if not self.exited.done():
             self.stop()
             await asyncio.wait([self.exited], timeout=grace_s)
-        self._end("was stopped.")
-        if self._follower:
-            self._follower.cancel()
-        self._link.unsubscribe(self._id)
-        if self._future:
-            self._future.release()
+        self._task.close()
 
-    async def _follow(self, future: Future) -> None:
-        """Wait for the result, or for the loss of the host."""
-        result = asyncio.ensure_future(future.result())
-        try:
-            while not self.exited.done():
-                await asyncio.wait([result], timeout=CHECK_S)
-                if result.done():
-                    self._keep(result)
-                elif not self._link.is_open:
-                    self._end(f"on {self._member.name} was lost: the scheduler has ended.")
-                elif (silent_s := (time.monotonic_ns() - self._heard_ns) / 1e9) > LOST_AFTER_S:
-                    self._end(f"on {self._member.name} was lost: no message for {silent_s:.0f} s.")
-        finally:
-            result.cancel()
-
-    def _keep(self, result: asyncio.Future[Any]) -> None:
-        error = None if result.cancelled() else result.exception()
-        if result.cancelled() or isinstance(error, FutureCancelledError):
-            self._end(f"on {self._member.name} was lost: the connection to the scheduler has ended.")
-        elif error is not None:
-            lost = isinstance(error, KilledWorker)
-            reason = "was lost: the host has left the cluster." if lost else f"failed: {error}"
-            self._end(f"on {self._member.name} {reason}")
-        else:
-            self._result = result.result()
-            self._end(f"on {self._member.name} {self._result['failure']}")
-
-    def _end(self, failure: str) -> None:
-        if not self.exited.done():
-            self._failure = failure
-            self.exited.set_result(None)
-
-    def _on_message(self, message: Mapping[str, Any]) -> None:
-        self._heard_ns = time.monotonic_ns()
+    def on_message(self, message: Mapping[str, Any]) -> None:
+        """Keep the meter of a message, by the clock of this machine."""
         *counters, service, response = message["reading"]
         values = dict(zip(COUNTERS, counters, strict=True))
-        for name in ("connected_ns", "started_ns", "measured_from_ns", "measured_to_ns", "at_ns"):
+        for name in INSTANTS:
             values[name] = self._member.clock.to_lab(values[name])
         self._reading = MeterReading(**values, service=tuple(service), response=tuple(response))
 
@@ -221,6 +158,12 @@ class RemoteShard:
             started_at=rfc3339(started),
             kinds=kinds,
         )
+
+
+def _title(job: Mapping[str, Any], group: str | None) -> str:
+    if group:
+        return f"load group {group}"
+    return f"load, process {job.get('shard', 0) + 1} of {job.get('shards', 1)}"
 
 
 def _shifted(times: str, to_lab: Callable[[int], int]) -> str:

@@ -6,7 +6,7 @@ All of them run on the event loop of the worker's main thread, where child proce
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from app.cluster.agent import Agent
@@ -18,9 +18,16 @@ def _agent(worker: Worker) -> Agent:
     return cast(Agent, worker.plugins[Agent.name])
 
 
-async def run_shard(id: str, job: Mapping[str, Any], topic: str, title: str) -> dict[str, Any]:
+async def run_shard(id: str, topic: str, job: Mapping[str, Any], title: str) -> dict[str, Any]:
     """Run a shard of the load generator to its end. See `Agent.run_shard`."""
-    return await _agent(get_worker()).run_shard(id, job, topic, title)
+    return await _agent(get_worker()).run_shard(id, topic, job, title)
+
+
+async def run_round(
+    id: str, topic: str, requests: Sequence[Mapping[str, Any]], limits: Mapping[str, Any], title: str
+) -> list[dict[str, Any]]:
+    """Carry out the runs of a round. See `Agent.run_round`."""
+    return await _agent(get_worker()).run_round(id, topic, requests, limits, title)
 
 
 async def start_shard(id: str, start_ns: int, dask_worker: Worker) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.comparisons.entries import parse_entries, resolve_load
 from app.comparisons.entry_runs import EntryRuns
+from app.comparisons.on_hosts import ComparisonsOnHosts
 from app.comparisons.ranking import RULE
 from app.events import Events
 from app.fleet.launchables import Launchables
@@ -18,6 +19,7 @@ from app.plans.describe import describe, load_title, scenario_title
 from app.plans.thresholds import parse_thresholds
 from app.results.fitness import main_figure
 from app.rounds.bounds import check_rounds
+from app.rounds.on_hosts import RoundHosts
 from app.rounds.schedule import RoundSchedule
 from app.rounds.series import Series, SeriesWorker
 from app.runs.queue import JobQueue
@@ -64,12 +66,14 @@ class Comparisons:
         store: ComparisonStore,
         system: SystemView,
         events: Events,
+        hosts: RoundHosts,
     ) -> None:
         self.jobs: JobQueue[Series[ComparisonView], ComparisonView] = JobQueue(
             "comparison", QUEUE_MAX, store, lambda series: self._worker.current_view(series)
         )
         self.active = self.jobs.active
         self._worker = SeriesWorker(runs, events, self.jobs)
+        self._worker.on_hosts = ComparisonsOnHosts(hosts, self._worker).carry_out
         self._launchables = launchables
         self._runs = runs
         self._run_store = run_store

@@ -22,6 +22,7 @@ from app.history.config_diff import environment_differences
 from app.load.protocol.plan import Plan
 from app.machine import system
 from app.rounds.bounds import check_rounds
+from app.rounds.on_hosts import RoundHosts
 from app.runs.queue import JobQueue
 from app.runs.runs import Runs
 from app.schemas.experiment import AnswerView, ClaimView, ExperimentView, LastAnswer
@@ -69,13 +70,14 @@ class Experiments:
     store: ExperimentStore
     system: SystemView
     events: Events
+    hosts: RoundHosts
 
     def __post_init__(self) -> None:
         self.jobs: JobQueue[ActiveExperiment, ExperimentView] = JobQueue(
             "experiment", QUEUE_MAX, self.store, self._current_view
         )
         self.active = self.jobs.active
-        self._worker = ExperimentWorker(self.runs, self.store, self.events, self.jobs)
+        self._worker = ExperimentWorker(self.runs, self.store, self.events, self.jobs, self.hosts)
         self.run_queue = self._worker.run_queue
         self.get = self.jobs.get
         self.history = self.jobs.newest

@@ -204,6 +204,8 @@ class Session:
     trials_ended: int = 0
     trial_seconds: float = 0.0  # of all ended trials
     planned_seconds: float = 0.0  # of the same trials by their plans
+    host_names: set[str] = field(default_factory=set)  # of the hosts that measured rounds
+    closing: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while experiments are answered
 
     @property
     def is_stopped(self) -> bool:
@@ -239,13 +241,25 @@ class Session:
             return OVERHEAD_S
         return (self.trial_seconds - self.planned_seconds) / self.trials_ended
 
+    def add_trials(self, count: int, seconds: float, planned_seconds: float) -> None:
+        """Count trials that have ended; both times are of one trial."""
+        self.trials_ended += count
+        self.trial_seconds += count * seconds
+        self.planned_seconds += count * planned_seconds
+
+    def drop_needless_pairs(self) -> None:
+        """Stop the A/A pairs if no experiment that has not ended compares ratios."""
+        if not self.needs_calibration:
+            for pair in self.calibrating:
+                pair.stop_requested = True
+
     def left_s(self, until: ActiveExperiment | None = None) -> float:
         """Return the estimated time in seconds until an experiment ends; None: until the last one ends."""
         seconds = 0.0
         last = self._last_cell(until) if until else len(self.cells)
         for cell in self.cells[: last + 1]:
             seconds += cell.schedule.remaining_trials * (cell.seconds + self.overhead_s)
-        return seconds
+        return seconds / max(1, len(self.host_names))
 
     def _last_cell(self, experiment: ActiveExperiment) -> int:
         used = [i for i, cell in enumerate(self.cells) for each, _ in cell.used_by if each is experiment]

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from app.errors import LabError
@@ -19,11 +19,16 @@ from app.experiments.calibration import calibrate
 from app.experiments.checks import WORDS
 from app.experiments.claim import Cell
 from app.experiments.measurements import values, void_reasons
+from app.experiments.on_hosts import CellRounds, kind_note, trial_request
 from app.experiments.session import ActiveExperiment, Session, SessionCell
+from app.rounds.kinds import noted, with_round
+from app.rounds.on_hosts import RoundHosts
+from app.rounds.schedule import OpenRound
 from app.runs.queue import JobQueue, report_bug
 from app.runs.request import RunRequest
 from app.runs.runs import Runs
 from app.schemas.experiment import Calibration, ExperimentRound, ExperimentTrial, ExperimentView
+from app.schemas.host import HostView
 from app.schemas.run import RunView
 from app.schemas.states import Answer, JobState, RunState
 from app.statistics.decision import ROUNDS
@@ -39,8 +44,11 @@ Jobs = JobQueue[ActiveExperiment, ExperimentView]
 class ExperimentWorker:
     """Carries out queued sessions, one at a time. Event loop only."""
 
-    def __init__(self, runs: Runs, store: ExperimentStore, events: Events, jobs: Jobs) -> None:
+    def __init__(
+        self, runs: Runs, store: ExperimentStore, events: Events, jobs: Jobs, hosts: RoundHosts
+    ) -> None:
         self._runs = runs
+        self._hosts = hosts
         self._store = store
         self._events = events
         self._jobs = jobs
@@ -88,11 +96,26 @@ class ExperimentWorker:
             if not experiment.closing:
                 experiment.view = replace(experiment.view, state=JobState.RUNNING)
         await self._close_complete(session)
-        for cell in session.cells:
-            await self._measure_cell(session, cell)
-            self._calibrate(session, cell)
-            await self._close_complete(session)
+        cells = iter(session.cells)
+        # As many cells at a time as there are hosts: a cell has too few rounds at its end to keep all busy.
+        lanes = [
+            asyncio.create_task(self._measure_cells(session, cells)) for _ in range(max(1, self._hosts.count))
+        ]
+        try:
+            await asyncio.gather(*lanes)
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
         await self._close_complete(session)
+
+    async def _measure_cells(self, session: Session, cells: Iterator[SessionCell]) -> None:
+        """Measure one cell after the other, each the next that nobody measures."""
+        for cell in cells:
+            await self._measure_cell(session, cell)
+            async with session.closing:
+                self._calibrate(session, cell)
+                await self._close_complete(session)
 
     def _calibrate(self, session: Session, cell: SessionCell) -> None:
         """Evaluate the A/A pair, once its cell is complete."""
@@ -130,10 +153,12 @@ class ExperimentWorker:
         )
 
     async def _measure_cell(self, session: Session, cell: SessionCell) -> None:
+        engines = [entry.model for entry in cell.entries]
+        if self._hosts.are_used_for(engines, cell.plan["placement"]):
+            await self._hosts.carry_out(CellRounds(self, session, cell), engines)
+            return
         while not session.is_stopped:
-            if not session.needs_calibration:
-                for pair in session.calibrating:
-                    pair.stop_requested = True
+            session.drop_needless_pairs()
             if (order := cell.schedule.next_order()) is None:
                 break
             measured: dict[int, RunView] = {}
@@ -141,43 +166,41 @@ class ExperimentWorker:
                 if session.is_stopped or not cell.is_needed:
                     break
                 measured[entry] = await self._run_trial(session, cell, entry)
-            await asyncio.to_thread(self._record_round, session, cell, order, measured)
-            for experiment, _ in cell.used_by:
-                if not (experiment.closing or experiment.is_calibration):
-                    number = len(cell.schedule.ended)
-                    self._report(experiment, "experiment.round", f"{_name(experiment)}: round {number} ended")
+            number = len(cell.schedule.ended) + 1
+            await asyncio.to_thread(self.record_round, session, cell, OpenRound(number, order), measured)
+            self.report_round(cell, number)
+
+    def report_round(self, cell: SessionCell, number: int) -> None:
+        """Publish that a round of a cell has ended."""
+        for experiment, _ in cell.used_by:
+            if not (experiment.closing or experiment.is_calibration):
+                self._report(experiment, "experiment.round", f"{_name(experiment)}: round {number} ended")
 
     async def _run_trial(self, session: Session, cell: SessionCell, index: int) -> RunView:
-        entry, number = cell.entries[index], len(cell.schedule.ended) + 1
-        users = (each for each, _ in cell.used_by if not (each.is_ended or each.is_calibration))
-        owner = next(users, session.experiments[0])
         began_s = time.monotonic()
-        run = await self._runs.submit(
-            RunRequest(
-                model=entry.model,
-                knobs=entry.knobs,
-                plan=cell.plan,
-                experiment=owner.view.id,
-                label=f"experiment {owner.view.id}: {owner.claim.id}, {entry.name}, round {number}",
-            )
-        )
+        run = await self._runs.submit(trial_request(session, cell, index, len(cell.schedule.ended) + 1))
         for experiment, _ in cell.used_by:
             experiment.view = replace(experiment.view, current=run.id)
         if session.is_stopped:  # since the run was submitted
             self._runs.stop(run.id)
         ended = await self._runs.finished(run.id)
-        session.trials_ended += 1
-        session.trial_seconds += time.monotonic() - began_s
-        session.planned_seconds += cell.seconds
+        session.add_trials(1, time.monotonic() - began_s, cell.seconds)
         return ended
 
-    def _record_round(
-        self, session: Session, cell: SessionCell, order: Sequence[int], measured: dict[int, RunView]
+    def record_round(
+        self,
+        session: Session,
+        cell: SessionCell,
+        round: OpenRound,
+        measured: dict[int, RunView],
+        host: HostView | None = None,
     ) -> None:
         """Add a round to each experiment of the cell, and save them. Runs in a thread.
 
-        An interrupted round is not added: its trials have no partners.
+        An interrupted round is not added: its trials have no partners. `host`: that measured it; None: this
+        machine.
         """
+        order = round.order
         if len(measured) < len(order):
             return
         rounds: dict[ActiveExperiment, ExperimentRound] = {}
@@ -185,8 +208,12 @@ class ExperimentWorker:
             if experiment.closing:
                 continue
             if cell.has_complete_need(experiment, order):
-                rounds[experiment] = _round(experiment, cell, claim_cell, measured)
+                made = _round(experiment, cell, claim_cell, round.number, measured)
+                rounds[experiment] = replace(made, host=host.name if host else None)
                 experiment.rounds.append(rounds[experiment])
+                if host:
+                    hosts = with_round(experiment.view.hosts, host)
+                    experiment.view = replace(experiment.view, hosts=hosts)
             if not experiment.is_calibration:
                 self._update(session, experiment)
                 self._store.save(experiment.view)
@@ -202,6 +229,7 @@ class ExperimentWorker:
             ratios=found.results,
             because=found.because,
             answer=found.answer,
+            host_notes=noted(experiment.view.host_notes, kind_note(experiment)),
             runs=tuple(runs),
             current=None,
             calibration=session.calibration or experiment.view.calibration,
@@ -309,7 +337,11 @@ def _is_answer(view: ExperimentView) -> bool:
 
 
 def _round(
-    experiment: ActiveExperiment, cell: SessionCell, claim_cell: Cell, measured: dict[int, RunView]
+    experiment: ActiveExperiment,
+    cell: SessionCell,
+    claim_cell: Cell,
+    number: int,
+    measured: dict[int, RunView],
 ) -> ExperimentRound:
     """Return a round as one experiment has it: the trials of its entries, with its figures."""
     names, claim = cell.names(claim_cell), experiment.claim
@@ -324,7 +356,7 @@ def _round(
         for index, run in measured.items()
         if index in names
     )
-    return ExperimentRound(claim_cell.key, len(cell.schedule.ended) + 1, trials)
+    return ExperimentRound(claim_cell.key, number, trials)
 
 
 def _name(experiment: ActiveExperiment) -> str:

@@ -49,6 +49,12 @@ class Launchables:
     def names(self) -> tuple[str, ...]:
         return (*self.models.views, *self.servers.definitions)
 
+    @property
+    def available_names(self) -> tuple[str, ...]:
+        """The names of what can be started on this machine."""
+        models = (view.name for view in self.models.views.values() if view.available)
+        return (*models, *(view.name for view in self.servers.views() if view.available))
+
     def is_external(self, name: str) -> bool:
         """Return whether a name is that of an external server."""
         return name in self.servers.definitions

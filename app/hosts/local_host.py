@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from app.errors import NotNow
 from app.hosts.local_shard import LocalShard
-from app.hosts.port import Slot
+from app.hosts.port import HostLost, HostRound, Slot
 from app.hosts.shard import Shard
 from app.schemas.host import HostRole, HostState, HostUse, HostView
 from app.schemas.system import SystemView
@@ -37,6 +37,16 @@ class LocalHost:
     def load_hosts(self) -> tuple[HostView, ...]:
         """Return nothing: this machine is no other host."""
         return ()
+
+    def round_hosts(self, engines: Collection[str]) -> tuple[HostView, ...]:
+        """Return nothing: this machine is no other host."""
+        return ()
+
+    def submit_round(
+        self, name: str, requests: Sequence[Mapping[str, Any]], limits: Mapping[str, Any], title: str
+    ) -> HostRound:
+        """Raise HostLost: there is no other host."""
+        raise HostLost(f"There is no host {name}: the lab has no cluster.")
 
     async def prepare(self, names: Sequence[str], address: str, port: int) -> tuple[HostUse, ...]:
         """Raise NotNow if any host is named."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +23,39 @@ class Slot:
     cpu: int | None = None
     host: HostUse | None = None
     share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class HostRun:
+    """A run that a host has measured, as JSON data: its view, the generator's outcome, and its series."""
+
+    view: Mapping[str, Any]
+    outcome: Mapping[str, Any] | None
+    series: Mapping[str, Any]
+
+
+class HostLost(Exception):
+    """A host was lost during a round, or cannot be used any more. The message is a sentence."""
+
+
+class HostRound(Protocol):
+    """A round on another host. Event loop of the main thread only."""
+
+    @property
+    def ended_runs(self) -> int:
+        """How many of its runs have ended so far."""
+        ...
+
+    async def result(self) -> tuple[HostRun, ...]:
+        """Return its runs when all have ended.
+
+        Raises HostLost, and LabError if the host refuses a run or fails for another reason.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Forget the round; the host stops it if it has not ended."""
+        ...
 
 
 class HostPool(Protocol):
@@ -54,6 +87,20 @@ class HostPool(Protocol):
 
     def load_hosts(self) -> tuple[HostView, ...]:
         """Return the hosts of the cluster that can generate load, by name."""
+        ...
+
+    def round_hosts(self, engines: Collection[str]) -> tuple[HostView, ...]:
+        """Return the hosts of the cluster that run rounds and can start all these engines, by name."""
+        ...
+
+    def submit_round(
+        self, name: str, requests: Sequence[Mapping[str, Any]], limits: Mapping[str, Any], title: str
+    ) -> HostRound:
+        """Start the runs of a round on a host, one after the other.
+
+        `requests`: fields of a `RunRequest`. `limits`: settings that bound a plan. `title`: what the host
+        shows as its work. Raises HostLost.
+        """
         ...
 
     async def prepare(self, names: Sequence[str], address: str, port: int) -> tuple[HostUse, ...]:

@@ -26,9 +26,20 @@ class Round:
     void: tuple[frozenset[int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenRound:
+    """A round that is being measured: its number, from 1, and its entries in the order to measure them."""
+
+    number: int
+    order: tuple[int, ...]
+
+
 @dataclass
 class RoundSchedule:
     """The rounds of one cell. Entries are identified by index.
+
+    Several rounds may be open at the same time, on different hosts. An open round counts as valid when the
+    next one is chosen.
 
     `needs`: the entries of each need. `wanted`: returns the number of valid rounds that a need wants, which
     may depend on what has been measured.
@@ -38,6 +49,7 @@ class RoundSchedule:
     wanted: Callable[[int], int]
     seed: int
     ended: list[Round] = field(default_factory=list)
+    open: list[OpenRound] = field(default_factory=list)
 
     def next_order(self) -> tuple[int, ...] | None:
         """Return the entries of the next round in the order in which to measure them; None: no more rounds.
@@ -45,12 +57,21 @@ class RoundSchedule:
         The order follows from the seed and the number of the round.
         """
         entries = sorted({entry for i in self._lacking() for entry in self.needs[i]})
-        random.Random(f"{self.seed}/{len(self.ended)}").shuffle(entries)
+        random.Random(f"{self.seed}/{len(self.ended) + len(self.open)}").shuffle(entries)
         return tuple(entries) or None
+
+    def begin(self) -> OpenRound | None:
+        """Open the next round and return it; None: no more rounds, unless an open one proves to be void."""
+        order = self.next_order()
+        if order is None:
+            return None
+        self.open.append(OpenRound(len(self.ended) + len(self.open) + 1, order))
+        return self.open[-1]
 
     def record(self, order: Sequence[int], void: Sequence[Collection[int]]) -> None:
         """Add a round that has ended. `void`: for each need, the entries whose trial does not count."""
         self.ended.append(Round(tuple(order), tuple(map(frozenset, void))))
+        self.open = [each for each in self.open if each.order is not order]
 
     def counted(self, need: int) -> int:
         """Return the number of rounds in which all entries of a need are valid."""
@@ -72,14 +93,21 @@ class RoundSchedule:
     def remaining_trials(self) -> int:
         """Estimate how many trials are left, if all of them are valid."""
         rounds: dict[int, int] = {}
-        for i in self._lacking():
-            for entry in self.needs[i]:
+        for i in range(len(self.needs)):
+            for entry in () if self.is_complete(i) else self.needs[i]:
                 rounds[entry] = max(rounds.get(entry, 0), self.wanted(i) - self.counted(i))
         return sum(rounds.values())
 
     def _lacking(self) -> list[int]:
-        """Return the needs that want a further round, and may have one."""
-        return [i for i in range(len(self.needs)) if not self.is_complete(i)]
+        """Return the needs that want a further round beside the open ones, and may have one."""
+        return [
+            i
+            for i in range(len(self.needs))
+            if not self.is_exhausted(i) and self.counted(i) + self._open(i) < self.wanted(i)
+        ]
+
+    def _open(self, need: int) -> int:
+        return sum(set(self.needs[need]) <= set(each.order) for each in self.open)
 
     def _measured(self, need: int) -> list[Round]:
         return [each for each in self.ended if set(self.needs[need]) <= set(each.order)]

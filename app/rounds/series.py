@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -82,6 +82,11 @@ class Series(Generic[V]):
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
+    def name(self) -> str:
+        """What events call it, such as "Comparison 3"."""
+        return f"{self.items.noun.capitalize()} {self.view.id}"
+
+    @property
     def left_s(self) -> float:
         """The remaining time in seconds, estimated from the finished runs, or from the plan."""
         ended = len(self.view.runs)
@@ -96,7 +101,13 @@ class Series(Generic[V]):
 
 
 class SeriesWorker(Generic[V]):
-    """Carries out queued series of one kind, one at a time. Event loop only."""
+    """Carries out queued series of one kind, one at a time. Event loop only.
+
+    on_hosts: carries out a series on other hosts, if it can, and returns whether it has; None: all series are
+    measured here.
+    """
+
+    on_hosts: Callable[[Series[V]], Awaitable[bool]] | None = None
 
     def __init__(self, runs: Runs, events: Events, jobs: JobQueue[Series[V], V]) -> None:
         self._runs = runs
@@ -107,7 +118,7 @@ class SeriesWorker(Generic[V]):
     def enqueue(self, series: Series[V]) -> None:
         """Queue a series. It must be among the active ones."""
         self._queue.put_nowait(series)
-        self._report(series, f"{_name(series)} queued")
+        self.report(series, f"{series.name} queued")
 
     async def run_queue(self) -> None:
         """Carry out queued series until cancelled."""
@@ -146,6 +157,8 @@ class SeriesWorker(Generic[V]):
     async def _execute(self, series: Series[V]) -> None:
         series.began_s = series.ended_s = time.monotonic()
         schedule, items = series.schedule, series.items
+        if self.on_hosts and await self.on_hosts(series):
+            return
         while (order := schedule.next_order()) is not None:
             number = len(schedule.ended) + 1
             for item in order:
@@ -154,8 +167,8 @@ class SeriesWorker(Generic[V]):
                 ended = await self._run(series, item, number)
                 series.ended_s = time.monotonic()
                 series.ended_in_round += 1
-                await asyncio.to_thread(self._record, series, item, number, ended)
-                self._report(series, f"{_name(series)}: {items.trial_name(series.view, item, number)} ended")
+                await asyncio.to_thread(self.record, series, item, number, ended)
+                self.report(series, f"{series.name}: {items.trial_name(series.view, item, number)} ended")
             void = items.to_repeat(series.view, order)
             schedule.record(order, [void] * len(schedule.needs))
             series.ended_in_round = 0
@@ -164,12 +177,12 @@ class SeriesWorker(Generic[V]):
         view, items = series.view, series.items
         run = await self._runs.submit(items.request(view, item, number))
         series.view = replace(view, state=JobState.RUNNING, current=run.id)
-        self._report(series, f"{_name(series)}: {items.trial_name(view, item, number)}")
+        self.report(series, f"{series.name}: {items.trial_name(view, item, number)}")
         if series.stop_requested:  # since the run was submitted
             self._runs.stop(run.id)
         return await self._runs.finished(run.id)
 
-    def _record(self, series: Series[V], item: int, number: int, run: RunView) -> None:
+    def record(self, series: Series[V], item: int, number: int, run: RunView) -> None:
         """Add a run and save the result so far, in case the control plane is killed. Runs in a thread.
 
         It is shown only after it was saved: what a client has seen is not lost.
@@ -203,11 +216,8 @@ class SeriesWorker(Generic[V]):
         )
         self._jobs.close(series, ended)
         summary = ended.failure or series.items.summary(ended) or ended.state
-        self._report(series, f"{_name(series)} {ended.state}: {summary}")
+        self.report(series, f"{series.name} {ended.state}: {summary}")
 
-    def _report(self, series: Series[V], text: str) -> None:
+    def report(self, series: Series[V], text: str) -> None:
+        """Publish an event of a series."""
         self._events.publish(series.items.event(series.view, text))
-
-
-def _name(series: Series[V]) -> str:
-    return f"{series.items.noun.capitalize()} {series.view.id}"

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from app.errors import Invalid, NotNow
 from app.events import Events
 from app.fleet.fleet import Fleet
 from app.fleet.launchables import Launchables
-from app.hosts.port import HostPool
+from app.hosts.port import HostPool, HostRun
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.plan import HOSTS
 from app.results.summary import curve, interval_log
@@ -52,6 +54,7 @@ class Runs:
         self.active = self.jobs.active
         self._worker = RunWorker(settings, fleet, store, system, events, self.jobs, hosts)
         self._store = store
+        self._adapter = TypeAdapter(RunView)
         self.run_queue = self._worker.run_queue
         self.get = self.jobs.get
         self.history = self.jobs.newest
@@ -96,6 +99,24 @@ class Runs:
             queued.append((run, request.target))
         self._worker.enqueue(queued)
         return [run.view for run, _ in queued]
+
+    async def adopt(self, found: HostRun, request: RunRequest, host: str) -> RunView:
+        """Store a run that another host has measured for `request`, and return it.
+
+        Raises one of SAVE_ERRORS.
+        """
+        view = self._adapter.validate_python(found.view)
+        view = replace(
+            view,
+            id=0,
+            label=request.label,
+            comparison=request.comparison,
+            experiment=request.experiment,
+            tuning=request.tuning,
+            environment={**view.environment, "host": host},
+        )
+        outcome = dict(found.outcome) if found.outcome else None
+        return await asyncio.to_thread(self._store.add_ended, view, outcome, dict(found.series))
 
     async def annotate(self, id: int, texts: Mapping[str, str | None]) -> RunView:
         """Change `label`, `comment` or both of a run (None: none) and return it. Raises Unknown, NotNow."""

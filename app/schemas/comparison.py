@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from app.schemas.host import RoundHost
 from app.schemas.result import Latency, ThresholdResult
 from app.schemas.states import JobState, Relation, RunState
 
@@ -116,6 +117,8 @@ class ComparisonView:
     finished_at: str | None
     rule: str = ""  # the rule of the ranking; "" in comparisons stored by an earlier version
     seed: int | None = None  # of the random order; None: the order is fixed (A B C A B C …)
+    hosts: tuple[RoundHost, ...] = ()  # that measured the rounds; (): this machine
+    host_notes: tuple[str, ...] = ()  # lost rounds, and what depends on the kind of host
 
     @property
     def runs_total(self) -> int:

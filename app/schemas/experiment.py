@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.schemas.host import RoundHost
 from app.schemas.states import Answer, JobState
 
 
@@ -47,6 +48,7 @@ class ExperimentRound:
     cell: str
     number: int  # from 1
     trials: tuple[ExperimentTrial, ...]
+    host: str | None = None  # that measured it; None: the machine of the lab
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class ExperimentView:
     predicted_ratio: float | None = None  # of the first ratio, as the reader expects it
     wants_trace: bool = False  # whether to run the entries once more with a thread trace, uncounted
     traced: dict[str, int] = field(default_factory=dict)  # ids of these runs, by entry
+    hosts: tuple[RoundHost, ...] = ()  # that measured rounds; (): the machine of the lab did
+    host_notes: tuple[str, ...] = ()  # lost rounds, and what depends on the kind of host
     answered_at: str | None = None  # when all its rounds were complete, although an A/A pair is repeated
 
     @property

@@ -31,6 +31,7 @@ class HostView:
       machine, so any value is normal. `clock_error_us`: the most by which the offset can be wrong.
       `wall_offset_us`: the same of its wall clock.
     - `rtt_us`: round trip of a message from the lab through the scheduler to the host. None: not measured.
+    - `engines`: the models and external servers that can be started there; (): not told.
     - `work`: what it does now, in words. `version`: of threadlab there.
     """
 
@@ -51,11 +52,26 @@ class HostView:
     wall_offset_us: float | None
     rtt_us: float | None
     work: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
 
     @property
     def is_usable(self) -> bool:
         """Whether the lab may give work to it, now or when its current work has ended."""
         return self.state in (HostState.READY, HostState.WORKING)
+
+    @property
+    def kind(self) -> str:
+        """What has to be equal for figures of two hosts to be comparable, in words."""
+        return f"{self.cores} CPUs, {self.cpu_model}, {self.kernel}, {self.python}"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundHost:
+    """A host that measured rounds of a comparison or an experiment. `kind`: see `HostView`."""
+
+    name: str
+    kind: str
+    rounds: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.schemas.run import RunView
@@ -36,6 +37,16 @@ class RunStore(ViewStore[RunView]):
     def save_ended(self, view: RunView, outcome: dict[str, Any] | None, series: dict[str, Any]) -> None:
         """Store a run that has ended, with the generator's outcome and its series, all of it or nothing."""
         self.save(view, outcome=json.dumps(outcome) if outcome else None, series=json.dumps(series))
+
+    def add_ended(self, view: RunView, outcome: dict[str, Any] | None, series: dict[str, Any]) -> RunView:
+        """Store a run that has ended elsewhere, all of it or nothing, and return it with its id."""
+        [added] = self.add_all([view])
+        try:
+            self.save_ended(added, outcome, series)
+        except SQLAlchemyError:
+            self.delete(added.id)
+            raise
+        return added
 
     def save_trace(self, id: int, packed: bytes) -> None:
         """Store the packed recording of a traced run. Raises OSError."""
