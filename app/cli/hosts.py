@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -52,6 +51,8 @@ def hosts(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.", rich_help_panel=OUTPUT)] = False,
 ) -> int:
     """List this machine and the hosts of the cluster, with their clocks and round trips."""
+    import asyncio
+
     from app.settings import Settings
 
     problem: str | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Coroutine, Sequence
 from ipaddress import ip_network
@@ -17,6 +16,8 @@ from app.cli.stop_signals import STOP_SIGNALS
 from app.errors import Invalid, shown
 
 if TYPE_CHECKING:
+    import asyncio
+
     from app.addresses import ClusterAddress
     from app.cluster.agent import Network
     from app.cluster.facts import HostFacts
@@ -101,6 +102,7 @@ def run_until_stopped(member: Coroutine[Any, Any, None], stop: asyncio.Event) ->
 
     Returns the exit code.
     """
+    import asyncio
 
     async def run() -> None:
         loop = asyncio.get_running_loop()

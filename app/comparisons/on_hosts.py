@@ -53,6 +53,10 @@ class _Rounds:
     def is_stopped(self) -> bool:
         return self.series.stop_requested
 
+    @property
+    def has_more(self) -> bool:
+        return self.series.schedule.next_order() is not None
+
     def begin(self) -> OpenRound | None:
         return self.series.schedule.begin()
 

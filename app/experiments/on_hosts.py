@@ -38,8 +38,12 @@ class CellRounds:
     def is_stopped(self) -> bool:
         return self.session.is_stopped or not self.cell.is_needed
 
-    def begin(self) -> OpenRound | None:
+    @property
+    def has_more(self) -> bool:
         self.session.drop_needless_pairs()
+        return self.cell.schedule.next_order() is not None
+
+    def begin(self) -> OpenRound | None:
         return self.cell.schedule.begin()
 
     def title(self, round: OpenRound) -> str:

@@ -45,7 +45,7 @@ def _problems(plan: Plan, hosts: Sequence[HostView], engine_host: str) -> Iterat
             f"Engines listen on {engine_host}, which is no address that hosts can connect to: "
             "set engine_host to the address of this machine in their network.",
         )
-    elif is_loopback(engine_host) and not all(_is_here(host) for host in hosts):
+    elif is_loopback(engine_host) and not all(host.is_here for host in hosts):
         yield FieldProblem(
             "/plan/placement",
             f"Engines listen on {engine_host}, which other hosts cannot reach: "
@@ -56,9 +56,3 @@ def _problems(plan: Plan, hosts: Sequence[HostView], engine_host: str) -> Iterat
         yield FieldProblem(
             "/plan/shards", f"shards must be at most {cores:,}, the CPUs of the hosts that generate load."
         )
-
-
-def _is_here(host: HostView) -> bool:
-    """Return whether the worker of a host listens on a loopback address, so that it is this machine."""
-    _, _, address = (host.address or "").partition("://")
-    return is_loopback(address.rpartition(":")[0].strip("[]"))

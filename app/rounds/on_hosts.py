@@ -12,11 +12,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from app.errors import NotNow
 from app.hosts.port import HostLost, HostPool, HostRound, HostRun
 from app.load.protocol.plan import HOSTS
+from app.machine.machine_lock import machine_lock
 from app.rounds.schedule import OpenRound
 from app.runs.request import RunRequest
 from app.runs.runs import Runs
@@ -28,6 +30,7 @@ from app.settings import Settings
 POLL_S = 0.2
 LOSSES_MAX = 3  # of one round
 HOST_TIMEOUT_S = 30.0  # for a host that can take a round, when none can
+AVOIDED_S = 5.0  # after a host has lost a round; until then it is known whether it is still there
 # Settings of this lab that bound a plan on a host as they bound it here.
 LIMITS = ("max_connections", "max_rate", "max_duration_s", "load_priority")
 TRIAL_OF = ("comparison", "experiment", "tuning")
@@ -39,6 +42,11 @@ class HostedRounds(Protocol):
     @property
     def is_stopped(self) -> bool:
         """Whether no further rounds are wanted, nor the results of open ones."""
+        ...
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a further round is wanted now, beside the open ones."""
         ...
 
     def begin(self) -> OpenRound | None:
@@ -73,8 +81,8 @@ class _Open:
     round: OpenRound
     requests: Sequence[RunRequest]
     host: HostView
-    task: HostRound
-    result: asyncio.Task[tuple[HostRun, ...]]
+    result: asyncio.Task[tuple[HostRun, ...]] = field(init=False)
+    task: HostRound | None = None  # once it has started
 
 
 class RoundHosts:
@@ -98,7 +106,8 @@ class RoundHosts:
 
     async def carry_out(self, rounds: HostedRounds, engines: Sequence[str]) -> None:
         """Measure rounds until there are no more. Raises NotNow if hosts are lost too often, LabError."""
-        await _Dispatcher(self._pool, self._runs, self._limits, self._busy, rounds, engines).run()
+        data_dir = self._settings.data_dir
+        await _Dispatcher(self._pool, self._runs, self._limits, data_dir, self._busy, rounds, engines).run()
 
     @property
     def count(self) -> int:
@@ -113,20 +122,22 @@ class _Dispatcher:
     pool: HostPool
     runs: Runs
     limits: dict[str, Any]
+    data_dir: Path
     busy: set[str]
     rounds: HostedRounds
     engines: Sequence[str]
     open: list[_Open] = field(default_factory=list)
     to_repeat: deque[OpenRound] = field(default_factory=deque)
     losses: Counter[int] = field(default_factory=Counter)
+    avoided: dict[str, float] = field(default_factory=dict)  # until when, by host that lost a round
     last_host_s: float = field(default_factory=time.monotonic)
 
     async def run(self) -> None:
         """Measure until no round is left, or none is wanted."""
         try:
             while not self.rounds.is_stopped:
-                is_more = self._start_rounds()
-                if not self.open and not is_more:
+                self._start_rounds()
+                if not (self.open or self._has_more):
                     return
                 if self.open:
                     await asyncio.wait(
@@ -139,26 +150,26 @@ class _Dispatcher:
                 for ended in [each for each in self.open if each.result.done()]:
                     self._forget(ended)
                     await self._take(ended)
-                self.rounds.on_progress(sum(each.task.ended_runs for each in self.open))
+                self.rounds.on_progress(sum(each.task.ended_runs for each in self.open if each.task))
         finally:
             for each in tuple(self.open):
                 each.result.cancel()
                 self._forget(each)
-                await each.task.close()
             self.rounds.on_progress(0)
 
-    def _start_rounds(self) -> bool:
-        """Give a round to each idle host. Returns whether there are rounds for which no host was left."""
-        hosts = self.pool.round_hosts(self.engines)
-        if hosts:
-            self.last_host_s = time.monotonic()
-        for host in hosts:
-            if host.name in self.busy:
+    @property
+    def _has_more(self) -> bool:
+        return bool(self.to_repeat) or self.rounds.has_more
+
+    def _start_rounds(self) -> None:
+        """Give a round to each idle host."""
+        now_s = time.monotonic()
+        for host in self.pool.round_hosts(self.engines):
+            if self.avoided.get(host.name, 0.0) > now_s:
                 continue
-            if (round := self._next()) is None:
-                return False
-            self._start(round, host)
-        return bool(self.to_repeat) or not self.open
+            self.last_host_s = now_s
+            if host.name not in self.busy and (round := self._next()):
+                self._start(round, host)
 
     def _forget(self, ended: _Open) -> None:
         self.open.remove(ended)
@@ -168,17 +179,20 @@ class _Dispatcher:
         return self.to_repeat.popleft() if self.to_repeat else self.rounds.begin()
 
     def _start(self, round: OpenRound, host: HostView) -> None:
-        requests = self.rounds.requests(round)
-        try:
-            task = self.pool.submit_round(
-                host.name, [_for_host(each) for each in requests], self.limits, self.rounds.title(round)
-            )
-        except HostLost:  # since it was chosen
-            self.to_repeat.appendleft(round)
-            return
-        result = asyncio.create_task(task.result())
+        started = _Open(round, self.rounds.requests(round), host)
+        started.result = asyncio.create_task(self._measure(started, self.rounds.title(round)))
         self.busy.add(host.name)
-        self.open.append(_Open(round, requests, host, task, result))
+        self.open.append(started)
+
+    async def _measure(self, started: _Open, title: str) -> tuple[HostRun, ...]:
+        """Measure a round on its host. Raises HostLost, LabError, OSError."""
+        async with contextlib.AsyncExitStack() as stack:
+            if started.host.is_here:  # nothing else is measured on this machine at the same time
+                await stack.enter_async_context(machine_lock(self.data_dir, lambda: self.rounds.is_stopped))
+            requests = [_for_host(each) for each in started.requests]
+            started.task = self.pool.submit_round(started.host.name, requests, self.limits, title)
+            stack.push_async_callback(started.task.close)
+            return await started.task.result()
 
     async def _await_host(self) -> None:
         if time.monotonic() - self.last_host_s > HOST_TIMEOUT_S:
@@ -191,9 +205,6 @@ class _Dispatcher:
         except HostLost as error:
             self._repeat(ended, str(error))
             return
-        finally:
-            with contextlib.suppress(Exception):
-                await ended.task.close()
         runs = [
             await self.runs.adopt(run, request, ended.host.name)
             for run, request in zip(found, ended.requests, strict=True)
@@ -206,6 +217,7 @@ class _Dispatcher:
         if self.losses[number] >= LOSSES_MAX:
             raise NotNow(f"Round {number} was lost {LOSSES_MAX} times. The last time: {reason}")
         self.to_repeat.append(lost.round)
+        self.avoided[lost.host.name] = time.monotonic() + AVOIDED_S
         self.rounds.note(f"Round {number} was lost with host {lost.host.name} and repeated: {reason}")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.addresses import is_loopback
+
 
 class HostState(StrEnum):
     """Whether work can be given to a host."""
@@ -58,6 +60,12 @@ class HostView:
     def is_usable(self) -> bool:
         """Whether the lab may give work to it, now or when its current work has ended."""
         return self.state in (HostState.READY, HostState.WORKING)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this machine: its worker listens on a loopback address."""
+        _, _, address = (self.address or "").partition("://")
+        return self.address is None or is_loopback(address.rpartition(":")[0].strip("[]"))
 
     @property
     def kind(self) -> str:
