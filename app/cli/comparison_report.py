@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from app import format
 from app.cli.console import Column, Styled, Table
 from app.cli.exit_codes import BREACHED, FAILED, NO_ANSWER, OK, SIGNALLED
@@ -46,7 +48,7 @@ def items(view: ComparisonView) -> list[str | Table]:
     if view.failure:
         found.append(Styled(f"Failed: {view.failure}", BAD))
     if view.result:
-        found += ["", table(view), "", *view.result.said, *_excluded(view)]
+        found += ["", table(view), "", *view.result.said, *_excluded(view), *_hosts(view)]
     found += [Styled(f"✗ {text}", BAD) for text in _breached(view)]
     return [*found, "", f"Rule: {view.rule}"]
 
@@ -95,6 +97,14 @@ def _median(figure: Spread | None) -> float | None:
 def _percentiles(latency: Latency | None) -> tuple[str, str]:
     response = latency.response if latency else None
     return format.us(response.p50_us if response else None), format.us(response.p99_us if response else None)
+
+
+def _hosts(view: ComparisonView) -> Iterator[str]:
+    """Yield where the rounds were measured, and what was lost with a host or depends on its kind."""
+    if view.hosts:
+        names = ", ".join(f"{host.name} ({host.rounds})" for host in view.hosts)
+        yield f"Rounds by host: {names}."
+    yield from view.host_notes
 
 
 def _excluded(view: ComparisonView) -> list[str]:

@@ -36,7 +36,7 @@ def items(views: Sequence[ExperimentView]) -> list[str | Table]:
     found: list[str | Table] = [answer_table(views), ""]
     for view in views:
         found += [Styled(f"{view.claim} (experiment {view.id}): {view.text}", TITLE)]
-        found += [f"  {sentence}" for sentence in view.because]
+        found += [f"  {sentence}" for sentence in (*view.because, *view.host_notes)]
         if view.failure:
             found.append(Styled(f"  Failed: {view.failure}", BAD))
         if view.prediction:

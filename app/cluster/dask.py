@@ -3,6 +3,8 @@
 # ruff: noqa: E402  (the settings come before the imports that read them)
 from __future__ import annotations
 
+from typing import Any
+
 import dask
 
 from app.cluster import LOST_AFTER_S
@@ -27,18 +29,32 @@ dask.config.set(
     }
 )
 
+import distributed
 from distributed import (
     Client,
     Future,
-    Scheduler,
     Security,
-    Worker,
     WorkerPlugin,
     get_worker,
     rpc,
 )
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
+
+
+class Scheduler(distributed.Scheduler):  # type: ignore[misc]
+    """A scheduler without the HTTP server that Dask starts beside each one, also without a dashboard."""
+
+    def start_http_server(self, *_: Any, **__: Any) -> None:
+        """Do nothing."""
+
+
+class Worker(distributed.Worker):  # type: ignore[misc]
+    """A worker without an HTTP server."""
+
+    def start_http_server(self, *_: Any, **__: Any) -> None:
+        """Do nothing."""
+
 
 __all__ = (
     "Client",
