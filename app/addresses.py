@@ -107,9 +107,10 @@ def cluster_address(text: str) -> ClusterAddress:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, CLUSTER_PORT if parts.port is None else parts.port
+        has_more = bool(parts.path or parts.query or parts.fragment or "@" in parts.netloc)
     except ValueError:
-        host, port = None, 0
-    if not host or parts.scheme not in ("tls", "tcp") or parts.path or parts.query or "@" in parts.netloc:
+        host, port, has_more = None, 0, False
+    if not host or parts.scheme not in ("tls", "tcp") or has_more:
         raise ValueError(f"{text!r} is not an address such as tls://10.0.0.5:{CLUSTER_PORT}")
     address = ClusterAddress(parts.scheme, host, port)
     if not address.is_encrypted and not is_loopback(host):

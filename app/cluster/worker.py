@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.addresses import ClusterAddress, is_loopback
+from app.addresses import ClusterAddress, listen_error
 from app.cluster.agent import Agent, Network
 from app.cluster.certificates import Role
 from app.cluster.dask import Worker
@@ -27,6 +28,13 @@ RETRY_S = 2.0
 JOIN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 TASKS_MAX = 64  # at once: the main load of a run and its groups; resources limit them, not threads
+
+
+class NameTaken(Invalid):
+    """Another host has this name: another machine, or this one before its connection was cut."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is the name of another host; choose one with --name.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +62,20 @@ async def run_worker(spec: HostSpec, stop: asyncio.Event, say: Callable[[str], N
     if shortage := spec.facts.shortage():
         raise Invalid(shortage)
     stopped = asyncio.create_task(stop.wait())
-    said = ""
+    said, has_joined = "", False
     try:
         while not stop.is_set():
             try:
                 await check_scheduler(spec.scheduler, spec.certificates, Role.WORKER, Software.here())
                 said = ""
                 await _join(spec, stopped, say)
+                has_joined = True
                 if not stop.is_set():
                     say(f"The connection to {spec.scheduler} has ended. Joining again.")
+            except NameTaken as error:
+                if not has_joined:
+                    raise
+                say(f"{error.detail} Trying again every {RETRY_S:.0f} s.")
             except Unreachable as error:
                 if error.detail != said:  # once, not every 2 s
                     say(f"{error.detail} Trying again every {RETRY_S:.0f} s.")
@@ -82,8 +95,7 @@ async def _join(spec: HostSpec, stopped: asyncio.Task[bool], say: Callable[[str]
             nthreads=TASKS_MAX,
             resources=spec.resources,
             memory_limit=0,
-            # Without this, Dask may listen on all addresses, also when the scheduler is on the loopback.
-            host=spec.scheduler.host if is_loopback(spec.scheduler.host) else None,
+            host=_address_towards(spec.scheduler),  # otherwise Dask listens on all addresses
             security=security_of(spec.scheduler, spec.certificates, Role.WORKER),
             local_directory=folder,
             dashboard=False,
@@ -101,6 +113,19 @@ async def _join(spec: HostSpec, stopped: asyncio.Task[bool], say: Callable[[str]
                 await asyncio.wait_for(worker.close(timeout=1, nanny=False), CLOSE_TIMEOUT_S)
 
 
+def _address_towards(scheduler: ClusterAddress) -> str:
+    """Return the address of this machine in the network of the scheduler. Raises Unreachable."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(
+            scheduler.host, scheduler.port, type=socket.SOCK_DGRAM
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(address)  # UDP: it chooses a route and sends nothing
+            return str(probe.getsockname()[0])
+    except OSError as error:
+        raise Unreachable(f"There is no route to {scheduler}: {listen_error(error)}.") from error
+
+
 async def _start(worker: Worker, spec: HostSpec) -> None:
     try:
         await asyncio.wait_for(worker, JOIN_TIMEOUT_S)
@@ -111,5 +136,5 @@ async def _start(worker: Worker, spec: HostSpec) -> None:
     except (ValueError, RuntimeError) as error:
         cause = str(error.__cause__ or error)
         if "name taken" in cause:
-            raise Invalid(f"{spec.name} is the name of another host; choose one with --name.") from error
+            raise NameTaken(spec.name) from error
         raise Unreachable(f"The scheduler at {spec.scheduler} refused this host: {cause}.") from error

@@ -109,6 +109,7 @@ class Runs:
         view = replace(
             view,
             id=0,
+            engine=None,  # ids of engines are those of this lab
             label=request.label,
             comparison=request.comparison,
             experiment=request.experiment,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.errors import LabError
+from app.errors import LabError, NotNow
 from app.fleet.engine import Engine
 from app.fleet.failure_lines import last_exception
 from app.hosts.port import HostPool
@@ -103,7 +103,7 @@ class Trial:
     async def run(self) -> TrialResult | None:
         """Return the result; None: stopped before anything was measured.
 
-        Raises GeneratorFailed, OSError, and NotNow if a host of the cluster cannot be used.
+        Raises GeneratorFailed, also if a host of the cluster cannot be used, and OSError.
         """
         engine, plan = self.engine, self.plan
         async with contextlib.AsyncExitStack() as stack:
@@ -135,7 +135,10 @@ class Trial:
         """Return the placement with clocks and round trips of its hosts, which change with time."""
         placement = self._setup.placement
         names = [each.name for each in placement.hosts]
-        return replace(placement, hosts=await self._setup.hosts.prepare(names, host, port))
+        try:
+            return replace(placement, hosts=await self._setup.hosts.prepare(names, host, port))
+        except NotNow as error:
+            raise GeneratorFailed(error.detail) from error
 
     async def _measure(self, generator: Generator, watcher: Watcher) -> TrialResult | None:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from app.cluster.certificates import make_certificates
+from tests.app.cluster.listening import listeners
 from tests.app.cluster.members import Member, TlsCluster, python_module
 from tests.app.cluster.network import Network, needs_namespaces
 from tests.test_imports import ROOT
@@ -55,7 +56,10 @@ def wait_loaded(*workers: Member) -> None:
 def test_two_shards_on_hosts_count_as_two_shards_here(cluster: TlsCluster) -> None:
     """One host has a clock that is 3 s ahead."""
     cluster.scheduler()
-    cluster.joined("a")
+    worker = cluster.joined("a")
+    assert [each.partition(":")[0] for each in listeners(worker.process.pid)] == ["0B004D0A"], (
+        "10.77.0.11 only"
+    )
     cluster.joined("b", before=["unshare", "--time", "--monotonic", "3", "--fork"])
     away = cluster.run("reactor", *OPEN, *BRIEF, *ON_HOSTS, "--shards", "2")
     here = cluster.run("reactor", *OPEN, *BRIEF, "--placement", "shared", "--shards", "2")
