@@ -2,9 +2,9 @@
 #
 #   docker compose up --build                     the usual way: docs/deploy.md
 #   docker build --build-arg BASE=… .             on another base: any with Python ≥ 3.11, venv, and useradd
+#   docker build --build-arg LOCK=requirements-cluster.lock .    with the extra `cluster`, for members of a cluster
 #
-# Offline: put the wheels of requirements.lock and requirements-build.lock into deploy/wheelhouse
-# (or WHEELHOUSE=…).
+# Offline: put the wheels of LOCK and requirements-build.lock into deploy/wheelhouse (or WHEELHOUSE=…).
 # No BuildKit feature is used, so that older container engines can build it.
 
 ARG BASE=python:3.14-slim
@@ -13,14 +13,15 @@ FROM ${BASE} AS build
 ARG WHEELHOUSE=deploy/wheelhouse
 COPY ${WHEELHOUSE}/ /wheelhouse/
 WORKDIR /src
-COPY requirements.lock requirements-build.lock ./
+ARG LOCK=requirements.lock
+COPY requirements.lock requirements-cluster.lock requirements-build.lock ./
 # /opt/threadlab becomes part of the image; /opt/build, the build system of the lab's wheel, does not.
 RUN python3 -m venv /opt/build \
  && python3 -m venv /opt/threadlab \
  && set -- --no-cache-dir --disable-pip-version-check --require-hashes \
  && if ls /wheelhouse/*.whl >/dev/null 2>&1; then set -- "$@" --no-index --find-links /wheelhouse; fi \
  && /opt/build/bin/pip install "$@" --requirement requirements-build.lock \
- && /opt/threadlab/bin/pip install "$@" --requirement requirements.lock
+ && /opt/threadlab/bin/pip install "$@" --requirement ${LOCK}
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY engines engines
@@ -34,7 +35,8 @@ RUN set -- --no-cache-dir --disable-pip-version-check --no-deps --no-index \
 
 FROM ${BASE}
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin threadlab \
- && install --directory --owner=threadlab --group=threadlab --mode=0700 /data
+ && install --directory --owner=threadlab --group=threadlab --mode=0700 /data /certificates \
+      /certificates/lab /certificates/scheduler /certificates/worker
 COPY --from=build /opt/threadlab /opt/threadlab
 
 # THREADLAB_TOKEN must be set, too: without it the lab listens on loopback only.

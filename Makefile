@@ -38,11 +38,12 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --uni
 BUILD_REQUIRES = import tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
   print(*project["build-system"]["requires"], sep="\n")
 
-# The first lock has all packages and constrains the other two, so the image gets the tested versions.
+# The first lock has all packages and constrains the others, so the images get the tested versions.
 lock: $(VENV)/.dev ## regenerate requirements*.lock from pyproject.toml; UPGRADE=--upgrade: newest versions
 	$(BIN)/python -c '$(BUILD_REQUIRES)' >$(VENV)/build.in
 	$(LOCK) --extra dev --extra servers --extra cluster --output-file requirements-dev.lock pyproject.toml $(VENV)/build.in
 	$(LOCK) --constraints requirements-dev.lock --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraints requirements-dev.lock --extra cluster --output-file requirements-cluster.lock pyproject.toml
 	$(LOCK) --constraints requirements-dev.lock --output-file requirements-build.lock $(VENV)/build.in
 
 run: $(VENV)/.installed ## start the lab on http://127.0.0.1:8000/
@@ -128,13 +129,13 @@ screenshots: $(VENV)/.dev chromium ## make docs/screenshots in a real browser; n
 
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-compose: ## start the lab in a container, with a token (PROFILE=observability: with Prometheus and Grafana)
+compose: ## start the lab in a container (PROFILE=observability: with Prometheus and Grafana; PROFILE=cluster: with two hosts)
 	@grep -qs '^THREADLAB_TOKEN=.' .env || (umask 077; printf 'THREADLAB_TOKEN=%s\n' "$$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >>.env)
-	$(COMPOSE) $(if $(PROFILE),--profile $(PROFILE)) up --build --detach
+	$(if $(filter cluster,$(PROFILE)),set -a; . deploy/cluster.env; )$(COMPOSE) $(addprefix --profile ,$(PROFILE)) up --build --detach
 	@for _ in $$(seq 60); do $(COMPOSE) logs --no-color lab 2>/dev/null | grep -o 'http://localhost[^ ]*token=[^ ]*' | tail -n 1 | grep . && break; sleep 0.5; done
 	@echo "The link is valid once, for ten minutes. Later, paste the token of .env at http://localhost:8000/login"
 
-compose-check: $(VENV)/.dev ## start all containers without a registry and check them; as root on Debian (5 minutes)
+compose-check: $(VENV)/.dev ## start all containers without a registry and check them; as root on Debian (8 minutes)
 	deploy/compose-check
 
 chromium: # install Debian's Chromium if there is none

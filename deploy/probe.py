@@ -4,6 +4,7 @@
     deploy/probe.py models [--denied proactor]  all six, or all but one
     deploy/probe.py runs                        print the number of stored runs
     deploy/probe.py busy                        start an engine and a run, and leave both in progress
+    deploy/probe.py hosts                       a run whose load comes from two hosts of a cluster
     deploy/probe.py prometheus                  check scraping and the queries of the dashboard
 
 Uses only the standard library, and the loopback ports that docker-compose.yml publishes. The environment
@@ -21,6 +22,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,17 @@ DASHBOARD = Path(__file__).resolve().parent / "grafana" / "dashboards" / "thread
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Check a lab from outside.")
-    parser.add_argument("what", choices=("models", "runs", "busy", "prometheus"))
+    parser.add_argument("what", choices=("models", "runs", "busy", "hosts", "prometheus"))
     parser.add_argument("--denied", default="", help="the model that must be unavailable, with a reason")
     asked = parser.parse_args()
-    {"models": lambda: models(asked.denied), "runs": runs, "busy": busy, "prometheus": prometheus}[
-        asked.what
-    ]()
+    checks: dict[str, Callable[[], None]] = {
+        "runs": runs,
+        "busy": busy,
+        "hosts": hosts,
+        "prometheus": prometheus,
+    }
+    checks["models"] = lambda: models(asked.denied)
+    checks[asked.what]()
 
 
 def models(denied: str) -> None:
@@ -62,15 +69,41 @@ def models(denied: str) -> None:
 
 
 def one_model(name: str) -> None:
-    engine = call("POST", "/api/v1/engines", {"model": name})
+    engine = start_engine(name)
+    view = wait_for_run(start_run(engine["id"], 2.0))
+    must(view["state"] == "finished", f"{name}: run {view['id']} {view['state']}{brief(view)}")
+    call("DELETE", f"/api/v1/engines/{engine['id']}")
+
+
+def start_engine(name: str) -> dict[str, Any]:
+    """Start an engine, and check that it serves on a published port."""
+    engine: dict[str, Any] = call("POST", "/api/v1/engines", {"model": name})
     port = engine["port"]
     must(engine["state"] == "ready" and port in ENGINE_PORTS, f"{name}: {engine['state']} on port {port}")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
         body = answer.read()
     must(answer.status == 200 and len(body) == 13, f"{name}: responds on the published port: {body!r}")
-    view = wait_for_run(start_run(engine["id"], 2.0))
-    must(view["state"] == "finished", f"{name}: run {view['id']} {view['state']}{brief(view)}")
+    return engine
+
+
+def hosts() -> None:
+    """Check that two hosts join, and that both generate the load of a run."""
+    ends = time.monotonic() + 60
+    while len(ready := ready_hosts()) < 2 and time.monotonic() < ends:
+        time.sleep(0.5)
+    must(len(ready) == 2, f"hosts that are ready: {', '.join(ready)}")
+    engine = start_engine("reactor")
+    view = wait_for_run(start_run(engine["id"], 2.0, placement="hosts", shards=2))
+    must(view["state"] == "finished", f"run {view['id']} {view['state']}{brief(view)}")
+    loaded = [host["name"] for host in view["placement"]["hosts"]]
+    must(sorted(loaded) == sorted(ready), f"its load came from {' and '.join(loaded)}, to {engine['url']}")
+    must(not any(view["summary"]["errors"].values()), "no request failed")
     call("DELETE", f"/api/v1/engines/{engine['id']}")
+
+
+def ready_hosts() -> list[str]:
+    """Return the names of the hosts of the cluster that can be used now."""
+    return [host["name"] for host in call("GET", "/api/v1/hosts")[1:] if host["state"] == "ready"]
 
 
 def runs() -> None:
@@ -126,8 +159,8 @@ def query(expr: str) -> list[Any]:
     return []
 
 
-def start_run(engine: str, duration_s: float) -> int:
-    plan = {"vus": 8, "duration_s": duration_s, "warmup_s": 0.5}
+def start_run(engine: str, duration_s: float, **more: Any) -> int:
+    plan = {"vus": 8, "duration_s": duration_s, "warmup_s": 0.5, **more}
     return int(call("POST", "/api/v1/runs", {"engine": engine, "plan": plan})["id"])
 
 

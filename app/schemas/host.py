@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.addresses import is_loopback
-
 
 class HostState(StrEnum):
     """Whether work can be given to a host."""
@@ -64,8 +62,8 @@ class HostView:
     @property
     def is_here(self) -> bool:
         """Whether it is this machine: its worker listens on a loopback address."""
-        _, _, address = (self.address or "").partition("://")
-        return self.address is None or is_loopback(address.rpartition(":")[0].strip("[]"))
+        _, _, address = (self.address or "").partition("://")  # numeric, as Dask has bound it
+        return self.address is None or address.startswith(("127.", "[::1]:"))
 
     @property
     def kind(self) -> str:

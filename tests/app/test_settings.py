@@ -49,6 +49,21 @@ def test_other_addresses_need_a_token(host: str) -> None:
             Settings(**{name: host})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("text", ["tls://10.0.0.5", "tls://10.0.0.5:8786"])
+def test_the_address_of_a_cluster_has_a_port(text: str) -> None:
+    assert Settings(cluster=text).cluster == "tls://10.0.0.5:8786"
+    assert Settings(cluster="").cluster == ""
+
+
+def test_serve_refuses_a_cluster_without_certificates_beyond_the_loopback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["serve", "--cluster", "tcp://10.0.0.5:8786", "--port", "0"]) == 2
+    output = capsys.readouterr()
+    assert output.err.startswith("threadlab: --cluster: 10.0.0.5 is not a loopback address: use tls://")
+    assert (output.err.count("\n"), output.out) == (1, "")
+
+
 @pytest.mark.parametrize("flag", ["--host", "--engine-host"])
 def test_serve_refuses_another_host(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", flag, "0.0.0.0", "--port", "0"]) == 2

@@ -92,6 +92,7 @@ PAGES = (
     "/tunings/1",
     "/tunings/1/delete",
     "/models",
+    "/hosts",
     "/about",
     "/api/docs",
     *(f"/models/{name}" for name in MODELS),

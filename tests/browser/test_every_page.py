@@ -41,6 +41,7 @@ ONCE: tuple[tuple[str, Scheme, int], ...] = (
     ("/tunings/1/delete", "dark", NARROW),
     ("/models", "dark", NARROW),
     ("/models/reactor-pool", "light", NARROW),
+    ("/hosts", "light", NARROW),
     ("/about", "dark", WIDTH),
     ("/api/docs", "light", NARROW),
     ("/login", "dark", NARROW),

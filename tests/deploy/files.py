@@ -24,6 +24,12 @@ def read_json(path: Path) -> Json:
     return found
 
 
+def read_settings(path: Path) -> dict[str, str]:
+    """Return the variables of an env file."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
 def compose() -> Json:
     return read_yaml(ROOT / "docker-compose.yml")
 

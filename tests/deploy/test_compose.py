@@ -12,12 +12,17 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from app.addresses import WILDCARDS, cluster_address
+from app.cluster.certificates import Role
 from app.settings import Settings
 
-from .files import DEPLOY, ROOT, Json, compose, defaults, dockerfile, read_json, read_yaml
+from .files import DEPLOY, ROOT, Json, compose, defaults, dockerfile, read_json, read_settings, read_yaml
 
 SERVICES = sorted(compose()["services"].items())
 each_service = pytest.mark.parametrize(("name", "service"), SERVICES, ids=[name for name, _ in SERVICES])
+MEMBERS = ["certificates", "scheduler", "worker"]
+each_member = pytest.mark.parametrize("name", MEMBERS)
+MOUNTS = {"scheduler": Role.SCHEDULER, "worker": Role.WORKER, "lab": Role.LAB}  # of certificates
 
 
 def test_it_matches_the_compose_schema() -> None:
@@ -27,7 +32,7 @@ def test_it_matches_the_compose_schema() -> None:
 
 @each_service
 def test_ports_are_published_on_loopback_only(name: str, service: Json) -> None:
-    assert [port for port in service["ports"] if not port.startswith("127.0.0.1:")] == []
+    assert [port for port in service.get("ports", []) if not port.startswith("127.0.0.1:")] == []
 
 
 @each_service
@@ -37,6 +42,8 @@ def test_every_service_is_confined(name: str, service: Json) -> None:
     assert service["init"] is True
     assert "no-new-privileges:true" in service["security_opt"]
     assert service["pids_limit"] > 0 and service["mem_limit"]
+    assert "user" not in service, "the user of the image, which is not root"
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
     assert not {"privileged", "network_mode", "pid", "ipc", "cap_add", "devices"} & set(service)
     assert not any("docker.sock" in volume for volume in service["volumes"])
 
@@ -56,9 +63,12 @@ def test_every_mounted_file_exists(name: str, service: Json) -> None:
 
 def test_only_the_lab_starts_without_a_profile() -> None:
     assert {name: service.get("profiles") for name, service in SERVICES} == {
+        "certificates": ["cluster"],
         "grafana": ["observability"],
         "lab": None,
         "prometheus": ["observability"],
+        "scheduler": ["cluster"],
+        "worker": ["cluster"],
     }
 
 
@@ -94,8 +104,13 @@ def test_every_setting_exists() -> None:
     assert {name.removeprefix("THREADLAB_").lower() for name in given} <= set(Settings.model_fields)
 
 
+def image_settings() -> dict[str, str]:
+    """Return the settings of the lab in the environment of the image."""
+    return dict(pair.split("=") for pair in dict(dockerfile())["ENV"].split() if "THREADLAB" in pair)
+
+
 def test_the_ports_of_engines_are_published() -> None:
-    settings = dict(pair.split("=") for pair in dict(dockerfile())["ENV"].split() if "THREADLAB" in pair)
+    settings = image_settings()
     engines = settings["THREADLAB_ENGINE_PORTS"]
     ports = [defaults(port) for port in compose()["services"]["lab"]["ports"]]
     assert f"127.0.0.1:{engines}:{engines}" in ports
@@ -123,3 +138,118 @@ def test_grafana_is_read_only() -> None:
     assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
     assert settings["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
     assert settings["GF_AUTH_BASIC_ENABLED"] == "false"
+
+
+@each_member
+def test_a_member_of_the_cluster_publishes_nothing_and_keeps_nothing(name: str) -> None:
+    member = compose()["services"][name]
+    assert "ports" not in member
+    assert {mount.partition(":")[0] for mount in member["tmpfs"]} == {"/tmp", "/data"}
+    assert "THREADLAB_TOKEN" not in member.get("environment", {})
+
+
+@each_member
+def test_a_member_of_the_cluster_has_the_seccomp_profile_of_the_lab(name: str) -> None:
+    services = compose()["services"]
+    assert services[name]["security_opt"] == services["lab"]["security_opt"]
+
+
+def test_a_worker_has_the_limits_of_the_lab() -> None:
+    services = compose()["services"]
+    for limit in ("mem_limit", "pids_limit", "ulimits"):
+        assert services["worker"][limit] == services["lab"][limit]
+
+
+def test_two_workers_join_under_names_of_their_own() -> None:
+    worker = compose()["services"]["worker"]
+    assert worker["deploy"]["replicas"] == 2
+    assert not {"hostname", "container_name"} & set(worker) and "--name" not in worker["entrypoint"]
+
+
+def test_the_members_listen_and_connect_with_tls() -> None:
+    services = compose()["services"]
+    listen = cluster_address(argument(services["scheduler"], "--listen"))
+    joined = cluster_address(services["worker"]["entrypoint"][2])
+    used = cluster_address(read_settings(DEPLOY / "cluster.env")["THREADLAB_CLUSTER"])
+    assert listen.host in WILDCARDS and listen.is_encrypted
+    assert joined == used and used.host in services and used.is_encrypted
+    assert listen.port == used.port
+    assert argument(services["scheduler"], "--workers") == "0"
+
+
+def argument(service: Json, option: str) -> str:
+    words: list[str] = service["entrypoint"]
+    return words[words.index(option) + 1]
+
+
+@pytest.mark.parametrize(("name", "role"), MOUNTS.items())
+def test_a_member_can_only_read_its_certificates_and_has_no_other_key(name: str, role: Role) -> None:
+    service = compose()["services"][name]
+    mounts = [volume for volume in service["volumes"] if "certificates" in volume]
+    folder = f"/certificates/{role}"
+    assert mounts == [f"{role}-certificates:{folder}:ro"]
+    used = (
+        service["environment"]["THREADLAB_CLUSTER_CERTS"] if name == "lab" else argument(service, "--certs")
+    )
+    assert used == folder
+
+
+def test_the_key_of_the_authority_is_in_no_volume() -> None:
+    service = compose()["services"]["certificates"]
+    script = service["entrypoint"][2]
+    assert "umask 077" in script
+    made = re.findall(r"threadlab cluster certs (\S+)", script)
+    assert len(made) == 1 and made[0].startswith("/tmp/"), "a tmpfs, which ends with the container"
+    assert "ca-key" not in script and "*" not in script
+    assert re.findall(r"for role in (.*?);", script) == [" ".join(Role)]
+    assert service["volumes"] == [f"{role}-certificates:/certificates/{role}" for role in Role]
+
+
+def test_the_image_has_the_mount_points_of_the_certificates_for_its_user() -> None:
+    """A new volume gets the owner of the directory of the image on which it is mounted."""
+    steps = [rest for word, rest in dockerfile() if word == "RUN"]
+    made = next(step for step in steps if "install --directory --owner=threadlab" in step)
+    assert {f"/certificates/{role}" for role in Role} <= set(made.split())
+
+
+def test_members_start_after_what_they_need() -> None:
+    services = compose()["services"]
+    made = {"certificates": {"condition": "service_completed_successfully"}}
+    assert services["scheduler"]["depends_on"] == made
+    assert services["worker"]["depends_on"] == {**made, "scheduler": {"condition": "service_started"}}
+    assert "depends_on" not in services["lab"], "it could not start without the profile"
+
+
+def test_a_worker_needs_no_token() -> None:
+    """Its image listens on all addresses, which a lab may not do without a token."""
+    worker: Json = compose()["services"]["worker"]
+    names = {name.removeprefix("THREADLAB_").lower() for name in worker["environment"]}
+    assert names == {name for name, value in image_hosts().items() if value in WILDCARDS}
+    Settings(**{name: worker["environment"][f"THREADLAB_{name.upper()}"] for name in names})
+
+
+def image_hosts() -> dict[str, str]:
+    """Return the addresses on which the lab of the image listens, by the name of the setting."""
+    found = {name.removeprefix("THREADLAB_").lower(): value for name, value in image_settings().items()}
+    return {name: found[name] for name in ("host", "engine_host")}
+
+
+def test_the_settings_of_the_cluster_are_those_of_the_profile() -> None:
+    """Without them the lab has no cluster, listens on all addresses, and has an image without Dask."""
+    given = read_settings(DEPLOY / "cluster.env")
+    services = compose()["services"]
+    lab = services["lab"]
+    variables = {**lab["environment"], "THREADLAB_LOCK": lab["build"]["args"]["LOCK"]}
+    assert set(given) - {"COMPOSE_PROFILES"} == {
+        "THREADLAB_LOCK",
+        "THREADLAB_CLUSTER",
+        "THREADLAB_ENGINE_HOST",
+    }
+    for name in set(given) - {"COMPOSE_PROFILES"}:
+        assert variables[name].startswith(f"${{{name}:-")
+    assert defaults(variables["THREADLAB_CLUSTER"]) == ""
+    assert defaults(variables["THREADLAB_ENGINE_HOST"]) == image_settings()["THREADLAB_ENGINE_HOST"]
+    assert defaults(variables["THREADLAB_LOCK"]) == "requirements.lock"
+    assert given["COMPOSE_PROFILES"] == services["worker"]["profiles"][0]
+    assert given["THREADLAB_LOCK"] == services["worker"]["build"]["args"]["LOCK"]
+    assert given["THREADLAB_ENGINE_HOST"] == "lab", "the address of the lab's container, which has this name"

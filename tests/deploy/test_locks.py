@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import tomllib
 from functools import cache
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from .files import ROOT, dockerfile
+from .files import ROOT, compose, defaults, dockerfile
 
 RUNTIME, BUILD, DEV = "requirements.lock", "requirements-build.lock", "requirements-dev.lock"
-each_lock = pytest.mark.parametrize("name", [RUNTIME, BUILD, DEV])
+CLUSTER = "requirements-cluster.lock"
+DEPLOYED = [RUNTIME, CLUSTER, BUILD]
+each_lock = pytest.mark.parametrize("name", [*DEPLOYED, DEV])
+each_deployed = pytest.mark.parametrize("name", DEPLOYED)
 
 
 def entries(name: str) -> list[str]:
@@ -38,8 +42,11 @@ def required(name: str) -> list[Requirement]:
     document = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime: list[str] = document["project"]["dependencies"]
     build: list[str] = document["build-system"]["requires"]
-    dev: list[str] = document["project"]["optional-dependencies"]["dev"]
-    return [Requirement(text) for text in {RUNTIME: runtime, BUILD: build, DEV: runtime + build + dev}[name]]
+    extras: dict[str, list[str]] = document["project"]["optional-dependencies"]
+    cluster = runtime + extras["cluster"]
+    every = runtime + build + [text for extra in extras.values() for text in extra]
+    found = {RUNTIME: runtime, CLUSTER: cluster, BUILD: build, DEV: every}[name]
+    return [Requirement(text) for text in found]
 
 
 @each_lock
@@ -60,7 +67,7 @@ def test_every_dependency_is_locked_at_a_version_within_its_bounds(name: str) ->
         )
 
 
-@pytest.mark.parametrize("name", [RUNTIME, BUILD])
+@each_deployed
 def test_deployed_versions_are_the_tested_ones(name: str) -> None:
     tested = locked(DEV)
     for package, versions in locked(name).items():
@@ -68,7 +75,28 @@ def test_deployed_versions_are_the_tested_ones(name: str) -> None:
 
 
 def test_the_image_has_no_build_or_test_packages() -> None:
-    assert not {"hatchling", "editables", "pytest", "ruff", "mypy", "uv"} & set(locked(RUNTIME))
+    others = {"hatchling", "editables", "pytest", "ruff", "mypy", "uv"}
+    assert not (others | {"distributed", "cryptography"}) & set(locked(RUNTIME))
+    assert not others & set(locked(CLUSTER))
+
+
+def test_the_lock_of_a_cluster_has_all_of_the_lab() -> None:
+    """compose-check downloads the wheels of both images by this lock."""
+    assert locked(RUNTIME).items() <= locked(CLUSTER).items()
+
+
+def test_each_image_is_built_from_a_lock_of_its_own() -> None:
+    services = compose()["services"]
+    locks = {
+        service["image"]: service["build"]["args"]["LOCK"]
+        for service in services.values()
+        if "build" in service
+    }
+    assert {image: defaults(lock) for image, lock in locks.items()} == {
+        "threadlab": RUNTIME,
+        "threadlab-cluster": CLUSTER,
+    }
+    assert ("ARG", f"LOCK={RUNTIME}") in dockerfile()
 
 
 def test_every_dependency_has_a_lower_bound() -> None:
@@ -76,18 +104,18 @@ def test_every_dependency_has_a_lower_bound() -> None:
         assert {"==", ">="} & {each.operator for each in requirement.specifier}, f"{requirement} has none"
 
 
-@pytest.mark.parametrize("name", [RUNTIME, BUILD])
+@each_deployed
 def test_every_deployed_dependency_has_an_upper_bound(name: str) -> None:
     for requirement in required(name):
         assert {"==", "<"} & {each.operator for each in requirement.specifier}, f"{requirement} has none"
 
 
 def image_steps() -> list[str]:
-    """Return the RUN steps of the image, with `"$@"` replaced by the arguments of the first `set --`."""
+    """Return the RUN steps of the plain image, with `"$@"` replaced by the arguments of the first `set`."""
     found = []
     for step in (rest for word, rest in dockerfile() if word == "RUN"):
         options = re.search(r"set -- ([^&]*)", step)
-        found.append(step.replace('"$@"', options[1] if options else ""))
+        found.append(step.replace('"$@"', options[1] if options else "").replace("${LOCK}", RUNTIME))
     return found
 
 
@@ -103,8 +131,8 @@ def installs() -> list[str]:
 def test_every_installation_uses_hashes_or_installs_the_lab_without_dependencies() -> None:
     assert len(installs()) == 8
     for call in installs():
-        files = re.findall(r"--requirement (\S+)", call)
-        assert set(files) <= {RUNTIME, BUILD, DEV}
+        files = [Path(file.strip('"')).name for file in re.findall(r"--requirement (\S+)", call)]
+        assert set(files) <= {RUNTIME, CLUSTER, BUILD, DEV}
         assert ("--require-hashes" if files else "--no-deps") in call
 
 

@@ -84,11 +84,12 @@ def lost(outcome: Outcome) -> dict[str, int]:
 class Running:
     """A running generator, with its meter and the write end of its lifeline."""
 
-    def __init__(self, port: int, plan: dict[str, Any]) -> None:
+    def __init__(self, port: int, plan: dict[str, Any], **job: Any) -> None:
+        """`job`: further fields of its job."""
         self._meter_fd = make_meter()
         self.meter = MeterReader(self._meter_fd)
         far_fd, self._lifeline = os.pipe()
-        more = {"meter_fd": self._meter_fd, "lifeline_fd": far_fd, "parent_pid": os.getpid()}
+        more = {"meter_fd": self._meter_fd, "lifeline_fd": far_fd, "parent_pid": os.getpid(), **job}
         self.process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,
@@ -103,6 +104,11 @@ class Running:
         self.process.stdin.write(job_json(port, plan, **more))
         self.process.stdin.close()
         self.process.stdin = None
+
+    def start_at(self, start_ns: int) -> None:
+        """Send the start instant, when all connections are open."""
+        until(lambda: self.meter.read().connected_ns, "it has connected")
+        os.write(self._lifeline, b"%d\n" % start_ns)
 
     def reach(self, phase: int) -> None:
         until(lambda: self.meter.read().phase >= phase, f"phase {phase}")

@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.load.driver import (
     HELD_S,
     OPEN,
     ROOT,
+    Running,
     ServerMaker,
     Starter,
     job_json,
@@ -71,6 +73,26 @@ def test_the_end_of_the_lifeline_ends_the_process_without_an_outcome(
     assert load.process.returncode == 1
     assert out == ""
     assert "control plane has exited" in err
+
+
+def test_a_fenced_shard_refuses_a_start_instant_that_has_passed(serve: ServerMaker) -> None:
+    server = serve()
+    with contextlib.closing(Running(server.port, {}, waits=True, fenced=True)) as load:
+        load.start_at(time.monotonic_ns() - 1)
+        out, err = load.process.communicate(timeout=BOUND_S)
+        assert load.process.returncode == 2
+    assert out == ""
+    assert err.startswith("the start instant arrived ") and err.count("\n") == 1
+    assert server.requests == 0
+
+
+def test_another_shard_starts_late(serve: ServerMaker) -> None:
+    """The others of this machine have started, and it has the same lifeline as they have."""
+    plan = {"executor": OPEN, "rate_per_s": 100.0}
+    with contextlib.closing(Running(serve().port, plan, waits=True)) as load:
+        load.start_at(start_ns := time.monotonic_ns() - 1)
+        outcome = load.outcome()
+    assert (outcome.measured_from_ns, outcome.intended, outcome.requests) == (start_ns, 20, 20)
 
 
 def test_the_process_dies_with_its_parent(serve: ServerMaker, tmp_path: Path) -> None:

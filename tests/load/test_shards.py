@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from app.hosts.local_host import LocalHost
 from app.load.protocol import histogram
 from app.load.protocol.meter import MeterReading
 from app.load.protocol.outcome import Outcome
-from app.load.protocol.plan import LoadGroup, Plan, Work
+from app.load.protocol.plan import SHARED, LoadGroup, Plan, Work
+from app.machine.cpu_placement import Placement
+from app.machine.system import read_system
 from app.runs.generator import Generator, GeneratorFailed
+from app.settings import Settings
 from tests.engines.driver import Variant, running
 from tests.load.driver import HELD_S, OPEN, TIMEOUT_S, all_responses, service, until
 from tests.waiting import BOUND_S
@@ -30,7 +32,8 @@ def generate(
     """
 
     async def run() -> tuple[Outcome, Generator, list[MeterReading]]:
-        generator = Generator.spawn(plan, "127.0.0.1", port, None)
+        pool = LocalHost(read_system(None, Settings()))
+        generator = await Generator.spawn(plan, "127.0.0.1", port, pool, Placement(SHARED, None, None))
         try:
             async with asyncio.timeout(BOUND_S):
                 if disturb:
@@ -125,7 +128,7 @@ def test_live_figures_are_of_the_main_load_and_the_cpu_time_is_of_all() -> None:
 
 def test_a_lost_group_is_reported_and_the_main_load_is_kept() -> None:
     def kill_group(generator: Generator) -> None:
-        os.kill(generator._shards[1].child.pid, signal.SIGKILL)
+        generator._shards[1].kill()
         generator.stop()
 
     with running(Variant("reactor")) as engine:
@@ -147,7 +150,7 @@ def test_groups_without_a_main_load_have_no_outcome() -> None:
 
 
 def kill_first(generator: Generator) -> None:
-    os.kill(generator._shards[0].child.pid, signal.SIGKILL)
+    generator._shards[0].kill()
 
 
 def kill_first_and_stop(generator: Generator) -> None:

@@ -18,7 +18,8 @@ DATABASE = frozenset(("sqlalchemy", "alembic"))
 SETTINGS = frozenset(("pydantic", "pydantic_settings", "asyncio"))  # pydantic-settings imports asyncio
 CLIENT = frozenset(("httpx", "hdrh"))
 TERMINAL = frozenset(("rich", "pygments"))
-ALL = WEB | DATABASE | SETTINGS | CLIENT | TERMINAL
+DASK = frozenset(("dask", "distributed", "cryptography"))
+ALL = WEB | DATABASE | SETTINGS | CLIENT | TERMINAL | DASK
 PROGRAM = """
 import json, sys
 from app.cli.main import main

@@ -34,14 +34,6 @@ def network() -> Iterator[Network]:
     network.close()
 
 
-@pytest.fixture
-def cluster(network: Network, tmp_path: Path) -> Iterator[TlsCluster]:
-    """A cluster with certificates and no member."""
-    cluster = TlsCluster(network, tmp_path)
-    yield cluster
-    cluster.close()
-
-
 def counts(run: Any) -> list[int]:
     summary = run["summary"]
     return [summary[name] for name in ("intended", "sent", "requests", "failed", "dropped")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,14 +26,6 @@ def network() -> Iterator[Network]:
     network = Network(["a", "b"])
     yield network
     network.close()
-
-
-@pytest.fixture
-def cluster(network: Network, tmp_path: Path) -> Iterator[TlsCluster]:
-    """A cluster with certificates and no member."""
-    cluster = TlsCluster(network, tmp_path)
-    yield cluster
-    cluster.close()
 
 
 def result(lab: Member) -> Any:

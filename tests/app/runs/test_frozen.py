@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.hosts.local_shard import LocalShard
 from app.lab import Lab
 from app.runs import trial
 from app.runs.request import RunRequest
@@ -25,7 +26,8 @@ async def run_with_stopped_generator(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
 
     def generator() -> int | None:
         running = active._trial and active._trial._generator
-        pids = running.pids if running else ()
+        shards = running._shards if running else ()
+        pids = [shard.child.pid for shard in shards if isinstance(shard, LocalShard)]
         return next((pid for pid in pids if (meter := read_meter(pid)) and meter.completed), None)
 
     pid = await until_async(generator, "a response was received")

@@ -149,10 +149,10 @@ def test_an_internal_error_fails_the_run_and_not_the_next_one(
 ) -> None:
     spawn, broken = Generator.spawn, iter([True])
 
-    def spawned(*args: Any, **more: Any) -> Generator:
+    async def spawned(*args: Any, **more: Any) -> Generator:
         if next(broken, False):
             raise TypeError("unexpected")
-        return spawn(*args, **more)
+        return await spawn(*args, **more)
 
     async def play(lab: Lab) -> list[RunView]:
         logged: list[Any] = []
