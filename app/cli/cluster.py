@@ -12,6 +12,7 @@ from app.cli.exit_codes import OK
 from app.cli.help import ADVANCED, TARGET, Command, Group
 from app.cli.members import Certificates, facts_here, parse_address, run_until_stopped, say
 from app.cli.worker import ALL_ROLES
+from app.errors import NotNow
 
 if TYPE_CHECKING:
     from app.addresses import ClusterAddress
@@ -65,9 +66,12 @@ def up(
 
 
 def _local_hosts(address: ClusterAddress, certs: Path | None, count: int) -> Sequence[HostSpec]:
+    from app.cluster.facts import ROUNDS_CPUS_MIN
     from app.cluster.worker import HostSpec
+    from app.machine.cpu_placement import usable_cpus
 
-    facts = facts_here(ALL_ROLES) if count else None
+    roles = ALL_ROLES if len(usable_cpus()) >= ROUNDS_CPUS_MIN else "load"
+    facts = facts_here(roles) if count else None
     names = [f"local-{number + 1}" for number in range(count)]
     return [HostSpec(address, certs, name, facts) for name in names if facts]
 
@@ -93,7 +97,11 @@ def certs(
     require_dask()
     from app.cluster.certificates import VALID_DAYS, make_certificates
 
-    for file in make_certificates(folder):
+    try:
+        files = make_certificates(folder)
+    except OSError as error:
+        raise NotNow(f"{error.filename or folder} cannot be written: {error.strerror}.") from None
+    for file in files:
         say(str(file))
     say(f"Valid for {VALID_DAYS} days.")
     return OK

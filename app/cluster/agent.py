@@ -135,6 +135,7 @@ class Agent(WorkerPlugin):  # type: ignore[misc]
                 if not await _answers(worker):
                     shard.kill()
             await asyncio.wait([shard.exited], timeout=REPORT_S)
+        worker.log_event(topic, {"task": id, "reading": astuple(shard.read())})
 
     @staticmethod
     def _is_released(worker: Worker, key: str) -> bool:

@@ -6,7 +6,6 @@ further pairs; no process of the lab reads it.
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -58,7 +57,7 @@ def make_certificates(folder: Path) -> tuple[Path, ...]:
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
-    files = [*_write(folder, AUTHORITY, authority, authority_key)]
+    files: list[Path] = []
     for role in Role:
         key = ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -75,7 +74,8 @@ def make_certificates(folder: Path) -> tuple[Path, ...]:
             .sign(authority_key, hashes.SHA256())
         )
         files += _write(folder, role, certificate, key)
-    return tuple(files)
+    # The authority last: its certificate shows that all files are there.
+    return (*files, *_write(folder, AUTHORITY, authority, authority_key))
 
 
 def _name(common: str) -> x509.Name:
@@ -116,11 +116,10 @@ def _write(
     folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
 ) -> tuple[Path, Path]:
     certificate_path, key_path = certificate_file(folder, name), key_file(folder, name)
-    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    fd = os.open(key_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, private_files.FILE_MODE)
-    with os.fdopen(fd, "wb") as file:
-        file.write(private)
+    private_files.make_file(key_path)
+    key_path.write_bytes(private)
+    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return certificate_path, key_path

@@ -27,7 +27,7 @@ from app.load.protocol.request_times import RequestTimes
 from app.schemas.host import HostRole
 from app.timestamps import rfc3339
 
-START_DELAY_NS = 250_000_000
+START_DELAY_NS = 500_000_000
 START_DELAY_ROUND_TRIPS = 4
 RESOURCE_STEPS = 1_000_000  # shares are rounded down, so that they never add up to more than the resource
 INSTANTS = ("connected_ns", "started_ns", "measured_from_ns", "measured_to_ns", "at_ns")

@@ -125,7 +125,7 @@ class RemoteTask:
         elif isinstance(error, KilledWorker):
             self._lose("the host has left the cluster.")
         elif error is not None:
-            self.end(f"on {self._member.name} failed: {error}")
+            self.end(f"on {self._member.name} failed: {str(error) or type(error).__name__}")
         else:
             self.result = result.result()
             self.end("")

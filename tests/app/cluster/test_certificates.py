@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from app.addresses import cluster_address
+from app.cli.exit_codes import FAILED
 from app.cluster.certificates import AUTHORITY, Role, certificate_file, key_file, make_certificates
 from app.cluster.security import client_context, files_of, security_of
 from app.errors import Invalid
+from tests.app.driver import Command
 from tests.waiting import BOUND_S
 
 ADDRESS = cluster_address("tls://10.0.0.5:8786")
@@ -139,3 +141,10 @@ def test_a_key_of_another_certificate_cannot_be_used(folder: Path, tmp_path: Pat
     shutil.copy(key_file(folder, Role.LAB), key_file(tmp_path, Role.WORKER))
     with pytest.raises(Invalid, match=f"The certificates in {tmp_path} cannot be used: "):
         security_of(ADDRESS, tmp_path, Role.WORKER)
+
+
+def test_a_directory_that_cannot_be_written_is_reported_in_a_sentence(command: Command) -> None:
+    found = command("cluster", "certs", "/proc/certificates")
+    assert found.returncode == FAILED
+    assert found.stderr.startswith("threadlab: /proc/certificates cannot be written: ")
+    assert found.stderr.count("\n") == 1
