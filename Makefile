@@ -135,7 +135,7 @@ compose: ## start the lab in a container (PROFILE=observability: with Prometheus
 	@for _ in $$(seq 60); do $(COMPOSE) logs --no-color lab 2>/dev/null | grep -o 'http://localhost[^ ]*token=[^ ]*' | tail -n 1 | grep . && break; sleep 0.5; done
 	@echo "The link is valid once, for ten minutes. Later, paste the token of .env at http://localhost:8000/login"
 
-compose-check: $(VENV)/.dev ## start all containers without a registry and check them; as root on Debian (8 minutes)
+compose-check: $(VENV)/.dev ## start all containers without a registry and check them; as root on Debian (5 minutes)
 	deploy/compose-check
 
 chromium: # install Debian's Chromium if there is none

@@ -104,6 +104,10 @@ def run_until_stopped(member: Coroutine[Any, Any, None], stop: asyncio.Event) ->
     """
     import asyncio
 
+    from app.web.connection_limit import raise_descriptor_limit
+
+    raise_descriptor_limit()  # a scheduler has four connections with each host
+
     async def run() -> None:
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:

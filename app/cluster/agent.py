@@ -41,14 +41,18 @@ class Agent(WorkerPlugin):  # type: ignore[misc]
         self._worker: Worker | None = None
         self._shards: dict[str, LocalShard] = {}
         self._titles: dict[str, str] = {}
+        self._rounds: dict[str, asyncio.Task[list[dict[str, Any]]]] = {}
+        self._unwanted: set[str] = set()  # rounds that Dask has cancelled
 
     def setup(self, worker: Worker) -> None:
         """Keep the worker that has loaded this plugin."""
         self._worker = worker
 
     async def teardown(self, worker: Worker) -> None:
-        """End all shards when the worker closes."""
-        await asyncio.gather(*(shard.close(GRACE_S) for shard in self._shards.values()))
+        """End all shards and rounds when the worker closes, and wait until their processes have ended."""
+        self._unwanted.update(self._rounds)
+        shards = [shard.close(GRACE_S) for shard in self._shards.values()]
+        await asyncio.gather(*shards, *self._rounds.values(), return_exceptions=True)
 
     @property
     def work(self) -> list[str]:
@@ -61,8 +65,8 @@ class Agent(WorkerPlugin):  # type: ignore[misc]
     def check_target(self, host: str) -> None:
         """Raise ValueError if this host may not load the address."""
         address = ipaddress.ip_address(host)
-        allowed = any(address in network for network in self._targets)
-        if not allowed and (self._targets or not (address.is_private or address.is_loopback)):
+        is_local = address.is_loopback or (address.is_private and not address.is_link_local)
+        if not any(address in network for network in self._targets) and (self._targets or not is_local):
             raise ValueError(f"{host} is not among the addresses that this host may load (--targets).")
 
     async def run_shard(self, id: str, topic: str, job: Mapping[str, Any], title: str) -> dict[str, Any]:
@@ -96,14 +100,31 @@ class Agent(WorkerPlugin):  # type: ignore[misc]
 
         Raises LabError if a run is refused, and Unwanted if nobody waits for the round any more.
         """
+        # A task of its own: when Dask cancels this one, the lab still ends its engines.
+        carried_out = self._carry_out(id, topic, requests, limits, title)
+        task = self._rounds[id] = asyncio.create_task(carried_out)
+        task.add_done_callback(lambda _: self._rounds.pop(id, None))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._unwanted.add(id)
+            raise
+
+    async def _carry_out(
+        self,
+        id: str,
+        topic: str,
+        requests: Sequence[Mapping[str, Any]],
+        limits: Mapping[str, Any],
+        title: str,
+    ) -> list[dict[str, Any]]:
         worker, checked_s = self._worker, time.monotonic()
         assert worker
         answers: asyncio.Task[bool] | None = None
 
         def is_wanted() -> bool:
-            return not (
-                self._is_released(worker, id) or (answers and answers.done() and not answers.result())
-            )
+            is_cut_off = answers is not None and answers.done() and not answers.result()
+            return not (is_cut_off or id in self._unwanted or self._is_released(worker, id))
 
         def on_progress(ended: int) -> None:
             nonlocal answers, checked_s
@@ -118,6 +139,7 @@ class Agent(WorkerPlugin):  # type: ignore[misc]
                 return await run_all(lab, requests, is_wanted, on_progress)
         finally:
             del self._titles[id]
+            self._unwanted.discard(id)
 
     async def _report(self, worker: Worker, id: str, shard: LocalShard, topic: str) -> None:
         """Send the meter until the shard has ended; end it if nobody needs the outcome any more."""

@@ -18,7 +18,7 @@ dask.config.set(
         "distributed.scheduler.work-stealing": False,
         "distributed.scheduler.active-memory-manager.start": False,
         "distributed.scheduler.worker-ttl": f"{2 * LOST_AFTER_S:g}s",
-        "distributed.admin.low-level-log-length": 50,  # events that the scheduler keeps of each topic
+        "distributed.admin.low-level-log-length": 1,  # events that the scheduler keeps of each topic
         "distributed.admin.system-monitor.gil.enabled": False,  # it wakes up 1,000 times per second
         "distributed.admin.system-monitor.interval": "2s",
         "distributed.worker.profile.enabled": False,
@@ -38,7 +38,7 @@ from distributed import (
     get_worker,
     rpc,
 )
-from distributed.client import FutureCancelledError
+from distributed.client import ClosedClientError, FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 
@@ -58,6 +58,7 @@ class Worker(distributed.Worker):  # type: ignore[misc]
 
 __all__ = (
     "Client",
+    "ClosedClientError",
     "Future",
     "FutureCancelledError",
     "KilledWorker",

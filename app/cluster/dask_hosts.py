@@ -22,10 +22,13 @@ from app.hosts.clock import ClockOffset
 from app.hosts.local_host import LocalHost
 from app.hosts.port import HostLost, HostRound, Slot
 from app.hosts.shard import Shard
+from app.machine.identity import machine_id
+from app.runs.queue import report_bug
 from app.schemas.host import HostRole, HostState, HostUse, HostView
 from app.schemas.system import SystemView
 
 REFRESH_S = 1.0
+ASKED_AT_ONCE = 8  # hosts; messages to more wait for each other, which is not their fault
 RETRY_S = 2.0
 OPEN_TIMEOUT_S = 2 * LOST_AFTER_S
 CLOCK_AGE_S = 30.0  # a clock is measured again after this time, and before each load
@@ -61,6 +64,7 @@ class DaskHosts:
         self._hosts: dict[str, _Known] = {}
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
+        self._asked = asyncio.Semaphore(ASKED_AT_ONCE)
         self.cluster: str | None = str(address)
         self.problem: str | None = "Connecting to the scheduler."
         self.on_event: Callable[[str, str], None] = lambda _name, _text: None
@@ -117,13 +121,22 @@ class DaskHosts:
         return RemoteRound.submit(link, host.member, requests, limits, title, is_there)
 
     async def prepare(self, names: Sequence[str], address: str, port: int) -> tuple[HostUse, ...]:
-        """Measure clocks and round trips, all hosts at once. Raises NotNow if a host does not answer."""
+        """Measure the clocks one after the other, and the round trips of all hosts at once.
+
+        Messages to all hosts at once wait for each other, and a slow message makes a clock uncertain.
+        Raises NotNow if a host does not answer.
+        """
+        for name in names:
+            host, link = self._require(name)
+            try:
+                await self._measure_clock(link, host)
+            except HostUnreachable as error:
+                raise NotNow(f"Host {name} does not answer: {error}.") from error
         return tuple(await asyncio.gather(*(self._prepare(name, address, port) for name in names)))
 
     async def _prepare(self, name: str, address: str, port: int) -> HostUse:
         host, link = self._require(name)
         try:
-            await self._measure_clock(link, host)
             rtts_us = await link.call(host.worker, tasks.measure_rtt, address, port)
         except HostUnreachable as error:
             raise NotNow(f"Host {name} does not answer: {error}.") from error
@@ -150,7 +163,8 @@ class DaskHosts:
 
     def _require(self, name: str) -> tuple[_Known, Link]:
         host = self._hosts.get(name)
-        if host is None or self._link is None or not host.view.is_usable:
+        is_open = self._link is not None and self._link.is_open
+        if host is None or self._link is None or not (is_open and host.clock and host.view.is_usable):
             reason = (host.view.reason if host else None) or self.problem or "It is not in the cluster."
             raise NotNow(f"Host {name} cannot be used. {reason}")
         return host, self._link
@@ -163,10 +177,9 @@ class DaskHosts:
                     self._link = await Link.open(self._address, self._certificates)
                 await self._refresh(self._link)
                 self._set_problem(None)
-            except (LabError, OSError, TimeoutError) as error:
-                detail = error.detail if isinstance(error, LabError) else str(error) or "timeout"
+            except Exception as error:
                 self._lose(self._hosts.values(), "The scheduler does not answer.")
-                self._set_problem(detail)
+                self._set_problem(_reason(error))
                 await self._disconnect()
             self._tried.set()
             await asyncio.sleep(REFRESH_S if self._link else RETRY_S)
@@ -197,19 +210,27 @@ class DaskHosts:
         """Look at a worker: a new one is checked, a known one is asked what it does."""
         name = str(info.get("name"))
         host = self._hosts.get(name)
-        if host is None or host.worker != worker or host.view.state == HostState.LOST:
-            host = self._hosts[name] = _Known(self._checked(name, worker, info), worker)
+        is_new = host is None or host.worker != worker or host.view.state == HostState.LOST
+        if host is None or is_new:
+            host = _Known(self._checked(name, worker, info), worker)
+        if host.view.state != HostState.REFUSED:
+            try:
+                async with self._asked, asyncio.timeout(LOST_AFTER_S):  # a slow one must not delay the others
+                    await self._look(link, host)
+            except (HostUnreachable, TimeoutError):
+                if not is_new:
+                    self._lose([host], "It does not answer.")
+                return
+        if is_new:  # known only now, with its clock: rounds and loads need it
+            self._hosts[name] = host
             suffix = f"; it gets no work. {host.view.reason}" if host.view.reason else "."
             self.on_event(JOINED, f"Host {name} has joined{suffix}")
-        if host.view.state == HostState.REFUSED:
-            return
-        try:
-            if asyncio.get_running_loop().time() - host.measured_s > CLOCK_AGE_S or host.clock is None:
-                await self._measure_clock(link, host)
-            work = tuple(await link.call(worker, tasks.read_work))
-        except HostUnreachable:
-            self._lose([host], "It does not answer.")
-            return
+
+    async def _look(self, link: Link, host: _Known) -> None:
+        """Ask a host what it does, and measure its clock if that is due. Raises HostUnreachable."""
+        if asyncio.get_running_loop().time() - host.measured_s > CLOCK_AGE_S or host.clock is None:
+            await self._measure_clock(link, host)
+        work = tuple(await link.call(host.worker, tasks.read_work))
         state = HostState.WORKING if work else HostState.READY
         host.view = replace(host.view, state=state, work=work)
 
@@ -234,6 +255,8 @@ class DaskHosts:
             python=facts.python if facts else "",
             kernel=facts.kernel if facts else "",
             version=facts.software.get("threadlab", "") if facts else "",
+            is_here=facts is not None and facts.machine != "" and facts.machine == machine_id(),
+            machine=(facts.machine if facts else "") or worker,
             engines=facts.engines if facts else (),
             clock_offset_us=None,
             clock_error_us=None,
@@ -252,3 +275,12 @@ class DaskHosts:
             wall_offset_us=host.wall_ns / 1e3,
             rtt_us=host.clock.rtt_ns / 1e3,
         )
+
+
+def _reason(error: Exception) -> str:
+    """Return why the cluster cannot be used, in a sentence. An unexpected error is logged, and retried."""
+    if isinstance(error, LabError):
+        return error.detail
+    if isinstance(error, OSError | TimeoutError):
+        return f"The scheduler does not answer: {error or 'timeout'}."
+    return report_bug(error, "the connection to the cluster")

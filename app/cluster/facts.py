@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from app.machine.identity import machine_id
 from app.schemas.host import HostRole
 from app.schemas.system import SystemView
 
@@ -80,6 +81,7 @@ class HostFacts:
     python: str
     kernel: str
     engines: tuple[str, ...] = ()
+    machine: str = ""
 
     @classmethod
     def here(
@@ -96,6 +98,7 @@ class HostFacts:
             system.python,
             system.kernel,
             engines,
+            machine_id(),
         )
 
     @classmethod
@@ -103,9 +106,11 @@ class HostFacts:
         """Return the facts that a worker has sent; None: it is none of the lab, or of another version."""
         try:
             known = {field.name: data[field.name] for field in fields(cls)}
-        except (KeyError, TypeError):
+            roles, engines = tuple(map(HostRole, known["roles"])), tuple(map(str, known["engines"]))
+            software = {str(name): str(text) for name, text in known["software"].items()}
+        except (KeyError, TypeError, ValueError, AttributeError):
             return None
-        return cls(**{**known, "roles": tuple(known["roles"]), "engines": tuple(known["engines"])})
+        return cls(**{**known, "software": software, "roles": roles, "engines": engines})
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for the scheduler."""

@@ -20,6 +20,17 @@ from app.schemas.run import RunView
 from app.settings import Settings
 
 POLL_S = 0.2
+# Settings of the operator's own lab on this host do not apply, except its servers and interpreter.
+OWN: dict[str, Any] = {
+    "host": "127.0.0.1",
+    "token": "",
+    "token_file": None,
+    "database_url": "",
+    "cluster": "",
+    "engine_host": "127.0.0.1",
+    "engine_ports": "",
+    "models": None,
+}
 _VIEW = TypeAdapter(RunView)
 
 
@@ -31,9 +42,7 @@ class Unwanted(Exception):
 async def host_lab(limits: Mapping[str, Any]) -> Any:
     """Open a lab for one round. `limits`: the settings that bound plans in the lab that asks."""
     with tempfile.TemporaryDirectory(prefix="threadlab-round-", ignore_cleanup_errors=True) as folder:
-        settings = Settings(
-            data_dir=Path(folder), cluster="", engine_host="127.0.0.1", engine_ports="", token="", **limits
-        )
+        settings = Settings(data_dir=Path(folder), **OWN, **limits)
         async with Lab.open(settings) as lab:
             yield lab
 
@@ -58,7 +67,7 @@ async def run_all(
             if not is_wanted():
                 lab.runs.stop(view.id)
                 await ended
-                raise Unwanted
+                raise Unwanted("nobody waits for the result any more.")
             await asyncio.wait([ended], timeout=POLL_S)
         found.append(await asyncio.to_thread(_as_json, lab, ended.result()))
     return found

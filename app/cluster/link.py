@@ -13,7 +13,7 @@ from typing import Any
 from app.addresses import ClusterAddress
 from app.cluster import LOST_AFTER_S, tasks
 from app.cluster.certificates import Role
-from app.cluster.dask import Client, Future
+from app.cluster.dask import Client, ClosedClientError, Future
 from app.cluster.facts import Software
 from app.cluster.joining import check_scheduler
 from app.cluster.security import security_of
@@ -38,6 +38,7 @@ class Link:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._handlers: dict[str, Handler] = {}
+        self._scheduler = ""  # its id, which another one on the same address does not have
         self._calls: set[asyncio.Task[Any]] = set()  # the event loop keeps only weak references to tasks
         self.topic = f"threadlab-{secrets.token_hex(8)}"
         client.subscribe_topic(self.topic, self._on_message)
@@ -64,8 +65,15 @@ class Link:
         return bool(self._client.status == "running")
 
     async def workers(self) -> dict[str, dict[str, Any]]:
-        """Return what the scheduler knows of each worker, by address. Raises OSError, TimeoutError."""
+        """Return what the scheduler knows of each worker, by address.
+
+        Raises TimeoutError, and OSError also if it is another scheduler: Dask connects to that by itself, and
+        the subscription is lost.
+        """
         found = await asyncio.wait_for(self._client.scheduler.identity(n_workers=-1), LOST_AFTER_S)
+        if found["id"] != (self._scheduler or found["id"]):
+            raise OSError("the scheduler was restarted")
+        self._scheduler = found["id"]
         return dict(found["workers"])
 
     async def call(self, worker: str, function: Callable[..., Any], *args: object) -> Any:
@@ -75,35 +83,46 @@ class Link:
                 self._client.run(function, *args, workers=[worker], on_error="return"), LOST_AFTER_S
             )
             result = found[worker]
-        except (OSError, TimeoutError, KeyError, ValueError, RuntimeError) as error:
+        except (OSError, TimeoutError, KeyError, ValueError, RuntimeError, ClosedClientError) as error:
             raise HostUnreachable(str(error) or type(error).__name__) from error
         if isinstance(result, Exception):
             raise HostUnreachable(str(result)) from result
         return result
 
-    def call_soon(self, worker: str, function: Callable[..., Any], *args: object) -> None:
-        """Call a function of `tasks` on a host; failures are left to those who wait for its effect."""
+    def call_soon(
+        self,
+        worker: str,
+        function: Callable[..., Any],
+        *args: object,
+        on_failure: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Call a function of `tasks` on a host; `on_failure` gets the reason if that is not possible."""
 
         async def call() -> None:
-            with contextlib.suppress(HostUnreachable):
+            try:
                 await self.call(worker, function, *args)
+            except HostUnreachable as error:
+                on_failure(str(error))
 
         self._start(call())
 
     def submit(
         self, key: str, worker: str, function: Callable[..., Any], *args: object, resources: dict[str, float]
     ) -> Future:
-        """Return the future of a task that runs on this host or nowhere, and once."""
-        return self._client.submit(
-            function,
-            *args,
-            key=key,
-            workers=[worker],
-            allow_other_workers=False,
-            retries=0,
-            resources=resources,
-            pure=False,
-        )
+        """Return the future of a task that runs on this host or nowhere, and once. Raises OSError."""
+        try:
+            return self._client.submit(
+                function,
+                *args,
+                key=key,
+                workers=[worker],
+                allow_other_workers=False,
+                retries=0,
+                resources=resources,
+                pure=False,
+            )
+        except ClosedClientError as error:
+            raise OSError("the connection to the scheduler has ended") from error
 
     def subscribe(self, id: str, handler: Handler) -> None:
         """Call `handler` with each message of the task with this id."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from app.cluster import tasks
+from app.cluster import WHOLE_HOST, tasks
 from app.cluster.link import Link
 from app.cluster.remote_task import Member, RemoteTask
-from app.errors import NotNow
+from app.errors import Invalid, NotNow
 from app.hosts.port import HostLost, HostRun
-from app.schemas.host import HostRole
 
 
 class RemoteRound:
@@ -36,18 +35,22 @@ class RemoteRound:
         """
         task = RemoteTask(link, member, "round", may_wait=True, is_there=is_there)
         of_round = cls(task)
-        resources = {HostRole.ROUNDS.value: 1.0}
+        resources = {WHOLE_HOST: 1.0}
         arguments = (list(requests), dict(limits), title)
         task.submit(tasks.run_round, *arguments, resources=resources, on_message=of_round.on_message)
         return of_round
 
     async def result(self) -> tuple[HostRun, ...]:
-        """Return its runs when all have ended. Raises HostLost, and NotNow if it failed on its host."""
+        """Return its runs when all have ended.
+
+        Raises NotNow if the host refuses a run, as every other host would. Raises HostLost for any other
+        failure, which may be that of the host.
+        """
         await self._task.ended
-        if self._task.is_lost:
-            raise HostLost(f"A round {self._task.failure}")
-        if self._task.failure:
+        if isinstance(self._task.error, Invalid):
             raise NotNow(f"A round {self._task.failure}")
+        if self._task.failure:
+            raise HostLost(f"A round {self._task.failure}")
         return tuple(HostRun(each["view"], each["outcome"], each["series"]) for each in self._task.result)
 
     async def close(self) -> None:

@@ -17,18 +17,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.cluster import tasks
+from app.cluster import WHOLE_HOST, tasks
 from app.cluster.link import Link
 from app.cluster.remote_task import Member, RemoteTask
 from app.hosts.port import Slot
 from app.load.protocol.meter import COUNTERS, DONE, DRAIN, MEASURE, WARMUP, MeterReading
 from app.load.protocol.outcome import Outcome
 from app.load.protocol.request_times import RequestTimes
-from app.schemas.host import HostRole
 from app.timestamps import rfc3339
 
 START_DELAY_NS = 500_000_000
 START_DELAY_ROUND_TRIPS = 4
+STOP_AGAIN_NS = 1_000_000_000
 RESOURCE_STEPS = 1_000_000  # shares are rounded down, so that they never add up to more than the resource
 INSTANTS = ("connected_ns", "started_ns", "measured_from_ns", "measured_to_ns", "at_ns")
 
@@ -45,6 +45,7 @@ class RemoteShard:
         self._task = task
         self._member = member
         self._plan = plan
+        self._stopped_ns = 0
         self._start_ns = 0  # by the clock of this machine
         self._reading = MeterReading()
         self._began_ns = time.monotonic_ns()
@@ -57,7 +58,7 @@ class RemoteShard:
         task = RemoteTask(link, member, "shard")
         shard = cls(task, member, job["plan"], group)
         fenced = {**job, "waits": True, "fenced": True}
-        resources = {HostRole.LOAD.value: int(slot.share * RESOURCE_STEPS) / RESOURCE_STEPS}
+        resources = {WHOLE_HOST: int(slot.share * RESOURCE_STEPS) / RESOURCE_STEPS}
         task.submit(
             tasks.run_shard, fenced, _title(job, group), resources=resources, on_message=shard.on_message
         )
@@ -116,11 +117,19 @@ class RemoteShard:
     def start_at(self, start_ns: int) -> None:
         """Send the start instant, by the host's clock. If it arrives too late, the shard refuses to start."""
         self._start_ns = start_ns
-        self._task.call(tasks.start_shard, self._member.clock.to_host(start_ns))
+        host_ns = self._member.clock.to_host(start_ns)
+        self._task.call(tasks.start_shard, host_ns, on_failure=self._not_started)
+
+    def _not_started(self, reason: str) -> None:
+        self._task.end(f"on {self._member.name} could not be started: {reason}")
 
     def stop(self) -> None:
-        """End the load early; the outcome has what was measured."""
-        self._task.call(tasks.stop_shard)
+        """End the load early; the outcome has what was measured. A shard that has not started is dropped."""
+        if not self._task.has_started:
+            self._task.close()
+        elif time.monotonic_ns() - self._stopped_ns > STOP_AGAIN_NS:  # it may be called 50 times per second
+            self._stopped_ns = time.monotonic_ns()
+            self._task.call(tasks.stop_shard)
 
     def kill(self) -> None:
         """End it at once, without an outcome."""

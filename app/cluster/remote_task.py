@@ -14,6 +14,7 @@ from app.cluster.dask import Future, FutureCancelledError, KilledWorker
 from app.cluster.link import Link
 from app.hosts.clock import ClockOffset
 
+OTHER_WORK = "the host has other work, or does not answer."
 CHECK_S = 0.25  # between two looks whether the host is lost
 
 
@@ -30,9 +31,9 @@ class RemoteTask:
     """Follows a task until it has ended or is lost. Event loop only.
 
     id: names it in messages and on its host. ended: resolves when it has a result or a failure. result: what
-    it returned. failure: how it ended without a result, as "on NAME was lost: …". is_lost: whether its host
-    is. may_wait: whether it may wait on its host for the end of others, without messages. is_there: returns
-    whether the host is still in the cluster.
+    it returned. failure: how it ended without a result, as "on NAME was lost: …". error: what it raised.
+    has_started: whether it has sent a message. may_wait: whether it may wait on its host for the end of
+    others, without messages. is_there: returns whether the host is still in the cluster.
     """
 
     def __init__(
@@ -47,7 +48,8 @@ class RemoteTask:
         self.id = f"{kind}-{secrets.token_hex(8)}"
         self.result: Any = None
         self.failure = ""
-        self.is_lost = False
+        self.error: BaseException | None = None
+        self.has_started = False
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._link = link
         self._member = member
@@ -67,7 +69,7 @@ class RemoteTask:
         """Start `function` of app/cluster/tasks.py, with the id and the topic as further arguments."""
 
         def heard(message: Mapping[str, Any]) -> None:
-            self._heard_ns, self._may_wait = time.monotonic_ns(), False
+            self._heard_ns, self._may_wait, self.has_started = time.monotonic_ns(), False, True
             on_message(message)
 
         self._link.subscribe(self.id, heard)
@@ -75,9 +77,17 @@ class RemoteTask:
         self._future = self._link.submit(self.id, self._member.worker, function, *task, resources=resources)
         self._follower = asyncio.create_task(self._follow(self._future))
 
-    def call(self, function: Callable[..., Any], *arguments: object) -> None:
-        """Call a function of tasks.py on the host with the id; do not wait for it."""
-        self._link.call_soon(self._member.worker, function, self.id, *arguments)
+    def call(
+        self,
+        function: Callable[..., Any],
+        *arguments: object,
+        on_failure: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Call a function of tasks.py on the host with the id; do not wait for it.
+
+        `on_failure` gets the reason if that is not possible.
+        """
+        self._link.call_soon(self._member.worker, function, self.id, *arguments, on_failure=on_failure)
 
     def end(self, failure: str) -> None:
         """End it for the lab, unless it has ended."""
@@ -95,7 +105,6 @@ class RemoteTask:
             self._future.release()
 
     def _lose(self, reason: str) -> None:
-        self.is_lost = True
         self.end(f"on {self._member.name} was lost: {reason}")
 
     async def _follow(self, future: Future) -> None:
@@ -110,7 +119,10 @@ class RemoteTask:
                 elif not self._is_there():
                     self._lose("the host has left the cluster.")
                 elif not self._may_wait and (silent_s := self._silent_s) > LOST_AFTER_S:
-                    self._lose(f"no message for {silent_s:.0f} s.")
+                    if self.has_started:
+                        self._lose(f"no message for {silent_s:.0f} s.")
+                    else:
+                        self.end(f"on {self._member.name} has not started for {silent_s:.0f} s: {OTHER_WORK}")
         finally:
             result.cancel()
 
@@ -119,7 +131,7 @@ class RemoteTask:
         return (time.monotonic_ns() - self._heard_ns) / 1e9
 
     def _keep(self, result: asyncio.Future[Any]) -> None:
-        error = None if result.cancelled() else result.exception()
+        self.error = error = None if result.cancelled() else result.exception()
         if result.cancelled() or isinstance(error, FutureCancelledError):
             self._lose("the connection to the scheduler has ended.")
         elif isinstance(error, KilledWorker):

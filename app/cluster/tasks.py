@@ -55,6 +55,10 @@ async def read_work(dask_worker: Worker) -> list[str]:
     return _agent(dask_worker).work
 
 
-async def measure_rtt(address: str, port: int) -> list[int]:
-    """Return round trips from the host to an engine, in µs; empty: it cannot be reached."""
+async def measure_rtt(address: str, port: int, dask_worker: Worker) -> list[int]:
+    """Return round trips from the host to an engine, in µs; empty: it cannot be reached.
+
+    Raises ValueError if the host may not load the address.
+    """
+    _agent(dask_worker).check_target(address)
     return await round_trips_us(address, port)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.experiments.checks import WORDS
@@ -60,7 +60,8 @@ class CellRounds:
         session.add_trials(len(runs), each_s, cell.seconds)
         session.host_names.add(host.name)
         measured = dict(zip(round.order, runs, strict=True))
-        await asyncio.to_thread(self.worker.record_round, session, cell, round, measured, host)
+        async with session.recording:  # rounds of other cells belong to the same experiments
+            await asyncio.to_thread(self.worker.record_round, session, cell, round, measured, host)
         self.worker.report_round(cell, round.number)
 
     def on_progress(self, ended_runs: int) -> None:
@@ -68,8 +69,7 @@ class CellRounds:
 
     def note(self, sentence: str) -> None:
         for experiment, _ in self.cell.used_by:
-            view = experiment.view
-            experiment.view = replace(view, host_notes=(*view.host_notes, sentence))
+            experiment.lost_rounds.append(sentence)
 
 
 def trial_request(session: Session, cell: SessionCell, index: int, number: int) -> RunRequest:

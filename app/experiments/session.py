@@ -36,6 +36,7 @@ class ActiveExperiment:
     blocked: Mapping[str, str] = field(default_factory=dict)
     rounds: list[ExperimentRound] = field(default_factory=list)
     gather_facts: Callable[[], dict[str, Any]] = dict  # called once, before it is answered
+    lost_rounds: list[str] = field(default_factory=list)  # rounds that were lost with a host, in sentences
     is_calibration: bool = False  # of its session: neither stored nor reported
     stop_requested: bool = False
     closing: bool = False
@@ -105,6 +106,7 @@ class SessionCell:
     entries: list[Entry] = field(default_factory=list)
     needs: list[CellNeed] = field(default_factory=list)
     used_by: list[tuple[ActiveExperiment, Cell]] = field(default_factory=list)
+    measuring: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while it is measured
     schedule: RoundSchedule = field(init=False)
 
     @property
@@ -206,6 +208,7 @@ class Session:
     planned_seconds: float = 0.0  # of the same trials by their plans
     host_names: set[str] = field(default_factory=set)  # of the hosts that measured rounds
     closing: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while experiments are answered
+    recording: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a round is added
 
     @property
     def is_stopped(self) -> bool:

@@ -153,6 +153,11 @@ class ExperimentWorker:
         )
 
     async def _measure_cell(self, session: Session, cell: SessionCell) -> None:
+        """Measure what a cell lacks. Whoever else measures it meanwhile is waited for."""
+        async with cell.measuring:
+            await self._measure_rounds(session, cell)
+
+    async def _measure_rounds(self, session: Session, cell: SessionCell) -> None:
         engines = [entry.model for entry in cell.entries]
         if self._hosts.are_used_for(engines, cell.plan["placement"]):
             await self._hosts.carry_out(CellRounds(self, session, cell), engines)
@@ -229,7 +234,7 @@ class ExperimentWorker:
             ratios=found.results,
             because=found.because,
             answer=found.answer,
-            host_notes=noted(experiment.view.host_notes, kind_note(experiment)),
+            host_notes=noted(experiment.lost_rounds, kind_note(experiment)),
             runs=tuple(runs),
             current=None,
             calibration=session.calibration or experiment.view.calibration,

@@ -10,6 +10,7 @@ from app.errors import NotNow
 from app.hosts.local_shard import LocalShard
 from app.hosts.port import HostLost, HostRound, Slot
 from app.hosts.shard import Shard
+from app.machine.identity import machine_id
 from app.schemas.host import HostRole, HostState, HostUse, HostView
 from app.schemas.system import SystemView
 
@@ -78,4 +79,6 @@ def this_machine(system: SystemView) -> HostView:
         clock_error_us=0.0,
         wall_offset_us=0.0,
         rtt_us=None,
+        is_here=True,
+        machine=machine_id(),
     )

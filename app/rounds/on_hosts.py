@@ -91,7 +91,7 @@ class RoundHosts:
     def __init__(self, pool: HostPool, runs: Runs, settings: Settings) -> None:
         self._pool = pool
         self._runs = runs
-        self._busy: set[str] = set()  # hosts that have a round of this lab
+        self._busy: set[str] = set()  # machines that have a round of this lab
         self._limits = {name: getattr(settings, name) for name in LIMITS}
         self._settings = settings
 
@@ -111,8 +111,8 @@ class RoundHosts:
 
     @property
     def count(self) -> int:
-        """How many hosts of the cluster measure rounds now."""
-        return len(self._pool.round_hosts(()))
+        """How many machines of the cluster measure rounds now."""
+        return len({host.machine for host in self._pool.round_hosts(())})
 
 
 @dataclass(eq=False)
@@ -168,12 +168,12 @@ class _Dispatcher:
             if self.avoided.get(host.name, 0.0) > now_s:
                 continue
             self.last_host_s = now_s
-            if host.name not in self.busy and (round := self._next()):
+            if host.machine not in self.busy and (round := self._next()):
                 self._start(round, host)
 
     def _forget(self, ended: _Open) -> None:
         self.open.remove(ended)
-        self.busy.discard(ended.host.name)
+        self.busy.discard(ended.host.machine)
 
     def _next(self) -> OpenRound | None:
         return self.to_repeat.popleft() if self.to_repeat else self.rounds.begin()
@@ -181,14 +181,14 @@ class _Dispatcher:
     def _start(self, round: OpenRound, host: HostView) -> None:
         started = _Open(round, self.rounds.requests(round), host)
         started.result = asyncio.create_task(self._measure(started, self.rounds.title(round)))
-        self.busy.add(host.name)
+        self.busy.add(host.machine)
         self.open.append(started)
 
     async def _measure(self, started: _Open, title: str) -> tuple[HostRun, ...]:
         """Measure a round on its host. Raises HostLost, LabError, OSError."""
         async with contextlib.AsyncExitStack() as stack:
             if started.host.is_here:  # nothing else is measured on this machine at the same time
-                await stack.enter_async_context(machine_lock(self.data_dir, lambda: self.rounds.is_stopped))
+                await stack.enter_async_context(machine_lock(self.data_dir, lambda: False))
             requests = [_for_host(each) for each in started.requests]
             started.task = self.pool.submit_round(started.host.name, requests, self.limits, title)
             stack.push_async_callback(started.task.close)

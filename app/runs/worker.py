@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from app.addresses import is_loopback
 from app.errors import LabError, NotNow, StartFailed
 from app.events import Event, Events
 from app.fleet.engine import Engine
@@ -35,6 +37,8 @@ from app.store.database import SAVE_ERRORS, error_reason
 from app.store.runs import RunStore
 from app.timestamps import rfc3339_now
 
+IDLE_HOST_TIMEOUT_S = 5.0  # what hosts do is known once per second, also that the run before has ended
+IDLE_HOST_POLL_S = 0.1
 NO_DATA = "Stopped during warm-up: no data was collected."
 
 QueuedRun = tuple[Run, Target]
@@ -100,7 +104,7 @@ class RunWorker:
         await self._close(run, RunState.STOPPED if run.stop_requested else RunState.FAILED)
 
     async def _execute(self, run: Run, target: Target) -> None:
-        placement = self._placement(run)
+        placement = await self._placement(run)
         run.view = replace(run.view, state=RunState.WARMING, placement=placement.to_json())
         await self._save_state(run)
         self._report(run, f"Run {run.view.id} started")
@@ -120,23 +124,33 @@ class RunWorker:
             if target.engine is None:
                 await self._fleet.stop_port(engine.port)
 
-    def _placement(self, run: Run) -> Placement:
+    async def _placement(self, run: Run) -> Placement:
         # Concurrent runs and load groups share the load CPU: a real-time generator that always has work, as a
         # closed loop may have, would starve the others.
         is_alone = run.plan.is_all_open and not run.view.beside
         priority = self._system.load_priority if is_alone else NORMAL
         placement = place(run.plan.placement, usable_cpus(), run.plan.shards, priority)
-        return replace(placement, hosts=self._load_hosts(run.plan)) if placement.mode == HOSTS else placement
-
-    def _load_hosts(self, plan: Plan) -> tuple[HostUse, ...]:
-        """Return one host for each shard, or all of them, the idle ones first. Raises NotNow without any."""
-        found = self._hosts.load_hosts()
-        if not found:
-            raise NotNow(self._hosts.problem or "No host of the cluster generates load now.")
-        idle_first = sorted(found, key=lambda host: host.state != HostState.READY)
-        return tuple(
-            HostUse(host.name, host.cores, host.kernel, host.python) for host in idle_first[: plan.shards]
+        return (
+            replace(placement, hosts=await self._load_hosts(run.plan))
+            if placement.mode == HOSTS
+            else placement
         )
+
+    async def _load_hosts(self, plan: Plan) -> tuple[HostUse, ...]:
+        """Return one idle host for each shard, or all idle ones. Raises NotNow without any."""
+        hosts, is_local = self._hosts, is_loopback(self._settings.engine_host)
+        deadline_s = time.monotonic() + IDLE_HOST_TIMEOUT_S
+        while True:
+            found = [host for host in hosts.load_hosts() if host.is_here or not is_local]
+            idle = [host for host in found if host.state == HostState.READY]
+            if idle:
+                break
+            if time.monotonic() > deadline_s:
+                work = "; ".join(f"{host.name}: {', '.join(host.work)}" for host in found)
+                busy = f"All hosts have other work now ({work})." if found else ""
+                raise NotNow(busy or hosts.problem or "No host of the cluster generates load now.")
+            await asyncio.sleep(IDLE_HOST_POLL_S)
+        return tuple(HostUse(host.name, host.cores, host.kernel, host.python) for host in idle[: plan.shards])
 
     def _setup(self, run: Run, engine: Engine, placement: Placement, target: Target) -> TrialSetup:
         return TrialSetup(

@@ -32,6 +32,7 @@ class HostView:
       `wall_offset_us`: the same of its wall clock.
     - `rtt_us`: round trip of a message from the lab through the scheduler to the host. None: not measured.
     - `engines`: the models and external servers that can be started there; (): not told.
+    - `is_here`: whether it is the machine of the lab. `machine`: equal for two workers on one machine.
     - `work`: what it does now, in words. `version`: of threadlab there.
     """
 
@@ -53,17 +54,13 @@ class HostView:
     rtt_us: float | None
     work: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
+    is_here: bool = False
+    machine: str = ""
 
     @property
     def is_usable(self) -> bool:
         """Whether the lab may give work to it, now or when its current work has ended."""
         return self.state in (HostState.READY, HostState.WORKING)
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it is this machine: its worker listens on a loopback address."""
-        _, _, address = (self.address or "").partition("://")  # numeric, as Dask has bound it
-        return self.address is None or address.startswith(("127.", "[::1]:"))
 
     @property
     def kind(self) -> str:

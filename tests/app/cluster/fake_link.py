@@ -39,6 +39,7 @@ class FakeLink:
         self.submitted: tuple[Any, ...] = ()
         self.resources: Mapping[str, float] = {}
         self.calls: list[tuple[Any, ...]] = []
+        self.refuses = ""  # why calls fail
 
     @property
     def link(self) -> Link:
@@ -60,9 +61,17 @@ class FakeLink:
         self.submitted, self.resources = (key, worker, function, *args), resources
         return self.future
 
-    def call_soon(self, worker: str, function: Callable[..., Any], *args: object) -> None:
-        """Keep the call."""
+    def call_soon(
+        self,
+        worker: str,
+        function: Callable[..., Any],
+        *args: object,
+        on_failure: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Keep the call, or refuse it."""
         self.calls.append((worker, function, *args))
+        if self.refuses:
+            on_failure(self.refuses)
 
     def send(self, reading: MeterReading) -> None:
         """Send the meter of the only shard as its host does."""

@@ -139,7 +139,10 @@ def test_a_late_message_does_not_turn_the_phase_back() -> None:
 def test_a_shard_that_was_stopped_early_has_the_phase_of_its_message() -> None:
     def act(started: Started) -> None:
         started.shard.start_at(start_ns := time.monotonic_ns() - 10 * SECOND_NS)
+        started.link.send(MeterReading())
         started.shard.stop()
+        started.shard.stop()
+        assert len(started.link.calls) == 2, "the start and one stop, however often it is asked for"
         assert started.link.calls[-1] == (HOST.worker, tasks.stop_shard, started.shard._task.id)
         assert started.shard.read().phase == MEASURE
         theirs_ns = start_ns + OFFSET_NS
@@ -235,13 +238,25 @@ def test_a_shard_that_is_lost_says_how(act: Any, failure: str, monkeypatch: pyte
 
 
 def test_a_silent_host_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(started: Started) -> RemoteShard:
+        started.link.send(MeterReading())
+        return await say_nothing(started)
+
     monkeypatch.setattr(remote_task, "CHECK_S", 0.001)
     monkeypatch.setattr(remote_task, "LOST_AFTER_S", 0.0)
-    assert play(say_nothing).failure == "on a was lost: no message for 0 s."
+    assert play(act).failure == "on a was lost: no message for 0 s."
 
 
-def test_a_closed_shard_is_released_on_its_host() -> None:
+def test_a_host_with_other_work_is_not_called_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_task, "CHECK_S", 0.001)
+    monkeypatch.setattr(remote_task, "LOST_AFTER_S", 0.0)
+    failure = play(say_nothing).failure
+    assert failure == "on a has not started for 0 s: the host has other work, or does not answer."
+
+
+def test_a_closed_shard_is_stopped_and_released_on_its_host() -> None:
     async def act(started: Started) -> FakeLink:
+        started.link.send(MeterReading())
         await started.shard.close(0.0)
         return started.link
 
@@ -250,8 +265,30 @@ def test_a_closed_shard_is_released_on_its_host() -> None:
     assert [function for _, function, *_ in link.calls] == [tasks.stop_shard]
 
 
+def test_a_shard_that_is_stopped_before_it_has_started_is_dropped() -> None:
+    """The host does not know it yet: a call would overtake it."""
+
+    def act(started: Started) -> FakeLink:
+        started.shard.stop()
+        assert started.shard.exited.done()
+        return started.link
+
+    link = play(act)
+    assert link.future.released and not link.calls
+
+
+def test_a_shard_that_cannot_be_told_to_start_has_failed() -> None:
+    def act(started: Started) -> RemoteShard:
+        started.link.send(MeterReading())
+        started.link.refuses = "no answer"
+        started.shard.start_at(7 * SECOND_NS)
+        return started.shard
+
+    assert play(act).failure == "on a could not be started: no answer"
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 49, 64])
 def test_the_shares_of_all_shards_fit_into_the_load_resource_of_their_host(count: int) -> None:
-    share = play(lambda started: started.link.resources["load"], share=1 / count)
+    share = play(lambda started: started.link.resources["host"], share=1 / count)
     assert sum([share] * count) <= 1.0
     assert sum([share] * (count + 1)) > 1.0, "another run has to wait"

@@ -35,6 +35,7 @@ def host(name: str, cores: int = 2) -> HostView:
         kernel="Linux 6.1",
         version="0.1",
         engines=("reactor",),
+        machine=name,
         **facts,  # type: ignore[arg-type]
         **clock,  # type: ignore[arg-type]
     )
